@@ -1,0 +1,54 @@
+# Everything runs in an environment of its own, .venv; nothing but Python 3.11+ and make is needed.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+CODE := bulk_sync tests sample_data
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/run.stamp ## show the whole job against a simulator, without credentials
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_data/demo.sh
+
+test: $(VENV)/dev.stamp ## run the whole test suite
+	$(BIN)/pytest -n 2
+
+lint: $(VENV)/dev.stamp ## check style, types and layers
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp ## put the code into its format
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
+	$(BIN)/python tests/bench.py
+
+clean: ## remove the environment and all caches
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# uv is used where it is present, because it is faster; the versions are those of the lock file.
+define install
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@if command -v uv >/dev/null 2>&1; \
+	then uv pip install -q --python $(BIN)/python -c requirements.lock -e '$(1)'; \
+	else $(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '$(1)'; fi
+endef
+
+$(VENV)/run.stamp: pyproject.toml requirements.lock
+	$(call install,.)
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml requirements.lock
+	$(call install,.[dev])
+	@touch $@ $(VENV)/run.stamp

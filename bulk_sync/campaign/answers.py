@@ -1,0 +1,189 @@
+"""What an answer of Campaign, or of the gateway before it, means. Pure: bytes in, meaning out.
+
+Campaign Standard answers 500 to permanent errors of one row (a bad PKey, a bad field), and the
+gateway answers 500 and 502 to a wrong address, so an answer is judged by its text before its
+status (campaign-api.md, section 3).
+"""
+
+import html
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import orjson
+
+from bulk_sync.errors import BulkSyncError, RetryLater, RowFailed, UsageProblem
+from bulk_sync.outcomes import Outcome, Reason
+
+
+class TokenRefused(BulkSyncError):
+    """401: the token is not, or no longer, valid. A new one may be."""
+
+
+class AddressRefused(RowFailed):
+    """The gateway knows no such path: the organization, the API's name, or the key in it."""
+
+
+class Forbidden(RowFailed):
+    """403.
+
+    Attributes:
+        by_gateway: the gateway refused the credentials, not Campaign the profile.
+    """
+
+    def __init__(self, detail: str, *, by_gateway: bool) -> None:
+        super().__init__(Reason.HTTP_403, detail)
+        self.by_gateway = by_gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, read whole."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+    date: str | None = None
+    location: str | None = None
+
+
+_LONGEST_TEXT: Final = 300
+_NO_SUCH_KEY: Final = re.compile(
+    r"XTK-170036|is not a valid constant|Unable to decrypt PKey|BAS-010040", re.IGNORECASE
+)
+_NO_SUCH_FIELD: Final = re.compile(r"property is not valid|is read-only", re.IGNORECASE)
+_NEVER: Final = re.compile(
+    r"enumeration|PGS-220000|RST-360012|XTK-170049|You do not have the rights", re.IGNORECASE
+)
+
+
+def document(answer: Answer) -> object:
+    """Parse the JSON of a successful answer.
+
+    Raises:
+        RetryLater: it is cut off, or no JSON at all: a proxy's page, say.
+    """
+    try:
+        return orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        what = "an empty body" if not answer.body.strip() else f"no JSON: {said(answer)}"
+        raise RetryLater(
+            Reason.BAD_ANSWER, f"Campaign answered {answer.status} with {what}"
+        ) from None
+
+
+def problem(answer: Answer) -> BulkSyncError:
+    """Say what an answer other than 2xx asks for.
+
+    Returns:
+        ``RetryLater``, ``RowFailed`` (also as ``AddressRefused`` or ``Forbidden``),
+        ``TokenRefused``, or ``UsageProblem`` where every row would fail in the same way.
+    """
+    text = said(answer)
+    detail = f"Campaign answered {answer.status}: {text}"
+    match answer.status:
+        case 401:
+            return TokenRefused(detail)
+        case 403:
+            return Forbidden(detail, by_gateway=_is_from_gateway(answer))
+        case 408 | 425:
+            return RetryLater(Reason.TIMEOUT, detail)
+        case 429:
+            return RetryLater(Reason.HTTP_429, detail, wait_s=wait_s(answer), refused=True)
+        case status if 300 <= status < 400:
+            where = answer.location or "nowhere"
+            return RowFailed(
+                Reason.REDIRECT,
+                f"Campaign answered {status}, a redirect to {where[:200]}, which is not followed.",
+            )
+    return _by_text(answer, text, detail) or _by_status(answer, detail)
+
+
+def said(answer: Answer) -> str:
+    """Put what an answer says into one clean line, never with control characters or markup."""
+    text = answer.body.decode("utf-8", "replace")
+    try:
+        parsed = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        parsed = None
+    if isinstance(parsed, dict):
+        parts = [parsed.get(name) for name in ("error_code", "code", "error", "message")]
+        parts += [parsed.get("error_description"), parsed.get("error_message")]
+        told = [str(part) for part in parts if part not in (None, "", answer.status)]
+        text = " ".join(told) or text
+    elif "<" in text:
+        text = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", text)
+        text = html.unescape(text)
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    if not line:
+        return "no text"
+    return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 1]}…"
+
+
+def wait_s(answer: Answer) -> float | None:
+    """Tell how many seconds the server asks to wait, by its own clock; None if it does not ask."""
+    asked = (answer.retry_after or "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", asked):
+        return float(asked)
+    until = _time(asked)
+    if until is None:
+        return None
+    now = _time(answer.date or "") or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        stamp = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+
+
+def _by_text(answer: Answer, text: str, detail: str) -> BulkSyncError | None:
+    """Judge by the text, where it says more than the status."""
+    if "Oops" in text:
+        return AddressRefused(_reason(answer.status), detail)
+    if _NO_SUCH_KEY.search(text):
+        return RowFailed(Reason.INVALID_KEY, detail, outcome=Outcome.NOT_FOUND)
+    if _NO_SUCH_FIELD.search(text):
+        return UsageProblem(
+            f"{detail}. The profile resource of this API does not let the attribute be written: "
+            "look at --attribute and --api (custom fields need --api profileAndServicesExt)."
+        )
+    if _NEVER.search(text):
+        return RowFailed(_reason(answer.status), detail)
+    return None
+
+
+def _by_status(answer: Answer, detail: str) -> BulkSyncError:
+    status = answer.status
+    if status == 404:
+        if _is_markup(answer):
+            return AddressRefused(Reason.HTTP_404, detail)
+        return RowFailed(Reason.NOT_FOUND, detail, outcome=Outcome.NOT_FOUND)
+    if status >= 500:
+        return RetryLater(_reason(status), detail, wait_s=wait_s(answer))
+    return RowFailed(_reason(status), detail)
+
+
+def _reason(status: int) -> Reason:
+    try:
+        return Reason(f"http_{status}")
+    except ValueError:
+        return Reason.HTTP_5XX if status >= 500 else Reason.HTTP_4XX
+
+
+def _is_from_gateway(answer: Answer) -> bool:
+    """Tell the gateway's JSON, which carries an error_code, from Campaign's own text."""
+    try:
+        parsed = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(parsed, dict) and "error_code" in parsed
+
+
+def _is_markup(answer: Answer) -> bool:
+    return answer.body.lstrip()[:1] == b"<"

@@ -1,0 +1,138 @@
+"""Tokens: taken from IMS or from the caller, renewed before they expire, never shown.
+
+However many requests need a new token at once, one of them fetches it and the others wait.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from bulk_sync.campaign.answers import Answer, document, problem, said
+from bulk_sync.errors import AccessDenied, RetryLater
+from bulk_sync.outcomes import Reason
+from bulk_sync.settings import Connection
+
+log = logging.getLogger(__name__)
+
+_MARGIN_S: Final = 300.0
+_LONGEST_MARGIN: Final = 0.2
+"""A token is renewed five minutes, but at most a fifth of its life, before it expires."""
+
+_NO_LIFE_GIVEN_S: Final = 3600.0
+
+Exchange = Callable[[str, dict[str, str]], Awaitable[Answer]]
+"""POSTs a form to a URL and returns the answer; raises RetryLater if there is none."""
+
+
+class Tokens:
+    """The token that requests carry. Belongs to one event loop.
+
+    Args:
+        connection: the ready token or the client secret, and where IMS is.
+        exchange: how a form is posted, tries and waits included.
+    """
+
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._lock = asyncio.Lock()
+        self._token = connection.access_token.value if connection.access_token else None
+        self._renew_at = float("inf")
+        self._accepted = False
+
+    def ready(self) -> str | None:
+        """Return the token if it can be used as it is."""
+        return self._token if time.monotonic() < self._renew_at else None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the present token came from IMS and Campaign has not taken it yet."""
+        return self._renew_at != float("inf") and not self._accepted
+
+    def accepted(self) -> None:
+        """Note that Campaign took the present token."""
+        self._accepted = True
+
+    async def take(self) -> str:
+        """Return a valid token, fetching one if need be.
+
+        Raises:
+            AccessDenied: IMS refuses the credentials.
+            RetryLater: IMS does not answer as it should.
+        """
+        async with self._lock:
+            token = self.ready()
+            if token is None:
+                token = await self._fetch()
+            return token
+
+    async def replace(self, refused: str, answer: str) -> None:
+        """Fetch another token, unless somebody has by now.
+
+        Args:
+            refused: the token that Campaign refused.
+            answer: what Campaign said, for the message if nothing helps.
+
+        Raises:
+            AccessDenied: there is no other token, or a fresh one was refused as well.
+            RetryLater: IMS does not answer as it should.
+        """
+        async with self._lock:
+            if self._token != refused:
+                return
+            if self._connection.client_secret is None:
+                raise AccessDenied(
+                    f"{answer}. The access token is not valid, or not any more. Put a new one into "
+                    "BULK_SYNC_ACCESS_TOKEN, or set BULK_SYNC_CLIENT_SECRET so that tokens are "
+                    "renewed by themselves."
+                )
+            if self.fresh:
+                raise AccessDenied(
+                    f"{answer}. Campaign refuses a token that IMS has just given. Check that "
+                    "--api-key belongs to the same project as the client secret, and --scope."
+                )
+            await self._fetch()
+
+    async def _fetch(self) -> str:
+        connection = self._connection
+        if connection.client_secret is None:
+            raise AccessDenied("There is no client secret to fetch a token with.")
+        url = f"{connection.ims_endpoint}/ims/token/v3"
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": connection.api_key,
+            "client_secret": connection.client_secret.value,
+            "scope": connection.scope,
+        }
+        answer = await self._exchange(url, form)
+        if answer.status != 200:
+            self._refuse(answer)
+        given = document(answer)
+        token = given.get("access_token") if isinstance(given, dict) else None
+        if not isinstance(given, dict) or not isinstance(token, str) or not token:
+            raise RetryLater(Reason.BAD_ANSWER, "IMS answered without a token")
+        life_s = _life_s(given.get("expires_in"))
+        self._token = token
+        self._renew_at = time.monotonic() + life_s - min(_MARGIN_S, _LONGEST_MARGIN * life_s)
+        self._accepted = False
+        log.info("Took a token from IMS, valid for %.0f s", life_s)
+        return token
+
+    def _refuse(self, answer: Answer) -> None:
+        refusal = problem(answer)
+        if isinstance(refusal, RetryLater):
+            raise refusal
+        raise AccessDenied(
+            f"IMS refused the credentials with {answer.status}: {said(answer)}. Check --api-key "
+            "(the client id), BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."
+        )
+
+
+def _life_s(expires_in: object) -> float:
+    """Read ``expires_in``, in seconds (campaign-api.md, section 5)."""
+    is_number = isinstance(expires_in, int | float) and not isinstance(expires_in, bool)
+    if is_number and isinstance(expires_in, int | float) and expires_in > 0:
+        return float(expires_in)
+    return _NO_LIFE_GIVEN_S

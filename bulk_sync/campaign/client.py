@@ -1,0 +1,210 @@
+"""Reads and writes single profiles, and pages through their list.
+
+The five things that a run asks of Campaign. How a request travels is ``transport.py``'s, what an
+answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from bulk_sync.campaign import profiles, transport
+from bulk_sync.campaign.answers import Forbidden
+from bulk_sync.campaign.transport import Transport
+from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import AUTO, PLURAL, SINGULAR, Connection, Pace
+from bulk_sync.stopping import Stop
+
+log = logging.getLogger(__name__)
+
+_LIST: Final = "{api}/profile?_lineCount={size}&_forcePagination=true"
+
+_NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What the preflight found.
+
+    Attributes:
+        api: the API's name that works.
+        profiles: how many profiles there are, if the list says so.
+        count_path: where that number can be had otherwise.
+        sample: one profile's state, None if it has none or there is no profile.
+        sample_key: that profile's PKey.
+    """
+
+    api: str
+    profiles: int | None
+    count_path: str | None
+    sample: bool | None
+    sample_key: str | None
+
+
+@asynccontextmanager
+async def connected(connection: Connection, pace: Pace, stop: Stop) -> AsyncIterator["Client"]:
+    """Open a client; its connections close with the block."""
+    async with transport.session(connection, pace) as pool:
+        yield Client(Transport(pool, connection, pace, stop), connection)
+
+
+class Client:
+    """One run's view of Campaign. Belongs to one event loop.
+
+    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for the one
+    profile, or page, that it was asked about.
+    """
+
+    def __init__(self, way: Transport, connection: Connection) -> None:
+        self.calls = way.calls
+        self.pacer = way.pacer
+        self._way = way
+        self._connection = connection
+        self._attribute = connection.attribute
+        self._api = connection.api
+        self._bodies = {
+            state: f'{{"{self._attribute}":{str(state).lower()}}}'.encode()
+            for state in (True, False)
+        }
+
+    async def preflight(self) -> Instance:
+        """Find out with one call, two at the most, whether and by which name the API answers.
+
+        Raises:
+            AccessDenied: the credentials, the organization or the API's name are refused.
+            StoppedEarly: Campaign does not answer.
+        """
+        asked = self._connection.api
+        refusals: list[RowFailed] = []
+        for api in (PLURAL, SINGULAR) if asked == AUTO else (asked,):
+            try:
+                page = await self.page(_LIST.format(api=api, size=1))
+            except RowFailed as failed:
+                refusals.append(failed)
+                if isinstance(failed, Forbidden) or failed.reason in _NO_MATTER_OF_THE_NAME:
+                    break
+                log.info("The API's name %s is refused: %s", api, failed.detail)
+            else:
+                self._api = api
+                return _instance(api, page, self._attribute)
+        raise self._cannot_start(refusals[-1])
+
+    def _cannot_start(self, failed: RowFailed) -> StopRun:
+        if failed.passing:
+            return StoppedEarly(
+                f"{failed.detail} Campaign is not available at {self._connection.endpoint}; "
+                "nothing was written. Try again later."
+            )
+        return transport.access_denied(failed)
+
+    async def count(self, instance: Instance) -> int | None:
+        """Tell how many profiles there are, with one small call if need be; None if unknown."""
+        if instance.profiles is not None or instance.count_path is None:
+            return instance.profiles
+        path = instance.count_path
+
+        async def once() -> int | None:
+            return profiles.total(await self._way.request("GET", path))
+
+        try:
+            return (await self._way.ask(once))[0]
+        except RowFailed as failed:
+            log.warning("How many profiles there are could not be read: %s", failed.detail)
+            return None
+
+    async def profile(self, key: str) -> tuple[profiles.Profile, int]:
+        """Read one profile, and tell how many tries it took.
+
+        Raises:
+            RowFailed: there is no such profile, or Campaign did not say.
+        """
+        path = f"{self._api}/profile/{profiles.segment(key)}"
+
+        async def once() -> profiles.Profile:
+            profile = profiles.one(await self._way.request("GET", path), self._attribute)
+            profiles.check_identity(profile, key)
+            return profile
+
+        try:
+            return await self._way.ask(once)
+        except RowFailed as failed:
+            if failed.outcome is Outcome.NOT_FOUND:
+                failed.detail = f"{failed.detail}.{profiles.looks_like(key)}"
+            raise
+
+    async def state(self, key: str) -> tuple[bool, int]:
+        """Read one profile's current state, and tell how many tries it took.
+
+        Raises:
+            RowFailed: as ``profile``, or the state is unknown.
+        """
+        profile, tries = await self.profile(key)
+        found = profiles.state(profile, self._attribute)
+        if found is None:
+            raise profiles.unknown(profile, self._attribute)
+        return found, tries
+
+    async def write(self, key: str, *, desired: bool) -> int:
+        """Set one profile's state, and tell how many tries it took.
+
+        A PATCH without a clear answer may have been applied: the profile is read again before
+        another one is sent, so that none is sent in vain.
+
+        Raises:
+            RowFailed: Campaign did not confirm that it holds the state.
+        """
+        path = f"{self._api}/profile/{profiles.segment(key)}"
+
+        async def once() -> None:
+            try:
+                answer = await self._way.request("PATCH", path, self._bodies[desired])
+                profiles.check_confirmed(answer, self._attribute, desired=desired)
+            except RetryLater as doubt:
+                if doubt.refused or not await self._holds(key, desired, doubt):
+                    raise
+
+        return (await self._way.ask(once))[1]
+
+    async def _holds(self, key: str, desired: bool, doubt: RetryLater) -> bool:  # noqa: FBT001
+        """Read back whether a change without a clear answer was applied.
+
+        Raises:
+            RowFailed: there was no time or no call left to find out: not done, as far as is known.
+        """
+        unknown = RowFailed(doubt.reason, f"{doubt.detail}. Whether it was applied is not known.")
+        try:
+            return (await self.state(key))[0] is desired
+        except StopRun as cause:
+            self._way.stop.ask(cause)
+            raise unknown from cause
+        except RowFailed as failed:
+            if failed.outcome is Outcome.PENDING:
+                raise unknown from failed
+            raise
+
+    async def page(self, path: str) -> profiles.Page:
+        """Read one page of the list of profiles; ``path`` is below ``campaign/``."""
+
+        async def once() -> profiles.Page:
+            return profiles.page(await self._way.request("GET", path))
+
+        return (await self._way.ask(once))[0]
+
+    def first_page(self, page_size: int) -> str:
+        """Tell the path of the list's first page."""
+        return _LIST.format(api=self._api, size=page_size)
+
+
+def _instance(api: str, page: profiles.Page, attribute: str) -> Instance:
+    sample = page.profiles[0] if page.profiles else {}
+    key = sample.get("PKey")
+    return Instance(
+        api=api,
+        profiles=page.total,
+        count_path=page.count_path,
+        sample=profiles.state(sample, attribute),
+        sample_key=key if isinstance(key, str) else None,
+    )

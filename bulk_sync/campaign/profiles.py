@@ -1,0 +1,191 @@
+"""The shapes of profiles, lists and counts that the documentation shows. Pure.
+
+Section 1.2 and 2.1 of campaign-api.md list them: one profile flat or as a list of one, a count
+inline or behind a link, links absolute, relative or with a double slash.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from bulk_sync.errors import RetryLater, RowFailed
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import EXTENDED, PLURAL, SINGULAR
+
+_CRYPTED_ID: Final = re.compile(r"[A-Za-z0-9+/]{8,}={1,2}")
+_APIS: Final = (PLURAL, SINGULAR, EXTENDED, "profilesAndServicesExt", "head")
+
+
+Profile = Mapping[str, object]
+"""A profile as Campaign answers it."""
+
+
+def segment(key: str) -> str:
+    """Write a key as one segment of a path: nothing it holds may reach another path.
+
+    ``.`` and ``..`` would be resolved away by the first party that normalizes the URL, so their
+    dots are encoded too.
+    """
+    encoded = quote(key, safe="")
+    return encoded.replace(".", "%2E") if set(key) == {"."} else encoded
+
+
+def one(parsed: object, attribute: str) -> Profile:
+    """Find the profile in the answer to a GET of one, or to a PATCH.
+
+    Raises:
+        RetryLater: there is none in it, or more than one.
+    """
+    found = parsed
+    if isinstance(parsed, dict) and isinstance(parsed.get("content"), list):
+        content = parsed["content"]
+        if len(content) != 1:
+            detail = f"Campaign answered with {len(content)} profiles where one was asked for"
+            raise RetryLater(Reason.BAD_ANSWER, detail)
+        found = content[0]
+    if isinstance(found, dict) and ("PKey" in found or "href" in found or attribute in found):
+        return found
+    raise RetryLater(Reason.BAD_ANSWER, "Campaign answered with JSON that holds no profile")
+
+
+def state(profile: Profile, attribute: str) -> bool | None:
+    """Read the state; None is unknown. Only a JSON boolean is a state: nothing is guessed."""
+    value = profile.get(attribute)
+    return value if isinstance(value, bool) else None
+
+
+def check_identity(profile: Profile, key: str) -> None:
+    """Refuse an answer about something else, where a key looks like a step in a path.
+
+    Elsewhere the PKey answered may differ from the key asked for: with custom keys it does, and
+    whether one profile can have several PKeys is not documented (campaign-api.md, section 6).
+
+    Raises:
+        RowFailed: whoever normalized the URL answered for another resource.
+    """
+    if set(key) == {"."} and profile.get("PKey") != key:
+        raise RowFailed(
+            Reason.INVALID_KEY,
+            f"No profile can be asked for by {key!r}.",
+            outcome=Outcome.NOT_FOUND,
+        )
+
+
+def check_confirmed(parsed: object, attribute: str, *, desired: bool) -> None:
+    """Hold the answer to a PATCH against what was sent.
+
+    The documentation shows a reference in one place and the whole profile in another; neither
+    proves what is stored, but a profile with the old state disproves it.
+
+    Raises:
+        RetryLater: the answer is no confirmation.
+    """
+    if state(one(parsed, attribute), attribute) is (not desired):
+        raise RetryLater(Reason.NOT_STORED, "Campaign answered the change with the old state")
+
+
+def looks_like(key: str) -> str:
+    """Say what a key that was not found looks like; "" if there is nothing to say.
+
+    Automatic PKeys begin with ``@``. A cryptedId is another attribute, standard base64
+    (campaign-api.md, section 6).
+    """
+    if _CRYPTED_ID.fullmatch(key):
+        return " It looks like a cryptedId, which is another attribute: export the PKey instead."
+    return "" if key.startswith("@") else " Automatic PKeys begin with @."
+
+
+def unknown(profile: Profile, attribute: str) -> RowFailed:
+    """Say in what way a profile's state is unknown."""
+    value = profile.get(attribute)
+    if attribute not in profile:
+        what = f"has no attribute {attribute}"
+    elif value is None or (isinstance(value, str) and not value.strip()):
+        what = f"has a blank {attribute}"
+    else:
+        what = f"has {str(value)[:40]!r} for {attribute}, which is neither true nor false"
+    return RowFailed(
+        Reason.STATE_UNKNOWN,
+        f"The profile {what}; its state is unknown, so nothing was written.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list of profiles.
+
+    Attributes:
+        profiles: the profiles on it.
+        next_path: where the next page is, below ``campaign/``; None on the last page.
+        total: how many profiles there are, if the page says so.
+        count_path: where that number can be had, if the page says so.
+        cut_short: the list does not go on although, by what Campaign says, there is more.
+    """
+
+    profiles: list[Profile]
+    next_path: str | None
+    total: int | None
+    count_path: str | None
+    cut_short: bool
+
+
+def page(parsed: object) -> Page:
+    """Read the answer to a list call.
+
+    Raises:
+        RetryLater: it is not one.
+    """
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("content"), list):
+        raise RetryLater(Reason.BAD_ANSWER, "Campaign answered with JSON that holds no list")
+    count = parsed.get("count")
+    following = _href(parsed.get("next"))
+    counting = _href(count)
+    return Page(
+        profiles=[item for item in parsed["content"] if isinstance(item, dict)],
+        next_path=None if following is None else path(following, forced=True),
+        total=total(parsed) if total(parsed) is not None else total(count),
+        count_path=None if counting is None else path(counting),
+        cut_short=path(following or "") is None
+        and (following is not None or parsed.get("serverSidePagination") is False),
+    )
+
+
+def total(parsed: object) -> int | None:
+    """Read a number of profiles: ``{"count": 26}``, ``{"value": 26}`` or just ``26``."""
+    if isinstance(parsed, dict):
+        parsed = parsed["count"] if "count" in parsed else parsed.get("value")
+    is_number = isinstance(parsed, int) and not isinstance(parsed, bool)
+    return parsed if is_number and isinstance(parsed, int) and parsed >= 0 else None
+
+
+def path(href: str, *, forced: bool = False) -> str | None:
+    """Take from a link what may be followed: path and query below ``campaign/``, no host.
+
+    Credentials go to the configured endpoint alone, so the link's own host is dropped, and with it
+    whatever stands before the API's name: samples come without host, and without ``/campaign``.
+
+    Args:
+        href: the link as Campaign gave it.
+        forced: append ``_forcePagination=true`` where it is missing; no sample shows whether
+            Campaign keeps it (campaign-api.md, section 2.1), and without it a large list ends.
+
+    Returns:
+        A path that begins with an API's name, or None if the link holds none.
+    """
+    parts = urlsplit("".join(char for char in href if char > " "))
+    segments = parts.path.split("/")
+    starts = [at for at, name in enumerate(segments) if name in _APIS]
+    if not starts or any(name in {".", ".."} for name in segments):
+        return None
+    below = "/".join(segments[starts[0] :])
+    query = parts.query
+    if forced and "_forcePagination" not in dict(parse_qsl(query, keep_blank_values=True)):
+        query = f"{query}&_forcePagination=true" if query else "_forcePagination=true"
+    return f"{below}?{query}" if query else below
+
+
+def _href(link: object) -> str | None:
+    href = link.get("href") if isinstance(link, dict) else link
+    return href if isinstance(href, str) and href else None

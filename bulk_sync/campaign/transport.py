@@ -1,0 +1,376 @@
+"""Sends requests to Campaign and to IMS, and maps every foreign error, in one place.
+
+    Transport.ask          tries and waits, until an answer or the last word
+      request              one request, with a valid token, in its turn
+        _send              HTTP: the one place where errors of aiohttp are mapped
+
+Credentials go to the configured endpoint and to IMS, never elsewhere; redirects are not followed.
+"""
+
+import logging
+import random
+import ssl
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from bulk_sync import __version__
+from bulk_sync.campaign.answers import (
+    AddressRefused,
+    Answer,
+    Forbidden,
+    TokenRefused,
+    document,
+    problem,
+)
+from bulk_sync.campaign.auth import Tokens
+from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.errors import (
+    AccessDenied,
+    BulkSyncError,
+    RetryLater,
+    RowFailed,
+    StoppedEarly,
+    UsageProblem,
+)
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import Connection, Pace
+from bulk_sync.stopping import Stop
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CONTENT_TYPE: Final = "application/json;charset=utf-8"
+"""What every sample of the CCPA page sends, on GET too."""
+
+_FIRST_BACKOFF_S: Final = 0.5
+_LONGEST_BACKOFF_S: Final = 30.0
+_REFUSALS_IN_A_ROW: Final = 5
+"""So many rows refused one after the other, with no success between, are no matter of the rows."""
+
+_TOKENS_PER_REQUEST: Final = 2
+
+
+@dataclass(slots=True)
+class Calls:
+    """What a run has cost so far: HTTP requests to Campaign, by method and by status."""
+
+    by_method: Counter[str] = field(default_factory=Counter)
+    by_status: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """All requests; those to IMS are not among them."""
+        return self.by_method.total()
+
+
+class Transport:
+    """One run's way to Campaign. Belongs to one event loop.
+
+    Args:
+        session: the connection pool.
+        connection: where Campaign is and who asks.
+        pace: how hard it may be asked.
+        stop: ends waits early.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, connection: Connection, pace: Pace, stop: Stop
+    ) -> None:
+        self.calls = Calls()
+        self.pacer = Pacer(pace, stop)
+        self._session = session
+        self._connection = connection
+        self._pace = pace
+        self.stop = stop
+        self._tokens = Tokens(connection, self._exchange)
+        self._base = f"{connection.endpoint}/{connection.organization}/campaign/"
+        self._proxy = _proxy(connection.endpoint)
+        self._headers: Mapping[str, str] = {}
+        self._headers_token = ""
+        self._refusals = 0
+
+    async def ask(self, once: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+        """Call ``once`` until it succeeds, and tell how many tries it took.
+
+        A wait that Campaign asks for costs no try.
+
+        Raises:
+            RowFailed: it failed for good, or too often.
+            StoppedEarly: Campaign asks for more patience than there is.
+            StopRun: whatever else makes it senseless to go on.
+        """
+        tries, began = 1, time.monotonic()
+        while True:
+            try:
+                result = await once()
+            except RetryLater as later:
+                tries = await self._wait(later, tries, began)
+            except RowFailed as failed:
+                failed.attempts = max(tries, failed.attempts)
+                self._count_refusal(failed)
+                raise
+            else:
+                self._refusals = 0
+                return result, tries
+
+    async def request(self, method: str, path: str, body: bytes | None = None) -> object:
+        """Send one request and return the parsed JSON of its answer.
+
+        Args:
+            method: GET, PATCH or POST.
+            path: path and query below ``campaign/``, percent-encoded.
+            body: JSON.
+
+        Raises:
+            RetryLater: no answer, or one that may be different next time.
+            RowFailed: Campaign's last word on this request.
+            StopRun: the credentials are refused, or the budget of calls is spent.
+        """
+        for _ in range(_TOKENS_PER_REQUEST + 1):
+            token = self._tokens.ready() or await self._tokens.take()
+            answer = await self._call(method, path, token, body)
+            if answer.status < 300:
+                self._tokens.accepted()
+                return document(answer)
+            error = problem(answer)
+            if isinstance(error, TokenRefused):
+                await self._tokens.replace(token, str(error))
+                continue
+            if isinstance(error, Forbidden) and error.by_gateway:
+                if self._connection.client_secret is None or self._tokens.fresh:
+                    raise access_denied(error)
+                await self._tokens.replace(token, str(error))
+                continue
+            raise error
+        raise AccessDenied(f"Campaign goes on refusing new tokens for {method} requests.")
+
+    async def _call(self, method: str, path: str, token: str, body: bytes | None) -> Answer:
+        """Send one request to Campaign in its turn, count it, and learn from how it went."""
+        pacer = self.pacer
+        await pacer.turn()
+        try:
+            self._spend(method)
+            if token != self._headers_token:
+                self._headers, self._headers_token = _headers(self._connection, token), token
+            url = URL(self._base + path, encoded=True)
+            answer = await self._send(method, url, self._headers, body, self._proxy)
+        except RetryLater as later:
+            self.calls.by_status[str(later.reason)] += 1
+            pacer.went_badly()
+            raise
+        finally:
+            pacer.over()
+        self.calls.by_status[str(answer.status)] += 1
+        if answer.status < 300:
+            pacer.went_well()
+        elif answer.status >= 500:
+            pacer.went_badly()
+        return answer
+
+    def _spend(self, method: str) -> None:
+        most = self._pace.max_calls
+        if most is not None and self.calls.total >= most:
+            raise StoppedEarly(
+                f"The budget of {most} calls is spent (--max-calls). Run the same input again to "
+                "go on: what is done stays done."
+            )
+        self.calls.by_method[method] += 1
+
+    async def _exchange(self, url: str, form: Mapping[str, str]) -> Answer:
+        """POST a form to IMS; it counts for the rate, not as a call to Campaign."""
+        await self.pacer.turn()
+        try:
+            body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            address = URL(url, encoded=True)
+            return await self._send("POST", address, headers, body.encode(), _proxy(url))
+        except RetryLater as later:
+            later.refused = True  # whatever request wanted the token was not sent
+            raise
+        finally:
+            self.pacer.over()
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        proxy: "_Proxy",
+    ) -> Answer:
+        try:
+            async with self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                proxy=proxy.url,
+                proxy_headers=proxy.headers,
+            ) as response:
+                content = await response.read()
+                if response.status < 300:
+                    return Answer(response.status, content)
+                told = response.headers
+                return Answer(
+                    response.status,
+                    self._without_secrets(content),
+                    told.get("Retry-After"),
+                    told.get("Date"),
+                    told.get("Location"),
+                )
+        except TimeoutError:
+            detail = f"No answer within {self._pace.timeout_s:g} s"
+            raise RetryLater(Reason.TIMEOUT, detail) from None
+        except aiohttp.ClientSSLError as error:
+            raise UsageProblem(
+                f"The certificate of {url.host} could not be verified ({_first_line(error)}). For "
+                "a private CA, name its certificates with --ca-file."
+            ) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
+            detail = f"No connection to {url.host}:{url.port} ({_first_line(error)})"
+            raise RetryLater(Reason.CONNECTION, detail, refused=True) from error
+        except aiohttp.ClientPayloadError as error:
+            detail = f"The answer was cut off ({_first_line(error)})"
+            raise RetryLater(Reason.BAD_ANSWER, detail) from error
+        except (aiohttp.ClientError, OSError) as error:
+            detail = f"The connection was lost ({_first_line(error) or type(error).__name__})"
+            raise RetryLater(Reason.CONNECTION, detail) from error
+
+    async def _wait(self, later: RetryLater, tries: int, began: float) -> int:
+        """Sleep before the next try, and tell its number.
+
+        Raises:
+            RowFailed: there is none: too many tries, or the run is to end.
+            StoppedEarly: the next try would come too late.
+        """
+        asked = later.wait_s is not None or later.reason is Reason.HTTP_429
+        if not asked and tries > self._pace.retries:
+            detail = f"{later.detail}. Tried {tries} times."
+            raise _given_up(RowFailed(later.reason, detail, passing=True), tries)
+        spent_s = time.monotonic() - began
+        if spent_s + (later.wait_s or 0.0) > self._pace.patience_s:
+            raise StoppedEarly(
+                f"{later.detail}; Campaign was not available for {spent_s:.0f} s"
+                + (f" and asks to wait {later.wait_s:.0f} s more" if later.wait_s else "")
+                + f", and the patience is {self._pace.patience_s:g} s (--patience). Run the same "
+                "input again later: what is done stays done."
+            )
+        if asked:
+            self.pacer.hold(later.wait_s, later.detail)
+        else:
+            longest_s = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (tries - 1))
+            await self.stop.sleep(random.uniform(0.0, longest_s))  # noqa: S311
+            tries += 1
+        if self.stop.asked:
+            detail = f"{later.detail}. The run was stopped before another try."
+            raise _given_up(RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING), tries)
+        return tries
+
+    def _count_refusal(self, failed: RowFailed) -> None:
+        """End the run when rows are refused one after the other for what is no matter of theirs."""
+        if not isinstance(failed, AddressRefused | Forbidden):
+            return
+        self._refusals += 1
+        if self._refusals >= _REFUSALS_IN_A_ROW:
+            raise access_denied(failed)
+
+    def _without_secrets(self, content: bytes) -> bytes:
+        """Blot out our own credentials where an answer repeats them."""
+        connection = self._connection
+        known = [connection.access_token, connection.client_secret]
+        secrets = [secret.value for secret in known if secret] + [self._headers_token]
+        for secret in secrets:
+            if secret:
+                content = content.replace(secret.encode(), b"***")
+        return content
+
+
+@asynccontextmanager
+async def session(connection: Connection, pace: Pace) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a connection pool; it closes with the block.
+
+    Raises:
+        UsageProblem: the CA file holds no certificates.
+    """
+    context = ssl.create_default_context()
+    if connection.ca_file is not None:
+        try:
+            context.load_verify_locations(connection.ca_file)
+        except (ssl.SSLError, OSError) as error:
+            raise UsageProblem(f"--ca-file {connection.ca_file}: {error}.") from error
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=context, ttl_dns_cache=300),
+        timeout=aiohttp.ClientTimeout(total=pace.timeout_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"bulk-sync/{__version__}"},
+    ) as pool:
+        yield pool
+
+
+def access_denied(error: BulkSyncError) -> AccessDenied:
+    """Say what refused credentials or a refused address usually mean (campaign-api.md, 3.1)."""
+    if isinstance(error, Forbidden):
+        hint = (
+            "Check --api-key, that the project in the Developer Console has the Campaign API, and "
+            "that its product profile belongs to this organization (403023 means it does not)."
+        )
+    else:
+        hint = (
+            "Campaign's gateway does not know this address: check --organization (a stage "
+            "instance ends in -mkt-stage), --endpoint and --api. A 502 of this kind means that "
+            "the instance's CNAME is missing."
+        )
+    return AccessDenied(f"{error}. {hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    url: URL | None = None
+    headers: Mapping[str, str] | None = None
+
+
+def _proxy(url: str) -> _Proxy:
+    """Find the environment's proxy for a URL.
+
+    Not left to aiohttp's ``trust_env``: that also takes credentials from ~/.netrc, which clash
+    with the Authorization header, and looks there again for every request.
+    """
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return _Proxy()
+    address = URL(proxy if "://" in proxy else f"http://{proxy}")
+    if address.user is None:
+        return _Proxy(address)
+    credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
+    return _Proxy(address.with_user(None), {"Proxy-Authorization": credentials})
+
+
+def _headers(connection: Connection, token: str) -> Mapping[str, str]:
+    """Build the four headers that every sample of the CCPA page sends."""
+    return {
+        "Authorization": f"Bearer {token}",
+        "Cache-Control": "no-cache",
+        "X-Api-Key": connection.api_key,
+        "Content-Type": CONTENT_TYPE,
+    }
+
+
+def _given_up(failed: RowFailed, tries: int) -> RowFailed:
+    failed.attempts = tries
+    return failed
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:200]

@@ -1,0 +1,71 @@
+"""Tests credentials, endpoint, attribute and access with a handful of reads."""
+
+from dataclasses import dataclass
+
+from bulk_sync.campaign import profiles
+from bulk_sync.campaign.client import Client
+from bulk_sync.engines.session import Session
+from bulk_sync.errors import Exit, RowFailed, StopRun
+from bulk_sync.settings import Connection, Pace
+
+_SAMPLE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tested; ``exit`` is what a run would end with, were it not good."""
+
+    good: bool
+    text: str
+    exit: Exit = Exit.DONE
+
+
+def check(connection: Connection, pace: Pace) -> list[Finding]:
+    """Test what a run needs, with five calls at the most, and stop at the first fault."""
+    findings: list[Finding] = []
+    with Session(connection, pace, lambda _what, _done, _total: None) as session:
+        try:
+            session.run(_look(session.client, connection, findings))
+        except StopRun as stop:
+            findings.append(Finding(good=False, text=str(stop), exit=stop.exit))
+        except RowFailed as failed:
+            findings.append(Finding(good=False, text=failed.detail, exit=Exit.STOPPED_EARLY))
+    return findings
+
+
+async def _look(client: Client, connection: Connection, findings: list[Finding]) -> None:
+    def good(text: str) -> None:
+        findings.append(Finding(good=True, text=text))
+
+    instance = await client.preflight()
+    good(f"Credentials are accepted at {connection.endpoint}.")
+    good(f"Organization {connection.organization} answers as {instance.api}.")
+    total = await client.count(instance)
+    good(f"Profiles to be seen: {'unknown' if total is None else f'{total:,}'}.")
+    sample = (await client.page(client.first_page(_SAMPLE))).profiles
+    if not sample:
+        hint = "Has this technical account the rights to see any (organizational units)?"
+        text = f"No profile is to be seen. {hint}"
+        findings.append(Finding(good=False, text=text, exit=Exit.USAGE))
+        return
+    attribute = connection.attribute
+    known = sum(profiles.state(each, attribute) is not None for each in sample)
+    if not known:
+        text = _no_attribute(attribute, sample)
+        findings.append(Finding(good=False, text=text, exit=Exit.USAGE))
+        return
+    good(f"{known} of {len(sample)} sample profiles have a value for {attribute}.")
+    key = next((each["PKey"] for each in sample if isinstance(each.get("PKey"), str)), None)
+    if isinstance(key, str):
+        await client.profile(key)
+        good("One profile can be read by its PKey.")
+
+
+def _no_attribute(attribute: str, sample: list[profiles.Profile]) -> str:
+    names = sorted({name for each in sample for name in each})
+    close = [name for name in names if "opt" in name.lower()] or names
+    return (
+        f"None of {len(sample)} sample profiles has a value for {attribute!r}. Look at --attribute "
+        f"and --api (custom fields need profileAndServicesExt). Attributes there: "
+        f"{', '.join(close[:20])}."
+    )

@@ -1,0 +1,92 @@
+"""The command line: parse, call, print, exit code. Decides nothing about a profile.
+
+Commands are modules of this folder and are imported when they are asked for; none imports pandas
+before it runs, so that help is instant.
+"""
+
+import importlib
+import itertools
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import click
+import orjson
+
+from bulk_sync import __version__
+from bulk_sync.errors import Exit, StopRun
+
+_COMMANDS: Final = ("run", "plan", "validate", "check", "simulate")
+
+_EPILOG: Final = """\b
+Examples:
+  bulk-sync validate optouts.csv        is the file usable?
+  bulk-sync check                       do the credentials work?
+  bulk-sync plan optouts.csv            what would change?
+  bulk-sync run optouts.csv             change it
+\b
+Exit status:
+  0 every row holds in Campaign     4 a safety limit, or you, said no
+  1 a bug                           5 credentials or organization refused
+  2 wrong usage or input            6 stopped early: run again to go on
+  3 some rows need a person        11 another run is at work
+  130 / 143 stopped by Ctrl-C / SIGTERM
+"""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"bulk_sync.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(
+    cls=_Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="bulk-sync")
+def group() -> None:
+    """Carry CCPA opt-out states from a file into Adobe Campaign, and report on every row."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the status of the contract."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = group.main(words, prog_name="bulk-sync", standalone_mode=False, obj=words)
+    except click.ClickException as error:
+        error.show()
+        status = _failed(words, Exit.USAGE, error.format_message())
+    except StopRun as stop:
+        click.echo(f"bulk-sync: {stop}", err=True)
+        status = _failed(words, stop.exit, str(stop))
+    except (click.Abort, KeyboardInterrupt):
+        message = "Interrupted."
+        click.echo(f"bulk-sync: {message}", err=True)
+        status = _failed(words, Exit.INTERRUPTED, message)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = Exit.BUG
+    except Exception as error:  # the outermost edge: say that it is a bug, with exit 1
+        logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
+        message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
+        click.echo(f"bulk-sync: {message} (add -v for the traceback)", err=True)
+        status = _failed(words, Exit.BUG, message)
+    sys.exit(int(status or Exit.DONE))
+
+
+def _failed(words: Sequence[str], status: Exit, message: str) -> Exit:
+    """Give scripts their JSON object on error paths too."""
+    variable = os.environ.get("BULK_SYNC_SUMMARY", "")
+    asked = variable == "json" or "--summary=json" in words
+    if asked or ("--summary", "json") in itertools.pairwise(words):
+        click.echo(orjson.dumps({"exit": int(status), "message": message}))
+    return status

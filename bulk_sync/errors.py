@@ -1,0 +1,142 @@
+"""What can go wrong, grouped by what the run should do about it.
+
+    BulkSyncError
+      StopRun               end now: one sentence, what to do next, no traceback
+        UsageProblem          exit 2   wrong options or configuration
+          InputProblem        exit 2   the input cannot be read as a whole
+        Refused               exit 4   a safety limit or the person said no
+        AccessDenied          exit 5   credentials or organization refused
+        StoppedEarly          exit 6   Campaign unavailable, too many failures, budget spent
+        AnotherRun            exit 11  the organization is being worked on
+        Interrupted           exit 130 Ctrl-C
+          Terminated            exit 143 SIGTERM
+      RetryLater            this request only: may pass if it is sent again
+      RowFailed             this row only: a reason and a sentence in the report
+
+``RetryLater`` never leaves ``campaign/``, ``RowFailed`` never leaves the engine, and only
+``StopRun`` reaches ``cli/``. Bad rows of the input are data, not exceptions: see ``rows/check.py``.
+"""
+
+from enum import IntEnum
+
+from bulk_sync.outcomes import Outcome, Reason
+
+
+class Exit(IntEnum):
+    """Exit statuses; any code but 0 means that something is left to do."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    ROWS_LEFT = 3
+    REFUSED = 4
+    ACCESS_DENIED = 5
+    STOPPED_EARLY = 6
+    ANOTHER_RUN = 11
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class BulkSyncError(Exception):
+    """Everything that this program raises on purpose."""
+
+
+class StopRun(BulkSyncError):
+    """The run cannot go on. The message holds the value, the place and the next step."""
+
+    exit = Exit.BUG
+
+
+class UsageProblem(StopRun):
+    """An option, a variable or the configuration file is wrong."""
+
+    exit = Exit.USAGE
+
+
+class InputProblem(UsageProblem):
+    """The input as a whole cannot be read: nothing was sent."""
+
+
+class Refused(StopRun):
+    """A safety limit, or the person at the terminal, said no: nothing was written."""
+
+    exit = Exit.REFUSED
+
+
+class AccessDenied(StopRun):
+    """Campaign, or IMS, refused the credentials or the organization."""
+
+    exit = Exit.ACCESS_DENIED
+
+
+class StoppedEarly(StopRun):
+    """Rows are left that another run can finish."""
+
+    exit = Exit.STOPPED_EARLY
+
+
+class AnotherRun(StopRun):
+    """Another process is at work on this organization."""
+
+    exit = Exit.ANOTHER_RUN
+
+
+class Interrupted(StopRun):
+    """A signal asked the run to end; what was in flight was finished."""
+
+    exit = Exit.INTERRUPTED
+
+
+class Terminated(Interrupted):
+    """The same, by SIGTERM."""
+
+    exit = Exit.TERMINATED
+
+
+class RetryLater(BulkSyncError):
+    """An answer, or the lack of one, that may be different next time.
+
+    Args:
+        reason: what a row is given as its reason if no try succeeds.
+        detail: a sentence for a person.
+        wait_s: seconds that the server asked to wait, or None if it did not ask.
+        refused: the server certainly did not act on the request.
+    """
+
+    def __init__(
+        self, reason: Reason, detail: str, *, wait_s: float | None = None, refused: bool = False
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.wait_s = wait_s
+        self.refused = refused
+
+
+class RowFailed(BulkSyncError):
+    """Campaign's last word on one row.
+
+    Args:
+        reason: a stable code for the report.
+        detail: a sentence for a person.
+        outcome: ``failed`` or ``not_found``.
+        passing: every try met something that may pass, so a later round may succeed.
+
+    Attributes:
+        attempts: HTTP tries that it took to find out.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        outcome: Outcome = Outcome.FAILED,
+        passing: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.outcome = outcome
+        self.passing = passing
+        self.attempts = 1

@@ -1,0 +1,64 @@
+"""The closed sets of the report: what can become of a row, and why."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of a row. A dry run says ``would_...`` where a run says ``updated``."""
+
+    UNCHANGED = "unchanged"
+    UPDATED = "updated"
+    WOULD_UPDATE = "would_update"
+    CREATED = "created"
+    WOULD_CREATE = "would_create"
+    DUPLICATE = "duplicate"
+    SKIPPED = "skipped"
+    REJECTED = "rejected"
+    NOT_FOUND = "not_found"
+    DRIFTED = "drifted"
+    FAILED = "failed"
+    PENDING = "pending"
+
+
+NEEDS_A_PERSON = (
+    Outcome.REJECTED,
+    Outcome.NOT_FOUND,
+    Outcome.DRIFTED,
+    Outcome.FAILED,
+    Outcome.PENDING,
+)
+"""The outcomes whose rows the ``todo`` file repeats."""
+
+
+class Reason(StrEnum):
+    """Why a row has its outcome. Stable: scripts compare with these."""
+
+    # the row itself
+    BAD_STATE = "bad_state"
+    BLANK_STATE = "blank_state"
+    EMPTY_KEY = "empty_key"
+    BAD_KEY = "bad_key"
+    CONFLICT = "conflict"
+    # what Campaign said of the profile
+    NOT_FOUND = "not_found"
+    INVALID_KEY = "invalid_key"
+    STATE_UNKNOWN = "state_unknown"
+    NOT_STORED = "not_stored"
+    # what became of the request
+    BAD_ANSWER = "bad_answer"
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    HTTP_4XX = "http_4xx"
+    HTTP_400 = "http_400"
+    HTTP_403 = "http_403"
+    HTTP_404 = "http_404"
+    HTTP_429 = "http_429"
+    HTTP_500 = "http_500"
+    HTTP_502 = "http_502"
+    HTTP_503 = "http_503"
+    HTTP_504 = "http_504"
+    HTTP_5XX = "http_5xx"
+    REDIRECT = "redirect"
+    # the run stopped before it
+    LIMIT = "limit"
+    STOPPED = "stopped"

@@ -1,0 +1,142 @@
+"""Results as files: every input row once, in input order, in the format that the suffix names.
+
+What a report says is decided elsewhere; here it is only written down. Reports appear whole or
+not at all, and only their owner may read them, because keys are personal data.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+from stat import S_ISREG
+from tempfile import TemporaryFile
+from typing import Final
+
+import pandas as pd
+
+from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.outcomes import NEEDS_A_PERSON
+from bulk_sync.report import (
+    atomic,
+    csv_file,
+    html_file,
+    json_file,
+    parquet_file,
+    table,
+    xlsx_file,
+)
+from bulk_sync.rows import columns
+
+
+class _Format(StrEnum):
+    CSV = ".csv"
+    PARQUET = ".parquet"
+    JSON = ".json"
+    XLSX = ".xlsx"
+    HTML = ".html"
+
+
+SUFFIXES: Final = tuple(map(str, _Format))
+"""The suffixes that a report may have, in small letters."""
+
+
+def check_path(path: Path) -> None:
+    """Make sure, before a run, that a report can be written afterwards.
+
+    Raises:
+        UsageProblem: the suffix is unknown, a folder or device stands there, or the folder is
+            missing or takes no files.
+    """
+    _format(path)
+    try:
+        with suppress(FileNotFoundError):
+            if not S_ISREG(path.stat().st_mode):
+                raise UsageProblem(
+                    f"The report {path} cannot be written: what stands there is no file. Name "
+                    "another path."
+                )
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as reason:
+        raise UsageProblem(
+            f"The report {path} cannot be written: {_said(reason)}. Name a path in a folder that "
+            "is there and that you may write to."
+        ) from reason
+
+
+def write(results: pd.DataFrame, path: Path, *, title: Mapping[str, str]) -> None:
+    """Write a report.
+
+    Args:
+        results: the input's own columns and those of ``columns.REPORT``.
+        path: where to; the suffix decides the format.
+        title: what the report is of, by name, for formats that have room for it (HTML).
+
+    Raises:
+        UsageProblem: the suffix is unknown.
+        StoppedEarly: it cannot be written.
+    """
+    form = _format(path)
+    rows = table.of(results, table.report_columns(results))
+    with _told(path), atomic.replacing(path) as file:
+        match form:
+            case _Format.CSV:
+                csv_file.write(rows, file)
+            case _Format.PARQUET:
+                parquet_file.write(rows, file)
+            case _Format.JSON:
+                json_file.write(rows, file)
+            case _Format.XLSX:
+                xlsx_file.write(rows, file)
+            case _Format.HTML:
+                html_file.write(rows, file, title)
+
+
+def write_todo(results: pd.DataFrame, path: Path) -> bool:
+    """Write the rows that need a person as CSV, such that it can be the next run's input.
+
+    Args:
+        results: as for ``write``.
+        path: where to. If no row needs a person no file is left there, not even an older one.
+
+    Returns:
+        Whether there are such rows.
+
+    Raises:
+        StoppedEarly: it cannot be written.
+    """
+    names = [*table.own_columns(results), columns.REASON, columns.DETAIL]
+    rows = table.of(results[results[columns.OUTCOME].isin(NEEDS_A_PERSON)], names)
+    if not rows.num_rows:
+        with _told(path):
+            path.unlink(missing_ok=True)
+        return False
+    with _told(path), atomic.replacing(path) as file:
+        csv_file.write(rows, file)
+    return True
+
+
+def _format(path: Path) -> _Format:
+    try:
+        return _Format(path.suffix.lower())
+    except ValueError:
+        raise UsageProblem(
+            f"The report {path} has no suffix that names a format. Give it one of "
+            f"{', '.join(SUFFIXES)}."
+        ) from None
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into a sentence for a person."""
+    try:
+        yield
+    except OSError as reason:
+        raise StoppedEarly(
+            f"{path} could not be written: {_said(reason)}. What was changed in Campaign stays so; "
+            "mend this or name another path with --report, and run again."
+        ) from reason
+
+
+def _said(reason: OSError) -> str:
+    return reason.strerror or str(reason)

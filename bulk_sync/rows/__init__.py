@@ -1,0 +1,1 @@
+"""Frames in, frames out: reading, checking and comparing rows. No HTTP, SQL or click."""

@@ -1,0 +1,348 @@
+"""Judges raw rows by the input rules: which may be looked up, and why the others may not.
+
+Nothing is guessed here: a state that is not on the list, a key that a spreadsheet has damaged or
+two states for one key make the row ``rejected`` with a sentence, never a best effort. Everything
+works on whole columns; only bad rows cost Python code of their own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns
+from bulk_sync.rows.spellings import CONTROL, DAMAGE, STATES
+
+_Mask = npt.NDArray[np.bool_]
+
+
+class BlankState(StrEnum):
+    """What an empty state cell means."""
+
+    REJECT = "reject"
+    SKIP = "skip"
+
+
+class OnConflict(StrEnum):
+    """What becomes of one key with two states."""
+
+    REJECT = "reject"
+    OPT_OUT = "opt-out"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a file is to be understood.
+
+    Attributes:
+        attribute: the attribute's name in Campaign, which a state column may bear.
+        key_column: name of the key column; None finds it.
+        state_column: name of the state column; None finds it.
+        state: the one state of a file that holds only keys.
+        blank_state: what an empty state cell means.
+        on_conflict: what becomes of one key with two states.
+    """
+
+    attribute: str = "ccpaOptOut"
+    key_column: str | None = None
+    state_column: str | None = None
+    state: bool | None = None
+    blank_state: BlankState = BlankState.REJECT
+    on_conflict: OnConflict = OnConflict.REJECT
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The columns that hold keys and states; ``state`` is None if one state serves all rows."""
+
+    key: str
+    state: str | None
+
+
+def find_columns(names: Iterable[str], rules: Rules) -> Found:
+    """Tell which columns hold the keys and the desired states.
+
+    Args:
+        names: the input's own columns.
+        rules: the names asked for, if any.
+
+    Returns:
+        Their names, exactly as the input spells them.
+
+    Raises:
+        InputProblem: none, or more than one, fits; the message lists the columns.
+    """
+    names = [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
+    own = [name for name in names if name not in columns.REPORT] or names
+    key = _find(own, names, rules.key_column, {"pkey"}, "--key-column", "keys (PKey)")
+    wanted = {_plain("ccpaOptOut"), _plain(rules.attribute)}
+    what = f"states ({rules.attribute})"
+    if rules.state is None:
+        state = _find(own, names, rules.state_column, wanted, "--state-column", what)
+        if state == key:
+            raise InputProblem(
+                f"Column {key!r} cannot hold both keys and states. Name two columns with "
+                "--key-column and --state-column."
+            )
+        return Found(key, state)
+    clash = rules.state_column or next((name for name in own if _plain(name) in wanted), None)
+    if clash is not None:
+        raise InputProblem(
+            f"--state is for a file that holds only keys, but there is a column {clash!r}. Leave "
+            "out --state, or take the column out of the file."
+        )
+    return Found(key, None)
+
+
+def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """Judge every row.
+
+    Args:
+        raw: what ``read.rows`` returned: own columns as str, ROW, perhaps FILE.
+        rules: how the file is to be understood.
+
+    Returns:
+        The input's own columns, then ROW, FILE if there is one, KEY, DESIRED, OUTCOME, REASON,
+        DETAIL and COUNTS_AS (dtypes in ``columns.py``). OUTCOME is missing where the row is to be
+        looked up. Own columns named like one of the report's are left out: they come from an
+        earlier report. Order and index (0..n-1) are kept.
+
+    Raises:
+        InputProblem: a column is missing or ambiguous.
+    """
+    found = find_columns(raw.columns, rules)
+    verdicts = _Verdicts.of(len(raw))
+    keys = _keys(raw[found.key], verdicts)
+    if found.state is None:
+        desired = np.full(len(raw), int(bool(rules.state)), np.int8)
+    else:
+        desired = _states(raw[found.state], rules, verdicts)
+    counts_as = _repeats(keys, desired, rules.on_conflict, _Places.of(raw), verdicts)
+
+    own = [name for name in raw.columns if name not in columns.REPORT]
+    checked = raw[own + [name for name in (columns.ROW, columns.FILE) if name in raw]].copy()
+    checked[columns.KEY] = pd.Series(pd.array(keys, dtype="str"), index=checked.index)
+    checked[columns.DESIRED] = columns.states(desired)
+    checked[columns.OUTCOME] = columns.outcomes(verdicts.outcome)
+    checked[columns.REASON] = columns.reasons(verdicts.reason)
+    checked[columns.DETAIL] = pd.Series(verdicts.detail, dtype="str", index=checked.index)
+    checked[columns.COUNTS_AS] = counts_as
+    return checked
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdicts:
+    """What is known of each row so far: object arrays, None or "" where there is nothing to say."""
+
+    outcome: npt.NDArray[np.object_]
+    reason: npt.NDArray[np.object_]
+    detail: npt.NDArray[np.object_]
+
+    @classmethod
+    def of(cls, count: int) -> "_Verdicts":
+        nothing = np.full(count, None, object)
+        return cls(nothing, nothing.copy(), np.full(count, "", object))
+
+    def settle(self, at: int, outcome: Outcome, reason: Reason | None, detail: str) -> None:
+        """Note a verdict; a row keeps its first outcome and reason, and collects sentences."""
+        if self.outcome[at] is None:
+            self.outcome[at], self.reason[at], self.detail[at] = outcome, reason, detail
+        else:
+            self.detail[at] = f"{self.detail[at]} {detail}"
+
+    def reject(self, at: int, reason: Reason, detail: str) -> None:
+        self.settle(at, Outcome.REJECTED, reason, detail)
+
+    @property
+    def open(self) -> _Mask:
+        """The rows that nothing was said against."""
+        return np.asarray(pd.isna(self.outcome), dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a row stands, in the words of a person: row 7, or row 7 of b.csv."""
+
+    numbers: npt.NDArray[np.int64]
+    files: pd.Series | None
+
+    @classmethod
+    def of(cls, raw: pd.DataFrame) -> "_Places":
+        return cls(raw[columns.ROW].to_numpy(), raw.get(columns.FILE))
+
+    def name(self, at: int) -> str:
+        place = f"row {self.numbers[at]}"
+        return place if self.files is None else f"{place} of {self.files.iat[at]}"
+
+
+def _find(
+    own: list[str], names: list[str], asked: str | None, wanted: set[str], option: str, what: str
+) -> str:
+    """Find one column: by the name asked for, else by what such a column is called."""
+    there = ", ".join(repr(name) for name in names) or "none"
+    if asked is not None:
+        if asked in names:
+            return asked
+        fits = [name for name in names if _plain(name) == _plain(asked)]
+        problem = f"{option} {asked!r}: the input has no such column"
+    else:
+        fits = [name for name in own if _plain(name) in wanted]
+        problem = f"No column for the {what} was found; name it with {option}"
+    if not fits:
+        raise InputProblem(f"{problem}. Columns: {there}.")
+    if len(fits) > 1:
+        raise InputProblem(
+            f"More than one column could hold the {what}: {', '.join(map(repr, fits))}. "
+            f"Say which with {option}. Columns: {there}."
+        )
+    return fits[0]
+
+
+def _plain(name: str) -> str:
+    """Take case, blanks and punctuation away from a column's name."""
+    return "".join(char for char in name.casefold() if char.isalnum())
+
+
+def _keys(column: pd.Series, verdicts: _Verdicts) -> pa.ChunkedArray:
+    """Clean the keys as spreadsheets demand it, and judge them.
+
+    Returns:
+        The keys as they are used, large_string.
+    """
+    keys = _unwrap(pc.utf8_trim_whitespace(_text(column)))
+    for at in _hits(pc.equal(keys, "")):
+        verdicts.reject(at, Reason.EMPTY_KEY, "The key is empty.")
+    for at in _hits(pc.match_substring_regex(keys, CONTROL)):
+        key = _short(keys[at].as_py())
+        sentence = f"The key {key} holds a control character or a line break."
+        verdicts.reject(at, Reason.BAD_KEY, sentence)
+    if not pc.all(pc.starts_with(keys, "@")).as_py():
+        for pattern, what in DAMAGE.items():
+            for at in _hits(pc.match_substring_regex(keys, pattern)):
+                verdicts.reject(at, Reason.BAD_KEY, f"The key {_short(keys[at].as_py())} {what}.")
+    return keys
+
+
+def _unwrap(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Take off what spreadsheets force on text that begins with ``@``: ``'`` and ``="..."``."""
+    apostrophe = pc.starts_with(keys, "'")
+    formula = pc.match_substring_regex(keys, r'(?s)^=".*"$')
+    if not pc.any(pc.or_(apostrophe, formula)).as_py():
+        return keys
+    inside = pc.replace_substring(pc.utf8_slice_codeunits(keys, 2, -1), '""', '"')
+    after = pc.utf8_slice_codeunits(keys, 1)
+    bare = pc.if_else(apostrophe, after, pc.if_else(formula, inside, keys))
+    return pc.utf8_trim_whitespace(bare)
+
+
+def _states(column: pd.Series, rules: Rules, verdicts: _Verdicts) -> npt.NDArray[np.int8]:
+    """Read the states by ``STATES``, each spelling once.
+
+    Returns:
+        int8: 1, 0, or -1 where the cell holds no state.
+    """
+    cells = pc.dictionary_encode(_text(column)).unify_dictionaries()
+    spellings = cells.chunk(0).dictionary.to_pylist() if cells.num_chunks else []
+    words = [spelling.strip().casefold() for spelling in spellings]
+    codes = np.concatenate(
+        [np.zeros(0, np.int64), *(chunk.indices.to_numpy() for chunk in cells.chunks)]
+    ).astype(np.int64)
+    values = np.array([int(STATES.get(word, -1)) for word in words], np.int8)
+    states = values[codes] if len(values) else np.zeros(0, np.int8)
+    skip = rules.blank_state is BlankState.SKIP
+    for at in np.flatnonzero(states < 0).tolist():
+        spelling = spellings[codes[at]]
+        if words[codes[at]]:
+            sentence = f"{_short(spelling)} is no state; write true or false."
+            verdicts.reject(at, Reason.BAD_STATE, sentence)
+        elif skip:
+            sentence = "The state is empty, and --blank-state skip leaves such rows out."
+            verdicts.settle(at, Outcome.SKIPPED, Reason.BLANK_STATE, sentence)
+        else:
+            sentence = "The state is empty; write true or false, or use --blank-state skip."
+            verdicts.reject(at, Reason.BLANK_STATE, sentence)
+    return states
+
+
+def _repeats(
+    keys: pa.ChunkedArray,
+    desired: npt.NDArray[np.int8],
+    on_conflict: OnConflict,
+    places: _Places,
+    verdicts: _Verdicts,
+) -> npt.NDArray[np.int64]:
+    """Find the rows that repeat a key, and settle all but the one that counts.
+
+    Returns:
+        int64: the position of the row that counts for this one: its own unless it is a repeat.
+    """
+    counts_as = np.arange(len(desired))
+    usable = np.flatnonzero(verdicts.open)
+    group, size = _groups(keys, usable)
+    if not (size > 1).any():
+        return counts_as
+    wanted = desired[usable]
+    says_true = np.bincount(group, weights=wanted, minlength=len(size)) > 0
+    says_false = np.bincount(group, weights=1 - wanted, minlength=len(size)) > 0
+    conflict = says_true & says_false
+
+    winning = says_true.astype(np.int8)
+    if on_conflict is OnConflict.LAST:
+        winning[group] = wanted  # the last assignment to an index stands
+    counting = np.full(len(size), -1)
+    agrees = wanted == winning[group]
+    counting[group[agrees][::-1]] = usable[agrees][::-1]  # so the first row that agrees stands
+
+    refused = conflict & (on_conflict is OnConflict.REJECT)
+    for at in usable[refused[group]].tolist():
+        sentence = "This key has both states in the input; see --on-conflict."
+        verdicts.reject(at, Reason.CONFLICT, sentence)
+    repeats = ~refused[group] & (counting[group] != usable)
+    for at, first, same in zip(
+        usable[repeats], counting[group[repeats]], agrees[repeats], strict=True
+    ):
+        counts_as[at] = first
+        if same:
+            sentence = f"Same key and state as {places.name(first)}, which counts."
+            verdicts.settle(at, Outcome.DUPLICATE, None, sentence)
+        else:
+            sentence = (
+                f"{places.name(first).capitalize()} has this key with the other state, and counts "
+                f"by --on-conflict {on_conflict}."
+            )
+            verdicts.settle(at, Outcome.DUPLICATE, Reason.CONFLICT, sentence)
+    return counts_as
+
+
+def _groups(
+    keys: pa.ChunkedArray, usable: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Number the distinct keys of the usable rows.
+
+    Returns:
+        The group of each usable row, and the size of each group.
+    """
+    taken = pc.take(keys, pa.array(usable)) if len(usable) < len(keys) else keys
+    group, _ = pd.factorize(pd.array(taken, dtype="str"))
+    return group.astype(np.int64), np.bincount(group)
+
+
+def _text(column: pd.Series) -> pa.ChunkedArray:
+    return pa.chunked_array(column)
+
+
+def _hits(matches: pa.ChunkedArray) -> list[int]:
+    """Turn a boolean column into the positions where it is true."""
+    return np.flatnonzero(matches.to_numpy()).tolist()
+
+
+def _short(value: str) -> str:
+    return repr(value if len(value) <= 60 else f"{value[:60]}…")

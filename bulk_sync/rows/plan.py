@@ -1,0 +1,229 @@
+"""Compares desired with current states: what is to be written, and whether it may be.
+
+    checked --compare(reading)--> planned --settle(writing)--> results
+
+The decision about a row is the table in ``compare``; everything else counts or fills in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bulk_sync.errors import Refused
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns
+from bulk_sync.rows.columns import UNREAD
+from bulk_sync.rows.steps import Steps
+from bulk_sync.settings import Limits
+
+_NAMED_ROWS = 5
+"""How many of the rows concerned a refusal names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a plan, or a result, holds.
+
+    Attributes:
+        rows: rows of the input.
+        outcomes: rows by outcome, those that occur, in the order of ``Outcome``.
+        opt_ins: rows to be written, or written, from true to false.
+        opt_outs: the same from false to true.
+    """
+
+    rows: int
+    outcomes: Mapping[str, int]
+    opt_ins: int
+    opt_outs: int
+
+    @property
+    def changes(self) -> int:
+        """The rows to be written, or written."""
+        return self.opt_ins + self.opt_outs
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row holds in Campaign, or in a dry run could be planned."""
+        return set(self.outcomes) <= _COMPLETE
+
+
+_COMPLETE = frozenset(
+    {
+        Outcome.UNCHANGED,
+        Outcome.UPDATED,
+        Outcome.WOULD_UPDATE,
+        Outcome.CREATED,
+        Outcome.WOULD_CREATE,
+        Outcome.DUPLICATE,
+        Outcome.SKIPPED,
+    }
+)
+
+
+def open_rows(checked: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Tell the positions of the rows that are to be looked up."""
+    return np.flatnonzero(checked[columns.OUTCOME].isna())
+
+
+def changes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Tell the positions of the rows that are to be written."""
+    return np.flatnonzero(planned[columns.OUTCOME] == Outcome.WOULD_UPDATE)
+
+
+def opt_ins(frame: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Tell the positions of the rows that lift an opt-out, or have lifted it."""
+    written = frame[columns.OUTCOME].isin([Outcome.WOULD_UPDATE, Outcome.UPDATED])
+    lifts = frame[columns.BEFORE].fillna(value=False) & ~frame[columns.DESIRED].fillna(value=True)
+    return np.flatnonzero(written & lifts)
+
+
+def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
+    """Decide about every row that was looked up.
+
+    ================================  ==============
+    what the reading found            outcome
+    ================================  ==============
+    a problem                         the problem's
+    nothing: the run stopped before   ``pending``
+    the desired state                 ``unchanged``
+    the other state                   ``would_update``
+    ================================  ==============
+
+    Args:
+        checked: what ``check.rows`` returned.
+        reading: the current states of its open rows, in their order.
+
+    Returns:
+        The same rows with BEFORE, AFTER, ATTEMPTS and AT; OUTCOME is complete.
+    """
+    positions = open_rows(checked)
+    before = np.full(len(checked), UNREAD, np.int8)
+    before[positions] = reading.state
+    desired = columns.state_codes(checked[columns.DESIRED])[positions]
+    verdict = np.select(
+        [reading.state == UNREAD, reading.state == desired],
+        [str(Outcome.PENDING), str(Outcome.UNCHANGED)],
+        str(Outcome.WOULD_UPDATE),
+    ).astype(object)
+    planned = checked.copy()
+    planned[columns.BEFORE] = columns.states(before)
+    planned[columns.AFTER] = columns.states(before)
+    planned[columns.ATTEMPTS] = np.zeros(len(checked), np.int64)
+    planned[columns.AT] = columns.times(np.zeros(len(checked), np.int64))
+    return _record(planned, positions, reading, verdict)
+
+
+def settle(planned: pd.DataFrame, writing: Steps) -> pd.DataFrame:
+    """Note what became of the writes.
+
+    Args:
+        planned: what ``compare`` returned.
+        writing: the writes of its changes, in their order.
+
+    Returns:
+        The same rows; each ``would_update`` is ``updated``, ``pending`` or its problem's outcome.
+    """
+    positions = changes(planned)
+    written = writing.state != UNREAD
+    after = columns.state_codes(planned[columns.AFTER])
+    tried = written | (writing.attempts > 0)
+    after[positions[tried]] = writing.state[tried]
+    verdict = np.where(written, str(Outcome.UPDATED), str(Outcome.PENDING)).astype(object)
+    results = planned.copy()
+    results[columns.AFTER] = columns.states(after)
+    return _record(results, positions, writing, verdict)
+
+
+def hold_back(frame: pd.DataFrame, reason: Reason, detail: str) -> pd.DataFrame:
+    """Say why nothing was tried: every row still to be done is ``pending`` for this reason."""
+    waiting = frame[columns.OUTCOME].isin([Outcome.WOULD_UPDATE, Outcome.PENDING])
+    held = frame.copy()
+    held[columns.OUTCOME] = frame[columns.OUTCOME].mask(waiting, str(Outcome.PENDING))
+    held[columns.REASON] = frame[columns.REASON].mask(waiting, str(reason))
+    unsaid = waiting & (frame[columns.DETAIL] == "")
+    held[columns.DETAIL] = frame[columns.DETAIL].mask(unsaid, detail)
+    return held
+
+
+def totals(frame: pd.DataFrame) -> Totals:
+    """Count a plan or a result, from its recorded outcomes alone."""
+    counts = frame[columns.OUTCOME].value_counts()
+    written = int(frame[columns.OUTCOME].isin([Outcome.WOULD_UPDATE, Outcome.UPDATED]).sum())
+    lifted = len(opt_ins(frame))
+    return Totals(
+        rows=len(frame),
+        outcomes={str(name): int(counts[name]) for name in Outcome if counts.get(name, 0)},
+        opt_ins=lifted,
+        opt_outs=written - lifted,
+    )
+
+
+def refusal(planned: pd.DataFrame, limits: Limits) -> Refused | None:
+    """Hold the whole plan against the limits: is there more in it than may pass unseen?
+
+    Returns:
+        What a run must end with instead of writing; None if it may be written.
+    """
+    counted = totals(planned)
+    most = limits.opt_ins(counted.rows)
+    if counted.opt_ins > most:
+        lifted = opt_ins(planned)
+        return _refused(planned, lifted, "opt-ins (true to false)", most, "--max-opt-ins")
+    if limits.max_changes is not None:
+        most = limits.max_changes.of(counted.rows)
+        if counted.changes > most:
+            return _refused(planned, changes(planned), "changes", most, "--max-changes")
+    return None
+
+
+def _refused(
+    planned: pd.DataFrame, positions: npt.NDArray[np.intp], what: str, most: int, option: str
+) -> Refused:
+    count = len(positions)
+    numbers = planned[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]]
+    rows = ", ".join(map(str, numbers)) + (", ..." if count > _NAMED_ROWS else "")
+    return Refused(
+        f"Nothing was written: {count} {what} of {len(planned)} rows "
+        f"({100 * count / len(planned):.3g}%) are more than the limit of {most} (rows {rows}). "
+        f"If that is right, let them pass with {option} {count}."
+    )
+
+
+def _record(
+    frame: pd.DataFrame,
+    positions: npt.NDArray[np.intp],
+    steps: Steps,
+    verdict: npt.NDArray[np.object_],
+) -> pd.DataFrame:
+    """Write one step's verdicts, problems, tries and times into the rows that it worked on."""
+    outcome = frame[columns.OUTCOME].to_numpy(dtype=object, copy=True)
+    reason = frame[columns.REASON].to_numpy(dtype=object, copy=True)
+    detail = frame[columns.DETAIL].to_numpy(dtype=object, copy=True)
+    outcome[positions] = verdict
+    for at, problem in steps.problems.items():
+        row = positions[at]
+        outcome[row], reason[row], detail[row] = problem.outcome, problem.reason, problem.detail
+    attempts = frame[columns.ATTEMPTS].to_numpy(copy=True)
+    times = columns.times_ms(frame[columns.AT])
+    tried = steps.attempts > 0
+    attempts[positions[tried]] = steps.attempts[tried]
+    times[positions[tried]] = steps.at_ms[tried]
+    frame[columns.OUTCOME] = columns.outcomes(outcome)
+    frame[columns.REASON] = columns.reasons(reason)
+    frame[columns.DETAIL] = pd.Series(detail, dtype="str", index=frame.index)
+    frame[columns.ATTEMPTS] = attempts
+    frame[columns.AT] = columns.times(times)
+    return _repeat(frame)
+
+
+def _repeat(frame: pd.DataFrame) -> pd.DataFrame:
+    """Let rows that repeat a key show the states of the row that counts."""
+    counts_as = frame[columns.COUNTS_AS].to_numpy()
+    if (counts_as == np.arange(len(frame))).all():
+        return frame
+    for name in (columns.BEFORE, columns.AFTER):
+        frame[name] = columns.states(columns.state_codes(frame[name])[counts_as])
+    return frame

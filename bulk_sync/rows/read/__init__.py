@@ -1,0 +1,106 @@
+"""Reads the input, whatever its format, into raw rows: every cell as text, to the letter.
+
+    source --files--> paths --by suffix--> text | parquet | workbook --> Cells --> frame
+
+Not a judge of keys and states: that is ``check.py``. What cannot be read as a whole is refused
+here, in one sentence. The files that it is given are its only input and output.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows import columns
+from bulk_sync.rows.read import formats, parquet, text, workbook
+from bulk_sync.rows.read.cells import Cells
+from bulk_sync.rows.read.content import explained, unpacked
+from bulk_sync.rows.read.formats import SUFFIXES, Format
+from bulk_sync.rows.read.sources import STDIN, files, is_one
+
+__all__ = ["SUFFIXES", "files", "rows"]
+
+
+def rows(source: str, *, sheet: str | None = None, stdin: BinaryIO | None = None) -> pd.DataFrame:
+    """Read the whole input.
+
+    Args:
+        source: a file, a folder, a glob, or ``-`` for CSV on standard input.
+        sheet: the sheet of a workbook; None takes the first.
+        stdin: where ``-`` reads from; None takes the process's standard input.
+
+    Returns:
+        The input's own columns as str, in its order and with its names, "" where a cell is empty;
+        then ROW, and FILE if the source is a folder or a glob. Index 0..n-1.
+
+    Raises:
+        InputProblem: it cannot be read; the message says where, why, and what to do.
+    """
+    if source == STDIN:
+        _refuse_sheet(sheet, "Standard input")
+        with explained("Standard input"):
+            content = (stdin or sys.stdin.buffer).read()
+        frame = text.cells(content, "Standard input").frame("Standard input")
+    elif is_one(source):
+        frame = _file(Path(source), sheet)
+    else:
+        paths = files(source)
+        frame = _joined(paths, [_file(path, sheet) for path in paths])
+    if frame.empty:
+        place = "Standard input" if source == STDIN else source
+        raise InputProblem(f"{place} has a header but no data rows. See that its export finished.")
+    return frame
+
+
+def _file(path: Path, sheet: str | None) -> pd.DataFrame:
+    return _cells(path, sheet).frame(str(path))
+
+
+def _cells(path: Path, sheet: str | None) -> Cells:
+    match formats.of(path):
+        case Format.WORKBOOK:
+            return workbook.cells(path, sheet)
+        case Format.PARQUET:
+            _refuse_sheet(sheet, str(path))
+            return parquet.cells(path)
+        case Format.TEXT:
+            _refuse_sheet(sheet, str(path))
+            return text.cells(unpacked(path), str(path), prefer_tab=".tsv" in path.suffixes)
+        case None:
+            raise InputProblem(
+                f"{path} has an unsupported suffix: {path.suffix or 'none'}. Supported are "
+                f"{formats.named()}; - reads CSV from standard input."
+            )
+
+
+def _refuse_sheet(sheet: str | None, place: str) -> None:
+    if sheet is not None:
+        raise InputProblem(
+            f"--sheet {sheet!r}: {place} is not a workbook and has no sheets. Leave out --sheet."
+        )
+
+
+def _joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the rows of several files below each other, in the first one's order of columns.
+
+    Raises:
+        InputProblem: the files do not have the same columns.
+    """
+    names = list(frames[0].columns)
+    for path, frame in zip(paths, frames, strict=True):
+        lacks = [name for name in names if name not in frame]
+        adds = [name for name in frame if name not in names]
+        if lacks or adds:
+            differences = [f"lacks {lacks}"] * bool(lacks) + [f"has {adds} besides"] * bool(adds)
+            raise InputProblem(
+                f"The columns of {path} are not those of {paths[0]}: it "
+                f"{' and '.join(differences)}. Make them alike, or run the files one by one."
+            )
+    joined = pd.concat([frame[names] for frame in frames], ignore_index=True)
+    origins = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    joined[columns.FILE] = pd.Categorical.from_codes(origins, [str(path) for path in paths])
+    return joined

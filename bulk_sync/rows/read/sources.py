@@ -1,0 +1,80 @@
+"""Which files a source names: one, all of a folder, or what a glob matches.
+
+A source that exists as it is written wins over its reading as a glob.
+"""
+
+import glob
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows.read import formats
+from bulk_sync.rows.read.content import explained
+
+STDIN: Final = "-"
+"""The source that is no file."""
+
+_OUR_REPORT: Final = re.compile(r"\.(results|todo)\.[a-z]+$")
+_HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
+
+
+def is_one(source: str) -> bool:
+    """Tell whether a source is a single file by its very name."""
+    with explained(source):
+        path = Path(source)
+        return path.exists() and not path.is_dir()
+
+
+def files(source: str) -> list[Path]:
+    """Name the files that a source stands for, sorted by name.
+
+    Args:
+        source: a file, a folder, a glob, or ``-`` for standard input.
+
+    Returns:
+        The file itself; of a folder or glob the files with an accepted suffix, without hidden
+        ones and without this program's reports, unless the glob spells ``.todo.`` or
+        ``.results.``; nothing for standard input.
+
+    Raises:
+        InputProblem: there is no such file, or none that can be read.
+    """
+    if source == STDIN:
+        return []
+    if is_one(source):
+        return [Path(source)]
+    with explained(source):
+        if Path(source).is_dir():
+            found, where = list(Path(source).iterdir()), f"The folder {source}"
+        elif any(char in source for char in "*?["):
+            found = [Path(name) for name in glob.glob(source, recursive=True)]
+            where = f"The pattern {source}"
+        else:
+            raise InputProblem(_missing(Path(source)))
+        taken = sorted(path for path in found if _is_data(path, source))
+    if not taken:
+        raise InputProblem(
+            f"{where} names no data file. Looked for the suffixes {formats.named()}; reports of "
+            "earlier runs do not count."
+        )
+    return taken
+
+
+def _is_data(path: Path, source: str) -> bool:
+    report = _OUR_REPORT.search(path.name)
+    return (
+        formats.of(path) is not None
+        and not path.name.startswith(_HIDDEN)
+        and (report is None or f".{report[1]}." in source)
+        and path.is_file()
+    )
+
+
+def _missing(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"No such file: {path}, and no folder {path.parent}. Check the path."
+    near = get_close_matches(path.name, [other.name for other in path.parent.iterdir()])
+    hint = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
+    return f"No such file: {path}. {hint}"

@@ -1,0 +1,61 @@
+"""What became of one step, reading or writing, for many rows: arrays that fill as answers come.
+
+No object per row: a row that fails costs one, a row that does not costs none.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bulk_sync.errors import RowFailed
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows.columns import UNREAD
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """One step of n rows.
+
+    Attributes:
+        state: int8, what Campaign holds after the step; ``UNREAD`` where that is not known.
+        attempts: int32, HTTP tries; 0 where nothing was sent.
+        at_ms: int64, UTC end of the step in ms since the epoch; 0 where there was none.
+        problems: by position, what went wrong.
+    """
+
+    state: npt.NDArray[np.int8]
+    attempts: npt.NDArray[np.int32]
+    at_ms: npt.NDArray[np.int64]
+    problems: dict[int, RowFailed]
+
+    @classmethod
+    def of(cls, count: int) -> "Steps":
+        """Make room for so many rows, none of them done."""
+        state = np.full(count, UNREAD, np.int8)
+        return cls(state, np.zeros(count, np.int32), np.zeros(count, np.int64), {})
+
+    def done(self, at: int, attempts: int, at_ms: int, *, state: bool) -> None:
+        """Note that the step succeeded for one row."""
+        self.state[at] = state
+        self.attempts[at] = attempts
+        self.at_ms[at] = at_ms
+        self.problems.pop(at, None)
+
+    def undo(self, at: int) -> None:
+        """Forget what was noted for one row."""
+        self.state[at], self.attempts[at], self.at_ms[at] = UNREAD, 0, 0
+
+    def failed(self, at: int, at_ms: int, problem: RowFailed) -> None:
+        """Note that the step failed for one row."""
+        self.attempts[at] = problem.attempts
+        self.at_ms[at] = at_ms
+        self.problems[at] = problem
+
+    def passing(self) -> list[int]:
+        """Tell which rows failed for reasons that may have passed by now."""
+        return sorted(at for at, problem in self.problems.items() if problem.passing)
+
+    def with_outcome(self, outcome: Outcome) -> int:
+        """Count the rows whose problem means this outcome."""
+        return sum(problem.outcome is outcome for problem in self.problems.values())

@@ -1,0 +1,206 @@
+"""What a run was asked to do: frozen, built once at the edge, validated on the way in.
+
+Each part goes to the one room that uses it. Nothing here reads the environment or a file.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from bulk_sync.errors import UsageProblem
+
+PLURAL: Final = "profilesAndServices"
+"""The spelling of the page on the CCPA opt-out, and of no other."""
+
+SINGULAR: Final = "profileAndServices"
+EXTENDED: Final = "profileAndServicesExt"
+AUTO: Final = "auto"
+
+SCOPE: Final = (
+    "openid,AdobeID,campaign_sdk,additional_info.projectedProductContext,"
+    "campaign_config_server_general,deliverability_service_general"
+)
+"""What Campaign clients send; Adobe documents no list (campaign-api.md, section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that does not print itself."""
+
+    value: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no HTTP header can carry."""
+        if not self.value or any(not " " < char <= "~" for char in self.value):
+            raise UsageProblem(
+                "A token or secret is empty, or holds blanks, line breaks or non-ASCII characters. "
+                "Copy it again, without quotes."
+            )
+
+    def __str__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where Campaign is and who asks.
+
+    Attributes:
+        endpoint: base URL, without a slash at its end.
+        organization: the instance's id in the URL.
+        api_key: the OAuth client id.
+        access_token: a ready token, or None.
+        client_secret: exchanged for tokens at ``ims_endpoint``, or None.
+        ims_endpoint: base URL of IMS.
+        scope: comma-separated OAuth scopes.
+        api: the API's name in the URL, or ``auto``.
+        attribute: the profile attribute that holds the opt-out.
+        ca_file: certificates of a private CA, PEM.
+    """
+
+    endpoint: str
+    organization: str
+    api_key: str
+    access_token: Secret | None = None
+    client_secret: Secret | None = None
+    ims_endpoint: str = "https://ims-na1.adobelogin.com"
+    scope: str = SCOPE
+    api: str = AUTO
+    attribute: str = "ccpaOptOut"
+    ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Say at once what cannot work."""
+        _check_url("--endpoint", self.endpoint)
+        _check_url("--ims-endpoint", self.ims_endpoint)
+        _check_word("--organization", self.organization)
+        _check_word("--api", self.api)
+        _check_word("--attribute", self.attribute)
+        Secret(self.api_key)
+        if self.access_token is None and self.client_secret is None:
+            raise UsageProblem(
+                "No credentials. Set BULK_SYNC_CLIENT_SECRET (exchanged for tokens) or "
+                "BULK_SYNC_ACCESS_TOKEN (a ready token), or name a file that holds it in the same "
+                "variable with _FILE appended."
+            )
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise UsageProblem(f"--ca-file {self.ca_file}: no such file.")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard Campaign may be asked.
+
+    Attributes:
+        rate: most requests a second over everything the run does; None adapts.
+        concurrency: requests in flight; None adapts, up to 64.
+        max_calls: most calls of this run; None has no limit.
+        retries: further tries after a first one that failed in passing.
+        timeout_s: seconds for one request, answer included.
+        patience_s: seconds that one request may take with all its tries and waits.
+    """
+
+    rate: float | None = None
+    concurrency: int | None = None
+    max_calls: int | None = None
+    retries: int = 5
+    timeout_s: float = 60.0
+    patience_s: float = 1800.0
+
+
+class Fetch(StrEnum):
+    """How current states are read."""
+
+    AUTO = "auto"
+    LOOKUP = "lookup"
+    SCAN = "scan"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How current states are read: the strategy, and ``_lineCount`` of a scan (None: by trying)."""
+
+    fetch: Fetch = Fetch.AUTO
+    page_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A number of rows, or a share of those that the input holds."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    @classmethod
+    def parse(cls, text: str, option: str) -> "Bound":
+        """Read ``N`` or ``P%``.
+
+        Raises:
+            UsageProblem: neither a whole number nor a percentage from 0 to 100.
+        """
+        if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text):
+            percent = float(match[1])
+            if percent <= 100:
+                return cls(percent=percent)
+        elif match := re.fullmatch(r"\s*(\d+)\s*", text):
+            return cls(count=int(match[1]))
+        raise UsageProblem(f"{option} {text!r}: write a whole number, or a share such as 2%.")
+
+    def of(self, rows: int) -> int:
+        """Tell the most rows that pass, out of so many."""
+        return self.count if self.count is not None else int(rows * (self.percent or 0.0) / 100)
+
+    def __str__(self) -> str:
+        return f"{self.percent:g}%" if self.count is None else str(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What stops a run that looks like a mistake; None takes the default of the contract."""
+
+    max_changes: Bound | None = None
+    max_opt_ins: Bound | None = None
+    max_failures: Bound | None = None
+
+    def opt_ins(self, rows: int) -> int:
+        """Tell the most opt-ins that pass: by default 10 or 1 %, the larger."""
+        bound = self.max_opt_ins
+        return max(10, rows // 100) if bound is None else bound.of(rows)
+
+    def failures(self, rows: int) -> int | None:
+        """Tell after how many failures to give up: by default 10 %, from 100 rows on."""
+        if self.max_failures is not None:
+            return self.max_failures.of(rows)
+        return rows // 10 if rows >= 100 else None
+
+
+def _check_url(option: str, url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageProblem(f"{option} {url!r} is no URL; write it like https://mc.adobe.io.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UsageProblem(f"{option} must hold scheme, host and path alone.")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise UsageProblem(
+            f"{option} {url!r} would send the credentials unencrypted. Use https; plain http is "
+            "for a simulator on this machine."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _check_word(option: str, value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]", value):
+        raise UsageProblem(
+            f"{option} {value!r}: letters, digits, '_', '-' and '.' only; it becomes a part of the "
+            "URL or of the request."
+        )

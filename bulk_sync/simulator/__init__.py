@@ -1,0 +1,46 @@
+"""A stand-in for the documented Campaign Standard API, for tests, demonstrations and rehearsals.
+
+It is written from what is known of the API, never from the client, and shares no code with it: a
+mistake made in both would pass every test. What the documentation leaves open is an option.
+
+    with running(Options(profiles=100)) as simulator:
+        key = next(iter(simulator.profiles))
+        simulator.queue_fault(Fault.UNAVAILABLE_503, method="GET")
+        ...                                    # requests to simulator.url
+        assert simulator.patched == [(key, True)]
+"""
+
+from bulk_sync.simulator.faults import Fault
+from bulk_sync.simulator.options import (
+    Apis,
+    CountStyle,
+    Dialect,
+    ErrorStyle,
+    GetStyle,
+    NextStyle,
+    Options,
+    PatchStyle,
+    RetryAfter,
+    ScanFault,
+)
+from bulk_sync.simulator.server import running, serve, serve_in_foreground
+from bulk_sync.simulator.simulator import Request, Simulator
+
+__all__ = [
+    "Apis",
+    "CountStyle",
+    "Dialect",
+    "ErrorStyle",
+    "Fault",
+    "GetStyle",
+    "NextStyle",
+    "Options",
+    "PatchStyle",
+    "Request",
+    "RetryAfter",
+    "ScanFault",
+    "Simulator",
+    "running",
+    "serve",
+    "serve_in_foreground",
+]

@@ -1,0 +1,59 @@
+"""One request as it came over the wire: the path is taken apart before anything is decoded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request.
+
+    Attributes:
+        method: in upper case.
+        target: path and query, exactly as sent.
+        headers: names are compared without regard to case.
+        body: exactly as sent.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def raw_path(self) -> str:
+        """The path as sent."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """The query as sent, without its question mark."""
+        return self.target.partition("?")[2]
+
+    @cached_property
+    def segments(self) -> list[str]:
+        """The path's segments, decoded one by one.
+
+        Empty ones are passed over, as ``profile//_count`` demands. Plain ``.`` and ``..`` are
+        resolved as any proxy would; encoded as ``%2E`` they are text like any other.
+        """
+        path = urlsplit(self.raw_path).path if "://" in self.raw_path[:8] else self.raw_path
+        resolved: list[str] = []
+        for segment in path.split("/"):
+            if segment == "..":
+                resolved[-1:] = []
+            elif segment not in ("", "."):
+                wire = segment.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+                resolved.append(unquote(wire))
+        return resolved
+
+    @cached_property
+    def params(self) -> dict[str, str]:
+        """The query's parameters."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+    def form(self) -> dict[str, str]:
+        """Read the body as a form."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))

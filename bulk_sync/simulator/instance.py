@@ -1,0 +1,118 @@
+"""The state of one Campaign instance: its profiles, and what each API shows of them."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from bulk_sync.simulator import profiles
+from bulk_sync.simulator.answers import Campaign
+from bulk_sync.simulator.options import Options
+from bulk_sync.simulator.profiles import STANDARD_FIELDS, Profile
+
+
+class Instance:
+    """Profiles and what was written to them.
+
+    Attributes:
+        options: how the instance behaves; may be replaced while it serves.
+        url: where it is reached, without a slash at the end.
+        profiles: by PKey, each with its own fields only.
+        patched: the writes in the order in which they were applied: PKey and the attribute's
+            new value, None if the write did not name it.
+        forbidden: PKeys of profiles that may be read but not modified.
+        snapshot: the keys that the latest list selected, so that its pages fit together.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.url = ""
+        self.profiles: dict[str, Profile] = {}
+        self.patched: list[tuple[str, bool | None]] = []
+        self.forbidden: set[str] = set()
+        self.snapshot: tuple[object, list[str]] = (None, [])
+        self._by_custom_key: dict[object, str] = {}
+        self._custom_fields: set[str] = set()
+        self._added = 0
+        attribute, seed = options.attribute, options.seed
+        if options.profiles_csv is not None:
+            made = profiles.read(options.profiles_csv, seed, attribute)
+        else:
+            made = profiles.make_up(options.profiles, seed, attribute)
+        for profile in made:
+            self.add(profile)
+
+    @property
+    def campaign(self) -> Campaign:
+        """Campaign's error answers, as the options want them."""
+        return Campaign(self.options.dialect, self.options.error_style)
+
+    def add(self, profile: Profile) -> str:
+        """Add a profile; it is given a PKey if it has none."""
+        self._added += 1
+        key = str(profile.get("PKey") or profiles.pkey(self.options.seed, -self._added))
+        self.profiles[key] = {**profile, "PKey": key}
+        self._custom_fields.update(profile.keys() - STANDARD_FIELDS.keys() - self._attribute_fields)
+        if self.options.custom_key is not None and self.options.custom_key in profile:
+            self._by_custom_key[profile[self.options.custom_key]] = key
+        return key
+
+    def find(self, key: str, api: str) -> str | None:
+        """Find the PKey that a key in a URL stands for; custom keys work on ``Ext`` only."""
+        if key in self.profiles:
+            return key
+        pkey = self._by_custom_key.get(key) if self.takes_custom_keys(api) else None
+        return pkey if pkey in self.profiles else None
+
+    def takes_custom_keys(self, api: str) -> bool:
+        """Tell whether this API accepts custom keys in URLs."""
+        return self.options.custom_key is not None and api.endswith("Ext")
+
+    def fields(self, api: str) -> set[str]:
+        """Tell the names of the fields that this API shows."""
+        known = STANDARD_FIELDS.keys() | self._attribute_fields | self._custom_fields
+        return known - self._hidden(api)
+
+    def show(self, key: str, api: str) -> dict[str, Any]:
+        """Build the whole profile as this API shows it."""
+        href = self.href(key, api)
+        shown = {**STANDARD_FIELDS, **self.profiles[key], "PKey": key, "href": href}
+        for name in self._hidden(api):
+            shown.pop(name, None)
+        return shown
+
+    def href(self, key: str, api: str) -> str:
+        """Build the link to a profile."""
+        return f"{self.base(api)}/profile/{quote(key, safe='@')}"
+
+    def base(self, api: str) -> str:
+        """Build the URL of an API."""
+        return f"{self.url}/{self.options.organization}/campaign/{api}"
+
+    def create(self, fields: Profile) -> str:
+        """Apply a POST: a new profile has not opted out unless it says so."""
+        attribute = self.options.attribute
+        now = profiles.timestamp(datetime.now(UTC))
+        stamps = {"created": now, "lastModified": now, f"{attribute}LastModified": ""}
+        return self.add({attribute: False, **fields, **stamps})
+
+    def write(self, key: str, changes: Profile) -> None:
+        """Apply a PATCH and move the stamps that go with it."""
+        attribute = self.options.attribute
+        now = profiles.timestamp(datetime.now(UTC))
+        stamps = {"lastModified": now}
+        if attribute in changes:
+            stamps[f"{attribute}LastModified"] = now
+        self.profiles[key].update({**changes, **stamps})
+        self.patched.append((key, changes.get(attribute)))
+
+    @property
+    def _attribute_fields(self) -> set[str]:
+        return {self.options.attribute, f"{self.options.attribute}LastModified"}
+
+    def _hidden(self, api: str) -> set[str]:
+        hidden: set[str] = set()
+        if not api.endswith("Ext"):
+            hidden |= self._custom_fields
+        if api not in self.options.attribute_apis:
+            hidden |= self._attribute_fields
+        return hidden

@@ -1,0 +1,126 @@
+"""What each answer of section 3 of the API facts means for a run."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from bulk_sync.campaign.answers import (
+    AddressRefused,
+    Answer,
+    Forbidden,
+    TokenRefused,
+    document,
+    problem,
+    said,
+    wait_s,
+)
+from bulk_sync.errors import RetryLater, RowFailed, UsageProblem
+from bulk_sync.outcomes import Outcome
+
+OOPS = b'{"code":500,"message":"Oops. Something went wrong. Check your URI and try again."}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "reason"),
+    [
+        (401, b'{"error_code":"401013","message":"Oauth token is not valid"}', TokenRefused, ""),
+        (403, b'{"error_code":"403023","message":"Profile is not valid"}', Forbidden, "http_403"),
+        (403, b"You do not have the rights needed", Forbidden, "http_403"),
+        (500, OOPS, AddressRefused, "http_500"),
+        (502, OOPS, AddressRefused, "http_502"),
+        (404, b"<html>Not Found</html>", AddressRefused, "http_404"),
+        (429, b'{"error_code":"429050","message":"Too many requests"}', RetryLater, "http_429"),
+        (500, b"RST-360011 An error has occurred", RetryLater, "http_500"),
+        (502, b"<html>Bad Gateway</html>", RetryLater, "http_502"),
+        (503, b"", RetryLater, "http_503"),
+        (504, b"", RetryLater, "http_504"),
+        (599, b"", RetryLater, "http_5xx"),
+        (408, b"", RetryLater, "timeout"),
+        (400, b"Bad Request", RowFailed, "http_400"),
+        (418, b"", RowFailed, "http_4xx"),
+        (302, b"", RowFailed, "redirect"),
+        (500, b"XTK-170036 Unable to parse expression '@id = @x'.", RowFailed, "invalid_key"),
+        (500, b"'@gibberish' is not a valid constant", RowFailed, "invalid_key"),
+        (404, b"Unable to decrypt PKey. (PKey=@jksad)", RowFailed, "invalid_key"),
+        (404, b"RST-360011 Unable to find document with path", RowFailed, "not_found"),
+        (404, b"", RowFailed, "not_found"),
+        (500, b"PGS-220000 PostgreSQL error: duplicate key", RowFailed, "http_500"),
+        (500, b"The value 'x' is not valid for the enumeration", RowFailed, "http_500"),
+        (
+            500,
+            b"RST-360011 'x' property is not valid for the 'profile' resource.",
+            UsageProblem,
+            "",
+        ),
+        (500, b"Cannot update the 'age' property that is read-only", UsageProblem, ""),
+    ],
+)
+def test_an_answer_is_judged_by_its_text_before_its_status(
+    status: int, body: bytes, kind: type[Exception], reason: str
+) -> None:
+    error = problem(Answer(status, body))
+    assert type(error) is kind
+    assert str(getattr(error, "reason", "")) == reason
+
+
+def test_an_unknown_key_means_not_found() -> None:
+    for body in (b"Unable to find document", b"XTK-170036"):
+        error = problem(Answer(404, body))
+        assert isinstance(error, RowFailed)
+        assert error.outcome is Outcome.NOT_FOUND
+
+
+def test_only_the_gateway_refuses_for_good() -> None:
+    by_gateway = problem(Answer(403, b'{"error_code":"403000","message":"Api Key is invalid"}'))
+    by_campaign = problem(Answer(403, b"You do not have the rights"))
+    assert isinstance(by_gateway, Forbidden)
+    assert by_gateway.by_gateway
+    assert isinstance(by_campaign, Forbidden)
+    assert not by_campaign.by_gateway
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"PKey": "@a', b"<html></html>", b"\xff\xfe"])
+def test_an_answer_that_is_no_json_may_be_better_next_time(body: bytes) -> None:
+    with pytest.raises(RetryLater, match="Campaign answered 200"):
+        document(Answer(200, body))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (
+            b'{"error_code":"401013","message":"Oauth token is not valid"}',
+            "401013 Oauth token is not valid",
+        ),
+        (b"first\r\n\x1b[31msecond\t third", "first [31msecond third"),
+        (b"<html><script>x()</script><b>Bad&nbsp;Gateway</b></html>", "Bad Gateway"),
+        (b"", "no text"),
+        (b"[1]", "[1]"),
+    ],
+)
+def test_what_campaign_says_becomes_one_clean_line(body: bytes, line: str) -> None:
+    assert said(Answer(502, body)) == line
+
+
+def test_a_long_text_is_cut() -> None:
+    assert len(said(Answer(500, b"x" * 10_000))) == 300
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [("0", 0.0), ("7", 7.0), (" 1.5 ", 1.5), (None, None), ("soon", None), ("-3", None)],
+)
+def test_a_wait_is_given_in_seconds(retry_after: str | None, seconds: float | None) -> None:
+    assert wait_s(Answer(503, b"", retry_after)) == seconds
+
+
+def test_a_wait_until_a_time_is_measured_by_the_server_s_clock() -> None:
+    there = datetime(2020, 1, 1, tzinfo=UTC)  # a server whose clock is years behind
+    until = format_datetime(there + timedelta(seconds=30), usegmt=True)
+    assert wait_s(Answer(503, b"", until, format_datetime(there, usegmt=True))) == 30.0
+
+
+def test_a_time_that_has_passed_is_no_wait() -> None:
+    past = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
+    assert wait_s(Answer(503, b"", past)) == 0.0

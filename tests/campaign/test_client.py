@@ -1,0 +1,303 @@
+"""The client against the simulator: shapes, tokens, retries, and what is never sent twice."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+
+from bulk_sync.campaign.client import Client, connected
+from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly, UsageProblem
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.simulator import Apis, CountStyle, Dialect, Fault, Options, Simulator, running
+from bulk_sync.stopping import Stop
+
+T = TypeVar("T")
+KEY = "@" + "k" * 91
+QUICK = Pace(retries=3, timeout_s=5.0)
+
+
+def connection(sim: Simulator, **changes: Any) -> Connection:
+    token = sim.options.access_token
+    made = Connection(
+        endpoint=sim.url,
+        organization=sim.options.organization,
+        api_key=sim.options.api_key,
+        access_token=None if token is None else Secret(token),
+        client_secret=Secret("s3cret") if sim.options.client_secret else None,
+        ims_endpoint=sim.url,
+        api="profileAndServices",
+    )
+    return replace(made, **changes)
+
+
+def do(
+    sim: Simulator,
+    work: Callable[[Client], Awaitable[T]],
+    pace: Pace = QUICK,
+    **changes: Any,
+) -> T:
+    async def inside() -> T:
+        async with connected(connection(sim, **changes), pace, Stop()) as client:
+            return await work(client)
+
+    return asyncio.run(inside())
+
+
+def state(key: str = KEY) -> Callable[[Client], Coroutine[Any, Any, tuple[bool, int]]]:
+    return lambda client: client.state(key)
+
+
+def write(key: str = KEY, *, desired: bool = True) -> Callable[[Client], Coroutine[Any, Any, int]]:
+    return lambda client: client.write(key, desired=desired)
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with running(Options()) as simulator:
+        simulator.add(pkey=KEY, email="a@example.com", ccpaOptOut=False)
+        yield simulator
+
+
+def test_every_request_carries_the_four_headers(sim: Simulator) -> None:
+    do(sim, state())
+    do(sim, write())
+    assert [request.method for request in sim.requests] == ["GET", "PATCH"]
+    for request in sim.requests:
+        assert request.headers["Authorization"] == "Bearer demo-token"
+        assert request.headers["X-Api-Key"] == "demo-key"
+        assert request.headers["Cache-Control"] == "no-cache"
+        assert request.headers["Content-Type"] == "application/json;charset=utf-8"
+
+
+def test_a_change_is_one_json_boolean(sim: Simulator) -> None:
+    do(sim, write())
+    do(sim, write(desired=False))
+    assert [request.body for request in sim.requests] == [
+        b'{"ccpaOptOut":true}',
+        b'{"ccpaOptOut":false}',
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["..", ".", "a/../../b", "a?b=c", "a#b", "50%", "a+b c", "ключ", "%2e%2e", "a//b", "'", "\\"],
+)
+def test_nothing_a_key_holds_reaches_another_path(sim: Simulator, key: str) -> None:
+    sim.add(pkey=key, email="b@example.com", ccpaOptOut=False)
+    assert do(sim, state(key)) == (False, 1)
+    do(sim, write(key))
+    assert sim.patched == [(key, True)]
+    for request in sim.requests:
+        prefix, _, segment = request.raw_path.rpartition("/")
+        assert prefix == "/acme/campaign/profileAndServices/profile"
+        assert segment not in {"", ".", ".."}
+
+
+@pytest.mark.parametrize("apis", [Apis.SINGULAR, Apis.PLURAL])
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_the_spelling_of_the_api_is_found(apis: Apis, dialect: Dialect) -> None:
+    with running(Options(apis=apis, dialect=dialect, profiles=3)) as sim:
+        instance = do(sim, lambda client: client.preflight(), api="auto")
+        assert instance.api.startswith("profiles" if apis is Apis.PLURAL else "profileA")
+        assert len(sim.requests) == (1 if apis is Apis.PLURAL else 2)
+
+
+@pytest.mark.parametrize(
+    ("style", "calls"), [(CountStyle.HREF, 2), (CountStyle.INLINE, 1), (CountStyle.NONE, 1)]
+)
+def test_the_number_of_profiles_costs_one_small_call_at_most(style: CountStyle, calls: int) -> None:
+    async def count(client: Client) -> int | None:
+        return await client.count(await client.preflight())
+
+    with running(Options(count_style=style, profiles=30)) as sim:
+        assert do(sim, count) == (None if style is CountStyle.NONE else 30)
+        assert len(sim.requests) == calls
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"access_token": Secret("wrong")}, "BULK_SYNC_ACCESS_TOKEN"),
+        ({"api_key": "wrong"}, "--api-key"),
+        ({"organization": "wrong"}, "--organization"),
+        ({"organization": "wrong", "api": "auto"}, "--organization"),
+    ],
+)
+def test_refused_credentials_end_the_run_at_once(
+    sim: Simulator, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(AccessDenied, match=says):
+        do(sim, lambda client: client.preflight(), **changes)
+    assert len(sim.requests) <= 2
+
+
+def test_an_unknown_profile_is_asked_for_once(sim: Simulator) -> None:
+    for key, reason in (("@" + "z" * 91, Reason.NOT_FOUND), ("gibberish", Reason.INVALID_KEY)):
+        sim.clear()
+        with pytest.raises(RowFailed) as failed:
+            do(sim, state(key))
+        assert (failed.value.outcome, failed.value.reason) == (Outcome.NOT_FOUND, reason)
+        assert len(sim.requests) == 1
+
+
+def test_a_crypted_id_is_recognized_when_it_is_not_found(sim: Simulator) -> None:
+    with pytest.raises(RowFailed) as failed:
+        do(sim, state("u5e+EEGhu5e+EEGhu5e+EA=="))
+    assert "cryptedId" in failed.value.detail
+
+
+def test_an_unknown_state_is_never_false(sim: Simulator) -> None:
+    for blank in (None, "", " "):
+        sim.profiles[KEY]["ccpaOptOut"] = blank
+        with pytest.raises(RowFailed) as failed:
+            do(sim, state())
+        assert failed.value.reason is Reason.STATE_UNKNOWN
+
+
+def test_a_passing_fault_costs_a_try(sim: Simulator) -> None:
+    sim.queue_fault(Fault.TRANSIENT_500, times=2)
+    assert do(sim, state()) == (False, 3)
+
+
+def test_a_fault_that_does_not_pass_ends_the_tries(sim: Simulator) -> None:
+    sim.queue_fault(Fault.GATEWAY_TIMEOUT_504, times=10)
+    with pytest.raises(RowFailed) as failed:
+        do(sim, state(), Pace(retries=1))
+    assert (failed.value.reason, failed.value.attempts) == (Reason.HTTP_504, 2)
+    assert failed.value.passing
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE_503, Fault.THROTTLED_429])
+def test_a_wait_that_campaign_asks_for_costs_no_try(sim: Simulator, fault: Fault) -> None:
+    sim.options = replace(sim.options, retry_after_s=0)
+    sim.queue_fault(fault, times=3)
+    assert do(sim, state(), Pace(retries=0)) == (False, 1)
+
+
+def test_a_wait_beyond_all_patience_ends_the_run(sim: Simulator) -> None:
+    sim.options = replace(sim.options, retry_after_s=86_400)
+    sim.queue_fault(Fault.UNAVAILABLE_503)
+    with pytest.raises(StoppedEarly, match="86400 s"):
+        do(sim, state())
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET_AFTER_WRITE, Fault.TRUNCATED_JSON, Fault.CUT_JSON])
+def test_a_change_whose_answer_was_lost_is_not_sent_again(sim: Simulator, fault: Fault) -> None:
+    sim.queue_fault(fault, "PATCH")
+    do(sim, write())
+    assert sim.patched == [(KEY, True)]
+    assert sim.counters.methods["PATCH"] == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.NOT_JSON, Fault.WRONG_JSON])
+def test_a_change_that_did_not_arrive_is_sent_again(sim: Simulator, fault: Fault) -> None:
+    sim.queue_fault(fault, "PATCH")
+    assert do(sim, write()) == 2
+    assert sim.patched == [(KEY, True)]
+
+
+def test_a_server_that_never_confirms_makes_the_row_fail(sim: Simulator) -> None:
+    sim.queue_fault(Fault.NOT_JSON, "PATCH", times=9)
+    with pytest.raises(RowFailed) as failed:
+        do(sim, write(), Pace(retries=1))
+    assert failed.value.reason is Reason.BAD_ANSWER
+    assert sim.patched == []
+
+
+def test_no_answer_in_time_is_a_timeout(sim: Simulator) -> None:
+    sim.queue_fault(Fault.HANG)
+    with pytest.raises(RowFailed) as failed:
+        do(sim, state(), Pace(retries=0, timeout_s=0.05))
+    assert failed.value.reason is Reason.TIMEOUT
+
+
+def test_a_change_applied_by_a_server_that_then_hangs_is_found_out(sim: Simulator) -> None:
+    sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH")
+    assert do(sim, write(), Pace(retries=0, timeout_s=0.3)) == 1
+    assert sim.counters.methods["PATCH"] == 1
+
+
+def test_an_attribute_that_cannot_be_written_ends_the_run(sim: Simulator) -> None:
+    with pytest.raises(UsageProblem, match="--attribute"):
+        do(sim, write(), attribute="cusOptOutCcpa")
+
+
+def test_the_budget_of_calls_is_kept_to_the_letter(sim: Simulator) -> None:
+    async def many(client: Client) -> None:
+        for _ in range(10):
+            await client.state(KEY)
+
+    with pytest.raises(StoppedEarly, match="--max-calls"):
+        do(sim, many, Pace(max_calls=4))
+    assert len(sim.requests) == 4
+
+
+@pytest.fixture
+def with_ims() -> Iterator[Simulator]:
+    with running(Options(access_token=None, client_secret="s3cret")) as simulator:
+        simulator.add(pkey=KEY, email="a@example.com", ccpaOptOut=False)
+        yield simulator
+
+
+def exchanges(sim: Simulator) -> int:
+    return sum(request.raw_path == "/ims/token/v3" for request in sim.requests)
+
+
+async def fifty(client: Client) -> list[tuple[bool, int]]:
+    return await asyncio.gather(*(client.state(KEY) for _ in range(50)))
+
+
+def test_fifty_requests_wait_for_one_token(with_ims: Simulator) -> None:
+    assert do(with_ims, fifty) == [(False, 1)] * 50
+    assert exchanges(with_ims) == 1
+
+
+def test_the_secret_travels_in_the_body_alone(with_ims: Simulator) -> None:
+    do(with_ims, state())
+    first = with_ims.requests[0]
+    assert b"s3cret" in first.body
+    assert "s3cret" not in f"{first.raw_path}{first.query}{first.headers}"
+    assert all(b"s3cret" not in request.body for request in with_ims.requests[1:])
+
+
+def test_a_token_is_renewed_before_it_runs_out(with_ims: Simulator) -> None:
+    with_ims.options = replace(with_ims.options, token_life_s=0.5)
+
+    async def until_the_second_token(client: Client) -> None:
+        while exchanges(with_ims) < 2:
+            await client.state(KEY)
+
+    do(with_ims, until_the_second_token)
+    assert with_ims.counters.statuses[401] == 0
+
+
+def test_a_revoked_token_is_replaced_once_for_all_requests(with_ims: Simulator) -> None:
+    async def revoked(client: Client) -> list[tuple[bool, int]]:
+        await client.state(KEY)
+        with_ims.revoke_tokens()
+        return await fifty(client)
+
+    assert do(with_ims, revoked) == [(False, 1)] * 50
+    assert exchanges(with_ims) == 2
+
+
+def test_a_ready_token_gives_way_to_the_client_secret(with_ims: Simulator) -> None:
+    assert do(with_ims, state(), access_token=Secret("stale")) == (False, 1)
+    assert exchanges(with_ims) == 1
+
+
+def test_a_wrong_secret_ends_the_run_and_is_not_shown(with_ims: Simulator) -> None:
+    with pytest.raises(AccessDenied) as denied:
+        do(with_ims, state(), client_secret=Secret("wr0ng-secret"))
+    assert "BULK_SYNC_CLIENT_SECRET" in str(denied.value)
+    assert "wr0ng-secret" not in str(denied.value)
+    assert len(with_ims.requests) == 1
+
+
+def test_ims_may_fail_in_passing(with_ims: Simulator) -> None:
+    with_ims.queue_fault(Fault.UNAVAILABLE_503, "POST", matching="/ims/")
+    with_ims.options = replace(with_ims.options, retry_after_s=0)
+    assert do(with_ims, state()) == (False, 1)

@@ -1,0 +1,166 @@
+"""The shapes that the documentation shows, and what a key may do to a path."""
+
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from yarl import URL
+
+from bulk_sync.campaign import profiles
+from bulk_sync.errors import RetryLater, RowFailed
+
+BASE = "https://mc.adobe.io/acme/campaign/"
+
+
+@given(key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@settings(max_examples=300, deadline=None)
+def test_a_key_is_one_segment_whatever_it_holds(key: str) -> None:
+    url = URL(f"{BASE}profileAndServices/profile/{profiles.segment(key)}", encoded=True)
+    path = url.raw_path.split("/")
+    assert path[:-1] == ["", "acme", "campaign", "profileAndServices", "profile"]
+    assert unquote(path[-1]) == key
+    assert path[-1] not in {".", ".."}
+    assert not url.raw_query_string
+    assert not url.raw_fragment
+
+
+@pytest.mark.parametrize(
+    ("key", "segment"),
+    [
+        ("@aB-_9", "%40aB-_9"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("a/../b", "a%2F..%2Fb"),
+        ("é", "%C3%A9"),
+    ],
+)
+def test_a_segment_is_percent_encoded(key: str, segment: str) -> None:
+    assert profiles.segment(key) == segment
+
+
+def test_dots_are_not_answered_for_by_another_resource() -> None:
+    profiles.check_identity({"PKey": ".."}, "..")
+    with pytest.raises(RowFailed):
+        profiles.check_identity({"PKey": "@other"}, "..")
+
+
+@pytest.mark.parametrize(
+    "parsed",
+    [{"PKey": "@a", "x": True}, {"content": [{"PKey": "@a", "x": True}]}, {"href": "h", "x": True}],
+    ids=["flat", "list of one", "by href"],
+)
+def test_one_profile_is_found_in_every_documented_shape(parsed: object) -> None:
+    assert profiles.state(profiles.one(parsed, "x"), "x") is True
+
+
+@pytest.mark.parametrize(
+    "parsed",
+    [
+        [],
+        {},
+        None,
+        3,
+        {"content": []},
+        {"content": [{"PKey": "@a"}, {"PKey": "@b"}]},
+        {"content": [1]},
+        {"error_code": "1", "message": "no"},
+    ],
+)
+def test_anything_else_is_no_profile(parsed: object) -> None:
+    with pytest.raises(RetryLater):
+        profiles.one(parsed, "x")
+
+
+@pytest.mark.parametrize("value", [None, "", " ", "false", "true", 0, 1, [], {}])
+def test_only_a_json_boolean_is_a_state(value: object) -> None:
+    assert profiles.state({"PKey": "@a", "x": value}, "x") is None
+    assert profiles.state({"PKey": "@a"}, "x") is None
+    assert profiles.state({"PKey": "@a", "x": False}, "x") is False
+
+
+@pytest.mark.parametrize(
+    ("profile", "says"),
+    [
+        ({}, "no attribute x"),
+        ({"x": ""}, "blank x"),
+        ({"x": None}, "blank x"),
+        ({"x": 1}, "'1' for x"),
+    ],
+)
+def test_an_unknown_state_is_explained(profile: dict[str, object], says: str) -> None:
+    assert says in profiles.unknown(profile, "x").detail
+
+
+NEXT = "profileAndServices/profile/?_lineCount=1&_lineStart=@abc"
+FORCED = f"{NEXT}&_forcePagination=true"
+
+
+@pytest.mark.parametrize(
+    ("href", "path"),
+    [
+        (f"https://mc.adobe.io/acme/campaign/{NEXT}", FORCED),
+        (f"/{NEXT}", FORCED),
+        (NEXT, FORCED),
+        (f"https://mc.adobe.io/acme/{NEXT}", FORCED),
+        (f"https://evil.example/acme/campaign/{NEXT}", FORCED),
+        (
+            "https://mc.adobe.io/acme/campaign/\n profileAndServices/profile?_lineStart=@a",
+            "profileAndServices/profile?_lineStart=@a&_forcePagination=true",
+        ),
+        (
+            "/profileAndServices/profile//?_forcePagination=true",
+            "profileAndServices/profile//?_forcePagination=true",
+        ),
+        ("/profilesAndServices/profile", "profilesAndServices/profile?_forcePagination=true"),
+        ("https://mc.adobe.io/acme/campaign/profileAndServices/../../x", None),
+        ("https://mc.adobe.io/elsewhere", None),
+        ("//evil.example/x", None),
+    ],
+)
+def test_a_link_is_followed_only_below_the_endpoint(href: str, path: str | None) -> None:
+    assert profiles.path(href, forced=True) == path
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "path"),
+    [
+        (
+            {"href": "/profileAndServices/profile//_count?_lineCount=1"},
+            None,
+            "profileAndServices/profile//_count?_lineCount=1",
+        ),
+        ({"href": "/x", "value": 12}, 12, None),
+        ({"value": 0}, 0, None),
+        (26, 26, None),
+        (True, None, None),
+        (None, None, None),
+        ({"value": -1}, None, None),
+    ],
+)
+def test_the_number_of_profiles_is_inline_or_behind_a_link(
+    count: object, total: int | None, path: str | None
+) -> None:
+    page = profiles.page({"content": [], "count": count})
+    assert (page.total, page.count_path) == (total, path)
+
+
+def test_a_list_that_cannot_go_on_is_noticed() -> None:
+    rows = [{"PKey": "@a"}]
+    assert profiles.page({"content": rows, "serverSidePagination": False}).cut_short
+    assert profiles.page({"content": rows, "next": {"href": "/elsewhere"}}).cut_short
+    assert not profiles.page({"content": rows}).cut_short
+    assert not profiles.page({"content": rows, "next": {"href": f"/{NEXT}"}}).cut_short
+
+
+@pytest.mark.parametrize("parsed", [[], {}, {"content": {}}, None])
+def test_anything_else_is_no_list(parsed: object) -> None:
+    with pytest.raises(RetryLater):
+        profiles.page(parsed)
+
+
+def test_a_confirmation_with_the_old_state_is_none() -> None:
+    profiles.check_confirmed({"PKey": "@a", "href": "h"}, "x", desired=True)
+    profiles.check_confirmed({"PKey": "@a", "x": True}, "x", desired=True)
+    with pytest.raises(RetryLater):
+        profiles.check_confirmed({"PKey": "@a", "x": False}, "x", desired=True)

@@ -1,0 +1,241 @@
+"""Every exit status of the contract, as the command line gives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import Run
+
+from bulk_sync import lock
+from bulk_sync.settings import Connection, Secret
+from bulk_sync.simulator import Fault, Options, Simulator, running
+
+
+def key(number: int) -> str:
+    return f"@{'k' * 80}{number:011d}"
+
+
+def wishes(path: Path, rows: int, state: str = "true") -> Path:
+    lines = [f"{key(number)},{state}" for number in range(rows)]
+    path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
+    return path
+
+
+def populate(sim: Simulator, rows: int, *, state: bool = False) -> None:
+    for number in range(rows):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
+
+
+def test_0_when_every_row_holds(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 3)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3))
+    assert ran.status == 0
+    assert ran.outcomes == ["updated"] * 3
+    assert not list(tmp_path.glob("*.todo.csv"))
+
+
+def test_0_when_a_dry_run_could_plan_every_row(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 3)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "-n")
+    assert ran.status == 0
+    assert ran.outcomes == ["would_update"] * 3
+    assert set(sim.counters.methods) == {"GET"}
+    assert f"bulk-sync run {tmp_path / 'in.csv'}\n" in ran.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["run", "missing.csv"],
+        ["run", "in.csv", "--nonsense"],
+        ["run", "in.csv", "--max-opt-ins", "many"],
+        ["run", "in.csv", "--report", "report.docx"],
+        ["run", "in.csv", "--report", "no/such/folder/report.csv"],
+        ["run", "in.csv", "--key-column", "nope"],
+        ["run", "in.csv", "--config", "missing.toml"],
+        ["nonsense"],
+        ["validate", "missing.csv"],
+    ],
+    ids=" ".join,
+)
+def test_2_for_wrong_usage_and_nothing_is_sent(
+    sim: Simulator, tmp_path: Path, run: Run, words: list[str]
+) -> None:
+    wishes(tmp_path / "in.csv", 1)
+    ran = run(sim, *words)
+    assert ran.status == 2
+    assert ran.err
+    assert "Traceback" not in ran.err
+    assert sim.requests == []
+
+
+def test_2_without_organization_or_credentials(tmp_path: Path, run: Run) -> None:
+    path = wishes(tmp_path / "in.csv", 1)
+    assert "BULK_SYNC_ORGANIZATION" in run(None, "run", path).err
+    ran = run(None, "run", path, "--organization", "acme", "--api-key", "k")
+    assert ran.status == 2
+    assert "BULK_SYNC_CLIENT_SECRET" in ran.err
+
+
+def test_2_when_no_profile_has_the_attribute(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    for number in range(3):
+        sim.add(pkey=key(number), email="p@example.com")
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3))
+    assert ran.status == 2
+    assert "--attribute" in ran.err
+    assert "--api" in ran.err
+    assert ran.outcomes == ["failed"] * 3
+    assert set(sim.counters.methods) == {"GET"}
+
+
+def test_3_when_rows_are_left_for_a_person(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 1)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2))
+    assert ran.status == 3
+    assert ran.outcomes == ["updated", "not_found"]
+
+
+def test_4_when_a_limit_says_no(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 11, state=True)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 11, "false"))
+    assert ran.status == 4
+    assert "--max-opt-ins 11" in ran.err
+    assert ran.outcomes == ["pending"] * 11
+    assert {row["sync_reason"] for row in ran.report} == {"limit"}
+    assert sim.patched == []
+    assert run(sim, "plan", tmp_path / "in.csv").status == 0
+    assert (
+        run(sim, "run", tmp_path / "in.csv", "--max-opt-ins", 11, "--report", "r.json").status == 0
+    )
+    assert len(sim.patched) == 11
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("ACCESS_TOKEN", "ACCESS_TOKEN"),
+        ("API_KEY", "--api-key"),
+        ("ORGANIZATION", "--organization"),
+    ],
+)
+def test_5_when_campaign_refuses_the_credentials(
+    sim: Simulator,
+    tmp_path: Path,
+    run: Run,
+    variable: str,
+    says: str,
+) -> None:
+    option = f"--{variable.lower().replace('_', '-')}"
+    path = wishes(tmp_path / "in.csv", 50)
+    if variable == "ACCESS_TOKEN":
+        sim.revoke_tokens()
+        ran = run(sim, "run", path)
+    else:
+        ran = run(sim, "run", path, option, "wrong")
+    assert ran.status == 5
+    assert says in ran.err
+    assert ran.outcomes == ["pending"] * 50
+    assert len(sim.requests) <= 3
+
+
+def test_6_when_campaign_is_not_there(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        gone = sim
+    ran = run(gone, "run", wishes(tmp_path / "in.csv", 3), "--retries", 0)
+    assert ran.status == 6
+    assert ran.outcomes == ["pending"] * 3
+
+
+def test_6_when_campaign_goes_away(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 400)
+    sim.queue_fault(Fault.RESET, "PATCH", times=10_000)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 400), "--retries", 0, "--max-failures", 400)
+    assert ran.status == 6
+    assert set(ran.outcomes) == {"failed", "pending"}
+    assert sim.counters.methods["PATCH"] < 150
+
+
+def test_6_when_too_many_rows_fail(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 300)
+    sim.forbidden.update(key(number) for number in range(0, 300, 2))
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 300), "--max-failures", "5%")
+    assert ran.status == 6
+    assert "--max-failures" in ran.err
+    assert "pending" in ran.outcomes
+
+
+def test_6_when_the_budget_is_spent_and_again_it_goes_on(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    path = wishes(tmp_path / "in.csv", 20)
+    ran = run(sim, "run", path, "--max-calls", 30, "--fetch", "lookup")
+    assert ran.status == 6
+    assert "--max-calls" in ran.err
+    assert len(sim.requests) == 30
+    assert ran.outcomes.count("updated") == len(sim.patched) == 9
+    assert ran.outcomes.count("pending") == 11
+    assert run(sim, "run", path, "--report", "second.json").status == 0
+    assert len(sim.patched) == 20
+
+
+def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 1)
+    other = Connection(sim.url, "acme", "k", access_token=Secret("t"))
+    with lock.held(tmp_path / "state", other, "20261123T020000Z-7f3a9c"):
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    assert ran.status == 11
+    assert "20261123T020000Z-7f3a9c" in ran.err
+    assert "since" in ran.err
+    assert sim.requests == []
+    assert run(sim, "run", tmp_path / "in.csv").status == 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_130_and_143_after_finishing_what_was_in_flight(
+    tmp_path: Path, run: Run, number: signal.Signals, status: int
+) -> None:
+    with running(Options(latency_s=0.05)) as sim:
+        populate(sim, 200)
+
+        def interrupt() -> None:
+            while not sim.patched:
+                threading.Event().wait(0.005)
+            os.kill(os.getpid(), number)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        words = ("--concurrency", 4, "--fetch", "scan")
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 200), *words)
+        thread.join()
+        assert ran.status == status
+        assert ran.outcomes.count("updated") == len(sim.patched) < 200
+        assert ran.outcomes.count("pending") == 200 - len(sim.patched)
+
+
+def test_a_module_is_the_same_command() -> None:
+    words = [sys.executable, "-m", "bulk_sync", "--version"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("bulk-sync, version ")
+
+
+def test_error_paths_give_scripts_their_object_too(run: Run) -> None:
+    ran = run(None, "run", "missing.csv", "--summary", "json", "--organization", "acme")
+    summary = orjson.loads(ran.out)
+    assert summary["exit"] == ran.status == 2
+    assert summary["message"]
+
+
+def test_no_secret_is_ever_printed(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 2)
+    sim.options = replace(sim.options, faults={Fault.TRANSIENT_500: 0.5})
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "-v")
+    written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert "demo-token" not in ran.out + ran.err + written

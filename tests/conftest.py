@@ -1,0 +1,90 @@
+"""The simulator as the far end, and the command line as a user types it."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from bulk_sync.cli import main
+from bulk_sync.simulator import Options, Simulator, running
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One finished command: its exit status, and what it printed where."""
+
+    status: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def report(self) -> list[dict[str, str]]:
+        """The rows of the one CSV report that lies in the folder."""
+        (path,) = self.folder.glob("*.results.csv")
+        return read_csv(path)
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [row["sync_outcome"] for row in self.report]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The summary of a command that was called with ``--summary json``."""
+        summary = orjson.loads(self.out)
+        assert isinstance(summary, dict)
+        return summary
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with io.StringIO(path.read_text("utf-8"), newline="") as text:
+        return list(csv.DictReader(text))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let no variable, proxy or configuration of the machine reach a test."""
+    for name in os.environ:
+        if name.startswith("BULK_SYNC_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with running(Options()) as simulator:
+        yield simulator
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Type a command against a simulator (None: without one) and see what comes of it."""
+
+    def typed(simulator: Simulator | None, *words: object) -> Ran:
+        if simulator is not None:
+            options = simulator.options
+            monkeypatch.setenv("BULK_SYNC_ENDPOINT", simulator.url)
+            monkeypatch.setenv("BULK_SYNC_IMS_ENDPOINT", simulator.url)
+            monkeypatch.setenv("BULK_SYNC_ORGANIZATION", options.organization)
+            monkeypatch.setenv("BULK_SYNC_API_KEY", options.api_key)
+            if options.access_token and "BULK_SYNC_CLIENT_SECRET" not in os.environ:
+                monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", options.access_token)
+        monkeypatch.setenv("BULK_SYNC_STATE_DIR", str(tmp_path / "state"))
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        out, err = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ran(ended.value.code, out, err, tmp_path)
+
+    return typed

@@ -1,0 +1,148 @@
+"""Results as a run leaves them, and text that has broken reports before."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hypothesis import strategies as st
+
+from bulk_sync.rows import columns
+
+AT_MS = 1795490270123
+AT = "2026-11-24T03:17:50.123Z"
+
+NASTY = (
+    "",
+    " ",
+    "=cmd|' /C calc'!A0",
+    '=HYPERLINK("http://evil.example","x")',
+    "@SUM(1)",
+    "+1",
+    "-1",
+    "\tx",
+    "\rx",
+    "'",
+    "''quoted",
+    '"',
+    'say "hi", twice',
+    "a\nb",
+    "a\r\nb",
+    ",",
+    "007",
+    "1e5",
+    "NA",
+    "null",
+    "true",
+    "2026-11-24",
+    "http://example.com/",
+    "_x0041_",
+    "\x07bell",
+    "<r>rich</r>",
+    "<b>&amp;</b>",
+    "</td></tr></table><script>alert(1)</script>",
+    "\ufffe\uffff",
+    "\u00a0no-break\u00a0",
+    "é",
+    "\u202eright to left",
+    "😀",
+    "名前",
+)
+
+TEXT = st.one_of(
+    st.sampled_from(NASTY),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
+)
+"""Any text that an input can hold: no NUL, because reading refuses it."""
+
+OUR_COLUMNS = [name for name in columns.REPORT if name != columns.FILE]
+
+
+def results(
+    count: int,
+    own: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ours: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Make rows that are all updated, but for what is said otherwise."""
+    said: dict[str, Sequence[Any]] = {
+        columns.KEY: [f"@key{number}" for number in range(count)],
+        columns.DESIRED: [1] * count,
+        columns.BEFORE: [0] * count,
+        columns.AFTER: [1] * count,
+        columns.OUTCOME: ["updated"] * count,
+        columns.REASON: [None] * count,
+        columns.DETAIL: [""] * count,
+        columns.AT: [AT_MS] * count,
+        **ours,
+    }
+    frame = pd.DataFrame({name: text(values) for name, values in own.items()})
+    frame[columns.ROW] = np.arange(count, dtype=np.int64) + 2
+    if columns.FILE in ours:
+        frame[columns.FILE] = text(ours[columns.FILE]).astype("category")
+    frame[columns.KEY] = text(said[columns.KEY])
+    frame[columns.DETAIL] = text(said[columns.DETAIL])
+    for name in (columns.DESIRED, columns.BEFORE, columns.AFTER):
+        frame[name] = columns.states(np.array(said[name], np.int8))
+    frame[columns.OUTCOME] = columns.outcomes(np.array(said[columns.OUTCOME], object))
+    frame[columns.REASON] = columns.reasons(np.array(said[columns.REASON], object))
+    frame[columns.ATTEMPTS] = np.ones(count, np.int64)
+    frame[columns.AT] = columns.times(np.array(said[columns.AT], np.int64))
+    frame[columns.COUNTS_AS] = np.arange(count)
+    return frame
+
+
+def text(values: Sequence[str]) -> pd.Series:
+    return pd.Series(values, dtype="str")
+
+
+@st.composite
+def nasty_results(draw: st.DrawFn) -> pd.DataFrame:
+    """Rows with nasty text wherever there is text from elsewhere."""
+    count = draw(st.integers(0, 5))
+    names = draw(
+        st.lists(TEXT.filter(lambda name: name not in OUR_COLUMNS), max_size=3, unique=True)
+    )
+
+    def column(cells: st.SearchStrategy[Any]) -> list[Any]:
+        return draw(st.lists(cells, min_size=count, max_size=count))
+
+    state = st.sampled_from([1, 0, columns.UNREAD])
+    return results(
+        count,
+        {name: column(TEXT) for name in names},
+        {
+            columns.KEY: column(TEXT),
+            columns.DETAIL: column(TEXT),
+            columns.DESIRED: column(state),
+            columns.BEFORE: column(state),
+            columns.AFTER: column(state),
+            columns.OUTCOME: column(st.sampled_from(["updated", "failed", "rejected"])),
+            columns.REASON: column(st.sampled_from([None, "http_403"])),
+            columns.AT: column(st.sampled_from([0, AT_MS])),
+        },
+    )
+
+
+def report_columns(frame: pd.DataFrame) -> list[str]:
+    own = [name for name in frame.columns if name not in (*columns.REPORT, columns.COUNTS_AS)]
+    return own + [name for name in columns.REPORT if name in frame]
+
+
+def expected(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """What a report must say: Python values in the report's order, None where missing."""
+    names = report_columns(frame)
+    cells = {name: list(map(_cell, frame[name].astype(object))) for name in names}
+    return [{name: cells[name][at] for name in names} for at in range(len(frame))]
+
+
+def as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def _cell(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03}Z"
+    return value

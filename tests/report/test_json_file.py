@@ -1,0 +1,43 @@
+"""JSON reports, read back with Python's own parser."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from report_frames import AT, expected, nasty_results, results
+
+from bulk_sync import report
+from bulk_sync.rows import columns
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("report") / "report.json"
+
+
+def test_a_row_reads_as_the_contract_says(path: Path) -> None:
+    frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [columns.UNREAD]})
+    report.write(frame, path, title={})
+    assert path.read_text() == (
+        '[\n{"PKey":"@a","sync_row":2,"sync_key":"@key0","sync_desired":true,"sync_before":false,'
+        '"sync_after":null,"sync_outcome":"updated","sync_reason":null,"sync_detail":"",'
+        f'"sync_attempts":1,"sync_at":"{AT}"}}\n]\n'
+    )
+
+
+@given(frame=nasty_results())
+@settings(max_examples=100, deadline=None)
+def test_every_value_is_read_back_in_column_order(path: Path, frame: pd.DataFrame) -> None:
+    report.write(frame, path, title={})
+    rows = json.loads(path.read_bytes())
+    assert rows == expected(frame)
+    assert [list(row) for row in rows] == [list(row) for row in expected(frame)]
+
+
+def test_each_row_stands_on_a_line_of_its_own(path: Path) -> None:
+    report.write(results(3, {"note": ["a\nb", "c", "d"]}), path, title={})
+    start, *rows, end, nothing = path.read_text().split("\n")
+    assert (start, end, nothing) == ("[", "]", "")
+    assert [json.loads(row.removesuffix(","))["sync_row"] for row in rows] == [2, 3, 4]

@@ -1,0 +1,148 @@
+"""What holds for reports of every format, the todo file, and paths that cannot be used."""
+
+import csv
+import gc
+import os
+import random
+import resource
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from stat import S_IMODE
+
+import pytest
+from report_frames import results
+
+from bulk_sync import report
+from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.rows import columns
+
+EVERY_SUFFIX = pytest.mark.parametrize("suffix", report.SUFFIXES)
+
+
+@contextmanager
+def full_disk(limit_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond a size: writing on fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_the_formats_are_those_of_the_contract() -> None:
+    assert report.SUFFIXES == (".csv", ".parquet", ".json", ".xlsx", ".html")
+
+
+@EVERY_SUFFIX
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("own", [{}, {"PKey": ["@a"]}], ids=["no-own-columns", "own-column"])
+def test_no_rows_and_no_own_columns_are_no_problem(
+    tmp_path: Path, suffix: str, count: int, own: dict[str, list[str]]
+) -> None:
+    path = tmp_path / f"report{suffix}"
+    report.write(
+        results(count, {name: cells[:count] for name, cells in own.items()}), path, title={}
+    )
+    assert path.stat().st_size > 0
+    assert S_IMODE(path.stat().st_mode) == 0o600
+
+
+@EVERY_SUFFIX
+def test_a_full_disk_is_told_and_leaves_the_older_report(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"report{suffix}"
+    path.write_bytes(b"old")
+    rng = random.Random(1)
+    frame = results(500, {"PKey": [rng.randbytes(40).hex() for _ in range(500)]})
+    # XlsxWriter leaves its own temporary files to the garbage collector.
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        with full_disk(4096), pytest.raises(StoppedEarly) as stopped:
+            report.write(frame, path, title={})
+        message = str(stopped.value)
+        assert stopped.value.exit is Exit.STOPPED_EARLY
+        del stopped
+        gc.collect()
+    assert str(path) in message
+    assert "File too large" in message
+    assert path.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == [path.name]
+
+
+@EVERY_SUFFIX
+def test_a_path_with_a_known_suffix_in_a_folder_is_accepted_and_left_alone(
+    tmp_path: Path, suffix: str
+) -> None:
+    (tmp_path / "older.csv").write_bytes(b"old")
+    report.check_path(tmp_path / f"report{suffix}")
+    report.check_path(tmp_path / f"REPORT{suffix.upper()}")
+    report.check_path(tmp_path / "older.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["older.csv"]
+
+
+@pytest.mark.parametrize("name", ["report.txt", "report", "report.csv.gz", ".csv", "-"])
+def test_an_unknown_suffix_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(UsageProblem, match=r"\.csv, \.parquet, \.json, \.xlsx, \.html") as refused:
+        report.check_path(Path(name))
+    assert name in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        pytest.param("missing/report.csv", "No such file or directory", id="no-such-folder"),
+        pytest.param("file/report.csv", "Not a directory", id="folder-is-a-file"),
+        pytest.param("folder.csv", "no file", id="is-a-folder"),
+        pytest.param("x" * 252 + ".csv", "File name too long", id="name-too-long"),
+        pytest.param("pipe.csv", "no file", id="is-a-pipe"),
+        pytest.param("/proc/report.csv", "No such file|denied|Permission", id="takes-no-files"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_refused_before_the_run(
+    tmp_path: Path, path: str, why: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(UsageProblem, match=why) as refused:
+        report.check_path(tmp_path / path)
+    assert str(tmp_path / path) in str(refused.value)
+
+
+def test_a_folder_that_went_away_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoppedEarly, match=r"gone/report\.csv could not be written: No such file"):
+        report.write(results(1), tmp_path / "gone" / "report.csv", title={})
+
+
+def test_the_todo_file_holds_the_own_columns_of_the_rows_that_need_a_person(
+    tmp_path: Path,
+) -> None:
+    outcomes = list(Outcome)
+    frame = results(
+        len(outcomes),
+        {"PKey": [f"'@{outcome}" for outcome in outcomes], "state": ["x, y"] * len(outcomes)},
+        {
+            columns.OUTCOME: outcomes,
+            columns.REASON: ["http_403"] * len(outcomes),
+            columns.DETAIL: ["=no"] * len(outcomes),
+        },
+    )
+    path = tmp_path / "todo.csv"
+    assert report.write_todo(frame, path)
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, strict=True)
+    assert header == ["PKey", "state", columns.REASON, columns.DETAIL]
+    assert sorted(row[0] for row in rows) == sorted(f"'@{outcome}" for outcome in NEEDS_A_PERSON)
+    assert {tuple(row[1:]) for row in rows} == {("x, y", "http_403", "'=no")}
+    assert S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_there_is_no_todo_file_where_no_row_needs_a_person(tmp_path: Path) -> None:
+    path = tmp_path / "todo.csv"
+    assert not report.write_todo(results(2), path)
+    assert not path.exists()
+    path.write_bytes(b"what an interrupted run had left to do")
+    assert not report.write_todo(results(2), path)
+    assert not path.exists()

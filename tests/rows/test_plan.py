@@ -1,0 +1,157 @@
+"""The comparison, the counts and the limits."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_sync.errors import RowFailed
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import check, columns, plan
+from bulk_sync.rows.check import Rules
+from bulk_sync.rows.steps import Steps
+from bulk_sync.settings import Bound, Limits
+
+
+def checked(states: list[str], keys: list[str] | None = None) -> pd.DataFrame:
+    keys = keys or [f"@{at}" for at in range(len(states))]
+    frame = pd.DataFrame({"PKey": keys, "ccpaOptOut": states}, dtype="str")
+    return check.rows(frame.assign(**{columns.ROW: range(2, len(frame) + 2)}), Rules())
+
+
+def read(current: list[bool | None]) -> Steps:
+    steps = Steps.of(len(current))
+    for at, state in enumerate(current):
+        if state is not None:
+            steps.done(at, 1, 1_700_000_000_000 + at, state=state)
+    return steps
+
+
+def outcomes(frame: pd.DataFrame) -> list[str]:
+    return [str(outcome) for outcome in frame[columns.OUTCOME]]
+
+
+@pytest.mark.parametrize(
+    ("desired", "current", "outcome"),
+    [
+        ("true", True, "unchanged"),
+        ("true", False, "would_update"),
+        ("false", True, "would_update"),
+        ("false", False, "unchanged"),
+        ("true", None, "pending"),
+    ],
+)
+def test_a_row_is_decided_by_desired_and_current(
+    desired: str, current: bool | None, outcome: str
+) -> None:
+    planned = plan.compare(checked([desired]), read([current]))
+    assert outcomes(planned) == [outcome]
+
+
+def test_a_problem_of_reading_is_the_row_s_outcome() -> None:
+    steps = read([None, True])
+    failed = RowFailed(Reason.NOT_FOUND, "no such profile", outcome=Outcome.NOT_FOUND)
+    steps.failed(0, 1_700_000_000_000, failed)
+    planned = plan.compare(checked(["true", "true"]), steps)
+    assert outcomes(planned) == ["not_found", "unchanged"]
+    assert planned[columns.DETAIL].tolist() == ["no such profile", ""]
+    assert planned[columns.ATTEMPTS].tolist() == [1, 1]
+
+
+def test_a_write_is_updated_only_when_it_was_confirmed() -> None:
+    planned = plan.compare(checked(["true"] * 3), read([False] * 3))
+    writing = Steps.of(3)
+    writing.done(0, 2, 1_700_000_009_000, state=True)
+    writing.failed(1, 1_700_000_009_000, RowFailed(Reason.TIMEOUT, "no answer"))
+    results = plan.settle(planned, writing)
+    assert outcomes(results) == ["updated", "failed", "pending"]
+    assert results[columns.BEFORE].tolist() == [False] * 3
+    after = [None if state is pd.NA else state for state in results[columns.AFTER]]
+    assert after == [True, None, False]
+    assert results[columns.ATTEMPTS].tolist() == [2, 1, 1]
+
+
+def test_a_repeat_shows_the_states_of_the_row_that_counts() -> None:
+    planned = plan.compare(checked(["true", "true"], ["@a", "@a"]), read([False]))
+    writing = Steps.of(1)
+    writing.done(0, 1, 1_700_000_009_000, state=True)
+    results = plan.settle(planned, writing)
+    assert outcomes(results) == ["updated", "duplicate"]
+    assert results[columns.AFTER].tolist() == [True, True]
+
+
+def test_a_refused_plan_leaves_every_change_pending_with_the_reason() -> None:
+    planned = plan.compare(checked(["true", "false"]), read([False, False]))
+    held = plan.hold_back(planned, Reason.LIMIT, "too many")
+    assert outcomes(held) == ["pending", "unchanged"]
+    assert held[columns.REASON].astype(object).fillna("").tolist() == ["limit", ""]
+    assert held[columns.DETAIL].tolist() == ["too many", ""]
+
+
+def opt_ins(count: int, rows: int) -> pd.DataFrame:
+    current: list[bool | None] = [True] * count + [False] * (rows - count)
+    return plan.compare(checked(["false"] * rows), read(current))
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "passes"),
+    [(10, 20, True), (11, 20, False), (20, 2000, True), (21, 2000, False)],
+    ids=["ten always", "eleven of few", "one percent of many", "more than one percent"],
+)
+def test_opt_ins_are_limited_by_default(count: int, rows: int, passes: bool) -> None:
+    planned = opt_ins(count, rows)
+    assert plan.totals(planned).opt_ins == count
+    refusal = plan.refusal(planned, Limits())
+    assert (refusal is None) is passes
+
+
+def test_a_refusal_names_count_share_limit_rows_and_option() -> None:
+    refusal = plan.refusal(opt_ins(6, 8), Limits(max_opt_ins=Bound(count=2)))
+    assert str(refusal) == (
+        "Nothing was written: 6 opt-ins (true to false) of 8 rows (75%) are more than the limit of "
+        "2 (rows 2, 3, 4, 5, 6, ...). If that is right, let them pass with --max-opt-ins 6."
+    )
+
+
+def test_changes_are_limited_when_asked() -> None:
+    planned = plan.compare(checked(["true"] * 4), read([False] * 4))
+    assert plan.refusal(planned, Limits()) is None
+    assert plan.refusal(planned, Limits(max_changes=Bound(count=4))) is None
+    refusal = plan.refusal(planned, Limits(max_changes=Bound(percent=50)))
+    assert "--max-changes 4" in str(refusal)
+
+
+CELLS = st.sampled_from(["true", "false", "maybe", ""])
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(["@a", "@b", "@c", "@d"]), CELLS), max_size=15),
+    data=st.data(),
+)
+@settings(max_examples=150, deadline=None)
+def test_every_row_has_one_outcome_and_the_counts_add_up(
+    rows: list[tuple[str, str]], data: Any
+) -> None:
+    frame = checked([state for _, state in rows], [key for key, _ in rows])
+    current = data.draw(
+        st.lists(
+            st.sampled_from([True, False, None]),
+            min_size=len(plan.open_rows(frame)),
+            max_size=len(plan.open_rows(frame)),
+        )
+    )
+    planned = plan.compare(frame, read(current))
+    writing = Steps.of(len(plan.changes(planned)))
+    for at in range(len(writing.state)):
+        if data.draw(st.booleans()):
+            row = plan.changes(planned)[at]
+            writing.done(at, 1, 1, state=bool(planned[columns.DESIRED].iat[row]))
+    results = plan.settle(planned, writing)
+    totals = plan.totals(results)
+    assert sum(totals.outcomes.values()) == totals.rows == len(rows)
+    assert "would_update" not in totals.outcomes
+    assert totals.outcomes.get("updated", 0) == totals.changes == int((writing.state >= 0).sum())
+    updated = results[results[columns.OUTCOME] == "updated"]
+    assert (updated[columns.AFTER] == updated[columns.DESIRED]).all()

@@ -1,0 +1,168 @@
+"""The main job against the simulator: what Campaign holds afterwards, and what the report says."""
+
+import csv
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Run
+
+from bulk_sync.simulator import Fault, GetStyle, Options, PatchStyle, Simulator, running
+
+
+def key(number: int) -> str:
+    return f"@{'k' * 80}{number:011d}"
+
+
+def populate(sim: Simulator, states: Sequence[bool | None]) -> None:
+    for number, state in enumerate(states):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
+
+
+def write_csv(path: Path, rows: Sequence[tuple[str, str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("PKey", "ccpaOptOut"), *rows])
+    return path
+
+
+def current(sim: Simulator) -> dict[str, object]:
+    return {pkey: profile.get("ccpaOptOut") for pkey, profile in sim.profiles.items()}
+
+
+def patches_that_changed_nothing(sim: Simulator, before: dict[str, object]) -> list[str]:
+    held, idle = dict(before), []
+    for pkey, value in sim.patched:
+        if held[pkey] == value:
+            idle.append(pkey)
+        held[pkey] = value
+    return idle
+
+
+def write_input(path: Path, rows: Sequence[tuple[str, bool]]) -> Path:
+    frame = pd.DataFrame(rows, columns=["PKey", "ccpaOptOut"])
+    match path.suffix:
+        case ".parquet":
+            frame.to_parquet(path)
+        case ".xlsx":
+            frame.to_excel(path, index=False, engine="xlsxwriter")
+        case _:
+            frame.to_csv(path, index=False)
+    return path
+
+
+COMBINATIONS = list(
+    itertools.product(
+        [".csv", ".csv.gz", ".parquet", ".xlsx"],
+        ["flat", "content"],
+        ["reference", "profile"],
+        ["lookup", "scan"],
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "get_style", "patch_style", "fetch"),
+    COMBINATIONS,
+    ids=["-".join(c) for c in COMBINATIONS],
+)
+def test_campaign_holds_what_the_file_desires_whatever_the_styles(
+    suffix: str, get_style: str, patch_style: str, fetch: str, tmp_path: Path, run: Run
+) -> None:
+    with running(
+        Options(get_style=GetStyle(get_style), patch_style=PatchStyle(patch_style))
+    ) as sim:
+        populate(sim, [number % 3 == 0 for number in range(30)])
+        before = current(sim)
+        desired = {key(number): number % 4 != 0 for number in range(20)}
+        path = write_input(tmp_path / f"wishes{suffix}", list(desired.items()))
+        ran = run(sim, "run", path, "--fetch", fetch, "--page-size", 7)
+        assert ran.status == 0, ran.err
+        assert current(sim) == before | desired
+        assert patches_that_changed_nothing(sim, before) == []
+        changed = {pkey for pkey, value in desired.items() if before[pkey] != value}
+        assert {pkey for pkey, _ in sim.patched} == changed
+        for row, pkey in zip(ran.report, desired, strict=True):
+            assert row["sync_key"] == row["PKey"] == pkey
+            assert row["sync_outcome"] == ("updated" if pkey in changed else "unchanged")
+            assert row["sync_before"] == str(before[pkey]).lower()
+            assert row["sync_after"] == str(desired[pkey]).lower()
+            assert row["sync_reason"] == ""
+        again = run(sim, "run", path, "--report", "again.json", "--summary", "json")
+        assert again.summary["outcomes"] == {"unchanged": 20}
+        assert len(sim.patched) == len(changed)
+
+
+FAULTS = [
+    Fault.TRANSIENT_500,
+    Fault.BAD_GATEWAY_HTML,
+    Fault.UNAVAILABLE_503,
+    Fault.THROTTLED_429,
+    Fault.RESET,
+    Fault.RESET_AFTER_WRITE,
+    Fault.TRUNCATED_JSON,
+    Fault.CUT_JSON,
+    Fault.NOT_JSON,
+    Fault.WRONG_JSON,
+    Fault.GATEWAY_TIMEOUT_504,
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fifth_of_all_answers_may_be_faulty(fault: Fault, tmp_path: Path, run: Run) -> None:
+    with running(Options(faults={fault: 0.2}, seed=7, retry_after_s=0)) as sim:
+        populate(sim, [number % 2 == 0 for number in range(120)])
+        before = current(sim)
+        desired = {key(number): number % 4 < 2 for number in range(120)}
+        path = write_input(tmp_path / "wishes.csv", list(desired.items()))
+        ran = run(sim, "run", path, "--max-opt-ins", "100%", "--fetch", "lookup")
+        assert ran.status == 0, ran.err
+        assert current(sim) == desired
+        assert patches_that_changed_nothing(sim, before) == []
+        assert set(ran.outcomes) == {"unchanged", "updated"}
+
+
+def test_every_kind_of_row_has_its_outcome_in_input_order(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, [False, True, None, False])
+    sim.profiles[key(3)].pop("ccpaOptOut")
+    rows = [
+        (key(0), "true", "updated", ""),
+        (key(1), "true", "unchanged", ""),
+        (key(1), "WAHR", "duplicate", ""),
+        (key(2), "true", "failed", "state_unknown"),
+        (key(3), "false", "failed", "state_unknown"),
+        (key(9), "true", "not_found", "not_found"),
+        ("gibberish", "true", "not_found", "invalid_key"),
+        ("", "true", "rejected", "empty_key"),
+        ("#NAME?", "true", "rejected", "bad_key"),
+        (key(7), "maybe", "rejected", "bad_state"),
+        (key(7), "", "rejected", "blank_state"),
+        (key(8), "true", "rejected", "conflict"),
+        (key(8), "false", "rejected", "conflict"),
+    ]
+    path = write_csv(tmp_path / "in.csv", [(pkey, state) for pkey, state, _, _ in rows])
+    ran = run(sim, "run", path)
+    assert ran.status == 3
+    found = [(row["sync_outcome"], row["sync_reason"]) for row in ran.report]
+    assert found == [(outcome, reason) for _, _, outcome, reason in rows]
+    assert [row["sync_row"] for row in ran.report] == [str(n) for n in range(2, 15)]
+    assert sim.patched == [(key(0), True)]
+    (todo,) = tmp_path.glob("*.todo.csv")
+    assert [line.split(",")[0] for line in todo.read_text().splitlines()[1:]] == [
+        pkey for pkey, _, outcome, _ in rows if outcome in {"failed", "not_found", "rejected"}
+    ]
+
+
+def test_a_todo_file_is_accepted_as_input_as_it_stands(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, [False])
+    run(sim, "run", write_csv(tmp_path / "in.csv", [(key(0), "true"), (key(5), "true")]))
+    (todo,) = tmp_path.glob("*.todo.csv")
+    sim.add(pkey=key(5), email="late@example.com", ccpaOptOut=False)
+    ran = run(sim, "run", todo, "--report", "second.json", "--summary", "json")
+    assert ran.status == 0
+    assert ran.summary["outcomes"] == {"updated": 1}

@@ -1,0 +1,59 @@
+"""Settings refuse what cannot work, and never show a secret."""
+
+from dataclasses import replace
+
+import pytest
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.settings import Bound, Connection, Limits, Secret
+
+GOOD = Connection("https://mc.adobe.io", "acme", "key", access_token=Secret("s3cret"))
+
+
+def test_a_secret_does_not_print_itself() -> None:
+    assert "s3cret" not in f"{GOOD} {GOOD!r} {GOOD.access_token} {GOOD.access_token!r}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"endpoint": "mc.adobe.io"}, "no URL"),
+        ({"endpoint": "ftp://mc.adobe.io"}, "no URL"),
+        ({"endpoint": "http://mc.adobe.io"}, "unencrypted"),
+        ({"endpoint": "https://u:p@mc.adobe.io"}, "scheme, host and path"),
+        ({"ims_endpoint": "http://ims.example"}, "--ims-endpoint"),
+        ({"organization": "a/../b"}, "--organization"),
+        ({"organization": ".."}, "--organization"),
+        ({"api": "x?y"}, "--api"),
+        ({"attribute": 'a"b'}, "--attribute"),
+        ({"api_key": "k\r\nX-Evil: 1"}, "line breaks"),
+        ({"access_token": None}, "No credentials"),
+    ],
+)
+def test_a_connection_that_cannot_work_is_refused(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageProblem, match=says):
+        replace(GOOD, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:1", "[::1]:9"])
+def test_plain_http_is_for_this_machine(host: str) -> None:
+    assert replace(GOOD, endpoint=f"http://{host}").endpoint == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "most"),
+    [("7", 100, 7), ("0", 100, 0), ("2%", 100, 2), ("0.5 %", 1000, 5), ("1%", 99, 0)],
+)
+def test_a_bound_is_a_number_or_a_share(text: str, rows: int, most: int) -> None:
+    assert Bound.parse(text, "--max-changes").of(rows) == most
+
+
+@pytest.mark.parametrize("text", ["", "-1", "ten", "101%", "1.5", "%"])
+def test_anything_else_is_no_bound(text: str) -> None:
+    with pytest.raises(UsageProblem, match="--max-changes"):
+        Bound.parse(text, "--max-changes")
+
+
+@pytest.mark.parametrize(("rows", "most"), [(99, None), (100, 10), (5000, 500)])
+def test_failures_are_limited_from_a_hundred_rows_on(rows: int, most: int | None) -> None:
+    assert Limits().failures(rows) == most
