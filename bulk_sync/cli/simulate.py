@@ -166,11 +166,10 @@ def command(**values: Any) -> None:
     try:
         serve_in_foreground(options, values["host"], values["port"], _announce)
     except OSError as error:
-        raise UsageProblem(
-            f"The simulator cannot start: {error}. Is --port 0 an option?"
-        ) from error
+        message = f"The simulator cannot start: {error}; --port 0 takes a free port."
+        raise UsageProblem(message) from error
     except ValueError as error:
-        raise UsageProblem(f"The profiles cannot be read: {error}") from error
+        raise UsageProblem(str(error)) from error
 
 
 def _options(values: dict[str, Any]) -> Options:

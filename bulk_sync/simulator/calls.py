@@ -24,8 +24,9 @@ class Call:
 
     @property
     def raw_path(self) -> str:
-        """The path as sent."""
-        return self.target.partition("?")[0]
+        """The path as sent; a client that takes this server for its proxy sends a whole URL."""
+        path = self.target.partition("?")[0]
+        return urlsplit(path).path if path.startswith("http://") else path
 
     @property
     def query(self) -> str:
@@ -39,9 +40,8 @@ class Call:
         Empty ones are passed over, as ``profile//_count`` demands. Plain ``.`` and ``..`` are
         resolved as any proxy would; encoded as ``%2E`` they are text like any other.
         """
-        path = urlsplit(self.raw_path).path if "://" in self.raw_path[:8] else self.raw_path
         resolved: list[str] = []
-        for segment in path.split("/"):
+        for segment in self.raw_path.split("/"):
             if segment == "..":
                 resolved[-1:] = []
             elif segment not in ("", "."):

@@ -155,7 +155,8 @@ def _selected(instance: Instance, query: Query, start: int) -> list[str]:
         keys = [key for key in keys if unit(f"{seed} hidden {key}") >= share]
     if order := query.params.get("_order"):
         _sort(instance, keys, order)
-    instance.snapshot = (query.identity, keys)
+    if not query.counts:
+        instance.snapshot = (query.identity, keys)
     return keys
 
 

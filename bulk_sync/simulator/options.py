@@ -23,7 +23,7 @@ class Dialect(StrEnum):
 
 
 class Apis(StrEnum):
-    """Which spellings of the API's name are routed; each with its ``Ext``."""
+    """Which spellings of the API's name are routed."""
 
     BOTH = "both"
     SINGULAR = "singular"
@@ -32,13 +32,13 @@ class Apis(StrEnum):
     def routes(self, name: str) -> bool:
         """Tell whether a path with this API name reaches Campaign.
 
-        ``profileAndServicesExt`` always does: only its plural is in doubt.
+        ``profileAndServicesExt`` always does: only the plural is in doubt.
         """
-        plural = name in (PLURAL, f"{PLURAL}Ext")
-        singular = name in (SINGULAR, f"{SINGULAR}Ext")
         if name == f"{SINGULAR}Ext":
             return True
-        return (plural and self is not Apis.SINGULAR) or (singular and self is not Apis.PLURAL)
+        if name == SINGULAR:
+            return self is not Apis.PLURAL
+        return name in (PLURAL, f"{PLURAL}Ext") and self is not Apis.SINGULAR
 
 
 class GetStyle(StrEnum):

@@ -87,14 +87,16 @@ def read(path: Path, seed: int, attribute: str) -> Iterator[Profile]:
     The attribute's cell is ``true``, ``false`` or empty, which leaves it blank as Campaign does.
 
     Raises:
-        ValueError: the attribute's cell holds something else.
+        ValueError: it holds something else, or a row has more cells than the header.
     """
     states = {"true": True, "false": False, "": ""}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file)):
+        for number, row in enumerate(csv.DictReader(file, restkey="", restval="")):
+            if "" in row:
+                raise ValueError(f"{path}, row {number + 2}: more cells than the header has names.")
             profile: Profile = {**row, "PKey": row.get("PKey") or pkey(seed, number)}
             if attribute in row:
-                cell = (row[attribute] or "").strip().lower()
+                cell = row[attribute].strip().lower()
                 if cell not in states:
                     raise ValueError(
                         f"{path}, row {number + 2}: {attribute} is {row[attribute]!r}; "

@@ -1,5 +1,6 @@
 """The comparison, the counts and the limits."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,7 @@ def checked(states: list[str], keys: list[str] | None = None) -> pd.DataFrame:
     return check.rows(frame.assign(**{columns.ROW: range(2, len(frame) + 2)}), Rules())
 
 
-def read(current: list[bool | None]) -> Steps:
+def read(current: Sequence[bool | None]) -> Steps:
     steps = Steps.of(len(current))
     for at, state in enumerate(current):
         if state is not None:
@@ -91,7 +92,7 @@ def test_a_refused_plan_leaves_every_change_pending_with_the_reason() -> None:
 
 
 def opt_ins(count: int, rows: int) -> pd.DataFrame:
-    current: list[bool | None] = [True] * count + [False] * (rows - count)
+    current = [True] * count + [False] * (rows - count)
     return plan.compare(checked(["false"] * rows), read(current))
 
 

@@ -48,14 +48,25 @@ def test_profiles_come_from_a_csv_file(tmp_path: Path) -> None:
         assert "cusHobby" not in wire.get(f"{PROFILE}/a%2Fb").json
 
 
-def test_a_csv_file_with_a_state_that_is_none_does_not_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        pytest.param("b,perhaps", "row 3: ccpaOptOut is 'perhaps'", id="state"),
+        pytest.param("b,true,more", "row 3: more cells than the header", id="ragged"),
+    ],
+)
+def test_a_csv_file_that_cannot_be_understood_does_not_start(
+    tmp_path: Path, row: str, said: str
+) -> None:
     path = tmp_path / "profiles.csv"
-    path.write_text("PKey,ccpaOptOut\na,true\nb,perhaps\n", "utf-8")
-    with (
-        pytest.raises(ValueError, match=r"row 3: ccpaOptOut is 'perhaps'"),
-        wired(Options(profiles_csv=path)),
-    ):
+    path.write_text(f"PKey,ccpaOptOut\na,true\n{row}\n", "utf-8")
+    with pytest.raises(ValueError, match=said), wired(Options(profiles_csv=path)):
         pass
+
+
+def test_it_can_be_taken_for_a_proxy(shared: Wire) -> None:
+    key = first(shared)
+    assert shared.get(f"http://elsewhere.example{PROFILE}/{key}?x=1").json["PKey"] == key
 
 
 @pytest.mark.parametrize("encoded", ["%40", "@"], ids=["percent-encoded", "raw"])

@@ -102,5 +102,6 @@ def _joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFra
             )
     joined = pd.concat([frame[names] for frame in frames], ignore_index=True)
     origins = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
-    joined[columns.FILE] = pd.Categorical.from_codes(origins, [str(path) for path in paths])
+    names_of_files = pd.Index([str(path) for path in paths])
+    joined[columns.FILE] = pd.Categorical.from_codes(origins, names_of_files)
     return joined

@@ -49,7 +49,7 @@ def files(source: str) -> list[Path]:
         if Path(source).is_dir():
             found, where = list(Path(source).iterdir()), f"The folder {source}"
         elif any(char in source for char in "*?["):
-            found = [Path(name) for name in glob.glob(source, recursive=True)]
+            found = [Path(name) for name in glob.iglob(source, recursive=True)]  # noqa: PTH207 - may be absolute
             where = f"The pattern {source}"
         else:
             raise InputProblem(_missing(Path(source)))
