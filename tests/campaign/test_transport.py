@@ -47,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    do_CONNECT = do_GET  # noqa: N815 - the name that http.server calls
+
     def log_message(self, *_arguments: Any) -> None:
         return
 
@@ -111,12 +113,26 @@ def test_a_token_that_an_answer_repeats_is_blotted_out() -> None:
 
 def test_the_environment_s_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as proxy:
-        monkeypatch.setenv("http_proxy", f"http://user:pass@{proxy.host}")
+        monkeypatch.setenv("http_proxy", f"http://{proxy.host}")
         monkeypatch.setenv("no_proxy", "")
         assert read("http://campaign.localhost") == (True, 1)
-    path, headers = proxy.asked[0]
+    path, _ = proxy.asked[0]
     assert path == "http://campaign.localhost/acme/campaign/profileAndServices/profile/%40a"
-    assert headers["Proxy-Authorization"].startswith("Basic ")
+
+
+def test_a_proxy_is_shown_its_own_credentials_and_not_the_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(502, b"") as proxy:
+        monkeypatch.setenv("https_proxy", f"http://user:pass@{proxy.host}")
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(RowFailed) as failed:
+            read("https://campaign.example")
+    assert failed.value.reason is Reason.CONNECTION
+    path, headers = proxy.asked[0]
+    assert path == "campaign.example:443"
+    assert headers["Proxy-Authorization"] == "Basic dXNlcjpwYXNz"
+    assert "Authorization" not in headers
 
 
 def test_a_host_that_needs_no_proxy_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
