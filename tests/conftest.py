@@ -47,6 +47,23 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(text))
 
 
+def key(number: int) -> str:
+    return f"@{'k' * 80}{number:011d}"
+
+
+def wishes(path: Path, rows: int, state: str = "true") -> Path:
+    """Write a file that wishes one state for the first so many profiles."""
+    lines = [f"{key(number)},{state}" for number in range(rows)]
+    path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
+    return path
+
+
+def populate(sim: Simulator, rows: int, *, state: bool = False) -> None:
+    """Fill a simulator with so many profiles of one state."""
+    for number in range(rows):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let no variable, proxy or configuration of the machine reach a test."""

@@ -7,16 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Run
+from conftest import Run, key
 
 from bulk_sync.simulator import Fault, GetStyle, Options, PatchStyle, Simulator, running
 
 
-def key(number: int) -> str:
-    return f"@{'k' * 80}{number:011d}"
-
-
-def populate(sim: Simulator, states: Sequence[bool | None]) -> None:
+def populate_with(sim: Simulator, states: Sequence[bool | None]) -> None:
     for number, state in enumerate(states):
         sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
 
@@ -73,7 +69,7 @@ def test_campaign_holds_what_the_file_desires_whatever_the_styles(
     with running(
         Options(get_style=GetStyle(get_style), patch_style=PatchStyle(patch_style))
     ) as sim:
-        populate(sim, [number % 3 == 0 for number in range(30)])
+        populate_with(sim, [number % 3 == 0 for number in range(30)])
         before = current(sim)
         desired = {key(number): number % 4 != 0 for number in range(20)}
         path = write_input(tmp_path / f"wishes{suffix}", list(desired.items()))
@@ -112,7 +108,7 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fifth_of_all_answers_may_be_faulty(fault: Fault, tmp_path: Path, run: Run) -> None:
     with running(Options(faults={fault: 0.2}, seed=7, retry_after_s=0)) as sim:
-        populate(sim, [number % 2 == 0 for number in range(120)])
+        populate_with(sim, [number % 2 == 0 for number in range(120)])
         before = current(sim)
         desired = {key(number): number % 4 < 2 for number in range(120)}
         path = write_input(tmp_path / "wishes.csv", list(desired.items()))
@@ -126,7 +122,7 @@ def test_a_fifth_of_all_answers_may_be_faulty(fault: Fault, tmp_path: Path, run:
 def test_every_kind_of_row_has_its_outcome_in_input_order(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    populate(sim, [False, True, None, False])
+    populate_with(sim, [False, True, None, False])
     sim.profiles[key(3)].pop("ccpaOptOut")
     rows = [
         (key(0), "true", "updated", ""),
@@ -159,7 +155,7 @@ def test_every_kind_of_row_has_its_outcome_in_input_order(
 def test_a_todo_file_is_accepted_as_input_as_it_stands(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    populate(sim, [False])
+    populate_with(sim, [False])
     run(sim, "run", write_csv(tmp_path / "in.csv", [(key(0), "true"), (key(5), "true")]))
     (todo,) = tmp_path.glob("*.todo.csv")
     sim.add(pkey=key(5), email="late@example.com", ccpaOptOut=False)

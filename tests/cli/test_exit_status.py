@@ -10,26 +10,11 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run
+from conftest import Run, key, populate, wishes
 
 from bulk_sync import lock
 from bulk_sync.settings import Connection, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
-
-
-def key(number: int) -> str:
-    return f"@{'k' * 80}{number:011d}"
-
-
-def wishes(path: Path, rows: int, state: str = "true") -> Path:
-    lines = [f"{key(number)},{state}" for number in range(rows)]
-    path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
-    return path
-
-
-def populate(sim: Simulator, rows: int, *, state: bool = False) -> None:
-    for number in range(rows):
-        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
 
 
 def test_0_when_every_row_holds(sim: Simulator, tmp_path: Path, run: Run) -> None:

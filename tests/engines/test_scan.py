@@ -1,0 +1,85 @@
+"""Reading by paging through the list: every form of link, and lists that lie."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate, wishes
+
+from bulk_sync.simulator import CountStyle, Fault, NextStyle, Options, ScanFault, running
+
+
+@pytest.mark.parametrize("style", list(NextStyle))
+@pytest.mark.parametrize("keeps_force", [True, False])
+def test_every_form_of_link_is_followed_at_the_endpoint(
+    style: NextStyle, keeps_force: bool, tmp_path: Path, run: Run
+) -> None:
+    options = Options(next_style=style, next_keeps_force=keeps_force, big_table_threshold=10)
+    with running(options) as sim:
+        populate(sim, 40)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), "--fetch", "scan", "--page-size", 9)
+        assert ran.status == 0, ran.err
+        assert [request.method for request in sim.requests].count("GET") == 2 + 5
+        lists = [request for request in sim.requests if "_lineCount" in request.query]
+        assert all("_forcePagination=true" in request.query for request in lists)
+
+
+@pytest.mark.parametrize("fault", [ScanFault.ENDS_EARLY, ScanFault.LOOPS, ScanFault.HIDES])
+def test_a_list_that_lies_costs_calls_and_no_row(
+    fault: ScanFault, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(scan_fault=fault, scan_hides_share=0.3)) as sim:
+        populate(sim, 60)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 60), "--fetch", "scan", "--page-size", 10)
+        assert ran.status == 0, ran.err
+        assert ran.outcomes == ["updated"] * 60
+        if fault is not ScanFault.HIDES:  # which hides them from the count as well
+            assert "The list" in ran.err
+        assert sim.counters.methods["GET"] < 2 + 12 + 60
+
+
+def test_a_key_that_the_list_does_not_show_is_looked_up_before_it_is_not_found(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        populate(sim, 5)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 7), "--fetch", "scan")
+        assert ran.outcomes == ["updated"] * 5 + ["not_found"] * 2
+        looked_up = [request.raw_path for request in sim.requests if "%40" in request.raw_path]
+        assert sum(path.endswith(("05", "06")) for path in looked_up) == 2
+
+
+def test_large_pages_that_fail_give_way_to_smaller_ones(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, 40)
+        sim.queue_fault(Fault.GATEWAY_TIMEOUT_504, times=99, matching="_lineCount=1000&")
+        words = ("--fetch", "scan", "--retries", 0)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), *words)
+        assert ran.status == 0, ran.err
+        assert any("_lineCount=250&" in request.query for request in sim.requests)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "rows", "changes", "most"),
+    [(2000, 1000, 20, 20 + 20 + 5), (2000, 10, 2, 10 + 2 + 3), (100, 1, 1, 1 + 1 + 2)],
+    ids=["a scan is cheaper", "look-ups are cheaper", "one row"],
+)
+def test_auto_spends_the_fewest_calls(
+    profiles: int, rows: int, changes: int, most: int, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(max_line_count=100)) as sim:
+        populate(sim, profiles, state=True)
+        for number in range(changes):
+            sim.profiles[key(number)]["ccpaOptOut"] = False
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", rows), "--summary", "json")
+        assert ran.status == 0, ran.err
+        assert len(sim.requests) <= most
+        assert ran.summary["calls_total"] == len(sim.requests)
+        assert len(sim.patched) == changes
+
+
+def test_without_a_count_every_key_is_looked_up(tmp_path: Path, run: Run) -> None:
+    with running(Options(count_style=CountStyle.NONE)) as sim:
+        populate(sim, 30)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 30))
+        assert ran.status == 0
+        assert sum("_lineStart" in request.query for request in sim.requests) == 0
