@@ -23,7 +23,7 @@ import pandas as pd
 from bulk_sync import lock, report
 from bulk_sync.engines.scan import Costs
 from bulk_sync.engines.session import Read, Session
-from bulk_sync.errors import Exit, Refused, StopRun
+from bulk_sync.errors import Exit, Refused, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, plan, read
 from bulk_sync.rows.check import Rules
@@ -136,6 +136,7 @@ class Finished:
         rows: the results, one row per input row.
         totals: their counts.
         calls: calls to Campaign by method.
+        answers: what came back, by HTTP status, or by reason where nothing did.
         seconds: wall time.
         throttled_s: seconds in which Campaign had every request wait.
         reports: the reports written.
@@ -147,6 +148,7 @@ class Finished:
     rows: pd.DataFrame
     totals: Totals
     calls: Mapping[str, int]
+    answers: Mapping[str, int]
     seconds: float
     throttled_s: float
     reports: tuple[Path, ...]
@@ -177,8 +179,7 @@ def sync(job: Job, screen: Screen) -> Finished:
     began = time.monotonic()
     run_id = new_run_id()
     reports = [path.with_name(path.name.replace(RUN_ID, run_id)) for path in job.reports]
-    for path in reports:
-        report.check_path(path)
+    _check_reports(reports, job.input)
     checked = validate(job.input)
     most_failures = job.limits.failures(len(checked))
     alone = nullcontext() if job.dry_run else lock.held(job.state_dir, job.connection, run_id)
@@ -195,6 +196,7 @@ def sync(job: Job, screen: Screen) -> Finished:
         rows=rows,
         totals=totals,
         calls=MappingProxyType(dict(session.client.calls.by_method)),
+        answers=MappingProxyType(dict(session.client.calls.by_status)),
         seconds=time.monotonic() - began,
         throttled_s=session.client.pacer.throttled_s,
         reports=written,
@@ -226,8 +228,7 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     """
     run_id = new_run_id()
     paths = [path.with_name(path.name.replace(RUN_ID, run_id)) for path in reports]
-    for path in paths:
-        report.check_path(path)
+    _check_reports(paths, given)
     checked = validate(given)
     judged = plan.compare(checked, Steps.of(len(plan.open_rows(checked))))
     for path in paths:
@@ -286,6 +287,15 @@ def _plan(job: Job, planned: pd.DataFrame, found: Read, session: Session) -> Pla
         costs=found.costs,
         scanned=found.scanned,
     )
+
+
+def _check_reports(paths: Sequence[Path], given: Input) -> None:
+    """Say before anything is read that a report cannot be written, or would replace the input."""
+    sources = {Path(given.source).resolve()}
+    for path in paths:
+        report.check_path(path)
+        if path.resolve() in sources:
+            raise UsageProblem(f"--report {path} would replace the input. Name another file.")
 
 
 def _write_reports(

@@ -4,9 +4,11 @@ Each part goes to the one room that uses it. Nothing here reads the environment 
 """
 
 import ipaddress
+import math
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -111,6 +113,16 @@ class Pace:
     timeout_s: float = 60.0
     patience_s: float = 1800.0
 
+    def __post_init__(self) -> None:
+        """Refuse what is no measure of time."""
+        for option, value in (
+            ("--rate", self.rate),
+            ("--timeout", self.timeout_s),
+            ("--patience", self.patience_s),
+        ):
+            if value is not None and not math.isfinite(value):
+                raise UsageProblem(f"{option} {value}: write a number.")
+
 
 class Fetch(StrEnum):
     """How current states are read."""
@@ -133,7 +145,7 @@ class Bound:
     """A number of rows, or a share of those that the input holds."""
 
     count: int | None = None
-    percent: float | None = None
+    percent: Fraction | None = None
 
     @classmethod
     def parse(cls, text: str, option: str) -> "Bound":
@@ -142,20 +154,20 @@ class Bound:
         Raises:
             UsageProblem: neither a whole number nor a percentage from 0 to 100.
         """
-        if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text):
-            percent = float(match[1])
+        if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text, re.ASCII):
+            percent = Fraction(match[1])
             if percent <= 100:
                 return cls(percent=percent)
-        elif match := re.fullmatch(r"\s*(\d+)\s*", text):
+        elif match := re.fullmatch(r"\s*(\d+)\s*", text, re.ASCII):
             return cls(count=int(match[1]))
         raise UsageProblem(f"{option} {text!r}: write a whole number, or a share such as 2%.")
 
     def of(self, rows: int) -> int:
         """Tell the most rows that pass, out of so many."""
-        return self.count if self.count is not None else int(rows * (self.percent or 0.0) / 100)
+        return self.count if self.count is not None else int(rows * (self.percent or 0) / 100)
 
     def __str__(self) -> str:
-        return f"{self.percent:g}%" if self.count is None else str(self.count)
+        return f"{float(self.percent or 0):g}%" if self.count is None else str(self.count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import Run, key
 
+from bulk_sync.runs import Input, new_run_id
 from bulk_sync.simulator import Fault, GetStyle, Options, PatchStyle, Simulator, running
 
 
@@ -162,3 +164,72 @@ def test_a_todo_file_is_accepted_as_input_as_it_stands(
     ran = run(sim, "run", todo, "--report", "second.json", "--summary", "json")
     assert ran.status == 0
     assert ran.summary["outcomes"] == {"updated": 1}
+
+
+@pytest.mark.parametrize(
+    ("source", "stem"),
+    [
+        ("in.csv", "in"),
+        ("a/in.csv.gz", "in"),
+        ("in.v2.XLSX", "in.v2"),
+        ("lists/*.csv", "lists"),
+        ("*.csv", "input"),
+        ("-", "stdin"),
+    ],
+)
+def test_reports_are_called_by_the_input_s_name(source: str, stem: str) -> None:
+    assert Input(source).stem == stem
+
+
+def test_a_run_id_sorts_by_time_and_fits_a_file_name() -> None:
+    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", new_run_id())
+
+
+def test_verify_reads_every_changed_profile_back(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate_with(sim, [False, False, True])
+    path = write_csv(tmp_path / "in.csv", [(key(number), "true") for number in range(3)])
+    ran = run(sim, "run", path, "--verify", "--fetch", "lookup")
+    assert ran.outcomes == ["updated", "updated", "unchanged"]
+    assert sim.counters.methods == {"GET": 1 + 3 + 2, "PATCH": 2}
+
+
+def test_check_says_what_works(sim: Simulator, run: Run) -> None:
+    populate_with(sim, [False, True])
+    ran = run(sim, "check")
+    assert ran.status == 0
+    assert ran.out.count("ok  ") == 5
+    assert set(sim.counters.methods) == {"GET"}
+    assert len(sim.requests) <= 5
+
+
+def test_check_says_what_is_wrong(sim: Simulator, run: Run) -> None:
+    populate_with(sim, [False])
+    assert "--api-key" in run(sim, "check", "--api-key", "wrong").out
+    assert run(sim, "check", "--organization", "wrong").status == 5
+    ran = run(sim, "check", "--attribute", "cusOptOut")
+    assert ran.status == 2
+    assert "ccpaOptOut" in ran.out
+
+
+def test_several_files_are_one_run_and_each_row_tells_its_file(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate_with(sim, [False, False])
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    write_csv(folder / "a.csv", [(key(0), "true"), ("", "true")])
+    write_csv(folder / "b.csv", [(key(1), "true"), (key(0), "true")])
+    ran = run(sim, "run", folder)
+    assert [(Path(row["sync_file"]).name, row["sync_row"]) for row in ran.report] == [
+        ("a.csv", "2"), ("a.csv", "3"), ("b.csv", "2"), ("b.csv", "3")
+    ]  # fmt: skip
+    assert ran.outcomes == ["updated", "rejected", "updated", "duplicate"]
+    assert "a.csv row 3" in ran.out
+
+
+def test_one_state_serves_a_file_of_keys(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate_with(sim, [False, False])
+    path = tmp_path / "keys.txt"
+    path.write_text(f"PKey\n{key(0)}\n{key(1)}\n")
+    assert run(sim, "run", path, "--state", "true").status == 0
+    assert sim.patched == [(key(0), True), (key(1), True)]

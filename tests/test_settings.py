@@ -42,7 +42,14 @@ def test_plain_http_is_for_this_machine(host: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "rows", "most"),
-    [("7", 100, 7), ("0", 100, 0), ("2%", 100, 2), ("0.5 %", 1000, 5), ("1%", 99, 0)],
+    [
+        ("7", 100, 7),
+        ("0", 100, 0),
+        ("2%", 100, 2),
+        ("0.5 %", 1000, 5),
+        ("1%", 99, 0),
+        ("0.57%", 10_000, 57),
+    ],
 )
 def test_a_bound_is_a_number_or_a_share(text: str, rows: int, most: int) -> None:
     assert Bound.parse(text, "--max-changes").of(rows) == most

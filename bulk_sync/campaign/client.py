@@ -33,15 +33,11 @@ class Instance:
         api: the API's name that works.
         profiles: how many profiles there are, if the list says so.
         count_path: where that number can be had otherwise.
-        sample: one profile's state, None if it has none or there is no profile.
-        sample_key: that profile's PKey.
     """
 
     api: str
     profiles: int | None
     count_path: str | None
-    sample: bool | None
-    sample_key: str | None
 
 
 @asynccontextmanager
@@ -89,7 +85,7 @@ class Client:
                 log.info("The API's name %s is refused: %s", api, failed.detail)
             else:
                 self._api = api
-                return _instance(api, page, self._attribute)
+                return Instance(api, page.total, page.count_path)
         raise self._cannot_start(refusals[-1])
 
     def _cannot_start(self, failed: RowFailed) -> StopRun:
@@ -196,15 +192,3 @@ class Client:
     def first_page(self, page_size: int) -> str:
         """Tell the path of the list's first page."""
         return _LIST.format(api=self._api, size=page_size)
-
-
-def _instance(api: str, page: profiles.Page, attribute: str) -> Instance:
-    sample = page.profiles[0] if page.profiles else {}
-    key = sample.get("PKey")
-    return Instance(
-        api=api,
-        profiles=page.total,
-        count_path=page.count_path,
-        sample=profiles.state(sample, attribute),
-        sample_key=key if isinstance(key, str) else None,
-    )

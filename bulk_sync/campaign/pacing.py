@@ -56,23 +56,33 @@ class Pacer:
         self._stop = stop
 
     async def turn(self) -> None:
-        """Wait until one more request may be sent; ``over`` must follow."""
+        """Wait until one more request may be sent; ``over`` must follow.
+
+        Raises:
+            StopRun: the run is to end, and the request would have had to wait.
+        """
         while self._in_flight >= self._limit:
             waiter = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             await waiter
         self._in_flight += 1
         try:
-            while (held_s := self._held_until - time.monotonic()) > 0 and not self._stop.asked:
-                await self._stop.sleep(held_s)
+            while (held_s := self._held_until - time.monotonic()) > 0:
+                await self._pause(held_s)
             if self._interval_s:
                 now = time.monotonic()
                 slot = max(now, self._next_slot)
                 self._next_slot = slot + self._interval_s
-                await self._stop.sleep(slot - now)
-        except asyncio.CancelledError:
+                await self._pause(slot - now)
+        except BaseException:
             self.over()
             raise
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; a request that must wait when the run is to end is not sent at all."""
+        await self._stop.sleep(seconds)
+        if seconds > 0 and self._stop.cause is not None:
+            raise self._stop.cause
 
     def over(self) -> None:
         """Tell that the request is over, whatever came of it."""

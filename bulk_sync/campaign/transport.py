@@ -117,6 +117,8 @@ class Transport:
                 tries = await self._wait(later, tries, began)
             except RowFailed as failed:
                 failed.attempts = max(tries, failed.attempts)
+                if failed.outcome is Outcome.NOT_FOUND:
+                    self._refusals = 0  # Campaign itself has looked, so the address is right
                 self._count_refusal(failed)
                 raise
             else:

@@ -18,7 +18,13 @@ import orjson
 from bulk_sync import __version__
 from bulk_sync.errors import Exit, StopRun
 
-_COMMANDS: Final = ("run", "plan", "validate", "check", "simulate")
+_COMMANDS: Final = {
+    "run": "Carry the desired states in INPUT into Campaign.",
+    "plan": "Show what `run INPUT` would write, without writing it.",
+    "validate": "Say of every row in INPUT whether it can be used.",
+    "check": "Test credentials, endpoint, attribute and access.",
+    "simulate": "Serve a local stand-in for the Campaign Standard API.",
+}
 
 _EPILOG: Final = """\b
 Examples:
@@ -45,6 +51,11 @@ class _Commands(click.Group):
             return None
         command = importlib.import_module(f"bulk_sync.cli.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
 
 @click.group(

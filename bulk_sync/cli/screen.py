@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _STATUS_EVERY_S: Final = 30.0
 _NAMED_ROWS: Final = 10
 _JUDGED_ROWS: Final = 200
+_LISTED: Final = (columns.ROW, columns.OUTCOME, columns.DETAIL)
 _PASSES: Final = {
     "scan": ("Scanning profiles", "profile"),
     "read": ("Reading states", "row"),
@@ -184,12 +185,15 @@ def needing_a_person(rows: pd.DataFrame, most: int = _NAMED_ROWS) -> list[str]:
     if left.empty:
         return []
     shown = left.head(most)
-    numbers, outcomes = shown[columns.ROW], shown[columns.OUTCOME]
-    reasons, details = shown[columns.REASON].astype(object).fillna(""), shown[columns.DETAIL]
+    numbers, outcomes, details = (shown[name] for name in _LISTED)
+    reasons = shown[columns.REASON].astype(object).fillna("")
+    files = shown[columns.FILE] if columns.FILE in shown else [""] * len(shown)
     width = max(len(str(number)) for number in numbers)
     lines = [
-        f"  row {number:>{width}}  {outcome} {reason}: {detail}"
-        for number, outcome, reason, detail in zip(numbers, outcomes, reasons, details, strict=True)
+        f"  {file}{' ' if file else ''}row {number:>{width}}  {outcome} {reason}: {detail}"
+        for file, number, outcome, reason, detail in zip(
+            files, numbers, outcomes, reasons, details, strict=True
+        )
     ]
     more = len(left) - len(shown)
     if more:
@@ -213,6 +217,7 @@ def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str,
         "opt_outs": totals.opt_outs,
         "calls": dict(finished.calls),
         "calls_total": sum(finished.calls.values()),
+        "answers": dict(finished.answers),
         "seconds": round(finished.seconds, 3),
         "throttled_seconds": round(finished.throttled_s, 3),
         "reports": [str(path) for path in finished.reports],

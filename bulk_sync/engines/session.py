@@ -76,7 +76,11 @@ class Session:
     def __enter__(self) -> Self:
         self._runner.__enter__()
         opening = connected(self._connection, self._pace, self._stop)
-        self.client: Client = self.run(self._stack.enter_async_context(opening))
+        try:
+            self.client: Client = self.run(self._stack.enter_async_context(opening))
+        except BaseException:
+            self._runner.close()
+            raise
         shared = (self.client, self._stop, self._tell, self._most_failures)
         self._pass = Pass(*shared, self._connection.attribute)
         return self

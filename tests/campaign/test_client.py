@@ -177,6 +177,19 @@ def test_a_wait_that_campaign_asks_for_costs_no_try(sim: Simulator, fault: Fault
     assert do(sim, state(), Pace(retries=0)) == (False, 1)
 
 
+def test_a_wait_that_campaign_asks_for_holds_every_request(sim: Simulator) -> None:
+    async def forty(client: Client) -> list[tuple[bool, int]]:
+        return await asyncio.gather(*(client.state(KEY) for _ in range(40)))
+
+    sim.options = replace(sim.options, retry_after_s=1)
+    sim.queue_fault(Fault.THROTTLED_429)
+    assert do(sim, forty, Pace(concurrency=2)) == [(False, 1)] * 40
+    refused = next(request.at for request in sim.requests if request.status == 429)
+    later = [request.at - refused for request in sim.requests if request.at > refused]
+    assert not [seconds for seconds in later if 0.1 < seconds < 0.9]
+    assert len([seconds for seconds in later if seconds >= 0.9]) >= 38
+
+
 def test_a_wait_beyond_all_patience_ends_the_run(sim: Simulator) -> None:
     sim.options = replace(sim.options, retry_after_s=86_400)
     sim.queue_fault(Fault.UNAVAILABLE_503)

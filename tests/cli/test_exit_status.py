@@ -43,6 +43,8 @@ def test_0_when_a_dry_run_could_plan_every_row(sim: Simulator, tmp_path: Path, r
         ["run", "in.csv", "--max-opt-ins", "many"],
         ["run", "in.csv", "--report", "report.docx"],
         ["run", "in.csv", "--report", "no/such/folder/report.csv"],
+        ["run", "in.csv", "--report", "in.csv"],
+        ["run", "in.csv", "--rate", "nan"],
         ["run", "in.csv", "--key-column", "nope"],
         ["run", "in.csv", "--config", "missing.toml"],
         ["nonsense"],
@@ -203,6 +205,25 @@ def test_130_and_143_after_finishing_what_was_in_flight(
         assert ran.status == status
         assert ran.outcomes.count("updated") == len(sim.patched) < 200
         assert ran.outcomes.count("pending") == 200 - len(sim.patched)
+
+
+def test_143_also_while_campaign_has_everybody_wait(tmp_path: Path, run: Run) -> None:
+    with running(Options(retry_after_s=600)) as sim:
+        populate(sim, 50)
+        sim.queue_fault(Fault.UNAVAILABLE_503, "PATCH")
+
+        def interrupt() -> None:
+            while not sim.counters.faults:
+                threading.Event().wait(0.005)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 50), "--concurrency", 4)
+        thread.join()
+        assert ran.status == 143
+        assert ran.outcomes.count("updated") == len(sim.patched)
+        assert ran.outcomes.count("updated") + ran.outcomes.count("pending") == 50
 
 
 def test_a_module_is_the_same_command() -> None:

@@ -1,6 +1,7 @@
 """The comparison, the counts and the limits."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import pandas as pd
@@ -120,7 +121,7 @@ def test_changes_are_limited_when_asked() -> None:
     planned = plan.compare(checked(["true"] * 4), read([False] * 4))
     assert plan.refusal(planned, Limits()) is None
     assert plan.refusal(planned, Limits(max_changes=Bound(count=4))) is None
-    refusal = plan.refusal(planned, Limits(max_changes=Bound(percent=50)))
+    refusal = plan.refusal(planned, Limits(max_changes=Bound(percent=Fraction(50))))
     assert "--max-changes 4" in str(refusal)
 
 
