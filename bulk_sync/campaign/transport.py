@@ -59,6 +59,9 @@ _REFUSALS_IN_A_ROW: Final = 5
 
 _TOKENS_PER_REQUEST: Final = 2
 
+_OVERLOADED: Final = frozenset({503, 504, Reason.TIMEOUT, Reason.CONNECTION})
+"""What speaks for asking for less; other faults are no matter of load."""
+
 
 @dataclass(slots=True)
 class Calls:
@@ -168,14 +171,15 @@ class Transport:
             answer = await self._send(method, url, self._headers, body, self._proxy)
         except RetryLater as later:
             self.calls.by_status[str(later.reason)] += 1
-            pacer.went_badly()
+            if later.reason in _OVERLOADED:
+                pacer.went_badly()
             raise
         finally:
             pacer.over()
         self.calls.by_status[str(answer.status)] += 1
         if answer.status < 300:
             pacer.went_well()
-        elif answer.status >= 500:
+        elif answer.status in _OVERLOADED:
             pacer.went_badly()
         return answer
 

@@ -101,5 +101,5 @@ def _failed(words: Sequence[str], status: Exit, message: str) -> Exit:
     variable = os.environ.get("BULK_SYNC_SUMMARY", "")
     asked = variable == "json" or "--summary=json" in words
     if asked or ("--summary", "json") in itertools.pairwise(words):
-        click.echo(orjson.dumps({"exit": int(status), "message": message}))
+        click.echo(orjson.dumps({"exit": int(status), "message": message}).decode())
     return status

@@ -83,5 +83,5 @@ def carry_out(values: dict[str, Any], *, dry_run: bool, default_report: bool) ->
     finished = runs.sync(job, screen)
     screen.finish(finished)
     if values["summary"] == "json":
-        click.echo(orjson.dumps(summary_json(finished, given.source, dry_run=dry_run)))
+        click.echo(orjson.dumps(summary_json(finished, given.source, dry_run=dry_run)).decode())
     return finished.exit

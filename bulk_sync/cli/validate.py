@@ -45,7 +45,7 @@ def command(**values: Any) -> Exit:
     judged, rejected = runs.judge(given, reports)
     status = Exit.ROWS_LEFT if rejected else Exit.DONE
     if values["summary"] == "json":
-        click.echo(orjson.dumps(verdict_json(judged, given.source, status)))
+        click.echo(orjson.dumps(verdict_json(judged, given.source, status)).decode())
     else:
         for line in verdict_lines(judged, given.source):
             click.echo(line)
