@@ -27,14 +27,14 @@ SUFFIXES: Final = (*(suffix for kind in Format for suffix in kind.value), *PACKE
 
 _MAGIC: Final = {
     b"PK\x03\x04": "a ZIP archive, such as .xlsx and .ods files are",
-    b"PAR1": "a .parquet file",
+    b"PAR1\x15": "a .parquet file",
     b"PARE": "an encrypted Parquet file, which cannot be read",
     b"\xd0\xcf\x11\xe0": "an old or password-protected Office file, such as .xls files are",
     b"\x1f\x8b": "packed by gzip, as .gz files are",
-    b"BZh": "packed by bzip2, as .bz2 files are",
+    b"BZh91AY&SY": "packed by bzip2, as .bz2 files are",
     b"\xfd7zXZ": "packed by xz, as .xz files are",
     b"\x28\xb5\x2f\xfd": "packed by zstd, as .zst files are",
-    b"%PDF": "a PDF document, which holds no table",
+    b"%PDF-": "a PDF document, which holds no table",
 }
 
 

@@ -4,6 +4,9 @@ Numbers are plain digits up to the 15 that a spreadsheet keeps; a longer one is 
 the spreadsheet does, for its last digits are lost.
 """
 
+import io
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -12,9 +15,9 @@ from typing import Final
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
 from bulk_sync.errors import InputProblem
+from bulk_sync.rows.read import error_values
 from bulk_sync.rows.read.cells import Cells, from_records
 from bulk_sync.rows.read.content import explained
-from bulk_sync.rows.read.error_cells import error_cells
 
 _Cell = int | float | str | bool | time | date | datetime | timedelta
 
@@ -23,6 +26,9 @@ _KEPT: Final = 10**15
 
 _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_BROKEN_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What zipfile raises on damage; RuntimeError where it takes a part for encrypted or unknown."""
+
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 """The name, in an old Office container, of the stream that holds a protected new workbook."""
 
@@ -39,11 +45,17 @@ def cells(path: Path, sheet: str | None) -> Cells:
     """
     with explained(str(path)):
         content = path.read_bytes()
+    if content.startswith(_OLE) and error_values.found(content):
+        raise InputProblem(
+            f"{path} holds error values such as #NAME?, which cannot be told from empty cells in "
+            "this old format. Save it as .xlsx: then the report names their rows."
+        )
     try:
-        with CalamineWorkbook.from_path(path) as book:
-            table = _sheet(book, path, sheet)
-            return _table(table, path, error_cells(path, table.name))
-    except (CalamineError, PasswordError, OSError) as problem:
+        declared = error_values.as_text(content) if content.startswith(_ZIP) else content
+        source = path if declared is content else io.BytesIO(declared)
+        with CalamineWorkbook.from_object(source) as book:
+            return _table(_sheet(book, path, sheet), path)
+    except (CalamineError, OSError, *_BROKEN_ZIP) as problem:
         raise _refusal(path, content, problem) from problem
 
 
@@ -59,9 +71,9 @@ def _sheet(book: CalamineWorkbook, path: Path, sheet: str | None) -> CalamineShe
     return book.get_sheet_by_name(names[0] if sheet is None else sheet)
 
 
-def _table(table: CalamineSheet, path: Path, errors: dict[tuple[int, int], str]) -> Cells:
+def _table(table: CalamineSheet, path: Path) -> Cells:
     """Take the first row that is not blank for the header, and the others below it for data."""
-    rows = _texts(table, errors)
+    rows = _texts(table)
     header = next(rows, None)
     if header is None:
         raise InputProblem(
@@ -71,15 +83,11 @@ def _table(table: CalamineSheet, path: Path, errors: dict[tuple[int, int], str])
     return from_records(header[1], rows)
 
 
-def _texts(
-    table: CalamineSheet, errors: dict[tuple[int, int], str]
-) -> Iterator[tuple[int, Sequence[str]]]:
-    """Number the rows as the spreadsheet does, and leave out those that are wholly blank."""
+def _texts(table: CalamineSheet) -> Iterator[tuple[int, Sequence[str]]]:
+    """Number the rows as the spreadsheet does, and leave out those without any content."""
     for number, row in enumerate(table.to_python(skip_empty_area=False), start=1):
         texts = [_text(cell) for cell in row]
-        if errors:
-            texts = [text or errors.get((number, at), "") for at, text in enumerate(texts)]
-        if any(text and not text.isspace() for text in texts):
+        if any(texts):
             yield number, texts
 
 

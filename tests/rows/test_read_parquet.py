@@ -1,0 +1,163 @@
+"""Parquet: columns of every type as text, and files that are damaged."""
+
+import datetime as dt
+import decimal
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows import columns, read
+from bulk_sync.rows.read import parquet
+
+NIGHT = dt.datetime.fromisoformat("2026-11-24T03:00:00")
+IDENTITY = uuid.UUID("12345678-1234-5678-1234-567812345678")
+
+
+def save(folder: Path, **named: Any) -> Path:
+    path = folder / "states.parquet"
+    pq.write_table(pa.table(named), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param(pa.array(["007", "NA", "", None, " é\n"]), ["007", "NA", "", "", " é\n"],
+                     id="text"),
+        pytest.param(pa.array(["a"], pa.large_string()), ["a"], id="large text"),
+        pytest.param(pa.array(["a", "b", None, "a"]).dictionary_encode(), ["a", "b", "", "a"],
+                     id="dictionary"),
+        pytest.param(pa.array([1, None, -(2**63)]), ["1", "", "-9223372036854775808"], id="int"),
+        pytest.param(pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"], id="uint64"),
+        pytest.param(pa.array([True, False, None]), ["true", "false", ""], id="bool"),
+        pytest.param(pa.array([7.0, 0.5, None, float("nan"), -0.0, 2.0**53 - 1]),
+                     ["7", "0.5", "", "", "0", "9007199254740991"], id="float"),
+        pytest.param(pa.array([1234567890123456789.0, -(2.0**53)]),
+                     ["1.23457E+18", "-9.00720E+15"], id="a float that has lost digits"),
+        pytest.param(pa.array([float("inf"), float("-inf")]), ["inf", "-inf"], id="infinite"),
+        pytest.param(pa.array([0.1, 3.0], pa.float32()), ["0.1", "3"], id="float32"),
+        pytest.param(pa.array([0.5, 3.0], pa.float16()), ["0.5", "3"], id="float16"),
+        pytest.param(pa.array([decimal.Decimal("12.50"), decimal.Decimal("7.00"), None]),
+                     ["12.50", "7", ""], id="decimal"),
+        pytest.param(pa.array([decimal.Decimal(0), decimal.Decimal("1E-9"), None],
+                              pa.decimal128(38, 10)), ["0", "0.0000000010", ""],
+                     id="decimal with many places"),
+        pytest.param(pa.array([dt.date(2026, 11, 24), None]), ["2026-11-24", ""], id="date"),
+        pytest.param(pa.array([NIGHT, NIGHT.replace(microsecond=500_000)], pa.timestamp("us")),
+                     ["2026-11-24 03:00:00", "2026-11-24 03:00:00.500000"], id="timestamp"),
+        pytest.param(pa.array([NIGHT], pa.timestamp("ns", "UTC")), ["2026-11-24 03:00:00Z"],
+                     id="timestamp with zone"),
+        pytest.param(pa.array([dt.time(3, 4)]), ["03:04:00"], id="time"),
+        pytest.param(pa.array([dt.timedelta(hours=3)]), ["3:00:00"], id="duration"),
+        pytest.param(pa.array(["é".encode(), None]), ["é", ""], id="binary that is text"),
+        pytest.param(pa.array([b"ab"], pa.binary(2)), ["ab"], id="binary of fixed size"),
+        pytest.param(pa.nulls(2), ["", ""], id="nothing"),
+        pytest.param(pa.array([[1, None], None]), ["[1,null]", ""], id="list"),
+        pytest.param(pa.array([{"day": NIGHT.date()}]), ['{"day":"2026-11-24"}'], id="struct"),
+        pytest.param(pa.array([IDENTITY.bytes], pa.uuid()), [str(IDENTITY)], id="uuid"),
+    ],
+)  # fmt: skip
+def test_a_column_of_any_type_becomes_text(
+    tmp_path: Path, values: pa.Array, expected: list[str]
+) -> None:
+    frame = read.rows(str(save(tmp_path, PKey=values)))
+    assert frame["PKey"].tolist() == expected
+    assert frame.dtypes.astype(str).to_dict() == {"PKey": "str", columns.ROW: "int64"}
+    assert frame[columns.ROW].tolist() == list(range(2, len(expected) + 2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.none() | st.floats(), min_size=1))
+def test_no_float_becomes_digits_that_it_does_not_hold(numbers: list[float | None]) -> None:
+    texts = parquet._as_text(pa.chunked_array([pa.array(numbers, pa.float64())])).to_pylist()
+    for number, text in zip(numbers, texts, strict=True):
+        if number is None or number != number:
+            assert text in (None, "")
+        elif text.lstrip("-").isdigit():
+            assert int(text) == number
+            assert abs(number) < 2**53
+        elif abs(number) < 2**53:
+            assert float(text) == number
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        pytest.param(None, ["PKey"], id="unnamed"),
+        pytest.param("store", ["PKey", "store"], id="named"),
+    ],
+)
+def test_only_a_named_pandas_index_is_a_column(
+    tmp_path: Path, index: str | None, expected: list[str]
+) -> None:
+    frame = pd.DataFrame({"PKey": ["@a", "@b"]}, index=pd.Index([5, 9], name=index))
+    frame.to_parquet(tmp_path / "states.parquet")
+    assert list(read.rows(str(tmp_path / "states.parquet"))) == [*expected, columns.ROW]
+
+
+def test_a_folder_called_like_a_partition_adds_no_column(tmp_path: Path) -> None:
+    folder = tmp_path / "day=2026-11-24"
+    folder.mkdir()
+    frame = read.rows(str(save(folder, PKey=["@a"])))
+    assert list(frame) == ["PKey", columns.ROW]
+
+
+def test_bytes_that_are_no_text_are_refused_by_column(tmp_path: Path) -> None:
+    path = save(tmp_path, PKey=["@a"], photo=[b"\xff\xd8"])
+    with pytest.raises(InputProblem, match=r"Column 'photo' of .* is of type binary"):
+        read.rows(str(path))
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "states.parquet"
+    pq.write_table(pa.table([["1"], ["2"]], names=["PKey", "PKey"]), path)
+    with pytest.raises(InputProblem, match=r"Columns 1 and 2 .* 'PKey'"):
+        read.rows(str(path))
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputProblem, match="no data rows"):
+        read.rows(str(save(tmp_path, PKey=pa.array([], pa.string()))))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        pytest.param(b"", "empty", id="empty"),
+        pytest.param(b"PKey,ccpaOptOut\n@a,true\n", "it is text", id="text"),
+        pytest.param(b"PK\x03\x04rest", "ZIP archive", id="a workbook"),
+        pytest.param(b"\x00\x01\x02", "unknown kind", id="bytes"),
+        pytest.param(b"PAR1\x15\x04", "cut off or damaged", id="only the beginning"),
+    ],
+)
+def test_what_is_no_parquet_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "states.parquet"
+    path.write_bytes(content)
+    with pytest.raises(InputProblem, match=says):
+        read.rows(str(path))
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
+def test_a_truncated_file_is_refused(tmp_path: Path, kept: float) -> None:
+    path = save(tmp_path, PKey=[f"@{at}" for at in range(5000)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(InputProblem, match=r"states\.parquet is .* cut off or damaged"):
+        read.rows(str(path))
+
+
+def test_a_damaged_page_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, PKey=[f"@{at}" for at in range(5000)])
+    whole = bytearray(path.read_bytes())
+    whole[4:2000] = b"\xff" * 1996
+    path.write_bytes(whole)
+    with pytest.raises(InputProblem, match="cut off or damaged"):
+        read.rows(str(path))
