@@ -46,7 +46,15 @@ def held(state_dir: Path, connection: Connection, run_id: str) -> Iterator[None]
             ) from None
         since = datetime.now(UTC).isoformat(timespec="seconds")
         file.truncate()
-        who = f"{getpass.getuser()} on {socket.gethostname()}, process {os.getpid()}"
+        who = f"{_user()} on {socket.gethostname()}, process {os.getpid()}"
         file.write(f"run {run_id} of {who}, since {since}\n")
         file.flush()
         yield
+
+
+def _user() -> str:
+    """Name the user; in a container it may have a number alone."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

@@ -8,6 +8,7 @@ interrupted run are the same story told less far.
 """
 
 import logging
+import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ class Input:
             return "stdin"
         if any(char in self.source for char in "*?[") and not path.exists():
             return path.parent.name or "input"
-        name = path.resolve().name
+        name = path.name if path.name not in {"", ".."} else path.resolve().name
         for suffix in reversed(path.suffixes):
             if suffix.lower() not in read.SUFFIXES:
                 break
@@ -291,10 +292,10 @@ def _plan(job: Job, planned: pd.DataFrame, found: Read, session: Session) -> Pla
 
 def _check_reports(paths: Sequence[Path], given: Input) -> None:
     """Say before anything is read that a report cannot be written, or would replace the input."""
-    sources = {Path(given.source).resolve()}
+    sources = {os.path.realpath(path) for path in read.files(given.source)}
     for path in paths:
         report.check_path(path)
-        if path.resolve() in sources:
+        if os.path.realpath(path) in sources:
             raise UsageProblem(f"--report {path} would replace the input. Name another file.")
 
 

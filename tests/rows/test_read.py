@@ -125,13 +125,25 @@ def test_standard_input_is_csv() -> None:
 def test_a_folder_or_glob_is_read_file_by_file(tmp_path: Path) -> None:
     save(tmp_path / "b.csv", "ccpaOptOut,PKey\ntrue,@b\n")
     save(tmp_path / "a.csv", HEADER + "@a,false\n@c,false\n")
-    save(tmp_path / "a.1.results.csv", "x\n1\n")
+    save(tmp_path / "a.20261123T020000Z-7f3a9c.results.csv", "x\n1\n")
     save(tmp_path / "notes.md", "no data")
     for source in (tmp_path, tmp_path / "[ab].csv"):
         frame = read.rows(str(source))
         assert frame["PKey"].tolist() == ["@a", "@c", "@b"]
         assert frame[columns.ROW].tolist() == [2, 3, 2]
         assert [Path(name).name for name in frame[columns.FILE]] == ["a.csv", "a.csv", "b.csv"]
+
+
+def test_a_file_that_only_sounds_like_a_report_is_data(tmp_path: Path) -> None:
+    save(tmp_path / "acme.results.csv", HEADER + "@a,false\n")
+    save(tmp_path / "b.csv", HEADER + "@b,false\n")
+    assert [key for key, _ in rows(tmp_path)] == ["@a", "@b"]
+
+
+@pytest.mark.parametrize("source", ["", " "])
+def test_an_empty_name_is_no_folder(source: str) -> None:
+    with pytest.raises(InputProblem, match="INPUT is empty"):
+        read.rows(source)
 
 
 def test_files_with_other_columns_do_not_mix(tmp_path: Path) -> None:

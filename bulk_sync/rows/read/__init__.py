@@ -45,7 +45,7 @@ def rows(source: str, *, sheet: str | None = None, stdin: BinaryIO | None = None
         with explained("Standard input"):
             content = (stdin or sys.stdin.buffer).read()
         frame = text.cells(content, "Standard input").frame("Standard input")
-    elif is_one(source):
+    elif source.strip() and is_one(source):
         frame = _file(Path(source), sheet)
     else:
         paths = files(source)

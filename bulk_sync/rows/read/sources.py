@@ -16,7 +16,8 @@ from bulk_sync.rows.read.content import explained
 STDIN: Final = "-"
 """The source that is no file."""
 
-_OUR_REPORT: Final = re.compile(r"\.(results|todo)\.[a-z]+$")
+_OUR_REPORT: Final = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-f]{6}\.(results|todo)\.[a-z]+$")
+"""By the run's id in it: a file that somebody else calls ``.results.csv`` is data."""
 _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
 
 
@@ -43,6 +44,8 @@ def files(source: str) -> list[Path]:
     """
     if source == STDIN:
         return []
+    if not source.strip():
+        raise InputProblem("INPUT is empty; an unset variable, perhaps. Name a file.")
     if is_one(source):
         return [Path(source)]
     with explained(source):
