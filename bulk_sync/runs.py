@@ -24,7 +24,8 @@ import pandas as pd
 from bulk_sync import lock, report
 from bulk_sync.engines.scan import Costs
 from bulk_sync.engines.session import Read, Session
-from bulk_sync.errors import Exit, Refused, StopRun, UsageProblem
+from bulk_sync.errors import Exit, Interrupted, Refused, StopRun, UsageProblem
+from bulk_sync.interrupts import Interrupts
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, plan, read
 from bulk_sync.rows.check import Rules
@@ -125,7 +126,7 @@ class Screen(Protocol):
         """Show the plan."""
 
     def approve(self, reviewed: Plan) -> None:
-        """Raise Refused if it may not be written."""
+        """Raise Refused, or Interrupted, if it may not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +182,19 @@ def sync(job: Job, screen: Screen) -> Finished:
     run_id = new_run_id()
     reports = [path.with_name(path.name.replace(RUN_ID, run_id)) for path in job.reports]
     _check_reports(reports, job.input)
-    checked = validate(job.input)
-    most_failures = job.limits.failures(len(checked))
     alone = nullcontext() if job.dry_run else lock.held(job.state_dir, job.connection, run_id)
-    with (
-        alone,
-        Session(job.connection, job.pace, screen.tell, most_failures) as session,
-    ):
-        rows, cause = _tell_story(job, screen, session, checked)
-    totals = plan.totals(rows)
-    facts = _facts(job, run_id, totals)
-    written, todo, cause = _write_reports(rows, reports, job.input.stem, run_id, facts, cause)
+    with Interrupts() as interrupts:
+        checked = validate(job.input)
+        most_failures = job.limits.failures(len(checked))
+        with (
+            alone,
+            Session(job.connection, job.pace, screen.tell, most_failures) as session,
+        ):
+            rows, cause = _tell_story(job, screen, session, interrupts, checked)
+        interrupts.defer()
+        totals = plan.totals(rows)
+        facts = _facts(job, run_id, totals)
+        written, todo, cause = _write_reports(rows, reports, job.input.stem, run_id, facts, cause)
     return Finished(
         run_id=run_id,
         rows=rows,
@@ -243,7 +246,7 @@ def new_run_id() -> str:
 
 
 def _tell_story(
-    job: Job, screen: Screen, session: Session, checked: pd.DataFrame
+    job: Job, screen: Screen, session: Session, interrupts: Interrupts, checked: pd.DataFrame
 ) -> tuple[pd.DataFrame, StopRun | None]:
     """Read, compare, show, judge, ask, write: as far as it goes, and why no further."""
     keys = checked[columns.KEY].to_numpy()[plan.open_rows(checked)].tolist()
@@ -261,6 +264,9 @@ def _tell_story(
         screen.approve(reviewed)
     except Refused as refused:
         return plan.hold_back(planned, Reason.LIMIT, str(refused)), refused
+    except Interrupted as stopped:
+        return plan.hold_back(planned, Reason.STOPPED, str(stopped)), stopped
+    interrupts.defer()
     return _write(job, session, planned)
 
 

@@ -16,6 +16,7 @@ import click
 import orjson
 
 from bulk_sync import __version__
+from bulk_sync.cli.output import open_streams, say
 from bulk_sync.errors import Exit, StopRun
 
 _COMMANDS: Final = {
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the status of the contract."""
     # Arrow's own pools keep what they free: a million rows peak at 760 MB with this, else 1,030 MB.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    open_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = group.main(words, prog_name="bulk-sync", standalone_mode=False, obj=words)
@@ -79,19 +81,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         status = _failed(words, Exit.USAGE, error.format_message())
     except StopRun as stop:
-        click.echo(f"bulk-sync: {stop}", err=True)
+        say(f"bulk-sync: {stop}", err=True)
         status = _failed(words, stop.exit, str(stop))
     except (click.Abort, KeyboardInterrupt):
         message = "Interrupted."
-        click.echo(f"bulk-sync: {message}", err=True)
+        say(f"bulk-sync: {message}", err=True)
         status = _failed(words, Exit.INTERRUPTED, message)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = Exit.BUG
     except Exception as error:  # the outermost edge: say that it is a bug, with exit 1
         logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
         message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
-        click.echo(f"bulk-sync: {message} (add -v for the traceback)", err=True)
+        say(f"bulk-sync: {message} (add -v for the traceback)", err=True)
         status = _failed(words, Exit.BUG, message)
     sys.exit(int(status or Exit.DONE))
 
@@ -101,5 +100,5 @@ def _failed(words: Sequence[str], status: Exit, message: str) -> Exit:
     variable = os.environ.get("BULK_SYNC_SUMMARY", "")
     asked = variable == "json" or "--summary=json" in words
     if asked or ("--summary", "json") in itertools.pairwise(words):
-        click.echo(orjson.dumps({"exit": int(status), "message": message}).decode())
+        say(orjson.dumps({"exit": int(status), "message": message}).decode())
     return status

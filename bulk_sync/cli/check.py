@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from bulk_sync.cli import logs, options
+from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -30,5 +31,5 @@ def command(**values: Any) -> Exit:
 
     findings = checkup.check(connection, options.pace(values))
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.good else 'FAIL'}  {finding.text}")
+        say(f"{'ok  ' if finding.good else 'FAIL'}  {finding.text}")
     return next((finding.exit for finding in findings if not finding.good), Exit.DONE)

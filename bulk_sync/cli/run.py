@@ -7,6 +7,7 @@ import click
 import orjson
 
 from bulk_sync.cli import logs, options
+from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -83,5 +84,5 @@ def carry_out(values: dict[str, Any], *, dry_run: bool, default_report: bool) ->
     finished = runs.sync(job, screen)
     screen.finish(finished)
     if values["summary"] == "json":
-        click.echo(orjson.dumps(summary_json(finished, given.source, dry_run=dry_run)).decode())
+        say(orjson.dumps(summary_json(finished, given.source, dry_run=dry_run)).decode())
     return finished.exit

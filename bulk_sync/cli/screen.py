@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 from tqdm import tqdm
 
-from bulk_sync.errors import Exit, Refused
+from bulk_sync.cli.output import say
+from bulk_sync.errors import Exit, Interrupted, Refused
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.plan import Totals
@@ -102,12 +103,17 @@ class Screen:
 
         Raises:
             Refused: the person said no.
+            Interrupted: the person left, by Ctrl-C or Ctrl-D.
         """
         if not self._ask:
             return
         changes = reviewed.totals.changes
         noun = "change" if changes == 1 else "changes"
-        if not click.confirm(f"Apply {changes:,} {noun}?", default=False, err=True):
+        try:
+            agreed = click.confirm(f"Apply {changes:,} {noun}?", default=False, err=True)
+        except click.Abort:
+            raise Interrupted("Nothing was written: the question was left unanswered.") from None
+        if not agreed:
             raise Refused("Nothing was written: the plan was not agreed to.")
 
     def finish(self, finished: Finished) -> None:
@@ -116,7 +122,7 @@ class Screen:
         for line in summary_lines(finished):
             self._print(line)
         if finished.cause is not None:
-            click.echo(f"bulk-sync: {finished.cause}", err=True)
+            say(f"bulk-sync: {finished.cause}", err=True)
 
     def _next(self) -> str:
         """Turn the words of a preview into those that carry it out."""
@@ -124,7 +130,7 @@ class Screen:
         return shlex.join(["bulk-sync", *("run" if word == "plan" else word for word in words)])
 
     def _print(self, line: str) -> None:
-        click.echo(line, err=self._to_stderr)
+        say(line, err=self._to_stderr)
 
 
 def plan_lines(reviewed: Plan) -> list[str]:

@@ -7,6 +7,7 @@ import click
 import orjson
 
 from bulk_sync.cli import logs, options
+from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -45,8 +46,8 @@ def command(**values: Any) -> Exit:
     judged, rejected = runs.judge(given, reports)
     status = Exit.ROWS_LEFT if rejected else Exit.DONE
     if values["summary"] == "json":
-        click.echo(orjson.dumps(verdict_json(judged, given.source, status)).decode())
+        say(orjson.dumps(verdict_json(judged, given.source, status)).decode())
     else:
         for line in verdict_lines(judged, given.source):
-            click.echo(line)
+            say(line)
     return status

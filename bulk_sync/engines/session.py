@@ -20,7 +20,8 @@ from bulk_sync.campaign.client import Client, Instance, connected
 from bulk_sync.engines import local
 from bulk_sync.engines.local import Pass, Tell
 from bulk_sync.engines.scan import PAGE_SIZE, Costs, scan
-from bulk_sync.errors import Interrupted, StopRun, Terminated
+from bulk_sync.errors import StopRun
+from bulk_sync.interrupts import CAUSES
 from bulk_sync.rows.steps import Steps
 from bulk_sync.settings import Connection, Fetch, Pace, Reading
 from bulk_sync.stopping import Stop
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LAST_WORDS: Final = "What is done stays done; run the same input again for the rest."
-_CAUSES: Final = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,15 @@ class Session:
 
         async def with_signals() -> T:
             loop = asyncio.get_running_loop()
-            for number in _CAUSES:
+            before = {number: signal.getsignal(number) for number in CAUSES}
+            for number in CAUSES:
                 loop.add_signal_handler(number, self._interrupt, loop, number)
             try:
                 return await work
             finally:
-                for number in _CAUSES:
+                for number, handler in before.items():
                     loop.remove_signal_handler(number)
+                    signal.signal(number, handler)
 
         return self._runner.run(with_signals())
 
@@ -161,9 +163,9 @@ class Session:
         return Read(steps, instance, costs, scanned, time.monotonic() - began)
 
     def _interrupt(self, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
-        self._stop.ask(_CAUSES[number](f"Stopped by {number.name}. {_LAST_WORDS}"))
+        self._stop.ask(CAUSES[number](f"Stopped by {number.name}. {_LAST_WORDS}"))
         log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
-        for each in _CAUSES:
+        for each in CAUSES:
             loop.remove_signal_handler(each)
 
 

@@ -8,9 +8,17 @@ import termios
 from pathlib import Path
 
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, populate, read_csv, wishes
 
 from bulk_sync.simulator import Simulator
+
+
+PROGRAM = """
+import fcntl, termios
+from bulk_sync.cli import main
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C there is a signal
+main()
+"""
 
 
 def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, str]:
@@ -25,7 +33,7 @@ def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, 
         "BULK_SYNC_STATE_DIR": str(folder / "state"),
         "TERM": "xterm",
     }
-    command = [sys.executable, "-m", "bulk_sync", "run", str(folder / "in.csv"), *words]
+    command = [sys.executable, "-c", PROGRAM, "run", str(folder / "in.csv"), *words]
     with subprocess.Popen(
         command,
         stdin=far,
@@ -72,6 +80,17 @@ def test_anything_else_writes_nothing(filled: Simulator, tmp_path: Path, answer:
     status, _ = typed(filled, tmp_path, answer)
     assert status == 4
     assert filled.patched == []
+
+
+@pytest.mark.parametrize("answer", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_leaving_the_question_writes_the_report_and_nothing_else(
+    filled: Simulator, tmp_path: Path, answer: str
+) -> None:
+    status, _ = typed(filled, tmp_path, answer)
+    assert status == 130
+    assert filled.patched == []
+    (report,) = tmp_path.glob("*.results.csv")
+    assert [row["sync_outcome"] for row in read_csv(report)] == ["pending"] * 3
 
 
 def test_with_yes_nothing_is_asked(filled: Simulator, tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""What a command says, even where nobody can hear it.
+
+A reader that has gone (``| head``), a full disk or a closed stream must not end a run half-way: the
+report is what counts.
+"""
+
+import contextlib
+import os
+import sys
+from typing import Final
+
+import click
+
+_MODES: Final = {"stdin": os.O_RDONLY, "stdout": os.O_WRONLY, "stderr": os.O_WRONLY}
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line on standard output or error; give the stream up if that fails."""
+    try:
+        click.echo(text, err=err)
+    except OSError:
+        stream = sys.stderr if err else sys.stdout
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def open_streams() -> None:
+    """Open to nowhere whichever standard stream the process was started without."""
+    for name, mode in _MODES.items():
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, mode), "r" if not mode else "w"))

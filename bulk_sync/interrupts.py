@@ -1,0 +1,57 @@
+"""What SIGINT and SIGTERM do while no event loop runs.
+
+Before anything is written they end the run with a ``StopRun``, so that exit status and summary are
+those of the contract. From the first write on, until the reports lie on the disk, they wait: what
+was done must be told. A second signal then ends at once.
+"""
+
+import logging
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+from bulk_sync.errors import Interrupted, Terminated
+
+log = logging.getLogger(__name__)
+
+CAUSES: Final = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
+
+
+class Interrupts:
+    """Use as a context manager, in the main thread; elsewhere it does nothing."""
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.getsignal(number) for number in CAUSES}
+        for number in self._before:
+            signal.signal(number, _stop)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def defer(self) -> None:
+        """Let signals wait for the end of the block."""
+        for number in self._before:
+            signal.signal(number, _go_on)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    name = signal.Signals(number)
+    raise CAUSES[name](f"Stopped by {name.name}. Nothing was written to Campaign.")
+
+
+def _go_on(_number: int, _frame: FrameType | None) -> None:
+    log.warning("The report is being written. A second signal ends at once.")
+    for number in CAUSES:
+        signal.signal(number, signal.default_int_handler)
