@@ -58,9 +58,18 @@ class InputProblem(UsageProblem):
 
 
 class Refused(StopRun):
-    """A safety limit, or the person at the terminal, said no: nothing was written."""
+    """A safety limit, or the person at the terminal, said no: nothing was written.
+
+    Args:
+        message: what the person reads.
+        option: the option, with its value, that would let it pass; "" if none would.
+    """
 
     exit = Exit.REFUSED
+
+    def __init__(self, message: str, option: str = "") -> None:
+        super().__init__(message)
+        self.option = option
 
 
 class AccessDenied(StopRun):

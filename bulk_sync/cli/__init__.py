@@ -16,6 +16,7 @@ import click
 import orjson
 
 from bulk_sync import __version__
+from bulk_sync.cli.options import Invocation
 from bulk_sync.cli.output import open_streams, say
 from bulk_sync.errors import Exit, StopRun
 
@@ -74,31 +75,33 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Arrow's own pools keep what they free: a million rows peak at 760 MB with this, else 1,030 MB.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     open_streams()
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    invocation = Invocation(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        status = group.main(words, prog_name="bulk-sync", standalone_mode=False, obj=words)
+        status = group.main(
+            invocation.words, prog_name="bulk-sync", standalone_mode=False, obj=invocation
+        )
     except click.ClickException as error:
         error.show()
-        status = _failed(words, Exit.USAGE, error.format_message())
+        status = _failed(invocation, Exit.USAGE, error.format_message())
     except StopRun as stop:
         say(f"bulk-sync: {stop}", err=True)
-        status = _failed(words, stop.exit, str(stop))
+        status = _failed(invocation, stop.exit, str(stop))
     except (click.Abort, KeyboardInterrupt):
         message = "Interrupted."
         say(f"bulk-sync: {message}", err=True)
-        status = _failed(words, Exit.INTERRUPTED, message)
+        status = _failed(invocation, Exit.INTERRUPTED, message)
     except Exception as error:  # the outermost edge: say that it is a bug, with exit 1
         logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
         message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
         say(f"bulk-sync: {message} (add -v for the traceback)", err=True)
-        status = _failed(words, Exit.BUG, message)
+        status = _failed(invocation, Exit.BUG, message)
     sys.exit(int(status or Exit.DONE))
 
 
-def _failed(words: Sequence[str], status: Exit, message: str) -> Exit:
+def _failed(invocation: Invocation, status: Exit, message: str) -> Exit:
     """Give scripts their JSON object on error paths too."""
-    variable = os.environ.get("BULK_SYNC_SUMMARY", "")
-    asked = variable == "json" or "--summary=json" in words
-    if asked or ("--summary", "json") in itertools.pairwise(words):
+    asked = invocation.wants_json or os.environ.get("BULK_SYNC_SUMMARY") == "json"
+    words = invocation.words
+    if asked or "--summary=json" in words or ("--summary", "json") in itertools.pairwise(words):
         say(orjson.dumps({"exit": int(status), "message": message}).decode())
     return status

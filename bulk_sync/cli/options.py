@@ -9,6 +9,7 @@ import logging
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -38,6 +39,25 @@ log = logging.getLogger(__name__)
 CONFIG: Final = "bulk-sync.toml"
 _SECRETS: Final = ("access_token", "client_secret")
 _PERCENT: Final = "N|P%"
+
+
+@dataclass
+class Invocation:
+    """One call of the program, shared by all who handle it.
+
+    Attributes:
+        words: the words of the command line, without the program's name.
+        wants_json: whether the summary, also that of an error, is to be JSON.
+    """
+
+    words: list[str]
+    wants_json: bool = False
+
+
+def _note_json(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value == "json" and isinstance(ctx.obj, Invocation):
+        ctx.obj.wants_json = True
+    return value
 
 
 def variable(name: str) -> str:
@@ -71,30 +91,53 @@ def _load_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageProblem(f"{path}: {error}.") from error
     named = {name.replace("-", "_"): value for name, value in values.items()}
-    known = _known_names(ctx)
+    known = _known_options(ctx)
     for name, value in named.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {close[0].replace('_', '-')}?" if close else ""
             raise UsageProblem(f"{path}: there is no option {name.replace('_', '-')!r}.{hint}")
-        if isinstance(value, dict):
-            raise UsageProblem(f"{path}: {name!r} is a table; write options at the top level.")
+        named[name] = _checked(f"{path}: {name.replace('_', '-')}", value, known[name])
+    if named.get("summary") == "json" and isinstance(ctx.obj, Invocation):
+        ctx.obj.wants_json = True
     ctx.default_map = {**named, **(ctx.default_map or {})}
     ctx.meta[__name__] = named
     return path
 
 
-def _known_names(ctx: click.Context) -> set[str]:
-    """Collect the options of all commands: one file serves them all."""
-    known = {*_SECRETS, *(f"{name}_file" for name in _SECRETS)}
-    parent = ctx.parent.command if ctx.parent is not None else None
+def _known_options(ctx: click.Context) -> dict[str, click.Parameter | None]:
+    """Collect the options of all commands, for one file serves them all; secrets are none."""
+    known: dict[str, click.Parameter | None] = {}
+    for name in _SECRETS:
+        known |= {name: None, f"{name}_file": None}
+    group = ctx.parent.command if ctx.parent is not None else None
     commands: list[click.Command | None] = [ctx.command]
-    if ctx.parent is not None and isinstance(parent, click.Group):
-        names = parent.list_commands(ctx.parent)
-        commands = [parent.get_command(ctx.parent, name) for name in names]
+    if ctx.parent is not None and isinstance(group, click.Group):
+        commands = [group.get_command(ctx.parent, name) for name in group.list_commands(ctx.parent)]
     for command in commands:
-        known |= {param.name for param in (command.params if command else ()) if param.name}
-    return known - {"config", "input", "help"}
+        for param in command.params if command is not None else ():
+            if isinstance(param, click.Option) and param.name not in {None, "config"}:
+                known[str(param.name)] = param
+    return known
+
+
+def _checked(place: str, value: object, param: click.Parameter | None) -> object:
+    """Turn a value of the file into what the command line would hold, so that it is judged alike.
+
+    Raises:
+        UsageProblem: it is of a kind that no command line could hold.
+    """
+    if isinstance(param, click.Option) and param.is_flag:
+        if isinstance(value, bool):
+            return value
+        raise UsageProblem(f"{place} is on or off: write true or false.")
+    if isinstance(param, click.Option) and param.multiple:
+        return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if not isinstance(value, str | int | float):
+        raise UsageProblem(f"{place} takes one value; tables and lists are for nothing here.")
+    return str(value)
 
 
 config = option(
@@ -266,7 +309,6 @@ state_options = option(
 
 report_option = option(
     "--report",
-    "reports",
     type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,
     help="Where to write the report; .csv .parquet .json .xlsx or .html decides the format. "
@@ -276,6 +318,8 @@ report_option = option(
 summary_option = option(
     "--summary",
     type=click.Choice(["json"]),
+    is_eager=True,
+    callback=_note_json,
     help="Print the summary as one JSON object on standard output.",
 )
 

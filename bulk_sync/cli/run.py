@@ -49,6 +49,11 @@ def command(**values: Any) -> Exit:
     return carry_out(values, dry_run=values["dry_run"], default_report=True)
 
 
+def _words() -> list[str]:
+    invocation = click.get_current_context().obj
+    return invocation.words if isinstance(invocation, options.Invocation) else []
+
+
 def carry_out(values: dict[str, Any], *, dry_run: bool, default_report: bool) -> Exit:
     """Do a run, or as much of it as a preview is."""
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
@@ -59,12 +64,12 @@ def carry_out(values: dict[str, Any], *, dry_run: bool, default_report: bool) ->
     from bulk_sync.cli.screen import Screen, summary_json
 
     given = options.given_input(values["input"], values)
-    reports: tuple[Path, ...] = values["reports"]
+    reports: tuple[Path, ...] = values["report"]
     if not reports and default_report:
         reports = (Path(f"{given.stem}.{runs.RUN_ID}.results.csv"),)
     screen = Screen(
         given.source,
-        click.get_current_context().obj or [],
+        _words(),
         answers=values["summary"] is None,
         ask=not values.get("yes"),
         bars=not values["quiet"],

@@ -61,6 +61,7 @@ class Screen:
         self._ask = ask and sys.stdin.isatty() and sys.stderr.isatty()
         self._bars = bars and sys.stderr.isatty()
         self._preview = preview
+        self._option = ""
         self._what = ""
         self._bar: tqdm[Any] | None = None
         self._status_at = 0.0
@@ -93,9 +94,8 @@ class Screen:
         for line in plan_lines(reviewed):
             self._print(line)
         if self._preview and reviewed.refusal is not None:
+            self._option = reviewed.refusal.option
             self._print(f"\nA limit would stop the run. {reviewed.refusal}")
-        elif self._preview:
-            self._print(f"\nNothing was written. To write it:\n  {self._next()}")
         self._print("")
 
     def approve(self, reviewed: Plan) -> None:
@@ -121,13 +121,29 @@ class Screen:
         self.end_pass()
         for line in summary_lines(finished):
             self._print(line)
+        if self._preview and finished.cause is None:
+            wanted = "If that is right" if self._option else "To write it"
+            self._print(f"\nNothing was written. {wanted}:\n  {self._next()}")
+        elif finished.todo is not None:
+            self._print(f"Correct its rows, then give it back as input:\n  {self._again(finished)}")
         if finished.cause is not None:
             say(f"bulk-sync: {finished.cause}", err=True)
 
     def _next(self) -> str:
         """Turn the words of a preview into those that carry it out."""
         words = [word for word in self._command if word not in {"-n", "--dry-run"}]
-        return shlex.join(["bulk-sync", *("run" if word == "plan" else word for word in words)])
+        words = ["run" if word == "plan" else word for word in words]
+        return shlex.join(["bulk-sync", *words, *self._option.split()])
+
+    def _again(self, finished: Finished) -> str:
+        """Repeat the command for the rows that are left, with a report of their own."""
+        words: list[str] = []
+        for word in self._command:
+            if words and words[-1] == "--report":
+                words.pop()
+            elif not word.startswith("--report="):
+                words.append(str(finished.todo) if word == self._source else word)
+        return shlex.join(["bulk-sync", *words])
 
     def _print(self, line: str) -> None:
         say(line, err=self._to_stderr)
@@ -180,8 +196,6 @@ def summary_lines(finished: Finished) -> list[str]:
     lines += [f"Report: {path}" for path in finished.reports]
     if finished.todo is not None:
         lines.append(f"To do:  {finished.todo}")
-        lines.append("Correct its rows, then give it back as input:")
-        lines.append(f"  {shlex.join(['bulk-sync', 'run', str(finished.todo)])}")
     return lines
 
 

@@ -42,7 +42,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli.screen import verdict_json, verdict_lines
 
     given = options.given_input(values["input"], values)
-    reports: tuple[Path, ...] = values["reports"]
+    reports: tuple[Path, ...] = values["report"]
     judged, rejected = runs.judge(given, reports)
     status = Exit.ROWS_LEFT if rejected else Exit.DONE
     if values["summary"] == "json":

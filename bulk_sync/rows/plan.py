@@ -188,7 +188,8 @@ def _refused(
     return Refused(
         f"Nothing was written: {count} {what} of {len(planned)} rows "
         f"({100 * count / len(planned):.3g}%) are more than the limit of {most} (rows {rows}). "
-        f"If that is right, let them pass with {option} {count}."
+        f"If that is right, let them pass with {option} {count}.",
+        f"{option} {count}",
     )
 
 

@@ -12,7 +12,6 @@ from conftest import Run, populate, read_csv, wishes
 
 from bulk_sync.simulator import Simulator
 
-
 PROGRAM = """
 import fcntl, termios
 from bulk_sync.cli import main

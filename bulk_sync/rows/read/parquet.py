@@ -62,9 +62,13 @@ def _table(path: Path) -> pa.Table:
 
 def _unnamed_indexes(schema: pa.Schema) -> set[str]:
     """Name the columns that pandas stored only because a frame must have an index."""
-    notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
-    indexes = [name for name in notes.get("index_columns", []) if isinstance(name, str)]
-    return {name for name in indexes if _UNNAMED_INDEX.fullmatch(name)}
+    try:
+        notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    except ValueError:
+        return set()
+    indexes = notes.get("index_columns") if isinstance(notes, dict) else None
+    names = [name for name in indexes or [] if isinstance(name, str)]
+    return {name for name in names if _UNNAMED_INDEX.fullmatch(name)}
 
 
 def _text(column: pa.ChunkedArray, place: str) -> pa.ChunkedArray:

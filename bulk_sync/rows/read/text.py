@@ -34,6 +34,8 @@ _SAMPLE_RECORDS: Final = 20
 _NAMED_LINES: Final = 3
 _QUOTE: Final = ord('"')
 
+csv.field_size_limit(1 << 30)  # its default would call a cell of 131,073 characters damaged
+
 _EXCEL_HINT: Final = re.compile(rb"sep=([^\w\s\"\x80-\xff]|\t)(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 """The first line by which Excel is told the separator."""
 
@@ -99,7 +101,9 @@ def _layout(text: bytes, place: str, *, prefer_tab: bool) -> _Layout:
     first = leading.end() if leading else 0
     if first >= end:
         raise InputProblem(f"{place} is empty. See that its export finished.")
-    sample = text[first : first + _SAMPLE_BYTES].decode(errors="ignore")
+    header_end = text.find(b"\n", first)
+    reach = max(first, header_end) + _SAMPLE_BYTES
+    sample = text[first:reach].decode(errors="ignore")
     separator = hint[1].decode() if hint else _separator(sample, prefer_tab=prefer_tab)
     header = io.StringIO(sample, newline="")
     reader = csv.reader(header, delimiter=separator or _absent(text), strict=True)

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +109,7 @@ def _text(cell: _Cell) -> str:
 def _number(value: float) -> str:
     if abs(value) >= _KEPT:
         return f"{value:.5E}"
-    return str(int(value)) if value == int(value) else repr(value)
+    return str(int(value)) if value == int(value) else f"{Decimal(repr(value)):f}"
 
 
 def _refusal(path: Path, content: bytes, problem: Exception) -> InputProblem:
