@@ -47,8 +47,15 @@ def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> N
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("max-change = 1", "max-changes"), ("max-changes", "bulk-sync.toml"), ("[run]\na=1", "run")],
-    ids=["a name misspelt", "no TOML", "a table"],
+    [
+        ("max-change = 1", "max-changes"),
+        ("max-changes", "bulk-sync.toml"),
+        ("[run]\na=1", "run"),
+        ("dry-run = 1", "true or false"),
+        ("max-calls = true", "max-calls"),
+        ("concurrency = 1.7", "concurrency"),
+    ],
+    ids=["a name misspelt", "no TOML", "a table", "no switch", "no number", "no whole number"],
 )
 def test_a_wrong_file_is_explained(
     filled: Simulator, tmp_path: Path, run: Run, content: str, says: str
@@ -80,3 +87,40 @@ def test_a_secret_may_lie_in_a_file(
 
 def test_a_secret_is_no_option(run: Run) -> None:
     assert run(None, "run", "in.csv", "--client-secret", "x").status == 2
+
+
+@pytest.mark.parametrize("value", ['"r.json"', '["r.json", "r.csv"]'])
+def test_the_file_names_reports_as_the_command_line_does(
+    filled: Simulator, tmp_path: Path, run: Run, value: str
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(f"report = {value}\n")
+    assert run(filled, "run", wishes(tmp_path / "in.csv", 5)).status == 0
+    assert (tmp_path / "r.json").exists()
+    assert (tmp_path / "r.csv").exists() is ("csv" in value)
+
+
+def test_an_error_is_json_too_where_the_file_asks_for_it(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('summary = "json"\n')
+    ran = run(filled, "run", "missing.csv")
+    assert ran.summary["exit"] == ran.status == 2
+
+
+def test_a_preview_ends_with_the_command_that_carries_it_out(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = wishes(tmp_path / "in.csv", 5)
+    assert run(filled, "plan", path).out.endswith(f"  bulk-sync run {path}\n")
+    refused = run(filled, "run", path, "-n", "--max-changes", 2, "--report", "r.json")
+    assert refused.out.rstrip().endswith("--max-changes 5")
+
+
+def test_the_rows_that_are_left_are_named_with_the_options_they_need(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "keys.csv").write_text("id\n@unknown-key-of-some-length\n")
+    words = ("--key-column", "id", "--state", "true")
+    ran = run(filled, "run", "keys.csv", *words, "--report", "r.json")
+    (todo,) = tmp_path.glob("*.todo.csv")
+    assert ran.out.endswith(f"  bulk-sync run {todo.name} --key-column id --state true\n")

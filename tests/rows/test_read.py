@@ -378,3 +378,23 @@ def test_a_million_cells_keep_their_order(tmp_path: Path) -> None:
     frame = read.rows(str(path))
     assert frame["PKey"].tolist() == [str(number) for number in range(count)]
     assert frame[columns.ROW].tolist() == list(range(2, count + 2))
+
+
+def test_a_cell_may_be_huge_and_a_header_long(tmp_path: Path) -> None:
+    huge = "x" * 200_000
+    assert rows(save(tmp_path / "huge.csv", f'a,b\n{huge},1\n\n"{huge}",2\n')) == [
+        (huge, "1"),
+        (huge, "2"),
+    ]
+    names = [f"column {number:06d}" for number in range(8000)]
+    wide = ",".join(names) + "\n" + ",".join("1" * 8000) + "\n"
+    assert read.rows(str(save(tmp_path / "wide.csv", wide))).columns.tolist() == [
+        *names, columns.ROW
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("notes", [b"no json", b"[]", b'{"index_columns": 3}', b"\xff"])
+def test_odd_notes_of_pandas_in_parquet_are_passed_over(tmp_path: Path, notes: bytes) -> None:
+    table = pa.table({"PKey": ["@a"]}).replace_schema_metadata({b"pandas": notes})
+    pq.write_table(table, tmp_path / "in.parquet")
+    assert rows(tmp_path / "in.parquet") == [("@a",)]

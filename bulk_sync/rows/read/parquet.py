@@ -67,8 +67,8 @@ def _unnamed_indexes(schema: pa.Schema) -> set[str]:
     except ValueError:
         return set()
     indexes = notes.get("index_columns") if isinstance(notes, dict) else None
-    names = [name for name in indexes or [] if isinstance(name, str)]
-    return {name for name in names if _UNNAMED_INDEX.fullmatch(name)}
+    names = indexes if isinstance(indexes, list) else []
+    return {name for name in names if isinstance(name, str) and _UNNAMED_INDEX.fullmatch(name)}
 
 
 def _text(column: pa.ChunkedArray, place: str) -> pa.ChunkedArray:
