@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bulk_sync.errors import AnotherRun, UsageProblem
 from bulk_sync.settings import Connection
@@ -26,7 +27,7 @@ def held(state_dir: Path, connection: Connection, run_id: str) -> Iterator[None]
         AnotherRun: another process holds it; the message says who, since when.
         UsageProblem: the state folder cannot be written.
     """
-    whose = f"{connection.endpoint}\n{connection.organization}"
+    whose = f"{_place(connection.endpoint)}\n{connection.organization}"
     name = f"{connection.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}.lock"
     path = state_dir / "locks" / name
     try:
@@ -58,3 +59,11 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
+
+
+def _place(endpoint: str) -> str:
+    """Write an endpoint in the one way that stands for all its spellings."""
+    parts = urlsplit(endpoint)
+    host = (parts.hostname or "").rstrip(".")
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return f"{'127.0.0.1' if host == 'localhost' else host}:{port}{parts.path}"

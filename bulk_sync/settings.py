@@ -29,6 +29,11 @@ SCOPE: Final = (
 """What Campaign clients send; Adobe documents no list (campaign-api.md, section 5)."""
 
 
+def is_sendable(value: str) -> bool:
+    """Tell whether an HTTP header can carry a value: visible ASCII characters alone."""
+    return bool(value) and all(" " < char <= "~" for char in value)
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A value that does not print itself."""
@@ -37,7 +42,7 @@ class Secret:
 
     def __post_init__(self) -> None:
         """Refuse what no HTTP header can carry."""
-        if not self.value or any(not " " < char <= "~" for char in self.value):
+        if not is_sendable(self.value):
             raise UsageProblem(
                 "A token or secret is empty, or holds blanks, line breaks or non-ASCII characters. "
                 "Copy it again, without quotes."
@@ -191,7 +196,11 @@ class Limits:
 
 
 def _check_url(option: str, url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which is read, and may turn out to be none, only here
+    except ValueError as error:
+        raise UsageProblem(f"{option} {url!r} is no URL: {error}.") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageProblem(f"{option} {url!r} is no URL; write it like https://mc.adobe.io.")
     if parts.username or parts.password or parts.query or parts.fragment:

@@ -193,6 +193,29 @@ def test_verify_reads_every_changed_profile_back(sim: Simulator, tmp_path: Path,
     assert sim.counters.methods == {"GET": 1 + 3 + 2, "PATCH": 2}
 
 
+def test_a_change_that_could_not_be_read_back_is_not_called_untried(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate_with(sim, [False] * 20)
+    path = write_csv(tmp_path / "in.csv", [(key(number), "true") for number in range(20)])
+    ran = run(sim, "run", path, "--verify", "--fetch", "scan", "--max-calls", 20)
+    assert ran.status == 6
+    written = {pkey for pkey, _ in sim.patched}
+    for row in ran.report:
+        tried = row["sync_key"] in written
+        assert (row["sync_outcome"] == "pending") is not tried
+        assert row["sync_after"] != "false" or not tried
+
+
+def test_failures_of_both_passes_count_together(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate_with(sim, [None] * 15 + [False] * 185)
+    sim.forbidden.update(key(number) for number in range(15, 200, 9))
+    path = write_csv(tmp_path / "in.csv", [(key(number), "true") for number in range(200)])
+    ran = run(sim, "run", path, "--fetch", "lookup", "--concurrency", 1)
+    assert ran.status == 6
+    assert "limit of 20" in ran.err
+
+
 def test_check_says_what_works(sim: Simulator, run: Run) -> None:
     populate_with(sim, [False, True])
     ran = run(sim, "check")

@@ -19,6 +19,8 @@ def test_a_secret_does_not_print_itself() -> None:
     [
         ({"endpoint": "mc.adobe.io"}, "no URL"),
         ({"endpoint": "ftp://mc.adobe.io"}, "no URL"),
+        ({"endpoint": "https://mc.adobe.io:abc"}, "no URL"),
+        ({"endpoint": "https://[::1"}, "no URL"),
         ({"endpoint": "http://mc.adobe.io"}, "unencrypted"),
         ({"endpoint": "https://u:p@mc.adobe.io"}, "scheme, host and path"),
         ({"ims_endpoint": "http://ims.example"}, "--ims-endpoint"),

@@ -50,6 +50,8 @@ class Answer:
 
 
 _LONGEST_TEXT: Final = 300
+_LONGEST_BODY: Final = 8192
+"""So much of an answer is looked at for what it says; the rest would only cost time."""
 _NO_SUCH_KEY: Final = re.compile(
     r"XTK-170036|is not a valid constant|Unable to decrypt PKey|BAS-010040", re.IGNORECASE
 )
@@ -93,19 +95,20 @@ def problem(answer: Answer) -> BulkSyncError:
         case 429:
             return RetryLater(Reason.HTTP_429, detail, wait_s=wait_s(answer), refused=True)
         case status if 300 <= status < 400:
-            where = answer.location or "nowhere"
+            where = clean(answer.location or "nowhere")
             return RowFailed(
                 Reason.REDIRECT,
-                f"Campaign answered {status}, a redirect to {where[:200]}, which is not followed.",
+                f"Campaign answered {status}, a redirect to {where}, which is not followed.",
             )
     return _by_text(answer, text, detail) or _by_status(answer, detail)
 
 
 def said(answer: Answer) -> str:
     """Put what an answer says into one clean line, never with control characters or markup."""
-    text = answer.body.decode("utf-8", "replace")
+    body = answer.body[:_LONGEST_BODY]
+    text = body.decode("utf-8", "replace")
     try:
-        parsed = orjson.loads(answer.body)
+        parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         parsed = None
     if isinstance(parsed, dict):
@@ -116,9 +119,12 @@ def said(answer: Answer) -> str:
     elif "<" in text:
         text = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", text)
         text = html.unescape(text)
+    return clean(text) or "no text"
+
+
+def clean(text: str) -> str:
+    """Make one line of text from elsewhere, without control characters, and not too long."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    if not line:
-        return "no text"
     return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 1]}…"
 
 

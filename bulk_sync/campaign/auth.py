@@ -9,10 +9,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bulk_sync.campaign.answers import Answer, document, problem, said
+import orjson
+
+from bulk_sync.campaign.answers import Answer, problem, said
 from bulk_sync.errors import AccessDenied, RetryLater
 from bulk_sync.outcomes import Reason
-from bulk_sync.settings import Connection
+from bulk_sync.settings import Connection, is_sendable
 
 log = logging.getLogger(__name__)
 
@@ -109,10 +111,10 @@ class Tokens:
         answer = await self._exchange(url, form)
         if answer.status != 200:
             self._refuse(answer)
-        given = document(answer)
-        token = given.get("access_token") if isinstance(given, dict) else None
-        if not isinstance(given, dict) or not isinstance(token, str) or not token:
-            raise RetryLater(Reason.BAD_ANSWER, "IMS answered without a token")
+        given = _parsed(answer)
+        token = given.get("access_token")
+        if not isinstance(token, str) or not is_sendable(token):
+            raise RetryLater(Reason.BAD_ANSWER, "IMS answered without a usable token", refused=True)
         life_s = _life_s(given.get("expires_in"))
         self._token = token
         self._renew_at = time.monotonic() + life_s - min(_MARGIN_S, _LONGEST_MARGIN * life_s)
@@ -128,6 +130,15 @@ class Tokens:
             f"IMS refused the credentials with {answer.status}: {said(answer)}. Check --api-key "
             "(the client id), BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."
         )
+
+
+def _parsed(answer: Answer) -> dict[str, object]:
+    """Parse what IMS gave; never quoted, for it may hold a token even if it is no JSON."""
+    try:
+        given = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return {}
+    return given if isinstance(given, dict) else {}
 
 
 def _life_s(expires_in: object) -> float:

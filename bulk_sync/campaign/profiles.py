@@ -174,7 +174,10 @@ def path(href: str, *, forced: bool = False) -> str | None:
     Returns:
         A path that begins with an API's name, or None if the link holds none.
     """
-    parts = urlsplit("".join(char for char in href if char > " "))
+    try:
+        parts = urlsplit("".join(char for char in href if char > " "))
+    except ValueError:
+        return None
     segments = parts.path.split("/")
     starts = [at for at, name in enumerate(segments) if name in _APIS]
     if not starts or any(name in {".", ".."} for name in segments):

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -28,6 +28,7 @@ from bulk_sync.campaign.answers import (
     Answer,
     Forbidden,
     TokenRefused,
+    clean,
     document,
     problem,
 )
@@ -100,6 +101,10 @@ class Transport:
         self._proxy = _proxy(connection.endpoint)
         self._headers: Mapping[str, str] = {}
         self._headers_token = ""
+        self._secrets: set[str] = set()
+        for secret in (connection.access_token, connection.client_secret):
+            if secret is not None:
+                self._secrets |= {secret.value, quote(secret.value, safe="")}
         self._refusals = 0
 
     async def ask(self, once: Callable[[], Awaitable[T]]) -> tuple[T, int]:
@@ -112,21 +117,21 @@ class Transport:
             StoppedEarly: Campaign asks for more patience than there is.
             StopRun: whatever else makes it senseless to go on.
         """
-        tries, began = 1, time.monotonic()
+        so_far = _SoFar(time.monotonic())
         while True:
             try:
                 result = await once()
             except RetryLater as later:
-                tries = await self._wait(later, tries, began)
+                await self._wait(later, so_far)
             except RowFailed as failed:
-                failed.attempts = max(tries, failed.attempts)
+                failed.attempts = max(so_far.tries, failed.attempts)
                 if failed.outcome is Outcome.NOT_FOUND:
                     self._refusals = 0  # Campaign itself has looked, so the address is right
                 self._count_refusal(failed)
                 raise
             else:
                 self._refusals = 0
-                return result, tries
+                return result, so_far.tries
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> object:
         """Send one request and return the parsed JSON of its answer.
@@ -167,8 +172,10 @@ class Transport:
             self._spend(method)
             if token != self._headers_token:
                 self._headers, self._headers_token = _headers(self._connection, token), token
+                self._secrets |= {token, quote(token, safe="")}
             url = URL(self._base + path, encoded=True)
             answer = await self._send(method, url, self._headers, body, self._proxy)
+            answer = self._without_secrets(answer)
         except RetryLater as later:
             self.calls.by_status[str(later.reason)] += 1
             if later.reason in _OVERLOADED:
@@ -199,7 +206,8 @@ class Transport:
             body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             address = URL(url, encoded=True)
-            return await self._send("POST", address, headers, body.encode(), _proxy(url))
+            answer = await self._send("POST", address, headers, body.encode(), _proxy(url))
+            return answer if answer.status < 300 else self._without_secrets(answer)
         except RetryLater as later:
             later.refused = True  # whatever request wanted the token was not sent
             raise
@@ -230,7 +238,7 @@ class Transport:
                 told = response.headers
                 return Answer(
                     response.status,
-                    self._without_secrets(content),
+                    content,
                     told.get("Retry-After"),
                     told.get("Date"),
                     told.get("Location"),
@@ -240,31 +248,31 @@ class Transport:
             raise RetryLater(Reason.TIMEOUT, detail) from None
         except aiohttp.ClientSSLError as error:
             raise UsageProblem(
-                f"The certificate of {url.host} could not be verified ({_first_line(error)}). For "
+                f"The certificate of {url.host} could not be verified ({self._told(error)}). For "
                 "a private CA, name its certificates with --ca-file."
             ) from error
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
-            detail = f"No connection to {url.host}:{url.port} ({_first_line(error)})"
+            detail = f"No connection to {url.host}:{url.port} ({self._told(error)})"
             raise RetryLater(Reason.CONNECTION, detail, refused=True) from error
         except aiohttp.ClientPayloadError as error:
-            detail = f"The answer was cut off ({_first_line(error)})"
+            detail = f"The answer was cut off ({self._told(error)})"
             raise RetryLater(Reason.BAD_ANSWER, detail) from error
         except (aiohttp.ClientError, OSError) as error:
-            detail = f"The connection was lost ({_first_line(error) or type(error).__name__})"
+            detail = f"The connection was lost ({self._told(error)})"
             raise RetryLater(Reason.CONNECTION, detail) from error
 
-    async def _wait(self, later: RetryLater, tries: int, began: float) -> int:
-        """Sleep before the next try, and tell its number.
+    async def _wait(self, later: RetryLater, so_far: "_SoFar") -> None:
+        """Sleep before the next try.
 
         Raises:
             RowFailed: there is none: too many tries, or the run is to end.
             StoppedEarly: the next try would come too late.
         """
         asked = later.wait_s is not None or later.reason is Reason.HTTP_429
-        if not asked and tries > self._pace.retries:
-            detail = f"{later.detail}. Tried {tries} times."
-            raise _given_up(RowFailed(later.reason, detail, passing=True), tries)
-        spent_s = time.monotonic() - began
+        if not asked and so_far.tries > self._pace.retries:
+            detail = f"{later.detail}. Tried {so_far.tries} times."
+            raise _given_up(RowFailed(later.reason, detail, passing=True), so_far.tries)
+        spent_s = time.monotonic() - so_far.began
         if spent_s + (later.wait_s or 0.0) > self._pace.patience_s:
             raise StoppedEarly(
                 f"{later.detail}; Campaign was not available for {spent_s:.0f} s"
@@ -274,14 +282,18 @@ class Transport:
             )
         if asked:
             self.pacer.hold(later.wait_s, later.detail)
+            so_far.waits += 1
+            # Who asks to wait for no time at all, again and again, is not taken at their word.
+            before = so_far.waits if (later.wait_s or 0.0) < _FIRST_BACKOFF_S else 0
         else:
-            longest_s = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (tries - 1))
-            await self.stop.sleep(random.uniform(0.0, longest_s))  # noqa: S311
-            tries += 1
+            before = so_far.tries
+            so_far.tries += 1
+        longest_s = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (before - 1)) if before else 0
+        await self.stop.sleep(random.uniform(0.0, longest_s))  # noqa: S311
         if self.stop.asked:
             detail = f"{later.detail}. The run was stopped before another try."
-            raise _given_up(RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING), tries)
-        return tries
+            failed = RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
+            raise _given_up(failed, so_far.tries)
 
     def _count_refusal(self, failed: RowFailed) -> None:
         """End the run when rows are refused one after the other for what is no matter of theirs."""
@@ -291,15 +303,22 @@ class Transport:
         if self._refusals >= _REFUSALS_IN_A_ROW:
             raise access_denied(failed)
 
-    def _without_secrets(self, content: bytes) -> bytes:
+    def _without_secrets(self, answer: Answer) -> Answer:
         """Blot out our own credentials where an answer repeats them."""
-        connection = self._connection
-        known = [connection.access_token, connection.client_secret]
-        secrets = [secret.value for secret in known if secret] + [self._headers_token]
-        for secret in secrets:
-            if secret:
-                content = content.replace(secret.encode(), b"***")
-        return content
+        body, location = answer.body, answer.location
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), b"***")
+            location = location and location.replace(secret, "***")
+        if body is answer.body and location is answer.location:
+            return answer
+        return replace(answer, body=body, location=location)
+
+    def _told(self, error: BaseException) -> str:
+        """Say in one line what a library says, which may repeat what was sent."""
+        text = str(error) or type(error).__name__
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return clean(text)
 
 
 @asynccontextmanager
@@ -340,6 +359,15 @@ def access_denied(error: BulkSyncError) -> AccessDenied:
     return AccessDenied(f"{error}. {hint}")
 
 
+@dataclass(slots=True)
+class _SoFar:
+    """What one request has taken: since when, how many tries, and how many waits asked for."""
+
+    began: float
+    tries: int = 1
+    waits: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Proxy:
     url: URL | None = None
@@ -356,7 +384,15 @@ def _proxy(url: str) -> _Proxy:
     proxy = getproxies().get(parts.scheme)
     if not proxy or proxy_bypass(parts.hostname or ""):
         return _Proxy()
-    address = URL(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        address = URL(proxy if "://" in proxy else f"http://{proxy}")
+    except ValueError:
+        address = URL()
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise UsageProblem(
+            f"The proxy that the environment names for {parts.scheme} cannot be used; write "
+            f"{parts.scheme}_proxy=http://host:port, or leave {parts.hostname} out with no_proxy."
+        )
     if address.user is None:
         return _Proxy(address)
     credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
@@ -376,7 +412,3 @@ def _headers(connection: Connection, token: str) -> Mapping[str, str]:
 def _given_up(failed: RowFailed, tries: int) -> RowFailed:
     failed.attempts = tries
     return failed
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:200]

@@ -1,6 +1,7 @@
 """What a person at a terminal sees of a run, and what a log without one says of it."""
 
 import logging
+import re
 import shlex
 import sys
 import time
@@ -14,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bulk_sync.cli.output import say
-from bulk_sync.errors import Exit, Interrupted, Refused
+from bulk_sync.errors import Exit, Refused
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.plan import Totals
@@ -58,7 +59,7 @@ class Screen:
         self._source = source
         self._command = command
         self._to_stderr = not answers
-        self._ask = ask and sys.stdin.isatty() and sys.stderr.isatty()
+        self._ask = ask and (sys.stderr.isatty() or sys.stdout.isatty())
         self._bars = bars and sys.stderr.isatty()
         self._preview = preview
         self._option = ""
@@ -103,16 +104,23 @@ class Screen:
 
         Raises:
             Refused: the person said no.
-            Interrupted: the person left, by Ctrl-C or Ctrl-D.
+            Interrupted: the person left, by Ctrl-C.
         """
-        if not self._ask:
+        if not self._ask or not (sys.stdin.isatty() or self._source == "-"):
             return
+        if not sys.stdin.isatty():
+            raise Refused(
+                "Nothing was written: standard input is the file, so nobody can be asked. If the "
+                "plan is right, add --yes."
+            )
         changes = reviewed.totals.changes
         noun = "change" if changes == 1 else "changes"
         try:
-            agreed = click.confirm(f"Apply {changes:,} {noun}?", default=False, err=True)
+            agreed = click.confirm(
+                f"Apply {changes:,} {noun}?", default=False, err=sys.stderr.isatty()
+            )
         except click.Abort:
-            raise Interrupted("Nothing was written: the question was left unanswered.") from None
+            agreed = False  # Ctrl-D; Ctrl-C is a signal
         if not agreed:
             raise Refused("Nothing was written: the plan was not agreed to.")
 
@@ -131,8 +139,9 @@ class Screen:
 
     def _next(self) -> str:
         """Turn the words of a preview into those that carry it out."""
-        words = [word for word in self._command if word not in {"-n", "--dry-run"}]
-        words = ["run" if word == "plan" else word for word in words]
+        words = [_without_n(word) for word in self._command if word not in {"-n", "--dry-run"}]
+        if "plan" in words:
+            words[words.index("plan")] = "run"
         return shlex.join(["bulk-sync", *words, *self._option.split()])
 
     def _again(self, finished: Finished) -> str:
@@ -270,6 +279,11 @@ def verdict_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, o
         "outcomes": outcomes,
         "sum": usable + sum(outcomes.values()),
     }
+
+
+def _without_n(word: str) -> str:
+    """Take -n out of short options that are written together."""
+    return word.replace("n", "", 1) if re.fullmatch(r"-[nqv]{2,}", word) else word
 
 
 def _count_line(name: str, count: int, note: str) -> str:

@@ -30,6 +30,13 @@ _DEAD_AFTER: Final = 25
 """So many rows given up in a row, with no answer between, mean that Campaign is not there."""
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many rows of a run have failed, over all its passes."""
+
+    failed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Pass:
     """What the passes of one run share.
@@ -40,6 +47,7 @@ class Pass:
         tell: is told how far it is.
         most_failures: give up when more rows than this failed; None never does.
         attribute: the attribute's name, for the message if no profile has it.
+        tally: how many rows have failed so far.
     """
 
     client: Client
@@ -47,6 +55,7 @@ class Pass:
     tell: Tell
     most_failures: int | None
     attribute: str
+    tally: "Tally"
 
 
 async def look_up(run: Pass, keys: Sequence[str], steps: Steps) -> None:
@@ -90,15 +99,31 @@ async def write(run: Pass, keys: Sequence[str], desired: Sequence[bool], *, veri
         else:
             tries = await run.client.write(keys[at], desired=desired[at])
         if verify:
-            await _check_stored(run.client, keys[at], desired=desired[at])
+            await _check_stored(run, keys[at], desired=desired[at])
         steps.done(at, tries, now_ms(), state=desired[at])
 
     await _carry_out(run, "write", steps, range(len(keys)), set_state)
     return steps
 
 
-async def _check_stored(client: Client, key: str, *, desired: bool) -> None:
-    state, _ = await client.state(key)
+async def _check_stored(run: Pass, key: str, *, desired: bool) -> None:
+    """Read a profile back after its change was confirmed.
+
+    Raises:
+        RowFailed: it does not hold the state, or there was no time or call left to find out.
+    """
+    unseen = RowFailed(
+        Reason.STOPPED, "Campaign confirmed the change; the run stopped before it was read back."
+    )
+    try:
+        state, _ = await run.client.state(key)
+    except StopRun as cause:
+        run.stop.ask(cause)
+        raise unseen from cause
+    except RowFailed as failed:
+        if failed.outcome is Outcome.PENDING:
+            raise unseen from failed
+        raise
     if state is not desired:
         raise RowFailed(
             Reason.NOT_STORED, "Campaign confirmed the change, but read back it has the old state."
@@ -160,14 +185,13 @@ class _Breaker:
 
     def __init__(self, run: Pass) -> None:
         self._run = run
-        self._failed = 0
         self._unknown = 0
         self._succeeded = False
         self._lost_in_a_row = 0
 
     def succeeded(self, *, again: bool) -> None:
         """Count a row that went well, perhaps after it had failed."""
-        self._failed -= again
+        self._run.tally.failed -= again
         self._succeeded = True
         self._lost_in_a_row = 0
 
@@ -176,7 +200,7 @@ class _Breaker:
         if failed.outcome is not Outcome.FAILED:
             self._lost_in_a_row = 0
             return
-        self._failed += not again
+        self._run.tally.failed += not again
         self._unknown += failed.reason is Reason.STATE_UNKNOWN
         self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing else 0
         most = self._run.most_failures
@@ -187,13 +211,14 @@ class _Breaker:
                     f"({failed.detail}). Run the same input again later: what is done stays done."
                 )
             )
-        elif most is not None and self._failed > most:
-            if self._unknown == self._failed and not self._succeeded:
+        elif most is not None and self._run.tally.failed > most:
+            if self._unknown == self._run.tally.failed and not self._succeeded:
                 self._run.stop.ask(_no_attribute(self._run.attribute, self._unknown))
             self._run.stop.ask(
                 StoppedEarly(
-                    f"{self._failed} rows failed, more than the limit of {most}; the last one: "
-                    f"{failed.detail} See the report, or let more pass with --max-failures."
+                    f"{self._run.tally.failed} rows failed, more than the limit of {most}; the "
+                    f"last one: {failed.detail} See the report, or let more pass with "
+                    "--max-failures."
                 )
             )
 

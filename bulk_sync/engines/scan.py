@@ -82,6 +82,9 @@ async def scan(
         run.tell("scan", listing.shown, max(total or 0, listing.shown))
         if path is None and total is not None and listing.shown < total:
             log.warning("The list showed %d of %d profiles", listing.shown, total)
+        elif path is not None and total is not None and listing.shown > 2 * total + page_size:
+            log.warning("The list goes on after %d of %d profiles", listing.shown, total)
+            break
         elif while_cheaper and path is not None and total is not None:
             pages_left = -(-max(0, total - listing.shown) // max(1, len(page.profiles)))
             if pages_left > listing.missing:

@@ -18,7 +18,7 @@ from typing import Any, Final, Self, TypeVar
 
 from bulk_sync.campaign.client import Client, Instance, connected
 from bulk_sync.engines import local
-from bulk_sync.engines.local import Pass, Tell
+from bulk_sync.engines.local import Pass, Tally, Tell
 from bulk_sync.engines.scan import PAGE_SIZE, Costs, scan
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
@@ -82,7 +82,7 @@ class Session:
             self._runner.close()
             raise
         shared = (self.client, self._stop, self._tell, self._most_failures)
-        self._pass = Pass(*shared, self._connection.attribute)
+        self._pass = Pass(*shared, self._connection.attribute, Tally())
         return self
 
     def __exit__(

@@ -172,9 +172,17 @@ def test_a_fault_that_does_not_pass_ends_the_tries(sim: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE_503, Fault.THROTTLED_429])
 def test_a_wait_that_campaign_asks_for_costs_no_try(sim: Simulator, fault: Fault) -> None:
-    sim.options = replace(sim.options, retry_after_s=0)
-    sim.queue_fault(fault, times=3)
+    sim.options = replace(sim.options, retry_after_s=1)
+    sim.queue_fault(fault, times=2)
     assert do(sim, state(), Pace(retries=0)) == (False, 1)
+
+
+def test_who_asks_to_wait_for_no_time_is_not_asked_all_the_time(sim: Simulator) -> None:
+    sim.options = replace(sim.options, retry_after_s=0)
+    sim.queue_fault(Fault.UNAVAILABLE_503, times=10_000)
+    with pytest.raises(StoppedEarly):
+        do(sim, state(), Pace(retries=0, patience_s=2))
+    assert len(sim.requests) < 40
 
 
 def test_a_wait_that_campaign_asks_for_holds_every_request(sim: Simulator) -> None:

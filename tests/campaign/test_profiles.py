@@ -116,6 +116,7 @@ FORCED = f"{NEXT}&_forcePagination=true"
         ("https://mc.adobe.io/acme/campaign/profileAndServices/../../x", None),
         ("https://mc.adobe.io/elsewhere", None),
         ("//evil.example/x", None),
+        ("http://[::1/profileAndServices/profile", None),
     ],
 )
 def test_a_link_is_followed_only_below_the_endpoint(href: str, path: str | None) -> None:

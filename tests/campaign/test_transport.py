@@ -111,6 +111,43 @@ def test_a_token_that_an_answer_repeats_is_blotted_out() -> None:
     assert "***" in failed.value.detail
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (200, b"<html>Bearer t0ken</html>", {}),
+        (200, b'{"PKey":"@a","ccpaOptOut":"t0ken"}', {}),
+        (302, b"", {"Location": "https://elsewhere.example/?token=t0ken"}),
+        (200, PROFILE, {"Bad Header t0ken": "x"}),
+    ],
+    ids=["a page", "a state", "a redirect", "a broken header"],
+)
+def test_a_token_is_blotted_out_wherever_it_is_repeated(
+    status: int, body: bytes, headers: dict[str, Any]
+) -> None:
+    with serving(status, body, **headers) as server, pytest.raises(RowFailed) as failed:
+        read(f"http://{server.host}")
+    assert "t0ken" not in failed.value.detail
+
+
+def test_a_redirect_to_a_place_of_odd_letters_can_still_be_told() -> None:
+    with (
+        serving(302, b"", Location="/d\xe9connexion") as server,
+        pytest.raises(RowFailed) as failed,
+    ):
+        read(f"http://{server.host}")
+    assert failed.value.detail.encode()
+
+
+@pytest.mark.parametrize("proxy", ["http://u:p@127.0.0.1:abc", "socks5://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_explained(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(UsageProblem, match="http_proxy"):
+        read("http://campaign.localhost")
+
+
 def test_the_environment_s_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as proxy:
         monkeypatch.setenv("http_proxy", f"http://{proxy.host}")

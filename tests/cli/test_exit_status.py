@@ -179,7 +179,8 @@ def test_6_when_the_budget_is_spent_and_again_it_goes_on(
 
 def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
-    other = Connection(sim.url, "acme", "k", access_token=Secret("t"))
+    spelled_otherwise = sim.url.replace("127.0.0.1", "LOCALHOST")
+    other = Connection(spelled_otherwise, "acme", "k", access_token=Secret("t"))
     with lock.held(tmp_path / "state", other, "20261123T020000Z-7f3a9c"):
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
     assert ran.status == 11

@@ -81,12 +81,14 @@ def test_anything_else_writes_nothing(filled: Simulator, tmp_path: Path, answer:
     assert filled.patched == []
 
 
-@pytest.mark.parametrize("answer", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(
+    ("answer", "expected"), [("\x03", 130), ("\x04", 4)], ids=["Ctrl-C", "Ctrl-D"]
+)
 def test_leaving_the_question_writes_the_report_and_nothing_else(
-    filled: Simulator, tmp_path: Path, answer: str
+    filled: Simulator, tmp_path: Path, answer: str, expected: int
 ) -> None:
     status, _ = typed(filled, tmp_path, answer)
-    assert status == 130
+    assert status == expected
     assert filled.patched == []
     (report,) = tmp_path.glob("*.results.csv")
     assert [row["sync_outcome"] for row in read_csv(report)] == ["pending"] * 3
