@@ -12,6 +12,7 @@ from typing import Final
 
 from bulk_sync.campaign import profiles, transport
 from bulk_sync.campaign.answers import Forbidden
+from bulk_sync.campaign.connections import pool_of
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun
 from bulk_sync.outcomes import Outcome, Reason
@@ -43,7 +44,7 @@ class Instance:
 @asynccontextmanager
 async def connected(connection: Connection, pace: Pace, stop: Stop) -> AsyncIterator["Client"]:
     """Open a client; its connections close with the block."""
-    async with transport.session(connection, pace) as pool:
+    async with pool_of(connection, pace) as pool:
         yield Client(Transport(pool, connection, pace, stop), connection)
 
 

@@ -105,7 +105,8 @@ def unknown(profile: Profile, attribute: str) -> RowFailed:
     elif value is None or (isinstance(value, str) and not value.strip()):
         what = f"has a blank {attribute}"
     else:
-        what = f"has {str(value)[:40]!r} for {attribute}, which is neither true nor false"
+        kind = "text" if isinstance(value, str) else "a number or a list"
+        what = f"has {kind} for {attribute}, which is neither true nor false"
     return RowFailed(
         Reason.STATE_UNKNOWN,
         f"The profile {what}; its state is unknown, so nothing was written.",

@@ -9,20 +9,16 @@ Credentials go to the configured endpoint and to IMS, never elsewhere; redirects
 
 import logging
 import random
-import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
-from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-from bulk_sync import __version__
 from bulk_sync.campaign.answers import (
     AddressRefused,
     Answer,
@@ -33,6 +29,7 @@ from bulk_sync.campaign.answers import (
     problem,
 )
 from bulk_sync.campaign.auth import Tokens
+from bulk_sync.campaign.connections import Proxy, proxy_for
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.errors import (
     AccessDenied,
@@ -59,6 +56,8 @@ _REFUSALS_IN_A_ROW: Final = 5
 """So many rows refused one after the other, with no success between, are no matter of the rows."""
 
 _TOKENS_PER_REQUEST: Final = 2
+
+_LONG_SECRET: Final = 16
 
 _OVERLOADED: Final = frozenset({503, 504, Reason.TIMEOUT, Reason.CONNECTION})
 """What speaks for asking for less; other faults are no matter of load."""
@@ -98,7 +97,8 @@ class Transport:
         self.stop = stop
         self._tokens = Tokens(connection, self._exchange)
         self._base = f"{connection.endpoint}/{connection.organization}/campaign/"
-        self._proxy = _proxy(connection.endpoint)
+        self._proxy = proxy_for(connection.endpoint)
+        self._ims_proxy = proxy_for(connection.ims_endpoint)
         self._headers: Mapping[str, str] = {}
         self._headers_token = ""
         self._secrets: set[str] = set()
@@ -121,14 +121,12 @@ class Transport:
         while True:
             try:
                 result = await once()
-            except RetryLater as later:
-                await self._wait(later, so_far)
-            except RowFailed as failed:
-                failed.attempts = max(so_far.tries, failed.attempts)
-                if failed.outcome is Outcome.NOT_FOUND:
-                    self._refusals = 0  # Campaign itself has looked, so the address is right
-                self._count_refusal(failed)
-                raise
+            except BulkSyncError as error:
+                self._blot_out(error)
+                if not isinstance(error, RetryLater):
+                    self._note_refusal(error, so_far.tries)
+                    raise
+                await self._wait(error, so_far)
             else:
                 self._refusals = 0
                 return result, so_far.tries
@@ -151,8 +149,8 @@ class Transport:
             answer = await self._call(method, path, token, body)
             if answer.status < 300:
                 self._tokens.accepted()
-                return document(answer)
-            error = problem(answer)
+                return self._document(answer)
+            error = problem(self._without_secrets(answer))
             if isinstance(error, TokenRefused):
                 await self._tokens.replace(token, str(error))
                 continue
@@ -175,7 +173,6 @@ class Transport:
                 self._secrets |= {token, quote(token, safe="")}
             url = URL(self._base + path, encoded=True)
             answer = await self._send(method, url, self._headers, body, self._proxy)
-            answer = self._without_secrets(answer)
         except RetryLater as later:
             self.calls.by_status[str(later.reason)] += 1
             if later.reason in _OVERLOADED:
@@ -206,7 +203,7 @@ class Transport:
             body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             address = URL(url, encoded=True)
-            answer = await self._send("POST", address, headers, body.encode(), _proxy(url))
+            answer = await self._send("POST", address, headers, body.encode(), self._ims_proxy)
             return answer if answer.status < 300 else self._without_secrets(answer)
         except RetryLater as later:
             later.refused = True  # whatever request wanted the token was not sent
@@ -220,7 +217,7 @@ class Transport:
         url: URL,
         headers: Mapping[str, str],
         body: bytes | None,
-        proxy: "_Proxy",
+        proxy: Proxy,
     ) -> Answer:
         try:
             async with self._session.request(
@@ -295,22 +292,35 @@ class Transport:
             failed = RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
             raise _given_up(failed, so_far.tries)
 
-    def _count_refusal(self, failed: RowFailed) -> None:
+    def _note_refusal(self, error: BulkSyncError, tries: int) -> None:
         """End the run when rows are refused one after the other for what is no matter of theirs."""
-        if not isinstance(failed, AddressRefused | Forbidden):
+        if not isinstance(error, RowFailed):
             return
-        self._refusals += 1
-        if self._refusals >= _REFUSALS_IN_A_ROW:
-            raise access_denied(failed)
+        error.attempts = max(tries, error.attempts)
+        if error.outcome is Outcome.NOT_FOUND:
+            self._refusals = 0  # Campaign itself has looked, so the address is right
+        if isinstance(error, AddressRefused | Forbidden):
+            self._refusals += 1
+            if self._refusals >= _REFUSALS_IN_A_ROW:
+                raise access_denied(error)
+
+    def _document(self, answer: Answer) -> object:
+        try:
+            return document(answer)
+        except RetryLater:
+            return document(self._without_secrets(answer))  # which fails too, and is quoted
 
     def _without_secrets(self, answer: Answer) -> Answer:
-        """Blot out our own credentials where an answer repeats them."""
-        body, location = answer.body, answer.location
+        """Take our own credentials out of an answer that is to be quoted, before it is cut short.
+
+        Short ones are left to ``_blot_out``: they may be parts of the words that an answer is
+        judged by, and a part of them gives nothing away.
+        """
+        body, location = answer.body, answer.location or ""
         for secret in self._secrets:
-            body = body.replace(secret.encode(), b"***")
-            location = location and location.replace(secret, "***")
-        if body is answer.body and location is answer.location:
-            return answer
+            if len(secret) >= _LONG_SECRET:
+                body = body.replace(secret.encode(), b"***")
+                location = location.replace(secret, "***")
         return replace(answer, body=body, location=location)
 
     def _told(self, error: BaseException) -> str:
@@ -320,27 +330,12 @@ class Transport:
             text = text.replace(secret, "***")
         return clean(text)
 
-
-@asynccontextmanager
-async def session(connection: Connection, pace: Pace) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a connection pool; it closes with the block.
-
-    Raises:
-        UsageProblem: the CA file holds no certificates.
-    """
-    context = ssl.create_default_context()
-    if connection.ca_file is not None:
-        try:
-            context.load_verify_locations(connection.ca_file)
-        except (ssl.SSLError, OSError) as error:
-            raise UsageProblem(f"--ca-file {connection.ca_file}: {error}.") from error
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=context, ttl_dns_cache=300),
-        timeout=aiohttp.ClientTimeout(total=pace.timeout_s),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"bulk-sync/{__version__}"},
-    ) as pool:
-        yield pool
+    def _blot_out(self, error: BulkSyncError) -> None:
+        """Take our own credentials out of what an error says; every error passes here."""
+        for secret in self._secrets:
+            error.args = tuple(str(told).replace(secret, "***") for told in error.args)
+            if isinstance(error, RetryLater | RowFailed):
+                error.detail = error.detail.replace(secret, "***")
 
 
 def access_denied(error: BulkSyncError) -> AccessDenied:
@@ -366,37 +361,6 @@ class _SoFar:
     began: float
     tries: int = 1
     waits: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Proxy:
-    url: URL | None = None
-    headers: Mapping[str, str] | None = None
-
-
-def _proxy(url: str) -> _Proxy:
-    """Find the environment's proxy for a URL.
-
-    Not left to aiohttp's ``trust_env``: that also takes credentials from ~/.netrc, which clash
-    with the Authorization header, and looks there again for every request.
-    """
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    if not proxy or proxy_bypass(parts.hostname or ""):
-        return _Proxy()
-    try:
-        address = URL(proxy if "://" in proxy else f"http://{proxy}")
-    except ValueError:
-        address = URL()
-    if address.scheme not in {"http", "https"} or not address.host:
-        raise UsageProblem(
-            f"The proxy that the environment names for {parts.scheme} cannot be used; write "
-            f"{parts.scheme}_proxy=http://host:port, or leave {parts.hostname} out with no_proxy."
-        )
-    if address.user is None:
-        return _Proxy(address)
-    credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
-    return _Proxy(address.with_user(None), {"Proxy-Authorization": credentials})
 
 
 def _headers(connection: Connection, token: str) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ import click
 import orjson
 
 from bulk_sync import __version__
-from bulk_sync.cli.options import Invocation
+from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.output import open_streams, say
 from bulk_sync.errors import Exit, StopRun
 

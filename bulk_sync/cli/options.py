@@ -1,21 +1,17 @@
 """The options of the contract, each declared once, and the settings built from them.
 
 An option is given on the command line, as a variable ``BULK_SYNC_...``, or in the configuration
-file, in this order. A secret is never an option: a variable, or the file that it names.
+file, in this order; ``config.py`` reads the file and the secrets.
 """
 
-import difflib
-import logging
-import os
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 import platformdirs
 
+from bulk_sync.cli.config import CONFIG, Invocation, load, secret, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     AUTO,
@@ -26,7 +22,6 @@ from bulk_sync.settings import (
     Limits,
     Pace,
     Reading,
-    Secret,
 )
 
 if TYPE_CHECKING:
@@ -34,35 +29,13 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-log = logging.getLogger(__name__)
-
-CONFIG: Final = "bulk-sync.toml"
-_SECRETS: Final = ("access_token", "client_secret")
 _PERCENT: Final = "N|P%"
-
-
-@dataclass
-class Invocation:
-    """One call of the program, shared by all who handle it.
-
-    Attributes:
-        words: the words of the command line, without the program's name.
-        wants_json: whether the summary, also that of an error, is to be JSON.
-    """
-
-    words: list[str]
-    wants_json: bool = False
 
 
 def _note_json(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value == "json" and isinstance(ctx.obj, Invocation):
         ctx.obj.wants_json = True
     return value
-
-
-def variable(name: str) -> str:
-    """Tell the variable of an option or secret: ``max-opt-ins`` is ``BULK_SYNC_MAX_OPT_INS``."""
-    return f"BULK_SYNC_{name.upper().replace('-', '_')}"
 
 
 def option(*names: str, **attributes: Any) -> Callable[[F], F]:
@@ -80,72 +53,12 @@ def _together(*declared: Callable[[F], F]) -> Callable[[F], F]:
     return declare
 
 
-def _load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
-    """Take the configuration file's values as defaults of the options."""
-    if path is None:
-        path = Path(CONFIG)
-        if not path.is_file():
-            return None
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageProblem(f"{path}: {error}.") from error
-    named = {name.replace("-", "_"): value for name, value in values.items()}
-    known = _known_options(ctx)
-    for name, value in named.items():
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {close[0].replace('_', '-')}?" if close else ""
-            raise UsageProblem(f"{path}: there is no option {name.replace('_', '-')!r}.{hint}")
-        named[name] = _checked(f"{path}: {name.replace('_', '-')}", value, known[name])
-    if named.get("summary") == "json" and isinstance(ctx.obj, Invocation):
-        ctx.obj.wants_json = True
-    ctx.default_map = {**named, **(ctx.default_map or {})}
-    ctx.meta[__name__] = named
-    return path
-
-
-def _known_options(ctx: click.Context) -> dict[str, click.Parameter | None]:
-    """Collect the options of all commands, for one file serves them all; secrets are none."""
-    known: dict[str, click.Parameter | None] = {}
-    for name in _SECRETS:
-        known |= {name: None, f"{name}_file": None}
-    group = ctx.parent.command if ctx.parent is not None else None
-    commands: list[click.Command | None] = [ctx.command]
-    if ctx.parent is not None and isinstance(group, click.Group):
-        commands = [group.get_command(ctx.parent, name) for name in group.list_commands(ctx.parent)]
-    for command in commands:
-        for param in command.params if command is not None else ():
-            if isinstance(param, click.Option) and param.name not in {None, "config"}:
-                known[str(param.name)] = param
-    return known
-
-
-def _checked(place: str, value: object, param: click.Parameter | None) -> object:
-    """Turn a value of the file into what the command line would hold, so that it is judged alike.
-
-    Raises:
-        UsageProblem: it is of a kind that no command line could hold.
-    """
-    if isinstance(param, click.Option) and param.is_flag:
-        if isinstance(value, bool):
-            return value
-        raise UsageProblem(f"{place} is on or off: write true or false.")
-    if isinstance(param, click.Option) and param.multiple:
-        return [str(each) for each in value] if isinstance(value, list) else [str(value)]
-    if isinstance(value, bool):
-        value = str(value).lower()
-    if not isinstance(value, str | int | float):
-        raise UsageProblem(f"{place} takes one value; tables and lists are for nothing here.")
-    return str(value)
-
-
 config = option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
     is_eager=True,
     expose_value=False,
-    callback=_load_config,
+    callback=load,
     help=f"TOML file with the same names as these options.  [default: {CONFIG}, if it is there]",
 )
 
@@ -340,8 +253,8 @@ def connection(values: Mapping[str, Any]) -> Connection:
         endpoint=values["endpoint"].rstrip("/"),
         organization=values["organization"],
         api_key=values["api_key"],
-        access_token=_secret("access_token"),
-        client_secret=_secret("client_secret"),
+        access_token=secret("access_token"),
+        client_secret=secret("client_secret"),
         ims_endpoint=values["ims_endpoint"].rstrip("/"),
         scope=values["scope"],
         api=values["api"],
@@ -392,20 +305,3 @@ def limits(values: Mapping[str, Any]) -> Limits:
         return None if text is None else Bound.parse(str(text), f"--{name.replace('_', '-')}")
 
     return Limits(bound("max_changes"), bound("max_opt_ins"), bound("max_failures"))
-
-
-def _secret(name: str) -> Secret | None:
-    """Find a secret: the variable, the file that it names, then the same two in the config."""
-    configured: Mapping[str, Any] = click.get_current_context().meta.get(__name__, {})
-    for values, direct, through in (
-        (os.environ, variable(name), variable(f"{name}_file")),
-        (configured, name, f"{name}_file"),
-    ):
-        if value := values.get(direct):
-            return Secret(str(value).strip())
-        if path := values.get(through):
-            try:
-                return Secret(Path(str(path)).expanduser().read_text("utf-8").strip())
-            except (OSError, UnicodeDecodeError) as error:
-                raise UsageProblem(f"{through} {str(path)!r}: {error}.") from error
-    return None

@@ -7,6 +7,7 @@ import click
 import orjson
 
 from bulk_sync.cli import logs, options
+from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
@@ -51,7 +52,7 @@ def command(**values: Any) -> Exit:
 
 def _words() -> list[str]:
     invocation = click.get_current_context().obj
-    return invocation.words if isinstance(invocation, options.Invocation) else []
+    return invocation.words if isinstance(invocation, Invocation) else []
 
 
 def carry_out(values: dict[str, Any], *, dry_run: bool, default_report: bool) -> Exit:

@@ -226,7 +226,7 @@ def needing_a_person(rows: pd.DataFrame, most: int = _NAMED_ROWS) -> list[str]:
     ]
     more = len(left) - len(shown)
     if more:
-        lines.append(f"  ... and {more:,} more; a report (--report) has them all.")
+        lines.append(f"  ... and {more:,} more; the report (--report) has them all.")
     return ["Rows that need a person:", *lines, ""]
 
 

@@ -85,7 +85,7 @@ def test_only_a_json_boolean_is_a_state(value: object) -> None:
         ({}, "no attribute x"),
         ({"x": ""}, "blank x"),
         ({"x": None}, "blank x"),
-        ({"x": 1}, "'1' for x"),
+        ({"x": 1}, "a number or a list for x"),
     ],
 )
 def test_an_unknown_state_is_explained(profile: dict[str, object], says: str) -> None:

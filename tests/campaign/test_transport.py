@@ -47,6 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    do_POST = do_GET  # noqa: N815 - the name that http.server calls
     do_CONNECT = do_GET  # noqa: N815 - the name that http.server calls
 
     def log_message(self, *_arguments: Any) -> None:
@@ -236,3 +237,60 @@ def test_rows_forbidden_one_after_the_other_end_the_run() -> None:
         connection = Connection(f"http://{server.host}", "acme", "key", access_token=Secret("t"))
         assert asyncio.run(inside(connection)) == 4
     assert len(server.asked) == 5
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_no_part_of_a_long_token_is_shown_where_an_answer_is_cut_short(status: int) -> None:
+    token = "eyJ" + "abcdefghij" * 100
+    with serving(status, f"<p>no: Bearer {token}</p>".encode()) as server:
+        connection = Connection(
+            f"http://{server.host}", "acme", "key", access_token=Secret(token), api="x"
+        )
+
+        async def inside() -> None:
+            async with connected(connection, Pace(retries=0), Stop()) as client:
+                await client.state("@a")
+
+        with pytest.raises(RowFailed) as failed:
+            asyncio.run(inside())
+    assert "no: Bearer ***" in failed.value.detail
+    assert "eyJ" not in failed.value.detail
+
+
+@pytest.mark.parametrize("token", ["t", "PKey", "true"])
+def test_a_token_that_occurs_in_data_leaves_them_alone(token: str) -> None:
+    with serving() as server:
+        connection = Connection(
+            f"http://{server.host}", "acme", "key", access_token=Secret(token), api="x"
+        )
+
+        async def inside() -> tuple[bool, int]:
+            async with connected(connection, Pace(retries=0), Stop()) as client:
+                return await _state(client)
+
+        assert asyncio.run(inside()) == (True, 1)
+
+
+def test_what_ims_gave_is_never_quoted() -> None:
+    with serving() as server:
+        form = b"access_token=eyJmade-up&expires_in=3600"
+        server.answer = (200, form, {})
+        connection = Connection(
+            f"http://{server.host}", "acme", "key",
+            client_secret=Secret("s3cret"), ims_endpoint=f"http://{server.host}",
+        )  # fmt: skip
+
+        async def inside() -> None:
+            async with connected(connection, Pace(retries=0), Stop()) as client:
+                await client.state("@a")
+
+        with pytest.raises(RowFailed) as failed:
+            asyncio.run(inside())
+    assert "usable token" in failed.value.detail
+    assert "eyJ" not in failed.value.detail
+
+
+def test_a_page_of_nothing_but_brackets_is_read_at_once() -> None:
+    with serving(400, b"<" * 3_000_000) as server, pytest.raises(RowFailed) as failed:
+        read(f"http://{server.host}")
+    assert len(failed.value.detail) < 400

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from bulk_sync.cli import group
-from bulk_sync.cli.options import variable
+from bulk_sync.cli.config import variable
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns

@@ -1,7 +1,11 @@
 """Reading by paging through the list: every form of link, and lists that lie."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qsl
 
+import orjson
 import pytest
 from conftest import Run, key, populate, wishes
 
@@ -83,3 +87,40 @@ def test_without_a_count_every_key_is_looked_up(tmp_path: Path, run: Run) -> Non
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 30))
         assert ran.status == 0
         assert sum("_lineStart" in request.query for request in sim.requests) == 0
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A list that claims forty profiles and shows new ones on every page, without end."""
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        page = int(dict(parse_qsl(query)).get("_lineStart", 0))
+        found = [{"PKey": f"@other{page}-{row}", "ccpaOptOut": True} for row in range(10)]
+        following = f"/profileAndServices/profile?_lineStart={page + 1}"
+        listing = {"content": found, "count": {"value": 40}, "next": {"href": following}}
+        one = {"PKey": path.rsplit("/", 1)[-1], "ccpaOptOut": True}
+        body = orjson.dumps(listing if query else one)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        return
+
+
+@pytest.mark.parametrize("fetch", ["scan", "auto"])
+def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> None:
+    words = ("--organization", "acme", "--api-key", "k", "--fetch", fetch, "--page-size", 10)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        (tmp_path / "bulk-sync.toml").write_text('access-token = "made-up"\n')
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        path = wishes(tmp_path / "in.csv", 30)
+        ran = run(None, "run", path, "--endpoint", endpoint, *words, "--summary", "json")
+        server.shutdown()
+        thread.join()
+    assert ran.summary["outcomes"] == {"unchanged": 30}
+    assert ran.summary["calls_total"] < 50
+    assert "The list goes on" in ran.err

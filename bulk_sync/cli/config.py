@@ -1,0 +1,115 @@
+"""Where values come from beside the command line: the configuration file, and secrets.
+
+A secret is never an option: a variable, or the file that it names, or either in the configuration.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.settings import Secret
+
+CONFIG: Final = "bulk-sync.toml"
+SECRETS: Final = ("access_token", "client_secret")
+
+
+@dataclass
+class Invocation:
+    """One call of the program, shared by all who handle it.
+
+    Attributes:
+        words: the words of the command line, without the program's name.
+        wants_json: whether the summary, also that of an error, is to be JSON.
+    """
+
+    words: list[str]
+    wants_json: bool = False
+
+
+def variable(name: str) -> str:
+    """Tell the variable of an option or secret: ``max-opt-ins`` is ``BULK_SYNC_MAX_OPT_INS``."""
+    return f"BULK_SYNC_{name.upper().replace('-', '_')}"
+
+
+def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    """Take the configuration file's values as defaults of the options."""
+    if path is None:
+        path = Path(CONFIG)
+        if not path.is_file():
+            return None
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageProblem(f"{path}: {error}.") from error
+    named = {name.replace("-", "_"): value for name, value in values.items()}
+    known = _known_options(ctx)
+    for name, value in named.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {close[0].replace('_', '-')}?" if close else ""
+            raise UsageProblem(f"{path}: there is no option {name.replace('_', '-')!r}.{hint}")
+        named[name] = _checked(f"{path}: {name.replace('_', '-')}", value, known[name])
+    if named.get("summary") == "json" and isinstance(ctx.obj, Invocation):
+        ctx.obj.wants_json = True
+    ctx.default_map = {**named, **(ctx.default_map or {})}
+    ctx.meta[__name__] = named
+    return path
+
+
+def _known_options(ctx: click.Context) -> dict[str, click.Parameter | None]:
+    """Collect the options of all commands, for one file serves them all; secrets are none."""
+    known: dict[str, click.Parameter | None] = {}
+    for name in SECRETS:
+        known |= {name: None, f"{name}_file": None}
+    group = ctx.parent.command if ctx.parent is not None else None
+    commands: list[click.Command | None] = [ctx.command]
+    if ctx.parent is not None and isinstance(group, click.Group):
+        commands = [group.get_command(ctx.parent, name) for name in group.list_commands(ctx.parent)]
+    for command in commands:
+        params = {str(param.name): param for param in (command.params if command else ())}
+        if params.pop("config", None) is not None:
+            known |= {name: each for name, each in params.items() if isinstance(each, click.Option)}
+    return known
+
+
+def _checked(place: str, value: object, param: click.Parameter | None) -> object:
+    """Turn a value of the file into what the command line would hold, so that it is judged alike.
+
+    Raises:
+        UsageProblem: it is of a kind that no command line could hold.
+    """
+    if isinstance(param, click.Option) and param.is_flag:
+        if isinstance(value, bool):
+            return value
+        raise UsageProblem(f"{place} is on or off: write true or false.")
+    if isinstance(param, click.Option) and param.multiple:
+        return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if not isinstance(value, str | int | float):
+        raise UsageProblem(f"{place} takes one value; tables and lists are for nothing here.")
+    return str(value)
+
+
+def secret(name: str) -> Secret | None:
+    """Find a secret: the variable, the file that it names, then the same two in the config."""
+    configured: Mapping[str, Any] = click.get_current_context().meta.get(__name__, {})
+    for values, direct, through in (
+        (os.environ, variable(name), variable(f"{name}_file")),
+        (configured, name, f"{name}_file"),
+    ):
+        if value := values.get(direct):
+            return Secret(str(value).strip())
+        if path := values.get(through):
+            try:
+                return Secret(Path(str(path)).expanduser().read_text("utf-8").strip())
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageProblem(f"{through} {str(path)!r}: {error}.") from error
+    return None
