@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 CODE := bulk_sync tests sample_data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format torture bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +28,9 @@ lint: $(VENV)/dev.stamp ## check style, types and layers
 format: $(VENV)/dev.stamp ## put the code into its format
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
+
+torture: $(VENV)/dev.stamp ## kill runs at 100 random moments, twice, and see that nothing is lost
+	$(BIN)/python tests/torture.py
 
 bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
 	$(BIN)/python tests/bench.py

@@ -85,9 +85,19 @@ class StoppedEarly(StopRun):
 
 
 class AnotherRun(StopRun):
-    """Another process is at work on this organization."""
+    """Another process is at work on this organization.
+
+    Args:
+        holder: who it is, and since when, in its own words; "" if it has not said.
+    """
 
     exit = Exit.ANOTHER_RUN
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(
+            f"Another run is at work on this organization: {holder or 'it has not said who it is'}."
+            " Wait for it to end, or let --lock-wait 30m do so."
+        )
 
 
 class Interrupted(StopRun):

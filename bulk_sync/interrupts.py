@@ -48,7 +48,7 @@ class Interrupts:
 
 def _stop(number: int, _frame: FrameType | None) -> None:
     name = signal.Signals(number)
-    raise CAUSES[name](f"Stopped by {name.name}. Nothing was written to Campaign.")
+    raise CAUSES[name](f"Stopped by {name.name}, before anything was written by this process.")
 
 
 def _go_on(_number: int, _frame: FrameType | None) -> None:

@@ -9,61 +9,86 @@ import getpass
 import hashlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, TextIO
 from urllib.parse import urlsplit
 
 from bulk_sync.errors import AnotherRun, UsageProblem
 from bulk_sync.settings import Connection
 
+_POLL_S: Final = 0.2
+
 
 @contextmanager
-def held(state_dir: Path, connection: Connection, run_id: str) -> Iterator[None]:
-    """Hold the lock of an organization and endpoint for as long as the block lasts.
+def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold a lock for as long as the block lasts.
+
+    Args:
+        folder: the state folder.
+        lock: whose lock, as ``name`` has it.
+        holder: who wants it, as ``holder`` has it, for others to read.
+        wait_s: how long to wait for another process that holds it.
 
     Raises:
         AnotherRun: another process holds it; the message says who, since when.
         UsageProblem: the state folder cannot be written.
     """
-    whose = f"{_place(connection.endpoint)}\n{connection.organization}"
-    name = f"{connection.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}.lock"
-    path = state_dir / "locks" / name
+    path = folder / "locks" / f"{lock}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageProblem(
-            f"--state-dir {state_dir}: {error.strerror}. Name a folder that can be written."
+            f"--state-dir {folder}: {error.strerror}. Name a folder that can be written."
         ) from error
     with os.fdopen(descriptor, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AnotherRun(
-                f"Another run is at work on organization {connection.organization!r}: "
-                f"{file.read().strip() or 'it has not said who it is'}. Wait for it to end."
-            ) from None
-        since = datetime.now(UTC).isoformat(timespec="seconds")
+        give_up = time.monotonic() + wait_s
+        while not _locked(file):
+            if time.monotonic() >= give_up:
+                raise AnotherRun(file.read().strip())
+            time.sleep(_POLL_S)
         file.truncate()
-        who = f"{_user()} on {socket.gethostname()}, process {os.getpid()}"
-        file.write(f"run {run_id} of {who}, since {since}\n")
+        file.write(f"{holder}\n")
         file.flush()
         yield
 
 
-def _user() -> str:
-    """Name the user; in a container it may have a number alone."""
+def name(connection: Connection) -> str:
+    """Name the lock of an organization and endpoint, however the endpoint is spelled."""
+    whose = f"{place(connection.endpoint)}\n{connection.organization}"
+    return f"{connection.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
+
+
+def holder(run_id: str) -> str:
+    """Say who is at work, since when."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return f"run {run_id} of {operator()}, process {os.getpid()}, since {since}"
+
+
+def operator() -> str:
+    """Name the user and the machine; in a container the user may have a number alone."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):
-        return f"user {os.getuid()}"
+        user = f"user {os.getuid()}"
+    return f"{user} on {socket.gethostname()}"
 
 
-def _place(endpoint: str) -> str:
+def place(endpoint: str) -> str:
     """Write an endpoint in the one way that stands for all its spellings."""
     parts = urlsplit(endpoint)
     host = (parts.hostname or "").rstrip(".")
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     return f"{'127.0.0.1' if host == 'localhost' else host}:{port}{parts.path}"
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -44,6 +44,9 @@ class Reason(StrEnum):
     INVALID_KEY = "invalid_key"
     STATE_UNKNOWN = "state_unknown"
     NOT_STORED = "not_stored"
+    MOVED = "moved"
+    # what a later run said of it
+    NEWER_RUN = "newer_run"
     # what became of the request
     BAD_ANSWER = "bad_answer"
     CONNECTION = "connection"

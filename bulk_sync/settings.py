@@ -146,6 +146,34 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """How states are written.
+
+    Attributes:
+        verify: read every changed profile back, and count only what is stored.
+        guarded: read every profile again before it is written, and leave it alone if it moved.
+    """
+
+    verify: bool = False
+    guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where the program keeps what it must remember.
+
+    Attributes:
+        folder: runs, locks and, by default, the ledger.
+        ledger: an SQLAlchemy URL, which may hold a password; None is a file in ``folder``.
+        lock_wait_s: how long to wait for another run to end.
+    """
+
+    folder: Path
+    ledger: str | None = field(default=None, repr=False)
+    lock_wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A number of rows, or a share of those that the input holds."""
 
@@ -175,13 +203,29 @@ class Bound:
         return f"{float(self.percent or 0):g}%" if self.count is None else str(self.count)
 
 
+class Oddity(StrEnum):
+    """What makes a whole input suspicious, and the word that lets it pass once."""
+
+    FEWER_ROWS = "fewer-rows"
+    UNKNOWN_KEYS = "unknown-keys"
+    INVERTED = "inverted"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What stops a run that looks like a mistake; None takes the default of the contract."""
+    """What stops a run that looks like a mistake; None takes the default of the contract.
+
+    Attributes:
+        max_changes: most changes.
+        max_opt_ins: most changes from true to false.
+        max_failures: most rows that may fail.
+        allowed: what would be suspicious, and may pass all the same.
+    """
 
     max_changes: Bound | None = None
     max_opt_ins: Bound | None = None
     max_failures: Bound | None = None
+    allowed: frozenset[Oddity] = frozenset()
 
     def opt_ins(self, rows: int) -> int:
         """Tell the most opt-ins that pass: by default 10 or 1 %, the larger."""

@@ -51,6 +51,9 @@ async def connected(connection: Connection, pace: Pace, stop: Stop) -> AsyncIter
 class Client:
     """One run's view of Campaign. Belongs to one event loop.
 
+    Attributes:
+        is_ready: the preflight has found the API's name.
+
     Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for the one
     profile, or page, that it was asked about.
     """
@@ -62,6 +65,7 @@ class Client:
         self._connection = connection
         self._attribute = connection.attribute
         self._api = connection.api
+        self.is_ready = False
         self._bodies = {
             state: f'{{"{self._attribute}":{str(state).lower()}}}'.encode()
             for state in (True, False)
@@ -85,7 +89,7 @@ class Client:
                     break
                 log.info("The API's name %s is refused: %s", api, failed.detail)
             else:
-                self._api = api
+                self._api, self.is_ready = api, True
                 return Instance(api, page.total, page.count_path)
         raise self._cannot_start(refusals[-1])
 
@@ -171,7 +175,8 @@ class Client:
         Raises:
             RowFailed: there was no time or no call left to find out: not done, as far as is known.
         """
-        unknown = RowFailed(doubt.reason, f"{doubt.detail}. Whether it was applied is not known.")
+        detail = f"{doubt.detail}. Whether it was applied is not known."
+        unknown = RowFailed(doubt.reason, detail, passing=True)
         try:
             return (await self.state(key))[0] is desired
         except StopRun as cause:

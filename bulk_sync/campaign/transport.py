@@ -190,10 +190,7 @@ class Transport:
     def _spend(self, method: str) -> None:
         most = self._pace.max_calls
         if most is not None and self.calls.total >= most:
-            raise StoppedEarly(
-                f"The budget of {most} calls is spent (--max-calls). Run the same input again to "
-                "go on: what is done stays done."
-            )
+            raise StoppedEarly(f"The budget of {most} calls is spent (--max-calls).")
         self.calls.by_method[method] += 1
 
     async def _exchange(self, url: str, form: Mapping[str, str]) -> Answer:
@@ -274,8 +271,7 @@ class Transport:
             raise StoppedEarly(
                 f"{later.detail}; Campaign was not available for {spent_s:.0f} s"
                 + (f" and asks to wait {later.wait_s:.0f} s more" if later.wait_s else "")
-                + f", and the patience is {self._pace.patience_s:g} s (--patience). Run the same "
-                "input again later: what is done stays done."
+                + f", and the patience is {self._pace.patience_s:g} s (--patience)."
             )
         if asked:
             self.pacer.hold(later.wait_s, later.detail)

@@ -23,6 +23,14 @@ from bulk_sync.errors import Exit, StopRun
 _COMMANDS: Final = {
     "run": "Carry the desired states in INPUT into Campaign.",
     "plan": "Show what `run INPUT` would write, without writing it.",
+    "apply": "Carry out a reviewed plan, once.",
+    "resume": "Finish an interrupted run.",
+    "retry": "Try again only the rows that failed.",
+    "undo": "Put back what a run changed.",
+    "audit": "Re-read what a run applied, and report what no longer holds.",
+    "runs": "List past runs; one run in full.",
+    "history": "Tell every change that this tool made to one profile.",
+    "ledger": "Prove that the ledger was not altered.",
     "validate": "Say of every row in INPUT whether it can be used.",
     "check": "Test credentials, endpoint, attribute and access.",
     "simulate": "Serve a local stand-in for the Campaign Standard API.",
@@ -34,13 +42,14 @@ Examples:
   bulk-sync check                       do the credentials work?
   bulk-sync plan optouts.csv            what would change?
   bulk-sync run optouts.csv             change it
+  bulk-sync resume                      go on after a crash
 \b
 Exit status:
   0 every row holds in Campaign     4 a safety limit, or you, said no
   1 a bug                           5 credentials or organization refused
-  2 wrong usage or input            6 stopped early: run again to go on
+  2 wrong usage or input            6 stopped early: `resume` goes on
   3 some rows need a person        11 another run is at work
-  130 / 143 stopped by Ctrl-C / SIGTERM
+  130 / 143 stopped by Ctrl-C / SIGTERM: `resume` goes on
 """
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import logs, options
+from bulk_sync.cli import asked, logs, options
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
@@ -25,11 +25,11 @@ def command(**values: Any) -> Exit:
     Sends a handful of GET requests and nothing else.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    connection = options.connection(values)
+    connection = asked.connection(values)
 
     from bulk_sync import checkup
 
-    findings = checkup.check(connection, options.pace(values))
+    findings = checkup.check(connection, asked.pace(values))
     for finding in findings:
         say(f"{'ok  ' if finding.good else 'FAIL'}  {finding.text}")
     return next((finding.exit for finding in findings if not finding.good), Exit.DONE)

@@ -6,7 +6,7 @@ A secret is never an option: a variable, or the file that it names, or either in
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,8 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Secret
 
 CONFIG: Final = "bulk-sync.toml"
-SECRETS: Final = ("access_token", "client_secret")
+SECRETS: Final = ("access_token", "client_secret", "ledger")
+"""What may also lie in a file of its own, which ``NAME_file`` names."""
 
 
 @dataclass
@@ -68,15 +69,21 @@ def _known_options(ctx: click.Context) -> dict[str, click.Parameter | None]:
     known: dict[str, click.Parameter | None] = {}
     for name in SECRETS:
         known |= {name: None, f"{name}_file": None}
-    group = ctx.parent.command if ctx.parent is not None else None
-    commands: list[click.Command | None] = [ctx.command]
-    if ctx.parent is not None and isinstance(group, click.Group):
-        commands = [group.get_command(ctx.parent, name) for name in group.list_commands(ctx.parent)]
-    for command in commands:
-        params = {str(param.name): param for param in (command.params if command else ())}
+    for command in _commands(ctx.find_root().command, ctx):
+        params = {str(param.name): param for param in command.params}
         if params.pop("config", None) is not None:
             known |= {name: each for name, each in params.items() if isinstance(each, click.Option)}
     return known
+
+
+def _commands(command: click.Command, ctx: click.Context) -> Iterator[click.Command]:
+    """Yield a command, and all below it."""
+    yield command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            below = command.get_command(ctx, name)
+            if below is not None:
+                yield from _commands(below, ctx)
 
 
 def _checked(place: str, value: object, param: click.Parameter | None) -> object:
@@ -100,16 +107,22 @@ def _checked(place: str, value: object, param: click.Parameter | None) -> object
 
 def secret(name: str) -> Secret | None:
     """Find a secret: the variable, the file that it names, then the same two in the config."""
+    text = secret_text(name)
+    return None if text is None else Secret(text)
+
+
+def secret_text(name: str) -> str | None:
+    """Find the text of a secret, whatever it may hold."""
     configured: Mapping[str, Any] = click.get_current_context().meta.get(__name__, {})
     for values, direct, through in (
         (os.environ, variable(name), variable(f"{name}_file")),
         (configured, name, f"{name}_file"),
     ):
         if value := values.get(direct):
-            return Secret(str(value).strip())
+            return str(value).strip()
         if path := values.get(through):
             try:
-                return Secret(Path(str(path)).expanduser().read_text("utf-8").strip())
+                return Path(str(path)).expanduser().read_text("utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageProblem(f"{through} {str(path)!r}: {error}.") from error
     return None

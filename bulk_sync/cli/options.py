@@ -1,41 +1,38 @@
-"""The options of the contract, each declared once, and the settings built from them.
+"""The options of the contract, each declared once.
 
 An option is given on the command line, as a variable ``BULK_SYNC_...``, or in the configuration
-file, in this order; ``config.py`` reads the file and the secrets.
+file, in this order; ``config.py`` reads the file and the secrets, and ``asked.py`` builds the
+settings.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import platformdirs
 
-from bulk_sync.cli.config import CONFIG, Invocation, load, secret, variable
-from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import (
-    AUTO,
-    SCOPE,
-    Bound,
-    Connection,
-    Fetch,
-    Limits,
-    Pace,
-    Reading,
-)
-
-if TYPE_CHECKING:
-    from bulk_sync.runs import Input
+from bulk_sync.cli.config import CONFIG, Invocation, load, variable
+from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PERCENT: Final = "N|P%"
+_UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def _note_json(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value == "json" and isinstance(ctx.obj, Invocation):
         ctx.obj.wants_json = True
     return value
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
+    if match is None:
+        raise click.BadParameter(f"{text!r}: write a number of seconds, or 90s, 30m, 2h, 1d.")
+    return float(match[1]) * _UNITS_S[match[2]]
 
 
 def option(*names: str, **attributes: Any) -> Callable[[F], F]:
@@ -212,12 +209,45 @@ limit_options = _together(
     ),
 )
 
-state_options = option(
-    "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=lambda: platformdirs.user_state_path("bulk-sync"),
-    show_default="the platform's user state folder",
-    help="Where the lock of an organization lies.",
+allow_option = option(
+    "--allow",
+    type=click.Choice([str(oddity) for oddity in Oddity]),
+    multiple=True,
+    help="Let an input pass that looks like a mistake: far fewer rows than the last ones, no key "
+    "that Campaign knows, nearly every state the inverse of the current one. Can be repeated.",
+)
+
+job_option = option(
+    "--job",
+    metavar="NAME",
+    help="Runs of one job are compared with each other.  [default: the input's file name without "
+    "its digits]",
+)
+
+state_options = _together(
+    option(
+        "--state-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=lambda: platformdirs.user_state_path("bulk-sync"),
+        show_default="the platform's user state folder",
+        help="Where runs, locks and the ledger are kept.",
+    ),
+    click.option(
+        "--ledger",
+        envvar=variable("ledger"),
+        metavar="URL",
+        help="SQLAlchemy URL of a ledger to be shared; put one with a password into "
+        "BULK_SYNC_LEDGER, or a file that BULK_SYNC_LEDGER_FILE names.  "
+        "[default: SQLite in the state folder]",
+    ),
+)
+
+lock_option = option(
+    "--lock-wait",
+    metavar="DURATION",
+    default="0",
+    callback=_seconds,
+    help="Wait so long, such as 90s, 30m or 2h, for another run on this organization to end.",
 )
 
 report_option = option(
@@ -236,72 +266,8 @@ summary_option = option(
     help="Print the summary as one JSON object on standard output.",
 )
 
+json_option = option("--json", is_flag=True, help="Print JSON.")
+
+verify_option = option("--verify", is_flag=True, help="Read every changed profile back.")
+
 yes_option = option("--yes", is_flag=True, help="Do not ask at a terminal.")
-
-
-def connection(values: Mapping[str, Any]) -> Connection:
-    """Build the connection from parsed options and the environment's secrets.
-
-    Raises:
-        UsageProblem: something is missing or cannot work.
-    """
-    for name in ("organization", "api_key"):
-        if not values[name]:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageProblem(f"{flag} is missing; give it, or set {variable(name)}.")
-    return Connection(
-        endpoint=values["endpoint"].rstrip("/"),
-        organization=values["organization"],
-        api_key=values["api_key"],
-        access_token=secret("access_token"),
-        client_secret=secret("client_secret"),
-        ims_endpoint=values["ims_endpoint"].rstrip("/"),
-        scope=values["scope"],
-        api=values["api"],
-        attribute=values["attribute"],
-        ca_file=values["ca_file"],
-    )
-
-
-def given_input(source: str, values: Mapping[str, Any]) -> "Input":
-    """Build the description of the input from parsed options."""
-    from bulk_sync.rows.check import BlankState, OnConflict, Rules
-    from bulk_sync.runs import Input
-
-    state = values["state"]
-    rules = Rules(
-        attribute=values["attribute"],
-        key_column=values["key_column"],
-        state_column=values["state_column"],
-        state=None if state is None else state.lower() == "true",
-        blank_state=BlankState(values["blank_state"]),
-        on_conflict=OnConflict(values["on_conflict"]),
-    )
-    return Input(source, values["sheet"], rules)
-
-
-def pace(values: Mapping[str, Any]) -> Pace:
-    """Build the pace from parsed options."""
-    return Pace(
-        rate=values["rate"],
-        concurrency=values["concurrency"],
-        max_calls=values["max_calls"],
-        retries=values["retries"],
-        timeout_s=values["timeout"],
-        patience_s=values["patience"],
-    )
-
-
-def reading(values: Mapping[str, Any]) -> Reading:
-    """Build the way of reading from parsed options."""
-    return Reading(Fetch(values["fetch"]), values["page_size"])
-
-
-def limits(values: Mapping[str, Any]) -> Limits:
-    """Build the limits from parsed options."""
-
-    def bound(name: str) -> Bound | None:
-        text = values[name]
-        return None if text is None else Bound.parse(str(text), f"--{name.replace('_', '-')}")
-
-    return Limits(bound("max_changes"), bound("max_opt_ins"), bound("max_failures"))

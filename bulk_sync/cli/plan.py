@@ -1,25 +1,34 @@
 """``bulk-sync plan``: the same reading and comparing as ``run``, and no writing."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from bulk_sync.cli import options
-from bulk_sync.cli.run import carry_out
+from bulk_sync.cli import asked, logs, options
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
 Examples:
   bulk-sync plan optouts.csv
+  bulk-sync plan optouts.csv --out plan.parquet     for `bulk-sync apply`
   bulk-sync plan optouts.csv --report plan.xlsx     every row, with what would become of it
 """
 
 
 @click.command(name="plan", epilog=_EPILOG)
 @click.argument("input", metavar="INPUT")
+@options.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PLAN",
+    help="Save the plan, as Parquet, for `bulk-sync apply PLAN`.",
+)
 @options.report_option
 @options.input_options
 @options.limit_options
+@options.allow_option
+@options.job_option
 @options.reading_options
 @options.pace_options
 @options.connection_options
@@ -32,4 +41,13 @@ def command(**values: Any) -> Exit:
 
     Exits with 0 also when a limit would be passed, and says so.
     """
-    return carry_out(values, dry_run=True, default_report=False)
+    logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
+    asked.connection(values), asked.limits(values)
+
+    from bulk_sync import runs
+    from bulk_sync.cli.screen import Screen
+
+    given = asked.given_input(values["input"], values)
+    job = asked.job(values, values["report"], asked.job_name(given))
+    screen = Screen(given.source, asked.look(values, preview=True))
+    return screen.finish(runs.preview(job, given, screen, values["out"]))

@@ -1,14 +1,10 @@
 """``bulk-sync run``: read, compare, PATCH what differs, report."""
 
-from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
-from bulk_sync.cli import logs, options
-from bulk_sync.cli.config import Invocation
-from bulk_sync.cli.output import say
+from bulk_sync.cli import asked, logs, options
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -29,14 +25,22 @@ Examples:
     help="No method but GET leaves the process; outcomes say what would happen.",
 )
 @options.yes_option
+@options.option(
+    "--fresh",
+    is_flag=True,
+    help="Start anew although an interrupted run of this input could be resumed.",
+)
 @options.report_option
 @options.input_options
 @options.limit_options
-@options.option("--verify", is_flag=True, help="Read every changed profile back.")
+@options.allow_option
+@options.job_option
+@options.verify_option
 @options.reading_options
 @options.pace_options
 @options.connection_options
 @options.state_options
+@options.lock_option
 @options.summary_option
 @options.logging_options
 @options.config
@@ -45,50 +49,18 @@ def command(**values: Any) -> Exit:
 
     INPUT is a .csv, .tsv, .txt (also .gz, .bz2, .xz, .zst), .parquet, .xlsx, .xls or .ods file, a
     folder or a quoted glob of them, or - for CSV on standard input. Only profiles whose state
-    differs are written, and every row of INPUT stands once in the report.
+    differs are written, and every row of INPUT stands once in the report. A run that is killed
+    can be resumed.
     """
-    return carry_out(values, dry_run=values["dry_run"], default_report=True)
-
-
-def _words() -> list[str]:
-    invocation = click.get_current_context().obj
-    return invocation.words if isinstance(invocation, Invocation) else []
-
-
-def carry_out(values: dict[str, Any], *, dry_run: bool, default_report: bool) -> Exit:
-    """Do a run, or as much of it as a preview is."""
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    connection = options.connection(values)
-    limits = options.limits(values)
+    asked.connection(values), asked.limits(values)  # what is wrong with them is said at once
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen, summary_json
+    from bulk_sync.cli.screen import Screen
 
-    given = options.given_input(values["input"], values)
-    reports: tuple[Path, ...] = values["report"]
-    if not reports and default_report:
-        reports = (Path(f"{given.stem}.{runs.RUN_ID}.results.csv"),)
-    screen = Screen(
-        given.source,
-        _words(),
-        answers=values["summary"] is None,
-        ask=not values.get("yes"),
-        bars=not values["quiet"],
-        preview=dry_run,
-    )
-    job = runs.Job(
-        input=given,
-        connection=connection,
-        state_dir=values["state_dir"],
-        pace=options.pace(values),
-        reading=options.reading(values),
-        limits=limits,
-        reports=reports,
-        dry_run=dry_run,
-        verify=bool(values.get("verify")),
-    )
-    finished = runs.sync(job, screen)
-    screen.finish(finished)
-    if values["summary"] == "json":
-        say(orjson.dumps(summary_json(finished, given.source, dry_run=dry_run)).decode())
-    return finished.exit
+    given = asked.given_input(values["input"], values)
+    job = asked.job(values, asked.reports(values, given.stem), asked.job_name(given))
+    screen = Screen(given.source, asked.look(values, preview=values["dry_run"]))
+    if values["dry_run"]:
+        return screen.finish(runs.preview(job, given, screen))
+    return screen.finish(runs.sync(job, given, screen, fresh=values["fresh"]))

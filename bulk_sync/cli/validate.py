@@ -6,7 +6,7 @@ from typing import Any
 import click
 import orjson
 
-from bulk_sync.cli import logs, options
+from bulk_sync.cli import asked, logs, options
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
@@ -39,9 +39,9 @@ def command(**values: Any) -> Exit:
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import verdict_json, verdict_lines
+    from bulk_sync.cli.lines import verdict_json, verdict_lines
 
-    given = options.given_input(values["input"], values)
+    given = asked.given_input(values["input"], values)
     reports: tuple[Path, ...] = values["report"]
     judged, rejected = runs.judge(given, reports)
     status = Exit.ROWS_LEFT if rejected else Exit.DONE

@@ -1,6 +1,6 @@
 """Carries out a pass over many rows in one event loop.
 
-A fixed set of workers pulls positions from one iterator, so that a slow answer holds up one worker
+A fixed set of workers pulls positions from one source, so that a slow answer holds up one worker
 and no batch. What comes back goes into arrays; a row costs no task and no object of its own.
 
 ``RowFailed`` ends here, in ``Steps``. ``StopRun`` ends here too: it becomes the cause of the run's
@@ -11,14 +11,18 @@ ended early.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
+from bulk_sync.engines.journal import Granted, Kept, Listed, Record
 from bulk_sync.errors import RowFailed, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.steps import Steps
+from bulk_sync.settings import Writing
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
@@ -29,12 +33,19 @@ Tell = Callable[[str, int, int], None]
 _DEAD_AFTER: Final = 25
 """So many rows given up in a row, with no answer between, mean that Campaign is not there."""
 
+_WINDOW: Final = 200
+_MOSTLY: Final = 0.9
+"""So many answers, this share of them failing for one reason, are no matter of single rows."""
 
-@dataclass(slots=True)
-class Tally:
-    """How many rows of a run have failed, over all its passes."""
+_OUTCOMES_S: Final = 0.5
+"""Seconds after which outcomes of writes are recorded at the latest."""
 
-    failed: int = 0
+
+class Source(Protocol):
+    """Where workers take their next position from."""
+
+    async def take(self) -> int | None:
+        """Tell the next position; None if there is none any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,8 @@ class Pass:
         tell: is told how far it is.
         most_failures: give up when more rows than this failed; None never does.
         attribute: the attribute's name, for the message if no profile has it.
-        tally: how many rows have failed so far.
+        thread: where records are written; it has one worker.
+        breaker: how many rows have failed so far, and how.
     """
 
     client: Client
@@ -55,55 +67,144 @@ class Pass:
     tell: Tell
     most_failures: int | None
     attribute: str
-    tally: "Tally"
+    thread: Executor
+    breaker: "Breaker"
 
 
-async def look_up(run: Pass, keys: Sequence[str], steps: Steps) -> None:
+class Journal(Protocol):
+    """Who makes the writes of a run durable; called in a thread of its own."""
+
+    def intend(self, positions: Sequence[int]) -> None:
+        """Note that these writes are about to be attempted.
+
+        Raises:
+            StopRun: they cannot be noted, so they must not be attempted.
+        """
+
+    def settle(self, positions: Sequence[int]) -> None:
+        """Note what became of these writes, as their ``Steps`` tell it.
+
+        Raises:
+            StopRun: it cannot be noted.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """n states to be written, each key once.
+
+    Attributes:
+        keys: the keys.
+        desired: the state of each.
+        steps: what is known to have become of them; filled in place.
+        journal: is told before and after.
+        in_doubt: positions whose write was in flight when a process died.
+        forbidden: positions that must not be written any more, and what to say of them.
+    """
+
+    keys: Sequence[str]
+    desired: Sequence[bool]
+    steps: Steps
+    journal: Journal
+    in_doubt: frozenset[int] = frozenset()
+    forbidden: Mapping[int, RowFailed] = field(default_factory=dict)
+
+
+async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) -> None:
     """Read the current state of every key that has none yet, one GET each.
 
     Args:
         run: what the passes share.
         keys: n keys, each once.
         steps: n rows; filled in place. A row that the run stopped before stays as it was.
+        keep: makes states durable.
     """
-    unread = [at for at in range(len(keys)) if not steps.attempts[at]]
+    kept = Kept(keep, run.thread, run.stop)
 
     async def one(at: int) -> None:
         state, tries = await run.client.state(keys[at])
         steps.done(at, tries, now_ms(), state=state)
 
-    await _carry_out(run, "read", steps, unread, one)
+    unread = steps.open()
+    await _round(run, "read", steps, Listed(unread), len(unread), one, kept.note)
+    if again := _again(run, steps):
+        await _round(run, "read", steps, Listed(again), len(again), one, kept.note)
+    await kept.close()
     unknown = sum(found.reason is Reason.STATE_UNKNOWN for found in steps.problems.values())
     if unknown and (steps.state < 0).all():
         run.stop.ask(_no_attribute(run.attribute, unknown))
 
 
-async def write(run: Pass, keys: Sequence[str], desired: Sequence[bool], *, verify: bool) -> Steps:
-    """Set the states of n keys, each confirmed by Campaign.
+async def write(run: Pass, writes: Writes, how: Writing) -> None:
+    """Set states, each confirmed by Campaign.
+
+    The intent of every write is durable before its first request is sent, and its outcome is
+    recorded afterwards. Of a write that may have been applied or not no outcome is recorded when
+    the run stops: whoever goes on reads the profile first.
 
     Args:
         run: what the passes share.
-        keys: the keys, each once.
-        desired: the state of each.
-        verify: read every profile back, and count only what is stored.
-
-    Returns:
-        What became of each; a row that the run stopped before is neither done nor a problem.
+        writes: what to write; its steps are filled in place. A row that the run stopped before is
+            neither done nor a problem.
+        how: whether profiles are read before and after.
     """
-    steps = Steps.of(len(keys))
+    steps, journal = writes.steps, writes.journal
+    settled = Kept(journal.settle, run.thread, run.stop, most_s=_OUTCOMES_S)
+
+    def note(at: int) -> None:
+        problem = steps.problems.get(at)
+        if problem is None or not (problem.passing or problem.outcome is Outcome.PENDING):
+            settled.note(at)
 
     async def set_state(at: int) -> None:
-        again = at in steps.problems
-        if again and (await run.client.state(keys[at]))[0] is desired[at]:
-            tries = steps.problems[at].attempts  # an earlier try did arrive
-        else:
-            tries = await run.client.write(keys[at], desired=desired[at])
-        if verify:
-            await _check_stored(run, keys[at], desired=desired[at])
-        steps.done(at, tries, now_ms(), state=desired[at])
+        await _set_state(run, writes, how, at)
 
-    await _carry_out(run, "write", steps, range(len(keys)), set_state)
-    return steps
+    todo = steps.open()
+    for at in todo:
+        if at in writes.forbidden and at not in writes.in_doubt:
+            steps.failed(at, now_ms(), writes.forbidden[at])
+    in_doubt = [at for at in todo if at in writes.in_doubt]
+    intended = [at for at in todo if at not in writes.in_doubt and at not in writes.forbidden]
+    granted = Granted(in_doubt, intended, journal.intend, run.thread, run.stop)
+    count = len(in_doubt) + len(intended)
+    await _round(run, "write", steps, granted, count, set_state, note)
+    for at in await granted.withdraw():
+        settled.note(at)
+    if again := _again(run, steps):
+        await _round(run, "write", steps, Listed(again), len(again), set_state, note)
+    if not run.stop.asked:
+        for at in steps.passing():
+            settled.note(at)  # tried and given up
+    await settled.close()
+
+
+async def _set_state(run: Pass, writes: Writes, how: Writing, at: int) -> None:
+    key, desired, steps = writes.keys[at], writes.desired[at], writes.steps
+    doubted = steps.problems.get(at)
+    in_doubt = doubted is not None or at in writes.in_doubt
+    tries = doubted.attempts if doubted is not None else 1
+    arrived = False
+    if in_doubt or how.guarded:
+        state, _ = await run.client.state(key)
+        arrived = in_doubt and state is desired
+        if state is desired and not in_doubt:
+            steps.state[at] = state
+            raise _moved(state)
+    if not arrived:
+        if at in writes.forbidden:
+            raise writes.forbidden[at]
+        tries = await run.client.write(key, desired=desired)
+    if how.verify:
+        await _check_stored(run, key, desired=desired)
+    steps.done(at, tries, now_ms(), state=desired)
+
+
+def _moved(state: bool) -> RowFailed:  # noqa: FBT001 - a profile's state
+    return RowFailed(
+        Reason.MOVED,
+        f"The profile has moved to {str(state).lower()} since; it was left alone.",
+        outcome=Outcome.DRIFTED,
+    )
 
 
 async def _check_stored(run: Pass, key: str, *, desired: bool) -> None:
@@ -113,7 +214,9 @@ async def _check_stored(run: Pass, key: str, *, desired: bool) -> None:
         RowFailed: it does not hold the state, or there was no time or call left to find out.
     """
     unseen = RowFailed(
-        Reason.STOPPED, "Campaign confirmed the change; the run stopped before it was read back."
+        Reason.STOPPED,
+        "Campaign confirmed the change; the run stopped before it was read back.",
+        passing=True,
     )
     try:
         state, _ = await run.client.state(key)
@@ -130,97 +233,113 @@ async def _check_stored(run: Pass, key: str, *, desired: bool) -> None:
         )
 
 
-async def _carry_out(
-    run: Pass,
-    what: str,
-    steps: Steps,
-    positions: Sequence[int],
-    work: Callable[[int], Awaitable[None]],
-) -> None:
-    """Do the work for every position, and once more where it failed for what may have passed."""
-    breaker = _Breaker(run)
-    await _round(run, what, steps, positions, work, breaker)
-    if again := steps.passing():
+def _again(run: Pass, steps: Steps) -> list[int]:
+    """Tell which rows to try once more, for they failed for what may have passed by now."""
+    again = [] if run.stop.asked else steps.passing()
+    if again:
         log.info("%d rows failed for what may have passed by now; trying them again", len(again))
-        await _round(run, what, steps, again, work, breaker)
+    return again
 
 
 async def _round(
     run: Pass,
     what: str,
     steps: Steps,
-    positions: Sequence[int],
+    source: Source,
+    count: int,
     work: Callable[[int], Awaitable[None]],
-    breaker: "_Breaker",
+    note: Callable[[int], None],
 ) -> None:
-    todo = iter(positions)
+    """Do the work for every position that the source hands out, and note each that is done."""
     done = 0
 
     async def worker() -> None:
         nonlocal done
-        for at in todo:
-            if run.stop.asked:
+        while not run.stop.asked:
+            at = await source.take()
+            if at is None:
                 return
             failed_before = at in steps.problems
             try:
                 await work(at)
             except RowFailed as failed:
                 steps.failed(at, now_ms(), failed)
-                breaker.failed(failed, again=failed_before)
+                run.breaker.failed(run, failed, again=failed_before)
+                note(at)
             except StopRun as cause:
                 run.stop.ask(cause)
             else:
-                breaker.succeeded(again=failed_before)
+                run.breaker.succeeded(again=failed_before)
+                note(at)
             done += 1
-            run.tell(what, done, len(positions))
+            run.tell(what, done, count)
 
-    size = min(run.client.pacer.most_in_flight, len(positions))
+    size = min(run.client.pacer.most_in_flight, count)
     async with asyncio.TaskGroup() as workers:
         for _ in range(size):
             workers.create_task(worker())
 
 
-class _Breaker:
-    """Ends a pass in which too much fails, instead of burning through the file."""
+class Breaker:
+    """Ends a run in which too much fails, instead of burning through the file."""
 
-    def __init__(self, run: Pass) -> None:
-        self._run = run
+    def __init__(self) -> None:
+        self._failed = 0
         self._unknown = 0
         self._succeeded = False
         self._lost_in_a_row = 0
+        self._last: deque[Reason | None] = deque(maxlen=_WINDOW)
+        self._reasons: Counter[Reason] = Counter()
 
     def succeeded(self, *, again: bool) -> None:
         """Count a row that went well, perhaps after it had failed."""
-        self._run.tally.failed -= again
+        self._failed -= again
         self._succeeded = True
         self._lost_in_a_row = 0
+        self._push(None)
 
-    def failed(self, failed: RowFailed, *, again: bool) -> None:
+    def failed(self, run: Pass, failed: RowFailed, *, again: bool) -> None:
         """Count a row that failed, and stop the run when it is one too many."""
         if failed.outcome is not Outcome.FAILED:
             self._lost_in_a_row = 0
+            self._push(None)
             return
-        self._run.tally.failed += not again
+        self._failed += not again
         self._unknown += failed.reason is Reason.STATE_UNKNOWN
         self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing else 0
-        most = self._run.most_failures
+        self._push(failed.reason)
+        most = run.most_failures
+        alike = self._reasons[failed.reason]
         if self._lost_in_a_row >= _DEAD_AFTER:
-            self._run.stop.ask(
+            run.stop.ask(
                 StoppedEarly(
                     f"Campaign does not answer: {self._lost_in_a_row} rows in a row were given up "
-                    f"({failed.detail}). Run the same input again later: what is done stays done."
+                    f"({failed.detail})."
                 )
             )
-        elif most is not None and self._run.tally.failed > most:
-            if self._unknown == self._run.tally.failed and not self._succeeded:
-                self._run.stop.ask(_no_attribute(self._run.attribute, self._unknown))
-            self._run.stop.ask(
+        elif most is not None and self._failed > most:
+            if self._unknown == self._failed and not self._succeeded:
+                run.stop.ask(_no_attribute(run.attribute, self._unknown))
+            run.stop.ask(
                 StoppedEarly(
-                    f"{self._run.tally.failed} rows failed, more than the limit of {most}; the "
-                    f"last one: {failed.detail} See the report, or let more pass with "
-                    "--max-failures."
+                    f"{self._failed} rows failed, more than the limit of {most}; the last one: "
+                    f"{failed.detail} See the report, or let more pass with --max-failures."
                 )
             )
+        elif len(self._last) == _WINDOW and alike >= _MOSTLY * _WINDOW:
+            run.stop.ask(
+                StoppedEarly(
+                    f"{alike} of the last {_WINDOW} rows failed with {failed.reason}, which is no "
+                    f"matter of single rows; the last one: {failed.detail}"
+                )
+            )
+
+    def _push(self, reason: Reason | None) -> None:
+        if len(self._last) == _WINDOW and (gone := self._last[0]) is not None:
+            self._reasons[gone] -= 1
+        self._last.append(reason)
+        if reason is not None:
+            self._reasons[reason] += 1
 
 
 def _no_attribute(attribute: str, profiles: int) -> UsageProblem:

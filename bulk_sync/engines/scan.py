@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bulk_sync.campaign import profiles
+from bulk_sync.engines.journal import Kept, Record
 from bulk_sync.engines.local import Pass, now_ms
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.rows.steps import Steps
@@ -46,6 +47,7 @@ async def scan(
     run: Pass,
     keys: Sequence[str],
     steps: Steps,
+    keep: Record,
     *,
     page_size: int,
     total: int | None,
@@ -57,12 +59,14 @@ async def scan(
         run: what the passes share.
         keys: n keys, each once.
         steps: n rows; filled in place.
+        keep: makes states durable.
         page_size: profiles on a page; smaller ones are tried if Campaign does not bear it.
         total: how many profiles there are, if known.
         while_cheaper: leave off as soon as looking up the missing keys costs fewer calls than the
             pages that are left.
     """
-    listing = _Listing(keys, steps, run.attribute)
+    kept = Kept(keep, run.thread, run.stop)
+    listing = _Listing(keys, steps, run.attribute, kept)
     path: str | None = run.client.first_page(page_size)
     while path is not None and listing.missing and not run.stop.asked:
         try:
@@ -90,16 +94,17 @@ async def scan(
             if pages_left > listing.missing:
                 log.info("Looking up %d keys costs less than more pages", listing.missing)
                 break
-    listing.forget_contradictions()
+    await kept.close()
 
 
 class _Listing:
     """What the pages have shown so far."""
 
-    def __init__(self, keys: Sequence[str], steps: Steps, attribute: str) -> None:
+    def __init__(self, keys: Sequence[str], steps: Steps, attribute: str, kept: Kept) -> None:
         self.shown = 0
-        self.missing = len(keys)
-        self._index = {key: at for at, key in enumerate(keys)}
+        self._index = {keys[at]: at for at in steps.open()}
+        self.missing = len(self._index)
+        self._kept = kept
         self._steps = steps
         self._attribute = attribute
         self._first_keys: set[str] = set()
@@ -118,11 +123,16 @@ class _Listing:
             at = self._index.get(key) if isinstance(key, str) else None
             if at is None:
                 continue
+            if at in self._contradictions:
+                continue
             if not steps.attempts[at]:
                 self.missing -= 1
+                steps.done(at, 1, now, state=state)
             elif steps.state[at] != state:
                 self._contradictions.add(at)
-            steps.done(at, 1, now, state=state)
+                self.missing += 1
+                steps.undo(at)  # left to be looked up
+            self._kept.note(at)
         self.shown += len(listed)
         if not known and page.next_path is not None:
             log.warning(
@@ -137,8 +147,3 @@ class _Listing:
             return None
         self._first_keys.add(first_key)
         return page.next_path
-
-    def forget_contradictions(self) -> None:
-        """Leave the keys that were shown with both states to be looked up."""
-        for at in self._contradictions:
-            self._steps.undo(at)

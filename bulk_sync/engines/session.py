@@ -11,42 +11,38 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from bulk_sync.campaign.client import Client, Instance, connected
+from bulk_sync.campaign.client import Client, connected
 from bulk_sync.engines import local
-from bulk_sync.engines.local import Pass, Tally, Tell
+from bulk_sync.engines.journal import Record
+from bulk_sync.engines.local import Breaker, Pass, Tell, Writes
 from bulk_sync.engines.scan import PAGE_SIZE, Costs, scan
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import Connection, Fetch, Pace, Reading
+from bulk_sync.settings import Connection, Fetch, Pace, Reading, Writing
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LAST_WORDS: Final = "What is done stays done; run the same input again for the rest."
-
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a reading pass found, and what it cost.
+    """What a reading pass cost.
 
     Attributes:
-        steps: the current states.
-        instance: what the preflight found; None if nothing had to be read.
-        costs: calls that either way of reading was forecast to take.
+        costs: calls that either way of reading was forecast to take; None if nothing was read.
         scanned: whether the list was paged through.
         seconds: how long it took.
     """
 
-    steps: Steps
-    instance: Instance | None
     costs: Costs | None
     scanned: bool
     seconds: float
@@ -72,6 +68,7 @@ class Session:
         self._stop = Stop()
         self._runner = asyncio.Runner(loop_factory=_loop_factory())
         self._stack = AsyncExitStack()
+        self._thread = ThreadPoolExecutor(1, "records")
 
     def __enter__(self) -> Self:
         self._runner.__enter__()
@@ -81,8 +78,15 @@ class Session:
         except BaseException:
             self._runner.close()
             raise
-        shared = (self.client, self._stop, self._tell, self._most_failures)
-        self._pass = Pass(*shared, self._connection.attribute, Tally())
+        self._pass = Pass(
+            client=self.client,
+            stop=self._stop,
+            tell=self._tell,
+            most_failures=self._most_failures,
+            attribute=self._connection.attribute,
+            thread=self._thread,
+            breaker=Breaker(),
+        )
         return self
 
     def __exit__(
@@ -91,6 +95,7 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._thread.shutdown()
         self._runner.run(self._stack.aclose())
         self._runner.__exit__(kind, error, trace)
 
@@ -116,22 +121,37 @@ class Session:
 
         return self._runner.run(with_signals())
 
-    def read(self, keys: Sequence[str], how: Reading) -> Read:
+    def read(self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record) -> Read:
         """Read the current states of n keys, each given once, by the cheaper way.
 
-        What ended the pass early, be it the preflight, is in ``cause``.
+        Args:
+            keys: the keys.
+            steps: what is known of them so far; filled in place.
+            how: the strategy.
+            keep: makes states durable as they come; called in a thread of its own.
+
+        Returns:
+            What it cost. What ended the pass early, be it the preflight, is in ``cause``.
         """
-        return self.run(self._read(keys, how))
+        return self.run(self._read(keys, steps, how, keep))
 
-    def write(self, keys: Sequence[str], desired: Sequence[bool], *, verify: bool) -> Steps:
-        """Set the states of n keys, each given once; ``verify`` reads every one back."""
-        return self.run(local.write(self._pass, keys, desired, verify=verify))
+    def write(self, writes: Writes, how: Writing) -> None:
+        """Set states. What ended the pass early, be it the preflight, is in ``cause``."""
+        self.run(self._write(writes, how))
 
-    async def _read(self, keys: Sequence[str], how: Reading) -> Read:
+    async def _write(self, writes: Writes, how: Writing) -> None:
+        try:
+            if not self.client.is_ready:
+                await self.client.preflight()
+        except StopRun as cause:
+            self._stop.ask(cause)
+        await local.write(self._pass, writes, how)
+
+    async def _read(self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record) -> Read:
         began = time.monotonic()
-        steps = Steps.of(len(keys))
-        if not keys:
-            return Read(steps, None, None, scanned=False, seconds=0.0)
+        missing = len(steps.open())
+        if not missing:
+            return Read(None, scanned=False, seconds=0.0)
         page_size = how.page_size or PAGE_SIZE
         try:
             instance = await self.client.preflight()
@@ -139,12 +159,12 @@ class Session:
             total = await self.client.count(instance) if is_counted else None
         except StopRun as cause:
             self._stop.ask(cause)
-            return Read(steps, None, None, scanned=False, seconds=time.monotonic() - began)
-        costs = Costs.of(len(keys), total, page_size)
+            return Read(None, scanned=False, seconds=time.monotonic() - began)
+        costs = Costs.of(missing, total, page_size)
         scanned = how.fetch is Fetch.SCAN or (how.fetch is Fetch.AUTO and costs.scan_is_cheaper)
         log.info(
             "Reading %d states: %d look-ups, or %s pages of a scan; chose to %s",
-            len(keys),
+            missing,
             costs.lookups,
             "?" if costs.scan is None else costs.scan,
             "scan" if scanned else "look up",
@@ -155,15 +175,16 @@ class Session:
                 self._pass,
                 keys,
                 steps,
+                keep,
                 page_size=page_size,
                 total=total,
                 while_cheaper=while_cheaper,
             )
-        await local.look_up(self._pass, keys, steps)
-        return Read(steps, instance, costs, scanned, time.monotonic() - began)
+        await local.look_up(self._pass, keys, steps, keep)
+        return Read(costs, scanned, time.monotonic() - began)
 
     def _interrupt(self, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
-        self._stop.ask(CAUSES[number](f"Stopped by {number.name}. {_LAST_WORDS}"))
+        self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
         log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
         for each in CAUSES:
             loop.remove_signal_handler(each)

@@ -14,10 +14,10 @@ from typing import Final
 
 import pandas as pd
 
+from bulk_sync import atomic
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import (
-    atomic,
     csv_file,
     html_file,
     json_file,

@@ -1,4 +1,4 @@
-"""Compares desired with current states: what is to be written, and whether it may be.
+"""Compares desired with current states: what is to be written, and what became of it.
 
     checked --compare(reading)--> planned --settle(writing)--> results
 
@@ -12,15 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bulk_sync.errors import Refused
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.columns import UNREAD
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import Limits
-
-_NAMED_ROWS = 5
-"""How many of the rows concerned a refusal names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,38 +153,6 @@ def totals(frame: pd.DataFrame) -> Totals:
         outcomes={str(name): int(counts[name]) for name in Outcome if counts.get(name, 0)},
         opt_ins=lifted,
         opt_outs=written - lifted,
-    )
-
-
-def refusal(planned: pd.DataFrame, limits: Limits) -> Refused | None:
-    """Hold the whole plan against the limits: is there more in it than may pass unseen?
-
-    Returns:
-        What a run must end with instead of writing; None if it may be written.
-    """
-    counted = totals(planned)
-    most = limits.opt_ins(counted.rows)
-    if counted.opt_ins > most:
-        lifted = opt_ins(planned)
-        return _refused(planned, lifted, "opt-ins (true to false)", most, "--max-opt-ins")
-    if limits.max_changes is not None:
-        most = limits.max_changes.of(counted.rows)
-        if counted.changes > most:
-            return _refused(planned, changes(planned), "changes", most, "--max-changes")
-    return None
-
-
-def _refused(
-    planned: pd.DataFrame, positions: npt.NDArray[np.intp], what: str, most: int, option: str
-) -> Refused:
-    count = len(positions)
-    numbers = planned[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]]
-    rows = ", ".join(map(str, numbers)) + (", ..." if count > _NAMED_ROWS else "")
-    return Refused(
-        f"Nothing was written: {count} {what} of {len(planned)} rows "
-        f"({100 * count / len(planned):.3g}%) are more than the limit of {most} (rows {rows}). "
-        f"If that is right, let them pass with {option} {count}.",
-        f"{option} {count}",
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bulk_sync.errors import RowFailed
-from bulk_sync.outcomes import Outcome
 from bulk_sync.rows.columns import UNREAD
 
 
@@ -52,10 +51,10 @@ class Steps:
         self.at_ms[at] = at_ms
         self.problems[at] = problem
 
+    def open(self) -> list[int]:
+        """Tell which rows are still to be done."""
+        return np.flatnonzero(self.attempts == 0).tolist()
+
     def passing(self) -> list[int]:
         """Tell which rows failed for reasons that may have passed by now."""
         return sorted(at for at, problem in self.problems.items() if problem.passing)
-
-    def with_outcome(self, outcome: Outcome) -> int:
-        """Count the rows whose problem means this outcome."""
-        return sum(problem.outcome is outcome for problem in self.problems.values())

@@ -173,15 +173,19 @@ def test_6_when_the_budget_is_spent_and_again_it_goes_on(
     assert len(sim.requests) == 30
     assert ran.outcomes.count("updated") == len(sim.patched) == 9
     assert ran.outcomes.count("pending") == 11
-    assert run(sim, "run", path, "--report", "second.json").status == 0
+    again = run(sim, "run", path)
+    assert again.status == 4
+    assert "bulk-sync resume" in again.err
+    assert run(sim, "resume", "--max-calls", 30).status == 0
     assert len(sim.patched) == 20
+    assert ran.outcomes == ["updated"] * 20
 
 
 def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     spelled_otherwise = sim.url.replace("127.0.0.1", "LOCALHOST")
-    other = Connection(spelled_otherwise, "acme", "k", access_token=Secret("t"))
-    with lock.held(tmp_path / "state", other, "20261123T020000Z-7f3a9c"):
+    other = lock.name(Connection(spelled_otherwise, "acme", "k", access_token=Secret("t")))
+    with lock.held(tmp_path / "state", other, lock.holder("20261123T020000Z-7f3a9c")):
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
     assert ran.status == 11
     assert "20261123T020000Z-7f3a9c" in ran.err
@@ -248,5 +252,6 @@ def test_no_secret_is_ever_printed(sim: Simulator, tmp_path: Path, run: Run) -> 
     populate(sim, 2)
     sim.options = replace(sim.options, faults={Fault.TRANSIENT_500: 0.5})
     ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "-v")
-    written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
-    assert "demo-token" not in ran.out + ran.err + written
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert "demo-token" not in ran.out + ran.err
+    assert b"demo-token" not in written

@@ -17,12 +17,15 @@ from bulk_sync.rows import columns
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 CONTEXT = click.Context(group)
-COMMANDS = group.list_commands(CONTEXT)
-LATER = {Outcome.CREATED, Outcome.WOULD_CREATE, Outcome.DRIFTED}
+COMMANDS = [*(name for name in group.list_commands(CONTEXT) if name != "ledger"), "ledger verify"]
+LATER = {Outcome.CREATED, Outcome.WOULD_CREATE}
 
 
 def command(name: str) -> click.Command:
-    found = group.get_command(CONTEXT, name)
+    found: click.Command | None = group
+    for word in name.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(CONTEXT, word)
     assert found is not None
     return found
 
@@ -51,7 +54,7 @@ def test_every_option_has_its_variable(name: str) -> None:
 def test_the_readme_lists_every_option_and_no_other() -> None:
     table = README[README.index("## Options") : README.index("## Compared")]
     cells = [line.split("|")[1] for line in table.replace(r"\|", "/").splitlines() if "|" in line]
-    told = set(re.findall(r"--[a-z][a-z-]+", " ".join(cells)))
+    told = set(re.findall(r"--[a-z][a-z0-9-]+", " ".join(cells)))
     there = {
         flag
         for name in COMMANDS

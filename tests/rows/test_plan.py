@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import check, columns, plan
+from bulk_sync.rows import check, columns, limits, plan
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.steps import Steps
 from bulk_sync.settings import Bound, Limits
@@ -105,12 +105,12 @@ def opt_ins(count: int, rows: int) -> pd.DataFrame:
 def test_opt_ins_are_limited_by_default(count: int, rows: int, passes: bool) -> None:
     planned = opt_ins(count, rows)
     assert plan.totals(planned).opt_ins == count
-    refusal = plan.refusal(planned, Limits())
+    refusal = limits.refusal(planned, Limits())
     assert (refusal is None) is passes
 
 
 def test_a_refusal_names_count_share_limit_rows_and_option() -> None:
-    refusal = plan.refusal(opt_ins(6, 8), Limits(max_opt_ins=Bound(count=2)))
+    refusal = limits.refusal(opt_ins(6, 8), Limits(max_opt_ins=Bound(count=2)))
     assert str(refusal) == (
         "Nothing was written: 6 opt-ins (true to false) of 8 rows (75%) are more than the limit of "
         "2 (rows 2, 3, 4, 5, 6, ...). If that is right, let them pass with --max-opt-ins 6."
@@ -119,9 +119,9 @@ def test_a_refusal_names_count_share_limit_rows_and_option() -> None:
 
 def test_changes_are_limited_when_asked() -> None:
     planned = plan.compare(checked(["true"] * 4), read([False] * 4))
-    assert plan.refusal(planned, Limits()) is None
-    assert plan.refusal(planned, Limits(max_changes=Bound(count=4))) is None
-    refusal = plan.refusal(planned, Limits(max_changes=Bound(percent=Fraction(50))))
+    assert limits.refusal(planned, Limits()) is None
+    assert limits.refusal(planned, Limits(max_changes=Bound(count=4))) is None
+    refusal = limits.refusal(planned, Limits(max_changes=Bound(percent=Fraction(50))))
     assert "--max-changes 4" in str(refusal)
 
 

@@ -119,7 +119,7 @@ def test_a_row_has_the_number_that_a_spreadsheet_shows(
 
 
 def test_standard_input_is_csv() -> None:
-    assert rows("-", stdin=io.BytesIO(TEXT.encode())) == EXPECTED
+    assert rows("-", stdin=TEXT.encode()) == EXPECTED
 
 
 def test_a_folder_or_glob_is_read_file_by_file(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_what_the_csv_module_writes_is_read_back_to_the_letter(
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=separator, lineterminator=newline, quoting=quoting)
     writer.writerows([("PKey", "ccpaOptOut", "note"), *table])
-    found = rows("-", stdin=io.BytesIO(text.getvalue().encode(encoding)))
+    found = rows("-", stdin=text.getvalue().encode(encoding))
     assert found == table
 
 

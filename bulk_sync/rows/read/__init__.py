@@ -9,7 +9,6 @@ here, in one sentence. The files that it is given are its only input and output.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -20,18 +19,28 @@ from bulk_sync.rows.read import formats, parquet, text, workbook
 from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained, unpacked
 from bulk_sync.rows.read.formats import SUFFIXES, Format
-from bulk_sync.rows.read.sources import STDIN, files, is_one
+from bulk_sync.rows.read.sources import STDIN, digest, files, is_one
 
-__all__ = ["SUFFIXES", "files", "rows"]
+__all__ = ["STDIN", "SUFFIXES", "digest", "files", "rows", "stdin"]
 
 
-def rows(source: str, *, sheet: str | None = None, stdin: BinaryIO | None = None) -> pd.DataFrame:
+def stdin() -> bytes:
+    """Take all that is on the process's standard input.
+
+    Raises:
+        InputProblem: it cannot be read.
+    """
+    with explained("Standard input"):
+        return sys.stdin.buffer.read()
+
+
+def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> pd.DataFrame:
     """Read the whole input.
 
     Args:
         source: a file, a folder, a glob, or ``-`` for CSV on standard input.
         sheet: the sheet of a workbook; None takes the first.
-        stdin: where ``-`` reads from; None takes the process's standard input.
+        stdin: what was on standard input, if that is the source.
 
     Returns:
         The input's own columns as str, in its order and with its names, "" where a cell is empty;
@@ -42,9 +51,7 @@ def rows(source: str, *, sheet: str | None = None, stdin: BinaryIO | None = None
     """
     if source == STDIN:
         _refuse_sheet(sheet, "Standard input")
-        with explained("Standard input"):
-            content = (stdin or sys.stdin.buffer).read()
-        frame = text.cells(content, "Standard input").frame("Standard input")
+        frame = text.cells(stdin, "Standard input").frame("Standard input")
     elif source.strip() and is_one(source):
         frame = _file(Path(source), sheet)
     else:

@@ -6,6 +6,7 @@ A source that exists as it is written wins over its reading as a glob.
 import glob
 import re
 from difflib import get_close_matches
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,34 @@ def files(source: str) -> list[Path]:
             "earlier runs do not count."
         )
     return taken
+
+
+def digest(source: str, stdin: bytes) -> str:
+    """Tell the SHA-256 of an input: what ``sha256sum`` says of a single file.
+
+    Args:
+        source: as for ``files``.
+        stdin: what was on standard input, if that is the source.
+
+    Returns:
+        64 hexadecimal digits; of several files the SHA-256 of the lines that ``sha256sum`` prints.
+
+    Raises:
+        InputProblem: it cannot be read.
+    """
+    if source == STDIN:
+        return sha256(stdin).hexdigest()
+    paths = files(source)
+    digests = [_digest(path) for path in paths]
+    if is_one(source):
+        return digests[0]
+    lines = (f"{each}  {path}\n" for each, path in zip(digests, paths, strict=True))
+    return sha256("".join(lines).encode("utf-8", "replace")).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with explained(str(path)), path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _is_data(path: Path, source: str) -> bool:

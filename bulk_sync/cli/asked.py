@@ -1,0 +1,226 @@
+"""What was asked: settings built from parsed options, once, at the edge.
+
+A run that goes on, or that is of another one, takes up that one's options; what is given anew on
+the command line, in the environment or in the configuration overrules them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+
+from bulk_sync.cli.config import secret, secret_text, variable
+from bulk_sync.errors import UsageProblem
+from bulk_sync.settings import (
+    Bound,
+    Connection,
+    Fetch,
+    Limits,
+    Oddity,
+    Pace,
+    Reading,
+    State,
+    Writing,
+)
+
+if TYPE_CHECKING:
+    from bulk_sync.cli.screen import Look
+    from bulk_sync.ledger import Begun
+    from bulk_sync.runs import Input, Job
+
+_CONNECTION: Final = (
+    "endpoint", "organization", "api_key", "ims_endpoint", "scope", "api", "attribute", "ca_file",
+)  # fmt: skip
+_INPUT: Final = (
+    "key_column", "state_column", "state", "sheet", "blank_state", "on_conflict",
+)  # fmt: skip
+_WORK: Final = (
+    "rate", "concurrency", "max_calls", "retries", "timeout", "patience", "fetch", "page_size",
+    "max_changes", "max_opt_ins", "max_failures", "allow", "verify", "job",
+)  # fmt: skip
+_RECORDED: Final = (*_CONNECTION, *_INPUT, *_WORK)
+"""Options that a run is recorded with; none of them is a secret."""
+
+_ABSENT: Final[Mapping[str, Any]] = {
+    "fetch": str(Fetch.AUTO), "page_size": None, "verify": False, "allow": (), "job": None,
+    "max_changes": None, "max_opt_ins": None, "max_failures": None,
+}  # fmt: skip
+"""What options are that a command does not have."""
+
+
+def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job":
+    """Build a job from parsed options.
+
+    Raises:
+        UsageProblem: something is missing or cannot work.
+    """
+    from bulk_sync.runs import Job
+
+    values = {**_ABSENT, **values}
+    return Job(
+        connection=connection(values),
+        state=state(values),
+        pace=pace(values),
+        reading=Reading(Fetch(values["fetch"]), values["page_size"]),
+        writing=Writing(verify=bool(values["verify"])),
+        limits=limits(values),
+        reports=reports,
+        name=str(values["job"] or name),
+        settings={each: _plain(values[each]) for each in _RECORDED if each in values},
+    )
+
+
+def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:
+    """Put the options of another run below those that are given now.
+
+    Raises:
+        UsageProblem: another organization or endpoint is given now.
+    """
+    context = click.get_current_context()
+    quiet = {ParameterSource.DEFAULT, None}
+    given = {
+        name: value
+        for name, value in values.items()
+        if context.get_parameter_source(name) not in quiet
+    }
+    for name in ("organization", "endpoint"):
+        was, now = str(getattr(begun, name)), str(given.get(name, "")).rstrip("/")
+        if now and now != was:
+            raise UsageProblem(
+                f"The run is of {name} {was!r}, and --{name} (or {variable(name)}, or the "
+                f"configuration) says {now!r}. Leave it out, or name another run."
+            )
+    return {**_ABSENT, **values, **begun.settings, **given}
+
+
+def connection(values: Mapping[str, Any]) -> Connection:
+    """Build the connection from parsed options and the environment's secrets.
+
+    Raises:
+        UsageProblem: something is missing or cannot work.
+    """
+    for name in ("organization", "api_key"):
+        if not values[name]:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageProblem(f"{flag} is missing; give it, or set {variable(name)}.")
+    return Connection(
+        endpoint=values["endpoint"].rstrip("/"),
+        organization=values["organization"],
+        api_key=values["api_key"],
+        access_token=secret("access_token"),
+        client_secret=secret("client_secret"),
+        ims_endpoint=values["ims_endpoint"].rstrip("/"),
+        scope=values["scope"],
+        api=values["api"],
+        attribute=values["attribute"],
+        ca_file=Path(values["ca_file"]) if values["ca_file"] else None,
+    )
+
+
+def look(
+    values: Mapping[str, Any],
+    *,
+    preview: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> "Look":
+    """Tell how a run is to be shown; ``settings`` are those of the run that it is about."""
+    from bulk_sync.cli.screen import Look
+
+    return Look(
+        json=values["summary"] is not None,
+        ask=not values.get("yes"),
+        bars=not values["quiet"],
+        preview=preview,
+        out=values.get("out"),
+        input_words=() if settings is None else _input_words(settings),
+    )
+
+
+def reports(values: Mapping[str, Any], stem: str) -> tuple[Path, ...]:
+    """Tell where the reports go, if not told otherwise."""
+    from bulk_sync.runs import RUN_ID
+
+    given: tuple[Path, ...] = values["report"]
+    return given or (Path(f"{stem}.{RUN_ID}.results.csv"),)
+
+
+def job_name(given: "Input") -> str:
+    """Name a job by its input: the file's name without its digits."""
+    return "".join(char for char in given.stem if not char.isdecimal()) or "input"
+
+
+def limits_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the limits out of parsed options."""
+    return {name: values[name] for name in ("max_changes", "max_opt_ins", "max_failures")}
+
+
+def given_input(source: str, values: Mapping[str, Any]) -> "Input":
+    """Build the description of the input from parsed options."""
+    from bulk_sync.rows.check import BlankState, OnConflict, Rules
+    from bulk_sync.runs import Input
+
+    state = values["state"]
+    rules = Rules(
+        attribute=values["attribute"],
+        key_column=values["key_column"],
+        state_column=values["state_column"],
+        state=None if state is None else state.lower() == "true",
+        blank_state=BlankState(values["blank_state"]),
+        on_conflict=OnConflict(values["on_conflict"]),
+    )
+    return Input(source, values["sheet"], rules)
+
+
+def pace(values: Mapping[str, Any]) -> Pace:
+    """Build the pace from parsed options."""
+    return Pace(
+        rate=values["rate"],
+        concurrency=values["concurrency"],
+        max_calls=values["max_calls"],
+        retries=values["retries"],
+        timeout_s=values["timeout"],
+        patience_s=values["patience"],
+    )
+
+
+def state(values: Mapping[str, Any]) -> State:
+    """Build the place of runs and ledger from parsed options and the environment."""
+    return State(
+        folder=values["state_dir"],
+        ledger=values["ledger"] or secret_text("ledger"),
+        lock_wait_s=values.get("lock_wait", 0.0),
+    )
+
+
+def limits(values: Mapping[str, Any]) -> Limits:
+    """Build the limits from parsed options."""
+
+    def bound(name: str) -> Bound | None:
+        text = values[name]
+        return None if text is None else Bound.parse(str(text), f"--{name.replace('_', '-')}")
+
+    return Limits(
+        max_changes=bound("max_changes"),
+        max_opt_ins=bound("max_opt_ins"),
+        max_failures=bound("max_failures"),
+        allowed=frozenset(Oddity(each) for each in values["allow"]),
+    )
+
+
+def _input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Write the options again that say how an input is to be understood."""
+    words: list[str] = []
+    for name in _INPUT:
+        value = settings.get(name)
+        if name != "sheet" and value not in (None, "reject"):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return tuple(words)
+
+
+def _plain(value: Any) -> Any:
+    """Turn a parsed option into what JSON can hold."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

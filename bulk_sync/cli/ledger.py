@@ -1,0 +1,78 @@
+"""``bulk-sync ledger``: prove that the ledger was not altered."""
+
+from typing import Any
+
+import click
+import orjson
+
+from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli.output import say
+from bulk_sync.errors import Exit
+
+_EPILOG = """\b
+Examples:
+  bulk-sync ledger verify
+  bulk-sync ledger verify --head 1204:9f86d0...     as a run printed it
+
+Each line carries the SHA-256 over itself and the line before, so that none can be changed, taken
+out, put in or moved. That the end was not cut off is known from ledger.anchor in the state folder,
+which notes where the ledger ended, and from what runs print, if you give it with --head.
+"""
+
+
+@click.group(name="ledger")
+def command() -> None:
+    """Prove that the ledger was not altered."""
+
+
+def _heads(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> list[Any]:
+    from bulk_sync.ledger import Head
+
+    try:
+        return [Head.parse(each) for each in given]
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
+
+
+@command.command(name="verify", epilog=_EPILOG)
+@options.option(
+    "--head",
+    multiple=True,
+    metavar="LINE:SHA256",
+    callback=_heads,
+    help="Where the ledger once ended, as a run's summary says. Can be repeated.",
+)
+@options.json_option
+@options.state_options
+@options.logging_options
+@options.config
+def verify(**values: Any) -> Exit:
+    """Walk the whole ledger, offline, and name the first line that does not fit.
+
+    Exits with 3 if one does not.
+    """
+    logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
+
+    from bulk_sync import ledger, runs
+
+    state = asked.state(values)
+    with runs.known(state) as book:
+        head, misfit = book.verify(*values["head"])
+    if values["json"]:
+        told = {
+            "ledger": ledger.place(state),
+            "lines": head.position,
+            "sha256": head.hash,
+            "fits": misfit is None,
+            "first_misfit": None if misfit is None else misfit.position,
+            "problem": "" if misfit is None else misfit.problem,
+        }
+        say(orjson.dumps(told).decode())
+    elif misfit is None:
+        say(f"{ledger.place(state)}: all {head.position:,} lines fit.\nHead: {head}")
+    else:
+        say(
+            f"{ledger.place(state)} was altered: line {misfit.position:,} {misfit.problem}. "
+            f"The {head.position:,} lines before it fit."
+        )
+    return Exit.DONE if misfit is None else Exit.ROWS_LEFT

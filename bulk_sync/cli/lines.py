@@ -1,0 +1,182 @@
+"""What is told of a plan, a run or a file: lines for a person, one object for a script."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bulk_sync.errors import Exit
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.rows import columns, plan
+from bulk_sync.rows.plan import Totals
+from bulk_sync.runs import Finished, Plan
+
+_NAMED_ROWS: Final = 10
+_JUDGED_ROWS: Final = 200
+_LISTED: Final = (columns.ROW, columns.OUTCOME, columns.DETAIL)
+
+
+def plan_lines(reviewed: Plan) -> list[str]:
+    """Lay a plan out."""
+    totals = reviewed.totals
+    lines = [
+        _count_line("opt-ins", totals.opt_ins, "true -> false: lifts an opt-out"),
+        _count_line("opt-outs", totals.opt_outs, "false -> true"),
+    ]
+    if totals.opt_ins:
+        lines[0] += f" ({_row_numbers(reviewed.rows, plan.opt_ins(reviewed.rows))})"
+    for outcome, count in totals.outcomes.items():
+        if outcome != Outcome.WOULD_UPDATE:
+            lines.append(_count_line(outcome, count, _reasons(reviewed.rows, outcome)))
+    lines.append(_sum_line(totals))
+    lines.append("")
+    if reviewed.costs is not None:
+        scan = reviewed.costs.scan
+        way = "paging through the list" if reviewed.scanned else "looking up each key"
+        pages = "an unknown number of" if scan is None else f"{scan:,}"
+        lines.append(
+            f"States were read by {way}: look-ups cost {reviewed.costs.lookups:,} calls, "
+            f"a scan {pages} pages."
+        )
+    lines.append(
+        f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come, "
+        f"about {_duration(reviewed.seconds_to_come)}."
+    )
+    return lines
+
+
+def summary_lines(finished: Finished) -> list[str]:
+    """Lay the end of a run out."""
+    totals = finished.totals
+    lines = [f"Run {finished.run_id} ended with exit status {int(finished.exit)}.\n"]
+    for outcome, count in totals.outcomes.items():
+        note = _reasons(finished.rows, outcome)
+        if outcome in (Outcome.UPDATED, Outcome.WOULD_UPDATE):
+            note = f"{totals.opt_ins:,} opt-ins, {totals.opt_outs:,} opt-outs"
+        lines.append(_count_line(outcome, count, note))
+    lines.append(_sum_line(totals))
+    lines.append("")
+    lines += needing_a_person(finished.rows)
+    cost = finished.cost
+    calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
+    waits = f", {_duration(cost.throttled_s)} throttled" if cost.throttled_s else ""
+    lines.append(f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{waits}.")
+    lines += [f"Report: {shown(path)}" for path in finished.reports]
+    if finished.todo is not None:
+        lines.append(f"To do:  {shown(finished.todo)}")
+    if finished.head is not None:
+        lines.append(f"Ledger: {finished.head}")
+    return lines
+
+
+def needing_a_person(rows: pd.DataFrame, most: int = _NAMED_ROWS) -> list[str]:
+    """Name the first rows that a person must look at, with their reasons."""
+    left = rows[rows[columns.OUTCOME].isin([str(each) for each in NEEDS_A_PERSON])]
+    if left.empty:
+        return []
+    shown = left.head(most)
+    numbers, outcomes, details = (shown[name] for name in _LISTED)
+    reasons = shown[columns.REASON].astype(object).fillna("")
+    files = shown[columns.FILE] if columns.FILE in shown else [""] * len(shown)
+    width = max(len(str(number)) for number in numbers)
+    lines = [
+        f"  {file}{' ' if file else ''}row {number:>{width}}  {outcome} {reason}: {detail}"
+        for file, number, outcome, reason, detail in zip(
+            files, numbers, outcomes, reasons, details, strict=True
+        )
+    ]
+    more = len(left) - len(shown)
+    if more:
+        lines.append(f"  ... and {more:,} more; the report (--report) has them all.")
+    return ["Rows that need a person:", *lines, ""]
+
+
+def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str, object]:
+    """Put the end of a run into one object for scripts."""
+    totals, cost, head = finished.totals, finished.cost, finished.head
+    return {
+        "run_id": finished.run_id,
+        "input": source,
+        "dry_run": dry_run,
+        "exit": int(finished.exit),
+        "message": "" if finished.cause is None else str(finished.cause),
+        "rows": totals.rows,
+        "outcomes": dict(totals.outcomes),
+        "sum": sum(totals.outcomes.values()),
+        "opt_ins": totals.opt_ins,
+        "opt_outs": totals.opt_outs,
+        "calls": dict(cost.calls),
+        "calls_total": sum(cost.calls.values()),
+        "answers": dict(cost.answers),
+        "seconds": round(cost.seconds, 3),
+        "throttled_seconds": round(cost.throttled_s, 3),
+        "reports": [shown(path) for path in finished.reports],
+        "todo": None if finished.todo is None else shown(finished.todo),
+        "resume": f"bulk-sync resume {finished.run_id}" if finished.is_resumable else None,
+        "ledger": None if head is None else {"position": head.position, "sha256": head.hash},
+        "plan_sha256": finished.plan_sha256,
+    }
+
+
+def shown(path: Path) -> str:
+    """Write a path as short as a person would, seen from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def verdict_lines(judged: pd.DataFrame, source: str) -> list[str]:
+    """Lay out how a file was judged: ``judged`` is a run's results that tried no row."""
+    totals = plan.totals(judged)
+    names = {str(Outcome.PENDING): "usable"}
+    lines = [f"{source}\n"]
+    for outcome, count in totals.outcomes.items():
+        lines.append(_count_line(names.get(outcome, outcome), count, _reasons(judged, outcome)))
+    bad = judged[judged[columns.OUTCOME] == Outcome.REJECTED]
+    return [*lines, _sum_line(totals), "", *needing_a_person(bad, _JUDGED_ROWS)]
+
+
+def verdict_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, object]:
+    """Put how a file was judged into one object for scripts."""
+    totals = plan.totals(judged)
+    outcomes = dict(totals.outcomes)
+    usable = outcomes.pop(Outcome.PENDING, 0)
+    return {
+        "input": source,
+        "exit": int(status),
+        "message": "",
+        "rows": totals.rows,
+        "usable": usable,
+        "outcomes": outcomes,
+        "sum": usable + sum(outcomes.values()),
+    }
+
+
+def _count_line(name: str, count: int, note: str) -> str:
+    return f"  {name:<13}{count:>11,}  {note}".rstrip()
+
+
+def _sum_line(totals: Totals) -> str:
+    counted = sum(totals.outcomes.values())
+    verdict = "all" if counted == totals.rows else "NOT the"
+    return _count_line("sum", counted, f"= {verdict} {totals.rows:,} rows of the input")
+
+
+def _reasons(rows: pd.DataFrame, outcome: str) -> str:
+    found = rows.loc[rows[columns.OUTCOME] == outcome, columns.REASON].value_counts()
+    return ", ".join(f"{reason} {count:,}" for reason, count in found.items() if count)
+
+
+def _row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
+    numbers = rows[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]].tolist()
+    more = ", ..." if len(positions) > len(numbers) else ""
+    return f"{'row' if len(positions) == 1 else 'rows'} {', '.join(map(str, numbers))}{more}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,91 @@
+"""What the ledger tells, as tables for a person and objects for a script."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bulk_sync.ledger import Run, Write, utc
+from bulk_sync.outcomes import Outcome
+
+
+def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lay rows of text out below their names, in columns as wide as they need."""
+    table = [names, *rows]
+    widths = [max(len(row[at]) for row in table) for at in range(len(names))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def run_row(run: Run) -> list[str]:
+    """Put a run into one row."""
+    begun, ended = run.begun, run.ended
+    failed = "" if ended is None else str(ended.outcomes.get(Outcome.FAILED, 0))
+    status = "unfinished" if ended is None else str(ended.exit)
+    if ended is not None and not ended.final:
+        status += ", unfinished"
+    return [
+        run.run_id,
+        begun.kind,
+        begun.input,
+        str(begun.rows),
+        "" if ended is None else str(ended.opt_ins),
+        "" if ended is None else str(ended.opt_outs),
+        failed,
+        status,
+        begun.operator,
+    ]
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Put all that is known of a run into one object."""
+    ended = {} if run.ended is None else asdict(run.ended)
+    return {
+        "run_id": run.run_id,
+        "begun_at": utc(run.begun_ms),
+        **asdict(run.begun),
+        "ended_at": None if run.ended_ms is None else utc(run.ended_ms),
+        "finished": run.is_finished,
+        **{name: value for name, value in ended.items() if name != "final"},
+    }
+
+
+def write_facts(write: Write, run: Run) -> dict[str, Any]:
+    """Put an attempted write, and where it came from, into one object."""
+    intent, settled = write.intent, write.settled
+    return {
+        "run": write.run_id,
+        "kind": run.begun.kind,
+        "input": intent.file or run.begun.input,
+        "input_sha256": run.begun.input_sha256,
+        "row": intent.row,
+        "key": intent.key,
+        "before": str(intent.before).lower(),
+        "desired": str(intent.desired).lower(),
+        "intended_at": utc(write.at_ms),
+        "outcome": "unknown" if settled is None else str(settled.outcome),
+        "reason": "" if settled is None else settled.reason or "",
+        "detail": "" if settled is None else settled.detail,
+        "attempts": 0 if settled is None else settled.attempts,
+        "at": utc(write.at_ms if settled is None else settled.at_ms),
+        "operator": run.begun.operator,
+    }
+
+
+def facts_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Lay an object out, a fact per line."""
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            lines.append(f"{name}:")
+            lines += [f"  {key}: {_told(each)}" for key, each in value.items()]
+        else:
+            lines.append(f"{name}: {_told(value)}")
+    return lines
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,45 @@
+"""``bulk-sync undo``: put back what a run changed."""
+
+from typing import Any
+
+import click
+
+from bulk_sync.cli import asked, logs, options
+from bulk_sync.errors import Exit
+
+_EPILOG = """\b
+Example:
+  bulk-sync undo 20261123T020000Z-7f3a9c
+"""
+
+
+@click.command(name="undo", epilog=_EPILOG)
+@click.argument("run_id", metavar="RUN_ID")
+@options.yes_option
+@options.report_option
+@options.limit_options
+@options.verify_option
+@options.pace_options
+@options.connection_options
+@options.state_options
+@options.lock_option
+@options.summary_option
+@options.logging_options
+@options.config
+def command(**values: Any) -> Exit:
+    """Put back what a run changed, where the profile still is as the run left it.
+
+    That is a run of its own, under the same limits: undoing an opt-out is an opt-in. A profile
+    that moved since is `drifted`, and left alone.
+    """
+    logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
+
+    from bulk_sync import runs
+    from bulk_sync.cli.screen import Screen
+
+    found = runs.recorded(asked.state(values), values["run_id"])
+    reports = asked.reports(values, str(found.begun.settings["stem"]))
+    settings = asked.again(values, found.begun) | asked.limits_of(values)
+    job = asked.job(settings, reports, found.begun.job)
+    screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
+    return screen.finish(runs.undo(job, found.run_id, screen))

@@ -1,0 +1,161 @@
+"""Keeps on disk what a pass does, beside it: in groups, in order, in a thread of its own.
+
+    Kept      rows are done ---> in groups ---> recorded
+    Granted   intents, in groups ---> recorded ---> rows may be worked on
+
+The disk takes milliseconds, in which the event loop goes on. Who records, and where, is the
+caller's affair; it must come back only when the record would survive a crash.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Final
+
+from bulk_sync.errors import StopRun
+from bulk_sync.stopping import Stop
+
+Record = Callable[[Sequence[int]], None]
+"""Makes durable what is known of some positions; raises StopRun if it cannot."""
+
+_MOST: Final = 4096
+"""Positions in one group of what is done, at most."""
+
+_LONGEST_S: Final = 30.0
+_SHARE: Final = 0.05
+"""What is done is recorded after a twentieth of the time that the pass has taken so far."""
+
+_AHEAD_S: Final = 1.0
+_FEWEST_AHEAD: Final = 64
+_MOST_AHEAD: Final = 512
+"""Intents are recorded for about a second's work, within these bounds: what was in flight when a
+process died is read again, which costs a call each."""
+
+
+class Kept:
+    """Records the positions that are done. Belongs to one event loop.
+
+    A crash loses no more than a twentieth of the work, so early parts are small and later ones
+    few: a pass of six hours takes some 800 parts.
+
+    Args:
+        record: makes them durable.
+        thread: where that happens; it has one worker, so that records keep their order.
+        stop: is asked to end the run if nothing can be recorded any more.
+        most_s: seconds after which whatever is done is recorded.
+    """
+
+    def __init__(
+        self, record: Record, thread: Executor, stop: Stop, *, most_s: float = _LONGEST_S
+    ) -> None:
+        self._record = record
+        self._thread = thread
+        self._stop = stop
+        self._most_s = most_s
+        self._began = self._last = time.monotonic()
+        self._done: list[int] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, at: int) -> None:
+        """Take note that a position is done."""
+        self._done.append(at)
+        if self._task is not None and not self._task.done():
+            return
+        now = time.monotonic()
+        every_s = min(self._most_s, max(0.1, _SHARE * (now - self._began)))
+        if len(self._done) >= _MOST or now >= self._last + every_s:
+            self._last = now
+            self._task = asyncio.create_task(self._flush())
+
+    async def close(self) -> None:
+        """Record the rest."""
+        if self._task is not None:
+            await self._task
+        await self._flush()
+
+    async def _flush(self) -> None:
+        group, self._done = self._done, []
+        if not group:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._record, group)
+        except StopRun as cause:
+            self._stop.ask(cause)
+
+
+class Granted:
+    """Hands out positions once their intents are durable. Belongs to one event loop.
+
+    Args:
+        ready: positions that may be worked on at once.
+        todo: positions whose intents are to be recorded first.
+        record: makes them durable.
+        thread: as for ``Kept``, and the same one.
+        stop: ends the handing out, and is asked to if nothing can be recorded any more.
+    """
+
+    def __init__(
+        self,
+        ready: Sequence[int],
+        todo: Sequence[int],
+        record: Record,
+        thread: Executor,
+        stop: Stop,
+    ) -> None:
+        self._ready = deque(ready)
+        self._todo = deque(todo)
+        self._record = record
+        self._thread = thread
+        self._stop = stop
+        self._size = _FEWEST_AHEAD
+        self._granted_at = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+
+    async def take(self) -> int | None:
+        """Tell the next position that may be worked on; None if there is none any more."""
+        while not self._stop.asked:
+            if self._todo and len(self._ready) <= self._size // 2 and self._task is None:
+                self._task = asyncio.create_task(self._grant())
+            if self._ready:
+                return self._ready.popleft()
+            if self._task is None:
+                return None
+            await asyncio.shield(self._task)
+        return None
+
+    async def withdraw(self) -> list[int]:
+        """Tell which positions were granted and never handed out; none is any more."""
+        if self._task is not None:
+            await self._task
+        left = list(self._ready)
+        self._ready.clear()
+        return left
+
+    async def _grant(self) -> None:
+        now = time.monotonic()
+        pace = self._size / max(now - self._granted_at, 1e-3)
+        self._size = int(min(_MOST_AHEAD, max(_FEWEST_AHEAD, pace * _AHEAD_S)))
+        self._granted_at = now
+        group = [self._todo.popleft() for _ in range(min(self._size, len(self._todo)))]
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._record, group)
+            self._ready.extend(group)
+        except StopRun as cause:
+            self._stop.ask(cause)
+        finally:
+            self._task = None
+
+
+class Listed:
+    """Hands out positions that need no intent."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        self._positions = iter(positions)
+
+    async def take(self) -> int | None:
+        """Tell the next position; None after the last."""
+        return next(self._positions, None)

@@ -1,0 +1,94 @@
+"""The hash chain: each line carries the SHA-256 over itself and the line before. Pure.
+
+    hash(n) = SHA-256( hash(n - 1)  newline  every column of line n as a JSON array )
+
+So a line cannot be edited, taken out, put in or moved without every later hash being wrong. What a
+chain cannot show by itself is that its end was cut off: for that, the last position and hash are
+kept outside it as well (``anchor.py``), and every run prints them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+import orjson
+
+NOTHING: Final = "0" * 64
+"""The hash before the first line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain: the position of its last line (0 if there is none), and its hash."""
+
+    position: int = 0
+    hash: str = NOTHING
+
+    def __str__(self) -> str:
+        return f"{self.position}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Head":
+        """Read what ``str`` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        position, _, digest = text.strip().partition(":")
+        if len(digest) != len(NOTHING) or not set(digest) <= set("0123456789abcdef"):
+            raise ValueError(f"{text!r} is not a line number, a colon and 64 hexadecimal digits")
+        return cls(int(position), digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """The first line that does not fit.
+
+    Attributes:
+        position: where in the chain.
+        problem: what is wrong with it, for a person.
+    """
+
+    position: int
+    problem: str
+
+
+def link(previous: str, line: Sequence[object]) -> str:
+    """Hash a line, position first and without its own hash, together with the hash before it."""
+    # What no honest line holds (a BLOB, say) must not stop the walk: it only has to look different.
+    body = orjson.dumps(line, default=repr)
+    return sha256(previous.encode() + b"\n" + body).hexdigest()
+
+
+class Walk:
+    """Follows a chain from its beginning, a line at a time, and stops at the first misfit."""
+
+    def __init__(self) -> None:
+        self.head = Head()
+        self._passed: dict[int, str] = {}
+
+    def follow(self, lines: Iterable[Sequence[object]], heads: Iterable[Head]) -> Misfit | None:
+        """Walk to the end.
+
+        Args:
+            lines: every column of each line, position first and hash last, in order of position.
+            heads: ends of this chain that were noted elsewhere at some time.
+
+        Returns:
+            The first line that does not fit; None if all do, and every head is on the way.
+        """
+        noted = {head.position: head.hash for head in heads if head.position}
+        for *body, digest in lines:
+            expected = self.head.position + 1
+            if body[0] != expected:
+                return Misfit(expected, f"is missing; line {body[0]} comes next")
+            if digest != link(self.head.hash, body):
+                return Misfit(expected, "was changed, or does not belong where it stands")
+            self.head = Head(expected, str(digest))
+            if noted.pop(expected, digest) != digest:
+                return Misfit(expected, "was written anew: it once had another hash")
+        if noted:
+            first = self.head.position + 1
+            return Misfit(first, f"is missing: the end was cut off, {max(noted)} lines were there")
+        return None

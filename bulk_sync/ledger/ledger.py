@@ -1,0 +1,300 @@
+"""The ledger: every run, and every write that this program ever attempted.
+
+    begin ---> intend ---> settle ---> intend ---> settle ---> end
+               (durable before the     (durable after
+                first request)          Campaign's answer)
+
+Lines are added to one chain and never changed (``schema.py``, ``chain.py``). A write takes two of
+them, its intent and its outcome; an intent without an outcome is a write that was in flight when
+the process died, and nobody knows yet what became of it.
+
+One connection for as long as the ledger is open, for one transaction at a time: it may be used
+from any thread, and if the server goes away the ledger is gone with it, locks and all.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.ledger.anchor import Anchor
+from bulk_sync.ledger.chain import NOTHING, Head, Misfit, Walk, link
+from bulk_sync.ledger.records import (
+    Begun,
+    Ended,
+    Intent,
+    Run,
+    Settled,
+    Write,
+    dumps,
+    loads,
+)
+from bulk_sync.ledger.schema import LineKind, head, lines
+from bulk_sync.outcomes import Outcome
+
+log = logging.getLogger(__name__)
+
+_COLUMNS: Final = tuple(lines.c)
+_NAMES: Final = tuple(column.name for column in _COLUMNS)
+_INTENT: Final = (
+    lines.c.run_id,
+    lines.c.position,
+    lines.c.at_ms,
+    lines.c.profile_key,
+    lines.c.input_row,
+    lines.c.input_file,
+    lines.c.state_before,
+    lines.c.state_desired,
+)
+_OUTCOME: Final = ("outcome", "reason", "detail", "attempts", "at_ms")
+_ANCHOR_EVERY_S: Final = 1.0
+_WALK_ROWS: Final = 10_000
+
+
+class Ledger:
+    """An open ledger; ``opening.py`` makes them.
+
+    Args:
+        connection: to the database, whose schema is the newest.
+        anchor: where the chain ended is noted here as well.
+        name: how messages call the ledger; never with a password.
+    """
+
+    def __init__(self, connection: Connection, anchor: Anchor, name: str) -> None:
+        self.name = name
+        self._connection = connection
+        self._anchor = anchor
+        self._anchored_at = 0.0
+        self._turn = threading.Lock()
+        if not anchor.check(self._hash_at):
+            log.warning(
+                "The ledger does not hold what it held before: run `bulk-sync ledger verify`."
+            )
+
+    # ---- to write -------------------------------------------------------------------------------
+
+    def begin(self, run_id: str, begun: Begun) -> None:
+        """Note that a run came to be."""
+        self._append([{"kind": LineKind.BEGUN, "run_id": run_id, "facts": dumps(begun)}])
+        self._note_head()
+
+    def intend(self, run_id: str, intents: Sequence[Intent]) -> list[int]:
+        """Note writes that are about to be attempted; they are durable when this returns.
+
+        Returns:
+            The positions of their lines.
+
+        Raises:
+            StoppedEarly: they could not be noted, so none of them may be attempted.
+        """
+        return self._append(
+            [
+                {
+                    "kind": LineKind.INTENT,
+                    "run_id": run_id,
+                    "profile_key": each.key,
+                    "input_file": each.file,
+                    "input_row": each.row,
+                    "state_before": int(each.before),
+                    "state_desired": int(each.desired),
+                }
+                for each in intents
+            ]
+        )
+
+    def settle(self, run_id: str, outcomes: Sequence[Settled]) -> None:
+        """Note what became of writes.
+
+        Raises:
+            StoppedEarly: it could not be noted.
+        """
+        self._append(
+            [
+                {
+                    "kind": LineKind.OUTCOME,
+                    "run_id": run_id,
+                    "at_ms": each.at_ms,
+                    "intent": each.intent,
+                    "outcome": str(each.outcome),
+                    "reason": each.reason,
+                    "detail": each.detail or None,
+                    "attempts": each.attempts,
+                }
+                for each in outcomes
+            ]
+        )
+
+    def end(self, run_id: str, ended: Ended) -> Head:
+        """Note with what the work on a run ended, and tell where the chain ends now.
+
+        Raises:
+            StoppedEarly: it could not be noted.
+        """
+        self._append([{"kind": LineKind.ENDED, "run_id": run_id, "facts": dumps(ended)}])
+        return self._note_head()
+
+    # ---- to read --------------------------------------------------------------------------------
+
+    def runs(self) -> list[Run]:
+        """Tell all runs, the oldest first."""
+        ended: dict[str, tuple[int, Ended]] = {}
+        wanted = (lines.c.run_id, lines.c.at_ms, lines.c.facts)
+        for run_id, at_ms, facts in self._rows(_of_kind(LineKind.ENDED, *wanted)):
+            ended[run_id] = (at_ms, loads(Ended, facts))
+        found = []
+        for position, run_id, at_ms, facts in self._rows(
+            _of_kind(LineKind.BEGUN, lines.c.position, *wanted)
+        ):
+            ended_ms, how = ended.get(run_id, (None, None))
+            found.append(Run(run_id, position, at_ms, loads(Begun, facts), ended_ms, how))
+        return found
+
+    def run(self, run_id: str) -> Run:
+        """Tell one run.
+
+        Raises:
+            UsageProblem: the ledger knows no such run.
+        """
+        for run in self.runs():
+            if run.run_id == run_id:
+                return run
+        raise UsageProblem(
+            f"The ledger {self.name} knows no run {run_id!r}. `bulk-sync runs` lists them; look at "
+            "--state-dir and --ledger."
+        )
+
+    def writes(self, run_id: str) -> list[Write]:
+        """Tell the attempted writes of a run, in order; a key attempted again counts again."""
+        return self._writes(lines.c.run_id == run_id)
+
+    def history(self, key: str) -> list[Write]:
+        """Tell every attempted write to one profile, in order."""
+        return self._writes(lines.c.profile_key == key)
+
+    def keys_of(self, runs: Collection[str]) -> dict[str, str]:
+        """Tell which keys some runs meant to write, and which run did so last."""
+        query = _of_kind(LineKind.INTENT, lines.c.profile_key, lines.c.run_id)
+        return dict(self._rows(query.where(lines.c.run_id.in_(runs))))
+
+    def verify(self, *noted: Head) -> tuple[Head, Misfit | None]:
+        """Walk the whole chain; memory: one batch of lines.
+
+        Args:
+            noted: ends of the chain that somebody noted at some time.
+
+        Returns:
+            How far the chain fits, and the first line that does not.
+        """
+        at_the_end = self._rows(select(head.c.position, head.c.hash))
+        heads = [*noted, *(Head(position, digest) for position, digest in at_the_end)]
+        if anchored := self._anchor.head():
+            heads.append(anchored)
+        walk = Walk()
+        with self._told(UsageProblem), self._transaction() as connection:
+            streaming = connection.execution_options(yield_per=_WALK_ROWS)
+            misfit = walk.follow(streaming.execute(select(*_COLUMNS).order_by("position")), heads)
+        if misfit is None and not any(each.position == walk.head.position for each in heads):
+            misfit = Misfit(walk.head.position, "was added without the ledger's knowledge")
+        return walk.head, misfit
+
+    # ---- how ------------------------------------------------------------------------------------
+
+    def _append(self, new: Sequence[Mapping[str, object]]) -> list[int]:
+        if not new:
+            return []
+        now = time.time_ns() // 1_000_000
+        with self._told(StoppedEarly), self._transaction() as connection:
+            # Moving the head first takes the writers' turn, on SQLite and on servers alike.
+            connection.execute(update(head).values(position=head.c.position + len(new)))
+            end = connection.execute(select(head.c.position, head.c.hash)).one()
+            first, digest = end.position - len(new) + 1, end.hash
+            rows = []
+            for position, given in enumerate(new, first):
+                row: dict[str, object] = dict.fromkeys(_NAMES)
+                row |= {"at_ms": now, **given, "position": position}
+                digest = row["hash"] = link(digest, [row[name] for name in _NAMES[:-1]])
+                rows.append(row)
+            connection.execute(insert(lines), rows)
+            connection.execute(update(head).values(hash=digest))
+        if time.monotonic() >= self._anchored_at + _ANCHOR_EVERY_S:
+            self._move_anchor(Head(end.position, digest))
+        return list(range(first, first + len(new)))
+
+    def _note_head(self) -> Head:
+        with self._told(StoppedEarly), self._transaction() as connection:
+            end = connection.execute(select(head.c.position, head.c.hash)).one()
+        found = Head(end.position, end.hash)
+        self._move_anchor(found)
+        return found
+
+    def _move_anchor(self, end: Head) -> None:
+        try:
+            self._anchor.move(end)
+        except OSError as error:
+            log.warning("%s could not be written: %s", self._anchor.path, error.strerror)
+        self._anchored_at = time.monotonic()
+
+    def _writes(self, which: ColumnElement[bool]) -> list[Write]:
+        outcome = lines.alias()
+        query = (
+            _of_kind(LineKind.INTENT, *_INTENT, *(outcome.c[name] for name in _OUTCOME))
+            .outerjoin_from(lines, outcome, outcome.c.intent == lines.c.position)
+            .where(which)
+        )
+        found = []
+        for run_id, position, at_ms, key, row, file, before, desired, *told in self._rows(query):
+            intent = Intent(key, row, file, bool(before), bool(desired))
+            settled = None if told[0] is None else _settled(position, *told)
+            found.append(Write(run_id, position, at_ms, intent, settled))
+        return found
+
+    def _hash_at(self, position: int) -> str | None:
+        if position == 0:
+            return NOTHING
+        found = self._rows(select(lines.c.hash).where(lines.c.position == position))
+        return str(found[0][0]) if found else None
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        with self._told(UsageProblem), self._transaction() as connection:
+            return connection.execute(query).all()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._turn, self._connection.begin():
+            yield self._connection
+
+    @contextmanager
+    def _told(self, stop: type[StoppedEarly | UsageProblem]) -> Iterator[None]:
+        """Map what the database refuses, in this one place."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise stop(f"The ledger {self.name} cannot be used: {said(error)}.") from error
+
+
+def said(error: SQLAlchemyError) -> str:
+    """Put what a database says into one line, without the statement and its values."""
+    text = str(getattr(error, "orig", None) or error)
+    return " ".join(text.split()).rstrip(".")
+
+
+def _settled(
+    intent: int, outcome: str, reason: str | None, detail: str | None, attempts: int, at_ms: int
+) -> Settled:
+    try:
+        return Settled(intent, Outcome(outcome), reason, detail or "", attempts, at_ms)
+    except ValueError as error:
+        raise UsageProblem(
+            f"The ledger holds the outcome {outcome!r}, which this program does not know: run "
+            "`bulk-sync ledger verify`."
+        ) from error
+
+
+def _of_kind(kind: LineKind, *wanted: Any) -> Select[Any]:
+    return select(*wanted).where(lines.c.kind == str(kind)).order_by(lines.c.position)

@@ -1,0 +1,177 @@
+"""What the ledger is told, and tells: frozen records, each one line or a summary of some."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+
+from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.outcomes import Outcome
+
+
+def utc(at_ms: int) -> str:
+    """Write a time as the reports do: ISO 8601, in UTC."""
+    stamp = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return stamp.replace("+00:00", "Z")
+
+
+class Kind(StrEnum):
+    """The command that a run came from."""
+
+    RUN = "run"
+    APPLY = "apply"
+    RETRY = "retry"
+    UNDO = "undo"
+
+
+class Intent(NamedTuple):
+    """One write that is about to be attempted."""
+
+    key: str
+    row: int
+    file: str | None
+    before: bool
+    desired: bool
+
+
+class Settled(NamedTuple):
+    """What became of a write. ``intent`` is the position of its line."""
+
+    intent: int
+    outcome: Outcome
+    reason: str | None
+    detail: str
+    attempts: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a run was asked to do.
+
+    Attributes:
+        kind: the command that it came from.
+        job: the name that runs of one kind of file share.
+        endpoint: base URL of Campaign.
+        organization: the instance's id in the URL.
+        attribute: the profile attribute.
+        input: what was read, as it was given.
+        input_sha256: of the input's content, or of the plan file.
+        rows: data rows of the input.
+        parent: the run that a retry or an undo is of.
+        settings: options as they were given, without secrets.
+        version: of this program.
+        operator: user and host.
+    """
+
+    kind: Kind
+    job: str
+    endpoint: str
+    organization: str
+    attribute: str
+    input: str
+    input_sha256: str
+    rows: int
+    parent: str | None
+    settings: Mapping[str, Any]
+    version: str
+    operator: str
+
+    def __post_init__(self) -> None:
+        """Take the kind from JSON, where it is text."""
+        object.__setattr__(self, "kind", Kind(self.kind))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """With what the work on a run ended.
+
+    Attributes:
+        exit: the exit status.
+        message: why it ended early; "" if it did not.
+        final: nothing is left that ``resume`` could go on with.
+        outcomes: rows by outcome.
+        opt_ins: rows written from true to false.
+        opt_outs: rows written from false to true.
+        calls: calls to Campaign by method, of this process.
+        seconds: wall time of this process.
+        reports: SHA-256 by path of the reports written.
+    """
+
+    exit: int
+    message: str
+    final: bool
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    opt_ins: int = 0
+    opt_outs: int = 0
+    calls: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    reports: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the ledger knows it.
+
+    Attributes:
+        run_id: sorts by time.
+        position: of the line with which it began.
+        begun_ms: when, UTC.
+        begun: what it was asked to do.
+        ended_ms: when the last process that worked on it ended; None if it did not say.
+        ended: with what.
+    """
+
+    run_id: str
+    position: int
+    begun_ms: int
+    begun: Begun
+    ended_ms: int | None
+    ended: Ended | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left that ``resume`` could go on with."""
+        return self.ended is not None and self.ended.final
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it went through to its end, be it with rows that failed."""
+        return self.ended is not None and self.ended.exit in {Exit.DONE, Exit.ROWS_LEFT}
+
+
+class Write(NamedTuple):
+    """One attempted write: its intent, and what became of it if that was recorded."""
+
+    run_id: str
+    position: int
+    at_ms: int
+    intent: Intent
+    settled: Settled | None
+
+
+F = TypeVar("F", Begun, Ended)
+
+
+def dumps(facts: Begun | Ended) -> str:
+    """Write facts as JSON."""
+    return orjson.dumps(facts, default=dict).decode()
+
+
+def loads(kind: type[F], text: str) -> F:
+    """Read facts back; what a newer program added is passed over.
+
+    Raises:
+        UsageProblem: this program never wrote them.
+    """
+    known = {each.name for each in fields(kind)}
+    try:
+        return kind(**{name: value for name, value in orjson.loads(text).items() if name in known})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageProblem(
+            f"The ledger holds what this program never wrote ({error}): run `bulk-sync ledger "
+            "verify`, which says where."
+        ) from error

@@ -1,0 +1,77 @@
+"""The tables of the ledger.
+
+``lines`` is the chain: rows are added to it and never changed. ``head`` repeats where it ends, and
+is what writers take turns by. ``holders`` says for people who holds a lock; it proves nothing.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+metadata: Final = MetaData()
+
+_LONG = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class LineKind(StrEnum):
+    """What a line says."""
+
+    BEGUN = "begun"
+    """A run came to be; FACTS holds what it was asked to do."""
+    INTENT = "intent"
+    """One write is about to be attempted."""
+    OUTCOME = "outcome"
+    """What became of that write."""
+    ENDED = "ended"
+    """The process that worked on a run ended; FACTS holds with what."""
+
+
+lines: Final = Table(
+    "lines",
+    metadata,
+    Column("position", _LONG, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("at_ms", BigInteger, nullable=False, comment="UTC, milliseconds since the epoch"),
+    Column("profile_key", Text),
+    Column("input_file", Text, comment="if the input was several files"),
+    Column("input_row", BigInteger, comment="as a spreadsheet shows it"),
+    Column("state_before", SmallInteger),
+    Column("state_desired", SmallInteger),
+    Column("intent", BigInteger, comment="position of the intent that this is the outcome of"),
+    Column("outcome", String(32)),
+    Column("reason", String(64)),
+    Column("detail", Text),
+    Column("attempts", Integer),
+    Column("facts", Text, comment="JSON"),
+    Column("hash", String(64), nullable=False),
+    Index("lines_by_run", "run_id", "position"),
+    Index("lines_by_key", "profile_key", "position"),
+    Index("lines_by_intent", "intent"),
+)
+
+head: Final = Table(
+    "head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+holders: Final = Table(
+    "holders",
+    metadata,
+    Column("lock", String(200), primary_key=True),
+    Column("holder", Text, nullable=False),
+)

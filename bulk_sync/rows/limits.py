@@ -1,0 +1,152 @@
+"""Holds a whole plan against its limits, before anything is written: may it pass unseen?
+
+Limits count changes. Oddities look at the input as a whole, beside what earlier inputs of the same
+job were like: a file that was cut off, keys of another instance, an inverted column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bulk_sync.errors import Refused
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns, plan
+from bulk_sync.settings import Limits, Oddity
+
+_NAMED_ROWS: Final = 5
+"""How many of the rows concerned a refusal names."""
+
+_FEWEST: Final = 20
+"""Of fewer rows than this nothing can be said as a whole."""
+
+_CUT_OFF: Final = 0.5
+_NEARLY_ALL: Final = 0.9
+_BOTH_WAYS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A finished run of the same job: rows of its input, and how many of them were changed."""
+
+    rows: int
+    changes: int
+
+
+def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) -> Refused | None:
+    """Tell whether a plan may be written.
+
+    Args:
+        planned: what ``plan.compare`` returned.
+        limits: what may pass.
+        past: finished runs of the same job, the newest first.
+
+    Returns:
+        What a run must end with instead of writing, with every limit that is passed in one
+        message; None if it may be written.
+    """
+    found = [
+        each
+        for each in (
+            _odd(planned, limits, past),
+            _too_many(planned, plan.opt_ins(planned), limits),
+            _too_many_changes(planned, limits),
+        )
+        if each is not None
+    ]
+    if not found:
+        return None
+    sentences = " Besides, ".join(str(each) for each in found)
+    return Refused(f"Nothing was written: {sentences}", " ".join(each.option for each in found))
+
+
+def _too_many(
+    planned: pd.DataFrame, lifted: npt.NDArray[np.intp], limits: Limits
+) -> Refused | None:
+    most = limits.opt_ins(len(planned))
+    if len(lifted) <= most:
+        return None
+    return _refused(planned, lifted, "opt-ins (true to false)", most, "--max-opt-ins")
+
+
+def _too_many_changes(planned: pd.DataFrame, limits: Limits) -> Refused | None:
+    if limits.max_changes is None:
+        return None
+    changed, most = plan.changes(planned), limits.max_changes.of(len(planned))
+    if len(changed) <= most:
+        return None
+    return _refused(planned, changed, "changes", most, "--max-changes")
+
+
+def _refused(
+    planned: pd.DataFrame, positions: npt.NDArray[np.intp], what: str, most: int, option: str
+) -> Refused:
+    count = len(positions)
+    return Refused(
+        f"{count} {what} of {len(planned)} rows ({100 * count / len(planned):.3g}%) are more than "
+        f"the limit of {most} ({_first(planned, positions)}). If that is right, let them pass "
+        f"with {option} {count}.",
+        f"{option} {count}",
+    )
+
+
+def _odd(planned: pd.DataFrame, limits: Limits, past: Sequence[Past]) -> Refused | None:
+    """Find the first oddity; one explains the others."""
+    for oddity, sentence in (
+        (Oddity.FEWER_ROWS, _fewer_rows(planned, past)),
+        (Oddity.UNKNOWN_KEYS, _unknown_keys(planned)),
+        (Oddity.INVERTED, _inverted(planned, past)),
+    ):
+        if sentence is not None and oddity not in limits.allowed:
+            option = f"--allow {oddity}"
+            return Refused(f"{sentence} If that is right, let it pass with {option}.", option)
+    return None
+
+
+def _fewer_rows(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
+    smallest = min((run.rows for run in past), default=0)
+    if smallest < _FEWEST or len(planned) >= _CUT_OFF * smallest:
+        return None
+    return (
+        f"the input has {len(planned)} rows ({100 * len(planned) / smallest:.3g}%), where the last "
+        f"{len(past)} finished runs of this job had {smallest} or more: was it cut off?"
+    )
+
+
+def _unknown_keys(planned: pd.DataFrame) -> str | None:
+    missing = np.flatnonzero(planned[columns.OUTCOME] == Outcome.NOT_FOUND)
+    known = planned[columns.OUTCOME].isin([Outcome.UNCHANGED, Outcome.WOULD_UPDATE]).any()
+    if known or len(missing) < _FEWEST:
+        return None
+    return (
+        f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
+        f"({_first(planned, missing)}): are they of this very instance? PKeys of stage are not "
+        "those of production, and those of Campaign Standard do not work after a migration to v8."
+    )
+
+
+def _inverted(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
+    changed = plan.changes(planned)
+    compared = len(changed) + int((planned[columns.OUTCOME] == Outcome.UNCHANGED).sum())
+    lifted = len(plan.opt_ins(planned))
+    fewer = min(lifted, len(changed) - lifted)
+    if compared < _FEWEST or len(changed) < _NEARLY_ALL * compared:
+        return None
+    if fewer < _BOTH_WAYS * len(changed):
+        return None  # a list of nothing but opt-outs, say
+    if past and past[0].changes >= _NEARLY_ALL * past[0].rows:
+        return None  # a job whose files hold what is to be changed, and nothing else
+    return (
+        f"{len(changed)} of {compared} desired states ({100 * len(changed) / compared:.3g}%) are "
+        f"the inverse of the current ones ({_first(planned, changed)}): does the column say who "
+        "may be sold, instead of who has opted out?"
+    )
+
+
+def _first(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
+    numbers = planned[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]].tolist()
+    more = ", ..." if len(positions) > len(numbers) else ""
+    return f"rows {', '.join(map(str, numbers))}{more}"

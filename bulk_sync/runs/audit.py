@@ -1,0 +1,98 @@
+"""Reads again what a run applied, and tells what no longer holds. It changes nothing."""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from bulk_sync.engines.session import Session
+from bulk_sync.errors import UsageProblem
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Intent, Ledger, Run
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns, plan
+from bulk_sync.rows.steps import Steps
+from bulk_sync.runs import recording, story
+from bulk_sync.runs.commands import known
+from bulk_sync.runs.job import Finished, Job, Screen
+from bulk_sync.settings import Bound
+
+
+def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) -> Finished:
+    """Hold what a run applied against the current states.
+
+    Args:
+        job: how to work.
+        run_id: which run.
+        screen: is told how far it is.
+        sample: how many of its writes to look at; None takes all.
+
+    Returns:
+        A row per write looked at: ``unchanged`` where it holds, ``drifted`` where it does not.
+
+    Raises:
+        UsageProblem: the ledger knows no such run, or it wrote nothing.
+    """
+    began = time.monotonic()
+    with known(job.state) as book:
+        run = book.run(run_id)
+        intents = _sampled(recording.written(book, run_id), sample)
+        later = _changed_since(book, run)
+    if not intents:
+        raise UsageProblem(f"Run {run_id} changed nothing, so there is nothing to audit.")
+    rows = recording.judged(intents, [each.desired for each in intents])
+    states = Steps.of(len(rows))
+    with Interrupts() as interrupts:
+        with Session(job.connection, job.pace, screen.tell) as session:
+            keys = rows[columns.KEY].tolist()
+            session.read(keys, states, job.reading, lambda _: None)
+        interrupts.defer()
+        found = _judged(plan.compare(rows, states), later)
+        finished = Finished(
+            run_id=run_id,
+            rows=found,
+            totals=plan.totals(found),
+            cost=story.cost_of(session, began),
+            cause=session.cause,
+        )
+        paths = job.reports_of(run_id)
+        todo = paths[0].with_name(f"audit-{run_id}.todo.csv") if paths else Path()
+        facts = {"Audit of run": run_id, "Writes looked at": str(len(found))}
+        written, todo_written, failure = story.write_reports(found, paths, todo, facts)
+    return replace(finished, reports=written, todo=todo_written, cause=finished.cause or failure)
+
+
+def _sampled(intents: Sequence[Intent], sample: Bound | None) -> Sequence[Intent]:
+    if sample is None:
+        return intents
+    count = min(len(intents), max(1, sample.of(len(intents))))
+    chosen = sorted(random.sample(range(len(intents)), count))
+    return [intents[at] for at in chosen]
+
+
+def _changed_since(book: Ledger, run: Run) -> dict[str, str]:
+    """Tell which keys later runs have written, for whoever wonders why a state does not hold."""
+    return book.keys_of([each.run_id for each in book.runs() if each.position > run.position])
+
+
+def _judged(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:
+    """Call what does not hold any more ``drifted``, and say if we did it ourselves."""
+    moved = plan.changes(compared)
+    found = compared.copy()
+    outcome = compared[columns.OUTCOME].to_numpy(dtype=object, copy=True)
+    reason = compared[columns.REASON].to_numpy(dtype=object, copy=True)
+    detail = compared[columns.DETAIL].to_numpy(dtype=object, copy=True)
+    keys, states = compared[columns.KEY].tolist(), compared[columns.BEFORE].tolist()
+    for at in moved.tolist():
+        run_id = later.get(keys[at])
+        by_whom = f"; run {run_id} changed it since" if run_id else ", and not by this tool"
+        state = str(states[at]).lower()
+        outcome[at], reason[at] = Outcome.DRIFTED, Reason.MOVED
+        detail[at] = f"The profile is {state} now{by_whom}."
+    found[columns.OUTCOME] = columns.outcomes(outcome)
+    found[columns.REASON] = columns.reasons(reason)
+    found[columns.DETAIL] = pd.Series(detail, dtype="str", index=found.index)
+    return found

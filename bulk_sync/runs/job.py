@@ -1,0 +1,180 @@
+"""What a run is asked, what it shows on the way, and what comes of it. Nothing is decided here."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+import pandas as pd
+
+from bulk_sync.engines.scan import Costs
+from bulk_sync.errors import Exit, Refused, StopRun
+from bulk_sync.ledger import Head
+from bulk_sync.rows import read
+from bulk_sync.rows.check import Rules
+from bulk_sync.rows.plan import Totals
+from bulk_sync.settings import Connection, Limits, Pace, Reading, State, Writing
+
+RUN_ID: Final = "{run_id}"
+"""In a report's path: where the run's id goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What to read: a file, folder, glob or ``-``, the sheet of a workbook, and the rules."""
+
+    source: str
+    sheet: str | None = None
+    rules: Rules = field(default_factory=Rules)
+
+    @property
+    def stem(self) -> str:
+        """The name that reports are called by."""
+        path = Path(self.source)
+        if self.source == "-":
+            return "stdin"
+        if any(char in self.source for char in "*?[") and not path.exists():
+            return path.parent.name or "input"
+        name = path.name if path.name not in {"", ".."} else path.resolve().name
+        for suffix in reversed(path.suffixes):
+            if suffix.lower() not in read.SUFFIXES:
+                break
+            name = name[: -len(suffix)]
+        return name or "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How a run is to work.
+
+    Attributes:
+        connection: where Campaign is and who asks.
+        state: where the run is kept while it works, and the ledger.
+        pace: how hard Campaign may be asked.
+        reading: how states are read.
+        writing: how they are written.
+        limits: what stops a run that looks like a mistake.
+        reports: where to write the report; the suffix of each decides its format, and ``RUN_ID``
+            in it is replaced.
+        name: what runs over the same kind of input share.
+        settings: the options as they were given, without secrets, for whoever goes on.
+    """
+
+    connection: Connection
+    state: State
+    pace: Pace = field(default_factory=Pace)
+    reading: Reading = field(default_factory=Reading)
+    writing: Writing = field(default_factory=Writing)
+    limits: Limits = field(default_factory=Limits)
+    reports: tuple[Path, ...] = ()
+    name: str = ""
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def reports_of(self, run_id: str) -> tuple[Path, ...]:
+        """Tell where one run's reports go, wherever the process stands later."""
+        named = (path.with_name(path.name.replace(RUN_ID, run_id)) for path in self.reports)
+        return tuple(path.absolute() for path in named)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is about to write, for whoever reviews it.
+
+    Attributes:
+        rows: every row of the input, with what would become of it.
+        totals: its counts.
+        refusal: what a limit says against writing it; None if nothing.
+        calls: calls to Campaign so far.
+        calls_to_come: calls that writing takes, if nothing fails.
+        seconds: how long reading took.
+        costs: what reading by look-up and by scan was forecast to cost; None if nothing was read.
+        scanned: which of the two it was.
+    """
+
+    rows: pd.DataFrame
+    totals: Totals
+    refusal: Refused | None
+    calls: int
+    calls_to_come: int
+    seconds: float
+    costs: Costs | None
+    scanned: bool
+
+    @property
+    def seconds_to_come(self) -> float:
+        """An estimate of how long the writes take, at the pace of the reading."""
+        return self.calls_to_come * self.seconds / self.calls if self.calls else 0.0
+
+
+class Screen(Protocol):
+    """Whoever watches a run."""
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Take note of progress in a pass: ``scan``, ``read`` or ``write``."""
+
+    def show(self, reviewed: Plan) -> None:
+        """Show the plan."""
+
+    def approve(self, reviewed: Plan) -> None:
+        """Raise Refused, or Interrupted, if it may not be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process cost.
+
+    Attributes:
+        calls: calls to Campaign by method.
+        answers: what came back, by HTTP status, or by reason where nothing did.
+        seconds: wall time.
+        throttled_s: seconds in which Campaign had every request wait.
+    """
+
+    calls: Mapping[str, int]
+    answers: Mapping[str, int]
+    seconds: float
+    throttled_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a run.
+
+    Attributes:
+        run_id: sorts by time and fits a file name.
+        rows: the results, one row per input row.
+        totals: their counts.
+        cost: what it took.
+        cause: why the run ended early; None if it did not.
+        reports: the reports written.
+        todo: the file of the rows that need a person, if there are any.
+        head: where the ledger ends now; None if nothing was written there.
+        is_resumable: ``resume`` can go on with it.
+        plan_sha256: of the plan file, if one was asked for.
+    """
+
+    run_id: str
+    rows: pd.DataFrame
+    totals: Totals
+    cost: Cost
+    cause: StopRun | None
+    reports: tuple[Path, ...] = ()
+    todo: Path | None = None
+    head: Head | None = None
+    is_resumable: bool = False
+    plan_sha256: str | None = None
+
+    @property
+    def exit(self) -> Exit:
+        """The exit status by the contract."""
+        if self.cause is not None:
+            return self.cause.exit
+        return Exit.DONE if self.totals.complete else Exit.ROWS_LEFT
+
+
+def new_run_id() -> str:
+    """Make an id that sorts by time and fits a file name: ``20261123T020000Z-7f3a9c``."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,0 +1,170 @@
+"""A plan as one file: what a person reviews, and ``apply`` carries out.
+
+Parquet, so that pandas opens it: every row of the input with what would become of it. What it is a
+plan of, and a hash over all of it, stands beside the table, in the file's own metadata.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bulk_sync import atomic
+from bulk_sync.errors import InputProblem, UsageProblem
+from bulk_sync.report import csv_file, table
+from bulk_sync.rows import columns
+
+SUFFIX: Final = ".parquet"
+
+_FACTS: Final = b"bulk-sync.plan"
+_SEAL: Final = b"bulk-sync.sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a plan is of.
+
+    Attributes:
+        run_id: of the ``plan`` that made it, and when.
+        job: the name that runs of one kind of file share.
+        endpoint: base URL of Campaign.
+        organization: the instance's id in the URL.
+        attribute: the profile attribute.
+        input: what was read, as it was given.
+        input_sha256: of its content.
+        rows: how many there are.
+        outcomes: rows by outcome.
+        opt_ins: rows to be written from true to false.
+        opt_outs: rows to be written from false to true.
+        version: of the program.
+    """
+
+    run_id: str
+    job: str
+    endpoint: str
+    organization: str
+    attribute: str
+    input: str
+    input_sha256: str
+    rows: int
+    outcomes: Mapping[str, int]
+    opt_ins: int
+    opt_outs: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """A plan that was read: its rows, what it is of, and the SHA-256 of the file."""
+
+    rows: pd.DataFrame
+    facts: Facts
+    sha256: str
+
+
+def check_path(path: Path) -> None:
+    """Say before anything is read that a plan cannot be written there.
+
+    Raises:
+        UsageProblem: the suffix promises another format, or the folder is missing.
+    """
+    if path.suffix.lower() != SUFFIX:
+        raise UsageProblem(
+            f"--out {path}: a plan is a Parquet file; name it {path.stem}{SUFFIX}. For a workbook "
+            "to read, add --report plan.xlsx."
+        )
+    if not path.absolute().parent.is_dir():
+        raise UsageProblem(f"--out {path}: no such folder: {path.absolute().parent}.")
+
+
+def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
+    """Write a plan.
+
+    Args:
+        path: where to.
+        planned: what ``plan.compare`` returned.
+        facts: what it is of.
+
+    Returns:
+        The SHA-256 of the file, as ``sha256sum`` tells it.
+
+    Raises:
+        UsageProblem: it cannot be written.
+    """
+    whole = pa.Table.from_pandas(planned, preserve_index=False)
+    told = orjson.dumps(asdict(facts))
+    notes = {**(whole.schema.metadata or {}), _FACTS: told, _SEAL: _seal(planned, told).encode()}
+    content = BytesIO()
+    pq.write_table(whole.replace_schema_metadata(notes), content, compression="zstd")
+    try:
+        with atomic.replacing(path) as file:
+            file.write(content.getbuffer())
+    except OSError as error:
+        raise UsageProblem(f"--out {path} could not be written: {error.strerror}.") from error
+    return sha256(content.getbuffer()).hexdigest()
+
+
+def read(path: Path) -> PlanFile:
+    """Read a plan, and make sure that it is what was written.
+
+    Raises:
+        InputProblem: it cannot be read, is no plan, or was edited.
+    """
+    try:
+        content = path.read_bytes()
+        whole = pq.read_table(BytesIO(content))
+    except OSError as error:
+        raise InputProblem(f"{path}: {error.strerror or error}.") from error
+    except pa.ArrowException as error:
+        raise InputProblem(
+            f"{path} is no plan, or damaged. `bulk-sync plan INPUT --out {path.name}` makes one."
+        ) from error
+    notes = whole.schema.metadata or {}
+    if _FACTS not in notes or _SEAL not in notes:
+        raise InputProblem(
+            f"{path} is no plan of this program, or was saved again by another one. `bulk-sync "
+            f"plan INPUT --out {path.name}` makes one; `bulk-sync run` takes a list."
+        )
+    rows = whole.to_pandas()
+    if notes[_SEAL].decode("ascii", "replace") != _seal(rows, notes[_FACTS]):
+        raise InputProblem(
+            f"{path} was edited after it was made, so it is not carried out. Mend the input and "
+            "plan again."
+        )
+    told = orjson.loads(notes[_FACTS])
+    known = {each.name for each in fields(Facts)}
+    facts = Facts(**{name: value for name, value in told.items() if name in known})
+    return PlanFile(rows, facts, sha256(content).hexdigest())
+
+
+def _seal(planned: pd.DataFrame, facts: bytes) -> str:
+    """Hash the rows, as CSV, and what is said of them: whatever Parquet makes of them."""
+    sink = _Hashing()
+    sink.write(facts)
+    names = [*table.report_columns(planned), columns.COUNTS_AS]
+    csv_file.write(table.of(planned, names), sink)
+    return sink.hexdigest()
+
+
+class _Hashing(BytesIO):
+    """A file that keeps nothing but its hash."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hash = sha256()
+
+    def write(self, content: object) -> int:
+        taken = memoryview(content)  # type: ignore[arg-type] # whatever has a buffer
+        self._hash.update(taken)
+        return taken.nbytes
+
+    def hexdigest(self) -> str:
+        """Tell the hash of all that was written."""
+        return self._hash.hexdigest()

@@ -1,0 +1,153 @@
+"""Between a run's writes and the ledger: what goes into it, and what is known from it again."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bulk_sync.engines.local import now_ms
+from bulk_sync.errors import RowFailed
+from bulk_sync.ledger import Intent, Ledger, Settled, Write
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns
+from bulk_sync.rows.columns import UNREAD
+from bulk_sync.rows.steps import Steps
+
+
+class Recording:
+    """The writes of one run, and what is known of them.
+
+    Args:
+        ledger: where they are recorded.
+        run_id: whose they are.
+        planned: every row of the input, with what is to become of it.
+        changes: positions of those that are to be written.
+
+    Attributes:
+        keys: n keys, each once, of the rows to be written.
+        desired: the state of each.
+        steps: what is known to have become of them.
+        in_doubt: which of them were in flight when a process died.
+        has_begun: whether any write was ever intended.
+    """
+
+    def __init__(
+        self, ledger: Ledger, run_id: str, planned: pd.DataFrame, changes: npt.NDArray[np.intp]
+    ) -> None:
+        self.keys: list[str] = planned[columns.KEY].to_numpy()[changes].tolist()
+        self.desired: list[bool] = _states(planned[columns.DESIRED], changes)
+        self.steps = Steps.of(len(changes))
+        self._before = _states(planned[columns.BEFORE], changes)
+        self._rows: list[int] = planned[columns.ROW].to_numpy()[changes].tolist()
+        self._files = _files(planned, changes)
+        self._ledger = ledger
+        self._run_id = run_id
+        self._intents: dict[int, int] = {}
+        recorded = ledger.writes(run_id)
+        self.has_begun = bool(recorded)
+        self._recall(recorded)
+        self.in_doubt = frozenset(self._intents)
+
+    @property
+    def opt_ins(self) -> list[int]:
+        """Which of them lift an opt-out."""
+        return [at for at, desired in enumerate(self.desired) if not desired]
+
+    def intend(self, positions: Sequence[int]) -> None:
+        """Make intents durable; see ``Journal``."""
+        intents = [
+            Intent(
+                key=self.keys[at],
+                row=self._rows[at],
+                file=self._files[at] if self._files else None,
+                before=self._before[at],
+                desired=self.desired[at],
+            )
+            for at in positions
+        ]
+        lines = self._ledger.intend(self._run_id, intents)
+        self._intents.update(zip(positions, lines, strict=True))
+
+    def settle(self, positions: Sequence[int]) -> None:
+        """Make outcomes durable; see ``Journal``."""
+        self._ledger.settle(self._run_id, [self._outcome(at) for at in positions])
+        for at in positions:
+            del self._intents[at]
+
+    @property
+    def unrecorded(self) -> int:
+        """How many writes Campaign confirmed whose outcome could not be recorded."""
+        confirmed = self.steps.state != UNREAD
+        return sum(bool(confirmed[at]) for at in self._intents if at not in self.steps.problems)
+
+    def _outcome(self, at: int) -> Settled:
+        steps, intent = self.steps, self._intents[at]
+        problem, tries = steps.problems.get(at), int(steps.attempts[at])
+        at_ms = int(steps.at_ms[at])
+        if problem is not None:
+            told = str(problem.reason), problem.detail
+            return Settled(intent, problem.outcome, *told, tries, at_ms)
+        if steps.state[at] != UNREAD:
+            return Settled(intent, Outcome.UPDATED, None, "", tries, at_ms)
+        return Settled(intent, Outcome.PENDING, str(Reason.STOPPED), "Not sent.", 0, now_ms())
+
+    def _recall(self, recorded: Sequence[Write]) -> None:
+        index = {key: at for at, key in enumerate(self.keys)}
+        for write in recorded:
+            at, settled = index[write.intent.key], write.settled
+            if settled is None:
+                self._intents[at] = write.position
+            elif settled.outcome is Outcome.UPDATED:
+                self.steps.done(at, settled.attempts, settled.at_ms, state=self.desired[at])
+            elif settled.outcome is not Outcome.PENDING:
+                reason = Reason(settled.reason or Reason.BAD_ANSWER)
+                problem = RowFailed(reason, settled.detail, outcome=settled.outcome)
+                problem.attempts = settled.attempts
+                self.steps.failed(at, settled.at_ms, problem)
+                if problem.reason is Reason.MOVED:
+                    self.steps.state[at] = self.desired[at]
+
+
+def _states(column: pd.Series, positions: npt.NDArray[np.intp]) -> list[bool]:
+    found: list[bool] = columns.state_codes(column)[positions].astype(bool).tolist()
+    return found
+
+
+def _files(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[str]:
+    """Name each row's file, as text that every database takes; nothing if there is but one."""
+    if columns.FILE not in planned:
+        return []
+    names = planned[columns.FILE].astype(object).to_numpy()[positions]
+    return [str(name).encode("utf-8", "replace").decode() for name in names]
+
+
+def written(ledger: Ledger, run_id: str) -> list[Intent]:
+    """Tell what a run wrote, or may have written when it was interrupted, in the input's order."""
+    last = {
+        write.intent.key: write.intent
+        for write in ledger.writes(run_id)
+        if write.settled is None or write.settled.outcome is Outcome.UPDATED
+    }
+    return sorted(last.values(), key=lambda intent: (intent.file or "", intent.row))
+
+
+def judged(intents: Sequence[Intent], desired: Sequence[bool]) -> pd.DataFrame:
+    """Make judged rows, as ``check.rows`` returns them, out of writes of another run.
+
+    Args:
+        intents: the writes, each key once.
+        desired: the state that each row is to have.
+    """
+    count = len(intents)
+    frame = pd.DataFrame({columns.ROW: np.array([each.row for each in intents], np.int64)})
+    if any(each.file for each in intents):
+        frame[columns.FILE] = pd.Categorical([each.file for each in intents])
+    frame[columns.KEY] = pd.Series([each.key for each in intents], dtype="str")
+    frame[columns.DESIRED] = columns.states(np.array(desired, np.int8))
+    nothing = np.full(count, None, object)
+    frame[columns.OUTCOME] = columns.outcomes(nothing)
+    frame[columns.REASON] = columns.reasons(nothing)
+    frame[columns.DETAIL] = pd.Series([""] * count, dtype="str")
+    frame[columns.COUNTS_AS] = np.arange(count)
+    return frame

@@ -1,0 +1,337 @@
+"""The straight line of every run, whatever command it came from and wherever it goes on.
+
+    judged rows --GET--> current states --compare--> plan
+    plan --show, limits, approve--> intents --PATCH--> outcomes --settle--> results --> report
+
+Everything is read and compared before anything is written, so a preview, a refusal and an
+interrupted run are the same story told less far; and one that is resumed takes up the thread at
+what the working set and the ledger hold.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import file_digest
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from bulk_sync import lock, report
+from bulk_sync.engines.local import Writes
+from bulk_sync.engines.session import Read, Session
+from bulk_sync.errors import (
+    Interrupted,
+    Refused,
+    RowFailed,
+    StoppedEarly,
+    StopRun,
+    UsageProblem,
+)
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Begun, Ended, Kind, Ledger
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns, limits, plan
+from bulk_sync.rows.limits import Past
+from bulk_sync.rows.plan import Totals
+from bulk_sync.rows.steps import Steps
+from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
+from bulk_sync.runs.recording import Recording
+from bulk_sync.workset import WorkingSet
+
+log = logging.getLogger(__name__)
+
+_NOTHING_READ = Read(None, scanned=False, seconds=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run that is on disk, and may have got as far as any stage.
+
+    Attributes:
+        run_id: its name.
+        begun: what it was asked to do.
+        stem: what its todo file is called by.
+        rows: the judged rows.
+        planned: the plan, if it is known already.
+        working_set: where it is kept.
+        ledger: where its writes are recorded.
+        past: finished runs of the same job, for comparison.
+        since: position in the ledger after which the word of another run is the later one; None if
+            there can be none.
+    """
+
+    run_id: str
+    begun: Begun
+    stem: str
+    rows: pd.DataFrame
+    planned: pd.DataFrame | None
+    working_set: WorkingSet
+    ledger: Ledger
+    past: Sequence[Past] = ()
+    since: int | None = None
+
+
+def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
+    """Tell the story from where the run stands to its end, or as far as it goes.
+
+    Returns:
+        What became of it; whatever ended it early is in ``cause``.
+    """
+    began = time.monotonic()
+    with Session(
+        job.connection, job.pace, screen.tell, job.limits.failures(len(run.rows))
+    ) as session:
+        try:
+            rows, cause = _tell(run, job, screen, session, interrupts)
+        except Interrupted as stopped:
+            states = run.working_set.states(len(plan.open_rows(run.rows)))
+            rows, cause = _held(plan.compare(run.rows, states), stopped)
+    interrupts.defer()
+    return _close(run, job, rows, cause, cost_of(session, began))
+
+
+def preview(
+    rows: pd.DataFrame, job: Job, screen: Screen, past: Sequence[Past]
+) -> tuple[pd.DataFrame, StopRun | None, Cost]:
+    """Tell the story up to the plan, without leaving a trace.
+
+    Returns:
+        The plan, why it is not complete (None if it is), and what it took.
+    """
+    began = time.monotonic()
+    with Session(job.connection, job.pace, screen.tell, job.limits.failures(len(rows))) as session:
+        states = Steps.of(len(plan.open_rows(rows)))
+        read = session.read(_open_keys(rows), states, job.reading, lambda _: None)
+        planned = plan.compare(rows, states)
+        if session.cause is not None:
+            planned = plan.hold_back(planned, Reason.STOPPED, str(session.cause))
+        else:
+            screen.show(_reviewed(planned, job, past, session, read))
+    return planned, session.cause, cost_of(session, began)
+
+
+def cost_of(session: Session, began: float) -> Cost:
+    """Tell what a session cost since a time of the monotonic clock."""
+    calls = session.client.calls
+    return Cost(
+        calls=MappingProxyType(dict(calls.by_method)),
+        answers=MappingProxyType(dict(calls.by_status)),
+        seconds=time.monotonic() - began,
+        throttled_s=session.client.pacer.throttled_s,
+    )
+
+
+def write_reports(
+    rows: pd.DataFrame, paths: Sequence[Path], todo: Path, facts: Mapping[str, str]
+) -> tuple[tuple[Path, ...], Path | None, StopRun | None]:
+    """Write what was asked for.
+
+    Returns:
+        The reports written, the todo file if there is one, and what went wrong.
+    """
+    written: list[Path] = []
+    try:
+        for path in paths:
+            report.write(rows, path, title=facts)
+            written.append(path)
+        left = paths and report.write_todo(rows, todo)
+    except StopRun as failure:
+        log.warning("%s", failure)
+        return tuple(written), None, failure
+    return tuple(written), todo if left else None, None
+
+
+def _tell(
+    run: Opened, job: Job, screen: Screen, session: Session, interrupts: Interrupts
+) -> tuple[pd.DataFrame, StopRun | None]:
+    """Read, compare, show, judge, ask, write: as far as it goes, and why no further."""
+    planned, read = run.planned, _NOTHING_READ
+    if planned is None:
+        states = run.working_set.states(len(plan.open_rows(run.rows)))
+        keep = partial(run.working_set.keep_states, reading=states)
+        read = session.read(_open_keys(run.rows), states, job.reading, keep)
+        planned = plan.compare(run.rows, states)
+        if session.cause is not None:
+            return _held(planned, session.cause)
+        try:
+            run.working_set.keep_plan(planned)
+        except StoppedEarly as full:
+            return _held(planned, full)
+    recording = Recording(run.ledger, run.run_id, planned, plan.changes(planned))
+    if not recording.has_begun:
+        reviewed = _reviewed(planned, job, run.past, session, read)
+        screen.show(reviewed)
+        try:
+            if reviewed.refusal is not None:
+                raise reviewed.refusal
+            if reviewed.totals.changes:
+                screen.approve(reviewed)
+        except Refused as refused:
+            return plan.hold_back(planned, Reason.LIMIT, str(refused)), refused
+    interrupts.defer()
+    return _write(run, job, session, planned, recording)
+
+
+def _write(
+    run: Opened, job: Job, session: Session, planned: pd.DataFrame, recording: Recording
+) -> tuple[pd.DataFrame, StopRun | None]:
+    if not recording.keys:
+        return planned, None
+    writes = Writes(
+        keys=recording.keys,
+        desired=recording.desired,
+        steps=recording.steps,
+        journal=recording,
+        in_doubt=recording.in_doubt,
+        forbidden=_forbidden(run, recording),
+    )
+    session.write(writes, job.writing)
+    results = plan.settle(planned, recording.steps)
+    if session.cause is None:
+        return results, None
+    if recording.unrecorded:
+        log.warning(
+            "%d changes were confirmed by Campaign, but could not be recorded in the ledger: they "
+            "are read again before anything else is written.",
+            recording.unrecorded,
+        )
+    return _held(results, session.cause)
+
+
+def _forbidden(run: Opened, recording: Recording) -> dict[int, RowFailed]:
+    """Tell what must not be written any more, because a later run has had the later word.
+
+    That is every key that a later run meant to write. Of the others nobody knows what the later
+    file said of them, for what already held was not written: so no opt-out is lifted any more on
+    the word of the earlier file, while setting one does no harm.
+    """
+    if run.since is None:
+        return {}
+    later = [
+        each.run_id
+        for each in run.ledger.runs()
+        if each.position > run.since
+        and each.run_id != run.run_id
+        and is_at(each.begun, run.begun.endpoint, run.begun.organization)
+    ]
+    if not later:
+        return {}
+    forbidden = {}
+    if run.begun.kind != Kind.UNDO:
+        detail = (
+            f"Run {later[-1]} has worked on this organization since, so its file has the later "
+            "word: no opt-out is lifted any more for this one. Run the file again if that is right."
+        )
+        forbidden = {at: _outdated(detail) for at in recording.opt_ins}
+    written = run.ledger.keys_of(later)
+    for at, key in enumerate(recording.keys):
+        if key in written:
+            forbidden[at] = _outdated(f"Run {written[key]} has changed this profile since.")
+    return forbidden
+
+
+def _outdated(detail: str) -> RowFailed:
+    return RowFailed(Reason.NEWER_RUN, detail, outcome=Outcome.DRIFTED)
+
+
+def _reviewed(
+    planned: pd.DataFrame, job: Job, past: Sequence[Past], session: Session, read: Read
+) -> Plan:
+    totals = plan.totals(planned)
+    each = 1 + job.writing.guarded + job.writing.verify
+    return Plan(
+        rows=planned,
+        totals=totals,
+        refusal=limits.refusal(planned, job.limits, past),
+        calls=session.client.calls.total,
+        calls_to_come=totals.changes * each,
+        seconds=read.seconds,
+        costs=read.costs,
+        scanned=read.scanned,
+    )
+
+
+def _open_keys(rows: pd.DataFrame) -> list[str]:
+    keys: list[str] = rows[columns.KEY].to_numpy()[plan.open_rows(rows)].tolist()
+    return keys
+
+
+def _held(rows: pd.DataFrame, cause: StopRun) -> tuple[pd.DataFrame, StopRun]:
+    return plan.hold_back(rows, Reason.STOPPED, str(cause)), cause
+
+
+def _close(
+    run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: Cost
+) -> Finished:
+    """Write the reports, end the run in the ledger, and keep what may still be asked of it."""
+    totals = plan.totals(rows)
+    paths = job.reports_of(run.run_id)
+    todo = paths[0].with_name(f"{run.stem}.{run.run_id}.todo.csv") if paths else Path()
+    written, todo_written, failure = write_reports(rows, paths, todo, _facts(run, totals))
+    cause = cause or failure
+    is_final = cause is None or isinstance(cause, Refused | UsageProblem)
+    finished = Finished(
+        run_id=run.run_id,
+        rows=rows,
+        totals=totals,
+        cost=cost,
+        cause=cause,
+        reports=written,
+        todo=todo_written,
+        is_resumable=not is_final,
+    )
+    try:
+        has_failed = totals.outcomes.get(Outcome.FAILED, 0)
+        if is_final and cause is None and has_failed:
+            run.working_set.keep_results(rows)
+        head = run.ledger.end(run.run_id, _ended(finished, is_final=is_final))
+        if is_final and not (cause is None and has_failed):
+            run.working_set.remove()
+    except StopRun as failure:
+        log.warning("%s", failure)
+        return replace(finished, cause=cause or failure, is_resumable=True)
+    return replace(finished, head=head)
+
+
+def _ended(finished: Finished, *, is_final: bool) -> Ended:
+    return Ended(
+        exit=int(finished.exit),
+        message="" if finished.cause is None else str(finished.cause),
+        final=is_final,
+        outcomes=finished.totals.outcomes,
+        opt_ins=finished.totals.opt_ins,
+        opt_outs=finished.totals.opt_outs,
+        calls=finished.cost.calls,
+        seconds=round(finished.cost.seconds, 3),
+        reports={str(path): digest(path) for path in finished.reports},
+    )
+
+
+def digest(path: Path) -> str:
+    """Tell the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def is_at(begun: Begun, endpoint: str, organization: str) -> bool:
+    """Tell whether a run works on this instance, however its endpoint is spelled."""
+    same = lock.place(begun.endpoint) == lock.place(endpoint)
+    return same and begun.organization == organization
+
+
+def _facts(run: Opened, totals: Totals) -> Mapping[str, str]:
+    """Say what a report is of, for formats that have room for it."""
+    return {
+        "Run": run.run_id,
+        "Kind": run.begun.kind,
+        "Input": run.begun.input,
+        "Input SHA-256": run.begun.input_sha256,
+        "Endpoint": run.begun.endpoint,
+        "Organization": run.begun.organization,
+        "Attribute": run.begun.attribute,
+        "Operator": run.begun.operator,
+        "Rows": str(totals.rows),
+    }
