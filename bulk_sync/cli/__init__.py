@@ -93,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         status = _failed(invocation, Exit.USAGE, error.format_message())
     except StopRun as stop:
-        say(f"bulk-sync: {stop}", err=True)
+        is_answer = stop.exit is Exit.DONE and not invocation.wants_json
+        say(str(stop) if is_answer else f"bulk-sync: {stop}", err=not is_answer)
         status = _failed(invocation, stop.exit, str(stop))
     except (click.Abort, KeyboardInterrupt):
         message = "Interrupted."

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from bulk_sync.cli import asked, logs, options
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import Exit
 from bulk_sync.settings import Bound
 
 _EPILOG = """\b
@@ -41,7 +41,7 @@ def command(**values: Any) -> Exit:
     run_id = values["run_id"]
     found = runs.recorded(state, run_id) if run_id else runs.newest_change(state)
     if found is None:
-        raise UsageProblem("No run has changed anything yet, so there is nothing to audit.")
+        raise runs.NothingLeft("No run has changed anything yet, so there is nothing to audit.")
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
     screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
     return screen.finish(runs.audit(job, found.run_id, screen, sample))

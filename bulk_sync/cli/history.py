@@ -27,10 +27,15 @@ def command(**values: Any) -> Exit:
 
     from bulk_sync import runs
     from bulk_sync.cli.tables import laid_out, write_facts
+    from bulk_sync.outcomes import Outcome
 
     with runs.known(asked.state(values)) as book:
         by_id = {run.run_id: run for run in book.runs()}
-        told = [write_facts(each, by_id[each.run_id]) for each in book.history(values["key"])]
+        told = [
+            write_facts(each, by_id[each.run_id])
+            for each in book.history(values["key"])
+            if each.settled is None or each.settled.outcome is not Outcome.PENDING
+        ]
     if values["json"]:
         say(orjson.dumps(told).decode())
     elif not told:

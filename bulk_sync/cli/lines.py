@@ -40,10 +40,8 @@ def plan_lines(reviewed: Plan) -> list[str]:
             f"States were read by {way}: look-ups cost {reviewed.costs.lookups:,} calls, "
             f"a scan {pages} pages."
         )
-    lines.append(
-        f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come, "
-        f"about {_duration(reviewed.seconds_to_come)}."
-    )
+    about = f", about {_duration(reviewed.seconds_to_come)}" if reviewed.calls else ""
+    lines.append(f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{about}.")
     return lines
 
 
@@ -58,7 +56,10 @@ def summary_lines(finished: Finished) -> list[str]:
         lines.append(_count_line(outcome, count, note))
     lines.append(_sum_line(totals))
     lines.append("")
-    lines += needing_a_person(finished.rows)
+    rows = finished.rows
+    if finished.cause is not None:  # which says why the others are pending
+        rows = rows[rows[columns.OUTCOME] != Outcome.PENDING]
+    lines += needing_a_person(rows)
     cost = finished.cost
     calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
     waits = f", {_duration(cost.throttled_s)} throttled" if cost.throttled_s else ""

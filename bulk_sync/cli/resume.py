@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from bulk_sync.cli import asked, logs, options
-from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -43,8 +42,7 @@ def command(**values: Any) -> Exit:
     run_id = values["run_id"]
     found = runs.recorded(state, run_id) if run_id else runs.interrupted(state)
     if found is None:
-        say("Nothing to resume: every run is finished.", err=values["summary"] is not None)
-        return Exit.DONE
+        raise runs.NothingLeft("There is nothing to resume: every run is finished.")
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
     screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
     return screen.finish(runs.resume(job, found.run_id, screen))

@@ -159,7 +159,7 @@ class Screen:
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
             retry = self._command_with("retry", finished.run_id)
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
-        if finished.todo is not None and not self._look.preview and not finished.is_resumable:
+        if finished.todo is not None and finished.cause is None and not self._look.preview:
             again = self._again(shown(finished.todo))
             steps.append(f"To correct rows, edit the todo file and give it back:\n  {again}")
         return steps

@@ -152,8 +152,7 @@ async def write(run: Pass, writes: Writes, how: Writing) -> None:
     settled = Kept(journal.settle, run.thread, run.stop, most_s=_OUTCOMES_S)
 
     def note(at: int) -> None:
-        problem = steps.problems.get(at)
-        if problem is None or not (problem.passing or problem.outcome is Outcome.PENDING):
+        if _is_known(writes, at):
             settled.note(at)
 
     async def set_state(at: int) -> None:
@@ -176,6 +175,14 @@ async def write(run: Pass, writes: Writes, how: Writing) -> None:
         for at in steps.passing():
             settled.note(at)  # tried and given up
     await settled.close()
+
+
+def _is_known(writes: Writes, at: int) -> bool:
+    """Tell whether it is certain what became of a write, be it that none was sent."""
+    problem = writes.steps.problems.get(at)
+    if problem is not None:
+        return not problem.passing and problem.outcome is not Outcome.PENDING
+    return bool(writes.steps.attempts[at]) or at not in writes.in_doubt
 
 
 async def _set_state(run: Pass, writes: Writes, how: Writing, at: int) -> None:
@@ -268,6 +275,8 @@ async def _round(
                 note(at)
             except StopRun as cause:
                 run.stop.ask(cause)
+                note(at)
+                return
             else:
                 run.breaker.succeeded(again=failed_before)
                 note(at)

@@ -141,7 +141,7 @@ class Session:
 
     async def _write(self, writes: Writes, how: Writing) -> None:
         try:
-            if not self.client.is_ready:
+            if writes.steps.open() and not self.client.is_ready:
                 await self.client.preflight()
         except StopRun as cause:
             self._stop.ask(cause)

@@ -54,7 +54,7 @@ _INTENT: Final = (
 )
 _OUTCOME: Final = ("outcome", "reason", "detail", "attempts", "at_ms")
 _ANCHOR_EVERY_S: Final = 1.0
-_WALK_ROWS: Final = 10_000
+_BATCH_ROWS: Final = 10_000
 
 
 class Ledger:
@@ -169,11 +169,11 @@ class Ledger:
             "--state-dir and --ledger."
         )
 
-    def writes(self, run_id: str) -> list[Write]:
+    def writes(self, run_id: str) -> Iterator[Write]:
         """Tell the attempted writes of a run, in order; a key attempted again counts again."""
         return self._writes(lines.c.run_id == run_id)
 
-    def history(self, key: str) -> list[Write]:
+    def history(self, key: str) -> Iterator[Write]:
         """Tell every attempted write to one profile, in order."""
         return self._writes(lines.c.profile_key == key)
 
@@ -197,7 +197,7 @@ class Ledger:
             heads.append(anchored)
         walk = Walk()
         with self._told(UsageProblem), self._transaction() as connection:
-            streaming = connection.execution_options(yield_per=_WALK_ROWS)
+            streaming = connection.execution_options(yield_per=_BATCH_ROWS)
             misfit = walk.follow(streaming.execute(select(*_COLUMNS).order_by("position")), heads)
         if misfit is None and not any(each.position == walk.head.position for each in heads):
             misfit = Misfit(walk.head.position, "was added without the ledger's knowledge")
@@ -240,19 +240,29 @@ class Ledger:
             log.warning("%s could not be written: %s", self._anchor.path, error.strerror)
         self._anchored_at = time.monotonic()
 
-    def _writes(self, which: ColumnElement[bool]) -> list[Write]:
+    def _writes(self, which: ColumnElement[bool]) -> Iterator[Write]:
         outcome = lines.alias()
         query = (
             _of_kind(LineKind.INTENT, *_INTENT, *(outcome.c[name] for name in _OUTCOME))
             .outerjoin_from(lines, outcome, outcome.c.intent == lines.c.position)
             .where(which)
         )
-        found = []
-        for run_id, position, at_ms, key, row, file, before, desired, *told in self._rows(query):
-            intent = Intent(key, row, file, bool(before), bool(desired))
-            settled = None if told[0] is None else _settled(position, *told)
-            found.append(Write(run_id, position, at_ms, intent, settled))
-        return found
+        with self._told(UsageProblem), self._transaction() as connection:
+            streaming = connection.execution_options(yield_per=_BATCH_ROWS)
+            for (
+                run_id,
+                position,
+                at_ms,
+                key,
+                row,
+                file,
+                before,
+                desired,
+                *told,
+            ) in streaming.execute(query):
+                intent = Intent(key, row, file, bool(before), bool(desired))
+                settled = None if told[0] is None else _settled(position, *told)
+                yield Write(run_id, position, at_ms, intent, settled)
 
     def _hash_at(self, position: int) -> str | None:
         if position == 0:

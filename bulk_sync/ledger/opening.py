@@ -67,7 +67,9 @@ def existing(state: State) -> Iterator[Ledger | None]:
 def place(state: State) -> str:
     """Tell where the ledger is, without a password."""
     url = _url(state)
-    return str(url.database) if _is_file(url) else url.render_as_string(hide_password=True)
+    if _is_file(url):
+        return str(url.database)
+    return url.difference_update_query(["password"]).render_as_string(hide_password=True)
 
 
 def anchor_of(state: State) -> Path:

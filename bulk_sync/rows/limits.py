@@ -110,9 +110,10 @@ def _fewer_rows(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
     smallest = min((run.rows for run in past), default=0)
     if smallest < _FEWEST or len(planned) >= _CUT_OFF * smallest:
         return None
+    share = 100 * len(planned) / smallest
     return (
-        f"the input has {len(planned)} rows ({100 * len(planned) / smallest:.3g}%), where the last "
-        f"{len(past)} finished runs of this job had {smallest} or more: was it cut off?"
+        f"the input has {len(planned)} rows, {share:.3g}% of the {smallest} that the smallest of "
+        f"the last finished runs of this job had ({len(past)} compared): was it cut off?"
     )
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from bulk_sync.engines.session import Session
-from bulk_sync.errors import UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Intent, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import Steps
 from bulk_sync.runs import recording, story
-from bulk_sync.runs.commands import known
+from bulk_sync.runs.commands import NothingLeft, known
 from bulk_sync.runs.job import Finished, Job, Screen
 from bulk_sync.settings import Bound
 
@@ -34,7 +33,8 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         A row per write looked at: ``unchanged`` where it holds, ``drifted`` where it does not.
 
     Raises:
-        UsageProblem: the ledger knows no such run, or it wrote nothing.
+        NothingLeft: it wrote nothing.
+        UsageProblem: the ledger knows no such run.
     """
     began = time.monotonic()
     with known(job.state) as book:
@@ -42,7 +42,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         intents = _sampled(recording.written(book, run_id), sample)
         later = _changed_since(book, run)
     if not intents:
-        raise UsageProblem(f"Run {run_id} changed nothing, so there is nothing to audit.")
+        raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
     rows = recording.judged(intents, [each.desired for each in intents])
     states = Steps.of(len(rows))
     with Interrupts() as interrupts:

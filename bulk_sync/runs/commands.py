@@ -155,7 +155,7 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
                 if not earlier.is_finished:
                     return _go_on(book, job, earlier, screen, interrupts)
                 if earlier.is_done:
-                    raise NothingLeft(earlier, f"{path} was carried out by")
+                    raise NothingLeft(f"{path} has been carried out.", earlier)
         rows = planned.rows
         begun = _begun(Kind.APPLY, job, str(path), planned.sha256, len(rows))
         run = _open(book, job, run_id, begun, rows, Input(str(path)).stem, planned=rows)
@@ -177,7 +177,7 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
     with _alone(job, run_id) as book, Interrupts() as interrupts:
         run = book.run(run_id)
         if run.is_finished:
-            raise NothingLeft(run, "There is nothing to resume:")
+            raise NothingLeft("There is nothing to resume.", run)
         return _go_on(book, job, run, screen, interrupts)
 
 
@@ -266,7 +266,7 @@ def newest_change(state: State) -> Run | None:
     """
     with known(state) as book:
         for run in reversed(book.runs()):
-            if recording.written(book, run.run_id):
+            if any(book.writes(run.run_id)):
                 return run
     return None
 
@@ -298,14 +298,22 @@ def known(state: State) -> Iterator[Ledger]:
 
 
 class NothingLeft(StopRun):
-    """A run is finished, so that what was asked for is done; its exit status is repeated."""
+    """What was asked for is done already, or is nothing.
 
-    def __init__(self, run: Run, what: str) -> None:
-        self.exit = Exit(run.ended.exit if run.ended is not None else Exit.DONE)
-        sentence = f"{what} run {run.run_id} is finished, with exit status {int(self.exit)}."
-        if self.exit is Exit.ROWS_LEFT:
-            sentence += f" `bulk-sync retry {run.run_id}` tries again what failed."
-        super().__init__(sentence)
+    Args:
+        message: what a person reads.
+        done_by: the run that did it, whose exit status is repeated; None if there is nothing to do.
+    """
+
+    exit = Exit.DONE
+
+    def __init__(self, message: str, done_by: Run | None = None) -> None:
+        if done_by is not None and done_by.ended is not None:
+            self.exit = Exit(done_by.ended.exit)
+            message += f" Run {done_by.run_id} ended with exit status {int(self.exit)}."
+            if done_by.ended.outcomes.get(Outcome.FAILED):
+                message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."
+        super().__init__(message)
 
 
 @contextmanager
@@ -500,7 +508,7 @@ def _go_on_instead(book: Ledger, kind: Kind, parent: Run) -> None:
                 f"it: bulk-sync resume {run.run_id}"
             )
         if run.is_done:
-            raise NothingLeft(run, f"The {kind} of {parent.run_id} has happened:")
+            raise NothingLeft(f"The {kind} of {parent.run_id} has happened.", run)
 
 
 def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
@@ -512,7 +520,7 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     """
     failed = 0 if parent.ended is None else parent.ended.outcomes.get(Outcome.FAILED, 0)
     if not failed:
-        raise NothingLeft(parent, "No row failed:")
+        raise NothingLeft(f"No row of run {parent.run_id} failed, so there is nothing to retry.")
     working_set = WorkingSet.find(state.folder, parent.run_id)
     rows = None if working_set is None else working_set.rows()
     results = None if working_set is None or rows is None else working_set.results(rows)
@@ -535,7 +543,7 @@ def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame:
     """
     intents = recording.written(book, parent.run_id)
     if not intents:
-        raise NothingLeft(parent, "Nothing is to be undone:")
+        raise NothingLeft(f"Run {parent.run_id} changed nothing, so there is nothing to undo.")
     rows = recording.judged(intents, [each.before for each in intents])
     left = Steps.of(len(intents))
     left.state[:] = [each.desired for each in intents]

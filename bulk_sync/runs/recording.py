@@ -1,6 +1,6 @@
 """Between a run's writes and the ledger: what goes into it, and what is known from it again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +44,7 @@ class Recording:
         self._ledger = ledger
         self._run_id = run_id
         self._intents: dict[int, int] = {}
-        recorded = ledger.writes(run_id)
-        self.has_begun = bool(recorded)
-        self._recall(recorded)
+        self.has_begun = self._recall(ledger.writes(run_id))
         self.in_doubt = frozenset(self._intents)
 
     @property
@@ -92,8 +90,10 @@ class Recording:
             return Settled(intent, Outcome.UPDATED, None, "", tries, at_ms)
         return Settled(intent, Outcome.PENDING, str(Reason.STOPPED), "Not sent.", 0, now_ms())
 
-    def _recall(self, recorded: Sequence[Write]) -> None:
+    def _recall(self, recorded: Iterable[Write]) -> bool:
+        """Take up what is recorded, and tell whether anything is."""
         index = {key: at for at, key in enumerate(self.keys)}
+        write = None
         for write in recorded:
             at, settled = index[write.intent.key], write.settled
             if settled is None:
@@ -107,6 +107,7 @@ class Recording:
                 self.steps.failed(at, settled.at_ms, problem)
                 if problem.reason is Reason.MOVED:
                     self.steps.state[at] = self.desired[at]
+        return write is not None
 
 
 def _states(column: pd.Series, positions: npt.NDArray[np.intp]) -> list[bool]:

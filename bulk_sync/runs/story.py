@@ -23,6 +23,7 @@ from bulk_sync import lock, report
 from bulk_sync.engines.local import Writes
 from bulk_sync.engines.session import Read, Session
 from bulk_sync.errors import (
+    Exit,
     Interrupted,
     Refused,
     RowFailed,
@@ -215,6 +216,7 @@ def _forbidden(run: Opened, recording: Recording) -> dict[int, RowFailed]:
         for each in run.ledger.runs()
         if each.position > run.since
         and each.run_id != run.run_id
+        and (each.ended is None or each.ended.exit not in {Exit.REFUSED, Exit.USAGE})
         and is_at(each.begun, run.begun.endpoint, run.begun.organization)
     ]
     if not later:
