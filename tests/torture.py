@@ -9,14 +9,17 @@ import argparse
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bulk_sync import ledger
@@ -105,17 +108,8 @@ def torture(
     told, dice = Told(), random.Random(seed)
     options = Options(latency_s=_LATENCY_S, faults=faults or {}, seed=seed, retry_after_s=0)
     with running(options) as sim:
-        keys = [f"@{seed:04d}{'k' * 70}{number:011d}" for number in range(rows)]
-        for number, key in enumerate(keys):
-            sim.add(pkey=key, email=f"p{number}@example.com", ccpaOptOut=dice.random() < 0.5)
-        environment = {
-            **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
-            "BULK_SYNC_ENDPOINT": sim.url,
-            "BULK_SYNC_ORGANIZATION": "acme",
-            "BULK_SYNC_API_KEY": "demo-key",
-            "BULK_SYNC_ACCESS_TOKEN": "demo-token",
-            "BULK_SYNC_STATE_DIR": str(folder / "state"),
-        }
+        keys = populated(sim, rows, dice)
+        environment = environment_of(sim, folder)
         while told.kills.total() < kills:
             told.rounds += 1
             place = folder / f"round-{told.rounds}"
@@ -124,15 +118,87 @@ def torture(
     return told
 
 
-def one_round(this: Round, keys: Sequence[str], told: Told, kills: int) -> None:
-    sim, dice = this.sim, this.dice
-    before = {key: sim.profiles[key]["ccpaOptOut"] for key in keys}
-    desired = {key: bool(state) is (dice.random() < 0.5) for key, state in before.items()}
+def full_disk(rows: int, rounds: int, seed: int, folder: Path) -> Told:
+    """Let the disk with the state folder fill up at random moments, and make room again."""
+    told, dice = Told(), random.Random(seed)
+    with running(Options(seed=seed)) as sim:
+        keys = populated(sim, rows, dice)
+        environment = environment_of(sim, folder)
+        for _ in range(rounds):
+            told.rounds += 1
+            place = folder / f"round-{told.rounds}"
+            place.mkdir(parents=True)
+            this = Round(sim, place, dice, environment)
+            before, desired, words = wishes(this, keys)
+            with small_disk(folder / "state", dice.randint(60, 2500)) as make_room:
+                status = this.start(*words).wait()
+                assert status in {0, 2, 6}, this.log.read_text()
+                assert "Traceback" not in this.log.read_text()
+                make_room()
+                if status:
+                    told.kills["by a full disk, " + this.doing] += 1
+                    began = has_begun(folder / "state", 1)
+                    status = this.start(*(["resume"] if began else words)).wait()
+                    assert status == 0, this.log.read_text()
+                judge(this, before, desired, told)
+    return told
+
+
+@contextmanager
+def small_disk(folder: Path, size_kb: int) -> Iterator[Callable[[], None]]:
+    """Put a folder on a disk of its own, and give what makes more room; needs root."""
+
+    def mount(size: str) -> None:
+        words = ["-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
+        subprocess.run([shutil.which("mount") or "", *words], check=True)
+
+    folder.mkdir(exist_ok=True)
+    mount(f"size={size_kb}k")
+    try:
+        yield partial(mount, "remount,size=100m")
+    finally:
+        subprocess.run([shutil.which("umount") or "", str(folder)], check=True)
+
+
+def environment_of(sim: Simulator, folder: Path) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
+        "BULK_SYNC_ENDPOINT": sim.url,
+        "BULK_SYNC_ORGANIZATION": "acme",
+        "BULK_SYNC_API_KEY": "demo-key",
+        "BULK_SYNC_ACCESS_TOKEN": "demo-token",
+        "BULK_SYNC_STATE_DIR": str(folder / "state"),
+    }
+
+
+def populated(sim: Simulator, rows: int, dice: random.Random) -> list[str]:
+    keys = [f"@{'k' * 74}{number:011d}" for number in range(rows)]
+    for number, key in enumerate(keys):
+        sim.add(pkey=key, email=f"p{number}@example.com", ccpaOptOut=dice.random() < 0.5)
+    return keys
+
+
+def wishes(
+    this: Round, keys: Sequence[str]
+) -> tuple[dict[str, object], dict[str, bool], list[str]]:
+    """Write a file in which half of the states are to change.
+
+    Returns:
+        The states before, those desired, and the command.
+    """
+    before = {key: this.sim.profiles[key]["ccpaOptOut"] for key in keys}
+    desired = {key: bool(state) is (this.dice.random() < 0.5) for key, state in before.items()}
     path = this.folder / f"{this.folder.name}.csv"
     lines = "".join(f"{key},{str(state).lower()}\n" for key, state in desired.items())
     path.write_text(f"PKey,ccpaOptOut\n{lines}")
-    sim.clear()
-    words = ["run", path.name, "--fetch", "lookup", "--max-opt-ins", "100%", "--concurrency", "16"]
+    this.sim.clear()
+    words = ["--fetch", "lookup", "--max-opt-ins", "100%", "--concurrency", "16"]
+    return before, desired, ["run", path.name, *words]
+
+
+def one_round(this: Round, keys: Sequence[str], told: Told, kills: int) -> None:
+    before, desired, words = wishes(this, keys)
+    dice = this.dice
     status, tries = None, 0
     while status is None and tries < _GIVE_UP:
         tries += 1
@@ -200,6 +266,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             told = torture(given.rows, given.kills, given.seed, Path(folder), faults)
         print(f"{name}: {told}", flush=True)
+    if os.geteuid() == 0:
+        with tempfile.TemporaryDirectory() as folder:
+            told = full_disk(given.rows, 25, given.seed, Path(folder))
+        print(f"full disk: {told}", flush=True)
+    else:
+        print("full disk: left out, for it takes root to make a small one; the tests have a quota")
 
 
 if __name__ == "__main__":

@@ -221,6 +221,6 @@ def _input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _plain(value: Any) -> Any:
     """Turn a parsed option into what JSON can hold."""
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -99,7 +99,7 @@ class Writes:
         steps: what is known to have become of them; filled in place.
         journal: is told before and after.
         in_doubt: positions whose write was in flight when a process died.
-        forbidden: positions that must not be written any more, and what to say of them.
+        forbidden: positions that must not be written any more, and why, for a person.
     """
 
     keys: Sequence[str]
@@ -107,7 +107,7 @@ class Writes:
     steps: Steps
     journal: Journal
     in_doubt: frozenset[int] = frozenset()
-    forbidden: Mapping[int, RowFailed] = field(default_factory=dict)
+    forbidden: Mapping[int, str] = field(default_factory=dict)
 
 
 async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) -> None:
@@ -159,14 +159,10 @@ async def write(run: Pass, writes: Writes, how: Writing) -> None:
         await _set_state(run, writes, how, at)
 
     todo = steps.open()
-    for at in todo:
-        if at in writes.forbidden and at not in writes.in_doubt:
-            steps.failed(at, now_ms(), writes.forbidden[at])
-    in_doubt = [at for at in todo if at in writes.in_doubt]
-    intended = [at for at in todo if at not in writes.in_doubt and at not in writes.forbidden]
-    granted = Granted(in_doubt, intended, journal.intend, run.thread, run.stop)
-    count = len(in_doubt) + len(intended)
-    await _round(run, "write", steps, granted, count, set_state, note)
+    to_read = [at for at in todo if at in writes.in_doubt or at in writes.forbidden]
+    to_write = [at for at in todo if at not in writes.in_doubt and at not in writes.forbidden]
+    granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)
+    await _round(run, "write", steps, granted, len(todo), set_state, note)
     for at in await granted.withdraw():
         settled.note(at)
     if again := _again(run, steps):
@@ -191,27 +187,26 @@ async def _set_state(run: Pass, writes: Writes, how: Writing, at: int) -> None:
     in_doubt = doubted is not None or at in writes.in_doubt
     tries = doubted.attempts if doubted is not None else 1
     arrived = False
-    if in_doubt or how.guarded:
+    forbidden = writes.forbidden.get(at)
+    if in_doubt or how.guarded or forbidden is not None:
         state, _ = await run.client.state(key)
         arrived = in_doubt and state is desired
-        if state is desired and not in_doubt:
+        if not arrived and (state is desired or forbidden is not None):
             steps.state[at] = state
-            raise _moved(state)
+            raise _left_alone(forbidden, state, desired)
     if not arrived:
-        if at in writes.forbidden:
-            raise writes.forbidden[at]
         tries = await run.client.write(key, desired=desired)
     if how.verify:
         await _check_stored(run, key, desired=desired)
     steps.done(at, tries, now_ms(), state=desired)
 
 
-def _moved(state: bool) -> RowFailed:  # noqa: FBT001 - a profile's state
-    return RowFailed(
-        Reason.MOVED,
-        f"The profile has moved to {str(state).lower()} since; it was left alone.",
-        outcome=Outcome.DRIFTED,
-    )
+def _left_alone(forbidden: str | None, state: bool, desired: bool) -> RowFailed:  # noqa: FBT001 - states
+    if forbidden is None:
+        detail = f"The profile has moved to {str(state).lower()} since; it was left alone."
+        return RowFailed(Reason.MOVED, detail, outcome=Outcome.DRIFTED)
+    outcome = Outcome.UNCHANGED if state is desired else Outcome.DRIFTED
+    return RowFailed(Reason.NEWER_RUN, forbidden, outcome=outcome)
 
 
 async def _check_stored(run: Pass, key: str, *, desired: bool) -> None:

@@ -197,8 +197,8 @@ class Ledger:
             heads.append(anchored)
         walk = Walk()
         with self._told(UsageProblem), self._transaction() as connection:
-            streaming = connection.execution_options(yield_per=_BATCH_ROWS)
-            misfit = walk.follow(streaming.execute(select(*_COLUMNS).order_by("position")), heads)
+            every = select(*_COLUMNS).order_by(lines.c.position)
+            misfit = walk.follow(connection.execute(_streamed(every)), heads)
         if misfit is None and not any(each.position == walk.head.position for each in heads):
             misfit = Misfit(walk.head.position, "was added without the ledger's knowledge")
         return walk.head, misfit
@@ -248,18 +248,8 @@ class Ledger:
             .where(which)
         )
         with self._told(UsageProblem), self._transaction() as connection:
-            streaming = connection.execution_options(yield_per=_BATCH_ROWS)
-            for (
-                run_id,
-                position,
-                at_ms,
-                key,
-                row,
-                file,
-                before,
-                desired,
-                *told,
-            ) in streaming.execute(query):
+            for found in connection.execute(_streamed(query)):
+                run_id, position, at_ms, key, row, file, before, desired, *told = found
                 intent = Intent(key, row, file, bool(before), bool(desired))
                 settled = None if told[0] is None else _settled(position, *told)
                 yield Write(run_id, position, at_ms, intent, settled)
@@ -304,6 +294,10 @@ def _settled(
             f"The ledger holds the outcome {outcome!r}, which this program does not know: run "
             "`bulk-sync ledger verify`."
         ) from error
+
+
+def _streamed(query: Select[Any]) -> Select[Any]:
+    return query.execution_options(yield_per=_BATCH_ROWS)
 
 
 def _of_kind(kind: LineKind, *wanted: Any) -> Select[Any]:

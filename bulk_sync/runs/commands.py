@@ -322,8 +322,8 @@ def _alone(job: Job, run_id: str) -> Iterator[Ledger]:
     whose, who = lock.name(job.connection), lock.holder(run_id)
     with (
         lock.held(job.state.folder, whose, who, job.state.lock_wait_s),
-        ledger.held(job.state, whose, who),
         ledger.opened(job.state) as book,
+        ledger.held(job.state, whose, who),
     ):
         yield book
 

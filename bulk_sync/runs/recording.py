@@ -68,7 +68,8 @@ class Recording:
         self._intents.update(zip(positions, lines, strict=True))
 
     def settle(self, positions: Sequence[int]) -> None:
-        """Make outcomes durable; see ``Journal``."""
+        """Make outcomes durable; see ``Journal``. What was never intended has no line."""
+        positions = [at for at in positions if at in self._intents]
         self._ledger.settle(self._run_id, [self._outcome(at) for at in positions])
         for at in positions:
             del self._intents[at]
@@ -105,7 +106,7 @@ class Recording:
                 problem = RowFailed(reason, settled.detail, outcome=settled.outcome)
                 problem.attempts = settled.attempts
                 self.steps.failed(at, settled.at_ms, problem)
-                if problem.reason is Reason.MOVED:
+                if problem.reason is Reason.MOVED or problem.outcome is Outcome.UNCHANGED:
                     self.steps.state[at] = self.desired[at]
         return write is not None
 

@@ -26,7 +26,6 @@ from bulk_sync.errors import (
     Exit,
     Interrupted,
     Refused,
-    RowFailed,
     StoppedEarly,
     StopRun,
     UsageProblem,
@@ -88,6 +87,7 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
         try:
             rows, cause = _tell(run, job, screen, session, interrupts)
         except Interrupted as stopped:
+            interrupts.defer()
             states = run.working_set.states(len(plan.open_rows(run.rows)))
             rows, cause = _held(plan.compare(run.rows, states), stopped)
     interrupts.defer()
@@ -202,7 +202,7 @@ def _write(
     return _held(results, session.cause)
 
 
-def _forbidden(run: Opened, recording: Recording) -> dict[int, RowFailed]:
+def _forbidden(run: Opened, recording: Recording) -> dict[int, str]:
     """Tell what must not be written any more, because a later run has had the later word.
 
     That is every key that a later run meant to write. Of the others nobody knows what the later
@@ -221,22 +221,18 @@ def _forbidden(run: Opened, recording: Recording) -> dict[int, RowFailed]:
     ]
     if not later:
         return {}
-    forbidden = {}
+    forbidden: dict[int, str] = {}
     if run.begun.kind != Kind.UNDO:
         detail = (
             f"Run {later[-1]} has worked on this organization since, so its file has the later "
             "word: no opt-out is lifted any more for this one. Run the file again if that is right."
         )
-        forbidden = {at: _outdated(detail) for at in recording.opt_ins}
+        forbidden = dict.fromkeys(recording.opt_ins, detail)
     written = run.ledger.keys_of(later)
     for at, key in enumerate(recording.keys):
         if key in written:
-            forbidden[at] = _outdated(f"Run {written[key]} has changed this profile since.")
+            forbidden[at] = f"Run {written[key]} has changed this profile since."
     return forbidden
-
-
-def _outdated(detail: str) -> RowFailed:
-    return RowFailed(Reason.NEWER_RUN, detail, outcome=Outcome.DRIFTED)
 
 
 def _reviewed(

@@ -1,0 +1,71 @@
+"""Writes states as a run does, with a ledger or with none: one side of a line of ``bench.py``.
+
+    bench_write.py ENDPOINT ROWS RATE ledger|nothing
+
+Every profile is asked to hold what it does not, so that each costs one PATCH.
+"""
+
+import json
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bulk_sync import ledger
+from bulk_sync.engines.local import Journal, Writes
+from bulk_sync.engines.session import Session
+from bulk_sync.ledger import Intent
+from bulk_sync.rows import plan
+from bulk_sync.rows.columns import UNREAD
+from bulk_sync.rows.steps import Steps
+from bulk_sync.runs import recording
+from bulk_sync.settings import Connection, Pace, Secret, State, Writing
+
+
+class Nothing:
+    """A journal that keeps nothing."""
+
+    def intend(self, positions: Sequence[int]) -> None:
+        """Do nothing."""
+
+    def settle(self, positions: Sequence[int]) -> None:
+        """Do nothing."""
+
+
+def planned(endpoint: str, rows: int) -> pd.DataFrame:
+    with urllib.request.urlopen(f"{endpoint}/_simulator/state") as answer:  # noqa: S310 - loopback
+        states: dict[str, bool] = json.load(answer)
+    chosen = list(states.items())[:rows]
+    intents = [
+        Intent(key, row, None, before=bool(state), desired=not state)
+        for row, (key, state) in enumerate(chosen, 2)
+    ]
+    judged = recording.judged(intents, [each.desired for each in intents])
+    current = Steps.of(rows)
+    current.state[:] = [each.before for each in intents]
+    return plan.compare(judged, current)
+
+
+def main() -> None:
+    endpoint, rows, rate, kind = sys.argv[1:]
+    frame = planned(endpoint, int(rows))
+    connection = Connection(endpoint, "acme", "demo-key", Secret("demo-token"))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ledger.opened(State(Path(folder))) as book,
+        Session(connection, Pace(rate=float(rate)), lambda _what, _done, _total: None) as session,
+    ):
+        kept = recording.Recording(book, "bench", frame, np.arange(int(rows)))
+        journal: Journal = kept if kind == "ledger" else Nothing()
+        session.write(Writes(kept.keys, kept.desired, kept.steps, journal), Writing())
+        assert session.cause is None
+        assert (kept.steps.state != UNREAD).all()
+        assert kind != "ledger" or sum(1 for _ in book.writes("bench")) == int(rows)
+
+
+if __name__ == "__main__":
+    main()

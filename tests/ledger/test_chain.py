@@ -1,0 +1,94 @@
+"""The chain: whatever is done to it is found at the first line that it was done to."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_sync.ledger.chain import NOTHING, Head, Walk, link
+
+Line = tuple[object, ...]
+
+
+def chain(contents: Sequence[object]) -> list[Line]:
+    lines: list[Line] = []
+    digest = NOTHING
+    for position, content in enumerate(contents, 1):
+        digest = link(digest, [position, content])
+        lines.append((position, content, digest))
+    return lines
+
+
+CELLS = st.one_of(st.none(), st.integers(-5, 5), st.text(max_size=3), st.booleans())
+CHAINS = st.lists(CELLS, min_size=2, max_size=8).map(chain)
+
+
+def head(lines: list[Line]) -> Head:
+    return Head(len(lines), str(lines[-1][-1]))
+
+
+@given(CHAINS)
+def test_a_chain_fits_with_every_end_that_it_ever_had(lines: list[Line]) -> None:
+    walk = Walk()
+    heads = [Head(at, str(digest)) for at, _, digest in lines]  # type: ignore[arg-type]
+    assert walk.follow(lines, heads) is None
+    assert walk.head == head(lines)
+
+
+@given(CHAINS, st.data(), CELLS)
+def test_an_edited_line_is_named(lines: list[Line], data: st.DataObject, cell: object) -> None:
+    at = data.draw(st.integers(0, len(lines) - 1))
+    position, content, digest = lines[at]
+    if (type(cell), cell) == (type(content), content):
+        cell = [cell]
+    lines[at] = (position, cell, digest)
+    misfit = Walk().follow(lines, [])
+    assert misfit is not None
+    assert misfit.position == at + 1
+
+
+@given(CHAINS, st.data())
+def test_a_line_that_is_gone_is_named(lines: list[Line], data: st.DataObject) -> None:
+    end = head(lines)
+    at = data.draw(st.integers(0, len(lines) - 1))
+    del lines[at]
+    misfit = Walk().follow(lines, [end])
+    assert misfit is not None
+    assert misfit.position == at + 1
+
+
+@given(CHAINS, st.data())
+def test_a_cut_off_end_is_found_by_what_was_noted(lines: list[Line], data: st.DataObject) -> None:
+    end = head(lines)
+    left = data.draw(st.integers(0, len(lines) - 1))
+    misfit = Walk().follow(lines[:left], [end])
+    assert misfit is not None
+    assert misfit.position == left + 1
+    assert "cut off" in misfit.problem
+
+
+@given(CHAINS, CELLS)
+def test_a_line_put_in_is_found(lines: list[Line], cell: object) -> None:
+    forged = (2, cell, link(str(lines[0][-1]), [2, cell]))
+    moved = [(int(str(at)) + 1, content, digest) for at, content, digest in lines[1:]]
+    misfit = Walk().follow([lines[0], forged, *moved], [])
+    assert misfit is not None
+    assert misfit.position in {2, 3}
+
+
+@given(CHAINS, CELLS)
+def test_a_chain_that_was_written_anew_is_found_by_what_was_noted(
+    lines: list[Line], cell: object
+) -> None:
+    anew = chain([[cell], *(content for _, content, _ in lines[1:])])
+    misfit = Walk().follow(anew, [head(lines)])
+    assert misfit is not None
+
+
+def test_a_head_is_read_back_as_it_is_written() -> None:
+    end = Head(1204, "9f" * 32)
+    assert Head.parse(str(end)) == end
+    for text in ("", "12", "12:9f", f"x:{'9f' * 32}", f"1:{'9g' * 32}"):
+        with pytest.raises(ValueError, match=r"."):
+            Head.parse(text)

@@ -1,0 +1,110 @@
+"""What goes into a ledger comes out again, on every database."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from ledger_lines import OTHER, RUN, begun, fill, intents, updated
+
+from bulk_sync import ledger
+from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import Ended, Head, Intent, Settled
+from bulk_sync.outcomes import Outcome
+from bulk_sync.settings import State
+
+
+def test_a_run_is_told_as_it_was_noted(state: State) -> None:
+    how = Ended(3, "said", final=True, outcomes={"failed": 1}, calls={"GET": 7}, seconds=1.5)
+    with ledger.opened(state) as book:
+        book.begin(RUN, begun())
+        book.end(RUN, how)
+    with ledger.opened(state) as book:
+        (run,) = book.runs()
+        assert run == book.run(RUN)
+    assert run.begun == begun()
+    assert run.ended == how
+    assert (run.run_id, run.position, run.is_finished, run.is_done) == (RUN, 1, True, True)
+
+
+def test_a_run_that_ends_twice_is_told_as_it_ended_last(state: State) -> None:
+    with ledger.opened(state) as book:
+        book.begin(RUN, begun())
+        assert book.run(RUN).ended is None
+        book.end(RUN, Ended(143, "Stopped.", final=False))
+        assert not book.run(RUN).is_finished
+        book.end(RUN, Ended(0, "", final=True))
+        assert book.run(RUN).is_finished
+
+
+def test_a_write_is_told_with_its_intent_and_its_outcome(state: State) -> None:
+    intent = Intent('@k"é\U0001f600', 7, "lists/b.csv", before=True, desired=False)
+    outcome = Settled(0, Outcome.FAILED, "http_403", "Not allowed.", 3, 1_795_572_000_123)
+    with ledger.opened(state) as book:
+        (at,) = book.intend(RUN, [intent])
+        (open_one,) = book.writes(RUN)
+        assert open_one.settled is None
+        book.settle(RUN, [outcome._replace(intent=at)])
+        (write,) = book.writes(RUN)
+    assert write.intent == intent
+    assert write.settled == outcome._replace(intent=at)
+
+
+def test_a_history_holds_every_run_s_writes_to_one_profile(state: State) -> None:
+    with ledger.opened(state) as book:
+        for run_id in (RUN, OTHER):
+            fill(book, 3, run_id)
+        told = list(book.history("@key-1"))
+        assert [write.run_id for write in told] == [RUN, OTHER]
+        assert list(book.history("@key-9")) == []
+        assert book.keys_of([OTHER]) == dict.fromkeys(["@key-0", "@key-1", "@key-2"], OTHER)
+
+
+def test_what_is_intended_is_there_for_another_connection_at_once(state: State) -> None:
+    with ledger.opened(state) as book, ledger.opened(state) as other:
+        book.intend(RUN, intents(2))
+        assert len(list(other.writes(RUN))) == 2
+
+
+def test_writers_take_turns_and_the_chain_holds(state: State) -> None:
+    def work(first: int) -> None:
+        with ledger.opened(state) as book:
+            for group in range(5):
+                at = book.intend(f"run-{first}", intents(4, first + 4 * group))
+                book.settle(f"run-{first}", [updated(each) for each in at])
+
+    threads = [threading.Thread(target=work, args=(100 * number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with ledger.opened(state) as book:
+        head, misfit = book.verify()
+    assert misfit is None
+    assert head.position == 4 * 5 * 4 * 2
+
+
+def test_an_unknown_run_is_named_with_the_ledger(state: State) -> None:
+    with ledger.opened(state) as book, pytest.raises(UsageProblem, match="no run 'nobody'"):
+        book.run("nobody")
+
+
+def test_nothing_is_appended_for_nothing(state: State) -> None:
+    with ledger.opened(state) as book:
+        assert book.intend(RUN, []) == []
+        book.settle(RUN, [])
+        assert book.verify() == (Head(), None)
+
+
+def test_what_a_newer_program_noted_besides_is_passed_over() -> None:
+    from bulk_sync.ledger.records import Begun, dumps, loads  # noqa: PLC0415
+
+    text = dumps(begun()).replace("{", '{"later": 1, ', 1)
+    assert loads(Begun, text) == begun()
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with ledger.opened(State(tmp_path / "state")) as book:
+        fill(book)
+        for path in (tmp_path / "state").iterdir():
+            assert path.stat().st_mode & 0o077 == 0, path
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0

@@ -1,0 +1,152 @@
+"""Opening a ledger: old and new schemas, the lock of a server, and what cannot be opened."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ledger_lines import fill
+from sqlalchemy import create_engine, inspect, text
+
+from bulk_sync import ledger
+from bulk_sync.errors import AnotherRun, UsageProblem
+from bulk_sync.ledger import migrations
+from bulk_sync.settings import State
+
+LATER = """
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    from alembic import op
+    from sqlalchemy import Column, Text
+
+    op.add_column("holders", Column("note", Text))
+"""
+
+
+def engine_of(state: State) -> str:
+    if state.ledger is None:
+        return f"sqlite:///{state.folder / ledger.opening.FILE}"
+    return state.ledger.replace("postgresql://", "postgresql+psycopg://")
+
+
+def test_the_schema_is_that_of_the_tables(state: State) -> None:
+    with ledger.opened(state):
+        pass
+    engine = create_engine(engine_of(state))
+    with engine.connect() as connection:
+        there = {
+            name: {column["name"] for column in inspect(connection).get_columns(name)}
+            for name in ledger.schema.metadata.tables
+        }
+        assert migrations.version(connection) == migrations.NEWEST
+    engine.dispose()
+    for name, table in ledger.schema.metadata.tables.items():
+        assert there[name] == {column.name for column in table.columns}
+
+
+def test_an_older_schema_is_brought_forward_and_keeps_what_it_holds(
+    state: State, tmp_path: Path
+) -> None:
+    with ledger.opened(state) as book:
+        fill(book)
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    first = (Path(migrations.__file__).parent / "versions" / "0001_lines.py").read_text()
+    (steps / "0001_lines.py").write_text(first)
+    (steps / "0002_later.py").write_text(LATER)
+    engine = create_engine(engine_of(state))
+    with engine.begin() as connection:
+        migrations.upgrade(connection, steps)
+        assert migrations.version(connection) == "0002"
+        columns = {column["name"] for column in inspect(connection).get_columns("holders")}
+        assert "note" in columns
+        assert connection.execute(text("SELECT count(*) FROM lines")).scalar() == 10
+    engine.dispose()
+
+
+def test_a_newer_ledger_is_refused(state: State) -> None:
+    with ledger.opened(state):
+        pass
+    engine = create_engine(engine_of(state))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    for way in (ledger.opened, ledger.existing):
+        with pytest.raises(UsageProblem, match="newer bulk-sync"), way(state):
+            pass
+
+
+def test_two_that_make_the_same_ledger_at_once_both_may(state: State) -> None:
+    problems: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            with ledger.opened(state) as book:
+                fill(book, 2, f"run-{number}")
+        except BaseException as problem:  # noqa: BLE001 - to be shown by the test
+            problems.append(problem)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    with ledger.opened(state) as book:
+        assert len(book.runs()) == 4
+        assert book.verify()[1] is None
+
+
+def test_there_is_none_until_one_is_made(state: State) -> None:
+    with ledger.existing(state) as book:
+        assert book is None
+    with ledger.opened(state):
+        pass
+    with ledger.existing(state) as book:
+        assert book is not None
+
+
+def test_a_server_s_lock_keeps_others_out_and_says_who_has_it(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    state = State(tmp_path / "one", ledger=new_database())
+    other = State(tmp_path / "two", ledger=state.ledger)
+    with ledger.opened(state):
+        pass
+    with ledger.held(state, "acme-1", "run 7 of nightly on batch-1"):
+        with (
+            pytest.raises(AnotherRun, match="run 7 of nightly on batch-1"),
+            ledger.held(other, "acme-1", "x"),
+        ):
+            pass
+        with ledger.held(other, "acme-2", "another organization"):
+            pass
+    with ledger.held(other, "acme-1", "the next"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "no URL"),
+        ("nosuchdb://x/y", "nosuchdb"),
+        ("sqlite://", "in memory"),
+        ("postgresql://somebody:s3cret@127.0.0.1:1/none", "cannot be opened"),
+        ("sqlite:////proc/none/ledger.sqlite3", "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_without_a_password(
+    url: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageProblem, match=says) as told, ledger.opened(State(tmp_path, url)):
+        pass
+    assert "s3cret" not in str(told.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite3").write_text("This is a letter." * 100)
+    with pytest.raises(UsageProblem, match="cannot be opened"), ledger.opened(State(tmp_path)):
+        pass

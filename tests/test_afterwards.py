@@ -1,0 +1,244 @@
+"""After a run: retry, undo, audit, and what ``runs`` and ``history`` tell of it."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import Run, key, populate, read_csv, wishes
+
+from bulk_sync.simulator import Simulator
+
+ROWS = 8
+
+
+def run_id_of(run: Run, at: int = -1) -> str:
+    told: list[dict[str, str]] = orjson.loads(run(None, "runs", "--json").out)
+    return told[at]["run_id"]
+
+
+@pytest.fixture
+def done(sim: Simulator, tmp_path: Path, run: Run) -> str:
+    """The id of a run that opted eight profiles out, all but the two that may not be modified."""
+    populate(sim, ROWS)
+    sim.forbidden.update({key(2), key(4)})
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", ROWS), "--report", "first.csv")
+    assert ran.status == 3
+    return run_id_of(run)
+
+
+def test_retry_tries_only_the_rows_that_failed(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    ran = run(sim, "retry", done, "--report", "r0.csv")
+    assert ran.status == 3
+    sim.forbidden.clear()
+    sim.clear()
+    second = run_id_of(run)
+    assert f"bulk-sync retry {second}" in ran.out
+    ran = run(sim, "retry", second, "--report", "r.csv")
+    assert ran.status == 0
+    assert [row["sync_row"] for row in read_csv(tmp_path / "r.csv")] == ["4", "6"]
+    assert [row["PKey"] for row in read_csv(tmp_path / "r.csv")] == [key(2), key(4)]
+    assert [pkey for pkey, _ in sim.patched] == [key(2), key(4)]
+    told = orjson.loads(run(None, "runs", run_id_of(run), "--json").out)
+    assert (told["kind"], told["parent"]) == ("retry", second)
+
+
+def test_a_retry_happens_once_and_then_its_own_failures_are_retried(
+    done: str, sim: Simulator, run: Run
+) -> None:
+    assert run(sim, "retry", done, "--report", "r.csv").status == 3
+    second = run_id_of(run)
+    sim.clear()
+    ran = run(sim, "retry", done, "--report", "r.csv")
+    assert ran.status == 3
+    assert f"bulk-sync retry {second}" in ran.err
+    assert sim.requests == []
+
+
+def test_there_is_nothing_to_retry_where_nothing_failed(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    ran = run(sim, "retry", run_id_of(run))
+    assert ran.status == 0
+    assert "nothing to retry" in ran.out
+
+
+def test_undo_puts_back_what_the_run_changed_and_nothing_else(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.clear()
+    ran = run(sim, "undo", done, "--report", "u.csv")
+    assert ran.status == 0
+    assert set(sim.states.values()) == {False}
+    assert len(sim.patched) == ROWS - 2
+    rows = read_csv(tmp_path / "u.csv")
+    assert {row["sync_outcome"] for row in rows} == {"updated"}
+    assert [row["sync_row"] for row in rows] == ["2", "3", "5", "7", "8", "9"]
+    sim.clear()
+    ran = run(sim, "undo", done)
+    assert ran.status == 0
+    assert "has happened" in ran.out
+    assert sim.requests == []
+
+
+def test_undo_leaves_alone_what_moved_since(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.profiles[key(0)]["ccpaOptOut"] = False
+    ran = run(sim, "undo", done, "--report", "u.csv")
+    assert ran.status == 3
+    (moved,) = [row for row in read_csv(tmp_path / "u.csv") if row["sync_key"] == key(0)]
+    assert (moved["sync_outcome"], moved["sync_reason"]) == ("drifted", "moved")
+
+
+def test_undo_leaves_alone_what_a_later_run_changed_and_changed_back(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for state in ("false", "true"):
+        run(sim, "run", wishes(tmp_path / f"{state}.csv", 1, state))
+    ran = run(sim, "undo", done, "--report", "u.csv")
+    assert ran.status == 3
+    assert sim.states[key(0)] is True
+    (left,) = [row for row in read_csv(tmp_path / "u.csv") if row["sync_key"] == key(0)]
+    assert (left["sync_outcome"], left["sync_reason"]) == ("drifted", "newer_run")
+
+
+def test_the_opt_ins_of_an_undo_fall_under_the_limit(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30)
+    run(sim, "run", wishes(tmp_path / "in.csv", 30))
+    done = run_id_of(run)
+    sim.clear()
+    ran = run(sim, "undo", done)
+    assert ran.status == 4
+    assert "30 opt-ins (true to false) of 30 rows" in ran.err
+    assert sim.patched == []
+    assert run(sim, "undo", done, "--max-opt-ins", 30).status == 0
+    assert set(sim.states.values()) == {False}
+
+
+def test_an_interrupted_run_can_be_undone_and_is_not_resumed_afterwards(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    words = ("--fetch", "lookup", "--max-calls", 28)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *words).status == 6
+    assert 0 < len(sim.patched) <= 10
+    ran = run(sim, "undo", run_id_of(run), "--max-calls", 1000)
+    assert ran.status == 0, ran.err
+    assert set(sim.states.values()) == {False}
+    assert "nothing to resume" in run(sim, "resume").out
+
+
+def test_an_undo_that_is_interrupted_is_resumed(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 10)
+    run(sim, "run", wishes(tmp_path / "in.csv", 10))
+    done = run_id_of(run)
+    assert run(sim, "undo", done, "--max-calls", 9, "--concurrency", 1).status == 6
+    ran = run(sim, "undo", done)
+    assert ran.status == 2
+    assert "bulk-sync resume" in ran.err
+    assert run(sim, "resume", "--max-calls", 100).status == 0
+    assert set(sim.states.values()) == {False}
+    assert len(sim.patched) == 20
+
+
+def test_an_audit_finds_what_does_not_hold_any_more(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    ran = run(sim, "audit")
+    assert ran.status == 0
+    sim.profiles[key(0)]["ccpaOptOut"] = False
+    del sim.profiles[key(1)]
+    run(sim, "run", wishes(tmp_path / "no.csv", 4, "false"), "--report", "second.csv")
+    sim.clear()
+    ran = run(sim, "audit", done, "--report", "audit.csv")
+    assert ran.status == 3
+    rows = {row["sync_key"]: row for row in read_csv(tmp_path / "audit.csv")}
+    assert len(rows) == ROWS - 2
+    assert rows[key(0)]["sync_outcome"] == "drifted"
+    assert "not by this tool" in rows[key(0)]["sync_detail"]
+    assert rows[key(1)]["sync_outcome"] == "not_found"
+    assert run_id_of(run) in rows[key(3)]["sync_detail"]
+    assert rows[key(5)]["sync_outcome"] == "unchanged"
+    assert set(sim.counters.methods) == {"GET"}
+
+
+@pytest.mark.parametrize(("sample", "looked_at"), [("1", 1), ("50%", 3), ("1%", 1), ("99", 6)])
+def test_an_audit_may_look_at_a_sample(
+    sample: str, looked_at: int, done: str, sim: Simulator, run: Run
+) -> None:
+    words = ("audit", done, "--sample", sample, "--fetch", "lookup", "--summary", "json")
+    assert run(sim, *words).summary["rows"] == looked_at
+
+
+def test_an_audit_of_nothing_is_no_failure(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 1, state=True)
+    run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    assert run(sim, "audit").status == 0
+    assert run(sim, "audit", run_id_of(run)).status == 0
+    assert run(sim, "audit", "nobody").status == 2
+
+
+def test_a_history_tells_when_from_where_and_by_whom(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run(sim, "undo", done, "--report", "u.csv")
+    first, second = orjson.loads(run(None, "history", key(3), "--json").out)
+    assert first["run"] == done
+    assert first["input"] == str(tmp_path / "in.csv")
+    assert first["row"] == 5
+    assert (first["before"], first["desired"], first["outcome"]) == ("false", "true", "updated")
+    assert " on " in first["operator"]
+    assert first["intended_at"] <= first["at"]
+    assert (second["kind"], second["desired"]) == ("undo", "false")
+    lines = run(None, "history", key(3)).out.splitlines()
+    assert len(lines) == 3
+    assert "never changed" in run(None, "history", "@nobody").out
+
+
+def test_a_failed_write_stands_in_the_history_with_its_reason(done: str, run: Run) -> None:
+    (told,) = orjson.loads(run(None, "history", key(2), "--json").out)
+    assert told["run"] == done
+    assert (told["outcome"], told["reason"]) == ("failed", "http_403")
+    assert "rights" in told["detail"]
+
+
+def test_past_runs_are_a_table_and_one_is_told_in_full(done: str, tmp_path: Path, run: Run) -> None:
+    lines = run(None, "runs").out.splitlines()
+    assert lines[0].split()[:3] == ["run", "kind", "input"]
+    assert lines[1].split()[:2] == [done, "run"]
+    full = run(None, "runs", done).out
+    told = orjson.loads(run(None, "runs", done, "--json").out)
+    assert told["outcomes"] == {"updated": 6, "failed": 2}
+    assert told["exit"] == 3
+    assert told["settings"]["report"] == [str(tmp_path / "first.csv")]
+    (digest,) = told["reports"].values()
+    assert digest in full
+    assert told["input_sha256"] in full
+    assert run(None, "runs", "nobody").status == 2
+
+
+def test_what_was_stored_is_read_back_before_it_counts(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+
+    class Forgetful(list[tuple[str, bool | None]]):
+        def append(self, write: tuple[str, bool | None]) -> None:
+            super().append(write)
+            sim.profiles[key(1)]["ccpaOptOut"] = False
+
+    sim._instance.patched = Forgetful()
+    words = ("--verify", "--concurrency", 1)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2), *words)
+    assert ran.status == 3
+    assert [(row["sync_outcome"], row["sync_reason"]) for row in ran.report] == [
+        ("updated", ""), ("failed", "not_stored")
+    ]  # fmt: skip
+    (told,) = orjson.loads(run(None, "history", key(1), "--json").out)
+    assert told["reason"] == "not_stored"

@@ -1,0 +1,384 @@
+"""Interrupted runs: what they leave, and how ``resume`` goes on as if nothing had happened."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import Ran, Run, key, populate, read_csv, wishes
+from torture import FAULTS, torture
+
+from bulk_sync import ledger
+from bulk_sync.outcomes import Outcome
+from bulk_sync.settings import State
+from bulk_sync.simulator import Fault, Options, Simulator, running
+
+ROWS = 60
+LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
+
+
+def mixed(sim: Simulator, path: Path, rows: int = ROWS) -> Path:
+    """Fill a simulator, and write a file with every kind of row in which two thirds change."""
+    for number in range(rows):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=number % 3 == 0)
+    sim.forbidden.add(key(1))
+    sim.profiles[key(2)].pop("ccpaOptOut")
+    lines = [f"{key(number)},{str(number % 2 == 0).lower()},web" for number in range(rows)]
+    lines[5] = ",true,web"
+    lines[6] = f"{key(7)},false,web"
+    lines[8] = f"{key(900)},true,web"
+    path.write_text("\n".join(["PKey,ccpaOptOut,channel", *lines, ""]))
+    return path
+
+
+def lasting(report: list[dict[str, str]]) -> list[dict[str, str]]:
+    """A report without what may differ between two runs."""
+    passing = {"sync_at", "sync_attempts"}
+    return [{name: row[name] for name in row if name not in passing} for row in report]
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path, run: Run) -> list[dict[str, str]]:
+    """The report of a run over ``mixed`` that nothing interrupted."""
+    with running(Options()) as sim:
+        path = mixed(sim, tmp_path / "undisturbed.csv")
+        words = ("--max-opt-ins", "100%", "--report", "undisturbed-report.csv")
+        ran = run(sim, "run", path, *LOOKUP, *words, "--state-dir", tmp_path / "other-state")
+        assert ran.status == 3
+    return lasting(read_csv(tmp_path / "undisturbed-report.csv"))
+
+
+@pytest.mark.parametrize("budget", [3, 20, 40, 62, 70, 80])
+def test_a_budget_may_end_the_run_anywhere(
+    budget: int,
+    undisturbed: list[dict[str, str]],
+    sim: Simulator,
+    tmp_path: Path,
+    run: Run,
+) -> None:
+    path = mixed(sim, tmp_path / "in.csv")
+    words = ("--max-opt-ins", "100%", "--max-calls", budget)
+    ran = run(sim, "run", path, *LOOKUP, *words)
+    nights = 1
+    while ran.status == 6 and nights < 60:
+        assert "bulk-sync resume" in ran.out
+        path.write_text("PKey,ccpaOptOut\n@tomorrow,true\n")
+        ran = run(sim, "resume")
+        nights += 1
+    assert ran.status == 3
+    assert nights > 1
+    assert lasting(ran.report) == undisturbed
+    assert len(sim.patched) == len({pkey for pkey, _ in sim.patched})
+    assert run(None, "ledger", "verify").status == 0
+
+
+def meanwhile(when: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
+    """Do something in another thread as soon as it is time."""
+
+    def wait_and_act() -> None:
+        while not when():
+            threading.Event().wait(0.002)
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+def beyond(methods: Mapping[str, int], method: str, count: int) -> bool:
+    return methods[method] > count
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_signal_in_either_pass_loses_nothing_and_reads_nothing_twice(
+    method: str, undisturbed: list[dict[str, str]], tmp_path: Path, run: Run
+) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        path = mixed(sim, tmp_path / "in.csv")
+        methods = sim.counters.methods
+        thread = meanwhile(partial(beyond, methods, method, 10), terminate)
+        ran = run(sim, "run", path, *LOOKUP, "--max-opt-ins", "100%")
+        thread.join()
+        assert ran.status == 143
+        assert "pending" in ran.outcomes
+        assert f"bulk-sync resume {ran.out.partition('Run ')[2].split()[0]}" in ran.out
+        path.unlink()
+        ran = run(sim, "resume")
+        assert ran.status == 3
+        assert lasting(ran.report) == undisturbed
+        assert len(sim.patched) == len({pkey for pkey, _ in sim.patched})
+        profiles = [request for request in sim.requests if "/profile/" in request.raw_path]
+        reads = [request.raw_path for request in profiles if request.method == "GET"]
+        assert len(reads) == len(set(reads))
+
+
+def test_a_run_whose_input_was_interrupted_does_not_start_anew(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    path = wishes(tmp_path / "in.csv", 20)
+    assert run(sim, "run", path, *LOOKUP, "--max-calls", 10).status == 6
+    sim.clear()
+    ran = run(sim, "run", path)
+    assert ran.status == 4
+    assert "was interrupted" in ran.err
+    assert "bulk-sync resume" in ran.err
+    assert "--fresh" in ran.err
+    assert sim.requests == []
+    assert run(sim, "run", path, "--fresh").status == 0
+    assert len(sim.patched) == 20
+    assert run(sim, "resume").status == 0
+    assert not list((tmp_path / "state" / "runs").iterdir())
+
+
+def test_another_input_of_the_job_goes_ahead_and_says_what_is_unfinished(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 40)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 10).status == 6
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 40))
+    assert ran.status == 0
+    assert "was interrupted. To finish it: bulk-sync resume" in ran.err
+    assert run(sim, "resume", "--max-calls", 50).status == 0
+
+
+def test_no_opt_out_is_lifted_for_an_older_file_once_another_run_came_between(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10, state=True)
+    older = wishes(tmp_path / "older.csv", 10, "false")
+    assert run(sim, "run", older, *LOOKUP, "--max-calls", 11 + 4).status == 6
+    lifted = len(sim.patched)
+    assert 0 < lifted < 10
+    assert run(sim, "run", wishes(tmp_path / "newer.csv", 10)).status == 0
+    assert set(sim.states.values()) == {True}
+    ran = run(sim, "resume", "--report", "resumed.json", "--summary", "json")
+    assert ran.status == 3
+    assert set(sim.states.values()) == {True}
+    assert ran.summary["outcomes"] == {"updated": lifted, "drifted": 10 - lifted}
+
+
+def test_an_opt_out_is_still_set_for_an_older_file_unless_a_newer_one_said_otherwise(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10)
+    older = wishes(tmp_path / "older.csv", 10)
+    assert run(sim, "run", older, *LOOKUP, "--max-calls", 11).status == 6
+    assert sim.patched == []
+    sim.profiles[key(9)]["ccpaOptOut"] = True
+    newer = tmp_path / "newer.csv"
+    newer.write_text(f"PKey,ccpaOptOut\n{key(9)},false\n")
+    assert run(sim, "run", newer).status == 0
+    ran = run(sim, "resume", "--report", "resumed.json", "--summary", "json")
+    assert ran.status == 3
+    assert ran.summary["outcomes"] == {"updated": 9, "drifted": 1}
+    assert sim.states[key(9)] is False
+
+
+def test_resume_needs_the_organization_that_the_run_was_of(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 10)
+    ran = run(sim, "resume", "--organization", "other")
+    assert ran.status == 2
+    assert "'acme'" in ran.err
+    assert "'other'" in ran.err
+
+
+@pytest.mark.parametrize("words", [("resume",), ("resume", "20261123T020000Z-7f3a9c")])
+def test_resume_says_when_there_is_nothing_to_go_on_with(
+    words: tuple[str, ...], sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    assert run(sim, *words).status == 2  # not even a ledger
+    populate(sim, 1)
+    run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    ran = run(sim, *words)
+    assert (ran.status, len(words)) in {(0, 1), (2, 2)}
+    assert "nothing to resume" in ran.out or "knows no run" in ran.err
+
+
+def test_a_finished_run_leaves_no_rows_behind(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 3)
+    run(sim, "run", wishes(tmp_path / "in.csv", 3))
+    assert list((tmp_path / "state" / "runs").iterdir()) == []
+
+
+def process(sim: Simulator, folder: Path, *words: str, **given: object) -> "subprocess.Popen[str]":
+    environment = {
+        **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
+        "BULK_SYNC_ENDPOINT": sim.url,
+        "BULK_SYNC_ORGANIZATION": "acme",
+        "BULK_SYNC_API_KEY": "demo-key",
+        "BULK_SYNC_ACCESS_TOKEN": "demo-token",
+        "BULK_SYNC_STATE_DIR": str(folder / "state"),
+    }
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        [sys.executable, "-m", "bulk_sync", *words],
+        env=environment,
+        cwd=folder,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        **given,
+    )
+
+
+def test_what_was_in_flight_is_read_again_before_it_is_written(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, 2)
+        path = wishes(tmp_path / "in.csv", 2)
+        sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH", times=2)
+        with process(sim, tmp_path, "run", str(path), "-q") as killed:
+            while len(sim.patched) < 2:
+                threading.Event().wait(0.01)
+            with ledger.opened(State(tmp_path / "state")) as book:
+                (begun,) = book.runs()
+                assert [each.settled for each in book.writes(begun.run_id)] == [None, None]
+            killed.kill()
+        sim.profiles[key(1)]["ccpaOptOut"] = False  # as if it had not arrived
+        sim.clear()
+        ran = run(sim, "resume")
+        assert ran.status == 0
+        assert ran.outcomes == ["updated", "updated"]
+        assert sim.patched == [(key(1), True)]
+        assert {request.method for request in sim.requests} == {"GET", "PATCH"}
+
+
+def test_no_write_is_sent_before_its_intent_is_on_the_disk(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 300)
+    seen: list[bool] = []
+    path = wishes(tmp_path / "in.csv", 300)
+    with ledger.opened(State(tmp_path / "state")) as book:
+
+        class Watched(list[tuple[str, bool | None]]):
+            def append(self, write: tuple[str, bool | None]) -> None:
+                seen.append(any(True for _ in book.history(write[0])))
+                super().append(write)
+
+        sim._instance.patched = Watched()
+        assert run(sim, "run", path).status == 0
+    assert seen == [True] * 300
+
+
+def limited(most_bytes: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+
+@pytest.mark.parametrize("most_kb", [40, 120, 200, 330])
+def test_a_full_disk_stops_the_run_and_resume_finishes_it(
+    most_kb: int, tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        populate(sim, 1500)
+        path = wishes(tmp_path / "in.csv", 1500)
+        with process(
+            sim, tmp_path, "run", str(path), "-q", preexec_fn=limited(most_kb * 1024)
+        ) as full:
+            assert full.stderr is not None
+            said = full.stderr.read()
+        assert full.returncode in {2, 6}, said
+        assert "Traceback" not in said
+        with ledger.opened(State(tmp_path / "state")) as book:
+            runs = book.runs()
+            intended = {each.intent.key for begun in runs for each in book.writes(begun.run_id)}
+            assert book.verify()[1] is None
+        assert {pkey for pkey, _ in sim.patched} <= intended
+        ran = run(sim, "resume") if runs else run(sim, "run", path)
+        assert ran.status == 0, ran.err
+        assert ran.outcomes == ["updated"] * 1500
+        assert len(sim.patched) == 1500
+        assert run(None, "ledger", "verify").status == 0
+
+
+def test_tokens_may_expire_in_both_passes_with_resume_on_top(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "hush")
+    options = Options(client_secret="hush", access_token=None, latency_s=0.01)
+    with running(options) as sim:
+        populate(sim, 300)
+        methods, statuses = sim.counters.methods, sim.counters.statuses
+        words: tuple[object, ...] = ("run", wishes(tmp_path / "in.csv", 300), *LOOKUP)
+        for method in ("GET", "PATCH"):
+            expiring = meanwhile(partial(beyond, methods, method, 60), sim.revoke_tokens)
+            stopping = meanwhile(partial(beyond, methods, method, 150), terminate)
+            ran = run(sim, *words)
+            for thread in (expiring, stopping):
+                thread.join()
+            assert ran.status == 143, ran.err
+            words = ("resume",)
+        ran = run(sim, "resume")
+        assert ran.status == 0, ran.err
+        assert ran.outcomes == ["updated"] * 300
+        assert len(sim.patched) == 300
+        assert statuses[401] >= 2
+        assert b"hush" not in b"".join(
+            path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()
+        )
+
+
+def test_two_runs_started_together_write_nothing_twice(tmp_path: Path) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 200)
+        path = wishes(tmp_path / "in.csv", 200)
+        words = ("run", str(path), "-q", "--fetch", "scan", "--concurrency", "8")
+        with process(sim, tmp_path, *words) as one, process(sim, tmp_path, *words) as two:
+            said = [each.stderr.read() for each in (one, two) if each.stderr is not None]
+        assert sorted([one.returncode, two.returncode]) == [0, 11], said
+        assert "since" in "".join(said)
+        assert len(sim.patched) == 200
+
+
+def test_with_lock_wait_the_second_run_waits(tmp_path: Path) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 100)
+        words = ("-q", "--lock-wait", "1m", "--fetch", "scan", "--concurrency", "8")
+        paths = [wishes(tmp_path / f"{name}.csv", 100) for name in ("one", "two")]
+        with (
+            process(sim, tmp_path, "run", str(paths[0]), *words) as one,
+            process(sim, tmp_path, "run", str(paths[1]), *words) as two,
+        ):
+            said = [each.stderr.read() for each in (one, two) if each.stderr is not None]
+        assert [one.returncode, two.returncode] == [0, 0], said
+        assert len(sim.patched) == 100
+
+
+@pytest.mark.parametrize("faults", [{}, FAULTS], ids=["no faults", "a fifth of all answers faulty"])
+def test_runs_killed_at_random_moments_lose_nothing(
+    faults: Mapping[Fault, float], tmp_path: Path
+) -> None:
+    told = torture(rows=1200, kills=4, seed=3, folder=tmp_path, faults=faults)
+    assert told.kills.total() == 4
+
+
+def test_a_shared_ledger_serves_as_well(
+    sim: Simulator,
+    tmp_path: Path,
+    run: Run,
+    new_database: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_LEDGER", new_database())
+    populate(sim, 30)
+    path = wishes(tmp_path / "in.csv", 30)
+    assert run(sim, "run", path, *LOOKUP, "--max-calls", 40).status == 6
+    ran: Ran = run(sim, "resume")
+    assert ran.status == 0
+    assert ran.outcomes == ["updated"] * 30
+    assert len(sim.patched) == 30
+    assert not (tmp_path / "state" / "ledger.sqlite3").exists()
+    assert run(None, "ledger", "verify").status == 0
+    assert Outcome.UPDATED in run(None, "history", key(3)).out

@@ -1,0 +1,230 @@
+"""A plan that one person makes, another reviews, and ``apply`` carries out, once."""
+
+import hashlib
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from conftest import Run, key, populate, wishes
+
+from bulk_sync.simulator import Options, Simulator, running
+
+ROWS = 12
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    """Twelve profiles, three of them opted out, and a file that opts all of them out."""
+    populate(sim, ROWS)
+    for number in range(3):
+        sim.profiles[key(number)]["ccpaOptOut"] = True
+    wishes(tmp_path / "in.csv", ROWS)
+    return sim
+
+
+@pytest.fixture
+def plan(filled: Simulator, tmp_path: Path, run: Run) -> Path:
+    assert run(filled, "plan", tmp_path / "in.csv", "--out", "plan.parquet").status == 0
+    return tmp_path / "plan.parquet"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_plan_is_a_file_that_pandas_opens(plan: Path, filled: Simulator) -> None:
+    frame = pd.read_parquet(plan)
+    assert frame["sync_outcome"].tolist() == ["unchanged"] * 3 + ["would_update"] * 9
+    assert frame["PKey"].tolist() == [key(number) for number in range(ROWS)]
+    assert frame["sync_before"].tolist() == [True] * 3 + [False] * 9
+    assert filled.patched == []
+    assert plan.stat().st_mode & 0o077 == 0
+
+
+def test_planning_prints_the_command_that_applies_it(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    ran = run(filled, "plan", "in.csv", "--out", "plan.parquet")
+    digest = sha256(tmp_path / "plan.parquet")
+    assert ran.out.endswith(f"bulk-sync apply plan.parquet --expect-sha256 {digest}\n")
+    assert run(filled, "apply", "plan.parquet", "--expect-sha256", digest).status == 0
+    assert len(filled.patched) == 9
+
+
+def test_a_plan_beyond_a_limit_exits_0_and_names_the_option(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    wishes(tmp_path / "in.csv", ROWS, "false")
+    ran = run(filled, "plan", "in.csv", "--out", "plan.parquet", "--max-opt-ins", 0)
+    assert ran.status == 0
+    assert "A limit would stop the run" in ran.out
+    assert "--max-opt-ins 3" in ran.out.splitlines()[-1]
+    ran = run(filled, "apply", "plan.parquet", "--max-opt-ins", 0)
+    assert ran.status == 4
+    assert filled.patched == []
+    assert run(filled, "apply", "plan.parquet", "--report", "r.csv").status == 0
+    assert len(filled.patched) == 3
+
+
+def test_applying_reports_every_row_of_the_input(plan: Path, filled: Simulator, run: Run) -> None:
+    ran = run(filled, "apply", plan)
+    assert ran.status == 0
+    assert ran.outcomes == ["unchanged"] * 3 + ["updated"] * 9
+    assert [row["PKey"] for row in ran.report] == [key(number) for number in range(ROWS)]
+
+
+def test_a_profile_that_moved_since_is_left_alone(plan: Path, filled: Simulator, run: Run) -> None:
+    filled.profiles[key(5)]["ccpaOptOut"] = True
+    del filled.profiles[key(6)]
+    ran = run(filled, "apply", plan)
+    assert ran.status == 3
+    by_key = {row["sync_key"]: row for row in ran.report}
+    moved, gone = by_key[key(5)], by_key[key(6)]
+    assert (moved["sync_outcome"], moved["sync_reason"]) == ("drifted", "moved")
+    assert (moved["sync_before"], moved["sync_after"]) == ("false", "true")
+    assert gone["sync_outcome"] == "not_found"
+    assert {key(5), key(6)}.isdisjoint(pkey for pkey, _ in filled.patched)
+    assert ran.outcomes.count("updated") == len(filled.patched) == 7
+
+
+def test_a_plan_is_carried_out_once(plan: Path, filled: Simulator, run: Run) -> None:
+    assert run(filled, "apply", plan).status == 0
+    for number in range(ROWS):
+        filled.profiles[key(number)]["ccpaOptOut"] = False
+    filled.clear()
+    ran = run(filled, "apply", plan)
+    assert ran.status == 0
+    assert "has been carried out" in ran.out
+    assert filled.requests == []
+
+
+def test_a_second_apply_finishes_what_the_first_left(
+    plan: Path, filled: Simulator, run: Run
+) -> None:
+    assert run(filled, "apply", plan, "--max-calls", 6, "--concurrency", 1).status == 6
+    first = len(filled.patched)
+    assert 0 < first < 9
+    ran = run(filled, "apply", plan)
+    assert ran.status == 0
+    assert ran.outcomes == ["unchanged"] * 3 + ["updated"] * 9
+    assert len(filled.patched) == 9
+
+
+def test_what_an_interrupted_apply_had_in_flight_is_not_called_moved(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 60)
+        wishes(tmp_path / "in.csv", 60)
+        run(sim, "plan", "in.csv", "--out", "plan.parquet")
+
+        def interrupt() -> None:
+            while len(sim.patched) < 10:
+                threading.Event().wait(0.002)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        assert run(sim, "apply", "plan.parquet", "--concurrency", 4).status == 130
+        thread.join()
+        ran = run(sim, "resume")
+        assert ran.status == 0
+        assert ran.outcomes == ["updated"] * 60
+        assert len(sim.patched) == 60
+
+
+def edited_by_pandas(path: Path) -> None:
+    frame = pd.read_parquet(path)
+    frame.loc[4, "sync_desired"] = False
+    frame.to_parquet(path)
+
+
+def edited_with_the_notes_kept(path: Path) -> None:
+    table = pq.read_table(path)
+    frame = table.to_pandas()
+    frame.loc[4, "sync_key"] = key(0)
+    edited = table.from_pandas(frame, preserve_index=False)
+    pq.write_table(edited.replace_schema_metadata(table.schema.metadata), path)
+
+
+def a_row_taken_out(path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1).replace_schema_metadata(table.schema.metadata), path)
+
+
+def another_organization_written_in(path: Path) -> None:
+    table = pq.read_table(path)
+    notes = {
+        name: value.replace(b'"input":"', b'"input":"other-')
+        for name, value in table.schema.metadata.items()
+    }
+    pq.write_table(table.replace_schema_metadata(notes), path)
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        edited_by_pandas,
+        edited_with_the_notes_kept,
+        a_row_taken_out,
+        another_organization_written_in,
+        cut_off,
+        Path.unlink,
+    ],
+    ids=lambda edit: edit.__name__,
+)
+def test_an_edited_plan_is_refused(edit: object, plan: Path, filled: Simulator, run: Run) -> None:
+    assert callable(edit)
+    edit(plan)
+    filled.clear()
+    ran = run(filled, "apply", plan)
+    assert ran.status == 2
+    assert "plan.parquet" in ran.err
+    assert filled.requests == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--organization", "other"), "for organization 'acme'"),
+        (("--endpoint", "http://127.0.0.1:9"), "http://127.0.0.1:9"),
+        (("--attribute", "cusOptOut"), "'cusOptOut'"),
+    ],
+)
+def test_a_plan_of_another_place_is_refused(
+    words: tuple[str, ...], says: str, plan: Path, filled: Simulator, run: Run
+) -> None:
+    filled.clear()
+    ran = run(filled, "apply", plan, *words)
+    assert ran.status == 2
+    assert says in ran.err
+    assert filled.requests == []
+
+
+def test_a_plan_that_was_not_the_one_reviewed_is_refused(
+    plan: Path, filled: Simulator, run: Run
+) -> None:
+    filled.clear()
+    ran = run(filled, "apply", plan, "--expect-sha256", "0" * 64)
+    assert ran.status == 4
+    assert sha256(plan) in ran.err
+    assert filled.requests == []
+    assert run(filled, "apply", plan, "--expect-sha256", sha256(plan).upper()).status == 0
+
+
+@pytest.mark.parametrize("out", ["plan.xlsx", "missing/plan.parquet"])
+def test_a_plan_s_path_is_checked_before_anything_is_read(
+    out: str, filled: Simulator, run: Run
+) -> None:
+    ran = run(filled, "plan", "in.csv", "--out", out)
+    assert ran.status == 2
+    assert "--out" in ran.err
+    assert filled.requests == []
