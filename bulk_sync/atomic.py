@@ -36,6 +36,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         _sync_folder(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for nobody but their owner.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not folder.is_dir():
+        make_folder(folder.absolute().parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 

@@ -7,6 +7,7 @@ leaves nothing to clean up.
 import fcntl
 import getpass
 import hashlib
+import logging
 import os
 import socket
 import time
@@ -14,11 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 from urllib.parse import urlsplit
 
+from bulk_sync import atomic
 from bulk_sync.errors import AnotherRun, UsageProblem
 from bulk_sync.settings import Connection
+
+log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.2
 
@@ -39,22 +43,27 @@ def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
     """
     path = folder / "locks" / f"{lock}.lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        atomic.make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise UsageProblem(
-            f"--state-dir {folder}: {error.strerror}. Name a folder that can be written."
-        ) from error
-    with os.fdopen(descriptor, "r+") as file:
-        give_up = time.monotonic() + wait_s
-        while not _locked(file):
+        raise _unwritable(folder, error) from error
+    try:
+        give_up, is_told = time.monotonic() + wait_s, False
+        while not _locked(descriptor):
             if time.monotonic() >= give_up:
-                raise AnotherRun(file.read().strip())
+                raise AnotherRun(_holder(descriptor))
+            if not is_told:
+                log.info("Waiting up to %.0f s for %s", wait_s, _holder(descriptor))
+                is_told = True
             time.sleep(_POLL_S)
-        file.truncate()
-        file.write(f"{holder}\n")
-        file.flush()
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{holder}\n".encode("utf-8", "replace"))
+        except OSError as error:
+            raise _unwritable(folder, error) from error
         yield
+    finally:
+        os.close(descriptor)
 
 
 def name(connection: Connection) -> str:
@@ -86,9 +95,20 @@ def place(endpoint: str) -> str:
     return f"{'127.0.0.1' if host == 'localhost' else host}:{port}{parts.path}"
 
 
-def _locked(file: TextIO) -> bool:
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 1024, 0).decode("utf-8", "replace").strip()
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageProblem:
+    return UsageProblem(
+        f"{folder}: {error.strerror}. Nothing was sent. Make room there, or name a folder that can "
+        "be written with --state-dir."
+    )
+
+
+def _locked(descriptor: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -63,7 +63,7 @@ class WorkingSet:
         """
         folder = folder_of(state_dir, run_id)
         try:
-            folder.mkdir(parents=True, mode=0o700)
+            atomic.make_folder(folder)
             _write(rows, folder / _ROWS)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)

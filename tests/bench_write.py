@@ -44,7 +44,7 @@ def planned(endpoint: str, rows: int) -> pd.DataFrame:
         Intent(key, row, None, before=bool(state), desired=not state)
         for row, (key, state) in enumerate(chosen, 2)
     ]
-    judged = recording.judged(intents, [each.desired for each in intents])
+    judged = recording.judged(intents, [each.desired for each in intents], "ccpaOptOut")
     current = Steps.of(rows)
     current.state[:] = [each.before for each in intents]
     return plan.compare(judged, current)

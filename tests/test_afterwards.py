@@ -6,6 +6,9 @@ import orjson
 import pytest
 from conftest import Run, key, populate, read_csv, wishes
 
+from bulk_sync import ledger
+from bulk_sync.ledger import Intent
+from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 
 ROWS = 8
@@ -242,3 +245,109 @@ def test_what_was_stored_is_read_back_before_it_counts(
     ]  # fmt: skip
     (told,) = orjson.loads(run(None, "history", key(1), "--json").out)
     assert told["reason"] == "not_stored"
+
+
+def test_runs_of_runs_can_be_resumed_retried_and_audited(
+    done: str, sim: Simulator, run: Run
+) -> None:
+    assert run(sim, "undo", done, "--max-calls", 5, "--concurrency", 1).status == 6
+    assert run(sim, "resume", "--max-calls", 100, "--report", "u.csv").status == 0
+    undone = run_id_of(run)
+    assert run(sim, "audit", undone).status == 0
+    words = ("--max-calls", 100, "--report")
+    assert run(sim, "undo", undone, *words, "uu.csv").status == 0
+    assert run(sim, "retry", done, "--max-calls", 1, "--report", "r.csv").status == 6
+    assert run(sim, "resume", "--max-calls", 100).status == 3
+    assert run(sim, "retry", run_id_of(run), *words, "rr.csv").status == 3
+
+
+def test_a_retry_of_a_retry_still_has_the_word_of_the_first_file(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1, state=True)
+    sim.forbidden.add(key(0))
+    path = wishes(tmp_path / "older.csv", 1, "false")
+    assert run(sim, "run", path, "--report", "1.csv").status == 3
+    older = run_id_of(run)
+    assert run(sim, "run", wishes(tmp_path / "newer.csv", 1)).status == 0
+    sim.profiles[key(0)].pop("ccpaOptOut")
+    assert run(sim, "retry", older, "--report", "2.csv").status in {2, 3}
+    sim.profiles[key(0)]["ccpaOptOut"] = True
+    sim.forbidden.clear()
+    ran = run(sim, "retry", run_id_of(run), "--report", "3.csv")
+    if ran.status == 2:
+        ran = run(sim, "retry", older, "--report", "3.csv")
+    assert sim.states[key(0)] is True
+    assert sim.patched == []
+
+
+def test_undoing_a_run_of_both_directions_is_no_inverted_column(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 40)
+    for number in range(5):
+        sim.profiles[key(number)]["ccpaOptOut"] = True
+    lines = [f"{key(number)},{str(number >= 5).lower()}" for number in range(40)]
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
+    assert run(sim, "run", path, "--allow", "inverted").status == 0
+    ran = run(sim, "undo", run_id_of(run), "--max-opt-ins", 35)
+    assert ran.status == 0, ran.err
+    assert sum(state is True for state in sim.states.values()) == 5
+
+
+def test_what_an_interrupted_run_never_wrote_is_not_called_moved_by_its_undo(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 4)
+    with ledger.opened(State(tmp_path / "state")) as book:
+        run(sim, "run", wishes(tmp_path / "in.csv", 4), "--max-calls", 4, "--fetch", "lookup")
+        begun = book.runs()[-1].run_id
+        book.intend(begun, [Intent(key(0), 2, None, before=False, desired=True)])
+    ran = run(sim, "undo", begun, "--max-calls", 100, "--report", "u.csv")
+    assert ran.status == 0
+    (row,) = read_csv(tmp_path / "u.csv")
+    assert (row["sync_outcome"], row["sync_reason"]) == ("unchanged", "stopped")
+
+
+def test_the_rows_that_an_undo_left_are_an_input_again(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.profiles[key(0)]["ccpaOptOut"] = False
+    del sim.profiles[key(1)]
+    assert run(sim, "undo", done, "--report", "u.csv").status == 3
+    (todo,) = tmp_path.glob(f"in.{run_id_of(run)}.todo.csv")
+    rows = read_csv(todo)
+    assert [(row["PKey"], row["ccpaOptOut"]) for row in rows] == [
+        (key(0), "false"), (key(1), "false")
+    ]  # fmt: skip
+    assert run(sim, "run", todo, "--report", "again.csv").status == 3
+    assert [row["sync_outcome"] for row in read_csv(tmp_path / "again.csv")] == [
+        "unchanged", "not_found"
+    ]  # fmt: skip
+
+
+def test_undoing_an_interrupted_run_that_wrote_nothing_gives_it_up(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    words = ("--fetch", "lookup", "--max-calls", 9)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *words).status == 6
+    ran = run(sim, "undo", run_id_of(run))
+    assert ran.status == 0
+    assert "changed nothing" in ran.out
+    assert "nothing to resume" in run(sim, "resume").out
+    assert run(sim, "run", tmp_path / "in.csv").status == 0
+
+
+@pytest.mark.parametrize("spelled", ["{}", "'{}", '="{}"', "  {} "])
+def test_a_history_is_found_however_a_spreadsheet_spells_the_key(
+    spelled: str, done: str, run: Run
+) -> None:
+    (told,) = orjson.loads(run(None, "history", spelled.format(key(3)), "--json").out)
+    assert told["run"] == done
+    assert run(None, "history", " ").status == 2
+
+
+def test_a_sample_of_nothing_is_refused(done: str, sim: Simulator, run: Run) -> None:
+    assert run(sim, "audit", done, "--sample", "0").status == 2

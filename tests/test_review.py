@@ -6,6 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
+import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -228,3 +229,33 @@ def test_a_plan_s_path_is_checked_before_anything_is_read(
     assert ran.status == 2
     assert "--out" in ran.err
     assert filled.requests == []
+
+
+def test_what_a_plan_says_must_be_allowed_can_be_typed(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    for number in range(10):
+        sim.profiles[key(number)]["ccpaOptOut"] = True
+    lines = [f"{key(number)},{str(number >= 10).lower()}" for number in range(20)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
+    command = run(sim, "plan", "in.csv", "--out", "plan.parquet").out.splitlines()[-1].split()
+    assert command[:3] == ["bulk-sync", "apply", "plan.parquet"]
+    assert run(sim, *command[1:3]).status == 4
+    assert run(sim, *command[1:]).status == 0
+    assert len(sim.patched) == 20
+
+
+def test_a_run_since_the_plan_was_made_is_told(plan: Path, filled: Simulator, run: Run) -> None:
+    other = wishes(plan.parent / "other.csv", 1)
+    assert run(filled, "run", other, "--report", "other-report.csv").status == 0
+    assert "has worked on this organization since" in run(filled, "apply", plan).err
+
+
+def test_a_history_names_the_file_and_the_plan(plan: Path, filled: Simulator, run: Run) -> None:
+    assert run(filled, "apply", plan).status == 0
+    (told,) = orjson.loads(run(None, "history", key(5), "--json").out)
+    assert told["input"] == str(plan.parent / "in.csv")
+    assert told["input_sha256"] == sha256(plan.parent / "in.csv")
+    assert told["plan_sha256"] == sha256(plan)
+    assert told["kind"] == "apply"

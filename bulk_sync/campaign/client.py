@@ -133,7 +133,8 @@ class Client:
             return await self._way.ask(once)
         except RowFailed as failed:
             if failed.outcome is Outcome.NOT_FOUND:
-                failed.detail = f"{failed.detail}.{profiles.looks_like(key)}"
+                told, hint = failed.detail.rstrip("."), profiles.looks_like(key)
+                failed.detail = f"Campaign knows no profile by this key ({told}).{hint}"
             raise
 
     async def state(self, key: str) -> tuple[bool, int]:
@@ -151,23 +152,36 @@ class Client:
     async def write(self, key: str, *, desired: bool) -> int:
         """Set one profile's state, and tell how many tries it took.
 
-        A PATCH without a clear answer may have been applied: the profile is read again before
-        another one is sent, so that none is sent in vain.
+        A PATCH without a clear answer may have been applied, or be applied yet: the profile is
+        read again before another one is sent, so that none is sent in vain.
 
         Raises:
-            RowFailed: Campaign did not confirm that it holds the state.
+            RowFailed: Campaign did not confirm that it holds the state: ``pending`` if the run is
+                to end after a change that had not arrived by then.
+            StopRun: the run is to end, and nothing was sent that Campaign did not refuse.
         """
         path = f"{self._api}/profile/{profiles.segment(key)}"
+        doubts: list[RetryLater] = []
 
         async def once() -> None:
             try:
                 answer = await self._way.request("PATCH", path, self._bodies[desired])
                 profiles.check_confirmed(answer, self._attribute, desired=desired)
             except RetryLater as doubt:
-                if doubt.refused or not await self._holds(key, desired, doubt):
+                if doubt.refused:
+                    raise
+                if not await self._holds(key, desired, doubt):
+                    doubts.append(doubt)
                     raise
 
-        return (await self._way.ask(once))[1]
+        try:
+            return (await self._way.ask(once))[1]
+        except StopRun as cause:
+            if not doubts:
+                raise
+            self._way.stop.ask(cause)
+            detail = f"{doubts[-1].detail}. It had not arrived when the profile was read back."
+            raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
 
     async def _holds(self, key: str, desired: bool, doubt: RetryLater) -> bool:  # noqa: FBT001
         """Read back whether a change without a clear answer was applied.

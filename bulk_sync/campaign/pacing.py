@@ -29,6 +29,9 @@ _FIRST_HOLD_S: Final = 1.0
 _LONGEST_HOLD_S: Final = 60.0
 """Bounds of the wait after a 429 that names none; it doubles while they go on."""
 
+_TELL_EVERY_S: Final = 30.0
+"""A server that throttles does so every second; a log is read by people."""
+
 _HEADROOM: Final = 1.01
 """Requests are spaced this much wider than the rate says, so that late timers cannot pass it."""
 
@@ -51,6 +54,7 @@ class Pacer:
         self._held_until = 0.0
         self._hold_s = _FIRST_HOLD_S
         self._calm_until = 0.0
+        self._told_at = -_TELL_EVERY_S
         self._in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._stop = stop
@@ -124,7 +128,8 @@ class Pacer:
         until = now + asked_s
         if until > self._held_until:
             self.throttled_s += until - max(now, self._held_until)
-            if until > self._held_until + _CALM_S or self._held_until < now:
+            if now >= self._told_at + _TELL_EVERY_S:
+                self._told_at = now
                 goes_on = datetime.now().astimezone() + timedelta(seconds=asked_s)
                 log.info("%s: work goes on at %s", why, goes_on.isoformat(timespec="seconds"))
             self._held_until = until

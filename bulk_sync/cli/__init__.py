@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import click
-import orjson
 
 from bulk_sync import __version__
 from bulk_sync.cli.config import Invocation
-from bulk_sync.cli.output import open_streams, say
+from bulk_sync.cli.output import open_streams, say, say_json
 from bulk_sync.errors import Exit, StopRun
 
 _COMMANDS: Final = {
@@ -93,8 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         status = _failed(invocation, Exit.USAGE, error.format_message())
     except StopRun as stop:
-        is_answer = stop.exit is Exit.DONE and not invocation.wants_json
-        say(str(stop) if is_answer else f"bulk-sync: {stop}", err=not is_answer)
+        if stop.exit is not Exit.DONE:
+            say(f"bulk-sync: {stop}", err=True)
+        elif not (invocation.wants_json or invocation.is_quiet):
+            say(str(stop))
         status = _failed(invocation, stop.exit, str(stop))
     except (click.Abort, KeyboardInterrupt):
         message = "Interrupted."
@@ -113,5 +114,5 @@ def _failed(invocation: Invocation, status: Exit, message: str) -> Exit:
     asked = invocation.wants_json or os.environ.get("BULK_SYNC_SUMMARY") == "json"
     words = invocation.words
     if asked or "--summary=json" in words or ("--summary", "json") in itertools.pairwise(words):
-        say(orjson.dumps({"exit": int(status), "message": message}).decode())
+        say_json({"exit": int(status), "message": message})
     return status

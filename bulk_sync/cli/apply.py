@@ -26,6 +26,7 @@ Examples:
 @options.yes_option
 @options.report_option
 @options.limit_options
+@options.allow_option
 @options.verify_option
 @options.pace_options
 @options.connection_options

@@ -40,6 +40,9 @@ _WORK: Final = (
     "rate", "concurrency", "max_calls", "retries", "timeout", "patience", "fetch", "page_size",
     "max_changes", "max_opt_ins", "max_failures", "allow", "verify", "job",
 )  # fmt: skip
+_PLACE: Final = ("organization", "endpoint", "attribute")
+"""What a run that goes on must not change."""
+
 _RECORDED: Final = (*_CONNECTION, *_INPUT, *_WORK)
 """Options that a run is recorded with; none of them is a secret."""
 
@@ -76,18 +79,12 @@ def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:
     """Put the options of another run below those that are given now.
 
     Raises:
-        UsageProblem: another organization or endpoint is given now.
+        UsageProblem: another organization, endpoint or attribute is given now.
     """
-    context = click.get_current_context()
-    quiet = {ParameterSource.DEFAULT, None}
-    given = {
-        name: value
-        for name, value in values.items()
-        if context.get_parameter_source(name) not in quiet
-    }
-    for name in ("organization", "endpoint"):
+    given = _given(values)
+    for name in _PLACE:
         was, now = str(getattr(begun, name)), str(given.get(name, "")).rstrip("/")
-        if now and now != was:
+        if now and not _is_same(name, now, was):
             raise UsageProblem(
                 f"The run is of {name} {was!r}, and --{name} (or {variable(name)}, or the "
                 f"configuration) says {now!r}. Leave it out, or name another run."
@@ -119,6 +116,21 @@ def connection(values: Mapping[str, Any]) -> Connection:
     )
 
 
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick what was given, on the command line, in the environment or in the configuration."""
+    source = click.get_current_context().get_parameter_source
+    silent = {ParameterSource.DEFAULT, None}
+    return {name: value for name, value in values.items() if source(name) not in silent}
+
+
+def _is_same(name: str, now: str, was: str) -> bool:
+    if name == "endpoint":
+        from bulk_sync import lock
+
+        return lock.place(now) == lock.place(was)
+    return now == was
+
+
 def look(
     values: Mapping[str, Any],
     *,
@@ -130,9 +142,10 @@ def look(
 
     return Look(
         json=values["summary"] is not None,
+        quiet=values["quiet"],
         ask=not values.get("yes"),
-        bars=not values["quiet"],
         preview=preview,
+        of="Plan" if preview else "Run",
         out=values.get("out"),
         input_words=() if settings is None else _input_words(settings),
     )
@@ -154,6 +167,15 @@ def job_name(given: "Input") -> str:
 def limits_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Pick the limits out of parsed options."""
     return {name: values[name] for name in ("max_changes", "max_opt_ins", "max_failures")}
+
+
+def is_for(values: Mapping[str, Any], begun: "Begun") -> bool:
+    """Tell whether a run is of the organization, endpoint and attribute that are given, if any."""
+    given = _given(values)
+    return all(
+        name not in given or _is_same(name, str(given[name]).rstrip("/"), getattr(begun, name))
+        for name in _PLACE
+    )
 
 
 def given_input(source: str, values: Mapping[str, Any]) -> "Input":

@@ -1,11 +1,12 @@
 """``bulk-sync audit``: re-read what a run applied, and report what no longer holds."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from bulk_sync.cli import asked, logs, options
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.settings import Bound
 
 _EPILOG = """\b
@@ -29,10 +30,12 @@ Examples:
 def command(**values: Any) -> Exit:
     """Read again what a run applied, and report what no longer holds. Changes nothing.
 
-    Exits with 3 if anything does not hold.
+    Exits with 3 if anything does not hold. Options that are not given are those of the run.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
     sample = None if values["sample"] is None else Bound.parse(values["sample"], "--sample")
+    if sample is not None and not (sample.count or sample.percent):
+        raise UsageProblem("--sample 0 would look at nothing; write a number, or a share like 5%.")
 
     from bulk_sync import runs
     from bulk_sync.cli.screen import Screen
@@ -43,5 +46,6 @@ def command(**values: Any) -> Exit:
     if found is None:
         raise runs.NothingLeft("No run has changed anything yet, so there is nothing to audit.")
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
-    screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
+    look = replace(asked.look(values, settings=found.begun.settings), of="Audit of run")
+    screen = Screen(found.begun.input, look)
     return screen.finish(runs.audit(job, found.run_id, screen, sample))

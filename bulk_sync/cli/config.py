@@ -28,10 +28,12 @@ class Invocation:
     Attributes:
         words: the words of the command line, without the program's name.
         wants_json: whether the summary, also that of an error, is to be JSON.
+        is_quiet: whether what is neither the answer nor a warning is to be left out.
     """
 
     words: list[str]
     wants_json: bool = False
+    is_quiet: bool = False
 
 
 def variable(name: str) -> str:

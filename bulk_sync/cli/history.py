@@ -3,11 +3,10 @@
 from typing import Any
 
 import click
-import orjson
 
 from bulk_sync.cli import asked, logs, options
-from bulk_sync.cli.output import say
-from bulk_sync.errors import Exit
+from bulk_sync.cli.output import say, say_json
+from bulk_sync.errors import Exit, UsageProblem
 
 _EPILOG = """\b
 Example:
@@ -28,20 +27,28 @@ def command(**values: Any) -> Exit:
     from bulk_sync import runs
     from bulk_sync.cli.tables import laid_out, write_facts
     from bulk_sync.outcomes import Outcome
+    from bulk_sync.rows import check
 
+    key = check.key(values["key"].encode("utf-8", "replace").decode())
+    if not key:
+        raise UsageProblem("KEY is empty; an unset variable, perhaps.")
     with runs.known(asked.state(values)) as book:
         by_id = {run.run_id: run for run in book.runs()}
         told = [
             write_facts(each, by_id[each.run_id])
-            for each in book.history(values["key"])
+            for each in book.history(key)
             if each.settled is None or each.settled.outcome is not Outcome.PENDING
         ]
+    told.sort(key=lambda each: str(each["at"]))
     if values["json"]:
-        say(orjson.dumps(told).decode())
+        say_json(told)
     elif not told:
-        say("This tool never changed that profile, nor tried to.")
+        say(f"This tool never changed the profile {key}, nor tried to.")
     else:
-        shown = ("at", "outcome", "reason", "before", "desired", "input", "row", "run", "operator")
+        shown = (
+            "at", "kind", "outcome", "reason", "before", "desired", "input", "row", "run",
+            "operator",
+        )  # fmt: skip
         for line in laid_out(shown, [[str(each[name]) for name in shown] for each in told]):
             say(line)
     return Exit.DONE

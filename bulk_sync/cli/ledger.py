@@ -3,10 +3,9 @@
 from typing import Any
 
 import click
-import orjson
 
 from bulk_sync.cli import asked, logs, options
-from bulk_sync.cli.output import say
+from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -53,26 +52,32 @@ def verify(**values: Any) -> Exit:
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
-    from bulk_sync import ledger, runs
+    from bulk_sync import ledger
 
     state = asked.state(values)
-    with runs.known(state) as book:
-        head, misfit = book.verify(*values["head"])
+    verdict = ledger.verify(state, values["head"])
     if values["json"]:
-        told = {
-            "ledger": ledger.place(state),
-            "lines": head.position,
-            "sha256": head.hash,
-            "fits": misfit is None,
-            "first_misfit": None if misfit is None else misfit.position,
-            "problem": "" if misfit is None else misfit.problem,
-        }
-        say(orjson.dumps(told).decode())
-    elif misfit is None:
-        say(f"{ledger.place(state)}: all {head.position:,} lines fit.\nHead: {head}")
-    else:
-        say(
-            f"{ledger.place(state)} was altered: line {misfit.position:,} {misfit.problem}. "
-            f"The {head.position:,} lines before it fit."
+        say_json(
+            {
+                "ledger": verdict.ledger,
+                "lines": verdict.head.position,
+                "sha256": verdict.head.hash,
+                "fits": verdict.misfit is None,
+                "first_misfit": None if verdict.misfit is None else verdict.misfit.position,
+                "problem": "" if verdict.misfit is None else verdict.misfit.problem,
+                "end_is_proven": verdict.end_is_proven,
+            }
         )
-    return Exit.DONE if misfit is None else Exit.ROWS_LEFT
+        return verdict.exit
+    lines = verdict.head.position
+    if verdict.misfit is not None:
+        wrong = f"line {verdict.misfit.position:,} {verdict.misfit.problem}"
+        say(f"{verdict.ledger} was altered: {wrong}. The {lines:,} lines before it fit.")
+    else:
+        say(f"{verdict.ledger}: all {lines:,} lines fit.\nHead: {verdict.head}")
+        if not verdict.end_is_proven:
+            say(
+                "That its end was not cut off is not proven: the note of where it ended, "
+                "ledger.anchor, is missing. Give a head that a run printed with --head."
+            )
+    return verdict.exit

@@ -40,15 +40,16 @@ def plan_lines(reviewed: Plan) -> list[str]:
             f"States were read by {way}: look-ups cost {reviewed.costs.lookups:,} calls, "
             f"a scan {pages} pages."
         )
-    about = f", about {_duration(reviewed.seconds_to_come)}" if reviewed.calls else ""
+    seconds = reviewed.seconds_to_come
+    about = "" if seconds is None else f", about {_duration(seconds)}"
     lines.append(f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{about}.")
     return lines
 
 
-def summary_lines(finished: Finished) -> list[str]:
-    """Lay the end of a run out."""
+def summary_lines(finished: Finished, of: str) -> list[str]:
+    """Lay the end of a run, or of what else ``of`` names, out."""
     totals = finished.totals
-    lines = [f"Run {finished.run_id} ended with exit status {int(finished.exit)}.\n"]
+    lines = [f"{of} {finished.run_id} ended with exit status {int(finished.exit)}.\n"]
     for outcome, count in totals.outcomes.items():
         note = _reasons(finished.rows, outcome)
         if outcome in (Outcome.UPDATED, Outcome.WOULD_UPDATE):
@@ -161,7 +162,7 @@ def _count_line(name: str, count: int, note: str) -> str:
 def _sum_line(totals: Totals) -> str:
     counted = sum(totals.outcomes.values())
     verdict = "all" if counted == totals.rows else "NOT the"
-    return _count_line("sum", counted, f"= {verdict} {totals.rows:,} rows of the input")
+    return _count_line("sum", counted, f"= {verdict} {totals.rows:,} rows")
 
 
 def _reasons(rows: pd.DataFrame, outcome: str) -> str:

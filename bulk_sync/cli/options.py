@@ -28,6 +28,12 @@ def _note_json(ctx: click.Context, _param: click.Parameter, value: str | None) -
     return value
 
 
+def _note_quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's
+    if value and isinstance(ctx.obj, Invocation):
+        ctx.obj.is_quiet = True
+    return value
+
+
 def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if match is None:
@@ -68,7 +74,14 @@ logging_options = _together(
         help="Format of the log, on standard error.",
     ),
     option("-v", "--verbose", is_flag=True, help="Log more."),
-    option("-q", "--quiet", is_flag=True, help="Log warnings only, and show no progress."),
+    option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        is_eager=True,
+        callback=_note_quiet,
+        help="Log warnings only, and show no progress.",
+    ),
 )
 
 connection_options = _together(

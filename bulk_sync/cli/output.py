@@ -5,6 +5,7 @@ report is what counts.
 """
 
 import contextlib
+import json
 import os
 import sys
 from typing import Final
@@ -17,11 +18,17 @@ _MODES: Final = {"stdin": os.O_RDONLY, "stdout": os.O_WRONLY, "stderr": os.O_WRO
 def say(text: str, *, err: bool = False) -> None:
     """Print a line on standard output or error; give the stream up if that fails."""
     try:
-        click.echo(text, err=err)
+        click.echo(text.encode("utf-8", "replace").decode(), err=err)
     except OSError:
         stream = sys.stderr if err else sys.stdout
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def say_json(value: object) -> None:
+    """Print a value as one line of JSON."""
+    # Not orjson, which refuses the name of a file that is no text; ``say`` makes it legible.
+    say(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 
 def open_streams() -> None:

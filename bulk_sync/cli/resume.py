@@ -1,11 +1,17 @@
 """``bulk-sync resume``: finish an interrupted run."""
 
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bulk_sync.cli import asked, logs, options
 from bulk_sync.errors import Exit
+
+if TYPE_CHECKING:
+    from bulk_sync.ledger import Run
+
+log = logging.getLogger(__name__)
 
 _EPILOG = """\b
 Examples:
@@ -19,6 +25,8 @@ Examples:
 @click.argument("run_id", metavar="[RUN_ID]", required=False)
 @options.yes_option
 @options.report_option
+@options.limit_options
+@options.allow_option
 @options.pace_options
 @options.connection_options
 @options.state_options
@@ -29,20 +37,33 @@ Examples:
 def command(**values: Any) -> Exit:
     """Finish an interrupted run: the newest, if no RUN_ID is given.
 
-    Neither the input file nor the options are needed: it goes on where the run stood, with the
-    same settings. Credentials are taken from the environment as always. A profile whose write was
-    in flight is read again before anything is written.
+    Neither the input file nor the options are needed: it goes on where the run stood, and what is
+    not given is as it was for the run. Credentials are taken from the environment as always. A
+    profile whose write was in flight is read again before anything is written. A run that a limit
+    refused goes on too, if it is named.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
     from bulk_sync import runs
     from bulk_sync.cli.screen import Screen
 
-    state = asked.state(values)
-    run_id = values["run_id"]
-    found = runs.recorded(state, run_id) if run_id else runs.interrupted(state)
-    if found is None:
-        raise runs.NothingLeft("There is nothing to resume: every run is finished.")
+    state, run_id = asked.state(values), values["run_id"]
+    found = runs.recorded(state, run_id) if run_id else _newest(values, runs.interrupted(state))
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
     screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
     return screen.finish(runs.resume(job, found.run_id, screen))
+
+
+def _newest(values: dict[str, Any], unfinished: "list[Run]") -> "Run":
+    """Choose the newest run of the instance that is configured, and name the others."""
+    from bulk_sync import runs
+
+    here = [run for run in unfinished if asked.is_for(values, run.begun)]
+    for run in unfinished:
+        if run not in here[:1]:
+            place = f"{run.begun.organization} at {run.begun.endpoint}"
+            log.warning("Run %s, of %s, is unfinished too", run.run_id, place)
+    if not here:
+        where = " of this organization, endpoint and attribute" if unfinished else ""
+        raise runs.NothingLeft(f"There is nothing to resume: every run{where} is finished.")
+    return here[0]

@@ -30,7 +30,8 @@ def command(**values: Any) -> Exit:
     """Try again only the rows of a run that failed, as a run of its own.
 
     Their states are read anew. An opt-out is not lifted any more if another run has worked on the
-    organization since: its file has the later word.
+    organization since: its file has the later word. Options that are not given are those of the
+    run.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
@@ -40,5 +41,6 @@ def command(**values: Any) -> Exit:
     found = runs.recorded(asked.state(values), values["run_id"])
     reports = asked.reports(values, str(found.begun.settings["stem"]))
     job = asked.job(asked.again(values, found.begun), reports, found.begun.job)
-    screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
+    source = f"the retry of {found.run_id} ({found.begun.input})"
+    screen = Screen(source, asked.look(values, settings=found.begun.settings))
     return screen.finish(runs.retry(job, found.run_id, screen))

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from bulk_sync.cli import asked, logs, options
-from bulk_sync.cli.output import say
+from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def command(**values: Any) -> Exit:
         found = [book.run(values["run_id"])] if values["run_id"] else book.runs()
     if values["json"]:
         told = [run_facts(run) for run in found]
-        say(orjson.dumps(told[0] if values["run_id"] else told).decode())
+        say_json(told[0] if values["run_id"] else told)
     elif values["run_id"]:
         for line in _in_full(found[0]):
             say(line)
@@ -49,7 +48,7 @@ def command(**values: Any) -> Exit:
             "rows",
             "opt-ins",
             "opt-outs",
-            "failed",
+            "left",
             "exit",
             "operator",
         )

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import orjson
 from tqdm import tqdm
 
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.lines import plan_lines, shown, summary_json, summary_lines
-from bulk_sync.cli.output import say
+from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, Refused
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs import Finished, Plan
@@ -38,18 +37,20 @@ class Look:
 
     Attributes:
         json: print one object at the end on standard output, and all else on standard error.
+        quiet: with ``json``, leave all else out.
         ask: ask at a terminal before anything is written.
-        bars: show progress bars, where there is a terminal.
         preview: nothing is to be written.
         out: the plan file that is to be written.
+        of: what is shown: a run, a plan, or the audit of a run.
         input_words: options that say how the input is to be understood, for the next command.
     """
 
     json: bool
+    quiet: bool
     ask: bool
-    bars: bool
     preview: bool = False
     out: Path | None = None
+    of: str = "Run"
     input_words: tuple[str, ...] = ()
 
 
@@ -68,7 +69,7 @@ class Screen:
         words = invocation.words if isinstance(invocation, Invocation) else []
         self._command = [without_password(word) for word in words]
         self._ask = look.ask and (sys.stderr.isatty() or sys.stdout.isatty())
-        self._bars = look.bars and sys.stderr.isatty()
+        self._bars = not look.quiet and sys.stderr.isatty()
         self._option = ""
         self._what = ""
         self._bar: tqdm[Any] | None = None
@@ -101,9 +102,11 @@ class Screen:
         self._print(f"Plan for {self._source}\n")
         for line in plan_lines(reviewed):
             self._print(line)
-        if self._look.preview and reviewed.refusal is not None:
+        if reviewed.refusal is not None:
             self._option = reviewed.refusal.option
-            self._print(f"\nA limit would stop the run. {reviewed.refusal}")
+        if self._look.preview and reviewed.refusal is not None:
+            said = str(reviewed.refusal).removeprefix("Nothing was written: ")
+            self._print(f"\nA limit would stop the run: {said}")
         self._print("")
 
     def approve(self, reviewed: Plan) -> None:
@@ -138,7 +141,7 @@ class Screen:
             The exit status.
         """
         self.end_pass()
-        for line in summary_lines(finished):
+        for line in summary_lines(finished, self._look.of):
             self._print(line)
         for line in self._next_steps(finished):
             self._print(line)
@@ -146,7 +149,7 @@ class Screen:
             say(f"bulk-sync: {finished.cause}", err=True)
         if self._look.json:
             told = summary_json(finished, self._source, dry_run=self._look.preview)
-            say(orjson.dumps(told).decode())
+            say_json(told)
         return finished.exit
 
     def _next_steps(self, finished: Finished) -> list[str]:
@@ -156,6 +159,10 @@ class Screen:
             steps.append(f"\nNothing was written. {wanted}:\n  {self._after_preview(finished)}")
         elif finished.is_resumable:
             steps.append(f"\nTo go on:\n  {self._command_with('resume', finished.run_id)}")
+        elif isinstance(finished.cause, Refused) and finished.head is not None:
+            option = finished.cause.option.split()
+            resume = self._command_with("resume", finished.run_id, *option)
+            steps.append(f"\nTo let it pass, without reading anything again:\n  {resume}")
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
             retry = self._command_with("retry", finished.run_id)
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
@@ -201,7 +208,8 @@ class Screen:
         return found
 
     def _print(self, line: str) -> None:
-        say(line, err=self._look.json)
+        if not (self._look.json and self._look.quiet):
+            say(line, err=self._look.json)
 
 
 def without_password(word: str) -> str:

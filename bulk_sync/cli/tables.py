@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bulk_sync.ledger import Run, Write, utc
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import NEEDS_A_PERSON
 
 
 def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -21,7 +21,8 @@ def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def run_row(run: Run) -> list[str]:
     """Put a run into one row."""
     begun, ended = run.begun, run.ended
-    failed = "" if ended is None else str(ended.outcomes.get(Outcome.FAILED, 0))
+    outcomes = {} if ended is None else ended.outcomes
+    left = sum(outcomes.get(outcome, 0) for outcome in NEEDS_A_PERSON)
     status = "unfinished" if ended is None else str(ended.exit)
     if ended is not None and not ended.final:
         status += ", unfinished"
@@ -32,7 +33,7 @@ def run_row(run: Run) -> list[str]:
         str(begun.rows),
         "" if ended is None else str(ended.opt_ins),
         "" if ended is None else str(ended.opt_outs),
-        failed,
+        "" if ended is None else str(left),
         status,
         begun.operator,
     ]
@@ -47,6 +48,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         **asdict(run.begun),
         "ended_at": None if run.ended_ms is None else utc(run.ended_ms),
         "finished": run.is_finished,
+        "calls_total": sum(ended.get("calls", {}).values()),
         **{name: value for name, value in ended.items() if name != "final"},
     }
 
@@ -59,6 +61,7 @@ def write_facts(write: Write, run: Run) -> dict[str, Any]:
         "kind": run.begun.kind,
         "input": intent.file or run.begun.input,
         "input_sha256": run.begun.input_sha256,
+        "plan_sha256": run.begun.plan_sha256,
         "row": intent.row,
         "key": intent.key,
         "before": str(intent.before).lower(),
@@ -74,12 +77,15 @@ def write_facts(write: Write, run: Run) -> dict[str, Any]:
 
 
 def facts_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Lay an object out, a fact per line."""
+    """Lay an object out, a fact per line; what says nothing is left out."""
     lines = []
     for name, value in facts.items():
+        if value in (None, "", [], {}):
+            continue
         if isinstance(value, Mapping):
             lines.append(f"{name}:")
-            lines += [f"  {key}: {_told(each)}" for key, each in value.items()]
+            said = {key: each for key, each in value.items() if each not in (None, "", [], False)}
+            lines += [f"  {key}: {_told(each)}" for key, each in said.items()]
         else:
             lines.append(f"{name}: {_told(value)}")
     return lines

@@ -30,7 +30,8 @@ def command(**values: Any) -> Exit:
     """Put back what a run changed, where the profile still is as the run left it.
 
     That is a run of its own, under the same limits: undoing an opt-out is an opt-in. A profile
-    that moved since is `drifted`, and left alone.
+    that moved since is `drifted`, and left alone. An interrupted run is given up with it. Options
+    that are not given, limits aside, are those of the run.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
@@ -41,5 +42,6 @@ def command(**values: Any) -> Exit:
     reports = asked.reports(values, str(found.begun.settings["stem"]))
     settings = asked.again(values, found.begun) | asked.limits_of(values)
     job = asked.job(settings, reports, found.begun.job)
-    screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
+    source = f"the undo of {found.run_id} ({found.begun.input})"
+    screen = Screen(source, asked.look(values, settings=found.begun.settings))
     return screen.finish(runs.undo(job, found.run_id, screen))

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from bulk_sync.cli import asked, logs, options
-from bulk_sync.cli.output import say
+from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -46,7 +45,7 @@ def command(**values: Any) -> Exit:
     judged, rejected = runs.judge(given, reports)
     status = Exit.ROWS_LEFT if rejected else Exit.DONE
     if values["summary"] == "json":
-        say(orjson.dumps(verdict_json(judged, given.source, status)).decode())
+        say_json(verdict_json(judged, given.source, status))
     else:
         for line in verdict_lines(judged, given.source):
             say(line)

@@ -111,7 +111,7 @@ class Granted:
         self._thread = thread
         self._stop = stop
         self._size = _FEWEST_AHEAD
-        self._granted_at = time.monotonic()
+        self._granted_at: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def take(self) -> int | None:
@@ -136,8 +136,9 @@ class Granted:
 
     async def _grant(self) -> None:
         now = time.monotonic()
-        pace = self._size / max(now - self._granted_at, 1e-3)
-        self._size = int(min(_MOST_AHEAD, max(_FEWEST_AHEAD, pace * _AHEAD_S)))
+        if self._granted_at is not None:
+            pace = self._size / max(now - self._granted_at, 1e-3)
+            self._size = int(min(_MOST_AHEAD, max(_FEWEST_AHEAD, pace * _AHEAD_S)))
         self._granted_at = now
         group = [self._todo.popleft() for _ in range(min(self._size, len(self._todo)))]
         try:

@@ -100,6 +100,7 @@ class Writes:
         journal: is told before and after.
         in_doubt: positions whose write was in flight when a process died.
         forbidden: positions that must not be written any more, and why, for a person.
+        uncertain: positions of which nobody knows whether there is anything to put back.
     """
 
     keys: Sequence[str]
@@ -108,6 +109,7 @@ class Writes:
     journal: Journal
     in_doubt: frozenset[int] = frozenset()
     forbidden: Mapping[int, str] = field(default_factory=dict)
+    uncertain: frozenset[int] = frozenset()
 
 
 async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) -> None:
@@ -193,12 +195,22 @@ async def _set_state(run: Pass, writes: Writes, how: Writing, at: int) -> None:
         arrived = in_doubt and state is desired
         if not arrived and (state is desired or forbidden is not None):
             steps.state[at] = state
+            if state is desired and at in writes.uncertain:
+                raise _never_arrived()
             raise _left_alone(forbidden, state, desired)
     if not arrived:
         tries = await run.client.write(key, desired=desired)
     if how.verify:
         await _check_stored(run, key, desired=desired)
     steps.done(at, tries, now_ms(), state=desired)
+
+
+def _never_arrived() -> RowFailed:
+    return RowFailed(
+        Reason.STOPPED,
+        "The run was interrupted before it changed this profile, so there is nothing to put back.",
+        outcome=Outcome.UNCHANGED,
+    )
 
 
 def _left_alone(forbidden: str | None, state: bool, desired: bool) -> RowFailed:  # noqa: FBT001 - states

@@ -1,9 +1,10 @@
 """SQL: every run, and every write that this program ever attempted; provably as it was written.
 
-    opening.py     SQLite beside the runs, or whatever a URL names
+    opening.py     SQLite beside the runs, or whatever a URL names; server_lock.py
       ledger.py      adds lines, and reads them again
         chain.py       why none can be changed unnoticed
         anchor.py      ... nor the last ones be cut off
+      verifying.py   the verdict on a whole ledger
       schema.py      the tables; migrations/ brings older ones forward
       records.py     what goes in and comes out
 
@@ -12,8 +13,9 @@ Knows nothing of frames, HTTP and terminals.
 
 from bulk_sync.ledger.chain import Head, Misfit
 from bulk_sync.ledger.ledger import Ledger
-from bulk_sync.ledger.opening import anchor_of, existing, held, opened, place
+from bulk_sync.ledger.opening import anchor_of, existing, folder_of, opened
 from bulk_sync.ledger.records import Begun, Ended, Intent, Kind, Run, Settled, Write, utc
+from bulk_sync.ledger.verifying import Verdict, verify
 
 __all__ = [
     "Begun",
@@ -25,11 +27,12 @@ __all__ = [
     "Misfit",
     "Run",
     "Settled",
+    "Verdict",
     "Write",
     "anchor_of",
     "existing",
-    "held",
+    "folder_of",
     "opened",
-    "place",
     "utc",
+    "verify",
 ]

@@ -2,11 +2,10 @@
 
     {"ledger": "sqlite:////...", "position": 1204, "hash": "9f86..."}
 
-The note only ever moves forward along the chain. One that the chain does not pass through is left
-as it is, for ``ledger verify`` to tell and a person to judge.
+The note only ever moves forward along the chain. Nothing is added to a chain that does not pass
+through it: ``ledger verify`` tells what is wrong, and a person judges.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger.chain import Head
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Anchor:
     """The note about one ledger.
 
@@ -28,7 +27,6 @@ class Anchor:
 
     path: Path
     ledger: str
-    holds: bool = True
 
     def head(self) -> Head | None:
         """Read it; None if there is none yet.
@@ -48,15 +46,12 @@ class Anchor:
                 "the end of the ledger was cut off. Move it away to go on."
             ) from error
 
-    def check(self, hash_at: Callable[[int], str | None]) -> bool:
-        """Tell whether the chain passes through the note; if not, it will not be moved."""
-        noted = self.head()
-        self.holds = noted is None or hash_at(noted.position) == noted.hash
-        return self.holds
-
     def move(self, head: Head) -> None:
-        """Note a new end."""
-        if self.holds:
-            note = {"ledger": self.ledger, "position": head.position, "hash": head.hash}
-            with atomic.replacing(self.path) as file:
-                file.write(orjson.dumps(note))
+        """Note a new end.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        note = {"ledger": self.ledger, "position": head.position, "hash": head.hash}
+        with atomic.replacing(self.path) as file:
+            file.write(orjson.dumps(note))

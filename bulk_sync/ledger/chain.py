@@ -56,8 +56,10 @@ class Misfit:
 
 def link(previous: str, line: Sequence[object]) -> str:
     """Hash a line, position first and without its own hash, together with the hash before it."""
-    # What no honest line holds (a BLOB, say) must not stop the walk: it only has to look different.
-    body = orjson.dumps(line, default=repr)
+    # What no honest line holds (a BLOB, a fraction) must not stop the walk, nor look like anything
+    # else: JSON has no word for infinity, and null would do for it.
+    cells = [repr(cell) if isinstance(cell, float) else cell for cell in line]
+    body = orjson.dumps(cells, default=repr)
     return sha256(previous.encode() + b"\n" + body).hexdigest()
 
 

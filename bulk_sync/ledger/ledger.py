@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement, Connection, Select, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.ledger import server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.chain import NOTHING, Head, Misfit, Walk, link
 from bulk_sync.ledger.records import (
@@ -63,26 +64,50 @@ class Ledger:
     Args:
         connection: to the database, whose schema is the newest.
         anchor: where the chain ended is noted here as well.
-        name: how messages call the ledger; never with a password.
     """
 
-    def __init__(self, connection: Connection, anchor: Anchor, name: str) -> None:
-        self.name = name
+    def __init__(self, connection: Connection, anchor: Anchor) -> None:
         self._connection = connection
         self._anchor = anchor
         self._anchored_at = 0.0
+        self._end = Head()
         self._turn = threading.Lock()
-        if not anchor.check(self._hash_at):
-            log.warning(
-                "The ledger does not hold what it held before: run `bulk-sync ledger verify`."
+
+    @property
+    def name(self) -> str:
+        """How messages call the ledger; never with a password."""
+        return self._anchor.ledger
+
+    def check_anchor(self) -> None:
+        """Make sure that the chain holds what it held before.
+
+        Raises:
+            UsageProblem: it does not, so nothing is to be added to it.
+        """
+        noted = self._anchor.head()
+        if noted is not None and self._hash_at(noted.position) != noted.hash:
+            raise UsageProblem(
+                f"The ledger {self.name} does not hold any more what it held before "
+                f"({noted.position:,} lines), so nothing is added to it and nothing was sent. "
+                "`bulk-sync ledger verify` says where. Bring the ledger back; or, to go on with it "
+                f"as it is, move {self._anchor.path} away, and keep it with your records."
             )
+
+    def hold(self, lock: str, holder: str, wait_s: float) -> None:
+        """Hold a lock of the database server, if it is one that has locks; see ``server_lock.py``.
+
+        Raises:
+            AnotherRun: somebody else holds it.
+        """
+        with self._told(UsageProblem), self._turn:
+            server_lock.take(self._connection, lock, holder, wait_s)
 
     # ---- to write -------------------------------------------------------------------------------
 
     def begin(self, run_id: str, begun: Begun) -> None:
         """Note that a run came to be."""
         self._append([{"kind": LineKind.BEGUN, "run_id": run_id, "facts": dumps(begun)}])
-        self._note_head()
+        self._move_anchor()
 
     def intend(self, run_id: str, intents: Sequence[Intent]) -> list[int]:
         """Note writes that are about to be attempted; they are durable when this returns.
@@ -93,7 +118,7 @@ class Ledger:
         Raises:
             StoppedEarly: they could not be noted, so none of them may be attempted.
         """
-        return self._append(
+        positions = self._append(
             [
                 {
                     "kind": LineKind.INTENT,
@@ -107,6 +132,8 @@ class Ledger:
                 for each in intents
             ]
         )
+        self._move_anchor()
+        return positions
 
     def settle(self, run_id: str, outcomes: Sequence[Settled]) -> None:
         """Note what became of writes.
@@ -129,6 +156,8 @@ class Ledger:
                 for each in outcomes
             ]
         )
+        if time.monotonic() >= self._anchored_at + _ANCHOR_EVERY_S:
+            self._move_anchor()
 
     def end(self, run_id: str, ended: Ended) -> Head:
         """Note with what the work on a run ended, and tell where the chain ends now.
@@ -137,7 +166,8 @@ class Ledger:
             StoppedEarly: it could not be noted.
         """
         self._append([{"kind": LineKind.ENDED, "run_id": run_id, "facts": dumps(ended)}])
-        return self._note_head()
+        self._move_anchor()
+        return self._end
 
     # ---- to read --------------------------------------------------------------------------------
 
@@ -146,13 +176,16 @@ class Ledger:
         ended: dict[str, tuple[int, Ended]] = {}
         wanted = (lines.c.run_id, lines.c.at_ms, lines.c.facts)
         for run_id, at_ms, facts in self._rows(_of_kind(LineKind.ENDED, *wanted)):
-            ended[run_id] = (at_ms, loads(Ended, facts))
+            how = loads(Ended, facts)
+            if run_id in ended:
+                how = how.after(ended[run_id][1])
+            ended[run_id] = (at_ms, how)
         found = []
         for position, run_id, at_ms, facts in self._rows(
             _of_kind(LineKind.BEGUN, lines.c.position, *wanted)
         ):
-            ended_ms, how = ended.get(run_id, (None, None))
-            found.append(Run(run_id, position, at_ms, loads(Begun, facts), ended_ms, how))
+            ended_ms, last = ended.get(run_id, (None, None))
+            found.append(Run(run_id, position, at_ms, loads(Begun, facts), ended_ms, last))
         return found
 
     def run(self, run_id: str) -> Run:
@@ -192,15 +225,16 @@ class Ledger:
             How far the chain fits, and the first line that does not.
         """
         at_the_end = self._rows(select(head.c.position, head.c.hash))
-        heads = [*noted, *(Head(position, digest) for position, digest in at_the_end)]
+        ends = [Head(position, digest) for position, digest in at_the_end]
+        heads = [*noted, *ends]
         if anchored := self._anchor.head():
             heads.append(anchored)
         walk = Walk()
         with self._told(UsageProblem), self._transaction() as connection:
             every = select(*_COLUMNS).order_by(lines.c.position)
             misfit = walk.follow(connection.execute(_streamed(every)), heads)
-        if misfit is None and not any(each.position == walk.head.position for each in heads):
-            misfit = Misfit(walk.head.position, "was added without the ledger's knowledge")
+        if misfit is None and ends != [walk.head]:
+            misfit = Misfit(walk.head.position, "is not where the ledger says that it ends")
         return walk.head, misfit
 
     # ---- how ------------------------------------------------------------------------------------
@@ -222,20 +256,12 @@ class Ledger:
                 rows.append(row)
             connection.execute(insert(lines), rows)
             connection.execute(update(head).values(hash=digest))
-        if time.monotonic() >= self._anchored_at + _ANCHOR_EVERY_S:
-            self._move_anchor(Head(end.position, digest))
+        self._end = Head(end.position, str(digest))
         return list(range(first, first + len(new)))
 
-    def _note_head(self) -> Head:
-        with self._told(StoppedEarly), self._transaction() as connection:
-            end = connection.execute(select(head.c.position, head.c.hash)).one()
-        found = Head(end.position, end.hash)
-        self._move_anchor(found)
-        return found
-
-    def _move_anchor(self, end: Head) -> None:
+    def _move_anchor(self) -> None:
         try:
-            self._anchor.move(end)
+            self._anchor.move(self._end)
         except OSError as error:
             log.warning("%s could not be written: %s", self._anchor.path, error.strerror)
         self._anchored_at = time.monotonic()
@@ -278,7 +304,7 @@ class Ledger:
             raise stop(f"The ledger {self.name} cannot be used: {said(error)}.") from error
 
 
-def said(error: SQLAlchemyError) -> str:
+def said(error: Exception) -> str:
     """Put what a database says into one line, without the statement and its values."""
     text = str(getattr(error, "orig", None) or error)
     return " ".join(text.split()).rstrip(".")

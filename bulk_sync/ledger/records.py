@@ -1,12 +1,11 @@
 """What the ledger is told, and tells: frozen records, each one line or a summary of some."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
-
-import orjson
 
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.outcomes import Outcome
@@ -59,9 +58,11 @@ class Begun:
         organization: the instance's id in the URL.
         attribute: the profile attribute.
         input: what was read, as it was given.
-        input_sha256: of the input's content, or of the plan file.
+        input_sha256: of the input's content.
         rows: data rows of the input.
         parent: the run that a retry or an undo is of.
+        plan: the plan that was carried out, if it was one.
+        plan_sha256: of the plan file.
         settings: options as they were given, without secrets.
         version: of this program.
         operator: user and host.
@@ -79,6 +80,8 @@ class Begun:
     settings: Mapping[str, Any]
     version: str
     operator: str
+    plan: str | None = None
+    plan_sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Take the kind from JSON, where it is text."""
@@ -96,8 +99,9 @@ class Ended:
         outcomes: rows by outcome.
         opt_ins: rows written from true to false.
         opt_outs: rows written from false to true.
-        calls: calls to Campaign by method, of this process.
-        seconds: wall time of this process.
+        calls: calls to Campaign by method, over all processes that worked on the run and lived to
+            tell.
+        seconds: their wall time.
         reports: SHA-256 by path of the reports written.
     """
 
@@ -110,6 +114,13 @@ class Ended:
     calls: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     reports: Mapping[str, str] = field(default_factory=dict)
+
+    def after(self, before: "Ended") -> "Ended":
+        """Add what the processes before this one took."""
+        calls = {**before.calls}
+        for method, count in self.calls.items():
+            calls[method] = calls.get(method, 0) + count
+        return replace(self, calls=calls, seconds=round(before.seconds + self.seconds, 3))
 
 
 @dataclass(frozen=True)
@@ -157,8 +168,9 @@ F = TypeVar("F", Begun, Ended)
 
 
 def dumps(facts: Begun | Ended) -> str:
-    """Write facts as JSON."""
-    return orjson.dumps(facts, default=dict).decode()
+    """Write facts as JSON, in ASCII: the name of a file may be no text in any encoding."""
+    told = {each.name: getattr(facts, each.name) for each in fields(facts)}
+    return json.dumps(told, default=dict)
 
 
 def loads(kind: type[F], text: str) -> F:
@@ -169,7 +181,7 @@ def loads(kind: type[F], text: str) -> F:
     """
     known = {each.name for each in fields(kind)}
     try:
-        return kind(**{name: value for name, value in orjson.loads(text).items() if name in known})
+        return kind(**{name: value for name, value in json.loads(text).items() if name in known})
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageProblem(
             f"The ledger holds what this program never wrote ({error}): run `bulk-sync ledger "

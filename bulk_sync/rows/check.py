@@ -231,6 +231,14 @@ def _keys(column: pd.Series, verdicts: _Verdicts) -> pa.ChunkedArray:
     return keys
 
 
+def key(text: str) -> str:
+    """Clean one key as those of a file are cleaned: outer blanks, ``'`` and ``="..."``."""
+    cleaned: str = _unwrap(pc.utf8_trim_whitespace(pa.chunked_array([[text]], pa.large_string())))[
+        0
+    ].as_py()
+    return cleaned
+
+
 def _unwrap(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     """Take off what spreadsheets force on text that begins with ``@``: ``'`` and ``="..."``."""
     apostrophe = pc.starts_with(keys, "'")

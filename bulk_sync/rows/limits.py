@@ -96,23 +96,36 @@ def _refused(
 def _odd(planned: pd.DataFrame, limits: Limits, past: Sequence[Past]) -> Refused | None:
     """Find the first oddity; one explains the others."""
     for oddity, sentence in (
-        (Oddity.FEWER_ROWS, _fewer_rows(planned, past)),
+        (Oddity.FEWER_ROWS, _fewer_rows(len(planned), past)),
         (Oddity.UNKNOWN_KEYS, _unknown_keys(planned)),
         (Oddity.INVERTED, _inverted(planned, past)),
     ):
         if sentence is not None and oddity not in limits.allowed:
-            option = f"--allow {oddity}"
-            return Refused(f"{sentence} If that is right, let it pass with {option}.", option)
+            return _let_pass(sentence, oddity)
     return None
 
 
-def _fewer_rows(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
-    smallest = min((run.rows for run in past), default=0)
-    if smallest < _FEWEST or len(planned) >= _CUT_OFF * smallest:
+def _let_pass(sentence: str, oddity: Oddity) -> Refused:
+    option = f"--allow {oddity}"
+    return Refused(f"{sentence} If that is right, let it pass with {option}.", option)
+
+
+def cut_off(rows: int, limits: Limits, past: Sequence[Past]) -> Refused | None:
+    """Tell whether an input has so few rows that it need not even be read on."""
+    sentence = _fewer_rows(rows, past)
+    if sentence is None or Oddity.FEWER_ROWS in limits.allowed:
         return None
-    share = 100 * len(planned) / smallest
+    refused = _let_pass(sentence, Oddity.FEWER_ROWS)
+    return Refused(f"Nothing was written: {refused}", refused.option)
+
+
+def _fewer_rows(rows: int, past: Sequence[Past]) -> str | None:
+    smallest = min((run.rows for run in past), default=0)
+    if smallest < _FEWEST or rows >= _CUT_OFF * smallest:
+        return None
+    share = 100 * rows / smallest
     return (
-        f"the input has {len(planned)} rows, {share:.3g}% of the {smallest} that the smallest of "
+        f"the input has {rows} rows, {share:.3g}% of the {smallest} that the smallest of "
         f"the last finished runs of this job had ({len(past)} compared): was it cut off?"
     )
 

@@ -43,7 +43,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         later = _changed_since(book, run)
     if not intents:
         raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
-    rows = recording.judged(intents, [each.desired for each in intents])
+    rows = recording.judged(intents, [each.desired for each in intents], run.begun.attribute)
     states = Steps.of(len(rows))
     with Interrupts() as interrupts:
         with Session(job.connection, job.pace, screen.tell) as session:

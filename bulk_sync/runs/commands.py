@@ -11,7 +11,7 @@ preview   a file, as far as the plan
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_sync import __version__, ledger, lock, report, workset
-from bulk_sync.errors import Exit, Refused, StopRun, UsageProblem
+from bulk_sync.errors import Exit, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
@@ -32,13 +32,16 @@ from bulk_sync.runs import plan_file, recording, story
 from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
 from bulk_sync.runs.plan_file import Facts
 from bulk_sync.runs.story import Opened
-from bulk_sync.settings import State
+from bulk_sync.settings import Oddity, State
 from bulk_sync.workset import WorkingSet
 
 log = logging.getLogger(__name__)
 
 _COMPARED: Final = 5
 """How many finished runs of the same job an input is compared with."""
+
+_SECONDS: Final = len("20261123T020000Z")
+"""So much of a run's id tells when it was made."""
 
 _KEPT_FOR: Final = timedelta(days=30)
 """How long the working set of a finished run waits for ``retry``."""
@@ -61,7 +64,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     """
     run_id = new_run_id()
     _check_reports(job.reports_of(run_id), given)
-    with _alone(job, run_id) as book, Interrupts() as interrupts:
+    with Interrupts() as interrupts, _alone(job, run_id) as book:
         rows, digest = _judged(given)
         _make_way(book, job, digest, fresh=fresh)
         begun = _begun(Kind.RUN, job, given.source, digest, len(rows))
@@ -148,22 +151,30 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
     run_id = new_run_id()
     job = _guarded(replace(job, name=facts.job))
     _check_paths(job.reports_of(run_id), {path})
-    with _alone(job, run_id) as book, Interrupts() as interrupts:
+    with Interrupts() as interrupts, _alone(job, run_id) as book:
         for earlier in reversed(book.runs()):
             begun = earlier.begun
-            if begun.kind == Kind.APPLY and begun.input_sha256 == planned.sha256:
+            if begun.kind == Kind.APPLY and begun.plan_sha256 == planned.sha256:
                 if not earlier.is_finished:
                     return _go_on(book, job, earlier, screen, interrupts)
                 if earlier.is_done:
                     raise NothingLeft(f"{path} has been carried out.", earlier)
+            here = story.is_at(begun, connection.endpoint, connection.organization)
+            if here and earlier.run_id[:_SECONDS] >= facts.run_id[:_SECONDS]:
+                log.warning(
+                    "Run %s has worked on this organization since the plan was made.",
+                    earlier.run_id,
+                )
         rows = planned.rows
-        begun = _begun(Kind.APPLY, job, str(path), planned.sha256, len(rows))
+        begun = _begun(Kind.APPLY, job, facts.input, facts.input_sha256, len(rows))
+        begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
         run = _open(book, job, run_id, begun, rows, Input(str(path)).stem, planned=rows)
+        run = replace(run, past=_past(book, job))
         return story.carry_out(run, job, screen, interrupts)
 
 
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
-    """Go on with an interrupted run.
+    """Go on with an interrupted run, or with one that was refused and may pass now.
 
     Args:
         job: how to work, as the run was asked to.
@@ -174,9 +185,9 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
         NothingLeft: it is finished.
         StopRun: it cannot go on.
     """
-    with _alone(job, run_id) as book, Interrupts() as interrupts:
+    with Interrupts() as interrupts, _alone(job, run_id) as book:
         run = book.run(run_id)
-        if run.is_finished:
+        if run.is_finished and not _was_refused(job.state, run):
             raise NothingLeft("There is nothing to resume.", run)
         return _go_on(book, job, run, screen, interrupts)
 
@@ -189,7 +200,7 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         StopRun: it could not begin; nothing was sent.
     """
     run_id = new_run_id()
-    with _alone(job, run_id) as book, Interrupts() as interrupts:
+    with Interrupts() as interrupts, _alone(job, run_id) as book:
         parent = _finished(book, parent_id, "retry")
         _go_on_instead(book, Kind.RETRY, parent)
         rows = _failed_rows(job.state, parent)
@@ -197,7 +208,8 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         digest = parent.begun.input_sha256
         begun = _begun(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
         run = _open(book, job, run_id, begun, rows, str(parent.begun.settings["stem"]))
-        return story.carry_out(replace(run, since=parent.position), job, screen, interrupts)
+        run = _with_the_word_of(run, parent.position)
+        return story.carry_out(run, _unjudged(job), screen, interrupts)
 
 
 def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
@@ -208,20 +220,22 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
         StopRun: it could not begin; nothing was sent.
     """
     run_id = new_run_id()
-    with _alone(job, run_id) as book, Interrupts() as interrupts:
+    with Interrupts() as interrupts, _alone(job, run_id) as book:
         parent = book.run(parent_id)
         _go_on_instead(book, Kind.UNDO, parent)
-        planned = _turned_round(book, parent)
         _check_paths(job.reports_of(run_id), set())
+        planned = _turned_round(book, parent)
         if not parent.is_finished:
-            _give_up(book, job.state, parent, f"Undone by {run_id}.")
+            _give_up(book, job.state, parent, "Given up, to be undone.")
+        if planned is None:
+            raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo.")
         begun = _begun(
             Kind.UNDO, job, parent.begun.input, parent.begun.input_sha256, len(planned), parent_id
         )
         stem = str(parent.begun.settings["stem"])
         run = _open(book, job, run_id, begun, planned, stem, planned=planned)
-        run = replace(run, since=parent.position)
-        return story.carry_out(run, _guarded(job), screen, interrupts)
+        run = _with_the_word_of(run, parent.position)
+        return story.carry_out(run, _unjudged(_guarded(job)), screen, interrupts)
 
 
 def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
@@ -241,21 +255,11 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     return judged, plan.totals(judged).outcomes.get(Outcome.REJECTED, 0)
 
 
-def interrupted(state: State, organization: str | None = None) -> Run | None:
-    """Find the newest run that ``resume`` can go on with; None if there is none.
-
-    Args:
-        state: where the ledger is.
-        organization: look at runs of this one alone; None looks at all.
-
-    Raises:
-        UsageProblem: there is no ledger.
-    """
-    with known(state) as book:
-        for run in reversed(book.runs()):
-            if not run.is_finished and organization in {None, run.begun.organization}:
-                return run
-    return None
+def interrupted(state: State) -> list[Run]:
+    """Find the runs that ``resume`` can go on with, the newest first."""
+    with ledger.existing(state) as book:
+        found = [] if book is None else book.runs()
+    return [run for run in reversed(found) if not run.is_finished]
 
 
 def newest_change(state: State) -> Run | None:
@@ -291,8 +295,8 @@ def known(state: State) -> Iterator[Ledger]:
     with ledger.existing(state) as book:
         if book is None:
             raise UsageProblem(
-                f"There is no ledger at {ledger.place(state)}. Look at --state-dir and --ledger; "
-                "the first `bulk-sync run` makes it."
+                f"There is no ledger at {ledger.anchor_of(state).ledger}. Look at --state-dir and "
+                "--ledger; the first `bulk-sync run` makes it."
             )
         yield book
 
@@ -311,6 +315,7 @@ class NothingLeft(StopRun):
         if done_by is not None and done_by.ended is not None:
             self.exit = Exit(done_by.ended.exit)
             message += f" Run {done_by.run_id} ended with exit status {int(self.exit)}."
+            message += "".join(f" Report: {path}." for path in done_by.ended.reports)
             if done_by.ended.outcomes.get(Outcome.FAILED):
                 message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."
         super().__init__(message)
@@ -319,13 +324,16 @@ class NothingLeft(StopRun):
 @contextmanager
 def _alone(job: Job, run_id: str) -> Iterator[Ledger]:
     """Open the ledger with nobody else at work on the organization."""
+    state = job.state
     whose, who = lock.name(job.connection), lock.holder(run_id)
-    with (
-        lock.held(job.state.folder, whose, who, job.state.lock_wait_s),
-        ledger.opened(job.state) as book,
-        ledger.held(job.state, whose, who),
-    ):
-        yield book
+    # Runs that keep their rows in different places may still share the ledger's file.
+    folders = {state.folder.resolve(), (ledger.folder_of(state) or state.folder).resolve()}
+    with ExitStack() as locks:
+        for folder in sorted(folders):
+            locks.enter_context(lock.held(folder, whose, who, state.lock_wait_s))
+        with ledger.opened(state) as book:
+            book.hold(whose, who, state.lock_wait_s)
+            yield book
 
 
 def _judged(given: Input) -> tuple[pd.DataFrame, str]:
@@ -374,7 +382,8 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
 
 def _give_up(book: Ledger, state: State, run: Run, why: str) -> None:
     before = run.ended or Ended(exit=int(Exit.STOPPED_EARLY), message="", final=False)
-    book.end(run.run_id, replace(before, message=why, final=True))
+    ended = replace(before, message=why, final=True, calls={}, seconds=0.0)
+    book.end(run.run_id, ended)
     found = WorkingSet.find(state.folder, run.run_id)
     if found is not None:
         found.remove()
@@ -394,7 +403,7 @@ def _past(book: Ledger, job: Job) -> list[Past]:
     found = []
     for run in reversed(book.runs()):
         here = story.is_at(run.begun, job.connection.endpoint, job.connection.organization)
-        alike = run.begun.kind == Kind.RUN and run.begun.job == job.name
+        alike = run.begun.kind in {Kind.RUN, Kind.APPLY} and run.begun.job == job.name
         if here and alike and run.is_done and run.ended is not None:
             found.append(Past(run.begun.rows, run.ended.opt_ins + run.ended.opt_outs))
     return found[:_COMPARED]
@@ -437,7 +446,7 @@ def _open(
         if planned is not None:
             working_set.keep_plan(planned)
         book.begin(run_id, begun)
-    except StopRun as failure:
+    except StoppedEarly as failure:
         working_set.remove()
         raise UsageProblem(f"The run was not begun. {failure}") from failure
     return Opened(run_id, begun, stem, rows, planned, working_set, book)
@@ -454,9 +463,6 @@ def _go_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Interru
         )
     rows = working_set.rows()
     stem = str(run.begun.settings.get("stem", "input"))
-    since = run.position
-    if run.begun.parent is not None:
-        since = book.run(run.begun.parent).position
     opened = Opened(
         run_id=run.run_id,
         begun=run.begun,
@@ -465,16 +471,45 @@ def _go_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Interru
         planned=working_set.plan(rows),
         working_set=working_set,
         ledger=book,
-        past=_past(book, job) if run.begun.kind == Kind.RUN else (),
-        since=since,
+        past=_past(book, job),
     )
+    opened = _with_the_word_of(opened, run.position)
     log.info("Going on with run %s", run.run_id)
     if not job.reports:
         reports = tuple(Path(path) for path in run.begun.settings.get("report", ()))
         job = replace(job, reports=reports)
     if run.begun.kind in {Kind.APPLY, Kind.UNDO}:
         job = _guarded(job)
+    if run.begun.kind in {Kind.RETRY, Kind.UNDO}:
+        job = _unjudged(job)
     return story.carry_out(opened, job, screen, interrupts)
+
+
+def _with_the_word_of(run: Opened, position: int) -> Opened:
+    """Note where in the ledger the word was given that a run is about to carry out.
+
+    That is where the run itself began, but for an undo, which is of its parent's writes, and for a
+    retry, which has the word of the file that the first of its ancestors read.
+    """
+    begun, ancestors = run.begun, set()
+    while begun.parent is not None:
+        ancestors.add(begun.parent)
+        parent = run.ledger.run(begun.parent)
+        position, begun = parent.position, parent.begun
+        if begun.kind != Kind.RETRY:
+            break
+    return replace(run, since=position, ancestors=frozenset(ancestors))
+
+
+def _unjudged(job: Job) -> Job:
+    """Let an input pass that is odd by its nature: what is turned round, or a few rows of many."""
+    return replace(job, limits=replace(job.limits, allowed=frozenset(Oddity)))
+
+
+def _was_refused(state: State, run: Run) -> bool:
+    """Tell whether a run stopped at its limits, with all that was read still at hand."""
+    refused = run.ended is not None and run.ended.exit == Exit.REFUSED
+    return refused and WorkingSet.find(state.folder, run.run_id) is not None
 
 
 def _guarded(job: Job) -> Job:
@@ -535,16 +570,12 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     return chosen
 
 
-def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame:
-    """Make the plan that puts back what a run wrote.
-
-    Raises:
-        NothingLeft: it wrote nothing.
-    """
+def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:
+    """Make the plan that puts back what a run wrote; None if it wrote nothing."""
     intents = recording.written(book, parent.run_id)
     if not intents:
-        raise NothingLeft(f"Run {parent.run_id} changed nothing, so there is nothing to undo.")
-    rows = recording.judged(intents, [each.before for each in intents])
+        return None
+    rows = recording.judged(intents, [each.before for each in intents], parent.begun.attribute)
     left = Steps.of(len(intents))
     left.state[:] = [each.desired for each in intents]
     return plan.compare(rows, left)

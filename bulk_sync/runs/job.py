@@ -1,5 +1,6 @@
 """What a run is asked, what it shows on the way, and what comes of it. Nothing is decided here."""
 
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from bulk_sync.rows import read
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.plan import Totals
 from bulk_sync.settings import Connection, Limits, Pace, Reading, State, Writing
+
+_LONGEST_STEM: Final = 180
+"""Bytes; a file's name has room for 255."""
 
 RUN_ID: Final = "{run_id}"
 """In a report's path: where the run's id goes."""
@@ -43,7 +47,7 @@ class Input:
             if suffix.lower() not in read.SUFFIXES:
                 break
             name = name[: -len(suffix)]
-        return name or "input"
+        return _shortened(name) or "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Plan:
         seconds: how long reading took.
         costs: what reading by look-up and by scan was forecast to cost; None if nothing was read.
         scanned: which of the two it was.
+        rate: most requests a second that the run may send; None if it adapts.
     """
 
     rows: pd.DataFrame
@@ -102,11 +107,16 @@ class Plan:
     seconds: float
     costs: Costs | None
     scanned: bool
+    rate: float | None
 
     @property
-    def seconds_to_come(self) -> float:
-        """An estimate of how long the writes take, at the pace of the reading."""
-        return self.calls_to_come * self.seconds / self.calls if self.calls else 0.0
+    def seconds_to_come(self) -> float | None:
+        """An estimate of how long the writes take, at the rate allowed or that of the look-ups."""
+        if self.rate is not None:
+            return self.calls_to_come / self.rate
+        if self.scanned or not self.calls:
+            return None  # a page says nothing of how long a single profile takes
+        return self.calls_to_come * self.seconds / self.calls
 
 
 class Screen(Protocol):
@@ -173,6 +183,11 @@ class Finished:
         if self.cause is not None:
             return self.cause.exit
         return Exit.DONE if self.totals.complete else Exit.ROWS_LEFT
+
+
+def _shortened(name: str) -> str:
+    """Leave room in a file's name for a run's id and a suffix."""
+    return os.fsencode(name)[:_LONGEST_STEM].decode("utf-8", "ignore")
 
 
 def new_run_id() -> str:

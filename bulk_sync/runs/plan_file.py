@@ -124,13 +124,14 @@ def read(path: Path) -> PlanFile:
         raise InputProblem(f"{path}: {error.strerror or error}.") from error
     except pa.ArrowException as error:
         raise InputProblem(
-            f"{path} is no plan, or damaged. `bulk-sync plan INPUT --out {path.name}` makes one."
+            f"{path} is no plan, or damaged. `bulk-sync plan INPUT --out plan.parquet` makes one; "
+            "`bulk-sync run` takes a list."
         ) from error
     notes = whole.schema.metadata or {}
     if _FACTS not in notes or _SEAL not in notes:
         raise InputProblem(
             f"{path} is no plan of this program, or was saved again by another one. `bulk-sync "
-            f"plan INPUT --out {path.name}` makes one; `bulk-sync run` takes a list."
+            "plan INPUT --out plan.parquet` makes one; `bulk-sync run` takes a list."
         )
     rows = whole.to_pandas()
     if notes[_SEAL].decode("ascii", "replace") != _seal(rows, notes[_FACTS]):

@@ -134,15 +134,23 @@ def written(ledger: Ledger, run_id: str) -> list[Intent]:
     return sorted(last.values(), key=lambda intent: (intent.file or "", intent.row))
 
 
-def judged(intents: Sequence[Intent], desired: Sequence[bool]) -> pd.DataFrame:
+def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -> pd.DataFrame:
     """Make judged rows, as ``check.rows`` returns them, out of writes of another run.
 
     Args:
         intents: the writes, each key once.
         desired: the state that each row is to have.
+        attribute: what the column of states is called; with that of keys, it makes of the rows
+            that are left an input again.
     """
     count = len(intents)
-    frame = pd.DataFrame({columns.ROW: np.array([each.row for each in intents], np.int64)})
+    frame = pd.DataFrame(
+        {
+            "PKey": pd.Series([each.key for each in intents], dtype="str"),
+            attribute: pd.Series([str(state).lower() for state in desired], dtype="str"),
+            columns.ROW: np.array([each.row for each in intents], np.int64),
+        }
+    )
     if any(each.file for each in intents):
         frame[columns.FILE] = pd.Categorical([each.file for each in intents])
     frame[columns.KEY] = pd.Series([each.key for each in intents], dtype="str")

@@ -11,7 +11,7 @@ what the working set and the ledger hold.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import file_digest
 from pathlib import Path
@@ -23,6 +23,7 @@ from bulk_sync import lock, report
 from bulk_sync.engines.local import Writes
 from bulk_sync.engines.session import Read, Session
 from bulk_sync.errors import (
+    AccessDenied,
     Exit,
     Interrupted,
     Refused,
@@ -61,6 +62,7 @@ class Opened:
         past: finished runs of the same job, for comparison.
         since: position in the ledger after which the word of another run is the later one; None if
             there can be none.
+        ancestors: runs whose word it has, which are no others.
     """
 
     run_id: str
@@ -72,6 +74,7 @@ class Opened:
     ledger: Ledger
     past: Sequence[Past] = ()
     since: int | None = None
+    ancestors: frozenset[str] = frozenset()
 
 
 def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
@@ -88,8 +91,7 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
             rows, cause = _tell(run, job, screen, session, interrupts)
         except Interrupted as stopped:
             interrupts.defer()
-            states = run.working_set.states(len(plan.open_rows(run.rows)))
-            rows, cause = _held(plan.compare(run.rows, states), stopped)
+            rows, cause = _held(_so_far(run), stopped)
     interrupts.defer()
     return _close(run, job, rows, cause, cost_of(session, began))
 
@@ -151,6 +153,10 @@ def _tell(
     """Read, compare, show, judge, ask, write: as far as it goes, and why no further."""
     planned, read = run.planned, _NOTHING_READ
     if planned is None:
+        cut_off = limits.cut_off(len(run.rows), job.limits, run.past)
+        if cut_off is not None:
+            unread = plan.compare(run.rows, Steps.of(len(plan.open_rows(run.rows))))
+            return plan.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
         states = run.working_set.states(len(plan.open_rows(run.rows)))
         keep = partial(run.working_set.keep_states, reading=states)
         read = session.read(_open_keys(run.rows), states, job.reading, keep)
@@ -176,18 +182,32 @@ def _tell(
     return _write(run, job, session, planned, recording)
 
 
+def _so_far(run: Opened) -> pd.DataFrame:
+    """Tell how far a run got, from what is on the disk."""
+    planned = run.planned
+    if planned is None:
+        planned = run.working_set.plan(run.rows)
+    if planned is None:
+        return plan.compare(run.rows, run.working_set.states(len(plan.open_rows(run.rows))))
+    recording = Recording(run.ledger, run.run_id, planned, plan.changes(planned))
+    return plan.settle(planned, recording.steps)
+
+
 def _write(
     run: Opened, job: Job, session: Session, planned: pd.DataFrame, recording: Recording
 ) -> tuple[pd.DataFrame, StopRun | None]:
     if not recording.keys:
         return planned, None
+    later = _later(run, recording)
     writes = Writes(
         keys=recording.keys,
         desired=recording.desired,
         steps=recording.steps,
         journal=recording,
-        in_doubt=recording.in_doubt,
-        forbidden=_forbidden(run, recording),
+        # What a later run had to write had not arrived: what stands there now is that run's.
+        in_doubt=recording.in_doubt - later.rewritten,
+        forbidden=later.forbidden,
+        uncertain=_uncertain(run, recording),
     )
     session.write(writes, job.writing)
     results = plan.settle(planned, recording.steps)
@@ -199,10 +219,26 @@ def _write(
             "are read again before anything else is written.",
             recording.unrecorded,
         )
-    return _held(results, session.cause)
+    cause = session.cause
+    if isinstance(cause, UsageProblem):  # which would say that nothing was sent
+        cause = StoppedEarly(str(cause))
+    return _held(results, cause)
 
 
-def _forbidden(run: Opened, recording: Recording) -> dict[int, str]:
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """What later runs have said of the rows that are still to be written.
+
+    Attributes:
+        forbidden: rows that must not be written any more, and why.
+        rewritten: those of them that a later run has written since.
+    """
+
+    forbidden: Mapping[int, str] = field(default_factory=dict)
+    rewritten: frozenset[int] = frozenset()
+
+
+def _later(run: Opened, recording: Recording) -> _Later:
     """Tell what must not be written any more, because a later run has had the later word.
 
     That is every key that a later run meant to write. Of the others nobody knows what the later
@@ -210,29 +246,37 @@ def _forbidden(run: Opened, recording: Recording) -> dict[int, str]:
     the word of the earlier file, while setting one does no harm.
     """
     if run.since is None:
-        return {}
+        return _Later()
     later = [
-        each.run_id
+        each
         for each in run.ledger.runs()
         if each.position > run.since
-        and each.run_id != run.run_id
+        and each.run_id not in {run.run_id, *run.ancestors}
         and (each.ended is None or each.ended.exit not in {Exit.REFUSED, Exit.USAGE})
         and is_at(each.begun, run.begun.endpoint, run.begun.organization)
     ]
-    if not later:
-        return {}
     forbidden: dict[int, str] = {}
-    if run.begun.kind != Kind.UNDO:
+    files = [each.run_id for each in later if each.begun.kind in {Kind.RUN, Kind.APPLY}]
+    if files and run.begun.kind != Kind.UNDO:
         detail = (
-            f"Run {later[-1]} has worked on this organization since, so its file has the later "
+            f"Run {files[-1]} has worked on this organization since, so its file has the later "
             "word: no opt-out is lifted any more for this one. Run the file again if that is right."
         )
         forbidden = dict.fromkeys(recording.opt_ins, detail)
-    written = run.ledger.keys_of(later)
-    for at, key in enumerate(recording.keys):
-        if key in written:
-            forbidden[at] = f"Run {written[key]} has changed this profile since."
-    return forbidden
+    written = run.ledger.keys_of([each.run_id for each in later])
+    rewritten = {at: written[key] for at, key in enumerate(recording.keys) if key in written}
+    for at, run_id in rewritten.items():
+        forbidden[at] = f"Run {run_id} has worked on this profile since."
+    return _Later(forbidden, frozenset(rewritten))
+
+
+def _uncertain(run: Opened, recording: Recording) -> frozenset[int]:
+    """Tell for an undo which writes may never have happened: its parent died while they flew."""
+    if run.begun.kind != Kind.UNDO or run.begun.parent is None:
+        return frozenset()
+    writes = run.ledger.writes(run.begun.parent)
+    unknown = {write.intent.key for write in writes if write.settled is None}
+    return frozenset(at for at, key in enumerate(recording.keys) if key in unknown)
 
 
 def _reviewed(
@@ -249,6 +293,7 @@ def _reviewed(
         seconds=read.seconds,
         costs=read.costs,
         scanned=read.scanned,
+        rate=job.pace.rate,
     )
 
 
@@ -270,7 +315,13 @@ def _close(
     todo = paths[0].with_name(f"{run.stem}.{run.run_id}.todo.csv") if paths else Path()
     written, todo_written, failure = write_reports(rows, paths, todo, _facts(run, totals))
     cause = cause or failure
-    is_final = cause is None or isinstance(cause, Refused | UsageProblem)
+    # Wrong settings end a run for good only while nothing was found out that would be lost.
+    is_wrong = isinstance(cause, UsageProblem | AccessDenied)
+    is_final = (
+        cause is None
+        or isinstance(cause, Refused)
+        or (is_wrong and not rows[columns.BEFORE].notna().any())
+    )
     finished = Finished(
         run_id=run.run_id,
         rows=rows,
@@ -286,7 +337,7 @@ def _close(
         if is_final and cause is None and has_failed:
             run.working_set.keep_results(rows)
         head = run.ledger.end(run.run_id, _ended(finished, is_final=is_final))
-        if is_final and not (cause is None and has_failed):
+        if is_final and not has_failed and not isinstance(cause, Refused):
             run.working_set.remove()
     except StopRun as failure:
         log.warning("%s", failure)

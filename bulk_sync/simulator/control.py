@@ -31,8 +31,9 @@ def answer(simulator: Simulator, call: Call) -> Answer:
         case ("GET", "counters"):
             counters = simulator.counters
             statuses = {str(status): count for status, count in counters.statuses.items()}
+            faults = {str(fault): count for fault, count in counters.faults.items()}
             return answers.json(
-                {"methods": counters.methods, "statuses": statuses, "faults": counters.faults}
+                {"methods": counters.methods, "statuses": statuses, "faults": faults}
             )
         case ("GET", "requests"):
             return answers.json([_request(request) for request in simulator.requests])

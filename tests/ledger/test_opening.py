@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ledger_lines import fill
+from ledger_lines import fill, intents
 from sqlalchemy import create_engine, inspect, text
 
 from bulk_sync import ledger
-from bulk_sync.errors import AnotherRun, UsageProblem
+from bulk_sync.errors import AnotherRun, StoppedEarly, UsageProblem
 from bulk_sync.ledger import migrations
 from bulk_sync.settings import State
 
@@ -114,18 +114,36 @@ def test_a_server_s_lock_keeps_others_out_and_says_who_has_it(
 ) -> None:
     state = State(tmp_path / "one", ledger=new_database())
     other = State(tmp_path / "two", ledger=state.ledger)
-    with ledger.opened(state):
-        pass
-    with ledger.held(state, "acme-1", "run 7 of nightly on batch-1"):
-        with (
-            pytest.raises(AnotherRun, match="run 7 of nightly on batch-1"),
-            ledger.held(other, "acme-1", "x"),
-        ):
-            pass
-        with ledger.held(other, "acme-2", "another organization"):
-            pass
-    with ledger.held(other, "acme-1", "the next"):
-        pass
+    with ledger.opened(other) as waiting:
+        with ledger.opened(state) as book:
+            book.hold("acme-1", "run 7 of nightly on batch-1", 0)
+            with pytest.raises(AnotherRun, match="run 7 of nightly on batch-1"):
+                waiting.hold("acme-1", "x", 0)
+            waiting.hold("acme-2", "another organization", 0)
+        waiting.hold("acme-1", "the next", 0)
+
+
+def test_who_loses_a_server_s_lock_loses_the_ledger_too(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    state = State(tmp_path / "one", ledger=new_database())
+    with ledger.opened(state) as book:
+        fill(book)
+        book.hold("acme-1", "run 7", 0)
+        engine = create_engine(engine_of(state), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                    " WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+                )
+            )
+        engine.dispose()
+        with pytest.raises(StoppedEarly, match="cannot be used"):
+            book.intend("run 7", intents(1))
+    with ledger.opened(state) as book:
+        book.hold("acme-1", "the next", 0)
+        assert book.verify()[1] is None
 
 
 @pytest.mark.parametrize(
@@ -134,6 +152,9 @@ def test_a_server_s_lock_keeps_others_out_and_says_who_has_it(
         ("nonsense", "no URL"),
         ("nosuchdb://x/y", "nosuchdb"),
         ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite:///file:x?mode=memory&uri=true", "in memory"),
+        ("postgresql://127.0.0.1:1/none?sslpassword=s3cret", "cannot be opened"),
         ("postgresql://somebody:s3cret@127.0.0.1:1/none", "cannot be opened"),
         ("sqlite:////proc/none/ledger.sqlite3", "cannot be opened"),
     ],

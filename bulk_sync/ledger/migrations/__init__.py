@@ -40,8 +40,21 @@ def upgrade(connection: Connection, steps: Path = _HERE / "versions") -> None:
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, "head")
-    except CommandError as unknown:
-        raise UsageProblem(
-            f"The ledger has schema {found}, which a newer bulk-sync made; this one knows schemas "
-            f"up to {NEWEST}. Use the newer program, or name another ledger with --ledger."
-        ) from unknown
+    except CommandError as error:
+        raise unknown(found) from error
+
+
+class UnknownSchema(UsageProblem):
+    """A ledger's schema is not this program's."""
+
+
+def unknown(found: str | None) -> UnknownSchema:
+    """Say what to do about another schema."""
+    if found is not None and found < NEWEST:
+        return UnknownSchema(
+            f"The ledger has the older schema {found}; the next run brings it forward to {NEWEST}."
+        )
+    return UnknownSchema(
+        f"The ledger has schema {found}, which a newer bulk-sync made; this one knows schemas up "
+        f"to {NEWEST}. Use the newer program, or name another ledger with --ledger."
+    )

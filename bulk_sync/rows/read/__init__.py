@@ -6,6 +6,7 @@ Not a judge of keys and states: that is ``check.py``. What cannot be read as a w
 here, in one sentence. The files that it is given are its only input and output.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,6 +110,7 @@ def _joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFra
             )
     joined = pd.concat([frame[names] for frame in frames], ignore_index=True)
     origins = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
-    names_of_files = pd.Index([str(path) for path in paths])
+    # Names of files may be no text in any encoding; what cannot be read is shown as such.
+    names_of_files = pd.Index([os.fsencode(path).decode("utf-8", "replace") for path in paths])
     joined[columns.FILE] = pd.Categorical.from_codes(origins, names_of_files)
     return joined
