@@ -28,13 +28,8 @@ Examples:
 @options.limit_options
 @options.allow_option
 @options.verify_option
-@options.pace_options
-@options.connection_options
-@options.state_options
 @options.lock_option
-@options.summary_option
-@options.logging_options
-@options.config
+@options.work_options
 def command(**values: Any) -> Exit:
     """Carry out PLAN, which `bulk-sync plan INPUT --out PLAN` made.
 

@@ -21,12 +21,7 @@ Examples:
 @options.option("--sample", metavar="N|P%", help="Look at so many of its writes.  [default: all]")
 @options.report_option
 @options.reading_options
-@options.pace_options
-@options.connection_options
-@options.state_options
-@options.summary_option
-@options.logging_options
-@options.config
+@options.work_options
 def command(**values: Any) -> Exit:
     """Read again what a run applied, and report what no longer holds. Changes nothing.
 

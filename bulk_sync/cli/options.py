@@ -284,3 +284,8 @@ json_option = option("--json", is_flag=True, help="Print JSON.")
 verify_option = option("--verify", is_flag=True, help="Read every changed profile back.")
 
 yes_option = option("--yes", is_flag=True, help="Do not ask at a terminal.")
+
+work_options = _together(
+    pace_options, connection_options, state_options, summary_option, logging_options, config
+)
+"""What every command has that works on Campaign."""

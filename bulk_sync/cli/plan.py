@@ -30,12 +30,7 @@ Examples:
 @options.allow_option
 @options.job_option
 @options.reading_options
-@options.pace_options
-@options.connection_options
-@options.state_options
-@options.summary_option
-@options.logging_options
-@options.config
+@options.work_options
 def command(**values: Any) -> Exit:
     """Show what `run INPUT` would write, without writing it.
 

@@ -27,13 +27,8 @@ Examples:
 @options.report_option
 @options.limit_options
 @options.allow_option
-@options.pace_options
-@options.connection_options
-@options.state_options
 @options.lock_option
-@options.summary_option
-@options.logging_options
-@options.config
+@options.work_options
 def command(**values: Any) -> Exit:
     """Finish an interrupted run: the newest, if no RUN_ID is given.
 

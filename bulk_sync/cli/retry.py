@@ -19,13 +19,8 @@ Example:
 @options.report_option
 @options.limit_options
 @options.verify_option
-@options.pace_options
-@options.connection_options
-@options.state_options
 @options.lock_option
-@options.summary_option
-@options.logging_options
-@options.config
+@options.work_options
 def command(**values: Any) -> Exit:
     """Try again only the rows of a run that failed, as a run of its own.
 

@@ -37,13 +37,8 @@ Examples:
 @options.job_option
 @options.verify_option
 @options.reading_options
-@options.pace_options
-@options.connection_options
-@options.state_options
 @options.lock_option
-@options.summary_option
-@options.logging_options
-@options.config
+@options.work_options
 def command(**values: Any) -> Exit:
     """Carry the desired states in INPUT into Campaign.
 

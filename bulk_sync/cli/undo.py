@@ -19,13 +19,8 @@ Example:
 @options.report_option
 @options.limit_options
 @options.verify_option
-@options.pace_options
-@options.connection_options
-@options.state_options
 @options.lock_option
-@options.summary_option
-@options.logging_options
-@options.config
+@options.work_options
 def command(**values: Any) -> Exit:
     """Put back what a run changed, where the profile still is as the run left it.
 

@@ -1,29 +1,23 @@
 """The whole story of a run: asked, begun, told, and looked back on.
 
 job.py         what is asked, shown on the way, and what comes of it
-commands.py    the ways in which a run comes to be: sync, apply, retry, undo, resume; preview
+sync.py        a file, carried into Campaign; or as far as its plan        --.
+apply.py       a reviewed plan                                               |
+again.py       resume, retry and undo of another run                       --+
+  opening.py     puts a run on the disk and into the ledger, alone         <-'
   story.py       the straight line that all of them follow
-    recording.py   between its writes and the ledger
-plan_file.py   a plan that a person reviews before it is applied
+  recording.py   between its writes and the ledger
 audit.py       whether what a run applied still holds
+plan_file.py   a plan that a person reviews before it is applied
+finding.py     runs in the ledger
 """
 
+from bulk_sync.runs.again import resume, retry, undo
+from bulk_sync.runs.apply import apply
 from bulk_sync.runs.audit import audit
-from bulk_sync.runs.commands import (
-    NothingLeft,
-    apply,
-    interrupted,
-    judge,
-    known,
-    newest_change,
-    preview,
-    recorded,
-    resume,
-    retry,
-    sync,
-    undo,
-)
+from bulk_sync.runs.finding import NothingLeft, interrupted, known, newest_change, recorded
 from bulk_sync.runs.job import RUN_ID, Finished, Input, Job, Plan, Screen, new_run_id
+from bulk_sync.runs.sync import judge, preview, sync
 
 __all__ = [
     "RUN_ID",

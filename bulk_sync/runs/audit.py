@@ -15,7 +15,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import Steps
 from bulk_sync.runs import recording, story
-from bulk_sync.runs.commands import NothingLeft, known
+from bulk_sync.runs.finding import NothingLeft, known
 from bulk_sync.runs.job import Finished, Job, Screen
 from bulk_sync.settings import Bound
 

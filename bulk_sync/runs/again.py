@@ -1,0 +1,144 @@
+"""What comes after a run: going on with it, trying its failed rows again, putting it back."""
+
+import numpy as np
+import pandas as pd
+
+from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Kind, Ledger, Run
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns, plan
+from bulk_sync.rows.steps import Steps
+from bulk_sync.runs import recording, story
+from bulk_sync.runs.finding import NothingLeft
+from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
+from bulk_sync.runs.opening import (
+    alone,
+    begun_as,
+    check_paths,
+    give_up,
+    going_on,
+    guarded,
+    make_sure_of_once,
+    opened,
+    unjudged,
+    with_the_word_of,
+)
+from bulk_sync.settings import State
+from bulk_sync.workset import WorkingSet
+
+
+def resume(job: Job, run_id: str, screen: Screen) -> Finished:
+    """Go on with an interrupted run, or with one that was refused and may pass now.
+
+    Args:
+        job: how to work, as the run was asked to.
+        run_id: which run.
+        screen: is told how far it is, and asked if the run was not agreed to yet.
+
+    Raises:
+        NothingLeft: it is finished.
+        StopRun: it cannot go on.
+    """
+    with Interrupts() as interrupts, alone(job, run_id) as book:
+        run = book.run(run_id)
+        if run.is_finished and not _was_refused(job.state, run):
+            raise NothingLeft("There is nothing to resume.", run)
+        return going_on(book, job, run, screen, interrupts)
+
+
+def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
+    """Try again only the rows of a run that failed.
+
+    Raises:
+        NothingLeft: none did.
+        StopRun: it could not begin; nothing was sent.
+    """
+    run_id = new_run_id()
+    with Interrupts() as interrupts, alone(job, run_id) as book:
+        parent = _finished(book, parent_id, "retry")
+        make_sure_of_once(book, Kind.RETRY, parent)
+        rows = _failed_rows(job.state, parent)
+        check_paths(job.reports_of(run_id), set())
+        digest = parent.begun.input_sha256
+        begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
+        run = opened(book, job, run_id, begun, rows, str(parent.begun.settings["stem"]))
+        run = with_the_word_of(run, parent.position)
+        return story.carry_out(run, unjudged(job), screen, interrupts)
+
+
+def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
+    """Put back what a run changed, where it still stands as the run left it.
+
+    Raises:
+        NothingLeft: it changed nothing, or was undone.
+        StopRun: it could not begin; nothing was sent.
+    """
+    run_id = new_run_id()
+    with Interrupts() as interrupts, alone(job, run_id) as book:
+        parent = book.run(parent_id)
+        make_sure_of_once(book, Kind.UNDO, parent)
+        check_paths(job.reports_of(run_id), set())
+        planned = _turned_round(book, parent)
+        if not parent.is_finished:
+            give_up(book, job.state, parent, "Given up, to be undone.")
+        if planned is None:
+            raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo.")
+        begun = begun_as(
+            Kind.UNDO, job, parent.begun.input, parent.begun.input_sha256, len(planned), parent_id
+        )
+        stem = str(parent.begun.settings["stem"])
+        run = opened(book, job, run_id, begun, planned, stem, planned=planned)
+        run = with_the_word_of(run, parent.position)
+        return story.carry_out(run, unjudged(guarded(job)), screen, interrupts)
+
+
+def _was_refused(state: State, run: Run) -> bool:
+    """Tell whether a run stopped at its limits, with all that was read still at hand."""
+    refused = run.ended is not None and run.ended.exit == Exit.REFUSED
+    return refused and WorkingSet.find(state.folder, run.run_id) is not None
+
+
+def _finished(book: Ledger, run_id: str, command: str) -> Run:
+    run = book.run(run_id)
+    if not run.is_finished:
+        raise UsageProblem(
+            f"Run {run_id} was interrupted, so there is nothing to {command} yet. Finish it first: "
+            f"bulk-sync resume {run_id}"
+        )
+    return run
+
+
+def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
+    """Find the rows of a run that failed, as they were judged: each to be looked up again.
+
+    Raises:
+        NothingLeft: there are none.
+        UsageProblem: they are not kept any more.
+    """
+    failed = 0 if parent.ended is None else parent.ended.outcomes.get(Outcome.FAILED, 0)
+    if not failed:
+        raise NothingLeft(f"No row of run {parent.run_id} failed, so there is nothing to retry.")
+    working_set = WorkingSet.find(state.folder, parent.run_id)
+    rows = None if working_set is None else working_set.rows()
+    results = None if working_set is None or rows is None else working_set.results(rows)
+    if rows is None or results is None:
+        raise UsageProblem(
+            f"The {failed} failed rows of run {parent.run_id} are not kept here any more. Its todo "
+            "file holds them: give that to `bulk-sync run`."
+        )
+    wanted = np.flatnonzero(results[columns.OUTCOME] == Outcome.FAILED)
+    chosen = rows.iloc[wanted].reset_index(drop=True)
+    chosen[columns.COUNTS_AS] = np.arange(len(chosen))
+    return chosen
+
+
+def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:
+    """Make the plan that puts back what a run wrote; None if it wrote nothing."""
+    intents = recording.written(book, parent.run_id)
+    if not intents:
+        return None
+    rows = recording.judged(intents, [each.before for each in intents], parent.begun.attribute)
+    left = Steps.of(len(intents))
+    left.state[:] = [each.desired for each in intents]
+    return plan.compare(rows, left)

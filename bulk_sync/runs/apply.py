@@ -1,0 +1,101 @@
+"""A reviewed plan, carried out once."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from bulk_sync import lock
+from bulk_sync.errors import Refused, UsageProblem
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Kind, Ledger, Run
+from bulk_sync.runs import plan_file, story
+from bulk_sync.runs.finding import NothingLeft
+from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
+from bulk_sync.runs.opening import alone, begun_as, check_paths, going_on, guarded, opened, past_of
+from bulk_sync.runs.plan_file import PlanFile
+from bulk_sync.settings import Connection
+
+log = logging.getLogger(__name__)
+
+_SECONDS: Final = len("20261123T020000Z")
+"""So much of a run's id tells when it was made."""
+
+
+def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) -> Finished:
+    """Carry out a reviewed plan, once.
+
+    Args:
+        job: how to work.
+        path: the plan.
+        screen: is told how far it is, and asked before anything is written.
+        expected: SHA-256 that the file must have; None for any.
+
+    Raises:
+        NothingLeft: it was carried out.
+        StopRun: it could not begin; nothing was sent.
+    """
+    planned = plan_file.read(path)
+    _check(planned, path, job.connection, expected)
+    facts, run_id = planned.facts, new_run_id()
+    job = guarded(replace(job, name=facts.job))
+    check_paths(job.reports_of(run_id), {path})
+    with Interrupts() as interrupts, alone(job, run_id) as book:
+        earlier = _carried_out(book, planned)
+        if earlier is not None and not earlier.is_finished:
+            return going_on(book, job, earlier, screen, interrupts)
+        if earlier is not None:
+            raise NothingLeft(f"{path} has been carried out.", earlier)
+        _warn_of_others(book, planned, job.connection)
+        rows = planned.rows
+        begun = begun_as(Kind.APPLY, job, facts.input, facts.input_sha256, len(rows))
+        begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
+        run = opened(book, job, run_id, begun, rows, Input(str(path)).stem, planned=rows)
+        run = replace(run, past=past_of(book, job))
+        return story.carry_out(run, job, screen, interrupts)
+
+
+def _check(planned: PlanFile, path: Path, connection: Connection, expected: str | None) -> None:
+    """Make sure that a plan is the one that was reviewed, and of this place.
+
+    Raises:
+        Refused: it is another one.
+        UsageProblem: it is of another place.
+    """
+    facts = planned.facts
+    if expected is not None and expected.strip().lower() != planned.sha256:
+        raise Refused(
+            f"Nothing was written: {path} is not the plan that was reviewed. Its SHA-256 is "
+            f"{planned.sha256}, and --expect-sha256 says {expected}."
+        )
+    same = lock.place(facts.endpoint) == lock.place(connection.endpoint)
+    if not same or facts.organization != connection.organization:
+        raise UsageProblem(
+            f"{path} is a plan for organization {facts.organization!r} at {facts.endpoint}, and "
+            f"this is {connection.organization!r} at {connection.endpoint}. Plan again for it."
+        )
+    if facts.attribute != connection.attribute:
+        raise UsageProblem(
+            f"{path} is a plan for the attribute {facts.attribute!r}, and --attribute says "
+            f"{connection.attribute!r}."
+        )
+
+
+def _carried_out(book: Ledger, planned: PlanFile) -> Run | None:
+    """Find the run that carries, or has carried, a plan out; None if it is still to be done."""
+    for run in reversed(book.runs()):
+        is_of_it = run.begun.kind == Kind.APPLY and run.begun.plan_sha256 == planned.sha256
+        if is_of_it and (run.is_done or not run.is_finished):
+            return run
+    return None
+
+
+def _warn_of_others(book: Ledger, planned: PlanFile, connection: Connection) -> None:
+    """Say who has worked on the organization since a plan was made: it may be out of date."""
+    made = planned.facts.run_id[:_SECONDS]
+    for run in book.runs():
+        here = story.is_at(run.begun, connection.endpoint, connection.organization)
+        if here and run.run_id[:_SECONDS] >= made:
+            log.warning(
+                "Run %s has worked on this organization since the plan was made.", run.run_id
+            )

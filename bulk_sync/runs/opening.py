@@ -1,0 +1,253 @@
+"""Puts a run on the disk and into the ledger, or finds it there again: from then on it is safe.
+
+    alone ---> opened -------> story.carry_out
+          `--> going_on ---'
+
+One run at a time works on an organization; what other runs have said meanwhile is taken into
+account.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from bulk_sync import __version__, ledger, lock, report, workset
+from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
+from bulk_sync.rows.limits import Past
+from bulk_sync.runs import story
+from bulk_sync.runs.finding import NothingLeft
+from bulk_sync.runs.job import Finished, Job, Screen
+from bulk_sync.runs.story import Opened
+from bulk_sync.settings import Oddity, State
+from bulk_sync.workset import WorkingSet
+
+log = logging.getLogger(__name__)
+
+_COMPARED: Final = 5
+"""How many finished runs of the same job an input is compared with."""
+
+_KEPT_FOR: Final = timedelta(days=30)
+"""How long the working set of a finished run waits for ``retry``, or for what was refused."""
+
+
+@contextmanager
+def alone(job: Job, run_id: str) -> Iterator[Ledger]:
+    """Open the ledger with nobody else at work on the organization."""
+    state = job.state
+    whose, who = lock.name(job.connection), lock.holder(run_id)
+    # Runs that keep their rows in different places may still share the ledger's file.
+    folders = {state.folder.resolve(), (ledger.folder_of(state) or state.folder).resolve()}
+    with ExitStack() as locks:
+        for folder in sorted(folders):
+            locks.enter_context(lock.held(folder, whose, who, state.lock_wait_s))
+        with ledger.opened(state) as book:
+            book.hold(whose, who, state.lock_wait_s)
+            yield book
+
+
+def begun_as(
+    kind: Kind, job: Job, source: str, digest: str, rows: int, parent: str | None = None
+) -> Begun:
+    """Say what a run was asked to do.
+
+    Args:
+        kind: the command.
+        job: how it is to work.
+        source: the input, as it was given.
+        digest: SHA-256 of the input.
+        rows: how many it has.
+        parent: the run that it is of.
+    """
+    return Begun(
+        kind=kind,
+        job=job.name,
+        endpoint=job.connection.endpoint,
+        organization=job.connection.organization,
+        attribute=job.connection.attribute,
+        input=source,
+        input_sha256=digest,
+        rows=rows,
+        parent=parent,
+        settings=dict(job.settings),
+        version=__version__,
+        operator=lock.operator(),
+    )
+
+
+def opened(
+    book: Ledger,
+    job: Job,
+    run_id: str,
+    begun: Begun,
+    rows: pd.DataFrame,
+    stem: str,
+    *,
+    planned: pd.DataFrame | None = None,
+) -> Opened:
+    """Put a run on the disk, then into the ledger: from then on it can be resumed.
+
+    Args:
+        book: the ledger.
+        job: how it is to work.
+        run_id: its name.
+        begun: what it was asked to do.
+        rows: the judged rows.
+        stem: what its reports are called by.
+        planned: the plan, if it is known already.
+
+    Raises:
+        UsageProblem: it cannot be kept; nothing was sent.
+    """
+    reports = [str(path) for path in job.reports_of(run_id)]
+    begun = replace(begun, settings={**begun.settings, "report": reports, "stem": stem})
+    working_set = WorkingSet.create(job.state.folder, run_id, rows)
+    try:
+        if planned is not None:
+            working_set.keep_plan(planned)
+        book.begin(run_id, begun)
+    except StoppedEarly as failure:
+        working_set.remove()
+        raise UsageProblem(f"The run was not begun. {failure}") from failure
+    return Opened(run_id, begun, stem, rows, planned, working_set, book)
+
+
+def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Interrupts) -> Finished:
+    """Find a run on the disk again, and tell its story to the end.
+
+    Args:
+        book: the ledger.
+        job: how to work; without reports those of the run are written.
+        run: which run.
+        screen: is told how far it is.
+        interrupts: what signals do.
+
+    Raises:
+        UsageProblem: its working set is not here.
+    """
+    working_set = WorkingSet.find(job.state.folder, run.run_id)
+    if working_set is None:
+        folder = workset.folder_of(job.state.folder, run.run_id)
+        raise UsageProblem(
+            f"Run {run.run_id} was interrupted, but what is needed to go on with it is not at "
+            f"{folder}: it began as {run.begun.operator}. Go on there, or run the input again with "
+            "--fresh."
+        )
+    rows = working_set.rows()
+    stem = str(run.begun.settings.get("stem", "input"))
+    opened = Opened(
+        run_id=run.run_id,
+        begun=run.begun,
+        stem=stem,
+        rows=rows,
+        planned=working_set.plan(rows),
+        working_set=working_set,
+        ledger=book,
+        past=past_of(book, job),
+    )
+    opened = with_the_word_of(opened, run.position)
+    log.info("Going on with run %s", run.run_id)
+    if not job.reports:
+        reports = tuple(Path(path) for path in run.begun.settings.get("report", ()))
+        job = replace(job, reports=reports)
+    if run.begun.kind in {Kind.APPLY, Kind.UNDO}:
+        job = guarded(job)
+    if run.begun.kind in {Kind.RETRY, Kind.UNDO}:
+        job = unjudged(job)
+    return story.carry_out(opened, job, screen, interrupts)
+
+
+def with_the_word_of(run: Opened, position: int) -> Opened:
+    """Note where in the ledger the word was given that a run is about to carry out.
+
+    That is where the run itself began, but for an undo, which is of its parent's writes, and for a
+    retry, which has the word of the file that the first of its ancestors read.
+    """
+    begun, ancestors = run.begun, set()
+    while begun.parent is not None:
+        ancestors.add(begun.parent)
+        parent = run.ledger.run(begun.parent)
+        position, begun = parent.position, parent.begun
+        if begun.kind != Kind.RETRY:
+            break
+    return replace(run, since=position, ancestors=frozenset(ancestors))
+
+
+def make_sure_of_once(book: Ledger, kind: Kind, parent: Run) -> None:
+    """Make sure that a retry or an undo of a run happens once.
+
+    Raises:
+        NothingLeft: it has happened.
+        UsageProblem: it was interrupted.
+    """
+    for run in reversed(book.runs()):
+        if run.begun.kind != kind or run.begun.parent != parent.run_id:
+            continue
+        if not run.is_finished:
+            raise UsageProblem(
+                f"Run {run.run_id} is the {kind} of {parent.run_id}, and was interrupted. Finish "
+                f"it: bulk-sync resume {run.run_id}"
+            )
+        if run.is_done:
+            raise NothingLeft(f"The {kind} of {parent.run_id} has happened.", run)
+
+
+def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
+    """End an interrupted run for good; what it wrote stays written, and recorded."""
+    before = run.ended or Ended(exit=int(Exit.STOPPED_EARLY), message="", final=False)
+    ended = replace(before, message=why, final=True, calls={}, seconds=0.0)
+    book.end(run.run_id, ended)
+    found = WorkingSet.find(state.folder, run.run_id)
+    if found is not None:
+        found.remove()
+
+
+def tidy_up(book: Ledger, state: State) -> None:
+    """Take away working sets of which nothing is asked any more."""
+    unfinished = {run.run_id for run in book.runs() if not run.is_finished}
+    oldest_s = time.time() - _KEPT_FOR.total_seconds()
+    for each in workset.all_of(state.folder):
+        if each.folder.name not in unfinished and each.folder.stat().st_mtime < oldest_s:
+            each.remove()
+
+
+def past_of(book: Ledger, job: Job) -> list[Past]:
+    """Find the newest finished runs of the same job."""
+    found = []
+    for run in reversed(book.runs()):
+        here = story.is_at(run.begun, job.connection.endpoint, job.connection.organization)
+        alike = run.begun.kind in {Kind.RUN, Kind.APPLY} and run.begun.job == job.name
+        if here and alike and run.is_done and run.ended is not None:
+            found.append(Past(run.begun.rows, run.ended.opt_ins + run.ended.opt_outs))
+    return found[:_COMPARED]
+
+
+def guarded(job: Job) -> Job:
+    """Let every profile be read again before it is written."""
+    return replace(job, writing=replace(job.writing, guarded=True))
+
+
+def unjudged(job: Job) -> Job:
+    """Let an input pass that is odd by its nature: what is turned round, or a few rows of many."""
+    return replace(job, limits=replace(job.limits, allowed=frozenset(Oddity)))
+
+
+def check_paths(paths: Sequence[Path], sources: set[Path]) -> None:
+    """Say before anything is sent that a report cannot be written, or would replace an input.
+
+    Raises:
+        UsageProblem: that is so.
+    """
+    inputs = {path.resolve() for path in sources}
+    for path in paths:
+        report.check_path(path)
+        if path.resolve() in inputs:
+            raise UsageProblem(f"--report {path} would replace the input. Name another file.")

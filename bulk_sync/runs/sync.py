@@ -1,0 +1,174 @@
+"""A file of desired states, carried into Campaign; or as far as its plan, or its verdicts."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from bulk_sync import ledger, report
+from bulk_sync.errors import Refused, UsageProblem
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Begun, Kind, Ledger
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import check, plan, read
+from bulk_sync.rows.steps import Steps
+from bulk_sync.runs import plan_file, story
+from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
+from bulk_sync.runs.opening import alone, begun_as, check_paths, give_up, opened, past_of, tidy_up
+from bulk_sync.runs.plan_file import Facts
+
+log = logging.getLogger(__name__)
+
+
+def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Finished:
+    """Carry a file of desired states into Campaign.
+
+    Args:
+        job: how to work.
+        given: what to read.
+        screen: is told how far it is, and asked before anything is written.
+        fresh: give an interrupted run of the same input up, instead of refusing to start anew.
+
+    Returns:
+        What became of it; whatever ended it early, once the run had begun, is in ``cause``.
+
+    Raises:
+        StopRun: it could not begin; nothing was sent.
+    """
+    run_id = new_run_id()
+    _check_reports(job.reports_of(run_id), given)
+    with Interrupts() as interrupts, alone(job, run_id) as book:
+        rows, digest = _judged(given)
+        _make_way(book, job, digest, fresh=fresh)
+        begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
+        run = opened(book, job, run_id, begun, rows, given.stem)
+        run = replace(run, past=past_of(book, job))
+        return story.carry_out(run, job, screen, interrupts)
+
+
+def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> Finished:
+    """Show what ``sync`` would write, and write nothing to Campaign.
+
+    Args:
+        job: how to work.
+        given: what to read.
+        screen: is told how far it is, and shown the plan.
+        out: where to write the plan for ``apply``; None for nowhere.
+
+    Raises:
+        StopRun: it could not begin, or the plan not be written.
+    """
+    run_id = new_run_id()
+    paths = job.reports_of(run_id)
+    _check_reports(paths, given)
+    if out is not None:
+        plan_file.check_path(out)
+    with ledger.existing(job.state) as book:
+        past = [] if book is None else past_of(book, job)
+    with Interrupts() as interrupts:
+        rows, digest = _judged(given)
+        planned, cause, cost = story.preview(rows, job, screen, past)
+        interrupts.defer()
+        totals = plan.totals(planned)
+        begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
+        todo = paths[0].with_name(f"{given.stem}.{run_id}.todo.csv") if paths else Path()
+        facts = {"Plan": run_id, "Input": given.source, "Rows": str(len(rows))}
+        written, todo_written, failure = story.write_reports(planned, paths, todo, facts)
+        made = None
+        if out is not None and cause is None:
+            made = plan_file.write(out, planned, _plan_facts(run_id, begun, totals))
+    return Finished(
+        run_id=run_id,
+        rows=planned,
+        totals=totals,
+        cost=cost,
+        cause=cause or failure,
+        reports=written,
+        todo=todo_written,
+        plan_sha256=made,
+    )
+
+
+def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
+    """Judge a file without contacting Campaign, and write the verdicts where asked.
+
+    Returns:
+        Results of a run that tried no row, and how many rows are rejected.
+
+    Raises:
+        StopRun: the file cannot be read, or a report not be written.
+    """
+    _check_reports(reports, given)
+    checked, _ = _judged(given)
+    judged = plan.compare(checked, Steps.of(len(plan.open_rows(checked))))
+    for path in reports:
+        report.write(judged, path, title={"Input": given.source, "Rows": str(len(judged))})
+    return judged, plan.totals(judged).outcomes.get(Outcome.REJECTED, 0)
+
+
+def _judged(given: Input) -> tuple[pd.DataFrame, str]:
+    """Read and judge a file, and tell the SHA-256 of its content."""
+    stdin = read.stdin() if given.source == read.STDIN else b""
+    digest = read.digest(given.source, stdin)
+    raw = read.rows(given.source, sheet=given.sheet, stdin=stdin)
+    if read.digest(given.source, stdin) != digest:
+        raise UsageProblem(
+            f"{given.source} changed while it was read. Run again when it is complete; nothing "
+            "was sent."
+        )
+    return check.rows(raw, given.rules), digest
+
+
+def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
+    """See to interrupted runs before another begins.
+
+    Raises:
+        Refused: one had the same input.
+    """
+    for run in book.runs():
+        begun = run.begun
+        here = story.is_at(begun, job.connection.endpoint, job.connection.organization)
+        if run.is_finished or not here or begun.kind != Kind.RUN:
+            continue
+        if begun.input_sha256 != digest or begun.attribute != job.connection.attribute:
+            if begun.job == job.name:
+                log.warning(
+                    "Run %s of this job was interrupted. To finish it: bulk-sync resume %s",
+                    run.run_id,
+                    run.run_id,
+                )
+        elif fresh:
+            give_up(book, job.state, run, "Given up for a fresh start.")
+        else:
+            since = ledger.utc(run.begun_ms)
+            raise Refused(
+                f"Nothing was written: run {run.run_id} of this very input, begun {since}, was "
+                f"interrupted. Finish it with `bulk-sync resume {run.run_id}`, or give it up and "
+                "start anew with --fresh.",
+                "--fresh",
+            )
+    tidy_up(book, job.state)
+
+
+def _plan_facts(run_id: str, begun: Begun, totals: plan.Totals) -> Facts:
+    return Facts(
+        run_id=run_id,
+        job=begun.job,
+        endpoint=begun.endpoint,
+        organization=begun.organization,
+        attribute=begun.attribute,
+        input=begun.input,
+        input_sha256=begun.input_sha256,
+        rows=totals.rows,
+        outcomes=totals.outcomes,
+        opt_ins=totals.opt_ins,
+        opt_outs=totals.opt_outs,
+        version=begun.version,
+    )
+
+
+def _check_reports(paths: Sequence[Path], given: Input) -> None:
+    """Say before anything is read that a report cannot be written, or would replace the input."""
+    check_paths(paths, set(read.files(given.source)))
