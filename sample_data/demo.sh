@@ -38,5 +38,13 @@ echo "Exit status 3 says: finished, but some rows need a person. messy.csv holds
 echo "row on purpose; the report explains each. Once more, to show that nothing is left to write:"
 run
 echo
-echo "Nothing was written the second time. The report, one line per row of messy.csv:"
+echo "Nothing was written the second time. Every run and every write stands in the ledger:"
+echo
+echo "\$ bulk-sync runs"
+bulk-sync runs
+echo
+echo "\$ bulk-sync ledger verify"
+bulk-sync ledger verify
+echo
+echo "The report, one line per row of messy.csv:"
 echo "  $results/run-1.csv"

@@ -310,8 +310,15 @@ def _repeats(
     counting[group[agrees][::-1]] = usable[agrees][::-1]  # so the first row that agrees stands
 
     refused = conflict & (on_conflict is OnConflict.REJECT)
-    for at in usable[refused[group]].tolist():
-        sentence = "This key has both states in the input; see --on-conflict."
+    first = np.full((2, len(size)), -1)
+    first[wanted[::-1], group[::-1]] = usable[::-1]  # so the first row of each state stands
+    in_conflict = refused[group]
+    others = first[1 - wanted[in_conflict], group[in_conflict]]
+    for at, other in zip(usable[in_conflict].tolist(), others.tolist(), strict=True):
+        sentence = (
+            f"This key has both states in the input: {places.name(other)} says the other one; see "
+            "--on-conflict."
+        )
         verdicts.reject(at, Reason.CONFLICT, sentence)
     repeats = ~refused[group] & (counting[group] != usable)
     for at, first, same in zip(
