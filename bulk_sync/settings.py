@@ -212,6 +212,21 @@ class Oddity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """When to give up.
+
+    Attributes:
+        most: when more rows than this failed; None never does.
+        alike: when so many of the last ``window`` rows failed for one reason; None never does.
+        window: how many rows to look back.
+    """
+
+    most: int | None = None
+    alike: int | None = 180
+    window: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What stops a run that looks like a mistake; None takes the default of the contract.
 
@@ -232,11 +247,12 @@ class Limits:
         bound = self.max_opt_ins
         return max(10, rows // 100) if bound is None else bound.of(rows)
 
-    def failures(self, rows: int) -> int | None:
+    def failures(self, rows: int) -> Failures:
         """Tell after how many failures to give up: by default 10 %, from 100 rows on."""
-        if self.max_failures is not None:
-            return self.max_failures.of(rows)
-        return rows // 10 if rows >= 100 else None
+        if self.max_failures is None:
+            return Failures(most=rows // 10 if rows >= 100 else None)
+        most = self.max_failures.of(rows)
+        return Failures(most, alike=None if most >= rows else Failures().alike)
 
 
 def _check_url(option: str, url: str) -> None:

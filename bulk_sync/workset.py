@@ -52,7 +52,7 @@ class WorkingSet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._parts = len(list(folder.glob("states-*.parquet")))
+        self._parts = max(map(_number, folder.glob("states-*.parquet")), default=0)
 
     @classmethod
     def create(cls, state_dir: Path, run_id: str, rows: pd.DataFrame) -> Self:
@@ -191,6 +191,10 @@ def all_of(state_dir: Path) -> Iterable[WorkingSet]:
     if not folder.is_dir():
         return []
     return [WorkingSet(each) for each in sorted(folder.iterdir()) if each.is_dir()]
+
+
+def _number(part: Path) -> int:
+    return int(part.stem.rpartition("-")[2])
 
 
 def _note(reading: Steps, told: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from conftest import Run, key, populate, read_csv, wishes
 from bulk_sync import ledger
 from bulk_sync.ledger import Intent
 from bulk_sync.settings import State
-from bulk_sync.simulator import Simulator
+from bulk_sync.simulator import Fault, Simulator
 
 ROWS = 8
 
@@ -250,15 +250,15 @@ def test_what_was_stored_is_read_back_before_it_counts(
 def test_runs_of_runs_can_be_resumed_retried_and_audited(
     done: str, sim: Simulator, run: Run
 ) -> None:
-    assert run(sim, "undo", done, "--max-calls", 5, "--concurrency", 1).status == 6
-    assert run(sim, "resume", "--max-calls", 100, "--report", "u.csv").status == 0
-    undone = run_id_of(run)
-    assert run(sim, "audit", undone).status == 0
     words = ("--max-calls", 100, "--report")
-    assert run(sim, "undo", undone, *words, "uu.csv").status == 0
     assert run(sim, "retry", done, "--max-calls", 1, "--report", "r.csv").status == 6
     assert run(sim, "resume", "--max-calls", 100).status == 3
     assert run(sim, "retry", run_id_of(run), *words, "rr.csv").status == 3
+    assert run(sim, "undo", done, "--max-calls", 5, "--concurrency", 1).status == 6
+    assert run(sim, "resume", *words, "u.csv").status == 0
+    undone = run_id_of(run)
+    assert run(sim, "audit", undone).status == 0
+    assert run(sim, "undo", undone, *words, "uu.csv").status == 0
 
 
 def test_a_retry_of_a_retry_still_has_the_word_of_the_first_file(
@@ -351,3 +351,82 @@ def test_a_history_is_found_however_a_spreadsheet_spells_the_key(
 
 def test_a_sample_of_nothing_is_refused(done: str, sim: Simulator, run: Run) -> None:
     assert run(sim, "audit", done, "--sample", "0").status == 2
+
+
+def failing(sim: Simulator, method: str, pkey: str, times: int = 20) -> None:
+    """Let requests for one profile fail for what may pass."""
+    sim.queue_fault(Fault.TRANSIENT_500, method, times=times, matching=pkey[1:])
+
+
+@pytest.mark.parametrize("kind", ["apply", "undo"])
+def test_a_retry_of_a_plan_reads_anew_and_falls_under_the_limits(
+    kind: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30, state=kind == "apply")
+    path = wishes(tmp_path / "in.csv", 30, "false" if kind == "apply" else "true")
+    words = ("--max-opt-ins", 30, "--retries", 0, "--report", "first.csv")
+    if kind == "apply":
+        assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
+        failing(sim, "PATCH", key(3))
+        failing(sim, "PATCH", key(4))
+        assert run(sim, "apply", "plan.parquet", *words).status == 3
+    else:
+        assert run(sim, "run", path, "--report", "run.csv").status == 0
+        failing(sim, "PATCH", key(3))
+        failing(sim, "PATCH", key(4))
+        assert run(sim, "undo", run_id_of(run), *words).status == 3
+    failed = run_id_of(run)
+    sim.profiles[key(4)]["ccpaOptOut"] = False  # somebody was faster
+    sim.clear()
+    ran = run(sim, "retry", failed, "--max-opt-ins", 0, "--report", "r.csv")
+    assert ran.status == 4
+    assert "1 opt-ins" in ran.err
+    assert sim.patched == []
+    ran = run(sim, "retry", failed, "--max-opt-ins", 1, "--report", "r.csv")
+    assert ran.status == 0
+    assert sim.patched == [(key(3), False)]
+    rows = [(row["sync_before"], row["sync_outcome"]) for row in read_csv(tmp_path / "r.csv")]
+    assert rows == [("true", "updated"), ("false", "unchanged")]
+    told = orjson.loads(run(None, "history", key(3), "--json").out)[-1]
+    assert (told["before"], told["desired"], told["kind"]) == ("true", "false", "retry")
+
+
+def test_a_retry_of_an_undo_leaves_alone_what_later_runs_said(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    assert run(sim, "run", wishes(tmp_path / "a.csv", 1), "--report", "1.csv").status == 0
+    first = run_id_of(run)
+    for name, state in (("b", "false"), ("c", "true")):
+        path = wishes(tmp_path / f"{name}.csv", 1, state)
+        assert run(sim, "run", path, "--report", f"{name}-report.csv").status == 0
+    failing(sim, "GET", key(0), 4)
+    assert run(sim, "undo", first, "--retries", 0, "--report", "u.csv").status == 3
+    ran = run(sim, "retry", run_id_of(run), "--report", "r.csv")
+    assert ran.status == 3
+    assert sim.states[key(0)] is True
+
+
+def test_what_was_undone_is_not_retried(done: str, sim: Simulator, run: Run) -> None:
+    assert run(sim, "undo", done, "--report", "u.csv").status == 0
+    sim.forbidden.clear()
+    sim.clear()
+    ran = run(sim, "retry", done)
+    assert ran.status == 2
+    assert "was undone" in ran.err
+    assert sim.requests == []
+
+
+def test_a_profile_that_could_not_be_read_is_not_called_written(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 5)
+    run(sim, "run", wishes(tmp_path / "in.csv", 5), "--report", "1.csv")
+    for number in range(5):
+        sim.profiles[key(number)]["ccpaOptOut"] = False
+    failing(sim, "GET", key(2), 1)
+    sim.patched.clear()
+    ran = run(sim, "undo", run_id_of(run), "--retries", 0, "--report", "u.csv")
+    assert ran.status == 3
+    assert {row["sync_outcome"] for row in read_csv(tmp_path / "u.csv")} == {"drifted"}
+    assert sim.patched == []

@@ -659,3 +659,134 @@ def test_quiet_leaves_nothing_but_the_summary(sim: Simulator, tmp_path: Path, ru
     assert ran.err == ""
     ran = run(sim, "resume", "-q")
     assert (ran.status, ran.out, ran.err) == (0, "", "")
+
+
+def killed_while_writing(sim: Simulator, folder: Path, *words: str, after: int = 20) -> None:
+    """Start a command, and kill it when it has written so many profiles."""
+    written = len(sim.patched)
+    with process(sim, folder, *words, "-q") as killed:
+        while len(sim.patched) < written + after:
+            threading.Event().wait(0.002)
+        killed.kill()
+
+
+def test_a_refused_run_that_goes_on_and_is_killed_is_unfinished(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 200, state=True)
+        path = wishes(tmp_path / "in.csv", 200, "false")
+        ran = run(sim, "run", path)
+        assert ran.status == 4
+        killed_while_writing(sim, tmp_path, *ran.out.splitlines()[-1].split()[1:])
+        assert run(sim, "run", path).status == 4
+        (told,) = orjson.loads(run(None, "runs", "--json").out)
+        assert told["finished"] is False
+        ran = run(sim, "resume", "--max-opt-ins", 200)
+        assert ran.status == 0
+        assert ran.outcomes == ["updated"] * 200
+
+
+def test_a_refused_run_is_not_taken_up_after_its_input_ran_anew(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30, state=True)
+    path = wishes(tmp_path / "in.csv", 30, "false")
+    refused = run(sim, "run", path).out.splitlines()[-1].split()[1:]
+    words = ("--max-opt-ins", 30, "--report", "r.csv")
+    assert run(sim, "run", path, *words).status == 0
+    assert "nothing to resume" in run(sim, *refused).err
+    assert not list((tmp_path / "state" / "runs").iterdir())
+
+
+@pytest.mark.parametrize("stop", [("--max-calls", "1"), ("--api-key", "wrong")])
+def test_what_was_in_flight_stays_in_doubt_until_it_is_read(
+    stop: tuple[str, str], tmp_path: Path, run: Run
+) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 200)
+        path = wishes(tmp_path / "in.csv", 200)
+        killed_while_writing(sim, tmp_path, "run", str(path))
+        applied = len(sim.patched)
+        assert run(sim, "resume", *stop).status in {5, 6}
+        assert len(sim.patched) == applied
+        ran = run(sim, "resume", "--max-calls", 1000)
+        assert ran.status == 0
+        assert ran.outcomes == ["updated"] * 200
+        assert len(sim.patched) == 200
+
+
+def test_an_undo_puts_back_what_was_in_flight_when_its_run_died(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 200, state=True)
+        path = wishes(tmp_path / "in.csv", 200, "false")
+        killed_while_writing(sim, tmp_path, "run", str(path), "--max-opt-ins", "200")
+        assert run(sim, "resume", "--max-calls", 1).status == 6
+        with ledger.opened(State(tmp_path / "state")) as book:
+            (begun,) = book.runs()
+        ran = run(sim, "undo", begun.run_id, "--max-calls", 1000, "--report", "u.csv")
+        assert ran.status == 0
+        assert set(sim.states.values()) == {True}
+
+
+def test_an_apply_that_was_killed_does_not_call_its_own_writes_moved(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 200)
+        wishes(tmp_path / "in.csv", 200)
+        run(sim, "plan", "in.csv", "--out", "plan.parquet")
+        killed_while_writing(sim, tmp_path, "apply", "plan.parquet")
+        assert run(sim, "apply", "plan.parquet", "--max-calls", 1).status == 6
+        ran = run(sim, "apply", "plan.parquet")
+        assert ran.status == 0
+        assert ran.outcomes == ["updated"] * 200
+        assert len(sim.patched) == 200
+
+
+def test_a_row_that_a_later_run_wrote_is_never_called_updated(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 12)
+    older = wishes(tmp_path / "older.csv", 12)
+    budget = ("--max-calls", 13 + 4, "--report", "older-report.csv")
+    assert run(sim, "run", older, *LOOKUP, *budget).status == 6
+    written = len(sim.patched)
+    sim.add(pkey=key(12), ccpaOptOut=False)
+    newer = wishes(tmp_path / "newer.csv", 13)
+    assert run(sim, "run", newer, "--report", "newer-report.csv").status == 0
+    for number in range(12):
+        sim.queue_fault(Fault.TRANSIENT_500, "GET", matching=key(number)[1:])
+    words = ("--retries", 0, "--max-calls", 99, "--max-failures", "100%", "--report", "r.json")
+    ran = run(sim, "resume", *words, "--summary", "json")
+    assert ran.summary["outcomes"] == {"unchanged": 12 - written, "updated": written}
+
+
+def test_a_run_whose_rows_are_gone_can_be_given_up(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 9).status == 6
+    (rows,) = (tmp_path / "state" / "runs").glob("*/rows.parquet")
+    rows.unlink()
+    ran = run(sim, "resume")
+    assert ran.status == 2
+    assert f"bulk-sync resume {rows.parent.name} --give-up" in ran.err
+    assert run(sim, "resume", rows.parent.name, "--give-up").status == 0
+    assert run(sim, "resume").status == 0
+    assert run(sim, "run", tmp_path / "in.csv").status == 0
+
+
+def test_answers_that_mostly_fail_alike_stop_the_run_unless_that_is_right(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 400)
+    for number in range(380):
+        sim.profiles[key(number)].pop("ccpaOptOut")
+    path = wishes(tmp_path / "in.csv", 400)
+    ran = run(sim, "run", path, *LOOKUP, "--max-failures", "99%")
+    assert ran.status == 6
+    assert "200 of the last 200 rows failed with state_unknown" in ran.err
+    assert "--max-failures 100%" in ran.err
+    assert sim.counters.methods["GET"] < 220
+    ran = run(sim, "resume", "--max-failures", "100%")
+    assert ran.status == 3
+    assert ran.outcomes.count("updated") == 20

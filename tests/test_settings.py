@@ -65,4 +65,4 @@ def test_anything_else_is_no_bound(text: str) -> None:
 
 @pytest.mark.parametrize(("rows", "most"), [(99, None), (100, 10), (5000, 500)])
 def test_failures_are_limited_from_a_hundred_rows_on(rows: int, most: int | None) -> None:
-    assert Limits().failures(rows) == most
+    assert Limits().failures(rows).most == most

@@ -245,4 +245,6 @@ def _plain(value: Any) -> Any:
     """Turn a parsed option into what JSON can hold."""
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
+    if isinstance(value, Path):
+        return str(value.absolute())  # whoever goes on may stand elsewhere
     return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -23,6 +23,11 @@ Examples:
 
 @click.command(name="resume", epilog=_EPILOG)
 @click.argument("run_id", metavar="[RUN_ID]", required=False)
+@options.option(
+    "--give-up",
+    is_flag=True,
+    help="Write nothing more, and call the run finished; what it wrote stays.",
+)
 @options.yes_option
 @options.report_option
 @options.limit_options
@@ -45,6 +50,9 @@ def command(**values: Any) -> Exit:
     state, run_id = asked.state(values), values["run_id"]
     found = runs.recorded(state, run_id) if run_id else _newest(values, runs.interrupted(state))
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
+    if values["give_up"]:
+        runs.abandon(job, found.run_id)
+        raise runs.NothingLeft(f"Run {found.run_id} is given up; what it wrote stays.")
     screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
     return screen.finish(runs.resume(job, found.run_id, screen))
 

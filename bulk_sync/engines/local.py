@@ -22,7 +22,7 @@ from bulk_sync.engines.journal import Granted, Kept, Listed, Record
 from bulk_sync.errors import RowFailed, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import Writing
+from bulk_sync.settings import Failures, Writing
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
@@ -32,10 +32,6 @@ Tell = Callable[[str, int, int], None]
 
 _DEAD_AFTER: Final = 25
 """So many rows given up in a row, with no answer between, mean that Campaign is not there."""
-
-_WINDOW: Final = 200
-_MOSTLY: Final = 0.9
-"""So many answers, this share of them failing for one reason, are no matter of single rows."""
 
 _OUTCOMES_S: Final = 0.5
 """Seconds after which outcomes of writes are recorded at the latest."""
@@ -56,7 +52,7 @@ class Pass:
         client: the open client.
         stop: ends a pass early.
         tell: is told how far it is.
-        most_failures: give up when more rows than this failed; None never does.
+        failures: when to give up.
         attribute: the attribute's name, for the message if no profile has it.
         thread: where records are written; it has one worker.
         breaker: how many rows have failed so far, and how.
@@ -65,7 +61,7 @@ class Pass:
     client: Client
     stop: Stop
     tell: Tell
-    most_failures: int | None
+    failures: Failures
     attribute: str
     thread: Executor
     breaker: "Breaker"
@@ -101,6 +97,7 @@ class Writes:
         in_doubt: positions whose write was in flight when a process died.
         forbidden: positions that must not be written any more, and why, for a person.
         uncertain: positions of which nobody knows whether there is anything to put back.
+        sent: positions for which a request that writes was begun; filled in place.
     """
 
     keys: Sequence[str]
@@ -110,6 +107,11 @@ class Writes:
     in_doubt: frozenset[int] = frozenset()
     forbidden: Mapping[int, str] = field(default_factory=dict)
     uncertain: frozenset[int] = frozenset()
+    sent: set[int] = field(default_factory=set)
+
+    def may_have_arrived(self, at: int) -> bool:
+        """Tell whether a request that writes may have left this process, or one that died."""
+        return at in self.sent or at in self.in_doubt
 
 
 async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) -> None:
@@ -166,27 +168,39 @@ async def write(run: Pass, writes: Writes, how: Writing) -> None:
     granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)
     await _round(run, "write", steps, granted, len(todo), set_state, note)
     for at in await granted.withdraw():
-        settled.note(at)
+        note(at)
     if again := _again(run, steps):
         await _round(run, "write", steps, Listed(again), len(again), set_state, note)
-    if not run.stop.asked:
-        for at in steps.passing():
+    for at in steps.passing():
+        if not run.stop.asked:
             settled.note(at)  # tried and given up
+        elif not writes.may_have_arrived(at):
+            steps.problems[at] = _to_be_tried(steps.problems[at])
+            settled.note(at)
     await settled.close()
 
 
 def _is_known(writes: Writes, at: int) -> bool:
     """Tell whether it is certain what became of a write, be it that none was sent."""
     problem = writes.steps.problems.get(at)
-    if problem is not None:
-        return not problem.passing and problem.outcome is not Outcome.PENDING
-    return bool(writes.steps.attempts[at]) or at not in writes.in_doubt
+    if problem is None:
+        return bool(writes.steps.attempts[at]) or not writes.may_have_arrived(at)
+    if problem.outcome is Outcome.PENDING:
+        return not writes.may_have_arrived(at)
+    return not problem.passing
+
+
+def _to_be_tried(problem: RowFailed) -> RowFailed:
+    """Say of a row that was not written, since it could not be read first, that it still may be."""
+    waiting = RowFailed(problem.reason, problem.detail, outcome=Outcome.PENDING)
+    waiting.attempts = problem.attempts
+    return waiting
 
 
 async def _set_state(run: Pass, writes: Writes, how: Writing, at: int) -> None:
     key, desired, steps = writes.keys[at], writes.desired[at], writes.steps
     doubted = steps.problems.get(at)
-    in_doubt = doubted is not None or at in writes.in_doubt
+    in_doubt = writes.may_have_arrived(at)
     tries = doubted.attempts if doubted is not None else 1
     arrived = False
     forbidden = writes.forbidden.get(at)
@@ -199,7 +213,14 @@ async def _set_state(run: Pass, writes: Writes, how: Writing, at: int) -> None:
                 raise _never_arrived()
             raise _left_alone(forbidden, state, desired)
     if not arrived:
-        tries = await run.client.write(key, desired=desired)
+        sent_before = at in writes.sent
+        writes.sent.add(at)
+        try:
+            tries = await run.client.write(key, desired=desired)
+        except StopRun:  # which says that nothing was sent
+            if not sent_before:
+                writes.sent.remove(at)
+            raise
     if how.verify:
         await _check_stored(run, key, desired=desired)
     steps.done(at, tries, now_ms(), state=desired)
@@ -285,7 +306,7 @@ async def _round(
                 note(at)
                 return
             else:
-                run.breaker.succeeded(again=failed_before)
+                run.breaker.succeeded(run, again=failed_before)
                 note(at)
             done += 1
             run.tell(what, done, count)
@@ -304,28 +325,27 @@ class Breaker:
         self._unknown = 0
         self._succeeded = False
         self._lost_in_a_row = 0
-        self._last: deque[Reason | None] = deque(maxlen=_WINDOW)
+        self._last: deque[Reason | None] = deque()
         self._reasons: Counter[Reason] = Counter()
 
-    def succeeded(self, *, again: bool) -> None:
+    def succeeded(self, run: Pass, *, again: bool) -> None:
         """Count a row that went well, perhaps after it had failed."""
         self._failed -= again
         self._succeeded = True
         self._lost_in_a_row = 0
-        self._push(None)
+        self._push(None, run.failures.window)
 
     def failed(self, run: Pass, failed: RowFailed, *, again: bool) -> None:
         """Count a row that failed, and stop the run when it is one too many."""
         if failed.outcome is not Outcome.FAILED:
             self._lost_in_a_row = 0
-            self._push(None)
+            self._push(None, run.failures.window)
             return
         self._failed += not again
         self._unknown += failed.reason is Reason.STATE_UNKNOWN
         self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing else 0
-        self._push(failed.reason)
-        most = run.most_failures
-        alike = self._reasons[failed.reason]
+        self._push(failed.reason, run.failures.window)
+        most, alike = run.failures.most, self._reasons[failed.reason]
         if self._lost_in_a_row >= _DEAD_AFTER:
             run.stop.ask(
                 StoppedEarly(
@@ -342,16 +362,20 @@ class Breaker:
                     f"{failed.detail} See the report, or let more pass with --max-failures."
                 )
             )
-        elif len(self._last) == _WINDOW and alike >= _MOSTLY * _WINDOW:
+        elif self._is_full(run) and alike >= (run.failures.alike or 0):
             run.stop.ask(
                 StoppedEarly(
-                    f"{alike} of the last {_WINDOW} rows failed with {failed.reason}, which is no "
-                    f"matter of single rows; the last one: {failed.detail}"
+                    f"{alike} of the last {run.failures.window} rows failed with {failed.reason}, "
+                    f"which is no matter of single rows; the last one: {failed.detail} If that is "
+                    "right, let them pass with --max-failures 100%."
                 )
             )
 
-    def _push(self, reason: Reason | None) -> None:
-        if len(self._last) == _WINDOW and (gone := self._last[0]) is not None:
+    def _is_full(self, run: Pass) -> bool:
+        return run.failures.alike is not None and len(self._last) >= run.failures.window
+
+    def _push(self, reason: Reason | None, window: int) -> None:
+        if len(self._last) >= window and (gone := self._last.popleft()) is not None:
             self._reasons[gone] -= 1
         self._last.append(reason)
         if reason is not None:

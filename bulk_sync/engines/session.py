@@ -25,7 +25,7 @@ from bulk_sync.engines.scan import PAGE_SIZE, Costs, scan
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import Connection, Fetch, Pace, Reading, Writing
+from bulk_sync.settings import Connection, Failures, Fetch, Pace, Reading, Writing
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
@@ -55,16 +55,16 @@ class Session:
         connection: where Campaign is and who asks.
         pace: how hard it may be asked.
         tell: is told how far a pass is.
-        most_failures: give up when more rows than this failed; None never does.
+        failures: when to give up.
     """
 
     def __init__(
-        self, connection: Connection, pace: Pace, tell: Tell, most_failures: int | None = None
+        self, connection: Connection, pace: Pace, tell: Tell, failures: Failures | None = None
     ) -> None:
         self._connection = connection
         self._pace = pace
         self._tell = tell
-        self._most_failures = most_failures
+        self._failures = failures or Failures()
         self._stop = Stop()
         self._runner = asyncio.Runner(loop_factory=_loop_factory())
         self._stack = AsyncExitStack()
@@ -82,7 +82,7 @@ class Session:
             client=self.client,
             stop=self._stop,
             tell=self._tell,
-            most_failures=self._most_failures,
+            failures=self._failures,
             attribute=self._connection.attribute,
             thread=self._thread,
             breaker=Breaker(),

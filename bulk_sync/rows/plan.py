@@ -71,7 +71,8 @@ def changes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
 def opt_ins(frame: pd.DataFrame) -> npt.NDArray[np.intp]:
     """Tell the positions of the rows that lift an opt-out, or have lifted it."""
     written = frame[columns.OUTCOME].isin([Outcome.WOULD_UPDATE, Outcome.UPDATED])
-    lifts = frame[columns.BEFORE].fillna(value=False) & ~frame[columns.DESIRED].fillna(value=True)
+    # Should a state ever be unknown here, the change counts as the dangerous one.
+    lifts = frame[columns.BEFORE].fillna(value=True) & ~frame[columns.DESIRED].fillna(value=True)
     return np.flatnonzero(written & lifts)
 
 
@@ -109,6 +110,25 @@ def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
     planned[columns.ATTEMPTS] = np.zeros(len(checked), np.int64)
     planned[columns.AT] = columns.times(np.zeros(len(checked), np.int64))
     return _record(planned, positions, reading, verdict)
+
+
+def reopened(rows: pd.DataFrame) -> pd.DataFrame:
+    """Turn rows of a plan or of results into judged rows again: each is to be looked up anew.
+
+    Args:
+        rows: judged rows, of which each counts by itself; what comparing added is left out.
+
+    Returns:
+        The same rows as ``check.rows`` would return them.
+    """
+    added = (columns.BEFORE, columns.AFTER, columns.ATTEMPTS, columns.AT)
+    fresh = rows.drop(columns=[name for name in added if name in rows])
+    nothing = np.full(len(rows), None, object)
+    fresh[columns.OUTCOME] = columns.outcomes(nothing)
+    fresh[columns.REASON] = columns.reasons(nothing)
+    fresh[columns.DETAIL] = pd.Series([""] * len(rows), dtype="str", index=rows.index)
+    fresh[columns.COUNTS_AS] = np.arange(len(rows))
+    return fresh
 
 
 def settle(planned: pd.DataFrame, writing: Steps) -> pd.DataFrame:

@@ -12,7 +12,7 @@ plan_file.py   a plan that a person reviews before it is applied
 finding.py     runs in the ledger
 """
 
-from bulk_sync.runs.again import resume, retry, undo
+from bulk_sync.runs.again import abandon, resume, retry, undo
 from bulk_sync.runs.apply import apply
 from bulk_sync.runs.audit import audit
 from bulk_sync.runs.finding import NothingLeft, interrupted, known, newest_change, recorded
@@ -27,6 +27,7 @@ __all__ = [
     "NothingLeft",
     "Plan",
     "Screen",
+    "abandon",
     "apply",
     "audit",
     "interrupted",

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
@@ -22,6 +22,7 @@ from bulk_sync.runs.opening import (
     make_sure_of_once,
     opened,
     unjudged,
+    was_refused,
     with_the_word_of,
 )
 from bulk_sync.settings import State
@@ -42,7 +43,7 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
     """
     with Interrupts() as interrupts, alone(job, run_id) as book:
         run = book.run(run_id)
-        if run.is_finished and not _was_refused(job.state, run):
+        if run.is_finished and not was_refused(job.state, run):
             raise NothingLeft("There is nothing to resume.", run)
         return going_on(book, job, run, screen, interrupts)
 
@@ -56,8 +57,9 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
     """
     run_id = new_run_id()
     with Interrupts() as interrupts, alone(job, run_id) as book:
-        parent = _finished(book, parent_id, "retry")
+        parent = _finished(book, parent_id)
         make_sure_of_once(book, Kind.RETRY, parent)
+        _check_undone(book, parent)
         rows = _failed_rows(job.state, parent)
         check_paths(job.reports_of(run_id), set())
         digest = parent.begun.input_sha256
@@ -80,7 +82,7 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
         make_sure_of_once(book, Kind.UNDO, parent)
         check_paths(job.reports_of(run_id), set())
         planned = _turned_round(book, parent)
-        if not parent.is_finished:
+        if not parent.is_finished or was_refused(job.state, parent):
             give_up(book, job.state, parent, "Given up, to be undone.")
         if planned is None:
             raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo.")
@@ -93,17 +95,38 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
         return story.carry_out(run, unjudged(guarded(job)), screen, interrupts)
 
 
-def _was_refused(state: State, run: Run) -> bool:
-    """Tell whether a run stopped at its limits, with all that was read still at hand."""
-    refused = run.ended is not None and run.ended.exit == Exit.REFUSED
-    return refused and WorkingSet.find(state.folder, run.run_id) is not None
+def abandon(job: Job, run_id: str) -> None:
+    """Give an interrupted run up: what it wrote stays, and nothing more is written.
+
+    Raises:
+        NothingLeft: it is finished.
+    """
+    with alone(job, run_id) as book:
+        run = book.run(run_id)
+        if run.is_finished and not was_refused(job.state, run):
+            raise NothingLeft("There is nothing to give up.", run)
+        give_up(book, job.state, run, "Given up.")
 
 
-def _finished(book: Ledger, run_id: str, command: str) -> Run:
+def _check_undone(book: Ledger, parent: Run) -> None:
+    """Make sure that nothing is tried again that was put back.
+
+    Raises:
+        UsageProblem: the run was undone.
+    """
+    for run in book.runs():
+        if run.begun.kind == Kind.UNDO and run.begun.parent == parent.run_id:
+            raise UsageProblem(
+                f"Run {parent.run_id} was undone by {run.run_id}, so its failed rows are not tried "
+                "again. If they are right all the same, give its todo file to `bulk-sync run`."
+            )
+
+
+def _finished(book: Ledger, run_id: str) -> Run:
     run = book.run(run_id)
     if not run.is_finished:
         raise UsageProblem(
-            f"Run {run_id} was interrupted, so there is nothing to {command} yet. Finish it first: "
+            f"Run {run_id} was interrupted, so there is nothing to retry yet. Finish it first: "
             f"bulk-sync resume {run_id}"
         )
     return run
@@ -128,9 +151,7 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
             "file holds them: give that to `bulk-sync run`."
         )
     wanted = np.flatnonzero(results[columns.OUTCOME] == Outcome.FAILED)
-    chosen = rows.iloc[wanted].reset_index(drop=True)
-    chosen[columns.COUNTS_AS] = np.arange(len(chosen))
-    return chosen
+    return plan.reopened(rows.iloc[wanted].reset_index(drop=True))
 
 
 def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:

@@ -138,8 +138,8 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
         folder = workset.folder_of(job.state.folder, run.run_id)
         raise UsageProblem(
             f"Run {run.run_id} was interrupted, but what is needed to go on with it is not at "
-            f"{folder}: it began as {run.begun.operator}. Go on there, or run the input again with "
-            "--fresh."
+            f"{folder}: it began as {run.begun.operator}. Go on there; or give it up with "
+            f"`bulk-sync resume {run.run_id} --give-up`, and start anew."
         )
     rows = working_set.rows()
     stem = str(run.begun.settings.get("stem", "input"))
@@ -155,6 +155,9 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
     )
     opened = with_the_word_of(opened, run.position)
     log.info("Going on with run %s", run.run_id)
+    if run.is_finished and run.ended is not None:  # a limit refused it
+        again = replace(run.ended, exit=int(Exit.STOPPED_EARLY), final=False, calls={}, seconds=0.0)
+        book.end(run.run_id, replace(again, message="Taken up again."))
     if not job.reports:
         reports = tuple(Path(path) for path in run.begun.settings.get("report", ()))
         job = replace(job, reports=reports)
@@ -168,17 +171,21 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
 def with_the_word_of(run: Opened, position: int) -> Opened:
     """Note where in the ledger the word was given that a run is about to carry out.
 
-    That is where the run itself began, but for an undo, which is of its parent's writes, and for a
-    retry, which has the word of the file that the first of its ancestors read.
+    That is where the run itself began; for a retry, where the word was given that its parent
+    carried out; and for an undo, where the run began whose writes it puts back.
+
+    Args:
+        run: the run.
+        position: where it began; of no account for a retry and an undo.
     """
-    begun, ancestors = run.begun, set()
-    while begun.parent is not None:
-        ancestors.add(begun.parent)
+    begun, ancestors, undone = run.begun, set(), None
+    while begun.parent is not None and undone is None:
         parent = run.ledger.run(begun.parent)
+        ancestors.add(parent.run_id)
+        if begun.kind == Kind.UNDO:
+            undone = parent.run_id
         position, begun = parent.position, parent.begun
-        if begun.kind != Kind.RETRY:
-            break
-    return replace(run, since=position, ancestors=frozenset(ancestors))
+    return replace(run, since=position, ancestors=frozenset(ancestors), undone=undone)
 
 
 def make_sure_of_once(book: Ledger, kind: Kind, parent: Run) -> None:
@@ -208,6 +215,12 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
     found = WorkingSet.find(state.folder, run.run_id)
     if found is not None:
         found.remove()
+
+
+def was_refused(state: State, run: Run) -> bool:
+    """Tell whether a run stopped at its limits, with all that was read still at hand."""
+    refused = run.ended is not None and run.ended.exit == Exit.REFUSED
+    return refused and WorkingSet.find(state.folder, run.run_id) is not None
 
 
 def tidy_up(book: Ledger, state: State) -> None:

@@ -112,7 +112,10 @@ class Recording:
 
 
 def _states(column: pd.Series, positions: npt.NDArray[np.intp]) -> list[bool]:
-    found: list[bool] = columns.state_codes(column)[positions].astype(bool).tolist()
+    codes = columns.state_codes(column)[positions]
+    if (codes == UNREAD).any():
+        raise ValueError(f"A change without a state in {column.name}.")
+    found: list[bool] = codes.astype(bool).tolist()
     return found
 
 

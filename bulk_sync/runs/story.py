@@ -63,6 +63,7 @@ class Opened:
         since: position in the ledger after which the word of another run is the later one; None if
             there can be none.
         ancestors: runs whose word it has, which are no others.
+        undone: the run whose writes it puts back; None if it does not.
     """
 
     run_id: str
@@ -75,6 +76,7 @@ class Opened:
     past: Sequence[Past] = ()
     since: int | None = None
     ancestors: frozenset[str] = frozenset()
+    undone: str | None = None
 
 
 def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
@@ -254,10 +256,11 @@ def _later(run: Opened, recording: Recording) -> _Later:
         and each.run_id not in {run.run_id, *run.ancestors}
         and (each.ended is None or each.ended.exit not in {Exit.REFUSED, Exit.USAGE})
         and is_at(each.begun, run.begun.endpoint, run.begun.organization)
+        and each.begun.attribute == run.begun.attribute
     ]
     forbidden: dict[int, str] = {}
     files = [each.run_id for each in later if each.begun.kind in {Kind.RUN, Kind.APPLY}]
-    if files and run.begun.kind != Kind.UNDO:
+    if files and run.undone is None:
         detail = (
             f"Run {files[-1]} has worked on this organization since, so its file has the later "
             "word: no opt-out is lifted any more for this one. Run the file again if that is right."
@@ -272,9 +275,9 @@ def _later(run: Opened, recording: Recording) -> _Later:
 
 def _uncertain(run: Opened, recording: Recording) -> frozenset[int]:
     """Tell for an undo which writes may never have happened: its parent died while they flew."""
-    if run.begun.kind != Kind.UNDO or run.begun.parent is None:
+    if run.undone is None:
         return frozenset()
-    writes = run.ledger.writes(run.begun.parent)
+    writes = run.ledger.writes(run.undone)
     unknown = {write.intent.key for write in writes if write.settled is None}
     return frozenset(at for at, key in enumerate(recording.keys) if key in unknown)
 

@@ -16,7 +16,16 @@ from bulk_sync.rows import check, plan, read
 from bulk_sync.rows.steps import Steps
 from bulk_sync.runs import plan_file, story
 from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
-from bulk_sync.runs.opening import alone, begun_as, check_paths, give_up, opened, past_of, tidy_up
+from bulk_sync.runs.opening import (
+    alone,
+    begun_as,
+    check_paths,
+    give_up,
+    opened,
+    past_of,
+    tidy_up,
+    was_refused,
+)
 from bulk_sync.runs.plan_file import Facts
 
 log = logging.getLogger(__name__)
@@ -130,7 +139,11 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
     for run in book.runs():
         begun = run.begun
         here = story.is_at(begun, job.connection.endpoint, job.connection.organization)
-        if run.is_finished or not here or begun.kind != Kind.RUN:
+        if not here or begun.kind != Kind.RUN:
+            continue
+        if run.is_finished:
+            if begun.input_sha256 == digest and was_refused(job.state, run):
+                give_up(book, job.state, run, run.ended.message if run.ended else "")
             continue
         if begun.input_sha256 != digest or begun.attribute != job.connection.attribute:
             if begun.job == job.name:
