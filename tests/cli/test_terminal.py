@@ -44,12 +44,14 @@ def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, 
         start_new_session=True,
     ) as process:
         os.close(far)
-        shown = b""
+        shown, patience_s = b"", 0.5
         while True:
-            # Typed again now and then: what comes before the question listens is thrown away.
-            if not select.select([near], [], [], 0.5)[0]:
+            # Typed again if nothing comes of it: what comes before the question listens is thrown
+            # away. But not at once: further signals end the program without a report.
+            if not select.select([near], [], [], patience_s)[0]:
                 if b"[y/N]" in shown:
                     os.write(near, answer.encode())
+                    patience_s = 5
                 continue
             try:
                 shown += os.read(near, 65_536)
