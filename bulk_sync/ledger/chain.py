@@ -56,10 +56,7 @@ class Misfit:
 
 def link(previous: str, line: Sequence[object]) -> str:
     """Hash a line, position first and without its own hash, together with the hash before it."""
-    # What no honest line holds (a BLOB, a fraction) must not stop the walk, nor look like anything
-    # else: JSON has no word for infinity, and null would do for it.
-    cells = [repr(cell) if isinstance(cell, float) else cell for cell in line]
-    body = orjson.dumps(cells, default=repr)
+    body = orjson.dumps(line, default=repr)
     return sha256(previous.encode() + b"\n" + body).hexdigest()
 
 
@@ -87,7 +84,10 @@ class Walk:
             expected = self.head.position + 1
             if body[0] != expected:
                 return Misfit(expected, f"is missing; line {body[0]} comes next")
-            if digest != link(self.head.hash, body):
+            # What no honest line holds must not stop the walk, nor look like anything else: JSON
+            # has no word for infinity, and null would do for it.
+            cells = [repr(cell) if isinstance(cell, float) else cell for cell in body]
+            if digest != link(self.head.hash, cells):
                 return Misfit(expected, "was changed, or does not belong where it stands")
             self.head = Head(expected, str(digest))
             if not noted.pop(expected, set()) <= {digest}:

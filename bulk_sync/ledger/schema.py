@@ -5,7 +5,7 @@ is what writers take turns by. ``holders`` says for people who holds a lock; it 
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -60,6 +60,26 @@ lines: Final = Table(
     Index("lines_by_key", "profile_key", "position"),
     Index("lines_by_intent", "intent"),
 )
+
+
+class Line(NamedTuple):
+    """The columns between a line's position and its hash, in their order."""
+
+    kind: str
+    run_id: str
+    at_ms: int
+    profile_key: str | None = None
+    input_file: str | None = None
+    input_row: int | None = None
+    state_before: int | None = None
+    state_desired: int | None = None
+    intent: int | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    attempts: int | None = None
+    facts: str | None = None
+
 
 head: Final = Table(
     "head",
