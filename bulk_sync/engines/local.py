@@ -11,27 +11,24 @@ ended early.
 import asyncio
 import logging
 import time
-from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
+from bulk_sync.engines.breaker import Breaker, no_attribute
 from bulk_sync.engines.journal import Granted, Kept, Listed, Record
-from bulk_sync.errors import RowFailed, StoppedEarly, StopRun, UsageProblem
+from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import Failures, Writing
+from bulk_sync.settings import Writing
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
 
 Tell = Callable[[str, int, int], None]
 """Progress: the pass (``read``, ``scan``, ``write``), how many are done, and how many there are."""
-
-_DEAD_AFTER: Final = 25
-"""So many rows given up in a row, with no answer between, mean that Campaign is not there."""
 
 _OUTCOMES_S: Final = 0.5
 """Seconds after which outcomes of writes are recorded at the latest."""
@@ -52,7 +49,6 @@ class Pass:
         client: the open client.
         stop: ends a pass early.
         tell: is told how far it is.
-        failures: when to give up.
         attribute: the attribute's name, for the message if no profile has it.
         thread: where records are written; it has one worker.
         breaker: how many rows have failed so far, and how.
@@ -61,10 +57,9 @@ class Pass:
     client: Client
     stop: Stop
     tell: Tell
-    failures: Failures
     attribute: str
     thread: Executor
-    breaker: "Breaker"
+    breaker: Breaker
 
 
 class Journal(Protocol):
@@ -136,7 +131,7 @@ async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) ->
     await kept.close()
     unknown = sum(found.reason is Reason.STATE_UNKNOWN for found in steps.problems.values())
     if unknown and (steps.state < 0).all():
-        run.stop.ask(_no_attribute(run.attribute, unknown))
+        run.stop.ask(no_attribute(run.attribute, unknown))
 
 
 async def write(run: Pass, writes: Writes, how: Writing) -> None:
@@ -299,14 +294,14 @@ async def _round(
                 await work(at)
             except RowFailed as failed:
                 steps.failed(at, now_ms(), failed)
-                run.breaker.failed(run, failed, again=failed_before)
+                run.breaker.failed(failed, again=failed_before)
                 note(at)
             except StopRun as cause:
                 run.stop.ask(cause)
                 note(at)
                 return
             else:
-                run.breaker.succeeded(run, again=failed_before)
+                run.breaker.succeeded(again=failed_before)
                 note(at)
             done += 1
             run.tell(what, done, count)
@@ -315,79 +310,6 @@ async def _round(
     async with asyncio.TaskGroup() as workers:
         for _ in range(size):
             workers.create_task(worker())
-
-
-class Breaker:
-    """Ends a run in which too much fails, instead of burning through the file."""
-
-    def __init__(self) -> None:
-        self._failed = 0
-        self._unknown = 0
-        self._succeeded = False
-        self._lost_in_a_row = 0
-        self._last: deque[Reason | None] = deque()
-        self._reasons: Counter[Reason] = Counter()
-
-    def succeeded(self, run: Pass, *, again: bool) -> None:
-        """Count a row that went well, perhaps after it had failed."""
-        self._failed -= again
-        self._succeeded = True
-        self._lost_in_a_row = 0
-        self._push(None, run.failures.window)
-
-    def failed(self, run: Pass, failed: RowFailed, *, again: bool) -> None:
-        """Count a row that failed, and stop the run when it is one too many."""
-        if failed.outcome is not Outcome.FAILED:
-            self._lost_in_a_row = 0
-            self._push(None, run.failures.window)
-            return
-        self._failed += not again
-        self._unknown += failed.reason is Reason.STATE_UNKNOWN
-        self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing else 0
-        self._push(failed.reason, run.failures.window)
-        most, alike = run.failures.most, self._reasons[failed.reason]
-        if self._lost_in_a_row >= _DEAD_AFTER:
-            run.stop.ask(
-                StoppedEarly(
-                    f"Campaign does not answer: {self._lost_in_a_row} rows in a row were given up "
-                    f"({failed.detail})."
-                )
-            )
-        elif most is not None and self._failed > most:
-            if self._unknown == self._failed and not self._succeeded:
-                run.stop.ask(_no_attribute(run.attribute, self._unknown))
-            run.stop.ask(
-                StoppedEarly(
-                    f"{self._failed} rows failed, more than the limit of {most}; the last one: "
-                    f"{failed.detail} See the report, or let more pass with --max-failures."
-                )
-            )
-        elif self._is_full(run) and alike >= (run.failures.alike or 0):
-            run.stop.ask(
-                StoppedEarly(
-                    f"{alike} of the last {run.failures.window} rows failed with {failed.reason}, "
-                    f"which is no matter of single rows; the last one: {failed.detail} If that is "
-                    "right, let them pass with --max-failures 100%."
-                )
-            )
-
-    def _is_full(self, run: Pass) -> bool:
-        return run.failures.alike is not None and len(self._last) >= run.failures.window
-
-    def _push(self, reason: Reason | None, window: int) -> None:
-        if len(self._last) >= window and (gone := self._last.popleft()) is not None:
-            self._reasons[gone] -= 1
-        self._last.append(reason)
-        if reason is not None:
-            self._reasons[reason] += 1
-
-
-def _no_attribute(attribute: str, profiles: int) -> UsageProblem:
-    return UsageProblem(
-        f"None of the {profiles} profiles read has a value for the attribute {attribute!r}, so "
-        "nothing was written. Look at --attribute (custom fields begin with cus) and --api "
-        "(custom fields need profileAndServicesExt); `bulk-sync check` shows what is there."
-    )
 
 
 def now_ms() -> int:

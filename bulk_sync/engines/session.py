@@ -19,8 +19,9 @@ from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.engines import local
+from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Record
-from bulk_sync.engines.local import Breaker, Pass, Tell, Writes
+from bulk_sync.engines.local import Pass, Tell, Writes
 from bulk_sync.engines.scan import PAGE_SIZE, Costs, scan
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
@@ -82,10 +83,9 @@ class Session:
             client=self.client,
             stop=self._stop,
             tell=self._tell,
-            failures=self._failures,
             attribute=self._connection.attribute,
             thread=self._thread,
-            breaker=Breaker(),
+            breaker=Breaker(self._stop, self._failures, self._connection.attribute),
         )
         return self
 
