@@ -430,3 +430,30 @@ def test_a_profile_that_could_not_be_read_is_not_called_written(
     assert ran.status == 3
     assert {row["sync_outcome"] for row in read_csv(tmp_path / "u.csv")} == {"drifted"}
     assert sim.patched == []
+
+
+def test_no_command_writes_over_the_report_of_another(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('report = ["{run_id}.csv"]')
+    populate(sim, 2)
+    path = wishes(tmp_path / "in.csv", 2)
+    assert run(sim, "run", path).status == 0
+    before = (tmp_path / f"{run_id_of(run)}.csv").read_bytes()
+    assert run(sim, "audit").status == 0
+    assert run(None, "validate", path).status == 0
+    assert (tmp_path / f"{run_id_of(run)}.csv").read_bytes() == before
+    assert not (tmp_path / "{run_id}.csv").exists()
+    assert len(list(tmp_path.glob("*T*Z-*.csv"))) == 3
+
+
+def test_an_undo_that_was_refused_does_not_keep_a_run_from_being_retried(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30)
+    sim.forbidden.add(key(0))
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 30), "--report", "1.csv").status == 3
+    done = run_id_of(run)
+    assert run(sim, "undo", done, "--report", "u.csv").status == 4
+    sim.forbidden.clear()
+    assert run(sim, "retry", done, "--report", "r.csv").status == 0

@@ -104,8 +104,6 @@ class Ledger:
         with self._told(UsageProblem), self._turn:
             server_lock.take(self._connection, lock, holder, wait_s)
 
-    # ---- to write -------------------------------------------------------------------------------
-
     def begin(self, run_id: str, begun: Begun) -> None:
         """Note that a run came to be."""
         self._append([Line(str(LineKind.BEGUN), run_id, _now_ms(), facts=dumps(begun))])
@@ -164,8 +162,6 @@ class Ledger:
         self._append([Line(str(LineKind.ENDED), run_id, _now_ms(), facts=dumps(ended))])
         self._move_anchor()
         return self._end
-
-    # ---- to read --------------------------------------------------------------------------------
 
     def runs(self) -> list[Run]:
         """Tell all runs, the oldest first."""
@@ -232,8 +228,6 @@ class Ledger:
         if misfit is None and ends != [walk.head]:
             misfit = Misfit(walk.head.position, "is not where the ledger says that it ends")
         return walk.head, misfit
-
-    # ---- how ------------------------------------------------------------------------------------
 
     def _append(self, new: Sequence[Line]) -> list[int]:
         if not new:

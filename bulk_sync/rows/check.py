@@ -233,9 +233,8 @@ def _keys(column: pd.Series, verdicts: _Verdicts) -> pa.ChunkedArray:
 
 def key(text: str) -> str:
     """Clean one key as those of a file are cleaned: outer blanks, ``'`` and ``="..."``."""
-    cleaned: str = _unwrap(pc.utf8_trim_whitespace(pa.chunked_array([[text]], pa.large_string())))[
-        0
-    ].as_py()
+    cells = pa.chunked_array([[text]], pa.large_string())
+    cleaned: str = _unwrap(pc.utf8_trim_whitespace(cells))[0].as_py()
     return cleaned
 
 

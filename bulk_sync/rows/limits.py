@@ -52,7 +52,7 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
         each
         for each in (
             _odd(planned, limits, past),
-            _too_many(planned, plan.opt_ins(planned), limits),
+            _too_many_opt_ins(planned, limits),
             _too_many_changes(planned, limits),
         )
         if each is not None
@@ -63,10 +63,8 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
     return Refused(f"Nothing was written: {sentences}", " ".join(each.option for each in found))
 
 
-def _too_many(
-    planned: pd.DataFrame, lifted: npt.NDArray[np.intp], limits: Limits
-) -> Refused | None:
-    most = limits.opt_ins(len(planned))
+def _too_many_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
+    lifted, most = plan.opt_ins(planned), limits.opt_ins(len(planned))
     if len(lifted) <= most:
         return None
     return _refused(planned, lifted, "opt-ins (true to false)", most, "--max-opt-ins")

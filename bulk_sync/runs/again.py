@@ -115,7 +115,8 @@ def _check_undone(book: Ledger, parent: Run) -> None:
         UsageProblem: the run was undone.
     """
     for run in book.runs():
-        if run.begun.kind == Kind.UNDO and run.begun.parent == parent.run_id:
+        is_undo = run.begun.kind == Kind.UNDO and run.begun.parent == parent.run_id
+        if is_undo and (run.is_done or not run.is_finished):
             raise UsageProblem(
                 f"Run {parent.run_id} was undone by {run.run_id}, so its failed rows are not tried "
                 "again. If they are right all the same, give its todo file to `bulk-sync run`."

@@ -16,7 +16,7 @@ from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import Steps
 from bulk_sync.runs import recording, story
 from bulk_sync.runs.finding import NothingLeft, known
-from bulk_sync.runs.job import Finished, Job, Screen
+from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.settings import Bound
 
 
@@ -58,7 +58,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
             cost=story.cost_of(session, began),
             cause=session.cause,
         )
-        paths = job.reports_of(run_id)
+        paths = job.reports_of(f"audit-{new_run_id()}")  # never over the report of the run
         todo = paths[0].with_name(f"audit-{run_id}.todo.csv") if paths else Path()
         facts = {"Audit of run": run_id, "Writes looked at": str(len(found))}
         written, todo_written, failure = story.write_reports(found, paths, todo, facts)

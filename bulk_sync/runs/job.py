@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,8 +79,7 @@ class Job:
 
     def reports_of(self, run_id: str) -> tuple[Path, ...]:
         """Tell where one run's reports go, wherever the process stands later."""
-        named = (path.with_name(path.name.replace(RUN_ID, run_id)) for path in self.reports)
-        return tuple(path.absolute() for path in named)
+        return named(self.reports, run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +182,12 @@ class Finished:
         if self.cause is not None:
             return self.cause.exit
         return Exit.DONE if self.totals.complete else Exit.ROWS_LEFT
+
+
+def named(reports: Sequence[Path], run_id: str) -> tuple[Path, ...]:
+    """Put a run's id into the paths of its reports, where they have ``RUN_ID``."""
+    paths = (path.with_name(path.name.replace(RUN_ID, run_id)) for path in reports)
+    return tuple(path.absolute() for path in paths)
 
 
 def _shortened(name: str) -> str:

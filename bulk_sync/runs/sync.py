@@ -15,7 +15,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import check, plan, read
 from bulk_sync.rows.steps import Steps
 from bulk_sync.runs import plan_file, story
-from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
+from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
 from bulk_sync.runs.opening import (
     alone,
     begun_as,
@@ -109,10 +109,11 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     Raises:
         StopRun: the file cannot be read, or a report not be written.
     """
-    _check_reports(reports, given)
+    paths = named(reports, new_run_id())
+    _check_reports(paths, given)
     checked, _ = _judged(given)
     judged = plan.compare(checked, Steps.of(len(plan.open_rows(checked))))
-    for path in reports:
+    for path in paths:
         report.write(judged, path, title={"Input": given.source, "Rows": str(len(judged))})
     return judged, plan.totals(judged).outcomes.get(Outcome.REJECTED, 0)
 
