@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from bulk_sync import atomic
 from bulk_sync.errors import UsageProblem
-from bulk_sync.ledger import migrations
+from bulk_sync.ledger import migrations, server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.ledger import Ledger, said
 from bulk_sync.settings import State
@@ -123,6 +123,8 @@ def _connected(url: URL, name: str) -> Iterator[Connection]:
         yield connection
     finally:
         # What a broken connection says when it is closed is of no interest any more.
+        with suppress(SQLAlchemyError):
+            server_lock.free(connection)
         with suppress(SQLAlchemyError):
             connection.close()
         engine.dispose()

@@ -41,6 +41,12 @@ def take(connection: Connection, lock: str, holder: str, wait_s: float) -> None:
         connection.execute(insert(holders).values(lock=lock, holder=holder))
 
 
+def free(connection: Connection) -> None:
+    """Give back what was taken, at once: a server notices only later that a connection is gone."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_unlock_all()"))
+
+
 def _try(connection: Connection, number: int) -> bool:
     with connection.begin():
         locked = text("SELECT pg_try_advisory_lock(:number)")

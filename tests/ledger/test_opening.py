@@ -142,7 +142,7 @@ def test_who_loses_a_server_s_lock_loses_the_ledger_too(
         with pytest.raises(StoppedEarly, match="cannot be used"):
             book.intend("run 7", intents(1))
     with ledger.opened(state) as book:
-        book.hold("acme-1", "the next", 0)
+        book.hold("acme-1", "the next", 60)
         assert book.verify()[1] is None
 
 
