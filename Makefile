@@ -32,8 +32,8 @@ format: $(VENV)/dev.stamp ## put the code into its format
 torture: $(VENV)/dev.stamp ## kill runs at 100 random moments, twice, and see that nothing is lost
 	$(BIN)/python tests/torture.py
 
-bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
-	$(BIN)/python tests/bench.py
+bench: $(VENV)/bench.stamp ## measure speed and memory, as ratios against a reference
+	$(BIN)/python tests/bench
 
 clean: ## remove the environment and all caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -55,3 +55,7 @@ $(VENV)/run.stamp: pyproject.toml requirements.lock
 $(VENV)/dev.stamp: pyproject.toml requirements.lock
 	$(call install,.[dev])
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/bench.stamp: pyproject.toml requirements.lock
+	$(call install,.[bench])
+	@touch $@ $(VENV)/dev.stamp $(VENV)/run.stamp

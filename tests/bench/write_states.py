@@ -1,6 +1,6 @@
-"""Writes states as a run does, with a ledger or with none: one side of a line of ``bench.py``.
+"""Writes states as a run does, with a ledger or with none: one side of a line of ``recording.py``.
 
-    bench_write.py ENDPOINT ROWS RATE ledger|nothing
+    write_states.py ENDPOINT ROWS RATE ledger|nothing
 
 Every profile is asked to hold what it does not, so that each costs one PATCH.
 """

@@ -1,0 +1,85 @@
+"""Measures a command beside its reference: processes of their own, which take turns.
+
+The operating system tells what each process used when it has ended. Command and reference take
+turns, so that both meet the same machine; the medians are compared.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Used:
+    """What one process used: wall time in seconds and peak memory in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: medians of a command and of its reference, and the bound to keep."""
+
+    what: str
+    seconds: float
+    reference_seconds: float
+    ratio: float
+    most: float
+    peak_mb: float
+    most_mb: float
+
+    @property
+    def kept(self) -> bool:
+        return self.ratio <= self.most and self.peak_mb <= self.most_mb
+
+
+def measure(command: Sequence[str]) -> Used:
+    began = time.monotonic()
+    nothing = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    process = os.posix_spawn(command[0], list(command), os.environ, file_actions=nothing)
+    _, status, usage = os.wait4(process, 0)
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+    unit = 1024 if sys.platform == "darwin" else 1
+    return Used(time.monotonic() - began, usage.ru_maxrss / unit / 1024)
+
+
+def compare(
+    what: str,
+    command: Sequence[str],
+    reference: Sequence[str],
+    bounds: tuple[float, float],
+    rounds: int = 5,
+) -> Line:
+    """Let a command and its reference take turns; ``bounds`` are the ratio's and the peak's."""
+    most, most_mb = bounds
+    pairs = [(measure(command), measure(reference)) for _ in range(rounds)]
+    ratio = statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
+    return Line(
+        what=what,
+        seconds=statistics.median(ours.seconds for ours, _ in pairs),
+        reference_seconds=statistics.median(theirs.seconds for _, theirs in pairs),
+        ratio=ratio,
+        most=most,
+        peak_mb=max(ours.peak_mb for ours, _ in pairs),
+        most_mb=most_mb,
+    )
+
+
+@contextmanager
+def served(command: Sequence[str]) -> Iterator[str]:
+    """Run a server that prints its URL first, for as long as the block lasts."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as far_end:
+        assert far_end.stdout is not None
+        try:
+            yield far_end.stdout.readline().strip()
+        finally:
+            far_end.terminate()
