@@ -5,6 +5,7 @@ is finished, and whoever sleeps is woken.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from bulk_sync.errors import StopRun
 
@@ -15,6 +16,7 @@ class Stop:
     def __init__(self) -> None:
         self.cause: StopRun | None = None
         self._event = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def asked(self) -> bool:
@@ -26,6 +28,12 @@ class Stop:
         if self.cause is None:
             self.cause = cause
             self._event.set()
+            for listener in self._listeners:
+                listener()
+
+    def on_asked(self, listener: Callable[[], None]) -> None:
+        """Have something done at once when the run is to end."""
+        self._listeners.append(listener)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but wake at once when the run is to end."""

@@ -7,10 +7,9 @@ status (campaign-api.md, section 3).
 
 import html
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -38,8 +37,7 @@ class Forbidden(RowFailed):
         self.by_gateway = by_gateway
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer, read whole."""
 
     status: int

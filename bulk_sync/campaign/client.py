@@ -44,7 +44,7 @@ class Instance:
 @asynccontextmanager
 async def connected(connection: Connection, pace: Pace, stop: Stop) -> AsyncIterator["Client"]:
     """Open a client; its connections close with the block."""
-    async with pool_of(connection, pace) as pool:
+    async with pool_of(connection) as pool:
         yield Client(Transport(pool, connection, pace, stop), connection)
 
 

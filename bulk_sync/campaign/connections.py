@@ -12,11 +12,63 @@ from yarl import URL
 
 from bulk_sync import __version__
 from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import Connection, Pace
+from bulk_sync.settings import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Where requests go first, and the headers that it alone is shown; None for nowhere."""
+
+    url: URL | None = None
+    headers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How requests of one kind travel: what they carry besides their session's own headers."""
+
+    session: aiohttp.ClientSession
+    headers: Mapping[str, str] | None
+    proxy: Proxy
+
+
+class Pool:
+    """Connections that requests share, whatever headers they carry. Belongs to one event loop.
+
+    Args:
+        connector: holds the connections.
+    """
+
+    def __init__(self, connector: aiohttp.TCPConnector) -> None:
+        self._connector = connector
+        self._sessions: list[aiohttp.ClientSession] = []
+
+    def way(self, headers: Mapping[str, str], proxy: Proxy) -> Way:
+        """Make a way for requests that carry these headers.
+
+        They are built once, into the session, and not for each request; but a session shows its
+        headers to a proxy as well, so where there is one they go with the requests.
+        """
+        headers = {"User-Agent": f"bulk-sync/{__version__}", **headers}
+        session = aiohttp.ClientSession(
+            connector=self._connector,
+            connector_owner=False,
+            timeout=aiohttp.ClientTimeout(),  # which is none: see deadlines.py
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers if proxy.url is None else None,
+        )
+        self._sessions.append(session)
+        return Way(session, None if proxy.url is None else headers, proxy)
+
+    async def close(self) -> None:
+        """Close all sessions, then the connections."""
+        for session in self._sessions:
+            await session.close()
+        await self._connector.close()
 
 
 @asynccontextmanager
-async def pool_of(connection: Connection, pace: Pace) -> AsyncIterator[aiohttp.ClientSession]:
+async def pool_of(connection: Connection) -> AsyncIterator[Pool]:
     """Open a connection pool; it closes with the block.
 
     Raises:
@@ -28,21 +80,12 @@ async def pool_of(connection: Connection, pace: Pace) -> AsyncIterator[aiohttp.C
             context.load_verify_locations(connection.ca_file)
         except (ssl.SSLError, OSError) as error:
             raise UsageProblem(f"--ca-file {connection.ca_file}: {error}.") from error
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=context, ttl_dns_cache=300),
-        timeout=aiohttp.ClientTimeout(total=pace.timeout_s),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"bulk-sync/{__version__}"},
-    ) as pool:
+    connector = aiohttp.TCPConnector(limit=0, ssl=context, ttl_dns_cache=300)
+    pool = Pool(connector)
+    try:
         yield pool
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """Where requests go first, and the headers that it alone is shown; None for nowhere."""
-
-    url: URL | None = None
-    headers: Mapping[str, str] | None = None
+    finally:
+        await pool.close()
 
 
 def proxy_for(url: str) -> Proxy:

@@ -1,29 +1,39 @@
-"""How many requests a second, how many in flight, and when none at all.
+"""Gives every request its turn: how many in flight, how many a second, and when none at all.
 
-    turn ---> in flight < limit? ---> past the hold? ---> next slot of the rate ---> send
+    turn ---> room in flight? ---> past the hold? ---> next slot of the rate? ---> send
+         |                                                                          ^
+         `---- no: wait in line; the head of the line is let go as soon as it may --'
 
-The limit of requests in flight adapts: it grows by one per round of good answers and shrinks when
-Campaign throttles or does not answer (additive increase, multiplicative decrease). A wait that
-Campaign asks for holds every request.
+Nobody is promised a slot ahead of time, so a hold holds everybody, and a limit that falls is kept
+at once. What the limits are is for ``adapting.py`` to find, and for the settings.
 """
 
 import asyncio
 import logging
-import time
 from collections import deque
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Final
 
+from bulk_sync.campaign.adapting import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, Load
+from bulk_sync.campaign.latency import Latency
 from bulk_sync.settings import Pace
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
 
-MOST_IN_FLIGHT: Final = 64
-_FIRST_IN_FLIGHT: Final = 16
-_DECREASE: Final = 0.7
-_CALM_S: Final = 1.0
-"""Seconds in which one decrease stands for all answers of the requests then in flight."""
+_HEADROOM: Final = 1.02
+"""Requests are spaced this much wider than a rate says ..."""
+
+_BURST_S: Final = 0.015
+"""... and those that a late timer held up may be sent at once, as many as this time is worth: so
+in no second more are sent than the rate, in no minute more than 98 % of it."""
+
+_MOST_FOR_A_RATE: Final = 2048
+"""Requests in flight that a given rate may need, at most: with slow answers more than 64."""
+
+_SLOW_S: Final = 1.5
+"""Seconds that an answer may take for a given rate to be reached all the same."""
 
 _FIRST_HOLD_S: Final = 1.0
 _LONGEST_HOLD_S: Final = 60.0
@@ -32,111 +42,181 @@ _LONGEST_HOLD_S: Final = 60.0
 _TELL_EVERY_S: Final = 30.0
 """A server that throttles does so every second; a log is read by people."""
 
-_HEADROOM: Final = 1.01
-"""Requests are spaced this much wider than the rate says, so that late timers cannot pass it."""
-
 
 class Pacer:
-    """Gives every request its turn. Belongs to one event loop.
+    """Paces one run. Belongs to one event loop, and is made in it.
 
     Args:
         pace: the bounds.
-        stop: wakes whoever waits.
+        stop: sends away whoever waits.
+
+    Attributes:
+        most_in_flight: requests in flight, at most.
+        latency: how long good answers took.
+        held_s: seconds in which Campaign had every request wait, by what it answered.
     """
 
     def __init__(self, pace: Pace, stop: Stop) -> None:
-        self.most_in_flight = pace.concurrency or MOST_IN_FLIGHT
-        self.throttled_s = 0.0
-        self._adapts = pace.concurrency is None
-        self._limit = float(_FIRST_IN_FLIGHT if self._adapts else self.most_in_flight)
-        self._interval_s = _HEADROOM / pace.rate if pace.rate else 0.0
+        most = pace.concurrency or MOST_IN_FLIGHT
+        if pace.rate is not None and pace.concurrency is None:
+            most = max(most, min(_MOST_FOR_A_RATE, ceil(pace.rate * _SLOW_S)))
+        self.most_in_flight = most
+        self.latency = Latency()
+        self.held_s: dict[str, float] = {}
+        adapts = pace.concurrency is None
+        first = FIRST_IN_FLIGHT if adapts and pace.rate is None else most
+        self._loop = asyncio.get_running_loop()
+        self._load = Load(self._loop.time(), first=first, most=most, adapts=adapts)
+        self._given_rate = pace.rate
+        self._stop = stop
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._in_flight = 0
         self._next_slot = 0.0
         self._held_until = 0.0
+        self._is_held = False
         self._hold_s = _FIRST_HOLD_S
-        self._calm_until = 0.0
-        self._told_at = -_TELL_EVERY_S
-        self._in_flight = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._stop = stop
+        self._timer: asyncio.TimerHandle | None = None
+        self._told_at = float("-inf")
+        stop.on_asked(self._send_away)
 
-    async def turn(self) -> None:
+    @property
+    def limit(self) -> int:
+        """Requests that may be in flight now."""
+        return int(self._load.limit)
+
+    @property
+    def throttled_s(self) -> float:
+        """Seconds in which Campaign had every request wait."""
+        return sum(self.held_s.values())
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second, at most; None if nothing bounds them."""
+        bounds = [each for each in (self._given_rate, self._load.rate) if each is not None]
+        return min(bounds, default=None)
+
+    def __str__(self) -> str:
+        """Say how it goes, for a person."""
+        rate, held_s = self.rate, self._held_until - self._loop.time()
+        parts = [f"{self._in_flight} in flight"]
+        if rate is not None:
+            parts.append(f"at most {rate:.4g}/s")
+        if held_s > 0:
+            parts.append(f"held for {held_s:.0f} s")
+        return ", ".join(parts)
+
+    async def turn(self) -> float:
         """Wait until one more request may be sent; ``over`` must follow.
+
+        Returns:
+            The time, by the loop's clock.
 
         Raises:
             StopRun: the run is to end, and the request would have had to wait.
         """
-        while self._in_flight >= self._limit:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            await waiter
-        self._in_flight += 1
-        try:
-            while (held_s := self._held_until - time.monotonic()) > 0:
-                await self._pause(held_s)
-            if self._interval_s:
-                now = time.monotonic()
-                slot = max(now, self._next_slot)
-                self._next_slot = slot + self._interval_s
-                await self._pause(slot - now)
-        except BaseException:
-            self.over()
-            raise
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait; a request that must wait when the run is to end is not sent at all."""
-        await self._stop.sleep(seconds)
-        if seconds > 0 and self._stop.cause is not None:
+        now = self._loop.time()
+        if not self._waiting and self._wait_s(now) <= 0:
+            self._go(now)
+            return now
+        if self._stop.cause is not None:
             raise self._stop.cause
+        waiter = self._loop.create_future()
+        self._waiting.append(waiter)
+        self._let_go()
+        try:
+            await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.over()
+            raise
+        return self._loop.time()
 
     def over(self) -> None:
         """Tell that the request is over, whatever came of it."""
         self._in_flight -= 1
-        while self._waiting and self._in_flight < self._limit:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                break
+        if self._waiting and self._timer is None:
+            self._let_go()
 
-    def went_well(self) -> None:
-        """Take a good answer as leave to ask for a little more."""
+    def went_well(self, sent_at: float) -> None:
+        """Learn from a good answer to a request that was sent at some time of the loop's clock."""
+        now = self._loop.time()
         self._hold_s = _FIRST_HOLD_S
-        if self._adapts and self._limit < self.most_in_flight:
-            before = int(self._limit)
-            self._limit += 1 / self._limit
-            if int(self._limit) > before:
-                self._wake()
+        self.latency.note(now - sent_at)
+        self._load.answered(now, now - sent_at)
 
     def went_badly(self) -> None:
         """Ask for less: Campaign did not answer, or not in time."""
-        now = time.monotonic()
-        if self._adapts and now >= self._calm_until:
-            self._calm_until = now + _CALM_S
-            self._limit = max(1.0, self._limit * _DECREASE)
+        self._load.unanswered(self._loop.time())
 
-    def hold(self, asked_s: float | None, why: str) -> None:
+    def hold(self, asked_s: float | None, why: str, told: str, *, refused: bool) -> None:
         """Let no request start before a wait is over, and ask for less afterwards.
 
         Args:
             asked_s: seconds that Campaign asked for; None takes a growing wait of our own.
-            why: what Campaign answered, for the log.
+            why: a code for what Campaign answered.
+            told: the same for a person.
+            refused: Campaign said that there were too many requests.
         """
-        now = time.monotonic()
+        now = self._loop.time()
+        if refused and asked_s != 0:
+            self._load.refused(now)
+        else:
+            self._load.unanswered(now)
         if asked_s is None:
-            if now < self._held_until or now < self._calm_until:
-                return self.went_badly()  # an answer to a request sent before the wait began
+            if self._is_held:
+                return  # an answer to a request that was sent before the wait began
             asked_s, self._hold_s = self._hold_s, min(_LONGEST_HOLD_S, 2 * self._hold_s)
         until = now + asked_s
-        if until > self._held_until:
-            self.throttled_s += until - max(now, self._held_until)
-            if now >= self._told_at + _TELL_EVERY_S:
-                self._told_at = now
-                goes_on = datetime.now().astimezone() + timedelta(seconds=asked_s)
-                log.info("%s: work goes on at %s", why, goes_on.isoformat(timespec="seconds"))
-            self._held_until = until
-        return self.went_badly()
+        if until <= self._held_until:
+            return
+        held_s = until - max(now, self._held_until)
+        self.held_s[why] = self.held_s.get(why, 0.0) + held_s
+        self._held_until, self._is_held = until, True
+        if now >= self._told_at + _TELL_EVERY_S:
+            self._told_at = now
+            goes_on = datetime.now().astimezone() + timedelta(seconds=asked_s)
+            log.info("%s: work goes on at %s", told, goes_on.isoformat(timespec="seconds"))
 
-    def _wake(self) -> None:
-        if self._waiting:
+    def _wait_s(self, now: float) -> float:
+        """Tell how long the next request must wait; infinity is until another one is over."""
+        if self._is_held:
+            if now < self._held_until:
+                return self._held_until - now
+            self._is_held = False
+            self._load.resume(now)
+        if self._in_flight >= int(self._load.limit):
+            return float("inf")
+        return self._next_slot - now
+
+    def _go(self, now: float) -> None:
+        """Count one request as sent."""
+        self._in_flight += 1
+        rate = self._load.rate
+        if self._given_rate is not None and (rate is None or self._given_rate < rate):
+            rate = self._given_rate
+        if rate is not None:
+            self._next_slot = max(self._next_slot, now - _BURST_S) + _HEADROOM / rate
+
+    def _let_go(self) -> None:
+        """Let go whoever may, in the order they came, and come back when the next one may."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            now = self._loop.time()
+            wait_s = self._wait_s(now)
+            if wait_s > 0:
+                if wait_s < float("inf"):
+                    self._timer = self._loop.call_at(now + wait_s, self._let_go)
+                return
             waiter = self._waiting.popleft()
             if not waiter.done():
+                self._go(now)
                 waiter.set_result(None)
+
+    def _send_away(self) -> None:
+        """Let nobody wait for a request that is not to be sent any more."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done() and self._stop.cause is not None:
+                waiter.set_exception(self._stop.cause)

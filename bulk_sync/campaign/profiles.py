@@ -15,6 +15,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import EXTENDED, PLURAL, SINGULAR
 
 _CRYPTED_ID: Final = re.compile(r"[A-Za-z0-9+/]{8,}={1,2}")
+_PLAIN: Final = re.compile(r"@?[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _APIS: Final = (PLURAL, SINGULAR, EXTENDED, "profilesAndServicesExt", "head")
 
 
@@ -28,8 +29,10 @@ def segment(key: str) -> str:
     ``.`` and ``..`` would be resolved away by the first party that normalizes the URL, so their
     dots are encoded too.
     """
+    if _PLAIN.fullmatch(key):  # as nearly all are, and quote() takes ten times as long
+        return key.replace("@", "%40")
     encoded = quote(key, safe="")
-    return encoded.replace(".", "%2E") if set(key) == {"."} else encoded
+    return encoded if key.strip(".") else encoded.replace(".", "%2E")
 
 
 def one(parsed: object, attribute: str) -> Profile:
@@ -65,7 +68,7 @@ def check_identity(profile: Profile, key: str) -> None:
     Raises:
         RowFailed: whoever normalized the URL answered for another resource.
     """
-    if set(key) == {"."} and profile.get("PKey") != key:
+    if not key.strip(".") and profile.get("PKey") != key:
         raise RowFailed(
             Reason.INVALID_KEY,
             f"No profile can be asked for by {key!r}.",

@@ -7,12 +7,13 @@
 Credentials go to the configured endpoint and to IMS, never elsewhere; redirects are not followed.
 """
 
+import asyncio
 import logging
 import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -29,7 +30,8 @@ from bulk_sync.campaign.answers import (
     problem,
 )
 from bulk_sync.campaign.auth import Tokens
-from bulk_sync.campaign.connections import Proxy, proxy_for
+from bulk_sync.campaign.connections import Pool, Way, proxy_for
+from bulk_sync.campaign.deadlines import Deadlines
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.errors import (
     AccessDenied,
@@ -80,27 +82,27 @@ class Transport:
     """One run's way to Campaign. Belongs to one event loop.
 
     Args:
-        session: the connection pool.
+        pool: the connections.
         connection: where Campaign is and who asks.
         pace: how hard it may be asked.
         stop: ends waits early.
     """
 
-    def __init__(
-        self, session: aiohttp.ClientSession, connection: Connection, pace: Pace, stop: Stop
-    ) -> None:
+    def __init__(self, pool: Pool, connection: Connection, pace: Pace, stop: Stop) -> None:
         self.calls = Calls()
         self.pacer = Pacer(pace, stop)
-        self._session = session
+        self._deadlines = Deadlines(pace.timeout_s)
+        self._pool = pool
         self._connection = connection
         self._pace = pace
         self.stop = stop
         self._tokens = Tokens(connection, self._exchange)
-        self._base = f"{connection.endpoint}/{connection.organization}/campaign/"
+        self._base = URL(f"{connection.endpoint}/{connection.organization}/campaign/")
         self._proxy = proxy_for(connection.endpoint)
         self._ims_proxy = proxy_for(connection.ims_endpoint)
-        self._headers: Mapping[str, str] = {}
-        self._headers_token = ""
+        self._campaign: Way | None = None
+        self._campaign_token = ""
+        self._ims: Way | None = None
         self._secrets: set[str] = set()
         for secret in (connection.access_token, connection.client_secret):
             if secret is not None:
@@ -117,11 +119,12 @@ class Transport:
             StoppedEarly: Campaign asks for more patience than there is.
             StopRun: whatever else makes it senseless to go on.
         """
-        so_far = _SoFar(time.monotonic())
+        began, so_far = time.monotonic(), None
         while True:
             try:
                 result = await once()
             except BulkSyncError as error:
+                so_far = so_far or _SoFar(began)
                 self._blot_out(error)
                 if not isinstance(error, RetryLater):
                     self._note_refusal(error, so_far.tries)
@@ -129,7 +132,7 @@ class Transport:
                 await self._wait(error, so_far)
             else:
                 self._refusals = 0
-                return result, so_far.tries
+                return result, 1 if so_far is None else so_far.tries
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> object:
         """Send one request and return the parsed JSON of its answer.
@@ -165,14 +168,10 @@ class Transport:
     async def _call(self, method: str, path: str, token: str, body: bytes | None) -> Answer:
         """Send one request to Campaign in its turn, count it, and learn from how it went."""
         pacer = self.pacer
-        await pacer.turn()
+        sent_at = await pacer.turn()
         try:
             self._spend(method)
-            if token != self._headers_token:
-                self._headers, self._headers_token = _headers(self._connection, token), token
-                self._secrets |= {token, quote(token, safe="")}
-            url = URL(self._base + path, encoded=True)
-            answer = await self._send(method, url, self._headers, body, self._proxy)
+            answer = await self._send(self._way(token), method, self._url(path), body, sent_at)
         except RetryLater as later:
             self.calls.by_status[str(later.reason)] += 1
             if later.reason in _OVERLOADED:
@@ -182,10 +181,27 @@ class Transport:
             pacer.over()
         self.calls.by_status[str(answer.status)] += 1
         if answer.status < 300:
-            pacer.went_well()
+            pacer.went_well(sent_at)
         elif answer.status in _OVERLOADED:
             pacer.went_badly()
         return answer
+
+    def _way(self, token: str) -> Way:
+        """Tell the way that requests with a token take; there is one for each token."""
+        if self._campaign is None or token != self._campaign_token:
+            self._secrets |= {token, quote(token, safe="")}
+            self._campaign = self._pool.way(_headers(self._connection, token), self._proxy)
+            self._campaign_token = token
+        return self._campaign
+
+    def _url(self, path: str) -> URL:
+        """Tell the URL of a path, and query, below ``campaign/``.
+
+        One that has no query, as every profile's, takes over what was parsed of the base.
+        """
+        if "?" in path:
+            return URL(str(self._base) + path, encoded=True)
+        return self._base.with_path(self._base.raw_path + path, encoded=True)
 
     def _spend(self, method: str) -> None:
         most = self._pace.max_calls
@@ -195,12 +211,14 @@ class Transport:
 
     async def _exchange(self, url: str, form: Mapping[str, str]) -> Answer:
         """POST a form to IMS; it counts for the rate, not as a call to Campaign."""
-        await self.pacer.turn()
+        sent_at = await self.pacer.turn()
         try:
             body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            if self._ims is None:
+                headers = {"Content-Type": "application/x-www-form-urlencoded"}
+                self._ims = self._pool.way(headers, self._ims_proxy)
             address = URL(url, encoded=True)
-            answer = await self._send("POST", address, headers, body.encode(), self._ims_proxy)
+            answer = await self._send(self._ims, "POST", address, body.encode(), sent_at)
             return answer if answer.status < 300 else self._without_secrets(answer)
         except RetryLater as later:
             later.refused = True  # whatever request wanted the token was not sent
@@ -209,22 +227,18 @@ class Transport:
             self.pacer.over()
 
     async def _send(
-        self,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        proxy: Proxy,
+        self, way: Way, method: str, url: URL, body: bytes | None, now: float
     ) -> Answer:
+        task = self._deadlines.begin(now)
         try:
-            async with self._session.request(
+            async with way.session.request(
                 method,
                 url,
-                headers=headers,
+                headers=way.headers,
                 data=body,
                 allow_redirects=False,
-                proxy=proxy.url,
-                proxy_headers=proxy.headers,
+                proxy=way.proxy.url,
+                proxy_headers=way.proxy.headers,
             ) as response:
                 content = await response.read()
                 if response.status < 300:
@@ -237,7 +251,9 @@ class Transport:
                     told.get("Date"),
                     told.get("Location"),
                 )
-        except TimeoutError:
+        except asyncio.CancelledError:
+            if not self._deadlines.has_passed(task):
+                raise
             detail = f"No answer within {self._pace.timeout_s:g} s"
             raise RetryLater(Reason.TIMEOUT, detail) from None
         except aiohttp.ClientSSLError as error:
@@ -254,6 +270,8 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             detail = f"The connection was lost ({self._told(error)})"
             raise RetryLater(Reason.CONNECTION, detail) from error
+        finally:
+            self._deadlines.end(task)
 
     async def _wait(self, later: RetryLater, so_far: "_SoFar") -> None:
         """Sleep before the next try.
@@ -274,7 +292,8 @@ class Transport:
                 + f", and the patience is {self._pace.patience_s:g} s (--patience)."
             )
         if asked:
-            self.pacer.hold(later.wait_s, later.detail)
+            refused = later.reason is Reason.HTTP_429
+            self.pacer.hold(later.wait_s, str(later.reason), later.detail, refused=refused)
             so_far.waits += 1
             # Who asks to wait for no time at all, again and again, is not taken at their word.
             before = so_far.waits if (later.wait_s or 0.0) < _FIRST_BACKOFF_S else 0
@@ -317,7 +336,7 @@ class Transport:
             if len(secret) >= _LONG_SECRET:
                 body = body.replace(secret.encode(), b"***")
                 location = location.replace(secret, "***")
-        return replace(answer, body=body, location=location)
+        return answer._replace(body=body, location=location)
 
     def _told(self, error: BaseException) -> str:
         """Say in one line what a library says, which may repeat what was sent."""

@@ -280,35 +280,42 @@ async def _round(
     work: Callable[[int], Awaitable[None]],
     note: Callable[[int], None],
 ) -> None:
-    """Do the work for every position that the source hands out, and note each that is done."""
-    done = 0
+    """Do the work for every position that the source hands out, and note each that is done.
+
+    There are as many workers as requests may be in flight: more are called in when that grows, and
+    the last ones leave when it shrinks.
+    """
+    pacer = run.client.pacer
+    done, at_work = 0, 0
 
     async def worker() -> None:
-        nonlocal done
-        while not run.stop.asked:
+        nonlocal done, at_work
+        at_work += 1
+        while not run.stop.asked and at_work <= pacer.limit:
             at = await source.take()
             if at is None:
-                return
+                break
             failed_before = at in steps.problems
             try:
                 await work(at)
             except RowFailed as failed:
                 steps.failed(at, now_ms(), failed)
                 run.breaker.failed(failed, again=failed_before)
-                note(at)
             except StopRun as cause:
                 run.stop.ask(cause)
                 note(at)
-                return
+                break
             else:
                 run.breaker.succeeded(again=failed_before)
-                note(at)
+            note(at)
             done += 1
             run.tell(what, done, count)
+            if at_work < pacer.limit and done < count:
+                workers.create_task(worker())
+        at_work -= 1
 
-    size = min(run.client.pacer.most_in_flight, count)
     async with asyncio.TaskGroup() as workers:
-        for _ in range(size):
+        for _ in range(min(pacer.limit, count)):
             workers.create_task(worker())
 
 

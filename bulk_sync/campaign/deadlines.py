@@ -1,0 +1,58 @@
+"""Ends requests that take too long: one timer for all of them, for a timer each costs a tenth."""
+
+import asyncio
+from typing import Any
+
+
+class Deadlines:
+    """Every request has the same time, so the first that began is the first that is due.
+
+    Belongs to one event loop, and is made in it.
+
+    Args:
+        timeout_s: seconds for one request.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._due: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, now: float) -> asyncio.Task[Any]:
+        """Let the time of the running task's request begin; ``end`` must follow.
+
+        Args:
+            now: the time by the loop's clock.
+        """
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("No task is running.")
+        self._due[task] = now + self._timeout_s
+        if self._timer is None:
+            self._timer = self._loop.call_at(now + self._timeout_s, self._sweep)
+        return task
+
+    def end(self, task: asyncio.Task[Any]) -> None:
+        """Note that the request is over."""
+        self._due.pop(task, None)
+
+    def has_passed(self, task: asyncio.Task[Any]) -> bool:
+        """Tell a cancelled task whether that was its deadline, and nobody else's wish."""
+        if task not in self._late:
+            return False
+        self._late.remove(task)
+        return not task.uncancel()
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        self._timer = None
+        while self._due:
+            task, due = next(iter(self._due.items()))
+            if due > now:
+                self._timer = self._loop.call_at(due, self._sweep)
+                return
+            del self._due[task]
+            self._late.add(task)
+            task.cancel()

@@ -1,0 +1,145 @@
+"""A far end that is faster than any client: what a benchmark of a client has to meet.
+
+    far_end.py [--profiles N] [--wait-ms MS] [--knee N] [--rate R]
+
+It speaks just enough HTTP/1.1 and of the API for one profile at a time, for short lists, and for
+tokens to be taken for granted; whatever is asked is answered as ``bulk-sync simulate`` would in its
+default settings. With ``--wait-ms`` every answer takes that long, and with ``--knee`` longer the
+more requests are in flight: twice as long at so many, four times at twice as many plus half.
+With ``--rate`` more requests a second than that get a 429, out of a bucket of a tenth of a second.
+The first line on standard output is its URL.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+from typing import cast
+from urllib.parse import unquote
+
+import uvloop
+
+_OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: "
+_GONE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+_THROTTLED = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+
+class FarEnd:
+    """What every connection shares: profiles, how slow they are, and how much was asked."""
+
+    def __init__(self, profiles: int, wait_ms: float, knee: float, rate: float) -> None:
+        self.states = {f"@{number:06d}{'Qx7-_' * 5}": number % 2 == 0 for number in range(profiles)}
+        self.wait_s = wait_ms / 1000
+        self.knee = knee
+        self.rate = rate
+        self.in_flight = 0
+        self.counts: dict[str, int] = {}
+        self._tokens = max(1.0, rate / 10)
+        self._filled_at = 0.0
+
+    def delay_s(self) -> float:
+        """Tell how long the next answer takes; grows with the square of the load."""
+        return self.wait_s * (1 + (self.in_flight / self.knee) ** 2 if self.knee else 1)
+
+    def admits(self, now: float) -> bool:
+        """Take a request out of the bucket, if it holds one."""
+        if not self.rate:
+            return True
+        filled = self._tokens + (now - self._filled_at) * self.rate
+        self._tokens, self._filled_at = min(max(1.0, self.rate / 10), filled), now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def answer(self, method: str, path: str, body: bytes) -> bytes:
+        """Answer one request."""
+        if path.startswith("/_"):
+            return _sent(self.counts if path == "/_counts" else self.states)
+        target, _, query = path.partition("?")
+        key = unquote(target.rpartition("/")[2])
+        if key == "profile":
+            return self._listed(query, path)
+        if key not in self.states:
+            return _GONE
+        if method == "PATCH":
+            self.states[key] = bool(json.loads(body)["ccpaOptOut"])
+            return _sent({"PKey": key, "href": path})
+        first = f"p{key[1:7]}@example.com"
+        return _sent(
+            {
+                "PKey": key,
+                "email": first,
+                "firstName": "Kim",
+                "lastName": "Doe",
+                "ccpaOptOut": self.states[key],
+                "href": path,
+            }
+        )
+
+    def _listed(self, query: str, path: str) -> bytes:
+        return _sent({"content": [], "count": {"value": len(self.states)}, "href": path + query})
+
+
+def _sent(told: object) -> bytes:
+    content = json.dumps(told).encode()
+    return b"%b%d\r\n\r\n%b" % (_OK, len(content), content)
+
+
+class Connected(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, far_end: FarEnd) -> None:
+        self._far_end = far_end
+        self._loop = asyncio.get_running_loop()
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._write = cast("asyncio.Transport", transport).write
+
+    def data_received(self, data: bytes) -> None:
+        """Take a request apart; one that is not complete waits for the rest."""
+        self._received += data
+        head, end, rest = self._received.partition(b"\r\n\r\n")
+        if not end:
+            return
+        at = head.lower().find(b"content-length:")
+        length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(rest) < length:
+            return
+        self._received = b""
+        method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+        far_end = self._far_end
+        admitted = path.startswith("/_") or far_end.admits(self._loop.time())
+        name = method if admitted else "429"
+        far_end.counts[name] = far_end.counts.get(name, 0) + 1
+        content = far_end.answer(method, path, rest) if admitted else _THROTTLED
+        if not far_end.wait_s:
+            self._write(content)
+            return
+        far_end.in_flight += 1
+        self._loop.call_later(far_end.delay_s(), self._done, content)
+
+    def _done(self, content: bytes) -> None:
+        self._far_end.in_flight -= 1
+        self._write(content)
+
+
+async def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--profiles", type=int, default=20_000)
+    options.add_argument("--wait-ms", type=float, default=0)
+    options.add_argument("--knee", type=float, default=0)
+    options.add_argument("--rate", type=float, default=0)
+    far_end = FarEnd(**vars(options.parse_args()))
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connected(far_end), "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    ended = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    await ended.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,76 @@
+"""The passes of a run that make calls, with everything that a run does for them.
+
+    our_passes.py ENDPOINT ROWS CHANGES
+
+States read go to the working set, writes to the ledger, progress to a bar that draws nowhere.
+Prints the seconds of the two passes.
+"""
+
+import json
+import sys
+import tempfile
+import time
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from bulk_sync import ledger
+from bulk_sync.engines.local import Writes
+from bulk_sync.engines.session import Session
+from bulk_sync.ledger import Intent
+from bulk_sync.rows import plan
+from bulk_sync.rows.columns import UNREAD
+from bulk_sync.runs import recording
+from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret, State, Writing
+from bulk_sync.workset import WorkingSet
+
+
+def asked(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
+    """Make judged rows of which so many are to change."""
+    with urllib.request.urlopen(f"{endpoint}/_states") as answer:  # noqa: S310 - loopback
+        current: dict[str, bool] = json.load(answer)
+    chosen = list(current.items())[:rows]
+    intents = [
+        Intent(key, row, None, before=state, desired=state != (row - 2 < changes))
+        for row, (key, state) in enumerate(chosen, 2)
+    ]
+    return recording.judged(intents, [each.desired for each in intents], "ccpaOptOut")
+
+
+def main() -> None:
+    endpoint, rows, changes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    judged = asked(endpoint, rows, changes)
+    connection = Connection(endpoint, "acme", "demo-key", Secret("demo-token"))
+    with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as nowhere:
+        state = State(Path(folder))
+        bar = tqdm(total=rows, file=nowhere)
+
+        def tell(_what: str, done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        with ledger.opened(state) as book, Session(connection, Pace(), tell) as session:
+            kept = WorkingSet.create(state.folder, "bench", judged)
+            states = kept.states(rows)
+            keys = judged["PKey"].tolist()
+            began = time.perf_counter()
+            keep = partial(kept.keep_states, reading=states)
+            session.read(keys, states, Reading(Fetch.LOOKUP), keep)
+            seconds = time.perf_counter() - began
+            planned = plan.compare(judged, states)
+            journal = recording.Recording(book, "bench", planned, plan.changes(planned))
+            began = time.perf_counter()
+            session.write(Writes(journal.keys, journal.desired, journal.steps, journal), Writing())
+            seconds += time.perf_counter() - began
+            assert session.cause is None
+            assert (states.state != UNREAD).all()
+            assert np.count_nonzero(journal.steps.attempts) == changes
+            print(seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What the pacer reaches and keeps to, in virtual time: nothing here depends on the machine."""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from virtual_time import Bucket, FarEnd, Slowing, Window, calls, virtually
+
+from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.errors import Interrupted, StopRun
+from bulk_sync.settings import Pace
+from bulk_sync.stopping import Stop
+
+CALLS = 20_000
+
+
+def most_in_a_second(sent: list[float]) -> int:
+    return max(bisect_left(sent, at + 1.0) - index for index, at in enumerate(sent))
+
+
+@pytest.mark.parametrize("latency_s", [0.001, 0.05, 1.0])
+@pytest.mark.parametrize("rate", [0.5, 7.5, 50, 200, 1000])
+def test_a_given_rate_is_used_and_never_passed(rate: float, latency_s: float) -> None:
+    count = int(min(CALLS, rate * 60))
+    went = virtually(calls(FarEnd(latency_s, jitter=0.3), Pace(rate=rate), count))
+    assert most_in_a_second(went.sent) <= max(1, round(rate))
+    assert (count - 1) / (went.sent[-1] - went.sent[0]) >= 0.97 * rate
+
+
+def test_what_was_not_sent_during_a_pause_is_not_made_up_for() -> None:
+    async def passes() -> list[float]:
+        pacer, sent = Pacer(Pace(rate=100), Stop()), []
+        for pause_s in (0.0, 30.0):
+            await asyncio.sleep(pause_s)
+            for _ in range(200):
+                sent.append(await pacer.turn())
+                pacer.over()
+        return sent
+
+    assert most_in_a_second(virtually(passes())) <= 100
+
+
+@pytest.mark.parametrize("rate", [50, 200, 1000])
+@pytest.mark.parametrize("burst_s", [0.1, 1.0])
+@pytest.mark.parametrize("at_once", [True, False], ids=["gateway", "server"])
+@pytest.mark.parametrize("retry_after_s", [1.0, None], ids=["retry-after", "silent"])
+def test_a_hidden_limit_is_found_and_used(
+    rate: float, burst_s: float, at_once: bool, retry_after_s: float | None
+) -> None:
+    far_end = Bucket(rate, 0.05, burst_s, at_once=at_once)
+    went = virtually(calls(far_end, Pace(), CALLS, retry_after_s=retry_after_s))
+    assert went.granted_a_second >= 0.9 * rate
+    assert went.statuses[429] <= 0.01 * sum(went.statuses.values())
+
+
+@pytest.mark.parametrize("rate", [50, 200, 1000])
+def test_a_limit_by_the_clock_is_found(rate: float) -> None:
+    went = virtually(calls(Window(rate, 0.05), Pace(), CALLS))
+    assert went.granted_a_second >= 0.8 * rate
+    assert went.statuses[429] <= 0.01 * sum(went.statuses.values())
+
+
+def test_a_limit_that_falls_and_rises_is_followed() -> None:
+    far_end = Bucket(400, 0.05, 0.5, at_once=False)
+    done: dict[float, int] = {}
+    limits = [(100.0, 400), (200.0, 40), (500.0, 400)]
+
+    def watch(now: float) -> None:
+        since = now - 1000.0
+        far_end.rate = next((rate for until, rate in limits if since < until), 400)
+        at = sum(since >= until for until, _ in limits)
+        done[at] = done.get(at, 0) + 1
+
+    virtually(calls(far_end, Pace(), 150_000, watch=watch))
+    assert done[0] >= 0.9 * 400 * 100
+    assert 0.7 * 40 * 100 <= done[1] <= 1.2 * 40 * 100
+    assert done[2] >= 0.7 * 400 * 300
+
+
+@pytest.mark.parametrize(
+    ("contention", "crosstalk"), [(0, 0.0025), (0.03, 0.001), (0, 0.01), (0.05, 0.004), (0, 0.0002)]
+)
+def test_a_server_that_slows_under_load_is_asked_as_much_as_is_best(
+    contention: float, crosstalk: float
+) -> None:
+    def reached(pace: Pace, count: int) -> float:
+        far_end = Slowing(0.008, contention, crosstalk)
+        return virtually(calls(far_end, pace, count)).granted_a_second
+
+    tried = (2, 4, 8, 12, 16, 24, 32, 48, 64)
+    best = max(reached(Pace(concurrency=fixed), 2000) for fixed in tried)
+    assert reached(Pace(), 10_000) >= 0.9 * best
+
+
+@pytest.mark.parametrize("share", [0.002, 0.01, 0.05, 0.2])
+def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_starve_the_run(share: float) -> None:
+    class Moody(FarEnd):
+        def refuses(self, _now: float) -> bool:
+            return self._random.random() < share
+
+    went = virtually(calls(Moody(0.05), Pace(), 2000))
+    assert went.seconds <= 60 + 2.5 * went.statuses[429] * 1.0
+
+
+def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:
+    async def held() -> tuple[float, list[float]]:
+        loop, pacer = asyncio.get_running_loop(), Pacer(Pace(rate=100), Stop())
+        sent: list[float] = []
+
+        async def one() -> None:
+            sent.append(await pacer.turn())
+
+        waiting = [asyncio.create_task(one()) for _ in range(10)]
+        await asyncio.sleep(0.05)
+        before = len(sent)
+        pacer.hold(30.0, "http_429", "Too many", refused=True)
+        held_at = loop.time()
+        await asyncio.gather(*waiting)
+        assert 0 < before < 10
+        return held_at, sent[before:]
+
+    held_at, later = virtually(held())
+    assert min(later) >= held_at + 30.0
+
+
+def test_who_waits_for_a_turn_is_sent_away_when_the_run_is_to_end() -> None:
+    async def stopped() -> list[StopRun | float | BaseException]:
+        stop = Stop()
+        pacer = Pacer(Pace(concurrency=1), stop)
+        turns: list[Coroutine[Any, Any, float]] = [pacer.turn() for _ in range(3)]
+        first = await turns[0]
+        waiting = [asyncio.create_task(turn) for turn in turns[1:]]
+        await asyncio.sleep(0)
+        stop.ask(Interrupted("Stopped."))
+        return [first, *await asyncio.gather(*waiting, return_exceptions=True)]
+
+    first, *others = virtually(stopped())
+    assert isinstance(first, float)
+    assert [type(other) for other in others] == [Interrupted, Interrupted]

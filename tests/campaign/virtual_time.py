@@ -1,0 +1,181 @@
+"""A clock that jumps to whatever happens next, and far ends that live by it."""
+
+import asyncio
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.settings import Pace
+from bulk_sync.stopping import Stop
+
+T = TypeVar("T")
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in which waiting takes no time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 1000.0
+
+    def time(self) -> float:
+        """Tell the virtual time in seconds."""
+        return self._now
+
+    def _run_once(self) -> None:
+        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
+        if not ready and scheduled:
+            self._now = max(self._now, scheduled[0].when())
+        super()._run_once()  # type: ignore[misc]
+
+
+def virtually(work: Coroutine[Any, Any, T]) -> T:
+    """Carry out a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work)
+
+
+class FarEnd:
+    """Answers after a while; tells the status, and what Retry-After says."""
+
+    def __init__(self, latency_s: float, jitter: float = 0.0) -> None:
+        self.latency_s = latency_s
+        self.in_flight = 0
+        self._jitter = jitter
+        self._random = random.Random(7)
+
+    def took_s(self) -> float:
+        """Tell how long an answer takes that begins now."""
+        return self.latency_s * math.exp(self._random.gauss(0, self._jitter))
+
+    def refuses(self, _now: float) -> bool:
+        """Tell whether a request is one too many."""
+        return False
+
+    async def answer(self) -> int:
+        """Answer one request."""
+        now = asyncio.get_running_loop().time()
+        if self.refuses(now):
+            await asyncio.sleep(self.refused_after_s())
+            return 429
+        self.in_flight += 1
+        await asyncio.sleep(self.took_s())
+        self.in_flight -= 1
+        return 200
+
+    def refused_after_s(self) -> float:
+        """Tell how long a refusal takes."""
+        return self.latency_s
+
+
+class Bucket(FarEnd):
+    """Bears a rate, out of a bucket that holds some seconds' worth."""
+
+    def __init__(self, rate: float, latency_s: float, burst_s: float, *, at_once: bool) -> None:
+        super().__init__(latency_s)
+        self.rate = rate
+        self._burst = max(1.0, burst_s * rate)
+        self._left = self._burst
+        self._filled_at = 0.0
+        self._at_once = at_once
+
+    def refuses(self, _now: float) -> bool:
+        """Take one out of the bucket, if there is one."""
+        filled = self._left + (_now - self._filled_at) * self.rate
+        self._left, self._filled_at = min(self._burst, filled), _now
+        if self._left < 1:
+            return True
+        self._left -= 1
+        return False
+
+    def refused_after_s(self) -> float:
+        """Refuse at the gateway, or as late as all else."""
+        return 0.001 if self._at_once else self.latency_s
+
+
+class Window(FarEnd):
+    """Bears so many requests in each second of its clock."""
+
+    def __init__(self, rate: float, latency_s: float) -> None:
+        super().__init__(latency_s)
+        self._rate = rate
+        self._counts: Counter[int] = Counter()
+
+    def refuses(self, _now: float) -> bool:
+        """Count a request in its second."""
+        self._counts[int(_now)] += 1
+        return self._counts[int(_now)] > self._rate
+
+
+class Slowing(FarEnd):
+    """Takes longer the more it has to do at once (the universal scalability law)."""
+
+    def __init__(self, latency_s: float, contention: float, crosstalk: float) -> None:
+        super().__init__(latency_s, jitter=0.1)
+        self._contention, self._crosstalk = contention, crosstalk
+
+    def took_s(self) -> float:
+        """Tell how long an answer takes at the present load."""
+        n = self.in_flight
+        slower = 1 + self._contention * (n - 1) + self._crosstalk * n * (n - 1)
+        return super().took_s() * slower
+
+
+@dataclass
+class Went:
+    """How a number of calls went: seconds, answers by status, and when each was sent."""
+
+    seconds: float = 0.0
+    statuses: Counter[int] = field(default_factory=Counter)
+    sent: list[float] = field(default_factory=list)
+    limits: list[tuple[float, int, float | None]] = field(default_factory=list)
+
+    @property
+    def granted_a_second(self) -> float:
+        return self.statuses[200] / self.seconds
+
+
+async def calls(
+    far_end: FarEnd,
+    pace: Pace,
+    count: int,
+    *,
+    retry_after_s: float | None = 1.0,
+    watch: Callable[[float], None] | None = None,
+) -> Went:
+    """Make so many calls that are granted, as a pass of a run does."""
+    loop = asyncio.get_running_loop()
+    pacer, went, began = Pacer(pace, Stop()), Went(), loop.time()
+    left, at_work = count, 0
+
+    async def worker() -> None:
+        nonlocal left, at_work
+        at_work += 1
+        while left > 0 and at_work <= pacer.limit:
+            left -= 1
+            while True:
+                sent_at = await pacer.turn()
+                went.sent.append(sent_at)
+                status = await far_end.answer()
+                went.statuses[status] += 1
+                pacer.over()
+                if status == 200:
+                    pacer.went_well(sent_at)
+                    break
+                pacer.hold(retry_after_s, "429", "Too many", refused=True)
+            if watch is not None:
+                watch(loop.time())
+            went.limits.append((loop.time() - began, pacer.limit, pacer.rate))
+            if at_work < pacer.limit and left > 0:
+                workers.create_task(worker())
+        at_work -= 1
+
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(min(pacer.limit, count)):
+            workers.create_task(worker())
+    went.seconds = loop.time() - began
+    return went
