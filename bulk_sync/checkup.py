@@ -23,7 +23,7 @@ class Finding:
 def check(connection: Connection, pace: Pace) -> list[Finding]:
     """Test what a run needs, with five calls at the most, and stop at the first fault."""
     findings: list[Finding] = []
-    with Session(connection, pace, lambda _what, _done, _total: None) as session:
+    with Session(connection, pace, lambda *_: None) as session:
         try:
             session.run(_look(session.client, connection, findings))
         except StopRun as stop:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bulk_sync import runs
+from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import Outcome
@@ -42,7 +43,9 @@ class Watcher:
     def __init__(self, killed_after: int | None) -> None:
         self._left = killed_after
 
-    def tell(self, _what: str, _done: int, _total: int) -> None:
+    def tell(
+        self, _what: str, _done: int = 0, _total: int = 0, _pulse: Pulse | None = None
+    ) -> None:
         if self._left is not None:
             if self._left == 0:
                 raise Killed

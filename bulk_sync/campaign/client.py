@@ -8,11 +8,13 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bulk_sync.campaign import profiles, transport
 from bulk_sync.campaign.answers import Forbidden
 from bulk_sync.campaign.connections import pool_of
+from bulk_sync.campaign.profiles import Page
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun
 from bulk_sync.outcomes import Outcome, Reason
@@ -22,6 +24,12 @@ from bulk_sync.stopping import Stop
 log = logging.getLogger(__name__)
 
 _LIST: Final = "{api}/profile?_lineCount={size}&_forcePagination=true"
+
+_SMALLEST_PAGE: Final = 25
+"""Campaign's own default (campaign-api.md, section 2.1)."""
+
+_TOO_LARGE: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_504})
+"""What a page that is too large for Campaign fails with."""
 
 _NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
 
@@ -34,11 +42,13 @@ class Instance:
         api: the API's name that works.
         profiles: how many profiles there are, if the list says so.
         count_path: where that number can be had otherwise.
+        first: the first page of the list.
     """
 
     api: str
     profiles: int | None
     count_path: str | None
+    first: Page
 
 
 @asynccontextmanager
@@ -71,8 +81,14 @@ class Client:
             for state in (True, False)
         }
 
-    async def preflight(self) -> Instance:
+    async def preflight(self, page_size: int = 1) -> Instance:
         """Find out with one call, two at the most, whether and by which name the API answers.
+
+        The call reads the first page of the list, so that a scan can go on from there.
+
+        Args:
+            page_size: profiles asked for. Campaign may give fewer, as many as it puts on a page;
+                if it takes too long over so many, smaller pages are tried.
 
         Raises:
             AccessDenied: the credentials, the organization or the API's name are refused.
@@ -82,7 +98,7 @@ class Client:
         refusals: list[RowFailed] = []
         for api in (PLURAL, SINGULAR) if asked == AUTO else (asked,):
             try:
-                page = await self.page(_LIST.format(api=api, size=1))
+                page = await self._largest_page(api, page_size)
             except RowFailed as failed:
                 refusals.append(failed)
                 if isinstance(failed, Forbidden) or failed.reason in _NO_MATTER_OF_THE_NAME:
@@ -90,8 +106,26 @@ class Client:
                 log.info("The API's name %s is refused: %s", api, failed.detail)
             else:
                 self._api, self.is_ready = api, True
-                return Instance(api, page.total, page.count_path)
+                return Instance(api, page.total, page.count_path, page)
         raise self._cannot_start(refusals[-1])
+
+    async def large_page(self, page_size: int) -> Page:
+        """Read the first page of the list, with as many profiles as Campaign bears."""
+        return await self._largest_page(self._api, page_size)
+
+    async def _largest_page(self, api: str, page_size: int) -> Page:
+        while True:
+            path = _LIST.format(api=api, size=page_size)
+            smaller = page_size // 4
+            try:
+                if smaller >= _SMALLEST_PAGE:
+                    return await self._page_in_time(path)
+                return await self.page(path)
+            except RowFailed as failed:
+                if smaller < _SMALLEST_PAGE or not failed.passing:
+                    raise
+                log.info("A page of %d profiles failed; trying smaller ones", page_size)
+                page_size = smaller
 
     def _cannot_start(self, failed: RowFailed) -> StopRun:
         if failed.passing:
@@ -201,13 +235,25 @@ class Client:
                 raise unknown from failed
             raise
 
-    async def page(self, path: str) -> profiles.Page:
+    async def page(self, path: str) -> Page:
         """Read one page of the list of profiles; ``path`` is below ``campaign/``."""
+        return (await self._way.ask(partial(self._page, path)))[0]
 
-        async def once() -> profiles.Page:
-            return profiles.page(await self._way.request("GET", path))
+    async def _page_in_time(self, path: str) -> Page:
+        """Read a page that may be too large: what takes too long is not asked for again."""
+
+        async def once() -> Page:
+            try:
+                return await self._page(path)
+            except RetryLater as later:
+                if later.reason in _TOO_LARGE:
+                    raise RowFailed(later.reason, later.detail, passing=True) from later
+                raise
 
         return (await self._way.ask(once))[0]
+
+    async def _page(self, path: str) -> Page:
+        return profiles.page(await self._way.request("GET", path))
 
     def first_page(self, page_size: int) -> str:
         """Tell the path of the list's first page."""

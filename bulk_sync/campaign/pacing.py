@@ -11,9 +11,10 @@ at once. What the limits are is for ``adapting.py`` to find, and for the setting
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Final
+from typing import Final, Protocol
 
 from bulk_sync.campaign.adapting import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, Load
 from bulk_sync.campaign.latency import Latency
@@ -41,6 +42,16 @@ _LONGEST_HOLD_S: Final = 60.0
 
 _TELL_EVERY_S: Final = 30.0
 """A server that throttles does so every second; a log is read by people."""
+
+
+class Pulse(Protocol):
+    """How hard Campaign is asked at the moment: a line for a person, numbers for a log."""
+
+    def __str__(self) -> str:
+        """Say it."""
+
+    def facts(self) -> Mapping[str, float | int | None]:
+        """Tell it."""
 
 
 class Pacer:
@@ -97,13 +108,23 @@ class Pacer:
 
     def __str__(self) -> str:
         """Say how it goes, for a person."""
-        rate, held_s = self.rate, self._held_until - self._loop.time()
         parts = [f"{self._in_flight} in flight"]
-        if rate is not None:
-            parts.append(f"at most {rate:.4g}/s")
+        if self.rate is not None:
+            parts.append(f"at most {self.rate:.4g}/s")
+        held_s = self._held_until - self._loop.time()
         if held_s > 0:
-            parts.append(f"held for {held_s:.0f} s")
+            parts.append(f"waiting {held_s:.0f} s as Campaign asks")
         return ", ".join(parts)
+
+    def facts(self) -> Mapping[str, float | int | None]:
+        """Tell how it goes, for a log: counts, requests a second, seconds."""
+        return {
+            "in_flight": self._in_flight,
+            "most_in_flight": self.limit,
+            "rate": None if self.rate is None else round(self.rate, 3),
+            "held_seconds": round(max(0.0, self._held_until - self._loop.time()), 3),
+            "throttled_seconds": round(self.throttled_s, 3),
+        }
 
     async def turn(self) -> float:
         """Wait until one more request may be sent; ``over`` must follow.

@@ -11,7 +11,7 @@ from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.plan import Totals
-from bulk_sync.runs import Finished, Plan
+from bulk_sync.runs import Cost, Finished, Plan
 
 _NAMED_ROWS: Final = 10
 _JUDGED_ROWS: Final = 200
@@ -61,15 +61,29 @@ def summary_lines(finished: Finished, of: str) -> list[str]:
     if finished.cause is not None:  # which says why the others are pending
         rows = rows[rows[columns.OUTCOME] != Outcome.PENDING]
     lines += needing_a_person(rows)
-    cost = finished.cost
-    calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
-    waits = f", {_duration(cost.throttled_s)} throttled" if cost.throttled_s else ""
-    lines.append(f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{waits}.")
+    lines += _cost_lines(finished.cost)
     lines += [f"Report: {shown(path)}" for path in finished.reports]
     if finished.todo is not None:
         lines.append(f"To do:  {shown(finished.todo)}")
     if finished.head is not None:
         lines.append(f"Ledger: {finished.head}")
+    return lines
+
+
+def _cost_lines(cost: Cost) -> list[str]:
+    """Say what a run cost, and what it had to wait for."""
+    calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
+    reached = "" if cost.rate is None else f", {cost.rate:,.3g} calls/s"
+    lines = [f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{reached}."]
+    if cost.latency_s is not None:
+        half, most = (f"{1000 * each:,.3g} ms" for each in cost.latency_s)
+        others = {name: count for name, count in cost.answers.items() if name != "200"}
+        bad = "".join(f", {count:,} {name}" for name, count in others.items())
+        good = cost.answers.get("200", 0)
+        lines.append(f"Answers: {good:,} 200{bad}; half within {half}, 95 % within {most}.")
+    if cost.throttled_s:
+        causes = ", ".join(f"{why} {_duration(held_s)}" for why, held_s in cost.held_s.items())
+        lines.append(f"Waited for Campaign: {causes}.")
     return lines
 
 
@@ -114,6 +128,11 @@ def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str,
         "answers": dict(cost.answers),
         "seconds": round(cost.seconds, 3),
         "throttled_seconds": round(cost.throttled_s, 3),
+        "throttled_by": {why: round(held_s, 3) for why, held_s in cost.held_s.items()},
+        "calls_per_second": None if cost.rate is None else round(cost.rate, 2),
+        "latency_seconds": None
+        if cost.latency_s is None
+        else {"p50": round(cost.latency_s[0], 4), "p95": round(cost.latency_s[1], 4)},
         "reports": [shown(path) for path in finished.reports],
         "todo": None if finished.todo is None else shown(finished.todo),
         "resume": f"bulk-sync resume {finished.run_id}" if finished.is_resumable else None,

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 from tqdm import tqdm
 
+from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.lines import plan_lines, shown, summary_json, summary_lines
 from bulk_sync.cli.output import say, say_json
@@ -22,6 +23,7 @@ from bulk_sync.runs import Finished, Plan
 log = logging.getLogger(__name__)
 
 _STATUS_EVERY_S: Final = 30.0
+_PULSE_EVERY_S: Final = 0.5
 _PASSES: Final = {
     "scan": ("Scanning profiles", "profile"),
     "read": ("Reading states", "row"),
@@ -75,20 +77,26 @@ class Screen:
         self._bar: tqdm[Any] | None = None
         self._status_at = 0.0
 
-    def tell(self, what: str, done: int, total: int) -> None:
+    def tell(self, what: str, done: int, total: int, pulse: Pulse) -> None:
         """Move the bar on a terminal; elsewhere log a line now and then."""
         if what != self._what:
             self.end_pass()
             self._what, self._status_at = what, time.monotonic() + _STATUS_EVERY_S
             if self._bars:
+                self._status_at = 0.0
                 title, unit = _PASSES[what]
                 self._bar = tqdm(desc=title, unit=unit, total=total, leave=False)
         if self._bar is not None:
             self._bar.total = total
+            if (now := time.monotonic()) >= self._status_at:
+                self._status_at = now + _PULSE_EVERY_S
+                self._bar.set_postfix_str(str(pulse), refresh=False)
             self._bar.update(done - self._bar.n)
         elif (now := time.monotonic()) >= self._status_at:
             self._status_at = now + _STATUS_EVERY_S
-            log.info("%s: %d of %d", _PASSES[what][0], done, total)
+            facts = {"pass": what, "done": done, "total": total, **pulse.facts()}
+            title = _PASSES[what][0]
+            log.info("%s: %d of %d, %s", title, done, total, pulse, extra={"facts": facts})
 
     def end_pass(self) -> None:
         """Take the bar off the terminal."""

@@ -69,6 +69,12 @@ class Kept:
             self._last = now
             self._task = asyncio.create_task(self._flush())
 
+    def note_all(self, positions: Sequence[int]) -> None:
+        """Take note that several are done."""
+        if positions:
+            self._done += positions[:-1]
+            self.note(positions[-1])
+
     async def close(self) -> None:
         """Record the rest."""
         if self._task is not None:

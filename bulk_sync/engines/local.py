@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
+from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.breaker import Breaker, no_attribute
 from bulk_sync.engines.journal import Granted, Kept, Listed, Record
 from bulk_sync.errors import RowFailed, StopRun
@@ -27,8 +28,9 @@ from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
 
-Tell = Callable[[str, int, int], None]
-"""Progress: the pass (``read``, ``scan``, ``write``), how many are done, and how many there are."""
+Tell = Callable[[str, int, int, Pulse], None]
+"""Progress: the pass (``read``, ``scan``, ``write``), how many are done, how many there are, and
+how hard Campaign is asked meanwhile."""
 
 _OUTCOMES_S: Final = 0.5
 """Seconds after which outcomes of writes are recorded at the latest."""
@@ -309,7 +311,7 @@ async def _round(
                 run.breaker.succeeded(again=failed_before)
             note(at)
             done += 1
-            run.tell(what, done, count)
+            run.tell(what, done, count, pacer)
             if at_work < pacer.limit and done < count:
                 workers.create_task(worker())
         at_work -= 1

@@ -18,11 +18,21 @@ from bulk_sync.rows.steps import Steps
 
 log = logging.getLogger(__name__)
 
-PAGE_SIZE: Final = 1000
-"""Profiles asked for on a page, if not told otherwise; no maximum is documented."""
+_LARGEST_PAGE: Final = 10_000
+"""Profiles asked for on a page, at most; no maximum is documented, and Campaign gives what it
+gives (campaign-api.md, section 2.1)."""
 
-_SMALLEST_PAGE: Final = 25
-"""Campaign's own default (campaign-api.md, section 2.1)."""
+FEW_KEYS: Final = 25
+"""For fewer keys than this the list is not asked for before it is known to be short."""
+
+_PER_KEY: Final = 25
+"""Profiles asked for on a page for each key that is looked for, at most: nobody's profile is to be
+fetched for a handful of others."""
+
+
+def page_size(keys: int) -> int:
+    """Tell how many profiles to ask for on a page, for so many keys that are looked for."""
+    return min(_LARGEST_PAGE, _PER_KEY * keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +45,7 @@ class Costs:
     @classmethod
     def of(cls, keys: int, total: int | None, page_size: int) -> "Costs":
         """Forecast both ways for so many keys out of so many profiles."""
-        return cls(keys, None if total is None else max(1, -(-total // page_size)))
-
-    @property
-    def scan_is_cheaper(self) -> bool:
-        """Whether paging through the list costs fewer calls."""
-        return self.scan is not None and self.scan < self.lookups
+        return cls(keys, None if total is None else max(1, -(-total // max(1, page_size))))
 
 
 async def scan(
@@ -49,10 +54,10 @@ async def scan(
     steps: Steps,
     keep: Record,
     *,
-    page_size: int,
+    first: profiles.Page,
     total: int | None,
     while_cheaper: bool,
-) -> None:
+) -> bool:
     """Page through the list and note the states of the keys that it shows.
 
     Args:
@@ -60,41 +65,48 @@ async def scan(
         keys: n keys, each once.
         steps: n rows; filled in place.
         keep: makes states durable.
-        page_size: profiles on a page; smaller ones are tried if Campaign does not bear it.
+        first: the first page, which is there already.
         total: how many profiles there are, if known.
         while_cheaper: leave off as soon as looking up the missing keys costs fewer calls than the
             pages that are left.
+
+    Returns:
+        Whether any other page was read.
     """
     kept = Kept(keep, run.thread, run.stop)
     listing = _Listing(keys, steps, run.attribute, kept)
-    path: str | None = run.client.first_page(page_size)
-    while path is not None and listing.missing and not run.stop.asked:
+    page, pages = first, 1
+    while True:
+        path = listing.take(page)
+        run.tell("scan", listing.shown, max(total or 0, listing.shown), run.client.pacer)
+        if path is None or not listing.missing or run.stop.asked:
+            if path is None and listing.missing and total is not None and listing.shown < total:
+                log.warning("The list showed %d of %d profiles", listing.shown, total)
+            break
+        if total is not None and listing.shown > 2 * total + len(first.profiles):
+            log.warning("The list goes on after %d of %d profiles", listing.shown, total)
+            break
+        if while_cheaper and _is_dearer(listing, page, total):
+            log.info("Looking up %d keys costs less than more pages", listing.missing)
+            break
         try:
-            page = await run.client.page(path)
+            page, pages = await run.client.page(path), pages + 1
         except RowFailed as failed:
-            if listing.shown or not failed.passing or page_size // 4 < _SMALLEST_PAGE:
-                log.warning("The list ended early: %s", failed.detail)
-                break
-            log.info("A page of %d profiles failed; trying smaller ones", page_size)
-            page_size //= 4
-            path = run.client.first_page(page_size)
-            continue
+            log.warning("The list ended early: %s", failed.detail)
+            break
         except StopRun as cause:
             run.stop.ask(cause)
             break
-        path = listing.take(page)
-        run.tell("scan", listing.shown, max(total or 0, listing.shown))
-        if path is None and total is not None and listing.shown < total:
-            log.warning("The list showed %d of %d profiles", listing.shown, total)
-        elif path is not None and total is not None and listing.shown > 2 * total + page_size:
-            log.warning("The list goes on after %d of %d profiles", listing.shown, total)
-            break
-        elif while_cheaper and path is not None and total is not None:
-            pages_left = -(-max(0, total - listing.shown) // max(1, len(page.profiles)))
-            if pages_left > listing.missing:
-                log.info("Looking up %d keys costs less than more pages", listing.missing)
-                break
     await kept.close()
+    return pages > 1
+
+
+def _is_dearer(listing: "_Listing", page: profiles.Page, total: int | None) -> bool:
+    """Tell whether the pages that are left cost more calls than looking up what is missing."""
+    if total is None:
+        return True
+    left = -(-max(0, total - listing.shown) // max(1, len(page.profiles)))
+    return left > listing.missing
 
 
 class _Listing:
@@ -112,29 +124,22 @@ class _Listing:
 
     def take(self, page: profiles.Page) -> str | None:
         """Note the states on a page, and tell where the next one is, if the list goes on."""
-        listed, steps, now = page.profiles, self._steps, now_ms()
-        known = 0
-        for profile in listed:
-            state = profiles.state(profile, self._attribute)
-            if state is None:
-                continue
-            known += 1
-            key = profile.get("PKey")
-            at = self._index.get(key) if isinstance(key, str) else None
-            if at is None:
-                continue
-            if at in self._contradictions:
-                continue
-            if not steps.attempts[at]:
-                self.missing -= 1
-                steps.done(at, 1, now, state=state)
-            elif steps.state[at] != state:
-                self._contradictions.add(at)
-                self.missing += 1
-                steps.undo(at)  # left to be looked up
-            self._kept.note(at)
+        listed, attribute, at_of = page.profiles, self._attribute, self._index.get
+        # A list that has something else than text for a PKey has none that is looked for.
+        states = [profile.get(attribute) for profile in listed]
+        found = [at_of(str(profile.get("PKey"))) for profile in listed]
+        is_known = False
+        ats: list[int] = []
+        values: list[bool] = []
+        for at, state in zip(found, states, strict=True):
+            if state is True or state is False:
+                is_known = True
+                if at is not None:
+                    ats.append(at)
+                    values.append(state)
+        self._note(ats, values)
         self.shown += len(listed)
-        if not known and page.next_path is not None:
+        if not is_known and page.next_path is not None:
             log.warning(
                 "A page of the list shows no profile with the attribute; looking up instead"
             )
@@ -147,3 +152,25 @@ class _Listing:
             return None
         self._first_keys.add(first_key)
         return page.next_path
+
+    def _note(self, ats: list[int], values: list[bool]) -> None:
+        """Note states that were shown: at once those that were not shown before."""
+        steps, now = self._steps, now_ms()
+        if len(set(ats)) == len(ats) and not steps.attempts[ats].any():
+            steps.state[ats] = values
+            steps.attempts[ats] = 1
+            steps.at_ms[ats] = now
+            self.missing -= len(ats)
+            self._kept.note_all(ats)
+            return
+        for at, state in zip(ats, values, strict=True):
+            if at in self._contradictions:
+                continue
+            if not steps.attempts[at]:
+                self.missing -= 1
+                steps.done(at, 1, now, state=state)
+            elif steps.state[at] != state:
+                self._contradictions.add(at)
+                self.missing += 1
+                steps.undo(at)  # left to be looked up
+            self._kept.note(at)

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from bulk_sync.campaign import profiles
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.engines import local
+from bulk_sync.engines import local, scan
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Record
 from bulk_sync.engines.local import Pass, Tell, Writes
-from bulk_sync.engines.scan import PAGE_SIZE, Costs, scan
+from bulk_sync.engines.scan import Costs
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
 from bulk_sync.rows.steps import Steps
@@ -57,6 +58,10 @@ class Session:
         pace: how hard it may be asked.
         tell: is told how far a pass is.
         failures: when to give up.
+
+    Attributes:
+        client: the open client.
+        working_s: seconds that the passes have taken so far.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Session:
         self._pace = pace
         self._tell = tell
         self._failures = failures or Failures()
+        self.working_s = 0.0
         self._stop = Stop()
         self._runner = asyncio.Runner(loop_factory=_loop_factory())
         self._stack = AsyncExitStack()
@@ -119,7 +125,11 @@ class Session:
                     loop.remove_signal_handler(number)
                     signal.signal(number, handler)
 
-        return self._runner.run(with_signals())
+        began = time.monotonic()
+        try:
+            return self._runner.run(with_signals())
+        finally:
+            self.working_s += time.monotonic() - began
 
     def read(self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record) -> Read:
         """Read the current states of n keys, each given once, by the cheaper way.
@@ -152,42 +162,70 @@ class Session:
         missing = len(steps.open())
         if not missing:
             return Read(None, scanned=False, seconds=0.0)
-        page_size = how.page_size or PAGE_SIZE
         try:
-            instance = await self.client.preflight()
-            is_counted = how.fetch is not Fetch.LOOKUP
-            total = await self.client.count(instance) if is_counted else None
+            listed = await self._listed(missing, how)
         except StopRun as cause:
             self._stop.ask(cause)
             return Read(None, scanned=False, seconds=time.monotonic() - began)
-        costs = Costs.of(missing, total, page_size)
-        scanned = how.fetch is Fetch.SCAN or (how.fetch is Fetch.AUTO and costs.scan_is_cheaper)
         log.info(
-            "Reading %d states: %d look-ups, or %s pages of a scan; chose to %s",
+            "Reading %d states: %d look-ups, or %s pages of a scan",
             missing,
-            costs.lookups,
-            "?" if costs.scan is None else costs.scan,
-            "scan" if scanned else "look up",
+            listed.costs.lookups,
+            "?" if listed.costs.scan is None else listed.costs.scan,
         )
-        if scanned:
-            while_cheaper = how.fetch is Fetch.AUTO
-            await scan(
+        scanned = False
+        if listed.first is not None:
+            scanned = await scan.scan(
                 self._pass,
                 keys,
                 steps,
                 keep,
-                page_size=page_size,
-                total=total,
-                while_cheaper=while_cheaper,
+                first=listed.first,
+                total=listed.total,
+                while_cheaper=how.fetch is Fetch.AUTO,
             )
+            scanned = scanned or not steps.open()
         await local.look_up(self._pass, keys, steps, keep)
-        return Read(costs, scanned, time.monotonic() - began)
+        return Read(listed.costs, scanned, time.monotonic() - began)
+
+    async def _listed(self, missing: int, how: Reading) -> "_Listed":
+        """Find out what a scan for so many keys costs, and begin it if it may be worth it."""
+        size = how.page_size or scan.page_size(missing)
+        if how.fetch is Fetch.LOOKUP or (how.fetch is Fetch.AUTO and missing < scan.FEW_KEYS):
+            instance = await self.client.preflight()
+            total = None
+            if how.fetch is Fetch.AUTO:
+                total = await self.client.count(instance)
+            costs = scan.Costs.of(missing, total, size)
+            if costs.scan is None or costs.scan >= missing:
+                return _Listed(None, total, costs)
+            page = await self.client.large_page(size)
+            return _Listed(page, total, scan.Costs.of(missing, total, _on_a_page(page, size)))
+        instance = await self.client.preflight(size)
+        page = instance.first
+        is_whole = page.next_path is None and not page.cut_short
+        total = len(page.profiles) if is_whole else await self.client.count(instance)
+        return _Listed(page, total, scan.Costs.of(missing, total, _on_a_page(page, size)))
 
     def _interrupt(self, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
         self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
         log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
         for each in CAUSES:
             loop.remove_signal_handler(each)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The first page of the list, if it was asked for, and what all of it costs."""
+
+    first: profiles.Page | None
+    total: int | None
+    costs: scan.Costs
+
+
+def _on_a_page(page: profiles.Page, asked: int) -> int:
+    """Tell how many profiles Campaign puts on a page when it is asked for so many."""
+    return asked if page.next_path is None else len(page.profiles)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -16,11 +16,12 @@ from bulk_sync.runs.again import abandon, resume, retry, undo
 from bulk_sync.runs.apply import apply
 from bulk_sync.runs.audit import audit
 from bulk_sync.runs.finding import NothingLeft, interrupted, known, newest_change, recorded
-from bulk_sync.runs.job import RUN_ID, Finished, Input, Job, Plan, Screen, new_run_id
+from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
 from bulk_sync.runs.sync import judge, preview, sync
 
 __all__ = [
     "RUN_ID",
+    "Cost",
     "Finished",
     "Input",
     "Job",

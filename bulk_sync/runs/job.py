@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import pandas as pd
 
+from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.scan import Costs
 from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Head
@@ -121,7 +122,7 @@ class Plan:
 class Screen(Protocol):
     """Whoever watches a run."""
 
-    def tell(self, what: str, done: int, total: int) -> None:
+    def tell(self, what: str, done: int, total: int, pulse: Pulse) -> None:
         """Take note of progress in a pass: ``scan``, ``read`` or ``write``."""
 
     def show(self, reviewed: Plan) -> None:
@@ -139,13 +140,28 @@ class Cost:
         calls: calls to Campaign by method.
         answers: what came back, by HTTP status, or by reason where nothing did.
         seconds: wall time.
-        throttled_s: seconds in which Campaign had every request wait.
+        working_s: seconds of it in which calls were made.
+        held_s: seconds in which Campaign had every request wait, by what it answered.
+        latency_s: what half, and what 95 % of the good answers took at most; None without any.
     """
 
     calls: Mapping[str, int]
     answers: Mapping[str, int]
     seconds: float
-    throttled_s: float
+    working_s: float
+    held_s: Mapping[str, float]
+    latency_s: tuple[float, float] | None
+
+    @property
+    def throttled_s(self) -> float:
+        """Seconds in which Campaign had every request wait."""
+        return sum(self.held_s.values())
+
+    @property
+    def rate(self) -> float | None:
+        """Calls a second while calls were made; None without any."""
+        total = sum(self.calls.values())
+        return total / self.working_s if total and self.working_s else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,12 +120,15 @@ def preview(
 
 def cost_of(session: Session, began: float) -> Cost:
     """Tell what a session cost since a time of the monotonic clock."""
-    calls = session.client.calls
+    calls, pacer = session.client.calls, session.client.pacer
+    half, most = pacer.latency.quantile(0.5), pacer.latency.quantile(0.95)
     return Cost(
         calls=MappingProxyType(dict(calls.by_method)),
         answers=MappingProxyType(dict(calls.by_status)),
         seconds=time.monotonic() - began,
-        throttled_s=session.client.pacer.throttled_s,
+        working_s=session.working_s,
+        held_s=MappingProxyType(dict(pacer.held_s)),
+        latency_s=None if half is None or most is None else (half, most),
     )
 
 

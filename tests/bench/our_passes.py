@@ -19,6 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bulk_sync import ledger
+from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.local import Writes
 from bulk_sync.engines.session import Session
 from bulk_sync.ledger import Intent
@@ -49,7 +50,7 @@ def main() -> None:
         state = State(Path(folder))
         bar = tqdm(total=rows, file=nowhere)
 
-        def tell(_what: str, done: int, total: int) -> None:
+        def tell(_what: str, done: int, total: int, _pulse: Pulse) -> None:
             bar.total = total
             bar.update(done - bar.n)
 

@@ -57,7 +57,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         ledger.opened(State(Path(folder))) as book,
-        Session(connection, Pace(rate=float(rate)), lambda _what, _done, _total: None) as session,
+        Session(connection, Pace(rate=float(rate)), lambda *_: None) as session,
     ):
         kept = recording.Recording(book, "bench", frame, np.arange(int(rows)))
         journal: Journal = kept if kind == "ledger" else Nothing()

@@ -22,7 +22,7 @@ def test_every_form_of_link_is_followed_at_the_endpoint(
         populate(sim, 40)
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), "--fetch", "scan", "--page-size", 9)
         assert ran.status == 0, ran.err
-        assert [request.method for request in sim.requests].count("GET") == 2 + 5
+        assert [request.method for request in sim.requests].count("GET") == 1 + 5
         lists = [request for request in sim.requests if "_lineCount" in request.query]
         assert all("_forcePagination=true" in request.query for request in lists)
 
@@ -52,14 +52,18 @@ def test_a_key_that_the_list_does_not_show_is_looked_up_before_it_is_not_found(
         assert sum(path.endswith(("05", "06")) for path in looked_up) == 2
 
 
-def test_large_pages_that_fail_give_way_to_smaller_ones(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("fault", [Fault.GATEWAY_TIMEOUT_504, Fault.HANG])
+def test_a_page_that_takes_too_long_gives_way_to_smaller_ones_at_once(
+    fault: Fault, tmp_path: Path, run: Run
+) -> None:
     with running(Options()) as sim:
         populate(sim, 40)
-        sim.queue_fault(Fault.GATEWAY_TIMEOUT_504, times=99, matching="_lineCount=1000&")
-        words = ("--fetch", "scan", "--retries", 0)
+        sim.queue_fault(fault, times=1, matching="_lineCount=1000&")
+        words = ("--fetch", "scan", "--timeout", 1)
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), *words)
         assert ran.status == 0, ran.err
-        assert any("_lineCount=250&" in request.query for request in sim.requests)
+        lists = [request.query for request in sim.requests if "_lineCount" in request.query]
+        assert [query.split("&")[0] for query in lists] == ["_lineCount=1000", "_lineCount=250"]
 
 
 @pytest.mark.parametrize(

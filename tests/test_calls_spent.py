@@ -1,0 +1,31 @@
+"""What a run costs in calls, as the server counts them."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate
+
+from bulk_sync.simulator import Apis, Options, running
+
+
+@pytest.mark.parametrize(
+    ("rows", "profiles", "changes", "most"),
+    [(50_000, 100_000, 1000, 1110), (500, 100_000, 50, 160), (60, 100_000, 6, 69)],
+)
+@pytest.mark.parametrize("apis", [Apis.BOTH, Apis.SINGULAR])
+def test_a_run_spends_the_fewest_calls(
+    rows: int, profiles: int, changes: int, most: int, apis: Apis, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(max_line_count=1000, apis=apis)) as sim:
+        populate(sim, profiles, state=True)
+        # Spread over the list, which shows them in its own order.
+        wanted = [number * (profiles // rows) for number in range(rows)]
+        for number in wanted[:changes]:
+            sim.profiles[key(number)]["ccpaOptOut"] = False
+        path = tmp_path / "in.csv"
+        path.write_text("PKey,ccpaOptOut\n" + "".join(f"{key(each)},true\n" for each in wanted))
+        ran = run(sim, "run", path, "--summary", "json", "--report", "report.parquet")
+        assert ran.status == 0, ran.err
+        assert ran.summary["outcomes"] == {"unchanged": rows - changes, "updated": changes}
+        assert len(sim.patched) == changes
+        assert len(sim.requests) == ran.summary["calls_total"] <= most
