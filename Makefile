@@ -32,7 +32,7 @@ format: $(VENV)/dev.stamp ## put the code into its format
 torture: $(VENV)/dev.stamp ## kill runs at 100 random moments, twice, and see that nothing is lost
 	$(BIN)/python tests/torture.py
 
-bench: $(VENV)/bench.stamp ## measure speed and memory, as ratios against a reference
+bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
 	$(BIN)/python tests/bench
 
 clean: ## remove the environment and all caches
@@ -55,7 +55,3 @@ $(VENV)/run.stamp: pyproject.toml requirements.lock
 $(VENV)/dev.stamp: pyproject.toml requirements.lock
 	$(call install,.[dev])
 	@touch $@ $(VENV)/run.stamp
-
-$(VENV)/bench.stamp: pyproject.toml requirements.lock
-	$(call install,.[bench])
-	@touch $@ $(VENV)/dev.stamp $(VENV)/run.stamp

@@ -74,8 +74,9 @@ async def pool_of(connection: Connection) -> AsyncIterator[Pool]:
     Raises:
         UsageProblem: the CA file holds no certificates.
     """
-    context = ssl.create_default_context()
+    context: ssl.SSLContext | bool = True  # aiohttp's own, which is made like the next one
     if connection.ca_file is not None:
+        context = ssl.create_default_context()
         try:
             context.load_verify_locations(connection.ca_file)
         except (ssl.SSLError, OSError) as error:

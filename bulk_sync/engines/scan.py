@@ -74,7 +74,7 @@ async def scan(
         Whether any other page was read.
     """
     kept = Kept(keep, run.thread, run.stop)
-    listing = _Listing(keys, steps, run.attribute, kept)
+    listing = Listing(keys, steps, run.attribute, kept)
     page, pages = first, 1
     while True:
         path = listing.take(page)
@@ -101,7 +101,7 @@ async def scan(
     return pages > 1
 
 
-def _is_dearer(listing: "_Listing", page: profiles.Page, total: int | None) -> bool:
+def _is_dearer(listing: "Listing", page: profiles.Page, total: int | None) -> bool:
     """Tell whether the pages that are left cost more calls than looking up what is missing."""
     if total is None:
         return True
@@ -109,7 +109,7 @@ def _is_dearer(listing: "_Listing", page: profiles.Page, total: int | None) -> b
     return left > listing.missing
 
 
-class _Listing:
+class Listing:
     """What the pages have shown so far."""
 
     def __init__(self, keys: Sequence[str], steps: Steps, attribute: str, kept: Kept) -> None:

@@ -23,7 +23,6 @@ from bulk_sync.report import (
     json_file,
     parquet_file,
     table,
-    xlsx_file,
 )
 from bulk_sync.rows import columns
 
@@ -87,6 +86,9 @@ def write(results: pd.DataFrame, path: Path, *, title: Mapping[str, str]) -> Non
             case _Format.JSON:
                 json_file.write(rows, file)
             case _Format.XLSX:
+                # Late, for its library takes as long to import as a small run has calls to make.
+                from bulk_sync.report import xlsx_file  # noqa: PLC0415
+
                 xlsx_file.write(rows, file)
             case _Format.HTML:
                 html_file.write(rows, file, title)

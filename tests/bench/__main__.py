@@ -1,25 +1,34 @@
 """Speed and memory as ratios against a reference in the same run: ``make bench``.
 
 Prints a table and writes it as JSON to ``.cache/bench.json``. Names of rooms on the command line
-(``reading``, ``recording``) measure just those.
+(``beside``, ``calling``, ``limits``, ``reading``, ``recording``) measure just those.
 """
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import beside
+import calling
 import reading
 import recording
 from measuring import Line
 
-ROOMS = {"reading": reading.lines, "recording": recording.lines}
+ROOMS = {
+    "beside": beside.lines,
+    "calling": calling.lines,
+    "limits": calling.limits,
+    "reading": reading.lines,
+    "recording": recording.lines,
+}
 _CACHE = Path(__file__).parent.parent.parent / ".cache"
 
 
 def show(line: Line) -> None:
     print(
-        f"{line.what:60}{line.seconds:7.2f}{line.reference_seconds:8.2f}{line.ratio:7.2f}"
+        f"{line.what:78}{line.seconds:7.2f}{line.reference_seconds:8.2f}{line.ratio:7.2f}"
         f"{line.most:6.1f}{line.peak_mb:9.0f}{line.most_mb:6.0f}"
         f"{'' if line.kept else '  MISSED'}",
         flush=True,
@@ -27,7 +36,8 @@ def show(line: Line) -> None:
 
 
 def main() -> None:
-    print(f"{'':60}{'s':>7}{'ref. s':>8}{'ratio':>7}{'most':>6}{'peak MB':>9}{'most':>6}")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode
+    print(f"{'':78}{'s':>7}{'ref. s':>8}{'ratio':>7}{'most':>6}{'peak MB':>9}{'most':>6}")
     lines = []
     for room in sys.argv[1:] or ROOMS:
         for line in ROOMS[room]():

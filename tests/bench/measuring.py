@@ -8,9 +8,10 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 
@@ -40,14 +41,25 @@ class Line:
 
 
 def measure(command: Sequence[str]) -> Used:
+    """Run one process; if it prints seconds, those are what it used, and not its whole life."""
     began = time.monotonic()
-    nothing = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    process = os.posix_spawn(command[0], list(command), os.environ, file_actions=nothing)
-    _, status, usage = os.wait4(process, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+    with tempfile.TemporaryFile() as printed:
+        process = os.posix_spawn(
+            command[0],
+            list(command),
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, printed.fileno(), 1)],
+        )
+        _, status, usage = os.wait4(process, 0)
+        seconds = time.monotonic() - began
+        if os.waitstatus_to_exitcode(status) != 0:
+            raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+        printed.seek(0)
+        told = printed.read(100).strip()
     unit = 1024 if sys.platform == "darwin" else 1
-    return Used(time.monotonic() - began, usage.ru_maxrss / unit / 1024)
+    with suppress(ValueError):
+        seconds = float(told)
+    return Used(seconds, usage.ru_maxrss / unit / 1024)
 
 
 def compare(
@@ -58,9 +70,23 @@ def compare(
     rounds: int = 5,
 ) -> Line:
     """Let a command and its reference take turns; ``bounds`` are the ratio's and the peak's."""
-    most, most_mb = bounds
     pairs = [(measure(command), measure(reference)) for _ in range(rounds)]
     ratio = statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
+    return line(what, pairs, ratio, bounds)
+
+
+def within(what: str, command: Sequence[str], allowed_s: float, rounds: int = 5) -> Line:
+    """Hold a command to so many seconds."""
+    pairs = [(measure(command), Used(allowed_s, 0.0)) for _ in range(rounds)]
+    ratio = statistics.median(ours.seconds for ours, _ in pairs) / allowed_s
+    return line(what, pairs, ratio, (1.0, 200))
+
+
+def line(
+    what: str, pairs: Sequence[tuple[Used, Used]], ratio: float, bounds: tuple[float, float]
+) -> Line:
+    """Sum pairs of measurements up."""
+    most, most_mb = bounds
     return Line(
         what=what,
         seconds=statistics.median(ours.seconds for ours, _ in pairs),

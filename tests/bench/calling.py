@@ -1,0 +1,123 @@
+"""What the program adds to its calls, and how near it comes to what a server bears."""
+
+import json
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from measuring import Line, Used, compare, line, measure, served, within
+
+HERE = Path(__file__).parent
+PYTHON = sys.executable
+FAR_END = (PYTHON, str(HERE / "far_end.py"))
+PASSES_ROWS, PASSES_CHANGES = "20000", "4000"
+WHOLE_ROWS, WHOLE_CHANGES = 30_000, 6_000
+CALLS = 20_000
+LIMITS = (50, 200, 1000)
+
+
+def program(script: str) -> list[str]:
+    return [PYTHON, str(HERE / script)]
+
+
+def lines() -> Iterator[Line]:
+    """Measure all of it."""
+    yield within("bulk-sync --help / 0.25 s", [PYTHON, "-m", "bulk_sync", "--help"], 0.25)
+    with served([*FAR_END, "--profiles", PASSES_ROWS]) as url:
+        words = [url, PASSES_ROWS, PASSES_CHANGES]
+        yield compare(
+            "20,000 GET, 4,000 PATCH: our passes / a bare aiohttp loop",
+            [*program("our_passes.py"), *words],
+            [*program("bare_loop.py"), *words],
+            (1 / 0.85, 400),
+        )
+    yield whole()
+    yield small()
+    with served([PYTHON, "-m", "bulk_sync", "simulate", "--port", "0"]) as url:
+        yield compare(
+            "200 pages of 1,000 profiles taken in / orjson.loads of them",
+            [*program("scan_pages.py"), url, "ours"],
+            [*program("scan_pages.py"), url, "parse"],
+            (1.3, 900),
+        )
+
+
+def whole() -> Line:
+    """Compare whole processes, from the file to the report."""
+    with (
+        served([*FAR_END, "--profiles", str(WHOLE_ROWS)]) as url,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        pairs = []
+        for number in range(5):
+            # Every run wants something else of the first profiles than they hold by then.
+            path = wishes(Path(folder) / f"in-{number}.csv", url, WHOLE_ROWS, WHOLE_CHANGES)
+            ours = measure(run_of(url, path))
+            theirs = measure(
+                [*program("bare_loop.py"), url, str(WHOLE_ROWS), str(WHOLE_CHANGES), "whole"]
+            )
+            pairs.append((ours, theirs))
+    ratios = sorted(ours.seconds / theirs.seconds for ours, theirs in pairs)
+    what = "30,000 rows, 6,000 changes, whole processes / a bare aiohttp loop"
+    return line(what, pairs, ratios[len(ratios) // 2], (1 / 0.8, 500))
+
+
+def small() -> Line:
+    """Hold a run of one row to its time."""
+    with served([*FAR_END, "--profiles", "100"]) as url, tempfile.TemporaryDirectory() as folder:
+        path = wishes(Path(folder) / "one.csv", url, 1, 0)
+        return within("a run of one row / 1.2 s", run_of(url, path), 1.2)
+
+
+def run_of(url: str, path: Path, fetch: str = "lookup") -> list[str]:
+    """Tell the command that carries a file out; it prints nothing."""
+    folder = path.parent
+    connection = ["--endpoint", url, "--organization", "acme", "--api-key", "demo-key"]
+    kept = ["--state-dir", str(folder / "state"), "--report", str(path.with_suffix(".results.csv"))]
+    (folder / "token.toml").write_text('access-token = "demo-token"\n')
+    words = ["--config", str(folder / "token.toml"), "-q", "--max-opt-ins", "100%"]
+    return [
+        PYTHON,
+        "-m",
+        "bulk_sync",
+        "run",
+        str(path),
+        "--fetch",
+        fetch,
+        *words,
+        *connection,
+        *kept,
+    ]
+
+
+def wishes(path: Path, url: str, rows: int, changes: int) -> Path:
+    """Write a file of which so many rows are changes."""
+    with urllib.request.urlopen(f"{url}/_states") as answer:  # noqa: S310 - loopback
+        states: dict[str, bool] = json.load(answer)
+    chosen = list(states.items())[:rows]
+    content = [
+        f"{key},{str(state != (at < changes)).lower()}" for at, (key, state) in enumerate(chosen)
+    ]
+    path.write_text("\n".join(["PKey,ccpaOptOut", *content, ""]))
+    return path
+
+
+def limits() -> Iterator[Line]:
+    """Make 20,000 calls against hidden limits, which all wait most of the time, at once."""
+    with ThreadPoolExecutor(len(LIMITS)) as threads:
+        yield from threads.map(_limited, LIMITS)
+
+
+def _limited(rate: int) -> Line:
+    far_end = [*FAR_END, "--profiles", str(CALLS), "--wait-ms", "50", "--rate", str(rate)]
+    with served(far_end) as url:
+        ours = measure([*program("our_passes.py"), url, str(CALLS), "0"])
+        with urllib.request.urlopen(f"{url}/_counts") as answer:  # noqa: S310 - loopback
+            counts: dict[str, int] = json.load(answer)
+    refused = counts.get("429", 0) / sum(counts.values())
+    what = f"{CALLS:,} calls, hidden limit {rate:,}/s / the limit; {refused:.2%} refused"
+    ideal_s = CALLS / rate
+    return line(what, [(ours, Used(ideal_s, 0.0))], ours.seconds / ideal_s, (1 / 0.9, 400))

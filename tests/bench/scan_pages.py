@@ -1,0 +1,64 @@
+"""What the client does with the pages of a scan, or the reference: only to parse their bytes.
+
+    scan_pages.py ENDPOINT ours|parse
+
+The page is one of 1,000 profiles as the simulator shows them, taken as 200 pages of other profiles,
+every one of which is looked for. Prints the seconds.
+"""
+
+import asyncio
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import orjson
+
+from bulk_sync.campaign import answers, profiles
+from bulk_sync.engines.journal import Kept
+from bulk_sync.engines.scan import Listing
+from bulk_sync.rows.steps import Steps
+from bulk_sync.stopping import Stop
+
+PAGES = 200
+LIST = "/acme/campaign/profileAndServices/profile?_lineCount=1000&_forcePagination=true"
+HEADERS = {"Authorization": "Bearer demo-token", "X-Api-Key": "demo-key"}
+
+
+def taken(endpoint: str) -> list[bytes]:
+    """Take one page, and make many of it."""
+    request = urllib.request.Request(endpoint + LIST, headers=HEADERS)  # noqa: S310 - loopback
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
+        page = orjson.loads(answer.read())
+    pages = []
+    for number in range(PAGES):
+        for profile in page["content"]:
+            profile["PKey"] = f"@{number:06d}{profile['PKey'][-80:]}"
+        pages.append(orjson.dumps(page))
+    return pages
+
+
+async def ours(pages: list[bytes]) -> float:
+    keys = [each["PKey"] for page in pages for each in orjson.loads(page)["content"]]
+    with ThreadPoolExecutor(1) as thread:
+        kept = Kept(lambda _: None, thread, Stop())
+        listing = Listing(keys, Steps.of(len(keys)), "ccpaOptOut", kept)
+        began = time.perf_counter()
+        for page in pages:
+            listing.take(profiles.page(answers.document(answers.Answer(200, page))))
+        seconds = time.perf_counter() - began
+        await kept.close()
+    assert not listing.missing
+    return seconds
+
+
+def parse(pages: list[bytes]) -> float:
+    began = time.perf_counter()
+    for page in pages:
+        orjson.loads(page)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    given = taken(sys.argv[1])
+    print(asyncio.run(ours(given)) if sys.argv[2] == "ours" else parse(given))
