@@ -98,6 +98,7 @@ class Transport:
         self.stop = stop
         self._tokens = Tokens(connection, self._exchange)
         self._base = URL(f"{connection.endpoint}/{connection.organization}/campaign/")
+        self._base_path = self._base.raw_path
         self._proxy = proxy_for(connection.endpoint)
         self._ims_proxy = proxy_for(connection.ims_endpoint)
         self._campaign: Way | None = None
@@ -201,7 +202,7 @@ class Transport:
         """
         if "?" in path:
             return URL(str(self._base) + path, encoded=True)
-        return self._base.with_path(self._base.raw_path + path, encoded=True)
+        return self._base.with_path(self._base_path + path, encoded=True)
 
     def _spend(self, method: str) -> None:
         most = self._pace.max_calls
@@ -231,7 +232,7 @@ class Transport:
     ) -> Answer:
         task = self._deadlines.begin(now)
         try:
-            async with way.session.request(
+            response = await way.session.request(
                 method,
                 url,
                 headers=way.headers,
@@ -239,18 +240,18 @@ class Transport:
                 allow_redirects=False,
                 proxy=way.proxy.url,
                 proxy_headers=way.proxy.headers,
-            ) as response:
-                content = await response.read()
-                if response.status < 300:
-                    return Answer(response.status, content)
-                told = response.headers
-                return Answer(
-                    response.status,
-                    content,
-                    told.get("Retry-After"),
-                    told.get("Date"),
-                    told.get("Location"),
-                )
+            )
+            content = await response.read()  # which gives the connection back, or closes it
+            if response.status < 300:
+                return Answer(response.status, content)
+            told = response.headers
+            return Answer(
+                response.status,
+                content,
+                told.get("Retry-After"),
+                told.get("Date"),
+                told.get("Location"),
+            )
         except asyncio.CancelledError:
             if not self._deadlines.has_passed(task):
                 raise

@@ -23,7 +23,9 @@ from bulk_sync.runs import Finished, Plan
 log = logging.getLogger(__name__)
 
 _STATUS_EVERY_S: Final = 30.0
-_PULSE_EVERY_S: Final = 0.5
+_DRAWN_EVERY_S: Final = 0.1
+"""A bar is told no more often: it is drawn no more often, and telling it costs more than a row."""
+
 _PASSES: Final = {
     "scan": ("Scanning profiles", "profile"),
     "read": ("Reading states", "row"),
@@ -86,13 +88,15 @@ class Screen:
                 self._status_at = 0.0
                 title, unit = _PASSES[what]
                 self._bar = tqdm(desc=title, unit=unit, total=total, leave=False)
+        now = time.monotonic()
+        if now < self._status_at:
+            return
         if self._bar is not None:
+            self._status_at = now + _DRAWN_EVERY_S
             self._bar.total = total
-            if (now := time.monotonic()) >= self._status_at:
-                self._status_at = now + _PULSE_EVERY_S
-                self._bar.set_postfix_str(str(pulse), refresh=False)
+            self._bar.set_postfix_str(str(pulse), refresh=False)
             self._bar.update(done - self._bar.n)
-        elif (now := time.monotonic()) >= self._status_at:
+        else:
             self._status_at = now + _STATUS_EVERY_S
             facts = {"pass": what, "done": done, "total": total, **pulse.facts()}
             title = _PASSES[what][0]

@@ -39,7 +39,7 @@ def lines() -> Iterator[Line]:
             for way, (used, spent) in ours.items():
                 told = f"--fetch {way}, {spent:,} calls / {what}, {calls:,} calls"
                 ratio = used.seconds / theirs.seconds
-                yield line(told, [(used, theirs)], ratio, (1.5 if name == "aiohttp" else 1.0, 400))
+                yield line(told, [(used, theirs)], ratio, (2.0 if name == "aiohttp" else 1.0, 400))
 
 
 def on_a_simulator(path: Path, command: Callable[[str], list[str]]) -> tuple[Used, int]:
