@@ -21,7 +21,7 @@ class Finding:
 
 
 def check(connection: Connection, pace: Pace) -> list[Finding]:
-    """Test what a run needs, with five calls at the most, and stop at the first fault."""
+    """Test what a run needs, with four calls at the most, and stop at the first fault."""
     findings: list[Finding] = []
     with Session(connection, pace, lambda *_: None) as session:
         try:
@@ -37,12 +37,12 @@ async def _look(client: Client, connection: Connection, findings: list[Finding])
     def good(text: str) -> None:
         findings.append(Finding(good=True, text=text))
 
-    instance = await client.preflight()
+    instance = await client.preflight(_SAMPLE)
     good(f"Credentials are accepted at {connection.endpoint}.")
     good(f"Organization {connection.organization} answers as {instance.api}.")
     total = await client.count(instance)
     good(f"Profiles to be seen: {'unknown' if total is None else f'{total:,}'}.")
-    sample = (await client.page(client.first_page(_SAMPLE))).profiles
+    sample = instance.first.profiles
     if not sample:
         hint = "Has this technical account the rights to see any (organizational units)?"
         text = f"No profile is to be seen. {hint}"

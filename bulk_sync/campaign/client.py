@@ -87,8 +87,8 @@ class Client:
         The call reads the first page of the list, so that a scan can go on from there.
 
         Args:
-            page_size: profiles asked for. Campaign may give fewer, as many as it puts on a page;
-                if it takes too long over so many, smaller pages are tried.
+            page_size: profiles asked for; see ``first_page``. Campaign may give fewer, which shows
+                how many it puts on a page.
 
         Raises:
             AccessDenied: the credentials, the organization or the API's name are refused.
@@ -97,34 +97,37 @@ class Client:
         asked = self._connection.api
         refusals: list[RowFailed] = []
         for api in (PLURAL, SINGULAR) if asked == AUTO else (asked,):
+            self._api = api
             try:
-                page = await self._largest_page(api, page_size)
+                page = await self.first_page(page_size)
             except RowFailed as failed:
                 refusals.append(failed)
                 if isinstance(failed, Forbidden) or failed.reason in _NO_MATTER_OF_THE_NAME:
                     break
                 log.info("The API's name %s is refused: %s", api, failed.detail)
             else:
-                self._api, self.is_ready = api, True
+                self.is_ready = True
                 return Instance(api, page.total, page.count_path, page)
         raise self._cannot_start(refusals[-1])
 
-    async def large_page(self, page_size: int) -> Page:
-        """Read the first page of the list, with as many profiles as Campaign bears."""
-        return await self._largest_page(self._api, page_size)
+    async def first_page(self, page_size: int) -> Page:
+        """Read the first page of the list, with as many profiles as Campaign bears.
 
-    async def _largest_page(self, api: str, page_size: int) -> Page:
+        Args:
+            page_size: profiles asked for; if Campaign takes too long over so many, fewer are.
+        """
         while True:
-            path = _LIST.format(api=api, size=page_size)
+            path = _LIST.format(api=self._api, size=page_size)
             smaller = page_size // 4
             try:
                 if smaller >= _SMALLEST_PAGE:
                     return await self._page_in_time(path)
                 return await self.page(path)
             except RowFailed as failed:
-                if smaller < _SMALLEST_PAGE or not failed.passing:
+                # Whatever else goes wrong has been tried again, and is no matter of the size.
+                if smaller < _SMALLEST_PAGE or failed.reason not in _TOO_LARGE:
                     raise
-                log.info("A page of %d profiles failed; trying smaller ones", page_size)
+                log.info("A page of %d profiles takes too long; trying smaller ones", page_size)
                 page_size = smaller
 
     def _cannot_start(self, failed: RowFailed) -> StopRun:
@@ -254,7 +257,3 @@ class Client:
 
     async def _page(self, path: str) -> Page:
         return profiles.page(await self._way.request("GET", path))
-
-    def first_page(self, page_size: int) -> str:
-        """Tell the path of the list's first page."""
-        return _LIST.format(api=self._api, size=page_size)

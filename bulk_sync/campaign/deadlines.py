@@ -35,8 +35,10 @@ class Deadlines:
         return task
 
     def end(self, task: asyncio.Task[Any]) -> None:
-        """Note that the request is over."""
-        self._due.pop(task, None)
+        """Note that the request is over; a deadline that came too late to count is forgotten."""
+        if self._due.pop(task, None) is None and task in self._late:
+            self._late.remove(task)
+            task.uncancel()
 
     def has_passed(self, task: asyncio.Task[Any]) -> bool:
         """Tell a cancelled task whether that was its deadline, and nobody else's wish."""

@@ -5,7 +5,7 @@
          `---- no: wait in line; the head of the line is let go as soon as it may --'
 
 Nobody is promised a slot ahead of time, so a hold holds everybody, and a limit that falls is kept
-at once. What the limits are is for ``adapting.py`` to find, and for the settings.
+at once. What the limits are is for ``load.py`` and ``allowance.py`` to find, and for the settings.
 """
 
 import asyncio
@@ -16,8 +16,11 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, Protocol
 
-from bulk_sync.campaign.adapting import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, Load
+from bulk_sync.campaign.allowance import Allowance
 from bulk_sync.campaign.latency import Latency
+from bulk_sync.campaign.load import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, Load
+from bulk_sync.errors import RetryLater
+from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Pace
 from bulk_sync.stopping import Stop
 
@@ -62,23 +65,18 @@ class Pacer:
         stop: sends away whoever waits.
 
     Attributes:
-        most_in_flight: requests in flight, at most.
         latency: how long good answers took.
         held_s: seconds in which Campaign had every request wait, by what it answered.
     """
 
     def __init__(self, pace: Pace, stop: Stop) -> None:
-        most = pace.concurrency or MOST_IN_FLIGHT
-        if pace.rate is not None and pace.concurrency is None:
-            most = max(most, min(_MOST_FOR_A_RATE, ceil(pace.rate * _SLOW_S)))
-        self.most_in_flight = most
         self.latency = Latency()
         self.held_s: dict[str, float] = {}
-        adapts = pace.concurrency is None
-        first = FIRST_IN_FLIGHT if adapts and pace.rate is None else most
         self._loop = asyncio.get_running_loop()
-        self._load = Load(self._loop.time(), first=first, most=most, adapts=adapts)
+        self._given_limit = pace.concurrency
         self._given_rate = pace.rate
+        self._load = _load_for(pace.rate, self._loop.time())
+        self._allowance = Allowance(self._loop.time())
         self._stop = stop
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._in_flight = 0
@@ -93,7 +91,7 @@ class Pacer:
     @property
     def limit(self) -> int:
         """Requests that may be in flight now."""
-        return int(self._load.limit)
+        return self._given_limit or int(self._load.limit)
 
     @property
     def throttled_s(self) -> float:
@@ -103,8 +101,10 @@ class Pacer:
     @property
     def rate(self) -> float | None:
         """Requests a second, at most; None if nothing bounds them."""
-        bounds = [each for each in (self._given_rate, self._load.rate) if each is not None]
-        return min(bounds, default=None)
+        given, found = self._given_rate, self._allowance.rate
+        if given is None or (found is not None and found < given):
+            return found
+        return given
 
     def __str__(self) -> str:
         """Say how it goes, for a person."""
@@ -163,24 +163,24 @@ class Pacer:
         now = self._loop.time()
         self._hold_s = _FIRST_HOLD_S
         self.latency.note(now - sent_at)
-        self._load.answered(now, now - sent_at)
+        self._allowance.answered(now, now - sent_at)
+        if self._allowance.rate is None and not self._is_held:
+            self._load.answered(now, now - sent_at)
 
     def went_badly(self) -> None:
         """Ask for less: Campaign did not answer, or not in time."""
         self._load.unanswered(self._loop.time())
 
-    def hold(self, asked_s: float | None, why: str, told: str, *, refused: bool) -> None:
+    def hold(self, later: RetryLater) -> None:
         """Let no request start before a wait is over, and ask for less afterwards.
 
         Args:
-            asked_s: seconds that Campaign asked for; None takes a growing wait of our own.
-            why: a code for what Campaign answered.
-            told: the same for a person.
-            refused: Campaign said that there were too many requests.
+            later: Campaign's answer. If it names no wait, a growing one of our own is taken; if it
+                names none at all to be needed, nothing was refused for the rate.
         """
-        now = self._loop.time()
-        if refused and asked_s != 0:
-            self._load.refused(now)
+        now, asked_s = self._loop.time(), later.wait_s
+        if later.reason is Reason.HTTP_429 and asked_s != 0:
+            self._allowance.refused(now)
         else:
             self._load.unanswered(now)
         if asked_s is None:
@@ -190,13 +190,13 @@ class Pacer:
         until = now + asked_s
         if until <= self._held_until:
             return
-        held_s = until - max(now, self._held_until)
+        why, held_s = str(later.reason), until - max(now, self._held_until)
         self.held_s[why] = self.held_s.get(why, 0.0) + held_s
         self._held_until, self._is_held = until, True
         if now >= self._told_at + _TELL_EVERY_S:
             self._told_at = now
             goes_on = datetime.now().astimezone() + timedelta(seconds=asked_s)
-            log.info("%s: work goes on at %s", told, goes_on.isoformat(timespec="seconds"))
+            log.info("%s: work goes on at %s", later.detail, goes_on.isoformat(timespec="seconds"))
 
     def _wait_s(self, now: float) -> float:
         """Tell how long the next request must wait; infinity is until another one is over."""
@@ -204,18 +204,16 @@ class Pacer:
             if now < self._held_until:
                 return self._held_until - now
             self._is_held = False
-            self._load.resume(now)
-        if self._in_flight >= int(self._load.limit):
+            self._allowance.resumed(now)
+            self._load.interrupted(now)
+        if self._in_flight >= self.limit:
             return float("inf")
         return self._next_slot - now
 
     def _go(self, now: float) -> None:
         """Count one request as sent."""
         self._in_flight += 1
-        rate = self._load.rate
-        if self._given_rate is not None and (rate is None or self._given_rate < rate):
-            rate = self._given_rate
-        if rate is not None:
+        if (rate := self.rate) is not None:
             self._next_slot = max(self._next_slot, now - _BURST_S) + _HEADROOM / rate
 
     def _let_go(self) -> None:
@@ -241,3 +239,11 @@ class Pacer:
             waiter = self._waiting.popleft()
             if not waiter.done() and self._stop.cause is not None:
                 waiter.set_exception(self._stop.cause)
+
+
+def _load_for(rate: float | None, now: float) -> Load:
+    """Begin with few requests in flight; or, if a rate bounds them, with all that it may need."""
+    if rate is None:
+        return Load(now, first=FIRST_IN_FLIGHT, most=MOST_IN_FLIGHT)
+    needed = max(MOST_IN_FLIGHT, min(_MOST_FOR_A_RATE, ceil(rate * _SLOW_S)))
+    return Load(now, first=needed, most=needed)

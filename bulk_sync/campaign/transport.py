@@ -293,8 +293,7 @@ class Transport:
                 + f", and the patience is {self._pace.patience_s:g} s (--patience)."
             )
         if asked:
-            refused = later.reason is Reason.HTTP_429
-            self.pacer.hold(later.wait_s, str(later.reason), later.detail, refused=refused)
+            self.pacer.hold(later)
             so_far.waits += 1
             # Who asks to wait for no time at all, again and again, is not taken at their word.
             before = so_far.waits if (later.wait_s or 0.0) < _FIRST_BACKOFF_S else 0

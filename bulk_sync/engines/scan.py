@@ -125,9 +125,9 @@ class Listing:
     def take(self, page: profiles.Page) -> str | None:
         """Note the states on a page, and tell where the next one is, if the list goes on."""
         listed, attribute, at_of = page.profiles, self._attribute, self._index.get
-        # A list that has something else than text for a PKey has none that is looked for.
         states = [profile.get(attribute) for profile in listed]
-        found = [at_of(str(profile.get("PKey"))) for profile in listed]
+        keys = [profile.get("PKey") for profile in listed]
+        found = [at_of(key) if isinstance(key, str) else None for key in keys]
         is_known = False
         ats: list[int] = []
         values: list[bool] = []
@@ -146,7 +146,7 @@ class Listing:
             return None
         if page.cut_short:
             log.warning("The list ends before its end: Campaign gives no link to go on with")
-        first_key = str(listed[0].get("PKey")) if listed else ""
+        first_key = str(keys[0]) if listed else ""
         if page.next_path is not None and first_key in self._first_keys:
             log.warning("The list began anew after %d profiles; looking up the rest", self.shown)
             return None

@@ -199,7 +199,7 @@ class Session:
             costs = scan.Costs.of(missing, total, size)
             if costs.scan is None or costs.scan >= missing:
                 return _Listed(None, total, costs)
-            page = await self.client.large_page(size)
+            page = await self.client.first_page(size)
             return _Listed(page, total, scan.Costs.of(missing, total, _on_a_page(page, size)))
         instance = await self.client.preflight(size)
         page = instance.first

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from virtual_time import Bucket, FarEnd, Slowing, Window, calls, virtually
+from virtual_time import Bucket, FarEnd, Slowing, Window, calls, too_many, virtually
 
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.errors import Interrupted, StopRun
@@ -115,7 +115,7 @@ def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:
         waiting = [asyncio.create_task(one()) for _ in range(10)]
         await asyncio.sleep(0.05)
         before = len(sent)
-        pacer.hold(30.0, "http_429", "Too many", refused=True)
+        pacer.hold(too_many(30.0))
         held_at = loop.time()
         await asyncio.gather(*waiting)
         assert 0 < before < 10

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.errors import RetryLater
+from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Pace
 from bulk_sync.stopping import Stop
 
@@ -125,6 +127,15 @@ class Slowing(FarEnd):
         return super().took_s() * slower
 
 
+WORKERS = 2048
+"""As many as any pace lets go at once."""
+
+
+def too_many(wait_s: float | None) -> RetryLater:
+    """Make a 429, which asks for a wait or for none."""
+    return RetryLater(Reason.HTTP_429, "Too many", wait_s=wait_s, refused=True)
+
+
 @dataclass
 class Went:
     """How a number of calls went: seconds, answers by status, and when each was sent."""
@@ -132,7 +143,6 @@ class Went:
     seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     sent: list[float] = field(default_factory=list)
-    limits: list[tuple[float, int, float | None]] = field(default_factory=list)
 
     @property
     def granted_a_second(self) -> float:
@@ -147,16 +157,13 @@ async def calls(
     retry_after_s: float | None = 1.0,
     watch: Callable[[float], None] | None = None,
 ) -> Went:
-    """Make so many calls that are granted, as a pass of a run does."""
+    """Make so many calls that are granted, each as soon as the pacer lets it go."""
     loop = asyncio.get_running_loop()
     pacer, went, began = Pacer(pace, Stop()), Went(), loop.time()
-    left, at_work = count, 0
+    left = iter(range(count))
 
     async def worker() -> None:
-        nonlocal left, at_work
-        at_work += 1
-        while left > 0 and at_work <= pacer.limit:
-            left -= 1
+        for _ in left:
             while True:
                 sent_at = await pacer.turn()
                 went.sent.append(sent_at)
@@ -166,16 +173,12 @@ async def calls(
                 if status == 200:
                     pacer.went_well(sent_at)
                     break
-                pacer.hold(retry_after_s, "429", "Too many", refused=True)
+                pacer.hold(too_many(retry_after_s))
             if watch is not None:
                 watch(loop.time())
-            went.limits.append((loop.time() - began, pacer.limit, pacer.rate))
-            if at_work < pacer.limit and left > 0:
-                workers.create_task(worker())
-        at_work -= 1
 
     async with asyncio.TaskGroup() as workers:
-        for _ in range(min(pacer.limit, count)):
+        for _ in range(min(count, WORKERS)):
             workers.create_task(worker())
     went.seconds = loop.time() - began
     return went

@@ -1,0 +1,204 @@
+"""How many requests a second Campaign allows: learnt from what it refuses.
+
+Campaign tells no rate. None is kept to until a 429 shows that there is one: then what was granted
+while more was refused gives its height, and the run stays just below. After a while a little more
+is tried; each time that is in vain, the next attempt waits twice as long.
+
+Pure: the time is an argument, in seconds of any one clock.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+_FIRST_BELOW: Final = 0.87
+"""How far the run stays below what Campaign granted when it first refused more, which is known
+only roughly; a second refusal costs more than that."""
+
+_BELOW: Final = 0.97
+"""How far below a rate that is known better."""
+
+_SOON_S: Final = 3.0
+"""A refusal so soon after the last wait shows that the rate was not found yet."""
+
+_SOON_BELOW: Final = 0.8
+_LEAST: Final = 0.5
+"""How far a rate falls then, if nothing else is known, and at most."""
+
+_SLOWEST: Final = 0.1
+"""Requests a second, at least."""
+
+_TELLING: Final = 10
+"""So many requests that were granted beside one that was not show a rate."""
+
+_WINDOW_S: Final = 1.0
+"""Limits are counted by the second, if they are by the clock."""
+
+_MEMORY_S: Final = 30.0
+"""How far back it counts what Campaign granted, waits included: it bears that much for sure."""
+
+_IN_VAIN: Final = 4.0
+_FALLEN: Final = 0.6
+_IGNORED_S: Final = 60.0
+"""Who goes so many times slower, is refused after as few requests as before, and so gets less done
+in all, is not refused for the rate (what a rate grants stays the same however fast one asks): for a
+while then refusals are waited for, and nothing is learnt from them."""
+
+_PROBE_S: Final = 20.0
+_LONGEST_PROBE_S: Final = 300.0
+"""After how long without a refusal a higher rate is tried; doubles, up to the longest, while that
+is in vain."""
+
+_RAISE: Final = 0.01
+_LARGEST_RAISE: Final = 0.1
+_CAREFUL_S: Final = 5.0
+"""By what share a rate is raised each second; after a few that went well, by twice as much each."""
+
+_LATEST: Final = 0.1
+"""The share of the latest answer in how long answers take."""
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """A 429, and how the requests that were in flight with it went.
+
+    Attributes:
+        began: when it came.
+        granted: how many of the others were answered all the same.
+        refused: how many were not, this one included.
+    """
+
+    began: float
+    granted: int = 0
+    refused: int = 0
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether enough is known of the others to see what rate was granted."""
+        return self.refused > 1 and self.granted >= _TELLING
+
+
+class Allowance:
+    """What may be asked in a second.
+
+    Args:
+        now: the time.
+
+    Attributes:
+        rate: requests a second to keep to; None while none was refused for its sake.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.rate: float | None = None
+        self._took_s = 0.0
+        self._refusal: _Refusal | None = None
+        self._resumed_at = now
+        self._granted = 0  # since then
+        self._window_began = now
+        self._in_window = 0
+        self._in_last_window = 0
+        self._borne = 0.0
+        self._first_found = 0.0
+        self._stretches = 0
+        self._stretches_s = 0.0
+        self._granted_in_all = 0
+        self._ignored_until = now
+        self._steady = 0.0
+        self._probe_s = _PROBE_S
+        self._raise_at = math.inf
+        self._raises = 0
+
+    def answered(self, now: float, took_s: float) -> None:
+        """Note a good answer: when it came, and how long it took."""
+        self._granted += 1
+        self._took_s += (took_s - self._took_s) * (_LATEST if self._took_s else 1.0)
+        if self._refusal is not None:
+            self._refusal.granted += 1
+            return
+        if now >= self._window_began + _WINDOW_S:
+            self._in_last_window, self._in_window, self._window_began = self._in_window, 0, now
+        self._in_window += 1
+        if now >= self._raise_at:
+            self._try_more(now)
+
+    def refused(self, now: float) -> None:
+        """Note a 429; those that follow until ``resumed`` belong to it."""
+        if self._refusal is None:
+            self._refusal = _Refusal(now)
+        self._refusal.refused += 1
+
+    def resumed(self, now: float) -> None:
+        """Note that requests are sent again after a wait, and use what a 429 has shown."""
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None and now >= self._ignored_until:
+            self._learn(refusal, now)
+        self._resumed_at, self._granted = now, 0
+
+    def _learn(self, refusal: _Refusal, now: float) -> None:
+        """Find the rate to go on with."""
+        since_s = max(now - self._resumed_at, 1e-3)
+        kept = math.exp(-since_s / _MEMORY_S)
+        self._borne = kept * self._borne + (1 - kept) * self._granted / since_s
+        found = self._found(refusal, now)
+        if self.rate is None:
+            self._first_found, self._stretches, self._granted_in_all = found, 0, 0
+            self._stretches_s = 0.0
+        self._stretches += 1
+        self._stretches_s += since_s
+        self._granted_in_all += self._granted
+        if self._is_in_vain(found, since_s):
+            log.info("Campaign refuses requests however few they are; it is not for the rate")
+            self.rate, self._raise_at = None, math.inf
+            self._ignored_until = now + _IGNORED_S
+            return
+        was_in_vain = self._raises > 0
+        self._probe_s = min(_LONGEST_PROBE_S, 2 * self._probe_s) if was_in_vain else _PROBE_S
+        self.rate = self._steady = max(found, self._borne, _SLOWEST)
+        self._raise_at, self._raises = now + self._probe_s, 0
+        log.info("Campaign refused more; going on with %.3g requests a second", self.rate)
+
+    def _found(self, refusal: _Refusal, now: float) -> float:
+        """Tell the rate that a refusal shows, in requests a second."""
+        beside = self._granted_beside(refusal, now)
+        if self.rate is None:
+            return _FIRST_BELOW * max(beside, self._in_window, self._in_last_window)
+        worked_s = refusal.began - self._resumed_at
+        if refusal.is_telling:
+            found = beside
+        elif self._raises or worked_s >= _SOON_S:
+            found = self._steady  # which went well for long
+        elif worked_s >= 0.9 * _WINDOW_S:
+            found = self._granted / worked_s
+        else:
+            found = _SOON_BELOW * self.rate
+        return max(_LEAST * self.rate, _BELOW * min(self.rate, found))
+
+    def _granted_beside(self, refusal: _Refusal, now: float) -> float:
+        """Tell the rate that was granted to the requests in flight beside one that was refused."""
+        watched_s = min(self._took_s or 1e-3, now - refusal.began)
+        return max(1, refusal.granted) / max(1e-3, watched_s)
+
+    def _is_in_vain(self, rate: float, since_s: float) -> bool:
+        """Tell whether going slower does not help: refusals come after as few requests as ever."""
+        return (
+            rate < self._first_found / _IN_VAIN
+            and self._granted < 2 * self._granted_in_all / self._stretches
+            and self._granted / since_s < _FALLEN * self._granted_in_all / self._stretches_s
+        )
+
+    def _try_more(self, now: float) -> None:
+        """Raise the rate a little, until it is refused again; forget it if nothing comes of it."""
+        if self.rate is None:
+            return
+        reached = self._granted / max(now - self._resumed_at, 1e-3)
+        if self.rate > 2 * reached and self._raises > _CAREFUL_S:
+            self.rate, self._raise_at = None, math.inf
+            log.info("Campaign bears more than the run asks for")
+            return
+        self._steady = self.rate
+        self.rate *= 1 + min(_LARGEST_RAISE, _RAISE * 2 ** max(0.0, self._raises - _CAREFUL_S))
+        self._raises += 1
+        self._raise_at = now + 1.0
