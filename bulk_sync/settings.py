@@ -106,6 +106,7 @@ class Pace:
         rate: most requests a second over everything the run does; None adapts.
         concurrency: requests in flight; None adapts, up to 64.
         max_calls: most calls of this run; None has no limit.
+        max_calls_per_day: most calls that all runs may make on a day of UTC; None has no limit.
         retries: further tries after a first one that failed in passing.
         timeout_s: seconds for one request, answer included.
         patience_s: seconds that one request may take with all its tries and waits.
@@ -114,6 +115,7 @@ class Pace:
     rate: float | None = None
     concurrency: int | None = None
     max_calls: int | None = None
+    max_calls_per_day: int | None = None
     retries: int = 5
     timeout_s: float = 60.0
     patience_s: float = 1800.0

@@ -13,6 +13,7 @@ from typing import Final
 
 from bulk_sync.campaign import profiles, transport
 from bulk_sync.campaign.answers import Forbidden
+from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of
 from bulk_sync.campaign.profiles import Page
 from bulk_sync.campaign.transport import Transport
@@ -52,10 +53,16 @@ class Instance:
 
 
 @asynccontextmanager
-async def connected(connection: Connection, pace: Pace, stop: Stop) -> AsyncIterator["Client"]:
-    """Open a client; its connections close with the block."""
+async def connected(
+    connection: Connection, pace: Pace, stop: Stop, budget: Budget | None = None
+) -> AsyncIterator["Client"]:
+    """Open a client; its connections close with the block, and calls not spent are given back."""
     async with pool_of(connection) as pool:
-        yield Client(Transport(pool, connection, pace, stop), connection)
+        way = Transport(pool, connection, pace, stop, budget)
+        try:
+            yield Client(way, connection)
+        finally:
+            await way.calls.close()
 
 
 class Client:

@@ -11,9 +11,8 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -30,6 +29,7 @@ from bulk_sync.campaign.answers import (
     problem,
 )
 from bulk_sync.campaign.auth import Tokens
+from bulk_sync.campaign.calls import Budget, Calls
 from bulk_sync.campaign.connections import Pool, Way, proxy_for
 from bulk_sync.campaign.deadlines import Deadlines
 from bulk_sync.campaign.pacing import Pacer
@@ -65,19 +65,6 @@ _OVERLOADED: Final = frozenset({503, 504, Reason.TIMEOUT, Reason.CONNECTION})
 """What speaks for asking for less; other faults are no matter of load."""
 
 
-@dataclass(slots=True)
-class Calls:
-    """What a run has cost so far: HTTP requests to Campaign, by method and by status."""
-
-    by_method: Counter[str] = field(default_factory=Counter)
-    by_status: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def total(self) -> int:
-        """All requests; those to IMS are not among them."""
-        return self.by_method.total()
-
-
 class Transport:
     """One run's way to Campaign. Belongs to one event loop.
 
@@ -86,10 +73,18 @@ class Transport:
         connection: where Campaign is and who asks.
         pace: how hard it may be asked.
         stop: ends waits early.
+        budget: what all runs may spend in a day; None has no limit.
     """
 
-    def __init__(self, pool: Pool, connection: Connection, pace: Pace, stop: Stop) -> None:
-        self.calls = Calls()
+    def __init__(
+        self,
+        pool: Pool,
+        connection: Connection,
+        pace: Pace,
+        stop: Stop,
+        budget: Budget | None = None,
+    ) -> None:
+        self.calls = Calls(pace.max_calls, budget)
         self.pacer = Pacer(pace, stop)
         self._deadlines = Deadlines(pace.timeout_s)
         self._pool = pool
@@ -169,9 +164,14 @@ class Transport:
     async def _call(self, method: str, path: str, token: str, body: bytes | None) -> Answer:
         """Send one request to Campaign in its turn, count it, and learn from how it went."""
         pacer = self.pacer
-        sent_at = await pacer.turn()
+        await self.calls.allow()
         try:
-            self._spend(method)
+            sent_at = await pacer.turn()
+        except BaseException:
+            self.calls.put_back()
+            raise
+        try:
+            self.calls.spend(method)
             answer = await self._send(self._way(token), method, self._url(path), body, sent_at)
         except RetryLater as later:
             self.calls.by_status[str(later.reason)] += 1
@@ -203,12 +203,6 @@ class Transport:
         if "?" in path:
             return URL(str(self._base) + path, encoded=True)
         return self._base.with_path(self._base_path + path, encoded=True)
-
-    def _spend(self, method: str) -> None:
-        most = self._pace.max_calls
-        if most is not None and self.calls.total >= most:
-            raise StoppedEarly(f"The budget of {most} calls is spent (--max-calls).")
-        self.calls.by_method[method] += 1
 
     async def _exchange(self, url: str, form: Mapping[str, str]) -> Answer:
         """POST a form to IMS; it counts for the rate, not as a call to Campaign."""

@@ -1,5 +1,6 @@
 """What is told of a plan, a run or a file: lines for a person, one object for a script."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -40,9 +41,30 @@ def plan_lines(reviewed: Plan) -> list[str]:
             f"States were read by {way}: look-ups cost {reviewed.costs.lookups:,} calls, "
             f"a scan {pages} pages."
         )
-    seconds = reviewed.seconds_to_come
+    return [*lines, *_forecast_lines(reviewed, datetime.now().astimezone())]
+
+
+def _forecast_lines(reviewed: Plan, now: datetime) -> list[str]:
+    """Say what writing will cost, how often it meets a budget, and when it is over."""
+    seconds, days, again = reviewed.seconds_to_come, reviewed.days_to_come, reviewed.runs_to_come
     about = "" if seconds is None else f", about {_duration(seconds)}"
-    lines.append(f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{about}.")
+    if seconds is not None and reviewed.calls_to_come and not days and not again:
+        ends = now + timedelta(seconds=seconds)
+        date = "" if ends.date() == now.date() else f" on {ends:%Y-%m-%d}"
+        about += f": over at {ends:%H:%M}{date}, if it begins now"
+    lines = [f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{about}."]
+    if days:
+        last = now.astimezone(UTC).date() + timedelta(days=days)
+        lines.append(
+            f"Today (UTC) has {reviewed.left_today:,} calls left of "
+            f"{reviewed.max_calls_per_day:,} (--max-calls-per-day): with `bulk-sync resume` on "
+            f"each day after, {_count(days, 'more day')}, it is over on {last}."
+        )
+    if again:
+        lines.append(
+            f"With {reviewed.max_calls:,} calls a run (--max-calls) it is to be resumed "
+            f"{_count(again, 'time')}."
+        )
     return lines
 
 
@@ -193,6 +215,10 @@ def _row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
     numbers = rows[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]].tolist()
     more = ", ..." if len(positions) > len(numbers) else ""
     return f"{'row' if len(positions) == 1 else 'rows'} {', '.join(map(str, numbers))}{more}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

@@ -183,6 +183,11 @@ pace_options = _together(
         "--max-calls", type=click.IntRange(1), help="Stop cleanly when so many calls are spent."
     ),
     option(
+        "--max-calls-per-day",
+        type=click.IntRange(1),
+        help="Stop cleanly when all runs together have spent so many calls on this day (UTC).",
+    ),
+    option(
         "--retries",
         type=click.IntRange(0),
         default=5,

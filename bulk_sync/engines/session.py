@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign import profiles
+from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.engines import local, scan
 from bulk_sync.engines.breaker import Breaker
@@ -58,6 +59,7 @@ class Session:
         pace: how hard it may be asked.
         tell: is told how far a pass is.
         failures: when to give up.
+        budget: what all runs may spend in a day; None has no limit.
 
     Attributes:
         client: the open client.
@@ -65,12 +67,18 @@ class Session:
     """
 
     def __init__(
-        self, connection: Connection, pace: Pace, tell: Tell, failures: Failures | None = None
+        self,
+        connection: Connection,
+        pace: Pace,
+        tell: Tell,
+        failures: Failures | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._connection = connection
         self._pace = pace
         self._tell = tell
         self._failures = failures or Failures()
+        self._budget = budget
         self.working_s = 0.0
         self._stop = Stop()
         self._runner = asyncio.Runner(loop_factory=_loop_factory())
@@ -79,7 +87,7 @@ class Session:
 
     def __enter__(self) -> Self:
         self._runner.__enter__()
-        opening = connected(self._connection, self._pace, self._stop)
+        opening = connected(self._connection, self._pace, self._stop, self._budget)
         try:
             self.client: Client = self.run(self._stack.enter_async_context(opening))
         except BaseException:

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import server_lock
@@ -36,7 +36,7 @@ from bulk_sync.ledger.records import (
     dumps,
     loads,
 )
-from bulk_sync.ledger.schema import Line, LineKind, head, lines
+from bulk_sync.ledger.schema import Line, LineKind, calls, head, lines
 from bulk_sync.outcomes import Outcome
 
 log = logging.getLogger(__name__)
@@ -207,6 +207,36 @@ class Ledger:
         query = _of_kind(LineKind.INTENT, lines.c.profile_key, lines.c.run_id)
         return dict(self._rows(query.where(lines.c.run_id.in_(runs))))
 
+    def calls_of(self, whose: str, day: str) -> int:
+        """Tell how many calls a day has cost so far."""
+        found = self._rows(select(calls.c.spent).where(*_of_day(whose, day)))
+        return int(found[0][0]) if found else 0
+
+    def take_calls(self, whose: str, day: str, count: int, most: int | None) -> int:
+        """Count calls as spent, as long as the day has no more than ``most`` of them.
+
+        Returns:
+            How many of ``count`` were left.
+
+        Raises:
+            StoppedEarly: they could not be counted.
+        """
+        with self._told(StoppedEarly):
+            try:
+                return self._take_calls(whose, day, count, most)
+            except IntegrityError:  # another run has made the day's row just now
+                return self._take_calls(whose, day, count, most)
+
+    def give_calls_back(self, whose: str, day: str, count: int) -> None:
+        """Count calls as not spent after all.
+
+        Raises:
+            StoppedEarly: it could not be noted.
+        """
+        less = update(calls).where(*_of_day(whose, day)).values(spent=calls.c.spent - count)
+        with self._told(StoppedEarly), self._transaction() as connection:
+            connection.execute(less)
+
     def verify(self, *noted: Head) -> tuple[Head, Misfit | None]:
         """Walk the whole chain; memory: one batch of lines.
 
@@ -228,6 +258,18 @@ class Ledger:
         if misfit is None and ends != [walk.head]:
             misfit = Misfit(walk.head.position, "is not where the ledger says that it ends")
         return walk.head, misfit
+
+    def _take_calls(self, whose: str, day: str, count: int, most: int | None) -> int:
+        row = update(calls).where(*_of_day(whose, day))
+        with self._transaction() as connection:
+            # Adding first takes the writers' turn; what was too much is taken off again.
+            if not connection.execute(row.values(spent=calls.c.spent + count)).rowcount:
+                connection.execute(insert(calls).values(whose=whose, day=day, spent=count))
+            spent = connection.execute(select(calls.c.spent).where(*_of_day(whose, day))).scalar()
+            over = 0 if most is None else min(count, max(0, int(spent or 0) - most))
+            if over:
+                connection.execute(row.values(spent=calls.c.spent - over))
+        return count - over
 
     def _append(self, new: Sequence[Line]) -> list[int]:
         if not new:
@@ -332,6 +374,10 @@ def _settled(
             f"The ledger holds the outcome {outcome!r}, which this program does not know: run "
             "`bulk-sync ledger verify`."
         ) from error
+
+
+def _of_day(whose: str, day: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return calls.c.whose == whose, calls.c.day == day
 
 
 def _streamed(query: Select[Any]) -> Select[Any]:

@@ -1,7 +1,8 @@
 """The tables of the ledger.
 
 ``lines`` is the chain: rows are added to it and never changed. ``head`` repeats where it ends, and
-is what writers take turns by. ``holders`` says for people who holds a lock; it proves nothing.
+is what writers take turns by. ``holders`` says for people who holds a lock, ``calls`` for the next
+run how many calls a day has cost; neither proves anything.
 """
 
 from enum import StrEnum
@@ -94,4 +95,12 @@ holders: Final = Table(
     metadata,
     Column("lock", String(200), primary_key=True),
     Column("holder", Text, nullable=False),
+)
+
+calls: Final = Table(
+    "calls",
+    metadata,
+    Column("whose", String(200), primary_key=True, comment="organization and endpoint"),
+    Column("day", String(10), primary_key=True, comment="UTC, as 2026-11-25"),
+    Column("spent", BigInteger, nullable=False),
 )

@@ -14,7 +14,7 @@ from bulk_sync.ledger import Intent, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import Steps
-from bulk_sync.runs import recording, story
+from bulk_sync.runs import day_budget, recording, story
 from bulk_sync.runs.finding import NothingLeft, known
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.settings import Bound
@@ -37,16 +37,15 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         UsageProblem: the ledger knows no such run.
     """
     began = time.monotonic()
-    with known(job.state) as book:
+    with Interrupts() as interrupts, known(job.state) as book:
         run = book.run(run_id)
         intents = _sampled(recording.written(book, run_id), sample)
         later = _changed_since(book, run)
-    if not intents:
-        raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
-    rows = recording.judged(intents, [each.desired for each in intents], run.begun.attribute)
-    states = Steps.of(len(rows))
-    with Interrupts() as interrupts:
-        with Session(job.connection, job.pace, screen.tell) as session:
+        if not intents:
+            raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
+        rows = recording.judged(intents, [each.desired for each in intents], run.begun.attribute)
+        states, budget = Steps.of(len(rows)), day_budget.of(book, job)
+        with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
             keys = rows[columns.KEY].tolist()
             session.read(keys, states, job.reading, lambda _: None)
         interrupts.defer()

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -93,6 +94,9 @@ class Plan:
         refusal: what a limit says against writing it; None if nothing.
         calls: calls to Campaign so far.
         calls_to_come: calls that writing takes, if nothing fails.
+        max_calls: most calls of the run; None has no limit.
+        max_calls_per_day: most calls of all runs in a day; None has no limit.
+        left_today: how many of those are left.
         seconds: how long reading took.
         costs: what reading by look-up and by scan was forecast to cost; None if nothing was read.
         scanned: which of the two it was.
@@ -104,6 +108,9 @@ class Plan:
     refusal: Refused | None
     calls: int
     calls_to_come: int
+    max_calls: int | None
+    max_calls_per_day: int | None
+    left_today: int | None
     seconds: float
     costs: Costs | None
     scanned: bool
@@ -117,6 +124,21 @@ class Plan:
         if self.scanned or not self.calls:
             return None  # a page says nothing of how long a single profile takes
         return self.calls_to_come * self.seconds / self.calls
+
+    @property
+    def days_to_come(self) -> int:
+        """Tell on how many further days the writes go on, for want of calls today."""
+        if self.max_calls_per_day is None or self.left_today is None:
+            return 0
+        return ceil(max(0, self.calls_to_come - self.left_today) / self.max_calls_per_day)
+
+    @property
+    def runs_to_come(self) -> int:
+        """Tell how many times the run must be resumed, since each may make so many calls."""
+        if self.max_calls is None:
+            return 0
+        left = max(0, self.max_calls - self.calls)
+        return ceil(max(0, self.calls_to_come - left) / self.max_calls)
 
 
 class Screen(Protocol):

@@ -38,6 +38,8 @@ from bulk_sync.rows import columns, limits, plan
 from bulk_sync.rows.limits import Past
 from bulk_sync.rows.plan import Totals
 from bulk_sync.rows.steps import Steps
+from bulk_sync.runs import day_budget
+from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
 from bulk_sync.runs.recording import Recording
 from bulk_sync.workset import WorkingSet
@@ -86,9 +88,9 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
         What became of it; whatever ended it early is in ``cause``.
     """
     began = time.monotonic()
-    with Session(
-        job.connection, job.pace, screen.tell, job.limits.failures(len(run.rows))
-    ) as session:
+    budget = day_budget.of(run.ledger, job)
+    failures = job.limits.failures(len(run.rows))
+    with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
         try:
             rows, cause = _tell(run, job, screen, session, interrupts)
         except Interrupted as stopped:
@@ -99,22 +101,27 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
 
 
 def preview(
-    rows: pd.DataFrame, job: Job, screen: Screen, past: Sequence[Past]
+    rows: pd.DataFrame,
+    job: Job,
+    screen: Screen,
+    past: Sequence[Past],
+    budget: DayBudget | None,
 ) -> tuple[pd.DataFrame, StopRun | None, Cost]:
-    """Tell the story up to the plan, without leaving a trace.
+    """Tell the story up to the plan, without leaving a trace but that of its calls in the budget.
 
     Returns:
         The plan, why it is not complete (None if it is), and what it took.
     """
     began = time.monotonic()
-    with Session(job.connection, job.pace, screen.tell, job.limits.failures(len(rows))) as session:
+    failures = job.limits.failures(len(rows))
+    with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
         states = Steps.of(len(plan.open_rows(rows)))
         read = session.read(_open_keys(rows), states, job.reading, lambda _: None)
         planned = plan.compare(rows, states)
         if session.cause is not None:
             planned = plan.hold_back(planned, Reason.STOPPED, str(session.cause))
         else:
-            screen.show(_reviewed(planned, job, past, session, read))
+            screen.show(_reviewed(planned, job, past, session, read, budget))
     return planned, session.cause, cost_of(session, began)
 
 
@@ -174,7 +181,8 @@ def _tell(
             return _held(planned, full)
     recording = Recording(run.ledger, run.run_id, planned, plan.changes(planned))
     if not recording.has_begun:
-        reviewed = _reviewed(planned, job, run.past, session, read)
+        budget = day_budget.of(run.ledger, job)
+        reviewed = _reviewed(planned, job, run.past, session, read, budget)
         screen.show(reviewed)
         try:
             if reviewed.refusal is not None:
@@ -286,16 +294,26 @@ def _uncertain(run: Opened, recording: Recording) -> frozenset[int]:
 
 
 def _reviewed(
-    planned: pd.DataFrame, job: Job, past: Sequence[Past], session: Session, read: Read
+    planned: pd.DataFrame,
+    job: Job,
+    past: Sequence[Past],
+    session: Session,
+    read: Read,
+    budget: DayBudget | None,
 ) -> Plan:
     totals = plan.totals(planned)
     each = 1 + job.writing.guarded + job.writing.verify
+    calls = session.client.calls
+    left_today = None if budget is None else budget.left()
     return Plan(
         rows=planned,
         totals=totals,
         refusal=limits.refusal(planned, job.limits, past),
-        calls=session.client.calls.total,
+        calls=calls.total,
         calls_to_come=totals.changes * each,
+        max_calls=job.pace.max_calls,
+        max_calls_per_day=job.pace.max_calls_per_day,
+        left_today=None if left_today is None else left_today + calls.set_aside,
         seconds=read.seconds,
         costs=read.costs,
         scanned=read.scanned,

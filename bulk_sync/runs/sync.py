@@ -14,13 +14,14 @@ from bulk_sync.ledger import Begun, Kind, Ledger
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import check, plan, read
 from bulk_sync.rows.steps import Steps
-from bulk_sync.runs import plan_file, story
+from bulk_sync.runs import day_budget, plan_file, story
 from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
 from bulk_sync.runs.opening import (
     alone,
     begun_as,
     check_paths,
     give_up,
+    guarded,
     opened,
     past_of,
     tidy_up,
@@ -74,11 +75,13 @@ def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> 
     _check_reports(paths, given)
     if out is not None:
         plan_file.check_path(out)
-    with ledger.existing(job.state) as book:
-        past = [] if book is None else past_of(book, job)
-    with Interrupts() as interrupts:
+    if out is not None:
+        job = guarded(job)  # as ``apply`` will be
+    with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, digest = _judged(given)
-        planned, cause, cost = story.preview(rows, job, screen, past)
+        past = [] if book is None else past_of(book, job)
+        budget = None if book is None else day_budget.of(book, job)
+        planned, cause, cost = story.preview(rows, job, screen, past, budget)
         interrupts.defer()
         totals = plan.totals(planned)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))

@@ -13,9 +13,9 @@ from bulk_sync.errors import AnotherRun, StoppedEarly, UsageProblem
 from bulk_sync.ledger import migrations
 from bulk_sync.settings import State
 
-LATER = """
-revision = "0002"
-down_revision = "0001"
+LATER = f"""
+revision = "9000"
+down_revision = "{migrations.NEWEST}"
 
 
 def upgrade():
@@ -54,13 +54,13 @@ def test_an_older_schema_is_brought_forward_and_keeps_what_it_holds(
         fill(book)
     steps = tmp_path / "steps"
     steps.mkdir()
-    first = (Path(migrations.__file__).parent / "versions" / "0001_lines.py").read_text()
-    (steps / "0001_lines.py").write_text(first)
-    (steps / "0002_later.py").write_text(LATER)
+    for step in (Path(migrations.__file__).parent / "versions").glob("*.py"):
+        (steps / step.name).write_text(step.read_text())
+    (steps / "9000_later.py").write_text(LATER)
     engine = create_engine(engine_of(state))
     with engine.begin() as connection:
         migrations.upgrade(connection, steps)
-        assert migrations.version(connection) == "0002"
+        assert migrations.version(connection) == "9000"
         columns = {column["name"] for column in inspect(connection).get_columns("holders")}
         assert "note" in columns
         assert connection.execute(text("SELECT count(*) FROM lines")).scalar() == 10

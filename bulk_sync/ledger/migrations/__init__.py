@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 
 from bulk_sync.errors import UsageProblem
 
-NEWEST: Final = "0001"
+NEWEST: Final = "0002"
 """The schema that this program writes: the last of ``versions/``."""
 
 _HERE: Final = Path(__file__).parent

@@ -1,0 +1,90 @@
+"""What all runs on one organization together may spend in a day, by the ledger.
+
+Every run counts there, dry runs, plans and audits too, whether it has a limit or not; so the next
+one that has a limit knows what is left. A day is a day of UTC.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+
+from bulk_sync import ledger, lock
+from bulk_sync.campaign.calls import Grant
+from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.ledger import Ledger
+from bulk_sync.runs.job import Job
+
+log = logging.getLogger(__name__)
+
+
+class DayBudget:
+    """The calls of one organization's days.
+
+    Args:
+        book: the ledger.
+        whose: the organization and endpoint, as ``lock.name`` has them.
+        most: calls a day, at most; None has no limit, and then nothing fails for the counting.
+    """
+
+    def __init__(self, book: Ledger, whose: str, most: int | None) -> None:
+        self.most = most
+        self._book = book
+        self._whose = whose
+
+    def left(self) -> int | None:
+        """Tell how many calls may still be taken today; None has no limit, or nobody can tell."""
+        if self.most is None:
+            return None
+        try:
+            spent = self._book.calls_of(self._whose, str(_today()))
+        except UsageProblem as failure:
+            log.debug("No forecast: %s", failure)
+            return None
+        return max(0, self.most - spent)
+
+    def take(self, count: int) -> Grant:
+        """Take calls out of what is left of today; see ``campaign.calls.Budget``."""
+        today = _today()
+        tomorrow = today + timedelta(days=1)
+        until = datetime.combine(tomorrow, time(), UTC).timestamp()
+        try:
+            granted = self._book.take_calls(self._whose, str(today), count, self.most)
+        except StoppedEarly as failure:
+            if self.most is not None:
+                raise
+            log.debug("The calls are not counted: %s", failure)
+            granted = count
+        if not granted:
+            raise StoppedEarly(
+                f"The {self.most:,} calls that all runs may spend on {today} (UTC) are spent "
+                f"(--max-calls-per-day). There are new ones from {tomorrow} 00:00 UTC."
+            )
+        return Grant(granted, str(today), until)
+
+    def give_back(self, day: str, count: int) -> None:
+        """Put back what was not spent."""
+        try:
+            self._book.give_calls_back(self._whose, day, count)
+        except StoppedEarly as failure:
+            log.debug("%d calls stay counted: %s", count, failure)
+
+
+def of(book: Ledger, job: Job) -> DayBudget:
+    """Tell the budget that a job spends."""
+    return DayBudget(book, lock.name(job.connection), job.pace.max_calls_per_day)
+
+
+@contextmanager
+def reading(job: Job) -> Iterator[Ledger | None]:
+    """Open the ledger for what only reads: one that has no limit makes none, if there is none."""
+    if job.pace.max_calls_per_day is None:
+        with ledger.existing(job.state) as book:
+            yield book
+    else:
+        with ledger.opened(job.state) as book:
+            yield book
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

@@ -1,0 +1,204 @@
+"""What all runs together may spend in a day."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from conftest import Run, key, populate, wishes
+from test_resume import process
+
+from bulk_sync import ledger
+from bulk_sync.campaign.calls import Calls, Grant
+from bulk_sync.errors import StoppedEarly
+from bulk_sync.settings import State
+from bulk_sync.simulator import Options, Simulator, running
+
+WHOSE = "acme-0123456789ab"
+LOOKUP = ("--fetch", "lookup")
+
+
+def today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def spent(folder: Path) -> int:
+    """Tell what the one ledger of a test has counted today."""
+    with ledger.opened(State(folder / "state")) as book:
+        rows = book._connection.exec_driver_sql("SELECT sum(spent) FROM calls").scalar()
+    return int(rows or 0)
+
+
+def test_a_run_that_has_spent_the_day_stops_and_the_next_day_goes_on(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30)
+    path = wishes(tmp_path / "in.csv", 30)
+    ran = run(sim, "run", path, *LOOKUP, "--max-calls-per-day", 40)
+    assert ran.status == 6
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    assert f"--max-calls-per-day). There are new ones from {tomorrow} 00:00 UTC" in ran.err
+    assert "bulk-sync resume" in ran.out
+    assert len(sim.requests) == 40 == spent(tmp_path)
+    assert run(sim, "resume").status == 6  # with the budget that the run was given
+    assert len(sim.requests) == 40
+    ran = run(sim, "resume", "--max-calls-per-day", 1000)
+    assert ran.status == 0
+    assert len(sim.patched) == 30
+    assert len(sim.requests) == spent(tmp_path)
+
+
+def test_what_only_reads_counts_too(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 30)
+    path = wishes(tmp_path / "in.csv", 30)
+    assert run(sim, "plan", path, *LOOKUP).status == 0
+    assert not (tmp_path / "state").exists()  # no limit, no ledger, nothing to count in
+    sim.clear()
+    assert run(sim, "plan", path, *LOOKUP, "--max-calls-per-day", 500).status == 0
+    assert run(sim, "run", path, *LOOKUP, "--dry-run").status == 0
+    assert run(sim, "run", path, *LOOKUP).status == 0
+    assert run(sim, "audit", *LOOKUP, "--report", "a.csv").status == 0
+    assert len(sim.requests) == spent(tmp_path) > 4 * 30
+    sim.clear()
+    for words in (("plan", path), ("audit",), ("run", path, "--fresh")):
+        assert run(sim, *words, "--max-calls-per-day", 100).status == 6
+    assert not sim.requests
+
+
+def test_a_killed_run_has_counted_what_it_sent(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.005)) as sim:
+        populate(sim, 2000)
+        path = wishes(tmp_path / "in.csv", 2000)
+        with process(sim, tmp_path, "run", str(path), "-q", *LOOKUP) as killed:
+            while len(sim.requests) < 700:
+                threading.Event().wait(0.002)
+            killed.kill()
+        sent = len(sim.requests)
+        assert sent <= spent(tmp_path) <= sent + max(50, sent // 10)
+        sim.clear()
+        ran = run(sim, "resume", "-q", "--max-calls-per-day", spent(tmp_path))
+        assert (ran.status, len(sim.requests)) == (6, 0)
+
+
+def test_a_budget_that_is_spent_early_costs_no_row(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    path = wishes(tmp_path / "in.csv", 20)
+    ran = run(sim, "run", path, *LOOKUP, "--max-calls-per-day", 7, "--concurrency", 3)
+    assert ran.status == 6
+    assert set(ran.outcomes) == {"pending"}
+    assert {row["sync_reason"] for row in ran.report} == {"stopped"}
+
+
+def test_a_plan_forecasts_days_and_runs(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 100)
+    path = wishes(tmp_path / "in.csv", 100)
+    words = ("--fetch", "scan", "--max-calls-per-day", 30, "--max-calls", 50)
+    ran = run(sim, "plan", path, *words)
+    last = datetime.now(UTC).date() + timedelta(days=3)
+    left = 30 - len(sim.requests)
+    assert f"{left} calls left of 30 (--max-calls-per-day)" in ran.out
+    assert f"3 more days, it is over on {last}" in ran.out
+    assert "50 calls a run (--max-calls) it is to be resumed 2 times" in ran.out
+    ran = run(sim, "plan", path, *words, "--out", tmp_path / "plan.parquet")
+    assert "200 to come" in ran.out  # ``apply`` reads each profile again first
+
+
+def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 100)
+    path = wishes(tmp_path / "in.csv", 100)
+    before = datetime.now().astimezone() + timedelta(hours=27, minutes=46)
+    ran = run(sim, "plan", path, "--rate", 0.001, "--max-calls", 1000, "--fetch", "scan")
+    assert ran.status == 0, ran.err
+    after = datetime.now().astimezone() + timedelta(hours=27, minutes=47)
+    told = {f"over at {each:%H:%M} on {each:%Y-%m-%d}" for each in (before, after)}
+    assert any(each in ran.out for each in told), ran.out
+
+
+def test_no_more_than_the_day_has_is_taken(state: State) -> None:
+    with ledger.opened(state) as book:
+        assert book.calls_of(WHOSE, today()) == 0
+        taken = [book.take_calls(WHOSE, today(), 40, 100) for _ in range(4)]
+        assert taken == [40, 40, 20, 0]
+        book.give_calls_back(WHOSE, today(), 15)
+        assert book.calls_of(WHOSE, today()) == 85
+        assert book.take_calls(WHOSE, today(), 40, 100) == 15
+        assert book.take_calls(WHOSE, today(), 40, None) == 40
+        assert book.take_calls(WHOSE, today(), 40, 100) == 0
+        assert book.calls_of(WHOSE, today()) == 140
+        assert book.take_calls("other", today(), 40, 100) == 40
+        assert book.take_calls(WHOSE, "2026-01-01", 40, 100) == 40
+
+
+def test_runs_that_take_at_once_take_no_more_than_there_is(state: State) -> None:
+    with ledger.opened(state):
+        pass
+
+    def take(_: int) -> int:
+        with ledger.opened(state) as book:
+            return sum(book.take_calls(WHOSE, today(), 7, 200) for _ in range(10))
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(take, range(6))) == 200
+
+
+class Days:
+    """A budget whose days are over as soon as a block was taken."""
+
+    def __init__(self, *blocks: int) -> None:
+        self.blocks = list(blocks)
+        self.day = 0
+        self.given_back: list[tuple[str, int]] = []
+
+    def take(self, count: int) -> Grant:
+        if not self.blocks:
+            raise StoppedEarly("spent")
+        self.day += 1
+        until = time.time() + (3600 if self.day > 1 else 0.05)
+        return Grant(min(count, self.blocks.pop(0)), f"day {self.day}", until)
+
+    def give_back(self, day: str, count: int) -> None:
+        self.given_back.append((day, count))
+
+
+def test_what_is_left_of_a_day_is_given_back_when_it_is_over() -> None:
+    async def spend() -> None:
+        calls = Calls(budget=days)
+        await calls.allow()
+        await asyncio.sleep(0.06)
+        for _ in range(3):
+            await calls.allow()
+        calls.put_back()
+        await calls.close()
+
+    days = Days(10, 5)
+    asyncio.run(spend())
+    assert days.given_back == [("day 1", 9), ("day 2", 3)]
+
+
+def test_nobody_is_allowed_more_than_was_taken() -> None:
+    async def spend() -> int:
+        calls = Calls(budget=Days(10, 10, 5))
+        asked = [asyncio.create_task(calls.allow()) for _ in range(40)]
+        done = await asyncio.gather(*asked, return_exceptions=True)
+        return done.count(None)
+
+    assert asyncio.run(spend()) == 25
+
+
+def test_an_older_ledger_begins_to_count(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 2)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 2)).status == 0
+    with ledger.opened(State(tmp_path / "state")) as book:
+        connection = book._connection
+        connection.exec_driver_sql("DROP TABLE calls")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.commit()
+    sim.profiles[key(0)]["ccpaOptOut"] = False
+    sim.clear()
+    assert run(sim, "run", tmp_path / "in.csv", "--report", "r.csv").status == 0
+    assert spent(tmp_path) == len(sim.requests) > 0
+    assert run(None, "ledger", "verify").status == 0
