@@ -1,9 +1,9 @@
 """The shapes that the documentation shows, and what a key may do to a path."""
 
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -23,6 +23,21 @@ def test_a_key_is_one_segment_whatever_it_holds(key: str) -> None:
     assert path[-1] not in {".", ".."}
     assert not url.raw_query_string
     assert not url.raw_fragment
+
+
+@given(
+    key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+    | st.text("@aZ09_.~-/%+= \n", min_size=1)  # what real keys hold, and what is near to it
+)
+@settings(max_examples=500, deadline=None)
+def test_a_segment_is_what_quote_makes_of_it_but_for_dots_alone(key: str) -> None:
+    assume(key.strip("."))
+    assert profiles.segment(key) == quote(key, safe="")
+
+
+@pytest.mark.parametrize("key", [".", "..", "...", "." * 50])
+def test_dots_alone_are_encoded(key: str) -> None:
+    assert profiles.segment(key) == "%2E" * len(key)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""Deadlines in virtual time: who is late is ended, and nobody else is."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+
+import pytest
+from virtual_time import virtually
+
+from bulk_sync.campaign.deadlines import Deadlines
+
+TIMEOUT_S = 5.0
+
+
+async def one(deadlines: Deadlines, answer: Awaitable[object]) -> str:
+    """Do as the transport does: turn a cancellation that was a deadline into a ``TimeoutError``."""
+    task = deadlines.begin(asyncio.get_running_loop().time())
+    try:
+        await answer
+    except asyncio.CancelledError:
+        if not deadlines.has_passed(task):
+            raise
+        raise TimeoutError from None
+    else:
+        return "in time"
+    finally:
+        deadlines.end(task)
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def cancelling() -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling()
+
+
+async def timed(deadlines: Deadlines, takes_s: float) -> tuple[str, float, int]:
+    """Tell how it ended, after how long, and how many cancellations are left of it."""
+    began = now_s()
+    try:
+        ended = await one(deadlines, asyncio.sleep(takes_s))
+    except TimeoutError:
+        ended = "late"
+    return ended, now_s() - began, cancelling()
+
+
+def test_who_is_late_is_ended_when_it_is_due_and_others_are_not() -> None:
+    async def several() -> list[tuple[str, float, int]]:
+        deadlines = Deadlines(TIMEOUT_S)
+
+        async def begun_after(wait_s: float, takes_s: float) -> tuple[str, float, int]:
+            await asyncio.sleep(wait_s)
+            return await timed(deadlines, takes_s)
+
+        starts = [(0.0, 60.0), (0.0, 4.9), (1.0, 4.9), (2.0, 60.0), (3.0, 1.0), (30.0, 60.0)]
+        return await asyncio.gather(*(begun_after(*start) for start in starts))
+
+    ended = virtually(several())
+    assert [how for how, _, _ in ended] == ["late", "in time", "in time", "late", "in time", "late"]
+    assert [took for _, took, _ in ended] == pytest.approx([5.0, 4.9, 4.9, 5.0, 1.0, 5.0])
+    assert {left for _, _, left in ended} == {0}
+
+
+def test_a_task_has_a_new_deadline_for_every_request() -> None:
+    async def one_after_the_other() -> list[tuple[str, float, int]]:
+        deadlines = Deadlines(TIMEOUT_S)
+        return [await timed(deadlines, takes_s) for takes_s in (4.0, 4.0, 60.0, 4.0, 60.0)]
+
+    ended = virtually(one_after_the_other())
+    assert [how for how, _, _ in ended] == ["in time", "in time", "late", "in time", "late"]
+    assert [took for _, took, _ in ended] == pytest.approx([4.0, 4.0, 5.0, 4.0, 5.0])
+    assert {left for _, _, left in ended} == {0}
+
+
+def test_an_answer_that_comes_with_the_deadline_is_late_and_leaves_nothing_behind() -> None:
+    async def answered_when_due() -> int:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines(TIMEOUT_S)
+        answer = loop.create_future()
+        loop.call_later(TIMEOUT_S, answer.set_result, None)
+        with pytest.raises(TimeoutError):
+            await one(deadlines, answer)
+        return cancelling()
+
+    assert virtually(answered_when_due()) == 0
+
+
+def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
+    async def answered_all_the_same() -> tuple[int, str]:
+        deadlines = Deadlines(TIMEOUT_S)
+        task = deadlines.begin(now_s())
+        with suppress(asyncio.CancelledError):  # as a library may that has the answer by then
+            await asyncio.sleep(60.0)
+        deadlines.end(task)
+        return cancelling(), await one(deadlines, asyncio.sleep(4.0))
+
+    assert virtually(answered_all_the_same()) == (0, "in time")
+
+
+def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
+    async def cancelled() -> bool:
+        deadlines = Deadlines(TIMEOUT_S)
+        task = asyncio.create_task(one(deadlines, asyncio.sleep(60.0)))
+        await asyncio.sleep(1.0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert virtually(cancelled())
+
+
+def test_a_task_that_somebody_else_cancels_when_it_is_due_is_cancelled() -> None:
+    async def both() -> bool:
+        deadlines = Deadlines(TIMEOUT_S)
+        task = asyncio.create_task(one(deadlines, asyncio.sleep(60.0)))
+        asyncio.get_running_loop().call_later(TIMEOUT_S, task.cancel)
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert virtually(both())
