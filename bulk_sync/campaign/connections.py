@@ -55,6 +55,7 @@ class Pool:
             connector_owner=False,
             timeout=aiohttp.ClientTimeout(),  # which is none: see deadlines.py
             cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_once,),
             headers=headers if proxy.url is None else None,
         )
         self._sessions.append(session)
@@ -65,6 +66,22 @@ class Pool:
         for session in self._sessions:
             await session.close()
         await self._connector.close()
+
+
+async def _once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request, and let a lost connection be known.
+
+    aiohttp sends a GET again whose connection was dropped (aio-libs/aiohttp, issue 10790), out of
+    turn and uncounted, unless the error is none of those that it looks for.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise  # nothing was sent, and nothing will be
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 @asynccontextmanager

@@ -1,9 +1,12 @@
 """The client against the simulator: shapes, tokens, retries, and what is never sent twice."""
 
 import asyncio
+import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -11,7 +14,16 @@ from bulk_sync.campaign.client import Client, connected
 from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import Connection, Pace, Secret
-from bulk_sync.simulator import Apis, CountStyle, Dialect, Fault, Options, Simulator, running
+from bulk_sync.simulator import (
+    Apis,
+    CountStyle,
+    Dialect,
+    Fault,
+    Options,
+    RetryAfter,
+    Simulator,
+    running,
+)
 from bulk_sync.stopping import Stop
 
 T = TypeVar("T")
@@ -134,6 +146,65 @@ def test_refused_credentials_end_the_run_at_once(
     assert len(sim.requests) <= 2
 
 
+PAGES = [1, 100, 10_000]
+"""Sizes of which the second could be asked for in one smaller one, the third in several."""
+
+QUICKLY = Pace(retries=1, timeout_s=5.0)
+
+
+def preflight(page_size: int) -> Callable[[Client], Coroutine[Any, Any, object]]:
+    return lambda client: client.preflight(page_size)
+
+
+@pytest.mark.parametrize("page_size", PAGES)
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE_503, Fault.RESET])
+def test_an_outage_is_asked_no_oftener_for_a_larger_page(
+    sim: Simulator, fault: Fault, page_size: int
+) -> None:
+    sim.options = replace(sim.options, faults={fault: 1.0}, retry_after=RetryAfter.ABSENT)
+    with pytest.raises(StoppedEarly, match="not available"):
+        do(sim, preflight(page_size), QUICKLY, api="auto")
+    assert len(sim.requests) == QUICKLY.retries + 1
+    assert len({request.query for request in sim.requests}) == 1
+
+
+@pytest.mark.parametrize("page_size", PAGES)
+def test_a_server_that_is_not_there_is_tried_no_oftener_for_a_larger_page(
+    sim: Simulator, page_size: int
+) -> None:
+    async def tried(client: Client) -> int:
+        with pytest.raises(StoppedEarly, match="No connection"):
+            await client.preflight(page_size)
+        return client.calls.total
+
+    with socket.socket() as bound:  # which refuses connections: nobody listens
+        bound.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        tries = do(sim, tried, QUICKLY, endpoint=endpoint, api="auto")
+    assert tries == QUICKLY.retries + 1
+
+
+@pytest.mark.parametrize("page_size", PAGES)
+def test_a_name_that_fails_for_itself_is_tried_no_oftener_for_a_larger_page(
+    sim: Simulator, page_size: int
+) -> None:
+    sim.options = replace(sim.options, faults={Fault.TRANSIENT_500: 1.0})
+    with pytest.raises(StoppedEarly, match="not available"):
+        do(sim, preflight(page_size), QUICKLY, api="auto")
+    tries = Counter(request.raw_path for request in sim.requests)
+    assert list(tries.values()) == [QUICKLY.retries + 1] * 2
+
+
+def test_a_page_of_any_size_that_takes_too_long_is_tried_once_but_for_the_smallest(
+    sim: Simulator,
+) -> None:
+    sim.options = replace(sim.options, faults={Fault.GATEWAY_TIMEOUT_504: 1.0})
+    with pytest.raises(StoppedEarly, match="not available"):
+        do(sim, preflight(10_000), QUICKLY)
+    sizes = [int(parse_qs(request.query)["_lineCount"][0]) for request in sim.requests]
+    assert sizes == [10_000, 2500, 625, 156] + [39] * (QUICKLY.retries + 1)
+
+
 def test_an_unknown_profile_is_asked_for_once(sim: Simulator) -> None:
     for key, reason in (("@" + "z" * 91, Reason.NOT_FOUND), ("gibberish", Reason.INVALID_KEY)):
         sim.clear()
@@ -160,6 +231,16 @@ def test_an_unknown_state_is_never_false(sim: Simulator) -> None:
 def test_a_passing_fault_costs_a_try(sim: Simulator) -> None:
     sim.queue_fault(Fault.TRANSIENT_500, times=2)
     assert do(sim, state()) == (False, 3)
+
+
+def test_a_dropped_connection_costs_a_try_and_a_call_like_any_fault(sim: Simulator) -> None:
+    async def read(client: Client) -> tuple[int, int]:
+        _, tries = await client.state(KEY)
+        return tries, client.calls.total
+
+    sim.queue_fault(Fault.RESET, times=2)
+    assert do(sim, read) == (3, 3)
+    assert len(sim.requests) == 3
 
 
 def test_a_fault_that_does_not_pass_ends_the_tries(sim: Simulator) -> None:
@@ -254,6 +335,13 @@ def test_the_budget_of_calls_is_kept_to_the_letter(sim: Simulator) -> None:
     with pytest.raises(StoppedEarly, match="--max-calls"):
         do(sim, many, Pace(max_calls=4))
     assert len(sim.requests) == 4
+
+
+def test_the_budget_of_calls_is_kept_while_connections_drop(sim: Simulator) -> None:
+    sim.options = replace(sim.options, faults={Fault.RESET: 1.0})
+    with pytest.raises(StoppedEarly, match="--max-calls"):
+        do(sim, state(), Pace(max_calls=2))
+    assert len(sim.requests) == 2
 
 
 @pytest.fixture
