@@ -1,9 +1,11 @@
 """Reading by paging through the list: every form of link, and lists that lie."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 import pytest
@@ -93,18 +95,23 @@ def test_without_a_count_every_key_is_looked_up(tmp_path: Path, run: Run) -> Non
         assert sum("_lineStart" in request.query for request in sim.requests) == 0
 
 
-class Endless(BaseHTTPRequestHandler):
-    """A list that claims forty profiles and shows new ones on every page, without end."""
+class Lying(BaseHTTPRequestHandler):
+    """A list as the simulator would not give it, and whoever is not in it."""
+
+    def listed(self, line_start: int) -> dict[str, object]:
+        """Tell one page of the list."""
+        raise NotImplementedError
+
+    def one(self, key: str) -> dict[str, object] | None:
+        """Tell one profile; None if there is none."""
+        raise NotImplementedError
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        page = int(dict(parse_qsl(query)).get("_lineStart", 0))
-        found = [{"PKey": f"@other{page}-{row}", "ccpaOptOut": True} for row in range(10)]
-        following = f"/profileAndServices/profile?_lineStart={page + 1}"
-        listing = {"content": found, "count": {"value": 40}, "next": {"href": following}}
-        one = {"PKey": path.rsplit("/", 1)[-1], "ccpaOptOut": True}
-        body = orjson.dumps(listing if query else one)
-        self.send_response(200)
+        line_start = int(dict(parse_qsl(query)).get("_lineStart", 0))
+        found = self.listed(line_start) if query else self.one(unquote(path.rsplit("/", 1)[-1]))
+        body = b"No such profile." if found is None else orjson.dumps(found)
+        self.send_response(404 if found is None else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -113,18 +120,68 @@ class Endless(BaseHTTPRequestHandler):
         return
 
 
-@pytest.mark.parametrize("fetch", ["scan", "auto"])
-def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> None:
-    words = ("--organization", "acme", "--api-key", "k", "--fetch", fetch, "--page-size", 10)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+@contextmanager
+def serving(handler: type[Lying]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        (tmp_path / "bulk-sync.toml").write_text('access-token = "made-up"\n')
-        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def at(endpoint: str, folder: Path) -> tuple[str, ...]:
+    """Tell the options that lead to such a server."""
+    (folder / "bulk-sync.toml").write_text('access-token = "made-up"\n')
+    return ("--endpoint", endpoint, "--organization", "acme", "--api-key", "k")
+
+
+class Endless(Lying):
+    """Claims forty profiles and shows new ones on every page, without end."""
+
+    def listed(self, line_start: int) -> dict[str, object]:
+        found = [{"PKey": f"@other{line_start}-{row}", "ccpaOptOut": True} for row in range(10)]
+        following = f"/profileAndServices/profile?_lineStart={line_start + 1}"
+        return {"content": found, "count": {"value": 40}, "next": {"href": following}}
+
+    def one(self, key: str) -> dict[str, object]:
+        return {"PKey": key, "ccpaOptOut": True}
+
+
+@pytest.mark.parametrize("fetch", ["scan", "auto"])
+def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> None:
+    with serving(Endless) as endpoint:
         path = wishes(tmp_path / "in.csv", 30)
-        ran = run(None, "run", path, "--endpoint", endpoint, *words, "--summary", "json")
-        server.shutdown()
-        thread.join()
+        words = ("--fetch", fetch, "--page-size", 10, "--summary", "json")
+        ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 30}
     assert ran.summary["calls_total"] < 50
     assert "The list goes on" in ran.err
+
+
+NO_TEXT = (None, True, False, 1, 1.5, [], ["None"], {"None": 1})
+
+
+class Keyless(Lying):
+    """Lists entries whose PKey is no text, with the state that the file wishes, and one that is."""
+
+    def listed(self, line_start: int) -> dict[str, object]:
+        del line_start
+        entries = [{"PKey": pkey, "ccpaOptOut": True} for pkey in (*NO_TEXT, "@real")]
+        return {"content": [*entries, {"ccpaOptOut": True}], "count": {"value": len(entries) + 1}}
+
+    def one(self, key: str) -> None:
+        del key
+
+
+def test_an_entry_whose_key_is_no_text_is_nobody_s(tmp_path: Path, run: Run) -> None:
+    keys = [str(pkey) for pkey in NO_TEXT] + ["null", "true", "false"]
+    rows = [f'"{each}",true' for each in ("@real", *keys)]
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
+    with serving(Keyless) as endpoint:
+        words = ("--fetch", "scan", "--allow", "unknown-keys")
+        ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
+    assert ran.outcomes == ["unchanged"] + ["not_found"] * len(keys), ran.err
