@@ -2,10 +2,12 @@
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,14 @@ def test_with_yes_nothing_is_asked(filled: Simulator, tmp_path: Path) -> None:
     status, shown = typed(filled, tmp_path, "", "--yes")
     assert status == 0
     assert "[y/N]" not in shown
+
+
+def test_the_bars_show_how_hard_campaign_is_asked(filled: Simulator, tmp_path: Path) -> None:
+    filled.options = replace(filled.options, latency_s=0.2)  # a bar is drawn ten times a second
+    words = ("--yes", "--fetch", "lookup", "--concurrency", "1", "--rate", "50")
+    _, shown = typed(filled, tmp_path, "", *words)
+    for title in ("Reading states", "Writing"):
+        assert re.search(rf"{title}: [^\r]*\b[01] in flight, at most 50/s", shown)
 
 
 def test_quiet_shows_no_bars(filled: Simulator, tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""What a log without a terminal says of a run while it goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from conftest import Run, populate, wishes
+
+from bulk_sync.cli import screen
+from bulk_sync.simulator import Fault, Options, running
+
+
+@pytest.fixture(autouse=True)
+def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait for half a minute to pass."""
+    monkeypatch.setattr(screen, "_STATUS_EVERY_S", 0.0)
+
+
+def progress(err: str) -> list[dict[str, Any]]:
+    """Tell the lines of a JSON log that say how far a pass is."""
+    return [line for line in map(orjson.loads, err.splitlines()) if "pass" in line]
+
+
+def test_progress_in_a_json_log_is_numbers(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.02, retry_after_s=1)) as sim:
+        populate(sim, 12)
+        sim.queue_fault(Fault.THROTTLED_429, "PATCH")
+        words = ("--fetch", "lookup", "--rate", 200, "--concurrency", 3, "--log-format", "json")
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 12), *words)
+    lines = progress(ran.err)
+    assert [line["done"] for line in lines if line["pass"] == "read"] == list(range(1, 13))
+    assert {line["total"] for line in lines} == {12}
+    reading = [line for line in lines if line["pass"] == "read"]
+    writing = [line for line in lines if line["pass"] == "write"]
+    assert {line["most_in_flight"] for line in lines} == {3}
+    assert 0 < max(line["in_flight"] for line in lines) <= 3
+    assert {line["rate"] for line in reading} == {200}
+    assert {line["throttled_seconds"] for line in reading} == {0}
+    assert writing[-1]["throttled_seconds"] == pytest.approx(1.0, abs=0.1)
+    assert all(0 <= line["held_seconds"] <= 1 for line in lines)
+    assert all("in flight, at most" in line["message"] for line in lines)
+
+
+def test_without_a_bound_the_log_names_no_rate(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, 3)
+        words = ("--fetch", "lookup", "--log-format", "json")
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), *words)
+    lines = progress(ran.err)
+    assert {line["rate"] for line in lines} == {None}
+    assert not any("at most" in line["message"] for line in lines)
+
+
+def test_the_pages_of_a_scan_are_told_too(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, 40)
+        words = ("--fetch", "scan", "--page-size", 10, "--log-format", "json")
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), *words)
+    lines = [line for line in progress(ran.err) if line["pass"] == "scan"]
+    assert [(line["done"], line["total"]) for line in lines][-1] == (40, 40)
+    assert all(line["in_flight"] == 0 for line in lines)
