@@ -161,7 +161,7 @@ def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> Non
     assert "The list goes on" in ran.err
 
 
-NO_TEXT = (None, True, False, 1, 1.5, [], ["None"], {"None": 1})
+NO_TEXT: tuple[object, ...] = (None, True, False, 1, 1.5, [], ["None"], {"None": 1})
 
 
 class Keyless(Lying):
