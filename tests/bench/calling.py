@@ -1,14 +1,14 @@
 """What the program adds to its calls, and how near it comes to what a server bears."""
 
-import json
+import statistics
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from measuring import Line, Used, compare, line, measure, served, within
+from side_door import asked, states, wished, write_wishes
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable
@@ -17,6 +17,8 @@ PASSES_ROWS, PASSES_CHANGES = "20000", "4000"
 WHOLE_ROWS, WHOLE_CHANGES = 30_000, 6_000
 CALLS = 20_000
 LIMITS = (50, 200, 1000)
+SLOWING_CALLS, SLOWING_MS, KNEE = 4_000, 8, 12
+CONCURRENCIES = (4, 8, 16, 32, 64)
 
 
 def program(script: str) -> list[str]:
@@ -54,7 +56,8 @@ def whole() -> Line:
         pairs = []
         for number in range(5):
             # Every run wants something else of the first profiles than they hold by then.
-            path = wishes(Path(folder) / f"in-{number}.csv", url, WHOLE_ROWS, WHOLE_CHANGES)
+            wishes = wished(states(f"{url}/_states", WHOLE_ROWS), WHOLE_CHANGES)
+            path = write_wishes(Path(folder) / f"in-{number}.csv", wishes)
             ours = measure(run_of(url, path))
             theirs = measure(
                 [*program("bare_loop.py"), url, str(WHOLE_ROWS), str(WHOLE_CHANGES), "whole"]
@@ -68,7 +71,7 @@ def whole() -> Line:
 def small() -> Line:
     """Hold a run of one row to its time."""
     with served([*FAR_END, "--profiles", "100"]) as url, tempfile.TemporaryDirectory() as folder:
-        path = wishes(Path(folder) / "one.csv", url, 1, 0)
+        path = write_wishes(Path(folder) / "one.csv", states(f"{url}/_states", 1))
         return within("a run of one row / 1.2 s", run_of(url, path), 1.2)
 
 
@@ -93,30 +96,34 @@ def run_of(url: str, path: Path, fetch: str = "lookup") -> list[str]:
     ]
 
 
-def wishes(path: Path, url: str, rows: int, changes: int) -> Path:
-    """Write a file of which so many rows are changes."""
-    with urllib.request.urlopen(f"{url}/_states") as answer:  # noqa: S310 - loopback
-        states: dict[str, bool] = json.load(answer)
-    chosen = list(states.items())[:rows]
-    content = [
-        f"{key},{str(state != (at < changes)).lower()}" for at, (key, state) in enumerate(chosen)
-    ]
-    path.write_text("\n".join(["PKey,ccpaOptOut", *content, ""]))
-    return path
-
-
 def limits() -> Iterator[Line]:
-    """Make 20,000 calls against hidden limits, which all wait most of the time, at once."""
+    """Measure how near the program comes to what a server bears.
+
+    The 20,000 calls against each hidden limit wait most of the time, so they are made at once.
+    """
+    yield slowing()
     with ThreadPoolExecutor(len(LIMITS)) as threads:
         yield from threads.map(_limited, LIMITS)
+
+
+def slowing() -> Line:
+    """Compare the adaptive load with the best of several that are fixed, in turns."""
+    far_end = [*FAR_END, "--profiles", str(SLOWING_CALLS), "--wait-ms", str(SLOWING_MS)]
+    with served([*far_end, "--knee", str(KNEE)]) as url:
+        passes = [*program("our_passes.py"), url, str(SLOWING_CALLS), "0"]
+        turns = {each: (measure(passes), measure([*passes, str(each)])) for each in CONCURRENCIES}
+    at = min(turns, key=lambda each: turns[each][1].seconds)
+    best = turns[at][1]
+    ratio = statistics.median(ours.seconds for ours, _ in turns.values()) / best.seconds
+    what = f"{SLOWING_CALLS:,} calls, slower under load: adaptive / the best fixed, {at} in flight"
+    return line(what, [(ours, best) for ours, _ in turns.values()], ratio, (1 / 0.9, 400))
 
 
 def _limited(rate: int) -> Line:
     far_end = [*FAR_END, "--profiles", str(CALLS), "--wait-ms", "50", "--rate", str(rate)]
     with served(far_end) as url:
         ours = measure([*program("our_passes.py"), url, str(CALLS), "0"])
-        with urllib.request.urlopen(f"{url}/_counts") as answer:  # noqa: S310 - loopback
-            counts: dict[str, int] = json.load(answer)
+        counts: dict[str, int] = asked(f"{url}/_counts")
     refused = counts.get("429", 0) / sum(counts.values())
     what = f"{CALLS:,} calls, hidden limit {rate:,}/s / the limit; {refused:.2%} refused"
     ideal_s = CALLS / rate

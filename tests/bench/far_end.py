@@ -2,11 +2,13 @@
 
     far_end.py [--profiles N] [--wait-ms MS] [--knee N] [--rate R]
 
-It speaks just enough HTTP/1.1 and of the API for one profile at a time, for short lists, and for
-tokens to be taken for granted; whatever is asked is answered as ``bulk-sync simulate`` would in its
-default settings. With ``--wait-ms`` every answer takes that long, and with ``--knee`` longer the
-more requests are in flight: twice as long at so many, four times at twice as many plus half.
-With ``--rate`` more requests a second than that get a 429, out of a bucket of a tenth of a second.
+It speaks just enough HTTP/1.1 and of the API for one profile at a time, and for a list that shows
+nobody, only how many there are; it asks for no token. A profile is answered as ``bulk-sync
+simulate`` would in its default settings. With ``--wait-ms`` every answer takes that long, and with
+``--knee`` longer the more requests are in flight: twice as long at so many, where the most gets
+done, and five times as long at twice as many. With ``--rate`` more requests a second than that get
+a 429, out of a bucket of a tenth of a second. Beside the API, ``/_states`` tells the opt-outs by
+key, and ``/_counts`` what was asked, by method, and how often there was a 429.
 The first line on standard output is its URL.
 """
 

@@ -1,21 +1,22 @@
 """The passes of a run that make calls, with everything that a run does for them.
 
-    our_passes.py ENDPOINT ROWS CHANGES
+    our_passes.py ENDPOINT ROWS CHANGES [CONCURRENCY]
 
-States read go to the working set, writes to the ledger, progress to a bar that draws nowhere.
+The load adapts, unless so many requests in flight are given. States read go to the working set,
+writes to the ledger, progress to a bar that draws nowhere.
 Prints the seconds of the two passes.
 """
 
-import json
 import sys
 import tempfile
 import time
-import urllib.request
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from side_door import states as states_of
+from side_door import wished
 from tqdm import tqdm
 
 from bulk_sync import ledger
@@ -32,18 +33,17 @@ from bulk_sync.workset import WorkingSet
 
 def asked(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
     """Make judged rows of which so many are to change."""
-    with urllib.request.urlopen(f"{endpoint}/_states") as answer:  # noqa: S310 - loopback
-        current: dict[str, bool] = json.load(answer)
-    chosen = list(current.items())[:rows]
+    current = states_of(f"{endpoint}/_states", rows)
     intents = [
-        Intent(key, row, None, before=state, desired=state != (row - 2 < changes))
-        for row, (key, state) in enumerate(chosen, 2)
+        Intent(key, row, None, before=current[key], desired=desired)
+        for row, (key, desired) in enumerate(wished(current, changes).items(), 2)
     ]
     return recording.judged(intents, [each.desired for each in intents], "ccpaOptOut")
 
 
 def main() -> None:
     endpoint, rows, changes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    pace = Pace(concurrency=int(sys.argv[4]) if len(sys.argv) > 4 else None)
     judged = asked(endpoint, rows, changes)
     connection = Connection(endpoint, "acme", "demo-key", Secret("demo-token"))
     with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as nowhere:
@@ -58,7 +58,7 @@ def main() -> None:
                 bar.set_postfix_str(str(pulse), refresh=False)
                 bar.update(done - bar.n)
 
-        with ledger.opened(state) as book, Session(connection, Pace(), tell) as session:
+        with ledger.opened(state) as book, Session(connection, pace, tell) as session:
             kept = WorkingSet.create(state.folder, "bench", judged)
             states = kept.states(rows)
             keys = judged["PKey"].tolist()

@@ -9,10 +9,10 @@ every one of which is looked for. Prints the seconds.
 import asyncio
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import orjson
+from side_door import asked
 
 from bulk_sync.campaign import answers, profiles
 from bulk_sync.engines.journal import Kept
@@ -27,9 +27,7 @@ HEADERS = {"Authorization": "Bearer demo-token", "X-Api-Key": "demo-key"}
 
 def taken(endpoint: str) -> list[bytes]:
     """Take one page, and make many of it."""
-    request = urllib.request.Request(endpoint + LIST, headers=HEADERS)  # noqa: S310 - loopback
-    with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
-        page = orjson.loads(answer.read())
+    page = asked(endpoint + LIST, HEADERS)
     pages = []
     for number in range(PAGES):
         for profile in page["content"]:

@@ -5,15 +5,14 @@
 Every profile is asked to hold what it does not, so that each costs one PATCH.
 """
 
-import json
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from side_door import states, wished
 
 from bulk_sync import ledger
 from bulk_sync.engines.local import Journal, Writes
@@ -37,12 +36,10 @@ class Nothing:
 
 
 def planned(endpoint: str, rows: int) -> pd.DataFrame:
-    with urllib.request.urlopen(f"{endpoint}/_simulator/state") as answer:  # noqa: S310 - loopback
-        states: dict[str, bool] = json.load(answer)
-    chosen = list(states.items())[:rows]
+    held = states(f"{endpoint}/_simulator/state", rows)
     intents = [
-        Intent(key, row, None, before=bool(state), desired=not state)
-        for row, (key, state) in enumerate(chosen, 2)
+        Intent(key, row, None, before=held[key], desired=desired)
+        for row, (key, desired) in enumerate(wished(held, rows).items(), 2)
     ]
     judged = recording.judged(intents, [each.desired for each in intents], "ccpaOptOut")
     current = Steps.of(rows)
