@@ -34,7 +34,7 @@ _CONNECTION: Final = (
     "endpoint", "organization", "api_key", "ims_endpoint", "scope", "api", "attribute", "ca_file",
 )  # fmt: skip
 _INPUT: Final = (
-    "key_column", "state_column", "state", "sheet", "blank_state", "on_conflict",
+    "key_column", "state_column", "date_column", "state", "sheet", "blank_state", "on_conflict",
 )  # fmt: skip
 _WORK: Final = (
     "rate", "concurrency", "max_calls", "max_calls_per_day", "retries", "timeout", "patience",
@@ -188,6 +188,7 @@ def given_input(source: str, values: Mapping[str, Any]) -> "Input":
         attribute=values["attribute"],
         key_column=values["key_column"],
         state_column=values["state_column"],
+        date_column=values["date_column"],
         state=None if state is None else state.lower() == "true",
         blank_state=BlankState(values["blank_state"]),
         on_conflict=OnConflict(values["on_conflict"]),

@@ -131,6 +131,12 @@ input_options = _together(
         help="The column of desired states.  [default: ccpaOptOut, or the attribute's name]",
     ),
     option(
+        "--date-column",
+        metavar="NAME",
+        help="The column of request dates: the oldest requests are worked on first.  [default: "
+        "found by name, such as Request date or Received]",
+    ),
+    option(
         "--state",
         type=click.Choice(["true", "false"], case_sensitive=False),
         help="The one desired state of a file that holds only keys.",

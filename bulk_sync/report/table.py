@@ -20,8 +20,7 @@ _BATCH_ROWS: Final = 65_536
 
 def own_columns(results: pd.DataFrame) -> list[str]:
     """Tell the names of the input's own columns."""
-    ours = {*columns.REPORT, columns.COUNTS_AS}
-    return [name for name in results.columns if name not in ours]
+    return [name for name in results.columns if name not in columns.OURS]
 
 
 def report_columns(results: pd.DataFrame) -> list[str]:

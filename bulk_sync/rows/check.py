@@ -5,6 +5,7 @@ two states for one key make the row ``rejected`` with a sentence, never a best e
 works on whole columns; only bad rows cost Python code of their own.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,8 +18,10 @@ import pyarrow.compute as pc
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns
+from bulk_sync.rows import columns, dates
 from bulk_sync.rows.spellings import CONTROL, DAMAGE, STATES
+
+log = logging.getLogger(__name__)
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -46,6 +49,7 @@ class Rules:
         attribute: the attribute's name in Campaign, which a state column may bear.
         key_column: name of the key column; None finds it.
         state_column: name of the state column; None finds it.
+        date_column: name of the column of request dates; None finds it, if there is one.
         state: the one state of a file that holds only keys.
         blank_state: what an empty state cell means.
         on_conflict: what becomes of one key with two states.
@@ -54,6 +58,7 @@ class Rules:
     attribute: str = "ccpaOptOut"
     key_column: str | None = None
     state_column: str | None = None
+    date_column: str | None = None
     state: bool | None = None
     blank_state: BlankState = BlankState.REJECT
     on_conflict: OnConflict = OnConflict.REJECT
@@ -102,6 +107,36 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     return Found(key, None)
 
 
+def find_dates(names: Iterable[str], rules: Rules, found: Found) -> str | None:
+    """Tell which column holds the dates of the requests.
+
+    Args:
+        names: the input's own columns.
+        rules: the name asked for, if any.
+        found: the columns of keys and states, which hold no dates.
+
+    Returns:
+        Its name; None if there is none. Where two could be it there is none either, for the order
+        of the work is not worth a refusal; the log says so.
+
+    Raises:
+        InputProblem: there is no column of the name asked for; the message lists the columns.
+    """
+    names = [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
+    if rules.date_column is not None:
+        return _find(names, names, rules.date_column, set(), "--date-column", "request dates")
+    own = [name for name in names if name not in (*columns.OURS, found.key, found.state)]
+    fits = [name for name in own if _plain(name) in dates.NAMES]
+    if len(fits) > 1:
+        log.warning(
+            "More than one column could hold the dates of the requests: %s. Rows are worked on in "
+            "the order of the input; to have the oldest requests first, name one with "
+            "--date-column.",
+            ", ".join(map(repr, fits)),
+        )
+    return fits[0] if len(fits) == 1 else None
+
+
 def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """Judge every row.
 
@@ -111,14 +146,15 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
     Returns:
         The input's own columns, then ROW, FILE if there is one, KEY, DESIRED, OUTCOME, REASON,
-        DETAIL and COUNTS_AS (dtypes in ``columns.py``). OUTCOME is missing where the row is to be
-        looked up. Own columns named like one of the report's are left out: they come from an
-        earlier report. Order and index (0..n-1) are kept.
+        DETAIL and COUNTS_AS, and REQUESTED if there are request dates (dtypes in ``columns.py``).
+        OUTCOME is missing where the row is to be looked up. Own columns named like one of ours are
+        left out: they come from an earlier report or plan. Order and index (0..n-1) are kept.
 
     Raises:
         InputProblem: a column is missing or ambiguous.
     """
     found = find_columns(raw.columns, rules)
+    dated = find_dates(raw.columns, rules, found)
     verdicts = _Verdicts.of(len(raw))
     keys = _keys(raw[found.key], verdicts)
     if found.state is None:
@@ -127,7 +163,7 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         desired = _states(raw[found.state], rules, verdicts)
     counts_as = _repeats(keys, desired, rules.on_conflict, _Places.of(raw), verdicts)
 
-    own = [name for name in raw.columns if name not in columns.REPORT]
+    own = [name for name in raw.columns if name not in columns.OURS]
     checked = raw[own + [name for name in (columns.ROW, columns.FILE) if name in raw]].copy()
     checked[columns.KEY] = pd.Series(pd.array(keys, dtype="str"), index=checked.index)
     checked[columns.DESIRED] = columns.states(desired)
@@ -135,6 +171,8 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.REASON] = columns.reasons(verdicts.reason)
     checked[columns.DETAIL] = pd.Series(verdicts.detail, dtype="str", index=checked.index)
     checked[columns.COUNTS_AS] = counts_as
+    if dated is not None:
+        checked[columns.REQUESTED] = dates.of_keys(dates.read(raw[dated]), counts_as, desired)
     return checked
 
 

@@ -2,8 +2,8 @@
 
 read.rows    -> the input's own columns (str, untouched, no missing values)
                 + ROW, and FILE when the input is several files
-check.rows   -> adds KEY, DESIRED, OUTCOME, REASON, DETAIL, COUNTS_AS; OUTCOME is missing
-                where the row is to be looked up
+check.rows   -> adds KEY, DESIRED, OUTCOME, REASON, DETAIL, COUNTS_AS, and REQUESTED when the
+                input has request dates; OUTCOME is missing where the row is to be looked up
 plan.compare -> adds BEFORE, AFTER, ATTEMPTS, AT; OUTCOME is complete
 """
 
@@ -56,6 +56,13 @@ REPORT: Final = (
 
 COUNTS_AS: Final = "sync_counts_as"
 """int64: position of the row that counts for this key; its own unless it repeats another."""
+
+REQUESTED: Final = "sync_requested"
+"""int64: ms since the epoch at which the row's state was asked for, ``dates.UNDATED`` where that is
+not known; only when the input has request dates. Rows are worked on in this order."""
+
+OURS: Final = (*REPORT, COUNTS_AS, REQUESTED)
+"""Every column that is not the input's own."""
 
 UNREAD: Final = -1
 """How arrays of states say that there is none; true is 1, false is 0."""

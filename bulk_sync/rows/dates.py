@@ -84,7 +84,8 @@ def read(column: pd.Series) -> npt.NDArray[np.int64]:
     dates[is_dated] = days[is_dated] * _DAY_MS + clock_ms[is_dated]
     is_unreadable = ~is_dated & ~is_ambiguous & np.asarray(pc.not_equal(texts, ""))
     _tell(str(column.name), int(is_ambiguous[codes].sum()), int(is_unreadable[codes].sum()))
-    return dates[codes]
+    of_rows: npt.NDArray[np.int64] = dates[codes]
+    return of_rows
 
 
 def of_keys(

@@ -159,6 +159,6 @@ def _inverted(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
 
 
 def _first(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
-    numbers = planned[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]].tolist()
+    numbers = planned[columns.ROW].to_numpy()[np.sort(positions)[:_NAMED_ROWS]].tolist()
     more = ", ..." if len(positions) > len(numbers) else ""
     return f"rows {', '.join(map(str, numbers))}{more}"

@@ -59,13 +59,13 @@ _COMPLETE = frozenset(
 
 
 def open_rows(checked: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Tell the positions of the rows that are to be looked up."""
-    return np.flatnonzero(checked[columns.OUTCOME].isna())
+    """Tell the positions of the rows that are to be looked up, oldest request first."""
+    return _oldest_first(checked, np.flatnonzero(checked[columns.OUTCOME].isna()))
 
 
 def changes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Tell the positions of the rows that are to be written."""
-    return np.flatnonzero(planned[columns.OUTCOME] == Outcome.WOULD_UPDATE)
+    """Tell the positions of the rows that are to be written, oldest request first."""
+    return _oldest_first(planned, np.flatnonzero(planned[columns.OUTCOME] == Outcome.WOULD_UPDATE))
 
 
 def opt_ins(frame: pd.DataFrame) -> npt.NDArray[np.intp]:
@@ -174,6 +174,17 @@ def totals(frame: pd.DataFrame) -> Totals:
         opt_ins=lifted,
         opt_outs=written - lifted,
     )
+
+
+def _oldest_first(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Order positions by REQUESTED, undated last and the input's order among equals.
+
+    What is recorded of a reading is recorded by place in this order, so the order must depend on
+    the frame alone: whoever resumes finds the same one.
+    """
+    if columns.REQUESTED not in frame:
+        return positions
+    return positions[np.argsort(frame[columns.REQUESTED].to_numpy()[positions], kind="stable")]
 
 
 def _record(
