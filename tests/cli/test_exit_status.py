@@ -50,6 +50,7 @@ def test_0_when_a_dry_run_could_plan_every_row(sim: Simulator, tmp_path: Path, r
         ["run", ""],
         ["run", "in.csv", "--rate", "nan"],
         ["run", "in.csv", "--key-column", "nope"],
+        ["run", "in.csv", "--date-column", "nope"],
         ["run", "in.csv", "--config", "missing.toml"],
         ["nonsense"],
         ["validate", "missing.csv"],
