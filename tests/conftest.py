@@ -4,6 +4,8 @@ import csv
 import io
 import itertools
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -69,6 +71,27 @@ def populate(sim: Simulator, rows: int, *, state: bool = False) -> None:
     """Fill a simulator with so many profiles of one state."""
     for number in range(rows):
         sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
+
+
+def process(sim: Simulator, folder: Path, *words: str, **given: object) -> "subprocess.Popen[str]":
+    """Start a command against a simulator, as a process of its own in a folder."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
+        "BULK_SYNC_ENDPOINT": sim.url,
+        "BULK_SYNC_ORGANIZATION": "acme",
+        "BULK_SYNC_API_KEY": "demo-key",
+        "BULK_SYNC_ACCESS_TOKEN": "demo-token",
+        "BULK_SYNC_STATE_DIR": str(folder / "state"),
+    }
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        [sys.executable, "-m", "bulk_sync", *words],
+        env=environment,
+        cwd=folder,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        **given,
+    )
 
 
 @pytest.fixture(autouse=True)

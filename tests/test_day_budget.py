@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from conftest import Run, key, populate, wishes
-from test_resume import process
+from conftest import Run, key, populate, process, wishes
 
 from bulk_sync import ledger
 from bulk_sync.campaign.calls import Calls, Grant

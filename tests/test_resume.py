@@ -4,8 +4,6 @@ import logging
 import os
 import resource
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Ran, Run, key, populate, read_csv, wishes
+from conftest import Ran, Run, key, populate, process, read_csv, wishes
 from torture import FAULTS, torture
 
 from bulk_sync import ledger, lock
@@ -362,26 +360,6 @@ def test_a_finished_run_leaves_no_rows_behind(sim: Simulator, tmp_path: Path, ru
     populate(sim, 3)
     run(sim, "run", wishes(tmp_path / "in.csv", 3))
     assert list((tmp_path / "state" / "runs").iterdir()) == []
-
-
-def process(sim: Simulator, folder: Path, *words: str, **given: object) -> "subprocess.Popen[str]":
-    environment = {
-        **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
-        "BULK_SYNC_ENDPOINT": sim.url,
-        "BULK_SYNC_ORGANIZATION": "acme",
-        "BULK_SYNC_API_KEY": "demo-key",
-        "BULK_SYNC_ACCESS_TOKEN": "demo-token",
-        "BULK_SYNC_STATE_DIR": str(folder / "state"),
-    }
-    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        [sys.executable, "-m", "bulk_sync", *words],
-        env=environment,
-        cwd=folder,
-        text=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        **given,
-    )
 
 
 def test_what_was_in_flight_is_read_again_before_it_is_written(tmp_path: Path, run: Run) -> None:
