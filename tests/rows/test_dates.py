@@ -110,8 +110,8 @@ def test_the_log_counts_what_cannot_be_read_and_names_no_content(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     dates.read(column("soon", "soon", "", "2026-11-23", "never"))
-    (warning,) = caplog.messages
-    assert "3 request dates cannot be read" in warning
+    (warning,) = [each for each in caplog.messages if "cannot be read" in each]
+    assert "3 request dates" in warning
     assert "soon" not in warning
 
 
@@ -218,7 +218,7 @@ def test_of_two_columns_neither_is_taken_and_the_log_asks(caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         checked = check.rows(raw(names, ("@a", "true", "2026-01-01", "2026-01-01")), Rules())
     assert columns.REQUESTED not in checked
-    (warning,) = caplog.messages
+    (warning,) = [each for each in caplog.messages if "More than one" in each]
     assert "'Received', 'Request date'" in warning
     assert "--date-column" in warning
 
