@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,14 @@ import pyarrow.compute as pc
 from bulk_sync.errors import InputProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, dates
+from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.spellings import CONTROL, DAMAGE, STATES
 
 log = logging.getLogger(__name__)
 
 _Mask = npt.NDArray[np.bool_]
+
+_BATCH_ROWS: Final = 1 << 16
 
 
 class BlankState(StrEnum):
@@ -164,12 +168,12 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     counts_as = _repeats(keys, desired, rules.on_conflict, _Places.of(raw), verdicts)
 
     own = [name for name in raw.columns if name not in columns.OURS]
-    checked = raw[own + [name for name in (columns.ROW, columns.FILE) if name in raw]].copy()
-    checked[columns.KEY] = pd.Series(pd.array(keys, dtype="str"), index=checked.index)
+    checked = raw[own + [name for name in (columns.ROW, columns.FILE) if name in raw]]
+    checked[columns.KEY] = pd.Series(pd.array(keys, dtype="str"))
     checked[columns.DESIRED] = columns.states(desired)
     checked[columns.OUTCOME] = columns.outcomes(verdicts.outcome)
     checked[columns.REASON] = columns.reasons(verdicts.reason)
-    checked[columns.DETAIL] = pd.Series(verdicts.detail, dtype="str", index=checked.index)
+    checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
     if dated is not None:
         checked[columns.REQUESTED] = dates.of_keys(dates.read(raw[dated]), counts_as, desired)
@@ -178,31 +182,38 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class _Verdicts:
-    """What is known of each row so far: object arrays, None or "" where there is nothing to say."""
+    """What is known of each row so far.
 
-    outcome: npt.NDArray[np.object_]
-    reason: npt.NDArray[np.object_]
-    detail: npt.NDArray[np.object_]
+    Attributes:
+        outcome: int8, ``OUTCOME_CODES``; ``NONE`` while nothing was said against the row.
+        reason: int8, ``REASON_CODES``; ``NONE`` where there is none.
+        details: by position, the sentences.
+    """
+
+    outcome: npt.NDArray[np.int8]
+    reason: npt.NDArray[np.int8]
+    details: dict[int, str]
 
     @classmethod
     def of(cls, count: int) -> "_Verdicts":
-        nothing = np.full(count, None, object)
-        return cls(nothing, nothing.copy(), np.full(count, "", object))
+        return cls(np.full(count, NONE, np.int8), np.full(count, NONE, np.int8), {})
 
     def settle(self, at: int, outcome: Outcome, reason: Reason | None, detail: str) -> None:
         """Note a verdict; a row keeps its first outcome and reason, and collects sentences."""
-        if self.outcome[at] is None:
-            self.outcome[at], self.reason[at], self.detail[at] = outcome, reason, detail
+        if self.outcome[at] == NONE:
+            self.outcome[at] = OUTCOME_CODES[outcome]
+            self.reason[at] = NONE if reason is None else REASON_CODES[reason]
+            self.details[at] = detail
         else:
-            self.detail[at] = f"{self.detail[at]} {detail}"
+            self.details[at] += f" {detail}"
 
     def reject(self, at: int, reason: Reason, detail: str) -> None:
         self.settle(at, Outcome.REJECTED, reason, detail)
 
     @property
-    def open(self) -> _Mask:
-        """The rows that nothing was said against."""
-        return np.asarray(pd.isna(self.outcome), dtype=bool)
+    def open(self) -> npt.NDArray[np.intp]:
+        """The positions of the rows that nothing was said against."""
+        return np.flatnonzero(self.outcome == NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +266,15 @@ def _keys(column: pd.Series, verdicts: _Verdicts) -> pa.ChunkedArray:
     Returns:
         The keys as they are used, large_string.
     """
-    keys = _unwrap(pc.utf8_trim_whitespace(_text(column)))
+    keys = _unwrap(_trimmed(_text(column)))
     for at in _hits(pc.equal(keys, "")):
         verdicts.reject(at, Reason.EMPTY_KEY, "The key is empty.")
-    for at in _hits(pc.match_substring_regex(keys, CONTROL)):
-        key = _short(keys[at].as_py())
-        sentence = f"The key {key} holds a control character or a line break."
-        verdicts.reject(at, Reason.BAD_KEY, sentence)
+    # Nearly all keys are printable ASCII, and to see that takes a fraction of what the regex takes.
+    if not pc.all(pc.ascii_is_printable(keys)).as_py():
+        for at in _hits(pc.match_substring_regex(keys, CONTROL)):
+            key = _short(keys[at].as_py())
+            sentence = f"The key {key} holds a control character or a line break."
+            verdicts.reject(at, Reason.BAD_KEY, sentence)
     if not pc.all(pc.starts_with(keys, "@")).as_py():
         for pattern, what in DAMAGE.items():
             for at in _hits(pc.match_substring_regex(keys, pattern)):
@@ -274,6 +287,15 @@ def key(text: str) -> str:
     cells = pa.chunked_array([[text]], pa.large_string())
     cleaned: str = _unwrap(pc.utf8_trim_whitespace(cells))[0].as_py()
     return cleaned
+
+
+def _trimmed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Take off outer blanks; chunks without any are not copied."""
+    chunks = []
+    for chunk in texts.chunks:
+        trimmed = pc.utf8_trim_whitespace(chunk)
+        chunks.append(chunk if trimmed.equals(chunk) else trimmed)
+    return pa.chunked_array(chunks, texts.type)
 
 
 def _unwrap(keys: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -298,8 +320,8 @@ def _states(column: pd.Series, rules: Rules, verdicts: _Verdicts) -> npt.NDArray
     spellings = cells.chunk(0).dictionary.to_pylist() if cells.num_chunks else []
     words = [spelling.strip().casefold() for spelling in spellings]
     codes = np.concatenate(
-        [np.zeros(0, np.int64), *(chunk.indices.to_numpy() for chunk in cells.chunks)]
-    ).astype(np.int64)
+        [np.zeros(0, np.int32), *(chunk.indices.to_numpy() for chunk in cells.chunks)]
+    )
     values = np.array([int(STATES.get(word, -1)) for word in words], np.int8)
     states = values[codes] if len(values) else np.zeros(0, np.int8)
     skip = rules.blank_state is BlankState.SKIP
@@ -317,6 +339,38 @@ def _states(column: pd.Series, rules: Rules, verdicts: _Verdicts) -> npt.NDArray
     return states
 
 
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """Rows whose key may stand in several of them, and what each wants.
+
+    Attributes:
+        rows: n positions, ascending.
+        group: int64, which key each of them has: 0, 1, ...
+        wanted: int8, the state each of them wants: 1 or 0.
+    """
+
+    rows: npt.NDArray[np.intp]
+    group: npt.NDArray[np.int64]
+    wanted: npt.NDArray[np.int8]
+
+    def first(self, chosen: _Mask) -> npt.NDArray[np.intp]:
+        """Tell for each row the first of the chosen rows with the same key; -1 if none is."""
+        firsts = np.full(self.group.max(initial=-1) + 1, -1, np.intp)
+        # The last assignment to an index stands, so in reverse order the first row does.
+        firsts[self.group[chosen][::-1]] = self.rows[chosen][::-1]
+        return firsts[self.group]
+
+    def last_wanted(self) -> npt.NDArray[np.int8]:
+        """Tell for each row what the last row with the same key wants."""
+        lasts = np.zeros(self.group.max(initial=-1) + 1, np.int8)
+        lasts[self.group] = self.wanted
+        return lasts[self.group]
+
+    def without(self, left_out: _Mask) -> "_Repeated":
+        kept = ~left_out
+        return _Repeated(self.rows[kept], self.group[kept], self.wanted[kept])
+
+
 def _repeats(
     keys: pa.ChunkedArray,
     desired: npt.NDArray[np.int8],
@@ -330,61 +384,72 @@ def _repeats(
         int64: the position of the row that counts for this one: its own unless it is a repeat.
     """
     counts_as = np.arange(len(desired))
-    usable = np.flatnonzero(verdicts.open)
-    group, size = _groups(keys, usable)
-    if not (size > 1).any():
-        return counts_as
-    wanted = desired[usable]
-    says_true = np.bincount(group, weights=wanted, minlength=len(size)) > 0
-    says_false = np.bincount(group, weights=1 - wanted, minlength=len(size)) > 0
-    conflict = says_true & says_false
-
-    winning = says_true.astype(np.int8)
+    repeated = _repeated(keys, desired, verdicts.open)
+    if on_conflict is OnConflict.REJECT:
+        repeated = repeated.without(_refuse_conflicts(repeated, places, verdicts))
     if on_conflict is OnConflict.LAST:
-        winning[group] = wanted  # the last assignment to an index stands
-    counting = np.full(len(size), -1)
-    agrees = wanted == winning[group]
-    counting[group[agrees][::-1]] = usable[agrees][::-1]  # so the first row that agrees stands
+        agrees = repeated.wanted == repeated.last_wanted()
+    else:
+        agrees = (repeated.wanted == 1) | (repeated.first(repeated.wanted == 1) < 0)
+    counting = repeated.first(agrees)
+    counts_as[repeated.rows] = counting
+    for at in np.flatnonzero(counting != repeated.rows).tolist():
+        row, place = int(repeated.rows[at]), places.name(counting[at])
+        if agrees[at]:
+            sentence = f"Same key and state as {place}, which counts."
+            verdicts.settle(row, Outcome.DUPLICATE, None, sentence)
+        else:
+            sentence = (
+                f"{place.capitalize()} has this key with the other state, and counts by "
+                f"--on-conflict {on_conflict}."
+            )
+            verdicts.settle(row, Outcome.DUPLICATE, Reason.CONFLICT, sentence)
+    return counts_as
 
-    refused = conflict & (on_conflict is OnConflict.REJECT)
-    first = np.full((2, len(size)), -1)
-    first[wanted[::-1], group[::-1]] = usable[::-1]  # so the first row of each state stands
-    in_conflict = refused[group]
-    others = first[1 - wanted[in_conflict], group[in_conflict]]
-    for at, other in zip(usable[in_conflict].tolist(), others.tolist(), strict=True):
+
+def _refuse_conflicts(repeated: _Repeated, places: _Places, verdicts: _Verdicts) -> _Mask:
+    """Reject the rows whose key has both states.
+
+    Returns:
+        bool: which of the repeated rows these are.
+    """
+    says_true = repeated.wanted == 1
+    others = np.where(says_true, repeated.first(~says_true), repeated.first(says_true))
+    refused = others >= 0
+    for at, other in zip(repeated.rows[refused].tolist(), others[refused].tolist(), strict=True):
         sentence = (
             f"This key has both states in the input: {places.name(other)} says the other one; see "
             "--on-conflict."
         )
         verdicts.reject(at, Reason.CONFLICT, sentence)
-    repeats = ~refused[group] & (counting[group] != usable)
-    for at, first, same in zip(
-        usable[repeats], counting[group[repeats]], agrees[repeats], strict=True
-    ):
-        counts_as[at] = first
-        if same:
-            sentence = f"Same key and state as {places.name(first)}, which counts."
-            verdicts.settle(at, Outcome.DUPLICATE, None, sentence)
-        else:
-            sentence = (
-                f"{places.name(first).capitalize()} has this key with the other state, and counts "
-                f"by --on-conflict {on_conflict}."
-            )
-            verdicts.settle(at, Outcome.DUPLICATE, Reason.CONFLICT, sentence)
-    return counts_as
+    return refused
 
 
-def _groups(
-    keys: pa.ChunkedArray, usable: npt.NDArray[np.intp]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Number the distinct keys of the usable rows.
+def _repeated(
+    keys: pa.ChunkedArray, desired: npt.NDArray[np.int8], usable: npt.NDArray[np.intp]
+) -> _Repeated:
+    """Find those of the usable rows whose key may stand in several of them.
 
-    Returns:
-        The group of each usable row, and the size of each group.
+    Only they are compared as texts; all others are told apart by 8 bytes each. Different keys with
+    the same hash, should there ever be any, are found to be different then.
     """
-    taken = pc.take(keys, pa.array(usable)) if len(usable) < len(keys) else keys
-    group, _ = pd.factorize(pd.array(taken, dtype="str"))
-    return group.astype(np.int64), np.bincount(group)
+    hashes = _hashes(keys)[usable]
+    ordered = np.sort(hashes)
+    shared = ordered[1:][ordered[1:] == ordered[:-1]]
+    rows = usable[np.isin(hashes, shared)] if len(shared) else usable[:0]
+    group, _ = pd.factorize(pd.array(pc.take(keys, pa.array(rows)), dtype="str"))
+    return _Repeated(rows, group.astype(np.int64), desired[rows])
+
+
+def _hashes(keys: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Hash every key; Python objects are made of one batch at a time."""
+    hashes = np.empty(len(keys), np.int64)
+    done = 0
+    for batch in pa.table([keys], ["keys"]).to_batches(max_chunksize=_BATCH_ROWS):
+        texts = batch.column(0).to_pylist()
+        hashes[done : done + len(texts)] = list(map(hash, texts))
+        done += len(texts)
+    return hashes
 
 
 def _text(column: pd.Series) -> pa.ChunkedArray:

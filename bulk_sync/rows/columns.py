@@ -7,12 +7,13 @@ check.rows   -> adds KEY, DESIRED, OUTCOME, REASON, DETAIL, COUNTS_AS, and REQUE
 plan.compare -> adds BEFORE, AFTER, ATTEMPTS, AT; OUTCOME is complete
 """
 
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from bulk_sync.outcomes import Outcome, Reason
 
@@ -67,6 +68,18 @@ OURS: Final = (*REPORT, COUNTS_AS, REQUESTED)
 UNREAD: Final = -1
 """How arrays of states say that there is none; true is 1, false is 0."""
 
+NONE: Final = -1
+"""How arrays of codes say that there is no outcome, or no reason."""
+
+OUTCOME_CODES: Final = {outcome: code for code, outcome in enumerate(Outcome)}
+"""The int8 that stands for each outcome in arrays: one byte a row instead of an object."""
+
+REASON_CODES: Final = {reason: code for code, reason in enumerate(Reason)}
+"""The int8 that stands for each reason in arrays."""
+
+_OUTCOMES: Final = pd.Index([str(outcome) for outcome in Outcome])
+_REASONS: Final = pd.Index([str(reason) for reason in Reason])
+
 
 def states(codes: npt.NDArray[np.int8]) -> pd.Series:
     """Turn 1, 0 and ``UNREAD`` into a nullable boolean column."""
@@ -75,14 +88,16 @@ def states(codes: npt.NDArray[np.int8]) -> pd.Series:
 
 def state_codes(column: pd.Series) -> npt.NDArray[np.int8]:
     """Turn a nullable boolean column into 1, 0 and ``UNREAD``."""
-    codes = column.astype("Int8").fillna(UNREAD).to_numpy(dtype=np.int8)
-    return np.array(codes, np.int8)
+    codes = column.to_numpy(dtype=np.bool_, na_value=False).astype(np.int8)
+    codes[column.isna()] = UNREAD
+    return codes
 
 
 def times(at_ms: npt.NDArray[np.int64]) -> pd.Series:
     """Turn milliseconds since the epoch, 0 or less where there is none, into UTC times."""
-    stamps = pd.Series(at_ms.view("datetime64[ms]")).dt.tz_localize("UTC")
-    return stamps.where(at_ms > 0)
+    stamps = at_ms.astype("datetime64[ms]")
+    stamps[at_ms <= 0] = np.datetime64("NaT")
+    return pd.Series(stamps).dt.tz_localize("UTC")
 
 
 def times_ms(column: pd.Series) -> npt.NDArray[np.int64]:
@@ -91,20 +106,55 @@ def times_ms(column: pd.Series) -> npt.NDArray[np.int64]:
     return np.where(np.isnat(stamps), 0, stamps.astype(np.int64))
 
 
-def outcomes(values: npt.NDArray[np.object_]) -> pd.Series:
-    """Turn outcomes, None where open, into a categorical column."""
-    return _category(values, Outcome)
+def outcomes(codes: npt.NDArray[np.int8]) -> pd.Series:
+    """Turn ``OUTCOME_CODES``, ``NONE`` where open, into a categorical column."""
+    return pd.Series(pd.Categorical.from_codes(codes, categories=_OUTCOMES))
 
 
-def reasons(values: npt.NDArray[np.object_]) -> pd.Series:
-    """Turn reasons, None where there is none, into a categorical column."""
-    return _category(values, Reason)
+def outcome_codes(column: pd.Series) -> npt.NDArray[np.int8]:
+    """Turn a categorical column into ``OUTCOME_CODES``, ``NONE`` where open; a copy."""
+    return _codes(column, _OUTCOMES)
 
 
-def _category(values: npt.NDArray[np.object_], names: type[StrEnum]) -> pd.Series:
-    categories = pd.Index([str(name) for name in names])
-    index = {name: code for code, name in enumerate(categories)}
-    codes = np.full(len(values), -1, np.int8)
-    given = np.flatnonzero(~pd.isna(values))
-    codes[given] = [index[value] for value in values[given]]
-    return pd.Series(pd.Categorical.from_codes(codes, categories=categories))
+def reasons(codes: npt.NDArray[np.int8]) -> pd.Series:
+    """Turn ``REASON_CODES``, ``NONE`` where there is none, into a categorical column."""
+    return pd.Series(pd.Categorical.from_codes(codes, categories=_REASONS))
+
+
+def reason_codes(column: pd.Series) -> npt.NDArray[np.int8]:
+    """Turn a categorical column into ``REASON_CODES``, ``NONE`` where there is none; a copy."""
+    return _codes(column, _REASONS)
+
+
+def have_outcome(frame: pd.DataFrame, among: Iterable[Outcome]) -> npt.NDArray[np.bool_]:
+    """Tell which rows have one of these outcomes."""
+    return np.isin(outcome_codes(frame[OUTCOME]), [OUTCOME_CODES[each] for each in among])
+
+
+def details(count: int, sentences: Mapping[int, str]) -> pd.Series:
+    """Make a str column of so many rows: these sentences by position, "" elsewhere.
+
+    Arrow's buffers are filled directly: where each text ends, and the texts end to end. So rows
+    without a sentence, nearly all, cost 8 bytes and no object.
+    """
+    texts = {at: sentences[at].encode() for at in sorted(sentences)}
+    ends = np.zeros(count + 1, np.int64)
+    ends[np.fromiter(texts, np.int64, len(texts)) + 1] = list(map(len, texts.values()))
+    np.cumsum(ends, out=ends)
+    buffers = pa.py_buffer(ends), pa.py_buffer(b"".join(texts.values()))
+    return pd.Series(pd.array(pa.LargeStringArray.from_buffers(count, *buffers), dtype="str"))
+
+
+def with_details(column: pd.Series, sentences: Mapping[int, str]) -> pd.Series:
+    """Put other sentences into some rows of DETAIL."""
+    if not sentences:
+        return column
+    changed = column.copy()
+    changed.iloc[list(sentences)] = list(sentences.values())
+    return changed
+
+
+def _codes(column: pd.Series, categories: pd.Index) -> npt.NDArray[np.int8]:
+    # Parquet may have left out the categories that do not occur, or changed their order.
+    codes = column.cat.set_categories(categories).cat.codes.to_numpy(np.int8, copy=True)
+    return np.array(codes, np.int8)

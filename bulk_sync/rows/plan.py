@@ -14,7 +14,7 @@ import pandas as pd
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
-from bulk_sync.rows.columns import UNREAD
+from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES, UNREAD
 from bulk_sync.rows.steps import Steps
 
 
@@ -58,6 +58,9 @@ _COMPLETE = frozenset(
 )
 
 
+_WRITTEN = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
+
+
 def open_rows(checked: pd.DataFrame) -> npt.NDArray[np.intp]:
     """Tell the positions of the rows that are to be looked up, oldest request first."""
     return _oldest_first(checked, np.flatnonzero(checked[columns.OUTCOME].isna()))
@@ -65,15 +68,18 @@ def open_rows(checked: pd.DataFrame) -> npt.NDArray[np.intp]:
 
 def changes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
     """Tell the positions of the rows that are to be written, oldest request first."""
-    return _oldest_first(planned, np.flatnonzero(planned[columns.OUTCOME] == Outcome.WOULD_UPDATE))
+    is_change = columns.have_outcome(planned, [Outcome.WOULD_UPDATE])
+    return _oldest_first(planned, np.flatnonzero(is_change))
 
 
 def opt_ins(frame: pd.DataFrame) -> npt.NDArray[np.intp]:
     """Tell the positions of the rows that lift an opt-out, or have lifted it."""
-    written = frame[columns.OUTCOME].isin([Outcome.WOULD_UPDATE, Outcome.UPDATED])
-    # Should a state ever be unknown here, the change counts as the dangerous one.
-    lifts = frame[columns.BEFORE].fillna(value=True) & ~frame[columns.DESIRED].fillna(value=True)
-    return np.flatnonzero(written & lifts)
+    written = np.flatnonzero(columns.have_outcome(frame, _WRITTEN))
+    before = columns.state_codes(frame[columns.BEFORE].iloc[written])
+    desired = columns.state_codes(frame[columns.DESIRED].iloc[written])
+    # Should the state before ever be unknown here, the change counts as the dangerous one.
+    lifts: npt.NDArray[np.intp] = written[(before != 0) & (desired == 0)]
+    return lifts
 
 
 def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
@@ -99,12 +105,10 @@ def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
     before = np.full(len(checked), UNREAD, np.int8)
     before[positions] = reading.state
     desired = columns.state_codes(checked[columns.DESIRED])[positions]
-    verdict = np.select(
-        [reading.state == UNREAD, reading.state == desired],
-        [str(Outcome.PENDING), str(Outcome.UNCHANGED)],
-        str(Outcome.WOULD_UPDATE),
-    ).astype(object)
-    planned = checked.copy()
+    verdict = np.full(len(positions), OUTCOME_CODES[Outcome.WOULD_UPDATE], np.int8)
+    verdict[reading.state == desired] = OUTCOME_CODES[Outcome.UNCHANGED]
+    verdict[reading.state == UNREAD] = OUTCOME_CODES[Outcome.PENDING]
+    planned = checked.copy(deep=False)
     planned[columns.BEFORE] = columns.states(before)
     planned[columns.AFTER] = columns.states(before)
     planned[columns.ATTEMPTS] = np.zeros(len(checked), np.int64)
@@ -123,10 +127,20 @@ def reopened(rows: pd.DataFrame) -> pd.DataFrame:
     """
     added = (columns.BEFORE, columns.AFTER, columns.ATTEMPTS, columns.AT)
     fresh = rows.drop(columns=[name for name in added if name in rows])
-    nothing = np.full(len(rows), None, object)
+    return unjudged(fresh)
+
+
+def unjudged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add OUTCOME, REASON, DETAIL and COUNTS_AS to rows that are all to be looked up.
+
+    Args:
+        rows: with KEY and DESIRED, each key once; index 0..n-1.
+    """
+    nothing = np.full(len(rows), columns.NONE, np.int8)
+    fresh = rows.copy(deep=False)
     fresh[columns.OUTCOME] = columns.outcomes(nothing)
     fresh[columns.REASON] = columns.reasons(nothing)
-    fresh[columns.DETAIL] = pd.Series([""] * len(rows), dtype="str", index=rows.index)
+    fresh[columns.DETAIL] = columns.details(len(rows), {})
     fresh[columns.COUNTS_AS] = np.arange(len(rows))
     return fresh
 
@@ -146,8 +160,9 @@ def settle(planned: pd.DataFrame, writing: Steps) -> pd.DataFrame:
     after = columns.state_codes(planned[columns.AFTER])
     tried = written | (writing.attempts > 0)
     after[positions[tried]] = writing.state[tried]
-    verdict = np.where(written, str(Outcome.UPDATED), str(Outcome.PENDING)).astype(object)
-    results = planned.copy()
+    verdict = np.full(len(positions), OUTCOME_CODES[Outcome.PENDING], np.int8)
+    verdict[written] = OUTCOME_CODES[Outcome.UPDATED]
+    results = planned.copy(deep=False)
     results[columns.AFTER] = columns.states(after)
     return _record(results, positions, writing, verdict)
 
@@ -155,7 +170,7 @@ def settle(planned: pd.DataFrame, writing: Steps) -> pd.DataFrame:
 def hold_back(frame: pd.DataFrame, reason: Reason, detail: str) -> pd.DataFrame:
     """Say why nothing was tried: every row still to be done is ``pending`` for this reason."""
     waiting = frame[columns.OUTCOME].isin([Outcome.WOULD_UPDATE, Outcome.PENDING])
-    held = frame.copy()
+    held = frame.copy(deep=False)
     held[columns.OUTCOME] = frame[columns.OUTCOME].mask(waiting, str(Outcome.PENDING))
     held[columns.REASON] = frame[columns.REASON].mask(waiting, str(reason))
     unsaid = waiting & (frame[columns.DETAIL] == "")
@@ -165,12 +180,13 @@ def hold_back(frame: pd.DataFrame, reason: Reason, detail: str) -> pd.DataFrame:
 
 def totals(frame: pd.DataFrame) -> Totals:
     """Count a plan or a result, from its recorded outcomes alone."""
-    counts = frame[columns.OUTCOME].value_counts()
-    written = int(frame[columns.OUTCOME].isin([Outcome.WOULD_UPDATE, Outcome.UPDATED]).sum())
+    codes = columns.outcome_codes(frame[columns.OUTCOME])
+    counts = np.bincount(codes[codes >= 0], minlength=len(Outcome)).tolist()
+    written = sum(counts[OUTCOME_CODES[each]] for each in _WRITTEN)
     lifted = len(opt_ins(frame))
     return Totals(
         rows=len(frame),
-        outcomes={str(name): int(counts[name]) for name in Outcome if counts.get(name, 0)},
+        outcomes={str(name): count for name, count in zip(Outcome, counts, strict=True) if count},
         opt_ins=lifted,
         opt_outs=written - lifted,
     )
@@ -191,16 +207,25 @@ def _record(
     frame: pd.DataFrame,
     positions: npt.NDArray[np.intp],
     steps: Steps,
-    verdict: npt.NDArray[np.object_],
+    verdict: npt.NDArray[np.int8],
 ) -> pd.DataFrame:
-    """Write one step's verdicts, problems, tries and times into the rows that it worked on."""
-    outcome = frame[columns.OUTCOME].to_numpy(dtype=object, copy=True)
-    reason = frame[columns.REASON].to_numpy(dtype=object, copy=True)
-    detail = frame[columns.DETAIL].to_numpy(dtype=object, copy=True)
+    """Write one step's verdicts, problems, tries and times into the rows that it worked on.
+
+    Args:
+        frame: whose columns are replaced, not changed: another frame may share them.
+        positions: the rows worked on.
+        steps: what became of each.
+        verdict: ``OUTCOME_CODES`` of those without a problem.
+    """
+    outcome = columns.outcome_codes(frame[columns.OUTCOME])
+    reason = columns.reason_codes(frame[columns.REASON])
     outcome[positions] = verdict
+    sentences = {}
     for at, problem in steps.problems.items():
-        row = positions[at]
-        outcome[row], reason[row], detail[row] = problem.outcome, problem.reason, problem.detail
+        row = int(positions[at])
+        outcome[row] = OUTCOME_CODES[problem.outcome]
+        reason[row] = REASON_CODES[problem.reason]
+        sentences[row] = problem.detail
     attempts = frame[columns.ATTEMPTS].to_numpy(copy=True)
     times = columns.times_ms(frame[columns.AT])
     tried = steps.attempts > 0
@@ -208,7 +233,7 @@ def _record(
     times[positions[tried]] = steps.at_ms[tried]
     frame[columns.OUTCOME] = columns.outcomes(outcome)
     frame[columns.REASON] = columns.reasons(reason)
-    frame[columns.DETAIL] = pd.Series(detail, dtype="str", index=frame.index)
+    frame[columns.DETAIL] = columns.with_details(frame[columns.DETAIL], sentences)
     frame[columns.ATTEMPTS] = attempts
     frame[columns.AT] = columns.times(times)
     return _repeat(frame)

@@ -80,18 +80,19 @@ def _changed_since(book: Ledger, run: Run) -> dict[str, str]:
 def _judged(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:
     """Call what does not hold any more ``drifted``, and say if we did it ourselves."""
     moved = plan.changes(compared)
-    found = compared.copy()
-    outcome = compared[columns.OUTCOME].to_numpy(dtype=object, copy=True)
-    reason = compared[columns.REASON].to_numpy(dtype=object, copy=True)
-    detail = compared[columns.DETAIL].to_numpy(dtype=object, copy=True)
+    found = compared.copy(deep=False)
+    outcome = columns.outcome_codes(compared[columns.OUTCOME])
+    reason = columns.reason_codes(compared[columns.REASON])
+    outcome[moved] = columns.OUTCOME_CODES[Outcome.DRIFTED]
+    reason[moved] = columns.REASON_CODES[Reason.MOVED]
+    sentences = {}
     keys, states = compared[columns.KEY].tolist(), compared[columns.BEFORE].tolist()
     for at in moved.tolist():
         run_id = later.get(keys[at])
         by_whom = f"; run {run_id} changed it since" if run_id else ", and not by this tool"
         state = str(states[at]).lower()
-        outcome[at], reason[at] = Outcome.DRIFTED, Reason.MOVED
-        detail[at] = f"The profile is {state} now{by_whom}."
+        sentences[at] = f"The profile is {state} now{by_whom}."
     found[columns.OUTCOME] = columns.outcomes(outcome)
     found[columns.REASON] = columns.reasons(reason)
-    found[columns.DETAIL] = pd.Series(detail, dtype="str", index=found.index)
+    found[columns.DETAIL] = columns.with_details(found[columns.DETAIL], sentences)
     return found

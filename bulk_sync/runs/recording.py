@@ -10,7 +10,7 @@ from bulk_sync.engines.local import now_ms
 from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns
+from bulk_sync.rows import columns, plan
 from bulk_sync.rows.columns import UNREAD
 from bulk_sync.rows.steps import Steps
 
@@ -146,7 +146,6 @@ def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -
         attribute: what the column of states is called; with that of keys, it makes of the rows
             that are left an input again.
     """
-    count = len(intents)
     frame = pd.DataFrame(
         {
             "PKey": pd.Series([each.key for each in intents], dtype="str"),
@@ -158,9 +157,4 @@ def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -
         frame[columns.FILE] = pd.Categorical([each.file for each in intents])
     frame[columns.KEY] = pd.Series([each.key for each in intents], dtype="str")
     frame[columns.DESIRED] = columns.states(np.array(desired, np.int8))
-    nothing = np.full(count, None, object)
-    frame[columns.OUTCOME] = columns.outcomes(nothing)
-    frame[columns.REASON] = columns.reasons(nothing)
-    frame[columns.DETAIL] = pd.Series([""] * count, dtype="str")
-    frame[columns.COUNTS_AS] = np.arange(count)
-    return frame
+    return plan.unjudged(frame)

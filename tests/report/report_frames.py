@@ -84,8 +84,10 @@ def results(
     frame[columns.DETAIL] = text(said[columns.DETAIL])
     for name in (columns.DESIRED, columns.BEFORE, columns.AFTER):
         frame[name] = columns.states(np.array(said[name], np.int8))
-    frame[columns.OUTCOME] = columns.outcomes(np.array(said[columns.OUTCOME], object))
-    frame[columns.REASON] = columns.reasons(np.array(said[columns.REASON], object))
+    outcomes = [columns.OUTCOME_CODES[each] for each in said[columns.OUTCOME]]
+    frame[columns.OUTCOME] = columns.outcomes(np.array(outcomes, np.int8))
+    reasons = [columns.REASON_CODES.get(each, columns.NONE) for each in said[columns.REASON]]
+    frame[columns.REASON] = columns.reasons(np.array(reasons, np.int8))
     frame[columns.ATTEMPTS] = np.ones(count, np.int64)
     frame[columns.AT] = columns.times(np.array(said[columns.AT], np.int64))
     frame[columns.COUNTS_AS] = np.arange(count)

@@ -21,6 +21,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from bulk_sync.errors import InputProblem
@@ -156,8 +157,6 @@ def _even(layout: _Layout) -> Cells | None:
     text, start, end = layout.text, layout.start, layout.end
     if start >= end or text[start] in b"\r\n":
         return None
-    if any(text.find(blank, start, end) >= 0 for blank in _BLANK_LINES):
-        return None
     quoted = text.find(b'"', start, end) >= 0
     if quoted and not _quotes_enclose(layout):
         return None
@@ -180,8 +179,20 @@ def _even(layout: _Layout) -> Cells | None:
         )
     except pa.ArrowInvalid:
         return None
+    if _may_have_blank_lines(layout, table):
+        return None
     first = layout.row + 1
     return Cells(layout.names, table.columns, np.arange(first, first + table.num_rows))
+
+
+def _may_have_blank_lines(layout: _Layout, table: pa.Table) -> bool:
+    """Tell whether there may be lines with nothing on them, which pyarrow takes for empty cells.
+
+    The text is searched for them only if there are such cells: that takes as long as reading it.
+    """
+    if not pc.any(pc.equal(table[0], "")).as_py():
+        return False
+    return any(layout.text.find(blank, layout.start, layout.end) >= 0 for blank in _BLANK_LINES)
 
 
 def _quotes_enclose(layout: _Layout) -> bool:
