@@ -437,7 +437,10 @@ def _repeated(
     ordered = np.sort(hashes)
     shared = ordered[1:][ordered[1:] == ordered[:-1]]
     rows = usable[np.isin(hashes, shared)] if len(shared) else usable[:0]
-    group, _ = pd.factorize(pd.array(pc.take(keys, pa.array(rows)), dtype="str"))
+    chosen = np.zeros(len(keys), np.bool_)
+    chosen[rows] = True
+    # Not pc.take, which puts all chunks into one first.
+    group, _ = pd.factorize(pd.array(keys.filter(pa.array(chosen)), dtype="str"))
     return _Repeated(rows, group.astype(np.int64), desired[rows])
 
 

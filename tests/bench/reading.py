@@ -5,34 +5,72 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from measuring import Line, compare, measure
+import numpy as np
+import pandas as pd
+from measuring import Line, Used, compare, line, measure
 
 ROWS = 1_000_000
+HUGE_ROWS = 10_000_000
+FLIPPED = 0.01
 _NAIVE = "import sys, pandas; pandas.read_csv(sys.argv[1], dtype=str)"
 
 
-def write_input(path: Path) -> None:
+def write_input(path: Path, rows: int = ROWS) -> None:
     """Write a file like a nightly one: keys as long as real ones, a state, and two more columns."""
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write("PKey,ccpaOptOut,requestDate,requestChannel\n")
-        for number in range(ROWS):
+        for number in range(rows):
             state = "true" if number % 3 else "false"
-            file.write(
-                f"@{number * 7919:x}{'Qx7-_' * 17}{number:06d},{state},2026-11-01,web form\n"
-            )
+            file.write(f"{key(number)},{state},2026-11-01,web form\n")
+
+
+def write_known(path: Path) -> None:
+    """Write what Campaign holds: the same keys in another order, and some of the other state."""
+    order = np.random.default_rng(7).permutation(ROWS)
+    states = (order % 3 > 0) ^ (np.random.default_rng(8).random(ROWS) < FLIPPED)
+    frame = pd.DataFrame({"PKey": [key(number) for number in order.tolist()], "ccpaOptOut": states})
+    frame.to_parquet(path, index=False)
+
+
+def key(number: int) -> str:
+    return f"@{number * 7919:x}{'Qx7-_' * 17}{number:06d}"
 
 
 def lines() -> Iterator[Line]:
-    """Measure all of it."""
-    yield validating()
-
-
-def validating() -> Line:
+    """Measure what a million rows cost."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "million.csv"
+        path, known = Path(folder) / "million.csv", Path(folder) / "known.parquet"
         write_input(path)
+        write_known(known)
+        yield validating(path)
+        ours = plan_rows("ours", path, known)
+        for library, most in {"pandas": 1.0, "polars": 2.5}.items():
+            what = f"read, check and plan 1,000,000 rows / {library}, unchecked"
+            yield compare(what, ours, plan_rows(library, path, known), (most, 1200))
+
+
+def validating(path: Path) -> Line:
+    validate = [sys.executable, "-m", "bulk_sync", "validate", str(path)]
+    naive = [sys.executable, "-c", _NAIVE, str(path)]
+    measure(validate), measure(naive)  # the first reading of a file is nobody's
+    what = "validate 1 million rows / pandas.read_csv(dtype=str)"
+    return compare(what, validate, naive, (3.0, 1200))
+
+
+def plan_rows(way: str, *paths: Path) -> list[str]:
+    script = Path(__file__).with_name(f"plan_{way}.py")
+    return [sys.executable, str(script), *map(str, paths)]
+
+
+def huge() -> Iterator[Line]:
+    """Hold ten million rows to their memory; takes minutes, most of them to write reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, report = Path(folder) / "huge.csv", Path(folder) / "report.csv"
+        write_input(path, HUGE_ROWS)
         validate = [sys.executable, "-m", "bulk_sync", "validate", str(path)]
-        naive = [sys.executable, "-c", _NAIVE, str(path)]
-        measure(validate), measure(naive)  # the first reading of a file is nobody's
-        what = "validate 1 million rows / pandas.read_csv(dtype=str)"
-        return compare(what, validate, naive, (3.0, 1200))
+        for what, command in {
+            "validate 10,000,000 rows: peak memory": validate,
+            "the same with a report as CSV: peak memory": [*validate, "--report", str(report)],
+        }.items():
+            used = measure(command)
+            yield line(what, [(used, Used(used.seconds, 0.0))], 1.0, (1.0, 4000))
