@@ -104,7 +104,7 @@ class Pace:
 
     Attributes:
         rate: most requests a second over everything the run does; None adapts.
-        concurrency: requests in flight; None adapts, up to 64.
+        concurrency: requests in flight; None adapts, up to 64, or to as many as ``rate`` needs.
         max_calls: most calls of this run; None has no limit.
         max_calls_per_day: most calls that all runs may make on a day of UTC; None has no limit.
         retries: further tries after a first one that failed in passing.

@@ -177,7 +177,7 @@ pace_options = _together(
     option(
         "--concurrency",
         type=click.IntRange(1, 256),
-        help="Requests in flight.  [default: adaptive, at most 64]",
+        help="Requests in flight.  [default: adaptive, at most 64; more only if --rate needs it]",
     ),
     option(
         "--rate",
