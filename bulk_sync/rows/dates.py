@@ -7,7 +7,6 @@ as ``3/14/2026``, shows which of the two numbers is the month.
 
 import logging
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -41,17 +40,20 @@ or ``created at`` is not here: it may be the date of the export, or of the profi
 UNDATED: Final = np.iinfo(np.int64).max
 """How arrays of dates say that there is none; so it sorts last, and is never the oldest."""
 
-_FORM: Final = (
-    r"^(?P<first>\d{1,4})(?P<mark>[-./])(?P<second>\d{1,2})(?P<again>[-./])(?P<third>\d{1,4})"
-    r"(?:(?:[Tt]|,? +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<seconds>\d{2}(?:\.\d{1,9})?))?"
-    r"(?: ?(?P<half>[AaPp])[Mm])?(?: ?(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?)?$"
+_HALVES: Final = r"(?s)^(?P<day>[\d./-]*)(?P<clock>.*)$"
+_DAY: Final = (
+    r"^(?P<first>\d{1,2}|\d{4})(?P<mark>[-./])(?P<second>\d{1,2})(?P<again>[-./])"
+    r"(?P<third>\d{1,2}|\d{4})$"
 )
-"""RE2: three numbers and perhaps a time of day; which of the numbers is which is told later."""
+_CLOCK: Final = (
+    r"^(?:[Tt]|,? +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<seconds>\d{2}(?:\.\d{1,9})?))?"
+    r"(?: ?(?P<half>[AaPp])[Mm])?(?: ?(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?$"
+)
+"""RE2, as the others. Which of the three numbers of a day is which is told later."""
 
 _DAY_MS: Final = 86_400_000
-_BATCH: Final = 1 << 16
 
-_Days = npt.NDArray[np.int64]
+_Int64 = npt.NDArray[np.int64]
 _Mask = npt.NDArray[np.bool_]
 
 
@@ -69,22 +71,23 @@ def read(column: pd.Series) -> npt.NDArray[np.int64]:
     Returns:
         int64: ms since the epoch, UTC; ``UNDATED`` where there is no date.
 
-    Memory: some 100 bytes for each distinct text, beside the result.
+    Memory: a few columns of numbers and three copies of the texts; each distinct day, and each
+    distinct time of day, is read once.
     """
-    if not len(column):
-        return np.zeros(0, np.int64)
-    cells = pc.dictionary_encode(pa.chunked_array(column)).unify_dictionaries()
-    texts = pc.utf8_trim_whitespace(cells.chunk(0).dictionary)
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in cells.chunks])
-    batches = [_parts(texts.slice(at, _BATCH)) for at in range(0, len(texts), _BATCH)]
-    days, is_ambiguous = _days(_joined(batches))
-    clock_ms = np.concatenate([batch.clock_ms for batch in batches])
+    cells, cell_of = _distinct(pa.chunked_array(column))
+    halves = pc.extract_regex(pc.utf8_trim_whitespace(cells), _HALVES)
+    day_texts, day_of = _distinct(pc.struct_field(halves, "day"))
+    clock_texts, clock_of = _distinct(pc.struct_field(halves, "clock"))
+    known_days, could_be_both = _days(day_texts)
+    days, clock_ms = known_days[day_of], _clocks_ms(clock_texts)[clock_of]
     is_dated = (days != UNDATED) & (clock_ms != UNDATED)
-    dates = np.full(len(texts), UNDATED)
+    dates = np.full(len(cells), UNDATED)
     dates[is_dated] = days[is_dated] * _DAY_MS + clock_ms[is_dated]
-    is_unreadable = ~is_dated & ~is_ambiguous & np.asarray(pc.not_equal(texts, ""))
-    _tell(str(column.name), int(is_ambiguous[codes].sum()), int(is_unreadable[codes].sum()))
-    of_rows: npt.NDArray[np.int64] = dates[codes]
+    is_blank = _is(pc.equal(pc.utf8_trim_whitespace(cells), ""))
+    is_ambiguous = could_be_both[day_of]
+    is_unreadable = ~is_dated & ~is_ambiguous & ~is_blank
+    _tell(str(column.name), int(is_ambiguous[cell_of].sum()), int(is_unreadable[cell_of].sum()))
+    of_rows: _Int64 = dates[cell_of]
     return of_rows
 
 
@@ -109,80 +112,46 @@ def of_keys(
     return oldest
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What n texts are made of.
-
-    Attributes:
-        numbers: int64, 3 by n: the three numbers in the order of the text.
-        is_year_first: ``2026-11-23``.
-        is_dotted: ``23.11.2026``.
-        is_slashed: ``11/23/2026`` or ``23/11/2026``.
-        clock_ms: int64: ms to be added to midnight UTC; ``UNDATED`` where there is no such time.
-    """
-
-    numbers: npt.NDArray[np.int64]
-    is_year_first: _Mask
-    is_dotted: _Mask
-    is_slashed: _Mask
-    clock_ms: npt.NDArray[np.int64]
+def _distinct(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, _Int64]:
+    """Tell the distinct texts, and by place which of them it is."""
+    encoded = pc.dictionary_encode(texts)
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+    return encoded.dictionary, np.asarray(encoded.indices.to_numpy(), np.int64)
 
 
-def _joined(batches: list[_Parts]) -> _Parts:
-    return _Parts(
-        np.concatenate([batch.numbers for batch in batches], axis=1),
-        np.concatenate([batch.is_year_first for batch in batches]),
-        np.concatenate([batch.is_dotted for batch in batches]),
-        np.concatenate([batch.is_slashed for batch in batches]),
-        np.concatenate([batch.clock_ms for batch in batches]),
+def _days(texts: pa.Array) -> tuple[_Int64, _Mask]:
+    """Tell the days since the epoch of distinct texts, and which of them could be two days."""
+    part = _parts(texts, _DAY)
+    mark, is_day = part["mark"], _is(pc.equal(part["mark"], part["again"]))
+    has_year = {each: _is(pc.equal(pc.utf8_length(part[each]), 4)) for each in ("first", "third")}
+    begins = is_day & has_year["first"] & ~has_year["third"]
+    ends = is_day & has_year["third"] & ~has_year["first"]
+    first, second, third = (_numbers(part[name]) for name in ("first", "second", "third"))
+    days = np.where(begins, _calendar(first, second, third), UNDATED)
+    days = np.where(ends & _is(pc.equal(mark, ".")), _calendar(third, second, first), days)
+    is_slashed = ends & _is(pc.equal(mark, "/"))
+    slashed, could_be_both = _slashed(
+        np.where(is_slashed, _calendar(third, first, second), UNDATED),
+        np.where(is_slashed, _calendar(third, second, first), UNDATED),
     )
+    return np.where(is_slashed, slashed, days), could_be_both
 
 
-def _parts(texts: pa.Array) -> _Parts:
-    """Take distinct texts apart."""
-    found = pc.extract_regex(texts, _FORM)
-    part = {name: pc.fill_null(pc.struct_field(found, name), "") for name in _names(found)}
-    mark = part["mark"]
-    is_form = _is(pc.and_(pc.is_valid(found), pc.equal(mark, part["again"])))
-    has_year = is_form & _is(pc.equal(pc.utf8_length(part["third"]), 4))
-    is_year_first = is_form & _is(pc.equal(pc.utf8_length(part["first"]), 4))
-    is_year_first &= _is(pc.less_equal(pc.utf8_length(part["third"]), 2))
-    has_year &= _is(pc.less_equal(pc.utf8_length(part["first"]), 2))
-    return _Parts(
-        np.stack([_numbers(part[name]) for name in ("first", "second", "third")]),
-        is_year_first,
-        has_year & _is(pc.equal(mark, ".")),
-        has_year & _is(pc.equal(mark, "/")),
-        _clock_ms(part),
-    )
+def _slashed(month_first: _Int64, day_first: _Int64) -> tuple[_Int64, _Mask]:
+    """Choose between two ways of reading, and tell where there is nothing to choose by."""
+    is_month_first, is_day_first = month_first != UNDATED, day_first != UNDATED
+    could_be_both = is_month_first & is_day_first & (month_first != day_first)
+    shows_month_first = bool((is_month_first & ~is_day_first).any())
+    shows_day_first = bool((is_day_first & ~is_month_first).any())
+    sure = np.where(could_be_both, UNDATED, np.minimum(month_first, day_first))
+    if shows_month_first is shows_day_first:
+        return sure, could_be_both
+    meant = month_first if shows_month_first else day_first
+    return np.where(could_be_both, meant, sure), np.zeros(len(sure), np.bool_)
 
 
-def _days(parts: _Parts) -> tuple[_Days, _Mask]:
-    """Tell the days since the epoch, and which texts could be two of them."""
-    first, second, third = parts.numbers
-    days = np.full(len(first), UNDATED)
-    days[parts.is_year_first] = _calendar(first, second, third)[parts.is_year_first]
-    days[parts.is_dotted] = _calendar(third, second, first)[parts.is_dotted]
-    month_first = np.where(parts.is_slashed, _calendar(third, first, second), UNDATED)
-    day_first = np.where(parts.is_slashed, _calendar(third, second, first), UNDATED)
-    shows_month_first = (month_first != UNDATED) & (day_first == UNDATED)
-    shows_day_first = (day_first != UNDATED) & (month_first == UNDATED)
-    days[shows_month_first] = month_first[shows_month_first]
-    days[shows_day_first] = day_first[shows_day_first]
-    could_be_both = (month_first != UNDATED) & (day_first != UNDATED)
-    is_same = could_be_both & (month_first == day_first)  # 5/5/2026
-    days[is_same] = month_first[is_same]
-    could_be_both &= ~is_same
-    if shows_month_first.any() == shows_day_first.any():
-        return days, could_be_both
-    read_as = month_first if shows_month_first.any() else day_first
-    days[could_be_both] = read_as[could_be_both]
-    return days, np.zeros(len(days), np.bool_)
-
-
-def _calendar(
-    year: npt.NDArray[np.int64], month: npt.NDArray[np.int64], day: npt.NDArray[np.int64]
-) -> _Days:
+def _calendar(year: _Int64, month: _Int64, day: _Int64) -> _Int64:
     """Tell the days since the epoch; ``UNDATED`` where the calendar has no such day."""
     months = (12 * (year - 1970) + month - 1).astype("datetime64[M]")
     days = months.astype("datetime64[D]").astype(np.int64) + day - 1
@@ -191,19 +160,22 @@ def _calendar(
     return np.where(is_day, days, UNDATED)
 
 
-def _clock_ms(part: dict[str, pa.Array]) -> npt.NDArray[np.int64]:
-    """Tell the time of day in UTC, which another day may have begun or ended by."""
+def _clocks_ms(texts: pa.Array) -> _Int64:
+    """Tell the ms since midnight UTC of distinct times; ``UNDATED`` for what is no time."""
+    part = _parts(texts, _CLOCK)
     hour, minute = _numbers(part["hour"]), _numbers(part["minute"])
     seconds = _or_zero(part["seconds"]).cast(pa.float64()).to_numpy()
     has_half = _is(pc.not_equal(part["half"], ""))
     is_after_noon = _is(pc.equal(pc.utf8_lower(part["half"]), "p"))
-    is_time = np.where(has_half, (hour >= 1) & (hour <= 12), hour <= 23)
+    is_time = _is(pc.not_equal(part["hour"], ""))
+    is_time &= np.where(has_half, (hour >= 1) & (hour <= 12), hour <= 23)
     is_time &= (minute <= 59) & (seconds < 60)
     hour = np.where(has_half, hour % 12 + 12 * is_after_noon, hour)
     local_ms = (60 * hour + minute) * 60_000 + np.rint(seconds * 1000).astype(np.int64)
-    zones = pc.dictionary_encode(part["zone"])
-    ahead_ms = np.array([_ahead_ms(zone) for zone in zones.dictionary.to_pylist()], np.int64)
-    return np.where(is_time, local_ms - ahead_ms[zones.indices.to_numpy()], UNDATED)
+    zones, zone_of = _distinct(part["zone"])
+    ahead_ms = np.array([_ahead_ms(zone) for zone in zones.to_pylist()], np.int64)
+    ms = np.where(is_time, local_ms - ahead_ms[zone_of], UNDATED)
+    return np.where(_is(pc.equal(texts, "")), 0, ms)
 
 
 def _ahead_ms(zone: str) -> int:
@@ -226,8 +198,10 @@ def _tell(name: str, ambiguous: int, unreadable: int) -> None:
         log.warning("Column %r: %d request dates cannot be read, %s", name, unreadable, last)
 
 
-def _names(structs: pa.StructArray) -> list[str]:
-    return [field.name for field in structs.type]
+def _parts(texts: pa.Array, form: str) -> dict[str, pa.Array]:
+    """Take texts apart by a form with named groups; all of them empty where it does not fit."""
+    found = pc.extract_regex(texts, form)
+    return {each.name: pc.fill_null(pc.struct_field(found, each.name), "") for each in found.type}
 
 
 def _is(matches: pa.Array) -> _Mask:
@@ -238,5 +212,5 @@ def _or_zero(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(texts, ""), "0", texts)
 
 
-def _numbers(texts: pa.Array) -> npt.NDArray[np.int64]:
+def _numbers(texts: pa.Array) -> _Int64:
     return np.asarray(_or_zero(texts).cast(pa.int64()).to_numpy(), np.int64)
