@@ -188,6 +188,7 @@ def _ahead_ms(zone: str) -> int:
 
 
 def _tell(name: str, ambiguous: int, unreadable: int) -> None:
+    log.info("The oldest requests are worked on first, by the dates in column %r", name)
     last = "so these rows are worked on last. Write ISO dates, such as 2026-11-23"
     if ambiguous:
         log.warning(
