@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, text
 
 from bulk_sync.cli import main
@@ -47,6 +48,10 @@ class Ran:
         assert isinstance(summary, dict)
         return summary
 
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 NUMBERS = itertools.count()
 

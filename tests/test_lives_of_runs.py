@@ -197,7 +197,6 @@ TestLivesOfRuns = Lives.TestCase
 TestLivesOfRuns.settings = settings(
     max_examples=25,
     stateful_step_count=8,
-    deadline=None,
     derandomize=True,  # a landing must not hang on the dice
     suppress_health_check=list(HealthCheck),
 )

@@ -48,7 +48,7 @@ def test_states_are_booleans_numbers_are_numbers_and_times_are_text(path: Path) 
 
 
 @given(frame=nasty_results())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_value_is_read_back(path: Path, frame: pd.DataFrame) -> None:
     report.write(frame, path, title={})
     [[header, *rows]] = sheets(path)

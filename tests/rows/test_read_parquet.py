@@ -74,7 +74,7 @@ def test_a_column_of_any_type_becomes_text(
     assert frame[columns.ROW].tolist() == list(range(2, len(expected) + 2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.none() | st.floats(), min_size=1))
 def test_no_float_becomes_digits_that_it_does_not_hold(numbers: list[float | None]) -> None:
     texts = parquet._as_text(pa.chunked_array([pa.array(numbers, pa.float64())])).to_pylist()

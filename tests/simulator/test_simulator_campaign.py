@@ -85,7 +85,7 @@ def test_a_profile_may_come_as_a_list_of_one() -> None:
         assert profile["PKey"] == first(wire)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(key=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40))
 def test_any_key_is_one_segment_of_the_path(shared: Wire, key: str) -> None:
     shared.simulator.add(pkey=key, ccpaOptOut=False)
