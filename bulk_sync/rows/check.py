@@ -275,11 +275,17 @@ def _keys(column: pd.Series, verdicts: _Verdicts) -> pa.ChunkedArray:
             key = _short(keys[at].as_py())
             sentence = f"The key {key} holds a control character or a line break."
             verdicts.reject(at, Reason.BAD_KEY, sentence)
-    if not pc.all(pc.starts_with(keys, "@")).as_py():
+    if not _all_at(keys):
         for pattern, what in DAMAGE.items():
             for at in _hits(pc.match_substring_regex(keys, pattern)):
                 verdicts.reject(at, Reason.BAD_KEY, f"The key {_short(keys[at].as_py())} {what}.")
     return keys
+
+
+def _all_at(keys: pa.ChunkedArray) -> bool:
+    """Tell whether all keys begin with ``@``: then nothing was forced on them, and none damaged."""
+    all_do: bool = pc.all(pc.starts_with(keys, "@")).as_py()
+    return all_do
 
 
 def key(text: str) -> str:
@@ -300,6 +306,8 @@ def _trimmed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _unwrap(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     """Take off what spreadsheets force on text that begins with ``@``: ``'`` and ``="..."``."""
+    if _all_at(keys):
+        return keys
     apostrophe = pc.starts_with(keys, "'")
     formula = pc.match_substring_regex(keys, r'(?s)^=".*"$')
     if not pc.any(pc.or_(apostrophe, formula)).as_py():
