@@ -364,14 +364,14 @@ class _Repeated:
     def first(self, chosen: _Mask) -> npt.NDArray[np.intp]:
         """Tell for each row the first of the chosen rows with the same key; -1 if none is."""
         firsts = np.full(self.group.max(initial=-1) + 1, -1, np.intp)
-        # The last assignment to an index stands, so in reverse order the first row does.
-        firsts[self.group[chosen][::-1]] = self.rows[chosen][::-1]
+        groups, at = np.unique(self.group[chosen], return_index=True)
+        firsts[groups] = self.rows[chosen][at]
         return firsts[self.group]
 
     def last_wanted(self) -> npt.NDArray[np.int8]:
         """Tell for each row what the last row with the same key wants."""
         lasts = np.zeros(self.group.max(initial=-1) + 1, np.int8)
-        lasts[self.group] = self.wanted
+        lasts[self.group] = self.wanted  # the last assignment to an index stands
         return lasts[self.group]
 
     def without(self, left_out: _Mask) -> "_Repeated":

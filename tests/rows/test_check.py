@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -257,3 +258,15 @@ def test_at_most_one_row_of_a_key_is_looked_up_and_it_is_the_one_the_rules_name(
     repeats = checked[checked[columns.OUTCOME] == "duplicate"]
     assert is_open[repeats[columns.COUNTS_AS]].all()
     assert (checked[columns.DETAIL] != "")[~is_open].all()
+
+
+def test_a_conflict_names_the_first_row_that_says_the_other_state() -> None:
+    checked = check.rows(raw([("@a", "true"), *[("@a", "false")] * 2, ("@a", "true")]), Rules())
+    named = checked[columns.DETAIL].str.extract(r"(row \d+) says the other")[0].tolist()
+    assert named == ["row 3", "row 2", "row 2", "row 3"]
+
+
+def test_different_keys_with_the_same_hash_stay_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_hashes", lambda keys: np.zeros(len(keys), np.int64))
+    rows = [("@a", "true"), ("@b", "false"), ("@a", "true")]
+    assert verdicts(rows) == [OPEN, OPEN, ("duplicate", "")]
