@@ -109,9 +109,11 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._thread.shutdown()
-        self._runner.run(self._stack.aclose())
-        self._runner.__exit__(kind, error, trace)
+        try:
+            self._thread.shutdown()
+            self._runner.run(self._stack.aclose())
+        finally:
+            self._runner.__exit__(kind, error, trace)
 
     @property
     def cause(self) -> StopRun | None:

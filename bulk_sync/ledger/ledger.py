@@ -73,12 +73,21 @@ class Ledger:
         self._anchor = anchor
         self._anchored_at = 0.0
         self._end = Head()
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
+        self._is_open = True
 
     @property
     def name(self) -> str:
         """How messages call the ledger; never with a password."""
         return self._anchor.ledger
+
+    def close(self) -> None:
+        """Wait for what another thread is doing, and let none begin anything: the connection goes.
+
+        A driver whose connection is closed under a statement may take the process with it.
+        """
+        with self._turn:
+            self._is_open = False
 
     def check_anchor(self) -> None:
         """Make sure that the chain holds what it held before.
@@ -322,8 +331,11 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with self._turn, self._connection.begin():
-            yield self._connection
+        with self._turn:
+            if not self._is_open:
+                raise StoppedEarly(f"The ledger {self.name} is closed: the run is ending.")
+            with self._connection.begin():
+                yield self._connection
 
     @contextmanager
     def _told(self, stop: type[StoppedEarly | UsageProblem]) -> Iterator[None]:

@@ -46,7 +46,10 @@ def opened(state: State) -> Iterator[Ledger]:
         _upgrade(connection, anchor.ledger)
         book = Ledger(connection, anchor)
         book.check_anchor()
-        yield book
+        try:
+            yield book
+        finally:
+            book.close()
 
 
 @contextmanager
@@ -68,7 +71,11 @@ def existing(state: State) -> Iterator[Ledger | None]:
             return
         if found != migrations.NEWEST:
             raise migrations.unknown(found)
-        yield Ledger(connection, anchor)
+        book = Ledger(connection, anchor)
+        try:
+            yield book
+        finally:
+            book.close()
 
 
 def anchor_of(state: State) -> Anchor:

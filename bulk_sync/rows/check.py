@@ -371,7 +371,8 @@ class _Repeated:
     def last_wanted(self) -> npt.NDArray[np.int8]:
         """Tell for each row what the last row with the same key wants."""
         lasts = np.zeros(self.group.max(initial=-1) + 1, np.int8)
-        lasts[self.group] = self.wanted  # the last assignment to an index stands
+        groups, from_the_end = np.unique(self.group[::-1], return_index=True)
+        lasts[groups] = self.wanted[::-1][from_the_end]
         return lasts[self.group]
 
     def without(self, left_out: _Mask) -> "_Repeated":

@@ -1,13 +1,14 @@
 """What goes into a ledger comes out again, on every database."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 from ledger_lines import OTHER, RUN, begun, fill, intents, updated
 
 from bulk_sync import ledger
-from bulk_sync.errors import UsageProblem
+from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import Ended, Head, Intent, Settled
 from bulk_sync.outcomes import Outcome
 from bulk_sync.settings import State
@@ -108,3 +109,18 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
         for path in (tmp_path / "state").iterdir():
             assert path.stat().st_mode & 0o077 == 0, path
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: State) -> None:
+    with ledger.opened(state) as book:
+        book.begin(RUN, begun())
+        told = book.writes(RUN)
+        fill(book, 2000)
+        with ThreadPoolExecutor(1) as thread:
+            next(told)  # in the middle of a statement
+            closing = thread.submit(book.close)
+            assert not wait([closing], timeout=0.1).done
+            assert len(list(told)) == 1999
+            closing.result(timeout=10)
+    with pytest.raises(StoppedEarly, match="is closed"):
+        book.end(RUN, Ended(0, "", final=True))
