@@ -12,13 +12,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Final
+from typing import Final, Protocol
 
 from bulk_sync.errors import StopRun
 from bulk_sync.stopping import Stop
 
 Record = Callable[[Sequence[int]], None]
 """Makes durable what is known of some positions; raises StopRun if it cannot."""
+
+
+class Source(Protocol):
+    """Where workers take their next position from."""
+
+    async def take(self) -> int | None:
+        """Tell the next position; None if there is none any more."""
+
 
 _MOST: Final = 4096
 """Positions in one group of what is done, at most."""

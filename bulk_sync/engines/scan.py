@@ -12,7 +12,8 @@ from typing import Final
 
 from bulk_sync.campaign import profiles
 from bulk_sync.engines.journal import Kept, Record
-from bulk_sync.engines.local import Pass, now_ms
+from bulk_sync.engines.passes import Pass
+from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.rows.steps import Steps
 

@@ -20,15 +20,17 @@ from typing import Any, Self, TypeVar
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.engines import local, scan
+from bulk_sync.engines import passes, scan
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Record
-from bulk_sync.engines.local import Pass, Tell, Writes
+from bulk_sync.engines.local import Local
+from bulk_sync.engines.passes import Journal, Pass
 from bulk_sync.engines.scan import Costs
+from bulk_sync.engines.work import Tell, Writes
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import Connection, Failures, Fetch, Pace, Reading, Writing
+from bulk_sync.settings import Connection, Failures, Fetch, Pace, Reading
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
@@ -93,13 +95,11 @@ class Session:
         except BaseException:
             self._runner.close()
             raise
+        attribute = self._connection.attribute
+        breaker = Breaker(self._stop, self._failures, attribute)
+        engine = Local(self.client, self._stop, self._tell, breaker)
         self._pass = Pass(
-            client=self.client,
-            stop=self._stop,
-            tell=self._tell,
-            attribute=self._connection.attribute,
-            thread=self._thread,
-            breaker=Breaker(self._stop, self._failures, self._connection.attribute),
+            self.client, engine, self._stop, self._tell, attribute, thread=self._thread
         )
         return self
 
@@ -155,17 +155,17 @@ class Session:
         """
         return self.run(self._read(keys, steps, how, keep))
 
-    def write(self, writes: Writes, how: Writing) -> None:
+    def write(self, writes: Writes, journal: Journal) -> None:
         """Set states. What ended the pass early, be it the preflight, is in ``cause``."""
-        self.run(self._write(writes, how))
+        self.run(self._write(writes, journal))
 
-    async def _write(self, writes: Writes, how: Writing) -> None:
+    async def _write(self, writes: Writes, journal: Journal) -> None:
         try:
             if writes.steps.open() and not self.client.is_ready:
                 await self.client.preflight()
         except StopRun as cause:
             self._stop.ask(cause)
-        await local.write(self._pass, writes, how)
+        await passes.write(self._pass, writes, journal)
 
     async def _read(self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record) -> Read:
         began = time.monotonic()
@@ -195,7 +195,7 @@ class Session:
                 while_cheaper=how.fetch is Fetch.AUTO,
             )
             scanned = scanned or not steps.open()
-        await local.look_up(self._pass, keys, steps, keep)
+        await passes.look_up(self._pass, keys, steps, keep)
         return Read(listed.costs, scanned, time.monotonic() - began)
 
     async def _listed(self, missing: int, how: Reading) -> "_Listed":

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bulk_sync.engines.local import now_ms
+from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason

@@ -20,8 +20,8 @@ from types import MappingProxyType
 import pandas as pd
 
 from bulk_sync import lock, report
-from bulk_sync.engines.local import Writes
 from bulk_sync.engines.session import Read, Session
+from bulk_sync.engines.work import Writes
 from bulk_sync.errors import (
     AccessDenied,
     Exit,
@@ -216,13 +216,13 @@ def _write(
         keys=recording.keys,
         desired=recording.desired,
         steps=recording.steps,
-        journal=recording,
+        how=job.writing,
         # What a later run had to write had not arrived: what stands there now is that run's.
         in_doubt=recording.in_doubt - later.rewritten,
         forbidden=later.forbidden,
         uncertain=_uncertain(run, recording),
     )
-    session.write(writes, job.writing)
+    session.write(writes, recording)
     results = plan.settle(planned, recording.steps)
     if session.cause is None:
         return results, None

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from bulk_sync import ledger
 from bulk_sync.campaign.pacing import Pulse
-from bulk_sync.engines.local import Writes
 from bulk_sync.engines.session import Session
+from bulk_sync.engines.work import Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import plan
 from bulk_sync.rows.columns import UNREAD
@@ -69,7 +69,8 @@ def main() -> None:
             planned = plan.compare(judged, states)
             journal = recording.Recording(book, "bench", planned, plan.changes(planned))
             began = time.perf_counter()
-            session.write(Writes(journal.keys, journal.desired, journal.steps, journal), Writing())
+            writes = Writes(journal.keys, journal.desired, journal.steps, Writing())
+            session.write(writes, journal)
             seconds += time.perf_counter() - began
             assert session.cause is None
             assert (states.state != UNREAD).all()

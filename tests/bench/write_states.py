@@ -15,8 +15,9 @@ import pandas as pd
 from side_door import states, wished
 
 from bulk_sync import ledger
-from bulk_sync.engines.local import Journal, Writes
+from bulk_sync.engines.passes import Journal
 from bulk_sync.engines.session import Session
+from bulk_sync.engines.work import Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import plan
 from bulk_sync.rows.columns import UNREAD
@@ -58,7 +59,7 @@ def main() -> None:
     ):
         kept = recording.Recording(book, "bench", frame, np.arange(int(rows)))
         journal: Journal = kept if kind == "ledger" else Nothing()
-        session.write(Writes(kept.keys, kept.desired, kept.steps, journal), Writing())
+        session.write(Writes(kept.keys, kept.desired, kept.steps, Writing()), journal)
         assert session.cause is None
         assert (kept.steps.state != UNREAD).all()
         assert kind != "ledger" or sum(1 for _ in book.writes("bench")) == int(rows)

@@ -1,0 +1,148 @@
+"""The two passes that ask for single rows: states are looked up, and states are set.
+
+Whoever carries them out, this is what surrounds the work: what is made durable when, which rows
+are tried once more, and what is known of a write when the run ends early.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from bulk_sync.campaign.client import Client
+from bulk_sync.engines.breaker import no_attribute
+from bulk_sync.engines.journal import Granted, Kept, Listed, Record
+from bulk_sync.engines.work import Engine, Reads, Tell, Writes
+from bulk_sync.errors import RowFailed
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.steps import Steps
+from bulk_sync.stopping import Stop
+
+log = logging.getLogger(__name__)
+
+_OUTCOMES_S: Final = 0.5
+"""Seconds after which outcomes of writes are recorded at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What the passes of one run share.
+
+    Attributes:
+        client: the open client.
+        engine: carries out the work on single rows.
+        stop: ends a pass early.
+        tell: is told how far it is.
+        attribute: the attribute's name, for the message if no profile has it.
+        thread: where records are written; it has one worker.
+    """
+
+    client: Client
+    engine: Engine
+    stop: Stop
+    tell: Tell
+    attribute: str
+    thread: Executor
+
+
+class Journal(Protocol):
+    """Who makes the writes of a run durable; called in a thread of its own."""
+
+    def intend(self, positions: Sequence[int]) -> None:
+        """Note that these writes are about to be attempted.
+
+        Raises:
+            StopRun: they cannot be noted, so they must not be attempted.
+        """
+
+    def settle(self, positions: Sequence[int]) -> None:
+        """Note what became of these writes, as their ``Steps`` tell it.
+
+        Raises:
+            StopRun: it cannot be noted.
+        """
+
+
+async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) -> None:
+    """Read the current state of every key that has none yet, one GET each.
+
+    Args:
+        run: what the passes share.
+        keys: n keys, each once.
+        steps: n rows; filled in place. A row that the run stopped before stays as it was.
+        keep: makes states durable.
+    """
+    kept = Kept(keep, run.thread, run.stop)
+    reads = Reads(keys, steps)
+    unread = steps.open()
+    await run.engine.carry_out(reads, Listed(unread), len(unread), kept.note)
+    if again := _again(run, steps):
+        await run.engine.carry_out(reads, Listed(again), len(again), kept.note)
+    await kept.close()
+    unknown = sum(found.reason is Reason.STATE_UNKNOWN for found in steps.problems.values())
+    if unknown and (steps.state < 0).all():
+        run.stop.ask(no_attribute(run.attribute, unknown))
+
+
+async def write(run: Pass, writes: Writes, journal: Journal) -> None:
+    """Set states, each confirmed by Campaign.
+
+    The intent of every write is durable before its first request is sent, and its outcome is
+    recorded afterwards. Of a write that may have been applied or not no outcome is recorded when
+    the run stops: whoever goes on reads the profile first.
+
+    Args:
+        run: what the passes share.
+        writes: what to write; its steps are filled in place. A row that the run stopped before is
+            neither done nor a problem.
+        journal: is told before and after.
+    """
+    steps = writes.steps
+    settled = Kept(journal.settle, run.thread, run.stop, most_s=_OUTCOMES_S)
+
+    def note(at: int) -> None:
+        if _is_known(writes, at):
+            settled.note(at)
+
+    todo = steps.open()
+    to_read = [at for at in todo if at in writes.in_doubt or at in writes.forbidden]
+    to_write = [at for at in todo if at not in writes.in_doubt and at not in writes.forbidden]
+    granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)
+    await run.engine.carry_out(writes, granted, len(todo), note)
+    for at in await granted.withdraw():
+        note(at)
+    if again := _again(run, steps):
+        await run.engine.carry_out(writes, Listed(again), len(again), note)
+    for at in steps.passing():
+        if not run.stop.asked:
+            settled.note(at)  # tried and given up
+        elif not writes.may_have_arrived(at):
+            steps.problems[at] = _to_be_tried(steps.problems[at])
+            settled.note(at)
+    await settled.close()
+
+
+def _is_known(writes: Writes, at: int) -> bool:
+    """Tell whether it is certain what became of a write, be it that none was sent."""
+    problem = writes.steps.problems.get(at)
+    if problem is None:
+        return bool(writes.steps.attempts[at]) or not writes.may_have_arrived(at)
+    if problem.outcome is Outcome.PENDING:
+        return not writes.may_have_arrived(at)
+    return not problem.passing
+
+
+def _to_be_tried(problem: RowFailed) -> RowFailed:
+    """Say of a row that was not written, since it could not be read first, that it still may be."""
+    waiting = RowFailed(problem.reason, problem.detail, outcome=Outcome.PENDING)
+    waiting.attempts = problem.attempts
+    return waiting
+
+
+def _again(run: Pass, steps: Steps) -> list[int]:
+    """Tell which rows to try once more, for they failed for what may have passed by now."""
+    again = [] if run.stop.asked else steps.passing()
+    if again:
+        log.info("%d rows failed for what may have passed by now; trying them again", len(again))
+    return again

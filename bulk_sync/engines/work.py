@@ -1,0 +1,187 @@
+"""The work of a pass: a state is read, or set, row by row.
+
+It is data, so that a part of it can be carried out elsewhere, and the coroutine that does one row,
+which is the same wherever that is. What comes of a row goes into ``Steps``; a row costs no task
+and no object of its own.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bulk_sync.campaign.client import Client
+from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.engines.journal import Source
+from bulk_sync.errors import RowFailed, StopRun
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.steps import Steps
+from bulk_sync.settings import Writing
+from bulk_sync.stopping import Stop
+
+Tell = Callable[[str, int, int, Pulse], None]
+"""Progress: the pass (``read``, ``scan``, ``write``), how many are done, how many there are, and
+how hard Campaign is asked meanwhile."""
+
+
+class Work(Protocol):
+    """What is to be done for n rows."""
+
+    @property
+    def name(self) -> str:
+        """The pass, as ``Tell`` has it."""
+
+    @property
+    def steps(self) -> Steps:
+        """What is known to have become of the rows; filled in place."""
+
+    @property
+    def sent(self) -> set[int]:
+        """Positions for which a request that writes was begun; filled in place."""
+
+    async def one(self, client: Client, stop: Stop, at: int) -> None:
+        """Do one row, and note in ``steps`` that it is done.
+
+        Raises:
+            RowFailed: it cannot be done.
+            StopRun: the run cannot go on; nothing was sent that Campaign did not refuse.
+        """
+
+
+class Engine(Protocol):
+    """Who carries out work: in one event loop or in several."""
+
+    async def carry_out(
+        self, work: Work, source: Source, count: int, note: Callable[[int], None]
+    ) -> None:
+        """Do the work for every position that the source hands out, and note each that is done.
+
+        Nothing is raised: rows that fail are in the work's ``steps``, and what ends the run is
+        asked of its ``Stop``. Then what is in flight is finished, and positions that were handed
+        out and not begun are noted too.
+
+        Args:
+            work: what is to be done.
+            source: hands out positions.
+            count: how many there are, for the progress.
+            note: is told of each position, in no order.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """n states to be read, one GET each; see ``Work``."""
+
+    keys: Sequence[str]
+    steps: Steps
+    name: str = "read"
+    sent: set[int] = field(default_factory=set)
+
+    async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
+        """Read one profile's state."""
+        state, tries = await client.state(self.keys[at])
+        self.steps.done(at, tries, now_ms(), state=state)
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """n states to be set, each confirmed by Campaign; see ``Work``.
+
+    Attributes:
+        keys: the keys, each once.
+        desired: the state of each.
+        how: whether profiles are read before and after.
+        in_doubt: positions whose write was in flight when a process died.
+        forbidden: positions that must not be written any more, and why, for a person.
+        uncertain: positions of which nobody knows whether there is anything to put back.
+    """
+
+    keys: Sequence[str]
+    desired: Sequence[bool]
+    steps: Steps
+    how: Writing
+    in_doubt: frozenset[int] = frozenset()
+    forbidden: Mapping[int, str] = field(default_factory=dict)
+    uncertain: frozenset[int] = frozenset()
+    name: str = "write"
+    sent: set[int] = field(default_factory=set)
+
+    def may_have_arrived(self, at: int) -> bool:
+        """Tell whether a request that writes may have left this process, or one that died."""
+        return at in self.sent or at in self.in_doubt
+
+    async def one(self, client: Client, stop: Stop, at: int) -> None:
+        """Set one profile's state, unless it holds it already or must be left alone."""
+        key, desired, steps = self.keys[at], self.desired[at], self.steps
+        doubted = steps.problems.get(at)
+        in_doubt = self.may_have_arrived(at)
+        tries = doubted.attempts if doubted is not None else 1
+        arrived = False
+        forbidden = self.forbidden.get(at)
+        if in_doubt or self.how.guarded or forbidden is not None:
+            state, _ = await client.state(key)
+            arrived = in_doubt and state is desired
+            if not arrived and (state is desired or forbidden is not None):
+                steps.state[at] = state
+                if state is desired and at in self.uncertain:
+                    raise _never_arrived()
+                raise _left_alone(forbidden, state, desired)
+        if not arrived:
+            sent_before = at in self.sent
+            self.sent.add(at)
+            try:
+                tries = await client.write(key, desired=desired)
+            except StopRun:  # which says that nothing was sent
+                if not sent_before:
+                    self.sent.remove(at)
+                raise
+        if self.how.verify:
+            await _check_stored(client, stop, key, desired=desired)
+        steps.done(at, tries, now_ms(), state=desired)
+
+
+def _never_arrived() -> RowFailed:
+    return RowFailed(
+        Reason.STOPPED,
+        "The run was interrupted before it changed this profile, so there is nothing to put back.",
+        outcome=Outcome.UNCHANGED,
+    )
+
+
+def _left_alone(forbidden: str | None, state: bool, desired: bool) -> RowFailed:  # noqa: FBT001 - states
+    if forbidden is None:
+        detail = f"The profile has moved to {str(state).lower()} since; it was left alone."
+        return RowFailed(Reason.MOVED, detail, outcome=Outcome.DRIFTED)
+    outcome = Outcome.UNCHANGED if state is desired else Outcome.DRIFTED
+    return RowFailed(Reason.NEWER_RUN, forbidden, outcome=outcome)
+
+
+async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) -> None:
+    """Read a profile back after its change was confirmed.
+
+    Raises:
+        RowFailed: it does not hold the state, or there was no time or call left to find out.
+    """
+    unseen = RowFailed(
+        Reason.STOPPED,
+        "Campaign confirmed the change; the run stopped before it was read back.",
+        passing=True,
+    )
+    try:
+        state, _ = await client.state(key)
+    except StopRun as cause:
+        stop.ask(cause)
+        raise unseen from cause
+    except RowFailed as failed:
+        if failed.outcome is Outcome.PENDING:
+            raise unseen from failed
+        raise
+    if state is not desired:
+        raise RowFailed(
+            Reason.NOT_STORED, "Campaign confirmed the change, but read back it has the old state."
+        )
+
+
+def now_ms() -> int:
+    """Tell the UTC time in ms since the epoch."""
+    return time.time_ns() // 1_000_000
