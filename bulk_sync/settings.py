@@ -6,7 +6,7 @@ Each part goes to the one room that uses it. Nothing here reads the environment 
 import ipaddress
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -98,6 +98,11 @@ class Connection:
             raise UsageProblem(f"--ca-file {self.ca_file}: no such file.")
 
 
+_RATE_OF_ONE: Final = 100.0
+"""Requests a second that are worth a process, and of which one more or less in a second, which
+comes of parting a rate, does not matter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How hard Campaign may be asked.
@@ -110,6 +115,8 @@ class Pace:
         retries: further tries after a first one that failed in passing.
         timeout_s: seconds for one request, answer included.
         patience_s: seconds that one request may take with all its tries and waits.
+        processes: event loops, each in a process of its own, that may share the work.
+        most_in_flight: requests in flight, at most, while that adapts.
     """
 
     rate: float | None = None
@@ -119,6 +126,8 @@ class Pace:
     retries: int = 5
     timeout_s: float = 60.0
     patience_s: float = 1800.0
+    processes: int = 1
+    most_in_flight: int = 64
 
     def __post_init__(self) -> None:
         """Refuse what is no measure of time."""
@@ -129,6 +138,25 @@ class Pace:
         ):
             if value is not None and not math.isfinite(value):
                 raise UsageProblem(f"{option} {value}: write a number.")
+
+    @property
+    def parts(self) -> int:
+        """How many processes the work is parted among: none would have next to nothing to do."""
+        by_rate = self.processes if self.rate is None else int(self.rate / _RATE_OF_ONE)
+        return max(1, min(self.processes, by_rate, self.concurrency or self.processes))
+
+    def part(self) -> "Pace":
+        """Tell the pace of one of ``parts`` processes; their calls are counted elsewhere."""
+        parts = self.parts
+        return replace(
+            self,
+            rate=None if self.rate is None else self.rate / parts,
+            concurrency=None if self.concurrency is None else self.concurrency // parts,
+            most_in_flight=self.most_in_flight // parts,
+            max_calls=None,
+            max_calls_per_day=None,
+            processes=1,
+        )
 
 
 class Fetch(StrEnum):

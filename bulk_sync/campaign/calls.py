@@ -10,6 +10,7 @@ what it sent, and at most the rest of a block more.
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 from bulk_sync.errors import StoppedEarly
@@ -64,6 +65,7 @@ class Calls:
         self._budget = budget
         self._grant = _UNBOUNDED
         self._left = 0
+        self._lent = 0
         self._refilling = asyncio.Lock()
 
     @property
@@ -101,15 +103,56 @@ class Calls:
         Raises:
             StoppedEarly: the run has spent what it may.
         """
-        if self._most is not None and self.total >= self._most:
-            raise StoppedEarly(f"The budget of {self._most} calls is spent (--max-calls).")
+        if self._left_of_run() == 0:
+            raise self._spent()
         self.by_method[method] += 1
+
+    async def lend(self, count: int, shares: int) -> Grant:
+        """Let another process make calls, which counts and limits them by itself.
+
+        Args:
+            count: calls that it would like to have; fewer are lent where few are left.
+            shares: processes that make calls.
+
+        Raises:
+            StoppedEarly: there are none.
+        """
+        async with self._refilling:
+            left = self._left_of_run()
+            if left == 0:
+                raise self._spent()
+            if left is not None:  # so that little is left with one when another needs it
+                count = max(1, min(count, left // (2 * shares)))
+            grant = Grant(count, "", float("inf"))
+            if self._budget is not None:
+                grant = await asyncio.to_thread(self._budget.take, count)
+            self._lent += grant.calls
+            return grant
+
+    async def take_back(self, day: str, count: int) -> None:
+        """Take back calls that were lent and not made."""
+        self._lent -= count
+        if self._budget is not None:
+            await asyncio.to_thread(self._budget.give_back, day, count)
+
+    def add(self, by_method: Mapping[str, int], by_status: Mapping[str, int]) -> None:
+        """Count calls that were lent and made, and their answers."""
+        self.by_method.update(by_method)
+        self.by_status.update(by_status)
+        self._lent -= sum(by_method.values())
 
     async def close(self) -> None:
         """Give back what was set aside and not spent."""
         if self._budget is not None and self._left > 0:
             left, self._left = self._left, 0
             await asyncio.to_thread(self._budget.give_back, self._grant.day, left)
+
+    def _left_of_run(self) -> int | None:
+        """Tell how many calls the run may make yet; None has no limit."""
+        return None if self._most is None else max(0, self._most - self.total - self._lent)
+
+    def _spent(self) -> StoppedEarly:
+        return StoppedEarly(f"The budget of {self._most} calls is spent (--max-calls).")
 
     async def _refill(self, budget: Budget) -> None:
         await self.close()  # what is left of yesterday's

@@ -69,7 +69,8 @@ class Client:
     """One run's view of Campaign. Belongs to one event loop.
 
     Attributes:
-        is_ready: the preflight has found the API's name.
+        api: the API's name in the URL.
+        is_ready: the preflight has found that name.
 
     Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for the one
     profile, or page, that it was asked about.
@@ -81,7 +82,7 @@ class Client:
         self._way = way
         self._connection = connection
         self._attribute = connection.attribute
-        self._api = connection.api
+        self.api = connection.api
         self.is_ready = False
         self._bodies = {
             state: f'{{"{self._attribute}":{str(state).lower()}}}'.encode()
@@ -104,7 +105,7 @@ class Client:
         asked = self._connection.api
         refusals: list[RowFailed] = []
         for api in (PLURAL, SINGULAR) if asked == AUTO else (asked,):
-            self._api = api
+            self.api = api
             try:
                 page = await self.first_page(page_size)
             except RowFailed as failed:
@@ -124,7 +125,7 @@ class Client:
             page_size: profiles asked for; if Campaign takes too long over so many, fewer are.
         """
         while True:
-            path = _LIST.format(api=self._api, size=page_size)
+            path = _LIST.format(api=self.api, size=page_size)
             smaller = page_size // 4
             try:
                 if smaller >= _SMALLEST_PAGE:
@@ -166,7 +167,7 @@ class Client:
         Raises:
             RowFailed: there is no such profile, or Campaign did not say.
         """
-        path = f"{self._api}/profile/{profiles.segment(key)}"
+        path = f"{self.api}/profile/{profiles.segment(key)}"
 
         async def once() -> profiles.Profile:
             profile = profiles.one(await self._way.request("GET", path), self._attribute)
@@ -204,7 +205,7 @@ class Client:
                 to end after a change that had not arrived by then.
             StopRun: the run is to end, and nothing was sent that Campaign did not refuse.
         """
-        path = f"{self._api}/profile/{profiles.segment(key)}"
+        path = f"{self.api}/profile/{profiles.segment(key)}"
         doubts: list[RetryLater] = []
 
         async def once() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 _STEPS: Final = 16
@@ -19,6 +20,15 @@ class Latency:
     def note(self, seconds: float) -> None:
         """Count one time."""
         self._counts[math.floor(_STEPS * math.log2(max(seconds, _LEAST_S)))] += 1
+
+    @property
+    def counts(self) -> Mapping[int, int]:
+        """The counters, for another process to ``add``."""
+        return self._counts
+
+    def add(self, counts: Mapping[int, int]) -> None:
+        """Count what another process has counted."""
+        self._counts.update(counts)
 
     def quantile(self, share: float) -> float | None:
         """Tell the seconds that so large a share of the times did not exceed; None without any."""

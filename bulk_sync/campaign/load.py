@@ -11,7 +11,6 @@ Pure: the time is an argument, in seconds of any one clock.
 from dataclasses import dataclass
 from typing import Final
 
-MOST_IN_FLIGHT: Final = 64
 FIRST_IN_FLIGHT: Final = 16
 
 _GROWTH: Final = 1.1

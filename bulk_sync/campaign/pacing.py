@@ -11,14 +11,14 @@ at once. What the limits are is for ``load.py`` and ``allowance.py`` to find, an
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, Protocol
 
 from bulk_sync.campaign.allowance import Allowance
 from bulk_sync.campaign.latency import Latency
-from bulk_sync.campaign.load import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, Load
+from bulk_sync.campaign.load import FIRST_IN_FLIGHT, Load
 from bulk_sync.errors import RetryLater
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Pace
@@ -75,7 +75,7 @@ class Pacer:
         self._loop = asyncio.get_running_loop()
         self._given_limit = pace.concurrency
         self._given_rate = pace.rate
-        self._load = _load_for(pace.rate, self._loop.time())
+        self._load = _load_for(pace, self._loop.time())
         self._allowance = Allowance(self._loop.time())
         self._stop = stop
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -86,6 +86,7 @@ class Pacer:
         self._hold_s = _FIRST_HOLD_S
         self._timer: asyncio.TimerHandle | None = None
         self._told_at = float("-inf")
+        self._on_held: Callable[[float, str], None] | None = None
         stop.on_asked(self._send_away)
 
     @property
@@ -187,16 +188,29 @@ class Pacer:
             if self._is_held:
                 return  # an answer to a request that was sent before the wait began
             asked_s, self._hold_s = self._hold_s, min(_LONGEST_HOLD_S, 2 * self._hold_s)
-        until = now + asked_s
-        if until <= self._held_until:
+        if not self.hold_for(asked_s, str(later.reason)):
             return
-        why, held_s = str(later.reason), until - max(now, self._held_until)
-        self.held_s[why] = self.held_s.get(why, 0.0) + held_s
-        self._held_until, self._is_held = until, True
+        if self._on_held is not None:
+            self._on_held(asked_s, str(later.reason))
         if now >= self._told_at + _TELL_EVERY_S:
             self._told_at = now
             goes_on = datetime.now().astimezone() + timedelta(seconds=asked_s)
             log.info("%s: work goes on at %s", later.detail, goes_on.isoformat(timespec="seconds"))
+
+    def hold_for(self, seconds: float, why: str) -> bool:
+        """Let no request start for so many seconds, and tell whether that makes a wait longer."""
+        now = self._loop.time()
+        until = now + seconds
+        if until <= self._held_until:
+            return False
+        held_s = until - max(now, self._held_until)
+        self.held_s[why] = self.held_s.get(why, 0.0) + held_s
+        self._held_until, self._is_held = until, True
+        return True
+
+    def on_held(self, listener: Callable[[float, str], None]) -> None:
+        """Have somebody told how long, in seconds, and why Campaign asks to wait."""
+        self._on_held = listener
 
     def _wait_s(self, now: float) -> float:
         """Tell how long the next request must wait; infinity is until another one is over."""
@@ -241,9 +255,10 @@ class Pacer:
                 waiter.set_exception(self._stop.cause)
 
 
-def _load_for(rate: float | None, now: float) -> Load:
+def _load_for(pace: Pace, now: float) -> Load:
     """Begin with few requests in flight; or, if a rate bounds them, with all that it may need."""
-    if rate is None:
-        return Load(now, first=FIRST_IN_FLIGHT, most=MOST_IN_FLIGHT)
-    needed = max(MOST_IN_FLIGHT, min(_MOST_FOR_A_RATE, ceil(rate * _SLOW_S)))
+    most = pace.most_in_flight
+    if pace.rate is None:
+        return Load(now, first=min(FIRST_IN_FLIGHT, most), most=most)
+    needed = max(most, min(_MOST_FOR_A_RATE, ceil(pace.rate * _SLOW_S)))
     return Load(now, first=needed, most=needed)

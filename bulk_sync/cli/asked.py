@@ -37,8 +37,9 @@ _INPUT: Final = (
     "key_column", "state_column", "date_column", "state", "sheet", "blank_state", "on_conflict",
 )  # fmt: skip
 _WORK: Final = (
-    "rate", "concurrency", "max_calls", "max_calls_per_day", "retries", "timeout", "patience",
-    "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures", "allow", "verify", "job",
+    "rate", "concurrency", "processes", "max_calls", "max_calls_per_day", "retries", "timeout",
+    "patience", "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures", "allow",
+    "verify", "job",
 )  # fmt: skip
 _PLACE: Final = ("organization", "endpoint", "attribute")
 """What a run that goes on must not change."""
@@ -201,6 +202,7 @@ def pace(values: Mapping[str, Any]) -> Pace:
     return Pace(
         rate=values["rate"],
         concurrency=values["concurrency"],
+        processes=values["processes"],
         max_calls=values["max_calls"],
         max_calls_per_day=values["max_calls_per_day"],
         retries=values["retries"],

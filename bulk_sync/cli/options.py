@@ -186,6 +186,15 @@ pace_options = _together(
         help="Most requests a second.  [default: found by adapting]",
     ),
     option(
+        "--processes",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Share the work among so many processes, where one processor is the limit: beyond "
+        "some thousand requests a second.",
+    ),
+    option(
         "--max-calls", type=click.IntRange(1), help="Stop cleanly when so many calls are spent."
     ),
     option(

@@ -7,6 +7,7 @@ and why it ended early.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -74,3 +75,14 @@ class Local:
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(pacer.limit, count)):
                 workers.create_task(worker())
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Prefer uvloop where it installs: a quarter more requests a second."""
+    if sys.platform == "win32":
+        return None
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

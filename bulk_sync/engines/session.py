@@ -8,9 +8,8 @@ stop: what is in flight is finished, and a second signal ends at once.
 import asyncio
 import logging
 import signal
-import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,10 +22,11 @@ from bulk_sync.campaign.client import Client, connected
 from bulk_sync.engines import passes, scan
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Record
-from bulk_sync.engines.local import Local
+from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.engines.passes import Journal, Pass
+from bulk_sync.engines.processes import Processes
 from bulk_sync.engines.scan import Costs
-from bulk_sync.engines.work import Tell, Writes
+from bulk_sync.engines.work import Engine, Tell, Writes
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
 from bulk_sync.rows.steps import Steps
@@ -83,7 +83,7 @@ class Session:
         self._budget = budget
         self.working_s = 0.0
         self._stop = Stop()
-        self._runner = asyncio.Runner(loop_factory=_loop_factory())
+        self._runner = asyncio.Runner(loop_factory=loop_factory())
         self._stack = AsyncExitStack()
         self._thread = ThreadPoolExecutor(1, "records")
 
@@ -97,7 +97,11 @@ class Session:
             raise
         attribute = self._connection.attribute
         breaker = Breaker(self._stop, self._failures, attribute)
-        engine = Local(self.client, self._stop, self._tell, breaker)
+        near = Local(self.client, self._stop, self._tell, breaker)
+        engine: Engine = near
+        if self._pace.parts > 1:
+            engine = processes = Processes(near, self._connection, self._pace)
+            self._stack.push_async_callback(processes.close)
         self._pass = Pass(
             self.client, engine, self._stop, self._tell, attribute, thread=self._thread
         )
@@ -236,14 +240,3 @@ class _Listed:
 def _on_a_page(page: profiles.Page, asked: int) -> int:
     """Tell how many profiles Campaign puts on a page when it is asked for so many."""
     return asked if page.next_path is None else len(page.profiles)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Prefer uvloop where it installs: a quarter more requests a second."""
-    if sys.platform == "win32":
-        return None
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

@@ -39,6 +39,9 @@ class Work(Protocol):
     def sent(self) -> set[int]:
         """Positions for which a request that writes was begun; filled in place."""
 
+    def part(self, positions: Sequence[int]) -> "Work":
+        """Tell the work of some rows alone, in their order, with arrays of its own."""
+
     async def one(self, client: Client, stop: Stop, at: int) -> None:
         """Do one row, and note in ``steps`` that it is done.
 
@@ -77,6 +80,10 @@ class Reads:
     name: str = "read"
     sent: set[int] = field(default_factory=set)
 
+    def part(self, positions: Sequence[int]) -> "Reads":
+        """Tell the work of some rows alone."""
+        return Reads([self.keys[at] for at in positions], self.steps.part(positions))
+
     async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
         """Read one profile's state."""
         state, tries = await client.state(self.keys[at])
@@ -109,6 +116,20 @@ class Writes:
     def may_have_arrived(self, at: int) -> bool:
         """Tell whether a request that writes may have left this process, or one that died."""
         return at in self.sent or at in self.in_doubt
+
+    def part(self, positions: Sequence[int]) -> "Writes":
+        """Tell the work of some rows alone."""
+        numbered = list(enumerate(positions))
+        return Writes(
+            keys=[self.keys[at] for at in positions],
+            desired=[self.desired[at] for at in positions],
+            steps=self.steps.part(positions),
+            how=self.how,
+            in_doubt=frozenset(n for n, at in numbered if at in self.in_doubt),
+            forbidden={n: self.forbidden[at] for n, at in numbered if at in self.forbidden},
+            uncertain=frozenset(n for n, at in numbered if at in self.uncertain),
+            sent={n for n, at in numbered if at in self.sent},
+        )
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:
         """Set one profile's state, unless it holds it already or must be left alone."""

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.steps import UNREAD
 
 ROW: Final = "sync_row"
 """int64: the number that a spreadsheet shows; the header is row 1."""
@@ -64,9 +65,6 @@ not known; only when the input has request dates. Rows are worked on in this ord
 
 OURS: Final = (*REPORT, COUNTS_AS, REQUESTED)
 """Every column that is not the input's own."""
-
-UNREAD: Final = -1
-"""How arrays of states say that there is none; true is 1, false is 0."""
 
 NONE: Final = -1
 """How arrays of codes say that there is no outcome, or no reason."""

@@ -14,8 +14,8 @@ import pandas as pd
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
-from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES, UNREAD
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.steps import UNREAD, Steps
 
 
 @dataclass(frozen=True, slots=True)

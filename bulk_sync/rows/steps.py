@@ -3,13 +3,17 @@
 No object per row: a row that fails costs one, a row that does not costs none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from bulk_sync.errors import RowFailed
-from bulk_sync.rows.columns import UNREAD
+
+UNREAD: Final = -1
+"""How arrays of states say that there is none; true is 1, false is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,12 @@ class Steps:
         """Make room for so many rows, none of them done."""
         state = np.full(count, UNREAD, np.int8)
         return cls(state, np.zeros(count, np.int32), np.zeros(count, np.int64), {})
+
+    def part(self, positions: Sequence[int]) -> "Steps":
+        """Copy what is known of some rows, in their order."""
+        problems = {n: self.problems[at] for n, at in enumerate(positions) if at in self.problems}
+        at = list(positions)
+        return Steps(self.state[at], self.attempts[at], self.at_ms[at], problems)
 
     def done(self, at: int, attempts: int, at_ms: int, *, state: bool) -> None:
         """Note that the step succeeded for one row."""

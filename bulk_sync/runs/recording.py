@@ -11,8 +11,7 @@ from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
-from bulk_sync.rows.columns import UNREAD
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.steps import UNREAD, Steps
 
 
 class Recording:

@@ -20,8 +20,7 @@ from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import plan
-from bulk_sync.rows.columns import UNREAD
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.steps import UNREAD, Steps
 from bulk_sync.runs import recording
 from bulk_sync.settings import Connection, Pace, Secret, State, Writing
 

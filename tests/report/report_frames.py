@@ -9,6 +9,7 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from bulk_sync.rows import columns
+from bulk_sync.rows.steps import UNREAD
 
 AT_MS = 1795490270123
 AT = "2026-11-24T03:17:50.123Z"
@@ -109,7 +110,7 @@ def nasty_results(draw: st.DrawFn) -> pd.DataFrame:
     def column(cells: st.SearchStrategy[Any]) -> list[Any]:
         return draw(st.lists(cells, min_size=count, max_size=count))
 
-    state = st.sampled_from([1, 0, columns.UNREAD])
+    state = st.sampled_from([1, 0, UNREAD])
     return results(
         count,
         {name: column(TEXT) for name in names},

@@ -10,6 +10,7 @@ from report_frames import AT, expected, nasty_results, results
 
 from bulk_sync import report
 from bulk_sync.rows import columns
+from bulk_sync.rows.steps import UNREAD
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_row_reads_as_the_contract_says(path: Path) -> None:
-    frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [columns.UNREAD]})
+    frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [UNREAD]})
     report.write(frame, path, title={})
     assert path.read_text() == (
         '[\n{"PKey":"@a","sync_row":2,"sync_key":"@key0","sync_desired":true,"sync_before":false,'

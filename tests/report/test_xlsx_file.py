@@ -16,6 +16,7 @@ from report_frames import AT, expected, nasty_results, report_columns, results
 from bulk_sync import report
 from bulk_sync.report import table, xlsx_file
 from bulk_sync.rows import columns
+from bulk_sync.rows.steps import UNREAD
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def xml(path: Path, part: str = "xl/worksheets/sheet1.xml") -> str:
 
 
 def test_states_are_booleans_numbers_are_numbers_and_times_are_text(path: Path) -> None:
-    frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [columns.UNREAD]})
+    frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [UNREAD]})
     report.write(frame, path, title={})
     assert sheets(path) == [
         [

@@ -1,0 +1,321 @@
+"""Carries out work in several event loops, each in a process of its own.
+
+    source --parts--> worker --GET, PATCH--> Campaign
+    steps, breaker, note, tell <--news-- |
+    calls, holds       <--and back-->    |
+
+For a machine with cores to spare, where one event loop is the limit. All that decides or remembers
+stays here: the rows, the ledger, when to give up, how many calls there are. A worker gets parts of
+half a second's work, two at a time, so that none waits for another. A worker that dies takes
+nothing with it but the certainty of what it had in hand, as a run that is killed does.
+"""
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, BinaryIO, Final, cast
+
+from bulk_sync.engines import wire
+from bulk_sync.engines.journal import Source
+from bulk_sync.engines.local import Local
+from bulk_sync.engines.work import Work
+from bulk_sync.errors import StoppedEarly, StopRun
+from bulk_sync.settings import Connection, Pace
+
+log = logging.getLogger(__name__)
+
+_WORTH: Final = 500
+"""Rows for which it is worth while to start processes; each takes about a second to come up."""
+
+_PART_S: Final = 0.5
+_FIRST_PART: Final = 32
+_LARGEST_PART: Final = 512
+"""Rows of a part: half a second's work, within these bounds."""
+
+_AT_ONCE: Final = 2
+"""Parts that a worker has in hand, so that it need not wait for the next one."""
+
+_CLOSING_S: Final = 10.0
+
+
+class Processes:
+    """Several event loops; see ``Engine``. Belongs to the event loop of the run.
+
+    Args:
+        near: carries out what is not worth a process; its client's calls and latencies are those
+            of all.
+        connection: where Campaign is and who asks.
+        pace: how hard all of them together may ask.
+    """
+
+    def __init__(self, near: Local, connection: Connection, pace: Pace) -> None:
+        self._near = near
+        self._connection = connection
+        self._pace = pace
+        self._workers: list[_Worker] = []
+
+    async def carry_out(
+        self, work: Work, source: Source, count: int, note: Callable[[int], None]
+    ) -> None:
+        """Do the work for every position that the source hands out; see ``Engine``."""
+        if count < _WORTH:
+            await self._near.carry_out(work, source, count, note)
+            return
+        if not self._workers:
+            self._start()
+        round_ = _Round(self._near, work, count, note, _Pulse(self._near, self._workers))
+        async with self._attended(), asyncio.TaskGroup() as feeding:
+            for worker in self._workers:
+                for _ in range(_AT_ONCE):
+                    feeding.create_task(_feed(worker, source, round_))
+
+    async def close(self) -> None:
+        """End the workers, which give back what they were lent."""
+        async with self._attended():
+            for worker in self._workers:
+                worker.tell(wire.Close())
+            for worker in self._workers:
+                await worker.ended()
+
+    def _start(self) -> None:
+        connection = replace(self._connection, api=self._near.client.api)
+        level = logging.getLogger("bulk_sync").getEffectiveLevel()
+        setup = wire.Setup(connection, self._pace.part(), level)
+        self._workers = [_Worker(setup) for _ in range(self._pace.parts)]
+        self._near.stop.on_asked(self._end)
+
+    def _end(self) -> None:
+        cause = self._near.stop.cause
+        for worker in self._workers:
+            worker.tell(wire.End(StoppedEarly(str(cause))))
+
+    @asynccontextmanager
+    async def _attended(self) -> AsyncIterator[None]:
+        """Hear what the workers tell for as long as the block lasts."""
+        async with asyncio.TaskGroup() as tasks:
+            hearing = [tasks.create_task(self._hear(worker, tasks)) for worker in self._workers]
+            yield
+            for each in hearing:
+                each.cancel()
+
+    async def _hear(self, worker: "_Worker", tasks: asyncio.TaskGroup) -> None:
+        """Act on what a worker tells."""
+        client = self._near.client
+        async for message in worker.told():
+            match message:
+                case wire.Spent(by_method, by_status, latency, facts):
+                    client.calls.add(by_method, by_status)
+                    client.pacer.latency.add(latency)
+                    worker.facts = facts
+                case wire.Borrow(count):
+                    tasks.create_task(self._lend(worker, count))
+                case wire.Return(day, count):
+                    tasks.create_task(client.calls.take_back(day, count))
+                case wire.Hold(seconds, why):
+                    client.pacer.hold_for(seconds, why)
+                    for each in self._workers:
+                        if each is not worker:
+                            each.tell(message)
+                case wire.End(cause):
+                    self._near.stop.ask(cause)
+                case wire.Said(logger, level, said):
+                    logging.getLogger(logger).log(level, "%s", said)
+
+    async def _lend(self, worker: "_Worker", count: int) -> None:
+        try:
+            worker.tell(wire.Lent(await self._near.client.calls.lend(count, self._pace.parts)))
+        except StopRun as cause:
+            worker.tell(wire.Lent(cause))
+
+
+class _Pulse:
+    """How hard Campaign is asked by all workers together; see ``pacing.Pulse``."""
+
+    def __init__(self, near: Local, workers: "list[_Worker]") -> None:
+        self._pacer = near.client.pacer
+        self._workers = workers
+
+    def __str__(self) -> str:
+        facts = self.facts()
+        parts = [f"{len(self._workers)} processes", f"{facts['in_flight']} in flight"]
+        if facts["rate"] is not None:
+            parts.append(f"at most {facts['rate']:.4g}/s")
+        if held_s := facts["held_seconds"]:
+            parts.append(f"waiting {held_s:.0f} s as Campaign asks")
+        return ", ".join(parts)
+
+    def facts(self) -> Mapping[str, float | int | None]:
+        """Sum up what the workers tell."""
+        told = [worker.facts for worker in self._workers if worker.facts]
+        rates = [facts["rate"] for facts in told]
+        known = [rate for rate in rates if rate is not None]
+        return {
+            "in_flight": sum(facts["in_flight"] or 0 for facts in told),
+            "most_in_flight": sum(facts["most_in_flight"] or 0 for facts in told),
+            "rate": sum(known) if known and len(known) == len(rates) else None,
+            "held_seconds": self._pacer.facts()["held_seconds"],
+            "throttled_seconds": round(self._pacer.throttled_s, 3),
+            "processes": len(self._workers),
+        }
+
+
+class _Round:
+    """One piece of work, parts of which are with the workers."""
+
+    def __init__(
+        self, near: Local, work: Work, count: int, note: Callable[[int], None], pulse: _Pulse
+    ) -> None:
+        self.near = near
+        self.work = work
+        self._count = count
+        self._note = note
+        self._pulse = pulse
+        self._done = 0
+
+    def take_in(self, part: "_InHand", news: wire.News) -> None:
+        """Note what has become of some rows."""
+        steps, breaker = self.work.steps, self.near.breaker
+        ats = [part.positions[n] for n in news.ats]
+        steps.state[ats] = news.state
+        steps.attempts[ats] = news.attempts
+        steps.at_ms[ats] = news.at_ms
+        self.work.sent.difference_update(ats)
+        self.work.sent.update(part.positions[n] for n in news.sent)
+        for n, at, tries in zip(news.ats, ats, news.attempts.tolist(), strict=True):
+            failed_before = at in steps.problems
+            problem = news.problems.get(n)
+            if problem is not None:
+                steps.problems[at] = problem
+                breaker.failed(problem, again=failed_before)
+            elif tries:
+                steps.problems.pop(at, None)
+                breaker.succeeded(again=failed_before)
+            self._done += bool(tries)
+            self._note(at)
+        part.left.difference_update(news.ats)
+        if news.over:
+            self._note_all(part)
+        self.near.tell(self.work.name, self._done, self._count, self._pulse)
+
+    def lose(self, part: "_InHand", cause: StopRun) -> None:
+        """Note that nobody can tell any more what has become of the rest of a part."""
+        self.work.sent.update(part.positions[n] for n in part.left)
+        self._note_all(part)
+        self.near.stop.ask(cause)
+
+    def _note_all(self, part: "_InHand") -> None:
+        for n in part.left:
+            self._note(part.positions[n])
+        part.left.clear()
+        part.over.set()
+
+
+class _InHand:
+    """A part that a worker has; its rows are known there by their numbers in it."""
+
+    def __init__(self, round_: _Round, positions: list[int]) -> None:
+        self.round = round_
+        self.positions = positions
+        self.left = set(range(len(positions)))
+        self.over = asyncio.Event()
+
+
+async def _feed(worker: "_Worker", source: Source, round_: _Round) -> None:
+    """Give a worker one part after the other."""
+    size = _FIRST_PART
+    while not round_.near.stop.asked:
+        positions: list[int] = []
+        while len(positions) < size and (at := await source.take()) is not None:
+            positions.append(at)
+        if not positions:
+            return
+        began = time.monotonic()
+        await worker.carry_out(_InHand(round_, positions))
+        pace = len(positions) / max(time.monotonic() - began, 1e-3)
+        size = int(min(_LARGEST_PART, max(_FIRST_PART, pace * _PART_S)))
+
+
+class _Worker:
+    """A worker process, seen from the run. Belongs to the event loop that makes it.
+
+    Args:
+        setup: what it is told first.
+    """
+
+    def __init__(self, setup: wire.Setup) -> None:
+        self.facts: Mapping[str, Any] = {}
+        self._parts: dict[int, _InHand] = {}
+        self._begun = 0
+        self._inbox: asyncio.Queue[object] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._silent = asyncio.Event()
+        # A group of its own: Ctrl-C at a terminal is for the run alone, which ends its workers.
+        own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bulk_sync.engines.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            **own_group,
+        )
+        self._stdin = cast("BinaryIO", self._process.stdin)
+        self.tell = wire.Mouth(self._stdin)
+        self.tell(setup)
+        threading.Thread(target=self._listen, name="worker", daemon=True).start()
+
+    async def carry_out(self, part: _InHand) -> None:
+        """Have a part carried out; comes back when nothing more will come of it."""
+        if self._silent.is_set():
+            part.round.lose(part, _lost())
+            return
+        self._begun += 1
+        number, self._parts[self._begun] = self._begun, part
+        self.tell(wire.Part(number, part.round.work.part(part.positions)))
+        await part.over.wait()
+
+    async def told(self) -> AsyncIterator[object]:
+        """Hear what the process tells, but for what has become of rows, which is noted."""
+        while not self._silent.is_set():
+            match await self._inbox.get():
+                case wire.News(number) as news:
+                    part = self._parts[number]
+                    part.round.take_in(part, news)
+                    if news.over:
+                        del self._parts[number]
+                case wire.Silence():
+                    self._silent.set()
+                    for part in self._parts.values():
+                        part.round.lose(part, _lost())
+                case message:
+                    yield message
+
+    async def ended(self) -> None:
+        """Wait until the process has ended; one that does not is ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                await self._silent.wait()
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+        with suppress(OSError):
+            self._stdin.close()
+
+    def _listen(self) -> None:
+        """Pass on, in a thread, what the process tells."""
+        stdout = cast("BinaryIO", self._process.stdout)
+        with stdout, suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            for message in wire.messages(stdout):
+                self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
+            self._loop.call_soon_threadsafe(self._inbox.put_nowait, wire.Silence())
+
+
+def _lost() -> StopRun:
+    return StoppedEarly(
+        "A worker process ended unexpectedly, perhaps for want of memory. What it had in hand is "
+        "read again before anything else is written."
+    )

@@ -1,0 +1,251 @@
+"""``--processes``: the work is shared, and everything else is as it was."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import Ran, Run, key, populate, process, wishes
+
+from bulk_sync import ledger
+from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly, StopRun
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import Pace, State
+from bulk_sync.simulator import Fault, Options, Simulator, running
+
+ROWS = 600
+SHARED = ("--fetch", "lookup", "--processes", 2)
+
+
+def mixed(sim: Simulator, path: Path) -> Path:
+    """Fill a simulator, and write a file with every kind of row, most of which change."""
+    lines = []
+    for number in range(ROWS):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=number % 3 == 0)
+        lines.append(f"{key(number)},{str(number % 2 == 0).lower()}")
+    sim.forbidden.add(key(1))
+    sim.profiles[key(2)].pop("ccpaOptOut")
+    lines[7] = f"{key(9_999)},true"
+    path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
+    return path
+
+
+def told(ran: Ran) -> list[tuple[str, ...]]:
+    """A report without what may differ between two runs."""
+    names = ("PKey", "sync_outcome", "sync_reason", "sync_before", "sync_after", "sync_detail")
+    return [tuple(row[name] for name in names) for row in ran.report]
+
+
+def writes(folder: Path) -> Counter[str]:
+    """Count the lines of the one run in a test's ledger, by outcome."""
+    with ledger.opened(State(folder / "state")) as book:
+        (run,) = book.runs()
+        lines = list(book.writes(run.run_id))
+    return Counter("none" if each.settled is None else each.settled.outcome for each in lines)
+
+
+def children(pid: int) -> list[int]:
+    """Tell the processes that a process has started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(each) for each in found.split()]
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    """Wait until something holds, which takes a moment."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "it never did"
+        threading.Event().wait(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_rows_fare_as_in_one_process_and_every_call_is_counted(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = mixed(sim, tmp_path / "in.csv")
+    words = ("--max-opt-ins", "100%", "--report", "{run}.results.csv")
+    with running(Options()) as other:
+        other_path = mixed(other, tmp_path / "other.csv")
+        alone = run(other, "run", other_path, "--fetch", "lookup", *words[:2])
+        expected = told(alone)
+        next(tmp_path.glob("other*.results.csv")).unlink()
+        held = other.states
+    ran = run(sim, "run", path, *SHARED, *words[:2], "--summary", "json")
+    assert ran.status == alone.status == 3
+    assert told(ran) == expected
+    assert sim.states == held
+    assert sum(ran.summary["calls"].values()) == len(sim.requests)
+    assert len(sim.requests) == 1 + ROWS + len(sim.patched)
+    assert Counter(pkey for pkey, _ in sim.patched).most_common(1)[0][1] == 1
+
+
+def test_the_pace_is_shared() -> None:
+    whole = Pace(rate=900, concurrency=9, processes=4)
+    assert whole.parts == 4
+    assert whole.part() == Pace(rate=225, concurrency=2, most_in_flight=16)
+
+
+@pytest.mark.parametrize(
+    ("pace", "parts"),
+    [
+        (Pace(), 1),
+        (Pace(processes=3), 3),
+        (Pace(processes=3, rate=50), 1),
+        (Pace(processes=3, rate=299), 2),
+        (Pace(processes=8, concurrency=2), 2),
+    ],
+    ids=["by default", "as told", "a rate for one", "a rate for two", "two requests in flight"],
+)
+def test_no_process_has_next_to_nothing_to_do(pace: Pace, parts: int) -> None:
+    assert pace.parts == parts
+
+
+def test_a_rate_is_kept_by_all_together(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, ROWS, state=True)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    assert run(sim, "run", path, *SHARED, "--rate", 400).status == 0
+    sent = sorted(request.at for request in sim.requests)
+    busiest = max(
+        sum(1 for at in sent[number : number + 1000] if at < begins + 1)
+        for number, begins in enumerate(sent)
+    )
+    assert busiest <= 400
+
+
+def test_a_limit_of_calls_is_never_passed(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    ran = run(sim, "run", path, *SHARED, "--max-calls", 750)
+    assert ran.status == 6
+    assert "--max-calls" in ran.err
+    assert 700 < len(sim.requests) <= 750
+    ran = run(sim, "resume", "--max-calls", 1200)
+    assert ran.status == 0
+    assert set(sim.states.values()) == {True}
+    assert len(sim.patched) == ROWS
+
+
+def test_the_calls_of_the_day_are_those_of_all(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    ran = run(sim, "run", path, *SHARED, "--max-calls-per-day", 100_000)
+    assert ran.status == 0
+    with ledger.opened(State(tmp_path / "state")) as book:
+        spent = book._connection.exec_driver_sql("SELECT sum(spent) FROM calls").scalar()
+    assert spent == len(sim.requests) == 1 + 2 * ROWS
+
+
+def test_what_one_is_asked_to_wait_all_wait(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, ROWS, state=True)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    sim.queue_fault(Fault.THROTTLED_429, times=1, matching=key(300)[1:])
+    assert run(sim, "run", path, *SHARED).status == 0
+    at = sorted(request.at for request in sim.requests)
+    refused_at = next(each.at for each in sim.requests if each.status == 429)
+    waited = [after - before for before, after in pairwise(at)]
+    longest = max(range(len(waited)), key=waited.__getitem__)
+    assert waited[longest] > 0.5
+    assert at[longest] < refused_at + 0.5
+
+
+def test_too_many_failures_end_it_for_all(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, ROWS, state=True)
+    for number in range(ROWS):
+        sim.profiles[key(number)].pop("ccpaOptOut")
+    path = wishes(tmp_path / "in.csv", ROWS)
+    ran = run(sim, "run", path, *SHARED)
+    assert ran.status == 2
+    assert "--attribute" in ran.err
+    assert len(sim.requests) < ROWS
+
+
+def test_faults_cost_tries_and_no_row(tmp_path: Path, run: Run) -> None:
+    faults = {
+        Fault.RESET_AFTER_WRITE: 0.01,
+        Fault.UNAVAILABLE_503: 0.004,
+        Fault.TRUNCATED_JSON: 0.01,
+    }
+    with running(Options(faults=faults)) as sim:
+        populate(sim, ROWS)
+        path = wishes(tmp_path / "in.csv", ROWS)
+        ran = run(sim, "run", path, *SHARED)
+        assert ran.status == 0, ran.err
+        assert set(sim.states.values()) == {True}
+        assert Counter(pkey for pkey, _ in sim.patched).most_common(1)[0][1] == 1
+    assert writes(tmp_path) == {Outcome.UPDATED: ROWS}
+
+
+def test_a_worker_that_dies_ends_the_run_and_resume_goes_on(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    words = [str(word) for word in (*SHARED, "--rate", 600, "--retries", 0)]
+    with process(sim, tmp_path, "run", str(path), *words) as working:
+        eventually(lambda: len(sim.patched) > 100)
+        os.kill(children(working.pid)[0], signal.SIGKILL)
+        _, err = working.communicate()
+    assert working.returncode == 6
+    assert "worker process" in err
+    patched = len(sim.patched)
+    assert patched < ROWS
+    in_doubt = writes(tmp_path)["none"]
+    assert in_doubt > 0
+    sim.clear()
+    assert run(sim, "resume").status == 0
+    assert set(sim.states.values()) == {True}
+    gets = sum(each.method == "GET" for each in sim.requests)
+    assert gets <= 1 + in_doubt
+    assert patched + len(sim.patched) == ROWS
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
+def test_no_worker_outlives_its_run(
+    number: signal.Signals, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    words = [str(word) for word in (*SHARED, "--rate", 600)]
+    with process(sim, tmp_path, "run", str(path), *words) as working:
+        eventually(lambda: len(sim.patched) > 100)
+        workers = children(working.pid)
+        assert len(workers) == 2
+        for each in workers:
+            os.kill(each, signal.SIGINT)  # which is the run's affair
+        working.send_signal(number)
+        working.communicate()
+    assert working.returncode == (143 if number is signal.SIGTERM else -number)
+    eventually(lambda: not any(is_alive(each) for each in workers))
+    if number is signal.SIGTERM:
+        assert writes(tmp_path)["none"] == 0
+    patched = len(sim.patched)
+    assert run(sim, "resume").status == 0
+    assert set(sim.states.values()) == {True}
+    assert patched < ROWS == len(sim.patched)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RowFailed(Reason.TIMEOUT, "No answer.", outcome=Outcome.PENDING, passing=True),
+        StoppedEarly("The budget is spent."),
+        AccessDenied("No."),
+    ],
+    ids=["a row", "a stop", "a refusal"],
+)
+def test_what_goes_wrong_can_be_told(error: RowFailed | StopRun) -> None:
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert type(again) is type(error)
+    assert (str(again), vars(again)) == (str(error), vars(error))
