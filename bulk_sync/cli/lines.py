@@ -1,5 +1,6 @@
 """What is told of a plan, a run or a file: lines for a person, one object for a script."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -79,10 +80,10 @@ def summary_lines(finished: Finished, of: str) -> list[str]:
         lines.append(_count_line(outcome, count, note))
     lines.append(_sum_line(totals))
     lines.append("")
-    rows = finished.rows
+    named = set(NEEDS_A_PERSON)
     if finished.cause is not None:  # which says why the others are pending
-        rows = rows[rows[columns.OUTCOME] != Outcome.PENDING]
-    lines += needing_a_person(rows)
+        named.remove(Outcome.PENDING)
+    lines += needing_a_person(finished.rows, named)
     lines += _cost_lines(finished.cost)
     lines += [f"Report: {shown(path)}" for path in finished.reports]
     if finished.todo is not None:
@@ -109,9 +110,17 @@ def _cost_lines(cost: Cost) -> list[str]:
     return lines
 
 
-def needing_a_person(rows: pd.DataFrame, most: int = _NAMED_ROWS) -> list[str]:
-    """Name the first rows that a person must look at, with their reasons."""
-    left = rows[rows[columns.OUTCOME].isin([str(each) for each in NEEDS_A_PERSON])]
+def needing_a_person(
+    rows: pd.DataFrame, among: Iterable[Outcome], most: int = _NAMED_ROWS
+) -> list[str]:
+    """Name the first rows that a person must look at, with their reasons.
+
+    Args:
+        rows: results.
+        among: the outcomes that bring a row here.
+        most: how many are named.
+    """
+    left = columns.rows_of(rows, columns.have_outcome(rows, among))
     if left.empty:
         return []
     shown = left.head(most)
@@ -176,8 +185,12 @@ def verdict_lines(judged: pd.DataFrame, source: str) -> list[str]:
     lines = [f"{source}\n"]
     for outcome, count in totals.outcomes.items():
         lines.append(_count_line(names.get(outcome, outcome), count, _reasons(judged, outcome)))
-    bad = judged[judged[columns.OUTCOME] == Outcome.REJECTED]
-    return [*lines, _sum_line(totals), "", *needing_a_person(bad, _JUDGED_ROWS)]
+    return [
+        *lines,
+        _sum_line(totals),
+        "",
+        *needing_a_person(judged, [Outcome.REJECTED], _JUDGED_ROWS),
+    ]
 
 
 def verdict_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, object]:

@@ -108,7 +108,8 @@ def write_todo(results: pd.DataFrame, path: Path) -> bool:
         StoppedEarly: it cannot be written.
     """
     names = [*table.own_columns(results), columns.REASON, columns.DETAIL]
-    rows = table.of(results[results[columns.OUTCOME].isin(NEEDS_A_PERSON)], names)
+    needy = columns.have_outcome(results, NEEDS_A_PERSON)
+    rows = table.of(columns.rows_of(results, needy), names)
     if not rows.num_rows:
         with _told(path):
             path.unlink(missing_ok=True)

@@ -129,6 +129,27 @@ def have_outcome(frame: pd.DataFrame, among: Iterable[Outcome]) -> npt.NDArray[n
     return np.isin(outcome_codes(frame[OUTCOME]), [OUTCOME_CODES[each] for each in among])
 
 
+def rows_of(frame: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Take some rows of a frame: the same columns, dtypes and index labels.
+
+    Args:
+        frame: any of the frames above.
+        chosen: by row, whether it is taken.
+
+    Memory: the rows taken. pandas would first put all chunks of a text column into one, which takes
+    as much again as the input's own texts.
+    """
+    mask = pa.array(chosen)
+    taken = [
+        pd.array(pa.chunked_array(column).filter(mask), dtype="str")
+        if column.dtype == "str"
+        else column.array[chosen]
+        for _, column in frame.items()
+    ]
+    rows = pd.DataFrame(dict(enumerate(taken)), index=frame.index[chosen])
+    return rows.set_axis(frame.columns, axis="columns")
+
+
 def details(count: int, sentences: Mapping[int, str]) -> pd.Series:
     """Make a str column of so many rows: these sentences by position, "" elsewhere.
 

@@ -1,6 +1,5 @@
 """What comes after a run: going on with it, trying its failed rows again, putting it back."""
 
-import numpy as np
 import pandas as pd
 
 from bulk_sync.errors import UsageProblem
@@ -151,8 +150,8 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
             f"The {failed} failed rows of run {parent.run_id} are not kept here any more. Its todo "
             "file holds them: give that to `bulk-sync run`."
         )
-    wanted = np.flatnonzero(results[columns.OUTCOME] == Outcome.FAILED)
-    return plan.reopened(rows.iloc[wanted].reset_index(drop=True))
+    has_failed = columns.have_outcome(results, [Outcome.FAILED])
+    return plan.reopened(columns.rows_of(rows, has_failed).reset_index(drop=True))
 
 
 def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:
