@@ -14,7 +14,7 @@
       RowFailed             this row only: a reason and a sentence in the report
 
 ``RetryLater`` never leaves ``campaign/``, ``RowFailed`` never leaves the engine, and only
-``StopRun`` reaches ``cli/``. Bad rows of the input are data, not exceptions: see ``rows/check.py``.
+``StopRun`` reaches ``cli/``. Bad rows of the input are data, not exceptions: see ``rows/check/``.
 """
 
 from enum import IntEnum

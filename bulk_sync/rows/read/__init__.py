@@ -2,7 +2,7 @@
 
     source --files--> paths --by suffix--> text | parquet | workbook --> Cells --> frame
 
-Not a judge of keys and states: that is ``check.py``. What cannot be read as a whole is refused
+Not a judge of keys and states: that is ``check/``. What cannot be read as a whole is refused
 here, in one sentence. The files that it is given are its only input and output.
 """
 

@@ -1,6 +1,6 @@
 """What every format is read into: columns of text, and the row numbers that a spreadsheet shows.
 
-Not a judge of what the columns mean, that is ``check.py``; only of whether they can be told apart.
+Not a judge of what the columns mean, that is ``check/``; only of whether they can be told apart.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,6 +1,7 @@
 """What people and spreadsheets write for states, and what spreadsheets do to keys.
 
-The closed lists behind ``check.py``: a spelling that is not here is rejected, never guessed.
+The closed lists behind ``keys.py`` and ``states.py``: a spelling of a state that is not here is
+rejected, never guessed.
 """
 
 from typing import Final

@@ -1,0 +1,61 @@
+"""Judges raw rows by the input rules: which may be looked up, and why the others may not.
+
+    names --header--> the columns --keys, states--> what each row says --repeats--> which counts
+                                          |                               |
+                                          '----------> verdicts <---------'
+
+Nothing is guessed here: a state that is not on the list, a key that a spreadsheet has damaged or
+two states for one key make the row ``rejected`` with a sentence, never a best effort. Everything
+works on whole columns; only bad rows cost Python code of their own.
+"""
+
+import numpy as np
+import pandas as pd
+
+from bulk_sync.rows import columns, dates
+from bulk_sync.rows.check import header, keys, repeats, states
+from bulk_sync.rows.check.keys import key
+from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
+from bulk_sync.rows.check.verdicts import Verdicts
+
+__all__ = ["BlankState", "OnConflict", "Rules", "key", "rows"]
+
+
+def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """Judge every row.
+
+    Args:
+        raw: what ``read.rows`` returned: own columns as str, ROW, perhaps FILE.
+        rules: how the file is to be understood.
+
+    Returns:
+        The input's own columns, then ROW, FILE if there is one, KEY, DESIRED, OUTCOME, REASON,
+        DETAIL and COUNTS_AS, and REQUESTED if there are request dates (dtypes in ``columns.py``).
+        OUTCOME is missing where the row is to be looked up. Own columns named like one of ours are
+        left out: they come from an earlier report or plan. Order and index (0..n-1) are kept.
+
+    Raises:
+        InputProblem: a column is missing or ambiguous.
+    """
+    found = header.find_columns(raw.columns, rules)
+    dated = header.find_dates(raw.columns, rules, found)
+    verdicts = Verdicts.of(len(raw))
+    used = keys.cleaned(raw[found.key], verdicts)
+    if found.state is None:
+        desired = np.full(len(raw), int(bool(rules.state)), np.int8)
+    else:
+        desired = states.read(raw[found.state], rules, verdicts)
+    places = repeats.Places.of(raw)
+    counts_as = repeats.counts_as(used, desired, rules.on_conflict, places, verdicts)
+
+    own = [name for name in raw.columns if name not in columns.OURS]
+    checked = raw[own + [name for name in (columns.ROW, columns.FILE) if name in raw]]
+    checked[columns.KEY] = pd.Series(pd.array(used, dtype="str"))
+    checked[columns.DESIRED] = columns.states(desired)
+    checked[columns.OUTCOME] = columns.outcomes(verdicts.outcome)
+    checked[columns.REASON] = columns.reasons(verdicts.reason)
+    checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
+    checked[columns.COUNTS_AS] = counts_as
+    if dated is not None:
+        checked[columns.REQUESTED] = dates.of_keys(dates.read(raw[dated]), counts_as, desired)
+    return checked

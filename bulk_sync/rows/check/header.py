@@ -1,0 +1,116 @@
+"""Finds the columns of keys, states and request dates by their names, or by those asked for.
+
+Case, blanks and punctuation of a name do not count. Where more than one column could hold keys or
+states nobody chooses for the user.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows import columns, dates
+from bulk_sync.rows.check.rules import Rules
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The columns that hold keys and states; ``state`` is None if one state serves all rows."""
+
+    key: str
+    state: str | None
+
+
+def find_columns(names: Iterable[str], rules: Rules) -> Found:
+    """Tell which columns hold the keys and the desired states.
+
+    Args:
+        names: the input's own columns.
+        rules: the names asked for, if any.
+
+    Returns:
+        Their names, exactly as the input spells them.
+
+    Raises:
+        InputProblem: none, or more than one, fits; the message lists the columns.
+    """
+    names = [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
+    own = [name for name in names if name not in columns.REPORT] or names
+    key = _find(own, names, rules.key_column, {"pkey"}, "--key-column", "keys (PKey)")
+    wanted = {_plain("ccpaOptOut"), _plain(rules.attribute)}
+    what = f"states ({rules.attribute})"
+    if rules.state is None:
+        state = _find(own, names, rules.state_column, wanted, "--state-column", what)
+        if state == key:
+            raise InputProblem(
+                f"Column {key!r} cannot hold both keys and states. Name two columns with "
+                "--key-column and --state-column."
+            )
+        return Found(key, state)
+    clash = rules.state_column or next((name for name in own if _plain(name) in wanted), None)
+    if clash is not None:
+        raise InputProblem(
+            f"--state is for a file that holds only keys, but there is a column {clash!r}. Leave "
+            "out --state, or take the column out of the file."
+        )
+    return Found(key, None)
+
+
+def find_dates(names: Iterable[str], rules: Rules, found: Found) -> str | None:
+    """Tell which column holds the dates of the requests.
+
+    Args:
+        names: the input's own columns.
+        rules: the name asked for, if any.
+        found: the columns of keys and states, which hold no dates.
+
+    Returns:
+        Its name; None if there is none. Where two could be it there is none either, for the order
+        of the work is not worth a refusal; the log says so.
+
+    Raises:
+        InputProblem: there is no column of the name asked for; the message lists the columns.
+    """
+    names = [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
+    if rules.date_column is not None:
+        return _find(names, names, rules.date_column, set(), "--date-column", "request dates")
+    own = [name for name in names if name not in (*columns.OURS, found.key, found.state)]
+    fits = [name for name in own if _plain(name) in dates.NAMES]
+    if len(fits) > 1:
+        log.warning(
+            "More than one column could hold the dates of the requests: %s. Rows are worked on in "
+            "the order of the input; to have the oldest requests first, name one with "
+            "--date-column.",
+            ", ".join(map(repr, fits)),
+        )
+    return fits[0] if len(fits) == 1 else None
+
+
+def _find(
+    own: list[str], names: list[str], asked: str | None, wanted: set[str], option: str, what: str
+) -> str:
+    """Find one column: by the name asked for, else by what such a column is called."""
+    there = ", ".join(repr(name) for name in names) or "none"
+    if asked is not None:
+        if asked in names:
+            return asked
+        fits = [name for name in names if _plain(name) == _plain(asked)]
+        problem = f"{option} {asked!r}: the input has no such column"
+    else:
+        fits = [name for name in own if _plain(name) in wanted]
+        problem = f"No column for the {what} was found; name it with {option}"
+    if not fits:
+        raise InputProblem(f"{problem}. Columns: {there}.")
+    if len(fits) > 1:
+        raise InputProblem(
+            f"More than one column could hold the {what}: {', '.join(map(repr, fits))}. "
+            f"Say which with {option}. Columns: {there}."
+        )
+    return fits[0]
+
+
+def _plain(name: str) -> str:
+    """Take case, blanks and punctuation away from a column's name."""
+    return "".join(char for char in name.casefold() if char.isalnum())

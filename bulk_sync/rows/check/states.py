@@ -1,0 +1,41 @@
+"""Reads what a state cell says: true, false, nothing, or what is no state at all."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.check.rules import BlankState, Rules
+from bulk_sync.rows.check.spellings import STATES
+from bulk_sync.rows.check.verdicts import Verdicts, quoted
+
+
+def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.int8]:
+    """Read the states by ``STATES``, each spelling once.
+
+    Returns:
+        int8: 1, 0, or -1 where the cell holds no state.
+    """
+    cells = pc.dictionary_encode(pa.chunked_array(column)).unify_dictionaries()
+    spellings = cells.chunk(0).dictionary.to_pylist() if cells.num_chunks else []
+    words = [spelling.strip().casefold() for spelling in spellings]
+    codes = np.concatenate(
+        [np.zeros(0, np.int32), *(chunk.indices.to_numpy() for chunk in cells.chunks)]
+    )
+    values = np.array([int(STATES.get(word, -1)) for word in words], np.int8)
+    states = values[codes] if len(values) else np.zeros(0, np.int8)
+    skip = rules.blank_state is BlankState.SKIP
+    for at in np.flatnonzero(states < 0).tolist():
+        spelling = spellings[codes[at]]
+        if words[codes[at]]:
+            sentence = f"{quoted(spelling)} is no state; write true or false."
+            verdicts.reject(at, Reason.BAD_STATE, sentence)
+        elif skip:
+            sentence = "The state is empty, and --blank-state skip leaves such rows out."
+            verdicts.settle(at, Outcome.SKIPPED, Reason.BLANK_STATE, sentence)
+        else:
+            sentence = "The state is empty; write true or false, or use --blank-state skip."
+            verdicts.reject(at, Reason.BLANK_STATE, sentence)
+    return states

@@ -1,0 +1,52 @@
+"""Which columns hold keys and states, by their names."""
+
+import pytest
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows.check import Rules, header
+
+
+@pytest.mark.parametrize(
+    ("names", "key", "state"),
+    [
+        (("PKey", "ccpaOptOut"), "PKey", "ccpaOptOut"),
+        ((" P_KEY ", "CCPA opt-out"), " P_KEY ", "CCPA opt-out"),
+        (("pkey", "CcpaOptout"), "pkey", "CcpaOptout"),
+    ],
+)
+def test_columns_are_found_by_name_case_and_punctuation_aside(
+    names: tuple[str, str], key: str, state: str
+) -> None:
+    found = header.find_columns(names, Rules())
+    assert (found.key, found.state) == (key, state)
+
+
+def test_a_state_column_may_bear_the_attribute_s_name() -> None:
+    found = header.find_columns(["PKey", "cus_OptOut"], Rules(attribute="cusOptOut"))
+    assert found.state == "cus_OptOut"
+
+
+@pytest.mark.parametrize(
+    ("names", "rules", "says"),
+    [
+        (["id", "ccpaOptOut"], Rules(), "'id', 'ccpaOptOut'"),
+        (["PKey", "P Key", "ccpaOptOut"], Rules(), "'PKey', 'P Key'"),
+        (["PKey"], Rules(), "--state-column"),
+        (["PKey", "ccpaOptOut"], Rules(key_column="nope"), "'nope'"),
+        (["PKey", "ccpaOptOut"], Rules(state=True), "--state is for"),
+        (["PKey", "ccpaOptOut"], Rules(state_column="PKey"), "both keys and states"),
+        ([], Rules(), "none"),
+    ],
+    ids=[
+        "no key",
+        "two keys",
+        "no state",
+        "unknown name",
+        "state twice",
+        "one for both",
+        "no column",
+    ],
+)
+def test_a_missing_or_ambiguous_column_is_named(names: list[str], rules: Rules, says: str) -> None:
+    with pytest.raises(InputProblem, match=says):
+        header.find_columns(names, rules)

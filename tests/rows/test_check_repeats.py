@@ -1,0 +1,53 @@
+"""What becomes of rows that have the same key."""
+
+import numpy as np
+import pytest
+from judging import OPEN, raw, verdicts
+
+from bulk_sync.rows import check, columns
+from bulk_sync.rows.check import OnConflict, Rules, repeats
+
+
+def test_the_second_row_of_a_pair_is_the_duplicate() -> None:
+    rows = [("@a", "true"), ("@a", "yes"), (" @a", "1")]
+    assert verdicts(rows) == [OPEN, ("duplicate", ""), ("duplicate", "")]
+    assert check.rows(raw(rows), Rules())[columns.COUNTS_AS].tolist() == [0, 0, 0]
+
+
+CONFLICT = [("@a", "true"), ("@a", "false"), ("@a", "true"), ("@b", "false")]
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "expected"),
+    [
+        (OnConflict.REJECT, [("rejected", "conflict")] * 3 + [OPEN]),
+        (OnConflict.OPT_OUT, [OPEN, ("duplicate", "conflict"), ("duplicate", ""), OPEN]),
+        (OnConflict.LAST, [OPEN, ("duplicate", "conflict"), ("duplicate", ""), OPEN]),
+    ],
+)
+def test_two_states_of_one_key_are_settled_as_told(
+    on_conflict: OnConflict, expected: list[tuple[str, str]]
+) -> None:
+    assert verdicts(CONFLICT, on_conflict=on_conflict) == expected
+
+
+def test_the_last_state_wins_even_if_it_is_the_dangerous_one() -> None:
+    rows = [("@a", "true"), ("@a", "false")]
+    assert verdicts(rows, on_conflict=OnConflict.LAST) == [("duplicate", "conflict"), OPEN]
+    assert verdicts(rows, on_conflict=OnConflict.OPT_OUT) == [OPEN, ("duplicate", "conflict")]
+
+
+def test_keys_that_differ_in_case_are_two_keys() -> None:
+    assert verdicts([("@a", "true"), ("@A", "false")]) == [OPEN, OPEN]
+
+
+def test_a_conflict_names_the_first_row_that_says_the_other_state() -> None:
+    checked = check.rows(raw([("@a", "true"), *[("@a", "false")] * 2, ("@a", "true")]), Rules())
+    named = checked[columns.DETAIL].str.extract(r"(row \d+) says the other")[0].tolist()
+    assert named == ["row 3", "row 2", "row 2", "row 3"]
+
+
+def test_different_keys_with_the_same_hash_stay_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "_hashes", lambda keys: np.zeros(len(keys), np.int64))
+    rows = [("@a", "true"), ("@b", "false"), ("@a", "true")]
+    assert verdicts(rows) == [OPEN, OPEN, ("duplicate", "")]
