@@ -5,8 +5,11 @@ sync.py        a file, carried into Campaign; or as far as its plan        --.
 apply.py       a reviewed plan                                               |
 again.py       resume, retry and undo of another run                       --+
   opening.py     puts a run on the disk and into the ledger, alone         <-'
+  opened.py      what is needed of it from then on
   story.py       the straight line that all of them follow
+  later.py       what other runs have said since
   recording.py   between its writes and the ledger
+  ending.py      its reports, its last word in the ledger, and what is kept
 audit.py       whether what a run applied still holds
 plan_file.py   a plan that a person reviews before it is applied
 finding.py     runs in the ledger

@@ -10,7 +10,7 @@ from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.runs import plan_file, story
-from bulk_sync.runs.finding import NothingLeft
+from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
 from bulk_sync.runs.opening import alone, begun_as, check_paths, going_on, guarded, opened, past_of
 from bulk_sync.runs.plan_file import PlanFile
@@ -94,7 +94,7 @@ def _warn_of_others(book: Ledger, planned: PlanFile, connection: Connection) -> 
     """Say who has worked on the organization since a plan was made: it may be out of date."""
     made = planned.facts.run_id[:_SECONDS]
     for run in book.runs():
-        here = story.is_at(run.begun, connection.endpoint, connection.organization)
+        here = is_at(run.begun, connection.endpoint, connection.organization)
         if here and run.run_id[:_SECONDS] >= made:
             log.warning(
                 "Run %s has worked on this organization since the plan was made.", run.run_id

@@ -14,7 +14,7 @@ from bulk_sync.ledger import Intent, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import Steps
-from bulk_sync.runs import day_budget, recording, story
+from bulk_sync.runs import day_budget, ending, recording, story
 from bulk_sync.runs.finding import NothingLeft, known
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.settings import Bound
@@ -60,7 +60,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         paths = job.reports_of(f"audit-{new_run_id()}")  # never over the report of the run
         todo = paths[0].with_name(f"audit-{run_id}.todo.csv") if paths else Path()
         facts = {"Audit of run": run_id, "Writes looked at": str(len(found))}
-        written, todo_written, failure = story.write_reports(found, paths, todo, facts)
+        written, todo_written, failure = ending.write_reports(found, paths, todo, facts)
     return replace(finished, reports=written, todo=todo_written, cause=finished.cause or failure)
 
 

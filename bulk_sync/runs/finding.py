@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bulk_sync import ledger
+from bulk_sync import ledger, lock
 from bulk_sync.errors import Exit, StopRun, UsageProblem
-from bulk_sync.ledger import Ledger, Run
+from bulk_sync.ledger import Begun, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.settings import State
 
@@ -54,6 +54,12 @@ def known(state: State) -> Iterator[Ledger]:
                 "--ledger; the first `bulk-sync run` makes it."
             )
         yield book
+
+
+def is_at(begun: Begun, endpoint: str, organization: str) -> bool:
+    """Tell whether a run works on this instance, however its endpoint is spelled."""
+    same = lock.place(begun.endpoint) == lock.place(endpoint)
+    return same and begun.organization == organization
 
 
 class NothingLeft(StopRun):

@@ -24,9 +24,9 @@ from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.rows.limits import Past
 from bulk_sync.runs import story
-from bulk_sync.runs.finding import NothingLeft
+from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Job, Screen
-from bulk_sync.runs.story import Opened
+from bulk_sync.runs.opened import Opened
 from bulk_sync.settings import Oddity, State
 from bulk_sync.workset import WorkingSet
 
@@ -236,7 +236,7 @@ def past_of(book: Ledger, job: Job) -> list[Past]:
     """Find the newest finished runs of the same job."""
     found = []
     for run in reversed(book.runs()):
-        here = story.is_at(run.begun, job.connection.endpoint, job.connection.organization)
+        here = is_at(run.begun, job.connection.endpoint, job.connection.organization)
         alike = run.begun.kind in {Kind.RUN, Kind.APPLY} and run.begun.job == job.name
         if here and alike and run.is_done and run.ended is not None:
             found.append(Past(run.begun.rows, run.ended.opt_ins + run.ended.opt_outs))

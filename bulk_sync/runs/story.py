@@ -10,75 +10,29 @@ what the working set and the ledger hold.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from functools import partial
-from hashlib import file_digest
-from pathlib import Path
 from types import MappingProxyType
 
 import pandas as pd
 
-from bulk_sync import lock, report
 from bulk_sync.engines.session import Read, Session
 from bulk_sync.engines.work import Writes
-from bulk_sync.errors import (
-    AccessDenied,
-    Exit,
-    Interrupted,
-    Refused,
-    StoppedEarly,
-    StopRun,
-    UsageProblem,
-)
+from bulk_sync.errors import Interrupted, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
-from bulk_sync.ledger import Begun, Ended, Kind, Ledger
-from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, limits, plan
 from bulk_sync.rows.limits import Past
-from bulk_sync.rows.plan import Totals
 from bulk_sync.rows.steps import Steps
-from bulk_sync.runs import day_budget
+from bulk_sync.runs import day_budget, ending, later
 from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
+from bulk_sync.runs.opened import Opened
 from bulk_sync.runs.recording import Recording
-from bulk_sync.workset import WorkingSet
 
 log = logging.getLogger(__name__)
 
 _NOTHING_READ = Read(None, scanned=False, seconds=0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A run that is on disk, and may have got as far as any stage.
-
-    Attributes:
-        run_id: its name.
-        begun: what it was asked to do.
-        stem: what its todo file is called by.
-        rows: the judged rows.
-        planned: the plan, if it is known already.
-        working_set: where it is kept.
-        ledger: where its writes are recorded.
-        past: finished runs of the same job, for comparison.
-        since: position in the ledger after which the word of another run is the later one; None if
-            there can be none.
-        ancestors: runs whose word it has, which are no others.
-        undone: the run whose writes it puts back; None if it does not.
-    """
-
-    run_id: str
-    begun: Begun
-    stem: str
-    rows: pd.DataFrame
-    planned: pd.DataFrame | None
-    working_set: WorkingSet
-    ledger: Ledger
-    past: Sequence[Past] = ()
-    since: int | None = None
-    ancestors: frozenset[str] = frozenset()
-    undone: str | None = None
 
 
 def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
@@ -97,7 +51,7 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
             interrupts.defer()
             rows, cause = _held(_so_far(run), stopped)
     interrupts.defer()
-    return _close(run, job, rows, cause, cost_of(session, began))
+    return ending.of(run, job, rows, cause, cost_of(session, began))
 
 
 def preview(
@@ -137,26 +91,6 @@ def cost_of(session: Session, began: float) -> Cost:
         held_s=MappingProxyType(dict(pacer.held_s)),
         latency_s=None if half is None or most is None else (half, most),
     )
-
-
-def write_reports(
-    rows: pd.DataFrame, paths: Sequence[Path], todo: Path, facts: Mapping[str, str]
-) -> tuple[tuple[Path, ...], Path | None, StopRun | None]:
-    """Write what was asked for.
-
-    Returns:
-        The reports written, the todo file if there is one, and what went wrong.
-    """
-    written: list[Path] = []
-    try:
-        for path in paths:
-            report.write(rows, path, title=facts)
-            written.append(path)
-        left = paths and report.write_todo(rows, todo)
-    except StopRun as failure:
-        log.warning("%s", failure)
-        return tuple(written), None, failure
-    return tuple(written), todo if left else None, None
 
 
 def _tell(
@@ -211,16 +145,16 @@ def _write(
 ) -> tuple[pd.DataFrame, StopRun | None]:
     if not recording.keys:
         return planned, None
-    later = _later(run, recording)
+    newer = later.of(run, recording)
     writes = Writes(
         keys=recording.keys,
         desired=recording.desired,
         steps=recording.steps,
         how=job.writing,
         # What a later run had to write had not arrived: what stands there now is that run's.
-        in_doubt=recording.in_doubt - later.rewritten,
-        forbidden=later.forbidden,
-        uncertain=_uncertain(run, recording),
+        in_doubt=recording.in_doubt - newer.rewritten,
+        forbidden=newer.forbidden,
+        uncertain=later.uncertain(run, recording),
     )
     session.write(writes, recording)
     results = plan.settle(planned, recording.steps)
@@ -236,61 +170,6 @@ def _write(
     if isinstance(cause, UsageProblem):  # which would say that nothing was sent
         cause = StoppedEarly(str(cause))
     return _held(results, cause)
-
-
-@dataclass(frozen=True, slots=True)
-class _Later:
-    """What later runs have said of the rows that are still to be written.
-
-    Attributes:
-        forbidden: rows that must not be written any more, and why.
-        rewritten: those of them that a later run has written since.
-    """
-
-    forbidden: Mapping[int, str] = field(default_factory=dict)
-    rewritten: frozenset[int] = frozenset()
-
-
-def _later(run: Opened, recording: Recording) -> _Later:
-    """Tell what must not be written any more, because a later run has had the later word.
-
-    That is every key that a later run meant to write. Of the others nobody knows what the later
-    file said of them, for what already held was not written: so no opt-out is lifted any more on
-    the word of the earlier file, while setting one does no harm.
-    """
-    if run.since is None:
-        return _Later()
-    later = [
-        each
-        for each in run.ledger.runs()
-        if each.position > run.since
-        and each.run_id not in {run.run_id, *run.ancestors}
-        and (each.ended is None or each.ended.exit not in {Exit.REFUSED, Exit.USAGE})
-        and is_at(each.begun, run.begun.endpoint, run.begun.organization)
-        and each.begun.attribute == run.begun.attribute
-    ]
-    forbidden: dict[int, str] = {}
-    files = [each.run_id for each in later if each.begun.kind in {Kind.RUN, Kind.APPLY}]
-    if files and run.undone is None:
-        detail = (
-            f"Run {files[-1]} has worked on this organization since, so its file has the later "
-            "word: no opt-out is lifted any more for this one. Run the file again if that is right."
-        )
-        forbidden = dict.fromkeys(recording.opt_ins, detail)
-    written = run.ledger.keys_of([each.run_id for each in later])
-    rewritten = {at: written[key] for at, key in enumerate(recording.keys) if key in written}
-    for at, run_id in rewritten.items():
-        forbidden[at] = f"Run {run_id} has worked on this profile since."
-    return _Later(forbidden, frozenset(rewritten))
-
-
-def _uncertain(run: Opened, recording: Recording) -> frozenset[int]:
-    """Tell for an undo which writes may never have happened: its parent died while they flew."""
-    if run.undone is None:
-        return frozenset()
-    writes = run.ledger.writes(run.undone)
-    unknown = {write.intent.key for write in writes if write.settled is None}
-    return frozenset(at for at, key in enumerate(recording.keys) if key in unknown)
 
 
 def _reviewed(
@@ -328,83 +207,3 @@ def _open_keys(rows: pd.DataFrame) -> list[str]:
 
 def _held(rows: pd.DataFrame, cause: StopRun) -> tuple[pd.DataFrame, StopRun]:
     return plan.hold_back(rows, Reason.STOPPED, str(cause)), cause
-
-
-def _close(
-    run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: Cost
-) -> Finished:
-    """Write the reports, end the run in the ledger, and keep what may still be asked of it."""
-    totals = plan.totals(rows)
-    paths = job.reports_of(run.run_id)
-    todo = paths[0].with_name(f"{run.stem}.{run.run_id}.todo.csv") if paths else Path()
-    written, todo_written, failure = write_reports(rows, paths, todo, _facts(run, totals))
-    cause = cause or failure
-    # Wrong settings end a run for good only while nothing was found out that would be lost.
-    is_wrong = isinstance(cause, UsageProblem | AccessDenied)
-    is_final = (
-        cause is None
-        or isinstance(cause, Refused)
-        or (is_wrong and not rows[columns.BEFORE].notna().any())
-    )
-    finished = Finished(
-        run_id=run.run_id,
-        rows=rows,
-        totals=totals,
-        cost=cost,
-        cause=cause,
-        reports=written,
-        todo=todo_written,
-        is_resumable=not is_final,
-    )
-    try:
-        has_failed = totals.outcomes.get(Outcome.FAILED, 0)
-        if is_final and cause is None and has_failed:
-            run.working_set.keep_results(rows)
-        head = run.ledger.end(run.run_id, _ended(finished, is_final=is_final))
-        if is_final and not has_failed and not isinstance(cause, Refused):
-            run.working_set.remove()
-    except StopRun as failure:
-        log.warning("%s", failure)
-        return replace(finished, cause=cause or failure, is_resumable=True)
-    return replace(finished, head=head)
-
-
-def _ended(finished: Finished, *, is_final: bool) -> Ended:
-    return Ended(
-        exit=int(finished.exit),
-        message="" if finished.cause is None else str(finished.cause),
-        final=is_final,
-        outcomes=finished.totals.outcomes,
-        opt_ins=finished.totals.opt_ins,
-        opt_outs=finished.totals.opt_outs,
-        calls=finished.cost.calls,
-        seconds=round(finished.cost.seconds, 3),
-        reports={str(path): digest(path) for path in finished.reports},
-    )
-
-
-def digest(path: Path) -> str:
-    """Tell the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
-def is_at(begun: Begun, endpoint: str, organization: str) -> bool:
-    """Tell whether a run works on this instance, however its endpoint is spelled."""
-    same = lock.place(begun.endpoint) == lock.place(endpoint)
-    return same and begun.organization == organization
-
-
-def _facts(run: Opened, totals: Totals) -> Mapping[str, str]:
-    """Say what a report is of, for formats that have room for it."""
-    return {
-        "Run": run.run_id,
-        "Kind": run.begun.kind,
-        "Input": run.begun.input,
-        "Input SHA-256": run.begun.input_sha256,
-        "Endpoint": run.begun.endpoint,
-        "Organization": run.begun.organization,
-        "Attribute": run.begun.attribute,
-        "Operator": run.begun.operator,
-        "Rows": str(totals.rows),
-    }

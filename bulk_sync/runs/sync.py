@@ -14,7 +14,8 @@ from bulk_sync.ledger import Begun, Kind, Ledger
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import check, plan, read
 from bulk_sync.rows.steps import Steps
-from bulk_sync.runs import day_budget, plan_file, story
+from bulk_sync.runs import day_budget, ending, plan_file, story
+from bulk_sync.runs.finding import is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
 from bulk_sync.runs.opening import (
     alone,
@@ -87,7 +88,7 @@ def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> 
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
         todo = paths[0].with_name(f"{given.stem}.{run_id}.todo.csv") if paths else Path()
         facts = {"Plan": run_id, "Input": given.source, "Rows": str(len(rows))}
-        written, todo_written, failure = story.write_reports(planned, paths, todo, facts)
+        written, todo_written, failure = ending.write_reports(planned, paths, todo, facts)
         made = None
         if out is not None and cause is None:
             made = plan_file.write(out, planned, _plan_facts(run_id, begun, totals))
@@ -142,7 +143,7 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
     """
     for run in book.runs():
         begun = run.begun
-        here = story.is_at(begun, job.connection.endpoint, job.connection.organization)
+        here = is_at(begun, job.connection.endpoint, job.connection.organization)
         if not here or begun.kind != Kind.RUN:
             continue
         if run.is_finished:

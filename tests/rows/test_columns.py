@@ -7,6 +7,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from bulk_sync.rows import columns
+from bulk_sync.rows.steps import UNREAD
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def frame() -> pd.DataFrame:
             "PKey": pd.array(texts, dtype="str"),
             columns.ROW: np.array([2, 3, 4]),
             columns.FILE: pd.Categorical(["b.csv", "a.csv", "b.csv"]),
-            columns.DESIRED: columns.states(np.array([1, columns.UNREAD, 0], np.int8)),
+            columns.DESIRED: columns.states(np.array([1, UNREAD, 0], np.int8)),
             columns.OUTCOME: columns.outcomes(np.array([columns.NONE, 0, 1], np.int8)),
             columns.AT: columns.times(np.array([0, 1, 2])),
         }
