@@ -23,7 +23,6 @@ from bulk_sync.campaign.calls import Grant
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.engines import wire
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.journal import Listed
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.errors import StopRun
 from bulk_sync.settings import Failures
@@ -82,6 +81,30 @@ class _Carried:
         )
 
 
+class _Rows:
+    """Hands out the rows of a part, and lets the next part begin when there is none any more.
+
+    While two parts are handed out at once, twice as many requests want to be sent as may be.
+    """
+
+    def __init__(self, count: int, turn: asyncio.Lock) -> None:
+        self._left = iter(range(count))
+        self._turn: asyncio.Lock | None = turn
+
+    async def take(self) -> int | None:
+        """Tell the next row; None after the last."""
+        at = next(self._left, None)
+        if at is None:
+            self.end()
+        return at
+
+    def end(self) -> None:
+        """Let the next part begin, if it may not yet."""
+        if self._turn is not None:
+            self._turn.release()
+            self._turn = None
+
+
 class _Worker:
     """Carries out parts, and tells of them. Belongs to one event loop."""
 
@@ -91,6 +114,7 @@ class _Worker:
         self._stop = stop
         self._tell = tell
         self._carried: set[_Carried] = set()
+        self._turn = asyncio.Lock()
         self._told_methods: Counter[str] = Counter()
         self._told_status: Counter[str] = Counter()
         self._told_latency: Counter[int] = Counter()
@@ -119,7 +143,10 @@ class _Worker:
     async def _carry(self, carried: _Carried) -> None:
         work = carried.part.work
         count = len(work.steps.state)
-        await self._engine.carry_out(work, Listed(range(count)), count, carried.note)
+        await self._turn.acquire()
+        rows = _Rows(count, self._turn)
+        await self._engine.carry_out(work, rows, count, carried.note)
+        rows.end()
         self._carried.remove(carried)
         if not self._carried:
             await self._client.calls.close()  # nobody needs them here

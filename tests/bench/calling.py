@@ -1,5 +1,6 @@
 """What the program adds to its calls, and how near it comes to what a server bears."""
 
+import os
 import statistics
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def lines() -> Iterator[Line]:
             [*program("bare_loop.py"), *words],
             (1 / 0.85, 400),
         )
+    yield shared()
     yield whole()
     yield small()
     with served([PYTHON, "-m", "bulk_sync", "simulate", "--port", "0"]) as url:
@@ -44,6 +46,23 @@ def lines() -> Iterator[Line]:
             [*program("scan_pages.py"), url, "ours"],
             [*program("scan_pages.py"), url, "parse"],
             (1.3, 900),
+        )
+
+
+def shared() -> Line:
+    """Compare two processes with one.
+
+    By the clock only where there are cores for them, for the far end, and for whatever else runs;
+    elsewhere by the processor time of the busiest, which is what is left of it on free cores.
+    """
+    kind = "wall" if (os.cpu_count() or 1) >= 4 else "busiest"
+    with served([*FAR_END, "--profiles", PASSES_ROWS]) as url:
+        words = [*program("shared_passes.py"), url, PASSES_ROWS]
+        return compare(
+            f"20,000 GET: two processes / one ({kind})",
+            [*words, "2", kind],
+            [*words, "1", kind],
+            (1 / 1.6, 400),
         )
 
 

@@ -16,8 +16,9 @@ import argparse
 import asyncio
 import json
 import signal
+from functools import cache
 from typing import cast
-from urllib.parse import unquote
+from urllib.parse import quote
 
 import uvloop
 
@@ -31,6 +32,12 @@ class FarEnd:
 
     def __init__(self, profiles: int, wait_ms: float, knee: float, rate: float) -> None:
         self.states = {f"@{number:06d}{'Qx7-_' * 5}": number % 2 == 0 for number in range(profiles)}
+        # Clients encode the @, or leave it as it is.
+        self._keys = {key.encode(): key for key in self.states}
+        self._keys |= {quote(key, safe="").encode(): key for key in self.states}
+        for key in self.states:  # what is answered most is ready before anybody asks
+            for state in (True, False):
+                self._profile(key, state)
         self.wait_s = wait_ms / 1000
         self.knee = knee
         self.rate = rate
@@ -54,33 +61,36 @@ class FarEnd:
         self._tokens -= 1
         return True
 
-    def answer(self, method: str, path: str, body: bytes) -> bytes:
+    def answer(self, method: bytes, path: bytes, body: bytes) -> bytes:
         """Answer one request."""
-        if path.startswith("/_"):
-            return _sent(self.counts if path == "/_counts" else self.states)
-        target, _, query = path.partition("?")
-        key = unquote(target.rpartition("/")[2])
-        if key == "profile":
-            return self._listed(query, path)
-        if key not in self.states:
-            return _GONE
-        if method == "PATCH":
-            self.states[key] = bool(json.loads(body)["ccpaOptOut"])
-            return _sent({"PKey": key, "href": path})
-        first = f"p{key[1:7]}@example.com"
+        segment = path[path.rfind(b"/") + 1 :]
+        key = self._keys.get(segment)
+        if key is not None:
+            if method == b"PATCH":
+                self.states[key] = bool(json.loads(body)["ccpaOptOut"])
+                return _sent({"PKey": key, "href": path.decode()})
+            return self._profile(key, self.states[key])
+        if path == b"/_counts":
+            return _sent(self.counts)
+        if path == b"/_states":
+            return _sent(self.states)
+        if segment.partition(b"?")[0] == b"profile":
+            count = {"value": len(self.states)}
+            return _sent({"content": [], "count": count, "href": path.decode()})
+        return _GONE
+
+    @cache  # noqa: B019 - it lives as long as the program
+    def _profile(self, key: str, state: bool) -> bytes:
         return _sent(
             {
                 "PKey": key,
-                "email": first,
+                "email": f"p{key[1:7]}@example.com",
                 "firstName": "Kim",
                 "lastName": "Doe",
-                "ccpaOptOut": self.states[key],
-                "href": path,
+                "ccpaOptOut": state,
+                "href": f"/profile/{key}",
             }
         )
-
-    def _listed(self, query: str, path: str) -> bytes:
-        return _sent({"content": [], "count": {"value": len(self.states)}, "href": path + query})
 
 
 def _sent(told: object) -> bytes:
@@ -102,21 +112,25 @@ class Connected(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a request apart; one that is not complete waits for the rest."""
-        self._received += data
-        head, end, rest = self._received.partition(b"\r\n\r\n")
-        if not end:
+        received = self._received + data
+        end = received.find(b"\r\n\r\n") + 4
+        if end < 4:
+            self._received = received
             return
-        at = head.lower().find(b"content-length:")
-        length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(rest) < length:
-            return
+        body = b""
+        if not received.startswith(b"GET"):
+            at = received.lower().find(b"content-length:", 0, end)
+            body = received[end:]
+            if len(body) < int(received[at + 15 : received.find(b"\r", at)]):
+                self._received = received
+                return
         self._received = b""
-        method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+        method, path, _ = received.split(b" ", 2)
         far_end = self._far_end
-        admitted = path.startswith("/_") or far_end.admits(self._loop.time())
-        name = method if admitted else "429"
+        admitted = path.startswith(b"/_") or far_end.admits(self._loop.time())
+        name = method.decode() if admitted else "429"
         far_end.counts[name] = far_end.counts.get(name, 0) + 1
-        content = far_end.answer(method, path, rest) if admitted else _THROTTLED
+        content = far_end.answer(method, path, body) if admitted else _THROTTLED
         if not far_end.wait_s:
             self._write(content)
             return
