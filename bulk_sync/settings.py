@@ -22,6 +22,9 @@ SINGULAR: Final = "profileAndServices"
 EXTENDED: Final = "profileAndServicesExt"
 AUTO: Final = "auto"
 
+ATTRIBUTE: Final = "ccpaOptOut"
+"""The attribute that profiles have of themselves; any other one is a custom field."""
+
 SCOPE: Final = (
     "openid,AdobeID,campaign_sdk,additional_info.projectedProductContext,"
     "campaign_config_server_general,deliverability_service_general"
@@ -77,7 +80,7 @@ class Connection:
     ims_endpoint: str = "https://ims-na1.adobelogin.com"
     scope: str = SCOPE
     api: str = AUTO
-    attribute: str = "ccpaOptOut"
+    attribute: str = ATTRIBUTE
     ca_file: Path | None = None
 
     def __post_init__(self) -> None:

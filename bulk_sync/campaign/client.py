@@ -5,19 +5,19 @@ answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bulk_sync.campaign import profiles, transport
+from bulk_sync.campaign import metadata, profiles, transport
 from bulk_sync.campaign.answers import Forbidden
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of
 from bulk_sync.campaign.profiles import Page
 from bulk_sync.campaign.transport import Transport
-from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun
+from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import AUTO, PLURAL, SINGULAR, Connection, Pace
 from bulk_sync.stopping import Stop
@@ -159,6 +159,49 @@ class Client:
             return (await self._way.ask(once))[0]
         except RowFailed as failed:
             log.warning("How many profiles there are could not be read: %s", failed.detail)
+            return None
+
+    async def check_attribute(self) -> None:
+        """Make sure, with one call, that the attribute is there, and a boolean.
+
+        Raises:
+            UsageProblem: it is not; the message tells the names that come close.
+        """
+        attribute, api = self._attribute, self._connection.api if not self.is_ready else self.api
+        known = await self._fields(api)
+        if known is None:
+            log.warning("Whether profiles have %s could not be found out", attribute)
+            return
+        kind = known.get(attribute)
+        if kind == "boolean" or kind == "":
+            return
+        if kind is not None:
+            raise UsageProblem(
+                f"--attribute {attribute}: the field is no boolean, but {kind}."
+                + metadata.listed(metadata.close(attribute, known))
+            )
+        elsewhere = metadata.other(api)
+        there = await self._fields(elsewhere) or {}
+        if attribute in there:
+            raise UsageProblem(
+                f"--attribute {attribute}: {api} does not show this field, {elsewhere} does. Give "
+                f"--api {elsewhere}."
+            )
+        raise UsageProblem(
+            f"--attribute {attribute}: profiles have no such field, neither on {api} nor on "
+            f"{elsewhere}." + metadata.listed(metadata.close(attribute, {**there, **known}))
+        )
+
+    async def _fields(self, api: str) -> Mapping[str, str] | None:
+        """Read what fields profiles have on an API; None if it does not say."""
+
+        async def once() -> Mapping[str, str]:
+            return metadata.fields(await self._way.request("GET", f"{api}/resourceType/profile"))
+
+        try:
+            return (await self._way.ask(once))[0]
+        except RowFailed as failed:
+            log.info("The fields on %s could not be read: %s", api, failed.detail)
             return None
 
     async def profile(self, key: str) -> tuple[profiles.Profile, int]:

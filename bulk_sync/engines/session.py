@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.calls import Budget
-from bulk_sync.campaign.client import Client, connected
+from bulk_sync.campaign.client import Client, Instance, connected
 from bulk_sync.engines import passes, scan
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Record
@@ -30,7 +30,7 @@ from bulk_sync.engines.work import Engine, Tell, Writes
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import Connection, Failures, Fetch, Pace, Reading
+from bulk_sync.settings import ATTRIBUTE, AUTO, Connection, Failures, Fetch, Pace, Reading
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
@@ -206,7 +206,7 @@ class Session:
         """Find out what a scan for so many keys costs, and begin it if it may be worth it."""
         size = how.page_size or scan.page_size(missing)
         if how.fetch is Fetch.LOOKUP or (how.fetch is Fetch.AUTO and missing < scan.FEW_KEYS):
-            instance = await self.client.preflight()
+            instance = await self._preflight()
             total = None
             if how.fetch is Fetch.AUTO:
                 total = await self.client.count(instance)
@@ -215,11 +215,21 @@ class Session:
                 return _Listed(None, total, costs)
             page = await self.client.first_page(size)
             return _Listed(page, total, scan.Costs.of(missing, total, _on_a_page(page, size)))
-        instance = await self.client.preflight(size)
+        instance = await self._preflight(size)
         page = instance.first
         is_whole = page.next_path is None and not page.cut_short
         total = len(page.profiles) if is_whole else await self.client.count(instance)
         return _Listed(page, total, scan.Costs.of(missing, total, _on_a_page(page, size)))
+
+    async def _preflight(self, page_size: int = 1) -> Instance:
+        """Make the first calls; a custom attribute is looked for before anything else."""
+        connection = self._connection
+        if connection.attribute != ATTRIBUTE and connection.api != AUTO:
+            await self.client.check_attribute()
+        instance = await self.client.preflight(page_size)
+        if connection.attribute != ATTRIBUTE and connection.api == AUTO:
+            await self.client.check_attribute()
+        return instance
 
     def _interrupt(self, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
         self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
