@@ -6,8 +6,9 @@ A secret is never an option: a variable, or the file that it names, or either in
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +53,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageProblem(f"{path}: {error}.") from error
     named = {name.replace("-", "_"): value for name, value in values.items()}
-    known = _known_options(ctx)
+    known = _known_options(ctx, named)
     for name, value in named.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
@@ -66,15 +67,21 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     return path
 
 
-def _known_options(ctx: click.Context) -> dict[str, click.Parameter | None]:
-    """Collect the options of all commands, for one file serves them all; secrets are none."""
+def _known_options(ctx: click.Context, names: Collection[str]) -> dict[str, click.Parameter | None]:
+    """Collect the options of commands until these are among them; secrets are none.
+
+    One file serves all commands. The one that runs comes first, and mostly knows all: to look at
+    the others is to import them, the simulator last.
+    """
     known: dict[str, click.Parameter | None] = {}
     for name in SECRETS:
         known |= {name: None, f"{name}_file": None}
-    for command in _commands(ctx.find_root().command, ctx):
+    for command in chain([ctx.command], _commands(ctx.find_root().command, ctx)):
         params = {str(param.name): param for param in command.params}
         if params.pop("config", None) is not None:
             known |= {name: each for name, each in params.items() if isinstance(each, click.Option)}
+        if known.keys() >= set(names):
+            break
     return known
 
 

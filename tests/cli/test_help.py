@@ -16,6 +16,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+SAMPLE = Path(__file__).parents[2] / "sample_data" / "clean.csv"
 CONTEXT = click.Context(group)
 COMMANDS = [*(name for name in group.list_commands(CONTEXT) if name != "ledger"), "ledger verify"]
 LATER = {Outcome.CREATED, Outcome.WOULD_CREATE}
@@ -76,8 +77,21 @@ def test_the_readme_lists_every_exit_status_outcome_and_column() -> None:
 
 
 def test_help_needs_no_pandas() -> None:
-    code = "import sys; sys.argv[1:] = ['--help']; from bulk_sync.cli import main; main()"
-    program = [sys.executable, "-X", "importtime", "-c", code]
-    told = subprocess.run(program, capture_output=True, text=True, check=True)
+    told = imported_by("--help")
     assert "Exit status" in told.stdout
     assert not re.search(r"\| +pandas$", told.stderr, re.MULTILINE)
+
+
+def test_a_configuration_file_needs_no_simulator(tmp_path: Path) -> None:
+    path = tmp_path / "bulk-sync.toml"
+    path.write_text('organization = "acme"\naccess-token = "demo-token"\n')
+    told = imported_by("validate", str(SAMPLE), "--config", str(path))
+    assert "rows" in told.stdout
+    assert not re.search(r"\| +bulk_sync\.simulator$", told.stderr, re.MULTILINE)
+
+
+def imported_by(*words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command in a process of its own, which tells on standard error what it imports."""
+    code = f"import sys; sys.argv[1:] = {list(words)}; from bulk_sync.cli import main; main()"
+    program = [sys.executable, "-X", "importtime", "-c", code]
+    return subprocess.run(program, capture_output=True, text=True, check=True)
