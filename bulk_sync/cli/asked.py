@@ -4,6 +4,7 @@ A run that goes on, or that is of another one, takes up that one's options; what
 the command line, in the environment or in the configuration overrules them.
 """
 
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -62,6 +63,10 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
     """
     from bulk_sync.runs import Job
 
+    if not gc.get_freeze_count():
+        # All is imported, and stays: nobody need look through it again while calls are made.
+        gc.freeze()
+        gc.set_threshold(10_000)
     values = {**_ABSENT, **values}
     return Job(
         connection=connection(values),
