@@ -95,13 +95,14 @@ def times(at_ms: npt.NDArray[np.int64]) -> pd.Series:
     """Turn milliseconds since the epoch, 0 or less where there is none, into UTC times."""
     stamps = at_ms.astype("datetime64[ms]")
     stamps[at_ms <= 0] = np.datetime64("NaT")
-    return pd.Series(stamps).dt.tz_localize("UTC")
+    # Not Series.dt.tz_localize, which takes seven times as long, and two columns more on the way.
+    return pd.Series(pd.DatetimeIndex(stamps, tz="UTC", copy=False), copy=False)
 
 
 def times_ms(column: pd.Series) -> npt.NDArray[np.int64]:
     """Turn UTC times into milliseconds since the epoch; 0 where there is none."""
-    stamps = column.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]")
-    return np.where(np.isnat(stamps), 0, stamps.astype(np.int64))
+    stamps = column.to_numpy(dtype="datetime64[ms]")  # UTC
+    return np.maximum(stamps.view(np.int64), 0)  # a missing one is the least of all numbers
 
 
 def outcomes(codes: npt.NDArray[np.int8]) -> pd.Series:

@@ -228,7 +228,7 @@ def _record(
         sentences[row] = problem.detail
     attempts = frame[columns.ATTEMPTS].to_numpy(copy=True)
     times = columns.times_ms(frame[columns.AT])
-    tried = steps.attempts > 0
+    tried = np.flatnonzero(steps.attempts)
     attempts[positions[tried]] = steps.attempts[tried]
     times[positions[tried]] = steps.at_ms[tried]
     frame[columns.OUTCOME] = columns.outcomes(outcome)
