@@ -12,6 +12,7 @@ from bulk_sync.ledger import Intent, Ledger, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import UNREAD, Steps
+from bulk_sync.rows.texts import Texts
 
 
 class Recording:
@@ -34,7 +35,7 @@ class Recording:
     def __init__(
         self, ledger: Ledger, run_id: str, planned: pd.DataFrame, changes: npt.NDArray[np.intp]
     ) -> None:
-        self.keys: list[str] = planned[columns.KEY].to_numpy()[changes].tolist()
+        self.keys = Texts(planned[columns.KEY], changes)
         self.desired: list[bool] = _states(planned[columns.DESIRED], changes)
         self.steps = Steps.of(len(changes))
         self._before = _states(planned[columns.BEFORE], changes)
@@ -92,9 +93,11 @@ class Recording:
 
     def _recall(self, recorded: Iterable[Write]) -> bool:
         """Take up what is recorded, and tell whether anything is."""
-        index = {key: at for at, key in enumerate(self.keys)}
+        index: dict[str, int] = {}
         write = None
         for write in recorded:
+            if not index:  # which takes a dict of all keys, and only a resumed run needs it
+                index = {key: at for at, key in enumerate(self.keys)}
             at, settled = index[write.intent.key], write.settled
             if settled is None:
                 self._intents[at] = write.position
@@ -122,7 +125,7 @@ def _files(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[str]:
     """Name each row's file, as text that every database takes; nothing if there is but one."""
     if columns.FILE not in planned:
         return []
-    names = planned[columns.FILE].astype(object).to_numpy()[positions]
+    names = planned[columns.FILE].iloc[positions].astype(object)
     return [str(name).encode("utf-8", "replace").decode() for name in names]
 
 

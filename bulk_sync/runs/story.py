@@ -24,6 +24,7 @@ from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, limits, plan
 from bulk_sync.rows.limits import Past
 from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.texts import Texts
 from bulk_sync.runs import day_budget, ending, later
 from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
@@ -200,9 +201,8 @@ def _reviewed(
     )
 
 
-def _open_keys(rows: pd.DataFrame) -> list[str]:
-    keys: list[str] = rows[columns.KEY].to_numpy()[plan.open_rows(rows)].tolist()
-    return keys
+def _open_keys(rows: pd.DataFrame) -> Texts:
+    return Texts(rows[columns.KEY], plan.open_rows(rows))
 
 
 def _held(rows: pd.DataFrame, cause: StopRun) -> tuple[pd.DataFrame, StopRun]:

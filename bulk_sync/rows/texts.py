@@ -1,0 +1,77 @@
+"""Some texts of a column, made into Python's strings only while they are looked at.
+
+A key of a hundred characters takes 150 bytes as an object, and lies in the frame anyway: ten
+million of them would take as much again as the frame.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, overload
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+_BATCH: Final = 1 << 14
+_NONE: Final = -1 << 63
+
+
+class Texts(Sequence[str]):
+    """The texts at some positions of a column, in the order of the positions.
+
+    Looking at one makes objects of those around it. Two such batches are kept, for whoever looks at
+    them in their order, or a little ahead. Threads may share it.
+
+    Args:
+        column: str, without missing values.
+        positions: n positions in it, in any order.
+
+    Memory: two batches.
+    """
+
+    def __init__(self, column: pd.Series, positions: npt.NDArray[np.intp]) -> None:
+        self._chunks = pa.chunked_array(column).chunks
+        self._starts = np.cumsum([0, *map(len, self._chunks)])
+        self._positions = positions
+        self._kept: list[tuple[int, list[str]]] = [(_NONE, []), (_NONE, [])]
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return self._made(self._positions[at])
+        number = at // _BATCH
+        held, batch = self._kept[number & 1]
+        if held != number:
+            if at < 0:
+                return self[self._from_the_end(at)]
+            batch = self._made(self._positions[number * _BATCH : (number + 1) * _BATCH])
+            self._kept[number & 1] = number, batch
+        return batch[at % _BATCH]
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _BATCH):
+            yield from self._made(self._positions[start : start + _BATCH])
+
+    def _from_the_end(self, at: int) -> int:
+        if at < -len(self):
+            raise IndexError(at)
+        return at + len(self)
+
+    def _made(self, positions: npt.NDArray[np.intp]) -> list[str]:
+        """Make objects of some texts, chunk by chunk: Arrow would make one chunk of all first."""
+        order = np.argsort(positions, kind="stable")
+        ascending = positions[order]
+        edges = np.searchsorted(ascending, self._starts)
+        texts: list[str] = []
+        for number in np.flatnonzero(edges[1:] > edges[:-1]).tolist():
+            inside = ascending[edges[number] : edges[number + 1]] - self._starts[number]
+            texts += self._chunks[number].take(pa.array(inside)).to_pylist()
+        made = np.empty(len(texts), object)
+        made[order] = texts
+        return made.tolist()
