@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from bulk_sync.campaign import profiles
 from bulk_sync.engines.journal import Kept, Record
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.texts import Texts
 
 log = logging.getLogger(__name__)
 
@@ -110,12 +114,56 @@ def _is_dearer(listing: "Listing", page: profiles.Page, total: int | None) -> bo
     return left > listing.missing
 
 
+class Index:
+    """Where each of n keys stands: 16 bytes a key, not an object and its place in a dict.
+
+    Args:
+        keys: the keys, each once.
+        positions: those of them that are looked for.
+    """
+
+    def __init__(self, keys: Sequence[str], positions: npt.NDArray[np.intp]) -> None:
+        hashes = np.fromiter(map(hash, keys), np.int64, len(keys))[positions]
+        order = np.argsort(hashes)
+        self._keys = keys
+        self._hashes = hashes[order]
+        self._positions = positions[order]
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def places(self, listed: Sequence[object]) -> list[int | None]:
+        """Tell the position of each key that was listed; None where it is not looked for.
+
+        The hash says which it may be, and its text whether it is. Keys that share a hash, should
+        there ever be any, are all compared.
+        """
+        texts = [each if isinstance(each, str) else "" for each in listed]
+        hashes = np.fromiter(map(hash, texts), np.int64, len(texts))
+        first = np.searchsorted(self._hashes, hashes)
+        after = np.searchsorted(self._hashes, hashes, side="right")
+        places: list[int | None] = [None] * len(texts)
+        of = np.flatnonzero(after > first)
+        while len(of):
+            at = self._positions[first[of]]
+            for place, position, key in zip(of.tolist(), at.tolist(), self._taken(at), strict=True):
+                if key == listed[place]:
+                    places[place] = position
+            first[of] += 1
+            of = of[after[of] > first[of]]
+        return places
+
+    def _taken(self, at: npt.NDArray[np.intp]) -> list[str]:
+        keys = self._keys
+        return keys.taken(at) if isinstance(keys, Texts) else [keys[each] for each in at.tolist()]
+
+
 class Listing:
     """What the pages have shown so far."""
 
     def __init__(self, keys: Sequence[str], steps: Steps, attribute: str, kept: Kept) -> None:
         self.shown = 0
-        self._index = {keys[at]: at for at in steps.open()}
+        self._index = Index(keys, np.flatnonzero(steps.attempts == 0))
         self.missing = len(self._index)
         self._kept = kept
         self._steps = steps
@@ -125,10 +173,10 @@ class Listing:
 
     def take(self, page: profiles.Page) -> str | None:
         """Note the states on a page, and tell where the next one is, if the list goes on."""
-        listed, attribute, at_of = page.profiles, self._attribute, self._index.get
+        listed, attribute = page.profiles, self._attribute
         states = [profile.get(attribute) for profile in listed]
         keys = [profile.get("PKey") for profile in listed]
-        found = [at_of(key) if isinstance(key, str) else None for key in keys]
+        found = self._index.places(keys)
         is_known = False
         ats: list[int] = []
         values: list[bool] = []

@@ -58,6 +58,10 @@ class Texts(Sequence[str]):
         for start in range(0, len(self), _BATCH):
             yield from self._made(self._positions[start : start + _BATCH])
 
+    def taken(self, ats: npt.NDArray[np.intp]) -> list[str]:
+        """Look at several, which may stand anywhere, without keeping those around them."""
+        return self._made(self._positions[ats])
+
     def _from_the_end(self, at: int) -> int:
         if at < -len(self):
             raise IndexError(at)
