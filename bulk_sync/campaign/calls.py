@@ -1,24 +1,26 @@
 """What a run spends: HTTP requests to Campaign, counted, and kept within what may be spent.
 
     allow ---> a call of today's budget is set aside ---> spend (it is sent) ---> answered
-                 (taken from the budget in blocks)           `--- not sent: put_back
+                 (taken in blocks, ahead of need)           `--- not sent: put_back
 
 A block that was taken is spent as far as others can know, so a process that is killed has counted
-what it sent, and at most the rest of a block more.
+what it sent, and at most one and a half blocks more.
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 from bulk_sync.errors import StoppedEarly
 
 _LEAST_BLOCK: Final = 50
 _LARGEST_BLOCK: Final = 2000
-_BLOCK_SHARE: Final = 10
-"""A block is a tenth of what the run has spent so far: few of them, and little lost by a kill."""
+_BLOCK_SHARE: Final = 15
+"""A block is a fifteenth of what the run has spent so far: few of them, and a kill loses no more
+than one and a half, a tenth."""
 
 
 class Grant(NamedTuple):
@@ -66,6 +68,7 @@ class Calls:
         self._grant = _UNBOUNDED
         self._left = 0
         self._lent = 0
+        self._ahead: asyncio.Task[None] | None = None
         self._refilling = asyncio.Lock()
 
     @property
@@ -91,6 +94,9 @@ class Calls:
                 if self._left < 1 or time.time() >= self._grant.until:
                     await self._refill(self._budget)
         self._left -= 1
+        is_asked_for = self._ahead is not None and not self._ahead.done()
+        if self._left == self._grant.calls // 2 and not is_asked_for:
+            self._ahead = asyncio.create_task(self._refill_ahead(self._budget))
 
     def put_back(self) -> None:
         """Tell that a call that was allowed is not made."""
@@ -143,6 +149,11 @@ class Calls:
 
     async def close(self) -> None:
         """Give back what was set aside and not spent."""
+        if self._ahead is not None:
+            await self._ahead
+        await self._give_back()
+
+    async def _give_back(self) -> None:
         if self._budget is not None and self._left > 0:
             left, self._left = self._left, 0
             await asyncio.to_thread(self._budget.give_back, self._grant.day, left)
@@ -155,9 +166,19 @@ class Calls:
         return StoppedEarly(f"The budget of {self._most} calls is spent (--max-calls).")
 
     async def _refill(self, budget: Budget) -> None:
-        await self.close()  # what is left of yesterday's
+        if time.time() >= self._grant.until:
+            await self._give_back()  # what is left of yesterday's
         block = min(_LARGEST_BLOCK, max(_LEAST_BLOCK, self.total // _BLOCK_SHARE))
         if self._most is not None:
             block = max(1, min(block, self._most - self.total))
-        self._grant = await asyncio.to_thread(budget.take, block)
-        self._left += self._grant.calls
+        grant = await asyncio.to_thread(budget.take, block)
+        if grant.day != self._grant.day:
+            await self._give_back()  # for midnight may have passed meanwhile
+        self._grant = grant
+        self._left += grant.calls
+
+    async def _refill_ahead(self, budget: Budget) -> None:
+        """Take the next block while the half of the last one is left, so that nobody waits."""
+        async with self._refilling:
+            with suppress(StoppedEarly):  # which is said when there is really none left
+                await self._refill(budget)

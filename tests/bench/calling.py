@@ -16,6 +16,7 @@ PYTHON = sys.executable
 FAR_END = (PYTHON, str(HERE / "far_end.py"))
 PASSES_ROWS, PASSES_CHANGES = "20000", "4000"
 WHOLE_ROWS, WHOLE_CHANGES = 30_000, 6_000
+LIBRARIES = "pandas, pyarrow.csv, pyarrow.parquet, sqlalchemy, aiohttp, uvloop, orjson, click, tqdm"
 CALLS = 20_000
 LIMITS = (50, 200, 1000)
 SLOWING_CALLS, SLOWING_MS, KNEE = 4_000, 8, 12
@@ -40,6 +41,7 @@ def lines() -> Iterator[Line]:
     yield shared()
     yield whole()
     yield small()
+    yield imports()
     with served([PYTHON, "-m", "bulk_sync", "simulate", "--port", "0"]) as url:
         yield compare(
             "200 pages of 1,000 profiles taken in / orjson.loads of them",
@@ -92,6 +94,18 @@ def small() -> Line:
     with served([*FAR_END, "--profiles", "100"]) as url, tempfile.TemporaryDirectory() as folder:
         path = write_wishes(Path(folder) / "one.csv", states(f"{url}/_states", 1))
         return within("a run of one row / 1.2 s", run_of(url, path), 1.2)
+
+
+def imports() -> Line:
+    """Compare a run of one row with the import of the libraries that it works with."""
+    with served([*FAR_END, "--profiles", "100"]) as url, tempfile.TemporaryDirectory() as folder:
+        path = write_wishes(Path(folder) / "one.csv", states(f"{url}/_states", 1))
+        return compare(
+            "a run of one row / importing pandas, pyarrow, SQLAlchemy, aiohttp, uvloop",
+            run_of(url, path),
+            [PYTHON, "-c", f"import {LIBRARIES}"],
+            (1.25, 200),
+        )
 
 
 def run_of(url: str, path: Path, fetch: str = "lookup") -> list[str]:
