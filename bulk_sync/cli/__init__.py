@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "history": "Tell every change that this tool made to one profile.",
     "ledger": "Prove that the ledger was not altered.",
     "validate": "Say of every row in INPUT whether it can be used.",
+    "holidays": "List the days that are no business days, for deadlines.",
     "check": "Test credentials, endpoint, attribute and access.",
     "simulate": "Serve a local stand-in for the Campaign Standard API.",
 }

@@ -1,7 +1,7 @@
 """What is told of a plan, a run or a file: lines for a person, one object for a script."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
-from bulk_sync.rows import columns, plan
+from bulk_sync.rows import columns, deadlines, plan
 from bulk_sync.rows.plan import Totals
 from bulk_sync.runs import Cost, Finished, Plan
 
@@ -84,6 +84,7 @@ def summary_lines(finished: Finished, of: str) -> list[str]:
     if finished.cause is not None:  # which says why the others are pending
         named.remove(Outcome.PENDING)
     lines += needing_a_person(finished.rows, named)
+    lines += _deadline_lines(finished.rows)
     lines += _cost_lines(finished.cost)
     lines += [f"Report: {shown(path)}" for path in finished.reports]
     if finished.todo is not None:
@@ -91,6 +92,28 @@ def summary_lines(finished: Finished, of: str) -> list[str]:
     if finished.head is not None:
         lines.append(f"Ledger: {finished.head}")
     return lines
+
+
+def _deadline_lines(rows: pd.DataFrame) -> list[str]:
+    """Say which opt-outs are late, or soon will be."""
+    late = deadlines.late(rows, _today())
+    if late is None or not (late.left or late.done or late.soon):
+        return []
+    said = [
+        f"{late.left:,} left are past their last day",
+        f"{late.done:,} were carried out after it",
+        f"{late.soon:,} left are due within {deadlines.SOON} business days",
+    ]
+    line = (
+        f"Opt-outs, {deadlines.BUSINESS_DAYS} business days: {'; '.join(said)} (sync_due in the "
+        "report; `bulk-sync holidays` lists what does not count)."
+    )
+    return [line, ""]
+
+
+def _today() -> date:
+    """Tell the day that it is, by UTC: in California it is that day or still the one before."""
+    return datetime.now(UTC).date()
 
 
 def _cost_lines(cost: Cost) -> list[str]:
@@ -143,6 +166,7 @@ def needing_a_person(
 def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str, object]:
     """Put the end of a run into one object for scripts."""
     totals, cost, head = finished.totals, finished.cost, finished.head
+    late = deadlines.late(finished.rows, _today())
     return {
         "run_id": finished.run_id,
         "input": source,
@@ -154,6 +178,7 @@ def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str,
         "sum": sum(totals.outcomes.values()),
         "opt_ins": totals.opt_ins,
         "opt_outs": totals.opt_outs,
+        "late": None if late is None else {"left": late.left, "done": late.done, "soon": late.soon},
         "calls": dict(cost.calls),
         "calls_total": sum(cost.calls.values()),
         "answers": dict(cost.answers),

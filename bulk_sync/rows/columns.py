@@ -51,8 +51,12 @@ ATTEMPTS: Final = "sync_attempts"
 AT: Final = "sync_at"
 """datetime64[ms, UTC]: end of the last step; missing if nothing was sent for the row."""
 
+DUE: Final = "sync_due"
+"""str: the last day on which an opt-out may be carried out, as ISO date; empty where that is not
+known; only when the input has request dates. Reports alone have it."""
+
 REPORT: Final = (
-    ROW, FILE, KEY, DESIRED, BEFORE, AFTER, OUTCOME, REASON, DETAIL, ATTEMPTS, AT,
+    ROW, FILE, KEY, DESIRED, BEFORE, AFTER, OUTCOME, REASON, DETAIL, ATTEMPTS, AT, DUE,
 )  # fmt: skip
 """The columns that a report adds to the input's own, in this order."""
 

@@ -1,0 +1,35 @@
+"""``holidays``: which days are no business days, to check deadlines by."""
+
+from datetime import UTC, datetime
+
+import click
+
+from bulk_sync.cli import options
+from bulk_sync.cli.output import say, say_json
+
+_EPILOG = """\b
+Examples:
+  bulk-sync holidays                    this year and the next
+  bulk-sync holidays 2027 --json
+"""
+
+
+@click.command("holidays", epilog=_EPILOG)
+@click.argument("years", nargs=-1, type=click.IntRange(2020, 2100), metavar="[YEAR]...")
+@options.json_option
+def command(years: tuple[int, ...], json: bool) -> None:  # noqa: FBT001
+    """List the state holidays of California that are no business days.
+
+    An opt-out must be carried out within 15 business days from the day it was received (11 CCR
+    7026). Where the input has request dates, the report has the last day of each in `sync_due`;
+    weekends and these days do not count. Check them against the state's own list.
+    """
+    from bulk_sync.rows import deadlines
+
+    this = datetime.now(UTC).year
+    found = deadlines.holidays_of(years or (this, this + 1))
+    if json:
+        say_json([{"date": str(day), "name": name} for day, name in found.items()])
+        return
+    for day, name in found.items():
+        say(f"{day} {day:%a}  {name}")

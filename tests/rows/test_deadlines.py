@@ -1,0 +1,107 @@
+"""The last day of an opt-out: 15 business days, weekends and state holidays apart."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns, deadlines
+from bulk_sync.rows.columns import NONE, OUTCOME_CODES
+from bulk_sync.rows.dates import UNDATED
+from bulk_sync.rows.deadlines import Late
+
+
+def ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def last_day(text: str) -> str:
+    return str(deadlines.last_days(np.array([ms(text)]))[0])
+
+
+def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
+    """Make results: when each was asked for, the state that was, and what became of it."""
+    return pd.DataFrame(
+        {
+            columns.REQUESTED: np.array([UNDATED if at is None else ms(at) for at, _, _ in given]),
+            columns.DESIRED: columns.states(np.array([state for _, state, _ in given], np.int8)),
+            columns.OUTCOME: columns.outcomes(
+                np.array([OUTCOME_CODES.get(each, NONE) for _, _, each in given], np.int8)
+            ),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("received", "last"),
+    [
+        ("2026-02-02", "2026-02-24"),
+        ("2026-11-02", "2026-11-24"),
+        ("2026-11-07", "2026-12-02"),
+        ("2026-11-08", "2026-12-02"),
+        ("2026-12-14", "2027-01-06"),
+        ("2026-11-03 02:00", "2026-11-24"),
+        ("2026-11-03 09:00", "2026-11-25"),
+    ],
+    ids=[
+        "over Presidents' Day",
+        "over Veterans Day",
+        "on a Saturday, over Thanksgiving",
+        "on the Sunday after",
+        "over the new year",
+        "still the day before in California",
+        "the same day in California",
+    ],
+)
+def test_fifteen_business_days_begin_the_day_after(received: str, last: str) -> None:
+    assert last_day(received) == last
+
+
+@given(st.dates(date(2024, 1, 1), date(2034, 12, 31)))
+def test_the_last_day_is_as_counted_one_by_one(received: date) -> None:
+    closed = deadlines.holidays_of(range(received.year, received.year + 2))
+    day, left = received, deadlines.BUSINESS_DAYS
+    while left:
+        day += timedelta(days=1)
+        left -= day.weekday() < 5 and day not in closed
+    assert last_day(str(received)) == str(day)
+
+
+def test_only_a_dated_opt_out_is_due() -> None:
+    frame = rows(
+        ("2026-11-02", 1, Outcome.UPDATED),
+        (None, 1, Outcome.UPDATED),
+        ("2026-11-02", 0, Outcome.UPDATED),
+    )
+    assert deadlines.with_due(frame)[columns.DUE].tolist() == ["2026-11-24", "", ""]
+
+
+def test_without_request_dates_nothing_is_due() -> None:
+    frame = rows((None, 1, Outcome.FAILED)).drop(columns=columns.REQUESTED)
+    assert columns.DUE not in deadlines.with_due(frame)
+    assert deadlines.late(frame, date(2026, 11, 25)) is None
+
+
+def test_late_are_those_past_their_last_day_and_soon_those_that_will_be() -> None:
+    frame = rows(
+        ("2026-11-02", 1, Outcome.UPDATED),  # due on the 24th
+        ("2026-11-02", 1, Outcome.UNCHANGED),  # perhaps long ago
+        ("2026-11-02", 1, Outcome.FAILED),
+        ("2026-11-02", 1, Outcome.WOULD_UPDATE),
+        ("2026-11-02", 0, Outcome.FAILED),  # an opt-in has no last day
+        ("2026-11-03", 1, Outcome.PENDING),  # due on the 25th, which is today
+        ("2026-11-07", 1, Outcome.NOT_FOUND),  # due on 2 December, two business days after
+        ("2026-11-09", 1, Outcome.NOT_FOUND),  # due on the 3rd
+        ("2026-11-10", 1, Outcome.NOT_FOUND),
+        (None, 1, Outcome.FAILED),
+    )
+    today = date(2026, 11, 25)
+    assert last_day("2026-11-09") == "2026-12-02"
+    assert last_day("2026-11-10") == "2026-12-03"
+    assert deadlines.late(frame, today) == Late(left=2, done=1, soon=1)
+    assert deadlines.late(frame, date(2026, 11, 27)) == Late(left=3, done=1, soon=2)
+    assert deadlines.late(frame.iloc[:0], today) == Late(0, 0, 0)

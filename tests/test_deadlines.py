@@ -1,0 +1,55 @@
+"""Request dates in the input: the report has the last day of each, the summary counts."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from conftest import Run, key, populate, wishes
+
+from bulk_sync.simulator import Simulator
+
+
+def dated(path: Path) -> Path:
+    """Write an opt-out of long ago, one of today, one undated, one that nobody knows, an opt-in."""
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    path.write_text(
+        "PKey,ccpaOptOut,Request date,Channel\n"
+        f"{key(0)},true,2026-02-02,web\n{key(1)},true,{today},phone\n{key(2)},true,,web\n"
+        f"{key(9)},true,2026-02-02,web\n{key(3)},false,2026-02-02,mail\n"
+    )
+    return path
+
+
+def test_the_report_tells_the_last_day_and_the_summary_who_is_late(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    sim.add(pkey=key(3), ccpaOptOut=True)
+    ran = run(sim, "run", dated(tmp_path / "in.csv"))
+    assert ran.status == 3
+    due = [row["sync_due"] for row in ran.report]
+    assert due[0] == due[3] == "2026-02-24"
+    assert datetime.fromisoformat(due[1]).date() >= datetime.now(UTC).date() + timedelta(days=20)
+    assert [due[2], due[4]] == ["", ""]
+    assert list(ran.report[0])[-1] == "sync_due"
+    assert [row["Channel"] for row in ran.report] == ["web", "phone", "web", "web", "mail"]
+    assert "1 left are past their last day; 1 were carried out after it" in ran.out
+    again = run(sim, "run", tmp_path / "in.csv", "--summary", "json", "--report", "again.csv")
+    assert again.summary["late"] == {"left": 1, "done": 0, "soon": 0}
+
+
+def test_without_request_dates_there_is_no_last_day(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2), "--summary", "json")
+    assert ran.summary["late"] is None
+    assert "sync_due" not in ran.report[0]
+
+
+def test_holidays_can_be_checked(run: Run) -> None:
+    ran = run(None, "holidays", 2026)
+    assert ran.status == 0
+    assert "2026-11-26 Thu  Thanksgiving Day" in ran.out
+    assert ran.out.count("\n") > 10
+    told = run(None, "holidays", 2026, "--json").out
+    assert '{"date":"2026-12-25","name":"Christmas Day"}' in told
