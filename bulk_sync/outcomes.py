@@ -45,6 +45,7 @@ class Reason(StrEnum):
     STATE_UNKNOWN = "state_unknown"
     NOT_STORED = "not_stored"
     MOVED = "moved"
+    NEWER_CHOICE = "newer_choice"
     # what a later run said of it
     NEWER_RUN = "newer_run"
     # what became of the request

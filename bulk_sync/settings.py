@@ -172,10 +172,17 @@ class Fetch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How current states are read: the strategy, and ``_lineCount`` of a scan (None: by trying)."""
+    """How current states are read.
+
+    Attributes:
+        fetch: the strategy.
+        page_size: ``_lineCount`` of a scan; None finds it by trying.
+        heeds_dates: a choice that Campaign says is newer than the request is left alone.
+    """
 
     fetch: Fetch = Fetch.AUTO
     page_size: int | None = None
+    heeds_dates: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class WorkingSet:
         """
         at = np.asarray(positions, np.int64)
         problems = [reading.problems.get(position) for position in positions]
+        stamps = {} if reading.changed_ms is None else {"changed_ms": reading.changed_ms[at]}
         part = pa.table(
             {
                 "position": at,
@@ -101,6 +102,7 @@ class WorkingSet:
                 "reason": pa.array([_text(p and p.reason) for p in problems], pa.string()),
                 "detail": pa.array([_text(p and p.detail) for p in problems], pa.string()),
                 "passing": pa.array([bool(p and p.passing) for p in problems], pa.bool_()),
+                **stamps,
             }
         )
         self._parts += 1
@@ -108,18 +110,20 @@ class WorkingSet:
         with _told(path), atomic.replacing(path) as file:
             pq.write_table(part, file, compression="zstd")
 
-    def states(self, count: int) -> Steps:
-        """Read back what is known of a reading of so many rows.
+    def states(self, count: int, *, stamped: bool = False) -> Steps:
+        """Read back what is known of a reading of so many rows, as ``Steps.of`` makes room for it.
 
         What failed for what may have passed by now, and what the run stopped before, is unknown.
         """
-        reading = Steps.of(count)
+        reading = Steps.of(count, stamped=stamped)
         for path in sorted(self.folder.glob("states-*.parquet")):
             part = pq.read_table(path)
             at = part["position"].to_numpy()
             reading.state[at] = part["state"].to_numpy()
             reading.attempts[at] = part["attempts"].to_numpy()
             reading.at_ms[at] = part["at_ms"].to_numpy()
+            if reading.changed_ms is not None and "changed_ms" in part.column_names:
+                reading.changed_ms[at] = part["changed_ms"].to_numpy()
             for position in at.tolist():
                 reading.problems.pop(position, None)
             troubled = part.filter(part["outcome"].is_valid())

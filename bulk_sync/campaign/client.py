@@ -232,10 +232,18 @@ class Client:
             RowFailed: as ``profile``, or the state is unknown.
         """
         profile, tries = await self.profile(key)
+        return self._state(profile), tries
+
+    async def stamped_state(self, key: str) -> tuple[bool, int, int]:
+        """Read a state as ``state`` does, and when it was last changed, in ms; 0 where unknown."""
+        profile, tries = await self.profile(key)
+        return self._state(profile), tries, profiles.changed_ms(profile, self._attribute)
+
+    def _state(self, profile: profiles.Profile) -> bool:
         found = profiles.state(profile, self._attribute)
         if found is None:
             raise profiles.unknown(profile, self._attribute)
-        return found, tries
+        return found
 
     async def write(self, key: str, *, desired: bool) -> int:
         """Set one profile's state, and tell how many tries it took.

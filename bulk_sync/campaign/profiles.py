@@ -7,6 +7,7 @@ inline or behind a link, links absolute, relative or with a double slash.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -57,6 +58,23 @@ def state(profile: Profile, attribute: str) -> bool | None:
     """Read the state; None is unknown. Only a JSON boolean is a state: nothing is guessed."""
     value = profile.get(attribute)
     return value if isinstance(value, bool) else None
+
+
+def changed_ms(profile: Profile, attribute: str) -> int:
+    """Read when Campaign says that the attribute was last changed, in ms; 0 if it does not.
+
+    ``ccpaOptOutLastModified`` stands beside ``ccpaOptOut`` in real answers, as
+    ``2019-09-26 11:49:48.817Z``, or blank (campaign-api.md, sections 1.1 and 1.3).
+    """
+    stamp = profile.get(f"{attribute}LastModified")
+    if not isinstance(stamp, str) or not stamp.strip():
+        return 0
+    try:
+        when = datetime.fromisoformat(stamp.strip())
+    except ValueError:
+        return 0
+    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    return max(0, round(when.timestamp() * 1000))
 
 
 def check_identity(profile: Profile, key: str) -> None:

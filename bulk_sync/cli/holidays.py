@@ -1,4 +1,4 @@
-"""``holidays``: which days are no business days, to check deadlines by."""
+"""``holidays``: which days are no business days, to check last days by."""
 
 from datetime import UTC, datetime
 
@@ -24,10 +24,10 @@ def command(years: tuple[int, ...], json: bool) -> None:  # noqa: FBT001
     7026). Where the input has request dates, the report has the last day of each in `sync_due`;
     weekends and these days do not count. Check them against the state's own list.
     """
-    from bulk_sync.rows import deadlines
+    from bulk_sync.rows import due_dates
 
     this = datetime.now(UTC).year
-    found = deadlines.holidays_of(years or (this, this + 1))
+    found = due_dates.holidays_of(years or (this, this + 1))
     if json:
         say_json([{"date": str(day), "name": name} for day, name in found.items()])
         return

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
-from bulk_sync.rows import columns, deadlines, plan
+from bulk_sync.rows import columns, due_dates, plan
 from bulk_sync.rows.plan import Totals
 from bulk_sync.runs import Cost, Finished, Plan
 
@@ -96,16 +96,16 @@ def summary_lines(finished: Finished, of: str) -> list[str]:
 
 def _deadline_lines(rows: pd.DataFrame) -> list[str]:
     """Say which opt-outs are late, or soon will be."""
-    late = deadlines.late(rows, _today())
+    late = due_dates.late(rows, _today())
     if late is None or not (late.left or late.done or late.soon):
         return []
     said = [
         f"{late.left:,} left are past their last day",
         f"{late.done:,} were carried out after it",
-        f"{late.soon:,} left are due within {deadlines.SOON} business days",
+        f"{late.soon:,} left are due within {due_dates.SOON} business days",
     ]
     line = (
-        f"Opt-outs, {deadlines.BUSINESS_DAYS} business days: {'; '.join(said)} (sync_due in the "
+        f"Opt-outs, {due_dates.BUSINESS_DAYS} business days: {'; '.join(said)} (sync_due in the "
         "report; `bulk-sync holidays` lists what does not count)."
     )
     return [line, ""]
@@ -166,7 +166,7 @@ def needing_a_person(
 def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str, object]:
     """Put the end of a run into one object for scripts."""
     totals, cost, head = finished.totals, finished.cost, finished.head
-    late = deadlines.late(finished.rows, _today())
+    late = due_dates.late(finished.rows, _today())
     return {
         "run_id": finished.run_id,
         "input": source,

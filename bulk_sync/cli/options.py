@@ -173,6 +173,12 @@ reading_options = _together(
     ),
 )
 
+ignore_dates_option = option(
+    "--ignore-dates",
+    is_flag=True,
+    help="Change a profile even if Campaign says that its choice is newer than the request.",
+)
+
 pace_options = _together(
     option(
         "--concurrency",

@@ -30,6 +30,7 @@ Examples:
 @options.allow_option
 @options.job_option
 @options.reading_options
+@options.ignore_dates_option
 @options.work_options
 def command(**values: Any) -> Exit:
     """Show what `run INPUT` would write, without writing it.

@@ -37,6 +37,7 @@ Examples:
 @options.job_option
 @options.verify_option
 @options.reading_options
+@options.ignore_dates_option
 @options.lock_option
 @options.work_options
 def command(**values: Any) -> Exit:

@@ -186,6 +186,8 @@ class _Round:
         steps.state[ats] = news.state
         steps.attempts[ats] = news.attempts
         steps.at_ms[ats] = news.at_ms
+        if steps.changed_ms is not None and news.changed_ms is not None:
+            steps.changed_ms[ats] = news.changed_ms
         self.work.sent.difference_update(ats)
         self.work.sent.update(part.positions[n] for n in news.sent)
         for n, at, tries in zip(news.ats, ats, news.attempts.tolist(), strict=True):

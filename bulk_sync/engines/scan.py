@@ -186,6 +186,10 @@ class Listing:
                 if at is not None:
                     ats.append(at)
                     values.append(state)
+        if (changed_ms := self._steps.changed_ms) is not None:
+            for at, profile in zip(found, listed, strict=True):
+                if at is not None:
+                    changed_ms[at] = profiles.changed_ms(profile, attribute)
         self._note(ats, values)
         self.shown += len(listed)
         if not is_known and page.next_path is not None:

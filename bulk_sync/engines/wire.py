@@ -53,6 +53,7 @@ class News:
         state: int8, k values as in ``Steps``; so are the others.
         attempts: int32.
         at_ms: int64.
+        changed_ms: int64, or None.
         problems: by position in the part.
         sent: positions for which a request that writes was begun.
         over: nothing more comes of this part; rows not told of were not begun.
@@ -63,6 +64,7 @@ class News:
     state: npt.NDArray[np.int8]
     attempts: npt.NDArray[np.int32]
     at_ms: npt.NDArray[np.int64]
+    changed_ms: npt.NDArray[np.int64] | None
     problems: Mapping[int, RowFailed]
     sent: frozenset[int]
     over: bool

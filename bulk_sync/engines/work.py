@@ -86,8 +86,12 @@ class Reads:
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
         """Read one profile's state."""
-        state, tries = await client.state(self.keys[at])
-        self.steps.done(at, tries, now_ms(), state=state)
+        steps = self.steps
+        if steps.changed_ms is None:
+            state, tries = await client.state(self.keys[at])
+        else:
+            state, tries, steps.changed_ms[at] = await client.stamped_state(self.keys[at])
+        steps.done(at, tries, now_ms(), state=state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ class _Carried:
             state=steps.state[ats],
             attempts=steps.attempts[ats],
             at_ms=steps.at_ms[ats],
+            changed_ms=None if steps.changed_ms is None else steps.changed_ms[ats],
             problems={at: steps.problems[at] for at in ats if at in steps.problems},
             sent=frozenset(sent if over else sent.intersection(ats)),
             over=over,

@@ -7,13 +7,14 @@ The decision about a row is the table in ``compare``; everything else counts or 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns
+from bulk_sync.rows import columns, newer
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.steps import UNREAD, Steps
 
@@ -91,6 +92,7 @@ def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
     a problem                         the problem's
     nothing: the run stopped before   ``pending``
     the desired state                 ``unchanged``
+    the other one, a newer choice     ``drifted``
     the other state                   ``would_update``
     ================================  ==============
 
@@ -108,12 +110,53 @@ def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
     verdict = np.full(len(positions), OUTCOME_CODES[Outcome.WOULD_UPDATE], np.int8)
     verdict[reading.state == desired] = OUTCOME_CODES[Outcome.UNCHANGED]
     verdict[reading.state == UNREAD] = OUTCOME_CODES[Outcome.PENDING]
+    is_newer = _newer(checked, positions, reading)
+    is_newer &= verdict == OUTCOME_CODES[Outcome.WOULD_UPDATE]
+    verdict[is_newer] = OUTCOME_CODES[Outcome.DRIFTED]
     planned = checked.copy(deep=False)
     planned[columns.BEFORE] = columns.states(before)
     planned[columns.AFTER] = columns.states(before)
     planned[columns.ATTEMPTS] = np.zeros(len(checked), np.int64)
     planned[columns.AT] = columns.times(np.zeros(len(checked), np.int64))
-    return _record(planned, positions, reading, verdict)
+    planned = _record(planned, positions, reading, verdict)
+    return planned if not is_newer.any() else _leave_alone(planned, positions, reading, is_newer)
+
+
+def _newer(
+    checked: pd.DataFrame, positions: npt.NDArray[np.intp], reading: Steps
+) -> npt.NDArray[np.bool_]:
+    """Tell of which rows that were read Campaign holds a newer choice."""
+    if reading.changed_ms is None or columns.REQUESTED not in checked:
+        return np.zeros(len(positions), np.bool_)
+    requested = checked[columns.REQUESTED].to_numpy()[positions]
+    desired = columns.state_codes(checked[columns.DESIRED])[positions]
+    return newer.choices(requested, desired, reading.changed_ms)
+
+
+def _leave_alone(
+    planned: pd.DataFrame,
+    positions: npt.NDArray[np.intp],
+    reading: Steps,
+    is_newer: npt.NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Say of rows for which Campaign holds a newer choice that they are left alone."""
+    changed_ms = reading.changed_ms
+    if changed_ms is None:
+        return planned
+    reason = columns.reason_codes(planned[columns.REASON])
+    sentences = {}
+    for at in np.flatnonzero(is_newer).tolist():
+        row = int(positions[at])
+        reason[row] = REASON_CODES[Reason.NEWER_CHOICE]
+        when = datetime.fromtimestamp(int(changed_ms[at]) / 1000, UTC)
+        sentences[row] = (
+            f"Campaign says that this choice was changed on {when:%Y-%m-%d %H:%M} UTC, after the "
+            "request, so it was left alone. An import can move that stamp without a change; "
+            "--ignore-dates goes by the file."
+        )
+    planned[columns.REASON] = columns.reasons(reason)
+    planned[columns.DETAIL] = columns.with_details(planned[columns.DETAIL], sentences)
+    return planned
 
 
 def reopened(rows: pd.DataFrame) -> pd.DataFrame:

@@ -25,24 +25,29 @@ class Steps:
         attempts: int32, HTTP tries; 0 where nothing was sent.
         at_ms: int64, UTC end of the step in ms since the epoch; 0 where there was none.
         problems: by position, what went wrong.
+        changed_ms: int64, when Campaign says that the state was last changed, in ms since the
+            epoch; 0 where it does not. None if nobody wants to know.
     """
 
     state: npt.NDArray[np.int8]
     attempts: npt.NDArray[np.int32]
     at_ms: npt.NDArray[np.int64]
     problems: dict[int, RowFailed]
+    changed_ms: npt.NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, count: int) -> "Steps":
-        """Make room for so many rows, none of them done."""
+    def of(cls, count: int, *, stamped: bool = False) -> "Steps":
+        """Make room for so many rows, none of them done; ``stamped`` for ``changed_ms`` too."""
         state = np.full(count, UNREAD, np.int8)
-        return cls(state, np.zeros(count, np.int32), np.zeros(count, np.int64), {})
+        changed_ms = np.zeros(count, np.int64) if stamped else None
+        return cls(state, np.zeros(count, np.int32), np.zeros(count, np.int64), {}, changed_ms)
 
     def part(self, positions: Sequence[int]) -> "Steps":
         """Copy what is known of some rows, in their order."""
         problems = {n: self.problems[at] for n, at in enumerate(positions) if at in self.problems}
         at = list(positions)
-        return Steps(self.state[at], self.attempts[at], self.at_ms[at], problems)
+        changed_ms = None if self.changed_ms is None else self.changed_ms[at]
+        return Steps(self.state[at], self.attempts[at], self.at_ms[at], problems, changed_ms)
 
     def done(self, at: int, attempts: int, at_ms: int, *, state: bool) -> None:
         """Note that the step succeeded for one row."""

@@ -17,7 +17,7 @@ from bulk_sync import report
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
 from bulk_sync.ledger import Ended
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import columns, deadlines, plan
+from bulk_sync.rows import columns, due_dates, plan
 from bulk_sync.rows.plan import Totals
 from bulk_sync.runs.job import Cost, Finished, Job
 from bulk_sync.runs.opened import Opened
@@ -71,7 +71,7 @@ def write_reports(
         The reports written, the todo file if there is one, and what went wrong.
     """
     written: list[Path] = []
-    rows = deadlines.with_due(rows)
+    rows = due_dates.with_due(rows)
     try:
         for path in paths:
             report.write(rows, path, title=facts)

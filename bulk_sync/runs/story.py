@@ -50,7 +50,7 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
             rows, cause = _tell(run, job, screen, session, interrupts)
         except Interrupted as stopped:
             interrupts.defer()
-            rows, cause = _held(_so_far(run), stopped)
+            rows, cause = _held(_so_far(run, job), stopped)
     interrupts.defer()
     return ending.of(run, job, rows, cause, cost_of(session, began))
 
@@ -70,7 +70,7 @@ def preview(
     began = time.monotonic()
     failures = job.limits.failures(len(rows))
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
-        states = Steps.of(len(plan.open_rows(rows)))
+        states = Steps.of(len(plan.open_rows(rows)), stamped=_is_stamped(rows, job))
         read = session.read(_open_keys(rows), states, job.reading, lambda _: None)
         planned = plan.compare(rows, states)
         if session.cause is not None:
@@ -104,7 +104,7 @@ def _tell(
         if cut_off is not None:
             unread = plan.compare(run.rows, Steps.of(len(plan.open_rows(run.rows))))
             return plan.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
-        states = run.working_set.states(len(plan.open_rows(run.rows)))
+        states = _known(run, job)
         keep = partial(run.working_set.keep_states, reading=states)
         read = session.read(_open_keys(run.rows), states, job.reading, keep)
         planned = plan.compare(run.rows, states)
@@ -130,13 +130,24 @@ def _tell(
     return _write(run, job, session, planned, recording)
 
 
-def _so_far(run: Opened) -> pd.DataFrame:
+def _known(run: Opened, job: Job) -> Steps:
+    """Tell which states a run has read so far."""
+    rows = run.rows
+    return run.working_set.states(len(plan.open_rows(rows)), stamped=_is_stamped(rows, job))
+
+
+def _is_stamped(rows: pd.DataFrame, job: Job) -> bool:
+    """Tell whether it matters when Campaign says that a state was changed."""
+    return job.reading.heeds_dates and columns.REQUESTED in rows
+
+
+def _so_far(run: Opened, job: Job) -> pd.DataFrame:
     """Tell how far a run got, from what is on the disk."""
     planned = run.planned
     if planned is None:
         planned = run.working_set.plan(run.rows)
     if planned is None:
-        return plan.compare(run.rows, run.working_set.states(len(plan.open_rows(run.rows))))
+        return plan.compare(run.rows, _known(run, job))
     recording = Recording(run.ledger, run.run_id, planned, plan.changes(planned))
     return plan.settle(planned, recording.steps)
 

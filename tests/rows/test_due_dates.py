@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import columns, deadlines
+from bulk_sync.rows import columns, due_dates
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES
 from bulk_sync.rows.dates import UNDATED
-from bulk_sync.rows.deadlines import Late
+from bulk_sync.rows.due_dates import Late
 
 
 def ms(text: str) -> int:
@@ -20,7 +20,7 @@ def ms(text: str) -> int:
 
 
 def last_day(text: str) -> str:
-    return str(deadlines.last_days(np.array([ms(text)]))[0])
+    return str(due_dates.last_days(np.array([ms(text)]))[0])
 
 
 def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
@@ -63,8 +63,8 @@ def test_fifteen_business_days_begin_the_day_after(received: str, last: str) -> 
 
 @given(st.dates(date(2024, 1, 1), date(2034, 12, 31)))
 def test_the_last_day_is_as_counted_one_by_one(received: date) -> None:
-    closed = deadlines.holidays_of(range(received.year, received.year + 2))
-    day, left = received, deadlines.BUSINESS_DAYS
+    closed = due_dates.holidays_of(range(received.year, received.year + 2))
+    day, left = received, due_dates.BUSINESS_DAYS
     while left:
         day += timedelta(days=1)
         left -= day.weekday() < 5 and day not in closed
@@ -77,13 +77,13 @@ def test_only_a_dated_opt_out_is_due() -> None:
         (None, 1, Outcome.UPDATED),
         ("2026-11-02", 0, Outcome.UPDATED),
     )
-    assert deadlines.with_due(frame)[columns.DUE].tolist() == ["2026-11-24", "", ""]
+    assert due_dates.with_due(frame)[columns.DUE].tolist() == ["2026-11-24", "", ""]
 
 
 def test_without_request_dates_nothing_is_due() -> None:
     frame = rows((None, 1, Outcome.FAILED)).drop(columns=columns.REQUESTED)
-    assert columns.DUE not in deadlines.with_due(frame)
-    assert deadlines.late(frame, date(2026, 11, 25)) is None
+    assert columns.DUE not in due_dates.with_due(frame)
+    assert due_dates.late(frame, date(2026, 11, 25)) is None
 
 
 def test_late_are_those_past_their_last_day_and_soon_those_that_will_be() -> None:
@@ -94,14 +94,13 @@ def test_late_are_those_past_their_last_day_and_soon_those_that_will_be() -> Non
         ("2026-11-02", 1, Outcome.WOULD_UPDATE),
         ("2026-11-02", 0, Outcome.FAILED),  # an opt-in has no last day
         ("2026-11-03", 1, Outcome.PENDING),  # due on the 25th, which is today
-        ("2026-11-07", 1, Outcome.NOT_FOUND),  # due on 2 December, two business days after
+        ("2026-11-07", 1, Outcome.NOT_FOUND),  # due on 2 December, three business days after
         ("2026-11-09", 1, Outcome.NOT_FOUND),  # due on the 3rd
-        ("2026-11-10", 1, Outcome.NOT_FOUND),
+        ("2026-11-12", 1, Outcome.NOT_FOUND),
         (None, 1, Outcome.FAILED),
     )
     today = date(2026, 11, 25)
-    assert last_day("2026-11-09") == "2026-12-02"
-    assert last_day("2026-11-10") == "2026-12-03"
-    assert deadlines.late(frame, today) == Late(left=2, done=1, soon=1)
-    assert deadlines.late(frame, date(2026, 11, 27)) == Late(left=3, done=1, soon=2)
-    assert deadlines.late(frame.iloc[:0], today) == Late(0, 0, 0)
+    assert last_day("2026-11-09") == "2026-12-03"
+    assert due_dates.late(frame, today) == Late(left=2, done=1, soon=2)
+    assert due_dates.late(frame, date(2026, 11, 30)) == Late(left=3, done=1, soon=2)
+    assert due_dates.late(frame.iloc[:0], today) == Late(0, 0, 0)
