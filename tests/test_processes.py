@@ -246,3 +246,25 @@ def test_what_goes_wrong_can_be_told(error: RowFailed | StopRun) -> None:
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert type(again) is type(error)
     assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+def test_a_second_signal_ends_workers_in_the_middle_of_a_request(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    sim.queue_fault(Fault.HANG_AFTER_WRITE, method="PATCH", times=3, matching=key(50)[1:])
+    words = [str(word) for word in (*SHARED, "--rate", 600)]
+    with process(sim, tmp_path, "run", str(path), *words) as working:
+        eventually(lambda: len(sim.patched) > 100)
+        workers = children(working.pid)
+        working.send_signal(signal.SIGINT)
+        assert working.stderr is not None
+        eventually(lambda: "Stopping" in str(working.stderr and working.stderr.readline()))
+        working.send_signal(signal.SIGINT)
+        working.communicate(timeout=30)
+    assert working.returncode == 130
+    eventually(lambda: not any(is_alive(each) for each in workers))
+    sim.clear()
+    assert run(sim, "resume").status == 0
+    assert set(sim.states.values()) == {True}

@@ -122,7 +122,8 @@ def _cost_lines(cost: Cost) -> list[str]:
     reached = "" if cost.rate is None else f", {cost.rate:,.3g} calls/s"
     lines = [f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{reached}."]
     if cost.latency_s is not None:
-        half, most = (f"{1000 * each:,.3g} ms" for each in cost.latency_s)
+        # The event loop's clock goes by the millisecond.
+        half, most = (f"{max(1.0, 1000 * each):,.3g} ms" for each in cost.latency_s)
         others = {name: count for name, count in cost.answers.items() if name != "200"}
         bad = "".join(f", {count:,} {name}" for name, count in others.items())
         good = cost.answers.get("200", 0)

@@ -298,9 +298,12 @@ class _Worker:
                     yield message
 
     async def ended(self) -> None:
-        """Wait until the process has ended; one that does not is ended."""
+        """Wait until the process has ended; one that does not, or is still at work, is ended.
+
+        It is at work only where nobody waits for that any more: at a second signal.
+        """
         with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSING_S):
+            async with asyncio.timeout(0 if self._parts else _CLOSING_S):
                 await self._silent.wait()
         self._process.kill()
         await asyncio.to_thread(self._process.wait)
