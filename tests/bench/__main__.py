@@ -14,30 +14,9 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-import beside
-import calling
-import reading
-import recording
-from measuring import Line
+from rooms import ROOMS, measured
 
-ROOMS = {
-    "beside": beside.lines,
-    "calling": calling.lines,
-    "huge": reading.huge,
-    "limits": calling.limits,
-    "reading": reading.lines,
-    "recording": recording.lines,
-}
 _CACHE = Path(__file__).parent.parent.parent / ".cache"
-
-
-def show(line: Line) -> None:
-    print(
-        f"{line.what:78}{line.seconds:7.2f}{line.reference_seconds:8.2f}{line.ratio:7.2f}"
-        f"{line.most:6.1f}{line.peak_mb:9.0f}{line.most_mb:6.0f}"
-        f"{'' if line.kept else '  MISSED'}",
-        flush=True,
-    )
 
 
 def main() -> None:
@@ -52,15 +31,6 @@ def main() -> None:
     _CACHE.mkdir(exist_ok=True)
     (_CACHE / "bench.json").write_text(json.dumps([asdict(line) for line in lines], indent=2))
     sys.exit(not all(line.kept for line in lines))
-
-
-def measured(room: str) -> list[Line]:
-    """Measure one room, and show each line as soon as it is known."""
-    lines = []
-    for line in ROOMS[room]():
-        show(line)
-        lines.append(line)
-    return lines
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""What is measured, room by room."""
+
+import beside
+import calling
+import reading
+import recording
+from measuring import Line
+
+ROOMS = {
+    "beside": beside.lines,
+    "calling": calling.lines,
+    "huge": reading.huge,
+    "limits": calling.limits,
+    "reading": reading.lines,
+    "recording": recording.lines,
+}
+
+
+def show(line: Line) -> None:
+    print(
+        f"{line.what:78}{line.seconds:7.2f}{line.reference_seconds:8.2f}{line.ratio:7.2f}"
+        f"{line.most:6.1f}{line.peak_mb:9.0f}{line.most_mb:6.0f}"
+        f"{'' if line.kept else '  MISSED'}",
+        flush=True,
+    )
+
+
+def measured(room: str) -> list[Line]:
+    """Measure one room, and show each line as soon as it is known."""
+    lines = []
+    for line in ROOMS[room]():
+        show(line)
+        lines.append(line)
+    return lines
