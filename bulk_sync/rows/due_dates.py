@@ -7,7 +7,7 @@ not certain which day a request came on, the earlier one counts.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import MAXYEAR, date
 from functools import cache
 from typing import Final
 
@@ -115,12 +115,13 @@ def _counted_on(days: _Days, business_days: int) -> _Days:
     """Count business days on, beginning with the day after each."""
     if not len(days):
         return days
-    years = days.astype("datetime64[Y]").astype(np.int64) + 1970
-    closed = np.array(_closed(int(years.min()), int(years.max()) + 1), "datetime64[D]")
+    years = np.unique(days.astype("datetime64[Y]").astype(np.int64)) + 1970
+    closed = np.array([day for year in years.tolist() for day in _closed(year)], "datetime64[D]")
     counted: _Days = np.busday_offset(days, business_days, roll="backward", holidays=closed)
     return counted
 
 
 @cache
-def _closed(first_year: int, last_year: int) -> list[date]:
-    return list(holidays_of(range(first_year, last_year + 1)))
+def _closed(year: int) -> list[date]:
+    """Tell the holidays of a year and the next, for a date may be a slip: 0206, or 9999."""
+    return list(holidays_of(each for each in (year, year + 1) if each <= MAXYEAR))

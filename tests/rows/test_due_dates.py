@@ -23,6 +23,11 @@ def last_day(text: str) -> str:
     return str(due_dates.last_days(np.array([ms(text)]))[0])
 
 
+def deadlines_of(frame: pd.DataFrame) -> list[str]:
+    due: list[str] = due_dates.with_due(frame)[columns.DUE].tolist()
+    return due
+
+
 def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
     """Make results: when each was asked for, the state that was, and what became of it."""
     return pd.DataFrame(
@@ -78,6 +83,17 @@ def test_only_a_dated_opt_out_is_due() -> None:
         ("2026-11-02", 0, Outcome.UPDATED),
     )
     assert due_dates.with_due(frame)[columns.DUE].tolist() == ["2026-11-24", "", ""]
+
+
+def test_a_slip_in_a_year_does_no_harm() -> None:
+    frame = rows(
+        ("0001-01-01", 1, Outcome.FAILED),
+        ("1969-12-01", 1, Outcome.FAILED),
+        ("9999-12-30", 1, Outcome.UPDATED),
+    )
+    due = deadlines_of(frame)
+    assert due[:2] == ["0001-01-22", "1969-12-22"]
+    assert due_dates.late(frame, date(2026, 11, 25)) == Late(left=2, done=0, soon=0)
 
 
 def test_without_request_dates_nothing_is_due() -> None:
