@@ -177,12 +177,10 @@ class Reading:
     Attributes:
         fetch: the strategy.
         page_size: ``_lineCount`` of a scan; None finds it by trying.
-        heeds_dates: a choice that Campaign says is newer than the request is left alone.
     """
 
     fetch: Fetch = Fetch.AUTO
     page_size: int | None = None
-    heeds_dates: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,13 @@ def populate(sim: Simulator, rows: int, *, state: bool = False) -> None:
         sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
 
 
-def process(sim: Simulator, folder: Path, *words: str, **given: object) -> "subprocess.Popen[str]":
+def process(
+    sim: Simulator,
+    folder: Path,
+    *words: str,
+    program: Sequence[str] = (sys.executable, "-m", "bulk_sync"),
+    **given: object,
+) -> "subprocess.Popen[str]":
     """Start a command against a simulator, as a process of its own in a folder."""
     environment = {
         **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
@@ -89,7 +95,7 @@ def process(sim: Simulator, folder: Path, *words: str, **given: object) -> "subp
         "BULK_SYNC_STATE_DIR": str(folder / "state"),
     }
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        [sys.executable, "-m", "bulk_sync", *words],
+        [*program, *words],
         env=environment,
         cwd=folder,
         text=True,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Run, key
+from conftest import Run, key, read_csv
 
 from bulk_sync.simulator import Simulator
 
@@ -56,6 +56,53 @@ def test_resume_heeds_what_was_read_before(sim: Simulator, tmp_path: Path, run: 
         sim.profiles[key(number)][STAMP] = ""  # so it can only know from the first part
     ran = run(sim, "resume", "--max-calls", 100)
     assert ran.outcomes.count("drifted") == 2
+
+
+def test_an_apply_and_a_resume_see_what_was_chosen_since(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(4):
+        sim.add(pkey=key(number), ccpaOptOut=number % 2 == 0, **{STAMP: OLDER})
+    rows = [f"{key(n)},{str(n % 2 == 1).lower()},2026-11-15" for n in range(4)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,Request date", *rows, ""]))
+    assert run(sim, "plan", "in.csv", "--out", "plan.parquet").status == 0
+    assert run(sim, "run", "in.csv", "--max-opt-ins", 0, "--report", "refused.csv").status == 4
+    for number in (0, 1):
+        sim.profiles[key(number)][STAMP] = NEWER
+    ran = run(sim, "apply", "plan.parquet")
+    assert ran.outcomes == ["drifted", "drifted", "updated", "updated"]
+    assert [row["sync_reason"] for row in ran.report] == ["newer_choice"] * 2 + [""] * 2
+    assert [row["sync_after"] for row in ran.report] == ["true", "false", "false", "true"]
+    for number in (2, 3):
+        sim.profiles[key(number)]["ccpaOptOut"] = number % 2 == 0
+        sim.profiles[key(number)][STAMP] = OLDER
+    sim.clear()
+    (refused, _) = [each for each in run(sim, "runs").out.splitlines() if "2026" in each]
+    words = ("--max-opt-ins", "100%", "--report", "resumed.csv")
+    run(sim, "resume", refused.split()[0], *words)
+    resumed = read_csv(tmp_path / "resumed.csv")
+    assert [row["sync_outcome"] for row in resumed[:2]] != ["updated", "updated"]
+    assert key(0) not in {pkey for pkey, _ in sim.patched}  # whose opt-out is the newer choice
+
+
+def test_a_plan_that_ignores_dates_is_carried_out_so(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = filled(sim, tmp_path / "in.csv")
+    assert run(sim, "plan", path, "--ignore-dates", "--out", "plan.parquet").status == 0
+    assert run(sim, "apply", "plan.parquet").outcomes == ["updated"] * 6
+
+
+@pytest.mark.parametrize("stamp", ["9999-12-31T23:59:59-08:00", "yesterday", "2026-11-20 12:00:00"])
+def test_an_odd_stamp_harms_nobody(stamp: str, sim: Simulator, tmp_path: Path, run: Run) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), ccpaOptOut=number == 0, **{STAMP: stamp})
+    lines = [f"{key(0)},false,2026-11-25", f"{key(1)},true,2026-11-25"]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,Request date", *lines, ""]))
+    ran = run(sim, "run", "in.csv")
+    assert ran.status in {0, 3}
+    assert ran.outcomes[0] == "drifted"
+    assert ran.outcomes[1] == ("drifted" if stamp.startswith("9") else "updated")
 
 
 def test_many_processes_heed_it_too(sim: Simulator, tmp_path: Path, run: Run) -> None:

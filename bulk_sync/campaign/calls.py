@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
-from bulk_sync.errors import StoppedEarly
+from bulk_sync.errors import StoppedEarly, StopRun
 
 _LEAST_BLOCK: Final = 50
 _LARGEST_BLOCK: Final = 2000
@@ -69,6 +69,8 @@ class Calls:
         self._left = 0
         self._lent = 0
         self._ahead: asyncio.Task[None] | None = None
+        self._loans_changed = asyncio.Event()
+        self._lends = True
         self._refilling = asyncio.Lock()
 
     @property
@@ -116,39 +118,60 @@ class Calls:
     async def lend(self, count: int, shares: int) -> Grant:
         """Let another process make calls, which counts and limits them by itself.
 
+        While others have calls that they may give back, it waits for those.
+
         Args:
             count: calls that it would like to have; fewer are lent where few are left.
             shares: processes that make calls.
 
         Raises:
-            StoppedEarly: there are none.
+            StoppedEarly: there are none, and nobody has any.
         """
         async with self._refilling:
-            left = self._left_of_run()
-            if left == 0:
-                raise self._spent()
-            if left is not None:  # so that little is left with one when another needs it
-                count = max(1, min(count, left // (2 * shares)))
-            grant = Grant(count, "", float("inf"))
-            if self._budget is not None:
-                grant = await asyncio.to_thread(self._budget.take, count)
-            self._lent += grant.calls
-            return grant
+            while True:
+                self._loans_changed.clear()
+                try:
+                    grant = await self._lendable(count, shares)
+                except StoppedEarly:
+                    if self._lent <= 0 or not self._lends:
+                        raise
+                    await self._loans_changed.wait()
+                    continue
+                self._lent += grant.calls
+                return grant
+
+    def end_lending(self) -> None:
+        """Let nobody wait for calls any more: the run is to end."""
+        self._lends = False
+        self._loans_changed.set()
+
+    async def _lendable(self, count: int, shares: int) -> Grant:
+        left = self._left_of_run()
+        if left == 0:
+            raise self._spent()
+        if left is not None:  # so that little is left with one when another needs it
+            count = max(1, min(count, left // (2 * shares)))
+        if self._budget is None:
+            return Grant(count, "", float("inf"))
+        return await asyncio.to_thread(self._budget.take, count)
 
     async def take_back(self, day: str, count: int) -> None:
         """Take back calls that were lent and not made."""
-        self._lent -= count
         if self._budget is not None:
             await asyncio.to_thread(self._budget.give_back, day, count)
+        self._lent -= count
+        self._loans_changed.set()
 
     def add(self, by_method: Mapping[str, int], by_status: Mapping[str, int]) -> None:
         """Count calls that were lent and made, and their answers."""
         self.by_method.update(by_method)
         self.by_status.update(by_status)
         self._lent -= sum(by_method.values())
+        self._loans_changed.set()
 
     async def close(self) -> None:
         """Give back what was set aside and not spent."""
+        await self._give_back()  # for somebody may wait for it, whom the next block waits for
         if self._ahead is not None:
             await self._ahead
         await self._give_back()
@@ -180,5 +203,5 @@ class Calls:
     async def _refill_ahead(self, budget: Budget) -> None:
         """Take the next block while the half of the last one is left, so that nobody waits."""
         async with self._refilling:
-            with suppress(StoppedEarly):  # which is said when there is really none left
+            with suppress(StopRun):  # which is said when there is really none left
                 await self._refill(budget)

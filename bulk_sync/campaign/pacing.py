@@ -95,6 +95,11 @@ class Pacer:
         return self._given_limit or int(self._load.limit)
 
     @property
+    def held_for_s(self) -> float:
+        """Seconds for which no request may start yet."""
+        return max(0.0, self._held_until - self._loop.time())
+
+    @property
     def throttled_s(self) -> float:
         """Seconds in which Campaign had every request wait."""
         return sum(self.held_s.values())
@@ -112,8 +117,7 @@ class Pacer:
         parts = [f"{self._in_flight} in flight"]
         if self.rate is not None:
             parts.append(f"at most {self.rate:.4g}/s")
-        held_s = self._held_until - self._loop.time()
-        if held_s > 0:
+        if held_s := self.held_for_s:
             parts.append(f"waiting {held_s:.0f} s as Campaign asks")
         return ", ".join(parts)
 
@@ -123,7 +127,7 @@ class Pacer:
             "in_flight": self._in_flight,
             "most_in_flight": self.limit,
             "rate": None if self.rate is None else round(self.rate, 3),
-            "held_seconds": round(max(0.0, self._held_until - self._loop.time()), 3),
+            "held_seconds": round(self.held_for_s, 3),
             "throttled_seconds": round(self.throttled_s, 3),
         }
 

@@ -4,10 +4,11 @@ Section 1.2 and 2.1 of campaign-api.md list them: one profile flat or as a list 
 inline or behind a link, links absolute, relative or with a double slash.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -61,20 +62,22 @@ def state(profile: Profile, attribute: str) -> bool | None:
 
 
 def changed_ms(profile: Profile, attribute: str) -> int:
-    """Read when Campaign says that the attribute was last changed, in ms; 0 if it does not.
+    """Read when Campaign says that the attribute was last changed, in ms since the epoch.
 
     ``ccpaOptOutLastModified`` stands beside ``ccpaOptOut`` in real answers, as
     ``2019-09-26 11:49:48.817Z``, or blank (campaign-api.md, sections 1.1 and 1.3).
+
+    Returns:
+        0 if there is none; -1 if it is in no form that says which moment is meant.
     """
     stamp = profile.get(f"{attribute}LastModified")
-    if not isinstance(stamp, str) or not stamp.strip():
+    if stamp is None or (isinstance(stamp, str) and not stamp.strip()):
         return 0
     try:
-        when = datetime.fromisoformat(stamp.strip())
+        when = datetime.fromisoformat(str(stamp).strip())
     except ValueError:
-        return 0
-    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return max(0, round(when.timestamp() * 1000))
+        return -1
+    return -1 if when.tzinfo is None else max(1, math.ceil(when.timestamp() * 1000))
 
 
 def check_identity(profile: Profile, key: str) -> None:

@@ -39,7 +39,7 @@ _INPUT: Final = (
 )  # fmt: skip
 _WORK: Final = (
     "rate", "concurrency", "processes", "max_calls", "max_calls_per_day", "retries", "timeout",
-    "patience", "fetch", "page_size", "ignore_dates", "max_changes", "max_opt_ins", "max_failures",
+    "patience", "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures",
     "allow", "verify", "job",
 )  # fmt: skip
 _PLACE: Final = ("organization", "endpoint", "attribute")
@@ -49,7 +49,7 @@ _RECORDED: Final = (*_CONNECTION, *_INPUT, *_WORK)
 """Options that a run is recorded with; none of them is a secret."""
 
 _ABSENT: Final[Mapping[str, Any]] = {
-    "fetch": str(Fetch.AUTO), "page_size": None, "ignore_dates": False, "verify": False,
+    "fetch": str(Fetch.AUTO), "page_size": None, "verify": False,
     "allow": (), "job": None, "max_changes": None, "max_opt_ins": None, "max_failures": None,
 }  # fmt: skip
 """What options are that a command does not have."""
@@ -72,9 +72,7 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
         connection=connection(values),
         state=state(values),
         pace=pace(values),
-        reading=Reading(
-            Fetch(values["fetch"]), values["page_size"], heeds_dates=not values["ignore_dates"]
-        ),
+        reading=Reading(Fetch(values["fetch"]), values["page_size"]),
         writing=Writing(verify=bool(values["verify"])),
         limits=limits(values),
         reports=reports,
@@ -200,6 +198,7 @@ def given_input(source: str, values: Mapping[str, Any]) -> "Input":
         state=None if state is None else state.lower() == "true",
         blank_state=BlankState(values["blank_state"]),
         on_conflict=OnConflict(values["on_conflict"]),
+        ignore_dates=bool(values.get("ignore_dates")),
     )
     return Input(source, values["sheet"], rules)
 

@@ -20,8 +20,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
+import bulk_sync
 from bulk_sync.engines import wire
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local
@@ -43,6 +45,13 @@ _AT_ONCE: Final = 2
 """Parts that a worker has in hand, so that it need not wait for the next one."""
 
 _CLOSING_S: Final = 10.0
+
+_ROOT: Final = Path(bulk_sync.__file__).parent.parent
+_PROGRAM: Final = (
+    "import sys; sys.path.append(sys.argv.pop()); from bulk_sync.engines import worker; "
+    "worker.main()"
+)
+"""Not ``-m``, which would first look for modules, the standard ones too, in the working folder."""
 
 
 class Processes:
@@ -68,8 +77,18 @@ class Processes:
         if count < _WORTH:
             await self._near.carry_out(work, source, count, note)
             return
-        if not self._workers:
-            self._start()
+        try:
+            if not self._workers:
+                self._start()
+        except OSError as error:
+            self._near.stop.ask(
+                StoppedEarly(
+                    f"A worker process could not be started ({error.strerror or error}). Give "
+                    "fewer --processes, or none, to resume."
+                )
+            )
+            return
+        await self._near.client.calls.close()  # what this process has set aside, it needs no more
         round_ = _Round(self._near, work, count, note, _Pulse(self._near, self._workers))
         async with self._attended(), asyncio.TaskGroup() as feeding:
             for worker in self._workers:
@@ -88,11 +107,17 @@ class Processes:
         connection = replace(self._connection, api=self._near.client.api)
         level = logging.getLogger("bulk_sync").getEffectiveLevel()
         setup = wire.Setup(connection, self._pace.part(), level)
-        self._workers = [_Worker(setup) for _ in range(self._pace.parts)]
         self._near.stop.on_asked(self._end)
+        for _ in range(self._pace.parts):
+            self._workers.append(_Worker(setup))
+        pacer = self._near.client.pacer
+        if held_s := pacer.held_for_s:
+            for worker in self._workers:
+                worker.tell(wire.Hold(held_s, "a wait that was asked for before"))
 
     def _end(self) -> None:
         cause = self._near.stop.cause
+        self._near.client.calls.end_lending()
         for worker in self._workers:
             worker.tell(wire.End(StoppedEarly(str(cause))))
 
@@ -260,8 +285,8 @@ class _Worker:
         self._silent = asyncio.Event()
         # A group of its own: Ctrl-C at a terminal is for the run alone, which ends its workers.
         own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bulk_sync.engines.worker"],
+        self._process = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-P", "-c", _PROGRAM, str(_ROOT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             **own_group,
@@ -314,13 +339,15 @@ class _Worker:
         """Pass on, in a thread, what the process tells."""
         stdout = cast("BinaryIO", self._process.stdout)
         with stdout, suppress(RuntimeError):  # the loop is closed: nobody asks any more
-            for message in wire.messages(stdout):
-                self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
-            self._loop.call_soon_threadsafe(self._inbox.put_nowait, wire.Silence())
+            try:
+                for message in wire.messages(stdout):
+                    self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
+            finally:
+                self._loop.call_soon_threadsafe(self._inbox.put_nowait, wire.Silence())
 
 
 def _lost() -> StopRun:
     return StoppedEarly(
-        "A worker process ended unexpectedly, perhaps for want of memory. What it had in hand is "
-        "read again before anything else is written."
+        "A worker process ended unexpectedly: what it said is above, or it was killed, perhaps for "
+        "want of memory. What it had in hand is read again before anything else is written."
     )

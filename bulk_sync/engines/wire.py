@@ -144,8 +144,8 @@ class Mouth:
             try:
                 pickle.dump(message, self._pipe, pickle.HIGHEST_PROTOCOL)
                 self._pipe.flush()
-            except OSError:
-                pass  # the other end is gone, which its silence tells
+            except (OSError, ValueError):
+                pass  # the other end is gone, which its silence tells, or this one is closed
 
 
 def messages(pipe: BinaryIO) -> Iterator[Any]:

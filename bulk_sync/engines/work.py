@@ -15,6 +15,7 @@ from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.journal import Source
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import newer
 from bulk_sync.rows.steps import Steps
 from bulk_sync.settings import Writing
 from bulk_sync.stopping import Stop
@@ -105,6 +106,8 @@ class Writes:
         in_doubt: positions whose write was in flight when a process died.
         forbidden: positions that must not be written any more, and why, for a person.
         uncertain: positions of which nobody knows whether there is anything to put back.
+        asked_ms: when some of them were asked for, as ``dates.Asked.latest``: their profiles are
+            read before, and left alone if Campaign holds a newer choice.
     """
 
     keys: Sequence[str]
@@ -114,6 +117,7 @@ class Writes:
     in_doubt: frozenset[int] = frozenset()
     forbidden: Mapping[int, str] = field(default_factory=dict)
     uncertain: frozenset[int] = frozenset()
+    asked_ms: Mapping[int, int] = field(default_factory=dict)
     name: str = "write"
     sent: set[int] = field(default_factory=set)
 
@@ -132,6 +136,7 @@ class Writes:
             in_doubt=frozenset(n for n, at in numbered if at in self.in_doubt),
             forbidden={n: self.forbidden[at] for n, at in numbered if at in self.forbidden},
             uncertain=frozenset(n for n, at in numbered if at in self.uncertain),
+            asked_ms={n: self.asked_ms[at] for n, at in numbered if at in self.asked_ms},
             sent={n for n, at in numbered if at in self.sent},
         )
 
@@ -143,14 +148,18 @@ class Writes:
         tries = doubted.attempts if doubted is not None else 1
         arrived = False
         forbidden = self.forbidden.get(at)
-        if in_doubt or self.how.guarded or forbidden is not None:
-            state, _ = await client.state(key)
+        if in_doubt or self.how.guarded or forbidden is not None or at in self.asked_ms:
+            state, _, changed_ms = await client.stamped_state(key)
             arrived = in_doubt and state is desired
             if not arrived and (state is desired or forbidden is not None):
                 steps.state[at] = state
                 if state is desired and at in self.uncertain:
                     raise _never_arrived()
                 raise _left_alone(forbidden, state, desired)
+            if not arrived and newer.is_newer(self.asked_ms.get(at), desired, changed_ms):
+                steps.state[at] = state
+                detail = newer.sentence(changed_ms)
+                raise RowFailed(Reason.NEWER_CHOICE, detail, outcome=Outcome.DRIFTED)
         if not arrived:
             sent_before = at in self.sent
             self.sent.add(at)

@@ -1,4 +1,4 @@
-"""One of several processes that share a run's work: ``python -m bulk_sync.engines.worker``.
+"""One of several processes that share a run's work; ``processes`` starts it.
 
 It has an event loop and a client of its own and carries out whatever parts it is given. It decides
 nothing: which rows, how hard, how many calls and when to end is told by the run, over the pipe
@@ -149,9 +149,9 @@ class _Worker:
         await self._engine.carry_out(work, rows, count, carried.note)
         rows.end()
         self._carried.remove(carried)
+        self._tell_spent()  # before calls are waited for: what is not told of counts as lent
         if not self._carried:
             await self._client.calls.close()  # nobody needs them here
-        self._tell_spent()
         self._tell(carried.news(over=True))
 
     async def _tell_regularly(self) -> None:
@@ -194,14 +194,19 @@ async def _work(setup: wire.Setup, orders: Iterator[Any], tell: wire.Mouth) -> N
         worker = _Worker(client, stop, tell)
 
         def listen() -> None:
-            for message in orders:
-                if isinstance(message, wire.Lent):
-                    loans.answers.put(message.grant)  # whoever borrows waits in a thread
-                    continue
-                loop.call_soon_threadsafe(worker.inbox.put_nowait, message)
-                if isinstance(message, wire.Close):
-                    return
-            os._exit(1)  # the run is dead
+            is_closed = False
+            try:
+                for message in orders:
+                    if isinstance(message, wire.Lent):
+                        loans.answers.put(message.grant)  # whoever borrows waits in a thread
+                        continue
+                    loop.call_soon_threadsafe(worker.inbox.put_nowait, message)
+                    is_closed = isinstance(message, wire.Close)
+                    if is_closed:
+                        return
+            finally:
+                if not is_closed:
+                    os._exit(1)  # the run is dead, or not to be understood
 
         stop.on_asked(partial(_tell_cause, stop, tell))
         client.pacer.on_held(lambda seconds, why: tell(wire.Hold(seconds, why)))
@@ -226,7 +231,3 @@ def main() -> None:
     logging.getLogger("bulk_sync").setLevel(setup.log_level)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_work(setup, orders, tell))
-
-
-if __name__ == "__main__":
-    main()

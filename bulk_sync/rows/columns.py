@@ -64,10 +64,20 @@ COUNTS_AS: Final = "sync_counts_as"
 """int64: position of the row that counts for this key; its own unless it repeats another."""
 
 REQUESTED: Final = "sync_requested"
-"""int64: ms since the epoch at which the row's state was asked for, ``dates.UNDATED`` where that is
+"""int64: ms since the epoch at which the row's state was asked for, ``newer.UNDATED`` where that is
 not known; only when the input has request dates. Rows are worked on in this order."""
 
-OURS: Final = (*REPORT, COUNTS_AS, REQUESTED)
+LATEST: Final = "sync_requested_last"
+"""int64: as REQUESTED, of the last of repeated requests, as ``dates.Asked`` has it; only when a
+choice in Campaign that is newer is to be left alone."""
+
+RECEIVED: Final = "sync_received"
+"""int64: days since the epoch, the day on which the row's state was first asked for,
+``newer.UNDATED`` where that is not known; only when the input has request dates."""
+
+DATED: Final = (REQUESTED, LATEST, RECEIVED)
+
+OURS: Final = (*REPORT, COUNTS_AS, *DATED)
 """Every column that is not the input's own."""
 
 NONE: Final = -1

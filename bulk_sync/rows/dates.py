@@ -7,13 +7,15 @@ as ``3/14/2026``, shows which of the two numbers is the month.
 
 import logging
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from bulk_sync.rows.newer import UNDATED
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +39,6 @@ NAMES: Final = frozenset(
 """What a column of request dates is called, without case, blanks and punctuation. A mere ``date``
 or ``created at`` is not here: it may be the date of the export, or of the profile."""
 
-UNDATED: Final = np.iinfo(np.int64).max
-"""How arrays of dates say that there is none; so it sorts last, and is never the oldest."""
-
 _HALVES: Final = r"(?s)^(?P<day>[\d./-]*)(?P<clock>.*)$"
 _DAY: Final = (
     r"^(?P<first>\d{1,2}|\d{4})(?P<mark>[-./])(?P<second>\d{1,2})(?P<again>[-./])"
@@ -52,12 +51,30 @@ _CLOCK: Final = (
 """RE2, as the others. Which of the three numbers of a day is which is told later."""
 
 _DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_PACIFIC_MS: Final = 8 * _HOUR_MS
+"""How far California is behind UTC at most; in summer it is an hour less."""
 
 _Int64 = npt.NDArray[np.int64]
 _Mask = npt.NDArray[np.bool_]
 
 
-def read(column: pd.Series) -> npt.NDArray[np.int64]:
+class Requests(NamedTuple):
+    """When n rows were asked for; ``UNDATED`` where that is not known.
+
+    Attributes:
+        asked: int64, ms since the epoch; a day is its midnight, a time without a zone is UTC.
+        until: int64, the latest moment that may be meant: the end of the day in California, or the
+            same time by its clocks.
+        day: int64, days since the epoch: the earliest day that it may have been in California.
+    """
+
+    asked: npt.NDArray[np.int64]
+    until: npt.NDArray[np.int64]
+    day: npt.NDArray[np.int64]
+
+
+def read(column: pd.Series) -> Requests:
     """Read a column of dates: ISO ones, ``m/d/yyyy`` or ``d/m/yyyy``, and ``d.m.yyyy``.
 
     Each may be followed by a time of day, which is UTC unless it says otherwise. In a column with
@@ -68,9 +85,6 @@ def read(column: pd.Series) -> npt.NDArray[np.int64]:
     Args:
         column: str, without missing values; the name is what the log calls it by.
 
-    Returns:
-        int64: ms since the epoch, UTC; ``UNDATED`` where there is no date.
-
     Memory: a few columns of numbers and three copies of the texts; each distinct day, and each
     distinct time of day, is read once.
     """
@@ -79,37 +93,62 @@ def read(column: pd.Series) -> npt.NDArray[np.int64]:
     day_texts, day_of = _distinct(pc.struct_field(halves, "day"))
     clock_texts, clock_of = _distinct(pc.struct_field(halves, "clock"))
     known_days, could_be_both = _days(day_texts)
-    days, clock_ms = known_days[day_of], _clocks_ms(clock_texts)[clock_of]
+    clocks_ms, doubts_ms = _clocks_ms(clock_texts)
+    days, clock_ms, doubt_ms = known_days[day_of], clocks_ms[clock_of], doubts_ms[clock_of]
     is_dated = (days != UNDATED) & (clock_ms != UNDATED)
-    dates = np.full(len(cells), UNDATED)
-    dates[is_dated] = days[is_dated] * _DAY_MS + clock_ms[is_dated]
+    asked, until, day = (np.full(len(cells), UNDATED) for _ in range(3))
+    asked[is_dated] = days[is_dated] * _DAY_MS + clock_ms[is_dated]
+    until[is_dated] = asked[is_dated] + doubt_ms[is_dated]
+    is_instant = is_dated & (doubt_ms < _DAY_MS)
+    day[is_dated] = days[is_dated]
+    day[is_instant] = (asked[is_instant] - _PACIFIC_MS) // _DAY_MS
     is_blank = _is(pc.equal(pc.utf8_trim_whitespace(cells), ""))
     is_ambiguous = could_be_both[day_of]
     is_unreadable = ~is_dated & ~is_ambiguous & ~is_blank
     _tell(str(column.name), int(is_ambiguous[cell_of].sum()), int(is_unreadable[cell_of].sum()))
-    of_rows: _Int64 = dates[cell_of]
-    return of_rows
+    return Requests(asked[cell_of], until[cell_of], day[cell_of])
+
+
+class Asked(NamedTuple):
+    """What counts for n rows, whose requests may have been repeated; ``UNDATED`` where unknown.
+
+    Attributes:
+        first: int64, when it was asked for first, in ms; rows are worked on in this order.
+        latest: int64, when it was asked for last, in ms: what Campaign holds is a newer choice if
+            it was made after that. For an opt-out it is the latest moment that may be meant, and
+            unknown if one of the requests is undated; for an opt-in it is the earliest, of those
+            that are dated.
+        day: int64, the day on which it was first received, in days since the epoch.
+    """
+
+    first: npt.NDArray[np.int64]
+    latest: npt.NDArray[np.int64]
+    day: npt.NDArray[np.int64]
 
 
 def of_keys(
-    dates: npt.NDArray[np.int64],
+    requests: Requests,
     counts_as: npt.NDArray[np.int64],
     desired: npt.NDArray[np.int8],
-) -> npt.NDArray[np.int64]:
-    """Give a row that counts for several the oldest of their dates: it was asked for since then.
+) -> Asked:
+    """Let the dates of rows that repeat a key count for the row that counts.
 
     Args:
-        dates: what ``read`` returned.
+        requests: what ``read`` returned.
         counts_as: by row, the position of the one that counts for it.
         desired: by row, the state; a repeat that says another one is another request.
-
-    Returns:
-        int64, as ``dates``.
     """
-    oldest = dates.copy()
+    undated_opt_in = (desired != 1) & (requests.asked == UNDATED)
+    latest = np.where(desired == 1, requests.until, requests.asked)
+    latest[undated_opt_in] = -UNDATED  # which is before all others
+    first, last, day = requests.asked.copy(), latest.copy(), requests.day.copy()
     same = desired == desired[counts_as]
-    np.minimum.at(oldest, counts_as[same], dates[same])
-    return oldest
+    counting = counts_as[same]
+    np.minimum.at(first, counting, requests.asked[same])
+    np.minimum.at(day, counting, requests.day[same])
+    np.maximum.at(last, counting, latest[same])
+    last[last == -UNDATED] = UNDATED
+    return Asked(first, last, day)
 
 
 def _distinct(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, _Int64]:
@@ -160,8 +199,11 @@ def _calendar(year: _Int64, month: _Int64, day: _Int64) -> _Int64:
     return np.where(is_day, days, UNDATED)
 
 
-def _clocks_ms(texts: pa.Array) -> _Int64:
-    """Tell the ms since midnight UTC of distinct times; ``UNDATED`` for what is no time."""
+def _clocks_ms(texts: pa.Array) -> tuple[_Int64, _Int64]:
+    """Tell the ms since midnight UTC of distinct times, and how much later they may be meant.
+
+    ``UNDATED`` for what is no time.
+    """
     part = _parts(texts, _CLOCK)
     hour, minute = _numbers(part["hour"]), _numbers(part["minute"])
     seconds = _or_zero(part["seconds"]).cast(pa.float64()).to_numpy()
@@ -175,7 +217,10 @@ def _clocks_ms(texts: pa.Array) -> _Int64:
     zones, zone_of = _distinct(part["zone"])
     ahead_ms = np.array([_ahead_ms(zone) for zone in zones.to_pylist()], np.int64)
     ms = np.where(is_time, local_ms - ahead_ms[zone_of], UNDATED)
-    return np.where(_is(pc.equal(texts, "")), 0, ms)
+    is_day, has_zone = _is(pc.equal(texts, "")), _is(pc.not_equal(part["zone"], ""))
+    doubt_ms = np.where(has_zone, 0, _PACIFIC_MS)
+    doubt_ms = np.where(is_day, _DAY_MS + _PACIFIC_MS - 1, doubt_ms)
+    return np.where(is_day, 0, ms), doubt_ms
 
 
 def _ahead_ms(zone: str) -> int:

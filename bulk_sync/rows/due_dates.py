@@ -2,7 +2,7 @@
 
 11 CCR 7026 says no later than that (campaign-api.md, section 8); a business day is neither on a
 weekend nor a state holiday of California, of which ``holidays_of`` gives the table. Where it is
-not certain which day a request came on, the earlier one counts.
+not certain which day a request came on, or whether a day is a holiday, the earlier last day counts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,23 +10,48 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, date
 from functools import cache
 from typing import Final
+from unicodedata import combining, normalize
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.rows import columns
-from bulk_sync.rows.dates import UNDATED
+from bulk_sync.rows.newer import UNDATED
 
 BUSINESS_DAYS: Final = 15
 SOON: Final = 3
 """Business days before the last one from which on a request is soon late."""
 
-_DAY_MS: Final = 86_400_000
-_PACIFIC_MS: Final = 8 * 3_600_000
-"""Pacific standard time all the year: in summer it is an hour early, which is the safe side."""
+_MOVED_FROM_SUNDAY: Final = frozenset(
+    {
+        "New Year's Day",
+        "Cesar Chavez Day",
+        "Independence Day",
+        "Veterans Day",
+        "Christmas Day",
+    }
+)
+"""Holidays of a fixed date, whose Monday is one if they fall on a Sunday; of those on a Saturday
+only Veterans Day moves, to the Friday (Government Code 6701)."""
+
+_HOLIDAYS: Final = _MOVED_FROM_SUNDAY | {
+    "Martin Luther King Jr. Day",
+    "Presidents' Day",
+    "Memorial Day",
+    "Juneteenth National Independence Day",
+    "Labor Day",
+    "Thanksgiving Day",
+    "Day After Thanksgiving",
+}
+"""State holidays. Whatever else the tables have, such as days that schools observe, is no reason to
+be later."""
+
+_OBSERVED: Final = " (observed)"
+_SUNDAY_MOVES_TO, _SATURDAY_MOVES_TO = 0, 4
+_LAST: Final = np.datetime64("9999-12-31")
 
 _LEFT: Final = (*NEEDS_A_PERSON, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
 
@@ -53,30 +78,48 @@ def holidays_of(years: Iterable[int]) -> Mapping[date, str]:
     import holidays  # noqa: PLC0415 - whose tables take a while, and which few runs need
 
     found = holidays.country_holidays("US", subdiv="CA", years=list(years), language="en_US")
-    return {day: found[day] for day in sorted(found)}
+    named = {day: _names(day, found[day]) for day in sorted(found)}
+    return {day: "; ".join(names) for day, names in named.items() if names}
 
 
-def last_days(requested_ms: npt.NDArray[np.int64]) -> _Days:
+def _names(day: date, name: str) -> list[str]:
+    """Tell which of a day's names, which the tables separate by semicolons, make it a holiday."""
+    names = (unaccented(each) for each in name.split("; "))
+    return [each for each in names if _is_holiday(each, day)]
+
+
+def _is_holiday(name: str, day: date) -> bool:
+    if not name.endswith(_OBSERVED):
+        return name in _HOLIDAYS
+    name = name.removesuffix(_OBSERVED)
+    if day.weekday() == _SATURDAY_MOVES_TO:
+        return name == "Veterans Day"
+    return name in _MOVED_FROM_SUNDAY and day.weekday() == _SUNDAY_MOVES_TO
+
+
+def unaccented(name: str) -> str:
+    """Take accents away: some tables write César Chávez."""
+    return "".join(char for char in normalize("NFKD", name) if not combining(char))
+
+
+def last_days(received: npt.NDArray[np.int64]) -> _Days:
     """Tell the last day for requests.
 
     Args:
-        requested_ms: int64, ms since the epoch, ``UNDATED`` where unknown; a date without a time
-            is midnight UTC.
+        received: int64, the days of receipt in days since the epoch; ``UNDATED`` where unknown.
 
     Returns:
         datetime64[D]; not a time where the request is undated.
     """
-    last = np.full(len(requested_ms), np.datetime64("NaT", "D"))
-    dated = requested_ms != UNDATED
-    ms = requested_ms[dated]
-    days = np.where(ms % _DAY_MS == 0, ms, ms - _PACIFIC_MS) // _DAY_MS
-    last[dated] = _counted_on(days.astype("datetime64[D]"), BUSINESS_DAYS)
+    last = np.full(len(received), np.datetime64("NaT", "D"))
+    dated = received != UNDATED
+    last[dated] = _counted_on(received[dated].astype("datetime64[D]"), BUSINESS_DAYS)
     return last
 
 
 def with_due(rows: pd.DataFrame) -> pd.DataFrame:
     """Add DUE to rows that have request dates: the last day of each opt-out, as ISO text."""
-    if columns.REQUESTED not in rows:
+    if columns.RECEIVED not in rows:
         return rows
     texts = pa.array(_due(rows)).cast(pa.large_string()).fill_null("")
     dated = rows.copy(deep=False)
@@ -91,10 +134,11 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
         rows: results, or a plan.
         today: the day that it is.
     """
-    if columns.REQUESTED not in rows:
+    if columns.RECEIVED not in rows:
         return None
     due, now = _due(rows), np.datetime64(today, "D")
-    left = columns.have_outcome(rows, _LEFT)
+    is_newer = (rows[columns.REASON] == Reason.NEWER_CHOICE).to_numpy(bool)
+    left = columns.have_outcome(rows, _LEFT) & ~is_newer
     updated = columns.have_outcome(rows, [Outcome.UPDATED, Outcome.CREATED])
     is_past = due < now  # which no missing day is
     soon = _counted_on(np.array([now]), SOON)[0]
@@ -106,7 +150,7 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
 
 
 def _due(rows: pd.DataFrame) -> _Days:
-    due = last_days(rows[columns.REQUESTED].to_numpy())
+    due = last_days(rows[columns.RECEIVED].to_numpy())
     due[columns.state_codes(rows[columns.DESIRED]) != 1] = np.datetime64("NaT")
     return due
 
@@ -117,8 +161,9 @@ def _counted_on(days: _Days, business_days: int) -> _Days:
         return days
     years = np.unique(days.astype("datetime64[Y]").astype(np.int64)) + 1970
     closed = np.array([day for year in years.tolist() for day in _closed(year)], "datetime64[D]")
-    counted: _Days = np.busday_offset(days, business_days, roll="backward", holidays=closed)
-    return counted
+    counted = np.busday_offset(days, business_days, roll="backward", holidays=closed)
+    last: _Days = np.minimum(counted, _LAST)
+    return last
 
 
 @cache

@@ -7,7 +7,6 @@ The decision about a row is the table in ``compare``; everything else counts or 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -126,11 +125,11 @@ def _newer(
     checked: pd.DataFrame, positions: npt.NDArray[np.intp], reading: Steps
 ) -> npt.NDArray[np.bool_]:
     """Tell of which rows that were read Campaign holds a newer choice."""
-    if reading.changed_ms is None or columns.REQUESTED not in checked:
+    if reading.changed_ms is None or columns.LATEST not in checked:
         return np.zeros(len(positions), np.bool_)
-    requested = checked[columns.REQUESTED].to_numpy()[positions]
+    latest = checked[columns.LATEST].to_numpy()[positions]
     desired = columns.state_codes(checked[columns.DESIRED])[positions]
-    return newer.choices(requested, desired, reading.changed_ms)
+    return newer.choices(latest, desired, reading.changed_ms)
 
 
 def _leave_alone(
@@ -148,12 +147,7 @@ def _leave_alone(
     for at in np.flatnonzero(is_newer).tolist():
         row = int(positions[at])
         reason[row] = REASON_CODES[Reason.NEWER_CHOICE]
-        when = datetime.fromtimestamp(int(changed_ms[at]) / 1000, UTC)
-        sentences[row] = (
-            f"Campaign says that this choice was changed on {when:%Y-%m-%d %H:%M} UTC, after the "
-            "request, so it was left alone. An import can move that stamp without a change; "
-            "--ignore-dates goes by the file."
-        )
+        sentences[row] = newer.sentence(int(changed_ms[at]))
     planned[columns.REASON] = columns.reasons(reason)
     planned[columns.DETAIL] = columns.with_details(planned[columns.DETAIL], sentences)
     return planned

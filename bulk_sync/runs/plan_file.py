@@ -149,7 +149,7 @@ def _seal(planned: pd.DataFrame, facts: bytes) -> str:
     """Hash the rows, as CSV, and what is said of them: whatever Parquet makes of them."""
     sink = _Hashing()
     sink.write(facts)
-    ours = [name for name in (columns.COUNTS_AS, columns.REQUESTED) if name in planned]
+    ours = [name for name in (columns.COUNTS_AS, *columns.DATED) if name in planned]
     names = [*table.report_columns(planned), *ours]
     csv_file.write(table.of(planned, names), sink)
     return sink.hexdigest()

@@ -10,7 +10,7 @@ what the working set and the ledger hold.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
@@ -50,7 +50,7 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
             rows, cause = _tell(run, job, screen, session, interrupts)
         except Interrupted as stopped:
             interrupts.defer()
-            rows, cause = _held(_so_far(run, job), stopped)
+            rows, cause = _held(_so_far(run), stopped)
     interrupts.defer()
     return ending.of(run, job, rows, cause, cost_of(session, began))
 
@@ -70,7 +70,7 @@ def preview(
     began = time.monotonic()
     failures = job.limits.failures(len(rows))
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
-        states = Steps.of(len(plan.open_rows(rows)), stamped=_is_stamped(rows, job))
+        states = Steps.of(len(plan.open_rows(rows)), stamped=columns.LATEST in rows)
         read = session.read(_open_keys(rows), states, job.reading, lambda _: None)
         planned = plan.compare(rows, states)
         if session.cause is not None:
@@ -104,7 +104,7 @@ def _tell(
         if cut_off is not None:
             unread = plan.compare(run.rows, Steps.of(len(plan.open_rows(run.rows))))
             return plan.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
-        states = _known(run, job)
+        states = _known(run)
         keep = partial(run.working_set.keep_states, reading=states)
         read = session.read(_open_keys(run.rows), states, job.reading, keep)
         planned = plan.compare(run.rows, states)
@@ -130,24 +130,19 @@ def _tell(
     return _write(run, job, session, planned, recording)
 
 
-def _known(run: Opened, job: Job) -> Steps:
+def _known(run: Opened) -> Steps:
     """Tell which states a run has read so far."""
-    rows = run.rows
-    return run.working_set.states(len(plan.open_rows(rows)), stamped=_is_stamped(rows, job))
+    count = len(plan.open_rows(run.rows))
+    return run.working_set.states(count, stamped=columns.LATEST in run.rows)
 
 
-def _is_stamped(rows: pd.DataFrame, job: Job) -> bool:
-    """Tell whether it matters when Campaign says that a state was changed."""
-    return job.reading.heeds_dates and columns.REQUESTED in rows
-
-
-def _so_far(run: Opened, job: Job) -> pd.DataFrame:
+def _so_far(run: Opened) -> pd.DataFrame:
     """Tell how far a run got, from what is on the disk."""
     planned = run.planned
     if planned is None:
         planned = run.working_set.plan(run.rows)
     if planned is None:
-        return plan.compare(run.rows, _known(run, job))
+        return plan.compare(run.rows, _known(run))
     recording = Recording(run.ledger, run.run_id, planned, plan.changes(planned))
     return plan.settle(planned, recording.steps)
 
@@ -167,6 +162,7 @@ def _write(
         in_doubt=recording.in_doubt - newer.rewritten,
         forbidden=newer.forbidden,
         uncertain=later.uncertain(run, recording),
+        asked_ms=_asked_ms(run, job, planned, recording),
     )
     session.write(writes, recording)
     results = plan.settle(planned, recording.steps)
@@ -182,6 +178,21 @@ def _write(
     if isinstance(cause, UsageProblem):  # which would say that nothing was sent
         cause = StoppedEarly(str(cause))
     return _held(results, cause)
+
+
+def _asked_ms(
+    run: Opened, job: Job, planned: pd.DataFrame, recording: Recording
+) -> Mapping[int, int]:
+    """Tell for writes that were planned a while ago when they were asked for.
+
+    A choice may have been made in Campaign since. Who reads every profile again looks for that in
+    all of them; else it is worth a call for each opt-in, for those lift an opt-out.
+    """
+    if columns.LATEST not in planned or run.planned is None:
+        return {}
+    ats = range(len(recording.keys)) if job.writing.guarded else recording.opt_ins
+    latest = planned[columns.LATEST].to_numpy()[plan.changes(planned)].tolist()
+    return {at: latest[at] for at in ats}
 
 
 def _reviewed(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import check, columns, dates, plan
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.dates import UNDATED
+from bulk_sync.rows.newer import UNDATED
 from bulk_sync.rows.steps import Steps
 
 
@@ -65,7 +65,7 @@ def dated(*cells: str) -> pd.DataFrame:
 def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     cell: str, read_as: int
 ) -> None:
-    assert dates.read(column(cell)).tolist() == [read_as]
+    assert dates.read(column(cell)).asked.tolist() == [read_as]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,18 @@ def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     ],
 )  # fmt: skip
 def test_what_is_no_date_leaves_the_row_undated(cell: str) -> None:
-    assert dates.read(column(cell)).tolist() == [UNDATED]
+    assert dates.read(column(cell)).asked.tolist() == [UNDATED]
 
 
 def test_one_date_shows_how_the_others_are_meant() -> None:
-    assert dates.read(column("3/4/2026", "3/14/2026")).tolist() == [ms(2026, 3, 4), ms(2026, 3, 14)]
-    assert dates.read(column("3/4/2026", "14/3/2026")).tolist() == [ms(2026, 4, 3), ms(2026, 3, 14)]
+    assert dates.read(column("3/4/2026", "3/14/2026")).asked.tolist() == [
+        ms(2026, 3, 4),
+        ms(2026, 3, 14),
+    ]
+    assert dates.read(column("3/4/2026", "14/3/2026")).asked.tolist() == [
+        ms(2026, 4, 3),
+        ms(2026, 3, 14),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,7 @@ def test_one_date_shows_how_the_others_are_meant() -> None:
 def test_day_and_month_are_never_guessed(
     cells: list[str], read_as: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert dates.read(column(*cells, "3/4/2026")).tolist() == [*read_as, UNDATED]
+    assert dates.read(column(*cells, "3/4/2026")).asked.tolist() == [*read_as, UNDATED]
     (warning,) = [each for each in caplog.messages if "swapped" in each]
     assert "'Received'" in warning
     assert "in 2 request dates" in warning
@@ -117,7 +123,7 @@ def test_the_log_counts_what_cannot_be_read_and_names_no_content(
 
 
 def test_no_rows_have_no_dates() -> None:
-    assert dates.read(column()).tolist() == []
+    assert dates.read(column()).asked.tolist() == []
 
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -129,7 +135,7 @@ DAYS = st.dates(date(1900, 1, 1), date(2100, 1, 1))
 @settings(max_examples=150)
 def test_an_iso_time_comes_back_to_the_millisecond(times: list[datetime], separator: str) -> None:
     times = [each.replace(microsecond=each.microsecond // 1000 * 1000) for each in times]
-    found = dates.read(column(*(each.isoformat(separator) for each in times)))
+    found = dates.read(column(*(each.isoformat(separator) for each in times))).asked
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert found.tolist() == [(each - epoch) // timedelta(milliseconds=1) for each in times]
 
@@ -143,7 +149,7 @@ def test_a_column_in_one_order_is_read_in_it_or_not_at_all(
         first, second = (day.day, day.month) if is_day_first else (day.month, day.day)
         return f"{first}/{second}/{day.year}"
 
-    found = dates.read(column(*map(written, days))).tolist()
+    found = dates.read(column(*map(written, days))).asked.tolist()
     right = [ms(day.year, day.month, day.day) for day in days]
     if any(day.day > 12 for day in days):
         assert found == right

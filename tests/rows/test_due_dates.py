@@ -1,6 +1,6 @@
 """The last day of an opt-out: 15 business days, weekends and state holidays apart."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -9,18 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import columns, due_dates
+from bulk_sync.rows import columns, dates, due_dates
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES
-from bulk_sync.rows.dates import UNDATED
 from bulk_sync.rows.due_dates import Late
 
 
-def ms(text: str) -> int:
-    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+def read(*cells: str) -> dates.Requests:
+    return dates.read(pd.Series(cells, dtype="str", name="Request date"))
 
 
 def last_day(text: str) -> str:
-    return str(due_dates.last_days(np.array([ms(text)]))[0])
+    return str(due_dates.last_days(read(text).day)[0])
 
 
 def deadlines_of(frame: pd.DataFrame) -> list[str]:
@@ -32,8 +31,9 @@ def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
     """Make results: when each was asked for, the state that was, and what became of it."""
     return pd.DataFrame(
         {
-            columns.REQUESTED: np.array([UNDATED if at is None else ms(at) for at, _, _ in given]),
+            columns.RECEIVED: read(*(at or "" for at, _, _ in given)).day,
             columns.DESIRED: columns.states(np.array([state for _, state, _ in given], np.int8)),
+            columns.REASON: columns.reasons(np.full(len(given), NONE, np.int8)),
             columns.OUTCOME: columns.outcomes(
                 np.array([OUTCOME_CODES.get(each, NONE) for _, _, each in given], np.int8)
             ),
@@ -50,7 +50,13 @@ def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
         ("2026-11-08", "2026-12-02"),
         ("2026-12-14", "2027-01-06"),
         ("2026-11-03 02:00", "2026-11-24"),
-        ("2026-11-03 09:00", "2026-11-25"),
+        ("2026-11-03 09:00Z", "2026-11-25"),
+        ("2026-11-03T00:00:00Z", "2026-11-24"),
+        ("2026-11-02T16:00-08:00", "2026-11-24"),
+        ("2026-06-22", "2026-07-13"),
+        ("2027-12-13", "2028-01-03"),
+        ("2028-02-01", "2028-02-23"),
+        ("2023-11-01", "2023-11-27"),
     ],
     ids=[
         "over Presidents' Day",
@@ -60,6 +66,12 @@ def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
         "over the new year",
         "still the day before in California",
         "the same day in California",
+        "midnight, as an instant",
+        "4 p.m. in California",
+        "Independence Day on a Saturday",
+        "Christmas and the new year on Saturdays",
+        "a day that schools observe",
+        "Veterans Day on a Saturday",
     ],
 )
 def test_fifteen_business_days_begin_the_day_after(received: str, last: str) -> None:
@@ -86,6 +98,7 @@ def test_only_a_dated_opt_out_is_due() -> None:
 
 
 def test_a_slip_in_a_year_does_no_harm() -> None:
+    assert last_day("9999-12-31") == "9999-12-31"
     frame = rows(
         ("0001-01-01", 1, Outcome.FAILED),
         ("1969-12-01", 1, Outcome.FAILED),
@@ -97,7 +110,7 @@ def test_a_slip_in_a_year_does_no_harm() -> None:
 
 
 def test_without_request_dates_nothing_is_due() -> None:
-    frame = rows((None, 1, Outcome.FAILED)).drop(columns=columns.REQUESTED)
+    frame = rows((None, 1, Outcome.FAILED)).drop(columns=columns.RECEIVED)
     assert columns.DUE not in due_dates.with_due(frame)
     assert due_dates.late(frame, date(2026, 11, 25)) is None
 

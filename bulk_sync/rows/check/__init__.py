@@ -30,7 +30,7 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
     Returns:
         The input's own columns, then ROW, FILE if there is one, KEY, DESIRED, OUTCOME, REASON,
-        DETAIL and COUNTS_AS, and REQUESTED if there are request dates (dtypes in ``columns.py``).
+        DETAIL and COUNTS_AS, and DATED if there are request dates (dtypes in ``columns.py``).
         OUTCOME is missing where the row is to be looked up. Own columns named like one of ours are
         left out: they come from an earlier report or plan. Order and index (0..n-1) are kept.
 
@@ -57,5 +57,9 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
     if dated is not None:
-        checked[columns.REQUESTED] = dates.of_keys(dates.read(raw[dated]), counts_as, desired)
+        asked = dates.of_keys(dates.read(raw[dated]), counts_as, desired)
+        checked[columns.REQUESTED] = asked.first
+        checked[columns.RECEIVED] = asked.day
+        if not rules.ignore_dates:
+            checked[columns.LATEST] = asked.latest
     return checked

@@ -31,6 +31,7 @@ class Rules:
         state: the one state of a file that holds only keys.
         blank_state: what an empty state cell means.
         on_conflict: what becomes of one key with two states.
+        ignore_dates: a choice in Campaign that is newer than the request is changed too.
     """
 
     attribute: str = "ccpaOptOut"
@@ -40,3 +41,4 @@ class Rules:
     state: bool | None = None
     blank_state: BlankState = BlankState.REJECT
     on_conflict: OnConflict = OnConflict.REJECT
+    ignore_dates: bool = False
