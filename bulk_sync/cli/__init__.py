@@ -4,8 +4,6 @@ Commands are modules of this folder and are imported when they are asked for; no
 before it runs, so that help is instant.
 """
 
-import atexit
-import gc
 import importlib
 import itertools
 import logging
@@ -17,6 +15,7 @@ from typing import Final, NoReturn
 import click
 
 from bulk_sync import __version__
+from bulk_sync.cli import garbage
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.output import open_streams, say, say_json
 from bulk_sync.errors import Exit, StopRun
@@ -85,10 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the status of the contract."""
     # Arrow's own pools keep what they free: a million rows peak at 760 MB with this, else 1,030 MB.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    # Imports make 190,000 objects and no garbage; to look for some, meanwhile and again at the end,
-    # took a fifth of a run of one row. Once a command has imported all, ``asked.job`` lowers this.
-    gc.set_threshold(300_000)
-    atexit.register(gc.freeze)
+    garbage.put_off()
     open_streams()
     invocation = Invocation(list(sys.argv[1:] if arguments is None else arguments))
     try:

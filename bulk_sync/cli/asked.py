@@ -4,7 +4,6 @@ A run that goes on, or that is of another one, takes up that one's options; what
 the command line, in the environment or in the configuration overrules them.
 """
 
-import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from bulk_sync.cli import garbage
 from bulk_sync.cli.config import secret, secret_text, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
@@ -63,10 +63,7 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
     """
     from bulk_sync.runs import Job
 
-    if not gc.get_freeze_count():
-        # All is imported, and stays: nobody need look through it again while calls are made.
-        gc.freeze()
-        gc.set_threshold(10_000)
+    garbage.spare_imports()
     values = {**_ABSENT, **values}
     return Job(
         connection=connection(values),
