@@ -39,6 +39,9 @@ class Reason(StrEnum):
     EMPTY_KEY = "empty_key"
     BAD_KEY = "bad_key"
     CONFLICT = "conflict"
+    AMBIGUOUS = "ambiguous"
+    EXISTS = "exists"
+    INCOMPLETE = "incomplete"
     # what Campaign said of the profile
     NOT_FOUND = "not_found"
     INVALID_KEY = "invalid_key"

@@ -3,7 +3,8 @@
     STATE_DIR/runs/RUN_ID/
       rows.parquet            the judged rows, the input's own columns among them
       states-000001.parquet   states read so far, in parts; a later part overrules an earlier one
-      plan.parquet            what the comparison added, once everything was read
+      plan.parquet            what the comparison added, once everything was read; whole rows if
+                              they are no longer those of the input, for keys are no PKeys
       results.parquet         what became of it, once the run is finished and rows failed
 
 Every part appears whole or not at all. What was written to Campaign is not here but in the ledger.
@@ -24,12 +25,16 @@ from bulk_sync import atomic
 from bulk_sync.errors import RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.steps import Match, Steps
 
 _ROWS: Final = "rows.parquet"
 _PLAN: Final = "plan.parquet"
 _RESULTS: Final = "results.parquet"
 _PART: Final = "states-{number:06}.parquet"
+
+_MATCHES: Final = pa.list_(
+    pa.struct([("pkey", pa.string()), ("state", pa.int8()), ("changed_ms", pa.int64())])
+)
 
 _ADDED: Final = (
     columns.BEFORE,
@@ -92,6 +97,11 @@ class WorkingSet:
         at = np.asarray(positions, np.int64)
         problems = [reading.problems.get(position) for position in positions]
         stamps = {} if reading.changed_ms is None else {"changed_ms": reading.changed_ms[at]}
+        if reading.found is not None:
+            found = [reading.found.get(position, ()) for position in positions]
+            stamps |= {
+                "found": pa.array([[each._asdict() for each in group] for group in found], _MATCHES)
+            }
         part = pa.table(
             {
                 "position": at,
@@ -115,7 +125,17 @@ class WorkingSet:
 
         What failed for what may have passed by now, and what the run stopped before, is unknown.
         """
-        reading = Steps.of(count, stamped=stamped)
+        return self._filled(Steps.of(count, stamped=stamped))
+
+    def finding(self, count: int) -> Steps:
+        """Read back what is known of a finding of so many rows; otherwise as ``states``."""
+        return self._filled(Steps.of_finding(count))
+
+    def _filled(self, reading: Steps) -> Steps:
+        """Fill in what the parts hold.
+
+        What failed for what may have passed by now, and what the run stopped before, is unknown.
+        """
         for path in sorted(self.folder.glob("states-*.parquet")):
             part = pq.read_table(path)
             at = part["position"].to_numpy()
@@ -126,6 +146,10 @@ class WorkingSet:
                 reading.changed_ms[at] = part["changed_ms"].to_numpy()
             for position in at.tolist():
                 reading.problems.pop(position, None)
+            if reading.found is not None and "found" in part.column_names:
+                for position, group in zip(at.tolist(), part["found"].to_pylist(), strict=True):
+                    if group:
+                        reading.found[position] = tuple(Match(**each) for each in group)
             troubled = part.filter(part["outcome"].is_valid())
             for problem in troubled.to_pylist():
                 _note(reading, problem)
@@ -137,10 +161,18 @@ class WorkingSet:
         Raises:
             StoppedEarly: it cannot be written.
         """
-        self._keep(planned, _PLAN)
+        if columns.OWNER not in planned:
+            self._keep(planned, _PLAN)
+            return
+        path = self.folder / _PLAN
+        with _told(path):
+            _write(planned, path)
 
     def plan(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Read the plan back, on top of the judged rows; None if it was not complete."""
+        path = self.folder / _PLAN
+        if path.is_file() and columns.OWNER in pq.read_schema(path).names:
+            return self._read(_PLAN)
         return self._on_top(rows, _PLAN)
 
     def keep_results(self, results: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -279,6 +279,47 @@ class Client:
             detail = f"{doubts[-1].detail}. It had not arrived when the profile was read back."
             raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
 
+    async def create(
+        self, body: bytes, *, desired: bool, there: Callable[[], Awaitable[str | None]]
+    ) -> tuple[str, int]:
+        """Create a profile, and tell its PKey and how many tries it took.
+
+        A POST without a clear answer may have been applied: before another one is sent it is looked
+        whether the profile is there.
+
+        Args:
+            body: what the profile is to hold, JSON.
+            desired: the state in it.
+            there: tells the PKey of the profile if it is there.
+
+        Raises:
+            RowFailed: Campaign did not confirm that it made the profile: ``pending`` if the run is
+                to end while that is not known.
+            StopRun: the run is to end, and nothing was sent that Campaign did not refuse.
+        """
+        doubts: list[RetryLater] = []
+
+        async def once() -> str:
+            if doubts and (pkey := await there()) is not None:
+                return pkey
+            try:
+                answer = await self._way.request("POST", f"{self.api}/profile", body)
+                profiles.check_confirmed(answer, self._attribute, desired=desired)
+                return str(profiles.one(answer, self._attribute).get("PKey") or "")
+            except RetryLater as doubt:
+                if not doubt.refused:
+                    doubts.append(doubt)
+                raise
+
+        try:
+            return await self._way.ask(once)
+        except StopRun as cause:
+            if not doubts:
+                raise
+            self._way.stop.ask(cause)
+            detail = f"{doubts[-1].detail}. Whether the profile was created is not known."
+            raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
+
     async def _holds(self, key: str, desired: bool, doubt: RetryLater) -> bool:  # noqa: FBT001
         """Read back whether a change without a clear answer was applied.
 
@@ -299,7 +340,11 @@ class Client:
 
     async def page(self, path: str) -> Page:
         """Read one page of the list of profiles; ``path`` is below ``campaign/``."""
-        return (await self._way.ask(partial(self._page, path)))[0]
+        return (await self.listed(path))[0]
+
+    async def listed(self, path: str) -> tuple[Page, int]:
+        """Read one page of a list of profiles, and tell how many tries it took."""
+        return await self._way.ask(partial(self._page, path))
 
     async def _page_in_time(self, path: str) -> Page:
         """Read a page that may be too large: what takes too long is not asked for again."""

@@ -5,6 +5,7 @@ the command line, in the environment or in the configuration overrules them.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,9 +16,13 @@ from bulk_sync.cli import garbage
 from bulk_sync.cli.config import secret, secret_text, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
+    AUTO,
+    EXTENDED,
     Bound,
     Connection,
+    Creating,
     Fetch,
+    Keys,
     Limits,
     Oddity,
     Pace,
@@ -35,12 +40,13 @@ _CONNECTION: Final = (
     "endpoint", "organization", "api_key", "ims_endpoint", "scope", "api", "attribute", "ca_file",
 )  # fmt: skip
 _INPUT: Final = (
-    "key_column", "state_column", "date_column", "state", "sheet", "blank_state", "on_conflict",
+    "key", "key_column", "state_column", "date_column", "state", "sheet", "blank_state",
+    "on_conflict", "email_case", "dialect",
 )  # fmt: skip
 _WORK: Final = (
     "rate", "concurrency", "processes", "max_calls", "max_calls_per_day", "retries", "timeout",
     "patience", "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures",
-    "allow", "verify", "job",
+    "allow", "verify", "job", "on_ambiguous", "create", "create_column", "max_creates",
 )  # fmt: skip
 _PLACE: Final = ("organization", "endpoint", "attribute")
 """What a run that goes on must not change."""
@@ -51,6 +57,9 @@ _RECORDED: Final = (*_CONNECTION, *_INPUT, *_WORK)
 _ABSENT: Final[Mapping[str, Any]] = {
     "fetch": str(Fetch.AUTO), "page_size": None, "verify": False,
     "allow": (), "job": None, "max_changes": None, "max_opt_ins": None, "max_failures": None,
+    "max_creates": None, "key": None, "key_column": None, "email_case": "exact",
+    "dialect": "standard", "on_ambiguous": None, "on_conflict": "reject", "create": False,
+    "create_column": (),
 }  # fmt: skip
 """What options are that a command does not have."""
 
@@ -61,21 +70,42 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
     Raises:
         UsageProblem: something is missing or cannot work.
     """
+    from bulk_sync.rows.check import OnConflict
     from bulk_sync.runs import Job
 
     garbage.spare_imports()
     values = {**_ABSENT, **values}
+    keys = Keys.of(values)
     return Job(
-        connection=connection(values),
+        connection=_reached(connection(values), keys),
         state=state(values),
         pace=pace(values),
         reading=Reading(Fetch(values["fetch"]), values["page_size"]),
         writing=Writing(verify=bool(values["verify"])),
         limits=limits(values),
+        keys=keys,
+        on_conflict=OnConflict(values["on_conflict"]),
+        creating=Creating.parse(values["create_column"]) if values["create"] else None,
         reports=reports,
         name=str(values["job"] or name),
         settings={each: _plain(values[each]) for each in _RECORDED if each in values},
     )
+
+
+def _reached(there: Connection, keys: Keys) -> Connection:
+    """Choose the API that knows such keys.
+
+    Raises:
+        UsageProblem: the one asked for does not.
+    """
+    if not keys.needs_extended or there.api.endswith("Ext"):
+        return there
+    if there.api != AUTO:
+        raise UsageProblem(
+            f"--key {keys}: {there.api} knows no custom keys and filters. Give --api {EXTENDED}, "
+            "or leave --api out."
+        )
+    return replace(there, api=EXTENDED)
 
 
 def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:
@@ -169,7 +199,9 @@ def job_name(given: "Input") -> str:
 
 def limits_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Pick the limits out of parsed options."""
-    return {name: values[name] for name in ("max_changes", "max_opt_ins", "max_failures")}
+    return {
+        name: values[name] for name in ("max_changes", "max_opt_ins", "max_failures", "max_creates")
+    }
 
 
 def is_for(values: Mapping[str, Any], begun: "Begun") -> bool:
@@ -195,6 +227,8 @@ def given_input(source: str, values: Mapping[str, Any]) -> "Input":
         state=None if state is None else state.lower() == "true",
         blank_state=BlankState(values["blank_state"]),
         on_conflict=OnConflict(values["on_conflict"]),
+        keys=Keys.of({**_ABSENT, **values}),
+        tells_kind=values["key"] is None,
         ignore_dates=bool(values.get("ignore_dates")),
     )
     return Input(source, values["sheet"], rules)
@@ -234,6 +268,7 @@ def limits(values: Mapping[str, Any]) -> Limits:
         max_changes=bound("max_changes"),
         max_opt_ins=bound("max_opt_ins"),
         max_failures=bound("max_failures"),
+        max_creates=bound("max_creates"),
         allowed=frozenset(Oddity(each) for each in values["allow"]),
     )
 
@@ -243,7 +278,7 @@ def _input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
     words: list[str] = []
     for name in _INPUT:
         value = settings.get(name)
-        if name != "sheet" and value not in (None, "reject"):
+        if name != "sheet" and value not in (None, "reject", "exact", "standard"):
             words += [f"--{name.replace('_', '-')}", str(value)]
     return tuple(words)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, due_dates, plan
-from bulk_sync.rows.plan import Totals
+from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import Cost, Finished, Plan
 
 _NAMED_ROWS: Final = 10
@@ -206,7 +206,7 @@ def shown(path: Path) -> str:
 
 def verdict_lines(judged: pd.DataFrame, source: str) -> list[str]:
     """Lay out how a file was judged: ``judged`` is a run's results that tried no row."""
-    totals = plan.totals(judged)
+    totals = Totals.of(judged)
     names = {str(Outcome.PENDING): "usable"}
     lines = [f"{source}\n"]
     for outcome, count in totals.outcomes.items():
@@ -221,7 +221,7 @@ def verdict_lines(judged: pd.DataFrame, source: str) -> list[str]:
 
 def verdict_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, object]:
     """Put how a file was judged into one object for scripts."""
-    totals = plan.totals(judged)
+    totals = Totals.of(judged)
     outcomes = dict(totals.outcomes)
     usable = outcomes.pop(Outcome.PENDING, 0)
     return {

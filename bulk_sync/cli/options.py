@@ -14,7 +14,7 @@ import click
 import platformdirs
 
 from bulk_sync.cli.config import CONFIG, Invocation, load, variable
-from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
+from bulk_sync.settings import AUTO, SCOPE, Dialect, EmailCase, Fetch, Oddity, OnAmbiguous
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -123,8 +123,55 @@ connection_options = _together(
     ),
 )
 
+key_options = _together(
+    option(
+        "--key",
+        metavar="KIND",
+        help="What the keys are: pkey, email, custom (a custom key of the profile resource), or "
+        "filter:NAME:PARAM (what a filter is asked with).  [default: pkey; email if there is a "
+        "column email and none of PKeys]",
+    ),
+    option("--key-column", metavar="NAME", help="The column of keys.  [default: PKey, or email]"),
+    option(
+        "--email-case",
+        type=click.Choice([str(each) for each in EmailCase]),
+        default=str(EmailCase.EXACT),
+        show_default=True,
+        help="Whether capitals count before the @ of an address; after it they never do.",
+    ),
+    option(
+        "--dialect",
+        type=click.Choice([str(each) for each in Dialect]),
+        default=str(Dialect.STANDARD),
+        show_default=True,
+        help="Whose filters: Campaign v8 knows custom ones without 'by'.",
+    ),
+)
+
+ambiguous_option = option(
+    "--on-ambiguous",
+    type=click.Choice([str(each) for each in OnAmbiguous]),
+    help="What becomes of a key that several profiles have.  [default: all of them for an "
+    "opt-out, which is the person's; reject for an opt-in]",
+)
+
+create_options = _together(
+    option(
+        "--create",
+        is_flag=True,
+        help="Create a profile for an address that none has, from the columns firstName, lastName "
+        "and email.",
+    ),
+    option(
+        "--create-column",
+        multiple=True,
+        metavar="FIELD[=COLUMN]",
+        help="Another field that profiles are created with. Can be repeated.",
+    ),
+)
+
 input_options = _together(
-    option("--key-column", metavar="NAME", help="The column of keys.  [default: PKey]"),
+    key_options,
     option(
         "--state-column",
         metavar="NAME",
@@ -245,6 +292,11 @@ limit_options = _together(
         "--max-failures",
         metavar=_PERCENT,
         help="Give up when more rows than this failed.  [default: 10%, from 100 rows on]",
+    ),
+    option(
+        "--max-creates",
+        metavar=_PERCENT,
+        help="More profiles to be created than this: nothing is written.",
     ),
 )
 

@@ -26,6 +26,8 @@ Examples:
 )
 @options.report_option
 @options.input_options
+@options.ambiguous_option
+@options.create_options
 @options.limit_options
 @options.allow_option
 @options.job_option

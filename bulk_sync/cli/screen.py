@@ -135,7 +135,7 @@ class Screen:
                 "Nothing was written: standard input is the file, so nobody can be asked. If the "
                 "plan is right, add --yes."
             )
-        changes = reviewed.totals.changes
+        changes = reviewed.totals.writes
         noun = "change" if changes == 1 else "changes"
         try:
             agreed = click.confirm(

@@ -12,8 +12,9 @@ from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.engines.breaker import no_attribute
+from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Granted, Kept, Listed, Record
-from bulk_sync.engines.work import Engine, Reads, Tell, Writes
+from bulk_sync.engines.work import Engine, Finds, Reads, Tell, Writes
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.steps import Steps
@@ -83,6 +84,28 @@ async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) ->
     unknown = sum(found.reason is Reason.STATE_UNKNOWN for found in steps.problems.values())
     if unknown and (steps.state < 0).all():
         run.stop.ask(no_attribute(run.attribute, unknown))
+
+
+async def find(run: Pass, keys: Sequence[str], steps: Steps, keep: Record, finder: Finder) -> None:
+    """Find the profiles of every key that none is known of yet.
+
+    Args:
+        run: what the passes share.
+        keys: n keys that are no PKeys, each once.
+        steps: n rows of a finding; filled in place.
+        keep: makes what was found durable.
+        finder: finds them.
+    """
+    kept = Kept(keep, run.thread, run.stop)
+    finds = Finds(keys, steps, finder)
+    unread = steps.open()
+    await run.engine.carry_out(finds, Listed(unread), len(unread), kept.note)
+    if again := _again(run, steps):
+        await run.engine.carry_out(finds, Listed(again), len(again), kept.note)
+    await kept.close()
+    states = [each.state for found in (steps.found or {}).values() for each in found]
+    if states and max(states) < 0:
+        run.stop.ask(no_attribute(run.attribute, len(states)))
 
 
 async def write(run: Pass, writes: Writes, journal: Journal) -> None:

@@ -74,7 +74,7 @@ class Processes:
         self, work: Work, source: Source, count: int, note: Callable[[int], None]
     ) -> None:
         """Do the work for every position that the source hands out; see ``Engine``."""
-        if count < _WORTH:
+        if count < _WORTH or not work.is_parted:
             await self._near.carry_out(work, source, count, note)
             return
         try:

@@ -8,13 +8,13 @@ calls, but no row; it is noticed and told in the log.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from bulk_sync.campaign import profiles
-from bulk_sync.engines.journal import Kept, Record
+from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed, StopRun
@@ -53,23 +53,36 @@ class Costs:
         return cls(keys, None if total is None else max(1, -(-total // max(1, page_size))))
 
 
+class Pages(Protocol):
+    """Who takes in what the pages of the list show."""
+
+    @property
+    def shown(self) -> int:
+        """How many profiles they have shown so far."""
+
+    @property
+    def missing(self) -> int:
+        """How many keys more pages are needed for."""
+
+    def take(self, page: profiles.Page) -> str | None:
+        """Take a page in, and tell where the next one is, if the list goes on."""
+
+
 async def scan(
     run: Pass,
-    keys: Sequence[str],
-    steps: Steps,
-    keep: Record,
+    listing: Pages,
+    kept: Kept,
     *,
     first: profiles.Page,
     total: int | None,
     while_cheaper: bool,
 ) -> bool:
-    """Page through the list and note the states of the keys that it shows.
+    """Page through the list and note what it shows.
 
     Args:
         run: what the passes share.
-        keys: n keys, each once.
-        steps: n rows; filled in place.
-        keep: makes states durable.
+        listing: takes the pages in.
+        kept: makes what they show durable.
         first: the first page, which is there already.
         total: how many profiles there are, if known.
         while_cheaper: leave off as soon as looking up the missing keys costs fewer calls than the
@@ -78,8 +91,6 @@ async def scan(
     Returns:
         Whether any other page was read.
     """
-    kept = Kept(keep, run.thread, run.stop)
-    listing = Listing(keys, steps, run.attribute, kept)
     page, pages = first, 1
     while True:
         path = listing.take(page)
@@ -106,7 +117,7 @@ async def scan(
     return pages > 1
 
 
-def _is_dearer(listing: "Listing", page: profiles.Page, total: int | None) -> bool:
+def _is_dearer(listing: Pages, page: profiles.Page, total: int | None) -> bool:
     """Tell whether the pages that are left cost more calls than looking up what is missing."""
     if total is None:
         return True

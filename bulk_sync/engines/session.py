@@ -12,16 +12,17 @@ import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.client import Client, Instance, connected
-from bulk_sync.engines import passes, scan
+from bulk_sync.engines import gathering, passes, scan
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.journal import Record
+from bulk_sync.engines.finding import Finder
+from bulk_sync.engines.journal import Kept, Record
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.engines.passes import Journal, Pass
 from bulk_sync.engines.processes import Processes
@@ -30,7 +31,17 @@ from bulk_sync.engines.work import Engine, Tell, Writes
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import ATTRIBUTE, AUTO, Connection, Failures, Fetch, Pace, Reading
+from bulk_sync.settings import (
+    ATTRIBUTE,
+    AUTO,
+    Connection,
+    Failures,
+    Fetch,
+    KeyKind,
+    Keys,
+    Pace,
+    Reading,
+)
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
@@ -159,6 +170,20 @@ class Session:
         """
         return self.run(self._read(keys, steps, how, keep))
 
+    def find(
+        self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, what: Keys
+    ) -> Read:
+        """Find the profiles of n keys that are no PKeys, each given once; otherwise as ``read``.
+
+        Args:
+            keys: the keys.
+            steps: what is known of them so far, of a finding; filled in place.
+            how: the strategy.
+            keep: makes what was found durable as it comes; called in a thread of its own.
+            what: what the keys are.
+        """
+        return self.run(self._find(keys, steps, how, keep, what))
+
     def write(self, writes: Writes, journal: Journal) -> None:
         """Set states. What ended the pass early, be it the preflight, is in ``cause``."""
         self.run(self._write(writes, journal))
@@ -181,45 +206,84 @@ class Session:
         except StopRun as cause:
             self._stop.ask(cause)
             return Read(None, scanned=False, seconds=time.monotonic() - began)
-        log.info(
-            "Reading %d states: %d look-ups, or %s pages of a scan",
-            missing,
-            listed.costs.lookups,
-            "?" if listed.costs.scan is None else listed.costs.scan,
-        )
         scanned = False
         if listed.first is not None:
-            scanned = await scan.scan(
-                self._pass,
-                keys,
-                steps,
-                keep,
-                first=listed.first,
-                total=listed.total,
-                while_cheaper=how.fetch is Fetch.AUTO,
-            )
+            kept = Kept(keep, self._thread, self._stop)
+            listing = scan.Listing(keys, steps, self._connection.attribute, kept)
+            scanned = await self._scan(listing, kept, listed, how)
             scanned = scanned or not steps.open()
         await passes.look_up(self._pass, keys, steps, keep)
         return Read(listed.costs, scanned, time.monotonic() - began)
 
+    async def _find(
+        self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, what: Keys
+    ) -> Read:
+        began = time.monotonic()
+        missing = len(steps.open())
+        if not missing:
+            return Read(None, scanned=False, seconds=0.0)
+        finder = Finder(what, self._connection.attribute)
+        if what.kind is KeyKind.FILTER:
+            how = replace(how, fetch=Fetch.LOOKUP)
+        try:
+            listed = await self._listed(missing, how)
+        except StopRun as cause:
+            self._stop.ask(cause)
+            return Read(None, scanned=False, seconds=time.monotonic() - began)
+        scanned = False
+        if listed.first is not None:
+            field = gathering.field_of(what, listed.first)
+            if field is None:
+                log.warning(
+                    "The list does not show which field %r is, so keys are looked up", what.field
+                )
+            else:
+                listing = gathering.Gathering(keys, steps, finder, what, field)
+                kept = Kept(keep, self._thread, self._stop)
+                scanned = await self._scan(listing, kept, listed, how)
+                kept.note_all(listing.settle(listed.total))
+                await kept.close()
+        finder.known = listed.known_email
+        await passes.find(self._pass, keys, steps, keep, finder)
+        return Read(listed.costs, scanned, time.monotonic() - began)
+
+    async def _scan(self, listing: scan.Pages, kept: Kept, listed: "_Listed", how: Reading) -> bool:
+        if listed.first is None:
+            return False
+        return await scan.scan(
+            self._pass,
+            listing,
+            kept,
+            first=listed.first,
+            total=listed.total,
+            while_cheaper=how.fetch is Fetch.AUTO,
+        )
+
     async def _listed(self, missing: int, how: Reading) -> "_Listed":
         """Find out what a scan for so many keys costs, and begin it if it may be worth it."""
         size = how.page_size or scan.page_size(missing)
-        if how.fetch is Fetch.LOOKUP or (how.fetch is Fetch.AUTO and missing < scan.FEW_KEYS):
-            instance = await self._preflight()
-            total = None
-            if how.fetch is Fetch.AUTO:
-                total = await self.client.count(instance)
-            costs = scan.Costs.of(missing, total, size)
-            if costs.scan is None or costs.scan >= missing:
-                return _Listed(None, total, costs)
-            page = await self.client.first_page(size)
-            return _Listed(page, total, scan.Costs.of(missing, total, _on_a_page(page, size)))
-        instance = await self._preflight(size)
-        page = instance.first
-        is_whole = page.next_path is None and not page.cut_short
-        total = len(page.profiles) if is_whole else await self.client.count(instance)
-        return _Listed(page, total, scan.Costs.of(missing, total, _on_a_page(page, size)))
+        looks_up = how.fetch is Fetch.LOOKUP or (
+            how.fetch is Fetch.AUTO and missing < scan.FEW_KEYS
+        )
+        instance = await self._preflight(1 if looks_up else size)
+        page: profiles.Page | None = instance.first
+        is_whole = instance.first.next_path is None and not instance.first.cut_short
+        total = len(instance.first.profiles) if is_whole and not looks_up else None
+        if total is None and how.fetch is not Fetch.LOOKUP:
+            total = await self.client.count(instance)
+        costs = scan.Costs.of(missing, total, size)
+        if looks_up:
+            is_cheaper = costs.scan is not None and costs.scan < missing
+            page = await self.client.first_page(size) if is_cheaper else None
+        if page is not None:
+            costs = scan.Costs.of(missing, total, _on_a_page(page, size))
+        log.info(
+            "Reading %d states: %d look-ups, or %s pages of a scan",
+            missing,
+            costs.lookups,
+            "?" if costs.scan is None else costs.scan,
+        )
+        return _Listed(page, total, costs, instance.first)
 
     async def _preflight(self, page_size: int = 1) -> Instance:
         """Make the first calls; a custom attribute is looked for before anything else."""
@@ -240,11 +304,18 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """The first page of the list, if it was asked for, and what all of it costs."""
+    """The first page of the list, if a scan may be worth it, and what all of it costs."""
 
     first: profiles.Page | None
     total: int | None
     costs: scan.Costs
+    seen: profiles.Page
+
+    @property
+    def known_email(self) -> str:
+        """An address that some profile has; "" if none was seen."""
+        addresses = (profile.get("email") for profile in self.seen.profiles)
+        return next((each for each in addresses if isinstance(each, str) and each), "")
 
 
 def _on_a_page(page: profiles.Page, asked: int) -> int:

@@ -6,17 +6,19 @@ and no object of its own.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Source
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import newer
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.steps import UNREAD, Match, Steps
 from bulk_sync.settings import Writing
 from bulk_sync.stopping import Stop
 
@@ -39,6 +41,10 @@ class Work(Protocol):
     @property
     def sent(self) -> set[int]:
         """Positions for which a request that writes was begun; filled in place."""
+
+    @property
+    def is_parted(self) -> bool:
+        """Whether parts of it can be carried out elsewhere."""
 
     def part(self, positions: Sequence[int]) -> "Work":
         """Tell the work of some rows alone, in their order, with arrays of its own."""
@@ -79,6 +85,7 @@ class Reads:
     keys: Sequence[str]
     steps: Steps
     name: str = "read"
+    is_parted: bool = True
     sent: set[int] = field(default_factory=set)
 
     def part(self, positions: Sequence[int]) -> "Reads":
@@ -96,6 +103,27 @@ class Reads:
 
 
 @dataclass(frozen=True, slots=True)
+class Finds:
+    """The profiles of n keys that are no PKeys are to be found; see ``Work``."""
+
+    keys: Sequence[str]
+    steps: Steps
+    finder: Finder
+    name: str = "read"
+    is_parted: bool = False
+    sent: set[int] = field(default_factory=set)
+
+    def part(self, positions: Sequence[int]) -> "Finds":
+        """Tell the work of some rows alone; what the finder has learnt is shared."""
+        return Finds([self.keys[at] for at in positions], self.steps.part(positions), self.finder)
+
+    async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
+        """Find the profiles that one key stands for."""
+        found, tries = await self.finder.find(client, self.keys[at])
+        self.steps.found_at(at, tries, now_ms(), found)
+
+
+@dataclass(frozen=True, slots=True)
 class Writes:
     """n states to be set, each confirmed by Campaign; see ``Work``.
 
@@ -108,6 +136,8 @@ class Writes:
         uncertain: positions of which nobody knows whether there is anything to put back.
         asked_ms: when some of them were asked for, as ``dates.Asked.latest``: their profiles are
             read before, and left alone if Campaign holds a newer choice.
+        bodies: with what those are created that no profile is known of; their keys are addresses.
+        finder: finds profiles by those keys; None if nothing is to be created.
     """
 
     keys: Sequence[str]
@@ -118,8 +148,15 @@ class Writes:
     forbidden: Mapping[int, str] = field(default_factory=dict)
     uncertain: frozenset[int] = frozenset()
     asked_ms: Mapping[int, int] = field(default_factory=dict)
+    bodies: Mapping[int, bytes] = field(default_factory=dict)
+    finder: Finder | None = None
     name: str = "write"
     sent: set[int] = field(default_factory=set)
+
+    @property
+    def is_parted(self) -> bool:
+        """Whether parts of it can be carried out elsewhere: profiles are created in one place."""
+        return not self.bodies
 
     def may_have_arrived(self, at: int) -> bool:
         """Tell whether a request that writes may have left this process, or one that died."""
@@ -142,6 +179,9 @@ class Writes:
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:
         """Set one profile's state, unless it holds it already or must be left alone."""
+        if at in self.bodies:
+            await self._create(client, stop, at)
+            return
         key, desired, steps = self.keys[at], self.desired[at], self.steps
         doubted = steps.problems.get(at)
         in_doubt = self.may_have_arrived(at)
@@ -161,17 +201,62 @@ class Writes:
                 detail = newer.sentence(changed_ms)
                 raise RowFailed(Reason.NEWER_CHOICE, detail, outcome=Outcome.DRIFTED)
         if not arrived:
-            sent_before = at in self.sent
-            self.sent.add(at)
-            try:
+            with self._sending(at):
                 tries = await client.write(key, desired=desired)
-            except StopRun:  # which says that nothing was sent
-                if not sent_before:
-                    self.sent.remove(at)
-                raise
         if self.how.verify:
             await _check_stored(client, stop, key, desired=desired)
         steps.done(at, tries, now_ms(), state=desired)
+
+    async def _create(self, client: Client, stop: Stop, at: int) -> None:
+        """Create one profile, unless it is there by now."""
+        desired, steps = self.desired[at], self.steps
+        doubted, in_doubt = steps.problems.get(at), self.may_have_arrived(at)
+        tries = doubted.attempts if doubted is not None else 1
+        forbidden = self.forbidden.get(at)
+        pkey: str | None = None
+        if in_doubt or self.how.guarded or forbidden is not None:
+            found = await self._there(client, at)
+            if in_doubt and found is not None and found.state == desired:
+                pkey = found.pkey
+            elif found is not None or forbidden is not None:
+                steps.state[at] = UNREAD if found is None else found.state
+                raise _is_there(forbidden, found, desired=desired)
+        if pkey is None:
+
+            async def there() -> str | None:
+                found = await self._there(client, at)
+                return None if found is None else found.pkey
+
+            with self._sending(at):
+                pkey, tries = await client.create(self.bodies[at], desired=desired, there=there)
+        if self.how.verify and pkey:
+            await _check_stored(client, stop, pkey, desired=desired)
+        match = Match(pkey, int(desired), 0)
+        steps.found_at(at, tries, now_ms(), (match,) if pkey else ())
+
+    async def _there(self, client: Client, at: int) -> Match | None:
+        """Look for a profile that is to be created; None if there is none."""
+        if self.finder is None:
+            raise ValueError("Nobody can look for profiles.")
+        try:
+            found, _ = await self.finder.find(client, self.keys[at])
+        except RowFailed as failed:
+            if failed.outcome is Outcome.NOT_FOUND:
+                return None
+            raise
+        return found[0]
+
+    @contextmanager
+    def _sending(self, at: int) -> Iterator[None]:
+        """Note that a request that writes is begun; not if the run ends before it is sent."""
+        sent_before = at in self.sent
+        self.sent.add(at)
+        try:
+            yield
+        except StopRun:  # which says that nothing was sent
+            if not sent_before:
+                self.sent.remove(at)
+            raise
 
 
 def _never_arrived() -> RowFailed:
@@ -180,6 +265,14 @@ def _never_arrived() -> RowFailed:
         "The run was interrupted before it changed this profile, so there is nothing to put back.",
         outcome=Outcome.UNCHANGED,
     )
+
+
+def _is_there(forbidden: str | None, found: Match | None, *, desired: bool) -> RowFailed:
+    if forbidden is not None:
+        return RowFailed(Reason.NEWER_RUN, forbidden, outcome=Outcome.DRIFTED)
+    holds = found is not None and found.state == desired
+    detail = "A profile with this address is there by now, so none was created."
+    return RowFailed(Reason.EXISTS, detail, outcome=Outcome.UNCHANGED if holds else Outcome.DRIFTED)
 
 
 def _left_alone(forbidden: str | None, state: bool, desired: bool) -> RowFailed:  # noqa: FBT001 - states

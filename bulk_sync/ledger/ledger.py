@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
@@ -53,11 +53,12 @@ _INTENT: Final = (
     lines.c.state_before,
     lines.c.state_desired,
 )
-_OUTCOME: Final = ("outcome", "reason", "detail", "attempts", "at_ms")
+_OUTCOME: Final = ("outcome", "reason", "detail", "attempts", "at_ms", "profile_key")
 _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 _ROWS_A_STATEMENT: Final = 256
 _ANCHOR_EVERY_S: Final = 1.0
 _BATCH_ROWS: Final = 10_000
+_STATES: Final = {True: 1, False: 0, None: None}
 
 
 class Ledger:
@@ -130,7 +131,7 @@ class Ledger:
         now, kind = _now_ms(), str(LineKind.INTENT)
         positions = self._append(
             [
-                Line(kind, run_id, now, key, file, row, int(before), int(desired))
+                Line(kind, run_id, now, key, file, row, _STATES[before], int(desired))
                 for key, row, file, before, desired in intents
             ]
         )
@@ -150,13 +151,14 @@ class Ledger:
                     kind,
                     run_id,
                     at_ms,
+                    profile_key=profile,
                     intent=intent,
                     outcome=str(outcome),
                     reason=reason,
                     detail=detail or None,
                     attempts=attempts,
                 )
-                for intent, outcome, reason, detail, attempts, at_ms in outcomes
+                for intent, outcome, reason, detail, attempts, at_ms, profile in outcomes
             ]
         )
         if time.monotonic() >= self._anchored_at + _ANCHOR_EVERY_S:
@@ -208,8 +210,11 @@ class Ledger:
         return self._writes(lines.c.run_id == run_id)
 
     def history(self, key: str) -> Iterator[Write]:
-        """Tell every attempted write to one profile, in order."""
-        return self._writes(lines.c.profile_key == key)
+        """Tell every attempted write to one profile, in order; it may have been created by one."""
+        created = select(lines.c.intent).where(
+            lines.c.kind == str(LineKind.OUTCOME), lines.c.profile_key == key
+        )
+        return self._writes(or_(lines.c.profile_key == key, lines.c.position.in_(created)))
 
     def keys_of(self, runs: Collection[str]) -> dict[str, str]:
         """Tell which keys some runs meant to write, and which run did so last."""
@@ -315,7 +320,8 @@ class Ledger:
         with self._told(UsageProblem), self._transaction() as connection:
             for found in connection.execute(_streamed(query)):
                 run_id, position, at_ms, key, row, file, before, desired, *told = found
-                intent = Intent(key, row, file, bool(before), bool(desired))
+                was = None if before is None else bool(before)
+                intent = Intent(key, row, file, was, bool(desired))
                 settled = None if told[0] is None else _settled(position, *told)
                 yield Write(run_id, position, at_ms, intent, settled)
 
@@ -377,10 +383,16 @@ def said(error: Exception) -> str:
 
 
 def _settled(
-    intent: int, outcome: str, reason: str | None, detail: str | None, attempts: int, at_ms: int
+    intent: int,
+    outcome: str,
+    reason: str | None,
+    detail: str | None,
+    attempts: int,
+    at_ms: int,
+    profile: str | None,
 ) -> Settled:
     try:
-        return Settled(intent, Outcome(outcome), reason, detail or "", attempts, at_ms)
+        return Settled(intent, Outcome(outcome), reason, detail or "", attempts, at_ms, profile)
     except ValueError as error:
         raise UsageProblem(
             f"The ledger holds the outcome {outcome!r}, which this program does not know: run "

@@ -27,17 +27,35 @@ class Kind(StrEnum):
 
 
 class Intent(NamedTuple):
-    """One write that is about to be attempted."""
+    """One write that is about to be attempted.
+
+    Attributes:
+        key: of the profile; the address of one that is to be created.
+        row: as a spreadsheet shows it.
+        file: where, if the input was several files.
+        before: the state; None for a profile that is to be created.
+        desired: the state that it is to have.
+    """
 
     key: str
     row: int
     file: str | None
-    before: bool
+    before: bool | None
     desired: bool
 
 
 class Settled(NamedTuple):
-    """What became of a write. ``intent`` is the position of its line."""
+    """What became of a write.
+
+    Attributes:
+        intent: the position of its line.
+        outcome: what became of it.
+        reason: why, if it was not done.
+        detail: a sentence for a person.
+        attempts: HTTP tries.
+        at_ms: UTC, when it ended.
+        profile: the PKey of the profile, if it was created.
+    """
 
     intent: int
     outcome: Outcome
@@ -45,6 +63,7 @@ class Settled(NamedTuple):
     detail: str
     attempts: int
     at_ms: int
+    profile: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ read.rows    -> the input's own columns (str, untouched, no missing values)
                 + ROW, and FILE when the input is several files
 check.rows   -> adds KEY, DESIRED, OUTCOME, REASON, DETAIL, COUNTS_AS, and REQUESTED when the
                 input has request dates; OUTCOME is missing where the row is to be looked up
+matched.parted -> adds PROFILE, PROFILES and OWNER when keys are no PKeys; a row per profile
 plan.compare -> adds BEFORE, AFTER, ATTEMPTS, AT; OUTCOME is complete
 """
 
@@ -55,8 +56,11 @@ DUE: Final = "sync_due"
 """str: the last day on which an opt-out may be carried out, as ISO date; empty where that is not
 known; only when the input has request dates. Reports alone have it."""
 
+PROFILES: Final = "sync_profiles"
+"""int64: how many profiles the key stands for; only when keys are no PKeys."""
+
 REPORT: Final = (
-    ROW, FILE, KEY, DESIRED, BEFORE, AFTER, OUTCOME, REASON, DETAIL, ATTEMPTS, AT, DUE,
+    ROW, FILE, KEY, DESIRED, BEFORE, AFTER, OUTCOME, REASON, DETAIL, ATTEMPTS, AT, DUE, PROFILES,
 )  # fmt: skip
 """The columns that a report adds to the input's own, in this order."""
 
@@ -75,9 +79,21 @@ RECEIVED: Final = "sync_received"
 """int64: days since the epoch, the day on which the row's state was first asked for,
 ``newer.UNDATED`` where that is not known; only when the input has request dates."""
 
+PROFILE: Final = "sync_profile"
+"""str: the PKey of the profile that the row is about, KEY where none was found; only when keys are
+no PKeys, as the next two."""
+
+OWNER: Final = "sync_owner"
+"""int64: position of the input's row that this one is of."""
+
+CREATE: Final = "sync_create"
+"""str: the JSON with which a profile is created for the row; empty where none is."""
+
+MATCHED: Final = (PROFILE, OWNER, CREATE)
+
 DATED: Final = (REQUESTED, LATEST, RECEIVED)
 
-OURS: Final = (*REPORT, COUNTS_AS, *DATED)
+OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED)
 """Every column that is not the input's own."""
 
 NONE: Final = -1
@@ -142,6 +158,23 @@ def reason_codes(column: pd.Series) -> npt.NDArray[np.int8]:
 def have_outcome(frame: pd.DataFrame, among: Iterable[Outcome]) -> npt.NDArray[np.bool_]:
     """Tell which rows have one of these outcomes."""
     return np.isin(outcome_codes(frame[OUTCOME]), [OUTCOME_CODES[each] for each in among])
+
+
+def plain(name: str) -> str:
+    """Take case, blanks and punctuation away from a column's name."""
+    return "".join(char for char in name.casefold() if char.isalnum())
+
+
+def profiles(frame: pd.DataFrame) -> pd.Series:
+    """Tell by what each row's profile is asked for and written."""
+    return frame[PROFILE] if PROFILE in frame else frame[KEY]
+
+
+def input_rows(frame: pd.DataFrame) -> int:
+    """Tell how many rows of the input a frame is of."""
+    if OWNER not in frame or frame.empty:
+        return len(frame)
+    return int(frame[OWNER].to_numpy()[-1]) + 1
 
 
 def rows_of(frame: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pd.DataFrame:

@@ -138,14 +138,19 @@ def of_keys(
         counts_as: by row, the position of the one that counts for it.
         desired: by row, the state; a repeat that says another one is another request.
     """
-    undated_opt_in = (desired != 1) & (requests.asked == UNDATED)
     latest = np.where(desired == 1, requests.until, requests.asked)
-    latest[undated_opt_in] = -UNDATED  # which is before all others
-    first, last, day = requests.asked.copy(), latest.copy(), requests.day.copy()
+    return merged(Asked(requests.asked, latest, requests.day), counts_as, desired)
+
+
+def merged(asked: Asked, counts_as: npt.NDArray[np.int64], desired: npt.NDArray[np.int8]) -> Asked:
+    """Let the dates of some rows count for those that count for them; see ``of_keys``."""
+    latest = asked.latest.copy()
+    latest[(desired != 1) & (latest == UNDATED)] = -UNDATED  # which is before all others
+    first, last, day = asked.first.copy(), latest.copy(), asked.day.copy()
     same = desired == desired[counts_as]
     counting = counts_as[same]
-    np.minimum.at(first, counting, requests.asked[same])
-    np.minimum.at(day, counting, requests.day[same])
+    np.minimum.at(first, counting, asked.first[same])
+    np.minimum.at(day, counting, asked.day[same])
     np.maximum.at(last, counting, latest[same])
     last[last == -UNDATED] = UNDATED
     return Asked(first, last, day)

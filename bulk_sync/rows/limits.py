@@ -17,12 +17,19 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, plan
 from bulk_sync.settings import Limits, Oddity
 
+MIGRATED: Final = (
+    "those of Campaign Standard do not work after a migration to v8: `bulk-sync map` finds the new "
+    "ones by another column, and --key email, custom or filter:NAME:PARAM needs none."
+)
+"""What to do about PKeys of another time (campaign-api.md, section 6)."""
+
 _NAMED_ROWS: Final = 5
 """How many of the rows concerned a refusal names."""
 
-_FEWEST: Final = 20
+FEWEST: Final = 20
 """Of fewer rows than this nothing can be said as a whole."""
 
+_KNOWN: Final = (Outcome.UNCHANGED, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
 _CUT_OFF: Final = 0.5
 _NEARLY_ALL: Final = 0.9
 _BOTH_WAYS: Final = 0.05
@@ -54,6 +61,7 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
             _odd(planned, limits, past),
             _too_many_opt_ins(planned, limits),
             _too_many_changes(planned, limits),
+            _too_many_creates(planned, limits),
         )
         if each is not None
     ]
@@ -64,7 +72,7 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
 
 
 def _too_many_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
-    lifted, most = plan.opt_ins(planned), limits.opt_ins(len(planned))
+    lifted, most = plan.opt_ins(planned), limits.opt_ins(columns.input_rows(planned))
     if len(lifted) <= most:
         return None
     return _refused(planned, lifted, "opt-ins (true to false)", most, "--max-opt-ins")
@@ -73,18 +81,28 @@ def _too_many_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
 def _too_many_changes(planned: pd.DataFrame, limits: Limits) -> Refused | None:
     if limits.max_changes is None:
         return None
-    changed, most = plan.changes(planned), limits.max_changes.of(len(planned))
+    changed, most = plan.writes(planned), limits.max_changes.of(columns.input_rows(planned))
     if len(changed) <= most:
         return None
     return _refused(planned, changed, "changes", most, "--max-changes")
 
 
+def _too_many_creates(planned: pd.DataFrame, limits: Limits) -> Refused | None:
+    if limits.max_creates is None:
+        return None
+    made = np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_CREATE]))
+    most = limits.max_creates.of(columns.input_rows(planned))
+    if len(made) <= most:
+        return None
+    return _refused(planned, made, "profiles to be created", most, "--max-creates")
+
+
 def _refused(
     planned: pd.DataFrame, positions: npt.NDArray[np.intp], what: str, most: int, option: str
 ) -> Refused:
-    count = len(positions)
+    count, rows = len(positions), columns.input_rows(planned)
     return Refused(
-        f"{count} {what} of {len(planned)} rows ({100 * count / len(planned):.3g}%) are more than "
+        f"{count} {what} of {rows} rows ({100 * count / rows:.3g}%) are more than "
         f"the limit of {most} ({_first(planned, positions)}). If that is right, let them pass "
         f"with {option} {count}.",
         f"{option} {count}",
@@ -94,7 +112,7 @@ def _refused(
 def _odd(planned: pd.DataFrame, limits: Limits, past: Sequence[Past]) -> Refused | None:
     """Find the first oddity; one explains the others."""
     for oddity, sentence in (
-        (Oddity.FEWER_ROWS, _fewer_rows(len(planned), past)),
+        (Oddity.FEWER_ROWS, _fewer_rows(columns.input_rows(planned), past)),
         (Oddity.UNKNOWN_KEYS, _unknown_keys(planned)),
         (Oddity.INVERTED, _inverted(planned, past)),
     ):
@@ -119,7 +137,7 @@ def cut_off(rows: int, limits: Limits, past: Sequence[Past]) -> Refused | None:
 
 def _fewer_rows(rows: int, past: Sequence[Past]) -> str | None:
     smallest = min((run.rows for run in past), default=0)
-    if smallest < _FEWEST or rows >= _CUT_OFF * smallest:
+    if smallest < FEWEST or rows >= _CUT_OFF * smallest:
         return None
     share = 100 * rows / smallest
     return (
@@ -130,13 +148,13 @@ def _fewer_rows(rows: int, past: Sequence[Past]) -> str | None:
 
 def _unknown_keys(planned: pd.DataFrame) -> str | None:
     missing = np.flatnonzero(planned[columns.OUTCOME] == Outcome.NOT_FOUND)
-    known = planned[columns.OUTCOME].isin([Outcome.UNCHANGED, Outcome.WOULD_UPDATE]).any()
-    if known or len(missing) < _FEWEST:
+    known = planned[columns.OUTCOME].isin(_KNOWN).any()
+    if known or len(missing) < FEWEST:
         return None
     return (
         f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
         f"({_first(planned, missing)}): are they of this very instance? PKeys of stage are not "
-        "those of production, and those of Campaign Standard do not work after a migration to v8."
+        f"those of production, and {MIGRATED}"
     )
 
 
@@ -145,7 +163,7 @@ def _inverted(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
     compared = len(changed) + int((planned[columns.OUTCOME] == Outcome.UNCHANGED).sum())
     lifted = len(plan.opt_ins(planned))
     fewer = min(lifted, len(changed) - lifted)
-    if compared < _FEWEST or len(changed) < _NEARLY_ALL * compared:
+    if compared < FEWEST or len(changed) < _NEARLY_ALL * compared:
         return None
     if fewer < _BOTH_WAYS * len(changed):
         return None  # a list of nothing but opt-outs, say

@@ -5,8 +5,7 @@
 The decision about a row is the table in ``compare``; everything else counts or fills in.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,48 +16,8 @@ from bulk_sync.rows import columns, newer
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.steps import UNREAD, Steps
 
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a plan, or a result, holds.
-
-    Attributes:
-        rows: rows of the input.
-        outcomes: rows by outcome, those that occur, in the order of ``Outcome``.
-        opt_ins: rows to be written, or written, from true to false.
-        opt_outs: the same from false to true.
-    """
-
-    rows: int
-    outcomes: Mapping[str, int]
-    opt_ins: int
-    opt_outs: int
-
-    @property
-    def changes(self) -> int:
-        """The rows to be written, or written."""
-        return self.opt_ins + self.opt_outs
-
-    @property
-    def complete(self) -> bool:
-        """Whether every row holds in Campaign, or in a dry run could be planned."""
-        return set(self.outcomes) <= _COMPLETE
-
-
-_COMPLETE = frozenset(
-    {
-        Outcome.UNCHANGED,
-        Outcome.UPDATED,
-        Outcome.WOULD_UPDATE,
-        Outcome.CREATED,
-        Outcome.WOULD_CREATE,
-        Outcome.DUPLICATE,
-        Outcome.SKIPPED,
-    }
-)
-
-
-_WRITTEN = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
+WRITTEN: Final = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
+"""Rows whose state is to be changed, or was."""
 
 
 def open_rows(checked: pd.DataFrame) -> npt.NDArray[np.intp]:
@@ -67,14 +26,19 @@ def open_rows(checked: pd.DataFrame) -> npt.NDArray[np.intp]:
 
 
 def changes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Tell the positions of the rows that are to be written, oldest request first."""
-    is_change = columns.have_outcome(planned, [Outcome.WOULD_UPDATE])
-    return _oldest_first(planned, np.flatnonzero(is_change))
+    """Tell the positions of the rows whose profile's state is to be changed."""
+    return np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_UPDATE]))
+
+
+def writes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Tell the positions of the rows to be written, be it anew, oldest request first."""
+    is_write = columns.have_outcome(planned, [Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE])
+    return _oldest_first(planned, np.flatnonzero(is_write))
 
 
 def opt_ins(frame: pd.DataFrame) -> npt.NDArray[np.intp]:
     """Tell the positions of the rows that lift an opt-out, or have lifted it."""
-    written = np.flatnonzero(columns.have_outcome(frame, _WRITTEN))
+    written = np.flatnonzero(columns.have_outcome(frame, WRITTEN))
     before = columns.state_codes(frame[columns.BEFORE].iloc[written])
     desired = columns.state_codes(frame[columns.DESIRED].iloc[written])
     # Should the state before ever be unknown here, the change counts as the dangerous one.
@@ -187,18 +151,21 @@ def settle(planned: pd.DataFrame, writing: Steps) -> pd.DataFrame:
 
     Args:
         planned: what ``compare`` returned.
-        writing: the writes of its changes, in their order.
+        writing: its ``writes``, in their order.
 
     Returns:
-        The same rows; each ``would_update`` is ``updated``, ``pending`` or its problem's outcome.
+        The same rows; each ``would_update`` is ``updated``, each ``would_create`` ``created``, or
+        ``pending`` or its problem's outcome.
     """
-    positions = changes(planned)
+    positions = writes(planned)
     written = writing.state != UNREAD
     after = columns.state_codes(planned[columns.AFTER])
     tried = written | (writing.attempts > 0)
     after[positions[tried]] = writing.state[tried]
     verdict = np.full(len(positions), OUTCOME_CODES[Outcome.PENDING], np.int8)
-    verdict[written] = OUTCOME_CODES[Outcome.UPDATED]
+    is_new = columns.have_outcome(planned, [Outcome.WOULD_CREATE])[positions]
+    done = np.where(is_new, OUTCOME_CODES[Outcome.CREATED], OUTCOME_CODES[Outcome.UPDATED])
+    verdict[written] = done[written]
     results = planned.copy(deep=False)
     results[columns.AFTER] = columns.states(after)
     return _record(results, positions, writing, verdict)
@@ -206,27 +173,15 @@ def settle(planned: pd.DataFrame, writing: Steps) -> pd.DataFrame:
 
 def hold_back(frame: pd.DataFrame, reason: Reason, detail: str) -> pd.DataFrame:
     """Say why nothing was tried: every row still to be done is ``pending`` for this reason."""
-    waiting = frame[columns.OUTCOME].isin([Outcome.WOULD_UPDATE, Outcome.PENDING])
+    waiting = frame[columns.OUTCOME].isin(
+        [Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE, Outcome.PENDING]
+    )
     held = frame.copy(deep=False)
     held[columns.OUTCOME] = frame[columns.OUTCOME].mask(waiting, str(Outcome.PENDING))
     held[columns.REASON] = frame[columns.REASON].mask(waiting, str(reason))
     unsaid = waiting & (frame[columns.DETAIL] == "")
     held[columns.DETAIL] = frame[columns.DETAIL].mask(unsaid, detail)
     return held
-
-
-def totals(frame: pd.DataFrame) -> Totals:
-    """Count a plan or a result, from its recorded outcomes alone."""
-    codes = columns.outcome_codes(frame[columns.OUTCOME])
-    counts = np.bincount(codes[codes >= 0], minlength=len(Outcome)).tolist()
-    written = sum(counts[OUTCOME_CODES[each]] for each in _WRITTEN)
-    lifted = len(opt_ins(frame))
-    return Totals(
-        rows=len(frame),
-        outcomes={str(name): count for name, count in zip(Outcome, counts, strict=True) if count},
-        opt_ins=lifted,
-        opt_outs=written - lifted,
-    )
 
 
 def _oldest_first(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
@@ -273,10 +228,10 @@ def _record(
     frame[columns.DETAIL] = columns.with_details(frame[columns.DETAIL], sentences)
     frame[columns.ATTEMPTS] = attempts
     frame[columns.AT] = columns.times(times)
-    return _repeat(frame)
+    return repeat(frame)
 
 
-def _repeat(frame: pd.DataFrame) -> pd.DataFrame:
+def repeat(frame: pd.DataFrame) -> pd.DataFrame:
     """Let rows that repeat a key show the states of the row that counts."""
     counts_as = frame[columns.COUNTS_AS].to_numpy()
     if (counts_as == np.arange(len(frame))).all():

@@ -4,8 +4,8 @@ No object per row: a row that fails costs one, a row that does not costs none.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,20 @@ from bulk_sync.errors import RowFailed
 
 UNREAD: Final = -1
 """How arrays of states say that there is none; true is 1, false is 0."""
+
+
+class Match(NamedTuple):
+    """A profile that a key stands for.
+
+    Attributes:
+        pkey: its PKey.
+        state: 1, 0, or ``UNREAD`` where Campaign gave none.
+        changed_ms: as in ``Steps``.
+    """
+
+    pkey: str
+    state: int
+    changed_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,9 @@ class Steps:
         problems: by position, what went wrong.
         changed_ms: int64, when Campaign says that the state was last changed, in ms since the
             epoch; 0 where it does not. None if nobody wants to know.
+        found: by position, the profiles that the row's key stands for, at least one. None if keys
+            are PKeys, and a key stands for itself; else ``state`` says no more than that there are
+            some.
     """
 
     state: npt.NDArray[np.int8]
@@ -34,6 +51,7 @@ class Steps:
     at_ms: npt.NDArray[np.int64]
     problems: dict[int, RowFailed]
     changed_ms: npt.NDArray[np.int64] | None = None
+    found: dict[int, tuple[Match, ...]] | None = None
 
     @classmethod
     def of(cls, count: int, *, stamped: bool = False) -> "Steps":
@@ -42,12 +60,20 @@ class Steps:
         changed_ms = np.zeros(count, np.int64) if stamped else None
         return cls(state, np.zeros(count, np.int32), np.zeros(count, np.int64), {}, changed_ms)
 
+    @classmethod
+    def of_finding(cls, count: int) -> "Steps":
+        """Make room for the profiles that so many keys stand for."""
+        return replace(cls.of(count), found={})
+
     def part(self, positions: Sequence[int]) -> "Steps":
         """Copy what is known of some rows, in their order."""
         problems = {n: self.problems[at] for n, at in enumerate(positions) if at in self.problems}
         at = list(positions)
         changed_ms = None if self.changed_ms is None else self.changed_ms[at]
-        return Steps(self.state[at], self.attempts[at], self.at_ms[at], problems, changed_ms)
+        found = None
+        if self.found is not None:
+            found = {n: self.found[at] for n, at in enumerate(positions) if at in self.found}
+        return Steps(self.state[at], self.attempts[at], self.at_ms[at], problems, changed_ms, found)
 
     def done(self, at: int, attempts: int, at_ms: int, *, state: bool) -> None:
         """Note that the step succeeded for one row."""
@@ -56,9 +82,18 @@ class Steps:
         self.at_ms[at] = at_ms
         self.problems.pop(at, None)
 
+    def found_at(self, at: int, attempts: int, at_ms: int, found: tuple[Match, ...]) -> None:
+        """Note the profiles that one key stands for."""
+        if self.found is None:
+            raise ValueError("Not the steps of a finding.")
+        self.found[at] = found
+        self.done(at, attempts, at_ms, state=True)
+
     def undo(self, at: int) -> None:
         """Forget what was noted for one row."""
         self.state[at], self.attempts[at], self.at_ms[at] = UNREAD, 0, 0
+        if self.found is not None:
+            self.found.pop(at, None)
 
     def failed(self, at: int, at_ms: int, problem: RowFailed) -> None:
         """Note that the step failed for one row."""

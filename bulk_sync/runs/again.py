@@ -1,5 +1,7 @@
 """What comes after a run: going on with it, trying its failed rows again, putting it back."""
 
+import logging
+
 import pandas as pd
 
 from bulk_sync.errors import UsageProblem
@@ -26,6 +28,8 @@ from bulk_sync.runs.opening import (
 )
 from bulk_sync.settings import State
 from bulk_sync.workset import WorkingSet
+
+log = logging.getLogger(__name__)
 
 
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
@@ -156,10 +160,18 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
 
 def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:
     """Make the plan that puts back what a run wrote; None if it wrote nothing."""
-    intents = recording.written(book, parent.run_id)
+    written = recording.written(book, parent.run_id)
+    intents = [each for each in written if each.before is not None]
+    if len(intents) < len(written):
+        log.warning(
+            "%d profiles that run %s created stay: taking profiles away is no work for this tool.",
+            len(written) - len(intents),
+            parent.run_id,
+        )
     if not intents:
         return None
-    rows = recording.judged(intents, [each.before for each in intents], parent.begun.attribute)
+    before = [bool(each.before) for each in intents]
+    rows = recording.judged(intents, before, parent.begun.attribute)
     left = Steps.of(len(intents))
     left.state[:] = [each.desired for each in intents]
     return plan.compare(rows, left)

@@ -14,7 +14,7 @@ from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
 from bulk_sync.runs.opening import alone, begun_as, check_paths, going_on, guarded, opened, past_of
 from bulk_sync.runs.plan_file import PlanFile
-from bulk_sync.settings import Connection
+from bulk_sync.settings import Connection, Keys
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
     planned = plan_file.read(path)
     _check(planned, path, job.connection, expected)
     facts, run_id = planned.facts, new_run_id()
-    job = guarded(replace(job, name=facts.job))
+    job = replace(job, name=facts.job, settings={**job.settings, **facts.settings})
+    job = guarded(replace(job, keys=Keys.of(facts.settings)))
     check_paths(job.reports_of(run_id), {path})
     with Interrupts() as interrupts, alone(job, run_id) as book:
         earlier = _carried_out(book, planned)
@@ -48,7 +49,7 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
             raise NothingLeft(f"{path} has been carried out.", earlier)
         _warn_of_others(book, planned, job.connection)
         rows = planned.rows
-        begun = begun_as(Kind.APPLY, job, facts.input, facts.input_sha256, len(rows))
+        begun = begun_as(Kind.APPLY, job, facts.input, facts.input_sha256, facts.rows)
         begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
         run = opened(book, job, run_id, begun, rows, Input(str(path)).stem, planned=rows)
         run = replace(run, past=past_of(book, job))

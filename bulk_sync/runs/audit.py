@@ -1,5 +1,6 @@
 """Reads again what a run applied, and tells what no longer holds. It changes nothing."""
 
+import logging
 import random
 import time
 from collections.abc import Sequence
@@ -14,10 +15,13 @@ from bulk_sync.ledger import Intent, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, ending, recording, story
 from bulk_sync.runs.finding import NothingLeft, known
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.settings import Bound
+
+log = logging.getLogger(__name__)
 
 
 def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) -> Finished:
@@ -39,7 +43,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
     began = time.monotonic()
     with Interrupts() as interrupts, known(job.state) as book:
         run = book.run(run_id)
-        intents = _sampled(recording.written(book, run_id), sample)
+        intents = _sampled(_auditable(recording.written(book, run_id)), sample)
         later = _changed_since(book, run)
         if not intents:
             raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
@@ -53,7 +57,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         finished = Finished(
             run_id=run_id,
             rows=found,
-            totals=plan.totals(found),
+            totals=Totals.of(found),
             cost=story.cost_of(session, began),
             cause=session.cause,
         )
@@ -62,6 +66,16 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         facts = {"Audit of run": run_id, "Writes looked at": str(len(found))}
         written, todo_written, failure = ending.write_reports(found, paths, todo, facts)
     return replace(finished, reports=written, todo=todo_written, cause=finished.cause or failure)
+
+
+def _auditable(intents: Sequence[Intent]) -> Sequence[Intent]:
+    """Leave out profiles that were perhaps created, and whose PKey nobody knows."""
+    known = [each for each in intents if each.before is not None or each.key.startswith("@")]
+    if len(known) < len(intents):
+        log.warning(
+            "%d profiles that may have been created are left out", len(intents) - len(known)
+        )
+    return known
 
 
 def _sampled(intents: Sequence[Intent], sample: Bound | None) -> Sequence[Intent]:

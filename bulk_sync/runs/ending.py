@@ -17,8 +17,8 @@ from bulk_sync import report
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
 from bulk_sync.ledger import Ended
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import columns, due_dates, plan
-from bulk_sync.rows.plan import Totals
+from bulk_sync.rows import columns, due_dates, matched
+from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.job import Cost, Finished, Job
 from bulk_sync.runs.opened import Opened
 
@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 def of(run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: Cost) -> Finished:
     """Write the reports, end the run in the ledger, and keep what may still be asked of it."""
-    totals = plan.totals(rows)
+    totals = Totals.of(rows)
+    rows = matched.joined(rows)
     paths = job.reports_of(run.run_id)
     todo = paths[0].with_name(f"{run.stem}.{run.run_id}.todo.csv") if paths else Path()
     written, todo_written, failure = write_reports(rows, paths, todo, _facts(run, totals))

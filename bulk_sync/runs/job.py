@@ -17,9 +17,9 @@ from bulk_sync.engines.scan import Costs
 from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Head
 from bulk_sync.rows import read
-from bulk_sync.rows.check import Rules
-from bulk_sync.rows.plan import Totals
-from bulk_sync.settings import Connection, Limits, Pace, Reading, State, Writing
+from bulk_sync.rows.check import OnConflict, Rules
+from bulk_sync.rows.totals import Totals
+from bulk_sync.settings import Connection, Creating, Keys, Limits, Pace, Reading, State, Writing
 
 _LONGEST_STEM: Final = 180
 """Bytes; a file's name has room for 255."""
@@ -63,6 +63,9 @@ class Job:
         reading: how states are read.
         writing: how they are written.
         limits: what stops a run that looks like a mistake.
+        keys: what the keys are.
+        on_conflict: what becomes of one profile with two states.
+        creating: with what profiles are created that are not found; None creates none.
         reports: where to write the report; the suffix of each decides its format, and ``RUN_ID``
             in it is replaced.
         name: what runs over the same kind of input share.
@@ -75,6 +78,9 @@ class Job:
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
     limits: Limits = field(default_factory=Limits)
+    keys: Keys = field(default_factory=Keys)
+    on_conflict: OnConflict = OnConflict.REJECT
+    creating: Creating | None = None
     reports: tuple[Path, ...] = ()
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

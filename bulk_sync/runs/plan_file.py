@@ -5,11 +5,11 @@ plan of, and a hash over all of it, stands beside the table, in the file's own m
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import pandas as pd
@@ -22,6 +22,9 @@ from bulk_sync.report import csv_file, table
 from bulk_sync.rows import columns
 
 SUFFIX: Final = ".parquet"
+
+KEY_SETTINGS: Final = ("key", "key_column", "email_case", "dialect")
+"""Options without which nobody could look again for a profile that is to be created."""
 
 _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"
@@ -44,6 +47,7 @@ class Facts:
         opt_ins: rows to be written from true to false.
         opt_outs: rows to be written from false to true.
         version: of the program.
+        settings: options that say what the keys are, and what is created.
     """
 
     run_id: str
@@ -58,6 +62,7 @@ class Facts:
     opt_ins: int
     opt_outs: int
     version: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,8 @@ def _seal(planned: pd.DataFrame, facts: bytes) -> str:
     """Hash the rows, as CSV, and what is said of them: whatever Parquet makes of them."""
     sink = _Hashing()
     sink.write(facts)
-    ours = [name for name in (columns.COUNTS_AS, *columns.DATED) if name in planned]
+    hidden = (columns.COUNTS_AS, *columns.DATED, *columns.MATCHED)
+    ours = [name for name in hidden if name in planned]
     names = [*table.report_columns(planned), *ours]
     csv_file.write(table.of(planned, names), sink)
     return sink.hexdigest()

@@ -1,6 +1,7 @@
 """Between a run's writes and the ledger: what goes into it, and what is known from it again."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,25 +23,28 @@ class Recording:
         ledger: where they are recorded.
         run_id: whose they are.
         planned: every row of the input, with what is to become of it.
-        changes: positions of those that are to be written.
+        writes: positions of those that are to be written.
 
     Attributes:
-        keys: n keys, each once, of the rows to be written.
+        keys: n keys, each once, of the rows to be written: PKeys, and the addresses of profiles
+            that are to be created.
         desired: the state of each.
         steps: what is known to have become of them.
         in_doubt: which of them were in flight when a process died.
         has_begun: whether any write was ever intended.
+        bodies: by place, the JSON with which a profile is created.
     """
 
     def __init__(
-        self, ledger: Ledger, run_id: str, planned: pd.DataFrame, changes: npt.NDArray[np.intp]
+        self, ledger: Ledger, run_id: str, planned: pd.DataFrame, writes: npt.NDArray[np.intp]
     ) -> None:
-        self.keys = Texts(planned[columns.KEY], changes)
-        self.desired: list[bool] = _states(planned[columns.DESIRED], changes)
-        self.steps = Steps.of(len(changes))
-        self._before = _states(planned[columns.BEFORE], changes)
-        self._rows: list[int] = planned[columns.ROW].to_numpy()[changes].tolist()
-        self._files = _files(planned, changes)
+        self.keys = Texts(columns.profiles(planned), writes)
+        self.desired: list[bool] = _states(planned[columns.DESIRED], writes)
+        self.bodies = _bodies(planned, writes)
+        self.steps = Steps.of_finding(len(writes)) if self.bodies else Steps.of(len(writes))
+        self._before = _known(planned[columns.BEFORE], writes)
+        self._rows: list[int] = planned[columns.ROW].to_numpy()[writes].tolist()
+        self._files = _files(planned, writes)
         self._ledger = ledger
         self._run_id = run_id
         self._intents: dict[int, int] = {}
@@ -50,7 +54,9 @@ class Recording:
     @property
     def opt_ins(self) -> list[int]:
         """Which of them lift an opt-out."""
-        return [at for at, desired in enumerate(self.desired) if not desired]
+        return [
+            at for at, desired in enumerate(self.desired) if not desired and at not in self.bodies
+        ]
 
     def intend(self, positions: Sequence[int]) -> None:
         """Make intents durable; see ``Journal``."""
@@ -88,7 +94,10 @@ class Recording:
             told = str(problem.reason), problem.detail
             return Settled(intent, problem.outcome, *told, tries, at_ms)
         if steps.state[at] != UNREAD:
-            return Settled(intent, Outcome.UPDATED, None, "", tries, at_ms)
+            if at not in self.bodies:
+                return Settled(intent, Outcome.UPDATED, None, "", tries, at_ms)
+            made = next((each.pkey for each in (steps.found or {}).get(at, ())), None)
+            return Settled(intent, Outcome.CREATED, None, "", tries, at_ms, made)
         return Settled(intent, Outcome.PENDING, str(Reason.STOPPED), "Not sent.", 0, now_ms())
 
     def _recall(self, recorded: Iterable[Write]) -> bool:
@@ -101,7 +110,7 @@ class Recording:
             at, settled = index[write.intent.key], write.settled
             if settled is None:
                 self._intents[at] = write.position
-            elif settled.outcome is Outcome.UPDATED:
+            elif settled.outcome in _DONE:
                 self.steps.done(at, settled.attempts, settled.at_ms, state=self.desired[at])
             elif settled.outcome is not Outcome.PENDING:
                 reason = Reason(settled.reason or Reason.BAD_ANSWER)
@@ -113,6 +122,22 @@ class Recording:
                 if problem.reason is Reason.NEWER_CHOICE:
                     self.steps.state[at] = not self.desired[at]
         return write is not None
+
+
+_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
+
+
+def _known(column: pd.Series, positions: npt.NDArray[np.intp]) -> list[bool | None]:
+    """Tell states; None where there is none, for the profile is to be created."""
+    codes = columns.state_codes(column)[positions]
+    return [None if code == UNREAD else bool(code) for code in codes.tolist()]
+
+
+def _bodies(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> dict[int, bytes]:
+    if columns.CREATE not in planned:
+        return {}
+    bodies = planned[columns.CREATE].iloc[positions].tolist()
+    return {at: body.encode() for at, body in enumerate(bodies) if body}
 
 
 def _states(column: pd.Series, positions: npt.NDArray[np.intp]) -> list[bool]:
@@ -132,12 +157,16 @@ def _files(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[str]:
 
 
 def written(ledger: Ledger, run_id: str) -> list[Intent]:
-    """Tell what a run wrote, or may have written when it was interrupted, in the input's order."""
-    last = {
-        write.intent.key: write.intent
-        for write in ledger.writes(run_id)
-        if write.settled is None or write.settled.outcome is Outcome.UPDATED
-    }
+    """Tell what a run wrote, or may have written when it was interrupted, in the input's order.
+
+    What it created bears the key that it was given, if that is known.
+    """
+    last = {}
+    for write in ledger.writes(run_id):
+        intent, settled = write.intent, write.settled
+        if settled is None or settled.outcome in _DONE:
+            made = None if settled is None else settled.profile
+            last[intent.key] = intent if made is None else intent._replace(key=made)
     return sorted(last.values(), key=lambda intent: (intent.file or "", intent.row))
 
 

@@ -16,20 +16,24 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from bulk_sync.engines.finding import Finder
+from bulk_sync.engines.journal import Record
 from bulk_sync.engines.session import Read, Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.errors import Interrupted, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.outcomes import Reason
-from bulk_sync.rows import columns, limits, plan
+from bulk_sync.rows import columns, creating, limits, matched, plan
 from bulk_sync.rows.limits import Past
 from bulk_sync.rows.steps import Steps
 from bulk_sync.rows.texts import Texts
+from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, ending, later
 from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
 from bulk_sync.runs.opened import Opened
 from bulk_sync.runs.recording import Recording
+from bulk_sync.settings import KeyKind
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +54,7 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
             rows, cause = _tell(run, job, screen, session, interrupts)
         except Interrupted as stopped:
             interrupts.defer()
-            rows, cause = _held(_so_far(run), stopped)
+            rows, cause = _held(_so_far(run, job), stopped)
     interrupts.defer()
     return ending.of(run, job, rows, cause, cost_of(session, began))
 
@@ -70,9 +74,8 @@ def preview(
     began = time.monotonic()
     failures = job.limits.failures(len(rows))
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
-        states = Steps.of(len(plan.open_rows(rows)), stamped=columns.LATEST in rows)
-        read = session.read(_open_keys(rows), states, job.reading, lambda _: None)
-        planned = plan.compare(rows, states)
+        states = _unread(rows, job)
+        planned, read = _planned(rows, states, job, session, lambda _: None)
         if session.cause is not None:
             planned = plan.hold_back(planned, Reason.STOPPED, str(session.cause))
         else:
@@ -104,17 +107,16 @@ def _tell(
         if cut_off is not None:
             unread = plan.compare(run.rows, Steps.of(len(plan.open_rows(run.rows))))
             return plan.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
-        states = _known(run)
+        states = _known(run, job)
         keep = partial(run.working_set.keep_states, reading=states)
-        read = session.read(_open_keys(run.rows), states, job.reading, keep)
-        planned = plan.compare(run.rows, states)
+        planned, read = _planned(run.rows, states, job, session, keep)
         if session.cause is not None:
             return _held(planned, session.cause)
         try:
             run.working_set.keep_plan(planned)
         except StoppedEarly as full:
             return _held(planned, full)
-    recording = Recording(run.ledger, run.run_id, planned, plan.changes(planned))
+    recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned))
     if not recording.has_begun:
         budget = day_budget.of(run.ledger, job)
         reviewed = _reviewed(planned, job, run.past, session, read, budget)
@@ -122,7 +124,7 @@ def _tell(
         try:
             if reviewed.refusal is not None:
                 raise reviewed.refusal
-            if reviewed.totals.changes:
+            if reviewed.totals.writes:
                 screen.approve(reviewed)
         except Refused as refused:
             return plan.hold_back(planned, Reason.LIMIT, str(refused)), refused
@@ -130,20 +132,55 @@ def _tell(
     return _write(run, job, session, planned, recording)
 
 
-def _known(run: Opened) -> Steps:
-    """Tell which states a run has read so far."""
+def _planned(
+    rows: pd.DataFrame, states: Steps, job: Job, session: Session, keep: Record
+) -> tuple[pd.DataFrame, Read]:
+    """Read what is not known yet, and compare."""
+    keys = Texts(rows[columns.KEY], plan.open_rows(rows))
+    if job.keys.kind is KeyKind.PKEY:
+        read = session.read(keys, states, job.reading, keep)
+    else:
+        read = session.find(keys, states, job.reading, keep, job.keys)
+    return _compared(rows, states, job), read
+
+
+def _compared(rows: pd.DataFrame, states: Steps, job: Job) -> pd.DataFrame:
+    """Compare, as far as states are known; a row per profile if keys are no PKeys."""
+    if states.found is None:
+        return plan.compare(rows, states)
+    rows, states = matched.parted(
+        rows, states, on_ambiguous=job.keys.on_ambiguous, on_conflict=job.on_conflict
+    )
+    planned = plan.compare(rows, states)
+    if job.creating is None:
+        return planned
+    return creating.planned(planned, job.creating, job.keys, job.connection.attribute)
+
+
+def _unread(rows: pd.DataFrame, job: Job) -> Steps:
+    """Make room for what is to be read."""
+    count = len(plan.open_rows(rows))
+    if job.keys.kind is KeyKind.PKEY:
+        return Steps.of(count, stamped=columns.LATEST in rows)
+    return Steps.of_finding(count)
+
+
+def _known(run: Opened, job: Job) -> Steps:
+    """Tell what a run has read so far."""
     count = len(plan.open_rows(run.rows))
-    return run.working_set.states(count, stamped=columns.LATEST in run.rows)
+    if job.keys.kind is KeyKind.PKEY:
+        return run.working_set.states(count, stamped=columns.LATEST in run.rows)
+    return run.working_set.finding(count)
 
 
-def _so_far(run: Opened) -> pd.DataFrame:
+def _so_far(run: Opened, job: Job) -> pd.DataFrame:
     """Tell how far a run got, from what is on the disk."""
     planned = run.planned
     if planned is None:
         planned = run.working_set.plan(run.rows)
     if planned is None:
-        return plan.compare(run.rows, _known(run))
-    recording = Recording(run.ledger, run.run_id, planned, plan.changes(planned))
+        return _compared(run.rows, _known(run, job), job)
+    recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned))
     return plan.settle(planned, recording.steps)
 
 
@@ -163,6 +200,8 @@ def _write(
         forbidden=newer.forbidden,
         uncertain=later.uncertain(run, recording),
         asked_ms=_asked_ms(run, job, planned, recording),
+        bodies=recording.bodies,
+        finder=Finder(job.keys, job.connection.attribute) if recording.bodies else None,
     )
     session.write(writes, recording)
     results = plan.settle(planned, recording.steps)
@@ -191,7 +230,7 @@ def _asked_ms(
     if columns.LATEST not in planned or run.planned is None:
         return {}
     ats = range(len(recording.keys)) if job.writing.guarded else recording.opt_ins
-    latest = planned[columns.LATEST].to_numpy()[plan.changes(planned)].tolist()
+    latest = planned[columns.LATEST].to_numpy()[plan.writes(planned)].tolist()
     return {at: latest[at] for at in ats}
 
 
@@ -203,16 +242,16 @@ def _reviewed(
     read: Read,
     budget: DayBudget | None,
 ) -> Plan:
-    totals = plan.totals(planned)
+    totals = Totals.of(planned)
     each = 1 + job.writing.guarded + job.writing.verify
     calls = session.client.calls
     left_today = None if budget is None else budget.left()
     return Plan(
-        rows=planned,
+        rows=matched.joined(planned),
         totals=totals,
         refusal=limits.refusal(planned, job.limits, past),
         calls=calls.total,
-        calls_to_come=totals.changes * each,
+        calls_to_come=totals.writes * each,
         max_calls=job.pace.max_calls,
         max_calls_per_day=job.pace.max_calls_per_day,
         left_today=None if left_today is None else left_today + calls.set_aside,
@@ -221,10 +260,6 @@ def _reviewed(
         scanned=read.scanned,
         rate=job.pace.rate,
     )
-
-
-def _open_keys(rows: pd.DataFrame) -> Texts:
-    return Texts(rows[columns.KEY], plan.open_rows(rows))
 
 
 def _held(rows: pd.DataFrame, cause: StopRun) -> tuple[pd.DataFrame, StopRun]:

@@ -67,7 +67,7 @@ def main() -> None:
             session.read(keys, states, Reading(Fetch.LOOKUP), keep)
             seconds = time.perf_counter() - began
             planned = plan.compare(judged, states)
-            journal = recording.Recording(book, "bench", planned, plan.changes(planned))
+            journal = recording.Recording(book, "bench", planned, plan.writes(planned))
             began = time.perf_counter()
             writes = Writes(journal.keys, journal.desired, journal.steps, Writing())
             session.write(writes, journal)

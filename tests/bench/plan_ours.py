@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from bulk_sync.rows import check, columns, plan, read
 from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.totals import Totals
 
 
 def noted(checked: pd.DataFrame, known: str) -> Steps:
@@ -35,7 +36,7 @@ def noted(checked: pd.DataFrame, known: str) -> Steps:
 def main() -> None:
     source, known = sys.argv[1:]
     checked = check.rows(read.rows(source), check.Rules())
-    changes = plan.totals(plan.compare(checked, noted(checked, known))).changes
+    changes = Totals.of(plan.compare(checked, noted(checked, known))).writes
     assert changes > 0
 
 

@@ -182,7 +182,7 @@ def test_the_oldest_come_first_the_undated_last_and_equals_as_they_stand(
     planned = plan.compare(frame, reading)
     assert planned[columns.BEFORE].tolist() == current
     assert planned[columns.ROW].tolist() == frame[columns.ROW].tolist()
-    assert plan.changes(planned).tolist() == [at for at in order if not current[at]]
+    assert plan.writes(planned).tolist() == [at for at in order if not current[at]]
 
 
 def test_a_row_that_counts_for_others_is_as_old_as_the_oldest_that_says_the_same() -> None:

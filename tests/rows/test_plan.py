@@ -14,6 +14,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, limits, plan
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.totals import Totals
 from bulk_sync.settings import Bound, Limits
 
 
@@ -104,7 +105,7 @@ def opt_ins(count: int, rows: int) -> pd.DataFrame:
 )
 def test_opt_ins_are_limited_by_default(count: int, rows: int, passes: bool) -> None:
     planned = opt_ins(count, rows)
-    assert plan.totals(planned).opt_ins == count
+    assert Totals.of(planned).opt_ins == count
     refusal = limits.refusal(planned, Limits())
     assert (refusal is None) is passes
 
@@ -145,15 +146,15 @@ def test_every_row_has_one_outcome_and_the_counts_add_up(
         )
     )
     planned = plan.compare(frame, read(current))
-    writing = Steps.of(len(plan.changes(planned)))
+    writing = Steps.of(len(plan.writes(planned)))
     for at in range(len(writing.state)):
         if data.draw(st.booleans()):
-            row = plan.changes(planned)[at]
+            row = plan.writes(planned)[at]
             writing.done(at, 1, 1, state=bool(planned[columns.DESIRED].iat[row]))
     results = plan.settle(planned, writing)
-    totals = plan.totals(results)
+    totals = Totals.of(results)
     assert sum(totals.outcomes.values()) == totals.rows == len(rows)
     assert "would_update" not in totals.outcomes
-    assert totals.outcomes.get("updated", 0) == totals.changes == int((writing.state >= 0).sum())
+    assert totals.outcomes.get("updated", 0) == totals.writes == int((writing.state >= 0).sum())
     updated = results[results[columns.OUTCOME] == "updated"]
     assert (updated[columns.AFTER] == updated[columns.DESIRED]).all()

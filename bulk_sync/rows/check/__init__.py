@@ -17,8 +17,18 @@ from bulk_sync.rows.check import header, keys, repeats, states
 from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.settings import EmailCase, KeyKind, Keys
 
-__all__ = ["BlankState", "OnConflict", "Rules", "key", "rows"]
+__all__ = ["BlankState", "OnConflict", "Rules", "key", "keys_of", "rows"]
+
+
+def keys_of(raw: pd.DataFrame, rules: Rules) -> Keys:
+    """Tell what the keys of raw rows are, and in which column they stand.
+
+    Raises:
+        InputProblem: the column is missing or ambiguous.
+    """
+    return header.find_keys(raw.columns, rules)[1]
 
 
 def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -46,7 +56,12 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     else:
         desired = states.read(raw[found.state], rules, verdicts)
     places = repeats.Places.of(raw)
-    counts_as = repeats.counts_as(used, desired, rules.on_conflict, places, verdicts)
+    distinct = used
+    if found.keys.kind is KeyKind.EMAIL:
+        keys.check_emails(used, verdicts)
+        ignore_case = found.keys.email_case is EmailCase.IGNORE
+        distinct = keys.identities(used, ignore_case=ignore_case)
+    counts_as = repeats.counts_as(distinct, desired, rules.on_conflict, places, verdicts)
 
     own = [name for name in raw.columns if name not in columns.OURS]
     checked = raw[own + [name for name in (columns.ROW, columns.FILE) if name in raw]]

@@ -6,21 +6,34 @@ states nobody chooses for the user.
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, dates
 from bulk_sync.rows.check.rules import Rules
+from bulk_sync.settings import KeyKind, Keys
 
 log = logging.getLogger(__name__)
 
 
+_PKEY: Final = frozenset({"pkey"})
+_EMAIL: Final = frozenset({"email", "emailaddress"})
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The columns that hold keys and states; ``state`` is None if one state serves all rows."""
+    """The columns that hold keys and states, and what the keys are.
+
+    Attributes:
+        key: name of the column of keys.
+        state: name of the column of states; None if one state serves all rows.
+        keys: what the keys are.
+    """
 
     key: str
     state: str | None
+    keys: Keys
 
 
 def find_columns(names: Iterable[str], rules: Rules) -> Found:
@@ -38,8 +51,8 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     """
     names = [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
     own = [name for name in names if name not in columns.REPORT] or names
-    key = _find(own, names, rules.key_column, {"pkey"}, "--key-column", "keys (PKey)")
-    wanted = {_plain("ccpaOptOut"), _plain(rules.attribute)}
+    key, keys = _find_keys(own, names, rules)
+    wanted = {columns.plain("ccpaOptOut"), columns.plain(rules.attribute)}
     what = f"states ({rules.attribute})"
     if rules.state is None:
         state = _find(own, names, rules.state_column, wanted, "--state-column", what)
@@ -48,14 +61,56 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
                 f"Column {key!r} cannot hold both keys and states. Name two columns with "
                 "--key-column and --state-column."
             )
-        return Found(key, state)
-    clash = rules.state_column or next((name for name in own if _plain(name) in wanted), None)
+        return Found(key, state, keys)
+    clash = rules.state_column or next(
+        (name for name in own if columns.plain(name) in wanted), None
+    )
     if clash is not None:
         raise InputProblem(
             f"--state is for a file that holds only keys, but there is a column {clash!r}. Leave "
             "out --state, or take the column out of the file."
         )
-    return Found(key, None)
+    return Found(key, None, keys)
+
+
+def find_keys(names: Iterable[str], rules: Rules) -> tuple[str, Keys]:
+    """Tell which column holds the keys, and what they are.
+
+    Raises:
+        InputProblem: none, or more than one, fits; the message lists the columns.
+    """
+    names = [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
+    own = [name for name in names if name not in columns.OURS] or names
+    return _find_keys(own, names, rules)
+
+
+def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Keys]:
+    """Find the column of keys; without ``--key`` one of PKeys, else one of e-mail addresses."""
+    keys, asked = rules.keys, rules.key_column
+    if rules.tells_kind:
+        has_pkeys = any(columns.plain(name) in _PKEY for name in own)
+        has_emails = any(columns.plain(name) in _EMAIL for name in own)
+        is_email = columns.plain(asked) in _EMAIL if asked else has_emails and not has_pkeys
+        keys = replace(keys, kind=KeyKind.EMAIL if is_email else KeyKind.PKEY)
+        if asked is None and not has_pkeys and not has_emails:
+            _find(own, names, None, set(), "--key-column", "keys (PKey, or email)")
+    wanted = {
+        KeyKind.PKEY: _PKEY,
+        KeyKind.EMAIL: _EMAIL,
+        KeyKind.CUSTOM: frozenset[str](),
+        KeyKind.FILTER: _called_like(keys),
+    }[keys.kind]
+    what = "keys (PKey)" if keys.kind is KeyKind.PKEY else f"keys (--key {keys.kind})"
+    column = _find(own, names, asked, set(wanted), "--key-column", what)
+    return column, replace(keys, field=column)
+
+
+def _called_like(keys: Keys) -> frozenset[str]:
+    """Tell how the column may be called that holds what a filter is asked with."""
+    name, param = keys.filter.removeprefix("by"), keys.param.removesuffix("_parameter")
+    return frozenset(
+        {columns.plain(each) for each in (keys.filter, name, keys.param, param)} - {""}
+    )
 
 
 def find_dates(names: Iterable[str], rules: Rules, found: Found) -> str | None:
@@ -77,7 +132,7 @@ def find_dates(names: Iterable[str], rules: Rules, found: Found) -> str | None:
     if rules.date_column is not None:
         return _find(names, names, rules.date_column, set(), "--date-column", "request dates")
     own = [name for name in names if name not in (*columns.OURS, found.key, found.state)]
-    fits = [name for name in own if _plain(name) in dates.NAMES]
+    fits = [name for name in own if columns.plain(name) in dates.NAMES]
     if len(fits) > 1:
         log.warning(
             "More than one column could hold the dates of the requests: %s. Rows are worked on in "
@@ -96,10 +151,10 @@ def _find(
     if asked is not None:
         if asked in names:
             return asked
-        fits = [name for name in names if _plain(name) == _plain(asked)]
+        fits = [name for name in names if columns.plain(name) == columns.plain(asked)]
         problem = f"{option} {asked!r}: the input has no such column"
     else:
-        fits = [name for name in own if _plain(name) in wanted]
+        fits = [name for name in own if columns.plain(name) in wanted]
         problem = f"No column for the {what} was found; name it with {option}"
     if not fits:
         raise InputProblem(f"{problem}. Columns: {there}.")
@@ -109,8 +164,3 @@ def _find(
             f"Say which with {option}. Columns: {there}."
         )
     return fits[0]
-
-
-def _plain(name: str) -> str:
-    """Take case, blanks and punctuation away from a column's name."""
-    return "".join(char for char in name.casefold() if char.isalnum())

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_sync.outcomes import Reason
+from bulk_sync.rows import emails
 from bulk_sync.rows.check.spellings import CONTROL, DAMAGE
 from bulk_sync.rows.check.verdicts import Verdicts, quoted
 
@@ -30,6 +31,25 @@ def cleaned(column: pd.Series, verdicts: Verdicts) -> pa.ChunkedArray:
             for at in _hits(pc.match_substring_regex(keys, pattern)):
                 verdicts.reject(at, Reason.BAD_KEY, f"The key {quoted(keys[at].as_py())} {what}.")
     return keys
+
+
+def check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
+    """Reject what is no e-mail address."""
+    plain = pc.match_substring_regex(keys, r"^[^@<>,;:\s]+@[^@<>,;:\s]+$")
+    for at in _hits(pc.invert(plain)):
+        text = keys[at].as_py()
+        if text and not emails.is_one(text):
+            sentence = f"{quoted(text)} is no e-mail address, or more than one."
+            verdicts.reject(at, Reason.BAD_KEY, sentence)
+
+
+def identities(keys: pa.ChunkedArray, *, ignore_case: bool) -> pa.ChunkedArray:
+    """Tell what all spellings of an address have in common; see ``emails.identity``."""
+    small = pc.utf8_lower(keys)
+    if ignore_case or small.equals(keys):
+        return small
+    texts = [emails.identity(text, ignore_case=False) for text in keys.to_pylist()]
+    return pa.chunked_array([texts], keys.type)
 
 
 def key(text: str) -> str:

@@ -1,7 +1,9 @@
 """How a file is to be understood: what its columns are called, and what settles doubtful rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from bulk_sync.settings import Keys
 
 
 class BlankState(StrEnum):
@@ -31,6 +33,8 @@ class Rules:
         state: the one state of a file that holds only keys.
         blank_state: what an empty state cell means.
         on_conflict: what becomes of one key with two states.
+        keys: what the keys are.
+        tells_kind: whether the name of their column tells what they are: PKeys, or addresses.
         ignore_dates: a choice in Campaign that is newer than the request is changed too.
     """
 
@@ -42,3 +46,5 @@ class Rules:
     blank_state: BlankState = BlankState.REJECT
     on_conflict: OnConflict = OnConflict.REJECT
     ignore_dates: bool = False
+    keys: Keys = field(default_factory=Keys)
+    tells_kind: bool = True

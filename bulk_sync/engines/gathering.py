@@ -1,0 +1,106 @@
+"""Finds the profiles of many keys that are no PKeys by paging through the list once.
+
+A key may stand for several profiles, so nothing is known before the end of the list: if that does
+not come, or more profiles are said to be there than were shown, what was gathered is of no use, and
+every key is looked up by itself.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from bulk_sync.campaign.profiles import Page, Profile
+from bulk_sync.engines.finding import Finder
+from bulk_sync.engines.work import now_ms
+from bulk_sync.rows import columns, emails
+from bulk_sync.rows.steps import Match, Steps
+from bulk_sync.settings import EmailCase, KeyKind, Keys
+
+log = logging.getLogger(__name__)
+
+_PREFIX: Final = "cus"
+"""What Campaign puts before the names of fields that somebody added (campaign-api.md, 1.1)."""
+
+
+def field_of(keys: Keys, page: Page) -> str | None:
+    """Tell which field of the listed profiles holds such keys; None if it cannot be told."""
+    if keys.kind is KeyKind.EMAIL:
+        return "email"
+    if keys.kind is not KeyKind.CUSTOM or not page.profiles:
+        return None
+    wanted = {columns.plain(keys.field), _PREFIX + columns.plain(keys.field)}
+    fits = [name for name in page.profiles[0] if columns.plain(name) in wanted]
+    return fits[0] if len(fits) == 1 else None
+
+
+class Gathering:
+    """What the pages have shown so far; see ``scan.Pages``.
+
+    Args:
+        keys: n keys, each once.
+        steps: n rows of a finding.
+        finder: takes from a profile what is asked of it.
+        what: what the keys are.
+        field: where a profile shows its key.
+    """
+
+    def __init__(
+        self, keys: Sequence[str], steps: Steps, finder: Finder, what: Keys, field: str
+    ) -> None:
+        self.shown = 0
+        self._steps = steps
+        self._finder = finder
+        self._field = field
+        self._is_email = what.kind is KeyKind.EMAIL
+        self._ignores_case = what.email_case is EmailCase.IGNORE
+        self._positions = {self._identity(keys[at]): at for at in steps.open()}
+        self._found: dict[int, dict[str, Match]] = {}
+        self._moved: set[int] = set()
+        self._asked: set[str] = set()
+        self._is_whole = False
+
+    @property
+    def missing(self) -> int:
+        """How many keys more pages are needed for: all of them, up to the end."""
+        return len(self._positions)
+
+    def take(self, page: Page) -> str | None:
+        """Take a page in, and tell where the next one is, if the list goes on."""
+        self.shown += len(page.profiles)
+        for profile in page.profiles:
+            self._take(profile)
+        if page.next_path is None:
+            self._is_whole = not page.cut_short
+            return None
+        if page.next_path in self._asked:
+            log.warning("The list began anew after %d profiles", self.shown)
+            return None
+        self._asked.add(page.next_path)
+        return page.next_path
+
+    def settle(self, total: int | None) -> list[int]:
+        """Note what was found, if the list was shown to its end, and tell for which keys."""
+        if not self._is_whole or (total is not None and self.shown < total):
+            log.warning(
+                "The list of profiles was not shown to its end, so every key is looked up by itself"
+            )
+            return []
+        now, ats = now_ms(), sorted(self._found.keys() - self._moved)
+        for at in ats:
+            self._steps.found_at(at, 1, now, tuple(self._found[at].values()))
+        return ats
+
+    def _take(self, profile: Profile) -> None:
+        value = profile.get(self._field)
+        at = self._positions.get(self._identity(str(value)))
+        if at is None or value is None:
+            return
+        match = self._finder.match(profile)
+        before = self._found.setdefault(at, {}).setdefault(match.pkey, match)
+        if before.state != match.state:
+            self._moved.add(at)  # left to be looked up
+
+    def _identity(self, text: str) -> str:
+        if not self._is_email:
+            return text
+        return emails.identity(text, ignore_case=self._ignores_case)

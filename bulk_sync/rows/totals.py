@@ -1,0 +1,85 @@
+"""What a plan, or a result, holds: counts that add up to the rows of the input."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns, matched, plan
+from bulk_sync.rows.columns import OUTCOME_CODES
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a plan, or a result, holds.
+
+    Attributes:
+        rows: rows of the input.
+        outcomes: rows by outcome, those that occur, in the order of ``Outcome``.
+        opt_ins: rows to be written, or written, from true to false.
+        opt_outs: the same from false to true.
+        creates: profiles to be created, or created.
+    """
+
+    rows: int
+    outcomes: Mapping[str, int]
+    opt_ins: int
+    opt_outs: int
+    creates: int = 0
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> "Totals":
+        """Count a plan or a result, from its recorded outcomes alone.
+
+        Rows of the input are counted by outcome, and profiles by what is written to them.
+        """
+        codes = columns.outcome_codes(frame[columns.OUTCOME])
+        counts = _counted(codes)
+        written = sum(counts[OUTCOME_CODES[each]] for each in plan.WRITTEN)
+        creates = sum(counts[OUTCOME_CODES[each]] for each in _NEW)
+        lifted = len(plan.opt_ins(frame))
+        if columns.OWNER in frame:
+            codes = codes[matched.worst_rows(frame)]
+            counts = _counted(codes)
+        return cls(
+            rows=len(codes),
+            outcomes={str(name): n for name, n in zip(Outcome, counts, strict=True) if n},
+            opt_ins=lifted,
+            opt_outs=written - lifted,
+            creates=creates,
+        )
+
+    @property
+    def writes(self) -> int:
+        """How many profiles are to be written, or were."""
+        return self.opt_ins + self.opt_outs + self.creates
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row holds in Campaign, or in a dry run could be planned."""
+        return set(self.outcomes) <= _COMPLETE
+
+
+_COMPLETE: Final = frozenset(
+    {
+        Outcome.UNCHANGED,
+        Outcome.UPDATED,
+        Outcome.WOULD_UPDATE,
+        Outcome.CREATED,
+        Outcome.WOULD_CREATE,
+        Outcome.DUPLICATE,
+        Outcome.SKIPPED,
+    }
+)
+
+
+_NEW: Final = (Outcome.WOULD_CREATE, Outcome.CREATED)
+
+
+def _counted(codes: npt.NDArray[np.int8]) -> list[int]:
+    counts: list[int] = np.bincount(codes[codes >= 0], minlength=len(Outcome)).tolist()
+    return counts
