@@ -322,10 +322,13 @@ class Reading:
     Attributes:
         fetch: the strategy.
         page_size: ``_lineCount`` of a scan; None finds it by trying.
+        tries_keys: give up when none of a few keys, tried before all others, can be one of this
+            instance.
     """
 
     fetch: Fetch = Fetch.AUTO
     page_size: int | None = None
+    tries_keys: bool = True
 
 
 @dataclass(frozen=True, slots=True)

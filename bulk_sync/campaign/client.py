@@ -24,6 +24,11 @@ from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
 
+_OF_ANOTHER: Final = (
+    " It may be of another instance, or of Campaign Standard before a migration: `bulk-sync map` "
+    "finds the new one by another column."
+)
+
 _LIST: Final = "{api}/profile?_lineCount={size}&_forcePagination=true"
 
 _SMALLEST_PAGE: Final = 25
@@ -222,6 +227,8 @@ class Client:
         except RowFailed as failed:
             if failed.outcome is Outcome.NOT_FOUND:
                 told, hint = failed.detail.rstrip("."), profiles.looks_like(key)
+                if failed.reason is Reason.INVALID_KEY and not hint:
+                    hint = _OF_ANOTHER
                 failed.detail = f"Campaign knows no profile by this key ({told}).{hint}"
             raise
 

@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "history": "Tell every change that this tool made to one profile.",
     "ledger": "Prove that the ledger was not altered.",
     "validate": "Say of every row in INPUT whether it can be used.",
+    "map": "Find the PKeys that this instance knows now, by another column.",
     "holidays": "List the days that are no business days, for deadlines.",
     "check": "Test credentials, endpoint, attribute and access.",
     "simulate": "Serve a local stand-in for the Campaign Standard API.",

@@ -59,7 +59,8 @@ _ABSENT: Final[Mapping[str, Any]] = {
     "allow": (), "job": None, "max_changes": None, "max_opt_ins": None, "max_failures": None,
     "max_creates": None, "key": None, "key_column": None, "email_case": "exact",
     "dialect": "standard", "on_ambiguous": None, "on_conflict": "reject", "create": False,
-    "create_column": (),
+    "create_column": (), "state": None, "state_column": None, "date_column": None,
+    "blank_state": "reject", "sheet": None,
 }  # fmt: skip
 """What options are that a command does not have."""
 
@@ -213,11 +214,12 @@ def is_for(values: Mapping[str, Any], begun: "Begun") -> bool:
     )
 
 
-def given_input(source: str, values: Mapping[str, Any]) -> "Input":
+def given_input(source: str, values: Mapping[str, Any], *, needs_state: bool = True) -> "Input":
     """Build the description of the input from parsed options."""
     from bulk_sync.rows.check import BlankState, OnConflict, Rules
     from bulk_sync.runs import Input
 
+    values = {**_ABSENT, **values}
     state = values["state"]
     rules = Rules(
         attribute=values["attribute"],
@@ -227,8 +229,9 @@ def given_input(source: str, values: Mapping[str, Any]) -> "Input":
         state=None if state is None else state.lower() == "true",
         blank_state=BlankState(values["blank_state"]),
         on_conflict=OnConflict(values["on_conflict"]),
-        keys=Keys.of({**_ABSENT, **values}),
+        keys=Keys.of(values),
         tells_kind=values["key"] is None,
+        needs_state=needs_state,
         ignore_dates=bool(values.get("ignore_dates")),
     )
     return Input(source, values["sheet"], rules)

@@ -13,7 +13,7 @@ from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, due_dates, plan
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import Cost, Finished, Plan
+from bulk_sync.runs import Cost, Finished, Mapped, Plan
 
 _NAMED_ROWS: Final = 10
 _JUDGED_ROWS: Final = 200
@@ -195,6 +195,44 @@ def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str,
         "resume": f"bulk-sync resume {finished.run_id}" if finished.is_resumable else None,
         "ledger": None if head is None else {"position": head.position, "sha256": head.hash},
         "plan_sha256": finished.plan_sha256,
+    }
+
+
+def mapped_lines(mapped: Mapped, source: str) -> list[str]:
+    """Lay out what became of a file of old keys."""
+    totals = mapped.totals
+    lines = [f"{source}\n"]
+    for outcome, count in totals.outcomes.items():
+        if outcome == Outcome.UNCHANGED:
+            lines.append(_count_line("placed", count, _count(mapped.profiles, "profile")))
+        else:
+            lines.append(_count_line(outcome, count, _reasons(mapped.rows, outcome)))
+    lines += [_sum_line(totals), "", *needing_a_person(mapped.rows, NEEDS_A_PERSON)]
+    lines += _cost_lines(mapped.cost)
+    lines.append(f"New PKeys: {shown(mapped.out)}")
+    if mapped.todo is not None:
+        lines.append(f"To do:     {shown(mapped.todo)}")
+    return lines
+
+
+def mapped_json(mapped: Mapped, source: str) -> dict[str, object]:
+    """Put what became of a file of old keys into one object for scripts."""
+    outcomes = dict(mapped.totals.outcomes)
+    placed = outcomes.pop(Outcome.UNCHANGED, 0)
+    return {
+        "input": source,
+        "exit": int(mapped.exit),
+        "message": "" if mapped.cause is None else str(mapped.cause),
+        "rows": mapped.totals.rows,
+        "placed": placed,
+        "profiles": mapped.profiles,
+        "outcomes": outcomes,
+        "sum": placed + sum(outcomes.values()),
+        "calls": dict(mapped.cost.calls),
+        "calls_total": sum(mapped.cost.calls.values()),
+        "seconds": round(mapped.cost.seconds, 3),
+        "out": shown(mapped.out),
+        "todo": None if mapped.todo is None else shown(mapped.todo),
     }
 
 

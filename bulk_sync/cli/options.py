@@ -170,6 +170,10 @@ create_options = _together(
     ),
 )
 
+sheet_option = option(
+    "--sheet", metavar="NAME", help="The sheet of a workbook.  [default: the first]"
+)
+
 input_options = _together(
     key_options,
     option(
@@ -188,7 +192,7 @@ input_options = _together(
         type=click.Choice(["true", "false"], case_sensitive=False),
         help="The one desired state of a file that holds only keys.",
     ),
-    option("--sheet", metavar="NAME", help="The sheet of a workbook.  [default: the first]"),
+    sheet_option,
     option(
         "--blank-state",
         type=click.Choice(["reject", "skip"]),

@@ -14,11 +14,18 @@ from tqdm import tqdm
 
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.cli.config import Invocation
-from bulk_sync.cli.lines import plan_lines, shown, summary_json, summary_lines
+from bulk_sync.cli.lines import (
+    mapped_json,
+    mapped_lines,
+    plan_lines,
+    shown,
+    summary_json,
+    summary_lines,
+)
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, Refused
 from bulk_sync.outcomes import Outcome
-from bulk_sync.runs import Finished, Plan
+from bulk_sync.runs import Finished, Mapped, Plan
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +170,24 @@ class Screen:
             told = summary_json(finished, self._source, dry_run=self._look.preview)
             say_json(told)
         return finished.exit
+
+    def finish_mapping(self, mapped: Mapped) -> Exit:
+        """Print what became of a file of old keys, and what to type next.
+
+        Returns:
+            The exit status.
+        """
+        self.end_pass()
+        for line in mapped_lines(mapped, self._source):
+            self._print(line)
+        if mapped.profiles:
+            run = shlex.join(["bulk-sync", "plan", shown(mapped.out)])
+            self._print(f"\nTo go on with the rows that were placed:\n  {run}")
+        if mapped.cause is not None:
+            say(f"bulk-sync: {mapped.cause}", err=True)
+        if self._look.json:
+            say_json(mapped_json(mapped, self._source))
+        return mapped.exit
 
     def _next_steps(self, finished: Finished) -> list[str]:
         steps: list[str] = []

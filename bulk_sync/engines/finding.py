@@ -104,7 +104,7 @@ class Finder:
                     hit = self.match(profile)
                     found[hit.pkey] = hit
         except RowFailed as failed:
-            if failed.reason is Reason.INVALID_KEY:
+            if _is_refusal(failed):  # for one that finds nobody answers with an empty list
                 raise UsageProblem(
                     f"--key filter:{keys.filter}:{keys.param}: {client.api} knows no such filter "
                     f"({failed.detail.rstrip('.')}). Custom filters are on {EXTENDED} alone; "

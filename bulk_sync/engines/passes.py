@@ -65,7 +65,13 @@ class Journal(Protocol):
         """
 
 
-async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) -> None:
+async def look_up(
+    run: Pass,
+    keys: Sequence[str],
+    steps: Steps,
+    keep: Record,
+    among: Sequence[int] | None = None,
+) -> None:
     """Read the current state of every key that has none yet, one GET each.
 
     Args:
@@ -73,10 +79,11 @@ async def look_up(run: Pass, keys: Sequence[str], steps: Steps, keep: Record) ->
         keys: n keys, each once.
         steps: n rows; filled in place. A row that the run stopped before stays as it was.
         keep: makes states durable.
+        among: positions of those that are to be read; None reads all.
     """
     kept = Kept(keep, run.thread, run.stop)
     reads = Reads(keys, steps)
-    unread = steps.open()
+    unread = steps.open() if among is None else among
     await run.engine.carry_out(reads, Listed(unread), len(unread), kept.note)
     if again := _again(run, steps):
         await run.engine.carry_out(reads, Listed(again), len(again), kept.note)
@@ -99,7 +106,9 @@ async def find(run: Pass, keys: Sequence[str], steps: Steps, keep: Record, finde
     kept = Kept(keep, run.thread, run.stop)
     finds = Finds(keys, steps, finder)
     unread = steps.open()
-    await run.engine.carry_out(finds, Listed(unread), len(unread), kept.note)
+    # The first one alone shows whether there is such a filter.
+    for some in (unread[:1], unread[1:]):
+        await run.engine.carry_out(finds, Listed(some), len(unread), kept.note)
     if again := _again(run, steps):
         await run.engine.carry_out(finds, Listed(again), len(again), kept.note)
     await kept.close()

@@ -6,7 +6,7 @@ calls, but no row; it is noticed and told in the log.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -76,6 +76,7 @@ async def scan(
     first: profiles.Page,
     total: int | None,
     while_cheaper: bool,
+    unseen: Callable[[], Awaitable[None]] | None = None,
 ) -> bool:
     """Page through the list and note what it shows.
 
@@ -87,13 +88,16 @@ async def scan(
         total: how many profiles there are, if known.
         while_cheaper: leave off as soon as looking up the missing keys costs fewer calls than the
             pages that are left.
+        unseen: called if the first page shows none of the keys; may ask the run to stop.
 
     Returns:
         Whether any other page was read.
     """
-    page, pages = first, 1
+    page, pages, all_keys = first, 1, listing.missing
     while True:
         path = listing.take(page)
+        if pages == 1 and listing.missing == all_keys and unseen is not None:
+            await unseen()
         run.tell("scan", listing.shown, max(total or 0, listing.shown), run.client.pacer)
         if path is None or not listing.missing or run.stop.asked:
             if path is None and listing.missing and total is not None and listing.shown < total:

@@ -9,12 +9,13 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.calls import Budget
@@ -28,8 +29,10 @@ from bulk_sync.engines.passes import Journal, Pass
 from bulk_sync.engines.processes import Processes
 from bulk_sync.engines.scan import Costs
 from bulk_sync.engines.work import Engine, Tell, Writes
-from bulk_sync.errors import StopRun
+from bulk_sync.errors import Refused, StopRun
 from bulk_sync.interrupts import CAUSES
+from bulk_sync.outcomes import Reason
+from bulk_sync.rows.limits import MIGRATED
 from bulk_sync.rows.steps import Steps
 from bulk_sync.settings import (
     ATTRIBUTE,
@@ -39,12 +42,16 @@ from bulk_sync.settings import (
     Fetch,
     KeyKind,
     Keys,
+    Oddity,
     Pace,
     Reading,
 )
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
+
+_TRIED: Final = 4
+"""How many keys are tried before all others."""
 
 T = TypeVar("T")
 
@@ -207,11 +214,14 @@ class Session:
             self._stop.ask(cause)
             return Read(None, scanned=False, seconds=time.monotonic() - began)
         scanned = False
+        reads = _Reads(keys, steps, how, keep)
         if listed.first is not None:
             kept = Kept(keep, self._thread, self._stop)
             listing = scan.Listing(keys, steps, self._connection.attribute, kept)
-            scanned = await self._scan(listing, kept, listed, how)
+            scanned = await self._scan(listing, kept, listed, how, partial(self._try_keys, reads))
             scanned = scanned or not steps.open()
+        else:
+            await self._try_keys(reads)
         await passes.look_up(self._pass, keys, steps, keep)
         return Read(listed.costs, scanned, time.monotonic() - began)
 
@@ -247,7 +257,34 @@ class Session:
         await passes.find(self._pass, keys, steps, keep, finder)
         return Read(listed.costs, scanned, time.monotonic() - began)
 
-    async def _scan(self, listing: scan.Pages, kept: Kept, listed: "_Listed", how: Reading) -> bool:
+    async def _try_keys(self, reads: "_Reads") -> None:
+        """Look a few keys up before all others, spread over them, and stop if none can be one."""
+        count = len(reads.steps.state)
+        if not reads.how.tries_keys or count <= _TRIED or len(reads.steps.open()) < count:
+            return
+        tried = [count * number // _TRIED for number in range(_TRIED)]
+        await passes.look_up(self._pass, reads.keys, reads.steps, reads.keep, tried)
+        problems = [reads.steps.problems.get(at) for at in tried]
+        told = [each.detail for each in problems if each and each.reason is Reason.INVALID_KEY]
+        if len(told) == _TRIED:
+            self._stop.ask(
+                Refused(
+                    f"Nothing was written: none of {_TRIED} keys, spread over the {count:,} to be "
+                    f"looked up, is one that this instance can read. {told[0]} PKeys of stage are "
+                    f"not those of production, and {MIGRATED} If the keys are right, let them pass "
+                    f"with --allow {Oddity.UNKNOWN_KEYS}.",
+                    f"--allow {Oddity.UNKNOWN_KEYS}",
+                )
+            )
+
+    async def _scan(
+        self,
+        listing: scan.Pages,
+        kept: Kept,
+        listed: "_Listed",
+        how: Reading,
+        unseen: Callable[[], Awaitable[None]] | None = None,
+    ) -> bool:
         if listed.first is None:
             return False
         return await scan.scan(
@@ -257,6 +294,7 @@ class Session:
             first=listed.first,
             total=listed.total,
             while_cheaper=how.fetch is Fetch.AUTO,
+            unseen=unseen,
         )
 
     async def _listed(self, missing: int, how: Reading) -> "_Listed":
@@ -300,6 +338,16 @@ class Session:
         log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
         for each in CAUSES:
             loop.remove_signal_handler(each)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """What a reading works on; see ``Session.read``."""
+
+    keys: Sequence[str]
+    steps: Steps
+    how: Reading
+    keep: Record
 
 
 @dataclass(frozen=True, slots=True)

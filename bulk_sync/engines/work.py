@@ -231,8 +231,8 @@ class Writes:
                 pkey, tries = await client.create(self.bodies[at], desired=desired, there=there)
         if self.how.verify and pkey:
             await _check_stored(client, stop, pkey, desired=desired)
-        match = Match(pkey, int(desired), 0)
-        steps.found_at(at, tries, now_ms(), (match,) if pkey else ())
+        made = (Match(pkey, int(desired), 0),) if pkey else ()
+        steps.found_at(at, tries, now_ms(), made, state=desired)
 
     async def _there(self, client: Client, at: int) -> Match | None:
         """Look for a profile that is to be created; None if there is none."""

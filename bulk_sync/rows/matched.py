@@ -107,6 +107,8 @@ def joined(rows: pd.DataFrame) -> pd.DataFrame:
     one = rows.iloc[worst].reset_index(drop=True)
     if len(starts) < len(rows):
         one = _summed_up(rows, one, starts)
+    is_new = columns.have_outcome(one, [Outcome.CREATED])
+    one[columns.PROFILES] = np.where(is_new, 1, one[columns.PROFILES].to_numpy())
     one[columns.COUNTS_AS] = owner[rows[columns.COUNTS_AS].to_numpy()[worst]]
     return plan.repeat(one.drop(columns=[name for name in columns.MATCHED if name in one]))
 

@@ -82,12 +82,21 @@ class Steps:
         self.at_ms[at] = at_ms
         self.problems.pop(at, None)
 
-    def found_at(self, at: int, attempts: int, at_ms: int, found: tuple[Match, ...]) -> None:
+    def found_at(
+        self,
+        at: int,
+        attempts: int,
+        at_ms: int,
+        found: tuple[Match, ...],
+        *,
+        state: bool = True,
+    ) -> None:
         """Note the profiles that one key stands for."""
         if self.found is None:
             raise ValueError("Not the steps of a finding.")
-        self.found[at] = found
-        self.done(at, attempts, at_ms, state=True)
+        if found:
+            self.found[at] = found
+        self.done(at, attempts, at_ms, state=state)
 
     def undo(self, at: int) -> None:
         """Forget what was noted for one row."""

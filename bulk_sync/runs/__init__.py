@@ -11,6 +11,8 @@ again.py       resume, retry and undo of another run                       --+
   recording.py   between its writes and the ledger
   ending.py      its reports, its last word in the ledger, and what is kept
 audit.py       whether what a run applied still holds
+mapping.py     new PKeys for old ones
+judging.py     a file, read and judged
 plan_file.py   a plan that a person reviews before it is applied
 finding.py     runs in the ledger
 """
@@ -20,6 +22,7 @@ from bulk_sync.runs.apply import apply
 from bulk_sync.runs.audit import audit
 from bulk_sync.runs.finding import NothingLeft, interrupted, known, newest_change, recorded
 from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
+from bulk_sync.runs.mapping import Mapped, map_keys
 from bulk_sync.runs.sync import judge, preview, sync
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "Finished",
     "Input",
     "Job",
+    "Mapped",
     "NothingLeft",
     "Plan",
     "Screen",
@@ -37,6 +41,7 @@ __all__ = [
     "interrupted",
     "judge",
     "known",
+    "map_keys",
     "new_run_id",
     "newest_change",
     "preview",

@@ -11,6 +11,7 @@ what the working set and the ledger hold.
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -33,7 +34,7 @@ from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
 from bulk_sync.runs.opened import Opened
 from bulk_sync.runs.recording import Recording
-from bulk_sync.settings import KeyKind
+from bulk_sync.settings import KeyKind, Oddity
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,8 @@ def _planned(
     """Read what is not known yet, and compare."""
     keys = Texts(rows[columns.KEY], plan.open_rows(rows))
     if job.keys.kind is KeyKind.PKEY:
-        read = session.read(keys, states, job.reading, keep)
+        tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
+        read = session.read(keys, states, replace(job.reading, tries_keys=tries_keys), keep)
     else:
         read = session.find(keys, states, job.reading, keep, job.keys)
     return _compared(rows, states, job), read

@@ -4,19 +4,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
 from bulk_sync import ledger, report
-from bulk_sync.errors import Refused, UsageProblem
+from bulk_sync.errors import Refused
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Kind, Ledger
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import check, creating, matched, plan, read
+from bulk_sync.rows import matched, plan
 from bulk_sync.rows.steps import Steps
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import day_budget, ending, plan_file, story
+from bulk_sync.runs import day_budget, ending, judging, plan_file, story
 from bulk_sync.runs.finding import is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
 from bulk_sync.runs.opening import (
@@ -31,15 +30,8 @@ from bulk_sync.runs.opening import (
     was_refused,
 )
 from bulk_sync.runs.plan_file import KEY_SETTINGS, Facts
-from bulk_sync.settings import KeyKind, Keys
 
 log = logging.getLogger(__name__)
-
-_WHAT: Final = {
-    KeyKind.EMAIL: "e-mail addresses",
-    KeyKind.CUSTOM: "custom keys",
-    KeyKind.FILTER: "what a filter is asked with",
-}
 
 
 def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Finished:
@@ -60,8 +52,8 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     run_id = new_run_id()
     _check_reports(job.reports_of(run_id), given)
     with Interrupts() as interrupts, alone(job, run_id) as book:
-        rows, digest, keys = _judged(given, job)
-        job = _with(job, keys)
+        rows, digest, keys = judging.judged(given, job)
+        job = judging.with_keys(job, keys)
         _make_way(book, job, digest, fresh=fresh)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
         run = opened(book, job, run_id, begun, rows, given.stem)
@@ -89,8 +81,8 @@ def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> 
     if out is not None:
         job = guarded(job)  # as ``apply`` will be
     with Interrupts() as interrupts, day_budget.reading(job) as book:
-        rows, digest, keys = _judged(given, job)
-        job = _with(job, keys)
+        rows, digest, keys = judging.judged(given, job)
+        job = judging.with_keys(job, keys)
         past = [] if book is None else past_of(book, job)
         budget = None if book is None else day_budget.of(book, job)
         planned, cause, cost = story.preview(rows, job, screen, past, budget)
@@ -127,37 +119,11 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     """
     paths = named(reports, new_run_id())
     _check_reports(paths, given)
-    checked, _, _ = _judged(given)
+    checked, _, _ = judging.judged(given)
     judged = plan.compare(checked, Steps.of(len(plan.open_rows(checked))))
     for path in paths:
         report.write(judged, path, title={"Input": given.source, "Rows": str(len(judged))})
     return judged, Totals.of(judged).outcomes.get(Outcome.REJECTED, 0)
-
-
-def _judged(given: Input, job: Job | None = None) -> tuple[pd.DataFrame, str, Keys]:
-    """Read and judge a file, and tell the SHA-256 of its content, and what its keys are."""
-    stdin = read.stdin() if given.source == read.STDIN else b""
-    digest = read.digest(given.source, stdin)
-    raw = read.rows(given.source, sheet=given.sheet, stdin=stdin)
-    if read.digest(given.source, stdin) != digest:
-        raise UsageProblem(
-            f"{given.source} changed while it was read. Run again when it is complete; nothing "
-            "was sent."
-        )
-    keys = check.keys_of(raw, given.rules)
-    if job is not None and job.creating is not None:
-        creating.fields(raw.columns, job.creating, keys)  # what is missing is said at once
-    if keys.kind is not KeyKind.PKEY:
-        log.info("Keys: the column %r, %s", keys.field, _WHAT[keys.kind])
-    return check.rows(raw, given.rules), digest, keys
-
-
-def _with(job: Job, keys: Keys) -> Job:
-    """Note what the keys are, for the run and for whoever goes on with it."""
-    if keys.kind is KeyKind.PKEY:
-        return replace(job, keys=keys)
-    told = {"key": str(keys), "key_column": keys.field}
-    return replace(job, keys=keys, settings={**job.settings, **told})
 
 
 def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
@@ -215,4 +181,4 @@ def _plan_facts(run_id: str, begun: Begun, totals: Totals) -> Facts:
 
 def _check_reports(paths: Sequence[Path], given: Input) -> None:
     """Say before anything is read that a report cannot be written, or would replace the input."""
-    check_paths(paths, set(read.files(given.source)))
+    check_paths(paths, judging.files(given))

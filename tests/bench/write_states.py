@@ -19,7 +19,7 @@ from bulk_sync.engines.passes import Journal
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.ledger import Intent
-from bulk_sync.rows import plan
+from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import UNREAD, Steps
 from bulk_sync.runs import recording
 from bulk_sync.settings import Connection, Pace, Secret, State, Writing
@@ -43,7 +43,7 @@ def planned(endpoint: str, rows: int) -> pd.DataFrame:
     ]
     judged = recording.judged(intents, [each.desired for each in intents], "ccpaOptOut")
     current = Steps.of(rows)
-    current.state[:] = [each.before for each in intents]
+    current.state[:] = list(map(held.__getitem__, judged[columns.KEY]))
     return plan.compare(judged, current)
 
 

@@ -89,8 +89,9 @@ def test_keys_of_another_instance_are_refused_in_these_words() -> None:
     assert str(refusal) == (
         "Nothing was written: none of the 20 keys looked up (100%) is known to Campaign (rows 2, "
         "3, 4, 5, 6, ...): are they of this very instance? PKeys of stage are not those of "
-        "production, and those of Campaign Standard do not work after a migration to v8. If that "
-        "is right, let it pass with --allow unknown-keys."
+        "production, and those of Campaign Standard do not work after a migration to v8: "
+        "`bulk-sync map` finds the new ones by another column, and --key email, custom or "
+        "filter:NAME:PARAM needs none. If that is right, let it pass with --allow unknown-keys."
     )
     assert limits.refusal(planned(*[(True, None)] * 19), Limits()) is None
     assert limits.refusal(planned(*[(True, None)] * 500, (True, True)), Limits()) is None

@@ -52,6 +52,8 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     names = [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
     own = [name for name in names if name not in columns.REPORT] or names
     key, keys = _find_keys(own, names, rules)
+    if not rules.needs_state:
+        return Found(key, None, keys)
     wanted = {columns.plain("ccpaOptOut"), columns.plain(rules.attribute)}
     what = f"states ({rules.attribute})"
     if rules.state is None:

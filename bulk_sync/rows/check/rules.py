@@ -31,6 +31,7 @@ class Rules:
         state_column: name of the state column; None finds it.
         date_column: name of the column of request dates; None finds it, if there is one.
         state: the one state of a file that holds only keys.
+        needs_state: whether rows are to say a state at all.
         blank_state: what an empty state cell means.
         on_conflict: what becomes of one key with two states.
         keys: what the keys are.
@@ -48,3 +49,4 @@ class Rules:
     ignore_dates: bool = False
     keys: Keys = field(default_factory=Keys)
     tells_kind: bool = True
+    needs_state: bool = True
