@@ -209,8 +209,12 @@ class Client:
             log.info("The fields on %s could not be read: %s", api, failed.detail)
             return None
 
-    async def profile(self, key: str) -> tuple[profiles.Profile, int]:
+    async def profile(self, key: str, *, is_pkey: bool = True) -> tuple[profiles.Profile, int]:
         """Read one profile, and tell how many tries it took.
+
+        Args:
+            key: as it stands in the URL.
+            is_pkey: it is no custom key, of which the caller must see whose it is.
 
         Raises:
             RowFailed: there is no such profile, or Campaign did not say.
@@ -219,13 +223,14 @@ class Client:
 
         async def once() -> profiles.Profile:
             profile = profiles.one(await self._way.request("GET", path), self._attribute)
-            profiles.check_identity(profile, key)
+            if is_pkey:
+                profiles.check_identity(profile, key)
             return profile
 
         try:
             return await self._way.ask(once)
         except RowFailed as failed:
-            if failed.outcome is Outcome.NOT_FOUND:
+            if failed.outcome is Outcome.NOT_FOUND and is_pkey:
                 told, hint = failed.detail.rstrip("."), profiles.looks_like(key)
                 if failed.reason is Reason.INVALID_KEY and not hint:
                     hint = _OF_ANOTHER

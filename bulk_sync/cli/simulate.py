@@ -17,6 +17,7 @@ import click
 from bulk_sync.errors import UsageProblem
 from bulk_sync.simulator import (
     Apis,
+    ByEmail,
     CountStyle,
     Dialect,
     ErrorStyle,
@@ -107,6 +108,7 @@ def _shares(
 @click.option("--attribute", default="ccpaOptOut", show_default=True, help="The opt-out's name.")
 @click.option("--ext-only", is_flag=True, help="The attribute is a custom field: on Ext only.")
 @click.option("--custom-key", metavar="FIELD", help="A custom key that works in URLs on Ext.")
+@_styles("--by-email", ByEmail, "What the filter byEmail finds.")
 @_styles("--get-style", GetStyle, "Answer to a GET of one: a profile, or a list of one.")
 @_styles("--patch-style", PatchStyle, "Answer to a PATCH: PKey and href, or the profile.")
 @_styles("--count-style", CountStyle, "What a list says of the number of profiles.")
@@ -188,6 +190,7 @@ def _options(values: dict[str, Any]) -> Options:
         attribute=values["attribute"],
         attribute_apis=extended if values["ext_only"] else Options.attribute_apis,
         custom_key=values["custom_key"],
+        by_email=ByEmail(values["by_email"]),
         get_style=GetStyle(values["get_style"]),
         patch_style=PatchStyle(values["patch_style"]),
         count_style=CountStyle(values["count_style"]),

@@ -31,6 +31,9 @@ _LINES: Final = 100
 _MOST_PAGES: Final = 10
 """A key that stands for more profiles than are on so many pages is no key."""
 
+_MOST_STRANGERS: Final = 20
+"""Profiles with other addresses that ``byEmail`` may find before it is not asked any more."""
+
 _BY_EMAIL: Final = "byEmail?email={}"
 _BY_TEXT: Final = "byText?text={}&filterType=email"
 
@@ -84,7 +87,7 @@ class Finder:
 
     async def _by_key(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
         try:
-            profile, tries = await client.profile(key)
+            profile, tries = await client.profile(key, is_pkey=False)
         except RowFailed as failed:
             if failed.outcome is Outcome.NOT_FOUND:
                 failed.detail = "No profile has this custom key."
@@ -128,9 +131,10 @@ class Finder:
             try:
                 await self._ask(client, _BY_EMAIL, key, hits)
             except RowFailed as failed:
-                if failed.passing or not _is_refusal(failed):
+                if not _is_refusal(failed):
                     raise
                 self._refuse(failed)
+                hits = _Hits(tries=hits.tries)
         if hits.matches:
             self._is_proven = True
         elif not await self._proved(client):
@@ -152,6 +156,10 @@ class Finder:
                         hits.matches[match.pkey] = match
                     elif emails.same(address, key, ignore_case=True):
                         hits.alike = str(address)
+                    else:
+                        hits.strangers += 1
+                        if form is _BY_EMAIL and hits.strangers > _MOST_STRANGERS:
+                            raise _NoFilterError
             finally:
                 hits.tries = max(hits.tries, search.tries)
 
@@ -176,7 +184,7 @@ class Finder:
     def _refuse(self, failed: RowFailed) -> None:
         if not self._is_refused:
             log.info("byEmail is not to be had, so byText is asked instead: %s", failed.detail)
-        self._is_refused = True
+        self._is_refused, self._is_proven = True, False
 
 
 @dataclass(slots=True)
@@ -186,11 +194,13 @@ class _Hits:
     Attributes:
         matches: the profiles that have it, by PKey.
         alike: an address that differs from it in capitals alone.
+        strangers: how many profiles with other addresses were found.
         tries: most HTTP tries that one request took.
     """
 
     matches: dict[str, Match] = field(default_factory=dict)
     alike: str = ""
+    strangers: int = 0
     tries: int = 1
 
 
@@ -232,9 +242,20 @@ class _Search:
                 )
 
 
+class _NoFilterError(RowFailed):
+    """What finds so many others is no filter."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.BAD_ANSWER, "It finds whatever address.")
+
+
 def _is_refusal(failed: RowFailed) -> bool:
     """Tell whether it is the filter that Campaign does not know."""
-    return failed.reason in {Reason.INVALID_KEY, Reason.NOT_FOUND, Reason.HTTP_400}
+    return isinstance(failed, _NoFilterError) or failed.reason in {
+        Reason.INVALID_KEY,
+        Reason.NOT_FOUND,
+        Reason.HTTP_400,
+    }
 
 
 def _shows(profile: Profile, key: str, column: str) -> bool:

@@ -37,8 +37,11 @@ def fields(names: Iterable[str], how: Creating, keys: Keys) -> Mapping[str, str]
             "--create makes profiles by their e-mail address, so it needs --key email."
         )
     own = [name for name in names if name not in columns.OURS]
-    wanted = {**{name: name for name in _NAMES}, **dict(how.fields)}
-    found = {field: _column(own, column, field) for field, column in wanted.items()}
+    asked = dict(how.fields)
+    found = {
+        field: _column(own, asked.get(field, field), field, is_asked=field in asked)
+        for field in dict.fromkeys((*_NAMES, *asked))
+    }
     return {**found, "email": keys.field}
 
 
@@ -100,8 +103,8 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
     return made
 
 
-def _column(own: Sequence[str], column: str, field: str) -> str:
-    if column in own:
+def _column(own: Sequence[str], column: str, field: str, *, is_asked: bool) -> str:
+    if is_asked and column in own:
         return column
     fits = [name for name in own if columns.plain(name) == columns.plain(column)]
     if len(fits) == 1:

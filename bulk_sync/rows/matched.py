@@ -110,6 +110,7 @@ def joined(rows: pd.DataFrame) -> pd.DataFrame:
     is_new = columns.have_outcome(one, [Outcome.CREATED])
     one[columns.PROFILES] = np.where(is_new, 1, one[columns.PROFILES].to_numpy())
     one[columns.COUNTS_AS] = owner[rows[columns.COUNTS_AS].to_numpy()[worst]]
+    one[columns.PROFILES] = one[columns.PROFILES].to_numpy()[one[columns.COUNTS_AS]]
     return plan.repeat(one.drop(columns=[name for name in columns.MATCHED if name in one]))
 
 
@@ -248,7 +249,7 @@ def _summed_up(rows: pd.DataFrame, one: pd.DataFrame, starts: _Positions) -> pd.
     sentences = {}
     for at in np.flatnonzero(sizes > 1).tolist():
         became = outcome[starts[at] : starts[at] + sizes[at]].tolist()
-        counted = ", ".join(f"{became.count(each)} {each}" for each in dict.fromkeys(became))
+        counted = ", ".join(f"{n} {each}" for each in _WORST if (n := became.count(each)))
         told = f"{sizes[at]} profiles: {counted}."
         sentences[at] = f"{told} {one[columns.DETAIL].iat[at]}".rstrip()
     one[columns.DETAIL] = columns.with_details(one[columns.DETAIL], sentences)

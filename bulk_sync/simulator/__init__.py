@@ -13,6 +13,7 @@ mistake made in both would pass every test. What the documentation leaves open i
 from bulk_sync.simulator.faults import Fault
 from bulk_sync.simulator.options import (
     Apis,
+    ByEmail,
     CountStyle,
     Dialect,
     ErrorStyle,
@@ -28,6 +29,7 @@ from bulk_sync.simulator.simulator import Request, Simulator
 
 __all__ = [
     "Apis",
+    "ByEmail",
     "CountStyle",
     "Dialect",
     "ErrorStyle",

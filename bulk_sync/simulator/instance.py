@@ -31,6 +31,7 @@ class Instance:
         self.forbidden: set[str] = set()
         self.snapshot: tuple[object, list[str]] = (None, [])
         self._by_custom_key: dict[object, str] = {}
+        self._by_email: dict[object, dict[str, None]] = {}
         self._custom_fields: set[str] = set()
         self._added = 0
         attribute, seed = options.attribute, options.seed
@@ -51,6 +52,7 @@ class Instance:
         self._added += 1
         key = str(profile.get("PKey") or profiles.pkey(self.options.seed, -self._added))
         self.profiles[key] = {**profile, "PKey": key}
+        self._by_email.setdefault(profile.get("email"), {})[key] = None
         self._custom_fields.update(profile.keys() - STANDARD_FIELDS.keys() - self._attribute_fields)
         if self.options.custom_key is not None and self.options.custom_key in profile:
             self._by_custom_key[profile[self.options.custom_key]] = key
@@ -62,6 +64,10 @@ class Instance:
             return key
         pkey = self._by_custom_key.get(key) if self.takes_custom_keys(api) else None
         return pkey if pkey in self.profiles else None
+
+    def having_email(self, email: str) -> list[str]:
+        """Tell which profiles may have an address: those that ever had it."""
+        return [key for key in self._by_email.get(email, ()) if key in self.profiles]
 
     def takes_custom_keys(self, api: str) -> bool:
         """Tell whether this API accepts custom keys in URLs."""
@@ -103,6 +109,7 @@ class Instance:
         if attribute in changes:
             stamps[f"{attribute}LastModified"] = now
         self.profiles[key].update({**changes, **stamps})
+        self._by_email.setdefault(self.profiles[key].get("email"), {})[key] = None
         self.patched.append((key, changes.get(attribute)))
 
     @property

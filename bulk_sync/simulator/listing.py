@@ -12,6 +12,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -19,7 +20,7 @@ from bulk_sync.simulator import answers
 from bulk_sync.simulator.answers import Answer, Refusal
 from bulk_sync.simulator.faults import unit
 from bulk_sync.simulator.instance import Instance
-from bulk_sync.simulator.options import CountStyle, Dialect, NextStyle, ScanFault
+from bulk_sync.simulator.options import ByEmail, CountStyle, Dialect, NextStyle, ScanFault
 from bulk_sync.simulator.profiles import Profile
 
 Predicate = Callable[[Profile], bool]
@@ -82,19 +83,26 @@ def filters(instance: Instance, api: str) -> dict[str, Callable[[Mapping[str, st
 
     Custom filters exist on ``Ext`` only, and lose their prefix in Campaign v8.
     """
-    known: dict[str, Callable[[Mapping[str, str]], Predicate]] = {
-        "byEmail": _by_email,
-        "byText": _by_text,
-    }
+    by_email = instance.options.by_email
+    known: dict[str, Callable[[Mapping[str, str]], Predicate]] = {"byText": _by_text}
+    if by_email is not ByEmail.ABSENT:
+        known["byEmail"] = partial(_by_email, by_email)
     if api.endswith("Ext"):
         prefix = "" if instance.options.dialect is Dialect.V8 else "by"
         known[f"{prefix}{CUSTOM_FILTER}"] = _by_external_id
     return known
 
 
-def _by_email(params: Mapping[str, str]) -> Predicate:
+def _by_email(how: ByEmail, params: Mapping[str, str]) -> Predicate:
     wanted = params.get("email", "")
-    return lambda profile: profile.get("email") == wanted
+    match how:
+        case ByEmail.ANY_CASE:
+            return lambda profile: str(profile.get("email")).lower() == wanted.lower()
+        case ByEmail.FINDS_NOTHING | ByEmail.FINDS_EVERYBODY:
+            finds = how is ByEmail.FINDS_EVERYBODY
+            return lambda _: finds
+        case _:
+            return lambda profile: profile.get("email") == wanted
 
 
 def _by_external_id(params: Mapping[str, str]) -> Predicate:
@@ -147,8 +155,8 @@ def _selected(instance: Instance, query: Query, start: int) -> list[str]:
     predicates = [known[name](query.params) for name in query.path if name in known]
     keys = [
         key
-        for key, profile in list(instance.profiles.items())
-        if all(predicate(profile) for predicate in predicates)
+        for key in _candidates(instance, query)
+        if all(predicate(instance.profiles[key]) for predicate in predicates)
     ]
     if instance.options.scan_fault is ScanFault.HIDES:
         share, seed = instance.options.scan_hides_share, instance.options.seed
@@ -158,6 +166,13 @@ def _selected(instance: Instance, query: Query, start: int) -> list[str]:
     if not query.counts:
         instance.snapshot = (query.identity, keys)
     return keys
+
+
+def _candidates(instance: Instance, query: Query) -> list[str]:
+    """Tell which profiles a list may hold, so that not all of them are looked at for an address."""
+    if "byEmail" in query.path and instance.options.by_email is ByEmail.EXACT:
+        return instance.having_email(query.params.get("email", ""))
+    return list(instance.profiles)
 
 
 def _sort(instance: Instance, keys: list[str], order: str) -> None:

@@ -98,6 +98,20 @@ class ScanFault(StrEnum):
     HIDES = "hides"
 
 
+class ByEmail(StrEnum):
+    """What the filter ``byEmail`` finds: nobody says how exact it is.
+
+    ``finds-nothing`` is a build that never found anybody, ``absent`` an API for which somebody must
+    make the filter first, ``finds-everybody`` a parameter that is passed over.
+    """
+
+    EXACT = "exact"
+    ANY_CASE = "any-case"
+    FINDS_NOTHING = "finds-nothing"
+    FINDS_EVERYBODY = "finds-everybody"
+    ABSENT = "absent"
+
+
 class RetryAfter(StrEnum):
     """How a 429 or 503 says when to come back."""
 
@@ -124,6 +138,7 @@ class Options:
         attribute: the opt-out's name.
         attribute_apis: where it is visible; a custom field is on the ``Ext`` API only.
         custom_key: name of a custom key field, which then works in URLs of the ``Ext`` API.
+        by_email: what the filter byEmail finds.
         get_style: the answer to a GET of one.
         patch_style: the answer to a PATCH.
         count_style: what a list says of the number of profiles.
@@ -156,6 +171,7 @@ class Options:
     attribute: str = "ccpaOptOut"
     attribute_apis: tuple[str, ...] = (SINGULAR, PLURAL, f"{SINGULAR}Ext", f"{PLURAL}Ext")
     custom_key: str | None = None
+    by_email: ByEmail = ByEmail.EXACT
     get_style: GetStyle = GetStyle.FLAT
     patch_style: PatchStyle = PatchStyle.REFERENCE
     count_style: CountStyle = CountStyle.HREF

@@ -1,0 +1,240 @@
+"""Profiles for addresses that none has: each once, none forgotten, whatever happens on the way."""
+
+import csv
+import json
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from conftest import Run, process, read_csv
+
+from bulk_sync.simulator import ByEmail, Fault, Options, Simulator, running
+
+
+def people(path: Path, rows: Sequence[Sequence[str]], header: str = "") -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(header or "email,firstName,lastName,ccpaOptOut\n")
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def many(path: Path, count: int) -> Path:
+    states = ("true", "false")
+    return people(path, [(f"p{n}@x.com", "Ada", f"No{n}", states[n % 2]) for n in range(count)])
+
+
+def made(sim: Simulator) -> Counter[str]:
+    return Counter(profile["email"] for profile in sim.profiles.values())
+
+
+def by_method(sim: Simulator) -> Counter[str]:
+    return Counter(request.method for request in sim.requests)
+
+
+def test_profiles_are_created_as_the_rows_say(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    there = sim.add(email="there@x.com", ccpaOptOut=False)
+    path = people(
+        tmp_path / "in.csv",
+        [
+            ("new+1 ü@x.com", "Ada", "Ash", "5551", "true"),
+            ("there@x.com", "Ben", "Birch", "5552", "true"),
+            ("new2@x.com", "Cleo", "Cedar", "", "false"),
+            ("new2@X.com", "Cleopatra", "Cedar", "5553", "false"),
+        ],
+        "E-Mail,First name,LASTNAME,Cell,ccpaOptOut\n",
+    )
+    words = ("--create", "--create-column", "mobilePhone=Cell")
+    ran = run(sim, "run", path, *words)
+    assert ran.status == 0, ran.err
+    assert ran.outcomes == ["created", "updated", "created", "duplicate"]
+    assert [row["sync_before"] for row in ran.report] == ["", "false", "", ""]
+    assert [row["sync_after"] for row in ran.report] == ["true", "true", "false", "false"]
+    assert [row["sync_profiles"] for row in ran.report] == ["1", "1", "1", "1"]
+    assert sim.patched == [(there, True)]
+    posts = [json.loads(request.body) for request in sim.requests if request.method == "POST"]
+    assert sorted(posts, key=lambda post: str(post["email"])) == [
+        {
+            "firstName": "Ada", "lastName": "Ash", "mobilePhone": "5551",
+            "email": "new+1 ü@x.com", "ccpaOptOut": True,
+        },
+        {"firstName": "Cleo", "lastName": "Cedar", "email": "new2@x.com", "ccpaOptOut": False},
+    ]  # fmt: skip
+    again = run(sim, "run", path, *words, "--report", tmp_path / "again.csv")
+    assert again.status == 0
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "again.csv")]
+    assert outcomes == ["unchanged", "unchanged", "unchanged", "duplicate"]
+
+
+@pytest.mark.parametrize("words", [("plan",), ("run", "--dry-run")])
+def test_a_preview_creates_nothing(
+    words: tuple[str, ...], sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    command, *options = words
+    report = tmp_path / "plan.results.csv"
+    path = many(tmp_path / "in.csv", 3)
+    ran = run(sim, command, path, *options, "--create", "--report", report)
+    assert ran.status == 0, ran.err
+    assert ran.outcomes == ["would_create"] * 3
+    assert "would_create" in ran.out
+    assert set(by_method(sim)) == {"GET"}
+
+
+def test_without_the_option_nobody_is_created(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    ran = run(sim, "run", many(tmp_path / "in.csv", 3))
+    assert (ran.status, ran.outcomes) == (3, ["not_found"] * 3)
+    assert not sim.profiles
+
+
+def test_what_cannot_be_created_says_why(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    path = people(
+        tmp_path / "in.csv",
+        [
+            ("a@x.com", "", " ", "true"),
+            ("b@x.com", "Ada", "Ash", "true"),
+            ("B@x.com", "Ada", "Ash", "true"),
+        ],
+    )
+    ran = run(sim, "run", path, "--create")
+    assert ran.outcomes == ["not_found", "created", "rejected"], ran.err
+    assert [row["sync_reason"] for row in ran.report] == ["incomplete", "", "ambiguous"]
+    assert "firstName and lastName" in ran.report[0]["sync_detail"]
+    assert "Row 3" in ran.report[2]["sync_detail"]
+    assert made(sim) == {"b@x.com": 1}
+
+
+def test_nobody_is_created_who_may_be_there_in_other_capitals(tmp_path: Path, run: Run) -> None:
+    with running(Options(by_email=ByEmail.ANY_CASE)) as sim:
+        sim.add(email="Ada@x.com", ccpaOptOut=False)
+        path = people(tmp_path / "in.csv", [("ada@x.com", "Ada", "Ash", "true")])
+        ran = run(sim, "run", path, "--create")
+        assert (ran.status, ran.outcomes) == (3, ["not_found"])
+        assert "--email-case ignore" in ran.report[0]["sync_detail"]
+        assert set(by_method(sim)) == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("header", "words", "said"),
+    [
+        ("email,firstName,ccpaOptOut\n", (), "lastName"),
+        ("email,firstName,lastName,Last Name,ccpaOptOut\n", (), "lastName"),
+        ("email,firstName,lastName,ccpaOptOut\n", ("--create-column", "phone"), "phone"),
+        ("email,firstName,lastName,ccpaOptOut\n", ("--key-column", "lastName"), "--key email"),
+        ("email,firstName,lastName,ccpaOptOut\n", ("--create-column", "a b=email"), "letters"),
+    ],
+)
+def test_columns_that_are_missing_are_told_before_anything_is_sent(
+    header: str, words: tuple[str, ...], said: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    cells = ["a@x.com", "Ada", "Ash", "true", "true"][: header.count(",") + 1]
+    ran = run(sim, "run", people(tmp_path / "in.csv", [cells], header), "--create", *words)
+    assert ran.status == 2
+    assert said in ran.err
+    assert not sim.requests
+
+
+@pytest.mark.parametrize("most", ["2", "50%"])
+def test_more_creations_than_allowed_are_refused_and_may_be_let_pass(
+    most: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    ran = run(sim, "run", many(tmp_path / "in.csv", 5), "--create", "--max-creates", most)
+    assert ran.status == 4
+    assert "--max-creates 5" in ran.err
+    assert not sim.profiles
+    ran = run(sim, *ran.out.splitlines()[-1].split()[1:], "--report", tmp_path / "resumed.csv")
+    assert ran.status == 0, ran.err
+    assert set(made(sim).values()) == {1}
+    assert len(sim.profiles) == 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "share"),
+    [(Fault.RESET_AFTER_WRITE, 0.1), (Fault.CUT_JSON, 0.1), (Fault.TRANSIENT_500, 0.1)],
+)
+def test_nobody_is_created_twice_when_answers_are_lost(
+    fault: Fault, share: float, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(faults={fault: share}, latency_s=0.001)) as sim:
+        ran = run(sim, "run", many(tmp_path / "in.csv", 150), "--create", "--retries", 9)
+        assert ran.status == 0, ran.err
+        assert ran.outcomes == ["created"] * 150
+        assert made(sim) == {f"p{n}@x.com": 1 for n in range(150)}
+        states = {each["email"]: each["ccpaOptOut"] for each in sim.profiles.values()}
+        assert states == {f"p{n}@x.com": n % 2 == 0 for n in range(150)}
+
+
+def test_a_creation_that_never_answers_is_looked_for_before_another_try(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.queue_fault(Fault.HANG_AFTER_WRITE, "POST", times=2)
+    sim.queue_fault(Fault.HANG, "POST", times=1)
+    ran = run(sim, "run", many(tmp_path / "in.csv", 5), "--create", "--timeout", 1)
+    assert ran.status == 0, ran.err
+    assert made(sim) == {f"p{n}@x.com": 1 for n in range(5)}
+    assert by_method(sim)["POST"] == 6
+
+
+def test_killed_at_any_moment_every_profile_is_created_once(tmp_path: Path, run: Run) -> None:
+    rows = 240
+    options = Options(faults={Fault.RESET_AFTER_WRITE: 0.05}, latency_s=0.005)
+    with running(options) as sim:
+        words: tuple[str, ...] = ("run", str(many(tmp_path / "in.csv", rows)), "--create")
+        for kill_at in (1, 60, 150, 200):
+            with process(sim, tmp_path, *words, "-q") as killed:
+                while len(sim.profiles) < kill_at and killed.poll() is None:
+                    threading.Event().wait(0.002)
+                killed.kill()
+            words = ("resume",)
+        ran = run(sim, "resume")
+        assert ran.status == 0, ran.err
+        assert Counter(ran.outcomes) == {"created": rows}
+        assert made(sim) == {f"p{n}@x.com": 1 for n in range(rows)}
+
+
+def test_a_budget_stops_creations_cleanly(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    path = many(tmp_path / "in.csv", 6)
+    ran = run(sim, "run", path, "--create", "--max-calls", 16, "--report", tmp_path / "1.csv")
+    assert ran.status == 6, ran.err
+    assert 0 < len(sim.profiles) < 6
+    report = tmp_path / "2.csv"
+    ran = run(sim, "resume", "--max-calls", 100, "--report", report)
+    assert ran.status == 0, ran.err
+    assert [row["sync_outcome"] for row in read_csv(report)] == ["created"] * 6
+    assert made(sim) == {f"p{n}@x.com": 1 for n in range(6)}
+
+
+def test_a_plan_creates_nobody_who_has_come_meanwhile(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan = tmp_path / "plan.parquet"
+    assert run(sim, "plan", many(tmp_path / "in.csv", 4), "--create", "--out", plan).status == 0
+    sim.add(email="p0@x.com", ccpaOptOut=True)
+    sim.add(email="p1@x.com", ccpaOptOut=True)
+    ran = run(sim, "apply", plan)
+    assert ran.status == 3, ran.err
+    assert ran.outcomes == ["unchanged", "drifted", "created", "created"]
+    assert [row["sync_reason"] for row in ran.report[:2]] == ["exists", "exists"]
+    assert made(sim) == {f"p{n}@x.com": 1 for n in range(4)}
+    assert not sim.patched
+
+
+def test_what_was_created_can_be_audited_and_told_and_stays_after_an_undo(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    there = sim.add(email="p1@x.com", ccpaOptOut=True)
+    ran = run(sim, "run", many(tmp_path / "in.csv", 3), "--create", "--verify")
+    assert ran.outcomes == ["created", "updated", "created"], ran.err
+    (run_id,) = {path.name.split(".")[1] for path in tmp_path.glob("*.results.csv")}
+    audit = run(sim, "audit", run_id, "--summary", "json")
+    assert (audit.status, audit.summary["outcomes"]) == (0, {"unchanged": 3})
+    (new,) = (key for key, each in sim.profiles.items() if each["email"] == "p0@x.com")
+    for key in (new, "p0@x.com"):
+        (told,) = json.loads(run(None, "history", key, "--json").out)
+        assert (told["key"], told["profile"], told["before"]) == ("p0@x.com", new, "")
+        assert told["outcome"] == "created"
+    undone = run(sim, "undo", run_id, "--yes", "--report", tmp_path / "undone.csv")
+    assert undone.status == 0, undone.err
+    assert "2 profiles" in undone.err
+    assert sim.profiles[there]["ccpaOptOut"] is True
+    assert len(sim.profiles) == 3

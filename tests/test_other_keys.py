@@ -1,0 +1,342 @@
+"""Rows whose keys are e-mail addresses, custom keys or what a filter is asked with."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Run, read_csv
+
+from bulk_sync.simulator import ByEmail, Dialect, Options, ScanFault, Simulator, running
+
+FILLERS = 40
+STRANGE = ("a+b c@x.com", "jürgen@münchen.example", "100%&x#y=z@x.com", "o'brien@x.com", "?/@x.com")
+CODES = ("C-1", "C 2/ä?#%+&=", "email", "byEmail", "007", "..", "C;3")
+
+
+@contextmanager
+def people(options: Options) -> Iterator[tuple[Simulator, dict[str, str]]]:
+    """Serve profiles and decoys, each under a name of its own."""
+    with running(replace(options, custom_key="cusCode")) as sim:
+        names: dict[str, str] = {}
+
+        def add(name: str, email: str, code: str, *, state: bool = False) -> None:
+            fields = {"email": email, "cusCode": code, "externalId": code, "ccpaOptOut": state}
+            names[sim.add(None, **fields)] = name
+
+        for number in range(FILLERS):
+            add(f"filler {number}", f"filler{number}@x.com", f"F{number}")
+        add("jo", "jo@x.com", "J")
+        add("longer", "jo@x.com.au", "J1")
+        add("before", "xjo@x.com", "xJ")
+        add("capital", "Jo@x.com", "j")
+        add("twin 1", "twin@x.com", "T1")
+        add("twin 2", "twin@x.com", "T2", state=True)
+        add("out", "out@x.com", "O", state=True)
+        for number, (email, code) in enumerate(zip(STRANGE, CODES, strict=False)):
+            add(f"strange {number}", email, code)
+        for number, code in enumerate(CODES[len(STRANGE) :], len(STRANGE)):
+            add(f"strange {number}", f"s{number}@x.com", code)
+        yield sim, names
+
+
+def asked(path: Path, column: str, wishes: dict[str, str]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow([column, "ccpaOptOut"])
+        rows.writerows(wishes.items())
+    return path
+
+
+def changed(sim: Simulator, names: dict[str, str]) -> dict[str, bool | None]:
+    done = {names[pkey]: state for pkey, state in sim.patched}
+    assert len(done) == len(sim.patched), "a profile was written twice"
+    return done
+
+
+FETCHES = ["lookup", "scan", "auto"]
+DIALECTS = [Dialect.STANDARD, Dialect.V8]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("fetch", FETCHES)
+def test_exactly_the_profiles_with_an_address_are_changed(
+    fetch: str, dialect: Dialect, tmp_path: Path, run: Run
+) -> None:
+    emails = {**dict.fromkeys(["jo@X.com", "twin@x.com", *STRANGE], "true"), "out@x.com": "false"}
+    with people(Options(dialect=dialect)) as (sim, names):
+        path = asked(tmp_path / "in.csv", "E-mail", {**emails, "nobody@x.com": "true"})
+        ran = run(sim, "run", path, "--fetch", fetch, "--dialect", dialect)
+        assert ran.status == 3, ran.err
+        wanted = {"jo": True, "twin 1": True, "out": False}
+        wanted |= {f"strange {number}": True for number in range(len(STRANGE))}
+        assert changed(sim, names) == wanted
+        assert [row["sync_key"] for row in ran.report] == [*emails, "nobody@x.com"]
+        assert Counter(ran.outcomes) == {"updated": len(emails), "not_found": 1}
+        assert [row["sync_profiles"] for row in ran.report[:2]] == ["1", "2"]
+        calls = Counter(request.method for request in sim.requests)
+        assert calls["PATCH"] == len(wanted)
+        gets = len(emails) + 1
+        # One address is asked for in two spellings.
+        most = {"lookup": 1 + gets + 1 + 1, "scan": 1 + 2 + 1, "auto": 2 + gets + 2}[fetch]
+        assert calls["GET"] <= most
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("fetch", FETCHES)
+@pytest.mark.parametrize("column", ["cusCode", "code", "Kundennummer"])
+def test_exactly_the_profiles_with_a_custom_key_are_changed(
+    column: str, fetch: str, dialect: Dialect, tmp_path: Path, run: Run
+) -> None:
+    with people(Options(dialect=dialect)) as (sim, names):
+        path = asked(tmp_path / "in.csv", column, dict.fromkeys([*CODES, "J"], "true"))
+        words = ("--key", "custom", "--key-column", column, "--fetch", fetch)
+        ran = run(sim, "run", path, *words)
+        assert ran.status == 0, ran.err
+        wanted = {f"strange {number}": True for number in range(len(CODES))}
+        assert changed(sim, names) == {**wanted, "jo": True}
+        assert {request.raw_path.split("/")[3] for request in sim.requests} == {
+            "profileAndServicesExt"
+        }
+        calls = Counter(request.method for request in sim.requests)
+        is_known = column != "Kundennummer"  # which no field of the list is called by
+        assert calls["GET"] <= (1 if fetch == "scan" and is_known else 3 + len(CODES) + 1)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("name", ["ExternalId", "byExternalId"])
+def test_exactly_the_profiles_that_a_filter_finds_are_changed(
+    name: str, dialect: Dialect, tmp_path: Path, run: Run
+) -> None:
+    with people(Options(dialect=dialect)) as (sim, names):
+        path = asked(tmp_path / "in.csv", "External ID", dict.fromkeys([*CODES, "J"], "true"))
+        words = ("--key", f"filter:{name}:externalId_parameter", "--dialect", dialect)
+        ran = run(sim, "run", path, *words)
+        assert ran.status == 0, ran.err
+        wanted = {f"strange {number}": True for number in range(len(CODES))}
+        assert changed(sim, names) == {**wanted, "jo": True}
+        assert Counter(request.method for request in sim.requests)["GET"] == 1 + len(CODES) + 1
+
+
+def test_a_filter_of_everybody_can_be_asked_too(tmp_path: Path, run: Run) -> None:
+    with people(Options()) as (sim, names):
+        path = asked(tmp_path / "in.csv", "email", {"jo@x.com": "true"})
+        ran = run(sim, "run", path, "--key", "filter:byEmail:email")
+        assert (ran.status, changed(sim, names)) == (0, {"jo": True}), ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("filter:Loyalty:x",), "knows no such filter"),
+        (("filter:ExternalId:externalId_parameter", "--dialect", "v8"), "--dialect v8"),
+        (("filter:ExternalId:externalId_parameter", "--api", "profileAndServices"), "Give --api"),
+        (("custom", "--api", "profilesAndServices"), "Give --api profileAndServicesExt"),
+        (("filter:ExternalId",), "write pkey, email, custom or filter:NAME:PARAM"),
+        (("filter:../x:y",), "letters, digits"),
+        (("phone",), "write pkey, email, custom or filter:NAME:PARAM"),
+    ],
+)
+def test_keys_that_nobody_can_be_found_by_are_refused_at_once(
+    words: tuple[str, ...], said: str, tmp_path: Path, run: Run
+) -> None:
+    with people(Options()) as (sim, _):
+        path = asked(tmp_path / "in.csv", "externalId", {f"F{n}": "true" for n in range(FILLERS)})
+        ran = run(sim, "run", path, "--key-column", "externalId", "--key", *words)
+        assert ran.status == 2
+        assert said in ran.err
+        assert len(sim.requests) <= 4
+        assert not sim.patched
+
+
+def test_a_filter_whose_parameter_is_passed_over_changes_nobody(tmp_path: Path, run: Run) -> None:
+    with people(Options(by_email=ByEmail.FINDS_EVERYBODY)) as (sim, names):
+        path = asked(tmp_path / "in.csv", "number", {"N1": "true", "C-1": "true"})
+        ran = run(sim, "run", path, "--key", "filter:byEmail:email", "--key-column", "number")
+        assert ran.status == 3
+        assert [row["sync_reason"] for row in ran.report] == ["bad_answer", ""]
+        assert changed(sim, names) == {"strange 0": True}  # which shows this very key
+
+
+@pytest.mark.parametrize("case", ["exact", "ignore"])
+@pytest.mark.parametrize("by_email", list(ByEmail))
+@pytest.mark.parametrize("fetch", ["lookup", "scan"])
+def test_whatever_by_email_finds_the_same_profiles_are_changed(
+    fetch: str, by_email: ByEmail, case: str, tmp_path: Path, run: Run
+) -> None:
+    with people(Options(by_email=by_email)) as (sim, names):
+        wishes = dict.fromkeys(["jo@x.com", "twin@x.com", "nobody@x.com"], "true")
+        path = asked(tmp_path / "in.csv", "email", wishes)
+        ran = run(sim, "run", path, "--fetch", fetch, "--email-case", case)
+        assert ran.status == 3, ran.err
+        wanted: dict[str, bool | None] = {"jo": True, "twin 1": True}
+        # Other capitals than these are found by whoever sees the whole list, or asks such a filter.
+        if case == "ignore" and (fetch == "scan" or by_email is ByEmail.ANY_CASE):
+            wanted["capital"] = True
+        assert changed(sim, names) == wanted
+        assert ran.outcomes == ["updated", "updated", "not_found"]
+
+
+@pytest.mark.parametrize("case", ["exact", "ignore"])
+def test_capitals_count_only_before_the_at_sign_and_only_if_asked(
+    case: str, tmp_path: Path, run: Run
+) -> None:
+    with people(Options(by_email=ByEmail.ANY_CASE)) as (sim, names):
+        path = asked(tmp_path / "in.csv", "email", {"JO@x.com": "true", "TWIN@X.COM": "true"})
+        ran = run(sim, "run", path, "--email-case", case)
+        if case == "ignore":
+            assert set(changed(sim, names)) == {"jo", "capital", "twin 1"}
+            return
+        assert (ran.status, sim.patched) == (3, [])
+        assert [row["sync_reason"] for row in ran.report] == ["ambiguous", "ambiguous"]
+        assert "--email-case ignore" in ran.report[0]["sync_detail"]
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "changes", "outcome"),
+    [
+        ("true", (), {"twin 1": True}, "updated"),
+        ("true", ("--on-ambiguous", "reject"), {}, "rejected"),
+        ("false", (), {}, "rejected"),
+        ("false", ("--on-ambiguous", "all"), {"twin 2": False}, "updated"),
+    ],
+)
+def test_an_opt_out_is_the_persons_and_an_opt_in_must_be_of_one_profile(
+    state: str, words: tuple[str, ...], changes: dict[str, bool], outcome: str, tmp_path: Path,
+    run: Run,
+) -> None:  # fmt: skip
+    with people(Options()) as (sim, names):
+        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": state})
+        ran = run(sim, "run", path, *words)
+        assert ran.outcomes == [outcome]
+        assert changed(sim, names) == changes
+        (row,) = ran.report
+        assert row["sync_profiles"] == "2"
+        if outcome == "rejected":
+            assert row["sync_reason"] == "ambiguous"
+        else:
+            assert row["sync_detail"] == "2 profiles: 1 updated, 1 unchanged."
+
+
+def test_a_row_has_the_worst_outcome_of_its_profiles_and_the_ledger_has_each(
+    tmp_path: Path, run: Run
+) -> None:
+    with people(Options()) as (sim, names):
+        twins = [pkey for pkey, name in names.items() if name.startswith("twin")]
+        for pkey in twins:
+            sim.profiles[pkey]["ccpaOptOut"] = False
+        sim.forbidden.add(twins[1])
+        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"})
+        ran = run(sim, "run", path)
+        assert ran.status == 3
+        first, second = ran.report
+        assert (first["sync_outcome"], second["sync_outcome"]) == ("failed", "updated")
+        assert first["sync_detail"].startswith("2 profiles: 1 failed, 1 updated.")
+        assert (first["sync_before"], first["sync_after"]) == ("false", "")
+        (left,) = read_csv(next(tmp_path.glob("*.todo.csv")))
+        assert left["email"] == "twin@x.com"
+        told = [run(None, "history", pkey, "--json").out for pkey in twins]
+        assert ['"updated"' in each for each in told] == [True, False]
+        assert ['"failed"' in each for each in told] == [False, True]
+
+        sim.forbidden.remove(twins[1])
+        (run_id,) = {path.name.split(".")[1] for path in tmp_path.glob("*.results.csv")}
+        again = run(sim, "retry", run_id, "--report", tmp_path / "again.csv")
+        assert again.status == 0, again.err
+        (row,) = read_csv(tmp_path / "again.csv")
+        assert row["sync_detail"] == "2 profiles: 1 updated, 1 unchanged."
+
+
+@pytest.mark.parametrize(
+    ("states", "words", "outcomes", "becomes"),
+    [
+        (("true", "true"), (), ["updated", "duplicate"], True),
+        (("true", "false"), (), ["rejected", "rejected"], None),
+        (("false", "true"), ("--on-conflict", "opt-out"), ["duplicate", "updated"], True),
+        (("false", "true"), ("--on-conflict", "last"), ["duplicate", "updated"], True),
+        (("true", "false"), ("--on-conflict", "opt-out"), ["updated", "duplicate"], True),
+    ],
+)
+def test_two_keys_of_one_profile_are_settled_like_one_key(
+    states: tuple[str, str], words: tuple[str, ...], outcomes: list[str], becomes: bool | None,
+    tmp_path: Path, run: Run,
+) -> None:  # fmt: skip
+    with running(Options(by_email=ByEmail.FINDS_EVERYBODY)) as sim:
+        pkey = sim.add(externalId="A", firstName="B", ccpaOptOut=False)
+        path = asked(tmp_path / "in.csv", "n", dict(zip(("A", "B"), states, strict=True)))
+        ran = run(sim, "run", path, "--key", "filter:byEmail:email", "--key-column", "n", *words)
+        assert ran.outcomes == outcomes, ran.err
+        assert sim.patched == ([] if becomes is None else [(pkey, becomes)])
+
+
+def test_the_column_of_keys_is_found_by_its_name_and_never_guessed(
+    tmp_path: Path, run: Run
+) -> None:
+    with people(Options()) as (sim, names):
+        pkey = next(pkey for pkey, name in names.items() if name == "out")
+        both = tmp_path / "both.csv"
+        both.write_text(f"PKey,email,ccpaOptOut\n{pkey},jo@x.com,false\n")
+        assert run(sim, "run", both, "--report", tmp_path / "1.csv").status == 0
+        assert changed(sim, names) == {"out": False}  # PKeys are the default
+        assert run(sim, "run", both, "--key", "email", "--report", tmp_path / "2.csv").status == 0
+        assert changed(sim, names) == {"out": False}  # jo had not opted out
+        two = tmp_path / "two.csv"
+        two.write_text("email,E-Mail,ccpaOptOut\njo@x.com,out@x.com,true\n")
+        ran = run(sim, "run", two)
+        assert ran.status == 2
+        assert "'email', 'E-Mail'" in ran.err
+        ran = run(sim, "run", two, "--key-column", "E-Mail", "--report", tmp_path / "3.csv")
+        assert ran.status == 0
+        assert sim.patched[-1] == (pkey, True)
+        nothing = tmp_path / "nothing.csv"
+        nothing.write_text("phone,ccpaOptOut\n1,true\n")
+        ran = run(sim, "run", nothing)
+        assert ran.status == 2
+        assert "'phone'" in ran.err
+
+
+def test_a_list_without_its_end_finds_nobody_by_itself(tmp_path: Path, run: Run) -> None:
+    options = Options(scan_fault=ScanFault.ENDS_EARLY, max_line_count=10)
+    with people(options) as (sim, names):
+        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"})
+        ran = run(sim, "run", path, "--fetch", "scan")
+        assert ran.status == 0, ran.err
+        assert changed(sim, names) == {"twin 1": True, "jo": True}
+        assert [row["sync_profiles"] for row in ran.report] == ["2", "1"]
+
+
+def test_of_a_filter_that_goes_round_in_circles_nothing_is_taken(tmp_path: Path, run: Run) -> None:
+    with people(Options(scan_fault=ScanFault.LOOPS, max_line_count=10)) as (sim, _):
+        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": "true"})
+        ran = run(sim, "run", path)
+        assert ran.outcomes == ["failed"]
+        assert [row["sync_reason"] for row in ran.report] == ["bad_answer"]
+        assert not sim.patched
+
+
+def test_addresses_that_are_none_are_rejected_with_a_reason(tmp_path: Path, run: Run) -> None:
+    bad = ["jo", "jo@", "@x.com", "a@x.com, b@x.com", "a@x.com;b@x.com", "Jo <jo@x.com>", "a@b@c"]
+    with people(Options()) as (sim, _):
+        path = asked(tmp_path / "in.csv", "email", dict.fromkeys(bad, "true"))
+        ran = run(sim, "run", path)
+        assert ran.outcomes == ["rejected"] * len(bad)
+        assert {row["sync_reason"] for row in ran.report} == {"bad_key"}
+        assert not sim.patched
+
+
+def test_request_dates_are_judged_by_profile(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        old = sim.add(
+            email="a@x.com", ccpaOptOut=True, ccpaOptOutLastModified="2026-01-05 00:00:00.000Z"
+        )
+        sim.add(email="b@x.com", ccpaOptOut=True, ccpaOptOutLastModified="2026-03-05 00:00:00.000Z")
+        (tmp_path / "in.csv").write_text(
+            "email,ccpaOptOut,request date\na@x.com,false,2026-02-01\nb@x.com,false,2026-02-01\n"
+        )
+        ran = run(sim, "run", "in.csv")
+        assert ran.outcomes == ["updated", "drifted"], ran.err
+        assert [row["sync_reason"] for row in ran.report] == ["", "newer_choice"]
+        assert sim.patched == [(old, False)]
