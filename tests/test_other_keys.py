@@ -1,6 +1,7 @@
 """Rows whose keys are e-mail addresses, custom keys or what a filter is asked with."""
 
 import csv
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Run, read_csv
+from conftest import Run, process, read_csv
 
 from bulk_sync.simulator import ByEmail, Dialect, Options, ScanFault, Simulator, running
 
@@ -340,3 +341,52 @@ def test_request_dates_are_judged_by_profile(tmp_path: Path, run: Run) -> None:
         assert ran.outcomes == ["updated", "drifted"], ran.err
         assert [row["sync_reason"] for row in ran.report] == ["", "newer_choice"]
         assert sim.patched == [(old, False)]
+
+
+def test_a_plan_of_addresses_is_applied_and_its_failed_rows_are_tried_again(
+    tmp_path: Path, run: Run
+) -> None:
+    with people(Options()) as (sim, names):
+        twins = [pkey for pkey, name in names.items() if name.startswith("twin")]
+        for pkey in twins:
+            sim.profiles[pkey]["ccpaOptOut"] = False
+        path = asked(
+            tmp_path / "in.csv", "email", dict.fromkeys(["twin@x.com", "jo@x.com"], "true")
+        )
+        assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
+        sim.forbidden.add(twins[0])
+        ran = run(sim, "apply", "plan.parquet", "--report", tmp_path / "plan.1.results.csv")
+        assert ran.status == 3, ran.err
+        assert ran.outcomes == ["failed", "updated"]
+        sim.forbidden.clear()
+        retry = next(line for line in ran.out.splitlines() if "bulk-sync retry" in line)
+        ran = run(sim, *retry.split()[1:], "--report", tmp_path / "again.csv")
+        assert ran.status == 0, ran.err
+        (row,) = read_csv(tmp_path / "again.csv")
+        assert (row["sync_key"], row["sync_outcome"]) == ("twin@x.com", "updated")
+        assert changed(sim, names) == {"twin 1": True, "twin 2": True, "jo": True}
+
+
+@pytest.mark.parametrize("kill_at", [0, 25])
+def test_a_killed_run_of_addresses_goes_on_where_it_stood(
+    kill_at: int, tmp_path: Path, run: Run
+) -> None:
+    with people(Options(latency_s=0.02)) as (sim, names):
+        wishes = {f"filler{number}@x.com": "true" for number in range(FILLERS)}
+        path = asked(tmp_path / "in.csv", "email", {**wishes, "twin@x.com": "true"})
+        words = ("run", str(path), "--fetch", "lookup", "--concurrency", "2", "-q")
+        with process(sim, tmp_path, *words) as killed:
+            wanted = FILLERS + 10 if kill_at else 15
+            while len(sim.requests) < wanted or len(sim.patched) < kill_at:
+                threading.Event().wait(0.002)
+            killed.kill()
+        sim.clear()
+        ran = run(sim, "resume")
+        assert ran.status == 0, ran.err
+        assert Counter(ran.outcomes) == {"updated": FILLERS + 1}
+        wanted_names = {name for name in names.values() if name.startswith("filler")} | {"twin 1"}
+        assert {names[pkey] for pkey, state in sim.patched if state} <= wanted_names
+        held = {names[pkey] for pkey, each in sim.profiles.items() if each["ccpaOptOut"]}
+        assert held == wanted_names | {"twin 2", "out"}
+        if kill_at:
+            assert sum("byEmail" in request.raw_path for request in sim.requests) == 0

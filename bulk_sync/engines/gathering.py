@@ -12,6 +12,7 @@ from typing import Final
 from bulk_sync.campaign.profiles import Page, Profile
 from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.work import now_ms
+from bulk_sync.errors import RowFailed
 from bulk_sync.rows import columns, emails
 from bulk_sync.rows.steps import Match, Steps
 from bulk_sync.settings import EmailCase, KeyKind, Keys
@@ -95,7 +96,11 @@ class Gathering:
         at = self._positions.get(self._identity(str(value)))
         if at is None or value is None:
             return
-        match = self._finder.match(profile)
+        try:
+            match = self._finder.match(profile)
+        except RowFailed:
+            self._moved.add(at)
+            return
         before = self._found.setdefault(at, {}).setdefault(match.pkey, match)
         if before.state != match.state:
             self._moved.add(at)  # left to be looked up

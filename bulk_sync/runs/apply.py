@@ -9,6 +9,7 @@ from bulk_sync import lock
 from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger, Run
+from bulk_sync.rows import matched
 from bulk_sync.runs import plan_file, story
 from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
@@ -48,10 +49,10 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
         if earlier is not None:
             raise NothingLeft(f"{path} has been carried out.", earlier)
         _warn_of_others(book, planned, job.connection)
-        rows = planned.rows
+        rows = matched.joined(planned.rows)
         begun = begun_as(Kind.APPLY, job, facts.input, facts.input_sha256, facts.rows)
         begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
-        run = opened(book, job, run_id, begun, rows, Input(str(path)).stem, planned=rows)
+        run = opened(book, job, run_id, begun, rows, Input(str(path)).stem, planned=planned.rows)
         run = replace(run, past=past_of(book, job))
         return story.carry_out(run, job, screen, interrupts)
 

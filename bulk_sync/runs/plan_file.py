@@ -23,8 +23,11 @@ from bulk_sync.rows import columns
 
 SUFFIX: Final = ".parquet"
 
-KEY_SETTINGS: Final = ("key", "key_column", "email_case", "dialect")
-"""Options without which nobody could look again for a profile that is to be created."""
+KEY_SETTINGS: Final = (
+    "key", "key_column", "email_case", "dialect", "on_ambiguous", "on_conflict", "create",
+    "create_column",
+)  # fmt: skip
+"""Options without which nobody could look for the profiles again."""
 
 _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"

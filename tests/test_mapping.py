@@ -1,0 +1,151 @@
+"""Keys of another time: a file of them is noticed at once, and ``map`` finds the new ones."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate, read_csv, wishes
+
+from bulk_sync.simulator import Dialect, Options, Simulator, running
+
+
+def standard_keys(path: Path, rows: int) -> Path:
+    """Write a file as it was exported from Campaign Standard."""
+    lines = [f"@{'s' * 80}{number:011d},p{number}@example.com,true" for number in range(rows)]
+    path.write_text("\n".join(["PKey,email,ccpaOptOut", *lines, ""]))
+    return path
+
+
+def migrated(sim: Simulator, rows: int) -> None:
+    """Fill a simulator with profiles under the PKeys of Campaign v8."""
+    for number in range(rows):
+        sim.add(pkey=f"@v{number}", email=f"p{number}@example.com", ccpaOptOut=False)
+
+
+@pytest.mark.parametrize("rows", [5, 60, 3000])
+@pytest.mark.parametrize(
+    "words",
+    [("run",), ("run", "--fetch", "scan"), ("run", "--fetch", "lookup"), ("plan",)],
+    ids=" ".join,
+)
+def test_a_file_of_keys_that_cannot_be_read_ends_within_a_handful_of_calls(
+    words: tuple[str, ...], rows: int, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(dialect=Dialect.V8, max_line_count=20)) as sim:
+        migrated(sim, 100)
+        path = tmp_path / "in.csv"
+        lines = [f"@{number},true" for number in range(rows)]
+        path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
+        command, *options = words
+        ran = run(sim, command, path, *options)
+        assert ran.status == 4
+        assert len(sim.requests) <= 7
+        for said in ("`bulk-sync map`", "--key email", "custom", "filter:", "--allow unknown-keys"):
+            assert said in ran.err
+        assert not sim.patched
+
+
+def test_what_was_stopped_so_may_be_let_pass(tmp_path: Path, run: Run) -> None:
+    with running(Options(dialect=Dialect.V8)) as sim:
+        populate(sim, 1)
+        path = tmp_path / "in.csv"
+        lines = [f"@{number},true" for number in range(30)]
+        path.write_text("\n".join(["PKey,ccpaOptOut", *lines, f"{key(0)},true", ""]))
+        ran = run(sim, "run", path, "--fetch", "lookup")
+        assert ran.status == 4
+        assert set(ran.outcomes) == {"not_found", "pending"}
+        words = ran.out.splitlines()[-1].split()[1:]
+        ran = run(sim, *words, "--report", tmp_path / "resumed.csv")
+        assert ran.status == 3, ran.err
+        assert sim.patched == [(key(0), True)]
+
+
+def test_a_few_strange_keys_among_good_ones_stop_nothing(tmp_path: Path, run: Run) -> None:
+    with running(Options(dialect=Dialect.V8)) as sim:
+        populate(sim, 30)
+        path = wishes(tmp_path / "in.csv", 30)
+        path.write_text(path.read_text() + "@1,true\n@2,true\n")
+        ran = run(sim, "run", path, "--fetch", "lookup")
+        assert ran.status == 3
+        assert ran.outcomes == ["updated"] * 30 + ["not_found"] * 2
+        assert "`bulk-sync map`" in ran.report[-1]["sync_detail"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
+def test_old_keys_are_mapped_to_new_ones_and_the_result_is_an_input(
+    suffix: str, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(dialect=Dialect.V8)) as sim:
+        migrated(sim, 30)
+        sim.add(pkey="@twin", email="p3@example.com", ccpaOptOut=False)
+        out = tmp_path / f"new{suffix}"
+        ran = run(
+            sim, "map", standard_keys(tmp_path / "old.csv", 32), "--out", out, "--summary", "json"
+        )
+        assert ran.status == 3, ran.err
+        told = ran.summary
+        assert (told["rows"], told["placed"], told["profiles"]) == (32, 29, 29)
+        assert told["outcomes"] == {"rejected": 1, "not_found": 2}
+        assert told["calls_total"] == len(sim.requests)
+        left = read_csv(tmp_path / "new.todo.csv")
+        assert [row["email"].split("@")[0] for row in left] == ["p3", "p30", "p31"]
+        assert [row["sync_reason"] for row in left] == ["ambiguous", "not_found", "not_found"]
+        assert {request.method for request in sim.requests} == {"GET"}
+        ran = run(sim, "run", out)
+        assert ran.status == 0, ran.err
+        assert {pkey for pkey, _ in sim.patched} == {f"@v{n}" for n in range(30) if n != 3}
+        first = ran.report[0]
+        assert first["PKey"] == "@v0"
+        assert first["oldPKey"] == f"@{'s' * 80}{0:011d}"
+        assert first["email"] == "p0@example.com"
+
+
+def test_all_profiles_of_a_key_are_mapped_if_asked_and_repeats_too(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        migrated(sim, 2)
+        sim.add(pkey="@twin", email="p1@example.com", ccpaOptOut=False)
+        path = tmp_path / "old.csv"
+        path.write_text(
+            "oldPKey,pkey,mail,note\nx,@a,p1@example.com,1\ny,@b,p0@EXAMPLE.com,2\n"
+            "z,@c,p1@example.com,3\n"
+        )
+        words = ("--key-column", "mail", "--on-ambiguous", "all", "--out", "new.csv")
+        ran = run(sim, "map", path, *words)
+        assert ran.status == 0, ran.err
+        rows = read_csv(tmp_path / "new.csv")
+        assert [(row["PKey"], row["oldPKey_"], row["note"]) for row in rows] == [
+            ("@v1", "@a", "1"),
+            ("@twin", "@a", "1"),
+            ("@v0", "@b", "2"),
+            ("@v1", "@c", "3"),
+            ("@twin", "@c", "3"),
+        ]
+        assert not (tmp_path / "new.todo.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--key", "pkey"), "by another column"),
+        (("--out", "old.csv"), "would replace the input"),
+        (("--out", "new.doc"), "no suffix that names a format"),
+        (("--key", "custom"), "--key-column"),
+    ],
+)
+def test_what_cannot_be_mapped_is_told_before_anything_is_sent(
+    words: tuple[str, ...], said: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 2), *words)
+    assert ran.status == 2
+    assert said in ran.err
+    assert not sim.requests
+
+
+def test_nothing_placed_leaves_no_older_result(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "old.mapped.csv"
+    out.write_text("PKey\n@of-last-week\n")
+    ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 2))
+    assert ran.status == 3
+    assert read_csv(out) == []
+    assert "To go on" not in ran.out
