@@ -1,0 +1,123 @@
+"""Rows parted by profile and joined again: nothing is lost, nothing is done twice."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_sync.errors import RowFailed
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
+from bulk_sync.rows import check, columns, matched, plan
+from bulk_sync.rows.check import OnConflict, Rules
+from bulk_sync.rows.steps import UNREAD, Match, Steps
+from bulk_sync.rows.totals import Totals
+from bulk_sync.settings import OnAmbiguous
+
+ADDRESSES = st.sampled_from(["a@x.com", "b@x.com", "A@x.com", "c@X.com", "c@x.com", "bad", ""])
+ROWS = st.lists(st.tuples(ADDRESSES, st.sampled_from(["true", "false", "", "x"])), max_size=8)
+# Few PKeys for many keys: some keys stand for one profile.
+MATCHES = st.lists(st.sampled_from(["@1", "@2", "@3", "@4", "@5"]), max_size=3, unique=True)
+FOUND = st.fixed_dictionaries(
+    {
+        "matches": st.lists(MATCHES, min_size=8, max_size=8),
+        "states": st.fixed_dictionaries(
+            {f"@{n}": st.sampled_from([1, 0, UNREAD]) for n in range(1, 6)}
+        ),
+        "unread": st.sets(st.integers(0, 7), max_size=2),
+        "writes": st.lists(st.booleans(), min_size=24, max_size=24),
+    }
+)
+
+
+def judged(rows: list[tuple[str, str]], on_conflict: OnConflict) -> pd.DataFrame:
+    raw = pd.DataFrame(
+        {
+            "email": pd.Series([email for email, _ in rows], dtype="str"),
+            "ccpaOptOut": pd.Series([state for _, state in rows], dtype="str"),
+            columns.ROW: np.arange(2, len(rows) + 2),
+        }
+    )
+    return check.rows(raw, Rules(on_conflict=on_conflict))
+
+
+def finding(checked: pd.DataFrame, found: dict[str, object]) -> Steps:
+    steps = Steps.of_finding(len(plan.open_rows(checked)))
+    matches, states, unread = found["matches"], found["states"], found["unread"]
+    assert isinstance(matches, list)
+    assert isinstance(states, dict)
+    assert isinstance(unread, set)
+    for at in range(len(steps.state)):
+        if at in unread:
+            continue
+        pkeys = matches[at]
+        if pkeys:
+            steps.found_at(at, 1, 1000, tuple(Match(pkey, states[pkey], 0) for pkey in pkeys))
+        else:
+            problem = RowFailed(Reason.NOT_FOUND, "No.", outcome=Outcome.NOT_FOUND)
+            steps.failed(at, 1000, problem)
+    return steps
+
+
+@given(
+    rows=ROWS,
+    found=FOUND,
+    on_ambiguous=st.sampled_from([None, *OnAmbiguous]),
+    on_conflict=st.sampled_from(list(OnConflict)),
+)
+def test_every_row_is_told_once_and_every_profile_written_at_most_once(
+    rows: list[tuple[str, str]],
+    found: dict[str, object],
+    on_ambiguous: OnAmbiguous | None,
+    on_conflict: OnConflict,
+) -> None:
+    checked = judged(rows, on_conflict)
+    steps = finding(checked, found)
+    parted, states = matched.parted(
+        checked, steps, on_ambiguous=on_ambiguous, on_conflict=on_conflict
+    )
+    planned = plan.compare(parted, states)
+    to_write = plan.writes(planned)
+    pkeys = planned[columns.PROFILE].iloc[to_write].tolist()
+    assert max(Counter(pkeys).values(), default=0) <= 1
+
+    writing = Steps.of(len(to_write))
+    done = found["writes"]
+    assert isinstance(done, list)
+    desired = columns.state_codes(planned[columns.DESIRED])[to_write]
+    for at, (ok, state) in enumerate(zip(done, desired.tolist(), strict=False)):
+        if ok:
+            writing.done(at, 1, 2000, state=bool(state))
+        else:
+            writing.failed(at, 2000, RowFailed(Reason.HTTP_403, "No."))
+    results = plan.settle(planned, writing)
+    totals, told = Totals.of(results), matched.joined(results)
+
+    assert told["email"].tolist() == [email for email, _ in rows]
+    assert told[columns.ROW].tolist() == list(range(2, len(rows) + 2))
+    assert totals.rows == sum(totals.outcomes.values()) == len(rows)
+    assert Counter(told[columns.OUTCOME].astype(str)) == Counter(dict(totals.outcomes))
+    assert [name for name in columns.MATCHED if name in told] == []
+
+    held = {**found["states"]}  # type: ignore[dict-item] # as above
+    for at, pkey in enumerate(pkeys):
+        if done[at]:
+            held[pkey] = int(desired[at])
+    open_at = {int(at): n for n, at in enumerate(plan.open_rows(checked))}
+    says_done = {Outcome.UPDATED, Outcome.UNCHANGED}
+    asked = columns.state_codes(told[columns.DESIRED]).tolist()
+    for at, outcome in enumerate(told[columns.OUTCOME]):
+        matches = (steps.found or {}).get(open_at.get(at, -1), ())
+        if outcome in says_done:
+            # Never told as done while a profile of the person holds the other state.
+            assert matches
+            assert all(held[each.pkey] == asked[at] for each in matches)
+        if len(matches) > 1 and asked[at] == 0 and on_ambiguous is None:
+            assert outcome in NEEDS_A_PERSON
+            assert told[columns.REASON].iat[at] == Reason.AMBIGUOUS
+
+
+def test_without_keys_of_another_kind_nothing_is_joined() -> None:
+    frame = pd.DataFrame({columns.KEY: ["@a"]})
+    assert matched.joined(frame) is frame
