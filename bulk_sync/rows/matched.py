@@ -8,6 +8,7 @@ limits, writing and the ledger know of nothing else.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -42,7 +43,10 @@ _WORST: Final = (
 )
 """What becomes of a row's profiles, the worst first: the row has that outcome."""
 
-_RANKS: Final = np.argsort([OUTCOME_CODES[each] for each in _WORST])
+_OVERRULED: Final = _WORST.index(Outcome.WOULD_UPDATE) - 0.5
+"""Where among them a profile stands that another row wants in the other state, and gets so."""
+
+_RANKS: Final = np.argsort([OUTCOME_CODES[each] for each in _WORST]).astype(float)
 
 
 def parted(
@@ -103,24 +107,55 @@ def joined(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     owner = rows[columns.OWNER].to_numpy()
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    worst = worst_rows(rows)
-    one = rows.iloc[worst].reset_index(drop=True)
+    worst = _worst(rows)
+    one = rows.iloc[worst.at].reset_index(drop=True)
+    for name in (columns.OUTCOME, columns.REASON, columns.DETAIL):
+        one[name] = rows[name].iloc[worst.by].reset_index(drop=True)
     if len(starts) < len(rows):
         one = _summed_up(rows, one, starts)
     is_new = columns.have_outcome(one, [Outcome.CREATED])
     one[columns.PROFILES] = np.where(is_new, 1, one[columns.PROFILES].to_numpy())
-    one[columns.COUNTS_AS] = owner[rows[columns.COUNTS_AS].to_numpy()[worst]]
+    one[columns.COUNTS_AS] = owner[rows[columns.COUNTS_AS].to_numpy()[worst.at]]
     one[columns.PROFILES] = one[columns.PROFILES].to_numpy()[one[columns.COUNTS_AS]]
     return plan.repeat(one.drop(columns=[name for name in columns.MATCHED if name in one]))
 
 
-def worst_rows(rows: pd.DataFrame) -> _Positions:
-    """Tell for every row of the input the position of the profile that came off worst."""
-    owner = rows[columns.OWNER].to_numpy()
-    rank = _RANKS[columns.outcome_codes(rows[columns.OUTCOME])]
+@dataclass(frozen=True, slots=True)
+class _Worst:
+    """What became of n rows of the input.
+
+    Attributes:
+        at: position of the profile that came off worst.
+        by: position of the row that says so: the same, or one of another row of the input that
+            counts for this profile.
+    """
+
+    at: _Positions
+    by: _Positions
+
+
+def outcomes(rows: pd.DataFrame) -> npt.NDArray[np.int8]:
+    """Tell the ``OUTCOME_CODES`` of the rows of the input."""
+    codes = columns.outcome_codes(rows[columns.OUTCOME])
+    return codes if columns.OWNER not in rows else codes[_worst(rows).by]
+
+
+def _worst(rows: pd.DataFrame) -> _Worst:
+    owner, codes = rows[columns.OWNER].to_numpy(), columns.outcome_codes(rows[columns.OUTCOME])
+    counts_as = rows[columns.COUNTS_AS].to_numpy()
+    desired = columns.state_codes(rows[columns.DESIRED])
+    # A row is a duplicate if all of its profiles are others' already. If only some are, what became
+    # of those is told where they count.
+    is_repeat = counts_as != np.arange(len(rows))
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    is_partly = ~np.logical_and.reduceat(is_repeat, starts) if len(rows) else is_repeat
+    agrees = desired == desired[counts_as]
+    by = np.where(is_repeat & is_partly[owner] & agrees, counts_as, np.arange(len(rows)))
+    rank = _RANKS[codes[by]]
+    rank[is_repeat & is_partly[owner] & ~agrees] = _OVERRULED
     order = np.lexsort((np.arange(len(rows)), rank, owner))
-    found: _Positions = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
-    return found
+    at: _Positions = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
+    return _Worst(at, by[at])
 
 
 def _found(checked: pd.DataFrame, finding: Steps) -> dict[int, tuple[Match, ...]]:

@@ -43,7 +43,7 @@ class Totals:
         creates = sum(counts[OUTCOME_CODES[each]] for each in _NEW)
         lifted = len(plan.opt_ins(frame))
         if columns.OWNER in frame:
-            codes = codes[matched.worst_rows(frame)]
+            codes = matched.outcomes(frame)
             counts = _counted(codes)
         return cls(
             rows=len(codes),
