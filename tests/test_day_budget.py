@@ -1,6 +1,7 @@
 """What all runs together may spend in a day."""
 
 import asyncio
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -115,6 +116,16 @@ def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run)
     after = datetime.now().astimezone() + timedelta(hours=27, minutes=47)
     told = {f"over at {each:%H:%M} on {each:%Y-%m-%d}" for each in (before, after)}
     assert any(each in ran.out for each in told), ran.out
+
+
+def test_after_a_scan_a_plan_tells_the_least_time_that_it_takes(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.5)) as sim:
+        populate(sim, 480)
+        path = wishes(tmp_path / "in.csv", 480)
+        ran = run(sim, "plan", path, "--fetch", "scan", "--concurrency", 4)
+    assert ran.status == 0, ran.err
+    found = re.search(r"480 to come, at the very least 1 min (\d+) s: over at .* soonest", ran.out)
+    assert found is not None, ran.out  # 480 answers of half a second, four at once
 
 
 def test_no_more_than_the_day_has_is_taken(state: State) -> None:

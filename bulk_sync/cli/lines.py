@@ -48,11 +48,14 @@ def plan_lines(reviewed: Plan) -> list[str]:
 def _forecast_lines(reviewed: Plan, now: datetime) -> list[str]:
     """Say what writing will cost, how often it meets a budget, and when it is over."""
     seconds, days, again = reviewed.seconds_to_come, reviewed.days_to_come, reviewed.runs_to_come
-    about = "" if seconds is None else f", about {_duration(seconds)}"
+    least = reviewed.is_least
+    how = "at the very least" if least else "about"
+    about = "" if seconds is None else f", {how} {_duration(seconds)}"
     if seconds is not None and reviewed.calls_to_come and not days and not again:
         ends = now + timedelta(seconds=seconds)
         date = "" if ends.date() == now.date() else f" on {ends:%Y-%m-%d}"
-        about += f": over at {ends:%H:%M}{date}, if it begins now"
+        soonest = " at the soonest" if least else ""
+        about += f": over at {ends:%H:%M}{date}{soonest}, if it begins now"
     lines = [f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{about}."]
     if days:
         last = now.astimezone(UTC).date() + timedelta(days=days)

@@ -107,6 +107,8 @@ class Plan:
         costs: what reading by look-up and by scan was forecast to cost; None if nothing was read.
         scanned: which of the two it was.
         rate: most requests a second that the run may send; None if it adapts.
+        quickest_s: how long the quickest answer took so far; None if there was none.
+        most_in_flight: requests that may be in flight at once.
     """
 
     rows: pd.DataFrame
@@ -121,15 +123,29 @@ class Plan:
     costs: Costs | None
     scanned: bool
     rate: float | None
+    quickest_s: float | None
+    most_in_flight: int
 
     @property
     def seconds_to_come(self) -> float | None:
-        """An estimate of how long the writes take, at the rate allowed or that of the look-ups."""
+        """An estimate of how long the writes take, at the rate allowed or that of the look-ups.
+
+        After a scan it is the least that it can be: a page says nothing of how long a single
+        profile takes, and Campaign may bear fewer requests at once than are allowed.
+        """
         if self.rate is not None:
             return self.calls_to_come / self.rate
-        if self.scanned or not self.calls:
-            return None  # a page says nothing of how long a single profile takes
-        return self.calls_to_come * self.seconds / self.calls
+        if self.calls and not self.scanned:
+            return self.calls_to_come * self.seconds / self.calls
+        if self.quickest_s is None:
+            return None
+        at_once = max(1, min(self.most_in_flight, self.calls_to_come))
+        return self.calls_to_come * self.quickest_s / at_once
+
+    @property
+    def is_least(self) -> bool:
+        """Whether ``seconds_to_come`` is no more than the least that it can be."""
+        return self.rate is None and (self.scanned or not self.calls)
 
     @property
     def days_to_come(self) -> int:

@@ -261,6 +261,8 @@ def _reviewed(
         costs=read.costs,
         scanned=read.scanned,
         rate=job.pace.rate,
+        quickest_s=session.client.pacer.latency.quantile(0),
+        most_in_flight=job.pace.concurrency or job.pace.most_in_flight,
     )
 
 
