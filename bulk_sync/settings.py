@@ -219,6 +219,7 @@ class Keys:
         filter: the name of the filter, as Campaign has it in the URL; for ``FILTER`` alone.
         param: the name of its parameter.
         field: the column that the keys stand in, which may be called like the profile's field.
+        key_field: the profile's field that shows the key, if it is called otherwise.
         email_case: whether capitals count before the ``@``.
         on_ambiguous: what becomes of a key that stands for several profiles; None takes all of them
             for an opt-out, which is the person's, and none for an opt-in.
@@ -228,6 +229,7 @@ class Keys:
     filter: str = ""
     param: str = ""
     field: str = ""
+    key_field: str = ""
     email_case: EmailCase = EmailCase.EXACT
     on_ambiguous: OnAmbiguous | None = None
 
@@ -262,6 +264,7 @@ class Keys:
         return replace(
             cls() if key is None else cls.parse(key, dialect),
             field=options.get("key_column") or "",
+            key_field=options.get("key_field") or "",
             email_case=EmailCase(options.get("email_case") or EmailCase.EXACT),
             on_ambiguous=None if ambiguous is None else OnAmbiguous(ambiguous),
         )
@@ -278,6 +281,12 @@ class Keys:
         return self.kind is KeyKind.CUSTOM or is_own_filter
 
 
+_NOT_GIVEN: Final = frozenset(
+    {"PKey", "href", "email", "cryptedId", "created", "lastModified", "age"}
+)
+"""Fields that Campaign fills in, and the address, which is the key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Creating:
     """With what a profile is created whose address is not found.
@@ -289,8 +298,8 @@ class Creating:
     fields: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def parse(cls, texts: Iterable[str]) -> "Creating":
-        """Read ``FIELD`` and ``FIELD=COLUMN``.
+    def parse(cls, texts: Iterable[str], attribute: str) -> "Creating":
+        """Read ``FIELD`` and ``FIELD=COLUMN``, beside the attribute that holds the state.
 
         Raises:
             UsageProblem: a field has no name that Campaign could know, or is given twice.
@@ -301,8 +310,28 @@ class Creating:
             _check_word("--create-column", field)
             if field in fields:
                 raise UsageProblem(f"--create-column {field} is given twice.")
+            if field in (*_NOT_GIVEN, attribute):
+                raise UsageProblem(
+                    f"--create-column {field}: a profile is not created with that field of a file."
+                )
             fields[field] = column or field
         return cls(tuple(fields.items()))
+
+
+def reached(there: Connection, keys: Keys) -> Connection:
+    """Choose the API that knows such keys.
+
+    Raises:
+        UsageProblem: the one asked for does not.
+    """
+    if not keys.needs_extended or there.api.endswith("Ext"):
+        return there
+    if there.api != AUTO:
+        raise UsageProblem(
+            f"--key {keys}: {there.api} knows no custom keys and filters. Give --api {EXTENDED}, "
+            "or leave --api out."
+        )
+    return replace(there, api=EXTENDED)
 
 
 def _called(name: str, dialect: Dialect) -> str:
@@ -328,7 +357,7 @@ class Reading:
 
     fetch: Fetch = Fetch.AUTO
     page_size: int | None = None
-    tries_keys: bool = True
+    tries_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)

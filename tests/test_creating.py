@@ -179,7 +179,8 @@ def test_killed_at_any_moment_every_profile_is_created_once(tmp_path: Path, run:
     rows = 240
     options = Options(faults={Fault.RESET_AFTER_WRITE: 0.05}, latency_s=0.005)
     with running(options) as sim:
-        words: tuple[str, ...] = ("run", str(many(tmp_path / "in.csv", rows)), "--create")
+        path = many(tmp_path / "in.csv", rows)
+        words: tuple[str, ...] = ("run", str(path), "--create", "--timeout", "2")
         for kill_at in (1, 60, 150, 200):
             with process(sim, tmp_path, *words, "-q") as killed:
                 while len(sim.profiles) < kill_at and killed.poll() is None:
@@ -238,3 +239,90 @@ def test_what_was_created_can_be_audited_and_told_and_stays_after_an_undo(
     assert "2 profiles" in undone.err
     assert sim.profiles[there]["ccpaOptOut"] is True
     assert len(sim.profiles) == 3
+
+
+def test_nobody_is_called_created_whose_profile_another_has_made(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    sim.queue_fault(Fault.HANG, "POST", times=1)
+    words = ("run", str(many(tmp_path / "in.csv", 1)), "--create", "--timeout", "2", "-q")
+    with process(sim, tmp_path, *words) as running_still:
+        while not by_method(sim)["POST"]:
+            threading.Event().wait(0.01)
+        sim.add(email="p0@x.com", ccpaOptOut=False)
+        assert running_still.wait() == 3
+    (report,) = tmp_path.glob("*.results.csv")
+    (row,) = read_csv(report)
+    assert (row["sync_outcome"], row["sync_reason"]) == ("drifted", "exists")
+    assert row["sync_after"] == "false"
+    assert made(sim) == {"p0@x.com": 1}
+
+
+@pytest.mark.parametrize(
+    ("states", "outcome"), [((True, False), "drifted"), ((True, True), "unchanged")]
+)
+def test_of_several_profiles_that_came_meanwhile_all_count(
+    states: tuple[bool, ...], outcome: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan = tmp_path / "plan.parquet"
+    assert run(sim, "plan", many(tmp_path / "in.csv", 1), "--create", "--out", plan).status == 0
+    for state in states:
+        sim.add(email="p0@x.com", ccpaOptOut=state)
+    ran = run(sim, "apply", plan)
+    assert ran.outcomes == [outcome]
+    assert made(sim) == {"p0@x.com": 2}
+
+
+def test_whoever_goes_on_looks_again_before_anybody_is_created(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = many(tmp_path / "in.csv", 6)
+    ran = run(sim, "run", path, "--create", "--max-calls", 17, "--concurrency", 1)
+    assert ran.status == 6, ran.err
+    missing = {f"p{n}@x.com" for n in range(6)} - set(made(sim))
+    assert missing
+    for email in missing:
+        sim.add(email=email, ccpaOptOut=False)
+    ran = run(sim, "resume", "--max-calls", 100, "--report", tmp_path / "2.csv")
+    assert set(made(sim).values()) == {1}
+    rows = {row["email"]: row for row in read_csv(tmp_path / "2.csv")}
+    for email in missing:
+        wants = rows[email]["sync_desired"]
+        assert rows[email]["sync_outcome"] == ("drifted" if wants == "true" else "unchanged")
+
+
+def test_a_field_that_profiles_do_not_have_is_told_before_anything_is_written(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(email="there@x.com", ccpaOptOut=False)
+    path = people(
+        tmp_path / "in.csv",
+        [("new@x.com", "Ada", "Ash", "1", "true"), ("there@x.com", "Ben", "Ash", "2", "true")],
+        "email,firstName,lastName,mobilPhone,ccpaOptOut\n",
+    )
+    ran = run(sim, "run", path, "--create", "--create-column", "mobilPhone")
+    assert ran.status == 2
+    assert "mobilePhone" in ran.err
+    assert set(by_method(sim)) == {"GET"}
+
+
+def test_an_address_in_other_capitals_of_its_domain_is_no_other_person(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    pkey = sim.add(email="ada@X.Com", ccpaOptOut=False)
+    path = people(tmp_path / "in.csv", [("ada@x.com", "Ada", "Ash", "true")])
+    ran = run(sim, "run", path, "--create", "--fetch", "lookup")
+    assert (ran.status, ran.outcomes) == (0, ["updated"]), ran.err
+    assert sim.patched == [(pkey, True)]
+    assert len(sim.profiles) == 1
+
+
+def test_who_is_on_the_list_in_other_capitals_is_not_created(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(email="Ada@x.com", ccpaOptOut=False)
+    path = people(tmp_path / "in.csv", [("ada@x.com", "Ada", "Ash", "true")])
+    ran = run(sim, "run", path, "--create", "--fetch", "scan")
+    assert ran.outcomes == ["not_found"]
+    assert [row["sync_reason"] for row in ran.report] == ["ambiguous"]
+    assert len(sim.profiles) == 1

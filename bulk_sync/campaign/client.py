@@ -5,7 +5,7 @@ answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,11 @@ _SMALLEST_PAGE: Final = 25
 
 _TOO_LARGE: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_504})
 """What a page that is too large for Campaign fails with."""
+
+_UNANSWERED: Final = frozenset(
+    {Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_502, Reason.HTTP_504}
+)
+"""After these Campaign may still act on a request that it has received."""
 
 _NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
 
@@ -197,6 +202,20 @@ class Client:
             f"{elsewhere}." + metadata.listed(metadata.close(attribute, {**there, **known}))
         )
 
+    async def check_fields(self, names: Sequence[str], option: str) -> None:
+        """Make sure, with one call, that profiles have some fields.
+
+        Raises:
+            UsageProblem: one is missing; the message tells the names that come close.
+        """
+        known = await self._fields(self.api)
+        for name in names if known else ():
+            if known is not None and name not in known:
+                raise UsageProblem(
+                    f"{option} {name}: profiles have no such field on {self.api}."
+                    + metadata.listed(metadata.alike(name, known), "Fields")
+                )
+
     async def _fields(self, api: str) -> Mapping[str, str] | None:
         """Read what fields profiles have on an API; None if it does not say."""
 
@@ -292,17 +311,19 @@ class Client:
             raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
 
     async def create(
-        self, body: bytes, *, desired: bool, there: Callable[[], Awaitable[str | None]]
+        self, body: bytes, *, desired: bool, made: Callable[[], Awaitable[str | None]]
     ) -> tuple[str, int]:
         """Create a profile, and tell its PKey and how many tries it took.
 
         A POST without a clear answer may have been applied: before another one is sent it is looked
-        whether the profile is there.
+        whether the profile is there. Where there was no answer at all it may be applied yet, so as
+        long is waited first as a request may take; afterwards it is looked whether there is one.
 
         Args:
             body: what the profile is to hold, JSON.
             desired: the state in it.
-            there: tells the PKey of the profile if it is there.
+            made: tells the PKey of the profile if it is there; raises RowFailed if it is not as it
+                was to be, or is there twice.
 
         Raises:
             RowFailed: Campaign did not confirm that it made the profile: ``pending`` if the run is
@@ -312,16 +333,18 @@ class Client:
         doubts: list[RetryLater] = []
 
         async def once() -> str:
-            if doubts and (pkey := await there()) is not None:
+            if doubts and (pkey := await self._made(doubts[-1], made)) is not None:
                 return pkey
             try:
                 answer = await self._way.request("POST", f"{self.api}/profile", body)
                 profiles.check_confirmed(answer, self._attribute, desired=desired)
-                return str(profiles.one(answer, self._attribute).get("PKey") or "")
             except RetryLater as doubt:
                 if not doubt.refused:
                     doubts.append(doubt)
                 raise
+            if doubts:
+                await made()  # which says so if it is there twice
+            return str(profiles.one(answer, self._attribute).get("PKey") or "")
 
         try:
             return await self._way.ask(once)
@@ -331,6 +354,19 @@ class Client:
             self._way.stop.ask(cause)
             detail = f"{doubts[-1].detail}. Whether the profile was created is not known."
             raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
+
+    async def _made(
+        self, doubt: RetryLater, made: Callable[[], Awaitable[str | None]]
+    ) -> str | None:
+        """Look whether a profile was created after all, at once and, if that is not sure, again."""
+        pkey = await made()
+        if pkey is not None or doubt.reason not in _UNANSWERED:
+            return pkey
+        log.info("%s: waiting for what may come of it yet", doubt.detail)
+        await self._way.stop.sleep(self._way.timeout_s)
+        if self._way.stop.asked:
+            raise doubt
+        return await made()
 
     async def _holds(self, key: str, desired: bool, doubt: RetryLater) -> bool:  # noqa: FBT001
         """Read back whether a change without a clear answer was applied.

@@ -48,7 +48,13 @@ def close(attribute: str, known: Mapping[str, str]) -> list[str]:
     return [booleans[name] for name in dict.fromkeys((*alike, *opting))][:_MOST]
 
 
-def listed(names: Iterable[str]) -> str:
+def alike(field: str, known: Iterable[str]) -> list[str]:
+    """Tell which fields a field may have been meant to be, the likeliest first."""
+    names = {name.casefold(): name for name in known}
+    return [names[each] for each in get_close_matches(field.casefold(), names, _MOST, _CLOSE)]
+
+
+def listed(names: Iterable[str], what: str = "Boolean fields") -> str:
     """Put names into a sentence of their own; "" if there are none."""
     said = ", ".join(names)
-    return f" Boolean fields that come close: {said}." if said else ""
+    return f" {what} that come close: {said}." if said else ""

@@ -91,6 +91,7 @@ class Transport:
         self._connection = connection
         self._pace = pace
         self.stop = stop
+        self.timeout_s = pace.timeout_s
         self._tokens = Tokens(connection, self._exchange)
         self._base = URL(f"{connection.endpoint}/{connection.organization}/campaign/")
         self._base_path = self._base.raw_path

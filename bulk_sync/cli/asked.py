@@ -5,7 +5,6 @@ the command line, in the environment or in the configuration overrules them.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +15,6 @@ from bulk_sync.cli import garbage
 from bulk_sync.cli.config import secret, secret_text, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
-    AUTO,
-    EXTENDED,
     Bound,
     Connection,
     Creating,
@@ -29,6 +26,7 @@ from bulk_sync.settings import (
     Reading,
     State,
     Writing,
+    reached,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ _CONNECTION: Final = (
 )  # fmt: skip
 _INPUT: Final = (
     "key", "key_column", "state_column", "date_column", "state", "sheet", "blank_state",
-    "on_conflict", "email_case", "dialect",
+    "on_conflict", "email_case", "dialect", "key_field",
 )  # fmt: skip
 _WORK: Final = (
     "rate", "concurrency", "processes", "max_calls", "max_calls_per_day", "retries", "timeout",
@@ -57,7 +55,7 @@ _RECORDED: Final = (*_CONNECTION, *_INPUT, *_WORK)
 _ABSENT: Final[Mapping[str, Any]] = {
     "fetch": str(Fetch.AUTO), "page_size": None, "verify": False,
     "allow": (), "job": None, "max_changes": None, "max_opt_ins": None, "max_failures": None,
-    "max_creates": None, "key": None, "key_column": None, "email_case": "exact",
+    "max_creates": None, "key": None, "key_column": None, "email_case": "exact", "key_field": None,
     "dialect": "standard", "on_ambiguous": None, "on_conflict": "reject", "create": False,
     "create_column": (), "state": None, "state_column": None, "date_column": None,
     "blank_state": "reject", "sheet": None,
@@ -78,7 +76,7 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
     values = {**_ABSENT, **values}
     keys = Keys.of(values)
     return Job(
-        connection=_reached(connection(values), keys),
+        connection=reached(connection(values), keys),
         state=state(values),
         pace=pace(values),
         reading=Reading(Fetch(values["fetch"]), values["page_size"]),
@@ -86,27 +84,19 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
         limits=limits(values),
         keys=keys,
         on_conflict=OnConflict(values["on_conflict"]),
-        creating=Creating.parse(values["create_column"]) if values["create"] else None,
+        creating=Creating.parse(values["create_column"], values["attribute"])
+        if values["create"]
+        else None,
         reports=reports,
         name=str(values["job"] or name),
         settings={each: _plain(values[each]) for each in _RECORDED if each in values},
     )
 
 
-def _reached(there: Connection, keys: Keys) -> Connection:
-    """Choose the API that knows such keys.
-
-    Raises:
-        UsageProblem: the one asked for does not.
-    """
-    if not keys.needs_extended or there.api.endswith("Ext"):
-        return there
-    if there.api != AUTO:
-        raise UsageProblem(
-            f"--key {keys}: {there.api} knows no custom keys and filters. Give --api {EXTENDED}, "
-            "or leave --api out."
-        )
-    return replace(there, api=EXTENDED)
+def _creating(values: Mapping[str, Any]) -> Creating | None:
+    if not values["create"]:
+        return None
+    return Creating.parse(values["create_column"], values["attribute"])
 
 
 def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:

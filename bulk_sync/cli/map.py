@@ -22,7 +22,7 @@ Examples:
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where the rows with new PKeys go; .csv .parquet .json .xlsx decides the format.  "
+    help="Where the rows with new PKeys go; .csv .parquet .xlsx decides the format.  "
     "[default: INPUT's name and .mapped.csv]",
 )
 @options.key_options

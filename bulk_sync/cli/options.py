@@ -133,6 +133,12 @@ key_options = _together(
     ),
     option("--key-column", metavar="NAME", help="The column of keys.  [default: PKey, or email]"),
     option(
+        "--key-field",
+        metavar="FIELD",
+        help="The profile's field that shows a custom key, or what a filter is asked with.  "
+        "[default: the one called like the column, or the filter]",
+    ),
+    option(
         "--email-case",
         type=click.Choice([str(each) for each in EmailCase]),
         default=str(EmailCase.EXACT),

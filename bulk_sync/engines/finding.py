@@ -19,7 +19,7 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.errors import RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import emails
+from bulk_sync.rows import columns, emails
 from bulk_sync.rows.steps import UNREAD, Match
 from bulk_sync.settings import EXTENDED, EmailCase, KeyKind, Keys
 
@@ -28,8 +28,12 @@ log = logging.getLogger(__name__)
 _LINES: Final = 100
 """Profiles asked for on a page of those that a filter finds."""
 
-_MOST_PAGES: Final = 10
-"""A key that stands for more profiles than are on so many pages is no key."""
+_MOST_SEEN: Final = 1_000
+_MOST_PAGES: Final = 100
+"""A key that stands for more profiles, or for those on more pages, is no key."""
+
+_PREFIX: Final = "cus"
+"""What Campaign puts before the names of fields that somebody added (campaign-api.md, 1.1)."""
 
 _MOST_STRANGERS: Final = 20
 """Profiles with other addresses that ``byEmail`` may find before it is not asked any more."""
@@ -44,15 +48,24 @@ class Finder:
     Args:
         keys: what the keys are.
         attribute: the attribute whose state is read on the way.
+        reads_states: whether a state that a list does not show is asked for by itself.
+        is_wary: whether an address that nobody has is looked for in other spellings too.
 
     Attributes:
+        reads_states: as given.
         known: an address that some profile has, by which ``byEmail`` can be tried; "" if none is.
+        alike: addresses that the list shows, by how they look in small letters.
     """
 
-    def __init__(self, keys: Keys, attribute: str) -> None:
+    def __init__(
+        self, keys: Keys, attribute: str, *, reads_states: bool = True, is_wary: bool = False
+    ) -> None:
         self._keys = keys
         self._attribute = attribute
+        self.reads_states = reads_states
+        self._is_wary = is_wary
         self.known = ""
+        self.alike: dict[str, str] = {}
         self._is_refused = False
         self._is_proven = False
         self._proving = asyncio.Lock()
@@ -66,11 +79,14 @@ class Finder:
         """
         match self._keys.kind:
             case KeyKind.EMAIL:
-                return await self._by_email(client, key)
+                found, tries = await self._by_email(client, key)
             case KeyKind.FILTER:
-                return await self._by_filter(client, key)
+                found, tries = await self._by_filter(client, key)
             case _:
-                return await self._by_key(client, key)
+                found, tries = await self._by_key(client, key)
+        if self.reads_states and any(each.state == UNREAD for each in found):
+            found = [await self._with_state(client, each) for each in found]
+        return tuple(found), tries
 
     def match(self, profile: Profile) -> Match:
         """Take from a profile what is asked of it.
@@ -85,25 +101,51 @@ class Finder:
         changed_ms = profiles.changed_ms(profile, self._attribute)
         return Match(pkey, UNREAD if state is None else int(state), changed_ms)
 
-    async def _by_key(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
+    async def is_custom_key(self, client: Client, field: str, listed: Sequence[Profile]) -> bool:
+        """Tell whether a field is the custom key: whether a profile can be asked for by it."""
+        for profile in listed:
+            value = text_of(profile.get(field))
+            if not value:
+                continue
+            try:
+                found, _ = await client.profile(value, is_pkey=False)
+            except RowFailed:
+                return False
+            return found.get("PKey") == profile.get("PKey")
+        return False
+
+    async def _with_state(self, client: Client, match: Match) -> Match:
+        """Ask for a state that the answer to a filter did not show."""
+        if match.state != UNREAD:
+            return match
+        profile, _ = await client.profile(match.pkey)
+        return self.match(profile)
+
+    async def _by_key(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
         try:
             profile, tries = await client.profile(key, is_pkey=False)
         except RowFailed as failed:
             if failed.outcome is Outcome.NOT_FOUND:
                 failed.detail = "No profile has this custom key."
             raise
-        if not _shows(profile, key, self._keys.field):
-            raise _not_found("Campaign answered with a profile that does not show this key.", tries)
-        return (self.match(profile),), tries
+        field = field_of(self._keys, profile)
+        if field is not None and text_of(profile[field]) != key:
+            raise _bad_answer(
+                f"Campaign answered with a profile whose {field} is another. If the custom key is "
+                "another field, name it with --key-field.",
+                tries,
+            )
+        if field is None and key not in map(text_of, profile.values()):
+            raise _bad_answer("Campaign answered with a profile that does not show it.", tries)
+        return [self.match(profile)], tries
 
-    async def _by_filter(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
+    async def _by_filter(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
         keys = self._keys
-        path = f"{keys.filter}?{keys.param}={quote(key, safe='')}"
-        search = _Search(client, path)
+        search = _Search(client, f"{keys.filter}?{keys.param}={quote(key, safe='')}")
         found: dict[str, Match] = {}
         try:
             async for profile in search.profiles():
-                if _shows(profile, key, keys.field):
+                if self._shows(profile, key):
                     hit = self.match(profile)
                     found[hit.pkey] = hit
         except RowFailed as failed:
@@ -115,7 +157,7 @@ class Finder:
                 ) from failed
             raise
         if found:
-            return tuple(found.values()), search.tries
+            return list(found.values()), search.tries
         if not search.seen:
             raise _not_found("No profile is found by this filter.", search.tries)
         raise _bad_answer(
@@ -124,12 +166,29 @@ class Finder:
             search.tries,
         )
 
-    async def _by_email(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
+    def _shows(self, profile: Profile, key: str) -> bool:
+        """Tell whether a profile that a filter found shows the key.
+
+        Raises:
+            UsageProblem: nobody can tell.
+        """
+        field = field_of(self._keys, profile)
+        if field is None:
+            raise UsageProblem(
+                f"--key {self._keys}: no field of the profiles is called like the column "
+                f"{self._keys.field!r}, the filter or its parameter, so nobody can tell whether "
+                "the right ones are found. Name the field with --key-field."
+            )
+        return text_of(profile[field]) == key
+
+    async def _by_email(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
         """Ask ``byEmail``; and ``byText``, unless ``byEmail`` is known to find what there is."""
         hits = _Hits()
+        ignores = self._keys.email_case is EmailCase.IGNORE
+        spellings = emails.spellings(key, ignore_case=ignores)
         if not self._is_refused:
             try:
-                await self._ask(client, _BY_EMAIL, key, hits)
+                await self._ask(client, _BY_EMAIL, spellings, key, hits)
             except RowFailed as failed:
                 if not _is_refusal(failed):
                     raise
@@ -137,17 +196,22 @@ class Finder:
                 hits = _Hits(tries=hits.tries)
         if hits.matches:
             self._is_proven = True
+        elif self._is_wary:
+            await self._ask(client, _BY_TEXT, emails.beginnings(key), key, hits)
         elif not await self._proved(client):
-            await self._ask(client, _BY_TEXT, key, hits)
+            await self._ask(client, _BY_TEXT, spellings, key, hits)
         if not hits.matches:
+            hits.alike = hits.alike or self.alike.get(key.lower(), "")
             raise _no_such_address(hits)
-        return tuple(hits.matches.values()), hits.tries
+        return list(hits.matches.values()), hits.tries
 
-    async def _ask(self, client: Client, form: str, key: str, hits: "_Hits") -> None:
-        """Ask a filter for every spelling of an address, and compare what it finds."""
+    async def _ask(
+        self, client: Client, form: str, texts: Sequence[str], key: str, hits: "_Hits"
+    ) -> None:
+        """Ask a filter for an address, and compare what it finds."""
         ignores = self._keys.email_case is EmailCase.IGNORE
-        for spelling in emails.spellings(key, ignore_case=ignores):
-            search = _Search(client, form.format(quote(spelling, safe="")))
+        for text in texts:
+            search = _Search(client, form.format(quote(text, safe="")))
             try:
                 async for profile in search.profiles():
                     address = profile.get("email")
@@ -234,7 +298,8 @@ class _Search:
                 yield profile
             asked.add(path)
             path = page.next_path
-            if page.cut_short or len(asked) >= _MOST_PAGES or path in asked:
+            is_endless = self.seen > _MOST_SEEN or len(asked) >= _MOST_PAGES or path in asked
+            if page.cut_short or (path is not None and is_endless):
                 raise _bad_answer(
                     f"The filter finds profiles without end ({self.seen} so far), so that nobody "
                     "can say which are meant.",
@@ -258,21 +323,29 @@ def _is_refusal(failed: RowFailed) -> bool:
     }
 
 
-def _shows(profile: Profile, key: str, column: str) -> bool:
-    """Tell whether a profile shows a key: in the field that the column is called by, if it has one.
+def field_of(keys: Keys, profile: Profile) -> str | None:
+    """Tell which field of a profile shows such keys; None if that cannot be told.
 
-    Elsewhere it may stand in any field, or in one of a group such as ``location``.
+    It is the one that the user names; or the one called like the column, or, for a filter, like the
+    filter or its parameter, be it with the prefix of fields that somebody added.
     """
-    if column in profile:
-        return _text(profile[column]) == key
-    for value in profile.values():
-        inner: Sequence[object] = list(value.values()) if isinstance(value, dict) else [value]
-        if any(_text(each) == key for each in inner):
-            return True
-    return False
+    if keys.kind is KeyKind.EMAIL:
+        return "email"
+    if keys.key_field:
+        return keys.key_field if keys.key_field in profile else None
+    names = [keys.field]
+    if keys.kind is KeyKind.FILTER:
+        names += [keys.filter.removeprefix("by"), keys.param.removesuffix("_parameter")]
+    for name in names:
+        wanted = {columns.plain(name), _PREFIX + columns.plain(name)}
+        fits = [field for field in profile if columns.plain(field) in wanted]
+        if len(fits) == 1:
+            return fits[0]
+    return None
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """Write a field as a file would hold it; None if it is neither text nor a number."""
     if isinstance(value, str):
         return value
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

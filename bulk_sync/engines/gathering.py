@@ -7,31 +7,16 @@ every key is looked up by itself.
 
 import logging
 from collections.abc import Sequence
-from typing import Final
 
 from bulk_sync.campaign.profiles import Page, Profile
-from bulk_sync.engines.finding import Finder
+from bulk_sync.engines.finding import Finder, text_of
 from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed
-from bulk_sync.rows import columns, emails
-from bulk_sync.rows.steps import Match, Steps
+from bulk_sync.rows import emails
+from bulk_sync.rows.steps import UNREAD, Match, Steps
 from bulk_sync.settings import EmailCase, KeyKind, Keys
 
 log = logging.getLogger(__name__)
-
-_PREFIX: Final = "cus"
-"""What Campaign puts before the names of fields that somebody added (campaign-api.md, 1.1)."""
-
-
-def field_of(keys: Keys, page: Page) -> str | None:
-    """Tell which field of the listed profiles holds such keys; None if it cannot be told."""
-    if keys.kind is KeyKind.EMAIL:
-        return "email"
-    if keys.kind is not KeyKind.CUSTOM or not page.profiles:
-        return None
-    wanted = {columns.plain(keys.field), _PREFIX + columns.plain(keys.field)}
-    fits = [name for name in page.profiles[0] if columns.plain(name) in wanted]
-    return fits[0] if len(fits) == 1 else None
 
 
 class Gathering:
@@ -55,7 +40,9 @@ class Gathering:
         self._is_email = what.kind is KeyKind.EMAIL
         self._ignores_case = what.email_case is EmailCase.IGNORE
         self._positions = {self._identity(keys[at]): at for at in steps.open()}
+        self._small = {key.lower() for key in self._positions}
         self._found: dict[int, dict[str, Match]] = {}
+        self._shown: set[int] = set()
         self._moved: set[int] = set()
         self._asked: set[str] = set()
         self._is_whole = False
@@ -68,6 +55,7 @@ class Gathering:
     def take(self, page: Page) -> str | None:
         """Take a page in, and tell where the next one is, if the list goes on."""
         self.shown += len(page.profiles)
+        self._shown.update(hash(profile.get("PKey")) for profile in page.profiles)
         for profile in page.profiles:
             self._take(profile)
         if page.next_path is None:
@@ -81,20 +69,29 @@ class Gathering:
 
     def settle(self, total: int | None) -> list[int]:
         """Note what was found, if the list was shown to its end, and tell for which keys."""
-        if not self._is_whole or (total is not None and self.shown < total):
+        if not self._is_whole or total is None or len(self._shown) < total:
             log.warning(
                 "The list of profiles was not shown to its end, so every key is looked up by itself"
             )
             return []
-        now, ats = now_ms(), sorted(self._found.keys() - self._moved)
+        unread = {
+            at
+            for at, matches in self._found.items()
+            if any(match.state == UNREAD for match in matches.values())
+        }
+        now, ats = now_ms(), sorted(self._found.keys() - self._moved - unread)
         for at in ats:
             self._steps.found_at(at, 1, now, tuple(self._found[at].values()))
         return ats
 
     def _take(self, profile: Profile) -> None:
-        value = profile.get(self._field)
-        at = self._positions.get(self._identity(str(value)))
-        if at is None or value is None:
+        value = text_of(profile.get(self._field))
+        if value is None:
+            return
+        at = self._positions.get(self._identity(value))
+        if at is None:
+            if self._is_email and value.lower() in self._small:
+                self._finder.alike[value.lower()] = value
             return
         try:
             match = self._finder.match(profile)

@@ -113,7 +113,7 @@ async def find(run: Pass, keys: Sequence[str], steps: Steps, keep: Record, finde
         await run.engine.carry_out(finds, Listed(again), len(again), kept.note)
     await kept.close()
     states = [each.state for found in (steps.found or {}).values() for each in found]
-    if states and max(states) < 0:
+    if finder.reads_states and states and max(states) < 0:
         run.stop.ask(no_attribute(run.attribute, len(states)))
 
 

@@ -18,7 +18,7 @@ from bulk_sync.engines.journal import Source
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import newer
-from bulk_sync.rows.steps import UNREAD, Match, Steps
+from bulk_sync.rows.steps import Match, Steps
 from bulk_sync.settings import Writing
 from bulk_sync.stopping import Stop
 
@@ -138,6 +138,9 @@ class Writes:
             read before, and left alone if Campaign holds a newer choice.
         bodies: with what those are created that no profile is known of; their keys are addresses.
         finder: finds profiles by those keys; None if nothing is to be created.
+        looks_first: whether it is looked again for them before, since they were not just now.
+        acted_on_by: time of ``time.monotonic`` by which Campaign has acted on whatever a process
+            that died has sent.
     """
 
     keys: Sequence[str]
@@ -150,6 +153,8 @@ class Writes:
     asked_ms: Mapping[int, int] = field(default_factory=dict)
     bodies: Mapping[int, bytes] = field(default_factory=dict)
     finder: Finder | None = None
+    looks_first: bool = False
+    acted_on_by: float = 0.0
     name: str = "write"
     sent: set[int] = field(default_factory=set)
 
@@ -212,39 +217,66 @@ class Writes:
         desired, steps = self.desired[at], self.steps
         doubted, in_doubt = steps.problems.get(at), self.may_have_arrived(at)
         tries = doubted.attempts if doubted is not None else 1
-        forbidden = self.forbidden.get(at)
         pkey: str | None = None
-        if in_doubt or self.how.guarded or forbidden is not None:
-            found = await self._there(client, at)
-            if in_doubt and found is not None and found.state == desired:
-                pkey = found.pkey
-            elif found is not None or forbidden is not None:
-                steps.state[at] = UNREAD if found is None else found.state
-                raise _is_there(forbidden, found, desired=desired)
+        if in_doubt or self.looks_first or at in self.forbidden:
+            pkey = await self._is_made(client, at, may_be_ours=in_doubt)
+            if pkey is None and at in self.forbidden:
+                raise RowFailed(Reason.NEWER_RUN, self.forbidden[at], outcome=Outcome.DRIFTED)
+            if pkey is None and in_doubt and (wait_s := self.acted_on_by - time.monotonic()) > 0:
+                await stop.sleep(wait_s)
+                if stop.asked:
+                    raise RowFailed(
+                        Reason.STOPPED,
+                        "The run was stopped before it was certain that nobody was created.",
+                        outcome=Outcome.PENDING,
+                    )
+                pkey = await self._is_made(client, at, may_be_ours=True)
         if pkey is None:
 
-            async def there() -> str | None:
-                found = await self._there(client, at)
-                return None if found is None else found.pkey
+            async def made() -> str | None:
+                return await self._is_made(client, at, may_be_ours=True)
 
             with self._sending(at):
-                pkey, tries = await client.create(self.bodies[at], desired=desired, there=there)
+                pkey, tries = await client.create(self.bodies[at], desired=desired, made=made)
         if self.how.verify and pkey:
             await _check_stored(client, stop, pkey, desired=desired)
-        made = (Match(pkey, int(desired), 0),) if pkey else ()
-        steps.found_at(at, tries, now_ms(), made, state=desired)
+        matches = (Match(pkey, int(desired), 0),) if pkey else ()
+        steps.found_at(at, tries, now_ms(), matches, state=desired)
 
-    async def _there(self, client: Client, at: int) -> Match | None:
-        """Look for a profile that is to be created; None if there is none."""
+    async def _is_made(self, client: Client, at: int, *, may_be_ours: bool) -> str | None:
+        """Look whether a profile that is to be created is there, and tell its PKey; None if not.
+
+        Raises:
+            RowFailed: one is there that another has made, or more than one, or with another state.
+        """
         if self.finder is None:
             raise ValueError("Nobody can look for profiles.")
         try:
             found, _ = await self.finder.find(client, self.keys[at])
         except RowFailed as failed:
-            if failed.outcome is Outcome.NOT_FOUND:
+            if failed.reason is Reason.NOT_FOUND:
                 return None
             raise
-        return found[0]
+        desired = self.desired[at]
+        holds = all(each.state == desired for each in found)
+        if may_be_ours and holds and len(found) == 1:
+            return found[0].pkey
+        self.steps.state[at] = desired if holds else not desired
+        if may_be_ours and len(found) > 1:
+            raise RowFailed(
+                Reason.EXISTS,
+                f"{len(found)} profiles have this address by now: others made one too, or a "
+                "request without an answer was acted on late. Look at them in Campaign, and run "
+                "the file again for the state.",
+                outcome=Outcome.DRIFTED,
+            )
+        count = "A profile" if len(found) == 1 else f"{len(found)} profiles"
+        raise RowFailed(
+            Reason.EXISTS,
+            f"{count} with this address came to be meanwhile, so none was created."
+            + ("" if holds else " Run the file again for the state."),
+            outcome=Outcome.UNCHANGED if holds else Outcome.DRIFTED,
+        )
 
     @contextmanager
     def _sending(self, at: int) -> Iterator[None]:
@@ -265,14 +297,6 @@ def _never_arrived() -> RowFailed:
         "The run was interrupted before it changed this profile, so there is nothing to put back.",
         outcome=Outcome.UNCHANGED,
     )
-
-
-def _is_there(forbidden: str | None, found: Match | None, *, desired: bool) -> RowFailed:
-    if forbidden is not None:
-        return RowFailed(Reason.NEWER_RUN, forbidden, outcome=Outcome.DRIFTED)
-    holds = found is not None and found.state == desired
-    detail = "A profile with this address is there by now, so none was created."
-    return RowFailed(Reason.EXISTS, detail, outcome=Outcome.UNCHANGED if holds else Outcome.DRIFTED)
 
 
 def _left_alone(forbidden: str | None, state: bool, desired: bool) -> RowFailed:  # noqa: FBT001 - states

@@ -35,6 +35,12 @@ def same(found: object, wanted: str, *, ignore_case: bool) -> bool:
     return identity(found, ignore_case=ignore_case) == identity(wanted, ignore_case=ignore_case)
 
 
+def beginnings(text: str) -> list[str]:
+    """Tell what the address begins with, up to the ``@``: so do all spellings of its domain."""
+    local = text.rpartition("@")[0]
+    return [f"{each}@" for each in dict.fromkeys((local, local.lower()))]
+
+
 def spellings(text: str, *, ignore_case: bool) -> list[str]:
     """Tell how an address may stand in Campaign, which may compare to the letter."""
     ways = [text, identity(text, ignore_case=False)]

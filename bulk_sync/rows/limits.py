@@ -29,7 +29,9 @@ _NAMED_ROWS: Final = 5
 FEWEST: Final = 20
 """Of fewer rows than this nothing can be said as a whole."""
 
-_KNOWN: Final = (Outcome.UNCHANGED, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
+_KNOWN: Final = (
+    Outcome.UNCHANGED, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE, Outcome.DRIFTED
+)  # fmt: skip
 _CUT_OFF: Final = 0.5
 _NEARLY_ALL: Final = 0.9
 _BOTH_WAYS: Final = 0.05
@@ -149,8 +151,16 @@ def _fewer_rows(rows: int, past: Sequence[Past]) -> str | None:
 def _unknown_keys(planned: pd.DataFrame) -> str | None:
     missing = np.flatnonzero(planned[columns.OUTCOME] == Outcome.NOT_FOUND)
     known = planned[columns.OUTCOME].isin(_KNOWN).any()
+    if columns.PROFILES in planned:
+        known |= (planned[columns.PROFILES] > 0).any()
     if known or len(missing) < FEWEST:
         return None
+    if columns.PROFILES in planned:
+        return (
+            f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
+            f"({_first(planned, missing)}): are they of this very instance, and is it the right "
+            "column?"
+        )
     return (
         f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
         f"({_first(planned, missing)}): are they of this very instance? PKeys of stage are not "

@@ -7,14 +7,13 @@ In between every row is about one profile, as if the input had held PKeys, so th
 limits, writing and the ledger know of nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
@@ -185,21 +184,89 @@ def _judged(rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflic
     verdicts = Verdicts(
         columns.outcome_codes(rows[columns.OUTCOME]), columns.reason_codes(rows[columns.REASON]), {}
     )
-    # A row without a profile repeats none, whatever its key.
-    is_open = verdicts.outcome == NONE
-    hidden = is_open.copy()
-    hidden[with_profile] = False
-    verdicts.outcome[hidden] = OUTCOME_CODES[Outcome.PENDING]
-    desired = columns.state_codes(rows[columns.DESIRED])
-    keys = pa.chunked_array(rows[columns.PROFILE])
-    places = repeats.Places.of(rows)
-    same = repeats.counts_as(keys, desired, on_conflict, places, verdicts)
-    verdicts.outcome[hidden] = NONE
+    same = _shared(rows, with_profile, on_conflict, verdicts)
     rows[columns.OUTCOME] = columns.outcomes(verdicts.outcome)
     rows[columns.REASON] = columns.reasons(verdicts.reason)
     rows[columns.DETAIL] = columns.with_details(rows[columns.DETAIL], verdicts.details)
     rows[columns.COUNTS_AS] = _counts_as(rows, same)
-    return _dated(rows, same, desired)
+    return _dated(rows, same, columns.state_codes(rows[columns.DESIRED]))
+
+
+def _shared(
+    rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflict, verdicts: Verdicts
+) -> npt.NDArray[np.int64]:
+    """Settle rows that stand for one profile, although their keys differ.
+
+    With two states all rows concerned are rejected, for which is the last word nobody can tell;
+    unless the opt-out is to win.
+
+    Returns:
+        int64: the position of the row that counts for this one.
+    """
+    same = np.arange(len(rows))
+    owner = rows[columns.OWNER].to_numpy()
+    desired = columns.state_codes(rows[columns.DESIRED])
+    places = repeats.Places.of(rows)
+    groups = _groups(rows, with_profile)
+    refused: dict[int, int] = {}  # owners, and a row that contradicts each
+    if on_conflict is not OnConflict.OPT_OUT:
+        refused = _contradicted(groups, owner, desired)
+        _refuse(rows, refused, places, verdicts)
+    for group in groups:
+        left = [at for at in group if int(owner[at]) not in refused]
+        wins = max(desired[left].tolist(), default=1)
+        counting = next((at for at in left if desired[at] == wins), -1)
+        for at in left:
+            if at == counting:
+                continue
+            same[at] = counting
+            place = places.name(counting)
+            if desired[at] == wins:
+                sentence = f"Same profile and state as {place}, which counts."
+                verdicts.settle(at, Outcome.DUPLICATE, None, sentence)
+            else:
+                sentence = f"{place.capitalize()} opts this profile out, and counts."
+                verdicts.settle(at, Outcome.DUPLICATE, Reason.CONFLICT, sentence)
+    return same
+
+
+def _groups(rows: pd.DataFrame, with_profile: _Positions) -> list[list[int]]:
+    """Tell which rows stand for one profile, where several do."""
+    codes, _ = pd.factorize(rows[columns.PROFILE].iloc[with_profile])
+    is_shared = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, np.bool_)
+    groups: dict[int, list[int]] = {}
+    for code, at in zip(codes[is_shared].tolist(), with_profile[is_shared].tolist(), strict=True):
+        groups.setdefault(code, []).append(at)
+    return list(groups.values())
+
+
+def _contradicted(
+    groups: Sequence[Sequence[int]],
+    owner: npt.NDArray[np.int64],
+    desired: npt.NDArray[np.int8],
+) -> dict[int, int]:
+    """Tell which rows of the input say another state of a profile than others, and which others."""
+    found = {}
+    for group in groups:
+        for at in group:
+            others = (other for other in group if desired[other] != desired[at])
+            if (other := next(others, None)) is not None:
+                found[int(owner[at])] = other
+    return found
+
+
+def _refuse(
+    rows: pd.DataFrame, refused: Mapping[int, int], places: repeats.Places, verdicts: Verdicts
+) -> None:
+    """Reject the rows of the input that are contradicted, and those that repeat their keys."""
+    owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
+    for at in np.flatnonzero(np.isin(owner, list(refused))).tolist():
+        place = places.name(refused[int(owner[at])]).capitalize()
+        sentence = f"{place} stands for the same profile and says the other state."
+        verdicts.reject(at, Reason.CONFLICT, sentence)
+    for at in np.flatnonzero((by_key != owner) & np.isin(by_key, list(refused))).tolist():
+        verdicts.outcome[at] = NONE
+        verdicts.reject(at, Reason.CONFLICT, "The row that counts for this one is rejected.")
 
 
 def _dated(

@@ -15,7 +15,7 @@ from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
 from bulk_sync.runs.opening import alone, begun_as, check_paths, going_on, guarded, opened, past_of
 from bulk_sync.runs.plan_file import PlanFile
-from bulk_sync.settings import Connection, Keys
+from bulk_sync.settings import Connection, Keys, reached
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,8 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
     _check(planned, path, job.connection, expected)
     facts, run_id = planned.facts, new_run_id()
     job = replace(job, name=facts.job, settings={**job.settings, **facts.settings})
-    job = guarded(replace(job, keys=Keys.of(facts.settings)))
+    keys = Keys.of(facts.settings)
+    job = guarded(replace(job, keys=keys, connection=reached(job.connection, keys)))
     check_paths(job.reports_of(run_id), {path})
     with Interrupts() as interrupts, alone(job, run_id) as book:
         earlier = _carried_out(book, planned)

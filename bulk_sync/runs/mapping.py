@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync import report
+from bulk_sync.engines.reading import Sought
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
@@ -30,6 +31,7 @@ from bulk_sync.settings import KeyKind, OnAmbiguous
 
 _PKEY: Final = "PKey"
 _OLD: Final = "oldPKey"
+_SUFFIXES: Final = (".csv", ".parquet", ".xlsx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +81,29 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         raise UsageProblem(
             "`map` finds new PKeys by another column: give --key email, custom or filter."
         )
+    if out.suffix.lower() not in _SUFFIXES:
+        raise UsageProblem(
+            f"--out {out}: the result is to be an input again, so give it one of the suffixes "
+            f"{', '.join(_SUFFIXES)}."
+        )
     todo = out.with_name(f"{out.stem}.todo.csv")
-    check_paths([out, todo], judging.files(given))
+    check_paths([out, todo], judging.files(given), "--out")
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, _, keys = judging.judged(given)
         finding = Steps.of_finding(len(plan.open_rows(rows)))
         budget = None if book is None else day_budget.of(book, job)
         with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
             wanted = Texts(rows[columns.KEY], plan.open_rows(rows))
-            session.find(wanted, finding, job.reading, lambda _: None, keys)
+            session.find(
+                wanted, finding, job.reading, lambda _: None, Sought(keys, reads_states=False)
+            )
         interrupts.defer()
         found = _found(rows, finding, keys.on_ambiguous)
         told = _told(rows, finding, found)
         mapped = _with_pkeys(rows, found)
+        if session.cause is not None:  # over no result that is complete
+            out = out.with_name(f"{out.stem}.part{out.suffix}")
+            todo = todo.with_name(f"{out.stem}.todo.csv")
         report.write(mapped, out, title={})
         left = report.write_todo(told, todo)
     return Mapped(
@@ -164,8 +176,9 @@ def _with_pkeys(rows: pd.DataFrame, found: dict[int, Sequence[Match]]) -> pd.Dat
     own = [name for name in rows.columns if name not in columns.OURS]
     at = np.repeat(list(found), [len(matches) for matches in found.values()]).astype(np.intp)
     placed = rows[own].iloc[at].reset_index(drop=True)
-    names = {name: _free(own) for name in own if columns.plain(name) == columns.plain(_PKEY)}
-    placed = placed.rename(columns=names)
+    for name in own:
+        if columns.plain(name) == columns.plain(_PKEY):
+            placed = placed.rename(columns={name: _free(list(placed.columns))})
     pkeys = [match.pkey for matches in found.values() for match in matches]
     placed.insert(0, _PKEY, pd.Series(pkeys, dtype="str"))
     return placed

@@ -253,7 +253,7 @@ def unjudged(job: Job) -> Job:
     return replace(job, limits=replace(job.limits, allowed=frozenset(Oddity)))
 
 
-def check_paths(paths: Sequence[Path], sources: set[Path]) -> None:
+def check_paths(paths: Sequence[Path], sources: set[Path], option: str = "--report") -> None:
     """Say before anything is sent that a report cannot be written, or would replace an input.
 
     Raises:
@@ -263,4 +263,4 @@ def check_paths(paths: Sequence[Path], sources: set[Path]) -> None:
     for path in paths:
         report.check_path(path)
         if path.resolve() in inputs:
-            raise UsageProblem(f"--report {path} would replace the input. Name another file.")
+            raise UsageProblem(f"{option} {path} would replace the input. Name another file.")

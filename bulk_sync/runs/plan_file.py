@@ -24,8 +24,8 @@ from bulk_sync.rows import columns
 SUFFIX: Final = ".parquet"
 
 KEY_SETTINGS: Final = (
-    "key", "key_column", "email_case", "dialect", "on_ambiguous", "on_conflict", "create",
-    "create_column",
+    "key", "key_column", "key_field", "email_case", "dialect", "on_ambiguous", "on_conflict",
+    "create", "create_column",
 )  # fmt: skip
 """Options without which nobody could look for the profiles again."""
 

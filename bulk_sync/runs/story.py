@@ -19,7 +19,8 @@ import pandas as pd
 
 from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Record
-from bulk_sync.engines.session import Read, Session
+from bulk_sync.engines.reading import Read, Sought
+from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.errors import Interrupted, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
@@ -142,7 +143,9 @@ def _planned(
         tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
         read = session.read(keys, states, replace(job.reading, tries_keys=tries_keys), keep)
     else:
-        read = session.find(keys, states, job.reading, keep, job.keys)
+        made = None if job.creating is None else tuple(name for name, _ in job.creating.fields)
+        sought = Sought(job.keys, created_with=made)
+        read = session.find(keys, states, job.reading, keep, sought)
     return _compared(rows, states, job), read
 
 
@@ -204,6 +207,8 @@ def _write(
         asked_ms=_asked_ms(run, job, planned, recording),
         bodies=recording.bodies,
         finder=Finder(job.keys, job.connection.attribute) if recording.bodies else None,
+        looks_first=run.planned is not None,
+        acted_on_by=time.monotonic() + job.pace.timeout_s,
     )
     session.write(writes, recording)
     results = plan.settle(planned, recording.steps)

@@ -1,0 +1,309 @@
+"""Chooses how current states are read, by what costs fewer calls, and does it.
+
+    preflight --> the first page, if a scan may be worth it --> scan --> look-ups of what is missing
+
+Keys that are no PKeys stand for profiles that must be found first, which tells the states too.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from bulk_sync.campaign.client import Instance
+from bulk_sync.campaign.profiles import Page
+from bulk_sync.engines import passes, scan
+from bulk_sync.engines.finding import Finder, field_of
+from bulk_sync.engines.gathering import Gathering
+from bulk_sync.engines.journal import Kept, Record
+from bulk_sync.engines.passes import Pass
+from bulk_sync.engines.scan import Costs
+from bulk_sync.errors import Refused, StopRun
+from bulk_sync.outcomes import Reason
+from bulk_sync.rows import emails
+from bulk_sync.rows.limits import FEWEST, MIGRATED
+from bulk_sync.rows.steps import Steps
+from bulk_sync.settings import (
+    ATTRIBUTE,
+    AUTO,
+    Connection,
+    EmailCase,
+    Fetch,
+    KeyKind,
+    Keys,
+    Oddity,
+    Reading,
+)
+
+log = logging.getLogger(__name__)
+
+_TRIED: Final = 6
+"""How many keys are tried before all others. Were every other key a good one, none of six would be
+in one run of sixty."""
+
+_UNKNOWN: Final = frozenset({Reason.INVALID_KEY, Reason.NOT_FOUND})
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a reading pass cost.
+
+    Attributes:
+        costs: calls that either way of reading was forecast to take; None if nothing was read.
+        scanned: whether the list was paged through.
+        seconds: how long it took.
+    """
+
+    costs: Costs | None
+    scanned: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """By what profiles are found, and what for.
+
+    Attributes:
+        keys: what the keys are.
+        reads_states: whether their states are wanted.
+        created_with: fields that profiles are created with which are not found; None if none are.
+    """
+
+    keys: Keys
+    reads_states: bool = True
+    created_with: tuple[str, ...] | None = None
+
+
+async def read(
+    run: Pass,
+    connection: Connection,
+    keys: Sequence[str],
+    steps: Steps,
+    how: Reading,
+    keep: Record,
+) -> Read:
+    """Read the current states of n PKeys; see ``Session.read``."""
+    began = time.monotonic()
+    missing = len(steps.open())
+    if not missing:
+        return Read(None, scanned=False, seconds=0.0)
+    try:
+        listed = await _listed(run, connection, missing, how)
+    except StopRun as cause:
+        run.stop.ask(cause)
+        return Read(None, scanned=False, seconds=time.monotonic() - began)
+    scanned = False
+    tried = partial(_try_keys, run, keys, steps, how, keep)
+    if listed.first is not None:
+        kept = Kept(keep, run.thread, run.stop)
+        listing = scan.Listing(keys, steps, run.attribute, kept)
+        scanned = await _scan(run, listing, kept, listed, how, tried)
+        scanned = scanned or not steps.open()
+    else:
+        await tried()
+    await passes.look_up(run, keys, steps, keep)
+    return Read(listed.costs, scanned, time.monotonic() - began)
+
+
+async def find(
+    run: Pass,
+    connection: Connection,
+    keys: Sequence[str],
+    steps: Steps,
+    how: Reading,
+    keep: Record,
+    sought: Sought,
+) -> Read:
+    """Find the profiles of n keys that are no PKeys; see ``Session.find``."""
+    began = time.monotonic()
+    missing = len(steps.open())
+    if not missing:
+        return Read(None, scanned=False, seconds=0.0)
+    what, creates = sought.keys, sought.created_with is not None
+    finder = Finder(what, run.attribute, reads_states=sought.reads_states, is_wary=creates)
+    if what.kind is KeyKind.FILTER:
+        how = replace(how, fetch=Fetch.LOOKUP)
+    try:
+        lookups = _lookups(keys, steps, what, creates=creates)
+        listed = await _listed(run, connection, missing, how, lookups, is_last_word=True)
+        if sought.created_with:
+            await run.client.check_fields(sought.created_with, "--create-column")
+    except StopRun as cause:
+        run.stop.ask(cause)
+        return Read(None, scanned=False, seconds=time.monotonic() - began)
+    scanned = False
+    field = await _listed_field(run, what, finder, listed.first)
+    if listed.first is not None and field is not None:
+        gathering = Gathering(keys, steps, finder, what, field)
+        kept = Kept(keep, run.thread, run.stop)
+        scanned = await _scan(run, gathering, kept, listed, how)
+        kept.note_all(gathering.settle(listed.total))
+        await kept.close()
+    finder.known = listed.known_email
+    await passes.find(run, keys, steps, keep, finder)
+    return Read(listed.costs, scanned, time.monotonic() - began)
+
+
+async def preflight(run: Pass, connection: Connection, page_size: int = 1) -> Instance:
+    """Make the first calls; a custom attribute is looked for before anything else."""
+    if connection.attribute != ATTRIBUTE and connection.api != AUTO:
+        await run.client.check_attribute()
+    instance = await run.client.preflight(page_size)
+    if connection.attribute != ATTRIBUTE and connection.api == AUTO:
+        await run.client.check_attribute()
+    return instance
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The first page of the list, if a scan may be worth it, and what all of it costs."""
+
+    first: Page | None
+    total: int | None
+    costs: Costs
+    seen: Page
+
+    @property
+    def known_email(self) -> str:
+        """An address that some profile has; "" if none was seen."""
+        addresses = (profile.get("email") for profile in self.seen.profiles)
+        return next((each for each in addresses if isinstance(each, str) and each), "")
+
+
+async def _listed(
+    run: Pass,
+    connection: Connection,
+    missing: int,
+    how: Reading,
+    lookups: int | None = None,
+    *,
+    is_last_word: bool = False,
+) -> _Listed:
+    """Find out what a scan for so many keys costs, and begin it if it may be worth it.
+
+    Args:
+        run: what the passes share.
+        connection: where Campaign is.
+        missing: how many keys are looked for.
+        how: the strategy.
+        lookups: calls that looking them up takes; one for each key if None.
+        is_last_word: what the list does not show is not there, so that Campaign's own word on how
+            many profiles there are is wanted.
+    """
+    lookups = missing if lookups is None else lookups
+    size = how.page_size or scan.page_size(missing)
+    few = how.fetch is Fetch.AUTO and missing < scan.FEW_KEYS
+    looks_up = how.fetch is Fetch.LOOKUP or few
+    instance = await preflight(run, connection, 1 if looks_up else size)
+    first = instance.first
+    is_whole = first.next_path is None and not first.cut_short
+    total = first.total
+    if total is None and is_whole and not looks_up and not is_last_word:
+        total = len(first.profiles)
+    if total is None and how.fetch is not Fetch.LOOKUP:
+        total = await run.client.count(instance)
+    costs = Costs.of(lookups, total, size)
+    page: Page | None = first
+    if looks_up:
+        is_cheaper = costs.scan is not None and costs.scan < lookups
+        page = await run.client.first_page(size) if is_cheaper else None
+    if page is not None:
+        costs = Costs.of(lookups, total, _on_a_page(page, size))
+    log.info(
+        "Reading %d states: %d look-ups, or %s pages of a scan",
+        missing,
+        costs.lookups,
+        "?" if costs.scan is None else costs.scan,
+    )
+    return _Listed(page, total, costs, first)
+
+
+async def _scan(
+    run: Pass,
+    listing: scan.Pages,
+    kept: Kept,
+    listed: _Listed,
+    how: Reading,
+    unseen: Callable[[], Awaitable[None]] | None = None,
+) -> bool:
+    if listed.first is None:
+        return False
+    return await scan.scan(
+        run,
+        listing,
+        kept,
+        first=listed.first,
+        total=listed.total,
+        while_cheaper=how.fetch is Fetch.AUTO,
+        unseen=unseen,
+    )
+
+
+async def _try_keys(
+    run: Pass, keys: Sequence[str], steps: Steps, how: Reading, keep: Record
+) -> None:
+    """Look a few keys up before all others, and stop if none of them can be one of this instance.
+
+    Of a few rows that is only said if Campaign cannot even read the keys.
+    """
+    count = len(steps.state)
+    if not how.tries_keys or count < _TRIED or len(steps.open()) < count:
+        return
+    tried = sorted(random.Random(count).sample(range(count), _TRIED))  # noqa: S311 - any will do
+    await passes.look_up(run, keys, steps, keep, tried)
+    strange = _UNKNOWN if count >= FEWEST else {Reason.INVALID_KEY}
+    problems = [steps.problems.get(at) for at in tried]
+    told = [each.detail for each in problems if each is not None and each.reason in strange]
+    if len(told) == _TRIED:
+        run.stop.ask(
+            Refused(
+                f"Nothing was written: none of {_TRIED} keys, out of the {count:,} to be looked "
+                f"up, is known to this instance. {told[0]} PKeys of stage are not those of "
+                f"production, and {MIGRATED} If the keys are right, let them pass with --allow "
+                f"{Oddity.UNKNOWN_KEYS}.",
+                f"--allow {Oddity.UNKNOWN_KEYS}",
+            )
+        )
+
+
+async def _listed_field(run: Pass, what: Keys, finder: Finder, page: Page | None) -> str | None:
+    """Tell in which field of listed profiles such keys stand; None if that is not certain.
+
+    A custom key is one for sure only if a profile can be asked for by it.
+    """
+    if page is None or not page.profiles:
+        return None
+    field = field_of(what, page.profiles[0])
+    if field is None:
+        log.warning(
+            "The list shows no field that is called like the column %r, so keys are looked up: "
+            "name it with --key-field",
+            what.field,
+        )
+    elif what.kind is KeyKind.CUSTOM:
+        try:
+            if not await finder.is_custom_key(run.client, field, page.profiles):
+                log.warning("%s is not the custom key, so keys are looked up", field)
+                return None
+        except StopRun as cause:
+            run.stop.ask(cause)
+            return None
+    return field
+
+
+def _lookups(keys: Sequence[str], steps: Steps, what: Keys, *, creates: bool) -> int:
+    """Forecast the calls that looking keys up takes; an address may have several spellings."""
+    unread = steps.open()
+    if what.kind is not KeyKind.EMAIL:
+        return len(unread)
+    ignores = what.email_case is EmailCase.IGNORE
+    spelled = sum(len(emails.spellings(keys[at], ignore_case=ignores)) for at in unread)
+    return spelled + (len(unread) if creates else 0)
+
+
+def _on_a_page(page: Page, asked: int) -> int:
+    """Tell how many profiles Campaign puts on a page when it is asked for so many."""
+    return asked if page.next_path is None else len(page.profiles)
