@@ -121,16 +121,24 @@ class RetryLater(BulkSyncError):
         detail: a sentence for a person.
         wait_s: seconds that the server asked to wait, or None if it did not ask.
         refused: the server certainly did not act on the request.
+        sent_at: when the request was sent, by the clock of the event loop, if that is known.
     """
 
     def __init__(
-        self, reason: Reason, detail: str, *, wait_s: float | None = None, refused: bool = False
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        wait_s: float | None = None,
+        refused: bool = False,
+        sent_at: float | None = None,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
         self.wait_s = wait_s
         self.refused = refused
+        self.sent_at = sent_at
 
 
 class RowFailed(BulkSyncError):

@@ -4,19 +4,27 @@ Campaign tells no rate. None is kept to until a 429 shows that there is one: the
 while more was refused gives its height, and the run stays just below. After a while a little more
 is tried; each time that is in vain, the next attempt waits twice as long.
 
+    sent:  + + + + + + + + + - + + + - + + + + - + + + - + +      + granted, - refused
+                             |<---- the rate ---->|
+
+A server that had little to do has saved up some requests that it grants beyond its rate, and none
+is left when it refuses one. So what it grants between the first and the last that it refuses, in
+the order in which they were sent, is its rate and nothing else.
+
 Pure: the time is an argument, in seconds of any one clock.
 """
 
 import logging
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 log = logging.getLogger(__name__)
 
 _FIRST_BELOW: Final = 0.87
-"""How far the run stays below what Campaign granted when it first refused more, which is known
-only roughly; a second refusal costs more than that."""
+"""How far the run stays below what Campaign granted when it first refused more, if that is known
+only roughly, as from one refusal; a second one costs more than that."""
 
 _BELOW: Final = 0.97
 """How far below a rate that is known better."""
@@ -33,6 +41,18 @@ _SLOWEST: Final = 0.1
 
 _TELLING: Final = 10
 """So many requests that were granted beside one that was not show a rate."""
+
+_AT_THE_EDGES: Final = 0.5
+"""How many requests fewer than were counted between two refusals are taken to have been granted:
+what was left of a request at either end is not known. The headroom of the pacer does the rest."""
+
+_WATCHED: Final = 1 / 3
+"""The least share of how long an answer takes for which that is to be watched: in less, requests
+that overtake each other on their way count for too much. A gateway that refuses at once shows
+less, since nothing is sent after the first 429."""
+
+_REMEMBERED: Final = 4096
+"""Requests of which it is known when they were sent: more than are ever in flight."""
 
 _WINDOW_S: Final = 1.0
 """Limits are counted by the second, if they are by the clock."""
@@ -52,6 +72,11 @@ _LONGEST_PROBE_S: Final = 300.0
 """After how long without a refusal a higher rate is tried; doubles, up to the longest, while that
 is in vain."""
 
+_EARLY_S: Final = 0.5
+_EARLY_PROBE_S: Final = 5.0
+"""Who is refused within so short a time has seen little of what is granted to requests that come
+evenly, and so tries more that soon."""
+
 _RAISE: Final = 0.01
 _LARGEST_RAISE: Final = 0.1
 _CAREFUL_S: Final = 5.0
@@ -69,11 +94,15 @@ class _Refusal:
         began: when it came.
         granted: how many of the others were answered all the same.
         refused: how many were not, this one included.
+        first_sent: when the first of those was sent ...
+        last_sent: ... and when the last.
     """
 
     began: float
     granted: int = 0
     refused: int = 0
+    first_sent: float = math.inf
+    last_sent: float = -math.inf
 
     @property
     def is_telling(self) -> bool:
@@ -100,6 +129,7 @@ class Allowance:
         self._window_began = now
         self._in_window = 0
         self._in_last_window = 0
+        self._granted_sent: deque[float] = deque(maxlen=_REMEMBERED)
         self._borne = 0.0
         self._first_found = 0.0
         self._stretches = 0
@@ -114,7 +144,9 @@ class Allowance:
     def answered(self, now: float, took_s: float) -> None:
         """Note a good answer: when it came, and how long it took."""
         self._granted += 1
-        self._took_s += (took_s - self._took_s) * (_LATEST if self._took_s else 1.0)
+        self._granted_sent.append(now - took_s)
+        if self._refusal is None or not self._took_s:  # the last ones in flight are the slowest
+            self._took_s += (took_s - self._took_s) * (_LATEST if self._took_s else 1.0)
         if self._refusal is not None:
             self._refusal.granted += 1
             return
@@ -124,11 +156,14 @@ class Allowance:
         if now >= self._raise_at:
             self._try_more(now)
 
-    def refused(self, now: float) -> None:
-        """Note a 429; those that follow until ``resumed`` belong to it."""
+    def refused(self, now: float, sent_at: float) -> None:
+        """Note a 429, and when its request was sent; those until ``resumed`` belong together."""
         if self._refusal is None:
             self._refusal = _Refusal(now)
         self._refusal.refused += 1
+        if sent_at >= self._resumed_at:
+            self._refusal.first_sent = min(self._refusal.first_sent, sent_at)
+            self._refusal.last_sent = max(self._refusal.last_sent, sent_at)
 
     def resumed(self, now: float) -> None:
         """Note that requests are sent again after a wait, and use what a 429 has shown."""
@@ -154,19 +189,26 @@ class Allowance:
             self.rate, self._raise_at = None, math.inf
             self._ignored_until = now + _IGNORED_S
             return
-        was_in_vain = self._raises > 0
-        self._probe_s = min(_LONGEST_PROBE_S, 2 * self._probe_s) if was_in_vain else _PROBE_S
+        if self._raises:  # in vain
+            self._probe_s = min(_LONGEST_PROBE_S, 2 * self._probe_s)
+        else:
+            is_early = self.rate is None and refusal.began - self._resumed_at < _EARLY_S
+            self._probe_s = _EARLY_PROBE_S if is_early else _PROBE_S
         self.rate = self._steady = max(found, self._borne, _SLOWEST)
         self._raise_at, self._raises = now + self._probe_s, 0
         log.info("Campaign refused more; going on with %.3g requests a second", self.rate)
 
     def _found(self, refusal: _Refusal, now: float) -> float:
         """Tell the rate that a refusal shows, in requests a second."""
-        beside = self._granted_beside(refusal, now)
+        beside, since = self._granted_beside(refusal, now), self._granted_since(refusal)
+        if self.rate is None and since is not None:
+            return since
         if self.rate is None:
             return _FIRST_BELOW * max(beside, self._in_window, self._in_last_window)
         worked_s = refusal.began - self._resumed_at
-        if refusal.is_telling:
+        if since is not None:
+            found = since / _BELOW
+        elif refusal.is_telling:
             found = beside
         elif self._raises or worked_s >= _SOON_S:
             found = self._steady  # which went well for long
@@ -175,6 +217,20 @@ class Allowance:
         else:
             found = _SOON_BELOW * self.rate
         return max(_LEAST * self.rate, _BELOW * min(self.rate, found))
+
+    def _granted_since(self, refusal: _Refusal) -> float | None:
+        """Tell the rate that was granted after the first request that was refused, if that shows.
+
+        Up to the last one that was refused, where they go on for long enough. Otherwise up to the
+        last that was sent: the rate is that at least, since something may have been left by then.
+        """
+        began = refusal.first_sent
+        sent = [sent_at for sent_at in self._granted_sent if sent_at > began]
+        for until in (refusal.last_sent, max(sent, default=began)):
+            granted = sum(sent_at <= until for sent_at in sent)
+            if granted >= _TELLING and until - began >= _WATCHED * self._took_s:
+                return (granted - _AT_THE_EDGES) / (until - began)
+        return None
 
     def _granted_beside(self, refusal: _Refusal, now: float) -> float:
         """Tell the rate that was granted to the requests in flight beside one that was refused."""

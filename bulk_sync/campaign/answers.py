@@ -45,6 +45,7 @@ class Answer(NamedTuple):
     retry_after: str | None = None
     date: str | None = None
     location: str | None = None
+    sent_at: float | None = None
 
 
 _LONGEST_TEXT: Final = 300
@@ -91,7 +92,13 @@ def problem(answer: Answer) -> BulkSyncError:
         case 408 | 425:
             return RetryLater(Reason.TIMEOUT, detail)
         case 429:
-            return RetryLater(Reason.HTTP_429, detail, wait_s=wait_s(answer), refused=True)
+            return RetryLater(
+                Reason.HTTP_429,
+                detail,
+                wait_s=wait_s(answer),
+                refused=True,
+                sent_at=answer.sent_at,
+            )
         case status if 300 <= status < 400:
             where = clean(answer.location or "nowhere")
             return RowFailed(

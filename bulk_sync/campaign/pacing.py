@@ -185,7 +185,7 @@ class Pacer:
         """
         now, asked_s = self._loop.time(), later.wait_s
         if later.reason is Reason.HTTP_429 and asked_s != 0:
-            self._allowance.refused(now)
+            self._allowance.refused(now, now if later.sent_at is None else later.sent_at)
         else:
             self._load.unanswered(now)
         if asked_s is None:

@@ -246,6 +246,7 @@ class Transport:
                 told.get("Retry-After"),
                 told.get("Date"),
                 told.get("Location"),
+                sent_at=now,
             )
         except asyncio.CancelledError:
             if not self._deadlines.has_passed(task):

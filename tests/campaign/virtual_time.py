@@ -77,8 +77,16 @@ class FarEnd:
 class Bucket(FarEnd):
     """Bears a rate, out of a bucket that holds some seconds' worth."""
 
-    def __init__(self, rate: float, latency_s: float, burst_s: float, *, at_once: bool) -> None:
-        super().__init__(latency_s)
+    def __init__(
+        self,
+        rate: float,
+        latency_s: float,
+        burst_s: float,
+        *,
+        at_once: bool,
+        jitter: float = 0.0,
+    ) -> None:
+        super().__init__(latency_s, jitter)
         self.rate = rate
         self._burst = max(1.0, burst_s * rate)
         self._left = self._burst
@@ -131,9 +139,9 @@ WORKERS = 2048
 """As many as any pace lets go at once."""
 
 
-def too_many(wait_s: float | None) -> RetryLater:
+def too_many(wait_s: float | None, sent_at: float | None = None) -> RetryLater:
     """Make a 429, which asks for a wait or for none."""
-    return RetryLater(Reason.HTTP_429, "Too many", wait_s=wait_s, refused=True)
+    return RetryLater(Reason.HTTP_429, "Too many", wait_s=wait_s, refused=True, sent_at=sent_at)
 
 
 @dataclass
@@ -173,7 +181,7 @@ async def calls(
                 if status == 200:
                     pacer.went_well(sent_at)
                     break
-                pacer.hold(too_many(retry_after_s))
+                pacer.hold(too_many(retry_after_s, sent_at))
             if watch is not None:
                 watch(loop.time())
 
