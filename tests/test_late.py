@@ -34,7 +34,7 @@ def test_the_report_tells_the_last_day_and_the_summary_who_is_late(
     assert [row["Channel"] for row in ran.report] == ["web", "phone", "web", "web", "mail"]
     assert "1 left are past their last day; 1 were carried out after it" in ran.out
     again = run(sim, "run", tmp_path / "in.csv", "--summary", "json", "--report", "again.csv")
-    assert again.summary["late"] == {"left": 1, "done": 0, "soon": 0}
+    assert again.summary["late"] == {"left": 1, "done": 0, "soon": 0, "undated": 0}
 
 
 def test_without_request_dates_there_is_no_last_day(

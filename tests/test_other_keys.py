@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from conftest import Run, process, read_csv
 
@@ -474,3 +475,35 @@ def test_unknown_addresses_are_not_called_pkeys(tmp_path: Path, run: Run) -> Non
         known = {f"n{n}@x.com": "true" for n in range(25)} | {"twin@x.com": "false"}
         ran = run(sim, "run", asked(tmp_path / "known.csv", "email", known))
         assert ran.status == 3
+
+
+def test_history_knows_the_address_that_a_row_had(tmp_path: Path, run: Run) -> None:
+    with people(Options()) as (sim, names):
+        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"})
+        assert run(sim, "run", path).status == 0
+        (told,) = orjson.loads(run(None, "history", "twin@x.com", "--json").out)
+        assert (names[told["key"]], told["used"]) == ("twin 1", "twin@x.com")
+        assert run(None, "ledger", "verify").status == 0
+
+
+@pytest.mark.parametrize("case", ["exact", "ignore"])
+def test_an_opt_in_is_refused_where_other_capitals_opt_out(
+    case: str, tmp_path: Path, run: Run
+) -> None:
+    with people(Options()) as (sim, _):
+        path = asked(tmp_path / "in.csv", "email", {"out@x.com": "false", "OUT@x.com": "true"})
+        ran = run(sim, "run", path, "--email-case", case)
+        assert ran.status == 3
+        assert ran.report[0]["sync_reason"] == "conflict"
+        assert not sim.patched
+
+
+@pytest.mark.parametrize("fetch", ["lookup", "scan"])
+def test_accents_count_however_they_are_written(fetch: str, tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        pkey = sim.add(email="j\u00fcrgen@x.com", ccpaOptOut=False)
+        path = asked(tmp_path / "in.csv", "email", {"ju\u0308rgen@x.com": "true"})
+        assert run(sim, "run", path, "--fetch", fetch).status == 0
+        assert sim.patched == [(pkey, True)]
+        path = asked(tmp_path / "bad.csv", "email", {"jo\u200b@x.com": "true", "a@x.com.": "true"})
+        assert run(sim, "validate", path).status == 3

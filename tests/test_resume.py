@@ -769,3 +769,22 @@ def test_answers_that_mostly_fail_alike_stop_the_run_unless_that_is_right(
     ran = run(sim, "resume", "--max-failures", "100%")
     assert ran.status == 3
     assert ran.outcomes.count("updated") == 20
+
+
+def test_small_budgets_get_on_after_a_kill(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 100)
+        path = str(wishes(tmp_path / "in.csv", 100))
+        killed_while_writing(sim, tmp_path, "run", path, "--concurrency", "8", after=30)
+        status = 6
+        for night in range(20):
+            before = len(sim.patched)
+            report = ("--report", tmp_path / f"{night}.csv")
+            ran = run(sim, "resume", "--max-calls", 20, "--concurrency", 16, *report)
+            status = ran.status
+            if status == 0:
+                break
+            assert status == 6
+            assert night < 3 or len(sim.patched) > before, "a night without any write"
+        assert status == 0
+        assert len(sim.patched) == 100

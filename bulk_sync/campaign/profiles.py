@@ -147,6 +147,7 @@ class Page:
         total: how many profiles there are, if the page says so.
         count_path: where that number can be had, if the page says so.
         cut_short: the list does not go on although, by what Campaign says, there is more.
+        others: how many things on it are no profiles.
     """
 
     profiles: list[Profile]
@@ -154,6 +155,7 @@ class Page:
     total: int | None
     count_path: str | None
     cut_short: bool
+    others: int
 
 
 def page(parsed: object) -> Page:
@@ -167,8 +169,10 @@ def page(parsed: object) -> Page:
     count = parsed.get("count")
     following = _href(parsed.get("next"))
     counting = _href(count)
+    found: list[Profile] = [item for item in parsed["content"] if isinstance(item, dict)]
     return Page(
-        profiles=[item for item in parsed["content"] if isinstance(item, dict)],
+        profiles=found,
+        others=len(parsed["content"]) - len(found),
         next_path=None if following is None else path(following, forced=True),
         total=total(parsed) if total(parsed) is not None else total(count),
         count_path=None if counting is None else path(counting),

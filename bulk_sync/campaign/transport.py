@@ -151,6 +151,9 @@ class Transport:
                 self._tokens.accepted()
                 return self._document(answer)
             error = problem(self._without_secrets(answer))
+            is_word = isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND
+            if is_word and answer.sent_at is not None:
+                self.pacer.went_well(answer.sent_at)  # Campaign has done its work
             if isinstance(error, TokenRefused):
                 await self._tokens.replace(token, str(error))
                 continue

@@ -1,6 +1,7 @@
 """What is told of a plan, a run or a file: lines for a person, one object for a script."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, Refused
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, due_dates, plan
 from bulk_sync.rows.totals import Totals
@@ -36,11 +37,13 @@ def plan_lines(reviewed: Plan) -> list[str]:
     lines.append("")
     if reviewed.costs is not None:
         scan = reviewed.costs.scan
-        way = "paging through the list" if reviewed.scanned else "looking up each key"
-        pages = "an unknown number of" if scan is None else f"{scan:,}"
+        way = "paging through the list" if reviewed.paged else "looking up each key"
+        if reviewed.paged and reviewed.looked_up:
+            way += f", and looking up {_count(reviewed.looked_up, 'key')} that it did not show"
+        pages = "an unknown number of pages" if scan is None else _count(scan, "page")
         lines.append(
             f"States were read by {way}: look-ups cost {reviewed.costs.lookups:,} calls, "
-            f"a scan {pages} pages."
+            f"a scan {pages}."
         )
     return [*lines, *_forecast_lines(reviewed, datetime.now().astimezone())]
 
@@ -100,13 +103,15 @@ def summary_lines(finished: Finished, of: str) -> list[str]:
 def _deadline_lines(rows: pd.DataFrame) -> list[str]:
     """Say which opt-outs are late, or soon will be."""
     late = due_dates.late(rows, _today())
-    if late is None or not (late.left or late.done or late.soon):
+    if late is None or not (late.left or late.done or late.soon or late.undated):
         return []
     said = [
         f"{late.left:,} left are past their last day",
         f"{late.done:,} were carried out after it",
         f"{late.soon:,} left are due within {due_dates.SOON} business days",
     ]
+    if late.undated:
+        said.append(f"{late.undated:,} left have no date that can be read")
     line = (
         f"Opt-outs, {due_dates.BUSINESS_DAYS} business days: {'; '.join(said)} (sync_due in the "
         "report; `bulk-sync holidays` lists what does not count)."
@@ -182,7 +187,7 @@ def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str,
         "sum": sum(totals.outcomes.values()),
         "opt_ins": totals.opt_ins,
         "opt_outs": totals.opt_outs,
-        "late": None if late is None else {"left": late.left, "done": late.done, "soon": late.soon},
+        "late": None if late is None else asdict(late),
         "calls": dict(cost.calls),
         "calls_total": sum(cost.calls.values()),
         "answers": dict(cost.answers),
@@ -195,10 +200,19 @@ def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str,
         else {"p50": round(cost.latency_s[0], 4), "p95": round(cost.latency_s[1], 4)},
         "reports": [shown(path) for path in finished.reports],
         "todo": None if finished.todo is None else shown(finished.todo),
-        "resume": f"bulk-sync resume {finished.run_id}" if finished.is_resumable else None,
+        "resume": _resume(finished),
         "ledger": None if head is None else {"position": head.position, "sha256": head.hash},
         "plan_sha256": finished.plan_sha256,
     }
+
+
+def _resume(finished: Finished) -> str | None:
+    """Tell how to go on with a run that did not come through, if one can."""
+    if finished.is_resumable:
+        return f"bulk-sync resume {finished.run_id}"
+    if isinstance(finished.cause, Refused) and finished.head is not None:
+        return f"bulk-sync resume {finished.run_id} {finished.cause.option}".rstrip()
+    return None
 
 
 def mapped_lines(mapped: Mapped, source: str) -> list[str]:

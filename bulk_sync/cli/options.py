@@ -211,7 +211,8 @@ input_options = _together(
         type=click.Choice(["reject", "opt-out", "last"]),
         default="reject",
         show_default=True,
-        help="What becomes of one key with two states; opt-out: true wins.",
+        help="What becomes of one key with two states; opt-out: true wins; last: the last row "
+        "of the file.",
     ),
 )
 

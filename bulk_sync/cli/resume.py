@@ -65,7 +65,13 @@ def _newest(values: dict[str, Any], unfinished: "list[Run]") -> "Run":
     for run in unfinished:
         if run not in here[:1]:
             place = f"{run.begun.organization} at {run.begun.endpoint}"
-            log.warning("Run %s, of %s, is unfinished too", run.run_id, place)
+            log.warning(
+                "Run %s, of %s, is unfinished too: finish it there, or give it up with `bulk-sync "
+                "resume %s --give-up`",
+                run.run_id,
+                place,
+                run.run_id,
+            )
     if not here:
         where = " of this organization, endpoint and attribute" if unfinished else ""
         raise runs.NothingLeft(f"There is nothing to resume: every run{where} is finished.")

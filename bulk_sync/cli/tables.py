@@ -64,6 +64,7 @@ def write_facts(write: Write, run: Run) -> dict[str, Any]:
         "plan_sha256": run.begun.plan_sha256,
         "row": intent.row,
         "key": intent.key,
+        "used": intent.used or "",
         "profile": "" if settled is None else settled.profile or "",
         "before": "" if intent.before is None else str(intent.before).lower(),
         "desired": str(intent.desired).lower(),

@@ -223,7 +223,7 @@ class Finder:
                     else:
                         hits.strangers += 1
                         if form is _BY_EMAIL and hits.strangers > _MOST_STRANGERS:
-                            raise _NoFilterError
+                            raise _NoFilterError("It finds whatever address.")
             finally:
                 hits.tries = max(hits.tries, search.tries)
 
@@ -293,6 +293,8 @@ class _Search:
         while path is not None:
             page, tries = await self._client.listed(path)
             self.tries = max(self.tries, tries)
+            if page.others:
+                raise _NoFilterError("What it finds are no profiles.")
             self.seen += len(page.profiles)
             for profile in page.profiles:
                 yield profile
@@ -308,10 +310,10 @@ class _Search:
 
 
 class _NoFilterError(RowFailed):
-    """What finds so many others is no filter."""
+    """What finds so many others, or no profiles at all, is no filter."""
 
-    def __init__(self) -> None:
-        super().__init__(Reason.BAD_ANSWER, "It finds whatever address.")
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.BAD_ANSWER, detail)
 
 
 def _is_refusal(failed: RowFailed) -> bool:

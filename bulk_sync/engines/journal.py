@@ -36,10 +36,13 @@ _SHARE: Final = 0.05
 """What is done is recorded after a twentieth of the time that the pass has taken so far."""
 
 _AHEAD_S: Final = 1.0
-_FEWEST_AHEAD: Final = 64
+_FEWEST_AHEAD: Final = 16
 _MOST_AHEAD: Final = 512
 """Intents are recorded for about a second's work, within these bounds: what was in flight when a
 process died is read again, which costs a call each."""
+
+_GROWTH: Final = 2
+"""How much larger one group is than the one before, at most: the first ones tell the pace."""
 
 
 class Kept:
@@ -152,7 +155,8 @@ class Granted:
         now = time.monotonic()
         if self._granted_at is not None:
             pace = self._size / max(now - self._granted_at, 1e-3)
-            self._size = int(min(_MOST_AHEAD, max(_FEWEST_AHEAD, pace * _AHEAD_S)))
+            most = min(_MOST_AHEAD, _GROWTH * self._size)
+            self._size = int(min(most, max(_FEWEST_AHEAD, pace * _AHEAD_S)))
         self._granted_at = now
         group = [self._todo.popleft() for _ in range(min(self._size, len(self._todo)))]
         try:

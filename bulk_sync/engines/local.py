@@ -36,7 +36,13 @@ class Local:
     breaker: Breaker
 
     async def carry_out(
-        self, work: Work, source: Source, count: int, note: Callable[[int], None]
+        self,
+        work: Work,
+        source: Source,
+        count: int,
+        note: Callable[[int], None],
+        done: int = 0,
+        total: int | None = None,
     ) -> None:
         """Do the work for every position that the source hands out; see ``Engine``.
 
@@ -44,7 +50,8 @@ class Local:
         grows, and the last ones leave when it shrinks.
         """
         pacer = self.client.pacer
-        done, at_work = 0, 0
+        total = count if total is None else total
+        end, at_work = done + count, 0
 
         async def worker() -> None:
             nonlocal done, at_work
@@ -67,8 +74,8 @@ class Local:
                     self.breaker.succeeded(again=failed_before)
                 note(at)
                 done += 1
-                self.tell(work.name, done, count, pacer)
-                if at_work < pacer.limit and done < count:
+                self.tell(work.name, done, total, pacer)
+                if at_work < pacer.limit and done < end:
                     workers.create_task(worker())
             at_work -= 1
 

@@ -71,6 +71,7 @@ async def look_up(
     steps: Steps,
     keep: Record,
     among: Sequence[int] | None = None,
+    total: int | None = None,
 ) -> None:
     """Read the current state of every key that has none yet, one GET each.
 
@@ -80,16 +81,19 @@ async def look_up(
         steps: n rows; filled in place. A row that the run stopped before stays as it was.
         keep: makes states durable.
         among: positions of those that are to be read; None reads all.
+        total: how many the whole reading had to read, for the progress; None: those left.
     """
     kept = Kept(keep, run.thread, run.stop)
     reads = Reads(keys, steps)
-    unread = steps.open() if among is None else among
-    await run.engine.carry_out(reads, Listed(unread), len(unread), kept.note)
+    left = steps.open()
+    unread = left if among is None else among
+    done = 0 if total is None else total - len(left)
+    await run.engine.carry_out(reads, Listed(unread), len(unread), kept.note, done, total)
     if again := _again(run, steps):
         await run.engine.carry_out(reads, Listed(again), len(again), kept.note)
     await kept.close()
     unknown = sum(found.reason is Reason.STATE_UNKNOWN for found in steps.problems.values())
-    if unknown and (steps.state < 0).all():
+    if among is None and unknown and (steps.state < 0).all():
         run.stop.ask(no_attribute(run.attribute, unknown))
 
 
@@ -107,8 +111,9 @@ async def find(run: Pass, keys: Sequence[str], steps: Steps, keep: Record, finde
     finds = Finds(keys, steps, finder)
     unread = steps.open()
     # The first one alone shows whether there is such a filter.
-    for some in (unread[:1], unread[1:]):
-        await run.engine.carry_out(finds, Listed(some), len(unread), kept.note)
+    count = len(unread)
+    for done, some in ((0, unread[:1]), (1, unread[1:])):
+        await run.engine.carry_out(finds, Listed(some), len(some), kept.note, done, count)
     if again := _again(run, steps):
         await run.engine.carry_out(finds, Listed(again), len(again), kept.note)
     await kept.close()

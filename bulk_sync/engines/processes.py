@@ -71,11 +71,17 @@ class Processes:
         self._workers: list[_Worker] = []
 
     async def carry_out(
-        self, work: Work, source: Source, count: int, note: Callable[[int], None]
+        self,
+        work: Work,
+        source: Source,
+        count: int,
+        note: Callable[[int], None],
+        done: int = 0,
+        total: int | None = None,
     ) -> None:
         """Do the work for every position that the source hands out; see ``Engine``."""
         if count < _WORTH or not work.is_parted:
-            await self._near.carry_out(work, source, count, note)
+            await self._near.carry_out(work, source, count, note, done, total)
             return
         try:
             if not self._workers:
@@ -89,7 +95,14 @@ class Processes:
             )
             return
         await self._near.client.calls.close()  # what this process has set aside, it needs no more
-        round_ = _Round(self._near, work, count, note, _Pulse(self._near, self._workers))
+        round_ = _Round(
+            self._near,
+            work,
+            count if total is None else total,
+            note,
+            _Pulse(self._near, self._workers),
+        )
+        round_.done = done
         async with self._attended(), asyncio.TaskGroup() as feeding:
             for worker in self._workers:
                 for _ in range(_AT_ONCE):
@@ -202,7 +215,7 @@ class _Round:
         self._count = count
         self._note = note
         self._pulse = pulse
-        self._done = 0
+        self.done = 0
 
     def take_in(self, part: "_InHand", news: wire.News) -> None:
         """Note what has become of some rows."""
@@ -224,12 +237,12 @@ class _Round:
             elif tries:
                 steps.problems.pop(at, None)
                 breaker.succeeded(again=failed_before)
-            self._done += bool(tries)
+            self.done += bool(tries)
             self._note(at)
         part.left.difference_update(news.ats)
         if news.over:
             self._note_all(part)
-        self.near.tell(self.work.name, self._done, self._count, self._pulse)
+        self.near.tell(self.work.name, self.done, self._count, self._pulse)
 
     def lose(self, part: "_InHand", cause: StopRun) -> None:
         """Note that nobody can tell any more what has become of the rest of a part."""

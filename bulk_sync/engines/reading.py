@@ -40,9 +40,10 @@ from bulk_sync.settings import (
 
 log = logging.getLogger(__name__)
 
-_TRIED: Final = 6
-"""How many keys are tried before all others. Were every other key a good one, none of six would be
-in one run of sixty."""
+_FIRST: Final = 3
+_RANDOM: Final = 4
+"""How many keys are tried before all others. Were every other key of a file a good one, none of
+these would be in one run of a hundred."""
 
 _UNKNOWN: Final = frozenset({Reason.INVALID_KEY, Reason.NOT_FOUND})
 
@@ -53,13 +54,19 @@ class Read:
 
     Attributes:
         costs: calls that either way of reading was forecast to take; None if nothing was read.
-        scanned: whether the list was paged through.
+        paged: whether the list was paged through.
+        looked_up: how many keys were looked up by themselves.
         seconds: how long it took.
     """
 
     costs: Costs | None
-    scanned: bool
+    paged: bool
+    looked_up: int
     seconds: float
+
+
+def _nothing(began: float) -> Read:
+    return Read(None, paged=False, looked_up=0, seconds=time.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +96,23 @@ async def read(
     began = time.monotonic()
     missing = len(steps.open())
     if not missing:
-        return Read(None, scanned=False, seconds=0.0)
+        return _nothing(began)
     try:
         listed = await _listed(run, connection, missing, how)
     except StopRun as cause:
         run.stop.ask(cause)
-        return Read(None, scanned=False, seconds=time.monotonic() - began)
-    scanned = False
+        return _nothing(began)
+    paged = listed.first is not None
     tried = partial(_try_keys, run, keys, steps, how, keep)
     if listed.first is not None:
         kept = Kept(keep, run.thread, run.stop)
         listing = scan.Listing(keys, steps, run.attribute, kept)
-        scanned = await _scan(run, listing, kept, listed, how, tried)
-        scanned = scanned or not steps.open()
+        await _scan(run, listing, kept, listed, how, tried)
     else:
         await tried()
-    await passes.look_up(run, keys, steps, keep)
-    return Read(listed.costs, scanned, time.monotonic() - began)
+    looked_up = len(steps.open()) if paged else missing
+    await passes.look_up(run, keys, steps, keep, total=missing)
+    return Read(listed.costs, paged, looked_up, time.monotonic() - began)
 
 
 async def find(
@@ -121,7 +128,7 @@ async def find(
     began = time.monotonic()
     missing = len(steps.open())
     if not missing:
-        return Read(None, scanned=False, seconds=0.0)
+        return _nothing(began)
     what, creates = sought.keys, sought.created_with is not None
     finder = Finder(what, run.attribute, reads_states=sought.reads_states, is_wary=creates)
     if what.kind is KeyKind.FILTER:
@@ -133,18 +140,21 @@ async def find(
             await run.client.check_fields(sought.created_with, "--create-column")
     except StopRun as cause:
         run.stop.ask(cause)
-        return Read(None, scanned=False, seconds=time.monotonic() - began)
-    scanned = False
+        return _nothing(began)
+    paged = False
     field = await _listed_field(run, what, finder, listed.first)
     if listed.first is not None and field is not None:
         gathering = Gathering(keys, steps, finder, what, field)
         kept = Kept(keep, run.thread, run.stop)
-        scanned = await _scan(run, gathering, kept, listed, how)
-        kept.note_all(gathering.settle(listed.total))
+        await _scan(run, gathering, kept, listed, how)
+        settled = gathering.settle(listed.total)
+        paged = bool(settled)
+        kept.note_all(settled)
         await kept.close()
     finder.known = listed.known_email
+    looked_up = len(steps.open())
     await passes.find(run, keys, steps, keep, finder)
-    return Read(listed.costs, scanned, time.monotonic() - began)
+    return Read(listed.costs, paged, looked_up, time.monotonic() - began)
 
 
 async def preflight(run: Pass, connection: Connection, page_size: int = 1) -> Instance:
@@ -228,10 +238,10 @@ async def _scan(
     listed: _Listed,
     how: Reading,
     unseen: Callable[[], Awaitable[None]] | None = None,
-) -> bool:
+) -> None:
     if listed.first is None:
-        return False
-    return await scan.scan(
+        return
+    await scan.scan(
         run,
         listing,
         kept,
@@ -247,26 +257,29 @@ async def _try_keys(
 ) -> None:
     """Look a few keys up before all others, and stop if none of them can be one of this instance.
 
-    Of a few rows that is only said if Campaign cannot even read the keys.
+    The first ones, whose turn it is anyway; and only if these are unknown, some at random. Of a few
+    rows nothing is said unless Campaign cannot even read the keys.
     """
     count = len(steps.state)
-    if not how.tries_keys or count < _TRIED or len(steps.open()) < count:
+    if not how.tries_keys or count < _FIRST + _RANDOM or len(steps.open()) < count:
         return
-    tried = sorted(random.Random(count).sample(range(count), _TRIED))  # noqa: S311 - any will do
-    await passes.look_up(run, keys, steps, keep, tried)
     strange = _UNKNOWN if count >= FEWEST else {Reason.INVALID_KEY}
-    problems = [steps.problems.get(at) for at in tried]
-    told = [each.detail for each in problems if each is not None and each.reason in strange]
-    if len(told) == _TRIED:
-        run.stop.ask(
-            Refused(
-                f"Nothing was written: none of {_TRIED} keys, out of the {count:,} to be looked "
-                f"up, is known to this instance. {told[0]} PKeys of stage are not those of "
-                f"production, and {MIGRATED} If the keys are right, let them pass with --allow "
-                f"{Oddity.UNKNOWN_KEYS}.",
-                f"--allow {Oddity.UNKNOWN_KEYS}",
-            )
+    others = random.Random(count).sample(range(_FIRST, count), _RANDOM)  # noqa: S311 - any will do
+    for tried in (range(_FIRST), sorted(others)):
+        await passes.look_up(run, keys, steps, keep, tried, count)
+        problems = [steps.problems.get(at) for at in tried]
+        if any(each is None or each.reason not in strange for each in problems):
+            return
+    detail = steps.problems[0].detail
+    run.stop.ask(
+        Refused(
+            f"Nothing was written: none of {_FIRST + _RANDOM} keys, out of the {count:,} to be "
+            f"looked up, is known to this instance. {detail} PKeys of stage are not those of "
+            f"production, and {MIGRATED} If the keys are right, let them pass with --allow "
+            f"{Oddity.UNKNOWN_KEYS}.",
+            f"--allow {Oddity.UNKNOWN_KEYS}",
         )
+    )
 
 
 async def _listed_field(run: Pass, what: Keys, finder: Finder, page: Page | None) -> str | None:

@@ -77,7 +77,7 @@ async def scan(
     total: int | None,
     while_cheaper: bool,
     unseen: Callable[[], Awaitable[None]] | None = None,
-) -> bool:
+) -> None:
     """Page through the list and note what it shows.
 
     Args:
@@ -89,9 +89,6 @@ async def scan(
         while_cheaper: leave off as soon as looking up the missing keys costs fewer calls than the
             pages that are left.
         unseen: called if the first page shows none of the keys; may ask the run to stop.
-
-    Returns:
-        Whether any other page was read.
     """
     page, pages, all_keys = first, 1, listing.missing
     while True:
@@ -118,7 +115,6 @@ async def scan(
             run.stop.ask(cause)
             break
     await kept.close()
-    return pages > 1
 
 
 def _is_dearer(listing: Pages, page: profiles.Page, total: int | None) -> bool:

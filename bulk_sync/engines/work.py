@@ -62,7 +62,13 @@ class Engine(Protocol):
     """Who carries out work: in one event loop or in several."""
 
     async def carry_out(
-        self, work: Work, source: Source, count: int, note: Callable[[int], None]
+        self,
+        work: Work,
+        source: Source,
+        count: int,
+        note: Callable[[int], None],
+        done: int = 0,
+        total: int | None = None,
     ) -> None:
         """Do the work for every position that the source hands out, and note each that is done.
 
@@ -73,8 +79,10 @@ class Engine(Protocol):
         Args:
             work: what is to be done.
             source: hands out positions.
-            count: how many there are, for the progress.
+            count: how many there are.
             note: is told of each position, in no order.
+            done: how many of the same kind were done before, for the progress.
+            total: how many there are of that kind in all; None: ``count``.
         """
 
 
@@ -139,6 +147,8 @@ class Writes:
         bodies: with what those are created that no profile is known of; their keys are addresses.
         finder: finds profiles by those keys; None if nothing is to be created.
         looks_first: whether it is looked again for them before, since they were not just now.
+        cleared: positions in doubt of which it is known by now that nothing had arrived; filled in
+            place.
         acted_on_by: time of ``time.monotonic`` by which Campaign has acted on whatever a process
             that died has sent.
     """
@@ -157,6 +167,7 @@ class Writes:
     acted_on_by: float = 0.0
     name: str = "write"
     sent: set[int] = field(default_factory=set)
+    cleared: set[int] = field(default_factory=set)
 
     @property
     def is_parted(self) -> bool:
@@ -165,7 +176,7 @@ class Writes:
 
     def may_have_arrived(self, at: int) -> bool:
         """Tell whether a request that writes may have left this process, or one that died."""
-        return at in self.sent or at in self.in_doubt
+        return at in self.sent or (at in self.in_doubt and at not in self.cleared)
 
     def part(self, positions: Sequence[int]) -> "Writes":
         """Tell the work of some rows alone."""
@@ -201,6 +212,8 @@ class Writes:
                 if state is desired and at in self.uncertain:
                     raise _never_arrived()
                 raise _left_alone(forbidden, state, desired)
+            if not arrived and at not in self.sent:
+                self.cleared.add(at)
             if not arrived and newer.is_newer(self.asked_ms.get(at), desired, changed_ms):
                 steps.state[at] = state
                 detail = newer.sentence(changed_ms)

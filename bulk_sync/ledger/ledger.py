@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
@@ -52,6 +52,7 @@ _INTENT: Final = (
     lines.c.input_file,
     lines.c.state_before,
     lines.c.state_desired,
+    lines.c.facts,
 )
 _OUTCOME: Final = ("outcome", "reason", "detail", "attempts", "at_ms", "profile_key")
 _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
@@ -131,8 +132,8 @@ class Ledger:
         now, kind = _now_ms(), str(LineKind.INTENT)
         positions = self._append(
             [
-                Line(kind, run_id, now, key, file, row, _STATES[before], int(desired))
-                for key, row, file, before, desired in intents
+                Line(kind, run_id, now, key, file, row, _STATES[before], int(desired), facts=used)
+                for key, row, file, before, desired, used in intents
             ]
         )
         self._move_anchor()
@@ -210,11 +211,17 @@ class Ledger:
         return self._writes(lines.c.run_id == run_id)
 
     def history(self, key: str) -> Iterator[Write]:
-        """Tell every attempted write to one profile, in order; it may have been created by one."""
+        """Tell every attempted write to one profile, in order.
+
+        Args:
+            key: its own, or that of the row of a file, such as its address; or the one that it was
+                given when it was created.
+        """
         created = select(lines.c.intent).where(
             lines.c.kind == str(LineKind.OUTCOME), lines.c.profile_key == key
         )
-        return self._writes(or_(lines.c.profile_key == key, lines.c.position.in_(created)))
+        used = and_(lines.c.kind == str(LineKind.INTENT), lines.c.facts == key)
+        return self._writes(or_(lines.c.profile_key == key, lines.c.position.in_(created), used))
 
     def keys_of(self, runs: Collection[str]) -> dict[str, str]:
         """Tell which keys some runs meant to write, and which run did so last."""
@@ -319,9 +326,9 @@ class Ledger:
         )
         with self._told(UsageProblem), self._transaction() as connection:
             for found in connection.execute(_streamed(query)):
-                run_id, position, at_ms, key, row, file, before, desired, *told = found
+                run_id, position, at_ms, key, row, file, before, desired, used, *told = found
                 was = None if before is None else bool(before)
-                intent = Intent(key, row, file, was, bool(desired))
+                intent = Intent(key, row, file, was, bool(desired), used)
                 settled = None if told[0] is None else _settled(position, *told)
                 yield Write(run_id, position, at_ms, intent, settled)
 

@@ -35,6 +35,7 @@ class Intent(NamedTuple):
         file: where, if the input was several files.
         before: the state; None for a profile that is to be created.
         desired: the state that it is to have.
+        used: the key of the row, if it is another than the profile's.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Intent(NamedTuple):
     file: str | None
     before: bool | None
     desired: bool
+    used: str | None = None
 
 
 class Settled(NamedTuple):

@@ -55,7 +55,7 @@ lines: Final = Table(
     Column("reason", String(64)),
     Column("detail", Text),
     Column("attempts", Integer),
-    Column("facts", Text, comment="JSON"),
+    Column("facts", Text, comment="JSON; of an intent, the key of the row if it is another"),
     Column("hash", String(64), nullable=False),
     Index("lines_by_run", "run_id", "position"),
     Index("lines_by_key", "profile_key", "position"),

@@ -66,11 +66,13 @@ class Late:
         left: past their last day, and still to be carried out.
         done: carried out by this run, after their last day.
         soon: still to be carried out, with no more than three business days left.
+        undated: still to be carried out, and nobody can tell by when.
     """
 
     left: int
     done: int
     soon: int
+    undated: int
 
 
 def holidays_of(years: Iterable[int]) -> Mapping[date, str]:
@@ -118,7 +120,10 @@ def last_days(received: npt.NDArray[np.int64]) -> _Days:
 
 
 def with_due(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add DUE to rows that have request dates: the last day of each opt-out, as ISO text."""
+    """Add DUE to rows that have request dates: the last day of each, as ISO text.
+
+    A row whose state cannot be read may be an opt-out, so it has one too.
+    """
     if columns.RECEIVED not in rows:
         return rows
     texts = pa.array(_due(rows)).cast(pa.large_string()).fill_null("")
@@ -139,6 +144,7 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
     due, now = _due(rows), np.datetime64(today, "D")
     is_newer = (rows[columns.REASON] == Reason.NEWER_CHOICE).to_numpy(bool)
     left = columns.have_outcome(rows, _LEFT) & ~is_newer
+    desired = columns.state_codes(rows[columns.DESIRED])
     updated = columns.have_outcome(rows, [Outcome.UPDATED, Outcome.CREATED])
     is_past = due < now  # which no missing day is
     soon = _counted_on(np.array([now]), SOON)[0]
@@ -146,12 +152,13 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
         left=int((left & is_past).sum()),
         done=int((updated & is_past).sum()),
         soon=int((left & ~is_past & (due <= soon)).sum()),
+        undated=int((left & np.isnat(due) & (desired != 0)).sum()),
     )
 
 
 def _due(rows: pd.DataFrame) -> _Days:
     due = last_days(rows[columns.RECEIVED].to_numpy())
-    due[columns.state_codes(rows[columns.DESIRED]) != 1] = np.datetime64("NaT")
+    due[columns.state_codes(rows[columns.DESIRED]) == 0] = np.datetime64("NaT")
     return due
 
 

@@ -4,6 +4,7 @@ Capitals never count after the ``@``. Before it they may, by the standard (RFC 5
 although hardly anybody lets them.
 """
 
+import unicodedata
 from typing import Final
 
 _FORBIDDEN: Final = frozenset("<>,;")
@@ -11,7 +12,10 @@ _FORBIDDEN: Final = frozenset("<>,;")
 
 
 def is_one(text: str) -> bool:
-    """Tell whether a text is one address: ``local@domain``, blanks inside left to Campaign."""
+    """Tell whether a text is one address: ``local@domain``, blanks inside left to Campaign.
+
+    A character that nobody can see, as spreadsheets and web pages slip in, makes it none.
+    """
     local, _, domain = text.rpartition("@")
     return (
         bool(local and domain)
@@ -19,11 +23,16 @@ def is_one(text: str) -> bool:
         and ":" not in local
         and not _FORBIDDEN.intersection(text)
         and not any(char.isspace() for char in domain)
+        and not domain.startswith(".")
+        and not domain.endswith(".")
+        and not any(unicodedata.category(char) == "Cf" for char in text)
     )
 
 
 def identity(text: str, *, ignore_case: bool) -> str:
     """Tell what all spellings of one address have in common."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)  # a letter and its accent may be two characters
     local, at, domain = text.rpartition("@")
     return (local.lower() if ignore_case else local) + at + domain.lower()
 
@@ -43,7 +52,7 @@ def beginnings(text: str) -> list[str]:
 
 def spellings(text: str, *, ignore_case: bool) -> list[str]:
     """Tell how an address may stand in Campaign, which may compare to the letter."""
-    ways = [text, identity(text, ignore_case=False)]
+    ways = [text, unicodedata.normalize("NFC", text), identity(text, ignore_case=False)]
     if ignore_case:
         ways.append(text.lower())
     return list(dict.fromkeys(ways))

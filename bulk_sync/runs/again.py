@@ -11,7 +11,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import Steps
 from bulk_sync.runs import recording, story
-from bulk_sync.runs.finding import NothingLeft
+from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.runs.opening import (
     alone,
@@ -93,6 +93,7 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
             Kind.UNDO, job, parent.begun.input, parent.begun.input_sha256, len(planned), parent_id
         )
         stem = str(parent.begun.settings["stem"])
+        _warn_of_later(book, parent)
         run = opened(book, job, run_id, begun, planned, stem, planned=planned)
         run = with_the_word_of(run, parent.position)
         return story.carry_out(run, unjudged(guarded(job)), screen, interrupts)
@@ -123,6 +124,19 @@ def _check_undone(book: Ledger, parent: Run) -> None:
             raise UsageProblem(
                 f"Run {parent.run_id} was undone by {run.run_id}, so its failed rows are not tried "
                 "again. If they are right all the same, give its todo file to `bulk-sync run`."
+            )
+
+
+def _warn_of_later(book: Ledger, parent: Run) -> None:
+    """Say whose word an undo does not know: what already held for a run was not written by it."""
+    here = parent.begun
+    for run in book.runs():
+        is_alike = is_at(run.begun, here.endpoint, here.organization)
+        if is_alike and run.position > parent.position and run.is_done:
+            log.warning(
+                "Run %s has worked on this organization since: what its file found as it wanted it "
+                "is put back too. Run that file again afterwards.",
+                run.run_id,
             )
 
 

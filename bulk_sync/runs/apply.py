@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from bulk_sync import lock
-from bulk_sync.errors import Refused, UsageProblem
+from bulk_sync.errors import Exit, Refused, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.rows import matched
@@ -98,7 +98,8 @@ def _warn_of_others(book: Ledger, planned: PlanFile, connection: Connection) -> 
     made = planned.facts.run_id[:_SECONDS]
     for run in book.runs():
         here = is_at(run.begun, connection.endpoint, connection.organization)
-        if here and run.run_id[:_SECONDS] >= made:
+        has_refused = run.ended is not None and run.ended.exit in {Exit.REFUSED, Exit.USAGE}
+        if here and run.run_id[:_SECONDS] >= made and not has_refused:
             log.warning(
                 "Run %s has worked on this organization since the plan was made.", run.run_id
             )

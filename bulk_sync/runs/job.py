@@ -105,7 +105,8 @@ class Plan:
         left_today: how many of those are left.
         seconds: how long reading took.
         costs: what reading by look-up and by scan was forecast to cost; None if nothing was read.
-        scanned: which of the two it was.
+        paged: whether the list was paged through.
+        looked_up: how many keys were looked up by themselves.
         rate: most requests a second that the run may send; None if it adapts.
         quickest_s: how long the quickest answer took so far; None if there was none.
         most_in_flight: requests that may be in flight at once.
@@ -121,7 +122,8 @@ class Plan:
     left_today: int | None
     seconds: float
     costs: Costs | None
-    scanned: bool
+    paged: bool
+    looked_up: int
     rate: float | None
     quickest_s: float | None
     most_in_flight: int
@@ -135,7 +137,7 @@ class Plan:
         """
         if self.rate is not None:
             return self.calls_to_come / self.rate
-        if self.calls and not self.scanned:
+        if self.calls and not self.paged:
             return self.calls_to_come * self.seconds / self.calls
         if self.quickest_s is None:
             return None
@@ -145,7 +147,7 @@ class Plan:
     @property
     def is_least(self) -> bool:
         """Whether ``seconds_to_come`` is no more than the least that it can be."""
-        return self.rate is None and (self.scanned or not self.calls)
+        return self.rate is None and (self.paged or not self.calls)
 
     @property
     def days_to_come(self) -> int:

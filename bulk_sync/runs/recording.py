@@ -45,6 +45,8 @@ class Recording:
         self._before = _known(planned[columns.BEFORE], writes)
         self._rows: list[int] = planned[columns.ROW].to_numpy()[writes].tolist()
         self._files = _files(planned, writes)
+        has_others = columns.PROFILE in planned
+        self._used = Texts(planned[columns.KEY], writes) if has_others else None
         self._ledger = ledger
         self._run_id = run_id
         self._intents: dict[int, int] = {}
@@ -67,6 +69,7 @@ class Recording:
                 file=self._files[at] if self._files else None,
                 before=self._before[at],
                 desired=self.desired[at],
+                used=self._used[at] if self._used is not None else None,
             )
             for at in positions
         ]

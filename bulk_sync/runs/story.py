@@ -39,7 +39,7 @@ from bulk_sync.settings import KeyKind, Oddity
 
 log = logging.getLogger(__name__)
 
-_NOTHING_READ = Read(None, scanned=False, seconds=0.0)
+_NOTHING_READ = Read(None, paged=False, looked_up=0, seconds=0.0)
 
 
 def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
@@ -264,7 +264,8 @@ def _reviewed(
         left_today=None if left_today is None else left_today + calls.set_aside,
         seconds=read.seconds,
         costs=read.costs,
-        scanned=read.scanned,
+        paged=read.paged,
+        looked_up=read.looked_up,
         rate=job.pace.rate,
         quickest_s=session.client.pacer.latency.quantile(0),
         most_in_flight=job.pace.concurrency or job.pace.most_in_flight,

@@ -12,7 +12,7 @@ from bulk_sync.errors import Refused
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Kind, Ledger
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import matched, plan
+from bulk_sync.rows import due_dates, matched, plan
 from bulk_sync.rows.steps import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, ending, judging, plan_file, story
@@ -122,7 +122,11 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     checked, _, _ = judging.judged(given)
     judged = plan.compare(checked, Steps.of(len(plan.open_rows(checked))))
     for path in paths:
-        report.write(judged, path, title={"Input": given.source, "Rows": str(len(judged))})
+        report.write(
+            due_dates.with_due(judged),
+            path,
+            title={"Input": given.source, "Rows": str(len(judged))},
+        )
     return judged, Totals.of(judged).outcomes.get(Outcome.REJECTED, 0)
 
 

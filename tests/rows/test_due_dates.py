@@ -106,7 +106,7 @@ def test_a_slip_in_a_year_does_no_harm() -> None:
     )
     due = deadlines_of(frame)
     assert due[:2] == ["0001-01-22", "1969-12-22"]
-    assert due_dates.late(frame, date(2026, 11, 25)) == Late(left=2, done=0, soon=0)
+    assert due_dates.late(frame, date(2026, 11, 25)) == Late(left=2, done=0, soon=0, undated=0)
 
 
 def test_without_request_dates_nothing_is_due() -> None:
@@ -130,6 +130,6 @@ def test_late_are_those_past_their_last_day_and_soon_those_that_will_be() -> Non
     )
     today = date(2026, 11, 25)
     assert last_day("2026-11-09") == "2026-12-03"
-    assert due_dates.late(frame, today) == Late(left=2, done=1, soon=2)
-    assert due_dates.late(frame, date(2026, 11, 30)) == Late(left=3, done=1, soon=2)
-    assert due_dates.late(frame.iloc[:0], today) == Late(0, 0, 0)
+    assert due_dates.late(frame, today) == Late(left=2, done=1, soon=2, undated=1)
+    assert due_dates.late(frame, date(2026, 11, 30)) == Late(left=3, done=1, soon=2, undated=1)
+    assert due_dates.late(frame.iloc[:0], today) == Late(0, 0, 0, 0)

@@ -61,6 +61,7 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         keys.check_emails(used, verdicts)
         ignore_case = found.keys.email_case is EmailCase.IGNORE
         distinct = keys.identities(used, ignore_case=ignore_case)
+        keys.refuse_doubtful_opt_ins(distinct, desired, places, verdicts)
     counts_as = repeats.counts_as(distinct, desired, rules.on_conflict, places, verdicts)
 
     own = [name for name in raw.columns if name not in columns.OURS]

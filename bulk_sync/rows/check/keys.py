@@ -1,12 +1,16 @@
 """Cleans the keys of what spreadsheets force on them, and rejects those that they have damaged."""
 
+from typing import Final
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import emails
+from bulk_sync.rows.check.repeats import Places
 from bulk_sync.rows.check.spellings import CONTROL, DAMAGE
 from bulk_sync.rows.check.verdicts import Verdicts, quoted
 
@@ -33,9 +37,13 @@ def cleaned(column: pd.Series, verdicts: Verdicts) -> pa.ChunkedArray:
     return keys
 
 
+_PLAIN_ADDRESS: Final = r"^[^@<>,;:\s]+@[^@<>,;:\s.]([^@<>,;:\s]*[^@<>,;:\s.])?$"
+"""RE2: what nearly all addresses are like; the others are looked at one by one."""
+
+
 def check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
     """Reject what is no e-mail address."""
-    plain = pc.match_substring_regex(keys, r"^[^@<>,;:\s]+@[^@<>,;:\s]+$")
+    plain = pc.and_(pc.string_is_ascii(keys), pc.match_substring_regex(keys, _PLAIN_ADDRESS))
     for at in _hits(pc.invert(plain)):
         text = keys[at].as_py()
         if text and not emails.is_one(text):
@@ -46,10 +54,37 @@ def check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
 def identities(keys: pa.ChunkedArray, *, ignore_case: bool) -> pa.ChunkedArray:
     """Tell what all spellings of an address have in common; see ``emails.identity``."""
     small = pc.utf8_lower(keys)
-    if ignore_case or small.equals(keys):
+    is_plain = pc.all(pc.string_is_ascii(keys)).as_py()
+    if is_plain and (ignore_case or small.equals(keys)):
         return small
-    texts = [emails.identity(text, ignore_case=False) for text in keys.to_pylist()]
+    texts = [emails.identity(text, ignore_case=ignore_case) for text in keys.to_pylist()]
     return pa.chunked_array([texts], keys.type)
+
+
+def refuse_doubtful_opt_ins(
+    identities: pa.ChunkedArray, desired: npt.NDArray[np.int8], places: Places, verdicts: Verdicts
+) -> None:
+    """Reject opt-ins of addresses that another row, in other capitals, opts out.
+
+    By the letter these are two addresses, and hardly ever two people.
+    """
+    small = pc.utf8_lower(identities)
+    if small.equals(identities):
+        return
+    texts, letters = small.to_pylist(), identities.to_pylist()
+    usable = verdicts.open.tolist()
+    opted_out: dict[str, int] = {}
+    for at in usable:
+        if desired[at] == 1:
+            opted_out.setdefault(texts[at], at)
+    for at in usable:
+        other = opted_out.get(texts[at])
+        if desired[at] == 0 and other is not None and letters[at] != letters[other]:
+            sentence = (
+                f"{places.name(other).capitalize()} opts this address out, in other capitals. Let "
+                "them count as one with --email-case ignore, or correct one of them."
+            )
+            verdicts.reject(at, Reason.CONFLICT, sentence)
 
 
 def key(text: str) -> str:
