@@ -42,6 +42,11 @@ _UNANSWERED: Final = frozenset(
 )
 """After these Campaign may still act on a request that it has received."""
 
+_SETTLING: Final = 10.0
+_LEAST_SETTLING_S: Final = 1.0
+"""So many times as long as answers usually take, and so long at least, a request without an answer
+may still be acted on. One that timed out is given as long again."""
+
 _NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
 
 
@@ -316,8 +321,8 @@ class Client:
         """Create a profile, and tell its PKey and how many tries it took.
 
         A POST without a clear answer may have been applied: before another one is sent it is looked
-        whether the profile is there. Where there was no answer at all it may be applied yet, so as
-        long is waited first as a request may take; afterwards it is looked whether there is one.
+        whether the profile is there. Where there was no answer at all it may be applied yet, so it
+        is waited first; and afterwards it is looked whether there is but one.
 
         Args:
             body: what the profile is to hold, JSON.
@@ -355,6 +360,12 @@ class Client:
             detail = f"{doubts[-1].detail}. Whether the profile was created is not known."
             raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
 
+    @property
+    def settling_s(self) -> float:
+        """After how long Campaign has acted on a request whose answer nobody will hear."""
+        usual_s = self.pacer.latency.quantile(0.95) or 0.0
+        return min(self._way.timeout_s, max(_LEAST_SETTLING_S, _SETTLING * usual_s))
+
     async def _made(
         self, doubt: RetryLater, made: Callable[[], Awaitable[str | None]]
     ) -> str | None:
@@ -362,8 +373,10 @@ class Client:
         pkey = await made()
         if pkey is not None or doubt.reason not in _UNANSWERED:
             return pkey
-        log.info("%s: waiting for what may come of it yet", doubt.detail)
-        await self._way.stop.sleep(self._way.timeout_s)
+        is_slow = doubt.reason is not Reason.CONNECTION
+        wait_s = self._way.timeout_s if is_slow else self.settling_s
+        log.info("%s: waiting %.0f s for what may come of it yet", doubt.detail, wait_s)
+        await self._way.stop.sleep(wait_s)
         if self._way.stop.asked:
             raise doubt
         return await made()

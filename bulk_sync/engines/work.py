@@ -149,8 +149,7 @@ class Writes:
         looks_first: whether it is looked again for them before, since they were not just now.
         cleared: positions in doubt of which it is known by now that nothing had arrived; filled in
             place.
-        acted_on_by: time of ``time.monotonic`` by which Campaign has acted on whatever a process
-            that died has sent.
+        began: time of ``time.monotonic`` before which a process has died that had them in flight.
     """
 
     keys: Sequence[str]
@@ -164,7 +163,7 @@ class Writes:
     bodies: Mapping[int, bytes] = field(default_factory=dict)
     finder: Finder | None = None
     looks_first: bool = False
-    acted_on_by: float = 0.0
+    began: float = 0.0
     name: str = "write"
     sent: set[int] = field(default_factory=set)
     cleared: set[int] = field(default_factory=set)
@@ -235,7 +234,8 @@ class Writes:
             pkey = await self._is_made(client, at, may_be_ours=in_doubt)
             if pkey is None and at in self.forbidden:
                 raise RowFailed(Reason.NEWER_RUN, self.forbidden[at], outcome=Outcome.DRIFTED)
-            if pkey is None and in_doubt and (wait_s := self.acted_on_by - time.monotonic()) > 0:
+            wait_s = self.began + client.settling_s - time.monotonic()
+            if pkey is None and in_doubt and wait_s > 0:
                 await stop.sleep(wait_s)
                 if stop.asked:
                     raise RowFailed(

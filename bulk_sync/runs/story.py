@@ -208,7 +208,7 @@ def _write(
         bodies=recording.bodies,
         finder=Finder(job.keys, job.connection.attribute) if recording.bodies else None,
         looks_first=run.planned is not None,
-        acted_on_by=time.monotonic() + job.pace.timeout_s,
+        began=time.monotonic(),
     )
     session.write(writes, recording)
     results = plan.settle(planned, recording.steps)
