@@ -176,12 +176,12 @@ def test_a_creation_that_never_answers_is_looked_for_before_another_try(
 
 
 def test_killed_at_any_moment_every_profile_is_created_once(tmp_path: Path, run: Run) -> None:
-    rows = 240
+    rows = 150
     options = Options(faults={Fault.RESET_AFTER_WRITE: 0.05}, latency_s=0.005)
     with running(options) as sim:
         path = many(tmp_path / "in.csv", rows)
         words: tuple[str, ...] = ("run", str(path), "--create", "--timeout", "2")
-        for kill_at in (1, 60, 150, 200):
+        for kill_at in (1, 60, 120):
             with process(sim, tmp_path, *words, "-q") as killed:
                 while len(sim.profiles) < kill_at and killed.poll() is None:
                     threading.Event().wait(0.002)

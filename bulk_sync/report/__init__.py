@@ -69,7 +69,7 @@ def write(results: pd.DataFrame, path: Path, *, title: Mapping[str, str]) -> Non
     Args:
         results: the input's own columns and those of ``columns.REPORT``.
         path: where to; the suffix decides the format.
-        title: what the report is of, by name, for formats that have room for it (HTML).
+        title: what the report is of, by name, for formats that have room for it (HTML, XLSX).
 
     Raises:
         UsageProblem: the suffix is unknown.
@@ -89,7 +89,7 @@ def write(results: pd.DataFrame, path: Path, *, title: Mapping[str, str]) -> Non
                 # Late, for its library takes as long to import as a small run has calls to make.
                 from bulk_sync.report import xlsx_file  # noqa: PLC0415
 
-                xlsx_file.write(rows, file)
+                xlsx_file.write(rows, file, title)
             case _Format.HTML:
                 html_file.write(rows, file, title)
 

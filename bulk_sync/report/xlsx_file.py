@@ -4,9 +4,10 @@ No text becomes a number, a date, a link or a formula here, so nothing needs an 
 A sheet that is full is followed by another with the same header.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from bulk_sync.report import table as tables
 SHEET_ROWS: Final = 1_048_575
 """Data rows that a sheet can hold under its header."""
 
+_ABOUT: Final = "About"
 _SHEET_COLUMNS: Final = 16_384
 _CELL_UNITS: Final = 32_767
 """UTF-16 units that a cell can hold."""
@@ -30,12 +32,19 @@ _NARROWEST: Final = 8
 _WIDEST: Final = 60
 
 
-def write(table: pa.Table, file: BinaryIO, *, sheet_rows: int = SHEET_ROWS) -> None:
+def write(
+    table: pa.Table,
+    file: BinaryIO,
+    title: Mapping[str, str] = MappingProxyType({}),
+    *,
+    sheet_rows: int = SHEET_ROWS,
+) -> None:
     """Write a table of results. The compressed workbook is held in memory, its content is not.
 
     Args:
         table: what ``table.of`` made of the results.
         file: where to.
+        title: what it is of, by name, for a last sheet of its own; none if there is nothing to say.
         sheet_rows: data rows after which another sheet begins.
 
     Raises:
@@ -53,6 +62,8 @@ def write(table: pa.Table, file: BinaryIO, *, sheet_rows: int = SHEET_ROWS) -> N
                 bold, plain = book.add_format({"bold": True}), book.add_format()
                 for first_row in range(0, max(table.num_rows, 1), sheet_rows):
                     _fill(book.add_worksheet(), table.slice(first_row, sheet_rows), bold, plain)
+                if title:
+                    _tell(book.add_worksheet(_ABOUT), title, bold, plain)
         except XlsxFileError as failure:
             raise OSError(str(failure)) from failure
     file.write(whole.getbuffer())
@@ -73,6 +84,16 @@ def _fill(sheet: Worksheet, table: pa.Table, bold: Format, plain: Format) -> Non
                     sheet.write_number(row, column, value)
                 case str() if value:
                     _write_text(sheet, row, column, value, plain)
+
+
+def _tell(sheet: Worksheet, title: Mapping[str, str], bold: Format, plain: Format) -> None:
+    """Say what the workbook is of, so that it can be filed by itself."""
+    sheet.set_column(0, 0, max(map(len, title)) + 2)
+    sheet.set_column(1, 1, _WIDEST)
+    for row, (name, value) in enumerate(title.items()):
+        _write_text(sheet, row, 0, name, bold)
+        if value:
+            _write_text(sheet, row, 1, value, plain)
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:

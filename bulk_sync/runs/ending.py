@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from bulk_sync import report
+from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
-from bulk_sync.ledger import Ended
+from bulk_sync.ledger import Ended, utc
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, due_dates, matched
 from bulk_sync.rows.totals import Totals
@@ -109,6 +110,7 @@ def _facts(run: Opened, totals: Totals) -> Mapping[str, str]:
         "Organization": run.begun.organization,
         "Attribute": run.begun.attribute,
         "Operator": run.begun.operator,
+        "Written": utc(now_ms()),
         "Rows": str(totals.rows),
     }
 

@@ -53,7 +53,7 @@ def page(path: Path) -> Page:
 
 
 @given(frame=nasty_results())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_every_value_is_read_back_and_nothing_of_it_is_markup(
     path: Path, frame: pd.DataFrame
 ) -> None:

@@ -29,7 +29,7 @@ def test_a_row_reads_as_the_contract_says(path: Path) -> None:
 
 
 @given(frame=nasty_results())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_every_value_is_read_back_in_column_order(path: Path, frame: pd.DataFrame) -> None:
     report.write(frame, path, title={})
     rows = json.loads(path.read_bytes())

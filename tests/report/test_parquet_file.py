@@ -39,7 +39,7 @@ def test_columns_have_plain_types(path: Path) -> None:
 
 
 @given(frame=nasty_results())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_every_value_is_read_back_and_missing_is_null(path: Path, frame: pd.DataFrame) -> None:
     report.write(frame, path, title={})
     rows = pq.read_table(path).to_pylist()

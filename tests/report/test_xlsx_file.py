@@ -49,7 +49,7 @@ def test_states_are_booleans_numbers_are_numbers_and_times_are_text(path: Path) 
 
 
 @given(frame=nasty_results())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_every_value_is_read_back(path: Path, frame: pd.DataFrame) -> None:
     report.write(frame, path, title={})
     [[header, *rows]] = sheets(path)
@@ -125,3 +125,10 @@ def test_text_that_looks_like_markup_of_the_writer_is_shown_as_it_is(path: Path)
     report.write(results(1, {text: [text]}), path, title={})
     [[header, row]] = sheets(path)
     assert (header[0], row[0]) == (text, text)
+
+
+def test_a_last_sheet_says_what_the_workbook_is_of(path: Path) -> None:
+    report.write(results(2), path, title={"Run": "20261125T0", "Input": "=1+1", "Plan": ""})
+    _, about = sheets(path)
+    assert [row[:2] for row in about] == [["Run", "20261125T0"], ["Input", "=1+1"], ["Plan", ""]]
+    assert "<f>" not in xml(path, "xl/worksheets/sheet2.xml")

@@ -133,7 +133,7 @@ CELLS = st.sampled_from(["true", "false", "maybe", ""])
     rows=st.lists(st.tuples(st.sampled_from(["@a", "@b", "@c", "@d"]), CELLS), max_size=15),
     data=st.data(),
 )
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_every_row_has_one_outcome_and_the_counts_add_up(
     rows: list[tuple[str, str]], data: Any
 ) -> None:
