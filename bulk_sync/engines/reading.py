@@ -219,7 +219,8 @@ async def _listed(
     page: Page | None = first
     if looks_up:
         is_cheaper = costs.scan is not None and costs.scan < lookups
-        page = await run.client.first_page(size) if is_cheaper else None
+        may_scan = how.fetch is Fetch.AUTO and is_cheaper
+        page = await run.client.first_page(size) if may_scan else None
     if page is not None:
         costs = Costs.of(lookups, total, _on_a_page(page, size))
     log.info(

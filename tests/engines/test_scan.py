@@ -185,3 +185,16 @@ def test_an_entry_whose_key_is_no_text_is_nobody_s(tmp_path: Path, run: Run) -> 
         words = ("--fetch", "scan", "--allow", "unknown-keys")
         ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
     assert ran.outcomes == ["unchanged"] + ["not_found"] * len(keys), ran.err
+
+
+@pytest.mark.parametrize("count_style", list(CountStyle))
+def test_who_asks_for_look_ups_gets_nothing_else(
+    count_style: CountStyle, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(count_style=count_style)) as sim:
+        populate(sim, 40)
+        ran = run(sim, "plan", wishes(tmp_path / "in.csv", 40), "--fetch", "lookup")
+        assert ran.status == 0, ran.err
+        lists = [request for request in sim.requests if "_lineCount" in request.query]
+        assert len(lists) == 1
+        assert len(sim.requests) == 41
