@@ -326,3 +326,25 @@ def test_who_is_on_the_list_in_other_capitals_is_not_created(
     assert ran.outcomes == ["not_found"]
     assert [row["sync_reason"] for row in ran.report] == ["ambiguous"]
     assert len(sim.profiles) == 1
+
+
+def test_without_further_tries_a_lost_creation_is_tried_once_more_at_the_end(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.queue_fault(Fault.RESET, "POST", times=1)
+    sim.queue_fault(Fault.RESET_AFTER_WRITE, "POST", times=1)
+    ran = run(sim, "run", many(tmp_path / "in.csv", 3), "--create", "--retries", 0)
+    assert ran.status == 0, ran.err
+    assert ran.outcomes == ["created"] * 3
+    assert made(sim) == {f"p{n}@x.com": 1 for n in range(3)}
+
+
+def test_a_plan_knows_a_profile_by_any_spelling_of_its_domain(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan = tmp_path / "plan.parquet"
+    assert run(sim, "plan", many(tmp_path / "in.csv", 1), "--create", "--out", plan).status == 0
+    sim.add(email="p0@X.COM", ccpaOptOut=False)
+    ran = run(sim, "apply", plan)
+    assert ran.outcomes == ["drifted"]
+    assert len(sim.profiles) == 1

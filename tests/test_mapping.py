@@ -149,3 +149,23 @@ def test_nothing_placed_leaves_no_older_result(sim: Simulator, tmp_path: Path, r
     assert ran.status == 3
     assert read_csv(out) == []
     assert "To go on" not in ran.out
+
+
+def test_what_a_budget_cuts_off_goes_into_files_of_its_own(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    migrated(sim, 30)
+    old, words = standard_keys(tmp_path / "old.csv", 30), ("--fetch", "lookup")
+    assert run(sim, "map", old, *words).status == 0
+    whole = (tmp_path / "old.mapped.csv").read_text()
+    ran = run(sim, "map", old, *words, "--max-calls", 10)
+    assert ran.status == 6
+    assert (tmp_path / "old.mapped.csv").read_text() == whole
+    placed = read_csv(tmp_path / "old.mapped.part.csv")
+    left = read_csv(tmp_path / "old.mapped.part.todo.csv")
+    assert 0 < len(placed) < 30
+    assert len(placed) + len(left) == 30
+    part = tmp_path / "old.mapped.part.csv"
+    ran = run(sim, "map", part, "--out", tmp_path / "old.mapped.csv", *words)
+    assert ran.status == 2
+    assert "would replace the input" in ran.err

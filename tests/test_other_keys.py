@@ -507,3 +507,13 @@ def test_accents_count_however_they_are_written(fetch: str, tmp_path: Path, run:
         assert sim.patched == [(pkey, True)]
         path = asked(tmp_path / "bad.csv", "email", {"jo\u200b@x.com": "true", "a@x.com.": "true"})
         assert run(sim, "validate", path).status == 3
+
+
+def test_every_spelling_that_opts_out_counts_against_an_opt_in(tmp_path: Path, run: Run) -> None:
+    with people(Options()) as (sim, _):
+        path = tmp_path / "in.csv"
+        rows = "out@x.com,true\nOut@x.com,true\nout@x.com,false\n"
+        path.write_text(f"email,ccpaOptOut\n{rows}")
+        ran = run(sim, "run", path, "--on-conflict", "last")
+        assert ran.report[2]["sync_reason"] == "conflict"
+        assert not sim.patched

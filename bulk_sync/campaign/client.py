@@ -316,7 +316,12 @@ class Client:
             raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
 
     async def create(
-        self, body: bytes, *, desired: bool, made: Callable[[], Awaitable[str | None]]
+        self,
+        body: bytes,
+        *,
+        desired: bool,
+        made: Callable[[], Awaitable[str | None]],
+        in_doubt: bool = False,
     ) -> tuple[str, int]:
         """Create a profile, and tell its PKey and how many tries it took.
 
@@ -329,6 +334,7 @@ class Client:
             desired: the state in it.
             made: tells the PKey of the profile if it is there; raises RowFailed if it is not as it
                 was to be, or is there twice.
+            in_doubt: whether another request to create it may have been sent before.
 
         Raises:
             RowFailed: Campaign did not confirm that it made the profile: ``pending`` if the run is
@@ -347,7 +353,7 @@ class Client:
                 if not doubt.refused:
                     doubts.append(doubt)
                 raise
-            if doubts:
+            if doubts or in_doubt:
                 await made()  # which says so if it is there twice
             return str(profiles.one(answer, self._attribute).get("PKey") or "")
 
@@ -366,6 +372,12 @@ class Client:
         usual_s = self.pacer.latency.quantile(0.95) or 0.0
         return min(self._way.timeout_s, max(_LEAST_SETTLING_S, _SETTLING * usual_s))
 
+    def waits_s(self, reason: Reason) -> float:
+        """After how long Campaign has acted on a request that failed for this reason."""
+        if reason in {Reason.TIMEOUT, Reason.HTTP_502, Reason.HTTP_504}:
+            return self._way.timeout_s
+        return self.settling_s
+
     async def _made(
         self, doubt: RetryLater, made: Callable[[], Awaitable[str | None]]
     ) -> str | None:
@@ -373,8 +385,7 @@ class Client:
         pkey = await made()
         if pkey is not None or doubt.reason not in _UNANSWERED:
             return pkey
-        is_slow = doubt.reason is not Reason.CONNECTION
-        wait_s = self._way.timeout_s if is_slow else self.settling_s
+        wait_s = self.waits_s(doubt.reason)
         log.info("%s: waiting %.0f s for what may come of it yet", doubt.detail, wait_s)
         await self._way.stop.sleep(wait_s)
         if self._way.stop.asked:

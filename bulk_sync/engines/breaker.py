@@ -46,6 +46,7 @@ class Breaker:
     def failed(self, failed: RowFailed, *, again: bool) -> None:
         """Count a row that failed, and stop the run when it is one too many."""
         if failed.outcome is not Outcome.FAILED:
+            self._failed -= again
             self._lost_in_a_row = 0
             self._push(None)
             return

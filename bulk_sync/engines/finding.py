@@ -135,6 +135,8 @@ class Finder:
                 "another field, name it with --key-field.",
                 tries,
             )
+        if field is None and self._keys.key_field:
+            raise UsageProblem(f"--key-field {self._keys.key_field}: profiles have no such field.")
         if field is None and key not in map(text_of, profile.values()):
             raise _bad_answer("Campaign answered with a profile that does not show it.", tries)
         return [self.match(profile)], tries

@@ -28,6 +28,9 @@ class Gathering:
         finder: takes from a profile what is asked of it.
         what: what the keys are.
         field: where a profile shows its key.
+
+    Attributes:
+        is_whole: whether the list was shown to its end, as far as is known.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class Gathering:
         self._shown: set[int] = set()
         self._moved: set[int] = set()
         self._asked: set[str] = set()
-        self._is_whole = False
+        self.is_whole = False
 
     @property
     def missing(self) -> int:
@@ -59,7 +62,7 @@ class Gathering:
         for profile in page.profiles:
             self._take(profile)
         if page.next_path is None:
-            self._is_whole = not page.cut_short
+            self.is_whole = not page.cut_short
             return None
         if page.next_path in self._asked:
             log.warning("The list began anew after %d profiles", self.shown)
@@ -69,7 +72,8 @@ class Gathering:
 
     def settle(self, total: int | None) -> list[int]:
         """Note what was found, if the list was shown to its end, and tell for which keys."""
-        if not self._is_whole or total is None or len(self._shown) < total:
+        if not self.is_whole or total is None or len(self._shown) < total:
+            self.is_whole = False
             log.warning(
                 "The list of profiles was not shown to its end, so every key is looked up by itself"
             )

@@ -228,6 +228,7 @@ class _Round:
             steps.changed_ms[ats] = news.changed_ms
         self.work.sent.difference_update(ats)
         self.work.sent.update(part.positions[n] for n in news.sent)
+        self.work.cleared.update(part.positions[n] for n in news.cleared)
         for n, at, tries in zip(news.ats, ats, news.attempts.tolist(), strict=True):
             failed_before = at in steps.problems
             problem = news.problems.get(n)

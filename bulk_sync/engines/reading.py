@@ -147,9 +147,8 @@ async def find(
         gathering = Gathering(keys, steps, finder, what, field)
         kept = Kept(keep, run.thread, run.stop)
         await _scan(run, gathering, kept, listed, how)
-        settled = gathering.settle(listed.total)
-        paged = bool(settled)
-        kept.note_all(settled)
+        kept.note_all(gathering.settle(listed.total))
+        paged = gathering.is_whole
         await kept.close()
     finder.known = listed.known_email
     looked_up = len(steps.open())

@@ -56,6 +56,7 @@ class News:
         changed_ms: int64, or None.
         problems: by position in the part.
         sent: positions for which a request that writes was begun.
+        cleared: positions in doubt that had not arrived.
         over: nothing more comes of this part; rows not told of were not begun.
     """
 
@@ -67,6 +68,7 @@ class News:
     changed_ms: npt.NDArray[np.int64] | None
     problems: Mapping[int, RowFailed]
     sent: frozenset[int]
+    cleared: frozenset[int]
     over: bool
 
 

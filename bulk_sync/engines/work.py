@@ -43,6 +43,10 @@ class Work(Protocol):
         """Positions for which a request that writes was begun; filled in place."""
 
     @property
+    def cleared(self) -> set[int]:
+        """Positions of writes in doubt that had not arrived, as is known by now."""
+
+    @property
     def is_parted(self) -> bool:
         """Whether parts of it can be carried out elsewhere."""
 
@@ -95,6 +99,7 @@ class Reads:
     name: str = "read"
     is_parted: bool = True
     sent: set[int] = field(default_factory=set)
+    cleared: set[int] = field(default_factory=set)
 
     def part(self, positions: Sequence[int]) -> "Reads":
         """Tell the work of some rows alone."""
@@ -120,6 +125,7 @@ class Finds:
     name: str = "read"
     is_parted: bool = False
     sent: set[int] = field(default_factory=set)
+    cleared: set[int] = field(default_factory=set)
 
     def part(self, positions: Sequence[int]) -> "Finds":
         """Tell the work of some rows alone; what the finder has learnt is shared."""
@@ -149,6 +155,8 @@ class Writes:
         looks_first: whether it is looked again for them before, since they were not just now.
         cleared: positions in doubt of which it is known by now that nothing had arrived; filled in
             place.
+        quiet_at: time of ``time.monotonic`` from which on a creation that this process has tried in
+            vain is not acted on any more; filled in place.
         began: time of ``time.monotonic`` before which a process has died that had them in flight.
     """
 
@@ -167,6 +175,7 @@ class Writes:
     name: str = "write"
     sent: set[int] = field(default_factory=set)
     cleared: set[int] = field(default_factory=set)
+    quiet_at: dict[int, float] = field(default_factory=dict)
 
     @property
     def is_parted(self) -> bool:
@@ -190,6 +199,7 @@ class Writes:
             uncertain=frozenset(n for n, at in numbered if at in self.uncertain),
             asked_ms={n: self.asked_ms[at] for n, at in numbered if at in self.asked_ms},
             sent={n for n, at in numbered if at in self.sent},
+            cleared={n for n, at in numbered if at in self.cleared},
         )
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:
@@ -234,7 +244,8 @@ class Writes:
             pkey = await self._is_made(client, at, may_be_ours=in_doubt)
             if pkey is None and at in self.forbidden:
                 raise RowFailed(Reason.NEWER_RUN, self.forbidden[at], outcome=Outcome.DRIFTED)
-            wait_s = self.began + client.settling_s - time.monotonic()
+            quiet_at = self.quiet_at.get(at, self.began + client.settling_s)
+            wait_s = quiet_at - time.monotonic()
             if pkey is None and in_doubt and wait_s > 0:
                 await stop.sleep(wait_s)
                 if stop.asked:
@@ -250,7 +261,13 @@ class Writes:
                 return await self._is_made(client, at, may_be_ours=True)
 
             with self._sending(at):
-                pkey, tries = await client.create(self.bodies[at], desired=desired, made=made)
+                try:
+                    pkey, tries = await client.create(
+                        self.bodies[at], desired=desired, made=made, in_doubt=in_doubt
+                    )
+                except RowFailed as failed:
+                    self.quiet_at[at] = time.monotonic() + client.waits_s(failed.reason)
+                    raise
         if self.how.verify and pkey:
             await _check_stored(client, stop, pkey, desired=desired)
         matches = (Match(pkey, int(desired), 0),) if pkey else ()
@@ -281,6 +298,13 @@ class Writes:
                 f"{len(found)} profiles have this address by now: others made one too, or a "
                 "request without an answer was acted on late. Look at them in Campaign, and run "
                 "the file again for the state.",
+                outcome=Outcome.DRIFTED,
+            )
+        if may_be_ours:
+            raise RowFailed(
+                Reason.EXISTS,
+                "A profile with this address is there by now, perhaps by this very run, and has "
+                "the other state. Run the file again.",
                 outcome=Outcome.DRIFTED,
             )
         count = "A profile" if len(found) == 1 else f"{len(found)} profiles"

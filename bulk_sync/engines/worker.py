@@ -78,6 +78,7 @@ class _Carried:
             changed_ms=None if steps.changed_ms is None else steps.changed_ms[ats],
             problems={at: steps.problems[at] for at in ats if at in steps.problems},
             sent=frozenset(sent if over else sent.intersection(ats)),
+            cleared=frozenset(self.part.work.cleared),
             over=over,
         )
 

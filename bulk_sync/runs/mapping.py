@@ -87,7 +87,9 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
             f"{', '.join(_SUFFIXES)}."
         )
     todo = out.with_name(f"{out.stem}.todo.csv")
-    check_paths([out, todo], judging.files(given), "--out")
+    part = out.with_name(f"{out.stem}.part{out.suffix}")  # over no result that is complete
+    part_todo = part.with_name(f"{part.stem}.todo.csv")
+    check_paths([out, todo, part, part_todo], judging.files(given), "--out")
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, _, keys = judging.judged(given)
         finding = Steps.of_finding(len(plan.open_rows(rows)))
@@ -101,9 +103,8 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         found = _found(rows, finding, keys.on_ambiguous)
         told = _told(rows, finding, found)
         mapped = _with_pkeys(rows, found)
-        if session.cause is not None:  # over no result that is complete
-            out = out.with_name(f"{out.stem}.part{out.suffix}")
-            todo = todo.with_name(f"{out.stem}.todo.csv")
+        if session.cause is not None:
+            out, todo = part, part_todo
         report.write(mapped, out, title={})
         left = report.write_todo(told, todo)
     return Mapped(

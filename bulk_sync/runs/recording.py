@@ -122,7 +122,7 @@ class Recording:
                 self.steps.failed(at, settled.at_ms, problem)
                 if problem.reason is Reason.MOVED or problem.outcome is Outcome.UNCHANGED:
                     self.steps.state[at] = self.desired[at]
-                elif problem.reason in {Reason.NEWER_CHOICE, Reason.EXISTS}:
+                elif problem.reason is Reason.NEWER_CHOICE:
                     self.steps.state[at] = not self.desired[at]
         return write is not None
 

@@ -206,7 +206,7 @@ def _write(
         uncertain=later.uncertain(run, recording),
         asked_ms=_asked_ms(run, job, planned, recording),
         bodies=recording.bodies,
-        finder=Finder(job.keys, job.connection.attribute) if recording.bodies else None,
+        finder=Finder(job.keys, job.connection.attribute, is_wary=True),
         looks_first=run.planned is not None,
         began=time.monotonic(),
     )

@@ -73,13 +73,14 @@ def refuse_doubtful_opt_ins(
         return
     texts, letters = small.to_pylist(), identities.to_pylist()
     usable = verdicts.open.tolist()
-    opted_out: dict[str, int] = {}
+    opted_out: dict[str, dict[str, int]] = {}
     for at in usable:
         if desired[at] == 1:
-            opted_out.setdefault(texts[at], at)
+            opted_out.setdefault(texts[at], {}).setdefault(letters[at], at)
     for at in usable:
-        other = opted_out.get(texts[at])
-        if desired[at] == 0 and other is not None and letters[at] != letters[other]:
+        said = opted_out.get(texts[at], {}) if desired[at] == 0 else {}
+        other = next((row for spelling, row in said.items() if spelling != letters[at]), None)
+        if other is not None:
             sentence = (
                 f"{places.name(other).capitalize()} opts this address out, in other capitals. Let "
                 "them count as one with --email-case ignore, or correct one of them."
