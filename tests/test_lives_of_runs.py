@@ -195,7 +195,7 @@ class Lives(RuleBasedStateMachine):
 
 TestLivesOfRuns = Lives.TestCase
 TestLivesOfRuns.settings = settings(
-    max_examples=25,
+    max_examples=18,
     stateful_step_count=8,
     derandomize=True,  # a landing must not hang on the dice
     suppress_health_check=list(HealthCheck),

@@ -358,7 +358,7 @@ CELLS = st.text(
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_what_the_csv_module_writes_is_read_back_to_the_letter(
     table: list[tuple[str, ...]], separator: str, newline: str, encoding: str, quoting: Any
 ) -> None:
