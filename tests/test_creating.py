@@ -348,3 +348,14 @@ def test_a_plan_knows_a_profile_by_any_spelling_of_its_domain(
     ran = run(sim, "apply", plan)
     assert ran.outcomes == ["drifted"]
     assert len(sim.profiles) == 1
+
+
+def test_an_address_that_begins_like_a_thousand_others_is_created_too(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(1_200):
+        sim.add(email=f"info@firm{number}.example", ccpaOptOut=False)
+    path = people(tmp_path / "in.csv", [("info@new.example", "Ada", "Ash", "true")])
+    ran = run(sim, "run", path, "--create", "--fetch", "lookup")
+    assert ran.outcomes == ["created"], ran.err
+    assert made(sim)["info@new.example"] == 1

@@ -198,14 +198,22 @@ class Finder:
                 hits = _Hits(tries=hits.tries)
         if hits.matches:
             self._is_proven = True
-        elif self._is_wary:
-            await self._ask(client, _BY_TEXT, emails.beginnings(key), key, hits)
-        elif not await self._proved(client):
-            await self._ask(client, _BY_TEXT, spellings, key, hits)
+        else:
+            is_sure = self._is_wary and await self._asked_widely(client, key, hits)
+            if not is_sure and not await self._proved(client):
+                await self._ask(client, _BY_TEXT, spellings, key, hits)
         if not hits.matches:
             hits.alike = hits.alike or self.alike.get(key.lower(), "")
             raise _no_such_address(hits)
         return list(hits.matches.values()), hits.tries
+
+    async def _asked_widely(self, client: Client, key: str, hits: "_Hits") -> bool:
+        """Ask for every spelling of the domain; False if too many begin alike, such as info@."""
+        try:
+            await self._ask(client, _BY_TEXT, emails.beginnings(key), key, hits)
+        except _EndlessError:
+            return bool(hits.matches)
+        return True
 
     async def _ask(
         self, client: Client, form: str, texts: Sequence[str], key: str, hits: "_Hits"
@@ -304,11 +312,19 @@ class _Search:
             path = page.next_path
             is_endless = self.seen > _MOST_SEEN or len(asked) >= _MOST_PAGES or path in asked
             if page.cut_short or (path is not None and is_endless):
-                raise _bad_answer(
-                    f"The filter finds profiles without end ({self.seen} so far), so that nobody "
-                    "can say which are meant.",
-                    self.tries,
-                )
+                raise _EndlessError(self.seen, self.tries)
+
+
+class _EndlessError(RowFailed):
+    """There is no end to what a filter finds, so nobody can say which profiles are meant."""
+
+    def __init__(self, seen: int, tries: int) -> None:
+        super().__init__(
+            Reason.BAD_ANSWER,
+            f"The filter finds profiles without end ({seen} so far), so that nobody can say which "
+            "are meant.",
+        )
+        self.attempts = tries
 
 
 class _NoFilterError(RowFailed):
