@@ -214,8 +214,8 @@ class Client:
             UsageProblem: one is missing; the message tells the names that come close.
         """
         known = await self._fields(self.api)
-        for name in names if known else ():
-            if known is not None and name not in known:
+        for name in names:
+            if known and name not in known:
                 raise UsageProblem(
                     f"{option} {name}: profiles have no such field on {self.api}."
                     + metadata.listed(metadata.alike(name, known), "Fields")

@@ -107,7 +107,7 @@ async def read(
     if listed.first is not None:
         kept = Kept(keep, run.thread, run.stop)
         listing = scan.Listing(keys, steps, run.attribute, kept)
-        await _scan(run, listing, kept, listed, how, tried)
+        await _scan(run, listing, kept, listed.first, listed.total, how, tried)
     else:
         await tried()
     looked_up = len(steps.open()) if paged else missing
@@ -146,7 +146,7 @@ async def find(
     if listed.first is not None and field is not None:
         gathering = Gathering(keys, steps, finder, what, field)
         kept = Kept(keep, run.thread, run.stop)
-        await _scan(run, gathering, kept, listed, how)
+        await _scan(run, gathering, kept, listed.first, listed.total, how)
         kept.note_all(gathering.settle(listed.total))
         paged = gathering.is_whole
         await kept.close()
@@ -235,18 +235,17 @@ async def _scan(
     run: Pass,
     listing: scan.Pages,
     kept: Kept,
-    listed: _Listed,
+    first: Page,
+    total: int | None,
     how: Reading,
     unseen: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    if listed.first is None:
-        return
     await scan.scan(
         run,
         listing,
         kept,
-        first=listed.first,
-        total=listed.total,
+        first=first,
+        total=total,
         while_cheaper=how.fetch is Fetch.AUTO,
         unseen=unseen,
     )

@@ -3,10 +3,11 @@
 planned rows, not found --complete, not twice--> would_create, with the body of the POST
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pandas as pd
 
@@ -58,21 +59,16 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
         The same rows with CREATE; those to be created are ``would_create``. A row that lacks what
         it takes, or whose address another row has in other capitals, stays as it is and says so.
     """
-    source = fields(rows.columns, how, keys)
     outcome = columns.outcome_codes(rows[columns.OUTCOME])
     reason = columns.reason_codes(rows[columns.REASON])
     is_missing = outcome == OUTCOME_CODES[Outcome.NOT_FOUND]
     is_missing &= reason == REASON_CODES[Reason.NOT_FOUND]
-    candidates = np.flatnonzero(is_missing)
-    cells = {field: rows[name].iloc[candidates].tolist() for field, name in source.items()}
-    cells["email"] = rows[columns.KEY].iloc[candidates].tolist()
-    desired = columns.state_codes(rows[columns.DESIRED])[candidates].tolist()
+    desired = columns.state_codes(rows[columns.DESIRED])
     bodies: dict[int, str] = {}
     sentences: dict[int, str] = {}
     taken: dict[str, int] = {}
     numbers = rows[columns.ROW].to_numpy()
-    for number, at in enumerate(candidates.tolist()):
-        values = {field: texts[number].strip() for field, texts in cells.items()}
+    for at, values in _people(rows, np.flatnonzero(is_missing), fields(rows.columns, how, keys)):
         lacking = [name for name in _NAMES if not values[name]]
         person = emails.identity(values["email"], ignore_case=True)
         if lacking:
@@ -88,19 +84,26 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
             )
         else:
             taken[person] = at
-            outcome[at], reason[at], sentences[at] = (
-                OUTCOME_CODES[Outcome.WOULD_CREATE],
-                NONE,
-                "",
-            )
+            outcome[at], reason[at] = OUTCOME_CODES[Outcome.WOULD_CREATE], NONE
+            sentences[at] = ""
             given = {field: text for field, text in values.items() if text}
-            bodies[at] = orjson.dumps({**given, attribute: bool(desired[number])}).decode()
+            bodies[at] = orjson.dumps({**given, attribute: bool(desired[at])}).decode()
     made = rows.copy(deep=False)
     made[columns.OUTCOME] = columns.outcomes(outcome)
     made[columns.REASON] = columns.reasons(reason)
     made[columns.DETAIL] = columns.with_details(rows[columns.DETAIL], sentences)
     made[columns.CREATE] = columns.details(len(rows), bodies)
     return made
+
+
+def _people(
+    rows: pd.DataFrame, positions: npt.NDArray[np.intp], source: Mapping[str, str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Tell of some rows what a profile would be created with, by field."""
+    cells = {field: rows[name].iloc[positions].tolist() for field, name in source.items()}
+    cells["email"] = rows[columns.KEY].iloc[positions].tolist()  # cleaned
+    for number, at in enumerate(positions.tolist()):
+        yield at, {field: texts[number].strip() for field, texts in cells.items()}
 
 
 def _column(own: Sequence[str], column: str, field: str, *, is_asked: bool) -> str:

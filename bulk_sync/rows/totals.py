@@ -44,10 +44,9 @@ class Totals:
         lifted = len(plan.opt_ins(frame))
         if columns.OWNER in frame:
             codes = matched.outcomes(frame)
-            counts = _counted(codes)
         return cls(
             rows=len(codes),
-            outcomes={str(name): n for name, n in zip(Outcome, counts, strict=True) if n},
+            outcomes=by_outcome(codes),
             opt_ins=lifted,
             opt_outs=written - lifted,
             creates=creates,
@@ -78,6 +77,11 @@ _COMPLETE: Final = frozenset(
 
 
 _NEW: Final = (Outcome.WOULD_CREATE, Outcome.CREATED)
+
+
+def by_outcome(codes: npt.NDArray[np.int8]) -> Mapping[str, int]:
+    """Count rows by outcome, those that occur, from their ``OUTCOME_CODES``."""
+    return {str(name): n for name, n in zip(Outcome, _counted(codes), strict=True) if n}
 
 
 def _counted(codes: npt.NDArray[np.int8]) -> list[int]:

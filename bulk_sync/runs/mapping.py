@@ -4,7 +4,7 @@ rows --find--> one profile: placed, with its PKey | several, or none: for a pers
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from bulk_sync.rows import columns, plan
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.steps import Match, Steps
 from bulk_sync.rows.texts import Texts
-from bulk_sync.rows.totals import Totals
+from bulk_sync.rows.totals import Totals, by_outcome
 from bulk_sync.runs import day_budget, judging, story
 from bulk_sync.runs.job import Cost, Input, Job, Screen
 from bulk_sync.runs.opening import check_paths
@@ -107,21 +107,16 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
             out, todo = part, part_todo
         report.write(mapped, out, title={})
         left = report.write_todo(told, todo)
+    codes = columns.outcome_codes(told[columns.OUTCOME])
     return Mapped(
         rows=told,
-        totals=Totals(len(told), _counts(told), opt_ins=0, opt_outs=0),
+        totals=Totals(len(told), by_outcome(codes), opt_ins=0, opt_outs=0),
         profiles=len(mapped),
         out=out,
         todo=todo if left else None,
         cost=story.cost_of(session, began),
         cause=session.cause,
     )
-
-
-def _counts(told: pd.DataFrame) -> Mapping[str, int]:
-    """Count rows by outcome."""
-    became = told[columns.OUTCOME].astype(object).tolist()
-    return {str(each): count for each in Outcome if (count := became.count(each))}
 
 
 def _found(
