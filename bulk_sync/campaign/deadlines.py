@@ -26,7 +26,7 @@ class Deadlines:
         Args:
             now: the time by the loop's clock.
         """
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("No task is running.")
         self._due[task] = now + self._timeout_s

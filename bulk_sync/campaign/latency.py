@@ -9,6 +9,7 @@ _STEPS: Final = 16
 """Counters per doubling: a percentile is off by less than 3 %."""
 
 _LEAST_S: Final = 1e-6
+_LEAST_STEP: Final = math.floor(_STEPS * math.log2(_LEAST_S))
 
 
 class Latency:
@@ -19,7 +20,8 @@ class Latency:
 
     def note(self, seconds: float) -> None:
         """Count one time."""
-        self._counts[math.floor(_STEPS * math.log2(max(seconds, _LEAST_S)))] += 1
+        step = math.floor(_STEPS * math.log2(seconds)) if seconds > _LEAST_S else _LEAST_STEP
+        self._counts[step] += 1
 
     @property
     def counts(self) -> Mapping[int, int]:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, select, update
@@ -371,12 +372,16 @@ def _insert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
     if mark is None:
         connection.execute(insert(lines), [dict(zip(_NAMES, row, strict=True)) for row in rows])
         return
-    names = ", ".join(map(dialect.identifier_preparer.quote, _NAMES))
-    values = f"({', '.join([mark] * len(_NAMES))})"
+    columns = tuple(zip(*rows, strict=True))
+    # Half of the columns are of other kinds of lines, and need not be sent.
+    filled = [at for at, cells in enumerate(columns) if cells.count(None) < len(cells)]
+    names = ", ".join(dialect.identifier_preparer.quote(_NAMES[at]) for at in filled)
+    values = f"({', '.join([mark] * len(filled))})"
+    rows = list(zip(*(columns[at] for at in filled), strict=True))
     for at in range(0, len(rows), _ROWS_A_STATEMENT):
         group = rows[at : at + _ROWS_A_STATEMENT]
         statement = f"INSERT INTO {lines.name} ({names}) VALUES {', '.join([values] * len(group))}"  # noqa: S608 - our own names
-        connection.exec_driver_sql(statement, tuple(cell for row in group for cell in row))
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(group)))
 
 
 def _now_ms() -> int:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from bulk_sync import ledger
 from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.cli import garbage
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.ledger import Intent
@@ -42,6 +43,7 @@ def asked(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
 
 
 def main() -> None:
+    garbage.spare_imports()
     endpoint, rows, changes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     pace = Pace(concurrency=int(sys.argv[4]) if len(sys.argv) > 4 else None)
     judged = asked(endpoint, rows, changes)
