@@ -124,6 +124,15 @@ def test_all_profiles_of_a_key_are_mapped_if_asked_and_repeats_too(
         assert not (tmp_path / "new.todo.csv").exists()
 
 
+def test_an_instance_without_the_attribute_is_mapped_all_the_same(tmp_path: Path, run: Run) -> None:
+    with running(Options(dialect=Dialect.V8, attribute="cusOptOut")) as sim:
+        for number in range(3):
+            sim.add(pkey=f"@v{number}", email=f"p{number}@example.com")
+        ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 3), "--out", "new.csv")
+        assert ran.status == 0, ran.err
+        assert [row["PKey"] for row in read_csv(tmp_path / "new.csv")] == ["@v0", "@v1", "@v2"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

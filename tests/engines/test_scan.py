@@ -11,6 +11,9 @@ import orjson
 import pytest
 from conftest import Run, key, populate, wishes
 
+from bulk_sync.engines.session import Session
+from bulk_sync.rows.steps import Steps
+from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret
 from bulk_sync.simulator import CountStyle, Fault, NextStyle, Options, ScanFault, running
 
 
@@ -52,6 +55,21 @@ def test_a_key_that_the_list_does_not_show_is_looked_up_before_it_is_not_found(
         assert ran.outcomes == ["updated"] * 5 + ["not_found"] * 2
         looked_up = [request.raw_path for request in sim.requests if "%40" in request.raw_path]
         assert sum(path.endswith(("05", "06")) for path in looked_up) == 2
+
+
+def test_progress_goes_on_counting_where_the_list_has_left_off() -> None:
+    with running(Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.3)) as sim:
+        populate(sim, 60)
+        connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
+        told: list[tuple[str, int, int]] = []
+        keys = [key(number) for number in range(60)]
+        with Session(connection, Pace(), lambda *news: told.append(news[:3])) as session:
+            how = Reading(Fetch.SCAN, page_size=10)
+            session.read(keys, Steps.of(60), how, lambda _: None)
+    looked_up = [(done, total) for what, done, total in told if what == "read"]
+    assert {total for _, total in looked_up} == {60}
+    assert [done for done, _ in looked_up] == list(range(61 - len(looked_up), 61))
+    assert 1 < len(looked_up) < 60
 
 
 @pytest.mark.parametrize("fault", [Fault.GATEWAY_TIMEOUT_504, Fault.HANG])

@@ -1,0 +1,133 @@
+"""Where Campaign is, by which names its APIs go, and who asks."""
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from bulk_sync.errors import UsageProblem
+
+PLURAL: Final = "profilesAndServices"
+"""The spelling of the page on the CCPA opt-out, and of no other."""
+
+SINGULAR: Final = "profileAndServices"
+EXTENDED: Final = "profileAndServicesExt"
+AUTO: Final = "auto"
+
+ATTRIBUTE: Final = "ccpaOptOut"
+"""The attribute that profiles have of themselves; any other one is a custom field."""
+
+
+SCOPE: Final = (
+    "openid,AdobeID,campaign_sdk,additional_info.projectedProductContext,"
+    "campaign_config_server_general,deliverability_service_general"
+)
+"""What Campaign clients send; Adobe documents no list (campaign-api.md, section 5)."""
+
+
+def is_sendable(value: str) -> bool:
+    """Tell whether an HTTP header can carry a value: visible ASCII characters alone."""
+    return bool(value) and all(" " < char <= "~" for char in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that does not print itself."""
+
+    value: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no HTTP header can carry."""
+        if not is_sendable(self.value):
+            raise UsageProblem(
+                "A token or secret is empty, or holds blanks, line breaks or non-ASCII characters. "
+                "Copy it again, without quotes."
+            )
+
+    def __str__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where Campaign is and who asks.
+
+    Attributes:
+        endpoint: base URL, without a slash at its end.
+        organization: the instance's id in the URL.
+        api_key: the OAuth client id.
+        access_token: a ready token, or None.
+        client_secret: exchanged for tokens at ``ims_endpoint``, or None.
+        ims_endpoint: base URL of IMS.
+        scope: comma-separated OAuth scopes.
+        api: the API's name in the URL, or ``auto``.
+        attribute: the profile attribute that holds the opt-out.
+        ca_file: certificates of a private CA, PEM.
+    """
+
+    endpoint: str
+    organization: str
+    api_key: str
+    access_token: Secret | None = None
+    client_secret: Secret | None = None
+    ims_endpoint: str = "https://ims-na1.adobelogin.com"
+    scope: str = SCOPE
+    api: str = AUTO
+    attribute: str = ATTRIBUTE
+    ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Say at once what cannot work."""
+        _check_url("--endpoint", self.endpoint)
+        _check_url("--ims-endpoint", self.ims_endpoint)
+        check_word("--organization", self.organization)
+        check_word("--api", self.api)
+        check_word("--attribute", self.attribute)
+        Secret(self.api_key)
+        if self.access_token is None and self.client_secret is None:
+            raise UsageProblem(
+                "No credentials. Set BULK_SYNC_CLIENT_SECRET (exchanged for tokens) or "
+                "BULK_SYNC_ACCESS_TOKEN (a ready token), or name a file that holds it in the same "
+                "variable with _FILE appended."
+            )
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise UsageProblem(f"--ca-file {self.ca_file}: no such file.")
+
+
+def check_word(option: str, value: str) -> None:
+    """Refuse what is no single word of a URL.
+
+    Raises:
+        UsageProblem: it is not.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]", value):
+        raise UsageProblem(
+            f"{option} {value!r}: letters, digits, '_', '-' and '.' only; it becomes a part of the "
+            "URL or of the request."
+        )
+
+
+def _check_url(option: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which is read, and may turn out to be none, only here
+    except ValueError as error:
+        raise UsageProblem(f"{option} {url!r} is no URL: {error}.") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageProblem(f"{option} {url!r} is no URL; write it like https://mc.adobe.io.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UsageProblem(f"{option} must hold scheme, host and path alone.")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise UsageProblem(
+            f"{option} {url!r} would send the credentials unencrypted. Use https; plain http is "
+            "for a simulator on this machine."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,92 @@
+"""What stops a run that looks like a mistake."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from bulk_sync.errors import UsageProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A number of rows, or a share of those that the input holds."""
+
+    count: int | None = None
+    percent: Fraction | None = None
+
+    @classmethod
+    def parse(cls, text: str, option: str) -> "Bound":
+        """Read ``N`` or ``P%``.
+
+        Raises:
+            UsageProblem: neither a whole number nor a percentage from 0 to 100.
+        """
+        if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text, re.ASCII):
+            percent = Fraction(match[1])
+            if percent <= 100:
+                return cls(percent=percent)
+        elif match := re.fullmatch(r"\s*(\d+)\s*", text, re.ASCII):
+            return cls(count=int(match[1]))
+        raise UsageProblem(f"{option} {text!r}: write a whole number, or a share such as 2%.")
+
+    def of(self, rows: int) -> int:
+        """Tell the most rows that pass, out of so many."""
+        return self.count if self.count is not None else int(rows * (self.percent or 0) / 100)
+
+    def __str__(self) -> str:
+        return f"{float(self.percent or 0):g}%" if self.count is None else str(self.count)
+
+
+class Oddity(StrEnum):
+    """What makes a whole input suspicious, and the word that lets it pass once."""
+
+    FEWER_ROWS = "fewer-rows"
+    UNKNOWN_KEYS = "unknown-keys"
+    INVERTED = "inverted"
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """When to give up.
+
+    Attributes:
+        most: when more rows than this failed; None never does.
+        alike: when so many of the last ``window`` rows failed for one reason; None never does.
+        window: how many rows to look back.
+    """
+
+    most: int | None = None
+    alike: int | None = 180
+    window: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What stops a run that looks like a mistake; None takes the default of the contract.
+
+    Attributes:
+        max_changes: most changes.
+        max_opt_ins: most changes from true to false.
+        max_failures: most rows that may fail.
+        max_creates: most profiles that may be created; None has no limit.
+        allowed: what would be suspicious, and may pass all the same.
+    """
+
+    max_changes: Bound | None = None
+    max_opt_ins: Bound | None = None
+    max_failures: Bound | None = None
+    max_creates: Bound | None = None
+    allowed: frozenset[Oddity] = frozenset()
+
+    def opt_ins(self, rows: int) -> int:
+        """Tell the most opt-ins that pass: by default 10 or 1 %, the larger."""
+        bound = self.max_opt_ins
+        return max(10, rows // 100) if bound is None else bound.of(rows)
+
+    def failures(self, rows: int) -> Failures:
+        """Tell after how many failures to give up: by default 10 %, from 100 rows on."""
+        if self.max_failures is None:
+            return Failures(most=rows // 10 if rows >= 100 else None)
+        most = self.max_failures.of(rows)
+        return Failures(most, alike=None if most >= rows else Failures().alike)

@@ -1,0 +1,105 @@
+"""How hard Campaign may be asked, and in which ways."""
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from bulk_sync.errors import UsageProblem
+
+_RATE_OF_ONE: Final = 100.0
+"""Requests a second that are worth a process, and of which one more or less in a second, which
+comes of parting a rate, does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard Campaign may be asked.
+
+    Attributes:
+        rate: most requests a second over everything the run does; None adapts.
+        concurrency: requests in flight; None adapts, up to 64, or to as many as ``rate`` needs.
+        max_calls: most calls of this run; None has no limit.
+        max_calls_per_day: most calls that all runs may make on a day of UTC; None has no limit.
+        retries: further tries after a first one that failed in passing.
+        timeout_s: seconds for one request, answer included.
+        patience_s: seconds that one request may take with all its tries and waits.
+        processes: event loops, each in a process of its own, that may share the work.
+        most_in_flight: requests in flight, at most, while that adapts.
+    """
+
+    rate: float | None = None
+    concurrency: int | None = None
+    max_calls: int | None = None
+    max_calls_per_day: int | None = None
+    retries: int = 5
+    timeout_s: float = 60.0
+    patience_s: float = 1800.0
+    processes: int = 1
+    most_in_flight: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse what is no measure of time."""
+        for option, value in (
+            ("--rate", self.rate),
+            ("--timeout", self.timeout_s),
+            ("--patience", self.patience_s),
+        ):
+            if value is not None and not math.isfinite(value):
+                raise UsageProblem(f"{option} {value}: write a number.")
+
+    @property
+    def parts(self) -> int:
+        """How many processes the work is parted among: none would have next to nothing to do."""
+        by_rate = self.processes if self.rate is None else int(self.rate / _RATE_OF_ONE)
+        return max(1, min(self.processes, by_rate, self.concurrency or self.processes))
+
+    def part(self) -> "Pace":
+        """Tell the pace of one of ``parts`` processes; their calls are counted elsewhere."""
+        parts = self.parts
+        return replace(
+            self,
+            rate=None if self.rate is None else self.rate / parts,
+            concurrency=None if self.concurrency is None else self.concurrency // parts,
+            most_in_flight=self.most_in_flight // parts,
+            max_calls=None,
+            max_calls_per_day=None,
+            processes=1,
+        )
+
+
+class Fetch(StrEnum):
+    """How current states are read."""
+
+    AUTO = "auto"
+    LOOKUP = "lookup"
+    SCAN = "scan"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How current states are read.
+
+    Attributes:
+        fetch: the strategy.
+        page_size: ``_lineCount`` of a scan; None finds it by trying.
+        tries_keys: give up when none of a few keys, tried before all others, can be one of this
+            instance.
+    """
+
+    fetch: Fetch = Fetch.AUTO
+    page_size: int | None = None
+    tries_keys: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How states are written.
+
+    Attributes:
+        verify: read every changed profile back, and count only what is stored.
+        guarded: read every profile again before it is written, and leave it alone if it moved.
+    """
+
+    verify: bool = False
+    guarded: bool = False
