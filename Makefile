@@ -20,7 +20,7 @@ demo: $(VENV)/run.stamp ## show the whole job against a simulator, without crede
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_data/demo.sh
 
 test: $(VENV)/dev.stamp ## run the whole test suite
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3
 
 lint: $(VENV)/dev.stamp ## check style, types and layers
 	$(BIN)/ruff check $(CODE)

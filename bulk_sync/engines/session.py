@@ -111,10 +111,10 @@ class Session:
         """Carry out one coroutine, with signals asking it to stop."""
 
         async def with_signals() -> T:
-            loop = asyncio.get_running_loop()
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
             before = {number: signal.getsignal(number) for number in CAUSES}
             for number in CAUSES:
-                loop.add_signal_handler(number, self._interrupt, loop, number)
+                loop.add_signal_handler(number, self._interrupt, loop, number, task)
             try:
                 return await work
             finally:
@@ -125,6 +125,8 @@ class Session:
         began = time.monotonic()
         try:
             return self._runner.run(with_signals())
+        except asyncio.CancelledError:  # by the second Ctrl-C, and nobody else
+            raise KeyboardInterrupt from None
         finally:
             self.working_s += time.monotonic() - began
 
@@ -168,8 +170,21 @@ class Session:
             self._stop.ask(cause)
         await passes.write(self._pass, writes, journal)
 
-    def _interrupt(self, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
+    def _interrupt(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        number: signal.Signals,
+        task: asyncio.Task[Any] | None,
+    ) -> None:
         self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
         log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
         for each in CAUSES:
             loop.remove_signal_handler(each)
+        # A KeyboardInterrupt may be raised anywhere, also where tasks are told that others are
+        # done, and what waits for those then waits for ever. So only the third one is.
+        loop.add_signal_handler(signal.SIGINT, self._break_off, loop, task)
+
+    def _break_off(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        if task is not None:
+            task.cancel()
