@@ -6,6 +6,7 @@ made private and durable, and how two programs that make the same ledger at once
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -27,6 +28,7 @@ FILE: Final = "ledger.sqlite3"
 """The ledger's name in the state folder, if no URL is given."""
 
 _BUSY_S: Final = 60
+_BUSY_PAUSE_S: Final = 0.02
 
 
 @contextmanager
@@ -157,10 +159,24 @@ def _engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: object) -> None:
         if os.access(path, os.W_OK):
-            connection.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(connection)
             connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have changes logged ahead; for this alone SQLite does not wait until others are done."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
 
 
 def _make_private(path: Path) -> None:
