@@ -2,7 +2,8 @@
 
 Between the passes no loop runs, so a person may think as long as they like over the plan, and
 Ctrl-C at the question is an ordinary KeyboardInterrupt. During a pass SIGINT and SIGTERM ask it to
-stop: what is in flight is finished, and a second signal ends at once.
+stop: what is in flight is finished. A second Ctrl-C breaks that off, in order; a second SIGTERM
+ends the process.
 """
 
 import asyncio
