@@ -23,7 +23,6 @@ from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Record
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.engines.passes import Journal, Pass
-from bulk_sync.engines.processes import Processes
 from bulk_sync.engines.reading import Read, Sought
 from bulk_sync.engines.work import Engine, Tell, Writes
 from bulk_sync.errors import StopRun
@@ -84,6 +83,9 @@ class Session:
         near = Local(self.client, self._stop, self._tell, breaker)
         engine: Engine = near
         if self._pace.parts > 1:
+            # Imported late: most runs have one event loop.
+            from bulk_sync.engines.processes import Processes  # noqa: PLC0415
+
             engine = processes = Processes(near, self._connection, self._pace)
             self._stack.push_async_callback(processes.close)
         self._pass = Pass(

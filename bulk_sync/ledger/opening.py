@@ -192,8 +192,7 @@ def _upgrade(connection: Connection, name: str) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         elif connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bulk-sync schema'))"))
-        if migrations.version(connection) != migrations.NEWEST:
-            migrations.upgrade(connection)
+        migrations.bring_forward(connection)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ledger_lines import fill, intents
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, inspect, text
 
 from bulk_sync import ledger
 from bulk_sync.errors import AnotherRun, StoppedEarly, UsageProblem
@@ -32,19 +32,56 @@ def engine_of(state: State) -> str:
     return state.ledger.replace("postgresql://", "postgresql+psycopg://")
 
 
-def test_the_schema_is_that_of_the_tables(state: State) -> None:
+def tables(connection: Connection) -> dict[str, object]:
+    """Tell all that a database says of its tables, but for comments."""
+    found = inspect(connection)
+    return {
+        name: (
+            [
+                (each["name"], str(each["type"]), each["nullable"], each["default"])
+                for each in found.get_columns(name)
+            ],
+            found.get_pk_constraint(name)["constrained_columns"],
+            sorted((each["name"], each["column_names"]) for each in found.get_indexes(name)),
+        )
+        for name in found.get_table_names()
+    }
+
+
+def test_a_new_ledger_is_what_all_steps_lead_to(state: State) -> None:
     with ledger.opened(state):
         pass
     engine = create_engine(engine_of(state))
     with engine.connect() as connection:
-        there = {
-            name: {column["name"] for column in inspect(connection).get_columns(name)}
-            for name in ledger.schema.metadata.tables
-        }
+        made, head = tables(connection), connection.execute(text("SELECT * FROM head")).all()
         assert migrations.version(connection) == migrations.NEWEST
+        for name in made:
+            connection.execute(text(f"DROP TABLE {name}"))
+        migrations.upgrade(connection)
+        assert migrations.version(connection) == migrations.NEWEST
+        assert tables(connection) == made
+        assert connection.execute(text("SELECT * FROM head")).all() == head
     engine.dispose()
-    for name, table in ledger.schema.metadata.tables.items():
-        assert there[name] == {column.name for column in table.columns}
+    assert set(made) == {*ledger.schema.metadata.tables, "alembic_version"}
+
+
+def test_the_first_schema_is_brought_forward(state: State) -> None:
+    with ledger.opened(state) as book:
+        fill(book)
+    engine = create_engine(engine_of(state))
+    with engine.begin() as connection:
+        newest = tables(connection)
+        connection.execute(text("DROP TABLE calls"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        assert tables(connection) != newest
+    with pytest.raises(UsageProblem, match="older schema 0001"), ledger.existing(state):
+        pass
+    with ledger.opened(state) as book:
+        assert book.verify()[1] is None
+        assert len(book.runs()) == 1
+    with engine.connect() as connection:
+        assert tables(connection) == newest
+    engine.dispose()
 
 
 def test_an_older_schema_is_brought_forward_and_keeps_what_it_holds(
