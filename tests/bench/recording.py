@@ -1,9 +1,8 @@
 """What the ledger costs, at a rate that a contract could allow."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+from calling import FAR_END, program
 from measuring import Line, compare, served
 
 WRITES = 100_000
@@ -12,14 +11,12 @@ WRITES_A_SECOND = 2_000
 
 def lines() -> Iterator[Line]:
     """Measure writes with the ledger beside the same without."""
-    simulator = [sys.executable, "-m", "bulk_sync", "simulate", "--port", "0"]
-    with served([*simulator, "--profiles", str(WRITES)]) as url:
-        program = [sys.executable, str(Path(__file__).parent / "write_states.py")]
-        words = [url, str(WRITES), str(WRITES_A_SECOND)]
+    with served([*FAR_END, "--profiles", str(WRITES)]) as url:
+        words = [*program("write_states.py"), url, str(WRITES), str(WRITES_A_SECOND)]
         yield compare(
             f"write {WRITES:,} states at {WRITES_A_SECOND:,}/s / the same, unrecorded",
-            [*program, *words, "ledger"],
-            [*program, *words, "nothing"],
+            [*words, "ledger"],
+            [*words, "nothing"],
             (1.1, 500),
             rounds=1,
         )

@@ -2,11 +2,13 @@
 
     write_states.py ENDPOINT ROWS RATE ledger|nothing
 
-Every profile is asked to hold what it does not, so that each costs one PATCH.
+Every profile is asked to hold what it does not, so that each costs one PATCH. Prints the seconds
+from the first to the last of them, with the ledger durable.
 """
 
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +38,7 @@ class Nothing:
 
 
 def planned(endpoint: str, rows: int) -> pd.DataFrame:
-    held = states(f"{endpoint}/_simulator/state", rows)
+    held = states(f"{endpoint}/_states", rows)
     intents = [
         Intent(key, row, None, before=held[key], desired=desired)
         for row, (key, desired) in enumerate(wished(held, rows).items(), 2)
@@ -58,7 +60,9 @@ def main() -> None:
     ):
         kept = recording.Recording(book, "bench", frame, np.arange(int(rows)))
         journal: Journal = kept if kind == "ledger" else Nothing()
+        began = time.monotonic()
         session.write(Writes(kept.keys, kept.desired, kept.steps, Writing()), journal)
+        print(time.monotonic() - began)
         assert session.cause is None
         assert (kept.steps.state != UNREAD).all()
         assert kind != "ledger" or sum(1 for _ in book.writes("bench")) == int(rows)
