@@ -151,18 +151,19 @@ class Index:
         """
         texts = [each if isinstance(each, str) else "" for each in listed]
         hashes = np.fromiter(map(hash, texts), np.int64, len(texts))
-        first = np.searchsorted(self._hashes, hashes)
-        after = np.searchsorted(self._hashes, hashes, side="right")
+        next_to = np.searchsorted(self._hashes, hashes)
         places: list[int | None] = [None] * len(texts)
-        of = np.flatnonzero(after > first)
-        while len(of):
-            at = self._positions[first[of]]
+        of = np.arange(len(texts))
+        while True:
+            of = of[next_to[of] < len(self._hashes)]
+            of = of[self._hashes[next_to[of]] == hashes[of]]
+            if not len(of):
+                return places
+            at = self._positions[next_to[of]]
             for place, position, key in zip(of.tolist(), at.tolist(), self._taken(at), strict=True):
                 if key == listed[place]:
                     places[place] = position
-            first[of] += 1
-            of = of[after[of] > first[of]]
-        return places
+            next_to[of] += 1
 
     def _taken(self, at: npt.NDArray[np.intp]) -> list[str]:
         keys = self._keys
@@ -219,11 +220,11 @@ class Listing:
 
     def _note(self, ats: list[int], values: list[bool]) -> None:
         """Note states that were shown: at once those that were not shown before."""
-        steps, now = self._steps, now_ms()
-        if len(set(ats)) == len(ats) and not steps.attempts[ats].any():
-            steps.state[ats] = values
-            steps.attempts[ats] = 1
-            steps.at_ms[ats] = now
+        steps, now, where = self._steps, now_ms(), np.array(ats, np.intp)
+        if len(set(ats)) == len(ats) and not steps.attempts[where].any():
+            steps.state[where] = values
+            steps.attempts[where] = 1
+            steps.at_ms[where] = now
             self.missing -= len(ats)
             self._kept.note_all(ats)
             return
