@@ -151,19 +151,19 @@ class Index:
         """
         texts = [each if isinstance(each, str) else "" for each in listed]
         hashes = np.fromiter(map(hash, texts), np.int64, len(texts))
-        next_to = np.searchsorted(self._hashes, hashes)
+        entry = np.searchsorted(self._hashes, hashes)
         places: list[int | None] = [None] * len(texts)
         of = np.arange(len(texts))
         while True:
-            of = of[next_to[of] < len(self._hashes)]
-            of = of[self._hashes[next_to[of]] == hashes[of]]
+            of = of[entry[of] < len(self._hashes)]
+            of = of[self._hashes[entry[of]] == hashes[of]]
             if not len(of):
                 return places
-            at = self._positions[next_to[of]]
+            at = self._positions[entry[of]]
             for place, position, key in zip(of.tolist(), at.tolist(), self._taken(at), strict=True):
                 if key == listed[place]:
                     places[place] = position
-            next_to[of] += 1
+            entry[of] += 1
 
     def _taken(self, at: npt.NDArray[np.intp]) -> list[str]:
         keys = self._keys
