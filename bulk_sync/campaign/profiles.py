@@ -170,13 +170,14 @@ def page(parsed: object) -> Page:
     following = _href(parsed.get("next"))
     counting = _href(count)
     found: list[Profile] = [item for item in parsed["content"] if isinstance(item, dict)]
+    next_path = None if following is None else path(following, forced=True)
     return Page(
         profiles=found,
         others=len(parsed["content"]) - len(found),
-        next_path=None if following is None else path(following, forced=True),
+        next_path=next_path,
         total=total(parsed) if total(parsed) is not None else total(count),
         count_path=None if counting is None else path(counting),
-        cut_short=path(following or "") is None
+        cut_short=next_path is None
         and (following is not None or parsed.get("serverSidePagination") is False),
     )
 

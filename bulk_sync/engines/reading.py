@@ -26,6 +26,7 @@ from bulk_sync.outcomes import Reason
 from bulk_sync.rows import emails
 from bulk_sync.rows.limits import FEWEST, MIGRATED
 from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.texts import Texts
 from bulk_sync.settings import (
     ATTRIBUTE,
     AUTO,
@@ -106,7 +107,7 @@ async def read(
     tried = partial(_try_keys, run, keys, steps, how, keep)
     if listed.first is not None:
         kept = Kept(keep, run.thread, run.stop)
-        listing = scan.Listing(keys, steps, run.attribute, kept)
+        listing = scan.Listing(Texts.of(keys), steps, run.attribute, kept)
         await _scan(run, listing, kept, listed.first, listed.total, how, tried)
     else:
         await tried()

@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _BATCH: Final = 1 << 14
 _NONE: Final = -1 << 63
+
+_Where = npt.NDArray[np.intp] | slice
 
 
 class Texts(Sequence[str]):
@@ -34,6 +37,13 @@ class Texts(Sequence[str]):
         self._starts = np.cumsum([0, *map(len, self._chunks)])
         self._positions = positions
         self._kept: list[tuple[int, list[str]]] = [(_NONE, []), (_NONE, [])]
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "Texts":
+        """Take all of some texts, however they are held."""
+        if isinstance(texts, cls):
+            return texts
+        return cls(pd.Series(list(texts), dtype="str"), np.arange(len(texts)))
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -58,9 +68,14 @@ class Texts(Sequence[str]):
         for start in range(0, len(self), _BATCH):
             yield from self._made(self._positions[start : start + _BATCH])
 
-    def taken(self, ats: npt.NDArray[np.intp]) -> list[str]:
-        """Look at several, which may stand anywhere, without keeping those around them."""
-        return self._made(self._positions[ats])
+    def equal(self, ats: npt.NDArray[np.intp], others: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Tell which of the texts at n places are the same as n others; makes no objects."""
+        given = pa.array(others, pa.large_string())
+        same = np.empty(len(ats), np.bool_)
+        for where, texts in self._parts(self._positions[ats]):
+            beside = given if isinstance(where, slice) else given.take(pa.array(where))
+            same[where] = pc.equal(texts, beside).to_numpy(zero_copy_only=False)
+        return same
 
     def _from_the_end(self, at: int) -> int:
         if at < -len(self):
@@ -68,14 +83,24 @@ class Texts(Sequence[str]):
         return at + len(self)
 
     def _made(self, positions: npt.NDArray[np.intp]) -> list[str]:
-        """Make objects of some texts, chunk by chunk: Arrow would make one chunk of all first."""
+        """Make objects of some texts."""
+        made = np.empty(len(positions), object)
+        for where, texts in self._parts(positions):
+            made[where] = texts.to_pylist()
+        return made.tolist()
+
+    def _parts(self, positions: npt.NDArray[np.intp]) -> Iterator[tuple[_Where, pa.Array]]:
+        """Take texts out of each chunk, and tell where among the positions they belong.
+
+        Arrow would make one chunk of all first.
+        """
+        if len(self._chunks) == 1:
+            yield slice(None), self._chunks[0].take(pa.array(positions))
+            return
         order = np.argsort(positions, kind="stable")
         ascending = positions[order]
         edges = np.searchsorted(ascending, self._starts)
-        texts: list[str] = []
         for number in np.flatnonzero(edges[1:] > edges[:-1]).tolist():
-            inside = ascending[edges[number] : edges[number + 1]] - self._starts[number]
-            texts += self._chunks[number].take(pa.array(inside)).to_pylist()
-        made = np.empty(len(texts), object)
-        made[order] = texts
-        return made.tolist()
+            here = slice(edges[number], edges[number + 1])
+            inside = ascending[here] - self._starts[number]
+            yield order[here], self._chunks[number].take(pa.array(inside))

@@ -18,6 +18,7 @@ from bulk_sync.campaign import answers, profiles
 from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.scan import Listing
 from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.texts import Texts
 from bulk_sync.stopping import Stop
 
 PAGES = 200
@@ -40,7 +41,7 @@ async def ours(pages: list[bytes]) -> float:
     keys = [each["PKey"] for page in pages for each in orjson.loads(page)["content"]]
     with ThreadPoolExecutor(1) as thread:
         kept = Kept(lambda _: None, thread, Stop())
-        listing = Listing(keys, Steps.of(len(keys)), "ccpaOptOut", kept)
+        listing = Listing(Texts.of(keys), Steps.of(len(keys)), "ccpaOptOut", kept)
         began = time.perf_counter()
         for page in pages:
             listing.take(profiles.page(answers.document(answers.Answer(200, page))))
