@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bulk_sync.campaign import metadata, profiles, transport
+from bulk_sync.campaign import metadata, pages, profiles, transport
 from bulk_sync.campaign.answers import Forbidden
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of
-from bulk_sync.campaign.profiles import Page
+from bulk_sync.campaign.pages import Page
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
@@ -168,7 +168,7 @@ class Client:
         path = instance.count_path
 
         async def once() -> int | None:
-            return profiles.total(await self._way.request("GET", path))
+            return pages.total(await self._way.request("GET", path))
 
         try:
             return (await self._way.ask(once))[0]
@@ -432,4 +432,4 @@ class Client:
         return (await self._way.ask(once))[0]
 
     async def _page(self, path: str) -> Page:
-        return profiles.page(await self._way.request("GET", path))
+        return pages.read(await self._way.request("GET", path))

@@ -1,24 +1,20 @@
-"""The shapes of profiles, lists and counts that the documentation shows. Pure.
+"""The shapes of a profile that the documentation shows. Pure.
 
-Section 1.2 and 2.1 of campaign-api.md list them: one profile flat or as a list of one, a count
-inline or behind a link, links absolute, relative or with a double slash.
+Section 1.2 of campaign-api.md lists them: one profile flat, or as a list of one.
 """
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.settings import EXTENDED, PLURAL, SINGULAR
 
 _CRYPTED_ID: Final = re.compile(r"[A-Za-z0-9+/]{8,}={1,2}")
 _PLAIN: Final = re.compile(r"@?[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
-_APIS: Final = (PLURAL, SINGULAR, EXTENDED, "profilesAndServicesExt", "head")
 
 
 Profile = Mapping[str, object]
@@ -135,90 +131,3 @@ def unknown(profile: Profile, attribute: str) -> RowFailed:
         Reason.STATE_UNKNOWN,
         f"The profile {what}; its state is unknown, so nothing was written.",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of the list of profiles.
-
-    Attributes:
-        profiles: the profiles on it.
-        next_path: where the next page is, below ``campaign/``; None on the last page.
-        total: how many profiles there are, if the page says so.
-        count_path: where that number can be had, if the page says so.
-        cut_short: the list does not go on although, by what Campaign says, there is more.
-        others: how many things on it are no profiles.
-    """
-
-    profiles: list[Profile]
-    next_path: str | None
-    total: int | None
-    count_path: str | None
-    cut_short: bool
-    others: int
-
-
-def page(parsed: object) -> Page:
-    """Read the answer to a list call.
-
-    Raises:
-        RetryLater: it is not one.
-    """
-    if not isinstance(parsed, dict) or not isinstance(parsed.get("content"), list):
-        raise RetryLater(Reason.BAD_ANSWER, "Campaign answered with JSON that holds no list")
-    count = parsed.get("count")
-    following = _href(parsed.get("next"))
-    counting = _href(count)
-    found: list[Profile] = [item for item in parsed["content"] if isinstance(item, dict)]
-    next_path = None if following is None else path(following, forced=True)
-    return Page(
-        profiles=found,
-        others=len(parsed["content"]) - len(found),
-        next_path=next_path,
-        total=total(parsed) if total(parsed) is not None else total(count),
-        count_path=None if counting is None else path(counting),
-        cut_short=next_path is None
-        and (following is not None or parsed.get("serverSidePagination") is False),
-    )
-
-
-def total(parsed: object) -> int | None:
-    """Read a number of profiles: ``{"count": 26}``, ``{"value": 26}`` or just ``26``."""
-    if isinstance(parsed, dict):
-        parsed = parsed["count"] if "count" in parsed else parsed.get("value")
-    is_number = isinstance(parsed, int) and not isinstance(parsed, bool)
-    return parsed if is_number and isinstance(parsed, int) and parsed >= 0 else None
-
-
-def path(href: str, *, forced: bool = False) -> str | None:
-    """Take from a link what may be followed: path and query below ``campaign/``, no host.
-
-    Credentials go to the configured endpoint alone, so the link's own host is dropped, and with it
-    whatever stands before the API's name: samples come without host, and without ``/campaign``.
-
-    Args:
-        href: the link as Campaign gave it.
-        forced: append ``_forcePagination=true`` where it is missing; no sample shows whether
-            Campaign keeps it (campaign-api.md, section 2.1), and without it a large list ends.
-
-    Returns:
-        A path that begins with an API's name, or None if the link holds none.
-    """
-    try:
-        parts = urlsplit("".join(char for char in href if char > " "))
-    except ValueError:
-        return None
-    segments = parts.path.split("/")
-    starts = [at for at, name in enumerate(segments) if name in _APIS]
-    if not starts or any(name in {".", ".."} for name in segments):
-        return None
-    below = "/".join(segments[starts[0] :])
-    query = parts.query
-    if forced and "_forcePagination" not in dict(parse_qsl(query, keep_blank_values=True)):
-        query = f"{query}&_forcePagination=true" if query else "_forcePagination=true"
-    return f"{below}?{query}" if query else below
-
-
-def _href(link: object) -> str | None:
-    href = link.get("href") if isinstance(link, dict) else link
-    return href if isinstance(href, str) and href else None

@@ -8,7 +8,8 @@ every key is looked up by itself.
 import logging
 from collections.abc import Sequence
 
-from bulk_sync.campaign.profiles import Page, Profile
+from bulk_sync.campaign.pages import Page
+from bulk_sync.campaign.profiles import Profile
 from bulk_sync.engines.finding import Finder, text_of
 from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed

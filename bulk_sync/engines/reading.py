@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from bulk_sync.campaign.client import Instance
-from bulk_sync.campaign.profiles import Page
+from bulk_sync.campaign.pages import Page
 from bulk_sync.engines import passes, scan
 from bulk_sync.engines.finding import Finder, field_of
 from bulk_sync.engines.gathering import Gathering

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bulk_sync.campaign import profiles
+from bulk_sync.campaign.pages import Page
 from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.work import now_ms
@@ -66,7 +67,7 @@ class Pages(Protocol):
     def missing(self) -> int:
         """How many keys more pages are needed for."""
 
-    def take(self, page: profiles.Page) -> str | None:
+    def take(self, page: Page) -> str | None:
         """Take a page in, and tell where the next one is, if the list goes on."""
 
 
@@ -75,7 +76,7 @@ async def scan(
     listing: Pages,
     kept: Kept,
     *,
-    first: profiles.Page,
+    first: Page,
     total: int | None,
     while_cheaper: bool,
     unseen: Callable[[], Awaitable[None]] | None = None,
@@ -119,7 +120,7 @@ async def scan(
     await kept.close()
 
 
-def _is_dearer(listing: Pages, page: profiles.Page, total: int | None) -> bool:
+def _is_dearer(listing: Pages, page: Page, total: int | None) -> bool:
     """Tell whether the pages that are left cost more calls than looking up what is missing."""
     if total is None:
         return True
@@ -209,7 +210,7 @@ class Listing:
         self._first_keys: set[str] = set()
         self._contradictions: set[int] = set()
 
-    def take(self, page: profiles.Page) -> str | None:
+    def take(self, page: Page) -> str | None:
         """Note the states on a page, and tell where the next one is, if the list goes on."""
         listed, attribute = page.profiles, self._attribute
         states = _states(listed, attribute)

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 from side_door import asked
 
-from bulk_sync.campaign import answers, profiles
+from bulk_sync.campaign.answers import Answer, document
+from bulk_sync.campaign.pages import read
 from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.scan import Listing
 from bulk_sync.rows.steps import Steps
@@ -44,7 +45,7 @@ async def ours(pages: list[bytes]) -> float:
         listing = Listing(Texts.of(keys), Steps.of(len(keys)), "ccpaOptOut", kept)
         began = time.perf_counter()
         for page in pages:
-            listing.take(profiles.page(answers.document(answers.Answer(200, page))))
+            listing.take(read(document(Answer(200, page))))
         seconds = time.perf_counter() - began
         await kept.close()
     assert not listing.missing
