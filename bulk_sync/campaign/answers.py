@@ -7,6 +7,7 @@ status (campaign-api.md, section 3).
 
 import html
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
@@ -47,6 +48,9 @@ class Answer(NamedTuple):
     location: str | None = None
     sent_at: float | None = None
 
+
+Parse = Callable[[Answer], object]
+"""Makes of a successful answer what it says; raises ``RetryLater`` if it says nothing."""
 
 _LONGEST_TEXT: Final = 300
 _LONGEST_BODY: Final = 8192

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from bulk_sync.campaign import metadata, pages, profiles, transport
-from bulk_sync.campaign.answers import Forbidden
+from bulk_sync.campaign.answers import Forbidden, Parse, document
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of
 from bulk_sync.campaign.pages import Page
@@ -410,9 +410,10 @@ class Client:
                 raise unknown from failed
             raise
 
-    async def page(self, path: str) -> Page:
+    async def page(self, path: str, parse: Parse = document) -> Page:
         """Read one page of the list of profiles; ``path`` is below ``campaign/``."""
-        return (await self.listed(path))[0]
+        page, _ = await self._way.ask(partial(self._page, path, parse))
+        return page
 
     async def listed(self, path: str) -> tuple[Page, int]:
         """Read one page of a list of profiles, and tell how many tries it took."""
@@ -431,5 +432,5 @@ class Client:
 
         return (await self._way.ask(once))[0]
 
-    async def _page(self, path: str) -> Page:
-        return pages.read(await self._way.request("GET", path))
+    async def _page(self, path: str, parse: Parse = document) -> Page:
+        return pages.read(await self._way.request("GET", path, parse=parse))

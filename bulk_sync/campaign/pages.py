@@ -4,10 +4,13 @@ Section 2.1 of campaign-api.md lists them: a count inline or behind a link, link
 or with a double slash.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from types import GenericAlias
+from typing import Any, Final, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
+from bulk_sync.campaign.answers import Answer, Parse, document
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.errors import RetryLater
 from bulk_sync.outcomes import Reason
@@ -35,6 +38,29 @@ class Page:
     count_path: str | None
     cut_short: bool
     others: int
+
+
+def parser_of(fields: Collection[str]) -> Parse:
+    """Make a parser of pages that takes only some fields of each profile.
+
+    That takes a third of the time in which all of a page becomes objects. An answer that is no page
+    is parsed as a whole, and judged as any other.
+    """
+    import msgspec  # noqa: PLC0415 - as soon as there is a second page
+
+    typed_dict: Any = TypedDict  # whose fields nobody knows before
+    profile = typed_dict("profile", dict.fromkeys(fields, Any), total=False)
+    around = dict.fromkeys(("next", "count", "value", "serverSidePagination"), Any)
+    page = typed_dict("page", {"content": GenericAlias(list, profile), **around}, total=False)
+    decoder = msgspec.json.Decoder(page)
+
+    def parse(answer: Answer) -> object:
+        try:
+            return decoder.decode(answer.body)
+        except (ValueError, RecursionError):
+            return document(answer)
+
+    return parse
 
 
 def read(parsed: object) -> Page:

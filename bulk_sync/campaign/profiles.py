@@ -57,6 +57,11 @@ def state(profile: Profile, attribute: str) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def fields_of_state(attribute: str) -> tuple[str, ...]:
+    """Name the fields that tell of a profile which it is, its state, and since when."""
+    return "PKey", attribute, f"{attribute}LastModified"
+
+
 def changed_ms(profile: Profile, attribute: str) -> int:
     """Read when Campaign says that the attribute was last changed, in ms since the epoch.
 

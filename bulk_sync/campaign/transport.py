@@ -23,6 +23,7 @@ from bulk_sync.campaign.answers import (
     AddressRefused,
     Answer,
     Forbidden,
+    Parse,
     TokenRefused,
     clean,
     document,
@@ -131,13 +132,16 @@ class Transport:
                 self._refusals = 0
                 return result, 1 if so_far is None else so_far.tries
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> object:
-        """Send one request and return the parsed JSON of its answer.
+    async def request(
+        self, method: str, path: str, body: bytes | None = None, parse: Parse = document
+    ) -> object:
+        """Send one request and return what its answer says.
 
         Args:
             method: GET, PATCH or POST.
             path: path and query below ``campaign/``, percent-encoded.
             body: JSON.
+            parse: makes of a good answer what it says.
 
         Raises:
             RetryLater: no answer, or one that may be different next time.
@@ -149,7 +153,7 @@ class Transport:
             answer = await self._call(method, path, token, body)
             if answer.status < 300:
                 self._tokens.accepted()
-                return self._document(answer)
+                return self._parsed(answer, parse)
             error = problem(self._without_secrets(answer))
             is_word = isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND
             if is_word and answer.sent_at is not None:
@@ -318,11 +322,11 @@ class Transport:
             if self._refusals >= _REFUSALS_IN_A_ROW:
                 raise access_denied(error)
 
-    def _document(self, answer: Answer) -> object:
+    def _parsed(self, answer: Answer, parse: Parse) -> object:
         try:
-            return document(answer)
+            return parse(answer)
         except RetryLater:
-            return document(self._without_secrets(answer))  # which fails too, and is quoted
+            return parse(self._without_secrets(answer))  # which fails too, and is quoted
 
     def _without_secrets(self, answer: Answer) -> Answer:
         """Take our own credentials out of an answer that is to be quoted, before it is cut short.

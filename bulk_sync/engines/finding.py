@@ -53,6 +53,7 @@ class Finder:
 
     Attributes:
         reads_states: as given.
+        fields: what is taken from a profile.
         known: an address that some profile has, by which ``byEmail`` can be tried; "" if none is.
         alike: addresses that the list shows, by how they look in small letters.
     """
@@ -62,6 +63,7 @@ class Finder:
     ) -> None:
         self._keys = keys
         self._attribute = attribute
+        self.fields = profiles.fields_of_state(attribute)
         self.reads_states = reads_states
         self._is_wary = is_wary
         self.known = ""

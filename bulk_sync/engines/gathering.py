@@ -49,6 +49,7 @@ class Gathering:
         self._shown: set[int] = set()
         self._moved: set[int] = set()
         self._asked: set[str] = set()
+        self.fields = {field, *finder.fields}
         self.is_whole = False
 
     @property

@@ -6,7 +6,7 @@ calls, but no row; it is noticed and told in the log.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bulk_sync.campaign import profiles
-from bulk_sync.campaign.pages import Page
+from bulk_sync.campaign.answers import Parse
+from bulk_sync.campaign.pages import Page, parser_of
 from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.work import now_ms
@@ -67,6 +68,10 @@ class Pages(Protocol):
     def missing(self) -> int:
         """How many keys more pages are needed for."""
 
+    @property
+    def fields(self) -> Collection[str]:
+        """What is looked at of each profile."""
+
     def take(self, page: Page) -> str | None:
         """Take a page in, and tell where the next one is, if the list goes on."""
 
@@ -94,6 +99,7 @@ async def scan(
         unseen: called if the first page shows none of the keys; may ask the run to stop.
     """
     page, pages, all_keys = first, 1, listing.missing
+    parse: Parse | None = None
     while True:
         path = listing.take(page)
         if pages == 1 and listing.missing == all_keys and unseen is not None:
@@ -110,7 +116,8 @@ async def scan(
             log.info("Looking up %d keys costs less than more pages", listing.missing)
             break
         try:
-            page, pages = await run.client.page(path), pages + 1
+            parse = parse or parser_of(listing.fields)
+            page, pages = await run.client.page(path, parse), pages + 1
         except RowFailed as failed:
             log.warning("The list ended early: %s", failed.detail)
             break
@@ -209,6 +216,7 @@ class Listing:
         self._attribute = attribute
         self._first_keys: set[str] = set()
         self._contradictions: set[int] = set()
+        self.fields = profiles.fields_of_state(attribute)
 
     def take(self, page: Page) -> str | None:
         """Note the states on a page, and tell where the next one is, if the list goes on."""

@@ -1,8 +1,16 @@
 """Lists and counts of profiles in every shape that the documentation shows."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bulk_sync.campaign import pages
+from bulk_sync.campaign.answers import Answer, document
+from bulk_sync.campaign.profiles import Profile
 from bulk_sync.errors import RetryLater
 
 NEXT = "profileAndServices/profile/?_lineCount=1&_lineStart=@abc"
@@ -71,3 +79,59 @@ def test_a_list_that_cannot_go_on_is_noticed() -> None:
 def test_anything_else_is_no_list(parsed: object) -> None:
     with pytest.raises(RetryLater):
         pages.read(parsed)
+
+
+FIELDS = {"PKey", "ccpaOptOut"}
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.floats(allow_nan=False), st.text()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["PKey", "x"]), inner),
+    max_leaves=3,
+)
+PROFILES = st.dictionaries(st.sampled_from(["PKey", "ccpaOptOut", "email", "\u00e4"]), VALUES)
+AROUND = st.dictionaries(st.sampled_from(["next", "count", "serverSidePagination", "x"]), VALUES)
+PAGES: st.SearchStrategy[object] = st.builds(
+    dict, AROUND, content=st.lists(st.one_of(PROFILES, PROFILES, VALUES))
+)
+
+
+def judged(parse: Callable[[Answer], object], body: bytes) -> pages.Page | str:
+    """Read a page, or tell what is said instead; of profiles, only some fields."""
+    try:
+        page = pages.read(parse(Answer(200, body)))
+    except RetryLater as later:
+        return later.detail
+    of: list[Profile] = [
+        {name: each[name] for name in each if name in FIELDS} for each in page.profiles
+    ]
+    return replace(page, profiles=of)
+
+
+@given(PAGES | VALUES, st.just(0) | st.integers(0, 9), st.sampled_from([b"", b"}", b"\xff"]))
+def test_a_page_of_which_some_fields_are_taken_says_the_same(
+    page: object, cut_off: int, added: bytes
+) -> None:
+    written = orjson.dumps(page)
+    body = written[: len(written) - cut_off] + added
+    assert judged(pages.parser_of(FIELDS), body) == judged(document, body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"content": [{"PKey": "@a", "PKey": "@b", "ccpaOptOut": true, "ccpaOptOut": false}]}',
+        b'{"content": [{"PKey": "@a"}], "content": [{"\\u0050Key": "@b", "ccpaOptOut": true}]}',
+        b'{"content": [{"PKey": "\\ud800"}]}',
+        b'{"content": [{"PKey": "@\xff"}]}',
+        b'{"content": [{"PKey": 1e999}]}',
+        b'{"content": [{"PKey": "@a", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}]}",
+        b'{"content": [{"PKey": "@a"}]} {"content": []}',
+        b"",
+    ],
+)
+def test_a_page_that_is_odd_is_read_in_the_same_way(body: bytes) -> None:
+    assert judged(pages.parser_of(FIELDS), body) == judged(document, body)
+
+
+def test_what_is_not_looked_at_is_not_taken() -> None:
+    parsed = pages.parser_of(FIELDS)(Answer(200, b'{"content": [{"PKey": "@a", "email": "x"}]}'))
+    assert parsed == {"content": [{"PKey": "@a"}]}
