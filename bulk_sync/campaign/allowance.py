@@ -8,16 +8,18 @@ is tried; each time that is in vain, the next attempt waits twice as long.
                              |<---- the rate ---->|
 
 A server that had little to do has saved up some requests that it grants beyond its rate, and none
-is left when it refuses one. So what it grants between the first and the last that it refuses, in
-the order in which they were sent, is its rate and nothing else.
+is left when it refuses one. So what it had granted by each refusal, in the order in which they were
+sent, grows with its rate and nothing else.
 
 Pure: the time is an argument, in seconds of any one clock.
 """
 
 import logging
 import math
+from bisect import bisect
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import linear_regression
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -43,8 +45,8 @@ _TELLING: Final = 10
 """So many requests that were granted beside one that was not show a rate."""
 
 _AT_THE_EDGES: Final = 0.5
-"""How many requests fewer than were counted between two refusals are taken to have been granted:
-what was left of a request at either end is not known. The headroom of the pacer does the rest."""
+"""How many requests fewer than were counted after a refusal are taken to have been granted, since
+what was left of one by then is not known. The headroom of the pacer does the rest."""
 
 _WATCHED: Final = 1 / 3
 """The least share of how long an answer takes for which that is to be watched: in less, requests
@@ -94,15 +96,13 @@ class _Refusal:
         began: when it came.
         granted: how many of the others were answered all the same.
         refused: how many were not, this one included.
-        first_sent: when the first of those was sent ...
-        last_sent: ... and when the last.
+        sent: when those were sent.
     """
 
     began: float
     granted: int = 0
     refused: int = 0
-    first_sent: float = math.inf
-    last_sent: float = -math.inf
+    sent: list[float] = field(default_factory=list)
 
     @property
     def is_telling(self) -> bool:
@@ -162,8 +162,7 @@ class Allowance:
             self._refusal = _Refusal(now)
         self._refusal.refused += 1
         if sent_at >= self._resumed_at:
-            self._refusal.first_sent = min(self._refusal.first_sent, sent_at)
-            self._refusal.last_sent = max(self._refusal.last_sent, sent_at)
+            self._refusal.sent.append(sent_at)
 
     def resumed(self, now: float) -> None:
         """Note that requests are sent again after a wait, and use what a 429 has shown."""
@@ -221,15 +220,22 @@ class Allowance:
     def _granted_since(self, refusal: _Refusal) -> float | None:
         """Tell the rate that was granted after the first request that was refused, if that shows.
 
-        Up to the last one that was refused, where they go on for long enough. Otherwise up to the
-        last that was sent: the rate is that at least, since something may have been left by then.
+        By the line through what had been granted by each refusal, where they go on for long enough:
+        at none of them a whole request was left. Otherwise up to the last that was sent: the rate
+        is that at least, since something may have been left by then.
         """
-        began = refusal.first_sent
-        sent = [sent_at for sent_at in self._granted_sent if sent_at > began]
-        for until in (refusal.last_sent, max(sent, default=began)):
-            granted = sum(sent_at <= until for sent_at in sent)
-            if granted >= _TELLING and until - began >= _WATCHED * self._took_s:
-                return (granted - _AT_THE_EDGES) / (until - began)
+        refused = sorted(refusal.sent)
+        if not refused:
+            return None
+        began, least_s = refused[0], _WATCHED * self._took_s
+        granted = sorted(sent_at for sent_at in self._granted_sent if sent_at > began)
+        if len(granted) < _TELLING:
+            return None
+        before = [bisect(granted, sent_at) for sent_at in refused]
+        if before[-1] >= _TELLING and refused[-1] - began >= least_s:
+            return linear_regression(refused, before).slope
+        if granted[-1] - began >= least_s:
+            return (len(granted) - _AT_THE_EDGES) / (granted[-1] - began)
         return None
 
     def _granted_beside(self, refusal: _Refusal, now: float) -> float:

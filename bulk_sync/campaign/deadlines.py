@@ -20,18 +20,14 @@ class Deadlines:
         self._late: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, now: float) -> asyncio.Task[Any]:
-        """Let the time of the running task's request begin; ``end`` must follow.
-
-        Args:
-            now: the time by the loop's clock.
-        """
+    def begin(self) -> asyncio.Task[Any]:
+        """Let the time of the running task's request begin; ``end`` must follow."""
         task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("No task is running.")
-        self._due[task] = now + self._timeout_s
+        self._due[task] = due = self._loop.time() + self._timeout_s
         if self._timer is None:
-            self._timer = self._loop.call_at(now + self._timeout_s, self._sweep)
+            self._timer = self._loop.call_at(due, self._sweep)
         return task
 
     def end(self, task: asyncio.Task[Any]) -> None:

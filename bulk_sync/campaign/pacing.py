@@ -10,6 +10,7 @@ at once. What the limits are is for ``load.py`` and ``allowance.py`` to find, an
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -32,6 +33,9 @@ _HEADROOM: Final = 1.02
 _BURST_S: Final = 0.015
 """... and those that a late timer held up may be sent at once, as many as this time is worth: so
 in no second more are sent than the rate, in no minute more than 98 % of it."""
+
+_TICK_S: Final = 0.001
+"""The timers of uvloop count in milliseconds: a shorter wait would be none, again and again."""
 
 _MOST_FOR_A_RATE: Final = 2048
 """Requests in flight that a given rate may need, at most: with slow answers more than 64."""
@@ -63,20 +67,23 @@ class Pacer:
     Args:
         pace: the bounds.
         stop: sends away whoever waits.
+        clock: tells the time in seconds. That of uvloop counts in milliseconds, in which a thousand
+            requests a second cannot be told from 980.
 
     Attributes:
         latency: how long good answers took.
         held_s: seconds in which Campaign had every request wait, by what it answered.
     """
 
-    def __init__(self, pace: Pace, stop: Stop) -> None:
+    def __init__(self, pace: Pace, stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.latency = Latency()
         self.held_s: dict[str, float] = {}
         self._loop = asyncio.get_running_loop()
         self._given_limit = pace.concurrency
         self._given_rate = pace.rate
-        self._load = _load_for(pace, self._loop.time())
-        self._allowance = Allowance(self._loop.time())
+        self._load = _load_for(pace, self._clock())
+        self._allowance = Allowance(self._clock())
         self._stop = stop
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._in_flight = 0
@@ -97,7 +104,7 @@ class Pacer:
     @property
     def held_for_s(self) -> float:
         """Seconds for which no request may start yet."""
-        return max(0.0, self._held_until - self._loop.time())
+        return max(0.0, self._held_until - self._clock())
 
     @property
     def throttled_s(self) -> float:
@@ -135,12 +142,12 @@ class Pacer:
         """Wait until one more request may be sent; ``over`` must follow.
 
         Returns:
-            The time, by the loop's clock.
+            The time.
 
         Raises:
             StopRun: the run is to end, and the request would have had to wait.
         """
-        now = self._loop.time()
+        now = self._clock()
         if not self._waiting and self._wait_s(now) <= 0:
             self._go(now)
             return now
@@ -155,7 +162,7 @@ class Pacer:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.over()
             raise
-        return self._loop.time()
+        return self._clock()
 
     def over(self) -> None:
         """Tell that the request is over, whatever came of it."""
@@ -164,8 +171,8 @@ class Pacer:
             self._let_go()
 
     def went_well(self, sent_at: float) -> None:
-        """Learn from a good answer to a request that was sent at some time of the loop's clock."""
-        now = self._loop.time()
+        """Learn from a good answer to a request that was sent at some time."""
+        now = self._clock()
         self._hold_s = _FIRST_HOLD_S
         self.latency.note(now - sent_at)
         self._allowance.answered(now, now - sent_at)
@@ -174,7 +181,7 @@ class Pacer:
 
     def went_badly(self) -> None:
         """Ask for less: Campaign did not answer, or not in time."""
-        self._load.unanswered(self._loop.time())
+        self._load.unanswered(self._clock())
 
     def hold(self, later: RetryLater) -> None:
         """Let no request start before a wait is over, and ask for less afterwards.
@@ -183,7 +190,7 @@ class Pacer:
             later: Campaign's answer. If it names no wait, a growing one of our own is taken; if it
                 names none at all to be needed, nothing was refused for the rate.
         """
-        now, asked_s = self._loop.time(), later.wait_s
+        now, asked_s = self._clock(), later.wait_s
         if later.reason is Reason.HTTP_429 and asked_s != 0:
             self._allowance.refused(now, now if later.sent_at is None else later.sent_at)
         else:
@@ -203,7 +210,7 @@ class Pacer:
 
     def hold_for(self, seconds: float, why: str) -> bool:
         """Let no request start for so many seconds, and tell whether that makes a wait longer."""
-        now = self._loop.time()
+        now = self._clock()
         until = now + seconds
         if until <= self._held_until:
             return False
@@ -240,11 +247,11 @@ class Pacer:
             self._timer.cancel()
             self._timer = None
         while self._waiting:
-            now = self._loop.time()
+            now = self._clock()
             wait_s = self._wait_s(now)
             if wait_s > 0:
                 if wait_s < float("inf"):
-                    self._timer = self._loop.call_at(now + wait_s, self._let_go)
+                    self._timer = self._loop.call_later(max(_TICK_S, wait_s), self._let_go)
                 return
             waiter = self._waiting.popleft()
             if not waiter.done():

@@ -232,7 +232,7 @@ class Transport:
     async def _send(
         self, way: Way, method: str, url: URL, body: bytes | None, now: float
     ) -> Answer:
-        task = self._deadlines.begin(now)
+        task = self._deadlines.begin()
         try:
             response = await way.session.request(
                 method,

@@ -14,7 +14,7 @@ TIMEOUT_S = 5.0
 
 async def one(deadlines: Deadlines, answer: Awaitable[object]) -> str:
     """Do as the transport does: turn a cancellation that was a deadline into a ``TimeoutError``."""
-    task = deadlines.begin(asyncio.get_running_loop().time())
+    task = deadlines.begin()
     try:
         await answer
     except asyncio.CancelledError:
@@ -90,7 +90,7 @@ def test_an_answer_that_comes_with_the_deadline_is_late_and_leaves_nothing_behin
 def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
     async def answered_all_the_same() -> tuple[int, str]:
         deadlines = Deadlines(TIMEOUT_S)
-        task = deadlines.begin(now_s())
+        task = deadlines.begin()
         with suppress(asyncio.CancelledError):  # as a library may that has the answer by then
             await asyncio.sleep(60.0)
         deadlines.end(task)

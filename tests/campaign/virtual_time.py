@@ -44,11 +44,11 @@ def virtually(work: Coroutine[Any, Any, T]) -> T:
 class FarEnd:
     """Answers after a while; tells the status, and what Retry-After says."""
 
-    def __init__(self, latency_s: float, jitter: float = 0.0) -> None:
+    def __init__(self, latency_s: float, jitter: float = 0.0, seed: int = 7) -> None:
         self.latency_s = latency_s
         self.in_flight = 0
         self._jitter = jitter
-        self._random = random.Random(7)
+        self._random = random.Random(seed)
 
     def took_s(self) -> float:
         """Tell how long an answer takes that begins now."""
@@ -85,8 +85,9 @@ class Bucket(FarEnd):
         *,
         at_once: bool,
         jitter: float = 0.0,
+        seed: int = 7,
     ) -> None:
-        super().__init__(latency_s, jitter)
+        super().__init__(latency_s, jitter, seed)
         self.rate = rate
         self._burst = max(1.0, burst_s * rate)
         self._left = self._burst
@@ -167,7 +168,7 @@ async def calls(
 ) -> Went:
     """Make so many calls that are granted, each as soon as the pacer lets it go."""
     loop = asyncio.get_running_loop()
-    pacer, went, began = Pacer(pace, Stop()), Went(), loop.time()
+    pacer, went, began = Pacer(pace, Stop(), loop.time), Went(), loop.time()
     left = iter(range(count))
 
     async def worker() -> None:
