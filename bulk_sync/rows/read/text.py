@@ -35,6 +35,11 @@ _SAMPLE_RECORDS: Final = 20
 _NAMED_LINES: Final = 3
 _QUOTE: Final = ord('"')
 
+_BLOCKS: Final = 32
+_LEAST_BLOCK: Final = 1 << 20
+"""A large input is read in so many blocks, each of which becomes a chunk of its columns: whoever
+looks for rows in any order pays for each chunk."""
+
 csv.field_size_limit(1 << 30)  # its default would call a cell of 131,073 characters damaged
 
 _EXCEL_HINT: Final = re.compile(rb"sep=([^\w\s\"\x80-\xff]|\t)(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
@@ -164,7 +169,9 @@ def _even(layout: _Layout) -> Cells | None:
     try:
         table = pa_csv.read_csv(
             pa.py_buffer(text).slice(start, end - start),
-            read_options=pa_csv.ReadOptions(column_names=keys),
+            read_options=pa_csv.ReadOptions(
+                column_names=keys, block_size=max(_LEAST_BLOCK, (end - start) // _BLOCKS)
+            ),
             parse_options=pa_csv.ParseOptions(
                 delimiter=layout.separator,
                 quote_char='"' if quoted else False,
