@@ -5,16 +5,17 @@ answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bulk_sync.campaign import metadata, pages, profiles, transport
+from bulk_sync.campaign import creating, metadata, pages, profiles, transport
 from bulk_sync.campaign.answers import Forbidden, Parse, document
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of
+from bulk_sync.campaign.creating import Creation, Settling
 from bulk_sync.campaign.pages import Page
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun, UsageProblem
@@ -36,16 +37,6 @@ _SMALLEST_PAGE: Final = 25
 
 _TOO_LARGE: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_504})
 """What a page that is too large for Campaign fails with."""
-
-_UNANSWERED: Final = frozenset(
-    {Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_502, Reason.HTTP_504}
-)
-"""After these Campaign may still act on a request that it has received."""
-
-_SETTLING: Final = 10.0
-_LEAST_SETTLING_S: Final = 1.0
-"""So many times as long as answers usually take, and so long at least, a request without an answer
-may still be acted on. One that timed out is given as long again."""
 
 _NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
 
@@ -86,6 +77,7 @@ class Client:
     Attributes:
         api: the API's name in the URL.
         is_ready: the preflight has found that name.
+        settling: how long Campaign may still act on a request without an answer.
 
     Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for the one
     profile, or page, that it was asked about.
@@ -94,6 +86,7 @@ class Client:
     def __init__(self, way: Transport, connection: Connection) -> None:
         self.calls = way.calls
         self.pacer = way.pacer
+        self.settling = Settling(way.pacer.latency, way.timeout_s)
         self._way = way
         self._connection = connection
         self._attribute = connection.attribute
@@ -315,82 +308,16 @@ class Client:
             detail = f"{doubts[-1].detail}. It had not arrived when the profile was read back."
             raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
 
-    async def create(
-        self,
-        body: bytes,
-        *,
-        desired: bool,
-        made: Callable[[], Awaitable[str | None]],
-        in_doubt: bool = False,
-    ) -> tuple[str, int]:
+    async def create(self, creation: Creation) -> tuple[str, int]:
         """Create a profile, and tell its PKey and how many tries it took.
-
-        A POST without a clear answer may have been applied: before another one is sent it is looked
-        whether the profile is there. Where there was no answer at all it may be applied yet, so it
-        is waited first; and afterwards it is looked whether there is but one.
-
-        Args:
-            body: what the profile is to hold, JSON.
-            desired: the state in it.
-            made: tells the PKey of the profile if it is there; raises RowFailed if it is not as it
-                was to be, or is there twice.
-            in_doubt: whether another request to create it may have been sent before.
 
         Raises:
             RowFailed: Campaign did not confirm that it made the profile: ``pending`` if the run is
                 to end while that is not known.
             StopRun: the run is to end, and nothing was sent that Campaign did not refuse.
         """
-        doubts: list[RetryLater] = []
-
-        async def once() -> str:
-            if doubts and (pkey := await self._made(doubts[-1], made)) is not None:
-                return pkey
-            try:
-                answer = await self._way.request("POST", f"{self.api}/profile", body)
-                profiles.check_confirmed(answer, self._attribute, desired=desired)
-            except RetryLater as doubt:
-                if not doubt.refused:
-                    doubts.append(doubt)
-                raise
-            if doubts or in_doubt:
-                await made()  # which says so if it is there twice
-            return str(profiles.one(answer, self._attribute).get("PKey") or "")
-
-        try:
-            return await self._way.ask(once)
-        except StopRun as cause:
-            if not doubts:
-                raise
-            self._way.stop.ask(cause)
-            detail = f"{doubts[-1].detail}. Whether the profile was created is not known."
-            raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
-
-    @property
-    def settling_s(self) -> float:
-        """After how long Campaign has acted on a request whose answer nobody will hear."""
-        usual_s = self.pacer.latency.quantile(0.95) or 0.0
-        return min(self._way.timeout_s, max(_LEAST_SETTLING_S, _SETTLING * usual_s))
-
-    def waits_s(self, reason: Reason) -> float:
-        """After how long Campaign has acted on a request that failed for this reason."""
-        if reason in {Reason.TIMEOUT, Reason.HTTP_502, Reason.HTTP_504}:
-            return self._way.timeout_s
-        return self.settling_s
-
-    async def _made(
-        self, doubt: RetryLater, made: Callable[[], Awaitable[str | None]]
-    ) -> str | None:
-        """Look whether a profile was created after all, at once and, if that is not sure, again."""
-        pkey = await made()
-        if pkey is not None or doubt.reason not in _UNANSWERED:
-            return pkey
-        wait_s = self.waits_s(doubt.reason)
-        log.info("%s: waiting %.0f s for what may come of it yet", doubt.detail, wait_s)
-        await self._way.stop.sleep(wait_s)
-        if self._way.stop.asked:
-            raise doubt
-        return await made()
+        path = f"{self.api}/profile"
+        return await creating.create(self._way, path, creation, self._attribute, self.settling)
 
     async def _holds(self, key: str, desired: bool, doubt: RetryLater) -> bool:  # noqa: FBT001
         """Read back whether a change without a clear answer was applied.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bulk_sync.campaign.client import Client
+from bulk_sync.campaign.creating import Creation
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Source
@@ -244,7 +245,7 @@ class Writes:
             pkey = await self._is_made(client, at, may_be_ours=in_doubt)
             if pkey is None and at in self.forbidden:
                 raise RowFailed(Reason.NEWER_RUN, self.forbidden[at], outcome=Outcome.DRIFTED)
-            quiet_at = self.quiet_at.get(at, self.began + client.settling_s)
+            quiet_at = self.quiet_at.get(at, self.began + client.settling.usual_s)
             wait_s = quiet_at - time.monotonic()
             if pkey is None and in_doubt and wait_s > 0:
                 await stop.sleep(wait_s)
@@ -262,11 +263,10 @@ class Writes:
 
             with self._sending(at):
                 try:
-                    pkey, tries = await client.create(
-                        self.bodies[at], desired=desired, made=made, in_doubt=in_doubt
-                    )
+                    creation = Creation(self.bodies[at], desired, made, in_doubt)
+                    pkey, tries = await client.create(creation)
                 except RowFailed as failed:
-                    self.quiet_at[at] = time.monotonic() + client.waits_s(failed.reason)
+                    self.quiet_at[at] = time.monotonic() + client.settling.after_s(failed.reason)
                     raise
         if self.how.verify and pkey:
             await _check_stored(client, stop, pkey, desired=desired)
