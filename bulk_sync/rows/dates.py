@@ -7,6 +7,7 @@ as ``3/14/2026``, shows which of the two numbers is the month.
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -50,6 +51,7 @@ _CLOCK: Final = (
 )
 """RE2, as the others. Which of the three numbers of a day is which is told later."""
 
+_NAMED_ROWS: Final = 5
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
 _PACIFIC_MS: Final = 8 * _HOUR_MS
@@ -74,7 +76,7 @@ class Requests(NamedTuple):
     day: npt.NDArray[np.int64]
 
 
-def read(column: pd.Series) -> Requests:
+def read(column: pd.Series, name_row: Callable[[int], str] | None = None) -> Requests:
     """Read a column of dates: ISO ones, ``m/d/yyyy`` or ``d/m/yyyy``, and ``d.m.yyyy``.
 
     Each may be followed by a time of day, which is UTC unless it says otherwise. In a column with
@@ -84,6 +86,7 @@ def read(column: pd.Series) -> Requests:
 
     Args:
         column: str, without missing values; the name is what the log calls it by.
+        name_row: names the row at a position, for the log; None names none.
 
     Memory: a few columns of numbers and three copies of the texts; each distinct day, and each
     distinct time of day, is read once.
@@ -105,7 +108,10 @@ def read(column: pd.Series) -> Requests:
     is_blank = _is(pc.equal(pc.utf8_trim_whitespace(cells), ""))
     is_ambiguous = could_be_both[day_of]
     is_unreadable = ~is_dated & ~is_ambiguous & ~is_blank
-    _tell(str(column.name), int(is_ambiguous[cell_of].sum()), int(is_unreadable[cell_of].sum()))
+    log.info("The oldest requests are worked on first, by the dates in column %r", column.name)
+    swapped = "in {} request dates day and month could be swapped"
+    _warn(column.name, swapped, is_ambiguous[cell_of], name_row)
+    _warn(column.name, "{} request dates cannot be read", is_unreadable[cell_of], name_row)
     return Requests(asked[cell_of], until[cell_of], day[cell_of])
 
 
@@ -237,16 +243,21 @@ def _ahead_ms(zone: str) -> int:
     return 60_000 * (minutes if match[1] == "+" else -minutes)
 
 
-def _tell(name: str, ambiguous: int, unreadable: int) -> None:
-    log.info("The oldest requests are worked on first, by the dates in column %r", name)
-    last = "so these rows are worked on last. Write ISO dates, such as 2026-11-23"
-    if ambiguous:
-        log.warning(
-            "Column %r: in %d request dates day and month could be swapped, %s",
-            name, ambiguous, last,
-        )  # fmt: skip
-    if unreadable:
-        log.warning("Column %r: %d request dates cannot be read, %s", name, unreadable, last)
+def _warn(
+    column: object, problem: str, which: _Mask, name_row: Callable[[int], str] | None
+) -> None:
+    """Say how many dates have a problem, and in which rows; they are worked on all the same."""
+    positions = np.flatnonzero(which).tolist()
+    if not positions:
+        return
+    named = [] if name_row is None else [name_row(at) for at in positions[:_NAMED_ROWS]]
+    more = ", ..." if len(named) < len(positions) else ""
+    log.warning(
+        "Column %r: %s%s, so these rows are worked on last. Write ISO dates, such as 2026-11-23",
+        column,
+        problem.format(len(positions)),
+        f" ({', '.join(named)}{more})" if named else "",
+    )
 
 
 def _parts(texts: pa.Array, form: str) -> dict[str, pa.Array]:

@@ -73,7 +73,7 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
     if dated is not None:
-        asked = dates.of_keys(dates.read(raw[dated]), counts_as, desired)
+        asked = dates.of_keys(dates.read(raw[dated], places.name), counts_as, desired)
         checked[columns.REQUESTED] = asked.first
         checked[columns.RECEIVED] = asked.day
         if not rules.ignore_dates:
