@@ -37,7 +37,7 @@ def lines() -> Iterator[Line]:
             [*program("our_passes.py"), *words],
             [*program("bare_loop.py"), *words],
             (1 / 0.85, 400),
-            rounds=9,
+            rounds=15,
         )
     yield shared()
     yield whole()
