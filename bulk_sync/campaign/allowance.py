@@ -19,7 +19,7 @@ import math
 from bisect import bisect
 from collections import deque
 from dataclasses import dataclass, field
-from statistics import linear_regression
+from statistics import correlation, linear_regression
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -44,9 +44,13 @@ _SLOWEST: Final = 0.1
 _TELLING: Final = 10
 """So many requests that were granted beside one that was not show a rate."""
 
+_FITS: Final = 0.9
+"""How well, as a coefficient of determination, a line must fit what was granted by each refusal to
+be believed: whose limit is by the clock grants nothing for a while, and no line does."""
+
 _AT_THE_EDGES: Final = 0.5
-"""How many requests fewer than were counted after a refusal are taken to have been granted, since
-what was left of one by then is not known. The headroom of the pacer does the rest."""
+"""How many requests fewer than were counted up to the last one are taken to have been granted,
+since what was left of one by then is not known. The headroom of the pacer does the rest."""
 
 _WATCHED: Final = 1 / 3
 """The least share of how long an answer takes for which that is to be watched: in less, requests
@@ -96,7 +100,7 @@ class _Refusal:
         began: when it came.
         granted: how many of the others were answered all the same.
         refused: how many were not, this one included.
-        sent: when those were sent.
+        sent: when those of them were sent that were sent since the last wait.
     """
 
     began: float
@@ -221,8 +225,8 @@ class Allowance:
         """Tell the rate that was granted after the first request that was refused, if that shows.
 
         By the line through what had been granted by each refusal, where they go on for long enough:
-        at none of them a whole request was left. Otherwise up to the last that was sent: the rate
-        is that at least, since something may have been left by then.
+        of what was saved up nothing was left at any of them. Otherwise up to the last that was
+        sent: the rate is that at least, since something may have been left by then.
         """
         refused = sorted(refusal.sent)
         if not refused:
@@ -233,7 +237,7 @@ class Allowance:
             return None
         before = [bisect(granted, sent_at) for sent_at in refused]
         if before[-1] >= _TELLING and refused[-1] - began >= least_s:
-            return linear_regression(refused, before).slope
+            return _slope(refused, before)
         if granted[-1] - began >= least_s:
             return (len(granted) - _AT_THE_EDGES) / (granted[-1] - began)
         return None
@@ -264,3 +268,10 @@ class Allowance:
         self.rate *= 1 + min(_LARGEST_RAISE, _RAISE * 2 ** max(0.0, self._raises - _CAREFUL_S))
         self._raises += 1
         self._raise_at = now + 1.0
+
+
+def _slope(sent: list[float], granted: list[int]) -> float | None:
+    """Tell how much is granted in a second, if that was the same all the time."""
+    if correlation(sent, granted) ** 2 < _FITS:
+        return None
+    return linear_regression(sent, granted).slope

@@ -152,7 +152,7 @@ def wait_s(answer: Answer) -> float | None:
 def _time(text: str) -> datetime | None:
     try:
         stamp = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone, or a year, of twenty digits
         return None
     return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
 

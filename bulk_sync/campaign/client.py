@@ -138,7 +138,7 @@ class Client:
             try:
                 if smaller >= _SMALLEST_PAGE:
                     return await self._page_in_time(path)
-                return await self.page(path)
+                return (await self.listed(path))[0]
             except RowFailed as failed:
                 # Whatever else goes wrong has been tried again, and is no matter of the size.
                 if smaller < _SMALLEST_PAGE or failed.reason not in _TOO_LARGE:
@@ -337,7 +337,7 @@ class Client:
                 raise unknown from failed
             raise
 
-    async def page(self, path: str, parse: Parse = document) -> Page:
+    async def page(self, path: str, parse: Parse) -> Page:
         """Read one page of the list of profiles; ``path`` is below ``campaign/``."""
         page, _ = await self._way.ask(partial(self._page, path, parse))
         return page

@@ -43,8 +43,9 @@ class Page:
 def parser_of(fields: Collection[str]) -> Parse:
     """Make a parser of pages that takes only some fields of each profile.
 
-    That takes a third of the time in which all of a page becomes objects. An answer that is no page
-    is parsed as a whole, and judged as any other.
+    That takes a third of the time in which all of a page becomes objects. What is skipped must be
+    JSON in its form alone: text there that is no UTF-8, or a number past all bounds, spoils no
+    page. An answer that is no page is parsed as a whole, and judged as any other.
     """
     import msgspec  # noqa: PLC0415 - as soon as there is a second page
 

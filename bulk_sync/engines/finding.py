@@ -32,6 +32,8 @@ _MOST_SEEN: Final = 1_000
 _MOST_PAGES: Final = 100
 """A key that stands for more profiles, or for those on more pages, is no key."""
 
+_WIDEST: Final = 2**63
+
 _PREFIX: Final = "cus"
 """What Campaign puts before the names of fields that somebody added (campaign-api.md, 1.1)."""
 
@@ -367,11 +369,15 @@ def field_of(keys: Keys, profile: Profile) -> str | None:
 
 
 def text_of(value: object) -> str | None:
-    """Write a field as a file would hold it; None if it is neither text nor a number."""
+    """Write a field as a file would hold it; None if it is neither text nor a number.
+
+    Nor if it is a number of more than 64 bits, whose last digits not every parser of JSON keeps.
+    """
     if isinstance(value, str):
         return value
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return str(value) if -_WIDEST <= value < _WIDEST else None
 
 
 def _no_such_address(hits: _Hits) -> RowFailed:

@@ -60,7 +60,8 @@ class Gathering:
     def take(self, page: Page) -> str | None:
         """Take a page in, and tell where the next one is, if the list goes on."""
         self.shown += len(page.profiles)
-        self._shown.update(hash(profile.get("PKey")) for profile in page.profiles)
+        pkeys = (profile.get("PKey") for profile in page.profiles)
+        self._shown.update(hash(pkey) for pkey in pkeys if isinstance(pkey, str))
         for profile in page.profiles:
             self._take(profile)
         if page.next_path is None:

@@ -36,6 +36,8 @@ _PER_KEY: Final = 25
 """Profiles asked for on a page for each key that is looked for, at most: nobody's profile is to be
 fetched for a handful of others."""
 
+_BATCH: Final = 1 << 16
+
 _FALSE, _TRUE, _UNKNOWN = range(3)
 
 
@@ -116,7 +118,7 @@ async def scan(
             log.info("Looking up %d keys costs less than more pages", listing.missing)
             break
         try:
-            parse = parse or parser_of(listing.fields)
+            parse = parse or parser_of(listing.fields)  # which only a second page needs
             page, pages = await run.client.page(path, parse), pages + 1
         except RowFailed as failed:
             log.warning("The list ended early: %s", failed.detail)
@@ -136,7 +138,9 @@ def _is_dearer(listing: Pages, page: Page, total: int | None) -> bool:
 
 
 class Index:
-    """Where each of n keys stands: 24 bytes a key at most, not an object and its place in a dict.
+    """Where each of n keys stands, without an object and its place in a dict.
+
+    Memory: 24 bytes a key at most, and 8 more while it is made.
 
     Args:
         keys: the keys, each once.
@@ -158,8 +162,11 @@ class Index:
         self._positions = positions[order]
         bits = max(1, len(positions).bit_length())
         self._shift = np.uint64(64 - bits)
-        leading = np.arange(1 << bits, dtype=np.uint64) << self._shift
-        self._first = np.searchsorted(self._hashes, leading).astype(np.int32)
+        del hashes, order
+        self._first = np.empty(1 << bits, np.int32)
+        for start in range(0, 1 << bits, _BATCH):
+            some = np.arange(start, min(1 << bits, start + _BATCH), dtype=np.uint64)
+            self._first[start : start + _BATCH] = np.searchsorted(self._hashes, some << self._shift)
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -222,8 +229,10 @@ class Listing:
         """Note the states on a page, and tell where the next one is, if the list goes on."""
         listed, attribute = page.profiles, self._attribute
         states = _states(listed, attribute)
-        keys = [key if isinstance(key := each.get("PKey"), str) else "" for each in listed]
+        pkeys = [each.get("PKey") for each in listed]
+        keys = [pkey if isinstance(pkey, str) else "" for pkey in pkeys]
         places = self._index.places(keys)
+        places[[pkey != key for pkey, key in zip(pkeys, keys, strict=True)]] = -1  # are no text
         if (changed_ms := self._steps.changed_ms) is not None:
             for at, profile in zip(places.tolist(), listed, strict=True):
                 if at >= 0:
@@ -239,7 +248,7 @@ class Listing:
             return None
         if page.cut_short:
             log.warning("The list ends before its end: Campaign gives no link to go on with")
-        first_key = keys[0] if keys else ""
+        first_key = str(pkeys[0]) if pkeys else ""
         if page.next_path is not None and first_key in self._first_keys:
             log.warning("The list began anew after %d profiles; looking up the rest", self.shown)
             return None
@@ -249,7 +258,8 @@ class Listing:
     def _note(self, where: npt.NDArray[np.intp], values: npt.NDArray[np.bool_]) -> None:
         """Note states that were shown: at once those that were not shown before."""
         steps, now, ats = self._steps, now_ms(), where.tolist()
-        if len(set(ats)) == len(ats) and not steps.attempts[where].any():
+        is_new = len(set(ats)) == len(ats) and not steps.attempts[where].any()
+        if is_new and self._contradictions.isdisjoint(ats):
             steps.state[where] = values
             steps.attempts[where] = 1
             steps.at_ms[where] = now

@@ -84,6 +84,9 @@ class Texts(Sequence[str]):
 
     def _made(self, positions: npt.NDArray[np.intp]) -> list[str]:
         """Make objects of some texts."""
+        if len(self._chunks) == 1:
+            found: list[str] = self._chunks[0].take(pa.array(positions)).to_pylist()
+            return found
         made = np.empty(len(positions), object)
         for where, texts in self._parts(positions):
             made[where] = texts.to_pylist()

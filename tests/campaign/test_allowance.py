@@ -1,5 +1,7 @@
 """What rate is learnt from which requests were granted beside some that were refused."""
 
+import random
+
 import pytest
 
 from bulk_sync.campaign.allowance import Allowance
@@ -8,34 +10,42 @@ TOOK_S = 0.05
 BEGAN = 100.0
 
 
-def found(sent: list[tuple[float, bool]], *, resumed_at: float = 2.0) -> float:
+def found(
+    sent: list[tuple[float, bool]], *, resumed_at: float = 2.0, took_s: float = TOOK_S
+) -> float:
     """Tell the rate that is kept to after requests were granted, or not, by when they were sent."""
     allowance = Allowance(BEGAN)
     for sent_at, is_granted in sent:
-        now = BEGAN + sent_at + TOOK_S
+        now = BEGAN + sent_at + took_s
         if is_granted:
-            allowance.answered(now, TOOK_S)
+            allowance.answered(now, took_s)
         else:
-            allowance.refused(now, now - TOOK_S)
+            allowance.refused(now, now - took_s)
     allowance.resumed(BEGAN + resumed_at)
     assert allowance.rate is not None
     return allowance.rate
 
 
 def from_a_bucket(
-    rate: float, saved: float, asked: float, until: float
+    rate: float, saved: float, asked: float, until: float, latest_s: float = 0.0, seed: int = 0
 ) -> list[tuple[float, bool]]:
-    """Ask at a rate for as long as it takes, and so long after the first refusal."""
+    """Ask at a rate for as long as it takes, and so long after the first refusal.
+
+    Requests take up to ``latest_s`` seconds to come, and overtake each other.
+    """
+    late = random.Random(seed)
+    asks = (index / asked for index in range(int(asked * 8)))
+    comes = sorted((at + late.uniform(0, latest_s), at) for at in asks)
     sent: list[tuple[float, bool]] = []
-    left, at, refused_at = saved, 0.0, float("inf")
-    while at < refused_at + until:
-        left = min(saved, left + rate / asked)
-        sent.append((at, left >= 1))
+    left, filled_at, refused_at = saved, 0.0, float("inf")
+    for came_at, at in comes:
+        left, filled_at = min(saved, left + rate * (came_at - filled_at)), came_at
+        if at < refused_at + until:
+            sent.append((at, left >= 1))
         if left >= 1:
             left -= 1
         else:
-            refused_at = min(refused_at, at)
-        at += 1 / asked
+            refused_at = min(refused_at, came_at)
     return sent
 
 
@@ -44,6 +54,20 @@ def from_a_bucket(
 def test_what_a_server_had_saved_up_does_not_count_for_its_rate(asked: float, saved: float) -> None:
     rate = found(from_a_bucket(1000, saved, asked, TOOK_S), resumed_at=20.0)
     assert rate == pytest.approx(1000, rel=0.015)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_requests_that_overtake_each_other_show_a_rate_all_the_same(seed: int) -> None:
+    sent = from_a_bucket(1000, 100, 4000, 0.3, latest_s=0.1, seed=seed)
+    assert found(sent, resumed_at=20.0, took_s=0.3) == pytest.approx(1000, rel=0.1)
+
+
+def test_where_nothing_is_granted_for_a_while_no_rate_shows() -> None:
+    """As by the clock: what came late of the last second's is no rate of this one."""
+    sent = [(index / 1280, True) for index in range(1000)]
+    sent += [(0.782, False), *((0.783 + index / 1280, True) for index in range(12))]
+    sent += [(0.795 + index / 1280, False) for index in range(46)]
+    assert found(sorted(sent)) >= 0.6 * 1000
 
 
 def test_requests_that_came_too_late_to_be_refused_show_the_least_that_is_granted() -> None:

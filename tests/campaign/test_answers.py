@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bulk_sync.campaign.answers import (
     AddressRefused,
@@ -124,3 +126,17 @@ def test_a_wait_until_a_time_is_measured_by_the_server_s_clock() -> None:
 def test_a_time_that_has_passed_is_no_wait() -> None:
     past = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
     assert wait_s(Answer(503, b"", past)) == 0.0
+
+
+STAMPS = st.from_regex(
+    r"\w{3}, [0-9]{1,3} \w{3} [0-9]{1,25} [0-9:]{1,9} ?[+-]?[0-9]{0,25}", fullmatch=True
+)
+
+
+@given(st.text() | STAMPS, st.text() | STAMPS)
+@example("Mon, 01 Jan 2026 00:00:00 +99999999999999", "")
+@example("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "")
+@example("9" * 400, "")
+def test_whatever_is_asked_for_is_a_wait_or_none(retry_after: str, date: str) -> None:
+    asked = wait_s(Answer(503, b"", retry_after, date))
+    assert asked is None or asked >= 0

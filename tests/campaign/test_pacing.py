@@ -71,6 +71,13 @@ def test_a_hidden_limit_is_found_by_answers_that_are_not_in_step(
     assert went.statuses[429] <= 0.01 * sum(went.statuses.values())
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_limit_by_the_clock_is_found_though_requests_overtake_each_other(seed: int) -> None:
+    went = virtually(calls(Window(1000, 0.05, jitter=0.2, seed=seed, way=0.5), Pace(), CALLS))
+    assert went.granted_a_second >= 0.55 * 1000
+    assert went.statuses[429] <= 0.01 * sum(went.statuses.values())
+
+
 @pytest.mark.parametrize("rate", [50, 200, 1000])
 def test_a_limit_by_the_clock_is_found(rate: float) -> None:
     went = virtually(calls(Window(rate, 0.05), Pace(), CALLS))

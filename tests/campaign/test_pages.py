@@ -132,6 +132,14 @@ def test_a_page_that_is_odd_is_read_in_the_same_way(body: bytes) -> None:
     assert judged(pages.parser_of(FIELDS), body) == judged(document, body)
 
 
+@pytest.mark.parametrize("skipped", [b'"x": "\xff"', b'"\xff": 1', b'"x": 1e999'])
+def test_what_is_not_looked_at_spoils_no_page(skipped: bytes) -> None:
+    body = b'{"content": [{"PKey": "@a", ' + skipped + b"}]}"
+    page = judged(pages.parser_of(FIELDS), body)
+    assert isinstance(page, pages.Page)
+    assert page.profiles == [{"PKey": "@a"}]
+
+
 def test_what_is_not_looked_at_is_not_taken() -> None:
     parsed = pages.parser_of(FIELDS)(Answer(200, b'{"content": [{"PKey": "@a", "email": "x"}]}'))
     assert parsed == {"content": [{"PKey": "@a"}]}

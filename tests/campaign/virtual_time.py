@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+import selectors
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -17,11 +18,20 @@ from bulk_sync.stopping import Stop
 T = TypeVar("T")
 
 
+class Impatient(selectors.DefaultSelector):
+    """Looks for what is ready, and waits for nothing."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Tell what is ready now."""
+        del timeout  # also of a timer behind those that were cancelled
+        return super().select(0)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in which waiting takes no time."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Impatient())
         self._now = 1000.0
 
     def time(self) -> float:
@@ -44,10 +54,13 @@ def virtually(work: Coroutine[Any, Any, T]) -> T:
 class FarEnd:
     """Answers after a while; tells the status, and what Retry-After says."""
 
-    def __init__(self, latency_s: float, jitter: float = 0.0, seed: int = 7) -> None:
+    def __init__(
+        self, latency_s: float, jitter: float = 0.0, seed: int = 7, way: float = 0.0
+    ) -> None:
         self.latency_s = latency_s
         self.in_flight = 0
         self._jitter = jitter
+        self._way = way
         self._random = random.Random(seed)
 
     def took_s(self) -> float:
@@ -59,19 +72,21 @@ class FarEnd:
         return False
 
     async def answer(self) -> int:
-        """Answer one request."""
+        """Answer one request, which is on its way for a share of the time that an answer takes."""
+        if self._way:
+            await asyncio.sleep(self._way * self.took_s())
         now = asyncio.get_running_loop().time()
         if self.refuses(now):
             await asyncio.sleep(self.refused_after_s())
             return 429
         self.in_flight += 1
-        await asyncio.sleep(self.took_s())
+        await asyncio.sleep((1 - self._way) * self.took_s())
         self.in_flight -= 1
         return 200
 
     def refused_after_s(self) -> float:
-        """Tell how long a refusal takes."""
-        return self.latency_s
+        """Tell how long a refusal takes, once it is there."""
+        return (1 - self._way) * self.took_s() if self._way else self.latency_s
 
 
 class Bucket(FarEnd):
@@ -86,8 +101,9 @@ class Bucket(FarEnd):
         at_once: bool,
         jitter: float = 0.0,
         seed: int = 7,
+        way: float = 0.0,
     ) -> None:
-        super().__init__(latency_s, jitter, seed)
+        super().__init__(latency_s, jitter, seed, way)
         self.rate = rate
         self._burst = max(1.0, burst_s * rate)
         self._left = self._burst
@@ -105,21 +121,25 @@ class Bucket(FarEnd):
 
     def refused_after_s(self) -> float:
         """Refuse at the gateway, or as late as all else."""
-        return 0.001 if self._at_once else self.latency_s
+        return 0.001 if self._at_once else super().refused_after_s()
 
 
 class Window(FarEnd):
     """Bears so many requests in each second of its clock."""
 
-    def __init__(self, rate: float, latency_s: float) -> None:
-        super().__init__(latency_s)
+    def __init__(
+        self, rate: float, latency_s: float, jitter: float = 0.0, seed: int = 7, way: float = 0.0
+    ) -> None:
+        super().__init__(latency_s, jitter, seed, way)
         self._rate = rate
+        self._began = self._random.random() if jitter else 0.0
         self._counts: Counter[int] = Counter()
 
     def refuses(self, _now: float) -> bool:
         """Count a request in its second."""
-        self._counts[int(_now)] += 1
-        return self._counts[int(_now)] > self._rate
+        second = int(_now + self._began)
+        self._counts[second] += 1
+        return self._counts[second] > self._rate
 
 
 class Slowing(FarEnd):

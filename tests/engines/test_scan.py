@@ -179,6 +179,35 @@ def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> Non
     assert "The list goes on" in ran.err
 
 
+class Wavering(Lying):
+    """Shows one profile on three pages, with one state first and another one then."""
+
+    states = (False, True, True)
+
+    def listed(self, line_start: int) -> dict[str, object]:
+        others = [{"PKey": f"@other{line_start}-{row}", "ccpaOptOut": True} for row in range(9)]
+        one = {"PKey": key(0), "ccpaOptOut": self.states[line_start]}
+        page: dict[str, object] = {"content": [*others, one], "count": {"value": 30}}
+        if line_start + 1 < len(self.states):
+            page["next"] = {"href": f"/profileAndServices/profile?_lineStart={line_start + 1}"}
+        return page
+
+    def one(self, key: str) -> dict[str, object]:
+        return {"PKey": key, "ccpaOptOut": False}
+
+
+@pytest.mark.parametrize("states", [(False, True), (False, True, True), (True, False, True)])
+def test_a_profile_that_the_list_shows_in_two_ways_is_looked_up(
+    states: tuple[bool, ...], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Wavering, "states", states)
+    with serving(Wavering) as endpoint:
+        path = wishes(tmp_path / "in.csv", 2)
+        words = ("--fetch", "scan", "--page-size", 10, "--report", "p.results.csv")
+        ran = run(None, "plan", path, *at(endpoint, tmp_path), *words, "--allow", "unknown-keys")
+    assert ran.outcomes[0] == "would_update", ran.err
+
+
 NO_TEXT: tuple[object, ...] = (None, True, False, 1, 1.5, [], ["None"], {"None": 1})
 
 
