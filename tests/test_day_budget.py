@@ -192,11 +192,37 @@ def test_what_is_left_of_a_day_is_given_back_when_it_is_over() -> None:
 def test_nobody_is_allowed_more_than_was_taken() -> None:
     async def spend() -> int:
         calls = Calls(budget=Days(10, 10, 5))
-        asked = [asyncio.create_task(calls.allow()) for _ in range(40)]
+
+        async def call() -> None:
+            await calls.allow()
+            calls.spend("GET")
+
+        asked = [asyncio.create_task(call()) for _ in range(40)]
         done = await asyncio.gather(*asked, return_exceptions=True)
-        return done.count(None)
+        assert calls.total == done.count(None)
+        return calls.total
 
     assert asyncio.run(spend()) == 25
+
+
+def test_a_budget_is_spent_to_the_last_call_though_requests_wait_for_their_turn(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 200)
+    path = wishes(tmp_path / "in.csv", 200)
+    words = (*LOOKUP, "--rate", 500, "--max-calls-per-day", 60)
+    ran = run(sim, "run", path, *words)
+    assert ran.status == 6
+    assert len(sim.requests) == 60 == spent(tmp_path)
+
+
+def test_a_run_that_meets_its_own_budget_has_counted_what_it_sent(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30)
+    path = wishes(tmp_path / "in.csv", 30)
+    assert run(sim, "run", path, *LOOKUP, "--max-calls", 17).status == 6
+    assert len(sim.requests) == 17 == spent(tmp_path)
 
 
 def test_an_older_ledger_begins_to_count(sim: Simulator, tmp_path: Path, run: Run) -> None:

@@ -620,6 +620,40 @@ def test_a_run_costs_what_all_its_nights_cost(sim: Simulator, tmp_path: Path, ru
     assert told["calls_total"] == len(sim.requests)
 
 
+def test_all_interrupted_runs_are_finished_the_oldest_first(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 60)
+    words = (*LOOKUP, "--max-calls", 12, "--job", "nightly")
+    for night in range(3):
+        rows = [f"{key(number)},true" for number in range(20 * night, 20 * night + 20)]
+        path = tmp_path / f"night-{night}.csv"
+        path.write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
+        assert run(sim, "run", path, *words).status == 6
+    assert run(sim, "resume", "--all", "--max-calls", 20).status == 6
+    oldest = {key(number) for number in range(20)}
+    assert {written for written, _ in sim.patched} < oldest
+    assert run(sim, "resume", "--all", "--max-calls", 1000).status == 0
+    assert sorted(written for written, _ in sim.patched) == [key(number) for number in range(60)]
+    ran = run(sim, "resume", "--all")
+    assert (ran.status, "nothing to resume" in ran.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--all", "20261126T000000Z-000000"), "neither a RUN_ID"),
+        (("--all", "--give-up"), "nor --give-up"),
+        (("--all", "--report", "one.csv"), "needs {run_id}"),
+    ],
+)
+def test_all_runs_are_neither_named_nor_given_up_nor_told_in_one_report(
+    words: tuple[str, ...], why: str, sim: Simulator, run: Run
+) -> None:
+    ran = run(sim, "resume", *words)
+    assert (ran.status, why in ran.err) == (2, True)
+
+
 def test_small_budgets_note_no_more_than_they_can_send(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

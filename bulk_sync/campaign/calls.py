@@ -4,7 +4,8 @@
                  (taken in blocks, ahead of need)           `--- not sent: put_back
 
 A block that was taken is spent as far as others can know, so a process that is killed has counted
-what it sent, and at most one and a half blocks more.
+what it sent, and at most one and a half blocks more. Where none is left, those that were set aside
+are sent first, each in its turn: only then the budget is spent.
 """
 
 import asyncio
@@ -67,6 +68,8 @@ class Calls:
         self._budget = budget
         self._grant = _UNBOUNDED
         self._left = 0
+        self._unsent = 0
+        self._unsent_changed = asyncio.Event()
         self._lent = 0
         self._ahead: asyncio.Task[None] | None = None
         self._loans_changed = asyncio.Event()
@@ -94,8 +97,9 @@ class Calls:
         while self._left < 1 or time.time() >= self._grant.until:
             async with self._refilling:
                 if self._left < 1 or time.time() >= self._grant.until:
-                    await self._refill(self._budget)
+                    await self._refill_or_wait(self._budget)
         self._left -= 1
+        self._unsent += 1
         is_asked_for = self._ahead is not None and not self._ahead.done()
         if self._left == self._grant.calls // 2 and not is_asked_for:
             self._ahead = asyncio.create_task(self._refill_ahead(self._budget))
@@ -104,6 +108,8 @@ class Calls:
         """Tell that a call that was allowed is not made."""
         if self._budget is not None:
             self._left += 1
+            self._unsent -= 1
+            self._unsent_changed.set()
 
     def spend(self, method: str) -> None:
         """Count a call that is about to be sent.
@@ -112,8 +118,13 @@ class Calls:
             StoppedEarly: the run has spent what it may.
         """
         if self._left_of_run() == 0:
+            self.put_back()
             raise self._spent()
         self.by_method[method] += 1
+        if self._budget is not None:
+            self._unsent -= 1
+            if not self._unsent:
+                self._unsent_changed.set()
 
     async def lend(self, count: int, shares: int) -> Grant:
         """Let another process make calls, which counts and limits them by itself.
@@ -187,6 +198,16 @@ class Calls:
 
     def _spent(self) -> StoppedEarly:
         return StoppedEarly(f"The budget of {self._most} calls is spent (--max-calls).")
+
+    async def _refill_or_wait(self, budget: Budget) -> None:
+        """Take the next block; or wait as long as somebody may put a call back."""
+        self._unsent_changed.clear()
+        try:
+            await self._refill(budget)
+        except StoppedEarly:
+            if not self._unsent:
+                raise
+            await self._unsent_changed.wait()
 
     async def _refill(self, budget: Budget) -> None:
         if time.time() >= self._grant.until:

@@ -1,12 +1,12 @@
-"""``bulk-sync resume``: finish an interrupted run."""
+"""``bulk-sync resume``: finish an interrupted run, or all of them."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from bulk_sync.cli import asked, logs, options
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Run
@@ -18,11 +18,21 @@ Examples:
   bulk-sync resume                              the newest interrupted run
   bulk-sync resume 20261123T020000Z-7f3a9c
   bulk-sync resume --max-calls 50000            with tonight's budget
+  bulk-sync resume --all                        every interrupted run, the oldest first
 """
+
+_OWN_AFFAIR: Final = (Exit.DONE, Exit.ROWS_LEFT, Exit.REFUSED)
+"""With what a run ends that is no reason not to begin the next one."""
 
 
 @click.command(name="resume", epilog=_EPILOG)
 @click.argument("run_id", metavar="[RUN_ID]", required=False)
+@options.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Finish every interrupted run, the oldest first; one that stops early ends that.",
+)
 @options.option(
     "--give-up",
     is_flag=True,
@@ -35,7 +45,7 @@ Examples:
 @options.lock_option
 @options.work_options
 def command(**values: Any) -> Exit:
-    """Finish an interrupted run: the newest, if no RUN_ID is given.
+    """Finish an interrupted run: the newest, if no RUN_ID is given, or all of them with --all.
 
     Neither the input file nor the options are needed: it goes on where the run stood, and what is
     not given is as it was for the run. Credentials are taken from the environment as always. A
@@ -45,16 +55,47 @@ def command(**values: Any) -> Exit:
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
 
     state, run_id = asked.state(values), values["run_id"]
+    if values["every"]:
+        return _every(values, runs.interrupted(state))
     found = runs.recorded(state, run_id) if run_id else _newest(values, runs.interrupted(state))
+    return _finish(values, found)
+
+
+def _finish(values: dict[str, Any], found: "Run") -> Exit:
+    from bulk_sync import runs
+    from bulk_sync.cli.screen import Screen
+
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
     if values["give_up"]:
         runs.abandon(job, found.run_id)
         raise runs.NothingLeft(f"Run {found.run_id} is given up; what it wrote stays.")
     screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
     return screen.finish(runs.resume(job, found.run_id, screen))
+
+
+def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
+    """Finish the runs of the instance that is configured, as they came.
+
+    Returns:
+        The exit status of the first that stopped early; else that one was refused, or that rows
+        are left, if that is so.
+    """
+    if values["run_id"] or values["give_up"]:
+        raise UsageProblem("--all takes neither a RUN_ID nor --give-up: runs are given up by name.")
+    if any("{run_id}" not in str(path) for path in values["report"] or ()):
+        raise UsageProblem("With --all, --report needs {run_id} in its name: one report a run.")
+    here = [run for run in reversed(unfinished) if asked.is_for(values, run.begun)]
+    if not here:
+        _newest(values, unfinished)  # which says so
+    ended = Exit.DONE
+    for run in here:
+        exit_ = _finish(values, run)
+        if exit_ not in _OWN_AFFAIR:
+            return exit_
+        ended = max(ended, exit_)
+    return ended
 
 
 def _newest(values: dict[str, Any], unfinished: "list[Run]") -> "Run":

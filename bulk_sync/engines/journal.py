@@ -41,7 +41,7 @@ _MOST_AHEAD: Final = 512
 """Intents are recorded for about a second's work, within these bounds: what was in flight when a
 process died is read again, which costs a call each."""
 
-_GROWTH: Final = 4
+_GROWTH: Final = 3
 """How much larger one group is than the one before, at most: the first ones tell the pace."""
 
 
