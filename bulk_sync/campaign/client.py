@@ -291,7 +291,7 @@ class Client:
         async def once() -> None:
             try:
                 answer = await self._way.request("PATCH", path, self._bodies[desired])
-                profiles.check_confirmed(answer, self._attribute, desired=desired)
+                profiles.check_confirmed(answer, self._attribute, desired=desired, key=key)
             except RetryLater as doubt:
                 if doubt.refused:
                     raise

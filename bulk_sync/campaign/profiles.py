@@ -14,6 +14,7 @@ from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 
 _CRYPTED_ID: Final = re.compile(r"[A-Za-z0-9+/]{8,}={1,2}")
+_ERRORS: Final = ("error_code", "error", "error_message")
 _PLAIN: Final = re.compile(r"@?[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 
 
@@ -98,17 +99,33 @@ def check_identity(profile: Profile, key: str) -> None:
         )
 
 
-def check_confirmed(parsed: object, attribute: str, *, desired: bool) -> None:
-    """Hold the answer to a PATCH against what was sent.
+def check_confirmed(
+    parsed: object, attribute: str, *, desired: bool, key: str | None = None
+) -> None:
+    """Hold the answer to a PATCH or POST against what was sent.
 
     The documentation shows a reference in one place and the whole profile in another; neither
-    proves what is stored, but a profile with the old state disproves it.
+    proves what is stored, but anything else than the state that was sent disproves it.
+
+    Args:
+        parsed: the answer.
+        attribute: the attribute that was sent.
+        desired: the state that was sent.
+        key: the profile that was changed; None if it was created.
 
     Raises:
         RetryLater: the answer is no confirmation.
     """
-    if state(one(parsed, attribute), attribute) is (not desired):
+    found = one(parsed, attribute)
+    if state(found, attribute) is (not desired):
         raise RetryLater(Reason.NOT_STORED, "Campaign answered the change with the old state")
+    if attribute in found and found[attribute] is not desired:
+        detail = f"Campaign answered the change with what is no state for {attribute}"
+        raise RetryLater(Reason.NOT_STORED, detail)
+    if any(found.get(name) for name in _ERRORS):
+        raise RetryLater(Reason.BAD_ANSWER, "Campaign answered the change with an error in it")
+    if key is not None and found.get("PKey", key) != key:
+        raise RetryLater(Reason.BAD_ANSWER, "Campaign answered the change with another PKey")
 
 
 def looks_like(key: str) -> str:

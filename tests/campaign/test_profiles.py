@@ -112,3 +112,20 @@ def test_a_confirmation_with_the_old_state_is_none() -> None:
     profiles.check_confirmed({"PKey": "@a", "x": True}, "x", desired=True)
     with pytest.raises(RetryLater):
         profiles.check_confirmed({"PKey": "@a", "x": False}, "x", desired=True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"PKey": "@a", "x": "true"},
+        {"PKey": "@a", "x": None},
+        {"PKey": "@a", "x": 1},
+        {"PKey": "@other", "href": "h"},
+        {"PKey": None, "href": "h"},
+        {"href": "h", "error_code": "500", "message": "not stored"},
+    ],
+    ids=str,
+)
+def test_an_answer_that_says_something_else_is_no_confirmation(answer: dict[str, object]) -> None:
+    with pytest.raises(RetryLater):
+        profiles.check_confirmed(answer, "x", desired=True, key="@a")
