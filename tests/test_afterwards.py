@@ -109,6 +109,22 @@ def test_undo_leaves_alone_what_a_later_run_changed_and_changed_back(
     assert (left["sync_outcome"], left["sync_reason"]) == ("drifted", "newer_run")
 
 
+def test_undo_puts_back_what_a_later_run_has_left_alone(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    for name in ("first.parquet", "second.parquet"):
+        assert run(sim, "plan", path, "--out", name).status == 0
+    assert run(sim, "apply", "second.parquet").status == 0
+    assert run(sim, "apply", "first.parquet", "--report", "f.csv").status == 3
+    assert {row["sync_reason"] for row in read_csv(tmp_path / "f.csv")} == {"moved"}
+    changed, _ = orjson.loads(run(None, "runs", "--json").out)
+    ran = run(sim, "undo", changed["run_id"], "--max-opt-ins", "100%")
+    assert ran.status == 0, ran.err
+    assert set(sim.states.values()) == {False}
+
+
 def test_the_opt_ins_of_an_undo_fall_under_the_limit(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

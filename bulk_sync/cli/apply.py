@@ -34,7 +34,8 @@ def command(**values: Any) -> Exit:
     """Carry out PLAN, which `bulk-sync plan INPUT --out PLAN` made.
 
     Every profile is read again before it is written; one whose state moved since is `drifted`, and
-    left alone. A plan is carried out once: a second time finishes what the first left.
+    left alone. A plan is carried out once: a second time finishes what the first left. The limits
+    that it was made with hold, unless others are given on the command line.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
     asked.connection(values)
@@ -43,6 +44,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli.screen import Screen
 
     path: Path = values["plan"]
+    values = asked.with_limits(values, runs.limits_of(path))
     job = asked.job(values, asked.reports(values, runs.Input(str(path)).stem), "")
     screen = Screen(str(path), asked.look(values))
     return screen.finish(runs.apply(job, path, screen, expected=values["expect_sha256"]))

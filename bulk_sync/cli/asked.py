@@ -84,9 +84,7 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
         limits=limits(values),
         keys=keys,
         on_conflict=OnConflict(values["on_conflict"]),
-        creating=Creating.parse(values["create_column"], values["attribute"])
-        if values["create"]
-        else None,
+        creating=_creating(values),
         reports=reports,
         name=str(values["job"] or name),
         settings={each: _plain(values[each]) for each in _RECORDED if each in values},
@@ -114,6 +112,13 @@ def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:
                 f"configuration) says {now!r}. Leave it out, or name another run."
             )
     return {**_ABSENT, **values, **begun.settings, **given}
+
+
+def with_limits(values: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the limits that a plan was made with above all but those on the command line."""
+    source = click.get_current_context().get_parameter_source
+    on_line = {name for name in kept if source(name) is ParameterSource.COMMANDLINE}
+    return {**values, **{name: kept[name] for name in kept if name not in on_line}}
 
 
 def connection(values: Mapping[str, Any]) -> Connection:

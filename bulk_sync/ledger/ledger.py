@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
@@ -224,10 +224,20 @@ class Ledger:
         used = and_(lines.c.kind == str(LineKind.INTENT), lines.c.facts == key)
         return self._writes(or_(lines.c.profile_key == key, lines.c.position.in_(created), used))
 
-    def keys_of(self, runs: Collection[str]) -> dict[str, str]:
-        """Tell which keys some runs meant to write, and which run did so last."""
+    def keys_of(self, runs: Collection[str], besides: Collection[Outcome] = ()) -> dict[str, str]:
+        """Tell which keys some runs meant to write, and which run did so last.
+
+        Args:
+            runs: their ids.
+            besides: a write of which one of these became does not count.
+        """
         query = _of_kind(LineKind.INTENT, lines.c.profile_key, lines.c.run_id)
-        return dict(self._rows(query.where(lines.c.run_id.in_(runs))))
+        query = query.where(lines.c.run_id.in_(runs))
+        if besides:
+            outcome = lines.alias()
+            became = outcome.c.outcome.in_([str(each) for each in besides])
+            query = query.where(~exists().where(outcome.c.intent == lines.c.position, became))
+        return dict(self._rows(query))
 
     def calls_of(self, whose: str, day: str) -> int:
         """Tell how many calls a day has cost so far."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind
+from bulk_sync.outcomes import Outcome
 from bulk_sync.runs.finding import is_at
 from bulk_sync.runs.opened import Opened
 from bulk_sync.runs.recording import Recording
@@ -28,7 +29,8 @@ def of(run: Opened, recording: Recording) -> Later:
 
     That is every key that a later run meant to write. Of the others nobody knows what the later
     file said of them, for what already held was not written: so no opt-out is lifted any more on
-    the word of the earlier file, while setting one does no harm.
+    the word of the earlier file, while setting one does no harm. What an undo puts back still
+    stands where a later run has left the profile alone.
     """
     if run.since is None:
         return Later()
@@ -49,7 +51,8 @@ def of(run: Opened, recording: Recording) -> Later:
             "word: no opt-out is lifted any more for this one. Run the file again if that is right."
         )
         forbidden = dict.fromkeys(recording.opt_ins, detail)
-    written = run.ledger.keys_of([each.run_id for each in later])
+    besides = () if run.undone is None else (Outcome.DRIFTED, Outcome.UNCHANGED)
+    written = run.ledger.keys_of([each.run_id for each in later], besides)
     rewritten = {at: written[key] for at, key in enumerate(recording.keys) if key in written}
     for at, run_id in rewritten.items():
         forbidden[at] = f"Run {run_id} has worked on this profile since."

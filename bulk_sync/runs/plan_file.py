@@ -29,6 +29,9 @@ KEY_SETTINGS: Final = (
 )  # fmt: skip
 """Options without which nobody could look for the profiles again."""
 
+LIMITS: Final = ("max_changes", "max_opt_ins", "max_creates")
+"""Options that keep a plan from being carried out; they go with it."""
+
 _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"
 
@@ -51,6 +54,7 @@ class Facts:
         opt_outs: rows to be written from false to true.
         version: of the program.
         settings: options that say what the keys are, and what is created.
+        limits: those of ``LIMITS`` that it was made with.
     """
 
     run_id: str
@@ -66,6 +70,7 @@ class Facts:
     opt_outs: int
     version: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,15 @@ def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
     except OSError as error:
         raise UsageProblem(f"--out {path} could not be written: {error.strerror}.") from error
     return sha256(content.getbuffer()).hexdigest()
+
+
+def limits_of(path: Path) -> Mapping[str, Any]:
+    """Tell the limits that a plan was made with; none if it is no plan, which ``read`` says."""
+    try:
+        told = orjson.loads((pq.read_schema(path).metadata or {})[_FACTS])
+        return {name: told["limits"][name] for name in LIMITS if name in told["limits"]}
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        return {}
 
 
 def read(path: Path) -> PlanFile:
