@@ -3,6 +3,7 @@
     STATE_DIR/runs/RUN_ID/
       rows.parquet            the judged rows, the input's own columns among them
       states-000001.parquet   states read so far, in parts; a later part overrules an earlier one
+      list.json               where the list of profiles was left, if its pages were being read
       plan.parquet            what the comparison added, once everything was read; whole rows if
                               they are no longer those of the input, for keys are no PKeys
       results.parquet         what became of it, once the run is finished and rows failed
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync import atomic
+from bulk_sync.campaign.pages import Place
 from bulk_sync.errors import RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
@@ -30,6 +33,7 @@ from bulk_sync.rows.steps import Match, Steps
 _ROWS: Final = "rows.parquet"
 _PLAN: Final = "plan.parquet"
 _RESULTS: Final = "results.parquet"
+_LIST: Final = "list.json"
 _PART: Final = "states-{number:06}.parquet"
 
 _MATCHES: Final = pa.list_(
@@ -130,6 +134,27 @@ class WorkingSet:
     def finding(self, count: int) -> Steps:
         """Read back what is known of a finding of so many rows; otherwise as ``states``."""
         return self._filled(Steps.of_finding(count))
+
+    def keep_place(self, place: Place | None) -> None:
+        """Write down where the list was left; None while it is being read.
+
+        Raises:
+            StoppedEarly: it cannot be written.
+        """
+        path = self.folder / _LIST
+        with _told(path):
+            if place is None:
+                path.unlink(missing_ok=True)
+            else:
+                with atomic.replacing(path) as file:
+                    file.write(orjson.dumps(place))
+
+    def place(self) -> Place | None:
+        """Tell where the list was left; None if it was not, or that cannot be read any more."""
+        try:
+            return Place(**orjson.loads((self.folder / _LIST).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None  # then the list is read from its beginning, which costs calls alone
 
     def _filled(self, reading: Steps) -> Steps:
         """Fill in what the parts hold.

@@ -170,6 +170,9 @@ class Days:
         until = time.time() + (3600 if self.day > 1 else 0.05)
         return Grant(min(count, self.blocks.pop(0)), f"day {self.day}", until)
 
+    def left(self) -> int:
+        return sum(self.blocks)
+
     def give_back(self, day: str, count: int) -> None:
         self.given_back.append((day, count))
 

@@ -42,6 +42,9 @@ class Budget(Protocol):
             StoppedEarly: none is left, or nobody can tell.
         """
 
+    def left(self) -> int | None:
+        """Tell how many calls may still be taken today; None has no limit, or nobody can tell."""
+
     def give_back(self, day: str, count: int) -> None:
         """Put back what was taken and not spent; whoever cannot leaves it."""
 
@@ -85,6 +88,13 @@ class Calls:
     def set_aside(self) -> int:
         """Calls that were taken from the day's budget, and are not spent yet."""
         return self._left
+
+    async def left(self) -> int | None:
+        """Tell how many calls may be made before a budget is spent; None has no limit."""
+        of_run = self._left_of_run()
+        today = None if self._budget is None else await asyncio.to_thread(self._budget.left)
+        of_today = None if today is None else today + self._left
+        return min((each for each in (of_run, of_today) if each is not None), default=None)
 
     async def allow(self) -> None:
         """Set one call of today's budget aside, for ``spend``.

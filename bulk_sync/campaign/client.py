@@ -337,7 +337,7 @@ class Client:
                 raise unknown from failed
             raise
 
-    async def page(self, path: str, parse: Parse) -> Page:
+    async def page(self, path: str, parse: Parse = document) -> Page:
         """Read one page of the list of profiles; ``path`` is below ``campaign/``."""
         page, _ = await self._way.ask(partial(self._page, path, parse))
         return page

@@ -4,7 +4,7 @@ Section 2.1 of campaign-api.md lists them: a count inline or behind a link, link
 or with a double slash.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from types import GenericAlias
 from typing import Any, Final, TypedDict
@@ -38,6 +38,26 @@ class Page:
     count_path: str | None
     cut_short: bool
     others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a list was left, for whoever goes on with it another day.
+
+    Attributes:
+        api: the API's name by which it was asked for.
+        path: where the next page is, below ``campaign/``; None if the list has nothing more to say.
+        pages: how many pages it has shown so far.
+        shown: how many profiles were on them.
+        doubtful: positions of the keys that it showed in two ways: they are looked up, whatever
+            it says of them later.
+    """
+
+    api: str
+    path: str | None
+    pages: int
+    shown: int
+    doubtful: Sequence[int]
 
 
 def parser_of(fields: Collection[str]) -> Parse:

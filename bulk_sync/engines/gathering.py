@@ -37,7 +37,7 @@ class Gathering:
     def __init__(
         self, keys: Sequence[str], steps: Steps, finder: Finder, what: Keys, field: str
     ) -> None:
-        self.shown = 0
+        self.pages = self.shown = 0
         self._steps = steps
         self._finder = finder
         self._field = field
@@ -59,6 +59,7 @@ class Gathering:
 
     def take(self, page: Page) -> str | None:
         """Take a page in, and tell where the next one is, if the list goes on."""
+        self.pages += 1
         self.shown += len(page.profiles)
         pkeys = (profile.get("PKey") for profile in page.profiles)
         self._shown.update(hash(pkey) for pkey in pkeys if isinstance(pkey, str))

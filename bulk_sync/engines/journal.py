@@ -14,11 +14,36 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Final, Protocol
 
+from bulk_sync.campaign.pages import Place
 from bulk_sync.errors import StopRun
 from bulk_sync.stopping import Stop
 
 Record = Callable[[Sequence[int]], None]
 """Makes durable what is known of some positions; raises StopRun if it cannot."""
+
+
+class Bookmark(Protocol):
+    """Keeps where a list was left, beside the states that it showed."""
+
+    def place(self) -> Place | None:
+        """Tell where it was left; None if it was not, or nobody knows."""
+
+    def keep_place(self, place: Place | None) -> None:
+        """Make durable where it is left, or None; raises StopRun if it cannot. In a thread."""
+
+
+class _NoBookmark:
+    """Keeps nothing."""
+
+    def place(self) -> None:
+        """Tell that no list was left."""
+
+    def keep_place(self, place: Place | None) -> None:
+        """Forget it."""
+
+
+NO_BOOKMARK: Final = _NoBookmark()
+"""For reading that nobody goes on with another day."""
 
 
 class Source(Protocol):
@@ -56,6 +81,9 @@ class Kept:
         thread: where that happens; it has one worker, so that records keep their order.
         stop: is asked to end the run if nothing can be recorded any more.
         most_s: seconds after which whatever is done is recorded.
+
+    Attributes:
+        is_durable: whether all that was to be recorded so far was.
     """
 
     def __init__(
@@ -65,6 +93,7 @@ class Kept:
         self._thread = thread
         self._stop = stop
         self._most_s = most_s
+        self.is_durable = True
         self._began = self._last = time.monotonic()
         self._done: list[int] = []
         self._task: asyncio.Task[None] | None = None
@@ -100,6 +129,7 @@ class Kept:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._record, group)
         except StopRun as cause:
+            self.is_durable = False
             self._stop.ask(cause)
 
 

@@ -5,6 +5,7 @@
 Keys that are no PKeys stand for profiles that must be found first, which tells the states too.
 """
 
+import asyncio
 import logging
 import random
 import time
@@ -14,14 +15,14 @@ from functools import partial
 from typing import Final
 
 from bulk_sync.campaign.client import Instance
-from bulk_sync.campaign.pages import Page
+from bulk_sync.campaign.pages import Page, Place
 from bulk_sync.engines import passes, scan
 from bulk_sync.engines.finding import Finder, field_of
 from bulk_sync.engines.gathering import Gathering
-from bulk_sync.engines.journal import Kept, Record
+from bulk_sync.engines.journal import Bookmark, Kept, Record
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.scan import Costs
-from bulk_sync.errors import Refused, StopRun
+from bulk_sync.errors import Refused, RowFailed, StopRun
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import emails
 from bulk_sync.rows.limits import FEWEST, MIGRATED
@@ -92,6 +93,7 @@ async def read(
     steps: Steps,
     how: Reading,
     keep: Record,
+    bookmark: Bookmark,
 ) -> Read:
     """Read the current states of n PKeys; see ``Session.read``."""
     began = time.monotonic()
@@ -99,16 +101,21 @@ async def read(
     if not missing:
         return _nothing(began)
     try:
-        listed = await _listed(run, connection, missing, how)
+        listed = await _listed(run, connection, missing, how, left_at=bookmark.place())
     except StopRun as cause:
         run.stop.ask(cause)
         return _nothing(began)
     paged = listed.first is not None
     tried = partial(_try_keys, run, keys, steps, how, keep)
     if listed.first is not None:
+        # A crash from here on begins the list anew, and finds again what it shows in two ways.
+        await _keep_place(run, bookmark, None)
         kept = Kept(keep, run.thread, run.stop)
-        listing = scan.Listing(Texts.of(keys), steps, run.attribute, kept)
-        await _scan(run, listing, kept, listed.first, listed.total, how, tried)
+        listing = scan.Listing(Texts.of(keys), steps, run.attribute, kept, listed.left_at)
+        path = await _scan(run, listing, listed.first, listed.total, how, tried)
+        await kept.close()
+        if listing.missing and kept.is_durable:
+            await _keep_place(run, bookmark, listing.place(run.client.api, path))
     else:
         await tried()
     looked_up = len(steps.open()) if paged else missing
@@ -147,7 +154,7 @@ async def find(
     if listed.first is not None and field is not None:
         gathering = Gathering(keys, steps, finder, what, field)
         kept = Kept(keep, run.thread, run.stop)
-        await _scan(run, gathering, kept, listed.first, listed.total, how)
+        await _scan(run, gathering, listed.first, listed.total, how)
         kept.note_all(gathering.settle(listed.total))
         paged = gathering.is_whole
         await kept.close()
@@ -169,12 +176,21 @@ async def preflight(run: Pass, connection: Connection, page_size: int = 1) -> In
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """The first page of the list, if a scan may be worth it, and what all of it costs."""
+    """The list, if a scan may be worth it, and what all that is left of it costs.
+
+    Attributes:
+        first: its first page, or where it goes on; None if keys are looked up.
+        total: how many profiles there are, if known.
+        costs: what either way of reading takes.
+        seen: the first page that Campaign showed.
+        left_at: where it goes on; None at its beginning.
+    """
 
     first: Page | None
     total: int | None
     costs: Costs
     seen: Page
+    left_at: Place | None = None
 
     @property
     def known_email(self) -> str:
@@ -191,8 +207,9 @@ async def _listed(
     lookups: int | None = None,
     *,
     is_last_word: bool = False,
+    left_at: Place | None = None,
 ) -> _Listed:
-    """Find out what a scan for so many keys costs, and begin it if it may be worth it.
+    """Find out what a scan for so many keys costs, and begin it, or go on, if it may be worth it.
 
     Args:
         run: what the passes share.
@@ -202,49 +219,100 @@ async def _listed(
         lookups: calls that looking them up takes; one for each key if None.
         is_last_word: what the list does not show is not there, so that Campaign's own word on how
             many profiles there are is wanted.
+        left_at: where another run left the list.
     """
     lookups = missing if lookups is None else lookups
     size = how.page_size or scan.page_size(missing)
     few = how.fetch is Fetch.AUTO and missing < scan.FEW_KEYS
-    looks_up = how.fetch is Fetch.LOOKUP or few
-    instance = await preflight(run, connection, 1 if looks_up else size)
+    peeks = how.fetch is Fetch.LOOKUP or few or left_at is not None
+    instance = await preflight(run, connection, 1 if peeks else size)
     first = instance.first
     is_whole = first.next_path is None and not first.cut_short
     total = first.total
-    if total is None and is_whole and not looks_up and not is_last_word:
+    if total is None and is_whole and not peeks and not is_last_word:
         total = len(first.profiles)
     if total is None and how.fetch is not Fetch.LOOKUP:
         total = await run.client.count(instance)
-    costs = Costs.of(lookups, total, size)
-    page: Page | None = first
-    if looks_up:
-        is_cheaper = costs.scan is not None and costs.scan < lookups
-        may_scan = how.fetch is Fetch.AUTO and is_cheaper
-        page = await run.client.first_page(size) if may_scan else None
-    if page is not None:
-        costs = Costs.of(lookups, total, _on_a_page(page, size))
+    listed = None
+    if left_at is not None and left_at.api == instance.api:
+        listed = await _gone_on(run, how, left_at, lookups, total, first)
+    if listed is None:
+        costs = Costs.of(lookups, total, size)
+        page = first if not peeks else None
+        if peeks and _may_scan(how, costs):
+            page = await run.client.first_page(size)
+        if page is not None:
+            costs = Costs.of(lookups, total, _on_a_page(page, size))
+            # What is found by it counts only at the end of the list, or Campaign gives it anew.
+            is_at_once = is_last_word or left_at is not None
+            if is_at_once and how.fetch is Fetch.AUTO and await _is_too_long(run, costs):
+                page = None
+        listed = _Listed(page, total, costs, first)
     log.info(
         "Reading %d states: %d look-ups, or %s pages of a scan",
         missing,
-        costs.lookups,
-        "?" if costs.scan is None else costs.scan,
+        listed.costs.lookups,
+        "?" if listed.costs.scan is None else listed.costs.scan,
     )
-    return _Listed(page, total, costs, first)
+    return listed
+
+
+async def _gone_on(
+    run: Pass, how: Reading, left_at: Place, lookups: int, total: int | None, seen: Page
+) -> _Listed | None:
+    """Go on with the list where it was left; None if it does not go on there any more."""
+    left = None if total is None else max(0, total - left_at.shown)
+    costs = Costs.of(lookups, left, left_at.shown // left_at.pages)
+    page = None
+    if left_at.path is not None and _may_scan(how, costs):
+        try:
+            page = await run.client.page(left_at.path)
+        except RowFailed as failed:
+            log.warning("The list does not go on where it was left: %s", failed.detail)
+            return None
+    return _Listed(page, total, costs, seen, left_at)
+
+
+def _may_scan(how: Reading, costs: Costs) -> bool:
+    """Tell whether pages are to be asked for, by what is known of their costs."""
+    if how.fetch is not Fetch.AUTO:
+        return how.fetch is Fetch.SCAN
+    return costs.scan is not None and costs.scan < costs.lookups
+
+
+async def _is_too_long(run: Pass, costs: Costs) -> bool:
+    """Tell whether the budgets end before the pages of a scan, of which the first is there."""
+    left = await run.client.calls.left()
+    if left is None or costs.scan is None or left >= costs.scan - 1:
+        return False
+    log.info(
+        "The pages of a scan take %d more calls, and the budget leaves %d: keys are looked up, for "
+        "what is looked up needs not be read again",
+        costs.scan - 1,
+        left,
+    )
+    return True
+
+
+async def _keep_place(run: Pass, bookmark: Bookmark, place: Place | None) -> None:
+    try:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(run.thread, bookmark.keep_place, place)
+    except StopRun as cause:
+        run.stop.ask(cause)
 
 
 async def _scan(
     run: Pass,
     listing: scan.Pages,
-    kept: Kept,
     first: Page,
     total: int | None,
     how: Reading,
     unseen: Callable[[], Awaitable[None]] | None = None,
-) -> None:
-    await scan.scan(
+) -> str | None:
+    return await scan.scan(
         run,
         listing,
-        kept,
         first=first,
         total=total,
         while_cheaper=how.fetch is Fetch.AUTO,

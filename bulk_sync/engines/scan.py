@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.answers import Parse
-from bulk_sync.campaign.pages import Page, parser_of
+from bulk_sync.campaign.pages import Page, Place, parser_of
 from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed, StopRun
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.steps import UNREAD, Steps
 from bulk_sync.rows.texts import Texts
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,10 @@ class Pages(Protocol):
     """Who takes in what the pages of the list show."""
 
     @property
+    def pages(self) -> int:
+        """How many pages there were so far."""
+
+    @property
     def shown(self) -> int:
         """How many profiles they have shown so far."""
 
@@ -81,52 +85,54 @@ class Pages(Protocol):
 async def scan(
     run: Pass,
     listing: Pages,
-    kept: Kept,
     *,
     first: Page,
     total: int | None,
     while_cheaper: bool,
     unseen: Callable[[], Awaitable[None]] | None = None,
-) -> None:
+) -> str | None:
     """Page through the list and note what it shows.
 
     Args:
         run: what the passes share.
         listing: takes the pages in.
-        kept: makes what they show durable.
-        first: the first page, which is there already.
+        first: the first page, or where the list goes on, which is there already.
         total: how many profiles there are, if known.
         while_cheaper: leave off as soon as looking up the missing keys costs fewer calls than the
             pages that are left.
         unseen: called if the first page shows none of the keys; may ask the run to stop.
+
+    Returns:
+        Where the next page is, if it is still wanted: the run is to end, or Campaign did not give
+        it for what may pass.
     """
-    page, pages, all_keys = first, 1, listing.missing
+    page, all_keys = first, listing.missing
     parse: Parse | None = None
     while True:
         path = listing.take(page)
-        if pages == 1 and listing.missing == all_keys and unseen is not None:
+        if listing.pages == 1 and listing.missing == all_keys and unseen is not None:
             await unseen()
         run.tell("scan", listing.shown, max(total or 0, listing.shown), run.client.pacer)
         if path is None or not listing.missing or run.stop.asked:
-            if path is None and listing.missing and total is not None and listing.shown < total:
+            is_over = path is None and listing.missing
+            if is_over and total is not None and listing.shown < total:
                 log.warning("The list showed %d of %d profiles", listing.shown, total)
-            break
+            return path
         if total is not None and listing.shown > 2 * total + len(first.profiles):
             log.warning("The list goes on after %d of %d profiles", listing.shown, total)
-            break
+            return None
         if while_cheaper and _is_dearer(listing, page, total):
             log.info("Looking up %d keys costs less than more pages", listing.missing)
-            break
+            return None
         try:
             parse = parse or parser_of(listing.fields)  # which only a second page needs
-            page, pages = await run.client.page(path, parse), pages + 1
+            page = await run.client.page(path, parse)
         except RowFailed as failed:
             log.warning("The list ended early: %s", failed.detail)
-            break
+            return path if failed.passing or run.stop.asked else None
         except StopRun as cause:
             run.stop.ask(cause)
-            break
-    await kept.close()
+            return path
 
 
 def _is_dearer(listing: Pages, page: Page, total: int | None) -> bool:
@@ -212,17 +218,34 @@ class Index:
 
 
 class Listing:
-    """What the pages have shown so far."""
+    """What the pages have shown so far.
 
-    def __init__(self, keys: Texts, steps: Steps, attribute: str, kept: Kept) -> None:
-        self.shown = 0
-        self._index = Index(keys, np.flatnonzero(steps.attempts == 0))
-        self.missing = len(self._index)
+    Args:
+        keys: n keys, each once.
+        steps: n rows; filled in place. States that are known already are held against the pages.
+        attribute: the attribute's name.
+        kept: makes what they show durable.
+        left_at: where another run left the list, if this one goes on there.
+    """
+
+    def __init__(
+        self,
+        keys: Texts,
+        steps: Steps,
+        attribute: str,
+        kept: Kept,
+        left_at: Place | None = None,
+    ) -> None:
+        self.pages = 0 if left_at is None else left_at.pages
+        self.shown = 0 if left_at is None else left_at.shown
+        is_open = steps.attempts == 0
+        self._index = Index(keys, np.flatnonzero(is_open | (steps.state != UNREAD)))
+        self.missing = int(np.count_nonzero(is_open))
         self._kept = kept
         self._steps = steps
         self._attribute = attribute
         self._first_keys: set[str] = set()
-        self._contradictions: set[int] = set()
+        self._contradictions = set() if left_at is None else set(left_at.doubtful)
         self.fields = profiles.fields_of_state(attribute)
 
     def take(self, page: Page) -> str | None:
@@ -240,6 +263,7 @@ class Listing:
         is_known = states != _UNKNOWN
         is_wanted = is_known & (places >= 0)
         self._note(places[is_wanted], states[is_wanted] == _TRUE)
+        self.pages += 1
         self.shown += len(listed)
         if not is_known.any() and page.next_path is not None:
             log.warning(
@@ -254,6 +278,10 @@ class Listing:
             return None
         self._first_keys.add(first_key)
         return page.next_path
+
+    def place(self, api: str, path: str | None) -> Place:
+        """Tell where the list is left, for whoever goes on with it."""
+        return Place(api, path, self.pages, self.shown, sorted(self._contradictions))
 
     def _note(self, where: npt.NDArray[np.intp], values: npt.NDArray[np.bool_]) -> None:
         """Note states that were shown: at once those that were not shown before."""

@@ -20,7 +20,7 @@ from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.engines import passes, reading
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.journal import Record
+from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.engines.passes import Journal, Pass
 from bulk_sync.engines.reading import Read, Sought
@@ -133,7 +133,14 @@ class Session:
         finally:
             self.working_s += time.monotonic() - began
 
-    def read(self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record) -> Read:
+    def read(
+        self,
+        keys: Sequence[str],
+        steps: Steps,
+        how: Reading,
+        keep: Record,
+        bookmark: Bookmark = NO_BOOKMARK,
+    ) -> Read:
         """Read the current states of n keys, each given once, by the cheaper way.
 
         Args:
@@ -141,11 +148,13 @@ class Session:
             steps: what is known of them so far; filled in place.
             how: the strategy.
             keep: makes states durable as they come; called in a thread of its own.
+            bookmark: keeps where a list was left, so that another run goes on there.
 
         Returns:
             What it cost. What ended the pass early, be it the preflight, is in ``cause``.
         """
-        return self.run(reading.read(self._pass, self._connection, keys, steps, how, keep))
+        work = reading.read(self._pass, self._connection, keys, steps, how, keep, bookmark)
+        return self.run(work)
 
     def find(
         self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, sought: Sought

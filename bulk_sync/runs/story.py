@@ -18,7 +18,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from bulk_sync.engines.finding import Finder
-from bulk_sync.engines.journal import Record
+from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
 from bulk_sync.engines.reading import Read, Sought
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
@@ -77,7 +77,7 @@ def preview(
     failures = job.limits.failures(len(rows))
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
         states = _unread(rows, job)
-        planned, read = _planned(rows, states, job, session, lambda _: None)
+        planned, read = _planned(rows, states, job, session, lambda _: None, NO_BOOKMARK)
         if session.cause is not None:
             planned = plan.hold_back(planned, Reason.STOPPED, str(session.cause))
         else:
@@ -111,7 +111,7 @@ def _tell(
             return plan.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
         states = _known(run, job)
         keep = partial(run.working_set.keep_states, reading=states)
-        planned, read = _planned(run.rows, states, job, session, keep)
+        planned, read = _planned(run.rows, states, job, session, keep, run.working_set)
         if session.cause is not None:
             return _held(planned, session.cause)
         try:
@@ -135,13 +135,19 @@ def _tell(
 
 
 def _planned(
-    rows: pd.DataFrame, states: Steps, job: Job, session: Session, keep: Record
+    rows: pd.DataFrame,
+    states: Steps,
+    job: Job,
+    session: Session,
+    keep: Record,
+    bookmark: Bookmark,
 ) -> tuple[pd.DataFrame, Read]:
     """Read what is not known yet, and compare."""
     keys = Texts(rows[columns.KEY], plan.open_rows(rows))
     if job.keys.kind is KeyKind.PKEY:
         tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
-        read = session.read(keys, states, replace(job.reading, tries_keys=tries_keys), keep)
+        how = replace(job.reading, tries_keys=tries_keys)
+        read = session.read(keys, states, how, keep, bookmark)
     else:
         made = None if job.creating is None else tuple(name for name, _ in job.creating.fields)
         sought = Sought(job.keys, created_with=made)

@@ -1,0 +1,147 @@
+"""A list that is longer than the budget of a night is gone on with in the next one."""
+
+from collections import Counter
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+from conftest import Ran, Run, key, populate, wishes
+from test_scan import Lying, Wavering, at, serving
+
+from bulk_sync.simulator import Fault, Options, ScanFault, Simulator, running
+
+SCAN = ("--fetch", "scan", "--page-size", 10, "--summary", "json")
+
+
+def nights(sim: Simulator, run: Run, path: Path, *words: object, calls: int) -> list[Ran]:
+    """Run a file with so many calls a night, until it is done; of twenty nights at most."""
+    ran = [run(sim, "run", path, "--max-calls", calls, *words)]
+    while ran[-1].status == 6 and len(ran) < 20:
+        ran.append(run(sim, "resume", "--max-calls", calls))
+    return ran
+
+
+def starts(sim: Simulator, page_size: int = 10) -> Counter[str]:
+    """Count how often each page was asked for, by where it begins; "" is the first."""
+    lists = [request for request in sim.requests if "_count" not in request.raw_path]
+    queries = [parse_qs(request.query) for request in lists]
+    pages = [query for query in queries if query.get("_lineCount") == [str(page_size)]]
+    return Counter(query.get("_lineStart", [""])[0] for query in pages)
+
+
+@pytest.mark.parametrize("fetch", ["scan", "auto"])
+def test_a_list_longer_than_the_budget_comes_to_its_end(
+    fetch: str, tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        populate(sim, 400, state=True)
+        path = wishes(tmp_path / "in.csv", 400)
+        ran = nights(sim, run, path, "--fetch", fetch, "--page-size", 10, calls=15)
+        assert [each.status for each in ran] == [6, 6, 0], ran[-1].err
+        assert list(starts(sim).values()) == [1] * 40
+
+
+def test_keys_that_the_list_hides_are_looked_up_after_its_last_page_night_after_night(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.3)) as sim:
+        populate(sim, 100, state=True)
+        ran = nights(sim, run, wishes(tmp_path / "in.csv", 100), *SCAN, calls=9)
+        assert ran[-1].status == 0, ran[-1].err
+        looked_up = Counter(each.raw_path for each in sim.requests if not each.query)
+        assert 10 < len(looked_up) < 60
+        assert looked_up.most_common(1)[0][1] <= 2
+
+
+def test_a_page_that_campaign_did_not_give_is_the_next_one_of_the_next_run(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        populate(sim, 100, state=True)
+        sim.queue_fault(Fault.RESET, times=10_000, matching="_lineStart")
+        path = wishes(tmp_path / "in.csv", 100)
+        assert run(sim, "run", path, *SCAN, "--max-calls", 6, "--retries", 0).status == 6
+        sim.clear()
+        ran = run(sim, "resume", "--max-calls", 100)
+        assert ran.status == 0, ran.err
+        assert list(starts(sim).values()) == [1] * 9
+
+
+def test_a_list_that_does_not_go_on_is_read_from_its_beginning(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, 100, state=True)
+        path = wishes(tmp_path / "in.csv", 100)
+        assert run(sim, "run", path, *SCAN, "--max-calls", 5).status == 6
+        (place,) = (tmp_path / "state").glob("runs/*/list.json")
+        place.write_bytes(place.read_bytes().replace(b"_lineStart=@", b"_lineStart=@expired"))
+        ran = run(sim, "resume", "--max-calls", 100)
+        assert ran.status == 0, ran.err
+        assert "does not go on where it was left" in ran.err
+        assert starts(sim)[""] == 2
+
+
+@pytest.mark.parametrize("calls", [(1, 2), (2,), (1,)])
+@pytest.mark.parametrize("states", [(False, True, True), (True, False, True), (True, True, False)])
+def test_a_key_shown_in_two_ways_on_several_nights_is_looked_up(
+    calls: tuple[int, ...],
+    states: tuple[bool, ...],
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Wavering, "states", states)
+    with serving(Wavering) as endpoint:
+        path = wishes(tmp_path / "in.csv", 2, "false")
+        words = (*at(endpoint, tmp_path), *SCAN)
+        ran = run(None, "run", path, *words, "--max-calls", calls[0])
+        for more in calls[1:]:
+            assert ran.status == 6
+            ran = run(None, "resume", *words[:6], "--max-calls", more)
+        assert ran.status == 6
+        ran = run(None, "resume", *words[:6], "--max-calls", 100, "--summary", "json")
+    assert ran.summary["outcomes"] == {"unchanged": 2}
+
+
+class Renamed(Lying):
+    """Ten pages of ten profiles, whose links name the API in another way than they are asked by."""
+
+    def listed(self, line_start: int) -> dict[str, object]:
+        found = [{"PKey": key(10 * line_start + row), "ccpaOptOut": True} for row in range(10)]
+        page: dict[str, object] = {"content": found, "count": {"value": 100}}
+        if line_start < 9:
+            page["next"] = {"href": f"/profileAndServices/profile?_lineStart={line_start + 1}"}
+        return page
+
+    def one(self, key: str) -> dict[str, object]:
+        return {"PKey": key, "ccpaOptOut": True}
+
+
+@pytest.mark.parametrize(("api", "calls"), [("auto", 1 + 5), ("profileAndServices", 1 + 10)])
+def test_a_list_is_gone_on_with_by_the_name_it_was_begun_by_alone(
+    api: str, calls: int, tmp_path: Path, run: Run
+) -> None:
+    with serving(Renamed) as endpoint:
+        path = wishes(tmp_path / "in.csv", 100)
+        words = at(endpoint, tmp_path)
+        assert run(None, "run", path, *words, *SCAN, "--max-calls", 5).status == 6
+        ran = run(None, "resume", *words, "--api", api, "--max-calls", 100, "--summary", "json")
+    assert ran.summary["calls_total"] == calls
+
+
+@pytest.mark.parametrize("budget", ["--max-calls", "--max-calls-per-day"])
+def test_addresses_are_looked_up_where_the_budget_ends_before_the_list(
+    budget: str, tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        for number in range(400):
+            sim.add(None, email=f"p{number}@example.com", ccpaOptOut=True)
+        path = tmp_path / "in.csv"
+        rows = [f"p{number}@example.com,true" for number in range(60)]
+        path.write_text("\n".join(["email,ccpaOptOut", *rows, ""]))
+        words = ("--page-size", 10)
+        ran = run(sim, "run", path, *words, budget, 30)
+        assert ran.status == 6, ran.err
+        assert "the budget leaves" in ran.err
+        assert list(starts(sim).values()) == [1]
+        ran = run(sim, "resume", budget, 300)
+        assert ran.status == 0, ran.err
