@@ -59,6 +59,7 @@ class Reason(StrEnum):
     HTTP_400 = "http_400"
     HTTP_403 = "http_403"
     HTTP_404 = "http_404"
+    HTTP_413 = "http_413"
     HTTP_429 = "http_429"
     HTTP_500 = "http_500"
     HTTP_502 = "http_502"

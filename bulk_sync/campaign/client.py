@@ -5,14 +5,14 @@ answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from bulk_sync.campaign import creating, metadata, pages, profiles, transport
-from bulk_sync.campaign.answers import Forbidden, Parse, document
+from bulk_sync.campaign.answers import AddressRefused, Forbidden, Parse, document
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of
 from bulk_sync.campaign.creating import Creation, Settling
@@ -35,10 +35,18 @@ _LIST: Final = "{api}/profile?_lineCount={size}&_forcePagination=true"
 _SMALLEST_PAGE: Final = 25
 """Campaign's own default (campaign-api.md, section 2.1)."""
 
-_TOO_LARGE: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_504})
-"""What a page that is too large for Campaign fails with."""
+_TOO_SLOW: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_504})
+"""What a page fails with that takes Campaign too long."""
+
+_REFUSED_SIZE: Final = frozenset({Reason.HTTP_400, Reason.HTTP_413})
+_BROKEN: Final = frozenset({Reason.HTTP_500, Reason.HTTP_502, Reason.CONNECTION, Reason.BAD_ANSWER})
+"""What a page that is too large may fail with, if it does so twice."""
 
 _NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
+
+
+class _TooLarge(RowFailed):
+    """A page that Campaign may give if it is asked for fewer profiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,7 @@ class Client:
         self._connection = connection
         self._attribute = connection.attribute
         self.api = connection.api
+        self._largest_page: int | None = None
         self.is_ready = False
         self._bodies = {
             state: f'{{"{self._attribute}":{str(state).lower()}}}'.encode()
@@ -130,21 +139,13 @@ class Client:
         """Read the first page of the list, with as many profiles as Campaign bears.
 
         Args:
-            page_size: profiles asked for; if Campaign takes too long over so many, fewer are.
+            page_size: profiles asked for; fewer are where Campaign fails over so many. How it
+                refuses them is documented nowhere, so all may be that but a wait that it asks for,
+                or a refusal of the credentials or the address.
         """
-        while True:
-            path = _LIST.format(api=self.api, size=page_size)
-            smaller = page_size // 4
-            try:
-                if smaller >= _SMALLEST_PAGE:
-                    return await self._page_in_time(path)
-                return (await self.listed(path))[0]
-            except RowFailed as failed:
-                # Whatever else goes wrong has been tried again, and is no matter of the size.
-                if smaller < _SMALLEST_PAGE or failed.reason not in _TOO_LARGE:
-                    raise
-                log.info("A page of %d profiles takes too long; trying smaller ones", page_size)
-                page_size = smaller
+        self._largest_page = None
+        path = _LIST.format(api=self.api, size=page_size)
+        return await self._page_that_fits(path, document, _may_be_too_large)
 
     def _cannot_start(self, failed: RowFailed) -> StopRun:
         if failed.passing:
@@ -338,26 +339,82 @@ class Client:
             raise
 
     async def page(self, path: str, parse: Parse = document) -> Page:
-        """Read one page of the list of profiles; ``path`` is below ``campaign/``."""
-        page, _ = await self._way.ask(partial(self._page, path, parse))
-        return page
+        """Read one page of the list of profiles, or a smaller one where that takes too long.
 
-    async def listed(self, path: str) -> tuple[Page, int]:
+        Args:
+            path: where it is, below ``campaign/``.
+            parse: makes of the answer what it says.
+        """
+        return await self._page_that_fits(path, parse, _is_too_slow)
+
+    async def listed(self, path: str, parse: Parse = document) -> tuple[Page, int]:
         """Read one page of a list of profiles, and tell how many tries it took."""
-        return await self._way.ask(partial(self._page, path))
+        return await self._way.ask(partial(self._page, path, parse))
 
-    async def _page_in_time(self, path: str) -> Page:
-        """Read a page that may be too large: what takes too long is not asked for again."""
+    async def _page_that_fits(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
+        """Read a page, with a quarter of the profiles whenever it is too large.
+
+        A size that was found holds for the pages after it.
+        """
+        while True:
+            size = pages.line_count(path) or 0
+            if self._largest_page is not None and size > self._largest_page:
+                size = self._largest_page
+                path = pages.with_line_count(path, size)
+            if size <= _SMALLEST_PAGE:
+                return (await self.listed(path, parse))[0]
+            try:
+                return await self._page_unless(path, parse, is_too_large)
+            except _TooLarge as failed:
+                self._largest_page = max(_SMALLEST_PAGE, size // 4)
+                log.info(
+                    "A page of %d profiles is too large, so %d are asked for: %s",
+                    size,
+                    self._largest_page,
+                    failed.detail,
+                )
+
+    async def _page_unless(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
+        """Read a page; one that is too large is not asked for again.
+
+        Raises:
+            _TooLarge: it is.
+            RowFailed: whatever else went wrong, again and again.
+        """
+        tries = 0
 
         async def once() -> Page:
+            nonlocal tries
+            tries += 1
             try:
-                return await self._page(path)
-            except RetryLater as later:
-                if later.reason in _TOO_LARGE:
-                    raise RowFailed(later.reason, later.detail, passing=True) from later
+                return await self._page(path, parse)
+            except (RetryLater, RowFailed) as error:
+                if is_too_large(error, tries):
+                    raise _TooLarge(error.reason, error.detail, passing=True) from error
                 raise
 
         return (await self._way.ask(once))[0]
 
     async def _page(self, path: str, parse: Parse = document) -> Page:
         return pages.read(await self._way.request("GET", path, parse=parse))
+
+
+_Judge = Callable[[RetryLater | RowFailed, int], bool]
+"""Tells whether a page is too large, by what it failed with and how many tries that was."""
+
+
+def _is_too_slow(error: RetryLater | RowFailed, tries: int) -> bool:
+    """Tell whether a page takes too long; whatever else goes wrong is tried again."""
+    del tries
+    return error.reason in _TOO_SLOW
+
+
+def _may_be_too_large(error: RetryLater | RowFailed, tries: int) -> bool:
+    """Tell whether a page may be refused for its size; what may have passed is tried once more.
+
+    A server that was not reached has said nothing of it.
+    """
+    if isinstance(error, RowFailed):
+        return error.reason in _REFUSED_SIZE and not isinstance(error, AddressRefused)
+    is_broken = error.reason in _BROKEN and not error.refused and tries > 1
+    return is_broken or error.reason in _TOO_SLOW

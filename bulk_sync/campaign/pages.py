@@ -4,6 +4,7 @@ Section 2.1 of campaign-api.md lists them: a count inline or behind a link, link
 or with a double slash.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from types import GenericAlias
@@ -17,6 +18,8 @@ from bulk_sync.outcomes import Reason
 from bulk_sync.settings import EXTENDED, PLURAL, SINGULAR
 
 _APIS: Final = (PLURAL, SINGULAR, EXTENDED, "profilesAndServicesExt", "head")
+
+_LINE_COUNT: Final = re.compile(r"(?<=[?&])_lineCount=([0-9]{1,9})(?=&|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,17 @@ def path(href: str, *, forced: bool = False) -> str | None:
     if forced and "_forcePagination" not in dict(parse_qsl(query, keep_blank_values=True)):
         query = f"{query}&_forcePagination=true" if query else "_forcePagination=true"
     return f"{below}?{query}" if query else below
+
+
+def line_count(path: str) -> int | None:
+    """Tell how many profiles a path asks for on a page; None if it does not say."""
+    found = _LINE_COUNT.search(path)
+    return None if found is None else int(found[1])
+
+
+def with_line_count(path: str, count: int) -> str:
+    """Let a path that asks for so many profiles on a page ask for another number."""
+    return _LINE_COUNT.sub(f"_lineCount={count}", path)
 
 
 def _href(link: object) -> str | None:

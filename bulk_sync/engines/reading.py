@@ -240,7 +240,7 @@ async def _listed(
         costs = Costs.of(lookups, total, size)
         page = first if not peeks else None
         if peeks and _may_scan(how, costs):
-            page = await run.client.first_page(size)
+            page = await _first_page(run, size)
         if page is not None:
             costs = Costs.of(lookups, total, _on_a_page(page, size))
             # What is found by it counts only at the end of the list, or Campaign gives it anew.
@@ -271,6 +271,15 @@ async def _gone_on(
             log.warning("The list does not go on where it was left: %s", failed.detail)
             return None
     return _Listed(page, total, costs, seen, left_at)
+
+
+async def _first_page(run: Pass, size: int) -> Page | None:
+    """Read the first page of a list of which one profile was seen; None if that cannot be."""
+    try:
+        return await run.client.first_page(size)
+    except RowFailed as failed:
+        log.warning("The list cannot be read, so keys are looked up: %s", failed.detail)
+        return None
 
 
 def _may_scan(how: Reading, costs: Costs) -> bool:

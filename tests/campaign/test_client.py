@@ -152,16 +152,18 @@ PAGES = [1, 100, 10_000]
 QUICKLY = Pace(retries=1, timeout_s=5.0)
 
 
+SLOWLY = Pace(retries=2, timeout_s=5.0)
+"""Tries the smallest page more often than larger ones."""
+
+
 def preflight(page_size: int) -> Callable[[Client], Coroutine[Any, Any, object]]:
     return lambda client: client.preflight(page_size)
 
 
 @pytest.mark.parametrize("page_size", PAGES)
-@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE_503, Fault.RESET])
-def test_an_outage_is_asked_no_oftener_for_a_larger_page(
-    sim: Simulator, fault: Fault, page_size: int
-) -> None:
-    sim.options = replace(sim.options, faults={fault: 1.0}, retry_after=RetryAfter.ABSENT)
+def test_an_outage_is_asked_no_oftener_for_a_larger_page(sim: Simulator, page_size: int) -> None:
+    faults = {Fault.UNAVAILABLE_503: 1.0}
+    sim.options = replace(sim.options, faults=faults, retry_after=RetryAfter.ABSENT)
     with pytest.raises(StoppedEarly, match="not available"):
         do(sim, preflight(page_size), QUICKLY, api="auto")
     assert len(sim.requests) == QUICKLY.retries + 1
@@ -184,15 +186,20 @@ def test_a_server_that_is_not_there_is_tried_no_oftener_for_a_larger_page(
     assert tries == QUICKLY.retries + 1
 
 
-@pytest.mark.parametrize("page_size", PAGES)
-def test_a_name_that_fails_for_itself_is_tried_no_oftener_for_a_larger_page(
-    sim: Simulator, page_size: int
+@pytest.mark.parametrize(("page_size", "sizes"), [(1, 1), (25, 1), (100, 2), (10_000, 6)])
+@pytest.mark.parametrize("fault", [Fault.TRANSIENT_500, Fault.BAD_GATEWAY_HTML])
+def test_a_name_that_fails_for_itself_is_tried_twice_for_each_size_but_the_smallest(
+    sim: Simulator, fault: Fault, page_size: int, sizes: int
 ) -> None:
-    sim.options = replace(sim.options, faults={Fault.TRANSIENT_500: 1.0})
+    sim.options = replace(sim.options, faults={fault: 1.0})
     with pytest.raises(StoppedEarly, match="not available"):
-        do(sim, preflight(page_size), QUICKLY, api="auto")
+        do(sim, preflight(page_size), SLOWLY, api="auto")
     tries = Counter(request.raw_path for request in sim.requests)
-    assert list(tries.values()) == [QUICKLY.retries + 1] * 2
+    assert list(tries.values()) == [2 * (sizes - 1) + SLOWLY.retries + 1] * 2
+
+
+def asked_sizes(sim: Simulator) -> list[int]:
+    return [int(parse_qs(request.query)["_lineCount"][0]) for request in sim.requests]
 
 
 def test_a_page_of_any_size_that_takes_too_long_is_tried_once_but_for_the_smallest(
@@ -201,8 +208,37 @@ def test_a_page_of_any_size_that_takes_too_long_is_tried_once_but_for_the_smalle
     sim.options = replace(sim.options, faults={Fault.GATEWAY_TIMEOUT_504: 1.0})
     with pytest.raises(StoppedEarly, match="not available"):
         do(sim, preflight(10_000), QUICKLY)
-    sizes = [int(parse_qs(request.query)["_lineCount"][0]) for request in sim.requests]
-    assert sizes == [10_000, 2500, 625, 156] + [39] * (QUICKLY.retries + 1)
+    assert asked_sizes(sim) == [10_000, 2500, 625, 156, 39] + [25] * (QUICKLY.retries + 1)
+
+
+BROKEN = [Fault.TRANSIENT_500, Fault.BAD_GATEWAY_HTML, Fault.RESET, Fault.TRUNCATED_JSON]
+
+
+@pytest.mark.parametrize("fault", [*BROKEN, Fault.CUT_JSON])
+def test_a_page_that_fails_twice_gives_way_to_smaller_ones(sim: Simulator, fault: Fault) -> None:
+    for size in (10_000, 2500):
+        sim.queue_fault(fault, times=10, matching=f"_lineCount={size}&")
+    do(sim, preflight(10_000))
+    assert asked_sizes(sim) == [10_000, 10_000, 2500, 2500, 625]
+
+
+def test_a_page_that_fails_once_is_asked_for_again_as_large_as_it_was(sim: Simulator) -> None:
+    sim.queue_fault(Fault.TRANSIENT_500)
+    do(sim, preflight(10_000))
+    assert asked_sizes(sim) == [10_000, 10_000]
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.OOPS_500, Fault.OOPS_502, Fault.UNAUTHORIZED_401, Fault.UNAVAILABLE_503]
+)
+def test_refused_credentials_or_an_address_cost_no_call_for_each_size(
+    sim: Simulator, fault: Fault
+) -> None:
+    faults = {fault: 1.0}
+    sim.options = replace(sim.options, faults=faults, retry_after=RetryAfter.ABSENT)
+    with pytest.raises((AccessDenied, StoppedEarly)):
+        do(sim, preflight(10_000), QUICKLY)
+    assert set(asked_sizes(sim)) == {10_000}
 
 
 def test_an_unknown_profile_is_asked_for_once(sim: Simulator) -> None:

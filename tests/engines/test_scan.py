@@ -124,12 +124,15 @@ class Lying(BaseHTTPRequestHandler):
         """Tell one profile; None if there is none."""
         raise NotImplementedError
 
+    def answer(self, key: str, query: dict[str, str]) -> tuple[int, bytes]:
+        """Tell status and body."""
+        found = self.listed(int(query.get("_lineStart", 0))) if query else self.one(key)
+        return (404, b"No such profile.") if found is None else (200, orjson.dumps(found))
+
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        line_start = int(dict(parse_qsl(query)).get("_lineStart", 0))
-        found = self.listed(line_start) if query else self.one(unquote(path.rsplit("/", 1)[-1]))
-        body = b"No such profile." if found is None else orjson.dumps(found)
-        self.send_response(404 if found is None else 200)
+        status, body = self.answer(unquote(path.rsplit("/", 1)[-1]), dict(parse_qsl(query)))
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
