@@ -112,7 +112,7 @@ async def read(
         await _keep_place(run, bookmark, None)
         kept = Kept(keep, run.thread, run.stop)
         listing = scan.Listing(Texts.of(keys), steps, run.attribute, kept, listed.left_at)
-        path = await _scan(run, listing, listed.first, listed.total, how, tried)
+        path = await _scan(run, listing, listed.first, listed.total, len(keys), how, tried)
         await kept.close()
         if listing.missing and kept.is_durable:
             await _keep_place(run, bookmark, listing.place(run.client.api, path))
@@ -150,11 +150,11 @@ async def find(
         run.stop.ask(cause)
         return _nothing(began)
     paged = False
-    field = await _listed_field(run, what, finder, listed.first)
+    field = await _listed_field(run, what, finder, listed)
     if listed.first is not None and field is not None:
         gathering = Gathering(keys, steps, finder, what, field)
         kept = Kept(keep, run.thread, run.stop)
-        await _scan(run, gathering, listed.first, listed.total, how)
+        await _scan(run, gathering, listed.first, listed.total, lookups, how)
         kept.note_all(gathering.settle(listed.total))
         paged = gathering.is_whole
         await kept.close()
@@ -316,6 +316,7 @@ async def _scan(
     listing: scan.Pages,
     first: Page,
     total: int | None,
+    lookups: int,
     how: Reading,
     unseen: Callable[[], Awaitable[None]] | None = None,
 ) -> str | None:
@@ -324,6 +325,7 @@ async def _scan(
         listing,
         first=first,
         total=total,
+        lookups=lookups,
         while_cheaper=how.fetch is Fetch.AUTO,
         unseen=unseen,
     )
@@ -359,12 +361,19 @@ async def _try_keys(
     )
 
 
-async def _listed_field(run: Pass, what: Keys, finder: Finder, page: Page | None) -> str | None:
+async def _listed_field(run: Pass, what: Keys, finder: Finder, listed: _Listed) -> str | None:
     """Tell in which field of listed profiles such keys stand; None if that is not certain.
 
     A custom key is one for sure only if a profile can be asked for by it.
     """
+    page = listed.first
     if page is None or not page.profiles:
+        return None
+    if listed.total is None:
+        log.info(
+            "It is not known how many profiles there are, so no list is known to be whole, and "
+            "keys are looked up"
+        )
         return None
     field = field_of(what, page.profiles[0])
     if field is None:

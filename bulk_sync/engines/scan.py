@@ -88,6 +88,7 @@ async def scan(
     *,
     first: Page,
     total: int | None,
+    lookups: int,
     while_cheaper: bool,
     unseen: Callable[[], Awaitable[None]] | None = None,
 ) -> str | None:
@@ -98,6 +99,7 @@ async def scan(
         listing: takes the pages in.
         first: the first page, or where the list goes on, which is there already.
         total: how many profiles there are, if known.
+        lookups: calls that looking up all keys would take; no list of unknown length takes more.
         while_cheaper: leave off as soon as looking up the missing keys costs fewer calls than the
             pages that are left.
         unseen: called if the first page shows none of the keys; may ask the run to stop.
@@ -118,11 +120,11 @@ async def scan(
             if is_over and total is not None and listing.shown < total:
                 log.warning("The list showed %d of %d profiles", listing.shown, total)
             return path
-        if total is not None and listing.shown > 2 * total + len(first.profiles):
-            log.warning("The list goes on after %d of %d profiles", listing.shown, total)
-            return None
-        if while_cheaper and _is_dearer(listing, page, total):
-            log.info("Looking up %d keys costs less than more pages", listing.missing)
+        if total is None:
+            is_enough = _is_enough(listing, lookups, while_cheaper=while_cheaper)
+        else:
+            is_enough = _is_enough_of(listing, page, total, while_cheaper=while_cheaper)
+        if is_enough:
             return None
         try:
             parse = parse or parser_of(listing.fields)  # which only a second page needs
@@ -135,12 +137,37 @@ async def scan(
             return path
 
 
-def _is_dearer(listing: Pages, page: Page, total: int | None) -> bool:
-    """Tell whether the pages that are left cost more calls than looking up what is missing."""
-    if total is None:
+def _is_enough(listing: Pages, lookups: int, *, while_cheaper: bool) -> bool:
+    """Tell whether a list of unknown length is to be left, and say why."""
+    if while_cheaper:
+        log.info(
+            "It is not known how many profiles there are, so %d keys are looked up; --fetch scan "
+            "pages through the list all the same",
+            listing.missing,
+        )
+        return True
+    if listing.pages >= lookups:
+        log.warning(
+            "The list goes on after %d pages, nobody knows how far, and looking up all keys takes "
+            "%d calls; looking up the %d keys that are left",
+            listing.pages,
+            lookups,
+            listing.missing,
+        )
+        return True
+    return False
+
+
+def _is_enough_of(listing: Pages, page: Page, total: int, *, while_cheaper: bool) -> bool:
+    """Tell whether a list of so many profiles is to be left, and say why."""
+    if listing.shown > 2 * total + len(page.profiles):
+        log.warning("The list goes on after %d of %d profiles", listing.shown, total)
         return True
     left = -(-max(0, total - listing.shown) // max(1, len(page.profiles)))
-    return left > listing.missing
+    if while_cheaper and left > listing.missing:
+        log.info("Looking up %d keys costs less than more pages", listing.missing)
+        return True
+    return False
 
 
 class Index:

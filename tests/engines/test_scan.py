@@ -113,6 +113,21 @@ def test_without_a_count_every_key_is_looked_up(tmp_path: Path, run: Run) -> Non
         assert sum("_lineStart" in request.query for request in sim.requests) == 0
 
 
+def test_without_a_count_the_log_says_so_and_names_the_option_that_pages_all_the_same(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options(count_style=CountStyle.NONE)) as sim:
+        populate(sim, 90)
+        path = wishes(tmp_path / "in.csv", 30)
+        ran = run(sim, "plan", path, "--page-size", 10)
+        assert "not known how many profiles there are, so 20 keys are looked up" in ran.err
+        assert "costs less" not in ran.err
+        assert sim.counters.methods["GET"] == 1 + 20
+        sim.clear()
+        ran = run(sim, "plan", path, "--page-size", 10, "--fetch", "scan")
+        assert sim.counters.methods["GET"] == 3
+
+
 class Lying(BaseHTTPRequestHandler):
     """A list as the simulator would not give it, and whoever is not in it."""
 
@@ -180,6 +195,27 @@ def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> Non
     assert ran.summary["outcomes"] == {"unchanged": 30}
     assert ran.summary["calls_total"] < 50
     assert "The list goes on" in ran.err
+
+
+class EndlessUncounted(Endless):
+    """The same, and does not say how many profiles there are."""
+
+    def listed(self, line_start: int) -> dict[str, object]:
+        return {
+            name: value for name, value in super().listed(line_start).items() if name != "count"
+        }
+
+
+def test_a_list_of_unknown_length_is_left_when_it_has_cost_what_look_ups_do(
+    tmp_path: Path, run: Run
+) -> None:
+    with serving(EndlessUncounted) as endpoint:
+        path = wishes(tmp_path / "in.csv", 30)
+        words = ("--fetch", "scan", "--page-size", 10, "--summary", "json")
+        ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
+    assert ran.summary["outcomes"] == {"unchanged": 30}
+    assert ran.summary["calls_total"] == 30 + 30
+    assert "The list goes on after 30 pages, nobody knows how far" in ran.err
 
 
 class Wavering(Lying):

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from conftest import Ran, Run, key, populate, wishes
-from test_scan import Lying, Wavering, at, serving
+from test_scan import EndlessUncounted, Lying, Wavering, at, serving
 
 from bulk_sync.simulator import Fault, Options, ScanFault, Simulator, running
 
@@ -126,6 +126,18 @@ def test_a_list_is_gone_on_with_by_the_name_it_was_begun_by_alone(
         assert run(None, "run", path, *words, *SCAN, "--max-calls", 5).status == 6
         ran = run(None, "resume", *words, "--api", api, "--max-calls", 100, "--summary", "json")
     assert ran.summary["calls_total"] == calls
+
+
+def test_a_list_of_unknown_length_is_left_by_what_it_has_cost_in_all_nights(
+    tmp_path: Path, run: Run
+) -> None:
+    with serving(EndlessUncounted) as endpoint:
+        words = at(endpoint, tmp_path)
+        ran = run(None, "run", wishes(tmp_path / "in.csv", 40), *words, *SCAN, "--max-calls", 25)
+        assert ran.status == 6
+        ran = run(None, "resume", *words, "--max-calls", 100, "--summary", "json")
+    assert ran.summary["outcomes"] == {"unchanged": 40}
+    assert ran.summary["calls_total"] < 1 + 15 + 40 + 3
 
 
 @pytest.mark.parametrize("budget", ["--max-calls", "--max-calls-per-day"])
