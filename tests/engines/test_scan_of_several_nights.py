@@ -1,6 +1,7 @@
 """A list that is longer than the budget of a night is gone on with in the next one."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -8,7 +9,12 @@ import pytest
 from conftest import Ran, Run, key, populate, wishes
 from test_scan import EndlessUncounted, Lying, Wavering, at, serving
 
-from bulk_sync.simulator import Fault, Options, ScanFault, Simulator, running
+from bulk_sync.campaign.pages import Place
+from bulk_sync.engines.session import Session
+from bulk_sync.errors import StoppedEarly
+from bulk_sync.rows.steps import Steps
+from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret
+from bulk_sync.simulator import CountStyle, Fault, Options, ScanFault, Simulator, running
 
 SCAN = ("--fetch", "scan", "--page-size", 10, "--summary", "json")
 
@@ -100,6 +106,43 @@ def test_a_key_shown_in_two_ways_on_several_nights_is_looked_up(
         assert ran.status == 6
         ran = run(None, "resume", *words[:6], "--max-calls", 100, "--summary", "json")
     assert ran.summary["outcomes"] == {"unchanged": 2}
+
+
+class Noted:
+    """A bookmark that tells what was kept, and how many states were durable by then."""
+
+    def __init__(self, most: int) -> None:
+        self.durable: list[int] = []
+        self.kept: list[tuple[int, Place | None]] = []
+        self._most = most
+
+    def keep(self, positions: Sequence[int]) -> None:
+        if len(self.durable) + len(positions) > self._most:
+            raise StoppedEarly("The disk is full.")
+        self.durable += positions
+
+    def place(self) -> None:
+        return None
+
+    def keep_place(self, place: Place | None) -> None:
+        self.kept.append((len(self.durable), place))
+
+
+@pytest.mark.parametrize(("most", "is_kept"), [(100, True), (39, False)])
+def test_where_a_list_went_on_is_kept_after_what_its_pages_showed_and_not_without(
+    most: int, is_kept: bool
+) -> None:
+    noted = Noted(most)
+    with running(Options(count_style=CountStyle.INLINE)) as sim:
+        populate(sim, 100)
+        connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
+        keys = [key(number) for number in range(100)]
+        with Session(connection, Pace(max_calls=4), lambda *_: None) as session:
+            how = Reading(Fetch.SCAN, page_size=10)
+            session.read(keys, Steps.of(100), how, noted.keep, noted)
+    assert noted.kept[0] == (0, None)  # while pages are read a crash begins the list anew
+    places = [(durable, place.pages) for durable, place in noted.kept if place is not None]
+    assert places == ([(40, 4)] if is_kept else [])
 
 
 class Renamed(Lying):
