@@ -233,21 +233,16 @@ async def _listed(
         total = len(first.profiles)
     if total is None and how.fetch is not Fetch.LOOKUP:
         total = await run.client.count(instance)
-    listed = None
+    listed = _Listed(None if peeks else first, total, Costs.of(lookups, total, size), first)
+    gone_on = None
     if left_at is not None and left_at.api == instance.api:
-        listed = await _gone_on(run, how, left_at, lookups, total, first)
-    if listed is None:
-        costs = Costs.of(lookups, total, size)
-        page = first if not peeks else None
-        if peeks and _may_scan(how, costs):
-            page = await _first_page(run, size)
-        if page is not None:
-            costs = Costs.of(lookups, total, _on_a_page(page, size))
-            # What is found by it counts only at the end of the list, or Campaign gives it anew.
-            is_at_once = is_last_word or left_at is not None
-            if is_at_once and how.fetch is Fetch.AUTO and await _is_too_long(run, costs):
-                page = None
-        listed = _Listed(page, total, costs, first)
+        gone_on = await _gone_on(run, how, left_at, listed)
+    if gone_on is None:
+        # A list counts only at its end, or Campaign gave it only for a while: all of it, or none.
+        is_at_once = is_last_word or left_at is not None
+        listed = await _begun(run, how, listed, size, is_at_once=is_at_once)
+    else:
+        listed = gone_on
     log.info(
         "Reading %d states: %d look-ups, or %s pages of a scan",
         missing,
@@ -257,12 +252,25 @@ async def _listed(
     return listed
 
 
-async def _gone_on(
-    run: Pass, how: Reading, left_at: Place, lookups: int, total: int | None, seen: Page
-) -> _Listed | None:
+async def _begun(
+    run: Pass, how: Reading, listed: _Listed, size: int, *, is_at_once: bool
+) -> _Listed:
+    """Begin with the list, if a scan may be worth it, and tell what one costs."""
+    page = listed.first
+    if page is None and _may_scan(how, listed.costs):
+        page = await _first_page(run, size)
+    if page is None:
+        return listed
+    costs = Costs.of(listed.costs.lookups, listed.total, _on_a_page(page, size))
+    if is_at_once and how.fetch is Fetch.AUTO and await _is_too_long(run, costs):
+        page = None
+    return replace(listed, first=page, costs=costs)
+
+
+async def _gone_on(run: Pass, how: Reading, left_at: Place, listed: _Listed) -> _Listed | None:
     """Go on with the list where it was left; None if it does not go on there any more."""
-    left = None if total is None else max(0, total - left_at.shown)
-    costs = Costs.of(lookups, left, left_at.shown // left_at.pages)
+    left = None if listed.total is None else max(0, listed.total - left_at.shown)
+    costs = Costs.of(listed.costs.lookups, left, left_at.shown // left_at.pages)
     page = None
     if left_at.path is not None and _may_scan(how, costs):
         try:
@@ -270,7 +278,7 @@ async def _gone_on(
         except RowFailed as failed:
             log.warning("The list does not go on where it was left: %s", failed.detail)
             return None
-    return _Listed(page, total, costs, seen, left_at)
+    return replace(listed, first=page, costs=costs, left_at=left_at)
 
 
 async def _first_page(run: Pass, size: int) -> Page | None:
