@@ -305,3 +305,55 @@ def test_a_second_signal_ends_workers_in_the_middle_of_a_request(
     sim.clear()
     assert run(sim, "resume").status == 0
     assert set(sim.states.values()) == {True}
+
+
+def last_asked(sim: Simulator) -> list[float]:
+    """Tell, in order, when each process asked last; each has a token of its own."""
+    asked = [each for each in sim.requests if "Authorization" in each.headers]
+    return sorted({each.headers["Authorization"]: each.at for each in asked}.values())
+
+
+def test_one_event_loop_goes_on_alone_under_a_limit_that_nobody_told(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "hush")
+    with running(Options(rate=300, access_token=None, client_secret="hush")) as sim:
+        populate(sim, ROWS)
+        path = wishes(tmp_path / "in.csv", ROWS)
+        ran = run(sim, "run", path, *SHARED, "-v")
+        assert ran.status == 0, ran.err
+        assert set(sim.states.values()) == {True}
+        assert Counter(pkey for pkey, _ in sim.patched) == dict.fromkeys(sim.states, 1)
+        refused = [request.at for request in sim.requests if request.status == 429]
+        last = last_asked(sim)
+    assert ran.err.count("one goes on alone for the rest of the run") == 1
+    assert writes(tmp_path) == {Outcome.UPDATED: ROWS}
+    assert len(refused) < 0.08 * 2 * ROWS
+    # All are asked to wait for a second; what is left to read and write takes three more.
+    assert last[-2] < refused[0] + 0.5 < refused[0] + 2 < last[-1]
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["to the end", "until SIGTERM"])
+def test_what_the_others_give_back_is_written_once(
+    is_stopped: bool, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(latency_s=0.02)) as sim:
+        populate(sim, ROWS)
+        path = wishes(tmp_path / "in.csv", ROWS)
+        sim.queue_fault(Fault.THROTTLED_429, method="PATCH", times=1, matching=key(300)[1:])
+        with process(sim, tmp_path, "run", str(path), *(str(word) for word in SHARED)) as working:
+            if is_stopped:
+                eventually(lambda: any(request.status == 429 for request in sim.requests))
+                working.send_signal(signal.SIGTERM)
+            working.communicate()
+        assert working.returncode == (143 if is_stopped else 0)
+        in_doubt = writes(tmp_path)["none"]
+        assert in_doubt <= 1  # the one that was refused
+        patched = len(sim.patched)
+        if is_stopped:
+            assert patched < ROWS
+            assert run(sim, "resume").status == 0
+        assert set(sim.states.values()) == {True}
+        assert Counter(pkey for pkey, _ in sim.patched) == dict.fromkeys(sim.states, 1)
+        assert sum(request.method == "GET" for request in sim.requests) <= 1 + ROWS + 2
+    assert writes(tmp_path)["none"] == 0

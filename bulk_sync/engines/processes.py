@@ -8,6 +8,10 @@ For a machine with cores to spare, where one event loop is the limit. All that d
 stays here: the rows, the ledger, when to give up, how many calls there are. A worker gets parts of
 half a second's work, two at a time, so that none waits for another. A worker that dies takes
 nothing with it but the certainty of what it had in hand, as a run that is killed does.
+
+Whoever shares a rate that nobody knows cannot learn it, for each takes the refusals of the others
+for its own. So once Campaign refuses requests for a rate that was not given, the workers give back
+what they have not begun, and this process goes on alone, for the rest of the run.
 """
 
 import asyncio
@@ -17,7 +21,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +34,7 @@ from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local
 from bulk_sync.engines.work import Work
 from bulk_sync.errors import StoppedEarly, StopRun
+from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Pace
 
 log = logging.getLogger(__name__)
@@ -69,6 +75,7 @@ class Processes:
         self._connection = connection
         self._pace = pace
         self._workers: list[_Worker] = []
+        self._goes_alone = asyncio.Event()
 
     async def carry_out(
         self,
@@ -80,7 +87,8 @@ class Processes:
         total: int | None = None,
     ) -> None:
         """Do the work for every position that the source hands out; see ``Engine``."""
-        if count < _WORTH or not work.is_parted:
+        self._heed_refusals()
+        if self._goes_alone.is_set() or count < _WORTH or not work.is_parted:
             await self._near.carry_out(work, source, count, note, done, total)
             return
         try:
@@ -95,18 +103,21 @@ class Processes:
             )
             return
         await self._near.client.calls.close()  # what this process has set aside, it needs no more
-        round_ = _Round(
-            self._near,
-            work,
-            count if total is None else total,
-            note,
-            _Pulse(self._near, self._workers),
-        )
+        total = count if total is None else total
+        round_ = _Round(self._near, work, total, note, _Pulse(self._near, self._workers))
         round_.done = done
         async with self._attended(), asyncio.TaskGroup() as feeding:
             for worker in self._workers:
                 for _ in range(_AT_ONCE):
-                    feeding.create_task(_feed(worker, source, round_))
+                    feeding.create_task(self._feed(worker, source, round_))
+        left = _Left(round_.given_back, source)
+        if self._goes_alone.is_set():
+            for worker in self._workers:
+                worker.tell(wire.Close())
+            count -= round_.done - done
+            await self._near.carry_out(work, left, count, note, round_.done, total)
+        for at in left.positions:
+            note(at)
 
     async def close(self) -> None:
         """End the workers, which give back what they were lent."""
@@ -127,6 +138,35 @@ class Processes:
         if held_s := pacer.held_for_s:
             for worker in self._workers:
                 worker.tell(wire.Hold(held_s, "a wait that was asked for before"))
+
+    async def _feed(self, worker: "_Worker", source: Source, round_: "_Round") -> None:
+        """Give a worker one part after the other."""
+        size = _FIRST_PART
+        while not (self._near.stop.asked or self._goes_alone.is_set()):
+            positions: list[int] = []
+            while len(positions) < size and (at := await source.take()) is not None:
+                positions.append(at)
+            if not positions:
+                return
+            began = time.monotonic()
+            await worker.carry_out(_InHand(round_, positions))
+            pace = len(positions) / max(time.monotonic() - began, 1e-3)
+            size = int(min(_LARGEST_PART, max(_FIRST_PART, pace * _PART_S)))
+
+    def _heed_refusals(self) -> None:
+        """Let this process go on alone once requests were refused for a rate that was not given."""
+        refused_s = self._near.client.pacer.held_s.get(str(Reason.HTTP_429), 0.0)
+        if self._goes_alone.is_set() or self._pace.rate is not None or not refused_s:
+            return
+        self._goes_alone.set()
+        log.info(
+            "Campaign refuses requests for their rate (429), which %d processes cannot find out "
+            "together: one goes on alone for the rest of the run. A rate that is known can be "
+            "shared: give it with --rate",
+            self._pace.parts,
+        )
+        for worker in self._workers:
+            worker.tell(wire.Retire())
 
     def _end(self) -> None:
         cause = self._near.stop.cause
@@ -161,6 +201,7 @@ class Processes:
                     for each in self._workers:
                         if each is not worker:
                             each.tell(message)
+                    self._heed_refusals()
                 case wire.End(cause):
                     self._near.stop.ask(cause)
                 case wire.Said(logger, level, said):
@@ -205,7 +246,12 @@ class _Pulse:
 
 
 class _Round:
-    """One piece of work, parts of which are with the workers."""
+    """One piece of work, parts of which are with the workers.
+
+    Attributes:
+        done: rows that are done.
+        given_back: positions of rows that the workers had, and that may still be done.
+    """
 
     def __init__(
         self, near: Local, work: Work, count: int, note: Callable[[int], None], pulse: _Pulse
@@ -216,6 +262,7 @@ class _Round:
         self._note = note
         self._pulse = pulse
         self.done = 0
+        self.given_back: list[int] = []
 
     def take_in(self, part: "_InHand", news: wire.News) -> None:
         """Note what has become of some rows."""
@@ -242,20 +289,35 @@ class _Round:
             self._note(at)
         part.left.difference_update(news.ats)
         if news.over:
-            self._note_all(part)
+            self._give_back(part)
         self.near.tell(self.work.name, self.done, self._count, self._pulse)
 
     def lose(self, part: "_InHand", cause: StopRun) -> None:
         """Note that nobody can tell any more what has become of the rest of a part."""
         self.work.sent.update(part.positions[n] for n in part.left)
-        self._note_all(part)
+        self._give_back(part)
         self.near.stop.ask(cause)
 
-    def _note_all(self, part: "_InHand") -> None:
-        for n in part.left:
-            self._note(part.positions[n])
+    def _give_back(self, part: "_InHand") -> None:
+        self.given_back += [part.positions[n] for n in sorted(part.left)]
         part.left.clear()
         part.over.set()
+
+
+class _Left:
+    """Hands out what was given back, and then the rest; see ``Source``.
+
+    Attributes:
+        positions: what was given back and is not handed out again yet.
+    """
+
+    def __init__(self, given_back: Iterable[int], rest: Source) -> None:
+        self.positions = deque(sorted(given_back))
+        self._rest = rest
+
+    async def take(self) -> int | None:
+        """Tell the next position; None if there is none any more."""
+        return self.positions.popleft() if self.positions else await self._rest.take()
 
 
 class _InHand:
@@ -266,21 +328,6 @@ class _InHand:
         self.positions = positions
         self.left = set(range(len(positions)))
         self.over = asyncio.Event()
-
-
-async def _feed(worker: "_Worker", source: Source, round_: _Round) -> None:
-    """Give a worker one part after the other."""
-    size = _FIRST_PART
-    while not round_.near.stop.asked:
-        positions: list[int] = []
-        while len(positions) < size and (at := await source.take()) is not None:
-            positions.append(at)
-        if not positions:
-            return
-        began = time.monotonic()
-        await worker.carry_out(_InHand(round_, positions))
-        pace = len(positions) / max(time.monotonic() - began, 1e-3)
-        size = int(min(_LARGEST_PART, max(_FIRST_PART, pace * _PART_S)))
 
 
 class _Worker:

@@ -1,6 +1,6 @@
 """What a run and its worker processes tell each other, over a pair of pipes of their own.
 
-    run    --> worker   Setup, then Part, Hold, Lent, End, Close
+    run    --> worker   Setup, then Part, Hold, Lent, Retire, End, Close
     worker --> run      News, Spent, Borrow, Return, Hold, End, Said
 
 Pickled, for both ends are one program; nobody else can reach the pipes.
@@ -57,7 +57,8 @@ class News:
         problems: by position in the part.
         sent: positions for which a request that writes was begun.
         cleared: positions in doubt that had not arrived.
-        over: nothing more comes of this part; rows not told of were not begun.
+        over: nothing more comes of this part; rows not told of are given back: they were not begun,
+            or may still be tried, and ``sent`` tells of them too.
     """
 
     number: int
@@ -110,6 +111,11 @@ class Hold:
 
     seconds: float
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Others go on: what is in flight is finished, and all other rows are given back."""
 
 
 @dataclass(frozen=True, slots=True)

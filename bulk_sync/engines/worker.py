@@ -25,6 +25,7 @@ from bulk_sync.engines import wire
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.errors import StopRun
+from bulk_sync.outcomes import Outcome
 from bulk_sync.settings import Failures
 from bulk_sync.stopping import Stop
 
@@ -53,16 +54,30 @@ class _Loans:
         self._tell(wire.Return(day, count))
 
 
+class _Retired(StopRun):
+    """Others go on; the run is not to end."""
+
+
 class _Carried:
     """A part that is being carried out, and which of its rows are done and not told yet."""
 
-    def __init__(self, part: wire.Part) -> None:
+    def __init__(self, part: wire.Part, stop: Stop) -> None:
         self.part = part
+        self._stop = stop
         self._done: list[int] = []
 
     def note(self, at: int) -> None:
-        """Take note that a row is done."""
-        self._done.append(at)
+        """Take note that a row is done, unless it is for others to go on with."""
+        if not (isinstance(self._stop.cause, _Retired) and self._may_be_tried(at)):
+            self._done.append(at)
+
+    def _may_be_tried(self, at: int) -> bool:
+        """Tell whether a row was not begun, or failed for what may have passed by now."""
+        steps = self.part.work.steps
+        problem = steps.problems.get(at)
+        if problem is None:
+            return not steps.attempts[at]
+        return problem.passing or problem.outcome is Outcome.PENDING
 
     def has_news(self) -> bool:
         """Tell whether any row is done that was not told yet."""
@@ -134,11 +149,13 @@ class _Worker:
             while True:
                 match await self.inbox.get():
                     case wire.Part() as part:
-                        carried = _Carried(part)
+                        carried = _Carried(part, self._stop)
                         self._carried.add(carried)
                         tasks.create_task(self._carry(carried))
                     case wire.Hold(seconds, why):
                         self._client.pacer.hold_for(seconds, why)
+                    case wire.Retire():
+                        self._stop.ask(_Retired())
                     case wire.End(cause):
                         self._stop.ask(cause)
                     case wire.Close():
@@ -219,7 +236,7 @@ async def _work(setup: wire.Setup, orders: Iterator[Any], tell: wire.Mouth) -> N
 
 
 def _tell_cause(stop: Stop, tell: wire.Mouth) -> None:
-    if stop.cause is not None:
+    if stop.cause is not None and not isinstance(stop.cause, _Retired):
         tell(wire.End(stop.cause))
 
 
