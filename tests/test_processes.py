@@ -333,6 +333,19 @@ def test_one_event_loop_goes_on_alone_under_a_limit_that_nobody_told(
     assert last[-2] < refused[0] + 0.5 < refused[0] + 2 < last[-1]
 
 
+def test_no_other_process_is_started_when_the_first_rows_are_refused(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "hush")
+    with running(Options(access_token=None, client_secret="hush")) as sim:
+        populate(sim, ROWS)
+        path = wishes(tmp_path / "in.csv", ROWS)
+        sim.queue_fault(Fault.THROTTLED_429, times=1, matching=key(50)[1:])
+        assert run(sim, "run", path, *SHARED).status == 0
+        assert set(sim.states.values()) == {True}
+        assert len(last_asked(sim)) == 1
+
+
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["to the end", "until SIGTERM"])
 def test_what_the_others_give_back_is_written_once(
     is_stopped: bool, tmp_path: Path, run: Run

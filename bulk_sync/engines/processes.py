@@ -10,8 +10,9 @@ half a second's work, two at a time, so that none waits for another. A worker th
 nothing with it but the certainty of what it had in hand, as a run that is killed does.
 
 Whoever shares a rate that nobody knows cannot learn it, for each takes the refusals of the others
-for its own. So once Campaign refuses requests for a rate that was not given, the workers give back
-what they have not begun, and this process goes on alone, for the rest of the run.
+for its own. So the first rows are done here, and once Campaign refuses requests for a rate that was
+not given, the workers, if there are any yet, give back what they have not begun, and this process
+goes on alone for the rest of the run.
 """
 
 import asyncio
@@ -41,6 +42,10 @@ log = logging.getLogger(__name__)
 
 _WORTH: Final = 500
 """Rows for which it is worth while to start processes; each takes about a second to come up."""
+
+_FIRST_ALONE: Final = 100
+"""Rows that one process does before others are started, if no rate is given: a low limit shows by
+then, while few requests are in flight that can be refused."""
 
 _PART_S: Final = 0.5
 _FIRST_PART: Final = 32
@@ -87,8 +92,13 @@ class Processes:
         total: int | None = None,
     ) -> None:
         """Do the work for every position that the source hands out; see ``Engine``."""
+        total = count if total is None else total
+        is_worth = count >= _WORTH and work.is_parted
+        if is_worth and not self._workers and self._pace.rate is None:
+            await self._near.carry_out(work, _Few(source), _FIRST_ALONE, note, done, total)
+            count, done = count - _FIRST_ALONE, done + _FIRST_ALONE
         self._heed_refusals()
-        if self._goes_alone.is_set() or count < _WORTH or not work.is_parted:
+        if not is_worth or self._goes_alone.is_set() or self._near.stop.asked:
             await self._near.carry_out(work, source, count, note, done, total)
             return
         try:
@@ -103,7 +113,6 @@ class Processes:
             )
             return
         await self._near.client.calls.close()  # what this process has set aside, it needs no more
-        total = count if total is None else total
         round_ = _Round(self._near, work, total, note, _Pulse(self._near, self._workers))
         round_.done = done
         async with self._attended(), asyncio.TaskGroup() as feeding:
@@ -302,6 +311,19 @@ class _Round:
         self.given_back += [part.positions[n] for n in sorted(part.left)]
         part.left.clear()
         part.over.set()
+
+
+class _Few:
+    """Hands out the first rows of a source, and no more; see ``Source``."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._left = _FIRST_ALONE
+
+    async def take(self) -> int | None:
+        """Tell the next position; None after the last of the first ones."""
+        self._left -= 1
+        return await self._source.take() if self._left >= 0 else None
 
 
 class _Left:
