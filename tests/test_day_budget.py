@@ -107,6 +107,30 @@ def test_a_plan_forecasts_days_and_runs(sim: Simulator, tmp_path: Path, run: Run
     assert "200 to come" in ran.out  # ``apply`` reads each profile again first
 
 
+def test_what_a_forecast_says_is_what_it_takes(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 50)
+    path = wishes(tmp_path / "in.csv", 50)
+    words = (path, "--fetch", "scan", "--max-calls", 4)
+    told = run(sim, "plan", path, *LOOKUP).out
+    assert "Calls: 51 spent, 50 to come and 51 to read everything again" in told
+    told = run(sim, "plan", *words).out
+    found = re.search(r"is to be resumed (\d+) times", told)
+    assert found is not None, told
+    assert run(sim, "run", *words).status == 6
+    resumed = 1
+    while run(sim, "resume").status == 6:
+        resumed += 1
+    assert resumed == int(found[1])
+
+
+def test_a_budget_of_one_call_is_told_to_write_nothing(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    ran = run(sim, "plan", wishes(tmp_path / "in.csv", 3), "--fetch", "scan", "--max-calls", 1)
+    assert "A budget of one call" in ran.out, ran.err
+
+
 def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 100)
     path = wishes(tmp_path / "in.csv", 100)

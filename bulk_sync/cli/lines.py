@@ -59,7 +59,15 @@ def _forecast_lines(reviewed: Plan, now: datetime) -> list[str]:
         date = "" if ends.date() == now.date() else f" on {ends:%Y-%m-%d}"
         soonest = " at the soonest" if least else ""
         about += f": over at {ends:%H:%M}{date}{soonest}, if it begins now"
-    lines = [f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{about}."]
+    before = reviewed.calls_before
+    anew = f" and {before:,} to read everything again" if before > 1 else ""
+    lines = [f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{anew}{about}."]
+    if days is None or again is None:
+        lines.append(
+            "A budget of one call (--max-calls, --max-calls-per-day) writes nothing: whoever goes "
+            "on finds out with it whether Campaign answers."
+        )
+        return lines
     if days:
         last = now.astimezone(UTC).date() + timedelta(days=days)
         lines.append(

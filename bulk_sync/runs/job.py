@@ -21,6 +21,9 @@ from bulk_sync.rows.check import OnConflict, Rules
 from bulk_sync.rows.totals import Totals
 from bulk_sync.settings import Connection, Creating, Keys, Limits, Pace, Reading, State, Writing
 
+_TO_BEGIN: Final = 1
+"""Calls with which a run begins, or goes on."""
+
 _LONGEST_STEM: Final = 180
 """Bytes; a file's name has room for 255."""
 
@@ -100,6 +103,8 @@ class Plan:
         refusal: what a limit says against writing it; None if nothing.
         calls: calls to Campaign so far.
         calls_to_come: calls that writing takes, if nothing fails.
+        calls_before: calls that whoever carries a preview out makes before; nothing is kept of what
+            it has read. 0 if this is no preview.
         max_calls: most calls of the run; None has no limit.
         max_calls_per_day: most calls of all runs in a day; None has no limit.
         left_today: how many of those are left.
@@ -117,6 +122,7 @@ class Plan:
     refusal: Refused | None
     calls: int
     calls_to_come: int
+    calls_before: int
     max_calls: int | None
     max_calls_per_day: int | None
     left_today: int | None
@@ -132,17 +138,20 @@ class Plan:
     def seconds_to_come(self) -> float | None:
         """An estimate of how long the writes take, at the rate allowed or that of the look-ups.
 
+        And how long it takes to read everything again, if that comes before them.
+
         After a scan it is the least that it can be: a page says nothing of how long a single
         profile takes, and Campaign may bear fewer requests at once than are allowed.
         """
+        before_s = self.seconds if self.calls_before > 1 else 0.0
         if self.rate is not None:
-            return self.calls_to_come / self.rate
+            return before_s + self.calls_to_come / self.rate
         if self.calls and not self.paged:
-            return self.calls_to_come * self.seconds / self.calls
+            return before_s + self.calls_to_come * self.seconds / self.calls
         if self.quickest_s is None:
             return None
         at_once = max(1, min(self.most_in_flight, self.calls_to_come))
-        return self.calls_to_come * self.quickest_s / at_once
+        return before_s + self.calls_to_come * self.quickest_s / at_once
 
     @property
     def is_least(self) -> bool:
@@ -150,19 +159,32 @@ class Plan:
         return self.rate is None and (self.paged or not self.calls)
 
     @property
-    def days_to_come(self) -> int:
-        """Tell on how many further days the writes go on, for want of calls today."""
+    def days_to_come(self) -> int | None:
+        """Tell on how many further days it goes on, for want of calls today; None is for ever."""
         if self.max_calls_per_day is None or self.left_today is None:
             return 0
-        return ceil(max(0, self.calls_to_come - self.left_today) / self.max_calls_per_day)
+        return self._further(self.left_today, self.max_calls_per_day)
 
     @property
-    def runs_to_come(self) -> int:
-        """Tell how many times the run must be resumed, since each may make so many calls."""
+    def runs_to_come(self) -> int | None:
+        """Tell how many times it must be resumed, since each run may make so many calls.
+
+        None is for ever.
+        """
         if self.max_calls is None:
             return 0
-        left = max(0, self.max_calls - self.calls)
-        return ceil(max(0, self.calls_to_come - left) / self.max_calls)
+        spent = 0 if self.calls_before else self.calls
+        return self._further(max(0, self.max_calls - spent), self.max_calls)
+
+    def _further(self, left: int, each: int) -> int | None:
+        """Tell how many budgets of ``each`` it takes when this one is spent; None is for ever.
+
+        Whoever goes on finds out first, with one call, whether Campaign answers.
+        """
+        more = max(0, self.calls_before + self.calls_to_come - left)
+        if not self.calls_to_come or not more:
+            return 0
+        return ceil(more / (each - _TO_BEGIN)) if each > _TO_BEGIN else None
 
 
 class Screen(Protocol):

@@ -81,7 +81,10 @@ def preview(
         if session.cause is not None:
             planned = plan.hold_back(planned, Reason.STOPPED, str(session.cause))
         else:
-            screen.show(_reviewed(planned, job, past, session, read, budget))
+            reviewed = _reviewed(planned, job, past, session, read, budget)
+            # Who carries a plan out reads only what is to be written; a run begins anew.
+            before = 1 if job.writing.guarded else reviewed.calls
+            screen.show(replace(reviewed, calls_before=before))
     return planned, session.cause, cost_of(session, began)
 
 
@@ -265,6 +268,7 @@ def _reviewed(
         refusal=limits.refusal(planned, job.limits, past),
         calls=calls.total,
         calls_to_come=totals.writes * each,
+        calls_before=0,
         max_calls=job.pace.max_calls,
         max_calls_per_day=job.pace.max_calls_per_day,
         left_today=None if left_today is None else left_today + calls.set_aside,
