@@ -7,14 +7,14 @@ answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from bulk_sync.campaign import creating, metadata, pages, profiles, transport
+from bulk_sync.campaign import creating, metadata, pacing, pages, profiles, transport
 from bulk_sync.campaign.answers import AddressRefused, Forbidden, Parse, document
 from bulk_sync.campaign.calls import Budget
-from bulk_sync.campaign.connections import pool_of
+from bulk_sync.campaign.connections import pool_of, room_for
 from bulk_sync.campaign.creating import Creation, Settling
 from bulk_sync.campaign.pages import Page
 from bulk_sync.campaign.transport import Transport
@@ -72,11 +72,24 @@ async def connected(
 ) -> AsyncIterator["Client"]:
     """Open a client; its connections close with the block, and calls not spent are given back."""
     async with pool_of(connection) as pool:
-        way = Transport(pool, connection, pace, stop, budget)
+        way = Transport(pool, connection, _that_fits(pace), stop, budget)
         try:
             yield Client(way, connection)
         finally:
             await way.calls.close()
+
+
+def _that_fits(pace: Pace) -> Pace:
+    """Ask no more at once than connections may be open."""
+    wanted = pacing.most_in_flight(pace)
+    room = room_for(wanted)
+    if room == wanted:
+        return pace
+    log.warning(
+        "At most %d requests are in flight, for the system lets no more files be open (ulimit -n)",
+        room,
+    )
+    return replace(pace, concurrency=room)
 
 
 class Client:

@@ -1,9 +1,11 @@
 """How Campaign and IMS are reached: the connection pool, its certificates, and proxies."""
 
 import ssl
+import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -13,6 +15,9 @@ from yarl import URL
 from bulk_sync import __version__
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Connection
+
+_OTHER_FILES: Final = 128
+"""Files that a run has open besides its connections, and some to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,27 @@ async def _once(
         raise  # nothing was sent, and nothing will be
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(str(error)) from error
+
+
+def room_for(connections: int) -> int:
+    """Tell how many of so many connections the system lets be open, which is asked for more.
+
+    Many systems let a process have 1,024 files open unless it asks.
+    """
+    if sys.platform == "win32":
+        return connections  # it has no such limit
+    import resource  # noqa: PLC0415 - where there is one
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    with suppress(OSError, ValueError):  # some systems say more than they give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return max(1, min(connections, soft - _OTHER_FILES))
 
 
 @asynccontextmanager

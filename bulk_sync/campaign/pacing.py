@@ -72,13 +72,13 @@ class Pacer:
 
     Attributes:
         latency: how long good answers took.
-        held_s: seconds in which Campaign had every request wait, by what it answered.
     """
 
     def __init__(self, pace: Pace, stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.latency = Latency()
-        self.held_s: dict[str, float] = {}
+        self._held_s: dict[str, float] = {}
+        self._held_why = ""
         self._loop = asyncio.get_running_loop()
         self._given_limit = pace.concurrency
         self._given_rate = pace.rate
@@ -105,6 +105,14 @@ class Pacer:
     def held_for_s(self) -> float:
         """Seconds for which no request may start yet."""
         return max(0.0, self._held_until - self._clock())
+
+    @property
+    def held_s(self) -> Mapping[str, float]:
+        """Seconds in which Campaign had every request wait so far, by what it answered."""
+        found = dict(self._held_s)
+        if self._held_why:
+            found[self._held_why] = max(0.0, found[self._held_why] - self.held_for_s)
+        return found
 
     @property
     def throttled_s(self) -> float:
@@ -187,12 +195,13 @@ class Pacer:
         """Let no request start before a wait is over, and ask for less afterwards.
 
         Args:
-            later: Campaign's answer. If it names no wait, a growing one of our own is taken; if it
-                names none at all to be needed, nothing was refused for the rate.
+            later: Campaign's answer. If it names no wait, a growing one of our own is taken; so it
+                is after a 429 that names 0, as gateways do that round less than a second down.
         """
         now, asked_s = self._clock(), later.wait_s
-        if later.reason is Reason.HTTP_429 and asked_s != 0:
+        if later.reason is Reason.HTTP_429:
             self._allowance.refused(now, now if later.sent_at is None else later.sent_at)
+            asked_s = asked_s or None
         else:
             self._load.unanswered(now)
         if asked_s is None:
@@ -215,7 +224,8 @@ class Pacer:
         if until <= self._held_until:
             return False
         held_s = until - max(now, self._held_until)
-        self.held_s[why] = self.held_s.get(why, 0.0) + held_s
+        self._held_s[why] = self._held_s.get(why, 0.0) + held_s
+        self._held_why = why
         self._held_until, self._is_held = until, True
         return True
 
@@ -266,10 +276,17 @@ class Pacer:
                 waiter.set_exception(self._stop.cause)
 
 
+def most_in_flight(pace: Pace) -> int:
+    """Tell how many requests may ever be in flight at once: with a rate, all that it may need."""
+    if pace.concurrency is not None:
+        return pace.concurrency
+    if pace.rate is None:
+        return pace.most_in_flight
+    return max(pace.most_in_flight, min(_MOST_FOR_A_RATE, ceil(pace.rate * _SLOW_S)))
+
+
 def _load_for(pace: Pace, now: float) -> Load:
     """Begin with few requests in flight; or, if a rate bounds them, with all that it may need."""
-    most = pace.most_in_flight
-    if pace.rate is None:
-        return Load(now, first=min(FIRST_IN_FLIGHT, most), most=most)
-    needed = max(most, min(_MOST_FOR_A_RATE, ceil(pace.rate * _SLOW_S)))
-    return Load(now, first=needed, most=needed)
+    most = most_in_flight(pace)
+    first = min(FIRST_IN_FLIGHT, most) if pace.rate is None else most
+    return Load(now, first=first, most=most)

@@ -164,8 +164,8 @@ class Processes:
 
     def _heed_refusals(self) -> None:
         """Let this process go on alone once requests were refused for a rate that was not given."""
-        refused_s = self._near.client.pacer.held_s.get(str(Reason.HTTP_429), 0.0)
-        if self._goes_alone.is_set() or self._pace.rate is not None or not refused_s:
+        was_refused = str(Reason.HTTP_429) in self._near.client.pacer.held_s
+        if self._goes_alone.is_set() or self._pace.rate is not None or not was_refused:
             return
         self._goes_alone.set()
         log.info(

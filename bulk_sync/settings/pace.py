@@ -7,6 +7,7 @@ from typing import Final
 
 from bulk_sync.errors import UsageProblem
 
+_LEAST_RATE: Final = 0.001
 _RATE_OF_ONE: Final = 100.0
 """Requests a second that are worth a process, and of which one more or less in a second, which
 comes of parting a rate, does not matter."""
@@ -47,6 +48,11 @@ class Pace:
         ):
             if value is not None and not math.isfinite(value):
                 raise UsageProblem(f"{option} {value}: write a number.")
+        if self.rate is not None and self.rate < _LEAST_RATE:
+            raise UsageProblem(
+                f"--rate {self.rate}: write at least {_LEAST_RATE}, which is a request in a "
+                "quarter of an hour."
+            )
 
     @property
     def parts(self) -> int:

@@ -46,7 +46,7 @@ def test_what_was_not_sent_during_a_pause_is_not_made_up_for() -> None:
 @pytest.mark.parametrize("rate", [50, 200, 1000])
 @pytest.mark.parametrize("burst_s", [0.1, 1.0])
 @pytest.mark.parametrize("at_once", [True, False], ids=["gateway", "server"])
-@pytest.mark.parametrize("retry_after_s", [1.0, None], ids=["retry-after", "silent"])
+@pytest.mark.parametrize("retry_after_s", [1.0, None, 0.0], ids=["retry-after", "silent", "0"])
 def test_a_hidden_limit_is_found_and_used(
     rate: float, burst_s: float, at_once: bool, retry_after_s: float | None
 ) -> None:
@@ -141,8 +141,10 @@ def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:
         before = len(sent)
         pacer.hold(too_many(30.0))
         held_at = loop.time()
+        assert pacer.throttled_s == 0.0
         await asyncio.gather(*waiting)
         assert 0 < before < 10
+        assert pacer.throttled_s == pytest.approx(30.0)
         return held_at, sent[before:]
 
     held_at, later = virtually(held())

@@ -49,6 +49,7 @@ def test_0_when_a_dry_run_could_plan_every_row(sim: Simulator, tmp_path: Path, r
         ["validate", ".", "--report", "in.csv"],
         ["run", ""],
         ["run", "in.csv", "--rate", "nan"],
+        ["run", "in.csv", "--rate", "1e-9"],
         ["run", "in.csv", "--key-column", "nope"],
         ["run", "in.csv", "--date-column", "nope"],
         ["run", "in.csv", "--config", "missing.toml"],
