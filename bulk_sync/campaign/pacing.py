@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from bulk_sync.campaign.allowance import Allowance
 from bulk_sync.campaign.latency import Latency
@@ -57,7 +57,7 @@ class Pulse(Protocol):
     def __str__(self) -> str:
         """Say it."""
 
-    def facts(self) -> Mapping[str, float | int | None]:
+    def facts(self) -> Mapping[str, Any]:
         """Tell it."""
 
 
@@ -132,18 +132,30 @@ class Pacer:
         parts = [f"{self._in_flight} in flight"]
         if self.rate is not None:
             parts.append(f"at most {self.rate:.4g}/s")
-        if held_s := self.held_for_s:
-            parts.append(f"waiting {held_s:.0f} s as Campaign asks")
-        return ", ".join(parts)
+        return ", ".join([*parts, *self.waits()])
 
-    def facts(self) -> Mapping[str, float | int | None]:
-        """Tell how it goes, for a log: counts, requests a second, seconds."""
+    def waits(self) -> list[str]:
+        """Say how long answers take, and what is waited for, for a person."""
+        said = []
+        if (half_s := self.latency.quantile(0.5)) is not None:
+            said.append(f"answers in {1000 * half_s:,.0f} ms")
+        if held_s := self.held_for_s:
+            said.append(f"waiting {held_s:.0f} s as Campaign asks ({self._held_why})")
+        return said
+
+    def facts(self) -> Mapping[str, Any]:
+        """Tell how it goes, for a log: counts, requests a second, seconds, and causes of waits."""
+        half_s, most_s = self.latency.quantile(0.5), self.latency.quantile(0.95)
         return {
             "in_flight": self._in_flight,
             "most_in_flight": self.limit,
             "rate": None if self.rate is None else round(self.rate, 3),
+            "latency_seconds": None
+            if half_s is None or most_s is None
+            else {"p50": round(half_s, 4), "p95": round(most_s, 4)},
             "held_seconds": round(self.held_for_s, 3),
             "throttled_seconds": round(self.throttled_s, 3),
+            "throttled_by": {why: round(held_s, 3) for why, held_s in self.held_s.items()},
         }
 
     async def turn(self) -> float:

@@ -235,21 +235,18 @@ class _Pulse:
         parts = [f"{len(self._workers)} processes", f"{facts['in_flight']} in flight"]
         if facts["rate"] is not None:
             parts.append(f"at most {facts['rate']:.4g}/s")
-        if held_s := facts["held_seconds"]:
-            parts.append(f"waiting {held_s:.0f} s as Campaign asks")
-        return ", ".join(parts)
+        return ", ".join([*parts, *self._pacer.waits()])
 
-    def facts(self) -> Mapping[str, float | int | None]:
+    def facts(self) -> Mapping[str, Any]:
         """Sum up what the workers tell."""
         told = [worker.facts for worker in self._workers if worker.facts]
         rates = [facts["rate"] for facts in told]
         known = [rate for rate in rates if rate is not None]
         return {
+            **self._pacer.facts(),
             "in_flight": sum(facts["in_flight"] or 0 for facts in told),
             "most_in_flight": sum(facts["most_in_flight"] or 0 for facts in told),
             "rate": sum(known) if known and len(known) == len(rates) else None,
-            "held_seconds": self._pacer.facts()["held_seconds"],
-            "throttled_seconds": round(self._pacer.throttled_s, 3),
             "processes": len(self._workers),
         }
 

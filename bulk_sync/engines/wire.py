@@ -80,7 +80,7 @@ class Spent:
     by_method: Mapping[str, int]
     by_status: Mapping[str, int]
     latency: Mapping[int, int]
-    facts: Mapping[str, float | int | None]
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

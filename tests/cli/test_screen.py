@@ -40,6 +40,9 @@ def test_progress_in_a_json_log_is_numbers(tmp_path: Path, run: Run) -> None:
     assert writing[-1]["throttled_seconds"] == pytest.approx(1.0, abs=0.1)
     assert all(0 <= line["held_seconds"] <= 1 for line in lines)
     assert all("in flight, at most" in line["message"] for line in lines)
+    assert writing[-1]["throttled_by"] == {"http_429": pytest.approx(1.0, abs=0.1)}
+    assert all("answers in" in line["message"] for line in lines)
+    assert all(line["latency_seconds"]["p50"] >= 0.02 for line in lines)
 
 
 def test_without_a_bound_the_log_names_no_rate(tmp_path: Path, run: Run) -> None:
