@@ -17,7 +17,7 @@ import click
 from bulk_sync import __version__
 from bulk_sync.cli import garbage
 from bulk_sync.cli.config import Invocation
-from bulk_sync.cli.output import open_streams, say, say_json
+from bulk_sync.cli.output import open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, StopRun
 
 _COMMANDS: Final = {
@@ -97,18 +97,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = _failed(invocation, Exit.USAGE, error.format_message())
     except StopRun as stop:
         if stop.exit is not Exit.DONE:
-            say(f"bulk-sync: {stop}", err=True)
+            say_error(str(stop))
         elif not (invocation.wants_json or invocation.is_quiet):
             say(str(stop))
         status = _failed(invocation, stop.exit, str(stop))
     except (click.Abort, KeyboardInterrupt):
         message = "Interrupted."
-        say(f"bulk-sync: {message}", err=True)
+        say_error(message)
         status = _failed(invocation, Exit.INTERRUPTED, message)
     except Exception as error:  # the outermost edge: say that it is a bug, with exit 1
         logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
         message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
-        say(f"bulk-sync: {message} (add -v for the traceback)", err=True)
+        say_error(f"{message} (add -v for the traceback)")
         status = _failed(invocation, Exit.BUG, message)
     sys.exit(int(status or Exit.DONE))
 

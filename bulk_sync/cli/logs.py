@@ -36,6 +36,8 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
+    is_json = True
+
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {
             "time": _time(record),

@@ -6,11 +6,14 @@ report is what counts.
 
 import contextlib
 import json
+import logging
 import os
 import sys
 from typing import Final
 
 import click
+
+log = logging.getLogger(__name__)
 
 _MODES: Final = {"stdin": os.O_RDONLY, "stdout": os.O_WRONLY, "stderr": os.O_WRONLY}
 
@@ -23,6 +26,15 @@ def say(text: str, *, err: bool = False) -> None:
         stream = sys.stderr if err else sys.stdout
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def say_error(message: str) -> None:
+    """Say on standard error why a command failed, in the form that the log has."""
+    for handler in logging.getLogger().handlers:
+        if getattr(handler.formatter, "is_json", False):
+            log.error("%s", message)
+            return
+    say(f"bulk-sync: {message}", err=True)
 
 
 def say_json(value: object) -> None:

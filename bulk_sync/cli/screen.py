@@ -22,7 +22,7 @@ from bulk_sync.cli.lines import (
     summary_json,
     summary_lines,
 )
-from bulk_sync.cli.output import say, say_json
+from bulk_sync.cli.output import say, say_error, say_json
 from bulk_sync.errors import Exit, Refused
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs import Finished, Mapped, Plan
@@ -165,7 +165,7 @@ class Screen:
         for line in self._next_steps(finished):
             self._print(line)
         if finished.cause is not None:
-            say(f"bulk-sync: {finished.cause}", err=True)
+            say_error(str(finished.cause))
         if self._look.json:
             told = summary_json(finished, self._source, dry_run=self._look.preview)
             say_json(told)
@@ -184,7 +184,7 @@ class Screen:
             run = shlex.join(["bulk-sync", "plan", shown(mapped.out)])
             self._print(f"\nTo go on with the rows that were placed:\n  {run}")
         if mapped.cause is not None:
-            say(f"bulk-sync: {mapped.cause}", err=True)
+            say_error(str(mapped.cause))
         if self._look.json:
             say_json(mapped_json(mapped, self._source))
         return mapped.exit

@@ -56,9 +56,11 @@ class Source(Protocol):
 _MOST: Final = 4096
 """Positions in one group of what is done, at most."""
 
+_SHORTEST_S: Final = 0.2
 _LONGEST_S: Final = 30.0
 _SHARE: Final = 0.05
-"""What is done is recorded after a twentieth of the time that the pass has taken so far."""
+"""What is done is recorded after a twentieth of the time that the pass has taken so far, within
+these bounds."""
 
 _AHEAD_S: Final = 1.0
 _FEWEST_AHEAD: Final = 16
@@ -104,7 +106,7 @@ class Kept:
         if self._task is not None and not self._task.done():
             return
         now = time.monotonic()
-        every_s = min(self._most_s, max(0.1, _SHARE * (now - self._began)))
+        every_s = min(self._most_s, max(_SHORTEST_S, _SHARE * (now - self._began)))
         if len(self._done) >= _MOST or now >= self._last + every_s:
             self._last = now
             self._task = asyncio.create_task(self._flush())

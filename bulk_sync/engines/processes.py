@@ -50,7 +50,9 @@ then, while few requests are in flight that can be refused."""
 _PART_S: Final = 0.5
 _FIRST_PART: Final = 32
 _LARGEST_PART: Final = 512
-"""Rows of a part: half a second's work, within these bounds."""
+"""Rows of a part: half a second's work, and that of an answer's time, within these bounds."""
+
+_GROWTH: Final = 4
 
 _AT_ONCE: Final = 2
 """Parts that a worker has in hand, so that it need not wait for the next one."""
@@ -159,8 +161,18 @@ class Processes:
                 return
             began = time.monotonic()
             await worker.carry_out(_InHand(round_, positions))
-            pace = len(positions) / max(time.monotonic() - began, 1e-3)
-            size = int(min(_LARGEST_PART, max(_FIRST_PART, pace * _PART_S)))
+            size = self._next_size(size, time.monotonic() - began)
+
+    def _next_size(self, size: int, took_s: float) -> int:
+        """Tell how large the next part is to be, after one that took so long.
+
+        While answers are on their way a worker must have others to ask for: of slow ones a part
+        takes longer, though it is small.
+        """
+        meant_s = _PART_S + 2 * (self._near.client.pacer.latency.quantile(0.5) or 0.0)
+        if took_s < meant_s:
+            return min(_LARGEST_PART, _GROWTH * size)
+        return max(_FIRST_PART, size // 2) if took_s > 2 * meant_s else size
 
     def _heed_refusals(self) -> None:
         """Let this process go on alone once requests were refused for a rate that was not given."""

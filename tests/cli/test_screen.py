@@ -8,7 +8,7 @@ import pytest
 from conftest import Run, populate, wishes
 
 from bulk_sync.cli import screen
-from bulk_sync.simulator import Fault, Options, running
+from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +63,20 @@ def test_the_pages_of_a_scan_are_told_too(tmp_path: Path, run: Run) -> None:
     lines = [line for line in progress(ran.err) if line["pass"] == "scan"]
     assert [(line["done"], line["total"]) for line in lines][-1] == (40, 40)
     assert all(line["in_flight"] == 0 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(("--max-calls", 5), 6), (("--key-column", "nowhere"), 2)],
+    ids=["a run that stops early", "a run that cannot begin"],
+)
+def test_the_last_word_of_a_json_log_is_json_too(
+    words: tuple[str | int, ...], status: int, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 12)
+    path = wishes(tmp_path / "in.csv", 12)
+    ran = run(sim, "run", path, "-q", "--log-format", "json", "--fetch", "lookup", *words)
+    assert ran.status == status
+    last = orjson.loads(ran.err.splitlines()[-1])
+    assert last["level"] == "ERROR"
+    assert last["message"]
