@@ -73,6 +73,21 @@ def test_a_plan_beyond_a_limit_exits_0_and_names_the_option(
     assert len(filled.patched) == 3
 
 
+def test_a_plan_does_not_loosen_the_limits_of_those_who_apply_it(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    wishes(tmp_path / "in.csv", ROWS, "false")
+    ours = tmp_path / "ours.toml"
+    ours.write_text('max-opt-ins = "0"\n')
+    ran = run(filled, "plan", "in.csv", "--out", "plan.parquet", "--max-opt-ins", 12)
+    assert run(filled, "apply", "plan.parquet", "--config", ours).status == 4
+    assert filled.patched == []
+    command = ran.out.splitlines()[-1].split()
+    assert command[-2:] == ["--max-opt-ins", "12"]  # what was typed for the plan is typed again
+    assert run(filled, *command[1:], "--config", ours).status == 0
+    assert len(filled.patched) == 3
+
+
 def test_applying_reports_every_row_of_the_input(plan: Path, filled: Simulator, run: Run) -> None:
     ran = run(filled, "apply", plan)
     assert ran.status == 0

@@ -37,6 +37,16 @@ def test_a_connection_that_cannot_work_is_refused(wrong: dict[str, object], says
         replace(GOOD, **wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "most"),
+    [(None, "0", 0), (None, "50", 10), ("0", "50", 0), ("5", "2%", 2), ("2", "5%", 2)],
+)
+def test_of_two_limits_the_stricter_one_holds(own: str | None, other: str, most: int) -> None:
+    given = None if own is None else Bound.parse(own, "own")
+    limits = Limits(max_opt_ins=given).within({"max_opt_ins": Bound.parse(other, "other")}, 100)
+    assert limits.opt_ins(100) == most
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:1", "[::1]:9"])
 def test_plain_http_is_for_this_machine(host: str) -> None:
     assert replace(GOOD, endpoint=f"http://{host}").endpoint == f"http://{host}"

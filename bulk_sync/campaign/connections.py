@@ -16,6 +16,9 @@ from bulk_sync import __version__
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Connection
 
+if sys.platform != "win32":
+    import resource
+
 _OTHER_FILES: Final = 128
 """Files that a run has open besides its connections, and some to spare."""
 
@@ -96,8 +99,6 @@ def room_for(connections: int) -> int:
     """
     if sys.platform == "win32":
         return connections  # it has no such limit
-    import resource  # noqa: PLC0415 - where there is one
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -35,7 +35,7 @@ def command(**values: Any) -> Exit:
 
     Every profile is read again before it is written; one whose state moved since is `drifted`, and
     left alone. A plan is carried out once: a second time finishes what the first left. The limits
-    that it was made with hold, unless others are given on the command line.
+    that it was made with hold too, but for those that are given on the command line.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
     asked.connection(values)
@@ -44,7 +44,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli.screen import Screen
 
     path: Path = values["plan"]
-    values = asked.with_limits(values, runs.limits_of(path))
     job = asked.job(values, asked.reports(values, runs.Input(str(path)).stem), "")
     screen = Screen(str(path), asked.look(values))
-    return screen.finish(runs.apply(job, path, screen, expected=values["expect_sha256"]))
+    expected, typed = values["expect_sha256"], asked.typed(values)
+    return screen.finish(runs.apply(job, path, screen, expected=expected, typed=typed))

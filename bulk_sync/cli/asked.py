@@ -114,11 +114,10 @@ def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:
     return {**_ABSENT, **values, **begun.settings, **given}
 
 
-def with_limits(values: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the limits that a plan was made with above all but those on the command line."""
+def typed(values: Mapping[str, Any]) -> frozenset[str]:
+    """Tell which options were given on the command line itself."""
     source = click.get_current_context().get_parameter_source
-    on_line = {name for name in kept if source(name) is ParameterSource.COMMANDLINE}
-    return {**values, **{name: kept[name] for name in kept if name not in on_line}}
+    return frozenset(name for name in values if source(name) is ParameterSource.COMMANDLINE)
 
 
 def connection(values: Mapping[str, Any]) -> Connection:

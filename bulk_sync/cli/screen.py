@@ -41,6 +41,9 @@ _PASSES: Final = {
 _WHERE: Final = ("--state-dir", "--ledger", "--config")
 """Options that say where a run is kept: the next command needs them too."""
 
+_LIMITS: Final = ("--max-changes", "--max-opt-ins", "--max-creates")
+"""Options that a plan was made with, of which ``apply`` believes only what is typed for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -225,22 +228,23 @@ class Screen:
         option = self._option.split()
         if self._look.out is not None and finished.plan_sha256 is not None:
             expected = ["--expect-sha256", finished.plan_sha256]
-            return self._command_with("apply", str(self._look.out), *expected, *option)
+            typed = self._repeated(tuple(name for name in _LIMITS if name not in option))
+            return self._command_with("apply", str(self._look.out), *expected, *typed, *option)
         words = [_without_n(word) for word in self._command if word not in {"-n", "--dry-run"}]
         if "plan" in words:
             words[words.index("plan")] = "run"
         return shlex.join(["bulk-sync", *words, *option])
 
     def _command_with(self, *words: str) -> str:
-        return shlex.join(["bulk-sync", *words, *self._where()])
+        return shlex.join(["bulk-sync", *words, *self._repeated(_WHERE)])
 
-    def _where(self) -> list[str]:
-        """Repeat what the command line says of where runs are kept."""
+    def _repeated(self, options: tuple[str, ...]) -> list[str]:
+        """Repeat what the command line says of some options."""
         found: list[str] = []
         for at, word in enumerate(self._command):
-            if word in _WHERE:
+            if word in options:
                 found += self._command[at : at + 2]
-            elif word.startswith(tuple(f"{name}=" for name in _WHERE)):
+            elif word.startswith(tuple(f"{name}=" for name in options)):
                 found.append(word)
         return found
 

@@ -23,7 +23,6 @@ from bulk_sync.runs.audit import audit
 from bulk_sync.runs.finding import NothingLeft, interrupted, known, newest_change, recorded
 from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
 from bulk_sync.runs.mapping import Mapped, map_keys
-from bulk_sync.runs.plan_file import limits_of
 from bulk_sync.runs.sync import judge, preview, sync
 
 __all__ = [
@@ -42,7 +41,6 @@ __all__ = [
     "interrupted",
     "judge",
     "known",
-    "limits_of",
     "map_keys",
     "new_run_id",
     "newest_change",

@@ -1,6 +1,7 @@
 """A reviewed plan, carried out once."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,8 +15,8 @@ from bulk_sync.runs import plan_file, story
 from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
 from bulk_sync.runs.opening import alone, begun_as, check_paths, going_on, guarded, opened, past_of
-from bulk_sync.runs.plan_file import PlanFile
-from bulk_sync.settings import Connection, Keys, reached
+from bulk_sync.runs.plan_file import LIMITS, Facts, PlanFile
+from bulk_sync.settings import Bound, Connection, Keys, reached
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,14 @@ _SECONDS: Final = len("20261123T020000Z")
 """So much of a run's id tells when it was made."""
 
 
-def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) -> Finished:
+def apply(
+    job: Job,
+    path: Path,
+    screen: Screen,
+    *,
+    expected: str | None = None,
+    typed: Collection[str] = (),
+) -> Finished:
     """Carry out a reviewed plan, once.
 
     Args:
@@ -31,6 +39,7 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
         path: the plan.
         screen: is told how far it is, and asked before anything is written.
         expected: SHA-256 that the file must have; None for any.
+        typed: options that somebody has typed for this very plan; its own limits hold besides.
 
     Raises:
         NothingLeft: it was carried out.
@@ -39,7 +48,8 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
     planned = plan_file.read(path)
     _check(planned, path, job.connection, expected)
     facts, run_id = planned.facts, new_run_id()
-    job = replace(job, name=facts.job, settings={**job.settings, **facts.settings})
+    job = _within(replace(job, name=facts.job), facts, typed)
+    job = replace(job, settings={**job.settings, **facts.settings})
     keys = Keys.of(facts.settings)
     job = guarded(replace(job, keys=keys, connection=reached(job.connection, keys)))
     check_paths(job.reports_of(run_id), {path})
@@ -56,6 +66,18 @@ def apply(job: Job, path: Path, screen: Screen, *, expected: str | None = None) 
         run = opened(book, job, run_id, begun, rows, Input(str(path)).stem, planned=planned.rows)
         run = replace(run, past=past_of(book, job))
         return story.carry_out(run, job, screen, interrupts)
+
+
+def _within(job: Job, facts: Facts, typed: Collection[str]) -> Job:
+    """Hold a job to the limits that its plan was made with, where they are the stricter ones."""
+    kept = {
+        name: Bound.parse(str(most), f"The plan's {name}")
+        for name, most in facts.limits.items()
+        if name in LIMITS and name not in typed
+    }
+    limits = job.limits.within(kept, facts.rows)
+    told = {name: str(most) for name in kept if (most := getattr(limits, name)) is not None}
+    return replace(job, limits=limits, settings={**job.settings, **told})
 
 
 def _check(planned: PlanFile, path: Path, connection: Connection, expected: str | None) -> None:

@@ -124,15 +124,6 @@ def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
     return sha256(content.getbuffer()).hexdigest()
 
 
-def limits_of(path: Path) -> Mapping[str, Any]:
-    """Tell the limits that a plan was made with; none if it is no plan, which ``read`` says."""
-    try:
-        told = orjson.loads((pq.read_schema(path).metadata or {})[_FACTS])
-        return {name: told["limits"][name] for name in LIMITS if name in told["limits"]}
-    except (OSError, pa.ArrowException, KeyError, ValueError):
-        return {}
-
-
 def read(path: Path) -> PlanFile:
     """Read a plan, and make sure that it is what was written.
 

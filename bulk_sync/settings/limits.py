@@ -1,7 +1,8 @@
 """What stops a run that looks like a mistake."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
@@ -83,6 +84,29 @@ class Limits:
         """Tell the most opt-ins that pass: by default 10 or 1 %, the larger."""
         bound = self.max_opt_ins
         return max(10, rows // 100) if bound is None else bound.of(rows)
+
+    def within(self, others: Mapping[str, Bound], rows: int) -> "Limits":
+        """Take of each of these limits and others the stricter one, for so many rows.
+
+        Args:
+            others: by the name of the field; of those that count changes.
+            rows: of the input.
+        """
+
+        def stricter(name: str, own: Bound | None) -> Bound | None:
+            other = others.get(name)
+            if other is None or (own is not None and own.of(rows) <= other.of(rows)):
+                return own
+            return other
+
+        by_default = Bound(count=self.opt_ins(rows))
+        opt_ins = stricter("max_opt_ins", self.max_opt_ins or by_default)
+        return replace(
+            self,
+            max_changes=stricter("max_changes", self.max_changes),
+            max_opt_ins=self.max_opt_ins if opt_ins is by_default else opt_ins,
+            max_creates=stricter("max_creates", self.max_creates),
+        )
 
     def failures(self, rows: int) -> Failures:
         """Tell after how many failures to give up: by default 10 %, from 100 rows on."""
