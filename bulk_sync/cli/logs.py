@@ -5,23 +5,31 @@ import sys
 from datetime import UTC, datetime
 
 import orjson
-from tqdm import tqdm
 
 
 def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
     """Send this package's log to standard error, and warnings of others."""
-    handler = _Handler()
+    # A line that nobody can be told, on a full disk, is lost alone: the handler sees to that.
+    handler = logging.StreamHandler(_AboveBars())
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.getLogger("bulk_sync").setLevel(level)
 
 
-class _Handler(logging.Handler):
-    """Writes above a progress bar instead of through it."""
+class _AboveBars:
+    """Standard error, but above a progress bar instead of through it."""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
+    def write(self, text: str) -> None:
+        if not sys.stderr.isatty():
+            sys.stderr.write(text)
+            return
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr, end="")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -1,16 +1,17 @@
 """What a person at a terminal sees of a run, and what a log without one says of it."""
 
 import logging
+import os
 import re
 import shlex
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from tqdm import tqdm
 
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.cli.config import Invocation
@@ -26,6 +27,9 @@ from bulk_sync.cli.output import say, say_error, say_json
 from bulk_sync.errors import Exit, Refused
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs import Finished, Mapped, Plan
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +100,8 @@ class Screen:
             self._what, self._status_at = what, time.monotonic() + _STATUS_EVERY_S
             if self._bars:
                 self._status_at = 0.0
-                title, unit = _PASSES[what]
-                self._bar = tqdm(desc=title, unit=unit, total=total, leave=False)
+                with suppress(OSError):  # the terminal may have gone
+                    self._bar = _bar(what, total)
         now = time.monotonic()
         if now < self._status_at:
             return
@@ -105,7 +109,8 @@ class Screen:
             self._status_at = now + _DRAWN_EVERY_S
             self._bar.total = total
             self._bar.set_postfix_str(str(pulse), refresh=False)
-            self._bar.update(done - self._bar.n)
+            with suppress(OSError):
+                self._bar.update(done - self._bar.n)
         else:
             self._status_at = now + _STATUS_EVERY_S
             facts = {"pass": what, "done": done, "total": total, **pulse.facts()}
@@ -115,7 +120,8 @@ class Screen:
     def end_pass(self) -> None:
         """Take the bar off the terminal."""
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()
         self._bar, self._what = None, ""
 
     def show(self, reviewed: Plan) -> None:
@@ -251,6 +257,16 @@ class Screen:
     def _print(self, line: str) -> None:
         if not (self._look.json and self._look.quiet):
             say(line, err=self._look.json)
+
+
+def _bar(what: str, total: int) -> "tqdm[Any]":
+    """Draw a bar, on a terminal that does not tell its size, as in a container, too."""
+    from tqdm import tqdm
+
+    title, unit = _PASSES[what]
+    columns, lines = os.get_terminal_size(sys.stderr.fileno())
+    width, height = (columns or 80) - 1, lines or 24
+    return tqdm(desc=title, unit=unit, total=total, leave=False, ncols=width, nrows=height)
 
 
 def without_password(word: str) -> str:

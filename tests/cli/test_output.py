@@ -40,6 +40,7 @@ def shell(sim: Simulator, folder: Path, line: str) -> subprocess.CompletedProces
         "bulk-sync run in.csv --report r.csv >/dev/full",
         "bulk-sync run in.csv --report r.csv | true",
         "bulk-sync run in.csv --report r.csv 2>&-",
+        "bulk-sync run in.csv --report r.csv -v 2>/dev/full",
         "bulk-sync run in.csv --report r.csv >&- 2>&- <&-",
         "bulk-sync run in.csv --report r.csv --summary json >/dev/full",
     ],

@@ -23,11 +23,8 @@ main()
 """
 
 
-def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, str]:
-    """Run with a terminal for standard input and error, and answer the question."""
-    near, far = pty.openpty()
-    termios.tcsetwinsize(far, (24, 100))
-    environment = os.environ | {
+def environment_of(sim: Simulator, folder: Path) -> dict[str, str]:
+    return os.environ | {
         "BULK_SYNC_ENDPOINT": sim.url,
         "BULK_SYNC_ORGANIZATION": "acme",
         "BULK_SYNC_API_KEY": "demo-key",
@@ -35,13 +32,19 @@ def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, 
         "BULK_SYNC_STATE_DIR": str(folder / "state"),
         "TERM": "xterm",
     }
+
+
+def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, str]:
+    """Run with a terminal for standard input and error, and answer the question."""
+    near, far = pty.openpty()
+    termios.tcsetwinsize(far, (24, 100))
     command = [sys.executable, "-c", PROGRAM, "run", str(folder / "in.csv"), *words]
     with subprocess.Popen(
         command,
         stdin=far,
         stderr=far,
         stdout=subprocess.DEVNULL,
-        env=environment,
+        env=environment_of(sim, folder),
         cwd=folder,
         start_new_session=True,
     ) as process:
@@ -110,6 +113,26 @@ def test_the_bars_show_how_hard_campaign_is_asked(filled: Simulator, tmp_path: P
     _, shown = typed(filled, tmp_path, "", *words)
     for title in ("Reading states", "Writing"):
         assert re.search(rf"{title}: [^\r]*\b[01] in flight, at most 50/s", shown)
+
+
+def test_a_terminal_that_goes_does_not_end_the_run(filled: Simulator, tmp_path: Path) -> None:
+    filled.options = replace(filled.options, latency_s=0.2)
+    near, far = pty.openpty()
+    command = [sys.executable, "-m", "bulk_sync", "run", "in.csv", "--yes", "-v"]
+    with subprocess.Popen(
+        [*command, "--fetch", "lookup", "--report", "r.csv"],
+        stdin=subprocess.DEVNULL,
+        stderr=far,
+        env=environment_of(filled, tmp_path),
+        cwd=tmp_path,
+    ) as process:
+        os.close(far)
+        shown = b""
+        while b"Reading states" not in shown:
+            shown += os.read(near, 65_536)
+        os.close(near)
+        assert process.wait() == 0
+    assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
 
 
 def test_quiet_shows_no_bars(filled: Simulator, tmp_path: Path) -> None:
