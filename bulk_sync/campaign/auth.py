@@ -24,6 +24,9 @@ _LONGEST_MARGIN: Final = 0.2
 
 _NO_LIFE_GIVEN_S: Final = 3600.0
 
+_REFUSED_IN_A_ROW: Final = 2
+"""So many tokens that are refused as soon as they were given are no slip of a gateway."""
+
 Exchange = Callable[[str, dict[str, str]], Awaitable[Answer]]
 """POSTs a form to a URL and returns the answer; raises RetryLater if there is none."""
 
@@ -43,6 +46,7 @@ class Tokens:
         self._token = connection.access_token.value if connection.access_token else None
         self._renew_at = float("inf")
         self._accepted = False
+        self._refused = 0
 
     def ready(self) -> str | None:
         """Return the token if it can be used as it is."""
@@ -56,6 +60,7 @@ class Tokens:
     def accepted(self) -> None:
         """Note that Campaign took the present token."""
         self._accepted = True
+        self._refused = 0
 
     async def take(self) -> str:
         """Return a valid token, fetching one if need be.
@@ -78,7 +83,7 @@ class Tokens:
             answer: what Campaign said, for the message if nothing helps.
 
         Raises:
-            AccessDenied: there is no other token, or a fresh one was refused as well.
+            AccessDenied: there is no other token, or fresh ones were refused as well.
             RetryLater: IMS does not answer as it should.
         """
         async with self._lock:
@@ -90,9 +95,10 @@ class Tokens:
                     "BULK_SYNC_ACCESS_TOKEN, or set BULK_SYNC_CLIENT_SECRET so that tokens are "
                     "renewed by themselves."
                 )
-            if self.fresh:
+            self._refused += self.fresh
+            if self._refused >= _REFUSED_IN_A_ROW:
                 raise AccessDenied(
-                    f"{answer}. Campaign refuses a token that IMS has just given. Check that "
+                    f"{answer}. Campaign refuses tokens that IMS has just given. Check that "
                     "--api-key belongs to the same project as the client secret, and --scope."
                 )
             await self._fetch()

@@ -2,8 +2,8 @@
 
 The limit grows while answers take no longer for it. Once they do, two neighbouring loads are
 compared by what they get done, and the better one stays: beyond the knee of a server more requests
-wait, but no more are answered. A 503, or no answer at all, cuts the limit, which then grows one by
-one (additive increase, multiplicative decrease).
+wait, but no more are answered. A 503, or several requests that get no answer, cut the limit, which
+then grows one by one (additive increase, multiplicative decrease).
 
 Pure: the time is an argument, in seconds of any one clock.
 """
@@ -19,6 +19,13 @@ _GROWTH: Final = 1.1
 _DECREASE: Final = 0.7
 _CALM_S: Final = 1.0
 """Seconds in which one decrease stands for all answers of the requests then in flight."""
+
+_STRAY: Final = 0.05
+"""Such a share of requests may get no answer, as some do on any network, before that speaks of
+load."""
+
+_REMEMBERED: Final = 64
+"""Answers over which that share is told, roughly."""
 
 _KNEE: Final = 1.5
 """Answers that take so many times as long as the quickest round show that requests wait."""
@@ -61,19 +68,27 @@ class Load:
         self._is_ramping = True
         self._climb: _Climb | None = None
         self._calm_until = 0.0
+        self._lost = 0.0
 
     def answered(self, now: float, took_s: float) -> None:
         """Note a good answer: when it came, and how long it took."""
         done = self._round
         done.answers += 1
         done.took_s += took_s
+        self._lost -= self._lost / _REMEMBERED
         if done.answers >= self.limit:
             self._round = _Round(now)
             if now >= self._calm_until:
                 self._judge(done, now)
 
     def unanswered(self, now: float) -> None:
-        """Note that there was no answer, or none in time: ask for less."""
+        """Note that there was no answer, or none in time: if that is no rarity, ask for less."""
+        self._lost += (1 - self._lost) / _REMEMBERED
+        if self._lost > _STRAY:
+            self.overloaded(now)
+
+    def overloaded(self, now: float) -> None:
+        """Note that there is too much to do at the far end: ask for less."""
         self._is_ramping, self._climb = False, None
         if now >= self._calm_until:
             self._calm_until = now + _CALM_S

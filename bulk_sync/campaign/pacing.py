@@ -199,9 +199,13 @@ class Pacer:
         if self._allowance.rate is None and not self._is_held:
             self._load.answered(now, now - sent_at)
 
-    def went_badly(self) -> None:
-        """Ask for less: Campaign did not answer, or not in time."""
+    def was_lost(self) -> None:
+        """Learn from a request that Campaign did not answer, or not in time."""
         self._load.unanswered(self._clock())
+
+    def was_too_much(self) -> None:
+        """Learn from an answer that says that Campaign has too much to do."""
+        self._load.overloaded(self._clock())
 
     def hold(self, later: RetryLater) -> None:
         """Let no request start before a wait is over, and ask for less afterwards.
@@ -215,7 +219,7 @@ class Pacer:
             self._allowance.refused(now, now if later.sent_at is None else later.sent_at)
             asked_s = asked_s or None
         else:
-            self._load.unanswered(now)
+            self._load.overloaded(now)
         if asked_s is None:
             if self._is_held:
                 return  # an answer to a request that was sent before the wait began

@@ -62,8 +62,8 @@ _TOKENS_PER_REQUEST: Final = 2
 
 _LONG_SECRET: Final = 16
 
-_OVERLOADED: Final = frozenset({503, 504, Reason.TIMEOUT, Reason.CONNECTION})
-"""What speaks for asking for less; other faults are no matter of load."""
+_LOST: Final = frozenset({504, Reason.TIMEOUT, Reason.CONNECTION})
+"""What may speak for asking for less, as 503 does; other faults are no matter of load."""
 
 
 class Transport:
@@ -183,16 +183,18 @@ class Transport:
             answer = await self._send(self._way(token), method, self._url(path), body, sent_at)
         except RetryLater as later:
             self.calls.by_status[str(later.reason)] += 1
-            if later.reason in _OVERLOADED:
-                pacer.went_badly()
+            if later.reason in _LOST:
+                pacer.was_lost()
             raise
         finally:
             pacer.over()
         self.calls.by_status[str(answer.status)] += 1
         if answer.status < 300:
             pacer.went_well(sent_at)
-        elif answer.status in _OVERLOADED:
-            pacer.went_badly()
+        elif answer.status in _LOST:
+            pacer.was_lost()
+        elif answer.status == 503:
+            pacer.was_too_much()
         return answer
 
     def _way(self, token: str) -> Way:

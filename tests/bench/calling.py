@@ -76,7 +76,7 @@ def whole() -> Line:
         tempfile.TemporaryDirectory() as folder,
     ):
         pairs = []
-        for number in range(5):
+        for number in range(11):
             # Every run wants something else of the first profiles than they hold by then.
             wishes = wished(states(f"{url}/_states", WHOLE_ROWS), WHOLE_CHANGES)
             path = write_wishes(Path(folder) / f"in-{number}.csv", wishes)

@@ -429,6 +429,26 @@ def test_a_revoked_token_is_replaced_once_for_all_requests(with_ims: Simulator) 
     assert exchanges(with_ims) == 2
 
 
+@pytest.mark.parametrize(("refusals", "tokens"), [(1, 2), (2, 3)])
+def test_a_gateway_may_refuse_a_new_token_by_a_slip(
+    with_ims: Simulator, refusals: int, tokens: int
+) -> None:
+    async def refused(client: Client) -> tuple[bool, int]:
+        await client.state(KEY)
+        with_ims.queue_fault(Fault.UNAUTHORIZED_401, "GET", times=refusals)
+        return await client.state(KEY)
+
+    assert do(with_ims, refused) == (False, 1)
+    assert exchanges(with_ims) == tokens
+
+
+def test_tokens_that_are_all_refused_end_the_run(with_ims: Simulator) -> None:
+    with_ims.queue_fault(Fault.UNAUTHORIZED_401, "GET", times=9)
+    with pytest.raises(AccessDenied, match="refuses tokens that IMS has just given"):
+        do(with_ims, state())
+    assert exchanges(with_ims) == 2
+
+
 def test_a_ready_token_gives_way_to_the_client_secret(with_ims: Simulator) -> None:
     assert do(with_ims, state(), access_token=Secret("stale")) == (False, 1)
     assert exchanges(with_ims) == 1

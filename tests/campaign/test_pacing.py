@@ -6,8 +6,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from virtual_time import Bucket, FarEnd, Slowing, Window, calls, too_many, virtually
+from virtual_time import Bucket, FarEnd, Losing, Slowing, Window, calls, too_many, virtually
 
+from bulk_sync.campaign.load import FIRST_IN_FLIGHT
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.errors import Interrupted, StopRun
 from bulk_sync.settings import Pace
@@ -125,6 +126,19 @@ def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_starve_the_run(sh
 
     went = virtually(calls(Moody(0.05), Pace(), 2000))
     assert went.seconds <= 60 + 2.5 * went.statuses[429] * 1.0
+
+
+@pytest.mark.parametrize("latency_s", [0.05, 0.5])
+def test_requests_that_a_network_loses_now_and_then_do_not_slow_the_run(latency_s: float) -> None:
+    def reached(share: float) -> float:
+        return virtually(calls(Losing(latency_s, share), Pace(), CALLS)).granted_a_second
+
+    assert reached(0.01) >= 0.9 * reached(0.0)
+
+
+def test_a_server_that_answers_hardly_at_all_is_asked_less() -> None:
+    went = virtually(calls(Losing(0.5, 0.5), Pace(), 2000))
+    assert len(went.sent) / went.seconds <= 0.2 * FIRST_IN_FLIGHT / 0.5
 
 
 def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:

@@ -156,6 +156,19 @@ class Slowing(FarEnd):
         return super().took_s() * slower
 
 
+class Losing(FarEnd):
+    """Loses a share of the requests, whatever the load is."""
+
+    def __init__(self, latency_s: float, share: float) -> None:
+        super().__init__(latency_s, jitter=0.1)
+        self._share = share
+
+    async def answer(self) -> int:
+        """Answer one request, or fail to."""
+        status = await super().answer()
+        return 504 if self._random.random() < self._share else status
+
+
 WORKERS = 2048
 """As many as any pace lets go at once."""
 
@@ -202,7 +215,10 @@ async def calls(
                 if status == 200:
                     pacer.went_well(sent_at)
                     break
-                pacer.hold(too_many(retry_after_s, sent_at))
+                if status == 504:
+                    pacer.was_lost()
+                else:
+                    pacer.hold(too_many(retry_after_s, sent_at))
             if watch is not None:
                 watch(loop.time())
 
