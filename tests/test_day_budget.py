@@ -138,7 +138,7 @@ def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run)
     ran = run(sim, "plan", path, "--rate", 0.001, "--max-calls", 1000, "--fetch", "scan")
     assert ran.status == 0, ran.err
     after = datetime.now().astimezone() + timedelta(hours=27, minutes=47)
-    told = {f"over at {each:%H:%M} on {each:%Y-%m-%d}" for each in (before, after)}
+    told = {f"over at {each:%H:%M %Z} on {each:%Y-%m-%d}" for each in (before, after)}
     assert any(each in ran.out for each in told), ran.out
 
 

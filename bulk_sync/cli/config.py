@@ -67,6 +67,19 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     return path
 
 
+def stray_variables() -> Iterator[str]:
+    """Say of each variable that is named like an option, and is of none, that it has no effect."""
+    prefix, simulated = variable(""), variable("simulate-")
+    found = (name for name in sorted(os.environ) if name.startswith(prefix))
+    names = [name.removeprefix(prefix).lower() for name in found if not name.startswith(simulated)]
+    known = {"config": None, **_known_options(click.get_current_context(), names)}
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {variable(close[0])}?" if close else ""
+            yield f"{variable(name)} has no effect: there is no such option.{hint}"
+
+
 def _known_options(ctx: click.Context, names: Collection[str]) -> dict[str, click.Parameter | None]:
     """Collect the options of commands until these are among them; secrets are none.
 

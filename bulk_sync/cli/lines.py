@@ -58,7 +58,7 @@ def _forecast_lines(reviewed: Plan, now: datetime) -> list[str]:
         ends = now + timedelta(seconds=seconds)
         date = "" if ends.date() == now.date() else f" on {ends:%Y-%m-%d}"
         soonest = " at the soonest" if least else ""
-        about += f": over at {ends:%H:%M}{date}{soonest}, if it begins now"
+        about += f": over at {ends:%H:%M %Z}{date}{soonest}, if it begins now"
     before = reviewed.calls_before
     anew = f" and {before:,} to read everything again" if before > 1 else ""
     lines = [f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{anew}{about}."]

@@ -6,6 +6,10 @@ from datetime import UTC, datetime
 
 import orjson
 
+from bulk_sync.cli.config import stray_variables
+
+log = logging.getLogger(__name__)
+
 
 def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
     """Send this package's log to standard error, and warnings of others."""
@@ -15,6 +19,8 @@ def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.getLogger("bulk_sync").setLevel(level)
+    for sentence in stray_variables():
+        log.warning("%s", sentence)
 
 
 class _AboveBars:

@@ -40,6 +40,18 @@ def test_the_command_line_beats_the_variable(
     assert run_five(run, filled, tmp_path, "--max-changes", "100%") == 0
 
 
+def test_a_variable_that_is_no_option_is_told(
+    filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MAX_OPTINS", "EXPECT_SHA256", "SIMULATE_PORT", "LEDGER_FILE", "CONFIG"):
+        monkeypatch.setenv(f"BULK_SYNC_{name}", "")
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "-q")
+    assert ran.status == 0
+    (told,) = (line for line in ran.err.splitlines() if "BULK_SYNC_" in line)
+    assert "BULK_SYNC_MAX_OPTINS has no effect" in told
+    assert told.endswith("Did you mean BULK_SYNC_MAX_OPT_INS?")
+
+
 def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> None:
     (tmp_path / "other.toml").write_text('max-changes = "50%"\nlog-format = "json"\n')
     assert run_five(run, filled, tmp_path, "--config", "other.toml") == 4
