@@ -163,9 +163,8 @@ def look(
     values: Mapping[str, Any],
     *,
     preview: bool = False,
-    settings: Mapping[str, Any] | None = None,
 ) -> "Look":
-    """Tell how a run is to be shown; ``settings`` are those of the run that it is about."""
+    """Tell how a run is to be shown."""
     from bulk_sync.cli.screen import Look
 
     return Look(
@@ -175,7 +174,6 @@ def look(
         preview=preview,
         of="Plan" if preview else "Run",
         out=values.get("out"),
-        input_words=() if settings is None else _input_words(settings),
     )
 
 
@@ -270,7 +268,7 @@ def limits(values: Mapping[str, Any]) -> Limits:
     )
 
 
-def _input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
+def input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Write the options again that say how an input is to be understood."""
     words: list[str] = []
     for name in _INPUT:

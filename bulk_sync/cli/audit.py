@@ -41,6 +41,6 @@ def command(**values: Any) -> Exit:
     if found is None:
         raise runs.NothingLeft("No run has changed anything yet, so there is nothing to audit.")
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
-    look = replace(asked.look(values, settings=found.begun.settings), of="Audit of run")
+    look = replace(asked.look(values), of="Audit of run")
     screen = Screen(found.begun.input, look)
     return screen.finish(runs.audit(job, found.run_id, screen, sample))

@@ -71,7 +71,7 @@ def _finish(values: dict[str, Any], found: "Run") -> Exit:
     if values["give_up"]:
         runs.abandon(job, found.run_id)
         raise runs.NothingLeft(f"Run {found.run_id} is given up; what it wrote stays.")
-    screen = Screen(found.begun.input, asked.look(values, settings=found.begun.settings))
+    screen = Screen(found.begun.input, asked.look(values))
     return screen.finish(runs.resume(job, found.run_id, screen))
 
 

@@ -37,5 +37,5 @@ def command(**values: Any) -> Exit:
     reports = asked.reports(values, str(found.begun.settings["stem"]))
     job = asked.job(asked.again(values, found.begun), reports, found.begun.job)
     source = f"the retry of {found.run_id} ({found.begun.input})"
-    screen = Screen(source, asked.look(values, settings=found.begun.settings))
+    screen = Screen(source, asked.look(values))
     return screen.finish(runs.retry(job, found.run_id, screen))

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.cli.asked import input_words
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.lines import (
     mapped_json,
@@ -60,7 +62,6 @@ class Look:
         preview: nothing is to be written.
         out: the plan file that is to be written.
         of: what is shown: a run, a plan, or the audit of a run.
-        input_words: options that say how the input is to be understood, for the next command.
     """
 
     json: bool
@@ -69,7 +70,6 @@ class Look:
     preview: bool = False
     out: Path | None = None
     of: str = "Run"
-    input_words: tuple[str, ...] = ()
 
 
 class Screen:
@@ -213,21 +213,26 @@ class Screen:
             retry = self._command_with("retry", finished.run_id)
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
         if finished.todo is not None and finished.cause is None and not self._look.preview:
-            again = self._again(shown(finished.todo))
+            again = self._again(shown(finished.todo), input_words(finished.settings))
             steps.append(f"To correct rows, edit the todo file and give it back:\n  {again}")
         return steps
 
-    def _again(self, todo: str) -> str:
-        """Tell the command for the rows that are left, with a report of their own."""
+    def _again(self, todo: str, words: Sequence[str]) -> str:
+        """Tell the command for the rows that are left, with a report of their own.
+
+        Args:
+            todo: their file.
+            words: options that it is to be read with.
+        """
         if "run" not in self._command:
-            return self._command_with("run", todo, *self._look.input_words)
-        words: list[str] = []
+            return self._command_with("run", todo, *words)
+        again: list[str] = []
         for word in self._command:
-            if words and words[-1] == "--report":
-                words.pop()
+            if again and again[-1] == "--report":
+                again.pop()
             elif not word.startswith("--report="):
-                words.append(todo if word == self._source else word)
-        return shlex.join(["bulk-sync", *words])
+                again.append(todo if word == self._source else word)
+        return shlex.join(["bulk-sync", *again])
 
     def _after_preview(self, finished: Finished) -> str:
         """Turn the words of a preview into those that carry it out."""

@@ -38,5 +38,5 @@ def command(**values: Any) -> Exit:
     settings = asked.again(values, found.begun) | asked.limits_of(values)
     job = asked.job(settings, reports, found.begun.job)
     source = f"the undo of {found.run_id} ({found.begun.input})"
-    screen = Screen(source, asked.look(values, settings=found.begun.settings))
+    screen = Screen(source, asked.look(values))
     return screen.finish(runs.undo(job, found.run_id, screen))

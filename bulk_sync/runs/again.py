@@ -1,6 +1,8 @@
 """What comes after a run: going on with it, trying its failed rows again, putting it back."""
 
 import logging
+from dataclasses import replace
+from typing import Final
 
 import pandas as pd
 
@@ -26,10 +28,13 @@ from bulk_sync.runs.opening import (
     was_refused,
     with_the_word_of,
 )
-from bulk_sync.settings import State
+from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS
+from bulk_sync.settings import Keys, State
 from bulk_sync.workset import WorkingSet
 
 log = logging.getLogger(__name__)
+
+_READING: Final = frozenset((*KEY_SETTINGS, *INPUT_SETTINGS))
 
 
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
@@ -79,7 +84,7 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
         NothingLeft: it changed nothing, or was undone.
         StopRun: it could not begin; nothing was sent.
     """
-    run_id = new_run_id()
+    run_id, job = new_run_id(), _of_pkeys(job)
     with Interrupts() as interrupts, alone(job, run_id) as book:
         parent = book.run(parent_id)
         make_sure_of_once(book, Kind.UNDO, parent)
@@ -170,6 +175,13 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
         )
     has_failed = columns.have_outcome(results, [Outcome.FAILED])
     return plan.reopened(columns.rows_of(rows, has_failed).reset_index(drop=True))
+
+
+def _of_pkeys(job: Job) -> Job:
+    """Forget how an input was to be read: what a run wrote are PKeys, whatever it was given."""
+    kept = {name: job.settings[name] for name in job.settings if name not in _READING}
+    settings = {**kept, "api": job.connection.api}  # which may be due to the keys
+    return replace(job, keys=Keys(), creating=None, settings=settings)
 
 
 def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:

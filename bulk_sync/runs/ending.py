@@ -50,6 +50,7 @@ def of(run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: C
         reports=written,
         todo=todo_written,
         is_resumable=not is_final,
+        settings=job.settings,
     )
     try:
         has_failed = totals.outcomes.get(Outcome.FAILED, 0)

@@ -247,6 +247,7 @@ class Finished:
         head: where the ledger ends now; None if nothing was written there.
         is_resumable: ``resume`` can go on with it.
         plan_sha256: of the plan file, if one was asked for.
+        settings: the options that the run works with, by name.
     """
 
     run_id: str
@@ -259,6 +260,7 @@ class Finished:
     head: Head | None = None
     is_resumable: bool = False
     plan_sha256: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exit(self) -> Exit:

@@ -29,6 +29,9 @@ KEY_SETTINGS: Final = (
 )  # fmt: skip
 """Options without which nobody could look for the profiles again."""
 
+INPUT_SETTINGS: Final = ("state", "state_column", "date_column", "blank_state")
+"""Options without which nobody could read the rows that are left over."""
+
 LIMITS: Final = ("max_changes", "max_opt_ins", "max_creates")
 """Options that keep a plan from being carried out; they go with it."""
 
@@ -53,7 +56,7 @@ class Facts:
         opt_ins: rows to be written from true to false.
         opt_outs: rows to be written from false to true.
         version: of the program.
-        settings: options that say what the keys are, and what is created.
+        settings: options that say what the keys are, what is created, and how rows are read.
         limits: those of ``LIMITS`` that it was made with.
     """
 

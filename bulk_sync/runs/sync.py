@@ -29,7 +29,7 @@ from bulk_sync.runs.opening import (
     tidy_up,
     was_refused,
 )
-from bulk_sync.runs.plan_file import KEY_SETTINGS, LIMITS, Facts
+from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS, LIMITS, Facts
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ def _plan_facts(run_id: str, begun: Begun, totals: Totals) -> Facts:
         opt_ins=totals.opt_ins,
         opt_outs=totals.opt_outs,
         version=begun.version,
-        settings={name: begun.settings.get(name) for name in KEY_SETTINGS},
+        settings={name: begun.settings.get(name) for name in (*KEY_SETTINGS, *INPUT_SETTINGS)},
         limits={name: given for name in LIMITS if (given := begun.settings.get(name)) is not None},
     )
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, key, populate, wishes
 
-from bulk_sync.simulator import Options, Simulator, running
+from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 def run_five(run: Run, sim: Simulator, tmp_path: Path, *words: object) -> int:
@@ -136,3 +136,31 @@ def test_the_rows_that_are_left_are_named_with_the_options_they_need(
     ran = run(filled, "run", "keys.csv", *words, "--report", "r.json")
     (todo,) = tmp_path.glob("*.todo.csv")
     assert ran.out.endswith(f"  bulk-sync run {todo.name} --key-column id --state true\n")
+
+
+def test_after_apply_too(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "keys.csv").write_text("id\n@unknown-key-of-some-length\n")
+    words = ("--key-column", "id", "--state", "true")
+    assert run(filled, "plan", "keys.csv", *words, "--out", "p.parquet").status == 3
+    ran = run(filled, "apply", "p.parquet", "--report", "r.json")
+    (todo,) = tmp_path.glob("*.todo.csv")
+    assert ran.out.endswith(f"  bulk-sync run {todo.name} --key-column id --state true\n")
+
+
+@pytest.mark.parametrize("way", ["todo", "retry"])
+def test_what_an_undo_leaves_is_read_without_the_options_of_its_run(
+    filled: Simulator, tmp_path: Path, run: Run, way: str
+) -> None:
+    (tmp_path / "in.csv").write_text("mail\np0@example.com\n")
+    words = ("--key", "email", "--key-column", "mail", "--state", "true")
+    done = run(filled, "run", "in.csv", *words, "--summary", "json").summary
+    filled.queue_fault(Fault.TRANSIENT_500, "PATCH", times=9)
+    undone = run(filled, "undo", done["run_id"], "--retries", "0")
+    assert undone.status == 3
+    filled.clear()
+    (todo,) = tmp_path.glob("*.todo.csv")
+    again = undone.out.splitlines()[-1].split()
+    assert again == ["bulk-sync", "run", todo.name]
+    (retry,) = (line.split() for line in undone.out.splitlines() if "bulk-sync retry" in line)
+    assert run(filled, *(again if way == "todo" else retry)[1:]).status == 0
+    assert filled.states[key(0)] is False
