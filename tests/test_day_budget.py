@@ -131,6 +131,17 @@ def test_a_budget_of_one_call_is_told_to_write_nothing(
     assert "A budget of one call" in ran.out, ran.err
 
 
+def test_a_plan_that_meets_its_budget_says_that_it_is_made_in_one_go(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30)
+    path = wishes(tmp_path / "in.csv", 30)
+    ran = run(sim, "plan", path, "--max-calls", 9, "--fetch", "lookup", "--out", "p.parquet")
+    assert ran.status == 6
+    assert "a plan is made in one go" in ran.out
+    assert not (tmp_path / "p.parquet").exists()
+
+
 def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 100)
     path = wishes(tmp_path / "in.csv", 100)

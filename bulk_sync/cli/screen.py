@@ -26,7 +26,7 @@ from bulk_sync.cli.lines import (
     summary_lines,
 )
 from bulk_sync.cli.output import say, say_error, say_json
-from bulk_sync.errors import Exit, Refused
+from bulk_sync.errors import Exit, Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs import Finished, Mapped, Plan
 
@@ -203,6 +203,12 @@ class Screen:
         if self._look.preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
             steps.append(f"\nNothing was written. {wanted}:\n  {self._after_preview(finished)}")
+        elif self._look.preview and isinstance(finished.cause, StoppedEarly):
+            steps.append(
+                "\nNothing was written, and nothing is kept of what was read: a plan is made in "
+                "one go. Give it more calls or time, or a faster way (--fetch); `bulk-sync run` "
+                "would go on where it is left."
+            )
         elif finished.is_resumable:
             steps.append(f"\nTo go on:\n  {self._command_with('resume', finished.run_id)}")
         elif isinstance(finished.cause, Refused) and finished.head is not None:
