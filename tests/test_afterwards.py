@@ -87,6 +87,24 @@ def test_undo_puts_back_what_the_run_changed_and_nothing_else(
     assert sim.requests == []
 
 
+def test_undo_looks_at_opt_outs_that_its_run_failed_to_lift(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(3):
+        sim.add(pkey=key(number), ccpaOptOut=True)
+    path = wishes(tmp_path / "in.csv", 3, "false")
+    for number in (1, 2):
+        sim.queue_fault(Fault.TRANSIENT_500, "PATCH", times=9, matching=f"{number:06d}")
+    assert run(sim, "run", path, "--retries", 0).status == 3
+    sim.clear()
+    sim.profiles[key(1)]["ccpaOptOut"] = False  # Campaign acts on it late
+    ran = run(sim, "undo", run_id_of(run), "--report", "u.csv")
+    assert ran.status == 0
+    assert set(sim.states.values()) == {True}
+    rows = read_csv(tmp_path / "u.csv")
+    assert [row["sync_outcome"] for row in rows] == ["updated", "updated", "unchanged"]
+
+
 def test_undo_leaves_alone_what_moved_since(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

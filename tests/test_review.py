@@ -88,6 +88,44 @@ def test_a_plan_does_not_loosen_the_limits_of_those_who_apply_it(
     assert len(filled.patched) == 3
 
 
+def test_resuming_does_not_loosen_the_limits_of_a_plan(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    wishes(tmp_path / "in.csv", ROWS, "false")
+    (tmp_path / "bulk-sync.toml").write_text("max-opt-ins = 100\n")
+    run(filled, "plan", "in.csv", "--out", "plan.parquet", "--max-opt-ins", 0)
+    refused = run(filled, "apply", "plan.parquet")
+    assert refused.status == 4
+    resume = next(line.split() for line in refused.out.splitlines() if "bulk-sync resume" in line)
+    assert run(filled, *resume[1:3]).status == 4
+    assert filled.patched == []
+    assert run(filled, *resume[1:]).status == 0
+    assert len(filled.patched) == 3
+
+
+def test_a_limit_that_comes_after_the_first_write_is_said_to_be_late(
+    filled: Simulator, run: Run, plan: Path
+) -> None:
+    words = ("--concurrency", 1)
+    assert run(filled, "apply", plan, "--max-calls", 5, *words).status == 6
+    assert len(filled.patched) > 0
+    ran = run(filled, "apply", plan, "--max-changes", 0)
+    assert ran.status == 0
+    assert "--max-changes 0 comes too late" in ran.err
+    assert "too late" not in run(filled, "run", plan.with_name("in.csv")).err
+
+
+def test_a_plan_of_another_attribute_is_applied_there(tmp_path: Path, run: Run) -> None:
+    with running(Options(attribute="cusOptOut")) as simulator:
+        simulator.add(pkey=key(0), cusOptOut=False)
+        (tmp_path / "in.csv").write_text(f"PKey,cusOptOut\n{key(0)},true\n")
+        words = ("--attribute", "cusOptOut")
+        ran = run(simulator, "plan", "in.csv", "--out", "plan.parquet", *words)
+        command = ran.out.splitlines()[-1].split()
+        assert command[-2:] == ["--attribute", "cusOptOut"]
+        assert run(simulator, *command[1:]).status == 0
+
+
 def test_applying_reports_every_row_of_the_input(plan: Path, filled: Simulator, run: Run) -> None:
     ran = run(filled, "apply", plan)
     assert ran.status == 0

@@ -39,13 +39,14 @@ _CONNECTION: Final = (
 )  # fmt: skip
 _INPUT: Final = (
     "key", "key_column", "state_column", "date_column", "state", "sheet", "blank_state",
-    "on_conflict", "email_case", "dialect", "key_field",
+    "on_conflict", "email_case", "dialect", "key_field", "ignore_dates",
 )  # fmt: skip
 _WORK: Final = (
     "rate", "concurrency", "processes", "max_calls", "max_calls_per_day", "retries", "timeout",
     "patience", "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures",
     "allow", "verify", "job", "on_ambiguous", "create", "create_column", "max_creates",
 )  # fmt: skip
+_LIMITS: Final = ("max_changes", "max_opt_ins", "max_failures", "max_creates")
 _PLACE: Final = ("organization", "endpoint", "attribute")
 """What a run that goes on must not change."""
 
@@ -111,6 +112,9 @@ def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:
                 f"The run is of {name} {was!r}, and --{name} (or {variable(name)}, or the "
                 f"configuration) says {now!r}. Leave it out, or name another run."
             )
+    # What was typed for the run, or sealed in its plan, is not loosened by what holds in general.
+    sealed = {name for name in _LIMITS if begun.settings.get(name) is not None} - typed(values)
+    given = {name: value for name, value in given.items() if name not in sealed}
     return {**_ABSENT, **values, **begun.settings, **given}
 
 
@@ -192,9 +196,7 @@ def job_name(given: "Input") -> str:
 
 def limits_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Pick the limits out of parsed options."""
-    return {
-        name: values[name] for name in ("max_changes", "max_opt_ins", "max_failures", "max_creates")
-    }
+    return {name: values[name] for name in _LIMITS}
 
 
 def is_for(values: Mapping[str, Any], begun: "Begun") -> bool:
@@ -269,12 +271,26 @@ def limits(values: Mapping[str, Any]) -> Limits:
 
 
 def input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Write the options again that say how an input is to be understood."""
-    words: list[str] = []
-    for name in _INPUT:
-        value = settings.get(name)
-        if name != "sheet" and value not in (None, "reject", "exact", "standard"):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+    """Write the options again that say how, and of where, an input is to be understood.
+
+    Where is left out if it is what variables, the configuration or a default say anyway.
+    """
+    context, words = click.get_current_context(), list[str]()
+    here = {name: context.params.get(name) for name in _PLACE} | {"api": context.params.get("api")}
+    typed_here = typed(here)
+    for name, now in here.items():
+        was = settings.get(name)
+        if was is not None and (name in typed_here or str(was) != str(now).rstrip("/")):
+            words += [f"--{name.replace('_', '-')}", str(was)]
+    for name in (*_INPUT, "on_ambiguous", "create", "create_column"):
+        value, flag = settings.get(name), f"--{name.replace('_', '-')}"
+        if name == "sheet" or value in (None, False, "reject", "exact", "standard"):
+            continue
+        if value is True:
+            words.append(flag)
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                words += [flag, str(each)]
     return tuple(words)
 
 

@@ -47,6 +47,15 @@ _PASSES: Final = {
 _WHERE: Final = ("--state-dir", "--ledger", "--config")
 """Options that say where a run is kept: the next command needs them too."""
 
+_NOT_OF_TODO: Final = ("--report", "--sheet")
+"""Options that do not fit a todo file, which is CSV and has a report of its own."""
+
+_THERE: Final = (
+    "--endpoint", "--organization", "--api-key", "--ims-endpoint", "--scope", "--api",
+    "--attribute", "--ca-file",
+)  # fmt: skip
+"""Options that say where Campaign is, and who asks: a plan is applied there."""
+
 _LIMITS: Final = ("--max-changes", "--max-opt-ins", "--max-creates")
 """Options that a plan was made with, of which ``apply`` believes only what is typed for it."""
 
@@ -234,9 +243,9 @@ class Screen:
             return self._command_with("run", todo, *words)
         again: list[str] = []
         for word in self._command:
-            if again and again[-1] == "--report":
+            if again and again[-1] in _NOT_OF_TODO:
                 again.pop()
-            elif not word.startswith("--report="):
+            elif not word.startswith(tuple(f"{name}=" for name in _NOT_OF_TODO)):
                 again.append(todo if word == self._source else word)
         return shlex.join(["bulk-sync", *again])
 
@@ -245,7 +254,8 @@ class Screen:
         option = self._option.split()
         if self._look.out is not None and finished.plan_sha256 is not None:
             expected = ["--expect-sha256", finished.plan_sha256]
-            typed = self._repeated(tuple(name for name in _LIMITS if name not in option))
+            names = (*_THERE, *_LIMITS)
+            typed = self._repeated(tuple(name for name in names if name not in option))
             return self._command_with("apply", str(self._look.out), *expected, *typed, *option)
         words = [_without_n(word) for word in self._command if word not in {"-n", "--dry-run"}]
         if "plan" in words:

@@ -331,7 +331,7 @@ class Writes:
 def _never_arrived() -> RowFailed:
     return RowFailed(
         Reason.STOPPED,
-        "The run was interrupted before it changed this profile, so there is nothing to put back.",
+        "The run has not changed this profile, so there is nothing to put back.",
         outcome=Outcome.UNCHANGED,
     )
 

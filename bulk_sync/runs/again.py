@@ -1,8 +1,6 @@
 """What comes after a run: going on with it, trying its failed rows again, putting it back."""
 
 import logging
-from dataclasses import replace
-from typing import Final
 
 import pandas as pd
 
@@ -23,18 +21,16 @@ from bulk_sync.runs.opening import (
     going_on,
     guarded,
     make_sure_of_once,
+    of_pkeys,
     opened,
     unjudged,
     was_refused,
     with_the_word_of,
 )
-from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS
-from bulk_sync.settings import Keys, State
+from bulk_sync.settings import State
 from bulk_sync.workset import WorkingSet
 
 log = logging.getLogger(__name__)
-
-_READING: Final = frozenset((*KEY_SETTINGS, *INPUT_SETTINGS))
 
 
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
@@ -84,7 +80,7 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
         NothingLeft: it changed nothing, or was undone.
         StopRun: it could not begin; nothing was sent.
     """
-    run_id, job = new_run_id(), _of_pkeys(job)
+    run_id, job = new_run_id(), of_pkeys(job)
     with Interrupts() as interrupts, alone(job, run_id) as book:
         parent = book.run(parent_id)
         make_sure_of_once(book, Kind.UNDO, parent)
@@ -177,21 +173,18 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     return plan.reopened(columns.rows_of(rows, has_failed).reset_index(drop=True))
 
 
-def _of_pkeys(job: Job) -> Job:
-    """Forget how an input was to be read: what a run wrote are PKeys, whatever it was given."""
-    kept = {name: job.settings[name] for name in job.settings if name not in _READING}
-    settings = {**kept, "api": job.connection.api}  # which may be due to the keys
-    return replace(job, keys=Keys(), creating=None, settings=settings)
-
-
 def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:
-    """Make the plan that puts back what a run wrote; None if it wrote nothing."""
+    """Make the plan that puts back what a run wrote, or may have; None if it wrote nothing."""
     written = recording.written(book, parent.run_id)
-    intents = [each for each in written if each.before is not None]
-    if len(intents) < len(written):
+    perhaps = recording.perhaps_lifted(book, parent.run_id)
+    if perhaps:
+        log.info("%d opt-outs that the run failed to lift are looked at too", len(perhaps))
+    intents = recording.in_order(each for each in written + perhaps if each.before is not None)
+    created = [each for each in written if each.before is None]
+    if created:
         log.warning(
             "%d profiles that run %s created stay: taking profiles away is no work for this tool.",
-            len(written) - len(intents),
+            len(created),
             parent.run_id,
         )
     if not intents:

@@ -19,6 +19,7 @@ from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, ending, recording, story
 from bulk_sync.runs.finding import NothingLeft, known
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
+from bulk_sync.runs.opening import of_pkeys
 from bulk_sync.settings import Bound
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         NothingLeft: it wrote nothing.
         UsageProblem: the ledger knows no such run.
     """
-    began = time.monotonic()
+    began, job = time.monotonic(), of_pkeys(job)
     with Interrupts() as interrupts, known(job.state) as book:
         run = book.run(run_id)
         intents = _sampled(_auditable(recording.written(book, run_id)), sample)
@@ -60,6 +61,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
             totals=Totals.of(found),
             cost=story.cost_of(session, began),
             cause=session.cause,
+            settings=job.settings,
         )
         paths = job.reports_of(f"audit-{new_run_id()}")  # never over the report of the run
         todo = paths[0].with_name(f"audit-{run_id}.todo.csv") if paths else Path()

@@ -60,9 +60,16 @@ def of(run: Opened, recording: Recording) -> Later:
 
 
 def uncertain(run: Opened, recording: Recording) -> frozenset[int]:
-    """Tell for an undo which writes may never have happened: its parent died while they flew."""
+    """Tell for an undo which writes may never have happened.
+
+    Its parent died while they flew, or never got to know that they arrived.
+    """
     if run.undone is None:
         return frozenset()
     writes = run.ledger.writes(run.undone)
-    unknown = {write.intent.key for write in writes if write.settled is None}
+    unknown = {
+        write.intent.key
+        for write in writes
+        if write.settled is None or write.settled.outcome is Outcome.FAILED
+    }
     return frozenset(at for at, key in enumerate(recording.keys) if key in unknown)

@@ -27,13 +27,16 @@ from bulk_sync.runs import story
 from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Job, Screen
 from bulk_sync.runs.opened import Opened
-from bulk_sync.settings import Oddity, State
+from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS
+from bulk_sync.settings import Keys, Oddity, State
 from bulk_sync.workset import WorkingSet
 
 log = logging.getLogger(__name__)
 
 _COMPARED: Final = 5
 """How many finished runs of the same job an input is compared with."""
+
+_READING: Final = frozenset((*KEY_SETTINGS, *INPUT_SETTINGS))
 
 _KEPT_FOR: Final = timedelta(days=30)
 """How long the working set of a finished run waits for ``retry``, or for what was refused."""
@@ -241,6 +244,13 @@ def past_of(book: Ledger, job: Job) -> list[Past]:
         if here and alike and run.is_done and run.ended is not None:
             found.append(Past(run.begun.rows, run.ended.opt_ins + run.ended.opt_outs))
     return found[:_COMPARED]
+
+
+def of_pkeys(job: Job) -> Job:
+    """Forget how an input was to be read: what a run wrote are PKeys, whatever it was given."""
+    kept = {name: job.settings[name] for name in job.settings if name not in _READING}
+    settings = {**kept, "api": job.connection.api}  # which may be due to the keys
+    return replace(job, keys=Keys(), creating=None, settings=settings)
 
 
 def guarded(job: Job) -> Job:

@@ -29,7 +29,7 @@ KEY_SETTINGS: Final = (
 )  # fmt: skip
 """Options without which nobody could look for the profiles again."""
 
-INPUT_SETTINGS: Final = ("state", "state_column", "date_column", "blank_state")
+INPUT_SETTINGS: Final = ("state", "state_column", "date_column", "blank_state", "ignore_dates")
 """Options without which nobody could read the rows that are left over."""
 
 LIMITS: Final = ("max_changes", "max_opt_ins", "max_creates")

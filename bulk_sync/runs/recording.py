@@ -170,7 +170,27 @@ def written(ledger: Ledger, run_id: str) -> list[Intent]:
         if settled is None or settled.outcome in _DONE:
             made = None if settled is None else settled.profile
             last[intent.key] = intent if made is None else intent._replace(key=made)
-    return sorted(last.values(), key=lambda intent: (intent.file or "", intent.row))
+    return in_order(last.values())
+
+
+def perhaps_lifted(ledger: Ledger, run_id: str) -> list[Intent]:
+    """Tell the opt-outs that a run may have lifted although it says that it failed to.
+
+    A write may have arrived whose answer was lost, whatever another try was answered.
+    """
+    last: dict[str, Intent] = {}
+    for write in ledger.writes(run_id):
+        intent, settled = write.intent, write.settled
+        if settled is None or settled.outcome in _DONE:
+            last.pop(intent.key, None)
+        elif settled.outcome is Outcome.FAILED and intent.before and not intent.desired:
+            last[intent.key] = intent
+    return in_order(last.values())
+
+
+def in_order(intents: Iterable[Intent]) -> list[Intent]:
+    """Put writes into the order of the input."""
+    return sorted(intents, key=lambda intent: (intent.file or "", intent.row))
 
 
 def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -> pd.DataFrame:

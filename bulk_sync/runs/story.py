@@ -34,6 +34,7 @@ from bulk_sync.runs import day_budget, ending, later
 from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
 from bulk_sync.runs.opened import Opened
+from bulk_sync.runs.plan_file import LIMITS
 from bulk_sync.runs.recording import Recording
 from bulk_sync.settings import KeyKind, Oddity
 
@@ -133,8 +134,24 @@ def _tell(
                 screen.approve(reviewed)
         except Refused as refused:
             return plan.hold_back(planned, Reason.LIMIT, str(refused)), refused
+    else:
+        _warn_of_limits(run, job)
     interrupts.defer()
     return _write(run, job, session, planned, recording)
+
+
+def _warn_of_limits(run: Opened, job: Job) -> None:
+    """Say that limits which are new come too late for a run that has begun to write."""
+    for name in LIMITS:
+        given = job.settings.get(name)
+        if given is not None and given != run.begun.settings.get(name):
+            log.warning(
+                "--%s %s comes too late: the run has begun to write, and was judged before "
+                "that. To write no more of it: bulk-sync resume %s --give-up",
+                name.replace("_", "-"),
+                given,
+                run.run_id,
+            )
 
 
 def _planned(

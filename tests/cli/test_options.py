@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import Run, key, populate, wishes
 
@@ -164,3 +165,27 @@ def test_what_an_undo_leaves_is_read_without_the_options_of_its_run(
     (retry,) = (line.split() for line in undone.out.splitlines() if "bulk-sync retry" in line)
     assert run(filled, *(again if way == "todo" else retry)[1:]).status == 0
     assert filled.states[key(0)] is False
+
+
+def test_what_a_resumed_run_leaves_is_carried_out_where_the_run_was(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options(attribute="cusOptOut")) as simulator:
+        for number in range(5):
+            simulator.add(pkey=key(number), cusOptOut=False)
+        (tmp_path / "in.csv").write_text("\n".join(["PKey", *map(key, range(5))]))
+        words = ("--attribute", "cusOptOut", "--state", "true", "--concurrency", 1)
+        run(simulator, "run", "in.csv", *words, "--fetch", "lookup", "--max-calls", 7)
+        simulator.queue_fault(Fault.TRANSIENT_500, "PATCH", times=9, matching="000004")
+        ran = run(simulator, "resume", "--max-calls", 100, "--retries", 0)
+        assert ran.status == 3
+        again = ran.out.splitlines()[-1].split()
+        assert again[3:] == ["--attribute", "cusOptOut", "--state", "true"]
+
+
+def test_a_todo_file_is_no_sheet(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    frame = pd.DataFrame({"PKey": ["@unknown-key-of-some-length"], "ccpaOptOut": ["true"]})
+    frame.to_excel(tmp_path / "in.xlsx", sheet_name="Wishes", index=False)
+    ran = run(filled, "run", "in.xlsx", "--sheet", "Wishes", "--report", "r.json")
+    (todo,) = tmp_path.glob("*.todo.csv")
+    assert ran.out.endswith(f"  bulk-sync run {todo.name}\n")

@@ -123,7 +123,9 @@ def test_the_log_counts_what_cannot_be_read_and_names_no_content(
 
 
 def test_the_log_names_the_first_rows_that_it_is_about(caplog: pytest.LogCaptureFixture) -> None:
-    dates.read(column("2026-11-23", "soon", *["3/4/2026"] * 7), lambda at: f"row {at + 2} of a.csv")
+    with caplog.at_level("WARNING", "bulk_sync"):
+        rows = column("2026-11-23", "soon", *["3/4/2026"] * 7)
+        dates.read(rows, lambda at: f"row {at + 2} of a.csv")
     swapped, unreadable = caplog.messages
     assert "1 request dates cannot be read (row 3 of a.csv), so" in unreadable
     assert "7 request dates day and month could be swapped (row 4 of a.csv, " in swapped
