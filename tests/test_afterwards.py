@@ -105,6 +105,38 @@ def test_undo_looks_at_opt_outs_that_its_run_failed_to_lift(
     assert [row["sync_outcome"] for row in rows] == ["updated", "updated", "unchanged"]
 
 
+def test_what_was_put_back_is_not_called_done(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('max-opt-ins = "100%"\n')
+    carried_out = dict(sim.states)
+    assert run(sim, "undo", done).status == 0
+    put_back = dict(sim.states)
+    assert run(sim, "undo", run_id_of(run)).status == 0
+    assert sim.states == carried_out != put_back
+    ran = run(sim, "undo", done)
+    assert ran.status == 2
+    hint = f"bulk-sync undo {run_id_of(run)}"
+    assert ran.err.strip().endswith(hint)
+    assert run(sim, *hint.split()[1:]).status == 0
+    assert sim.states == put_back
+    ran = run(sim, "undo", done)
+    assert ran.status == 0
+    assert "has happened" in ran.out
+
+
+def test_writes_that_were_never_sent_keep_nobody_from_theirs(
+    done: str, sim: Simulator, run: Run
+) -> None:
+    limits = ("--max-opt-ins", "100%")
+    assert run(sim, "undo", done, *limits, "--max-calls", 5, "--concurrency", 1).status == 6
+    put_back = sum(state is False for state in sim.states.values())
+    run(sim, "resume", run_id_of(run), "--give-up")
+    run(sim, "undo", done, *limits)
+    now = sum(state is False for state in sim.states.values())
+    assert put_back < now == len(sim.states)
+
+
 def test_undo_leaves_alone_what_moved_since(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

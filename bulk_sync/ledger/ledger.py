@@ -227,17 +227,18 @@ class Ledger:
     def keys_of(self, runs: Collection[str], besides: Collection[Outcome] = ()) -> dict[str, str]:
         """Tell which keys some runs meant to write, and which run did so last.
 
+        A write that was never sent, for its run was stopped before, does not count.
+
         Args:
             runs: their ids.
             besides: a write of which one of these became does not count.
         """
         query = _of_kind(LineKind.INTENT, lines.c.profile_key, lines.c.run_id)
-        query = query.where(lines.c.run_id.in_(runs))
-        if besides:
-            outcome = lines.alias()
-            became = outcome.c.outcome.in_([str(each) for each in besides])
-            query = query.where(~exists().where(outcome.c.intent == lines.c.position, became))
-        return dict(self._rows(query))
+        outcome = lines.alias()
+        became = outcome.c.outcome.in_([str(each) for each in besides])
+        is_unsent = and_(outcome.c.outcome == str(Outcome.PENDING), outcome.c.attempts == 0)
+        passed_over = exists().where(outcome.c.intent == lines.c.position, or_(became, is_unsent))
+        return dict(self._rows(query.where(lines.c.run_id.in_(runs), ~passed_over)))
 
     def calls_of(self, whose: str, day: str) -> int:
         """Tell how many calls a day has cost so far."""

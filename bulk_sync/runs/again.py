@@ -23,6 +23,7 @@ from bulk_sync.runs.opening import (
     make_sure_of_once,
     of_pkeys,
     opened,
+    undo_of,
     unjudged,
     was_refused,
     with_the_word_of,
@@ -119,13 +120,12 @@ def _check_undone(book: Ledger, parent: Run) -> None:
     Raises:
         UsageProblem: the run was undone.
     """
-    for run in book.runs():
-        is_undo = run.begun.kind == Kind.UNDO and run.begun.parent == parent.run_id
-        if is_undo and (run.is_done or not run.is_finished):
-            raise UsageProblem(
-                f"Run {parent.run_id} was undone by {run.run_id}, so its failed rows are not tried "
-                "again. If they are right all the same, give its todo file to `bulk-sync run`."
-            )
+    undo = undo_of(book, parent)
+    if undo is not None:
+        raise UsageProblem(
+            f"Run {parent.run_id} was undone by {undo.run_id}, so its failed rows are not tried "
+            "again. If they are right all the same, give its todo file to `bulk-sync run`."
+        )
 
 
 def _warn_of_later(book: Ledger, parent: Run) -> None:

@@ -14,7 +14,16 @@ from bulk_sync.rows import matched
 from bulk_sync.runs import plan_file, story
 from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, new_run_id
-from bulk_sync.runs.opening import alone, begun_as, check_paths, going_on, guarded, opened, past_of
+from bulk_sync.runs.opening import (
+    alone,
+    begun_as,
+    check_paths,
+    check_stands,
+    going_on,
+    guarded,
+    opened,
+    past_of,
+)
 from bulk_sync.runs.plan_file import LIMITS, Facts, PlanFile
 from bulk_sync.settings import Bound, Connection, Keys, reached
 
@@ -42,7 +51,7 @@ def apply(
         typed: options that somebody has typed for this very plan; its own limits hold besides.
 
     Raises:
-        NothingLeft: it was carried out.
+        NothingLeft: it was carried out, and that stands.
         StopRun: it could not begin; nothing was sent.
     """
     planned = plan_file.read(path)
@@ -58,6 +67,7 @@ def apply(
         if earlier is not None and not earlier.is_finished:
             return going_on(book, job, earlier, screen, interrupts)
         if earlier is not None:
+            check_stands(book, earlier, f"The apply of {path}")
             raise NothingLeft(f"{path} has been carried out.", earlier)
         _warn_of_others(book, planned, job.connection)
         rows = matched.joined(planned.rows)

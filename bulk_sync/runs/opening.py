@@ -196,7 +196,7 @@ def make_sure_of_once(book: Ledger, kind: Kind, parent: Run) -> None:
 
     Raises:
         NothingLeft: it has happened.
-        UsageProblem: it was interrupted.
+        UsageProblem: it was interrupted, or put back.
     """
     for run in reversed(book.runs()):
         if run.begun.kind != kind or run.begun.parent != parent.run_id:
@@ -207,7 +207,31 @@ def make_sure_of_once(book: Ledger, kind: Kind, parent: Run) -> None:
                 f"it: bulk-sync resume {run.run_id}"
             )
         if run.is_done:
+            check_stands(book, run, f"The {kind} of {parent.run_id}")
             raise NothingLeft(f"The {kind} of {parent.run_id} has happened.", run)
+
+
+def check_stands(book: Ledger, run: Run, what: str) -> None:
+    """Make sure that a run that is done was not put back by another.
+
+    Raises:
+        UsageProblem: it was.
+    """
+    undo = undo_of(book, run)
+    if undo is not None:
+        raise UsageProblem(
+            f"{what} has happened, and run {undo.run_id} has put it back. To have it again: "
+            f"bulk-sync undo {undo.run_id}"
+        )
+
+
+def undo_of(book: Ledger, run: Run) -> Run | None:
+    """Find the run that put another back, or is at it, and was not put back itself."""
+    for each in reversed(book.runs()):
+        is_undo = each.begun.kind == Kind.UNDO and each.begun.parent == run.run_id
+        if is_undo and (each.is_done or not each.is_finished) and undo_of(book, each) is None:
+            return each
+    return None
 
 
 def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
