@@ -55,7 +55,7 @@ def of(run: Opened, recording: Recording) -> Later:
     written = run.ledger.keys_of([each.run_id for each in later], besides)
     rewritten = {at: written[key] for at, key in enumerate(recording.keys) if key in written}
     for at, run_id in rewritten.items():
-        forbidden[at] = f"Run {run_id} has worked on this profile since."
+        forbidden[at] = f"Run {run_id} has had the later word on this profile."
     return Later(forbidden, frozenset(rewritten))
 
 
