@@ -173,7 +173,8 @@ def look(
 
     return Look(
         json=values["summary"] is not None,
-        quiet=values["quiet"],
+        # Who collects a JSON log gets no line for people, nor a bar, on the stream that it is on.
+        quiet=values["quiet"] or values["log_format"] == "json",
         ask=not values.get("yes"),
         preview=preview,
         of="Plan" if preview else "Run",

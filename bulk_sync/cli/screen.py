@@ -66,7 +66,7 @@ class Look:
 
     Attributes:
         json: print one object at the end on standard output, and all else on standard error.
-        quiet: with ``json``, leave all else out.
+        quiet: draw no bars; with ``json``, leave all else out.
         ask: ask at a terminal before anything is written.
         preview: nothing is to be written.
         out: the plan file that is to be written.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import pandas as pd
 import pytest
 from conftest import Run, key, populate, wishes
@@ -189,3 +190,11 @@ def test_a_todo_file_is_no_sheet(filled: Simulator, tmp_path: Path, run: Run) ->
     ran = run(filled, "run", "in.xlsx", "--sheet", "Wishes", "--report", "r.json")
     (todo,) = tmp_path.glob("*.todo.csv")
     assert ran.out.endswith(f"  bulk-sync run {todo.name}\n")
+
+
+def test_a_json_log_holds_nothing_else(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    path = wishes(tmp_path / "in.csv", 5)
+    ran = run(filled, "run", path, "--log-format", "json", "--summary", "json")
+    assert ran.status == 0
+    assert ran.summary["exit"] == 0
+    assert all(isinstance(orjson.loads(line), dict) for line in ran.err.splitlines())
