@@ -163,11 +163,7 @@ def _is_same(name: str, now: str, was: str) -> bool:
     return now == was
 
 
-def look(
-    values: Mapping[str, Any],
-    *,
-    preview: bool = False,
-) -> "Look":
+def look(values: Mapping[str, Any], *, preview: bool = False) -> "Look":
     """Tell how a run is to be shown."""
     from bulk_sync.cli.screen import Look
 

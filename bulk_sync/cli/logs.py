@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
-    """Send this package's log to standard error, and warnings of others."""
+    """Send the log to standard error, warnings of others too, and warn of stray variables."""
     # A line that nobody can be told, on a full disk, is lost alone: the handler sees to that.
     handler = logging.StreamHandler(_AboveBars())
     handler.setFormatter(_Json() if log_format == "json" else _Text())

@@ -47,8 +47,8 @@ _PASSES: Final = {
 _WHERE: Final = ("--state-dir", "--ledger", "--config")
 """Options that say where a run is kept: the next command needs them too."""
 
-_NOT_OF_TODO: Final = ("--report", "--sheet")
-"""Options that do not fit a todo file, which is CSV and has a report of its own."""
+_OF_THE_INPUT: Final = ("--report", "--sheet")
+"""Options that fit the input alone: what is left of it is CSV, and has a report of its own."""
 
 _THERE: Final = (
     "--endpoint", "--organization", "--api-key", "--ims-endpoint", "--scope", "--api",
@@ -243,9 +243,9 @@ class Screen:
             return self._command_with("run", todo, *words)
         again: list[str] = []
         for word in self._command:
-            if again and again[-1] in _NOT_OF_TODO:
+            if again and again[-1] in _OF_THE_INPUT:
                 again.pop()
-            elif not word.startswith(tuple(f"{name}=" for name in _NOT_OF_TODO)):
+            elif not word.startswith(tuple(f"{name}=" for name in _OF_THE_INPUT)):
                 again.append(todo if word == self._source else word)
         return shlex.join(["bulk-sync", *again])
 

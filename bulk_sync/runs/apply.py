@@ -21,6 +21,7 @@ from bulk_sync.runs.opening import (
     check_stands,
     going_on,
     guarded,
+    last_of,
     opened,
     past_of,
 )
@@ -118,11 +119,10 @@ def _check(planned: PlanFile, path: Path, connection: Connection, expected: str 
 
 def _carried_out(book: Ledger, planned: PlanFile) -> Run | None:
     """Find the run that carries, or has carried, a plan out; None if it is still to be done."""
-    for run in reversed(book.runs()):
-        is_of_it = run.begun.kind == Kind.APPLY and run.begun.plan_sha256 == planned.sha256
-        if is_of_it and (run.is_done or not run.is_finished):
-            return run
-    return None
+    return last_of(
+        book,
+        lambda begun: begun.kind == Kind.APPLY and begun.plan_sha256 == planned.sha256,
+    )
 
 
 def _warn_of_others(book: Ledger, planned: PlanFile, connection: Connection) -> None:

@@ -9,7 +9,7 @@ account.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -227,10 +227,15 @@ def check_stands(book: Ledger, run: Run, what: str) -> None:
 
 def undo_of(book: Ledger, run: Run) -> Run | None:
     """Find the run that put another back, or is at it, and was not put back itself."""
-    for each in reversed(book.runs()):
-        is_undo = each.begun.kind == Kind.UNDO and each.begun.parent == run.run_id
-        if is_undo and (each.is_done or not each.is_finished) and undo_of(book, each) is None:
-            return each
+    undo = last_of(book, lambda begun: begun.kind == Kind.UNDO and begun.parent == run.run_id)
+    return None if undo is None or undo_of(book, undo) is not None else undo
+
+
+def last_of(book: Ledger, which: Callable[[Begun], bool]) -> Run | None:
+    """Find the last such run that is done or is still to be finished; None if there is none."""
+    for run in reversed(book.runs()):
+        if which(run.begun) and (run.is_done or not run.is_finished):
+            return run
     return None
 
 
