@@ -99,7 +99,9 @@ class WorkingSet:
             StoppedEarly: it cannot be written.
         """
         at = np.asarray(positions, np.int64)
-        problems = [reading.problems.get(position) for position in positions]
+        problems: list[RowFailed | None] = [None] * len(at)
+        if reading.problems:
+            problems = [reading.problems.get(position) for position in positions]
         stamps = {} if reading.changed_ms is None else {"changed_ms": reading.changed_ms[at]}
         if reading.found is not None:
             found = [reading.found.get(position, ()) for position in positions]
@@ -122,7 +124,11 @@ class WorkingSet:
         self._parts += 1
         path = self.folder / _PART.format(number=self._parts)
         with _told(path), atomic.replacing(path) as file:
-            pq.write_table(part, file, compression="zstd")
+            # In memory first: Arrow would write some forty pieces, and for each of them get the
+            # interpreter back from an event loop at full speed.
+            sink = pa.BufferOutputStream()
+            pq.write_table(part, sink, compression="zstd")
+            file.write(sink.getvalue())
 
     def states(self, count: int, *, stamped: bool = False) -> Steps:
         """Read back what is known of a reading of so many rows, as ``Steps.of`` makes room for it.

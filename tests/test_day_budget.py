@@ -68,15 +68,18 @@ def test_what_only_reads_counts_too(sim: Simulator, tmp_path: Path, run: Run) ->
 
 
 def test_a_killed_run_has_counted_what_it_sent(tmp_path: Path, run: Run) -> None:
-    with running(Options(latency_s=0.005)) as sim:
-        populate(sim, 2000)
-        path = wishes(tmp_path / "in.csv", 2000)
-        with process(sim, tmp_path, "run", str(path), "-q", *LOOKUP) as killed:
-            while len(sim.requests) < 700:
+    with running(Options(latency_s=0.05)) as sim:
+        populate(sim, 1000)
+        path = wishes(tmp_path / "in.csv", 1000)
+        words = ("run", str(path), "-q", *LOOKUP, "--concurrency", "8")
+        with process(sim, tmp_path, *words) as killed:  # 160 a second, and so blocks of 50
+            while len(sim.requests) < 220:
                 threading.Event().wait(0.002)
             killed.kill()
+            killed.wait()
+        threading.Event().wait(0.2)  # until the last of its requests are heard of
         sent = len(sim.requests)
-        assert sent <= spent(tmp_path) <= sent + max(50, sent // 10)
+        assert sent <= spent(tmp_path) <= sent + 75 + 8
         sim.clear()
         ran = run(sim, "resume", "-q", "--max-calls-per-day", spent(tmp_path))
         assert (ran.status, len(sim.requests)) == (6, 0)

@@ -39,14 +39,14 @@ class Forbidden(RowFailed):
 
 
 class Answer(NamedTuple):
-    """One HTTP answer, read whole."""
+    """One HTTP answer, read whole; its request was sent at ``sent_at``, as a pacer tells it."""
 
     status: int
     body: bytes
     retry_after: str | None = None
     date: str | None = None
     location: str | None = None
-    sent_at: float | None = None
+    sent_at: float = 0.0
 
 
 Parse = Callable[[Answer], object]

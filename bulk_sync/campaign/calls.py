@@ -20,8 +20,11 @@ from bulk_sync.errors import StoppedEarly, StopRun
 _LEAST_BLOCK: Final = 50
 _LARGEST_BLOCK: Final = 2000
 _BLOCK_SHARE: Final = 15
-"""A block is a fifteenth of what the run has spent so far: few of them, and a kill loses no more
-than one and a half, a tenth."""
+_BLOCK_S: Final = 0.25
+_GROWTH: Final = 2
+"""A block is a fifteenth of what the run has spent so far, or what it spends in a quarter of a
+second if that is more, but at most twice the last one: each takes a transaction of the ledger
+beside the event loop, and a kill loses no more than one and a half."""
 
 
 class Grant(NamedTuple):
@@ -67,9 +70,13 @@ class Calls:
     def __init__(self, most: int | None = None, budget: Budget | None = None) -> None:
         self.by_method: Counter[str] = Counter()
         self.by_status: Counter[str] = Counter()
+        self.are_budgeted = budget is not None
         self._most = most
         self._budget = budget
         self._grant = _UNBOUNDED
+        self._block = 0
+        self._refilled_at = 0.0
+        self._spent_by_then = 0
         self._left = 0
         self._unsent = 0
         self._unsent_changed = asyncio.Event()
@@ -222,14 +229,23 @@ class Calls:
     async def _refill(self, budget: Budget) -> None:
         if time.time() >= self._grant.until:
             await self._give_back()  # what is left of yesterday's
-        block = min(_LARGEST_BLOCK, max(_LEAST_BLOCK, self.total // _BLOCK_SHARE))
-        if self._most is not None:
-            block = max(1, min(block, self._most - self.total))
-        grant = await asyncio.to_thread(budget.take, block)
+        grant = await asyncio.to_thread(budget.take, self._next_block())
         if grant.day != self._grant.day:
             await self._give_back()  # for midnight may have passed meanwhile
         self._grant = grant
         self._left += grant.calls
+
+    def _next_block(self) -> int:
+        """Tell how many calls to take at once."""
+        now, total = time.monotonic(), self.total
+        pace = (total - self._spent_by_then) / max(now - self._refilled_at, 1e-3)
+        self._refilled_at, self._spent_by_then = now, total
+        in_a_while = min(_GROWTH * self._block, int(_BLOCK_S * pace))
+        block = min(_LARGEST_BLOCK, max(_LEAST_BLOCK, total // _BLOCK_SHARE, in_a_while))
+        if self._most is not None:
+            block = max(1, min(block, self._most - total))
+        self._block = block
+        return block
 
     async def _refill_ahead(self, budget: Budget) -> None:
         """Take the next block while the half of the last one is left, so that nobody waits."""

@@ -5,14 +5,14 @@ answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from bulk_sync.campaign import creating, metadata, pacing, pages, profiles, transport
-from bulk_sync.campaign.answers import AddressRefused, Forbidden, Parse, document
+from bulk_sync.campaign.answers import AddressRefused, Answer, Forbidden, Parse, document
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of, room_for
 from bulk_sync.campaign.creating import Creation, Settling
@@ -43,6 +43,12 @@ _BROKEN: Final = frozenset({Reason.HTTP_500, Reason.HTTP_502, Reason.CONNECTION,
 """What a page that is too large may fail with, if it does so twice."""
 
 _NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
+
+
+T = TypeVar("T")
+
+Asked = Coroutine[Any, Any, tuple[T, int]]
+"""What Campaign said, and how many tries it took."""
 
 
 class _TooLarge(RowFailed):
@@ -175,7 +181,7 @@ class Client:
         path = instance.count_path
 
         async def once() -> int | None:
-            return pages.total(await self._way.request("GET", path))
+            return pages.total(await self._way.request("GET", path, document))
 
         try:
             return (await self._way.ask(once))[0]
@@ -232,7 +238,8 @@ class Client:
         """Read what fields profiles have on an API; None if it does not say."""
 
         async def once() -> Mapping[str, str]:
-            return metadata.fields(await self._way.request("GET", f"{api}/resourceType/profile"))
+            path = f"{api}/resourceType/profile"
+            return metadata.fields(await self._way.request("GET", path, document))
 
         try:
             return (await self._way.ask(once))[0]
@@ -240,7 +247,7 @@ class Client:
             log.info("The fields on %s could not be read: %s", api, failed.detail)
             return None
 
-    async def profile(self, key: str, *, is_pkey: bool = True) -> tuple[profiles.Profile, int]:
+    def profile(self, key: str, *, is_pkey: bool = True) -> Asked[profiles.Profile]:
         """Read one profile, and tell how many tries it took.
 
         Args:
@@ -250,37 +257,41 @@ class Client:
         Raises:
             RowFailed: there is no such profile, or Campaign did not say.
         """
-        path = f"{self.api}/profile/{profiles.segment(key)}"
+        return self._read(key, lambda profile: profile, is_pkey=is_pkey)
 
-        async def once() -> profiles.Profile:
-            profile = profiles.one(await self._way.request("GET", path), self._attribute)
-            if is_pkey:
-                profiles.check_identity(profile, key)
-            return profile
-
-        try:
-            return await self._way.ask(once)
-        except RowFailed as failed:
-            if failed.outcome is Outcome.NOT_FOUND and is_pkey:
-                told, hint = failed.detail.rstrip("."), profiles.looks_like(key)
-                if failed.reason is Reason.INVALID_KEY and not hint:
-                    hint = _OF_ANOTHER
-                failed.detail = f"Campaign knows no profile by this key ({told}).{hint}"
-            raise
-
-    async def state(self, key: str) -> tuple[bool, int]:
+    def state(self, key: str) -> Asked[bool]:
         """Read one profile's current state, and tell how many tries it took.
 
         Raises:
             RowFailed: as ``profile``, or the state is unknown.
         """
-        profile, tries = await self.profile(key)
-        return self._state(profile), tries
+        return self._read(key, self._state)
 
-    async def stamped_state(self, key: str) -> tuple[bool, int, int]:
+    def stamped_state(self, key: str) -> Asked[tuple[bool, int]]:
         """Read a state as ``state`` does, and when it was last changed, in ms; 0 where unknown."""
-        profile, tries = await self.profile(key)
-        return self._state(profile), tries, profiles.changed_ms(profile, self._attribute)
+        return self._read(
+            key,
+            lambda profile: (self._state(profile), profiles.changed_ms(profile, self._attribute)),
+        )
+
+    def _read(
+        self, key: str, take: Callable[[profiles.Profile], T], *, is_pkey: bool = True
+    ) -> Asked[T]:
+        """Read of one profile what is asked for; no coroutine of its own, for rows are many."""
+        path = f"{self.api}/profile/{profiles.segment(key)}"
+
+        def parse(answer: Answer) -> T:
+            profile = profiles.one(document(answer), self._attribute)
+            if is_pkey:
+                profiles.check_identity(profile, key)
+            return take(profile)
+
+        def explain(failed: RowFailed) -> None:
+            if failed.outcome is Outcome.NOT_FOUND:
+                failed.detail = _not_found(failed, key)
+
+        request = partial(self._way.request, "GET", path, parse)
+        return self._way.ask(request, explain if is_pkey else None)
 
     def _state(self, profile: profiles.Profile) -> bool:
         found = profiles.state(profile, self._attribute)
@@ -304,7 +315,7 @@ class Client:
 
         async def once() -> None:
             try:
-                answer = await self._way.request("PATCH", path, self._bodies[desired])
+                answer = await self._way.request("PATCH", path, document, self._bodies[desired])
                 profiles.check_confirmed(answer, self._attribute, desired=desired, key=key)
             except RetryLater as doubt:
                 if doubt.refused:
@@ -409,7 +420,14 @@ class Client:
         return (await self._way.ask(once))[0]
 
     async def _page(self, path: str, parse: Parse = document) -> Page:
-        return pages.read(await self._way.request("GET", path, parse=parse))
+        return pages.read(await self._way.request("GET", path, parse))
+
+
+def _not_found(failed: RowFailed, key: str) -> str:
+    told, hint = failed.detail.rstrip("."), profiles.looks_like(key)
+    if failed.reason is Reason.INVALID_KEY and not hint:
+        hint = _OF_ANOTHER
+    return f"Campaign knows no profile by this key ({told}).{hint}"
 
 
 _Judge = Callable[[RetryLater | RowFailed, int], bool]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bulk_sync.campaign import profiles
+from bulk_sync.campaign.answers import document
 from bulk_sync.campaign.latency import Latency
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StopRun
@@ -83,7 +84,7 @@ async def create(
         if doubts and (pkey := await _made(way, creation, doubts[-1], settling)) is not None:
             return pkey
         try:
-            answer = await way.request("POST", path, creation.body)
+            answer = await way.request("POST", path, document, creation.body)
             profiles.check_confirmed(answer, attribute, desired=creation.desired)
         except RetryLater as doubt:
             if not doubt.refused:

@@ -158,6 +158,18 @@ class Pacer:
             "throttled_by": {why: round(held_s, 3) for why, held_s in self.held_s.items()},
         }
 
+    def at_once(self) -> float | None:
+        """Let one more request be sent, if none must wait for that; ``over`` must follow.
+
+        Returns:
+            The time; None if it must wait for its ``turn``.
+        """
+        now = self._clock()
+        if self._waiting or self._wait_s(now) > 0:
+            return None
+        self._go(now)
+        return now
+
     async def turn(self) -> float:
         """Wait until one more request may be sent; ``over`` must follow.
 
@@ -167,9 +179,7 @@ class Pacer:
         Raises:
             StopRun: the run is to end, and the request would have had to wait.
         """
-        now = self._clock()
-        if not self._waiting and self._wait_s(now) <= 0:
-            self._go(now)
+        if (now := self.at_once()) is not None:
             return now
         if self._stop.cause is not None:
             raise self._stop.cause

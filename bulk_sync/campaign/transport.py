@@ -1,13 +1,14 @@
 """Sends requests to Campaign and to IMS, and maps every foreign error, in one place.
 
     Transport.ask          tries and waits, until an answer or the last word
-      request              one request, with a valid token, in its turn
-        _send              HTTP: the one place where errors of aiohttp are mapped
+      request              with a valid token; what is learnt from an answer
+        _send              one request in its turn; where errors of aiohttp are mapped
 
 Credentials go to the configured endpoint and to IMS, never elsewhere; redirects are not followed.
 """
 
 import asyncio
+import functools
 import logging
 import random
 import time
@@ -23,10 +24,8 @@ from bulk_sync.campaign.answers import (
     AddressRefused,
     Answer,
     Forbidden,
-    Parse,
     TokenRefused,
     clean,
-    document,
     problem,
 )
 from bulk_sync.campaign.auth import Tokens
@@ -49,6 +48,9 @@ from bulk_sync.stopping import Stop
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_text = functools.cache(str)
+"""The text of a status; there are few."""
 
 CONTENT_TYPE: Final = "application/json;charset=utf-8"
 """What every sample of the CCPA page sends, on GET too."""
@@ -86,6 +88,7 @@ class Transport:
         budget: Budget | None = None,
     ) -> None:
         self.calls = Calls(pace.max_calls, budget)
+        self._exchanges = Calls()
         self.pacer = Pacer(pace, stop)
         self._deadlines = Deadlines(pace.timeout_s)
         self._pool = pool
@@ -107,10 +110,16 @@ class Transport:
                 self._secrets |= {secret.value, quote(secret.value, safe="")}
         self._refusals = 0
 
-    async def ask(self, once: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+    async def ask(
+        self, once: Callable[[], Awaitable[T]], explain: Callable[[RowFailed], None] | None = None
+    ) -> tuple[T, int]:
         """Call ``once`` until it succeeds, and tell how many tries it took.
 
         A wait that Campaign asks for costs no try.
+
+        Args:
+            once: sends a request and makes sense of its answer.
+            explain: may say more of why it failed for good.
 
         Raises:
             RowFailed: it failed for good, or too often.
@@ -126,6 +135,8 @@ class Transport:
                 self._blot_out(error)
                 if not isinstance(error, RetryLater):
                     self._note_refusal(error, so_far.tries)
+                    if explain is not None and isinstance(error, RowFailed):
+                        explain(error)
                     raise
                 await self._wait(error, so_far)
             else:
@@ -133,15 +144,19 @@ class Transport:
                 return result, 1 if so_far is None else so_far.tries
 
     async def request(
-        self, method: str, path: str, body: bytes | None = None, parse: Parse = document
-    ) -> object:
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[Answer], T],
+        body: bytes | None = None,
+    ) -> T:
         """Send one request and return what its answer says.
 
         Args:
             method: GET, PATCH or POST.
             path: path and query below ``campaign/``, percent-encoded.
-            body: JSON.
             parse: makes of a good answer what it says.
+            body: JSON.
 
         Raises:
             RetryLater: no answer, or one that may be different next time.
@@ -150,13 +165,19 @@ class Transport:
         """
         for _ in range(_TOKENS_PER_REQUEST + 1):
             token = self._tokens.ready() or await self._tokens.take()
-            answer = await self._call(method, path, token, body)
+            try:
+                answer = await self._send(
+                    self._way(token), self.calls, method, self._url(path), body
+                )
+            except RetryLater as later:
+                self._unanswered(later)
+                raise
+            self._learn(answer)
             if answer.status < 300:
                 self._tokens.accepted()
                 return self._parsed(answer, parse)
             error = problem(self._without_secrets(answer))
-            is_word = isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND
-            if is_word and answer.sent_at is not None:
+            if isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND:
                 self.pacer.went_well(answer.sent_at)  # Campaign has done its work
             if isinstance(error, TokenRefused):
                 await self._tokens.replace(token, str(error))
@@ -168,34 +189,6 @@ class Transport:
                 continue
             raise error
         raise AccessDenied(f"Campaign goes on refusing new tokens for {method} requests.")
-
-    async def _call(self, method: str, path: str, token: str, body: bytes | None) -> Answer:
-        """Send one request to Campaign in its turn, count it, and learn from how it went."""
-        pacer = self.pacer
-        await self.calls.allow()
-        try:
-            sent_at = await pacer.turn()
-        except BaseException:
-            self.calls.put_back()
-            raise
-        try:
-            self.calls.spend(method)
-            answer = await self._send(self._way(token), method, self._url(path), body, sent_at)
-        except RetryLater as later:
-            self.calls.by_status[str(later.reason)] += 1
-            if later.reason in _LOST:
-                pacer.was_lost()
-            raise
-        finally:
-            pacer.over()
-        self.calls.by_status[str(answer.status)] += 1
-        if answer.status < 300:
-            pacer.went_well(sent_at)
-        elif answer.status in _LOST:
-            pacer.was_lost()
-        elif answer.status == 503:
-            pacer.was_too_much()
-        return answer
 
     def _way(self, token: str) -> Way:
         """Tell the way that requests with a token take; there is one for each token."""
@@ -216,26 +209,34 @@ class Transport:
 
     async def _exchange(self, url: str, form: Mapping[str, str]) -> Answer:
         """POST a form to IMS; it counts for the rate, not as a call to Campaign."""
-        sent_at = await self.pacer.turn()
+        body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
+        if self._ims is None:
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            self._ims = self._pool.way(headers, self._ims_proxy)
+        address = URL(url, encoded=True)
         try:
-            body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
-            if self._ims is None:
-                headers = {"Content-Type": "application/x-www-form-urlencoded"}
-                self._ims = self._pool.way(headers, self._ims_proxy)
-            address = URL(url, encoded=True)
-            answer = await self._send(self._ims, "POST", address, body.encode(), sent_at)
-            return answer if answer.status < 300 else self._without_secrets(answer)
+            answer = await self._send(self._ims, self._exchanges, "POST", address, body.encode())
         except RetryLater as later:
             later.refused = True  # whatever request wanted the token was not sent
             raise
-        finally:
-            self.pacer.over()
+        return answer if answer.status < 300 else self._without_secrets(answer)
 
     async def _send(
-        self, way: Way, method: str, url: URL, body: bytes | None, now: float
+        self, way: Way, calls: Calls, method: str, url: URL, body: bytes | None
     ) -> Answer:
-        task = self._deadlines.begin()
+        """Send one request in its turn, and count it: HTTP, and its errors, are here alone."""
+        pacer, deadlines = self.pacer, self._deadlines
+        if calls.are_budgeted:
+            await calls.allow()
         try:
+            if (sent_at := pacer.at_once()) is None:
+                sent_at = await pacer.turn()
+        except BaseException:
+            calls.put_back()
+            raise
+        task = deadlines.begin()
+        try:
+            calls.spend(method)
             response = await way.session.request(
                 method,
                 url,
@@ -246,38 +247,54 @@ class Transport:
                 proxy_headers=way.proxy.headers,
             )
             content = await response.read()  # which gives the connection back, or closes it
-            if response.status < 300:
-                return Answer(response.status, content)
-            told = response.headers
-            return Answer(
-                response.status,
-                content,
-                told.get("Retry-After"),
-                told.get("Date"),
-                told.get("Location"),
-                sent_at=now,
-            )
-        except asyncio.CancelledError:
-            if not self._deadlines.has_passed(task):
+        except asyncio.CancelledError as error:
+            if not deadlines.has_passed(task):
                 raise
             detail = f"No answer within {self._pace.timeout_s:g} s"
-            raise RetryLater(Reason.TIMEOUT, detail) from None
-        except aiohttp.ClientSSLError as error:
-            raise UsageProblem(
-                f"The certificate of {url.host} could not be verified ({self._told(error)}). For "
-                "a private CA, name its certificates with --ca-file."
-            ) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
-            detail = f"No connection to {url.host}:{url.port} ({self._told(error)})"
-            raise RetryLater(Reason.CONNECTION, detail, refused=True) from error
-        except aiohttp.ClientPayloadError as error:
-            detail = f"The answer was cut off ({self._told(error)})"
-            raise RetryLater(Reason.BAD_ANSWER, detail) from error
+            raise RetryLater(Reason.TIMEOUT, detail) from error
         except (aiohttp.ClientError, OSError) as error:
-            detail = f"The connection was lost ({self._told(error)})"
-            raise RetryLater(Reason.CONNECTION, detail) from error
+            raise self._mapped(error, url) from error
         finally:
-            self._deadlines.end(task)
+            deadlines.end(task)
+            pacer.over()
+        status = response.status
+        if status < 300:
+            return Answer(status, content, sent_at=sent_at)
+        told = response.headers
+        waits = told.get("Retry-After"), told.get("Date")
+        return Answer(status, content, *waits, told.get("Location"), sent_at)
+
+    def _mapped(self, error: aiohttp.ClientError | OSError, url: URL) -> BulkSyncError:
+        """Tell what an error of HTTP, or below it, means."""
+        told = self._told(error)
+        if isinstance(error, aiohttp.ClientSSLError):
+            return UsageProblem(
+                f"The certificate of {url.host} could not be verified ({told}). For a private CA, "
+                "name its certificates with --ca-file."
+            )
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
+            detail = f"No connection to {url.host}:{url.port} ({told})"
+            return RetryLater(Reason.CONNECTION, detail, refused=True)
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({told})")
+        return RetryLater(Reason.CONNECTION, f"The connection was lost ({told})")
+
+    def _learn(self, answer: Answer) -> None:
+        """Count an answer of Campaign, and learn from it how much may be asked."""
+        status = answer.status
+        self.calls.by_status[_text(status)] += 1
+        if status < 300:
+            self.pacer.went_well(answer.sent_at)
+        elif status in _LOST:
+            self.pacer.was_lost()
+        elif status == 503:
+            self.pacer.was_too_much()
+
+    def _unanswered(self, later: RetryLater) -> None:
+        """Count a request to Campaign without an answer, and learn from it."""
+        self.calls.by_status[str(later.reason)] += 1
+        if later.reason in _LOST:
+            self.pacer.was_lost()
 
     async def _wait(self, later: RetryLater, so_far: "_SoFar") -> None:
         """Sleep before the next try.
@@ -324,7 +341,7 @@ class Transport:
             if self._refusals >= _REFUSALS_IN_A_ROW:
                 raise access_denied(error)
 
-    def _parsed(self, answer: Answer, parse: Parse) -> object:
+    def _parsed(self, answer: Answer, parse: Callable[[Answer], T]) -> T:
         try:
             return parse(answer)
         except RetryLater:

@@ -33,27 +33,28 @@ class Breaker:
         self._unknown = 0
         self._succeeded = False
         self._lost_in_a_row = 0
-        self._last: deque[Reason | None] = deque()
+        self._rows = 0
+        self._last: deque[tuple[int, Reason]] = deque()
         self._reasons: Counter[Reason] = Counter()
 
     def succeeded(self, *, again: bool) -> None:
         """Count a row that went well, perhaps after it had failed."""
+        self._rows += 1
         self._failed -= again
         self._succeeded = True
         self._lost_in_a_row = 0
-        self._push(None)
 
     def failed(self, failed: RowFailed, *, again: bool) -> None:
         """Count a row that failed, and stop the run when it is one too many."""
+        self._rows += 1
         if failed.outcome is not Outcome.FAILED:
             self._failed -= again
             self._lost_in_a_row = 0
-            self._push(None)
             return
         self._failed += not again
         self._unknown += failed.reason is Reason.STATE_UNKNOWN
         self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing else 0
-        self._push(failed.reason)
+        self._remember(failed.reason)
         most, alike = self._limits.most, self._reasons[failed.reason]
         if self._lost_in_a_row >= _DEAD_AFTER:
             self._stop.ask(
@@ -82,14 +83,14 @@ class Breaker:
 
     @property
     def _is_full(self) -> bool:
-        return self._limits.alike is not None and len(self._last) == self._limits.window
+        return self._limits.alike is not None and self._rows >= self._limits.window
 
-    def _push(self, reason: Reason | None) -> None:
-        if len(self._last) == self._limits.window and (gone := self._last.popleft()) is not None:
-            self._reasons[gone] -= 1
-        self._last.append(reason)
-        if reason is not None:
-            self._reasons[reason] += 1
+    def _remember(self, reason: Reason) -> None:
+        """Keep the reasons of those of the last rows that failed."""
+        self._last.append((self._rows, reason))
+        self._reasons[reason] += 1
+        while self._last[0][0] <= self._rows - self._limits.window:
+            self._reasons[self._last.popleft()[1]] -= 1
 
 
 def no_attribute(attribute: str, profiles: int) -> UsageProblem:

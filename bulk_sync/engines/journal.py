@@ -49,8 +49,12 @@ NO_BOOKMARK: Final = _NoBookmark()
 class Source(Protocol):
     """Where workers take their next position from."""
 
+    def at_once(self) -> int | None:
+        """Tell the next position; None if that takes a while, or there is none any more."""
+
     async def take(self) -> int | None:
         """Tell the next position; None if there is none any more."""
+        return self.at_once()
 
 
 _MOST: Final = 4096
@@ -98,18 +102,15 @@ class Kept:
         self.is_durable = True
         self._began = self._last = time.monotonic()
         self._done: list[int] = []
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     def note(self, at: int) -> None:
         """Take note that a position is done."""
         self._done.append(at)
-        if self._task is not None and not self._task.done():
-            return
-        now = time.monotonic()
-        every_s = min(self._most_s, max(_SHORTEST_S, _SHARE * (now - self._began)))
-        if len(self._done) >= _MOST or now >= self._last + every_s:
-            self._last = now
-            self._task = asyncio.create_task(self._flush())
+        if self._task is None and (self._timer is None or len(self._done) >= _MOST):
+            self._record_soon()
 
     def note_all(self, positions: Sequence[int]) -> None:
         """Take note that several are done."""
@@ -121,21 +122,38 @@ class Kept:
         """Record the rest."""
         if self._task is not None:
             await self._task
+        if self._timer is not None:
+            self._timer.cancel()
         await self._flush()
+
+    def _record_soon(self) -> None:
+        """Record what is done when it is time, or at once if it is a whole group."""
+        now = time.monotonic()
+        every_s = min(self._most_s, max(_SHORTEST_S, _SHARE * (now - self._began)))
+        wait_s = 0.0 if len(self._done) >= _MOST else max(0.0, self._last + every_s - now)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(wait_s, self._begin)
+
+    def _begin(self) -> None:
+        self._last, self._timer = time.monotonic(), None
+        self._task = self._loop.create_task(self._flush())
 
     async def _flush(self) -> None:
         group, self._done = self._done, []
         if not group:
             return
         try:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._record, group)
+            await self._loop.run_in_executor(self._thread, self._record, group)
         except StopRun as cause:
             self.is_durable = False
             self._stop.ask(cause)
+        self._task = None
+        if self._done:
+            self._record_soon()
 
 
-class Granted:
+class Granted(Source):
     """Hands out positions once their intents are durable. Belongs to one event loop.
 
     Args:
@@ -163,17 +181,21 @@ class Granted:
         self._granted_at: float | None = None
         self._task: asyncio.Task[None] | None = None
 
+    def at_once(self) -> int | None:
+        """Tell the next position whose intent is durable; None if there is none yet."""
+        if self._stop.asked:
+            return None
+        if self._todo and len(self._ready) <= self._size // 2 and self._task is None:
+            self._task = asyncio.create_task(self._grant())
+        return self._ready.popleft() if self._ready else None
+
     async def take(self) -> int | None:
         """Tell the next position that may be worked on; None if there is none any more."""
-        while not self._stop.asked:
-            if self._todo and len(self._ready) <= self._size // 2 and self._task is None:
-                self._task = asyncio.create_task(self._grant())
-            if self._ready:
-                return self._ready.popleft()
-            if self._task is None:
+        while (at := self.at_once()) is None and self._task is not None:
+            if self._stop.asked:
                 return None
             await asyncio.shield(self._task)
-        return None
+        return at
 
     async def withdraw(self) -> list[int]:
         """Tell which positions were granted and never handed out; none is any more."""
@@ -201,12 +223,12 @@ class Granted:
             self._task = None
 
 
-class Listed:
+class Listed(Source):
     """Hands out positions that need no intent."""
 
     def __init__(self, positions: Sequence[int]) -> None:
         self._positions = iter(positions)
 
-    async def take(self) -> int | None:
+    def at_once(self) -> int | None:
         """Tell the next position; None after the last."""
         return next(self._positions, None)

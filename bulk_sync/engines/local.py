@@ -8,8 +8,10 @@ and why it ended early.
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.engines.breaker import Breaker
@@ -17,6 +19,8 @@ from bulk_sync.engines.journal import Source
 from bulk_sync.engines.work import Tell, Work, now_ms
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.stopping import Stop
+
+_TELL_EVERY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,39 +53,59 @@ class Local:
         There are as many workers as requests may be in flight: more are called in when that
         grows, and the last ones leave when it shrinks.
         """
-        pacer = self.client.pacer
+        client, stop, breaker, pacer = self.client, self.stop, self.breaker, self.client.pacer
+        one, problems = work.one, work.steps.problems
         total = count if total is None else total
-        end, at_work = done + count, 0
+        end, at_work, limit = done + count, 0, pacer.limit
 
         async def worker() -> None:
-            nonlocal done, at_work
+            nonlocal done, at_work, limit
             at_work += 1
-            while not self.stop.asked and at_work <= pacer.limit:
-                at = await source.take()
-                if at is None:
+            while not stop.asked and at_work <= limit:
+                at = source.at_once()
+                if at is None and (at := await source.take()) is None:
                     break
-                failed_before = at in work.steps.problems
+                failed_before = at in problems
                 try:
-                    await work.one(self.client, self.stop, at)
+                    await one(client, stop, at)
                 except RowFailed as failed:
                     work.steps.failed(at, now_ms(), failed)
-                    self.breaker.failed(failed, again=failed_before)
+                    breaker.failed(failed, again=failed_before)
                 except StopRun as cause:
-                    self.stop.ask(cause)
+                    stop.ask(cause)
                     note(at)
                     break
                 else:
-                    self.breaker.succeeded(again=failed_before)
+                    breaker.succeeded(again=failed_before)
                 note(at)
                 done += 1
-                self.tell(work.name, done, total, pacer)
-                if at_work < pacer.limit and done < end:
+                limit = pacer.limit
+                if at_work < limit and done < end:
                     workers.create_task(worker())
             at_work -= 1
 
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(min(pacer.limit, count)):
+        if not count:
+            return
+        telling = self._telling(lambda: self.tell(work.name, done, total, pacer))
+        async with telling, asyncio.TaskGroup() as workers:
+            for _ in range(min(limit, count)):
                 workers.create_task(worker())
+
+    @asynccontextmanager
+    async def _telling(self, tell: Callable[[], None]) -> AsyncIterator[None]:
+        """Tell how far it is again and again, also while every request has to wait."""
+
+        async def regularly() -> None:
+            while True:
+                tell()
+                await asyncio.sleep(_TELL_EVERY_S)
+
+        telling = asyncio.create_task(regularly())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            tell()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -322,12 +322,18 @@ class _Round:
         part.over.set()
 
 
-class _Few:
+class _Few(Source):
     """Hands out the first rows of a source, and no more; see ``Source``."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._left = _FIRST_ALONE
+
+    def at_once(self) -> int | None:
+        """Tell the next position; None after the last of the first ones, or if there is none."""
+        at = self._source.at_once() if self._left > 0 else None
+        self._left -= at is not None
+        return at
 
     async def take(self) -> int | None:
         """Tell the next position; None after the last of the first ones."""
@@ -335,7 +341,7 @@ class _Few:
         return await self._source.take() if self._left >= 0 else None
 
 
-class _Left:
+class _Left(Source):
     """Hands out what was given back, and then the rest; see ``Source``.
 
     Attributes:
@@ -345,6 +351,10 @@ class _Left:
     def __init__(self, given_back: Iterable[int], rest: Source) -> None:
         self.positions = deque(sorted(given_back))
         self._rest = rest
+
+    def at_once(self) -> int | None:
+        """Tell the next position, if that needs no wait."""
+        return self.positions.popleft() if self.positions else self._rest.at_once()
 
     async def take(self) -> int | None:
         """Tell the next position; None if there is none any more."""

@@ -112,7 +112,8 @@ class Reads:
         if steps.changed_ms is None:
             state, tries = await client.state(self.keys[at])
         else:
-            state, tries, steps.changed_ms[at] = await client.stamped_state(self.keys[at])
+            stamped, tries = await client.stamped_state(self.keys[at])
+            state, steps.changed_ms[at] = stamped
         steps.done(at, tries, now_ms(), state=state)
 
 
@@ -215,7 +216,7 @@ class Writes:
         arrived = False
         forbidden = self.forbidden.get(at)
         if in_doubt or self.how.guarded or forbidden is not None or at in self.asked_ms:
-            state, _, changed_ms = await client.stamped_state(key)
+            (state, changed_ms), _ = await client.stamped_state(key)
             arrived = in_doubt and state is desired
             if not arrived and (state is desired or forbidden is not None):
                 steps.state[at] = state

@@ -23,6 +23,7 @@ from bulk_sync.campaign.calls import Grant
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.engines import wire
 from bulk_sync.engines.breaker import Breaker
+from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.errors import StopRun
 from bulk_sync.outcomes import Outcome
@@ -101,7 +102,7 @@ class _Carried:
         )
 
 
-class _Rows:
+class _Rows(Source):
     """Hands out the rows of a part, and lets the next part begin when there is none any more.
 
     While two parts are handed out at once, twice as many requests want to be sent as may be.
@@ -111,7 +112,7 @@ class _Rows:
         self._left = iter(range(count))
         self._turn: asyncio.Lock | None = turn
 
-    async def take(self) -> int | None:
+    def at_once(self) -> int | None:
         """Tell the next row; None after the last."""
         at = next(self._left, None)
         if at is None:

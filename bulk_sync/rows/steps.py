@@ -80,7 +80,8 @@ class Steps:
         self.state[at] = state
         self.attempts[at] = attempts
         self.at_ms[at] = at_ms
-        self.problems.pop(at, None)
+        if self.problems:
+            self.problems.pop(at, None)
 
     def found_at(
         self,
