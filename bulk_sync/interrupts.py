@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do while no event loop runs.
+"""What SIGINT, SIGTERM and SIGHUP do while no event loop runs.
 
 Before anything is written they end the run with a ``StopRun``, so that exit status and summary are
 those of the contract. From the first write on, until the reports lie on the disk, they wait: what
@@ -7,6 +7,7 @@ was done must be told. A second signal then ends at once.
 
 import logging
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
@@ -16,6 +17,26 @@ from bulk_sync.errors import Interrupted, Terminated
 log = logging.getLogger(__name__)
 
 CAUSES: Final = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
+if sys.platform != "win32":
+    CAUSES[signal.SIGHUP] = Terminated  # the terminal was closed, or the line to it was lost
+
+
+def heeded() -> dict[signal.Signals, Any]:
+    """Tell which of these signals are heeded, and what they do now: ``nohup`` has one ignored."""
+    now = {number: signal.getsignal(number) for number in CAUSES}
+    return {
+        number: handler
+        for number, handler in now.items()
+        if not (repeats(number) and handler is signal.SIG_IGN)
+    }
+
+
+def repeats(number: signal.Signals) -> bool:
+    """Tell whether a signal may come twice for one cause, so that a second one says no more.
+
+    A terminal that is closed is told of by the system, and by the shell as well.
+    """
+    return sys.platform != "win32" and number is signal.SIGHUP
 
 
 class Interrupts:
@@ -26,7 +47,7 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.getsignal(number) for number in CAUSES}
+            self._before = heeded()
         for number in self._before:
             signal.signal(number, _stop)
         return self
@@ -53,5 +74,6 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def _go_on(_number: int, _frame: FrameType | None) -> None:
     log.warning("The report is being written. A second signal ends at once.")
-    for number in CAUSES:
-        signal.signal(number, signal.default_int_handler)
+    for number in heeded():
+        if not repeats(number):
+            signal.signal(number, signal.default_int_handler)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ def process(
     folder: Path,
     *words: str,
     program: Sequence[str] = (sys.executable, "-m", "bulk_sync"),
+    secrets: Mapping[str, str] | None = None,
     **given: object,
 ) -> "subprocess.Popen[str]":
     """Start a command against a simulator, as a process of its own in a folder."""
@@ -91,8 +92,8 @@ def process(
         "BULK_SYNC_ENDPOINT": sim.url,
         "BULK_SYNC_ORGANIZATION": "acme",
         "BULK_SYNC_API_KEY": "demo-key",
-        "BULK_SYNC_ACCESS_TOKEN": "demo-token",
         "BULK_SYNC_STATE_DIR": str(folder / "state"),
+        **(secrets or {"BULK_SYNC_ACCESS_TOKEN": "demo-token"}),
     }
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
         [*program, *words],

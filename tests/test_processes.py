@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import Ran, Run, key, populate, process, wishes
+from conftest import Ran, Run, key, populate, process, read_csv, wishes
 
 from bulk_sync import ledger
 from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly, StopRun
@@ -237,6 +237,11 @@ def test_a_worker_that_dies_ends_the_run_and_resume_goes_on(
     assert patched < ROWS
     in_doubt = writes(tmp_path)["none"]
     assert in_doubt > 0
+    (report,) = tmp_path.glob("*.results.csv")
+    told = [row for row in read_csv(report) if "was in flight" in row["sync_detail"]]
+    assert len(told) == in_doubt
+    known = {(row["sync_outcome"], row["sync_before"], row["sync_after"]) for row in told}
+    assert known == {("pending", "false", "")}
     sim.clear()
     assert run(sim, "resume").status == 0
     assert set(sim.states.values()) == {True}

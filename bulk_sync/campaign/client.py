@@ -146,6 +146,8 @@ class Client:
                 page = await self.first_page(page_size)
             except RowFailed as failed:
                 refusals.append(failed)
+                if self._way.stop.asked:
+                    break
                 if isinstance(failed, Forbidden) or failed.reason in _NO_MATTER_OF_THE_NAME:
                     break
                 log.info("The API's name %s is refused: %s", api, failed.detail)
@@ -390,6 +392,8 @@ class Client:
             try:
                 return await self._page_unless(path, parse, is_too_large)
             except _TooLarge as failed:
+                if self._way.stop.asked:
+                    raise
                 self._largest_page = max(_SMALLEST_PAGE, size // 4)
                 log.info(
                     "A page of %d profiles is too large, so %d are asked for: %s",

@@ -91,6 +91,7 @@ class Transport:
         self._exchanges = Calls()
         self.pacer = Pacer(pace, stop)
         self._deadlines = Deadlines(pace.timeout_s)
+        stop.on_asked(self._deadlines.hurry)
         self._pool = pool
         self._connection = connection
         self._pace = pace
@@ -234,7 +235,8 @@ class Transport:
         except BaseException:
             calls.put_back()
             raise
-        task = deadlines.begin()
+        is_safe = method == "GET" or calls is self._exchanges
+        task = deadlines.begin(writes=not is_safe)
         try:
             calls.spend(method)
             response = await way.session.request(
@@ -250,8 +252,8 @@ class Transport:
         except asyncio.CancelledError as error:
             if not deadlines.has_passed(task):
                 raise
-            detail = f"No answer within {self._pace.timeout_s:g} s"
-            raise RetryLater(Reason.TIMEOUT, detail) from error
+            when = "by the end of the run" if self.stop.asked else f"within {self.timeout_s:g} s"
+            raise RetryLater(Reason.TIMEOUT, f"No answer {when}") from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._mapped(error, url) from error
         finally:

@@ -5,7 +5,6 @@ before it runs, so that help is instant.
 """
 
 import importlib
-import itertools
 import logging
 import os
 import sys
@@ -15,7 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from bulk_sync import __version__
-from bulk_sync.cli import garbage
+from bulk_sync.cli import garbage, logs
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.output import open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, StopRun
@@ -93,30 +92,38 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             invocation.words, prog_name="bulk-sync", standalone_mode=False, obj=invocation
         )
     except click.ClickException as error:
-        error.show()
+        if invocation.asks_for("log-format", "json"):
+            _complain(invocation, error.format_message())
+        else:
+            error.show()
         status = _failed(invocation, Exit.USAGE, error.format_message())
     except StopRun as stop:
         if stop.exit is not Exit.DONE:
-            say_error(str(stop))
+            _complain(invocation, str(stop))
         elif not (invocation.wants_json or invocation.is_quiet):
             say(str(stop))
         status = _failed(invocation, stop.exit, str(stop))
     except (click.Abort, KeyboardInterrupt):
         message = "Interrupted."
-        say_error(message)
+        _complain(invocation, message)
         status = _failed(invocation, Exit.INTERRUPTED, message)
     except Exception as error:  # the outermost edge: say that it is a bug, with exit 1
         logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
         message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
-        say_error(f"{message} (add -v for the traceback)")
+        _complain(invocation, f"{message} (add -v for the traceback)")
         status = _failed(invocation, Exit.BUG, message)
     sys.exit(int(status or Exit.DONE))
 
 
+def _complain(invocation: Invocation, message: str) -> None:
+    """Say why a command failed, in the form that was asked for, if no log was opened yet too."""
+    if invocation.asks_for("log-format", "json"):
+        logs.open_for("json")
+    say_error(message)
+
+
 def _failed(invocation: Invocation, status: Exit, message: str) -> Exit:
     """Give scripts their JSON object on error paths too."""
-    asked = invocation.wants_json or os.environ.get("BULK_SYNC_SUMMARY") == "json"
-    words = invocation.words
-    if asked or "--summary=json" in words or ("--summary", "json") in itertools.pairwise(words):
+    if invocation.wants_json or invocation.asks_for("summary", "json"):
         say_json({"exit": int(status), "message": message})
     return status

@@ -7,8 +7,8 @@ import difflib
 import os
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,11 +30,21 @@ class Invocation:
         words: the words of the command line, without the program's name.
         wants_json: whether the summary, also that of an error, is to be JSON.
         is_quiet: whether what is neither the answer nor a warning is to be left out.
+        configured: values of the configuration file, as it has them.
     """
 
     words: list[str]
     wants_json: bool = False
     is_quiet: bool = False
+    configured: Mapping[str, Any] = field(default_factory=dict)
+
+    def asks_for(self, name: str, value: str) -> bool:
+        """Tell whether an option was to have a value, though what was asked made no sense."""
+        return (
+            f"--{name}={value}" in self.words
+            or (f"--{name}", value) in pairwise(self.words)
+            or value in (os.environ.get(variable(name)), self.configured.get(name))
+        )
 
 
 def variable(name: str) -> str:
@@ -52,6 +62,8 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageProblem(f"{path}: {error}.") from error
+    if isinstance(ctx.obj, Invocation):
+        ctx.obj.configured = values
     named = {name.replace("-", "_"): value for name, value in values.items()}
     known = _known_options(ctx, named)
     for name, value in named.items():
@@ -60,8 +72,6 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
             hint = f" Did you mean {close[0].replace('_', '-')}?" if close else ""
             raise UsageProblem(f"{path}: there is no option {name.replace('_', '-')!r}.{hint}")
         named[name] = _checked(f"{path}: {name.replace('_', '-')}", value, known[name])
-    if named.get("summary") == "json" and isinstance(ctx.obj, Invocation):
-        ctx.obj.wants_json = True
     ctx.default_map = {**named, **(ctx.default_map or {})}
     ctx.meta[__name__] = named
     return path
@@ -144,7 +154,7 @@ def secret_text(name: str) -> str | None:
             return str(value).strip()
         if path := values.get(through):
             try:
-                return Path(str(path)).expanduser().read_text("utf-8").strip()
+                return Path(str(path)).expanduser().read_text("utf-8-sig").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageProblem(f"{through} {str(path)!r}: {error}.") from error
     return None

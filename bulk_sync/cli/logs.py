@@ -11,12 +11,17 @@ from bulk_sync.cli.config import stray_variables
 log = logging.getLogger(__name__)
 
 
-def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
-    """Send the log to standard error, warnings of others too, and warn of stray variables."""
+def open_for(log_format: str) -> None:
+    """Send the log to standard error, warnings of others too."""
     # A line that nobody can be told, on a full disk, is lost alone: the handler sees to that.
     handler = logging.StreamHandler(_AboveBars())
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
+    """Open the log, say how much is to be in it, and warn of stray variables."""
+    open_for(log_format)
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.getLogger("bulk_sync").setLevel(level)
     for sentence in stray_variables():

@@ -22,10 +22,12 @@ def say(text: str, *, err: bool = False) -> None:
     """Print a line on standard output or error; give the stream up if that fails."""
     try:
         click.echo(text.encode("utf-8", "replace").decode(), err=err)
-    except OSError:
+    except OSError as error:
         stream = sys.stderr if err else sys.stdout
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not err and not isinstance(error, BrokenPipeError):  # which is a reader's own wish
+            log.warning("What was to be printed is lost: %s.", error.strerror)
 
 
 def say_error(message: str) -> None:

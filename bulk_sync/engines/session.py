@@ -26,7 +26,7 @@ from bulk_sync.engines.passes import Journal, Pass
 from bulk_sync.engines.reading import Read, Sought
 from bulk_sync.engines.work import Engine, Tell, Writes
 from bulk_sync.errors import StopRun
-from bulk_sync.interrupts import CAUSES
+from bulk_sync.interrupts import CAUSES, heeded, repeats
 from bulk_sync.rows.steps import Steps
 from bulk_sync.settings import Connection, Failures, Pace, Reading
 from bulk_sync.stopping import Stop
@@ -115,8 +115,8 @@ class Session:
 
         async def with_signals() -> T:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            before = {number: signal.getsignal(number) for number in CAUSES}
-            for number in CAUSES:
+            before = heeded()
+            for number in before:
                 loop.add_signal_handler(number, self._interrupt, loop, number, task)
             try:
                 return await work
@@ -190,8 +190,11 @@ class Session:
     ) -> None:
         self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
         log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
-        for each in CAUSES:
-            loop.remove_signal_handler(each)
+        for each in heeded():
+            if repeats(each):
+                loop.add_signal_handler(each, lambda: None)
+            else:
+                loop.remove_signal_handler(each)
         # A KeyboardInterrupt may be raised anywhere, also where tasks are told that others are
         # done, and what waits for those then waits for ever. So only the third one is.
         loop.add_signal_handler(signal.SIGINT, self._break_off, loop, task)

@@ -26,6 +26,7 @@ from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.errors import StopRun
+from bulk_sync.interrupts import CAUSES
 from bulk_sync.outcomes import Outcome
 from bulk_sync.settings import Failures
 from bulk_sync.stopping import Stop
@@ -243,7 +244,7 @@ def _tell_cause(stop: Stop, tell: wire.Mouth) -> None:
 
 def main() -> None:
     """Work until the run says that it is enough, or is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in CAUSES:
         signal.signal(number, signal.SIG_IGN)
     orders = wire.messages(sys.stdin.buffer)
     tell = wire.Mouth(os.fdopen(os.dup(1), "wb"))

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.scan import Costs
-from bulk_sync.errors import Exit, Refused, StopRun
+from bulk_sync.errors import Exit, Refused, StopRun, UsageProblem
 from bulk_sync.ledger import Head
 from bulk_sync.rows import read
 from bulk_sync.rows.check import OnConflict, Rules
@@ -271,7 +271,13 @@ class Finished:
 
 
 def named(reports: Sequence[Path], run_id: str) -> tuple[Path, ...]:
-    """Put a run's id into the paths of its reports, where they have ``RUN_ID``."""
+    """Put a run's id into the paths of its reports, where they have ``RUN_ID``.
+
+    Raises:
+        UsageProblem: one names no file.
+    """
+    if not all(path.name for path in reports):
+        raise UsageProblem("--report names no file. Write it like --report results.csv.")
     paths = (path.with_name(path.name.replace(RUN_ID, run_id)) for path in reports)
     return tuple(path.absolute() for path in paths)
 

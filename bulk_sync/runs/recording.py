@@ -89,6 +89,21 @@ class Recording:
         confirmed = self.steps.state != UNREAD
         return sum(bool(confirmed[at]) for at in self._intents if at not in self.steps.problems)
 
+    def leave_in_doubt(self, positions: Iterable[int]) -> None:
+        """Say of writes that were in flight when a process died that nobody knows of them yet."""
+        for at in positions:
+            self.steps.failed(
+                at,
+                0,
+                RowFailed(
+                    Reason.STOPPED,
+                    "The change was in flight, or about to be, when the process that sent it died: "
+                    "whether it arrived is not known. The profile is read again before anything "
+                    "is written.",
+                    outcome=Outcome.PENDING,
+                ),
+            )
+
     def _outcome(self, at: int) -> Settled:
         steps, intent = self.steps, self._intents[at]
         problem, tries = steps.problems.get(at), int(steps.attempts[at])

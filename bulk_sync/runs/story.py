@@ -212,6 +212,7 @@ def _so_far(run: Opened, job: Job) -> pd.DataFrame:
     if planned is None:
         return _compared(run.rows, _known(run, job), job)
     recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned))
+    recording.leave_in_doubt(recording.in_doubt)
     return plan.settle(planned, recording.steps)
 
 
@@ -237,6 +238,7 @@ def _write(
         began=time.monotonic(),
     )
     session.write(writes, recording)
+    recording.leave_in_doubt(at for at in recording.steps.open() if writes.may_have_arrived(at))
     results = plan.settle(planned, recording.steps)
     if session.cause is None:
         return results, None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
+from itertools import chain
 
 import pytest
 from virtual_time import virtually
@@ -12,9 +13,9 @@ from bulk_sync.campaign.deadlines import Deadlines
 TIMEOUT_S = 5.0
 
 
-async def one(deadlines: Deadlines, answer: Awaitable[object]) -> str:
+async def one(deadlines: Deadlines, answer: Awaitable[object], *, writes: bool = False) -> str:
     """Do as the transport does: turn a cancellation that was a deadline into a ``TimeoutError``."""
-    task = deadlines.begin()
+    task = deadlines.begin(writes=writes)
     try:
         await answer
     except asyncio.CancelledError:
@@ -37,11 +38,13 @@ def cancelling() -> int:
     return task.cancelling()
 
 
-async def timed(deadlines: Deadlines, takes_s: float) -> tuple[str, float, int]:
+async def timed(
+    deadlines: Deadlines, takes_s: float, *, writes: bool = False
+) -> tuple[str, float, int]:
     """Tell how it ended, after how long, and how many cancellations are left of it."""
     began = now_s()
     try:
-        ended = await one(deadlines, asyncio.sleep(takes_s))
+        ended = await one(deadlines, asyncio.sleep(takes_s), writes=writes)
     except TimeoutError:
         ended = "late"
     return ended, now_s() - began, cancelling()
@@ -62,6 +65,24 @@ def test_who_is_late_is_ended_when_it_is_due_and_others_are_not() -> None:
     assert [how for how, _, _ in ended] == ["late", "in time", "in time", "late", "in time", "late"]
     assert [took for _, took, _ in ended] == pytest.approx([5.0, 4.9, 4.9, 5.0, 1.0, 5.0])
     assert {left for _, _, left in ended} == {0}
+
+
+def test_at_the_end_of_a_run_only_what_may_change_something_is_waited_for() -> None:
+    async def ended() -> list[list[tuple[str, float, int]]]:
+        deadlines = Deadlines(TIMEOUT_S)
+
+        async def several(*each: tuple[float, bool]) -> list[tuple[str, float, int]]:
+            return [await timed(deadlines, takes_s, writes=writes) for takes_s, writes in each]
+
+        asyncio.get_running_loop().call_later(1.0, deadlines.hurry)
+        reads = several((60.0, False)), several((2.5, False))
+        read_then_write = several((1.5, False), (60.0, False))
+        return list(await asyncio.gather(*reads, several((60.0, True)), read_then_write))
+
+    how, took, left = zip(*chain.from_iterable(virtually(ended())), strict=True)
+    assert how == ("late", "in time", "late", "in time", "late")
+    assert took == pytest.approx([3.0, 2.5, 5.0, 1.5, 5.0])
+    assert set(left) == {0}
 
 
 def test_a_task_has_a_new_deadline_for_every_request() -> None:
@@ -90,7 +111,7 @@ def test_an_answer_that_comes_with_the_deadline_is_late_and_leaves_nothing_behin
 def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
     async def answered_all_the_same() -> tuple[int, str]:
         deadlines = Deadlines(TIMEOUT_S)
-        task = deadlines.begin()
+        task = deadlines.begin(writes=False)
         with suppress(asyncio.CancelledError):  # as a library may that has the answer by then
             await asyncio.sleep(60.0)
         deadlines.end(task)

@@ -2,15 +2,18 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, process, read_csv, wishes
 
 from bulk_sync import lock
 from bulk_sync.settings import Connection, Secret
@@ -44,6 +47,9 @@ def test_0_when_a_dry_run_could_plan_every_row(sim: Simulator, tmp_path: Path, r
         ["run", "in.csv", "--report", "report.docx"],
         ["run", "in.csv", "--report", "no/such/folder/report.csv"],
         ["run", "in.csv", "--report", "in.csv"],
+        ["run", "in.csv", "--report", ""],
+        ["plan", "in.csv", "--report", ""],
+        ["audit", "--report", ""],
         ["run", ".", "--report", "in.csv"],
         ["run", "*.csv", "--report", "in.csv"],
         ["validate", ".", "--report", "in.csv"],
@@ -196,7 +202,9 @@ def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run
     assert run(sim, "run", tmp_path / "in.csv").status == 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
 def test_130_and_143_after_finishing_what_was_in_flight(
     tmp_path: Path, run: Run, number: signal.Signals, status: int
 ) -> None:
@@ -216,6 +224,63 @@ def test_130_and_143_after_finishing_what_was_in_flight(
         assert ran.status == status
         assert ran.outcomes.count("updated") == len(sim.patched) < 200
         assert ran.outcomes.count("pending") == 200 - len(sim.patched)
+
+
+@pytest.mark.parametrize("hangs", ["the list", "a profile", "the token"])
+def test_143_also_while_an_answer_does_not_come(tmp_path: Path, hangs: str) -> None:
+    with running(Options()) as sim, socket.create_server(("127.0.0.1", 0)) as silent:
+        populate(sim, 3)
+        wishes(tmp_path / "in.csv", 3)
+        words = ["run", "in.csv", "--report", "r.csv", "--fetch", "lookup", "--timeout", "600"]
+        if hangs == "the token":
+            words += ["--ims-endpoint", f"http://127.0.0.1:{silent.getsockname()[1]}"]
+        else:
+            matching = "_lineCount" if hangs == "the list" else "profile/%40"
+            sim.queue_fault(Fault.HANG, times=1, matching=matching)
+        secret = {"BULK_SYNC_CLIENT_SECRET": "demo-secret"} if hangs == "the token" else {}
+        began = time.monotonic()
+        with process(sim, tmp_path, *words, secrets=secret) as waiting, ExitStack() as held:
+            if hangs == "the token":
+                held.enter_context(silent.accept()[0])
+            else:
+                while not sim.counters.faults:
+                    threading.Event().wait(0.005)
+            waiting.send_signal(signal.SIGTERM)
+            waiting.communicate(timeout=60)
+        assert waiting.returncode == 143
+        assert time.monotonic() - began < 60  # and not ten minutes
+    assert len(read_csv(tmp_path / "r.csv")) == 3
+
+
+def test_a_signal_that_a_closed_terminal_sends_twice_is_heeded_once(tmp_path: Path) -> None:
+    with running(Options(latency_s=0.05)) as sim:
+        populate(sim, 300)
+        wishes(tmp_path / "in.csv", 300)
+        words = ["run", "in.csv", "--report", "r.csv", "--fetch", "scan", "--concurrency", "4"]
+        with process(sim, tmp_path, *words) as closed:
+            while not sim.patched:
+                threading.Event().wait(0.005)
+            closed.send_signal(signal.SIGHUP)
+            closed.send_signal(signal.SIGHUP)
+            closed.communicate(timeout=60)
+        assert closed.returncode == 143
+        outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")]
+        assert outcomes.count("updated") == len(sim.patched) < 300
+        assert outcomes.count("pending") == 300 - len(sim.patched)
+
+
+def test_without_a_terminal_nohup_goes_on(tmp_path: Path) -> None:
+    with running(Options(latency_s=0.02)) as sim:
+        populate(sim, 60)
+        wishes(tmp_path / "in.csv", 60)
+        words = ["run", "in.csv", "--report", "r.csv", "--fetch", "scan"]
+        program = ("nohup", sys.executable, "-m", "bulk_sync")
+        with process(sim, tmp_path, *words, program=program) as going:
+            while not sim.patched:
+                threading.Event().wait(0.005)
+            going.send_signal(signal.SIGHUP)
+            going.communicate(timeout=60)
+        assert (going.returncode, len(sim.patched)) == (0, 60)
 
 
 def test_143_also_while_campaign_has_everybody_wait(tmp_path: Path, run: Run) -> None:
@@ -248,6 +313,24 @@ def test_error_paths_give_scripts_their_object_too(run: Run) -> None:
     summary = orjson.loads(ran.out)
     assert summary["exit"] == ran.status == 2
     assert summary["message"]
+
+
+def test_whatever_goes_wrong_is_told_in_the_form_that_was_asked_for(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wishes(tmp_path / "in.csv", 1)
+    as_json = ("--summary", "json", "--log-format", "json")
+    for words in (("--bogus",), ("--max-opt-ins", "many"), ()):  # the last has no organization
+        ran = run(None, "run", "in.csv", *words, *as_json)
+        assert ran.status == 2
+        assert orjson.loads(ran.err)["message"] == orjson.loads(ran.out)["message"]
+    config = 'summary = "json"\nlog-format = "json"\n'
+    for mistake in ("nonsense = 1\n", 'quiet = "perhaps"\n', 'rate = "many"\n'):
+        (tmp_path / "bulk-sync.toml").write_text(config + mistake)
+        ran = run(None, "run", "in.csv")
+        assert ran.status == 2
+        assert orjson.loads(ran.err)["message"] == orjson.loads(ran.out)["message"]
 
 
 def test_no_secret_is_ever_printed(sim: Simulator, tmp_path: Path, run: Run) -> None:

@@ -51,6 +51,15 @@ def test_a_run_does_not_depend_on_being_heard(sim: Simulator, tmp_path: Path, li
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
 
 
+@pytest.mark.parametrize(
+    "line", ["validate in.csv", "validate in.csv --summary json", "plan in.csv"]
+)
+def test_an_answer_that_is_lost_is_told_of(sim: Simulator, tmp_path: Path, line: str) -> None:
+    lost = shell(sim, tmp_path, f"bulk-sync {line} >/dev/full")
+    assert "What was to be printed is lost: No space left on device." in lost.stderr
+    assert "is lost" not in shell(sim, tmp_path, f"bulk-sync {line} | true").stderr
+
+
 def test_a_closed_standard_input_is_an_empty_one(sim: Simulator, tmp_path: Path) -> None:
     ended = shell(sim, tmp_path, "bulk-sync validate - <&-")
     assert ended.returncode == 2
