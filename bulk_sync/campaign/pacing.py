@@ -11,7 +11,7 @@ at once. What the limits are is for ``load.py`` and ``allowance.py`` to find, an
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from math import ceil
@@ -92,7 +92,8 @@ class Pacer:
         self._is_held = False
         self._hold_s = _FIRST_HOLD_S
         self._timer: asyncio.TimerHandle | None = None
-        self._told_at = float("-inf")
+        self._told_at = self._slowed_told_at = float("-inf")
+        self._slowed_by: Counter[str] = Counter()
         self._on_held: Callable[[float, str], None] | None = None
         stop.on_asked(self._send_away)
 
@@ -156,6 +157,7 @@ class Pacer:
             "held_seconds": round(self.held_for_s, 3),
             "throttled_seconds": round(self.throttled_s, 3),
             "throttled_by": {why: round(held_s, 3) for why, held_s in self.held_s.items()},
+            "slowed_by": dict(self._slowed_by),
         }
 
     def at_once(self) -> float | None:
@@ -209,13 +211,26 @@ class Pacer:
         if self._allowance.rate is None and not self._is_held:
             self._load.answered(now, now - sent_at)
 
-    def was_lost(self) -> None:
+    def was_lost(self, why: str) -> None:
         """Learn from a request that Campaign did not answer, or not in time."""
+        before = self.limit
         self._load.unanswered(self._clock())
+        self._note_cut(before, why)
 
-    def was_too_much(self) -> None:
+    def was_too_much(self, why: str) -> None:
         """Learn from an answer that says that Campaign has too much to do."""
+        before = self.limit
         self._load.overloaded(self._clock())
+        self._note_cut(before, why)
+
+    def _note_cut(self, before: int, why: str) -> None:
+        """Keep, and say now and then, for what less is asked at once than before."""
+        if self.limit >= before:
+            return
+        self._slowed_by[why] += 1
+        if (now := self._clock()) >= self._slowed_told_at + _TELL_EVERY_S:
+            self._slowed_told_at = now
+            log.info("%s: at most %d requests are in flight for now", why, self.limit)
 
     def hold(self, later: RetryLater) -> None:
         """Let no request start before a wait is over, and ask for less afterwards.
@@ -229,7 +244,7 @@ class Pacer:
             self._allowance.refused(now, now if later.sent_at is None else later.sent_at)
             asked_s = asked_s or None
         else:
-            self._load.overloaded(now)
+            self.was_too_much(str(later.reason))
         if asked_s is None:
             if self._is_held:
                 return  # an answer to a request that was sent before the wait began

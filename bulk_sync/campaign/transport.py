@@ -288,15 +288,15 @@ class Transport:
         if status < 300:
             self.pacer.went_well(answer.sent_at)
         elif status in _LOST:
-            self.pacer.was_lost()
+            self.pacer.was_lost(f"http_{status}")
         elif status == 503:
-            self.pacer.was_too_much()
+            self.pacer.was_too_much(f"http_{status}")
 
     def _unanswered(self, later: RetryLater) -> None:
         """Count a request to Campaign without an answer, and learn from it."""
         self.calls.by_status[str(later.reason)] += 1
         if later.reason in _LOST:
-            self.pacer.was_lost()
+            self.pacer.was_lost(str(later.reason))
 
     async def _wait(self, later: RetryLater, so_far: "_SoFar") -> None:
         """Sleep before the next try.

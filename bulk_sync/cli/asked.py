@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bulk_sync.ledger import Begun
     from bulk_sync.runs import Input, Job
 
-_CONNECTION: Final = (
+CONNECTION: Final = (
     "endpoint", "organization", "api_key", "ims_endpoint", "scope", "api", "attribute", "ca_file",
 )  # fmt: skip
 _INPUT: Final = (
@@ -46,11 +46,11 @@ _WORK: Final = (
     "patience", "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures",
     "allow", "verify", "job", "on_ambiguous", "create", "create_column", "max_creates",
 )  # fmt: skip
-_LIMITS: Final = ("max_changes", "max_opt_ins", "max_failures", "max_creates")
+LIMITS: Final = ("max_changes", "max_opt_ins", "max_failures", "max_creates")
 _PLACE: Final = ("organization", "endpoint", "attribute")
 """What a run that goes on must not change."""
 
-_RECORDED: Final = (*_CONNECTION, *_INPUT, *_WORK)
+_RECORDED: Final = (*CONNECTION, *_INPUT, *_WORK)
 """Options that a run is recorded with; none of them is a secret."""
 
 _ABSENT: Final[Mapping[str, Any]] = {
@@ -62,6 +62,11 @@ _ABSENT: Final[Mapping[str, Any]] = {
     "blank_state": "reject", "sheet": None,
 }  # fmt: skip
 """What options are that a command does not have."""
+
+
+def flag(name: str) -> str:
+    """Tell how an option is written on the command line: ``max_opt_ins`` is ``--max-opt-ins``."""
+    return f"--{name.replace('_', '-')}"
 
 
 def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job":
@@ -113,7 +118,7 @@ def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:
                 f"configuration) says {now!r}. Leave it out, or name another run."
             )
     # What was typed for the run, or sealed in its plan, is not loosened by what holds in general.
-    sealed = {name for name in _LIMITS if begun.settings.get(name) is not None} - typed(values)
+    sealed = {name for name in LIMITS if begun.settings.get(name) is not None} - typed(values)
     given = {name: value for name, value in given.items() if name not in sealed}
     return {**_ABSENT, **values, **begun.settings, **given}
 
@@ -193,7 +198,7 @@ def job_name(given: "Input") -> str:
 
 def limits_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Pick the limits out of parsed options."""
-    return {name: values[name] for name in _LIMITS}
+    return {name: values[name] for name in LIMITS}
 
 
 def is_for(values: Mapping[str, Any], begun: "Begun") -> bool:

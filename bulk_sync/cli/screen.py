@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulk_sync.campaign.pacing import Pulse
-from bulk_sync.cli.asked import input_words
+from bulk_sync.cli.asked import CONNECTION, LIMITS, flag, input_words
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.lines import (
     mapped_json,
@@ -50,14 +50,9 @@ _WHERE: Final = ("--state-dir", "--ledger", "--config")
 _OF_THE_INPUT: Final = ("--report", "--sheet")
 """Options that fit the input alone: what is left of it is CSV, and has a report of its own."""
 
-_THERE: Final = (
-    "--endpoint", "--organization", "--api-key", "--ims-endpoint", "--scope", "--api",
-    "--attribute", "--ca-file",
-)  # fmt: skip
-"""Options that say where Campaign is, and who asks: a plan is applied there."""
-
-_LIMITS: Final = ("--max-changes", "--max-opt-ins", "--max-creates")
-"""Options that a plan was made with, of which ``apply`` believes only what is typed for it."""
+_SEALED: Final = tuple(map(flag, (*CONNECTION, *LIMITS)))
+"""Options that a plan was made with: it is applied there, and of limits ``apply`` believes only
+what is typed for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +249,7 @@ class Screen:
         option = self._option.split()
         if self._look.out is not None and finished.plan_sha256 is not None:
             expected = ["--expect-sha256", finished.plan_sha256]
-            names = (*_THERE, *_LIMITS)
-            typed = self._repeated(tuple(name for name in names if name not in option))
+            typed = self._repeated(tuple(name for name in _SEALED if name not in option))
             return self._command_with("apply", str(self._look.out), *expected, *typed, *option)
         words = [_without_n(word) for word in self._command if word not in {"-n", "--dry-run"}]
         if "plan" in words:

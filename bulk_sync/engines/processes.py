@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -259,6 +259,7 @@ class _Pulse:
             "in_flight": sum(facts["in_flight"] or 0 for facts in told),
             "most_in_flight": sum(facts["most_in_flight"] or 0 for facts in told),
             "rate": sum(known) if known and len(known) == len(rates) else None,
+            "slowed_by": dict(sum((Counter(facts["slowed_by"]) for facts in told), Counter())),
             "processes": len(self._workers),
         }
 

@@ -175,8 +175,7 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
 
 def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:
     """Make the plan that puts back what a run wrote, or may have; None if it wrote nothing."""
-    written = recording.written(book, parent.run_id)
-    perhaps = recording.perhaps_lifted(book, parent.run_id)
+    written, perhaps = recording.written(book, parent.run_id)
     if perhaps:
         log.info("%d opt-outs that the run failed to lift are looked at too", len(perhaps))
     intents = recording.in_order(each for each in written + perhaps if each.before is not None)

@@ -44,7 +44,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
     began, job = time.monotonic(), of_pkeys(job)
     with Interrupts() as interrupts, known(job.state) as book:
         run = book.run(run_id)
-        intents = _sampled(_auditable(recording.written(book, run_id)), sample)
+        intents = _sampled(_auditable(recording.written(book, run_id).done), sample)
         later = _changed_since(book, run)
         if not intents:
             raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")

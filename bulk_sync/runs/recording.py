@@ -1,7 +1,7 @@
 """Between a run's writes and the ledger: what goes into it, and what is known from it again."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -174,33 +174,33 @@ def _files(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[str]:
     return [str(name).encode("utf-8", "replace").decode() for name in names]
 
 
-def written(ledger: Ledger, run_id: str) -> list[Intent]:
-    """Tell what a run wrote, or may have written when it was interrupted, in the input's order.
+class Written(NamedTuple):
+    """What a run did, in the input's order.
 
-    What it created bears the key that it was given, if that is known.
+    Attributes:
+        done: writes that Campaign confirmed, or that were in flight when the run was interrupted.
+            What was created bears the key that it was given, if that is known.
+        perhaps_lifted: opt-outs that it may have lifted although it says that it failed to: a
+            write may have arrived whose answer was lost, whatever another try was answered.
     """
-    last = {}
+
+    done: list[Intent]
+    perhaps_lifted: list[Intent]
+
+
+def written(ledger: Ledger, run_id: str) -> Written:
+    """Tell what a run wrote, or may have written."""
+    done: dict[str, Intent] = {}
+    perhaps: dict[str, Intent] = {}
     for write in ledger.writes(run_id):
         intent, settled = write.intent, write.settled
         if settled is None or settled.outcome in _DONE:
             made = None if settled is None else settled.profile
-            last[intent.key] = intent if made is None else intent._replace(key=made)
-    return in_order(last.values())
-
-
-def perhaps_lifted(ledger: Ledger, run_id: str) -> list[Intent]:
-    """Tell the opt-outs that a run may have lifted although it says that it failed to.
-
-    A write may have arrived whose answer was lost, whatever another try was answered.
-    """
-    last: dict[str, Intent] = {}
-    for write in ledger.writes(run_id):
-        intent, settled = write.intent, write.settled
-        if settled is None or settled.outcome in _DONE:
-            last.pop(intent.key, None)
+            done[intent.key] = intent if made is None else intent._replace(key=made)
+            perhaps.pop(intent.key, None)
         elif settled.outcome is Outcome.FAILED and intent.before and not intent.desired:
-            last[intent.key] = intent
-    return in_order(last.values())
+            perhaps[intent.key] = intent
+    return Written(in_order(done.values()), in_order(perhaps.values()))
 
 
 def in_order(intents: Iterable[Intent]) -> list[Intent]:

@@ -216,7 +216,7 @@ async def calls(
                     pacer.went_well(sent_at)
                     break
                 if status == 504:
-                    pacer.was_lost()
+                    pacer.was_lost("http_504")
                 else:
                     pacer.hold(too_many(retry_after_s, sent_at))
             if watch is not None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -202,6 +203,15 @@ def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run
     assert run(sim, "run", tmp_path / "in.csv").status == 0
 
 
+@pytest.fixture
+def with_a_terminal() -> Iterator[None]:
+    """Let nobody ignore that it is closed, whatever these tests were started by."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("with_a_terminal")
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
 )
@@ -252,6 +262,7 @@ def test_143_also_while_an_answer_does_not_come(tmp_path: Path, hangs: str) -> N
     assert len(read_csv(tmp_path / "r.csv")) == 3
 
 
+@pytest.mark.usefixtures("with_a_terminal")
 def test_a_signal_that_a_closed_terminal_sends_twice_is_heeded_once(tmp_path: Path) -> None:
     with running(Options(latency_s=0.05)) as sim:
         populate(sim, 300)

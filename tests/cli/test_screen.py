@@ -1,5 +1,6 @@
 """What a log without a terminal says of a run while it goes on."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,20 @@ def test_progress_in_a_json_log_is_numbers(tmp_path: Path, run: Run) -> None:
     assert all("answers in" in line["message"] for line in answered)
     assert all(line["latency_seconds"]["p50"] >= 0.02 for line in answered)
     assert writing[-1] in answered
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_for_what_less_is_asked_at_once_is_told(tmp_path: Path, run: Run, processes: int) -> None:
+    rows = 600
+    with running(Options(latency_s=0.002, faults={Fault.GATEWAY_TIMEOUT_504: 0.3})) as sim:
+        populate(sim, rows)
+        words = ("--fetch", "lookup", "--log-format", "json", "--processes", processes)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", rows), *words, "--retries", 0)
+    told = [orjson.loads(line)["message"] for line in ran.err.splitlines()]
+    assert any(re.match(r"http_504: at most \d+ requests are in flight", each) for each in told)
+    causes = [line["slowed_by"] for line in progress(ran.err)]
+    assert causes[0] == {}
+    assert causes[-1].keys() == {"http_504"}
 
 
 def test_without_a_bound_the_log_names_no_rate(tmp_path: Path, run: Run) -> None:
