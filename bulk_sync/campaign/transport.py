@@ -36,6 +36,7 @@ from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.errors import (
     AccessDenied,
     BulkSyncError,
+    Interrupted,
     RetryLater,
     RowFailed,
     StoppedEarly,
@@ -91,7 +92,7 @@ class Transport:
         self._exchanges = Calls()
         self.pacer = Pacer(pace, stop)
         self._deadlines = Deadlines(pace.timeout_s)
-        stop.on_asked(self._deadlines.hurry)
+        stop.on_asked(self._hurry)
         self._pool = pool
         self._connection = connection
         self._pace = pace
@@ -110,6 +111,11 @@ class Transport:
             if secret is not None:
                 self._secrets |= {secret.value, quote(secret.value, safe="")}
         self._refusals = 0
+
+    def _hurry(self) -> None:
+        """Cut reads short for a person who waits, but not what a spent budget has paid for."""
+        if isinstance(self.stop.cause, Interrupted):
+            self._deadlines.hurry()
 
     async def ask(
         self, once: Callable[[], Awaitable[T]], explain: Callable[[RowFailed], None] | None = None
