@@ -65,6 +65,7 @@ class Calls:
     Attributes:
         by_method: calls so far.
         by_status: their answers, and what stood in for one.
+        are_budgeted: there is such a budget, so each call must be allowed first.
     """
 
     def __init__(self, most: int | None = None, budget: Budget | None = None) -> None:

@@ -1,10 +1,7 @@
 """Ends requests that take too long: one timer for all of them, for a timer each costs a tenth."""
 
 import asyncio
-from typing import Any, Final
-
-_GRACE_S: Final = 2.0
-"""Seconds that requests which change nothing are waited for once the run is to end."""
+from typing import Any
 
 
 class Deadlines:
@@ -20,22 +17,15 @@ class Deadlines:
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._due: dict[asyncio.Task[Any], float] = {}
-        self._writing: set[asyncio.Task[Any]] = set()
         self._late: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, *, writes: bool) -> asyncio.Task[Any]:
-        """Let the time of the running task's request begin; ``end`` must follow.
-
-        Args:
-            writes: it may change something, so that its answer is worth any wait.
-        """
+    def begin(self) -> asyncio.Task[Any]:
+        """Let the time of the running task's request begin; ``end`` must follow."""
         task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("No task is running.")
         self._due[task] = due = self._loop.time() + self._timeout_s
-        if writes:
-            self._writing.add(task)
         if self._timer is None:
             self._timer = self._loop.call_at(due, self._sweep)
         return task
@@ -45,12 +35,6 @@ class Deadlines:
         if self._due.pop(task, None) is None and task in self._late:
             self._late.remove(task)
             task.uncancel()
-        self._writing.discard(task)
-
-    def hurry(self) -> None:
-        """Wait no more than a moment for requests under way that change nothing: the run ends."""
-        due = {task: due for task, due in self._due.items() if task not in self._writing}
-        self._loop.call_later(_GRACE_S, self._cut, due)
 
     def has_passed(self, task: asyncio.Task[Any]) -> bool:
         """Tell a cancelled task whether that was its deadline, and nobody else's wish."""
@@ -59,15 +43,14 @@ class Deadlines:
         self._late.remove(task)
         return not task.uncancel()
 
-    def _cut(self, those: dict[asyncio.Task[Any], float]) -> None:
-        for task, due in those.items():
-            if self._due.get(task) == due:  # and no later request of that task
-                self._end_late(task)
-
-    def _end_late(self, task: asyncio.Task[Any]) -> None:
-        del self._due[task]
-        self._late.add(task)
-        task.cancel()
+    def shorten(self, timeout_s: float) -> None:
+        """Give every request no more than so many seconds: those under way, from now on."""
+        self._timeout_s = min(self._timeout_s, timeout_s)
+        soonest = self._loop.time() + self._timeout_s
+        self._due = {task: min(due, soonest) for task, due in self._due.items()}
+        if self._timer is not None:
+            self._timer.cancel()
+            self._sweep()
 
     def _sweep(self) -> None:
         now = self._loop.time()
@@ -77,4 +60,6 @@ class Deadlines:
             if due > now:
                 self._timer = self._loop.call_at(due, self._sweep)
                 return
-            self._end_late(task)
+            del self._due[task]
+            self._late.add(task)
+            task.cancel()

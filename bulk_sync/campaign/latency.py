@@ -11,8 +11,8 @@ _STEPS: Final = 16
 _LEAST_S: Final = 1e-6
 _LEAST_STEP: Final = math.floor(_STEPS * math.log2(_LEAST_S))
 
-
 _AT_ONCE: Final = 256
+"""Times that are counted together."""
 
 
 class Latency:

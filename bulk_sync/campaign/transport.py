@@ -65,6 +65,9 @@ _TOKENS_PER_REQUEST: Final = 2
 
 _LONG_SECRET: Final = 16
 
+_GRACE_S: Final = 2.0
+"""Seconds for what changes nothing once a signal has asked the run to end."""
+
 _LOST: Final = frozenset({504, Reason.TIMEOUT, Reason.CONNECTION})
 """What may speak for asking for less, as 503 does; other faults are no matter of load."""
 
@@ -89,9 +92,10 @@ class Transport:
         budget: Budget | None = None,
     ) -> None:
         self.calls = Calls(pace.max_calls, budget)
-        self._exchanges = Calls()
+        self._exchanges = Calls()  # with IMS, which have no budget and are told to nobody
         self.pacer = Pacer(pace, stop)
         self._deadlines = Deadlines(pace.timeout_s)
+        self._deadlines_of_reads = Deadlines(pace.timeout_s)
         stop.on_asked(self._hurry)
         self._pool = pool
         self._connection = connection
@@ -111,11 +115,6 @@ class Transport:
             if secret is not None:
                 self._secrets |= {secret.value, quote(secret.value, safe="")}
         self._refusals = 0
-
-    def _hurry(self) -> None:
-        """Cut reads short for a person who waits, but not what a spent budget has paid for."""
-        if isinstance(self.stop.cause, Interrupted):
-            self._deadlines.hurry()
 
     async def ask(
         self, once: Callable[[], Awaitable[T]], explain: Callable[[RowFailed], None] | None = None
@@ -197,6 +196,14 @@ class Transport:
             raise error
         raise AccessDenied(f"Campaign goes on refusing new tokens for {method} requests.")
 
+    def _hurry(self) -> None:
+        """Cut short what changes nothing for whoever sent a signal, and for nobody else.
+
+        What is in flight when a budget is spent was paid for.
+        """
+        if isinstance(self.stop.cause, Interrupted):
+            self._deadlines_of_reads.shorten(_GRACE_S)
+
     def _way(self, token: str) -> Way:
         """Tell the way that requests with a token take; there is one for each token."""
         if self._campaign is None or token != self._campaign_token:
@@ -215,7 +222,13 @@ class Transport:
         return self._base.with_path(self._base_path + path, encoded=True)
 
     async def _exchange(self, url: str, form: Mapping[str, str]) -> Answer:
-        """POST a form to IMS; it counts for the rate, not as a call to Campaign."""
+        """POST a form to IMS; it counts for the rate, not as a call to Campaign.
+
+        Raises:
+            StopRun: the run is to end: nobody needs a token any more.
+        """
+        if self.stop.cause is not None:
+            raise self.stop.cause
         body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
         if self._ims is None:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -232,7 +245,9 @@ class Transport:
         self, way: Way, calls: Calls, method: str, url: URL, body: bytes | None
     ) -> Answer:
         """Send one request in its turn, and count it: HTTP, and its errors, are here alone."""
-        pacer, deadlines = self.pacer, self._deadlines
+        pacer = self.pacer
+        is_read = method == "GET" or calls is self._exchanges
+        deadlines = self._deadlines_of_reads if is_read else self._deadlines
         if calls.are_budgeted:
             await calls.allow()
         try:
@@ -241,8 +256,7 @@ class Transport:
         except BaseException:
             calls.put_back()
             raise
-        is_safe = method == "GET" or calls is self._exchanges
-        task = deadlines.begin(writes=not is_safe)
+        task = deadlines.begin()
         try:
             calls.spend(method)
             response = await way.session.request(
@@ -311,6 +325,7 @@ class Transport:
             RowFailed: there is none: too many tries, or the run is to end.
             StoppedEarly: the next try would come too late.
         """
+        self._check_goes_on(later, so_far)
         asked = later.wait_s is not None or later.reason is Reason.HTTP_429
         if not asked and so_far.tries > self._pace.retries:
             detail = f"{later.detail}. Tried {so_far.tries} times."
@@ -332,6 +347,9 @@ class Transport:
             so_far.tries += 1
         longest_s = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (before - 1)) if before else 0
         await self.stop.sleep(random.uniform(0.0, longest_s))  # noqa: S311
+        self._check_goes_on(later, so_far)
+
+    def _check_goes_on(self, later: RetryLater, so_far: "_SoFar") -> None:
         if self.stop.asked:
             detail = f"{later.detail}. The run was stopped before another try."
             failed = RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)

@@ -34,7 +34,7 @@ from bulk_sync.engines import wire
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local
 from bulk_sync.engines.work import Work
-from bulk_sync.errors import StoppedEarly, StopRun
+from bulk_sync.errors import Interrupted, StoppedEarly, StopRun
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Pace
 
@@ -193,7 +193,8 @@ class Processes:
         cause = self._near.stop.cause
         self._near.client.calls.end_lending()
         for worker in self._workers:
-            worker.tell(wire.End(StoppedEarly(str(cause))))
+            told = cause if isinstance(cause, Interrupted) else StoppedEarly(str(cause))
+            worker.tell(wire.End(told))
 
     @asynccontextmanager
     async def _attended(self) -> AsyncIterator[None]:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from itertools import chain
 
 import pytest
 from virtual_time import virtually
@@ -13,9 +12,9 @@ from bulk_sync.campaign.deadlines import Deadlines
 TIMEOUT_S = 5.0
 
 
-async def one(deadlines: Deadlines, answer: Awaitable[object], *, writes: bool = False) -> str:
+async def one(deadlines: Deadlines, answer: Awaitable[object]) -> str:
     """Do as the transport does: turn a cancellation that was a deadline into a ``TimeoutError``."""
-    task = deadlines.begin(writes=writes)
+    task = deadlines.begin()
     try:
         await answer
     except asyncio.CancelledError:
@@ -38,13 +37,11 @@ def cancelling() -> int:
     return task.cancelling()
 
 
-async def timed(
-    deadlines: Deadlines, takes_s: float, *, writes: bool = False
-) -> tuple[str, float, int]:
+async def timed(deadlines: Deadlines, takes_s: float) -> tuple[str, float, int]:
     """Tell how it ended, after how long, and how many cancellations are left of it."""
     began = now_s()
     try:
-        ended = await one(deadlines, asyncio.sleep(takes_s), writes=writes)
+        ended = await one(deadlines, asyncio.sleep(takes_s))
     except TimeoutError:
         ended = "late"
     return ended, now_s() - began, cancelling()
@@ -67,22 +64,33 @@ def test_who_is_late_is_ended_when_it_is_due_and_others_are_not() -> None:
     assert {left for _, _, left in ended} == {0}
 
 
-def test_at_the_end_of_a_run_only_what_may_change_something_is_waited_for() -> None:
-    async def ended() -> list[list[tuple[str, float, int]]]:
+def test_a_shorter_time_holds_for_requests_under_way_and_for_those_that_follow() -> None:
+    async def ended() -> list[tuple[str, float, int]]:
         deadlines = Deadlines(TIMEOUT_S)
+        asyncio.get_running_loop().call_later(1.0, deadlines.shorten, 2.0)
 
-        async def several(*each: tuple[float, bool]) -> list[tuple[str, float, int]]:
-            return [await timed(deadlines, takes_s, writes=writes) for takes_s, writes in each]
+        async def begun_after(wait_s: float, takes_s: float) -> tuple[str, float, int]:
+            await asyncio.sleep(wait_s)
+            return await timed(deadlines, takes_s)
 
-        asyncio.get_running_loop().call_later(1.0, deadlines.hurry)
-        reads = several((60.0, False)), several((2.5, False))
-        read_then_write = several((1.5, False), (60.0, False))
-        return list(await asyncio.gather(*reads, several((60.0, True)), read_then_write))
+        starts = [(0.0, 60.0), (0.0, 2.9), (0.5, 60.0), (2.0, 60.0), (2.0, 1.9)]
+        return await asyncio.gather(*(begun_after(*start) for start in starts))
 
-    how, took, left = zip(*chain.from_iterable(virtually(ended())), strict=True)
-    assert how == ("late", "in time", "late", "in time", "late")
-    assert took == pytest.approx([3.0, 2.5, 5.0, 1.5, 5.0])
+    how, took, left = zip(*virtually(ended()), strict=True)
+    assert how == ("late", "in time", "late", "late", "in time")
+    assert took == pytest.approx([3.0, 2.9, 2.5, 2.0, 1.9])
     assert set(left) == {0}
+
+
+def test_no_time_is_lengthened() -> None:
+    async def ended() -> tuple[str, float, int]:
+        deadlines = Deadlines(TIMEOUT_S)
+        deadlines.shorten(2 * TIMEOUT_S)
+        return await timed(deadlines, 60.0)
+
+    how, took, left = virtually(ended())
+    assert (how, left) == ("late", 0)
+    assert took == pytest.approx(TIMEOUT_S)
 
 
 def test_a_task_has_a_new_deadline_for_every_request() -> None:
@@ -111,7 +119,7 @@ def test_an_answer_that_comes_with_the_deadline_is_late_and_leaves_nothing_behin
 def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
     async def answered_all_the_same() -> tuple[int, str]:
         deadlines = Deadlines(TIMEOUT_S)
-        task = deadlines.begin(writes=False)
+        task = deadlines.begin()
         with suppress(asyncio.CancelledError):  # as a library may that has the answer by then
             await asyncio.sleep(60.0)
         deadlines.end(task)

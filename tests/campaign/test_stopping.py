@@ -1,0 +1,123 @@
+"""How long a run that is to end waits for what, and what it says of the rest."""
+
+import asyncio
+import socket
+import time
+from dataclasses import replace
+
+import pytest
+from conftest import key, populate
+
+from bulk_sync.campaign import transport
+from bulk_sync.campaign.client import Client, connected
+from bulk_sync.errors import Interrupted, RowFailed, StoppedEarly, StopRun, Terminated
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.simulator import Fault, Options, Simulator, running
+from bulk_sync.stopping import Stop
+
+GRACE_S = 0.3
+HUNG_S = 60.0
+"""So long nobody waits here: a wait for the whole time-out would fail these tests."""
+
+
+@pytest.fixture(autouse=True)
+def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_GRACE_S", GRACE_S)
+
+
+def connection(sim: Simulator) -> Connection:
+    token = Secret("demo-token")
+    return Connection(sim.url, "acme", "demo-key", token, api="profileAndServices")
+
+
+async def stopped_while(client: Client, stop: Stop, cause: StopRun) -> bool | RowFailed:
+    """Ask for a state, stop the run before the answer, and tell what came of it."""
+    reading = asyncio.create_task(client.state(key(0)))
+    await asyncio.sleep(GRACE_S / 3)
+    stop.ask(cause)
+    try:
+        return (await reading)[0]
+    except RowFailed as failed:
+        return failed
+
+
+@pytest.mark.parametrize("cause", [Interrupted("Ctrl-C."), Terminated("SIGTERM.")])
+def test_a_read_in_flight_is_cut_at_a_signal_and_still_to_be_done(cause: StopRun) -> None:
+    async def read(sim: Simulator) -> bool | RowFailed:
+        stop, pace = Stop(), Pace(retries=0, timeout_s=HUNG_S)
+        async with connected(connection(sim), pace, stop) as client:
+            return await stopped_while(client, stop, cause)
+
+    with running(Options()) as sim:
+        populate(sim, 1)
+        sim.queue_fault(Fault.HANG)
+        began = time.monotonic()
+        failed = asyncio.run(read(sim))
+    assert time.monotonic() - began < HUNG_S / 2
+    assert isinstance(failed, RowFailed)
+    assert (failed.outcome, failed.reason) == (Outcome.PENDING, Reason.STOPPED)
+    assert "No answer by the end of the run" in failed.detail
+
+
+def test_what_a_spent_budget_has_paid_for_is_waited_for() -> None:
+    async def read(sim: Simulator) -> bool | RowFailed:
+        stop = Stop()
+        async with connected(connection(sim), Pace(), stop) as client:
+            return await stopped_while(client, stop, StoppedEarly("The budget is spent."))
+
+    with running(Options(latency_s=4 * GRACE_S)) as sim:
+        populate(sim, 1)
+        assert asyncio.run(read(sim)) is False
+
+
+def test_a_read_that_begins_after_a_signal_is_cut_as_well() -> None:
+    async def read(sim: Simulator) -> None:
+        stop = Stop()
+        async with connected(connection(sim), Pace(timeout_s=HUNG_S), stop) as client:
+            stop.ask(Terminated("SIGTERM."))
+            await client.state(key(0))
+
+    with running(Options()) as sim:
+        populate(sim, 1)
+        sim.queue_fault(Fault.HANG)
+        began = time.monotonic()
+        with pytest.raises(RowFailed) as failed:
+            asyncio.run(read(sim))
+    assert time.monotonic() - began < HUNG_S / 2
+    assert failed.value.outcome is Outcome.PENDING
+
+
+def test_a_write_is_waited_for_after_a_signal() -> None:
+    async def write(sim: Simulator) -> int:
+        stop = Stop()
+        async with connected(connection(sim), Pace(), stop) as client:
+            writing = asyncio.create_task(client.write(key(0), desired=True))
+            await asyncio.sleep(GRACE_S / 3)
+            stop.ask(Terminated("SIGTERM."))
+            return await writing
+
+    with running(Options(latency_s=4 * GRACE_S)) as sim:
+        populate(sim, 1)
+        assert asyncio.run(write(sim)) == 1
+        assert sim.states[key(0)] is True
+
+
+def test_no_token_is_asked_for_after_a_signal() -> None:
+    async def read(sim: Simulator, ims: str) -> list[object]:
+        stop = Stop()
+        secret = replace(
+            connection(sim), access_token=None, client_secret=Secret("s3cret"), ims_endpoint=ims
+        )
+        async with connected(secret, Pace(timeout_s=HUNG_S), stop) as client:
+            stop.ask(Terminated("SIGTERM."))
+            reads = [client.state(key(0)) for _ in range(20)]
+            return list(await asyncio.gather(*reads, return_exceptions=True))
+
+    with running(Options()) as sim, socket.create_server(("127.0.0.1", 0)) as silent:
+        populate(sim, 1)
+        began = time.monotonic()
+        told = asyncio.run(read(sim, f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        assert time.monotonic() - began < HUNG_S / 2
+        assert {type(each) for each in told} == {Terminated}
+        assert not sim.requests
