@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             invocation.words, prog_name="bulk-sync", standalone_mode=False, obj=invocation
         )
     except click.ClickException as error:
-        if invocation.asks_for("log-format", "json"):
+        if invocation.logs_json:
             _complain(invocation, error.format_message())
         else:
             error.show()
@@ -117,13 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _complain(invocation: Invocation, message: str) -> None:
     """Say why a command failed, in the form that was asked for, if no log was opened yet too."""
-    if invocation.asks_for("log-format", "json"):
+    if invocation.logs_json:
         logs.open_for("json")
     say_error(message)
 
 
 def _failed(invocation: Invocation, status: Exit, message: str) -> Exit:
     """Give scripts their JSON object on error paths too."""
-    if invocation.wants_json or invocation.asks_for("summary", "json"):
+    if invocation.wants_json:
         say_json({"exit": int(status), "message": message})
     return status

@@ -6,8 +6,8 @@ A secret is never an option: a variable, or the file that it names, or either in
 import difflib
 import os
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -28,23 +28,49 @@ class Invocation:
 
     Attributes:
         words: the words of the command line, without the program's name.
-        wants_json: whether the summary, also that of an error, is to be JSON.
         is_quiet: whether what is neither the answer nor a warning is to be left out.
-        configured: values of the configuration file, as it has them.
     """
 
     words: list[str]
-    wants_json: bool = False
     is_quiet: bool = False
-    configured: Mapping[str, Any] = field(default_factory=dict)
 
-    def asks_for(self, name: str, value: str) -> bool:
-        """Tell whether an option was to have a value, though what was asked made no sense."""
-        return (
-            f"--{name}={value}" in self.words
-            or (f"--{name}", value) in pairwise(self.words)
-            or value in (os.environ.get(variable(name)), self.configured.get(name))
-        )
+    @property
+    def wants_json(self) -> bool:
+        """Whether the summary, also that of an error, is to be JSON."""
+        return self._value("summary") == "json"
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether the log is to be JSON."""
+        return self._value("log-format") == "json"
+
+    def _value(self, name: str) -> object:
+        """Tell the value of an option though what was asked may make no sense as a whole.
+
+        The command line comes first, then the variable, then the configuration file.
+        """
+        typed = _typed(self.words, name)
+        if typed is not None:
+            return typed
+        if value := os.environ.get(variable(name)):
+            return value
+        path = _typed(self.words, "config") or os.environ.get(variable("config")) or CONFIG
+        try:
+            values = tomllib.loads(Path(path).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return values.get(name, values.get(name.replace("-", "_")))
+
+
+def _typed(words: Sequence[str], name: str) -> str | None:
+    """Tell what the command line says last of an option; None if it does not mention it."""
+    found = None
+    for word, following in pairwise([*words, ""]):
+        if word == f"--{name}":
+            found = following
+        elif word.startswith(f"--{name}="):
+            found = word.partition("=")[2]
+    return found
 
 
 def variable(name: str) -> str:
@@ -62,8 +88,6 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageProblem(f"{path}: {error}.") from error
-    if isinstance(ctx.obj, Invocation):
-        ctx.obj.configured = values
     named = {name.replace("-", "_"): value for name, value in values.items()}
     known = _known_options(ctx, named)
     for name, value in named.items():

@@ -22,12 +22,6 @@ _PERCENT: Final = "N|P%"
 _UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def _note_json(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if value == "json" and isinstance(ctx.obj, Invocation):
-        ctx.obj.wants_json = True
-    return value
-
-
 def _note_quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's
     if value and isinstance(ctx.obj, Invocation):
         ctx.obj.is_quiet = True
@@ -78,7 +72,6 @@ logging_options = _together(
         "-q",
         "--quiet",
         is_flag=True,
-        is_eager=True,
         callback=_note_quiet,
         help="Log warnings only, and show no progress.",
     ),
@@ -363,8 +356,6 @@ report_option = option(
 summary_option = option(
     "--summary",
     type=click.Choice(["json"]),
-    is_eager=True,
-    callback=_note_json,
     help="Print the summary as one JSON object on standard output.",
 )
 

@@ -337,11 +337,31 @@ def test_whatever_goes_wrong_is_told_in_the_form_that_was_asked_for(
         assert ran.status == 2
         assert orjson.loads(ran.err)["message"] == orjson.loads(ran.out)["message"]
     config = 'summary = "json"\nlog-format = "json"\n'
+    (tmp_path / "bulk-sync.toml").write_text(config)
+    ran = run(None, "run", "in.csv", "--bogus")
+    assert orjson.loads(ran.err)["message"] == orjson.loads(ran.out)["message"]
+    monkeypatch.setenv("BULK_SYNC_LOG_FORMAT", "json")
+    for words in (("--bogus",), ()):
+        ran = run(None, "run", "in.csv", *words, "--log-format", "json", "--log-format", "text")
+        assert "{" not in ran.err
+    monkeypatch.delenv("BULK_SYNC_LOG_FORMAT")
     for mistake in ("nonsense = 1\n", 'quiet = "perhaps"\n', 'rate = "many"\n'):
         (tmp_path / "bulk-sync.toml").write_text(config + mistake)
         ran = run(None, "run", "in.csv")
         assert ran.status == 2
         assert orjson.loads(ran.err)["message"] == orjson.loads(ran.out)["message"]
+
+
+def test_the_file_can_ask_for_a_quiet_run_and_its_summary_as_json(
+    sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    populate(sim, 2)
+    (tmp_path / "bulk-sync.toml").write_text('summary = "json"\nquiet = true\n')
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2))
+    assert ran.status == 0
+    assert orjson.loads(ran.out)["exit"] == 0
+    assert " INFO Reading" not in ran.err
 
 
 def test_no_secret_is_ever_printed(sim: Simulator, tmp_path: Path, run: Run) -> None:
