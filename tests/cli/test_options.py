@@ -80,7 +80,7 @@ def test_a_wrong_file_is_explained(
     assert says in ran.err
 
 
-@pytest.mark.parametrize("where", ["variable", "file", "configuration"])
+@pytest.mark.parametrize("where", ["variable", "file", "file of an editor", "configuration"])
 def test_a_secret_may_lie_in_a_file(
     where: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,8 +90,10 @@ def test_a_secret_may_lie_in_a_file(
         secret.write_text("s3cret\n")
         if where == "variable":
             monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "s3cret")
-        elif where == "file":
+        elif where.startswith("file"):
             monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET_FILE", str(secret))
+            if "editor" in where:  # some of which put a byte order mark first
+                secret.write_text("s3cret\r\n", "utf-8-sig")
         else:
             (tmp_path / "bulk-sync.toml").write_text(f'client-secret-file = "{secret}"\n')
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
