@@ -84,7 +84,7 @@ class Session:
         engine: Engine = near
         if self._pace.parts > 1:
             # Imported late: most runs have one event loop.
-            from bulk_sync.engines.processes import Processes  # noqa: PLC0415
+            from bulk_sync.engines.processes.engine import Processes  # noqa: PLC0415
 
             engine = processes = Processes(near, self._connection, self._pace)
             self._stack.push_async_callback(processes.close)

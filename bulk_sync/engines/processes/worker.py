@@ -1,4 +1,4 @@
-"""One of several processes that share a run's work; ``processes`` starts it.
+"""One of several processes that share a run's work; ``handle`` starts it.
 
 It has an event loop and a client of its own and carries out whatever parts it is given. It decides
 nothing: which rows, how hard, how many calls and when to end is told by the run, over the pipe
@@ -21,10 +21,10 @@ from typing import Any, Final
 
 from bulk_sync.campaign.calls import Grant
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.engines import wire
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local, loop_factory
+from bulk_sync.engines.processes import wire
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES
 from bulk_sync.outcomes import Outcome

@@ -1,0 +1,211 @@
+"""The engine that shares work among workers."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from bulk_sync.engines.journal import Source
+from bulk_sync.engines.local import Local
+from bulk_sync.engines.processes import wire
+from bulk_sync.engines.processes.handle import Handle
+from bulk_sync.engines.processes.pulse import SharedPulse
+from bulk_sync.engines.processes.round import InHand, Round
+from bulk_sync.engines.processes.sources import Few, Left
+from bulk_sync.engines.work import Work
+from bulk_sync.errors import Interrupted, StoppedEarly, StopRun
+from bulk_sync.outcomes import Reason
+from bulk_sync.settings import Connection, Pace
+
+log = logging.getLogger(__name__)
+
+_WORTH: Final = 500
+"""Rows for which it is worth while to start processes; each takes about a second to come up."""
+
+_FIRST_ALONE: Final = 100
+"""Rows that one process does before others are started, if no rate is given: a low limit shows by
+then, while few requests are in flight that can be refused."""
+
+_PART_S: Final = 0.5
+_FIRST_PART: Final = 32
+_LARGEST_PART: Final = 512
+"""Rows of a part: half a second's work, and that of an answer's time, within these bounds."""
+
+_GROWTH: Final = 4
+
+_AT_ONCE: Final = 2
+"""Parts that a worker has in hand, so that it need not wait for the next one."""
+
+
+class Processes:
+    """Several event loops; see ``Engine``. Belongs to the event loop of the run.
+
+    Args:
+        near: carries out what is not worth a process; its client's calls and latencies are those
+            of all.
+        connection: where Campaign is and who asks.
+        pace: how hard all of them together may ask.
+    """
+
+    def __init__(self, near: Local, connection: Connection, pace: Pace) -> None:
+        self._near = near
+        self._connection = connection
+        self._pace = pace
+        self._workers: list[Handle] = []
+        self._goes_alone = asyncio.Event()
+
+    async def carry_out(
+        self,
+        work: Work,
+        source: Source,
+        count: int,
+        note: Callable[[int], None],
+        done: int = 0,
+        total: int | None = None,
+    ) -> None:
+        """Do the work for every position that the source hands out; see ``Engine``."""
+        total = count if total is None else total
+        is_worth = count >= _WORTH and work.is_parted
+        if is_worth and not self._workers and self._pace.rate is None:
+            await self._near.carry_out(
+                work, Few(source, _FIRST_ALONE), _FIRST_ALONE, note, done, total
+            )
+            count, done = count - _FIRST_ALONE, done + _FIRST_ALONE
+        self._heed_refusals()
+        if not is_worth or self._goes_alone.is_set() or self._near.stop.asked:
+            await self._near.carry_out(work, source, count, note, done, total)
+            return
+        try:
+            if not self._workers:
+                self._start()
+        except OSError as error:
+            self._near.stop.ask(
+                StoppedEarly(
+                    f"A worker process could not be started ({error.strerror or error}). Give "
+                    "fewer --processes, or none, to resume."
+                )
+            )
+            return
+        await self._near.client.calls.close()  # what this process has set aside, it needs no more
+        round_ = Round(self._near, work, total, note, SharedPulse(self._near, self._workers))
+        round_.done = done
+        async with self._attended(), asyncio.TaskGroup() as feeding:
+            for worker in self._workers:
+                for _ in range(_AT_ONCE):
+                    feeding.create_task(self._feed(worker, source, round_))
+        left = Left(round_.given_back, source)
+        if self._goes_alone.is_set():
+            for worker in self._workers:
+                worker.tell(wire.Close())
+            count -= round_.done - done
+            await self._near.carry_out(work, left, count, note, round_.done, total)
+        for at in left.positions:
+            note(at)
+
+    async def close(self) -> None:
+        """End the workers, which give back what they were lent."""
+        async with self._attended():
+            for worker in self._workers:
+                worker.tell(wire.Close())
+            for worker in self._workers:
+                await worker.ended()
+
+    def _start(self) -> None:
+        connection = replace(self._connection, api=self._near.client.api)
+        level = logging.getLogger("bulk_sync").getEffectiveLevel()
+        setup = wire.Setup(connection, self._pace.part(), level)
+        self._near.stop.on_asked(self._end)
+        for _ in range(self._pace.parts):
+            self._workers.append(Handle(setup))
+        pacer = self._near.client.pacer
+        if held_s := pacer.held_for_s:
+            for worker in self._workers:
+                worker.tell(wire.Hold(held_s, "a wait that was asked for before"))
+
+    async def _feed(self, worker: Handle, source: Source, round_: "Round") -> None:
+        """Give a worker one part after the other."""
+        size = _FIRST_PART
+        while not (self._near.stop.asked or self._goes_alone.is_set()):
+            positions: list[int] = []
+            while len(positions) < size and (at := await source.take()) is not None:
+                positions.append(at)
+            if not positions:
+                return
+            began = time.monotonic()
+            await worker.carry_out(InHand(round_, positions))
+            size = self._next_size(size, time.monotonic() - began)
+
+    def _next_size(self, size: int, took_s: float) -> int:
+        """Tell how large the next part is to be, after one that took so long.
+
+        While answers are on their way a worker must have others to ask for: of slow ones a part
+        takes longer, though it is small.
+        """
+        meant_s = _PART_S + 2 * (self._near.client.pacer.latency.quantile(0.5) or 0.0)
+        if took_s < meant_s:
+            return min(_LARGEST_PART, _GROWTH * size)
+        return max(_FIRST_PART, size // 2) if took_s > 2 * meant_s else size
+
+    def _heed_refusals(self) -> None:
+        """Let this process go on alone once requests were refused for a rate that was not given."""
+        was_refused = str(Reason.HTTP_429) in self._near.client.pacer.held_s
+        if self._goes_alone.is_set() or self._pace.rate is not None or not was_refused:
+            return
+        self._goes_alone.set()
+        log.info(
+            "Campaign refuses requests for their rate (429), which %d processes cannot find out "
+            "together: one goes on alone for the rest of the run. A rate that is known can be "
+            "shared: give it with --rate",
+            self._pace.parts,
+        )
+        for worker in self._workers:
+            worker.tell(wire.Retire())
+
+    def _end(self) -> None:
+        cause = self._near.stop.cause
+        self._near.client.calls.end_lending()
+        for worker in self._workers:
+            told = cause if isinstance(cause, Interrupted) else StoppedEarly(str(cause))
+            worker.tell(wire.End(told))
+
+    @asynccontextmanager
+    async def _attended(self) -> AsyncIterator[None]:
+        """Hear what the workers tell for as long as the block lasts."""
+        async with asyncio.TaskGroup() as tasks:
+            hearing = [tasks.create_task(self._hear(worker, tasks)) for worker in self._workers]
+            yield
+            for each in hearing:
+                each.cancel()
+
+    async def _hear(self, worker: Handle, tasks: asyncio.TaskGroup) -> None:
+        """Act on what a worker tells."""
+        client = self._near.client
+        async for message in worker.told():
+            match message:
+                case wire.Spent(by_method, by_status, latency, facts):
+                    client.calls.add(by_method, by_status)
+                    client.pacer.latency.add(latency)
+                    worker.facts = facts
+                case wire.Borrow(count):
+                    tasks.create_task(self._lend(worker, count))
+                case wire.Return(day, count):
+                    tasks.create_task(client.calls.take_back(day, count))
+                case wire.Hold(seconds, why):
+                    client.pacer.hold_for(seconds, why)
+                    for each in self._workers:
+                        if each is not worker:
+                            each.tell(message)
+                    self._heed_refusals()
+                case wire.End(cause):
+                    self._near.stop.ask(cause)
+                case wire.Said(logger, level, said):
+                    logging.getLogger(logger).log(level, "%s", said)
+
+    async def _lend(self, worker: Handle, count: int) -> None:
+        try:
+            worker.tell(wire.Lent(await self._near.client.calls.lend(count, self._pace.parts)))
+        except StopRun as cause:
+            worker.tell(wire.Lent(cause))

@@ -1,0 +1,109 @@
+"""A worker process, seen from the run."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+import bulk_sync
+from bulk_sync.engines.processes import wire
+from bulk_sync.engines.processes.round import InHand
+from bulk_sync.errors import StoppedEarly, StopRun
+
+_CLOSING_S: Final = 10.0
+
+_ROOT: Final = Path(bulk_sync.__file__).parent.parent
+_PROGRAM: Final = (
+    "import sys; sys.path.append(sys.argv.pop()); from bulk_sync.engines.processes import worker; "
+    "worker.main()"
+)
+"""Not ``-m``, which would first look for modules, the standard ones too, in the working folder."""
+
+
+class Handle:
+    """A worker process, seen from the run. Belongs to the event loop that makes it.
+
+    Args:
+        setup: what it is told first.
+    """
+
+    def __init__(self, setup: wire.Setup) -> None:
+        self.facts: Mapping[str, Any] = {}
+        self._parts: dict[int, InHand] = {}
+        self._begun = 0
+        self._inbox: asyncio.Queue[object] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._silent = asyncio.Event()
+        # A group of its own: Ctrl-C at a terminal is for the run alone, which ends its workers.
+        own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
+        self._process = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-P", "-c", _PROGRAM, str(_ROOT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            **own_group,
+        )
+        self._stdin = cast("BinaryIO", self._process.stdin)
+        self.tell = wire.Mouth(self._stdin)
+        self.tell(setup)
+        threading.Thread(target=self._listen, name="worker", daemon=True).start()
+
+    async def carry_out(self, part: InHand) -> None:
+        """Have a part carried out; comes back when nothing more will come of it."""
+        if self._silent.is_set():
+            part.round.lose(part, _lost())
+            return
+        self._begun += 1
+        number, self._parts[self._begun] = self._begun, part
+        self.tell(wire.Part(number, part.round.work.part(part.positions)))
+        await part.over.wait()
+
+    async def told(self) -> AsyncIterator[object]:
+        """Hear what the process tells, but for what has become of rows, which is noted."""
+        while not self._silent.is_set():
+            match await self._inbox.get():
+                case wire.News(number) as news:
+                    part = self._parts[number]
+                    part.round.take_in(part, news)
+                    if news.over:
+                        del self._parts[number]
+                case wire.Silence():
+                    self._silent.set()
+                    for part in self._parts.values():
+                        part.round.lose(part, _lost())
+                case message:
+                    yield message
+
+    async def ended(self) -> None:
+        """Wait until the process has ended; one that does not, or is still at work, is ended.
+
+        It is at work only where nobody waits for that any more: at a second signal.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._parts else _CLOSING_S):
+                await self._silent.wait()
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+        with suppress(OSError):
+            self._stdin.close()
+
+    def _listen(self) -> None:
+        """Pass on, in a thread, what the process tells."""
+        stdout = cast("BinaryIO", self._process.stdout)
+        with stdout, suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            try:
+                for message in wire.messages(stdout):
+                    self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
+            finally:
+                self._loop.call_soon_threadsafe(self._inbox.put_nowait, wire.Silence())
+
+
+def _lost() -> StopRun:
+    return StoppedEarly(
+        "A worker process ended unexpectedly: what it said is above, or it was killed, perhaps for "
+        "want of memory. What it had in hand is read again before anything else is written."
+    )
