@@ -4,6 +4,7 @@ import os
 import pickle
 import resource
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ import pytest
 from conftest import Ran, Run, key, populate, process, read_csv, wishes
 
 from bulk_sync import ledger
+from bulk_sync.engines.processes import gauge, handle
 from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import Pace, State
@@ -104,12 +106,24 @@ def test_the_pace_is_shared() -> None:
     ("pace", "parts"),
     [
         (Pace(), 1),
+        (Pace(processes=None), 2),
+        (Pace(processes=None, concurrency=64), 1),
+        (Pace(processes=None, max_calls_per_day=1_000_000), 1),
         (Pace(processes=3), 3),
         (Pace(processes=3, rate=50), 1),
         (Pace(processes=3, rate=299), 2),
         (Pace(processes=8, concurrency=2), 2),
     ],
-    ids=["by default", "as told", "a rate for one", "a rate for two", "two requests in flight"],
+    ids=[
+        "alone",
+        "what is needed",
+        "so many in flight",
+        "a budget",
+        "as told",
+        "a rate for one",
+        "a rate for two",
+        "two requests in flight",
+    ],
 )
 def test_no_process_has_next_to_nothing_to_do(pace: Pace, parts: int) -> None:
     assert pace.parts == parts
@@ -181,17 +195,95 @@ def test_nothing_in_the_working_folder_is_taken_for_a_module(
     assert not (tmp_path / "executed").exists()
 
 
-def test_6_when_no_worker_can_be_started(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_one_goes_on_alone_where_no_other_can_be_started(sim: Simulator, tmp_path: Path) -> None:
     populate(sim, ROWS)
     path = wishes(tmp_path / "in.csv", ROWS)
-    words = [str(word) for word in ("--fetch", "lookup", "--processes", 16)]
-    few = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (40, 40))
+    words = [str(word) for word in ("--fetch", "lookup", "--processes", 16, "--concurrency", 16)]
+    few = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (48, 48))
     with process(sim, tmp_path, "run", str(path), *words, preexec_fn=few) as working:
         _, err = working.communicate()
-    assert working.returncode == 6
-    assert "fewer --processes" in err
-    assert "Traceback" not in err
-    assert run(sim, "resume", "--processes", 1).status == 0
+    assert working.returncode == 0, err
+    assert "could not be started (Too many open files): one goes on alone" in err
+    assert set(sim.states.values()) == {True}
+    assert len(sim.requests) == 1 + 2 * ROWS
+
+
+@pytest.fixture
+def without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every other process end before it begins."""
+    monkeypatch.setattr(handle, "_PROGRAM", "raise SystemExit")
+
+
+@pytest.mark.usefixtures("without_workers")
+def test_one_goes_on_alone_where_others_end_before_they_begin(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, ROWS)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", ROWS), *SHARED)
+        assert ran.status == 0, ran.err
+        assert "ended before it began): one goes on alone" in ran.err
+        assert set(sim.states.values()) == {True}
+        assert len(sim.requests) == 1 + 2 * ROWS
+
+
+@pytest.fixture
+def is_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have one process taken for the limit at the first look, however little it does."""
+    for name in ("_BUSY", "_IDLE", "_WORTH_S", "_ALLOWED"):
+        monkeypatch.setattr(gauge, name, 0.0)
+
+
+@pytest.mark.usefixtures("is_the_limit")
+@pytest.mark.parametrize(
+    ("words", "is_shared"),
+    [
+        ((), True),
+        (("--processes", 1), False),
+        (("--rate", 1000), False),
+        (("--max-calls", 10_000), False),
+    ],
+    ids=["by default", "one", "a rate is given", "a budget is given"],
+)
+def test_a_second_process_is_taken_where_one_is_the_limit_and_nothing_else(
+    words: tuple[object, ...],
+    is_shared: bool,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "hush")
+    options = Options(latency_s=0.05, access_token=None, client_secret="hush")
+    with running(options) as sim:
+        populate(sim, ROWS)
+        path = wishes(tmp_path / "in.csv", ROWS)
+        ran = run(sim, "run", path, "--fetch", "lookup", *words)
+        assert ran.status == 0, ran.err
+        assert set(sim.states.values()) == {True}
+        assert Counter(pkey for pkey, _ in sim.patched) == dict.fromkeys(sim.states, 1)
+        assert sum(request.method == "GET" for request in sim.requests) == 1 + ROWS
+        assert len(last_asked(sim)) == (3 if is_shared else 1)
+    assert ("another one is started" in ran.err) is is_shared
+    assert writes(tmp_path) == {Outcome.UPDATED: ROWS}
+
+
+@pytest.mark.usefixtures("is_the_limit")
+def test_no_second_process_is_taken_where_requests_are_refused(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.02)) as sim:
+        populate(sim, ROWS)
+        sim.queue_fault(Fault.THROTTLED_429, times=1, matching=key(5)[1:])
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", ROWS), "--fetch", "lookup")
+        assert ran.status == 0, ran.err
+        assert set(sim.states.values()) == {True}
+    assert "goes on alone" not in ran.err  # nobody has asked for others
+
+
+def test_a_worker_needs_no_frames() -> None:
+    """pandas and Arrow would take it twice the time to come up, and twice the memory."""
+    program = "import sys, bulk_sync.engines.processes.worker; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert {"aiohttp", "numpy"} <= set(told.stdout.split())
+    assert not {"pandas", "pyarrow", "sqlalchemy"}.intersection(told.stdout.split())
 
 
 def test_too_many_failures_end_it_for_all(sim: Simulator, tmp_path: Path, run: Run) -> None:
@@ -330,12 +422,13 @@ def test_one_event_loop_goes_on_alone_under_a_limit_that_nobody_told(
         assert set(sim.states.values()) == {True}
         assert Counter(pkey for pkey, _ in sim.patched) == dict.fromkeys(sim.states, 1)
         refused = [request.at for request in sim.requests if request.status == 429]
-        last = last_asked(sim)
+        *others, last = last_asked(sim)
     assert ran.err.count("one goes on alone for the rest of the run") == 1
     assert writes(tmp_path) == {Outcome.UPDATED: ROWS}
     assert len(refused) < 0.08 * 2 * ROWS
     # All are asked to wait for a second; what is left to read and write takes three more.
-    assert last[-2] < refused[0] + 0.5 < refused[0] + 2 < last[-1]
+    assert all(each < refused[0] + 0.5 for each in others)
+    assert refused[0] + 2 < last
 
 
 def test_no_other_process_is_started_when_the_first_rows_are_refused(

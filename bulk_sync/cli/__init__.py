@@ -13,8 +13,8 @@ from typing import Final, NoReturn
 
 import click
 
-from bulk_sync import __version__
-from bulk_sync.cli import garbage, logs
+from bulk_sync import __version__, garbage
+from bulk_sync.cli import logs
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.output import open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, StopRun

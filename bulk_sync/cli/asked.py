@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from bulk_sync.cli import garbage
+from bulk_sync import garbage
 from bulk_sync.cli.config import secret, secret_text, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (

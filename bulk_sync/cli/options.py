@@ -245,11 +245,10 @@ pace_options = _together(
     option(
         "--processes",
         type=click.IntRange(1, 64),
-        default=1,
-        show_default=True,
         metavar="N",
         help="Share the work among so many processes, where one processor is the limit: beyond "
-        "some thousand requests a second.",
+        "some thousand requests a second.  [default: 1; 2 once that is so, another processor is "
+        "idle, and no rate, concurrency or number of calls is given]",
     ),
     option(
         "--max-calls", type=click.IntRange(1), help="Stop cleanly when so many calls are spent."

@@ -19,7 +19,8 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.errors import RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns, emails
+from bulk_sync.rows import emails
+from bulk_sync.rows.names import plain
 from bulk_sync.rows.steps import UNREAD, Match
 from bulk_sync.settings import EXTENDED, EmailCase, KeyKind, Keys
 
@@ -361,8 +362,8 @@ def field_of(keys: Keys, profile: Profile) -> str | None:
     if keys.kind is KeyKind.FILTER:
         names += [keys.filter.removeprefix("by"), keys.param.removesuffix("_parameter")]
     for name in names:
-        wanted = {columns.plain(name), _PREFIX + columns.plain(name)}
-        fits = [field for field in profile if columns.plain(field) in wanted]
+        wanted = {plain(name), _PREFIX + plain(name)}
+        fits = [field for field in profile if plain(field) in wanted]
         if len(fits) == 1:
             return fits[0]
     return None

@@ -160,11 +160,6 @@ def have_outcome(frame: pd.DataFrame, among: Iterable[Outcome]) -> npt.NDArray[n
     return np.isin(outcome_codes(frame[OUTCOME]), [OUTCOME_CODES[each] for each in among])
 
 
-def plain(name: str) -> str:
-    """Take case, blanks and punctuation away from a column's name."""
-    return "".join(char for char in name.casefold() if char.isalnum())
-
-
 def profiles(frame: pd.DataFrame) -> pd.Series:
     """Tell by what each row's profile is asked for and written."""
     return frame[PROFILE] if PROFILE in frame else frame[KEY]

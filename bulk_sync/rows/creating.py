@@ -15,6 +15,7 @@ from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, emails
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.names import plain
 from bulk_sync.settings import Creating, KeyKind, Keys
 
 _NAMES: Final = ("firstName", "lastName")
@@ -109,7 +110,7 @@ def _people(
 def _column(own: Sequence[str], column: str, field: str, *, is_asked: bool) -> str:
     if is_asked and column in own:
         return column
-    fits = [name for name in own if columns.plain(name) == columns.plain(column)]
+    fits = [name for name in own if plain(name) == plain(column)]
     if len(fits) == 1:
         return fits[0]
     there = ", ".join(map(repr, own)) or "none"

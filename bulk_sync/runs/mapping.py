@@ -21,6 +21,7 @@ from bulk_sync.interrupts import Interrupts
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.names import plain
 from bulk_sync.rows.steps import Match, Steps
 from bulk_sync.rows.texts import Texts
 from bulk_sync.rows.totals import Totals, by_outcome
@@ -173,7 +174,7 @@ def _with_pkeys(rows: pd.DataFrame, found: dict[int, Sequence[Match]]) -> pd.Dat
     at = np.repeat(list(found), [len(matches) for matches in found.values()]).astype(np.intp)
     placed = rows[own].iloc[at].reset_index(drop=True)
     for name in own:
-        if columns.plain(name) == columns.plain(_PKEY):
+        if plain(name) == plain(_PKEY):
             placed = placed.rename(columns={name: _free(list(placed.columns))})
     pkeys = [match.pkey for matches in found.values() for match in matches]
     placed.insert(0, _PKEY, pd.Series(pkeys, dtype="str"))

@@ -13,6 +13,9 @@ _RATE_OF_ONE: Final = 100.0
 comes of parting a rate, does not matter."""
 
 
+_PARTS_UNASKED: Final = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How hard Campaign may be asked.
@@ -25,7 +28,8 @@ class Pace:
         retries: further tries after a first one that failed in passing.
         timeout_s: seconds for one request, answer included.
         patience_s: seconds that one request may take with all its tries and waits.
-        processes: event loops, each in a process of its own, that may share the work.
+        processes: event loops, each in a process of its own, that may share the work; None takes
+            two once one is the limit, if nothing else bounds the work.
         most_in_flight: requests in flight, at most, while that adapts.
     """
 
@@ -36,7 +40,7 @@ class Pace:
     retries: int = 5
     timeout_s: float = 60.0
     patience_s: float = 1800.0
-    processes: int = 1
+    processes: int | None = 1
     most_in_flight: int = 64
 
     def __post_init__(self) -> None:
@@ -57,6 +61,9 @@ class Pace:
     @property
     def parts(self) -> int:
         """How many processes the work is parted among: none would have next to nothing to do."""
+        if self.processes is None:
+            bounds = (self.rate, self.concurrency, self.max_calls, self.max_calls_per_day)
+            return _PARTS_UNASKED if bounds.count(None) == len(bounds) else 1
         by_rate = self.processes if self.rate is None else int(self.rate / _RATE_OF_ONE)
         return max(1, min(self.processes, by_rate, self.concurrency or self.processes))
 

@@ -25,19 +25,22 @@ class Used:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table: medians of a command and of its reference, and the bound to keep."""
+    """One line of the table: medians of a command and of its reference, and the bound to keep.
+
+    Without a bound, None, the ratio is only told.
+    """
 
     what: str
     seconds: float
     reference_seconds: float
     ratio: float
-    most: float
+    most: float | None
     peak_mb: float
     most_mb: float
 
     @property
     def kept(self) -> bool:
-        return self.ratio <= self.most and self.peak_mb <= self.most_mb
+        return (self.most is None or self.ratio <= self.most) and self.peak_mb <= self.most_mb
 
 
 def measure(command: Sequence[str]) -> Used:
@@ -83,7 +86,7 @@ def within(what: str, command: Sequence[str], allowed_s: float, rounds: int = 5)
 
 
 def line(
-    what: str, pairs: Sequence[tuple[Used, Used]], ratio: float, bounds: tuple[float, float]
+    what: str, pairs: Sequence[tuple[Used, Used]], ratio: float, bounds: tuple[float | None, float]
 ) -> Line:
     """Sum pairs of measurements up."""
     most, most_mb = bounds

@@ -19,9 +19,8 @@ from side_door import states as states_of
 from side_door import wished
 from tqdm import tqdm
 
-from bulk_sync import ledger
+from bulk_sync import garbage, ledger
 from bulk_sync.campaign.pacing import Pulse
-from bulk_sync.cli import garbage
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.ledger import Intent

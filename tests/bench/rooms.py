@@ -17,9 +17,10 @@ ROOMS = {
 
 
 def show(line: Line) -> None:
+    most = "-" if line.most is None else f"{line.most:.1f}"
     print(
         f"{line.what:78}{line.seconds:7.2f}{line.reference_seconds:8.2f}{line.ratio:7.2f}"
-        f"{line.most:6.1f}{line.peak_mb:9.0f}{line.most_mb:6.0f}"
+        f"{most:>6}{line.peak_mb:9.0f}{line.most_mb:6.0f}"
         f"{'' if line.kept else '  MISSED'}",
         flush=True,
     )

@@ -11,10 +11,11 @@ from typing import Final
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local
 from bulk_sync.engines.processes import wire
+from bulk_sync.engines.processes.gauge import Gauge
 from bulk_sync.engines.processes.handle import Handle
 from bulk_sync.engines.processes.pulse import SharedPulse
 from bulk_sync.engines.processes.round import InHand, Round
-from bulk_sync.engines.processes.sources import Few, Left
+from bulk_sync.engines.processes.sources import First, Left
 from bulk_sync.engines.work import Work
 from bulk_sync.errors import Interrupted, StoppedEarly, StopRun
 from bulk_sync.outcomes import Reason
@@ -23,11 +24,13 @@ from bulk_sync.settings import Connection, Pace
 log = logging.getLogger(__name__)
 
 _WORTH: Final = 500
-"""Rows for which it is worth while to start processes; each takes about a second to come up."""
+"""Rows for which it is worth while to start processes; each takes half a second to come up."""
 
 _FIRST_ALONE: Final = 100
-"""Rows that one process does before others are started, if no rate is given: a low limit shows by
-then, while few requests are in flight that can be refused."""
+"""Rows that one process does before others are started: a low limit shows by then, while few
+requests are in flight that can be refused."""
+
+_LOOK_S: Final = 0.3
 
 _PART_S: Final = 0.5
 _FIRST_PART: Final = 32
@@ -55,7 +58,7 @@ class Processes:
         self._connection = connection
         self._pace = pace
         self._workers: list[Handle] = []
-        self._goes_alone = asyncio.Event()
+        self._goes_alone = False
 
     async def carry_out(
         self,
@@ -69,27 +72,49 @@ class Processes:
         """Do the work for every position that the source hands out; see ``Engine``."""
         total = count if total is None else total
         is_worth = count >= _WORTH and work.is_parted
-        if is_worth and not self._workers and self._pace.rate is None:
-            await self._near.carry_out(
-                work, Few(source, _FIRST_ALONE), _FIRST_ALONE, note, done, total
-            )
-            count, done = count - _FIRST_ALONE, done + _FIRST_ALONE
+        if is_worth and not self._workers and not self._goes_alone:
+            first = First(source, note)
+            async with asyncio.TaskGroup() as tasks:
+                calling = tasks.create_task(self._call_others(first, count))
+                await self._near.carry_out(work, first, count, first.note, done, total)
+                calling.cancel()
+            count, done = count - first.noted, done + first.noted
         self._heed_refusals()
-        if not is_worth or self._goes_alone.is_set() or self._near.stop.asked:
+        if is_worth and self._workers and not (self._goes_alone or self._near.stop.asked):
+            await self._share(work, source, count, note, done, total)
+        else:
             await self._near.carry_out(work, source, count, note, done, total)
+
+    async def _call_others(self, first: First, count: int) -> None:
+        """Start the others once they are worth it, and have them go on when they are up."""
+        if self._pace.processes:
+            await first.has_noted(_FIRST_ALONE)
+        else:
+            await _one_is_the_limit(first, count)
+        self._heed_refusals()
+        if self._goes_alone:
             return
-        try:
-            if not self._workers:
-                self._start()
-        except OSError as error:
-            self._near.stop.ask(
-                StoppedEarly(
-                    f"A worker process could not be started ({error.strerror or error}). Give "
-                    "fewer --processes, or none, to resume."
-                )
-            )
+        if not await self._start():
             return
-        await self._near.client.calls.close()  # what this process has set aside, it needs no more
+        self._heed_refusals()
+        if not self._goes_alone:
+            first.end()
+
+    async def _share(
+        self,
+        work: Work,
+        source: Source,
+        count: int,
+        note: Callable[[int], None],
+        done: int,
+        total: int,
+    ) -> None:
+        """Have the workers do it."""
+        client = self._near.client
+        await client.calls.close()  # what this process has set aside, it needs no more
+        if held_s := client.pacer.held_for_s:
+            for worker in self._workers:
+                worker.tell(wire.Hold(held_s, "a wait that was asked for before"))
         round_ = Round(self._near, work, total, note, SharedPulse(self._near, self._workers))
         round_.done = done
         async with self._attended(), asyncio.TaskGroup() as feeding:
@@ -97,9 +122,7 @@ class Processes:
                 for _ in range(_AT_ONCE):
                     feeding.create_task(self._feed(worker, source, round_))
         left = Left(round_.given_back, source)
-        if self._goes_alone.is_set():
-            for worker in self._workers:
-                worker.tell(wire.Close())
+        if self._goes_alone:
             count -= round_.done - done
             await self._near.carry_out(work, left, count, note, round_.done, total)
         for at in left.positions:
@@ -113,22 +136,30 @@ class Processes:
             for worker in self._workers:
                 await worker.ended()
 
-    def _start(self) -> None:
+    async def _start(self) -> bool:
+        """Start the others; tell whether all are up. If not, there are none."""
         connection = replace(self._connection, api=self._near.client.api)
         level = logging.getLogger("bulk_sync").getEffectiveLevel()
         setup = wire.Setup(connection, self._pace.part(), level)
         self._near.stop.on_asked(self._end)
-        for _ in range(self._pace.parts):
-            self._workers.append(Handle(setup))
-        pacer = self._near.client.pacer
-        if held_s := pacer.held_for_s:
-            for worker in self._workers:
-                worker.tell(wire.Hold(held_s, "a wait that was asked for before"))
+        try:
+            for _ in range(self._pace.parts):
+                self._workers.append(Handle(setup))
+            if all([await worker.is_up() for worker in self._workers]):
+                return True
+            why = "it ended before it began"
+        except OSError as error:
+            why = error.strerror or str(error)
+        log.warning("A process could not be started (%s): one goes on alone.", why)
+        self._goes_alone = True
+        await self.close()
+        self._workers.clear()
+        return False
 
-    async def _feed(self, worker: Handle, source: Source, round_: "Round") -> None:
+    async def _feed(self, worker: Handle, source: Source, round_: Round) -> None:
         """Give a worker one part after the other."""
         size = _FIRST_PART
-        while not (self._near.stop.asked or self._goes_alone.is_set()):
+        while not (self._near.stop.asked or self._goes_alone):
             positions: list[int] = []
             while len(positions) < size and (at := await source.take()) is not None:
                 positions.append(at)
@@ -152,15 +183,15 @@ class Processes:
     def _heed_refusals(self) -> None:
         """Let this process go on alone once requests were refused for a rate that was not given."""
         was_refused = str(Reason.HTTP_429) in self._near.client.pacer.held_s
-        if self._goes_alone.is_set() or self._pace.rate is not None or not was_refused:
+        if self._goes_alone or self._pace.rate is not None or not was_refused:
             return
-        self._goes_alone.set()
-        log.info(
-            "Campaign refuses requests for their rate (429), which %d processes cannot find out "
-            "together: one goes on alone for the rest of the run. A rate that is known can be "
-            "shared: give it with --rate",
-            self._pace.parts,
-        )
+        self._goes_alone = True
+        if self._workers or self._pace.processes:
+            log.info(
+                "Campaign refuses requests for their rate (429), which several processes cannot "
+                "find out together: one goes on alone for the rest of the run. A rate that is "
+                "known can be shared: give it with --rate"
+            )
         for worker in self._workers:
             worker.tell(wire.Retire())
 
@@ -209,3 +240,12 @@ class Processes:
             worker.tell(wire.Lent(await self._near.client.calls.lend(count, self._pace.parts)))
         except StopRun as cause:
             worker.tell(wire.Lent(cause))
+
+
+async def _one_is_the_limit(first: First, count: int) -> None:
+    gauge = Gauge(count)
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if gauge.shows_limit(first.noted):
+            log.info("One process is the limit, and a processor is idle: another one is started")
+            return

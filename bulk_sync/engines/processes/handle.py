@@ -19,8 +19,9 @@ _CLOSING_S: Final = 10.0
 
 _ROOT: Final = Path(bulk_sync.__file__).parent.parent
 _PROGRAM: Final = (
-    "import sys; sys.path.append(sys.argv.pop()); from bulk_sync.engines.processes import worker; "
-    "worker.main()"
+    "import sys; sys.path.append(sys.argv.pop()); "
+    "from bulk_sync import garbage; garbage.put_off(); "
+    "from bulk_sync.engines.processes import worker; worker.main()"
 )
 """Not ``-m``, which would first look for modules, the standard ones too, in the working folder."""
 
@@ -38,6 +39,7 @@ class Handle:
         self._begun = 0
         self._inbox: asyncio.Queue[object] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
+        self._up: asyncio.Future[bool] = self._loop.create_future()
         self._silent = asyncio.Event()
         # A group of its own: Ctrl-C at a terminal is for the run alone, which ends its workers.
         own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
@@ -51,6 +53,10 @@ class Handle:
         self.tell = wire.Mouth(self._stdin)
         self.tell(setup)
         threading.Thread(target=self._listen, name="worker", daemon=True).start()
+
+    async def is_up(self) -> bool:
+        """Wait until the process is ready for work; tell whether it is, or has ended before."""
+        return await asyncio.shield(self._up)
 
     async def carry_out(self, part: InHand) -> None:
         """Have a part carried out; comes back when nothing more will come of it."""
@@ -97,9 +103,14 @@ class Handle:
         with stdout, suppress(RuntimeError):  # the loop is closed: nobody asks any more
             try:
                 for message in wire.messages(stdout):
-                    self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
+                    self._loop.call_soon_threadsafe(self._heard, message)
             finally:
-                self._loop.call_soon_threadsafe(self._inbox.put_nowait, wire.Silence())
+                self._loop.call_soon_threadsafe(self._heard, wire.Silence())
+
+    def _heard(self, message: object) -> None:
+        if not self._up.done() and isinstance(message, wire.Ready | wire.Silence):
+            self._up.set_result(isinstance(message, wire.Ready))
+        self._inbox.put_nowait(message)
 
 
 def _lost() -> StopRun:

@@ -1,28 +1,54 @@
 """Sources that hand out a part of what another one does."""
 
+import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bulk_sync.engines.journal import Source
 
 
-class Few(Source):
-    """Hands out so many rows of a source, and no more; see ``Source``."""
+class First(Source):
+    """Hands out the first rows of a source, until others go on with the rest; see ``Source``.
 
-    def __init__(self, source: Source, count: int) -> None:
+    Args:
+        source: hands out all of them.
+        note: is told of each row that is done.
+
+    Attributes:
+        noted: rows of which that was told.
+    """
+
+    def __init__(self, source: Source, note: Callable[[int], None]) -> None:
         self._source = source
-        self._left = count
+        self._note = note
+        self._is_over = False
+        self._awaited: tuple[int, asyncio.Event] = (0, asyncio.Event())
+        self.noted = 0
+
+    def end(self) -> None:
+        """Hand out no more."""
+        self._is_over = True
+
+    def note(self, at: int) -> None:
+        """Tell that a row is done."""
+        self.noted += 1
+        if self.noted == self._awaited[0]:
+            self._awaited[1].set()
+        self._note(at)
+
+    async def has_noted(self, count: int) -> None:
+        """Wait until so many rows are done, if ever."""
+        if self.noted < count:
+            self._awaited = count, asyncio.Event()
+            await self._awaited[1].wait()
 
     def at_once(self) -> int | None:
-        """Tell the next position; None after the last of the first ones, or if there is none."""
-        at = self._source.at_once() if self._left > 0 else None
-        self._left -= at is not None
-        return at
+        """Tell the next position; None if that takes a while, or others go on."""
+        return None if self._is_over else self._source.at_once()
 
     async def take(self) -> int | None:
-        """Tell the next position; None after the last of the first ones."""
-        self._left -= 1
-        return await self._source.take() if self._left >= 0 else None
+        """Tell the next position; None if there is none any more, or others go on."""
+        return None if self._is_over else await self._source.take()
 
 
 class Left(Source):

@@ -1,7 +1,7 @@
 """What a run and its worker processes tell each other, over a pair of pipes of their own.
 
     run    --> worker   Setup, then Part, Hold, Lent, Retire, End, Close
-    worker --> run      News, Spent, Borrow, Return, Hold, End, Said
+    worker --> run      Ready, then News, Spent, Borrow, Return, Hold, End, Said
 
 Pickled, for both ends are one program; nobody else can reach the pipes.
 """
@@ -28,6 +28,11 @@ class Setup:
     connection: Connection
     pace: Pace
     log_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The first word of a worker: it can be given work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
+from bulk_sync import garbage
 from bulk_sync.campaign.calls import Grant
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.engines.breaker import Breaker
@@ -234,6 +235,7 @@ async def _work(setup: wire.Setup, orders: Iterator[Any], tell: wire.Mouth) -> N
         stop.on_asked(partial(_tell_cause, stop, tell))
         client.pacer.on_held(lambda seconds, why: tell(wire.Hold(seconds, why)))
         threading.Thread(target=listen, name="orders", daemon=True).start()
+        tell(wire.Ready())
         await worker.work()
 
 
@@ -244,6 +246,7 @@ def _tell_cause(stop: Stop, tell: wire.Mouth) -> None:
 
 def main() -> None:
     """Work until the run says that it is enough, or is gone."""
+    garbage.spare_imports()
     for number in CAUSES:
         signal.signal(number, signal.SIG_IGN)
     orders = wire.messages(sys.stdin.buffer)

@@ -12,6 +12,7 @@ from typing import Final
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, dates
 from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.names import plain
 from bulk_sync.settings import KeyKind, Keys
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     key, keys = _find_keys(own, names, rules)
     if not rules.needs_state:
         return Found(key, None, keys)
-    wanted = {columns.plain("ccpaOptOut"), columns.plain(rules.attribute)}
+    wanted = {plain("ccpaOptOut"), plain(rules.attribute)}
     what = f"states ({rules.attribute})"
     if rules.state is None:
         state = _find(own, names, rules.state_column, wanted, "--state-column", what)
@@ -64,9 +65,7 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
                 "--key-column and --state-column."
             )
         return Found(key, state, keys)
-    clash = rules.state_column or next(
-        (name for name in own if columns.plain(name) in wanted), None
-    )
+    clash = rules.state_column or next((name for name in own if plain(name) in wanted), None)
     if clash is not None:
         raise InputProblem(
             f"--state is for a file that holds only keys, but there is a column {clash!r}. Leave "
@@ -90,9 +89,9 @@ def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Key
     """Find the column of keys; without ``--key`` one of PKeys, else one of e-mail addresses."""
     keys, asked = rules.keys, rules.key_column
     if rules.tells_kind:
-        has_pkeys = any(columns.plain(name) in _PKEY for name in own)
-        has_emails = any(columns.plain(name) in _EMAIL for name in own)
-        is_email = columns.plain(asked) in _EMAIL if asked else has_emails and not has_pkeys
+        has_pkeys = any(plain(name) in _PKEY for name in own)
+        has_emails = any(plain(name) in _EMAIL for name in own)
+        is_email = plain(asked) in _EMAIL if asked else has_emails and not has_pkeys
         keys = replace(keys, kind=KeyKind.EMAIL if is_email else KeyKind.PKEY)
         if asked is None and not has_pkeys and not has_emails:
             _find(own, names, None, set(), "--key-column", "keys (PKey, or email)")
@@ -110,9 +109,7 @@ def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Key
 def _called_like(keys: Keys) -> frozenset[str]:
     """Tell how the column may be called that holds what a filter is asked with."""
     name, param = keys.filter.removeprefix("by"), keys.param.removesuffix("_parameter")
-    return frozenset(
-        {columns.plain(each) for each in (keys.filter, name, keys.param, param)} - {""}
-    )
+    return frozenset({plain(each) for each in (keys.filter, name, keys.param, param)} - {""})
 
 
 def find_dates(names: Iterable[str], rules: Rules, found: Found) -> str | None:
@@ -134,7 +131,7 @@ def find_dates(names: Iterable[str], rules: Rules, found: Found) -> str | None:
     if rules.date_column is not None:
         return _find(names, names, rules.date_column, set(), "--date-column", "request dates")
     own = [name for name in names if name not in (*columns.OURS, found.key, found.state)]
-    fits = [name for name in own if columns.plain(name) in dates.NAMES]
+    fits = [name for name in own if plain(name) in dates.NAMES]
     if len(fits) > 1:
         log.warning(
             "More than one column could hold the dates of the requests: %s. Rows are worked on in "
@@ -153,10 +150,10 @@ def _find(
     if asked is not None:
         if asked in names:
             return asked
-        fits = [name for name in names if columns.plain(name) == columns.plain(asked)]
+        fits = [name for name in names if plain(name) == plain(asked)]
         problem = f"{option} {asked!r}: the input has no such column"
     else:
-        fits = [name for name in own if columns.plain(name) in wanted]
+        fits = [name for name in own if plain(name) in wanted]
         problem = f"No column for the {what} was found; name it with {option}"
     if not fits:
         raise InputProblem(f"{problem}. Columns: {there}.")
