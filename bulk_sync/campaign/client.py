@@ -1,6 +1,6 @@
-"""Reads and writes single profiles, and pages through their list.
+"""Finds Campaign, and reads and writes single profiles.
 
-The five things that a run asks of Campaign. How a request travels is ``transport.py``'s, what an
+How a request travels is ``transport.py``'s, what an
 answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
 """
 
@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from bulk_sync.campaign import creating, metadata, pacing, pages, profiles, transport
-from bulk_sync.campaign.answers import AddressRefused, Answer, Forbidden, Parse, document
+from bulk_sync.campaign.answers import Answer, Forbidden, document
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of, room_for
 from bulk_sync.campaign.creating import Creation, Settling
+from bulk_sync.campaign.listing import Listing
 from bulk_sync.campaign.pages import Page
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun, UsageProblem
@@ -30,18 +31,6 @@ _OF_ANOTHER: Final = (
     "finds the new one by another column."
 )
 
-_LIST: Final = "{api}/profile?_lineCount={size}&_forcePagination=true"
-
-_SMALLEST_PAGE: Final = 25
-"""Campaign's own default (campaign-api.md, section 2.1)."""
-
-_TOO_SLOW: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_504})
-"""What a page fails with that takes Campaign too long."""
-
-_REFUSED_SIZE: Final = frozenset({Reason.HTTP_400, Reason.HTTP_413})
-_BROKEN: Final = frozenset({Reason.HTTP_500, Reason.HTTP_502, Reason.CONNECTION, Reason.BAD_ANSWER})
-"""What a page that is too large may fail with, if it does so twice."""
-
 _NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
 
 
@@ -49,10 +38,6 @@ T = TypeVar("T")
 
 Asked = Coroutine[Any, Any, tuple[T, int]]
 """What Campaign said, and how many tries it took."""
-
-
-class _TooLarge(RowFailed):
-    """A page that Campaign may give if it is asked for fewer profiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +89,7 @@ class Client:
     Attributes:
         api: the API's name in the URL.
         is_ready: the preflight has found that name.
+        listing: the list of profiles.
         settling: how long Campaign may still act on a request without an answer.
 
     Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for the one
@@ -118,7 +104,7 @@ class Client:
         self._connection = connection
         self._attribute = connection.attribute
         self.api = connection.api
-        self._largest_page: int | None = None
+        self.listing = Listing(way)
         self.is_ready = False
         self._bodies = {
             state: f'{{"{self._attribute}":{str(state).lower()}}}'.encode()
@@ -131,8 +117,8 @@ class Client:
         The call reads the first page of the list, so that a scan can go on from there.
 
         Args:
-            page_size: profiles asked for; see ``first_page``. Campaign may give fewer, which shows
-                how many it puts on a page.
+            page_size: profiles asked for; see ``Listing.first``. Campaign may give fewer, which
+                shows how many it puts on a page.
 
         Raises:
             AccessDenied: the credentials, the organization or the API's name are refused.
@@ -143,7 +129,7 @@ class Client:
         for api in (PLURAL, SINGULAR) if asked == AUTO else (asked,):
             self.api = api
             try:
-                page = await self.first_page(page_size)
+                page = await self.listing.first(api, page_size)
             except RowFailed as failed:
                 refusals.append(failed)
                 if self._way.stop.asked:
@@ -155,18 +141,6 @@ class Client:
                 self.is_ready = True
                 return Instance(api, page.total, page.count_path, page)
         raise self._cannot_start(refusals[-1])
-
-    async def first_page(self, page_size: int) -> Page:
-        """Read the first page of the list, with as many profiles as Campaign bears.
-
-        Args:
-            page_size: profiles asked for; fewer are where Campaign fails over so many. How it
-                refuses them is documented nowhere, so all may be that but a wait that it asks for,
-                or a refusal of the credentials or the address.
-        """
-        self._largest_page = None
-        path = _LIST.format(api=self.api, size=page_size)
-        return await self._page_that_fits(path, document, _may_be_too_large)
 
     def _cannot_start(self, failed: RowFailed) -> StopRun:
         if failed.passing:
@@ -364,92 +338,9 @@ class Client:
                 raise unknown from failed
             raise
 
-    async def page(self, path: str, parse: Parse = document) -> Page:
-        """Read one page of the list of profiles, or a smaller one where that takes too long.
-
-        Args:
-            path: where it is, below ``campaign/``.
-            parse: makes of the answer what it says.
-        """
-        return await self._page_that_fits(path, parse, _is_too_slow)
-
-    async def listed(self, path: str, parse: Parse = document) -> tuple[Page, int]:
-        """Read one page of a list of profiles, and tell how many tries it took."""
-        return await self._way.ask(partial(self._page, path, parse))
-
-    async def _page_that_fits(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
-        """Read a page, with a quarter of the profiles whenever it is too large.
-
-        A size that was found holds for the pages after it.
-        """
-        while True:
-            size = pages.line_count(path) or 0
-            if self._largest_page is not None and size > self._largest_page:
-                size = self._largest_page
-                path = pages.with_line_count(path, size)
-            if size <= _SMALLEST_PAGE:
-                return (await self.listed(path, parse))[0]
-            try:
-                return await self._page_unless(path, parse, is_too_large)
-            except _TooLarge as failed:
-                if self._way.stop.asked:
-                    raise
-                self._largest_page = max(_SMALLEST_PAGE, size // 4)
-                log.info(
-                    "A page of %d profiles is too large, so %d are asked for: %s",
-                    size,
-                    self._largest_page,
-                    failed.detail,
-                )
-
-    async def _page_unless(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
-        """Read a page; one that is too large is not asked for again.
-
-        Raises:
-            _TooLarge: it is.
-            RowFailed: whatever else went wrong, again and again.
-        """
-        tries = 0
-
-        async def once() -> Page:
-            nonlocal tries
-            tries += 1
-            try:
-                return await self._page(path, parse)
-            except (RetryLater, RowFailed) as error:
-                if is_too_large(error, tries):
-                    raise _TooLarge(error.reason, error.detail, passing=True) from error
-                raise
-
-        return (await self._way.ask(once))[0]
-
-    async def _page(self, path: str, parse: Parse = document) -> Page:
-        return pages.read(await self._way.request("GET", path, parse))
-
 
 def _not_found(failed: RowFailed, key: str) -> str:
     told, hint = failed.detail.rstrip("."), profiles.looks_like(key)
     if failed.reason is Reason.INVALID_KEY and not hint:
         hint = _OF_ANOTHER
     return f"Campaign knows no profile by this key ({told}).{hint}"
-
-
-_Judge = Callable[[RetryLater | RowFailed, int], bool]
-"""Tells whether a page is too large, by what it failed with and how many tries that was."""
-
-
-def _is_too_slow(error: RetryLater | RowFailed, tries: int) -> bool:
-    """Tell whether a page takes too long; whatever else goes wrong is tried again."""
-    del tries
-    return error.reason in _TOO_SLOW
-
-
-def _may_be_too_large(error: RetryLater | RowFailed, tries: int) -> bool:
-    """Tell whether a page may be refused for its size; what may have passed is tried once more.
-
-    A server that was not reached has said nothing of it.
-    """
-    if isinstance(error, RowFailed):
-        return error.reason in _REFUSED_SIZE and not isinstance(error, AddressRefused)
-    is_broken = error.reason in _BROKEN and not error.refused and tries > 1
-    return is_broken or error.reason in _TOO_SLOW

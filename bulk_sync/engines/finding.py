@@ -306,7 +306,7 @@ class _Search:
         path: str | None = self._path
         asked: set[str] = set()
         while path is not None:
-            page, tries = await self._client.listed(path)
+            page, tries = await self._client.listing.as_it_is(path)
             self.tries = max(self.tries, tries)
             if page.others:
                 raise _NoFilterError("What it finds are no profiles.")

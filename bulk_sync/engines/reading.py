@@ -274,7 +274,7 @@ async def _gone_on(run: Pass, how: Reading, left_at: Place, listed: _Listed) -> 
     page = None
     if left_at.path is not None and _may_scan(how, costs):
         try:
-            page = await run.client.page(left_at.path)
+            page = await run.client.listing.page(left_at.path)
         except RowFailed as failed:
             log.warning("The list does not go on where it was left: %s", failed.detail)
             return None
@@ -284,7 +284,7 @@ async def _gone_on(run: Pass, how: Reading, left_at: Place, listed: _Listed) -> 
 async def _first_page(run: Pass, size: int) -> Page | None:
     """Read the first page of a list of which one profile was seen; None if that cannot be."""
     try:
-        return await run.client.first_page(size)
+        return await run.client.listing.first(run.client.api, size)
     except RowFailed as failed:
         log.warning("The list cannot be read, so keys are looked up: %s", failed.detail)
         return None

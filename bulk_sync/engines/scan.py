@@ -128,7 +128,7 @@ async def scan(
             return None
         try:
             parse = parse or parser_of(listing.fields)  # which only a second page needs
-            page = await run.client.page(path, parse)
+            page = await run.client.listing.page(path, parse)
         except RowFailed as failed:
             log.warning("The list ended early: %s", failed.detail)
             return path if failed.passing or run.stop.asked else None
