@@ -40,16 +40,21 @@ def repeats(number: signal.Signals) -> bool:
 
 
 class Interrupts:
-    """Use as a context manager, in the main thread; elsewhere it does nothing."""
+    """Use as a context manager, in the main thread; elsewhere it does nothing.
 
-    def __init__(self) -> None:
+    Args:
+        said: what a signal makes the ``StopRun`` say, after its name.
+    """
+
+    def __init__(self, said: str = ", before anything was written by this process") -> None:
+        self._said = said
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._before = heeded()
         for number in self._before:
-            signal.signal(number, _stop)
+            signal.signal(number, self._stop)
         return self
 
     def __exit__(
@@ -66,10 +71,9 @@ class Interrupts:
         for number in self._before:
             signal.signal(number, _go_on)
 
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    name = signal.Signals(number)
-    raise CAUSES[name](f"Stopped by {name.name}, before anything was written by this process.")
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        name = signal.Signals(number)
+        raise CAUSES[name](f"Stopped by {name.name}{self._said}.")
 
 
 def _go_on(_number: int, _frame: FrameType | None) -> None:

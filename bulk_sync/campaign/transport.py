@@ -25,7 +25,6 @@ from bulk_sync.campaign.answers import (
     Answer,
     Forbidden,
     TokenRefused,
-    clean,
     problem,
 )
 from bulk_sync.campaign.auth import Tokens
@@ -33,6 +32,7 @@ from bulk_sync.campaign.calls import Budget, Calls
 from bulk_sync.campaign.connections import Pool, Way, proxy_for
 from bulk_sync.campaign.deadlines import Deadlines
 from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.campaign.redaction import Redaction
 from bulk_sync.errors import (
     AccessDenied,
     BulkSyncError,
@@ -62,8 +62,6 @@ _REFUSALS_IN_A_ROW: Final = 5
 """So many rows refused one after the other, with no success between, are no matter of the rows."""
 
 _TOKENS_PER_REQUEST: Final = 2
-
-_LONG_SECRET: Final = 16
 
 _GRACE_S: Final = 2.0
 """Seconds for what changes nothing once a signal has asked the run to end."""
@@ -110,10 +108,7 @@ class Transport:
         self._campaign: Way | None = None
         self._campaign_token = ""
         self._ims: Way | None = None
-        self._secrets: set[str] = set()
-        for secret in (connection.access_token, connection.client_secret):
-            if secret is not None:
-                self._secrets |= {secret.value, quote(secret.value, safe="")}
+        self._redaction = Redaction(connection)
         self._refusals = 0
 
     async def ask(
@@ -138,7 +133,7 @@ class Transport:
                 result = await once()
             except BulkSyncError as error:
                 so_far = so_far or _SoFar(began)
-                self._blot_out(error)
+                self._redaction.error(error)
                 if not isinstance(error, RetryLater):
                     self._note_refusal(error, so_far.tries)
                     if explain is not None and isinstance(error, RowFailed):
@@ -182,7 +177,7 @@ class Transport:
             if answer.status < 300:
                 self._tokens.accepted()
                 return self._parsed(answer, parse)
-            error = problem(self._without_secrets(answer))
+            error = problem(self._redaction.answer(answer))
             if isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND:
                 self.pacer.went_well(answer.sent_at)  # Campaign has done its work
             if isinstance(error, TokenRefused):
@@ -207,7 +202,7 @@ class Transport:
     def _way(self, token: str) -> Way:
         """Tell the way that requests with a token take; there is one for each token."""
         if self._campaign is None or token != self._campaign_token:
-            self._secrets |= {token, quote(token, safe="")}
+            self._redaction.add(token)
             self._campaign = self._pool.way(_headers(self._connection, token), self._proxy)
             self._campaign_token = token
         return self._campaign
@@ -239,7 +234,7 @@ class Transport:
         except RetryLater as later:
             later.refused = True  # whatever request wanted the token was not sent
             raise
-        return answer if answer.status < 300 else self._without_secrets(answer)
+        return answer if answer.status < 300 else self._redaction.answer(answer)
 
     async def _send(
         self, way: Way, calls: Calls, method: str, url: URL, body: bytes | None
@@ -288,7 +283,7 @@ class Transport:
 
     def _mapped(self, error: aiohttp.ClientError | OSError, url: URL) -> BulkSyncError:
         """Tell what an error of HTTP, or below it, means."""
-        told = self._told(error)
+        told = self._redaction.said(error)
         if isinstance(error, aiohttp.ClientSSLError):
             return UsageProblem(
                 f"The certificate of {url.host} could not be verified ({told}). For a private CA, "
@@ -371,34 +366,7 @@ class Transport:
         try:
             return parse(answer)
         except RetryLater:
-            return parse(self._without_secrets(answer))  # which fails too, and is quoted
-
-    def _without_secrets(self, answer: Answer) -> Answer:
-        """Take our own credentials out of an answer that is to be quoted, before it is cut short.
-
-        Short ones are left to ``_blot_out``: they may be parts of the words that an answer is
-        judged by, and a part of them gives nothing away.
-        """
-        body, location = answer.body, answer.location or ""
-        for secret in self._secrets:
-            if len(secret) >= _LONG_SECRET:
-                body = body.replace(secret.encode(), b"***")
-                location = location.replace(secret, "***")
-        return answer._replace(body=body, location=location)
-
-    def _told(self, error: BaseException) -> str:
-        """Say in one line what a library says, which may repeat what was sent."""
-        text = str(error) or type(error).__name__
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return clean(text)
-
-    def _blot_out(self, error: BulkSyncError) -> None:
-        """Take our own credentials out of what an error says; every error passes here."""
-        for secret in self._secrets:
-            error.args = tuple(str(told).replace(secret, "***") for told in error.args)
-            if isinstance(error, RetryLater | RowFailed):
-                error.detail = error.detail.replace(secret, "***")
+            return parse(self._redaction.answer(answer))  # which fails too, and is quoted
 
 
 def access_denied(error: BulkSyncError) -> AccessDenied:

@@ -18,6 +18,7 @@ from bulk_sync.cli import logs
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.output import open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, StopRun
+from bulk_sync.interrupts import Interrupts
 
 _COMMANDS: Final = {
     "run": "Carry the desired states in INPUT into Campaign.",
@@ -88,9 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     open_streams()
     invocation = Invocation(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        status = group.main(
-            invocation.words, prog_name="bulk-sync", standalone_mode=False, obj=invocation
-        )
+        with Interrupts(""):  # also while all is imported, which takes a moment
+            status = group.main(
+                invocation.words, prog_name="bulk-sync", standalone_mode=False, obj=invocation
+            )
     except click.ClickException as error:
         if invocation.logs_json:
             _complain(invocation, error.format_message())

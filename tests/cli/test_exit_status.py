@@ -236,6 +236,42 @@ def test_130_and_143_after_finishing_what_was_in_flight(
         assert ran.outcomes.count("pending") == 200 - len(sim.patched)
 
 
+SIGNALLED_AT_AN_IMPORT = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "pandas":
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Finder())
+from bulk_sync.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("validate", "in.csv"),
+        ("run", "in.csv", "--endpoint", "http://127.0.0.1:9", "--organization", "acme"),
+    ],
+    ids=["validate", "run"],
+)
+def test_143_also_while_libraries_are_imported(tmp_path: Path, words: tuple[str, ...]) -> None:
+    wishes(tmp_path / "in.csv", 3)
+    secrets = {"BULK_SYNC_ACCESS_TOKEN": "demo-token", "BULK_SYNC_API_KEY": "demo-key"}
+    ended = subprocess.run(
+        [sys.executable, "-c", SIGNALLED_AT_AN_IMPORT, *words, "--summary", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **secrets},
+    )
+    assert ended.returncode == 143
+    assert orjson.loads(ended.stdout) == {"exit": 143, "message": "Stopped by SIGTERM."}
+    assert ended.stderr == "bulk-sync: Stopped by SIGTERM.\n"
+
+
 @pytest.mark.parametrize("hangs", ["the list", "a profile", "the token"])
 def test_143_also_while_an_answer_does_not_come(tmp_path: Path, hangs: str) -> None:
     with running(Options()) as sim, socket.create_server(("127.0.0.1", 0)) as silent:

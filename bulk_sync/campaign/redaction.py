@@ -1,0 +1,54 @@
+"""Takes our own credentials out of whatever is quoted, logged or raised."""
+
+from typing import Final
+from urllib.parse import quote
+
+from bulk_sync.campaign.answers import Answer, clean
+from bulk_sync.errors import BulkSyncError, RetryLater, RowFailed
+from bulk_sync.settings import Connection
+
+_INSTEAD: Final = "***"
+_LONG: Final = 16
+
+
+class Redaction:
+    """The credentials that one run has used so far, as they are and as a URL has them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._secrets: list[str] = []
+        for secret in (connection.access_token, connection.client_secret):
+            if secret is not None:
+                self.add(secret.value)
+
+    def add(self, secret: str) -> None:
+        """Take note of one more; long ones come first, for others may be parts of them."""
+        known = {*self._secrets, secret, quote(secret, safe="")}
+        self._secrets = sorted(known, key=len, reverse=True)
+
+    def answer(self, answer: Answer) -> Answer:
+        """Take them out of an answer that is to be quoted, before it is cut short.
+
+        Short ones are left to ``error``: they may be parts of the words that an answer is judged
+        by, and a part of them gives nothing away.
+        """
+        body, location = answer.body, answer.location or ""
+        for secret in self._secrets:
+            if len(secret) >= _LONG:
+                body = body.replace(secret.encode(), _INSTEAD.encode())
+                location = location.replace(secret, _INSTEAD)
+        return answer._replace(body=body, location=location)
+
+    def said(self, error: BaseException) -> str:
+        """Say in one line what a library says, which may repeat what was sent."""
+        return clean(self._text(str(error) or type(error).__name__))
+
+    def error(self, error: BulkSyncError) -> None:
+        """Take them out of what an error says; every error of a request passes here."""
+        error.args = tuple(self._text(str(told)) for told in error.args)
+        if isinstance(error, RetryLater | RowFailed):
+            error.detail = self._text(error.detail)
+
+    def _text(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, _INSTEAD)
+        return text
