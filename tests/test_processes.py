@@ -342,6 +342,30 @@ def test_a_worker_that_dies_ends_the_run_and_resume_goes_on(
     assert patched + len(sim.patched) == ROWS
 
 
+def test_a_worker_that_hangs_ends_the_run_and_resume_goes_on(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    words = [str(word) for word in (*SHARED, "--rate", 600)]
+    impatient = (
+        "from bulk_sync.engines.processes import handle; handle._LONG_SILENCE_S = 2.0; "
+        "from bulk_sync.cli import main; main()"
+    )
+    program = (sys.executable, "-c", impatient)
+    with process(sim, tmp_path, "run", str(path), *words, program=program) as working:
+        eventually(lambda: len(sim.patched) > 100)
+        os.kill(children(working.pid)[0], signal.SIGSTOP)
+        _, err = working.communicate(timeout=60)
+    assert working.returncode == 6
+    assert "has hung, and is ended" in err
+    patched = len(sim.patched)
+    assert patched < ROWS
+    assert run(sim, "resume").status == 0
+    assert set(sim.states.values()) == {True}
+    assert Counter(pkey for pkey, _ in sim.patched) == dict.fromkeys(sim.states, 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
 def test_no_worker_outlives_its_run(
     number: signal.Signals, sim: Simulator, tmp_path: Path, run: Run

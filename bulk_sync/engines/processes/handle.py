@@ -1,6 +1,7 @@
 """A worker process, seen from the run."""
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -15,7 +16,12 @@ from bulk_sync.engines.processes import wire
 from bulk_sync.engines.processes.round import InHand
 from bulk_sync.errors import StoppedEarly, StopRun
 
+log = logging.getLogger(__name__)
+
 _CLOSING_S: Final = 10.0
+
+_LONG_SILENCE_S: Final = 60.0
+"""A process that has work tells of it five times a second."""
 
 _ROOT: Final = Path(bulk_sync.__file__).parent.parent
 _PROGRAM: Final = (
@@ -71,7 +77,7 @@ class Handle:
     async def told(self) -> AsyncIterator[object]:
         """Hear what the process tells, but for what has become of rows, which is noted."""
         while not self._silent.is_set():
-            match await self._inbox.get():
+            match await self._next():
                 case wire.News(number) as news:
                     part = self._parts[number]
                     part.round.take_in(part, news)
@@ -83,6 +89,22 @@ class Handle:
                         part.round.lose(part, _lost())
                 case message:
                     yield message
+
+    async def _next(self) -> object:
+        """Wait for a message; a process that has work and tells nothing for long is ended.
+
+        Nothing is told of it for less than two waits: what it has may have come during the first.
+        """
+        waits = 0
+        while True:
+            try:
+                async with asyncio.timeout(_LONG_SILENCE_S / 2):
+                    return await self._inbox.get()
+            except TimeoutError:
+                waits = waits + 1 if self._parts else 0
+                if waits == 2:
+                    log.warning("A worker process has hung, and is ended.")
+                    self._process.kill()
 
     async def ended(self) -> None:
         """Wait until the process has ended; one that does not, or is still at work, is ended.
