@@ -18,7 +18,7 @@ import pytest
 from conftest import Ran, Run, key, populate, process, read_csv, wishes
 
 from bulk_sync import ledger
-from bulk_sync.engines.processes import gauge, handle
+from bulk_sync.engines.processes import engine, gauge, handle
 from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import Pace, State
@@ -208,21 +208,93 @@ def test_one_goes_on_alone_where_no_other_can_be_started(sim: Simulator, tmp_pat
     assert len(sim.requests) == 1 + 2 * ROWS
 
 
-@pytest.fixture
-def without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every other process end before it begins."""
-    monkeypatch.setattr(handle, "_PROGRAM", "raise SystemExit")
-
-
-@pytest.mark.usefixtures("without_workers")
-def test_one_goes_on_alone_where_others_end_before_they_begin(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize(
+    "program",
+    ["", "import time; time.sleep(0.6)", "import signal; signal.pause()"],
+    ids=["at once", "after the first pass", "never"],
+)
+def test_one_goes_on_alone_where_others_end_or_hang_before_they_begin(
+    program: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handle, "_PROGRAM", program)
+    monkeypatch.setattr(engine, "_COMING_UP_S", 1.0)
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, ROWS)
         ran = run(sim, "run", wishes(tmp_path / "in.csv", ROWS), *SHARED)
         assert ran.status == 0, ran.err
-        assert "ended before it began): one goes on alone" in ran.err
         assert set(sim.states.values()) == {True}
         assert len(sim.requests) == 1 + 2 * ROWS
+    if not program:
+        assert "(one ended before it began): one goes on alone" in ran.err
+    assert writes(tmp_path) == {Outcome.UPDATED: ROWS}
+
+
+def test_nothing_waits_for_others_that_do_not_come_up(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handle, "_PROGRAM", "import signal; signal.pause()")
+    with running(Options()) as sim:
+        populate(sim, ROWS)
+        path = wishes(tmp_path / "in.csv", ROWS)
+        began = time.monotonic()
+        assert run(sim, "run", path, *SHARED).status == 0
+        assert time.monotonic() - began < 25  # and not half a minute for each
+        assert set(sim.states.values()) == {True}
+
+
+def test_one_goes_on_alone_where_no_more_threads_can_be_started(
+    sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Thread(threading.Thread):
+        def start(self) -> None:
+            if self.name == "worker":
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr(threading, "Thread", Thread)
+    populate(sim, ROWS)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", ROWS), *SHARED)
+    assert ran.status == 0, ran.err
+    assert "(can't start new thread): one goes on alone" in ran.err
+    assert set(sim.states.values()) == {True}
+
+
+def test_a_row_that_hangs_does_not_hold_up_the_others(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.03)) as sim:
+        populate(sim, ROWS)
+        sim.queue_fault(Fault.HANG, method="GET", times=1, matching=key(90)[1:])
+        path = wishes(tmp_path / "in.csv", ROWS)
+        ran = run(sim, "run", path, "-n", *SHARED, "--timeout", 8)
+        assert ran.status == 0, ran.err
+        hung = [each.at for each in sim.requests if key(90)[1:] in each.raw_path]
+        others = [each.at for each in sim.requests if key(90)[1:] not in each.raw_path]
+    assert len(hung) == 2
+    assert max(others) < hung[1]
+
+
+def test_a_signal_while_workers_are_closed_is_heeded_afterwards(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    signalled = (
+        "import asyncio, os, signal\n"
+        "from bulk_sync.engines.processes.engine import Processes\n"
+        "closed = Processes.close\n"
+        "async def close(self):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await closed(self)\n"
+        "Processes.close = close\n"
+        "from bulk_sync.cli import main; main()"
+    )
+    words = [str(word) for word in ("-n", *SHARED)]
+    program = (sys.executable, "-c", signalled)
+    with process(sim, tmp_path, "run", str(path), *words, program=program) as working:
+        _, err = working.communicate()
+    assert working.returncode == 143
+    assert "Stopped by SIGTERM" in err
+    assert "Traceback" not in err
+    assert "callback" not in err
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -101,9 +101,34 @@ class Session:
     ) -> None:
         try:
             self._thread.shutdown()
-            self._runner.run(self._stack.aclose())
+            told = self._runner.run(self._close())
         finally:
             self._runner.__exit__(kind, error, trace)
+        for number in told:
+            signal.raise_signal(number)
+
+    async def _close(self) -> Sequence[signal.Signals]:
+        """Close the connections; tell the signals that came meanwhile, and are to be heeded yet.
+
+        An exception that a handler raises in here would be lost in a callback of the loop.
+        """
+        told: list[signal.Signals] = []
+        with self._heeding(told.append):
+            await self._stack.aclose()
+        return told
+
+    @contextmanager
+    def _heeding(self, act: Callable[[signal.Signals], None]) -> Iterator[None]:
+        """Have the running loop act on signals for as long as the block lasts."""
+        loop, before = asyncio.get_running_loop(), heeded()
+        for number in before:
+            loop.add_signal_handler(number, act, number)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
 
     @property
     def cause(self) -> StopRun | None:
@@ -115,15 +140,8 @@ class Session:
 
         async def with_signals() -> T:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            before = heeded()
-            for number in before:
-                loop.add_signal_handler(number, self._interrupt, loop, number, task)
-            try:
+            with self._heeding(lambda number: self._interrupt(loop, number, task)):
                 return await work
-            finally:
-                for number, handler in before.items():
-                    loop.remove_signal_handler(number)
-                    signal.signal(number, handler)
 
         began = time.monotonic()
         try:

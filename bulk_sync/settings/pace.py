@@ -59,11 +59,16 @@ class Pace:
             )
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether a number is given that must not be passed, however many processes there are."""
+        bounds = (self.rate, self.concurrency, self.max_calls, self.max_calls_per_day)
+        return bounds.count(None) < len(bounds)
+
+    @property
     def parts(self) -> int:
         """How many processes the work is parted among: none would have next to nothing to do."""
         if self.processes is None:
-            bounds = (self.rate, self.concurrency, self.max_calls, self.max_calls_per_day)
-            return _PARTS_UNASKED if bounds.count(None) == len(bounds) else 1
+            return 1 if self.is_bounded else _PARTS_UNASKED
         by_rate = self.processes if self.rate is None else int(self.rate / _RATE_OF_ONE)
         return max(1, min(self.processes, by_rate, self.concurrency or self.processes))
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
+from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local
 from bulk_sync.engines.processes import wire
@@ -31,6 +32,8 @@ _FIRST_ALONE: Final = 100
 requests are in flight that can be refused."""
 
 _LOOK_S: Final = 0.3
+_COMING_UP_S: Final = 30.0
+_DRAIN_S: Final = 1.0
 
 _PART_S: Final = 0.5
 _FIRST_PART: Final = 32
@@ -58,6 +61,8 @@ class Processes:
         self._connection = connection
         self._pace = pace
         self._workers: list[Handle] = []
+        self._pulse = SharedPulse(near, self._workers)
+        self._are_up = False
         self._goes_alone = False
 
     async def carry_out(
@@ -72,35 +77,24 @@ class Processes:
         """Do the work for every position that the source hands out; see ``Engine``."""
         total = count if total is None else total
         is_worth = count >= _WORTH and work.is_parted
-        if is_worth and not self._workers and not self._goes_alone:
-            first = First(source, note)
-            async with asyncio.TaskGroup() as tasks:
-                calling = tasks.create_task(self._call_others(first, count))
-                await self._near.carry_out(work, first, count, first.note, done, total)
-                calling.cancel()
-            count, done = count - first.noted, done + first.noted
-        self._heed_refusals()
-        if is_worth and self._workers and not (self._goes_alone or self._near.stop.asked):
-            await self._share(work, source, count, note, done, total)
-        else:
+        if is_worth and self._pace.rate is not None:  # of which they have nothing to find out
+            await self._bring_up()
+        if not is_worth or self._goes_alone or self._near.stop.asked:
             await self._near.carry_out(work, source, count, note, done, total)
-
-    async def _call_others(self, first: First, count: int) -> None:
-        """Start the others once they are worth it, and have them go on when they are up."""
-        if self._pace.processes:
-            await first.has_noted(_FIRST_ALONE)
+        elif self._are_up:
+            round_ = Round(self._near, work, note, total, lambda: done, self._pulse)
+            await self._share(round_, source, count)
         else:
-            await _one_is_the_limit(first, count)
-        self._heed_refusals()
-        if self._goes_alone:
-            return
-        if not await self._start():
-            return
-        self._heed_refusals()
-        if not self._goes_alone:
-            first.end()
+            await self._begin_alone(work, source, count, note, done, total)
 
-    async def _share(
+    async def close(self) -> None:
+        """End the workers, which give back what they were lent."""
+        async with self._attended():
+            for worker in self._workers:
+                worker.tell(wire.Close())
+            await asyncio.gather(*(worker.ended() for worker in self._workers))
+
+    async def _begin_alone(
         self,
         work: Work,
         source: Source,
@@ -109,52 +103,101 @@ class Processes:
         done: int,
         total: int,
     ) -> None:
-        """Have the workers do it."""
-        client = self._near.client
-        await client.calls.close()  # what this process has set aside, it needs no more
-        if held_s := client.pacer.held_for_s:
-            for worker in self._workers:
-                worker.tell(wire.Hold(held_s, "a wait that was asked for before"))
-        round_ = Round(self._near, work, total, note, SharedPulse(self._near, self._workers))
-        round_.done = done
+        """Do the first rows here: until others are up, or to the end if none are called."""
+        first = First(source, note)
+
+        def tell(what: str, how_far: int, of: int, pulse: Pulse) -> None:
+            if not first.is_over:  # then those tell who go on
+                self._near.tell(what, how_far, of, pulse)
+
+        near = replace(self._near, tell=tell)
+        async with asyncio.TaskGroup() as tasks:
+            alone = tasks.create_task(
+                near.carry_out(work, first, count, first.note, done, total), name="alone"
+            )
+            calling = tasks.create_task(self._call_others(first, count), name="calling")
+            await asyncio.wait({alone, calling}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({alone}, timeout=self._drain_s if first.is_over else None)
+            calling.cancel()
+            if first.is_over and not self._near.stop.asked:
+                round_ = Round(
+                    self._near, work, note, total, lambda: done + first.noted, self._pulse
+                )
+                await self._share(round_, source, count - first.handed)
+
+    @property
+    def _drain_s(self) -> float | None:
+        """Seconds for which others wait for the first rows' requests; None waits for them all.
+
+        A row that fails again and again holds up nobody, but where more than was allowed would be
+        asked at once.
+        """
+        return None if self._pace.is_bounded else _DRAIN_S
+
+    async def _call_others(self, first: First, count: int) -> None:
+        """Start the others once they are worth it, and have them go on when they are up."""
+        if self._workers:  # the pass before was over before they were up
+            pass
+        elif self._pace.processes:
+            await first.has_noted(_FIRST_ALONE)
+        else:
+            await _one_is_the_limit(first, count)
+        self._heed_refusals()
+        if self._goes_alone or self._near.stop.asked:
+            return
+        await self._bring_up()
+        self._heed_refusals()
+        if not self._goes_alone:
+            first.end()
+
+    async def _bring_up(self) -> None:
+        """Start the others, and wait until all are up; go on alone if that fails."""
+        if self._are_up or self._goes_alone:
+            return
+        try:
+            if not self._workers:
+                self._start()
+            async with asyncio.timeout(_COMING_UP_S):
+                self._are_up = all([await worker.is_up() for worker in self._workers])
+            why = "one ended before it began"
+        except TimeoutError:
+            why = f"one was not up after {_COMING_UP_S:g} s"
+        except OSError as error:
+            why = error.strerror or str(error)
+        if not (self._are_up or self._near.stop.asked):
+            log.warning("Other processes could not be started (%s): one goes on alone.", why)
+            self._goes_alone = True
+            await self.close()
+            self._workers.clear()
+
+    def _start(self) -> None:
+        near = self._near
+        connection = replace(self._connection, api=near.client.api)
+        level = logging.getLogger("bulk_sync").getEffectiveLevel()
+        setup = wire.Setup(connection, self._pace.part(), level)
+        near.stop.on_asked(self._end)
+        near.client.pacer.on_held(self._hold)
+        for _ in range(self._pace.parts):
+            self._workers.append(Handle(setup))
+
+    async def _share(self, round_: Round, source: Source, count: int) -> None:
+        """Have the workers do what a source hands out; this process does what they give back."""
+        near = self._near
+        await near.client.calls.close()  # what this process has set aside, it needs no more
+        self._heed_refusals()
+        if held_s := near.client.pacer.held_for_s:
+            self._hold(held_s, "a wait that was asked for before")
         async with self._attended(), asyncio.TaskGroup() as feeding:
             for worker in self._workers:
                 for _ in range(_AT_ONCE):
                     feeding.create_task(self._feed(worker, source, round_))
         left = Left(round_.given_back, source)
         if self._goes_alone:
-            count -= round_.done - done
-            await self._near.carry_out(work, left, count, note, round_.done, total)
+            count -= round_.done
+            so_far = round_.before() + round_.done
+            await near.carry_out(round_.work, left, count, round_.note, so_far, round_.total)
         for at in left.positions:
-            note(at)
-
-    async def close(self) -> None:
-        """End the workers, which give back what they were lent."""
-        async with self._attended():
-            for worker in self._workers:
-                worker.tell(wire.Close())
-            for worker in self._workers:
-                await worker.ended()
-
-    async def _start(self) -> bool:
-        """Start the others; tell whether all are up. If not, there are none."""
-        connection = replace(self._connection, api=self._near.client.api)
-        level = logging.getLogger("bulk_sync").getEffectiveLevel()
-        setup = wire.Setup(connection, self._pace.part(), level)
-        self._near.stop.on_asked(self._end)
-        try:
-            for _ in range(self._pace.parts):
-                self._workers.append(Handle(setup))
-            if all([await worker.is_up() for worker in self._workers]):
-                return True
-            why = "it ended before it began"
-        except OSError as error:
-            why = error.strerror or str(error)
-        log.warning("A process could not be started (%s): one goes on alone.", why)
-        self._goes_alone = True
-        await self.close()
-        self._workers.clear()
-        return False
+            round_.note(at)
 
     async def _feed(self, worker: Handle, source: Source, round_: Round) -> None:
         """Give a worker one part after the other."""
@@ -201,6 +244,13 @@ class Processes:
         for worker in self._workers:
             told = cause if isinstance(cause, Interrupted) else StoppedEarly(str(cause))
             worker.tell(wire.End(told))
+            worker.give_up()
+
+    def _hold(self, seconds: float, why: str) -> None:
+        """Have the workers wait as this process is asked to."""
+        for worker in self._workers:
+            worker.tell(wire.Hold(seconds, why))
+        self._heed_refusals()
 
     @asynccontextmanager
     async def _attended(self) -> AsyncIterator[None]:

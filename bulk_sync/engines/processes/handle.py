@@ -37,6 +37,9 @@ class Handle:
 
     Args:
         setup: what it is told first.
+
+    Raises:
+        OSError: the process cannot be started.
     """
 
     def __init__(self, setup: wire.Setup) -> None:
@@ -58,11 +61,21 @@ class Handle:
         self._stdin = cast("BinaryIO", self._process.stdin)
         self.tell = wire.Mouth(self._stdin)
         self.tell(setup)
-        threading.Thread(target=self._listen, name="worker", daemon=True).start()
+        try:
+            threading.Thread(target=self._listen, name="worker", daemon=True).start()
+        except RuntimeError as error:  # there may be no more
+            self._process.kill()
+            with self._process:  # which closes the pipes
+                raise OSError(str(error)) from error
 
     async def is_up(self) -> bool:
-        """Wait until the process is ready for work; tell whether it is, or has ended before."""
+        """Wait until the process is ready for work; tell whether it is, or nobody waits for it."""
         return await asyncio.shield(self._up)
+
+    def give_up(self) -> None:
+        """Let nobody wait until the process is ready."""
+        if not self._up.done():
+            self._up.set_result(False)
 
     async def carry_out(self, part: InHand) -> None:
         """Have a part carried out; comes back when nothing more will come of it."""
@@ -109,10 +122,12 @@ class Handle:
     async def ended(self) -> None:
         """Wait until the process has ended; one that does not, or is still at work, is ended.
 
-        It is at work only where nobody waits for that any more: at a second signal.
+        It is at work only where nobody waits for that any more: at a second signal. One that is not
+        ready yet holds nothing.
         """
+        is_ready = self._up.done() and self._up.result()
         with suppress(TimeoutError):
-            async with asyncio.timeout(0 if self._parts else _CLOSING_S):
+            async with asyncio.timeout(_CLOSING_S if is_ready and not self._parts else 0):
                 await self._silent.wait()
         self._process.kill()
         await asyncio.to_thread(self._process.wait)
@@ -130,8 +145,10 @@ class Handle:
                 self._loop.call_soon_threadsafe(self._heard, wire.Silence())
 
     def _heard(self, message: object) -> None:
-        if not self._up.done() and isinstance(message, wire.Ready | wire.Silence):
-            self._up.set_result(isinstance(message, wire.Ready))
+        if isinstance(message, wire.Ready) and not self._up.done():
+            self._up.set_result(True)
+        elif isinstance(message, wire.Silence):
+            self.give_up()
         self._inbox.put_nowait(message)
 
 

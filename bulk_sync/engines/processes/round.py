@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.local import Local
@@ -10,24 +11,29 @@ from bulk_sync.engines.work import Work
 from bulk_sync.errors import StopRun
 
 
+@dataclass(slots=True)
 class Round:
     """One piece of work, parts of which are with the workers.
 
     Attributes:
+        near: what the parts have in common with what this process does itself.
+        work: what is to be done.
+        note: is told of each position.
+        total: rows of the pass, for the progress.
+        before: tells how many of those are done beside this round.
+        pulse: how hard Campaign is asked.
         done: rows that are done.
         given_back: positions of rows that the workers had, and that may still be done.
     """
 
-    def __init__(
-        self, near: Local, work: Work, count: int, note: Callable[[int], None], pulse: Pulse
-    ) -> None:
-        self.near = near
-        self.work = work
-        self._count = count
-        self._note = note
-        self._pulse = pulse
-        self.done = 0
-        self.given_back: list[int] = []
+    near: Local
+    work: Work
+    note: Callable[[int], None]
+    total: int
+    before: Callable[[], int]
+    pulse: Pulse
+    done: int = 0
+    given_back: list[int] = field(default_factory=list)
 
     def take_in(self, part: "InHand", news: wire.News) -> None:
         """Note what has become of some rows."""
@@ -51,11 +57,11 @@ class Round:
                 steps.problems.pop(at, None)
                 breaker.succeeded(again=failed_before)
             self.done += bool(tries)
-            self._note(at)
+            self.note(at)
         part.left.difference_update(news.ats)
         if news.over:
             self._give_back(part)
-        self.near.tell(self.work.name, self.done, self._count, self._pulse)
+        self.near.tell(self.work.name, self.before() + self.done, self.total, self.pulse)
 
     def lose(self, part: "InHand", cause: StopRun) -> None:
         """Note that nobody can tell any more what has become of the rest of a part."""

@@ -15,19 +15,22 @@ class First(Source):
         note: is told of each row that is done.
 
     Attributes:
-        noted: rows of which that was told.
+        is_over: others go on.
+        handed: rows that were handed out.
+        noted: rows that are done.
     """
 
     def __init__(self, source: Source, note: Callable[[int], None]) -> None:
         self._source = source
         self._note = note
-        self._is_over = False
+        self.is_over = False
         self._awaited: tuple[int, asyncio.Event] = (0, asyncio.Event())
+        self.handed = 0
         self.noted = 0
 
     def end(self) -> None:
         """Hand out no more."""
-        self._is_over = True
+        self.is_over = True
 
     def note(self, at: int) -> None:
         """Tell that a row is done."""
@@ -44,11 +47,15 @@ class First(Source):
 
     def at_once(self) -> int | None:
         """Tell the next position; None if that takes a while, or others go on."""
-        return None if self._is_over else self._source.at_once()
+        return self._count(None if self.is_over else self._source.at_once())
 
     async def take(self) -> int | None:
         """Tell the next position; None if there is none any more, or others go on."""
-        return None if self._is_over else await self._source.take()
+        return self._count(None if self.is_over else await self._source.take())
+
+    def _count(self, at: int | None) -> int | None:
+        self.handed += at is not None
+        return at
 
 
 class Left(Source):
