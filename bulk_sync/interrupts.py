@@ -9,6 +9,8 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -37,6 +39,22 @@ def repeats(number: signal.Signals) -> bool:
     A terminal that is closed is told of by the system, and by the shell as well.
     """
     return sys.platform != "win32" and number is signal.SIGHUP
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """Have signals do what they do after the block; elsewhere than in the main thread, nothing."""
+    told: list[int] = []
+    before = heeded() if threading.current_thread() is threading.main_thread() else {}
+    for number in before:
+        signal.signal(number, lambda number, _frame: told.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in told:
+            signal.raise_signal(each)
 
 
 class Interrupts:

@@ -10,9 +10,9 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -26,7 +26,7 @@ from bulk_sync.engines.passes import Journal, Pass
 from bulk_sync.engines.reading import Read, Sought
 from bulk_sync.engines.work import Engine, Tell, Writes
 from bulk_sync.errors import StopRun
-from bulk_sync.interrupts import CAUSES, heeded, repeats
+from bulk_sync.interrupts import CAUSES, heeded, put_off, repeats
 from bulk_sync.rows.steps import Steps
 from bulk_sync.settings import Connection, Failures, Pace, Reading
 from bulk_sync.stopping import Stop
@@ -99,36 +99,12 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            self._thread.shutdown()
-            told = self._runner.run(self._close())
-        finally:
-            self._runner.__exit__(kind, error, trace)
-        for number in told:
-            signal.raise_signal(number)
-
-    async def _close(self) -> Sequence[signal.Signals]:
-        """Close the connections; tell the signals that came meanwhile, and are to be heeded yet.
-
-        An exception that a handler raises in here would be lost in a callback of the loop.
-        """
-        told: list[signal.Signals] = []
-        with self._heeding(told.append):
-            await self._stack.aclose()
-        return told
-
-    @contextmanager
-    def _heeding(self, act: Callable[[signal.Signals], None]) -> Iterator[None]:
-        """Have the running loop act on signals for as long as the block lasts."""
-        loop, before = asyncio.get_running_loop(), heeded()
-        for number in before:
-            loop.add_signal_handler(number, act, number)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                loop.remove_signal_handler(number)
-                signal.signal(number, handler)
+        with put_off():  # an exception of a handler would be lost in a callback of the loop
+            try:
+                self._thread.shutdown()
+                self._runner.run(self._stack.aclose())
+            finally:
+                self._runner.__exit__(kind, error, trace)
 
     @property
     def cause(self) -> StopRun | None:
@@ -140,8 +116,15 @@ class Session:
 
         async def with_signals() -> T:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            with self._heeding(lambda number: self._interrupt(loop, number, task)):
+            before = heeded()
+            for number in before:
+                loop.add_signal_handler(number, self._interrupt, loop, number, task)
+            try:
                 return await work
+            finally:
+                for number, handler in before.items():
+                    loop.remove_signal_handler(number)
+                    signal.signal(number, handler)
 
         began = time.monotonic()
         try:
