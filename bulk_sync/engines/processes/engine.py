@@ -136,23 +136,20 @@ class Processes:
 
     async def _call_others(self, first: First, count: int) -> None:
         """Start the others once they are worth it, and have them go on when they are up."""
-        if self._workers:  # the pass before was over before they were up
-            pass
-        elif self._pace.processes:
-            await first.has_noted(_FIRST_ALONE)
-        else:
-            await _one_is_the_limit(first, count)
-        self._heed_refusals()
-        if self._goes_alone or self._near.stop.asked:
-            return
+        if not self._workers:  # or the pass before was over before they were up
+            if self._pace.processes:
+                await first.has_noted(_FIRST_ALONE)
+            else:
+                await _one_is_the_limit(first, count)
+            self._heed_refusals()
         await self._bring_up()
         self._heed_refusals()
-        if not self._goes_alone:
+        if self._are_up and not self._goes_alone:
             first.end()
 
     async def _bring_up(self) -> None:
         """Start the others, and wait until all are up; go on alone if that fails."""
-        if self._are_up or self._goes_alone:
+        if self._are_up or self._goes_alone or self._near.stop.asked:
             return
         try:
             if not self._workers:
