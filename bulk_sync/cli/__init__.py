@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, NoReturn
 
 import click
@@ -79,6 +80,21 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="bulk-sync")
 def group() -> None:
     """Carry CCPA opt-out states from a file into Adobe Campaign, and report on every row."""
+
+
+def program() -> NoReturn:
+    """Be the program: ``main`` as a process of its own, which ends with its exit status.
+
+    It ends at once. A thread of Arrow that lets go of what was read while the interpreter is being
+    taken down would abort the process, with a status that says nothing.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # of what is lost ``say`` has warned
+                stream.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else Exit.BUG)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -38,6 +38,9 @@ LIMITS: Final = ("max_changes", "max_opt_ins", "max_creates")
 _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"
 
+_DAMAGED: Final = (pa.ArrowException, LookupError, TypeError, ValueError)
+"""What libraries raise over a file, or a table, of which a byte is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -138,7 +141,7 @@ def read(path: Path) -> PlanFile:
         whole = pq.read_table(BytesIO(content))
     except OSError as error:
         raise InputProblem(f"{path}: {error.strerror or error}.") from error
-    except pa.ArrowException as error:
+    except _DAMAGED as error:
         raise InputProblem(
             f"{path} is no plan, or damaged. `bulk-sync plan INPUT --out plan.parquet` makes one; "
             "`bulk-sync run` takes a list."
@@ -149,11 +152,15 @@ def read(path: Path) -> PlanFile:
             f"{path} is no plan of this program, or was saved again by another one. `bulk-sync "
             "plan INPUT --out plan.parquet` makes one; `bulk-sync run` takes a list."
         )
-    rows = whole.to_pandas()
-    if notes[_SEAL].decode("ascii", "replace") != _seal(rows, notes[_FACTS]):
+    try:
+        rows = whole.to_pandas()
+        is_as_made = notes[_SEAL].decode() == _seal(rows, notes[_FACTS])
+    except _DAMAGED:
+        is_as_made = False
+    if not is_as_made:
         raise InputProblem(
-            f"{path} was edited after it was made, so it is not carried out. Mend the input and "
-            "plan again."
+            f"{path} was edited after it was made, or is damaged, so it is not carried out. Mend "
+            "the input and plan again."
         )
     told = orjson.loads(notes[_FACTS])
     known = {each.name for each in fields(Facts)}
