@@ -18,7 +18,6 @@
 """
 
 from enum import IntEnum
-from functools import partial
 
 from bulk_sync.outcomes import Outcome, Reason
 
@@ -168,8 +167,3 @@ class RowFailed(BulkSyncError):
         self.outcome = outcome
         self.passing = passing
         self.attempts = 1
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Let it travel from one process to another; what kind of refusal it was stays behind."""
-        made = partial(RowFailed, outcome=self.outcome, passing=self.passing)
-        return made, (self.reason, self.detail), {"attempts": self.attempts}

@@ -103,14 +103,3 @@ def test_an_odd_stamp_harms_nobody(stamp: str, sim: Simulator, tmp_path: Path, r
     assert ran.status in {0, 3}
     assert ran.outcomes[0] == "drifted"
     assert ran.outcomes[1] == ("drifted" if stamp.startswith("9") else "updated")
-
-
-def test_many_processes_heed_it_too(sim: Simulator, tmp_path: Path, run: Run) -> None:
-    lines = ["PKey,ccpaOptOut,Request date"]
-    for number in range(600):
-        sim.add(pkey=key(number), ccpaOptOut=False, **{STAMP: NEWER if number % 2 else OLDER})
-        lines.append(f"{key(number)},true,2026-11-15")
-    path = tmp_path / "in.csv"
-    path.write_text("\n".join([*lines, ""]))
-    ran = run(sim, "run", path, "--fetch", "lookup", "--processes", 2)
-    assert ran.outcomes == ["updated", "drifted"] * 300

@@ -11,7 +11,6 @@ are sent first, each in its turn: only then the budget is spent.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
@@ -81,10 +80,7 @@ class Calls:
         self._left = 0
         self._unsent = 0
         self._unsent_changed = asyncio.Event()
-        self._lent = 0
         self._ahead: asyncio.Task[None] | None = None
-        self._loans_changed = asyncio.Event()
-        self._lends = True
         self._refilling = asyncio.Lock()
 
     @property
@@ -144,60 +140,6 @@ class Calls:
             if not self._unsent:
                 self._unsent_changed.set()
 
-    async def lend(self, count: int, shares: int) -> Grant:
-        """Let another process make calls, which counts and limits them by itself.
-
-        While others have calls that they may give back, it waits for those.
-
-        Args:
-            count: calls that it would like to have; fewer are lent where few are left.
-            shares: processes that make calls.
-
-        Raises:
-            StoppedEarly: there are none, and nobody has any.
-        """
-        async with self._refilling:
-            while True:
-                self._loans_changed.clear()
-                try:
-                    grant = await self._lendable(count, shares)
-                except StoppedEarly:
-                    if self._lent <= 0 or not self._lends:
-                        raise
-                    await self._loans_changed.wait()
-                    continue
-                self._lent += grant.calls
-                return grant
-
-    def end_lending(self) -> None:
-        """Let nobody wait for calls any more: the run is to end."""
-        self._lends = False
-        self._loans_changed.set()
-
-    async def _lendable(self, count: int, shares: int) -> Grant:
-        left = self._left_of_run()
-        if left == 0:
-            raise self._spent()
-        if left is not None:  # so that little is left with one when another needs it
-            count = max(1, min(count, left // (2 * shares)))
-        if self._budget is None:
-            return Grant(count, "", float("inf"))
-        return await asyncio.to_thread(self._budget.take, count)
-
-    async def take_back(self, day: str, count: int) -> None:
-        """Take back calls that were lent and not made."""
-        if self._budget is not None:
-            await asyncio.to_thread(self._budget.give_back, day, count)
-        self._lent -= count
-        self._loans_changed.set()
-
-    def add(self, by_method: Mapping[str, int], by_status: Mapping[str, int]) -> None:
-        """Count calls that were lent and made, and their answers."""
-        self.by_method.update(by_method)
-        self.by_status.update(by_status)
-        self._lent -= sum(by_method.values())
-        self._loans_changed.set()
-
     async def close(self) -> None:
         """Give back what was set aside and not spent."""
         await self._give_back()  # for somebody may wait for it, whom the next block waits for
@@ -212,7 +154,7 @@ class Calls:
 
     def _left_of_run(self) -> int | None:
         """Tell how many calls the run may make yet; None has no limit."""
-        return None if self._most is None else max(0, self._most - self.total - self._lent)
+        return None if self._most is None else max(0, self._most - self.total)
 
     def _spent(self) -> StoppedEarly:
         return StoppedEarly(f"The budget of {self._most} calls is spent (--max-calls).")

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from typing import Final
 
 _STEPS: Final = 16
@@ -32,22 +31,12 @@ class Latency:
         if len(self._new) >= _AT_ONCE:
             self._count()
 
-    @property
-    def counts(self) -> Mapping[int, int]:
-        """The counters, for another process to ``add``."""
-        self._count()
-        return self._counts
-
     def _count(self) -> None:
         self._counts.update(
             math.floor(_STEPS * math.log2(each_s)) if each_s > _LEAST_S else _LEAST_STEP
             for each_s in self._new
         )
         self._new.clear()
-
-    def add(self, counts: Mapping[int, int]) -> None:
-        """Count what another process has counted."""
-        self._counts.update(counts)
 
     def quantile(self, share: float) -> float | None:
         """Tell the seconds that so large a share of the times did not exceed; None without any."""

@@ -94,7 +94,6 @@ class Pacer:
         self._timer: asyncio.TimerHandle | None = None
         self._told_at = self._slowed_told_at = float("-inf")
         self._slowed_by: Counter[str] = Counter()
-        self._on_held: Callable[[float, str], None] | None = None
         stop.on_asked(self._send_away)
 
     @property
@@ -251,8 +250,6 @@ class Pacer:
             asked_s, self._hold_s = self._hold_s, min(_LONGEST_HOLD_S, 2 * self._hold_s)
         if not self.hold_for(asked_s, str(later.reason)):
             return
-        if self._on_held is not None:
-            self._on_held(asked_s, str(later.reason))
         if now >= self._told_at + _TELL_EVERY_S:
             self._told_at = now
             goes_on = datetime.now().astimezone() + timedelta(seconds=asked_s)
@@ -269,10 +266,6 @@ class Pacer:
         self._held_why = why
         self._held_until, self._is_held = until, True
         return True
-
-    def on_held(self, listener: Callable[[float, str], None]) -> None:
-        """Have somebody told how long, in seconds, and why Campaign asks to wait."""
-        self._on_held = listener
 
     def _wait_s(self, now: float) -> float:
         """Tell how long the next request must wait; infinity is until another one is over."""

@@ -42,7 +42,7 @@ _INPUT: Final = (
     "on_conflict", "email_case", "dialect", "key_field", "ignore_dates",
 )  # fmt: skip
 _WORK: Final = (
-    "rate", "concurrency", "processes", "max_calls", "max_calls_per_day", "retries", "timeout",
+    "rate", "concurrency", "max_calls", "max_calls_per_day", "retries", "timeout",
     "patience", "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures",
     "allow", "verify", "job", "on_ambiguous", "create", "create_column", "max_creates",
 )  # fmt: skip
@@ -238,7 +238,6 @@ def pace(values: Mapping[str, Any]) -> Pace:
     return Pace(
         rate=values["rate"],
         concurrency=values["concurrency"],
-        processes=values["processes"],
         max_calls=values["max_calls"],
         max_calls_per_day=values["max_calls_per_day"],
         retries=values["retries"],

@@ -243,14 +243,6 @@ pace_options = _together(
         help="Most requests a second.  [default: found by adapting]",
     ),
     option(
-        "--processes",
-        type=click.IntRange(1, 64),
-        metavar="N",
-        help="Share the work among so many processes, where one processor is the limit: beyond "
-        "some thousand requests a second.  [default: 1; 2 once that is so, another processor is "
-        "idle, and no rate, concurrency or number of calls is given]",
-    ),
-    option(
         "--max-calls", type=click.IntRange(1), help="Stop cleanly when so many calls are spent."
     ),
     option(

@@ -5,5 +5,4 @@ session    one open client; lets plain code carry out passes one after the other
   passes     states looked up and set, and what surrounds that: journal, second tries
     work       what is done for one row, as data and a coroutine
     local      ... carried out in one event loop
-    processes  ... or in several, each in a process of its own
 """

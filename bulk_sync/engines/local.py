@@ -25,7 +25,7 @@ _TELL_EVERY_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """One event loop with one client; see ``Engine``.
+    """One event loop with one client.
 
     Attributes:
         client: the open client.
@@ -48,10 +48,22 @@ class Local:
         done: int = 0,
         total: int | None = None,
     ) -> None:
-        """Do the work for every position that the source hands out; see ``Engine``.
+        """Do the work for every position that the source hands out, and note each that is done.
 
         There are as many workers as requests may be in flight: more are called in when that
         grows, and the last ones leave when it shrinks.
+
+        Nothing is raised: rows that fail are in the work's ``steps``, and what ends the run is
+        asked of its ``Stop``. Then what is in flight is finished, and positions that were handed
+        out and not begun are noted too.
+
+        Args:
+            work: what is to be done.
+            source: hands out positions.
+            count: how many there are.
+            note: is told of each position, in no order.
+            done: how many of the same kind were done before, for the progress.
+            total: how many there are of that kind in all; None: ``count``.
         """
         client, stop, breaker, pacer = self.client, self.stop, self.breaker, self.client.pacer
         one, problems = work.one, work.steps.problems

@@ -1,7 +1,7 @@
 """The two passes that ask for single rows: states are looked up, and states are set.
 
-Whoever carries them out, this is what surrounds the work: what is made durable when, which rows
-are tried once more, and what is known of a write when the run ends early.
+This is what surrounds the work: what is made durable when, which rows are tried once more, and
+what is known of a write when the run ends early.
 """
 
 import logging
@@ -14,7 +14,8 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.engines.breaker import no_attribute
 from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Granted, Kept, Listed, Record
-from bulk_sync.engines.work import Engine, Finds, Reads, Tell, Writes
+from bulk_sync.engines.local import Local
+from bulk_sync.engines.work import Finds, Reads, Tell, Writes
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.steps import Steps
@@ -40,7 +41,7 @@ class Pass:
     """
 
     client: Client
-    engine: Engine
+    engine: Local
     stop: Stop
     tell: Tell
     attribute: str

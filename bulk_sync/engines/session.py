@@ -24,7 +24,7 @@ from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.engines.passes import Journal, Pass
 from bulk_sync.engines.reading import Read, Sought
-from bulk_sync.engines.work import Engine, Tell, Writes
+from bulk_sync.engines.work import Tell, Writes
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES, heeded, put_off, repeats
 from bulk_sync.rows.steps import Steps
@@ -80,14 +80,7 @@ class Session:
             raise
         attribute = self._connection.attribute
         breaker = Breaker(self._stop, self._failures, attribute)
-        near = Local(self.client, self._stop, self._tell, breaker)
-        engine: Engine = near
-        if self._pace.parts > 1:
-            # Imported late: most runs have one event loop.
-            from bulk_sync.engines.processes.engine import Processes  # noqa: PLC0415
-
-            engine = processes = Processes(near, self._connection, self._pace)
-            self._stack.push_async_callback(processes.close)
+        engine = Local(self.client, self._stop, self._tell, breaker)
         self._pass = Pass(
             self.client, engine, self._stop, self._tell, attribute, thread=self._thread
         )

@@ -1,8 +1,7 @@
 """The work of a pass: a state is read, or set, row by row.
 
-It is data, so that a part of it can be carried out elsewhere, and the coroutine that does one row,
-which is the same wherever that is. What comes of a row goes into ``Steps``; a row costs no task
-and no object of its own.
+It is data, and the coroutine that does one row. What comes of a row goes into ``Steps``; a row
+costs no task and no object of its own.
 """
 
 import time
@@ -15,7 +14,6 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.creating import Creation
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.finding import Finder
-from bulk_sync.engines.journal import Source
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import newer
@@ -39,55 +37,12 @@ class Work(Protocol):
     def steps(self) -> Steps:
         """What is known to have become of the rows; filled in place."""
 
-    @property
-    def sent(self) -> set[int]:
-        """Positions for which a request that writes was begun; filled in place."""
-
-    @property
-    def cleared(self) -> set[int]:
-        """Positions of writes in doubt that had not arrived, as is known by now."""
-
-    @property
-    def is_parted(self) -> bool:
-        """Whether parts of it can be carried out elsewhere."""
-
-    def part(self, positions: Sequence[int]) -> "Work":
-        """Tell the work of some rows alone, in their order, with arrays of its own."""
-
     async def one(self, client: Client, stop: Stop, at: int) -> None:
         """Do one row, and note in ``steps`` that it is done.
 
         Raises:
             RowFailed: it cannot be done.
             StopRun: the run cannot go on; nothing was sent that Campaign did not refuse.
-        """
-
-
-class Engine(Protocol):
-    """Who carries out work: in one event loop or in several."""
-
-    async def carry_out(
-        self,
-        work: Work,
-        source: Source,
-        count: int,
-        note: Callable[[int], None],
-        done: int = 0,
-        total: int | None = None,
-    ) -> None:
-        """Do the work for every position that the source hands out, and note each that is done.
-
-        Nothing is raised: rows that fail are in the work's ``steps``, and what ends the run is
-        asked of its ``Stop``. Then what is in flight is finished, and positions that were handed
-        out and not begun are noted too.
-
-        Args:
-            work: what is to be done.
-            source: hands out positions.
-            count: how many there are.
-            note: is told of each position, in no order.
-            done: how many of the same kind were done before, for the progress.
-            total: how many there are of that kind in all; None: ``count``.
         """
 
 
@@ -98,13 +53,6 @@ class Reads:
     keys: Sequence[str]
     steps: Steps
     name: str = "read"
-    is_parted: bool = True
-    sent: set[int] = field(default_factory=set)
-    cleared: set[int] = field(default_factory=set)
-
-    def part(self, positions: Sequence[int]) -> "Reads":
-        """Tell the work of some rows alone."""
-        return Reads([self.keys[at] for at in positions], self.steps.part(positions))
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
         """Read one profile's state."""
@@ -125,13 +73,6 @@ class Finds:
     steps: Steps
     finder: Finder
     name: str = "read"
-    is_parted: bool = False
-    sent: set[int] = field(default_factory=set)
-    cleared: set[int] = field(default_factory=set)
-
-    def part(self, positions: Sequence[int]) -> "Finds":
-        """Tell the work of some rows alone; what the finder has learnt is shared."""
-        return Finds([self.keys[at] for at in positions], self.steps.part(positions), self.finder)
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
         """Find the profiles that one key stands for."""
@@ -155,6 +96,7 @@ class Writes:
         bodies: with what those are created that no profile is known of; their keys are addresses.
         finder: finds profiles by those keys; None if nothing is to be created.
         looks_first: whether it is looked again for them before, since they were not just now.
+        sent: positions for which a request that writes was begun; filled in place.
         cleared: positions in doubt of which it is known by now that nothing had arrived; filled in
             place.
         quiet_at: time of ``time.monotonic`` from which on a creation that this process has tried in
@@ -179,30 +121,9 @@ class Writes:
     cleared: set[int] = field(default_factory=set)
     quiet_at: dict[int, float] = field(default_factory=dict)
 
-    @property
-    def is_parted(self) -> bool:
-        """Whether parts of it can be carried out elsewhere: profiles are created in one place."""
-        return not self.bodies
-
     def may_have_arrived(self, at: int) -> bool:
         """Tell whether a request that writes may have left this process, or one that died."""
         return at in self.sent or (at in self.in_doubt and at not in self.cleared)
-
-    def part(self, positions: Sequence[int]) -> "Writes":
-        """Tell the work of some rows alone."""
-        numbered = list(enumerate(positions))
-        return Writes(
-            keys=[self.keys[at] for at in positions],
-            desired=[self.desired[at] for at in positions],
-            steps=self.steps.part(positions),
-            how=self.how,
-            in_doubt=frozenset(n for n, at in numbered if at in self.in_doubt),
-            forbidden={n: self.forbidden[at] for n, at in numbered if at in self.forbidden},
-            uncertain=frozenset(n for n, at in numbered if at in self.uncertain),
-            asked_ms={n: self.asked_ms[at] for n, at in numbered if at in self.asked_ms},
-            sent={n for n, at in numbered if at in self.sent},
-            cleared={n for n, at in numbered if at in self.cleared},
-        )
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:
         """Set one profile's state, unless it holds it already or must be left alone."""

@@ -3,7 +3,6 @@
 No object per row: a row that fails costs one, a row that does not costs none.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -64,16 +63,6 @@ class Steps:
     def of_finding(cls, count: int) -> "Steps":
         """Make room for the profiles that so many keys stand for."""
         return replace(cls.of(count), found={})
-
-    def part(self, positions: Sequence[int]) -> "Steps":
-        """Copy what is known of some rows, in their order."""
-        problems = {n: self.problems[at] for n, at in enumerate(positions) if at in self.problems}
-        at = list(positions)
-        changed_ms = None if self.changed_ms is None else self.changed_ms[at]
-        found = None
-        if self.found is not None:
-            found = {n: self.found[at] for n, at in enumerate(positions) if at in self.found}
-        return Steps(self.state[at], self.attempts[at], self.at_ms[at], problems, changed_ms, found)
 
     def done(self, at: int, attempts: int, at_ms: int, *, state: bool) -> None:
         """Note that the step succeeded for one row."""

@@ -1,19 +1,13 @@
 """How hard Campaign may be asked, and in which ways."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from bulk_sync.errors import UsageProblem
 
 _LEAST_RATE: Final = 0.001
-_RATE_OF_ONE: Final = 100.0
-"""Requests a second that are worth a process, and of which one more or less in a second, which
-comes of parting a rate, does not matter."""
-
-
-_PARTS_UNASKED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +22,6 @@ class Pace:
         retries: further tries after a first one that failed in passing.
         timeout_s: seconds for one request, answer included.
         patience_s: seconds that one request may take with all its tries and waits.
-        processes: event loops, each in a process of its own, that may share the work; None takes
-            two once one is the limit, if nothing else bounds the work.
         most_in_flight: requests in flight, at most, while that adapts.
     """
 
@@ -40,7 +32,6 @@ class Pace:
     retries: int = 5
     timeout_s: float = 60.0
     patience_s: float = 1800.0
-    processes: int | None = 1
     most_in_flight: int = 64
 
     def __post_init__(self) -> None:
@@ -57,33 +48,6 @@ class Pace:
                 f"--rate {self.rate}: write at least {_LEAST_RATE}, which is a request in a "
                 "quarter of an hour."
             )
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether a number is given that must not be passed, however many processes there are."""
-        bounds = (self.rate, self.concurrency, self.max_calls, self.max_calls_per_day)
-        return bounds.count(None) < len(bounds)
-
-    @property
-    def parts(self) -> int:
-        """How many processes the work is parted among: none would have next to nothing to do."""
-        if self.processes is None:
-            return 1 if self.is_bounded else _PARTS_UNASKED
-        by_rate = self.processes if self.rate is None else int(self.rate / _RATE_OF_ONE)
-        return max(1, min(self.processes, by_rate, self.concurrency or self.processes))
-
-    def part(self) -> "Pace":
-        """Tell the pace of one of ``parts`` processes; their calls are counted elsewhere."""
-        parts = self.parts
-        return replace(
-            self,
-            rate=None if self.rate is None else self.rate / parts,
-            concurrency=None if self.concurrency is None else self.concurrency // parts,
-            most_in_flight=self.most_in_flight // parts,
-            max_calls=None,
-            max_calls_per_day=None,
-            processes=1,
-        )
 
 
 class Fetch(StrEnum):

@@ -1,10 +1,9 @@
 """What the program adds to its calls, and how near it comes to what a server bears."""
 
-import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,8 +38,7 @@ def lines() -> Iterator[Line]:
             (1 / 0.85, 400),
             rounds=15,
         )
-    yield shared()
-    yield from whole()
+    yield whole()
     yield small()
     yield imports()
     with served([PYTHON, "-m", "bulk_sync", "simulate", "--port", "0"]) as url:
@@ -52,31 +50,9 @@ def lines() -> Iterator[Line]:
         )
 
 
-def shared() -> Line:
-    """Compare two processes with one.
-
-    By the clock only where there are cores for them, for the far end, and for whatever else runs;
-    elsewhere by the processor time of the busiest, which is what is left of it on free cores.
-    """
-    kind = "wall" if (os.cpu_count() or 1) >= 4 else "busiest"
-    with served([*FAR_END, "--profiles", PASSES_ROWS]) as url:
-        words = [*program("shared_passes.py"), url, PASSES_ROWS]
-        return compare(
-            f"20,000 GET: two processes / one ({kind})",
-            [*words, "2", kind],
-            [*words, "1", kind],
-            (1 / 1.6, 400),
-        )
-
-
-def whole() -> Iterator[Line]:
-    """Compare whole runs, from the file to the report: as they are by default, and in one process.
-
-    By default a run takes a second process where one is the limit and a processor is idle; the
-    second line, which has no bound, tells what one process takes.
-    """
-    default: list[tuple[Used, Used]] = []
-    one: list[tuple[Used, Used]] = []
+def whole() -> Line:
+    """Compare whole runs, from the file to the report, with the calls alone."""
+    pairs: list[tuple[Used, Used]] = []
     with (
         served([*FAR_END, "--profiles", str(WHOLE_ROWS)]) as url,
         tempfile.TemporaryDirectory() as folder,
@@ -85,18 +61,13 @@ def whole() -> Iterator[Line]:
             theirs = measure(
                 [*program("bare_loop.py"), url, str(WHOLE_ROWS), str(WHOLE_CHANGES), "whole"]
             )
-            for pairs, words in ((default, []), (one, ["--processes", "1"])):
-                # Every run wants something else of the first profiles than they hold by then.
-                wishes = wished(states(f"{url}/_states", WHOLE_ROWS), WHOLE_CHANGES)
-                path = write_wishes(Path(folder) / f"in-{number}-{len(words)}.csv", wishes)
-                pairs.append((measure([*run_of(url, path), *words]), theirs))
+            # Every run wants something else of the first profiles than they hold by then.
+            wishes = wished(states(f"{url}/_states", WHOLE_ROWS), WHOLE_CHANGES)
+            path = write_wishes(Path(folder) / f"in-{number}.csv", wishes)
+            pairs.append((measure(run_of(url, path)), theirs))
+    middle = statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
     what = "30,000 rows, 6,000 changes, whole runs / a bare aiohttp loop"
-    yield line(what, default, _middle(default), (1 / 0.8, 500))
-    yield line("... by one process (--processes 1)", one, _middle(one), (None, 500))
-
-
-def _middle(pairs: Sequence[tuple[Used, Used]]) -> float:
-    return statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
+    return line(what, pairs, middle, (None, 500))
 
 
 def small() -> Line:

@@ -51,12 +51,11 @@ def test_progress_in_a_json_log_is_numbers(tmp_path: Path, run: Run) -> None:
     assert writing[-1] in answered
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_for_what_less_is_asked_at_once_is_told(tmp_path: Path, run: Run, processes: int) -> None:
+def test_for_what_less_is_asked_at_once_is_told(tmp_path: Path, run: Run) -> None:
     rows = 600
     with running(Options(latency_s=0.002, faults={Fault.GATEWAY_TIMEOUT_504: 0.3})) as sim:
         populate(sim, rows)
-        words = ("--fetch", "lookup", "--log-format", "json", "--processes", processes)
+        words = ("--fetch", "lookup", "--log-format", "json")
         ran = run(sim, "run", wishes(tmp_path / "in.csv", rows), *words, "--retries", 0)
     told = [orjson.loads(line)["message"] for line in ran.err.splitlines()]
     assert any(re.match(r"http_504: at most \d+ requests are in flight", each) for each in told)

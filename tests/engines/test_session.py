@@ -1,15 +1,19 @@
-"""What signals do while an event loop runs."""
+"""What signals do while an event loop runs, and what else holds up nobody."""
 
 import asyncio
 import os
 import signal
+import sys
+import threading
+from pathlib import Path
 
 import pytest
+from conftest import Run, key, populate, process, wishes
 
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Interrupted
 from bulk_sync.settings import Connection, Pace, Secret
-from bulk_sync.simulator import Simulator
+from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 def test_a_second_ctrl_c_ends_at_once_and_in_order(sim: Simulator) -> None:
@@ -41,3 +45,67 @@ def test_a_second_ctrl_c_ends_at_once_and_in_order(sim: Simulator) -> None:
         assert ended == ["part", "whole"]
         assert isinstance(session.cause, Interrupted)
         assert signal.getsignal(signal.SIGINT) is before
+
+
+SIGNALLED_WHILE_CLOSING = """
+import os, signal
+from bulk_sync.campaign.calls import Calls
+closed = Calls.close
+async def close(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+    await closed(self)
+Calls.close = close
+from bulk_sync.cli import main
+main()
+"""
+
+
+def test_a_signal_while_connections_are_closed_is_heeded_afterwards(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    populate(sim, 3)
+    path = wishes(tmp_path / "in.csv", 3)
+    program = (sys.executable, "-c", SIGNALLED_WHILE_CLOSING)
+    with process(sim, tmp_path, "run", str(path), "-n", program=program) as closing:
+        _, err = closing.communicate(timeout=60)
+    assert closing.returncode == 143
+    assert "Stopped by SIGTERM" in err
+    assert "Traceback" not in err
+    assert "callback" not in err
+
+
+def test_a_second_signal_ends_a_write_that_resume_reads_again(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 100)
+    path = wishes(tmp_path / "in.csv", 100)
+    sim.queue_fault(Fault.HANG_AFTER_WRITE, method="PATCH", times=3, matching=key(50)[1:])
+    words = ("--fetch", "lookup", "--concurrency", "2", "--retries", "0")
+    with process(sim, tmp_path, "run", str(path), *words) as working:
+        while not sim.counters.faults:
+            threading.Event().wait(0.005)
+        working.send_signal(signal.SIGINT)
+        assert working.stderr is not None
+        while "Stopping" not in working.stderr.readline():
+            assert working.poll() is None
+        working.send_signal(signal.SIGINT)
+        working.communicate(timeout=60)
+    assert working.returncode == 130
+    sim.clear()
+    assert run(sim, "resume").status == 0
+    assert set(sim.states.values()) == {True}
+    again = [request for request in sim.requests if key(50)[1:] in request.raw_path]
+    assert [request.method for request in again] == ["GET"]
+
+
+def test_a_row_that_hangs_does_not_hold_up_the_others(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, 50)
+        sim.queue_fault(Fault.HANG, method="GET", times=1, matching=key(3)[1:])
+        words = ("-n", "--fetch", "lookup", "--concurrency", 2, "--timeout", 3)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 50), *words)
+        assert ran.status == 0, ran.err
+        hung = [each.at for each in sim.requests if key(3)[1:] in each.raw_path]
+        others = [each.at for each in sim.requests if key(3)[1:] not in each.raw_path]
+    assert len(hung) == 2
+    assert max(others) < hung[1]
