@@ -152,16 +152,17 @@ def read(path: Path) -> PlanFile:
             f"{path} is no plan of this program, or was saved again by another one. `bulk-sync "
             "plan INPUT --out plan.parquet` makes one; `bulk-sync run` takes a list."
         )
+    edited = InputProblem(
+        f"{path} was edited after it was made, or is damaged, so it is not carried out. Mend the "
+        "input and plan again."
+    )
     try:
         rows = whole.to_pandas()
         is_as_made = notes[_SEAL].decode() == _seal(rows, notes[_FACTS])
-    except _DAMAGED:
-        is_as_made = False
+    except _DAMAGED as error:
+        raise edited from error
     if not is_as_made:
-        raise InputProblem(
-            f"{path} was edited after it was made, or is damaged, so it is not carried out. Mend "
-            "the input and plan again."
-        )
+        raise edited
     told = orjson.loads(notes[_FACTS])
     known = {each.name for each in fields(Facts)}
     facts = Facts(**{name: value for name, value in told.items() if name in known})
