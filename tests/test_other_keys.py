@@ -15,7 +15,13 @@ from conftest import Run, process, read_csv
 from bulk_sync.simulator import ByEmail, CountStyle, Dialect, Options, ScanFault, Simulator, running
 
 FILLERS = 40
-STRANGE = ("a+b c@x.com", "jürgen@münchen.example", "100%&x#y=z@x.com", "o'brien@x.com", "?/@x.com")
+STRANGE = (
+    '"a+b c"@x.com',
+    "jürgen@münchen.example",
+    "100%&x#y=z@x.com",
+    "o'brien@x.com",
+    "?/@x.com",
+)
 CODES = ("C-1", "C 2/ä?#%+&=", "email", "byEmail", "007", "..", "C;3")
 
 

@@ -6,7 +6,7 @@ import click
 
 from bulk_sync.cli import asked, logs, options
 from bulk_sync.cli.output import say, say_json
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import Exit
 
 _EPILOG = """\b
 Example:
@@ -30,8 +30,6 @@ def command(**values: Any) -> Exit:
     from bulk_sync.rows import check
 
     key = check.key(values["key"].encode("utf-8", "replace").decode())
-    if not key:
-        raise UsageProblem("KEY is empty; an unset variable, perhaps.")
     with runs.known(asked.state(values)) as book:
         by_id = {run.run_id: run for run in book.runs()}
         told = [

@@ -1,4 +1,4 @@
-"""When two e-mail addresses are the same, and what is none. Pure.
+"""When two e-mail addresses are the same, and what is wrong with a text that is none. Pure.
 
 Capitals never count after the ``@``. Before it they may, by the standard (RFC 5321, section 2.4),
 although hardly anybody lets them.
@@ -7,30 +7,105 @@ although hardly anybody lets them.
 import unicodedata
 from typing import Final
 
-_FORBIDDEN: Final = frozenset("<>,;")
-"""What a list of addresses, or one with a name, holds."""
+from bulk_sync.rows.characters import first_look_alike, is_letter, named
+
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+PLAIN: Final = rf"^{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*$"
+"""RE2: what nearly all addresses look like; ``problem`` finds nothing wrong with one of these that
+has at most ``PLAIN_BYTES``."""
+PLAIN_BYTES: Final = 63
+
+_IN_LOCAL: Final = frozenset("!#$%&'*+-/=?^_`{|}~.")
+_IN_QUOTES: Final = _IN_LOCAL | {" "}
+_IN_DOMAIN: Final = frozenset("-.\u00b7\u30fb\u05f3\u05f4")
+"""The last four stand in Catalan, Japanese and Hebrew domains (RFC 5892, appendix A)."""
+_BEFORE: Final = "the part before the @"
+_AFTER: Final = "the domain"
+_MOST_LOCAL: Final = 64
+_MOST_LABEL: Final = 63
+_MOST: Final = 254
+"""Bytes (RFC 5321, section 4.5.3.1, and erratum 1690 of RFC 3696)."""
 
 
-def is_one(text: str) -> bool:
-    """Tell whether a text is one address: ``local@domain``, blanks inside left to Campaign.
+def problem(text: str) -> str | None:
+    """Return what is wrong with a text as an e-mail address; None if it is one.
 
-    A character that nobody can see, as spreadsheets and web pages slip in, makes it none.
+    An address is ``local@domain`` (RFC 5321; RFC 6531 for letters beyond ASCII). The local part
+    holds letters, digits and ``!#$%&'*+-/=?^_`{|}~``, and dots between them; in double quotes it
+    may hold blanks, and dots anywhere. The domain is made of labels of letters, digits and
+    hyphens. An IP address in brackets and other characters in quotes are valid by the standard,
+    but nobody's address in Campaign: they are refused.
     """
-    local, _, domain = text.rpartition("@")
-    return (
-        bool(local and domain)
-        and "@" not in local
-        and ":" not in local
-        and not _FORBIDDEN.intersection(text)
-        and not any(char.isspace() for char in domain)
-        and not domain.startswith(".")
-        and not domain.endswith(".")
-        and not any(unicodedata.category(char) == "Cf" for char in text)
-    )
+    if text.lower().startswith("mailto:"):
+        return "it begins with mailto:, so keep only what follows that"
+    if "<" in text or ">" in text:
+        return "it is more than an address, so keep only what stands between < and >"
+    if text.count("@") > 1:
+        return "it holds more than one @, and each address needs a row of its own"
+    local, at, domain = text.partition("@")
+    if not at:
+        other = next((char for char in text if unicodedata.normalize("NFKC", char) == "@"), None)
+        return "it holds no @" if other is None else f"it holds {named(other)} in place of @"
+    return _local_problem(local) or _domain_problem(domain) or _whole_problem(text)
+
+
+def _local_problem(local: str) -> str | None:
+    """Return what is wrong before the ``@``."""
+    if not local:
+        return "nothing stands before the @"
+    if len(local.encode()) > _MOST_LOCAL:
+        return f"more than {_MOST_LOCAL} bytes stand before the @"
+    if len(local) > 2 and local[0] == local[-1] == '"':
+        return _foreign(local[1:-1], _IN_QUOTES, _BEFORE)
+    return _foreign(local, _IN_LOCAL, _BEFORE) or _misplaced_dot(local, _BEFORE)
+
+
+def _domain_problem(domain: str) -> str | None:
+    """Return what is wrong after the ``@``."""
+    if not domain:
+        return "nothing stands after the @"
+    wrong = _foreign(domain, _IN_DOMAIN, _AFTER) or _misplaced_dot(domain, _AFTER)
+    if wrong:
+        return wrong
+    for label in domain.split("."):
+        if label[0] == "-" or label[-1] == "-":
+            return f"{label} in its domain begins or ends with a hyphen"
+        encoded = label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+        if len(encoded) > _MOST_LABEL:
+            return f"a part of its domain is longer than {_MOST_LABEL} characters"
+    return None
+
+
+def _whole_problem(text: str) -> str | None:
+    """Return what is wrong with an address whose parts are right."""
+    if len(text.encode()) > _MOST:
+        return f"it is longer than {_MOST} bytes"
+    other = first_look_alike(text)
+    return None if other is None else f"it holds {named(other)}, which looks like another letter"
+
+
+def _foreign(part: str, allowed: frozenset[str], where: str) -> str | None:
+    """Return which character does not belong into a part of an address."""
+    for char in part:
+        if not is_letter(char) and char not in allowed:
+            if char == " ":
+                return f"{where} holds a blank"
+            return f"{where} holds {char!r}" if char.isascii() else f"{where} holds {named(char)}"
+    return None
+
+
+def _misplaced_dot(part: str, where: str) -> str | None:
+    """Return which dot does not stand between two other characters."""
+    if part.startswith("."):
+        return f"{where} begins with a dot"
+    if part.endswith("."):
+        return f"{where} ends with a dot"
+    return f"{where} holds two dots in a row" if ".." in part else None
 
 
 def identity(text: str, *, ignore_case: bool) -> str:
-    """Tell what all spellings of one address have in common."""
+    """Return what all spellings of one address have in common."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)  # a letter and its accent may be two characters
     local, at, domain = text.rpartition("@")
@@ -38,7 +113,7 @@ def identity(text: str, *, ignore_case: bool) -> str:
 
 
 def same(found: object, wanted: str, *, ignore_case: bool) -> bool:
-    """Tell whether what a profile shows is the address that is wanted."""
+    """Return whether what a profile shows is the requested address."""
     if not isinstance(found, str):
         return False
     return identity(found, ignore_case=ignore_case) == identity(wanted, ignore_case=ignore_case)

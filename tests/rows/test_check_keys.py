@@ -1,10 +1,14 @@
 """What becomes of a cell that should hold a key."""
 
+import re
+
 import pytest
 from judging import raw
 
+from bulk_sync.errors import UsageProblem
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import Rules
+from bulk_sync.settings import KeyKind, Keys
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,83 @@ def test_a_damaged_key_is_rejected_with_what_happened(key: str, reason: str, say
     checked = check.rows(raw([(key, "true")]), Rules())
     assert checked[columns.REASON].tolist() == [reason]
     assert says in str(checked[columns.DETAIL].iat[0])
+
+
+@pytest.mark.parametrize(
+    ("char", "name"),
+    [
+        ("\u200b", "U+200B ZERO WIDTH SPACE"),
+        ("\u200c", "U+200C ZERO WIDTH NON-JOINER"),
+        ("\u200d", "U+200D ZERO WIDTH JOINER"),
+        ("\u200e", "U+200E LEFT-TO-RIGHT MARK"),
+        ("\u202c", "U+202C POP DIRECTIONAL FORMATTING"),
+        ("\u2069", "U+2069 POP DIRECTIONAL ISOLATE"),
+        ("\u061c", "U+061C ARABIC LETTER MARK"),
+        ("\u2060", "U+2060 WORD JOINER"),
+        ("\ufeff", "U+FEFF ZERO WIDTH NO-BREAK SPACE"),
+        ("\u00ad", "U+00AD SOFT HYPHEN"),
+        ("\u034f", "U+034F COMBINING GRAPHEME JOINER"),
+        ("\u180e", "U+180E MONGOLIAN VOWEL SEPARATOR"),
+        ("\u3164", "U+3164 HANGUL FILLER"),
+        ("\ufe0f", "U+FE0F VARIATION SELECTOR-16"),
+        ("\U000e0041", "U+E0041 TAG LATIN CAPITAL LETTER A"),
+        ("\ufff9", "U+FFF9 INTERLINEAR ANNOTATION ANCHOR"),
+        ("\ufffd", "U+FFFD REPLACEMENT CHARACTER"),
+        ("\0", "U+0000 NULL"),
+    ],
+)
+@pytest.mark.parametrize("kind", KeyKind)
+def test_an_invisible_character_is_named_with_its_place(
+    char: str, name: str, kind: KeyKind
+) -> None:
+    keys = [f"{char}ä@x.org", f"ä@{char}x.org", f"ä@x.org{char}"]
+    frame = raw([(key, "true") for key in keys])
+    checked = check.rows(frame, Rules(keys=Keys(kind), key_column="PKey", tells_kind=False))
+    assert checked[columns.REASON].tolist() == ["bad_key"] * 3
+    for place, detail in zip((1, 3, 8), checked[columns.DETAIL], strict=True):
+        assert f"{name}, as character {place} of 8." in detail
+        assert detail.count(". ") == 1  # no second sentence says that it is no address
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "jo@x.org",
+        "'jo@x.org'",
+        "<jo@x.org>",
+        "'<jo@x.org>'",
+        "<'jo@x.org'>",
+        "' jo@x.org '",
+        "'jo@x.org",
+        "''jo@x.org'",
+        '="jo@x.org"',
+        "=\"'jo@x.org'\"",
+        '="<jo@x.org>"',
+    ],
+)
+def test_what_outlook_puts_around_an_address_is_taken_off(cell: str) -> None:
+    rules = Rules(keys=Keys(KeyKind.EMAIL), key_column="PKey", tells_kind=False)
+    checked = check.rows(raw([(cell, "true"), ("a@x.org", "true")]), rules)
+    assert checked[columns.KEY].tolist() == ["jo@x.org", "a@x.org"]
+    assert checked[columns.OUTCOME].isna().all()
+    assert check.key(cell) == "jo@x.org"
+
+
+@pytest.mark.parametrize("cell", ["<@a>", "@a'", "<a>", "(a@b.c)"])
+def test_other_keys_keep_what_stands_around_them(cell: str) -> None:
+    checked = check.rows(raw([(cell, "true")]), Rules())
+    assert checked[columns.KEY].tolist() == [cell]
+    assert checked[columns.OUTCOME].isna().all()
+
+
+def test_a_row_that_holds_no_address_says_what_is_wrong_with_it() -> None:
+    rules = Rules(keys=Keys(KeyKind.EMAIL), key_column="PKey", tells_kind=False)
+    checked = check.rows(raw([("a@b..c", "perhaps")]), rules)
+    detail = str(checked[columns.DETAIL].iat[0])
+    assert detail.startswith("'a@b..c' is no e-mail address: the domain holds two dots in a row.")
+
+
+@pytest.mark.parametrize(("text", "says"), [(" ' ", "empty"), ("jo@x\u200b.org", "U+200B ZERO")])
+def test_one_key_that_is_none_is_wrong_usage(text: str, says: str) -> None:
+    with pytest.raises(UsageProblem, match=re.escape(says)):
+        check.key(text)

@@ -50,7 +50,7 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     found = header.find_columns(raw.columns, rules)
     dated = header.find_dates(raw.columns, rules, found)
     verdicts = Verdicts.of(len(raw))
-    used = keys.cleaned(raw[found.key], verdicts)
+    used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)
     if found.state is None:
         desired = np.full(len(raw), int(bool(rules.state)), np.int8)
     else:
@@ -58,7 +58,6 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     places = repeats.Places.of(raw)
     distinct = used
     if found.keys.kind is KeyKind.EMAIL:
-        keys.check_emails(used, verdicts)
         ignore_case = found.keys.email_case is EmailCase.IGNORE
         distinct = keys.identities(used, ignore_case=ignore_case)
         keys.refuse_doubtful_opt_ins(distinct, desired, places, verdicts)

@@ -1,6 +1,4 @@
-"""Cleans the keys of what spreadsheets force on them, and rejects those that they have damaged."""
-
-from typing import Final
+"""Cleans keys of what programs put around them, and rejects those that were damaged."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,51 +6,82 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bulk_sync.errors import UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import emails
+from bulk_sync.rows.characters import INVISIBLE, named
+from bulk_sync.rows.characters import kind as kind_of
 from bulk_sync.rows.check.repeats import Places
-from bulk_sync.rows.check.spellings import CONTROL, DAMAGE
+from bulk_sync.rows.check.spellings import DAMAGE
 from bulk_sync.rows.check.verdicts import Verdicts, quoted
+from bulk_sync.settings import KeyKind
 
 
-def cleaned(column: pd.Series, verdicts: Verdicts) -> pa.ChunkedArray:
-    """Clean the keys as spreadsheets demand it, and judge them.
+def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedArray:
+    """Take off what programs put around keys, and reject cells that hold no key.
 
     Returns:
         The keys as they are used, large_string.
     """
-    keys = _unwrap(_trimmed(pa.chunked_array(column)))
+    keys = _unwrapped(_trimmed(pa.chunked_array(column)), kind)
     for at in _hits(pc.equal(keys, "")):
         verdicts.reject(at, Reason.EMPTY_KEY, "The key is empty.")
     # Nearly all keys are printable ASCII, and to see that takes a fraction of what the regex takes.
     if not pc.all(pc.ascii_is_printable(keys)).as_py():
-        for at in _hits(pc.match_substring_regex(keys, CONTROL)):
-            said = quoted(keys[at].as_py())
-            sentence = f"The key {said} holds a control character or a line break."
-            verdicts.reject(at, Reason.BAD_KEY, sentence)
+        for at in _hits(pc.match_substring_regex(keys, INVISIBLE)):
+            verdicts.reject(at, Reason.BAD_KEY, f"The key {_hidden(keys[at].as_py())}")
     if not _all_at(keys):
         for pattern, what in DAMAGE.items():
             for at in _hits(pc.match_substring_regex(keys, pattern)):
                 verdicts.reject(at, Reason.BAD_KEY, f"The key {quoted(keys[at].as_py())} {what}.")
+    if kind is KeyKind.EMAIL:
+        _check_emails(keys, verdicts)
     return keys
 
 
-_PLAIN_ADDRESS: Final = r"^[^@<>,;:\s]+@[^@<>,;:\s.]([^@<>,;:\s]*[^@<>,;:\s.])?$"
-"""RE2: what nearly all addresses are like; the others are looked at one by one."""
+def key(text: str) -> str:
+    """Clean one key as those of a file are cleaned, as an address if it looks like one.
+
+    Raises:
+        UsageProblem: it is empty or holds an invisible character.
+    """
+    kind = KeyKind.EMAIL if "@" in text.strip("'<=\" ")[1:] else KeyKind.PKEY
+    keys = _unwrapped(_trimmed(pa.chunked_array([[text]], pa.large_string())), kind)
+    bare: str = keys[0].as_py()
+    if not bare:
+        raise UsageProblem("KEY is empty; an unset variable, perhaps.")
+    if pc.match_substring_regex(keys, INVISIBLE)[0].as_py():
+        raise UsageProblem(f"KEY {_hidden(bare)}")
+    return bare
 
 
-def check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
+def _hidden(text: str) -> str:
+    """Return a sentence on the first invisible character of a key, after the word for the key."""
+    before = pc.find_substring_regex(text, INVISIBLE).as_py()
+    at = len(text.encode()[:before].decode())
+    char = text[at]
+    return (
+        f"{quoted(text)} holds {kind_of(char)}, {named(char)}, as character {at + 1} of "
+        f"{len(text)}. Type the key anew, or copy it from where it comes from."
+    )
+
+
+def _check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
     """Reject what is no e-mail address."""
-    plain = pc.and_(pc.string_is_ascii(keys), pc.match_substring_regex(keys, _PLAIN_ADDRESS))
-    for at in _hits(pc.invert(plain)):
+    plain = pc.and_(
+        pc.less_equal(pc.binary_length(keys), emails.PLAIN_BYTES),
+        pc.match_substring_regex(keys, emails.PLAIN),
+    )
+    for at in np.intersect1d(_hits(pc.invert(plain)), verdicts.open).tolist():
         text = keys[at].as_py()
-        if text and not emails.is_one(text):
-            sentence = f"{quoted(text)} is no e-mail address, or more than one."
+        wrong = emails.problem(text)
+        if wrong is not None:
+            sentence = f"{quoted(text)} is no e-mail address: {wrong}."
             verdicts.reject(at, Reason.BAD_KEY, sentence)
 
 
 def identities(keys: pa.ChunkedArray, *, ignore_case: bool) -> pa.ChunkedArray:
-    """Tell what all spellings of an address have in common; see ``emails.identity``."""
+    """Return what all spellings of an address have in common; see ``emails.identity``."""
     small = pc.utf8_lower(keys)
     is_plain = pc.all(pc.string_is_ascii(keys)).as_py()
     if is_plain and (ignore_case or small.equals(keys)):
@@ -88,13 +117,6 @@ def refuse_doubtful_opt_ins(
             verdicts.reject(at, Reason.CONFLICT, sentence)
 
 
-def key(text: str) -> str:
-    """Clean one key as those of a file are cleaned: outer blanks, ``'`` and ``="..."``."""
-    cells = pa.chunked_array([[text]], pa.large_string())
-    bare: str = _unwrap(pc.utf8_trim_whitespace(cells))[0].as_py()
-    return bare
-
-
 def _all_at(keys: pa.ChunkedArray) -> bool:
     """Tell whether all keys begin with ``@``: then nothing was forced on them, and none damaged."""
     all_do: bool = pc.all(pc.starts_with(keys, "@")).as_py()
@@ -110,7 +132,26 @@ def _trimmed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, texts.type)
 
 
-def _unwrap(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+def _unwrapped(keys: pa.ChunkedArray, kind: KeyKind) -> pa.ChunkedArray:
+    """Take off what spreadsheets put around keys, and Outlook around addresses."""
+    if kind is not KeyKind.EMAIL:
+        return _unforced(keys)
+    return _without_quotes(_unforced(_without_quotes(keys)))
+
+
+def _without_quotes(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Take off ``'...'`` and ``<...>``, or one within the other."""
+    for _ in range(2):
+        begins = pc.or_(pc.starts_with(keys, "'"), pc.starts_with(keys, "<"))
+        if not pc.any(begins).as_py():
+            break
+        both = pc.match_substring_regex(keys, r"(?s)^(?:'.*'|<.*>)$")
+        inside = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(keys, 1, -1))
+        keys = pc.if_else(both, inside, keys)
+    return keys
+
+
+def _unforced(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     """Take off what spreadsheets force on text that begins with ``@``: ``'`` and ``="..."``."""
     if _all_at(keys):
         return keys

@@ -48,9 +48,6 @@ STATES: Final[dict[str, bool]] = {
 }
 """Every accepted spelling of a state, casefolded: English ones, and Excel's in its languages."""
 
-CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}]"
-"""RE2: a character that no key can hold."""
-
 _MONTH: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DATES: Final = (
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?",

@@ -1,0 +1,67 @@
+"""Names characters that people cannot see, or take for others. Pure."""
+
+import re
+import unicodedata
+from typing import Final
+
+INVISIBLE: Final = (
+    r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\x{34F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2800}"
+    r"\x{3164}\x{FE00}-\x{FE0F}\x{FFA0}\x{FFFD}\x{E0000}-\x{E0FFF}]"
+)
+"""RE2: controls, line breaks, joiners, direction marks, fillers, variation selectors, tags.
+
+These are Unicode's default ignorable characters (DerivedCoreProperties.txt), the blank of Braille,
+and U+FFFD, which programs write where they lost a character.
+"""
+
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_LOST: Final = "\ufffd"
+_CONTROLS: Final = {"\0": "NULL", "\t": "TAB", "\n": "LINE FEED", "\r": "CARRIAGE RETURN"}
+_BREAKS: Final = ("Cc", "Zl", "Zp")
+_ALPHABETS: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "COPTIC", "CHEROKEE"})
+"""Alphabets whose letters look like those of another one."""
+
+
+def named(char: str) -> str:
+    """Return a character as a message names it, such as ``U+200B ZERO WIDTH SPACE``."""
+    name = _CONTROLS.get(char) or unicodedata.name(char, "without a name")
+    return f"U+{ord(char):04X} {name}"
+
+
+def kind(char: str) -> str:
+    """Return what an invisible character is, in words."""
+    if char == _LOST:
+        return "the mark of a character that a program lost"
+    if unicodedata.category(char) in _BREAKS:
+        return "a control character or a line break"
+    return "an invisible character"
+
+
+def is_letter(char: str) -> bool:
+    """Return whether a character is a letter, a digit or an accent, of whatever script."""
+    category = unicodedata.category(char)
+    return category == "Nd" or category[0] in "LM"
+
+
+def first_look_alike(text: str) -> str | None:
+    """Return the first character that people take for another one; None if there is none.
+
+    That is a variant of another character (a full-width letter, a ligature), or a letter whose
+    alphabet differs from that of its word (a Cyrillic letter among Latin ones). A word that
+    consists of look-alikes cannot be recognized.
+    """
+    if text.isascii():
+        return None
+    composed = unicodedata.normalize("NFC", text)
+    for char in composed:
+        if unicodedata.normalize("NFKC", char) != char:
+            return char
+    words: list[str] = _WORD.findall(composed)
+    for word in words:
+        alphabets = [unicodedata.name(char, "").split(" ")[0] for char in word]
+        if len(_ALPHABETS.intersection(alphabets)) > 1:
+            other = "LATIN" if "LATIN" in alphabets else alphabets[0]
+            for char, alphabet in zip(word, alphabets, strict=True):
+                if alphabet in _ALPHABETS - {other}:
+                    return char
+    return None
