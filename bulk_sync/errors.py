@@ -148,6 +148,7 @@ class RowFailed(BulkSyncError):
         detail: a sentence for a person.
         outcome: ``failed`` or ``not_found``.
         passing: every try met something that may pass, so a later round may succeed.
+        holds: the state that the profile holds all the same; None if that is not known.
 
     Attributes:
         attempts: HTTP tries that it took to find out.
@@ -160,10 +161,12 @@ class RowFailed(BulkSyncError):
         *,
         outcome: Outcome = Outcome.FAILED,
         passing: bool = False,
+        holds: bool | None = None,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
         self.outcome = outcome
         self.passing = passing
+        self.holds = holds
         self.attempts = 1

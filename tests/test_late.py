@@ -37,6 +37,39 @@ def test_the_report_tells_the_last_day_and_the_summary_who_is_late(
     assert again.summary["late"] == {"left": 1, "done": 0, "soon": 0, "undated": 0}
 
 
+def test_whatever_became_of_them_opt_outs_that_are_not_done_are_late(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    newer = {"ccpaOptOutLastModified": "2026-03-01 12:00:00.000Z"}
+    sim.add(pkey=key(0), ccpaOptOut=False, **newer)  # drifted: Campaign holds a newer choice
+    sim.add(pkey=key(1), ccpaOptOut=False)  # rejected: two states
+    sim.add(pkey=key(2), ccpaOptOut=False)  # failed
+    sim.add(pkey=key(3), ccpaOptOut=None)  # failed: its state is unknown
+    sim.forbidden.add(key(2))
+    cells = [(0, "true"), (1, "true"), (1, "false"), (2, "true"), (3, "true"), (9, "true")]
+    lines = [f"{key(number)},{state},2026-02-02" for number, state in cells]
+    unreadable = [f"{key(4)},perhaps,2026-02-02", ",true,2026-02-02"]
+    (tmp_path / "in.csv").write_text(
+        "\n".join(["PKey,ccpaOptOut,Request date", *lines, *unreadable, ""])
+    )
+    ran = run(sim, "run", "in.csv")
+    assert ran.outcomes == [
+        "drifted", "rejected", "rejected", "failed", "failed", "not_found", "rejected", "rejected",
+    ]  # fmt: skip
+    assert "7 left are past their last day; 0 were carried out after it" in ran.out
+
+
+def test_of_several_profiles_none_was_taken_so_the_opt_out_is_late(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), email="a@example.com", ccpaOptOut=False)
+    (tmp_path / "in.csv").write_text("email,ccpaOptOut,Received\na@example.com,true,2026-02-02\n")
+    ran = run(sim, "run", "in.csv", "--on-ambiguous", "reject")
+    assert ran.report[0]["sync_reason"] == "ambiguous"
+    assert "1 left are past their last day" in ran.out
+
+
 def test_without_request_dates_there_is_no_last_day(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

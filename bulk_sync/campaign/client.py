@@ -283,31 +283,42 @@ class Client:
 
         Raises:
             RowFailed: Campaign did not confirm that it holds the state: ``pending`` if the run is
-                to end after a change that had not arrived by then.
+                to end after a change that had not arrived by then. A refused change has changed
+                nothing, and so has one that had not arrived when the profile was read back:
+                ``holds`` says so.
             StopRun: the run is to end, and nothing was sent that Campaign did not refuse.
         """
         path = f"{self.api}/profile/{profiles.segment(key)}"
         doubts: list[RetryLater] = []
+        is_read_back = True
 
         async def once() -> None:
+            nonlocal is_read_back
             try:
                 answer = await self._way.request("PATCH", path, document, self._bodies[desired])
                 profiles.check_confirmed(answer, self._attribute, desired=desired, key=key)
             except RetryLater as doubt:
                 if doubt.refused:
                     raise
+                is_read_back = False
                 if not await self._holds(key, desired, doubt):
+                    is_read_back = True
                     doubts.append(doubt)
                     raise
 
         try:
             return (await self._way.ask(once))[1]
+        except RowFailed as failed:
+            failed.holds = not desired if is_read_back else None
+            raise
         except StopRun as cause:
             if not doubts:
                 raise
             self._way.stop.ask(cause)
             detail = f"{doubts[-1].detail}. It had not arrived when the profile was read back."
-            raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING) from cause
+            raise RowFailed(
+                Reason.STOPPED, detail, outcome=Outcome.PENDING, holds=not desired
+            ) from cause
 
     async def create(self, creation: Creation) -> tuple[str, int]:
         """Create a profile, and tell its PKey and how many tries it took.

@@ -130,32 +130,49 @@ class Writes:
         if at in self.bodies:
             await self._create(client, stop, at)
             return
-        key, desired, steps = self.keys[at], self.desired[at], self.steps
-        doubted = steps.problems.get(at)
-        in_doubt = self.may_have_arrived(at)
+        key, desired = self.keys[at], self.desired[at]
+        doubted = self.steps.problems.get(at)
         tries = doubted.attempts if doubted is not None else 1
-        arrived = False
-        forbidden = self.forbidden.get(at)
-        if in_doubt or self.how.guarded or forbidden is not None or at in self.asked_ms:
-            (state, changed_ms), _ = await client.stamped_state(key)
-            arrived = in_doubt and state is desired
-            if not arrived and (state is desired or forbidden is not None):
-                steps.state[at] = state
-                if state is desired and at in self.uncertain:
-                    raise _never_arrived()
-                raise _left_alone(forbidden, state, desired)
-            if not arrived and at not in self.sent:
-                self.cleared.add(at)
-            if not arrived and newer.is_newer(self.asked_ms.get(at), desired, changed_ms):
-                steps.state[at] = state
-                detail = newer.sentence(changed_ms)
-                raise RowFailed(Reason.NEWER_CHOICE, detail, outcome=Outcome.DRIFTED)
-        if not arrived:
+        looks = self.how.guarded or at in self.forbidden or at in self.asked_ms
+        if not ((looks or self.may_have_arrived(at)) and await self._has_arrived(client, at)):
             with self._sending(at):
                 tries = await client.write(key, desired=desired)
         if self.how.verify:
             await _check_stored(client, stop, key, desired=desired)
-        steps.done(at, tries, now_ms(), state=desired)
+        self.steps.done(at, tries, now_ms(), state=desired)
+
+    async def _has_arrived(self, client: Client, at: int) -> bool:
+        """Read a profile, and return whether it holds what an earlier request was to set.
+
+        Raises:
+            RowFailed: it cannot be read, or must be left alone.
+        """
+        desired, in_doubt = self.desired[at], self.may_have_arrived(at)
+        forbidden = self.forbidden.get(at)
+        try:
+            (state, changed_ms), _ = await client.stamped_state(self.keys[at])
+        except RowFailed as failed:
+            if failed.reason is not Reason.STATE_UNKNOWN:
+                doubted = self.steps.problems.get(at)
+                read_back = None if doubted is None else doubted.holds
+                failed.holds = read_back if in_doubt else not desired
+            raise
+        if in_doubt and state is desired:
+            return True
+        if state is desired and at in self.uncertain:
+            raise _never_arrived(desired)
+        if state is desired or forbidden is not None:
+            raise _left_alone(forbidden, state, desired)
+        if at not in self.sent:
+            self.cleared.add(at)
+        if newer.is_newer(self.asked_ms.get(at), desired, changed_ms):
+            raise RowFailed(
+                Reason.NEWER_CHOICE,
+                newer.sentence(changed_ms),
+                outcome=Outcome.DRIFTED,
+                holds=not desired,
+            )
+        return False
 
     async def _create(self, client: Client, stop: Stop, at: int) -> None:
         """Create one profile, unless it is there by now."""
@@ -213,7 +230,7 @@ class Writes:
         holds = all(each.state == desired for each in found)
         if may_be_ours and holds and len(found) == 1:
             return found[0].pkey
-        self.steps.state[at] = desired if holds else not desired
+        state = desired if holds else not desired
         if may_be_ours and len(found) > 1:
             raise RowFailed(
                 Reason.EXISTS,
@@ -221,6 +238,7 @@ class Writes:
                 "request without an answer was acted on late. Look at them in Campaign, and run "
                 "the file again for the state.",
                 outcome=Outcome.DRIFTED,
+                holds=state,
             )
         if may_be_ours:
             raise RowFailed(
@@ -228,6 +246,7 @@ class Writes:
                 "A profile with this address is there by now, perhaps by this very run, and has "
                 "the other state. Run the file again.",
                 outcome=Outcome.DRIFTED,
+                holds=state,
             )
         count = "A profile" if len(found) == 1 else f"{len(found)} profiles"
         raise RowFailed(
@@ -235,6 +254,7 @@ class Writes:
             f"{count} with this address came to be meanwhile, so none was created."
             + ("" if holds else " Run the file again for the state."),
             outcome=Outcome.UNCHANGED if holds else Outcome.DRIFTED,
+            holds=state,
         )
 
     @contextmanager
@@ -250,20 +270,21 @@ class Writes:
             raise
 
 
-def _never_arrived() -> RowFailed:
+def _never_arrived(state: bool) -> RowFailed:  # noqa: FBT001 - a state
     return RowFailed(
         Reason.STOPPED,
         "The run has not changed this profile, so there is nothing to put back.",
         outcome=Outcome.UNCHANGED,
+        holds=state,
     )
 
 
 def _left_alone(forbidden: str | None, state: bool, desired: bool) -> RowFailed:  # noqa: FBT001 - states
     if forbidden is None:
         detail = f"The profile has moved to {str(state).lower()} since; it was left alone."
-        return RowFailed(Reason.MOVED, detail, outcome=Outcome.DRIFTED)
+        return RowFailed(Reason.MOVED, detail, outcome=Outcome.DRIFTED, holds=state)
     outcome = Outcome.UNCHANGED if state is desired else Outcome.DRIFTED
-    return RowFailed(Reason.NEWER_RUN, forbidden, outcome=outcome)
+    return RowFailed(Reason.NEWER_RUN, forbidden, outcome=outcome, holds=state)
 
 
 async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) -> None:
@@ -288,7 +309,9 @@ async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) 
         raise
     if state is not desired:
         raise RowFailed(
-            Reason.NOT_STORED, "Campaign confirmed the change, but read back it has the old state."
+            Reason.NOT_STORED,
+            "Campaign confirmed the change, but read back it has the old state.",
+            holds=state,
         )
 
 

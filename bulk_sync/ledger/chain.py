@@ -2,6 +2,10 @@
 
     hash(n) = SHA-256( hash(n - 1)  newline  every column of line n as a JSON array )
 
+Columns that newer schemas added are hashed as far as the last one that has a value, so that lines
+which were written before keep their hash. An array of another length is another text, so a value
+that is put in or taken out shows.
+
 So a line cannot be edited, taken out, put in or moved without every later hash being wrong. What a
 chain cannot show by itself is that its end was cut off: for that, the last position and hash are
 kept outside it as well (``anchor.py``), and every run prints them.
@@ -13,6 +17,8 @@ from hashlib import sha256
 from typing import Final
 
 import orjson
+
+from bulk_sync.ledger.schema import FIRST_COLUMNS
 
 NOTHING: Final = "0" * 64
 """The hash before the first line."""
@@ -56,7 +62,10 @@ class Misfit:
 
 def link(previous: str, line: Sequence[object]) -> str:
     """Hash a line, position first and without its own hash, together with the hash before it."""
-    body = orjson.dumps(line, default=repr)
+    end = len(line)
+    while end > FIRST_COLUMNS and line[end - 1] is None:
+        end -= 1
+    body = orjson.dumps(line[:end], default=repr)
     return sha256(previous.encode() + b"\n" + body).hexdigest()
 
 

@@ -42,7 +42,7 @@ from bulk_sync.outcomes import Outcome
 
 log = logging.getLogger(__name__)
 
-_COLUMNS: Final = tuple(lines.c)
+_COLUMNS: Final = (*(each for each in lines.c if each is not lines.c.hash), lines.c.hash)
 _NAMES: Final = tuple(column.name for column in _COLUMNS)
 _INTENT: Final = (
     lines.c.run_id,
@@ -54,8 +54,11 @@ _INTENT: Final = (
     lines.c.state_before,
     lines.c.state_desired,
     lines.c.facts,
+    lines.c.requested_ms,
 )
-_OUTCOME: Final = ("outcome", "reason", "detail", "attempts", "at_ms", "profile_key")
+_OUTCOME: Final = (
+    "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after",
+)  # fmt: skip
 _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 _ROWS_A_STATEMENT: Final = 256
 _ANCHOR_EVERY_S: Final = 1.0
@@ -133,8 +136,19 @@ class Ledger:
         now, kind = _now_ms(), str(LineKind.INTENT)
         positions = self._append(
             [
-                Line(kind, run_id, now, key, file, row, _STATES[before], int(desired), facts=used)
-                for key, row, file, before, desired, used in intents
+                Line(
+                    kind,
+                    run_id,
+                    now,
+                    each.key,
+                    each.file,
+                    each.row,
+                    _STATES[each.before],
+                    int(each.desired),
+                    facts=each.used,
+                    requested_ms=each.requested_ms,
+                )
+                for each in intents
             ]
         )
         self._move_anchor()
@@ -159,8 +173,9 @@ class Ledger:
                     reason=reason,
                     detail=detail or None,
                     attempts=attempts,
+                    state_after=_STATES[after],
                 )
-                for intent, outcome, reason, detail, attempts, at_ms, profile in outcomes
+                for intent, outcome, reason, detail, attempts, at_ms, profile, after in outcomes
             ]
         )
         if time.monotonic() >= self._anchored_at + _ANCHOR_EVERY_S:
@@ -338,10 +353,10 @@ class Ledger:
         )
         with self._told(UsageProblem), self._transaction() as connection:
             for found in connection.execute(_streamed(query)):
-                run_id, position, at_ms, key, row, file, before, desired, used, *told = found
-                was = None if before is None else bool(before)
-                intent = Intent(key, row, file, was, bool(desired), used)
-                settled = None if told[0] is None else _settled(position, *told)
+                run_id, position, at_ms, key, row, file, before, desired, *more = found
+                used, requested_ms, *told = more
+                intent = Intent(key, row, file, _state(before), bool(desired), used, requested_ms)
+                settled = None if told[0] is None else _settled(position, told)
                 yield Write(run_id, position, at_ms, intent, settled)
 
     def _hash_at(self, position: int) -> str | None:
@@ -405,22 +420,20 @@ def said(error: Exception) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
-def _settled(
-    intent: int,
-    outcome: str,
-    reason: str | None,
-    detail: str | None,
-    attempts: int,
-    at_ms: int,
-    profile: str | None,
-) -> Settled:
+def _settled(intent: int, cells: Sequence[Any]) -> Settled:
+    outcome, reason, detail, attempts, at_ms, profile, after = cells
     try:
-        return Settled(intent, Outcome(outcome), reason, detail or "", attempts, at_ms, profile)
+        became = Outcome(outcome)
     except ValueError as error:
         raise UsageProblem(
             f"The ledger holds the outcome {outcome!r}, which this program does not know: run "
             "`bulk-sync ledger verify`."
         ) from error
+    return Settled(intent, became, reason, detail or "", attempts, at_ms, profile, _state(after))
+
+
+def _state(code: int | None) -> bool | None:
+    return None if code is None else bool(code)
 
 
 def _of_day(whose: str, day: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

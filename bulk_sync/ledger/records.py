@@ -36,6 +36,7 @@ class Intent(NamedTuple):
         before: the state; None for a profile that is to be created.
         desired: the state that it is to have.
         used: the key of the row, if it is another than the profile's.
+        requested_ms: when the state was asked for, as ``dates.Asked.latest``; None if undated.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Intent(NamedTuple):
     before: bool | None
     desired: bool
     used: str | None = None
+    requested_ms: int | None = None
 
 
 class Settled(NamedTuple):
@@ -57,6 +59,7 @@ class Settled(NamedTuple):
         attempts: HTTP tries.
         at_ms: UTC, when it ended.
         profile: the PKey of the profile, if it was created.
+        after: what the profile holds after a write that was not done; None if that is not known.
     """
 
     intent: int
@@ -66,6 +69,7 @@ class Settled(NamedTuple):
     attempts: int
     at_ms: int
     profile: str | None = None
+    after: bool | None = None
 
 
 @dataclass(frozen=True)

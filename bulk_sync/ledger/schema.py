@@ -57,6 +57,8 @@ lines: Final = Table(
     Column("attempts", Integer),
     Column("facts", Text, comment="JSON; of an intent, the key of the row if it is another"),
     Column("hash", String(64), nullable=False),
+    Column("requested_ms", BigInteger, comment="UTC; of an intent, when the state was asked for"),
+    Column("state_after", SmallInteger, comment="of a failed write, what the profile holds"),
     Index("lines_by_run", "run_id", "position"),
     Index("lines_by_key", "profile_key", "position"),
     Index("lines_by_intent", "intent"),
@@ -80,7 +82,12 @@ class Line(NamedTuple):
     detail: str | None = None
     attempts: int | None = None
     facts: str | None = None
+    requested_ms: int | None = None
+    state_after: int | None = None
 
+
+FIRST_COLUMNS: Final = 15
+"""How many columns, from the position on, a line had before schema 0003 added others."""
 
 head: Final = Table(
     "head",

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.newer import UNDATED
 
@@ -142,8 +142,7 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
     if columns.RECEIVED not in rows:
         return None
     due, now = _due(rows), np.datetime64(today, "D")
-    is_newer = (rows[columns.REASON] == Reason.NEWER_CHOICE).to_numpy(bool)
-    left = columns.have_outcome(rows, _LEFT) & ~is_newer
+    left = columns.have_outcome(rows, _LEFT)
     desired = columns.state_codes(rows[columns.DESIRED])
     updated = columns.have_outcome(rows, [Outcome.UPDATED, Outcome.CREATED])
     is_past = due < now  # which no missing day is

@@ -95,7 +95,8 @@ class Steps:
             self.found.pop(at, None)
 
     def failed(self, at: int, at_ms: int, problem: RowFailed) -> None:
-        """Note that the step failed for one row."""
+        """Note that the step failed for one row, and what its profile is known to hold."""
+        self.state[at] = UNREAD if problem.holds is None else problem.holds
         self.attempts[at] = problem.attempts
         self.at_ms[at] = at_ms
         self.problems[at] = problem

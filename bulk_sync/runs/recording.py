@@ -110,7 +110,7 @@ class Recording:
         at_ms = int(steps.at_ms[at])
         if problem is not None:
             told = str(problem.reason), problem.detail
-            return Settled(intent, problem.outcome, *told, tries, at_ms)
+            return Settled(intent, problem.outcome, *told, tries, at_ms, after=problem.holds)
         if steps.state[at] != UNREAD:
             if at not in self.bodies:
                 return Settled(intent, Outcome.UPDATED, None, "", tries, at_ms)
@@ -132,13 +132,11 @@ class Recording:
                 self.steps.done(at, settled.attempts, settled.at_ms, state=self.desired[at])
             elif settled.outcome is not Outcome.PENDING:
                 reason = Reason(settled.reason or Reason.BAD_ANSWER)
-                problem = RowFailed(reason, settled.detail, outcome=settled.outcome)
+                problem = RowFailed(
+                    reason, settled.detail, outcome=settled.outcome, holds=settled.after
+                )
                 problem.attempts = settled.attempts
                 self.steps.failed(at, settled.at_ms, problem)
-                if problem.reason is Reason.MOVED or problem.outcome is Outcome.UNCHANGED:
-                    self.steps.state[at] = self.desired[at]
-                elif problem.reason is Reason.NEWER_CHOICE:
-                    self.steps.state[at] = not self.desired[at]
         return write is not None
 
 

@@ -32,6 +32,10 @@ def intents(count: int, first: int = 0) -> list[Intent]:
     ]
 
 
+def dated(number: int, requested_ms: int) -> Intent:
+    return intents(1, number)[0]._replace(requested_ms=requested_ms)
+
+
 def fill(book: Ledger, writes: int = 4, run_id: str = RUN) -> list[int]:
     """Record a whole run, and tell the positions of its intents."""
     book.begin(run_id, begun())

@@ -1,6 +1,7 @@
 """The chain: whatever is done to it is found at the first line that it was done to."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,15 @@ def test_a_chain_fits_with_every_end_that_it_ever_had(lines: list[Line]) -> None
     heads = [Head(at, str(digest)) for at, _, digest in lines]  # type: ignore[arg-type]
     assert walk.follow(lines, heads) is None
     assert walk.head == head(lines)
+
+
+def test_a_line_of_an_older_schema_keeps_its_hash() -> None:
+    cells = [7, "intent", "run", 1_795_572_000_000, "@k", None, 9, 0, 1, *[None] * 6]
+    body = b'[7,"intent","run",1795572000000,"@k",null,9,0,1,null,null,null,null,null,null]'
+    expected = sha256(NOTHING.encode() + b"\n" + body).hexdigest()
+    assert link(NOTHING, cells) == link(NOTHING, [*cells, None, None]) == expected
+    ways = ([*cells, 0, None], [*cells, None, 0], [*cells, 0], cells[:14])
+    assert len({expected, *(link(NOTHING, each) for each in ways)}) == 4  # of which two are alike
 
 
 @given(CHAINS, st.data(), CELLS)

@@ -38,8 +38,18 @@ def test_a_run_that_ends_twice_is_told_as_it_ended_last(state: State) -> None:
 
 
 def test_a_write_is_told_with_its_intent_and_its_outcome(state: State) -> None:
-    intent = Intent('@k"é\U0001f600', 7, "lists/b.csv", before=True, desired=False)
-    outcome = Settled(0, Outcome.FAILED, "http_403", "Not allowed.", 3, 1_795_572_000_123)
+    intent = Intent(
+        '@k"é\U0001f600',
+        7,
+        "lists/b.csv",
+        before=True,
+        desired=False,
+        used="a@b.c",
+        requested_ms=-1,
+    )
+    outcome = Settled(
+        0, Outcome.FAILED, "http_403", "Not allowed.", 3, 1_795_572_000_123, after=True
+    )
     with ledger.opened(state) as book:
         (at,) = book.intend(RUN, [intent])
         (open_one,) = book.writes(RUN)

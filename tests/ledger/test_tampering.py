@@ -8,10 +8,13 @@ from pathlib import Path
 import orjson
 import pytest
 from conftest import Run, populate, wishes
-from ledger_lines import OTHER, RUN, fill
+from ledger_lines import OTHER, RUN, dated, fill
 
 from bulk_sync import ledger
+from bulk_sync.ledger import Settled
 from bulk_sync.ledger.chain import NOTHING, link
+from bulk_sync.ledger.schema import Line
+from bulk_sync.outcomes import Outcome
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 
@@ -37,7 +40,8 @@ def forge(folder: Path, after: int = 0) -> None:
     """Write the whole chain anew over what the lines say now, as somebody who knows how would."""
     with closing(sqlite3.connect(folder / "ledger.sqlite3")) as connection, connection:
         digest = NOTHING
-        for row in connection.execute("SELECT * FROM lines ORDER BY position").fetchall():
+        names = ", ".join(["position", *Line._fields, "hash"])
+        for row in connection.execute(f"SELECT {names} FROM lines ORDER BY position").fetchall():
             digest = link(digest, row[:-1]) if row[0] > after else row[-1]
             connection.execute("UPDATE lines SET hash = ? WHERE position = ?", (digest, row[0]))
         connection.execute("UPDATE head SET position = ?, hash = ?", (row[0], digest))
@@ -63,6 +67,7 @@ COLUMNS = [
     ("intent", "1"), ("outcome", "'unchanged'"), ("reason", "'moved'"), ("detail", "'!'"),
     ("attempts", "77"), ("facts", "'{}'"), ("facts", "x'00ff'"),
     ("hash", "lower(hex(zeroblob(32)))"), ("attempts", "9e999"), ("intent", "-9e999"),
+    ("requested_ms", "coalesce(requested_ms, 0) + 1"), ("state_after", "2"),
     ("input_row", "0.5"), ("detail", "cast(x'ff' as text)"),
 ]  # fmt: skip
 
@@ -74,6 +79,16 @@ def test_no_cell_can_be_edited(
 ) -> None:
     shell(folder, f"UPDATE lines SET {column} = {value} WHERE position = {position}")
     assert verified(run) == (3, position)
+
+
+@pytest.mark.parametrize("column", ["requested_ms", "state_after"])
+def test_no_value_can_be_taken_out(folder: Path, run: Run, column: str) -> None:
+    with ledger.opened(State(folder)) as book:
+        (intent,) = book.intend(OTHER, [dated(9, 1_795_000_000_000)])
+        failed = Settled(intent, Outcome.FAILED, "http_403", "No.", 1, 1, after=False)
+        book.settle(OTHER, [failed])
+    shell(folder, f"UPDATE lines SET {column} = NULL WHERE position > {LINES}")
+    assert verified(run) == (3, intent if column == "requested_ms" else intent + 1)
 
 
 @pytest.mark.parametrize("position", [1, 8, 19])

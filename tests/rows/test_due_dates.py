@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.rows import columns, dates, due_dates
-from bulk_sync.rows.columns import NONE, OUTCOME_CODES
+from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.due_dates import Late
 
 
@@ -57,6 +57,10 @@ def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
         ("2027-12-13", "2028-01-03"),
         ("2028-02-01", "2028-02-23"),
         ("2023-11-01", "2023-11-27"),
+        ("2027-06-14", "2027-07-06"),
+        ("2029-10-22", "2029-11-13"),
+        ("2022-12-05", "2022-12-27"),
+        ("2022-12-12", "2023-01-04"),
     ],
     ids=[
         "over Presidents' Day",
@@ -72,19 +76,47 @@ def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
         "Christmas and the new year on Saturdays",
         "a day that schools observe",
         "Veterans Day on a Saturday",
+        "Independence Day on a Sunday",
+        "Veterans Day on a Sunday",
+        "Christmas on a Sunday",
+        "Christmas and the new year on Sundays",
     ],
 )
 def test_fifteen_business_days_begin_the_day_after(received: str, last: str) -> None:
     assert last_day(received) == last
 
 
-@given(st.dates(date(2024, 1, 1), date(2034, 12, 31)))
+HOLIDAYS = {
+    2022: "01-01 01-17 02-21 03-31 05-30 06-19 07-04 09-05 11-11 11-24 11-25 12-25 12-26",
+    2023: "01-01 01-02 01-16 02-20 03-31 05-29 06-19 07-04 09-04 11-10 11-11 11-23 11-24 12-25",
+    2024: "01-01 01-15 02-19 03-31 04-01 05-27 06-19 07-04 09-02 11-11 11-28 11-29 12-25",
+    2025: "01-01 01-20 02-17 03-31 05-26 06-19 07-04 09-01 11-11 11-27 11-28 12-25",
+    2026: "01-01 01-19 02-16 03-31 05-25 06-19 07-04 09-07 11-11 11-26 11-27 12-25",
+    2027: "01-01 01-18 02-15 03-31 05-31 06-19 07-04 07-05 09-06 11-11 11-25 11-26 12-25",
+    2028: "01-01 01-17 02-21 03-31 05-29 06-19 07-04 09-04 11-10 11-11 11-23 11-24 12-25",
+    2029: "01-01 01-15 02-19 03-31 05-28 06-19 07-04 09-03 11-11 11-12 11-22 11-23 12-25",
+    2030: "01-01 01-21 02-18 03-31 04-01 05-27 06-19 07-04 09-02 11-11 11-28 11-29 12-25",
+}
+"""California's state holidays by the Government Code (6700, 6701), written down by hand: of fixed
+dates on a Sunday the Monday too, and the Friday before a Veterans Day on a Saturday."""
+
+CLOSED = {
+    date.fromisoformat(f"{year}-{day}") for year, days in HOLIDAYS.items() for day in days.split()
+}
+
+
+@pytest.mark.parametrize("year", HOLIDAYS)
+def test_the_holidays_are_those_of_the_law(year: int) -> None:
+    found = [day for day in due_dates.holidays_of([year]) if day.year == year]
+    assert sorted(found) == sorted(day for day in CLOSED if day.year == year)
+
+
+@given(st.dates(date(2022, 1, 1), date(2030, 11, 30)))
 def test_the_last_day_is_as_counted_one_by_one(received: date) -> None:
-    closed = due_dates.holidays_of(range(received.year, received.year + 2))
-    day, left = received, due_dates.BUSINESS_DAYS
+    day, left = received, 15
     while left:
         day += timedelta(days=1)
-        left -= day.weekday() < 5 and day not in closed
+        left -= day.weekday() < 5 and day not in CLOSED
     assert last_day(str(received)) == str(day)
 
 
@@ -133,3 +165,14 @@ def test_late_are_those_past_their_last_day_and_soon_those_that_will_be() -> Non
     assert due_dates.late(frame, today) == Late(left=2, done=1, soon=2, undated=1)
     assert due_dates.late(frame, date(2026, 11, 30)) == Late(left=3, done=1, soon=2, undated=1)
     assert due_dates.late(frame.iloc[:0], today) == Late(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("reason", [None, *Reason])
+@pytest.mark.parametrize("outcome", NEEDS_A_PERSON)
+def test_an_opt_out_that_is_not_done_is_late_whatever_the_reason(
+    outcome: Outcome, reason: Reason | None
+) -> None:
+    frame = rows(("2026-11-02", 1, outcome), ("2026-11-09", 1, outcome), (None, 1, outcome))
+    code = NONE if reason is None else REASON_CODES[reason]
+    frame[columns.REASON] = columns.reasons(np.full(3, code, np.int8))
+    assert due_dates.late(frame, date(2026, 11, 30)) == Late(left=1, done=0, soon=1, undated=1)

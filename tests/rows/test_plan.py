@@ -64,16 +64,17 @@ def test_a_problem_of_reading_is_the_row_s_outcome() -> None:
 
 
 def test_a_write_is_updated_only_when_it_was_confirmed() -> None:
-    planned = plan.compare(checked(["true"] * 3), read([False] * 3))
-    writing = Steps.of(3)
+    planned = plan.compare(checked(["true"] * 4), read([False] * 4))
+    writing = Steps.of(4)
     writing.done(0, 2, 1_700_000_009_000, state=True)
     writing.failed(1, 1_700_000_009_000, RowFailed(Reason.TIMEOUT, "no answer"))
+    writing.failed(2, 1_700_000_009_000, RowFailed(Reason.HTTP_403, "refused", holds=False))
     results = plan.settle(planned, writing)
-    assert outcomes(results) == ["updated", "failed", "pending"]
-    assert results[columns.BEFORE].tolist() == [False] * 3
+    assert outcomes(results) == ["updated", "failed", "failed", "pending"]
+    assert results[columns.BEFORE].tolist() == [False] * 4
     after = [None if state is pd.NA else state for state in results[columns.AFTER]]
-    assert after == [True, None, False]
-    assert results[columns.ATTEMPTS].tolist() == [2, 1, 1]
+    assert after == [True, None, False, False]
+    assert results[columns.ATTEMPTS].tolist() == [2, 1, 1, 1]
 
 
 def test_a_repeat_shows_the_states_of_the_row_that_counts() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, sel
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import chain, schema
 
-NEWEST: Final = "0002"
+NEWEST: Final = "0003"
 """The schema that this program writes: the last of ``versions/``."""
 
 _HERE: Final = Path(__file__).parent

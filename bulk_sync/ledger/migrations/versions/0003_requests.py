@@ -1,0 +1,13 @@
+"""When changes were asked for, and what profiles hold after a write that failed."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Add the columns; older lines have no value there, and keep their hash."""
+    op.add_column("lines", sa.Column("requested_ms", sa.BigInteger))
+    op.add_column("lines", sa.Column("state_after", sa.SmallInteger))
