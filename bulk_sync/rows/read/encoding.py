@@ -2,6 +2,7 @@
 
 With a mark it is what the mark says; without one UTF-8, or else Windows-1252, in which Excel
 saves CSV. Decoding is strict: a character that cannot be read is an error, never a question mark.
+UTF-8 with a byte that does not belong there is refused too, not read as Windows-1252.
 """
 
 import codecs
@@ -15,6 +16,17 @@ _MARKS: Final = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+_MULTIBYTE: Final = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
+    rb"|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}"
+    rb"|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
+"""A character of UTF-8 that is not ASCII: in Windows-1252 it would be signs that no name has."""
+
+_CUT: Final = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}")
+"""Half a character at the end of a file, unless it is what a Western word may well end with."""
+
+_PIECE_BYTES: Final = 1 << 20
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -35,7 +47,8 @@ def utf8(content: bytes, place: str) -> bytes:
     if mark:
         text = _marked(content[len(mark) :], _MARKS[mark], place)
     else:
-        text = content if content.isascii() or _is_utf8(content) else _western(content, place)
+        bad = None if content.isascii() else _not_utf8(content)
+        text = content if bad is None else _western(content, bad, place)
     nul = text.find(b"\0")
     if nul >= 0:
         hint = (
@@ -54,12 +67,19 @@ def line_at(text: bytes, offset: int) -> int:
     return len(_LINE_END.findall(text, 0, offset)) + 1
 
 
-def _is_utf8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _not_utf8(content: bytes) -> int | None:
+    """Find the first byte that is not UTF-8; None if all are. Looks at a piece at a time."""
+    start = 0
+    while start < len(content):
+        end = min(start + _PIECE_BYTES, len(content))
+        while end < len(content) and content[end] & 0xC0 == 0x80 and end > start + 1:
+            end -= 1  # not between the bytes of one character
+        try:
+            content[start:end].decode()
+        except UnicodeDecodeError as problem:
+            return start + problem.start
+        start = end
+    return None
 
 
 def _marked(content: bytes, encoding: str, place: str) -> bytes:
@@ -75,12 +95,22 @@ def _marked(content: bytes, encoding: str, place: str) -> bytes:
     return content if encoding == "utf-8" else text.encode()
 
 
-def _western(content: bytes, place: str) -> bytes:
+def _western(content: bytes, bad: int, place: str) -> bytes:
+    """Read Windows-1252, unless it is UTF-8 that was damaged or cut off.
+
+    Then one byte would make readable, and wrong, text of all of it.
+    """
+    where = f"the byte 0x{content[bad]:02X} at offset {bad}, in line {line_at(content, bad)}"
+    if _MULTIBYTE.search(content) or _CUT.fullmatch(content, bad):
+        raise InputProblem(
+            f"{place} is UTF-8, but {where}, is no such character. It is cut off or damaged, or "
+            "was put together from files of two encodings. Export it again, or mend that line."
+        )
     try:
         return content.decode("cp1252").encode()
     except UnicodeDecodeError as problem:
+        start = problem.start
         raise InputProblem(
-            f"{place} is neither UTF-8 nor Windows-1252: the byte 0x{content[problem.start]:02X} "
-            f"at offset {problem.start}, in line {line_at(content, problem.start)}, is no "
-            "character. Save it as UTF-8."
+            f"{place} is neither UTF-8 nor Windows-1252: the byte 0x{content[start]:02X} at offset "
+            f"{start}, in line {line_at(content, start)}, is no character. Save it as UTF-8."
         ) from problem

@@ -3,12 +3,12 @@
     bytes --encoding--> UTF-8 --header--> separator, names --+--> pyarrow: even files, at once
                                                              '--> csv: the others, record by record
 
-pyarrow reads what both readers understand alike: quotes only around whole cells, no blank lines.
+pyarrow reads what both readers understand alike: quotes only around whole cells, no empty lines.
 All else, and every error, is for the csv module, which knows its lines. Neither guesses: ragged
 lines and stray quotes are refused, for they are how rows get lost.
 
-A record is one row, however many lines its cells hold; a line with nothing on it is none, but
-keeps its number, as in a spreadsheet.
+A record is one row, however many lines its cells hold; a line with nothing on it, or nothing but
+separators, is none, but keeps its number, as in a spreadsheet.
 """
 
 import csv
@@ -45,8 +45,8 @@ csv.field_size_limit(1 << 30)  # its default would call a cell of 131,073 charac
 _EXCEL_HINT: Final = re.compile(rb"sep=([^\w\s\"\x80-\xff]|\t)(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 """The first line by which Excel is told the separator."""
 
-_LEADING: Final = re.compile(rb"[\r\n]*")
-_BLANK_LINES: Final = (b"\n\n", b"\n\r", b"\r\r")
+_LEADING: Final = re.compile(rb"(?:[,;\t|]*+[\r\n])*")
+"""Lines above the header with nothing on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +186,21 @@ def _even(layout: _Layout) -> Cells | None:
         )
     except pa.ArrowInvalid:
         return None
-    if _may_have_blank_lines(layout, table):
+    if _has_empty_rows(table):
         return None
     first = layout.row + 1
     return Cells(layout.names, table.columns, np.arange(first, first + table.num_rows))
 
 
-def _may_have_blank_lines(layout: _Layout, table: pa.Table) -> bool:
-    """Tell whether there may be lines with nothing on them, which pyarrow takes for empty cells.
-
-    The text is searched for them only if there are such cells: that takes as long as reading it.
-    """
-    if not pc.any(pc.equal(table[0], "")).as_py():
-        return False
-    return any(layout.text.find(blank, layout.start, layout.end) >= 0 for blank in _BLANK_LINES)
+def _has_empty_rows(table: pa.Table) -> bool:
+    """Check for rows without content: blank lines, and lines with nothing but separators."""
+    empty: pa.ChunkedArray | None = None
+    for column in table.columns:
+        here = pc.equal(column, "")
+        empty = here if empty is None else pc.and_(empty, here)
+        if not pc.any(empty).as_py():
+            return False
+    return True
 
 
 def _quotes_enclose(layout: _Layout) -> bool:
@@ -225,9 +226,9 @@ def _records(layout: _Layout, place: str) -> Iterator[tuple[int, Sequence[str]]]
     line = layout.line + 1
     try:
         for number, record in enumerate(reader, layout.row + 1):
-            if len(record) == width:
+            if len(record) == width and any(record):
                 yield number, record
-            elif record:
+            elif any(record):
                 ragged.append((line, len(record)))
             line = layout.line + reader.line_num + 1
     except csv.Error as problem:
