@@ -8,7 +8,6 @@ caller's affair; it must come back only when the record would survive a crash.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -100,9 +99,9 @@ class Kept:
         self._stop = stop
         self._most_s = most_s
         self.is_durable = True
-        self._began = self._last = time.monotonic()
-        self._done: list[int] = []
         self._loop = asyncio.get_running_loop()
+        self._began = self._last = self._loop.time()
+        self._done: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -128,7 +127,7 @@ class Kept:
 
     def _record_soon(self) -> None:
         """Record what is done when it is time, or at once if it is a whole group."""
-        now = time.monotonic()
+        now = self._loop.time()
         every_s = min(self._most_s, max(_SHORTEST_S, _SHARE * (now - self._began)))
         wait_s = 0.0 if len(self._done) >= _MOST else max(0.0, self._last + every_s - now)
         if self._timer is not None:
@@ -136,7 +135,7 @@ class Kept:
         self._timer = self._loop.call_later(wait_s, self._begin)
 
     def _begin(self) -> None:
-        self._last, self._timer = time.monotonic(), None
+        self._last, self._timer = self._loop.time(), None
         self._task = self._loop.create_task(self._flush())
 
     async def _flush(self) -> None:
@@ -206,7 +205,8 @@ class Granted(Source):
         return left
 
     async def _grant(self) -> None:
-        now = time.monotonic()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         if self._granted_at is not None:
             pace = self._size / max(now - self._granted_at, 1e-3)
             most = min(_MOST_AHEAD, _GROWTH * self._size)
@@ -214,7 +214,6 @@ class Granted(Source):
         self._granted_at = now
         group = [self._todo.popleft() for _ in range(min(self._size, len(self._todo)))]
         try:
-            loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._record, group)
             self._ready.extend(group)
         except StopRun as cause:

@@ -1,10 +1,12 @@
 """Groups of intents and outcomes: recorded in order, ahead of the work, and never lost."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
+from virtual_time import TOOK_S, Disk, virtually
 
 from bulk_sync.engines.journal import Granted, Kept, Record
 from bulk_sync.errors import StoppedEarly
@@ -50,18 +52,10 @@ def taken(count: int, record: Record, *, ready: Sequence[int] = (), workers: int
     return got
 
 
-def test_every_position_is_handed_out_once_after_its_intent() -> None:
+def test_every_position_is_handed_out_once() -> None:
     record = Recorded()
-    handed: list[int] = []
-
-    def watched(positions: Sequence[int]) -> None:
-        assert not set(positions) & set(handed)
-        record(positions)
-
-    handed += taken(1000, watched)
-    assert sorted(handed) == list(range(100, 1100))
+    assert sorted(taken(1000, record)) == list(range(100, 1100))
     assert record.all == list(range(100, 1100))
-    assert all(len(group) <= 512 for group in record.groups)
 
 
 def test_what_is_ready_needs_no_intent() -> None:
@@ -119,3 +113,126 @@ def test_what_is_done_is_recorded_in_order_and_to_the_last() -> None:
 
 def test_a_full_disk_ends_the_run() -> None:
     assert kept(range(3), Recorded(full_at=1)) is not None
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+Pace = Callable[[float], float]
+
+
+async def a_pass(
+    each_s: Pace, seconds: float, **given: float
+) -> tuple[dict[int, float], dict[int, float], list[float]]:
+    """Finish positions at some pace; tell when each was done and recorded, and when records were.
+
+    Args:
+        each_s: how long a position takes, by the time since the pass began.
+        seconds: how long the pass takes.
+        given: of ``Kept``.
+    """
+    done: dict[int, float] = {}
+    recorded: dict[int, float] = {}
+    records: list[float] = []
+    began = now()
+
+    def record(positions: Sequence[int]) -> None:
+        records.append(now() - began)
+        recorded.update(dict.fromkeys(positions, now() - began))
+
+    kept = Kept(record, Disk(), Stop(), **given)
+    while (since := now() - began) < seconds:
+        kept.note(len(done))
+        done[len(done)] = since
+        await asyncio.sleep(each_s(since))
+    await kept.close()
+    return done, recorded, records
+
+
+def steady(each_s: float) -> Pace:
+    return lambda _: each_s
+
+
+def in_bursts(since: float) -> float:
+    """A hundred positions, then nothing for a while: longer than what is done may wait."""
+    return 7.0 if int(since * 1000) % 100 == 99 else 0.001
+
+
+@pytest.mark.parametrize(
+    ("pace", "seconds", "given", "most_s", "most_records"),
+    [
+        (steady(0.01), 10, {}, 30, 60),
+        (steady(0.003), 100, {}, 30, 120),
+        (in_bursts, 2000, {}, 30, 220),
+        (steady(2), 6 * 3600, {}, 30, 900),
+        (steady(0.05), 60, {"most_s": 0.5}, 0.5, 150),
+    ],
+    ids=["ten seconds", "two minutes", "bursts", "six hours", "writes"],
+)
+def test_a_crash_costs_no_more_than_a_twentieth_of_the_work(
+    pace: Pace, seconds: float, given: dict[str, float], most_s: float, most_records: int
+) -> None:
+    done, recorded, records = virtually(a_pass(pace, seconds, **given))
+    assert done.keys() == recorded.keys()
+    for at, done_at in done.items():
+        waits_s = min(most_s, max(0.2, 0.05 * recorded[at]))
+        assert recorded[at] - done_at <= waits_s + 3 * TOOK_S, at
+    assert len(records) <= most_records
+
+
+def test_many_at_once_are_recorded_at_once() -> None:
+    async def work() -> list[tuple[float, int]]:
+        groups: list[tuple[float, int]] = []
+        kept = Kept(lambda group: groups.append((now(), len(group))), Disk(), Stop())
+        kept.note(0)
+        await asyncio.sleep(3600)
+        began, before = now(), len(groups)
+        for _ in range(3):
+            kept.note_all(range(4096))
+            kept.note_all([])
+            await asyncio.sleep(0.1)
+        return [(round(at - began, 6), count) for at, count in groups[before:]]
+
+    assert virtually(work()) == [(round(0.1 * number + TOOK_S, 6), 4096) for number in range(3)]
+
+
+@pytest.mark.parametrize("workers", [1, 8, 64])
+def test_intents_are_recorded_for_a_second_s_work_and_before_it(workers: int) -> None:
+    """Each of the workers has an answer every 100 ms."""
+
+    async def work() -> tuple[list[int], float]:
+        recorded: set[int] = set()
+        handed: set[int] = set()
+        groups: list[int] = []
+        ahead: list[int] = []
+
+        def record(positions: Sequence[int]) -> None:
+            recorded.update(positions)
+            groups.append(len(positions))
+            ahead.append(len(recorded - handed))
+
+        granted = Granted([], range(5000), record, Disk(), Stop())
+
+        async def worker() -> None:
+            while (at := await granted.take()) is not None:
+                assert at in recorded
+                handed.add(at)
+                await asyncio.sleep(0.1)
+
+        began = now()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(worker())
+        assert handed == recorded == set(range(5000))
+        # What a crash would have in doubt without need.
+        assert max(ahead) <= 2.5 * max(16, 10 * workers)
+        return groups, now() - began
+
+    groups, took_s = virtually(work())
+    assert groups[0] == 16
+    assert all(after <= 3 * before for before, after in pairwise(groups))
+    assert max(groups) <= 512
+    usual = sorted(groups)[len(groups) // 2]
+    assert max(16, 0.5 * 10 * workers) <= usual <= max(16, 1.2 * 10 * workers)
+    assert took_s <= 1.1 * 5000 * 0.1 / workers

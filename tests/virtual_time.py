@@ -6,6 +6,7 @@ import random
 import selectors
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +17,9 @@ from bulk_sync.settings import Pace
 from bulk_sync.stopping import Stop
 
 T = TypeVar("T")
+
+TOOK_S = 0.01
+"""How long the disk takes to make something durable."""
 
 
 class Impatient(selectors.DefaultSelector):
@@ -49,6 +53,19 @@ def virtually(work: Coroutine[Any, Any, T]) -> T:
     """Carry out a coroutine in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work)
+
+
+class Disk(Executor):
+    """Takes a while for whatever it is to do."""
+
+    def submit(self, work: Callable[..., T], /, *given: Any, **named: Any) -> "Future[T]":
+        future: Future[T] = Future()
+
+        def done() -> None:
+            future.set_result(work(*given, **named))
+
+        asyncio.get_running_loop().call_later(TOOK_S, done)
+        return future
 
 
 class FarEnd:

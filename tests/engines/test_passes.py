@@ -1,0 +1,71 @@
+"""What surrounds the work of a pass: when it is recorded what became of a write."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from virtual_time import TOOK_S, Disk, virtually
+
+from bulk_sync.campaign.client import Client
+from bulk_sync.engines import passes
+from bulk_sync.engines.journal import Source
+from bulk_sync.engines.local import Local
+from bulk_sync.engines.passes import Pass
+from bulk_sync.engines.work import Work, Writes
+from bulk_sync.rows.steps import Steps
+from bulk_sync.settings import Writing
+from bulk_sync.stopping import Stop
+
+ROWS = 400
+
+
+@dataclass
+class OneByOne:
+    """Carries out work without any request: a row every 240 ms, in virtual time."""
+
+    done: dict[int, float] = field(default_factory=dict)
+
+    async def carry_out(
+        self,
+        work: Work,
+        source: Source,
+        count: int,
+        note: Callable[[int], None],
+        done: int = 0,
+        total: int | None = None,
+    ) -> None:
+        del count, done, total
+        while (at := await source.take()) is not None:
+            await asyncio.sleep(0.24)
+            work.steps.done(at, 1, 1, state=True)
+            self.done[at] = asyncio.get_running_loop().time()
+            note(at)
+
+
+@dataclass
+class Noted:
+    """Notes when outcomes were recorded."""
+
+    settled: dict[int, float] = field(default_factory=dict)
+
+    def intend(self, positions: Sequence[int]) -> None:
+        assert not self.settled.keys() & set(positions)
+
+    def settle(self, positions: Sequence[int]) -> None:
+        self.settled |= dict.fromkeys(positions, asyncio.get_running_loop().time())
+
+
+def test_an_outcome_is_recorded_within_half_a_second_however_long_the_pass() -> None:
+    engine, journal = OneByOne(), Noted()
+
+    async def work() -> None:
+        keys = [f"@{number}" for number in range(ROWS)]
+        writes = Writes(keys, [True] * ROWS, Steps.of(ROWS), Writing())
+        nobody = cast("Client", None)
+        run = Pass(nobody, cast("Local", engine), Stop(), lambda *_: None, "ccpaOptOut", Disk())
+        await passes.write(run, writes, journal)
+
+    virtually(work())
+    assert engine.done.keys() == journal.settled.keys() == set(range(ROWS))
+    assert max(journal.settled[at] - engine.done[at] for at in engine.done) <= 0.5 + 3 * TOOK_S
