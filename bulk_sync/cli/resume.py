@@ -78,15 +78,10 @@ def _finish(values: dict[str, Any], found: "Run") -> Exit:
 def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
     """Finish the runs of the instance that is configured, as they came.
 
-    A run whose checkpoint cannot be used is passed over with a warning: another night would not
-    change that.
-
     Returns:
         The exit status of the first that stopped early; else that one was refused, or that rows
         are left, if that is so.
     """
-    from bulk_sync import runs
-
     if values["run_id"] or values["give_up"]:
         raise UsageProblem("--all takes neither a RUN_ID nor --give-up: runs are given up by name.")
     if any("{run_id}" not in str(path) for path in values["report"] or ()):
@@ -96,11 +91,7 @@ def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
         _newest(values, unfinished)  # which says so
     ended = Exit.DONE
     for run in here:
-        try:
-            exit_ = _finish(values, run)
-        except runs.CheckpointProblem as problem:
-            log.warning("%s", problem)
-            continue
+        exit_ = _finish(values, run)
         if exit_ not in _OWN_AFFAIR:
             return exit_
         ended = max(ended, exit_)

@@ -24,11 +24,9 @@ from bulk_sync.runs.finding import NothingLeft, interrupted, known, newest_chang
 from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
 from bulk_sync.runs.mapping import Mapped, map_keys
 from bulk_sync.runs.sync import judge, preview, sync
-from bulk_sync.workset import CheckpointProblem
 
 __all__ = [
     "RUN_ID",
-    "CheckpointProblem",
     "Cost",
     "Finished",
     "Input",

@@ -134,7 +134,7 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
         interrupts: what signals do.
 
     Raises:
-        UsageProblem: its working set is not here, or cannot be used.
+        UsageProblem: its working set is not here.
     """
     working_set = WorkingSet.find(job.state.folder, run.run_id)
     if working_set is None:
@@ -145,16 +145,13 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
             f"`bulk-sync resume {run.run_id} --give-up`, and start anew."
         )
     rows = working_set.rows()
-    planned = working_set.plan(rows)
-    if planned is None and any(book.writes(run.run_id)):
-        raise working_set.problem(working_set.plan_path, "is missing, although the run has written")
     stem = str(run.begun.settings.get("stem", "input"))
     opened = Opened(
         run_id=run.run_id,
         begun=run.begun,
         stem=stem,
         rows=rows,
-        planned=planned,
+        planned=working_set.plan(rows),
         working_set=working_set,
         ledger=book,
         past=past_of(book, job),

@@ -134,3 +134,14 @@ def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: St
             closing.result(timeout=10)
     with pytest.raises(StoppedEarly, match="is closed"):
         book.end(RUN, Ended(0, "", final=True))
+
+
+def test_nobody_who_reads_keeps_a_writer_waiting(state: State) -> None:
+    with ledger.opened(state) as book:
+        fill(book, 20)
+        with ledger.existing(state) as other:
+            assert other is not None
+            told = other.writes(RUN)
+            next(told)  # in the middle of a transaction
+            book.intend(OTHER, intents(1))
+            assert len(list(told)) == 19

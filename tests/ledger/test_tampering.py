@@ -2,16 +2,17 @@
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import orjson
 import pytest
 from conftest import Run, populate, wishes
-from ledger_lines import OTHER, RUN, dated, fill
+from ledger_lines import OTHER, RUN, begun, dated, fill, intents, updated
 
 from bulk_sync import ledger
-from bulk_sync.ledger import Settled
+from bulk_sync.ledger import Ended, Ledger, Settled
 from bulk_sync.ledger.chain import NOTHING, link
 from bulk_sync.ledger.schema import Line
 from bulk_sync.outcomes import Outcome
@@ -133,6 +134,25 @@ def test_no_two_lines_can_change_places(folder: Path, run: Run) -> None:
 def test_the_end_cannot_be_cut_off(folder: Path, run: Run, left: int) -> None:
     shell(folder, f"DELETE FROM lines WHERE position > {left}")
     assert verified(run) == (3, left + 1)
+
+
+STEPS: dict[str, Callable[[Ledger], object]] = {
+    "begin": lambda book: book.begin(RUN, begun()),
+    "intend": lambda book: book.intend(RUN, intents(1)),
+    "settle": lambda book: book.settle(RUN, [updated(1)]),
+    "end": lambda book: book.end(RUN, Ended(0, "", final=True)),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_the_end_cannot_be_cut_off_after_any_step(
+    step: Callable[[Ledger], object], tmp_path: Path, run: Run
+) -> None:
+    with ledger.opened(State(tmp_path / "state")) as book:
+        step(book)
+    cut_off = ("DELETE FROM lines", f"UPDATE head SET position = 0, hash = '{NOTHING}'")
+    shell(tmp_path / "state", *cut_off)
+    assert verified(run) == (3, 1)
 
 
 @pytest.mark.parametrize("left", [10, LINES - 1])
