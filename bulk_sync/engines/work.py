@@ -91,8 +91,9 @@ class Writes:
         in_doubt: positions whose write was in flight when a process died.
         forbidden: positions that must not be written any more, and why, for a person.
         uncertain: positions of which nobody knows whether there is anything to put back.
-        asked_ms: when some of them were asked for, as ``dates.Asked.latest``: their profiles are
-            read before, and left alone if Campaign holds a newer choice.
+        requests: when some of them were asked for: their profiles are read before, and left alone
+            if Campaign holds a newer choice.
+        written: what this tool wrote last to the profiles of those.
         bodies: with what those are created that no profile is known of; their keys are addresses.
         finder: finds profiles by those keys; None if nothing is to be created.
         looks_first: whether it is looked again for them before, since they were not just now.
@@ -111,7 +112,8 @@ class Writes:
     in_doubt: frozenset[int] = frozenset()
     forbidden: Mapping[int, str] = field(default_factory=dict)
     uncertain: frozenset[int] = frozenset()
-    asked_ms: Mapping[int, int] = field(default_factory=dict)
+    requests: Mapping[int, newer.Request] = field(default_factory=dict)
+    written: newer.Writes = field(default_factory=dict)
     bodies: Mapping[int, bytes] = field(default_factory=dict)
     finder: Finder | None = None
     looks_first: bool = False
@@ -133,7 +135,7 @@ class Writes:
         key, desired = self.keys[at], self.desired[at]
         doubted = self.steps.problems.get(at)
         tries = doubted.attempts if doubted is not None else 1
-        looks = self.how.guarded or at in self.forbidden or at in self.asked_ms
+        looks = self.how.guarded or at in self.forbidden or at in self.requests
         if not ((looks or self.may_have_arrived(at)) and await self._has_arrived(client, at)):
             with self._sending(at):
                 tries = await client.write(key, desired=desired)
@@ -165,10 +167,15 @@ class Writes:
             raise _left_alone(forbidden, state, desired)
         if at not in self.sent:
             self.cleared.add(at)
-        if newer.is_newer(self.asked_ms.get(at), desired, changed_ms):
+        request = self.requests.get(at)
+        if request is None:
+            return False
+        own = self.written.get((self.keys[at], not desired))
+        choice = newer.choice(changed_ms, own, request, desired=desired)
+        if newer.is_newer(choice, request, desired=desired):
             raise RowFailed(
                 Reason.NEWER_CHOICE,
-                newer.sentence(changed_ms),
+                newer.sentence(choice),
                 outcome=Outcome.DRIFTED,
                 holds=not desired,
             )

@@ -54,7 +54,7 @@ _INTENT: Final = (
     lines.c.state_before,
     lines.c.state_desired,
     lines.c.facts,
-    lines.c.requested_ms,
+    lines.c.requested,
 )
 _OUTCOME: Final = (
     "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after",
@@ -63,6 +63,8 @@ _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 _ROWS_A_STATEMENT: Final = 256
 _ANCHOR_EVERY_S: Final = 1.0
 _BATCH_ROWS: Final = 10_000
+_KEYS_A_QUERY: Final = 10_000
+"""SQLite takes no more than 32,766 values in one statement."""
 _STATES: Final = {True: 1, False: 0, None: None}
 
 
@@ -146,7 +148,7 @@ class Ledger:
                     _STATES[each.before],
                     int(each.desired),
                     facts=each.used,
-                    requested_ms=each.requested_ms,
+                    requested=each.requested,
                 )
                 for each in intents
             ]
@@ -238,6 +240,21 @@ class Ledger:
         )
         used = and_(lines.c.kind == str(LineKind.INTENT), lines.c.facts == key)
         return self._writes(or_(lines.c.profile_key == key, lines.c.position.in_(created), used))
+
+    def writes_to(self, pkeys: Sequence[str]) -> Iterator[Write]:
+        """Yield every attempted write to some profiles; those of one profile in order.
+
+        Memory: those of ten thousand profiles.
+        """
+        for at in range(0, len(pkeys), _KEYS_A_QUERY):
+            some = pkeys[at : at + _KEYS_A_QUERY]
+            created = _of_kind(LineKind.OUTCOME, lines.c.intent).where(
+                lines.c.profile_key.in_(some)
+            )
+            intents = [intent for (intent,) in self._rows(created)]
+            yield from self._writes(
+                or_(lines.c.profile_key.in_(some), lines.c.position.in_(intents))
+            )
 
     def keys_of(self, runs: Collection[str], besides: Collection[Outcome] = ()) -> dict[str, str]:
         """Tell which keys some runs meant to write, and which run did so last.
@@ -354,8 +371,8 @@ class Ledger:
         with self._told(UsageProblem), self._transaction() as connection:
             for found in connection.execute(_streamed(query)):
                 run_id, position, at_ms, key, row, file, before, desired, *more = found
-                used, requested_ms, *told = more
-                intent = Intent(key, row, file, _state(before), bool(desired), used, requested_ms)
+                used, requested, *told = more
+                intent = Intent(key, row, file, _state(before), bool(desired), used, requested)
                 settled = None if told[0] is None else _settled(position, told)
                 yield Write(run_id, position, at_ms, intent, settled)
 

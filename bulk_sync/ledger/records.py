@@ -36,7 +36,8 @@ class Intent(NamedTuple):
         before: the state; None for a profile that is to be created.
         desired: the state that it is to have.
         used: the key of the row, if it is another than the profile's.
-        requested_ms: when the state was asked for, as ``dates.Asked.latest``; None if undated.
+        requested: when the state was asked for: a day, a time without a zone, or a time that ends
+            in Z; None if undated.
     """
 
     key: str
@@ -45,7 +46,7 @@ class Intent(NamedTuple):
     before: bool | None
     desired: bool
     used: str | None = None
-    requested_ms: int | None = None
+    requested: str | None = None
 
 
 class Settled(NamedTuple):

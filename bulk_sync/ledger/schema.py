@@ -57,7 +57,7 @@ lines: Final = Table(
     Column("attempts", Integer),
     Column("facts", Text, comment="JSON; of an intent, the key of the row if it is another"),
     Column("hash", String(64), nullable=False),
-    Column("requested_ms", BigInteger, comment="UTC; of an intent, when the state was asked for"),
+    Column("requested", Text, comment="of an intent, when the state was asked for, ISO 8601"),
     Column("state_after", SmallInteger, comment="of a failed write, what the profile holds"),
     Index("lines_by_run", "run_id", "position"),
     Index("lines_by_key", "profile_key", "position"),
@@ -82,7 +82,7 @@ class Line(NamedTuple):
     detail: str | None = None
     attempts: int | None = None
     facts: str | None = None
-    requested_ms: int | None = None
+    requested: str | None = None
     state_after: int | None = None
 
 

@@ -75,6 +75,13 @@ LATEST: Final = "sync_requested_last"
 """int64: as REQUESTED, of the last of repeated requests, as ``dates.Asked`` has it; only when a
 choice in Campaign that is newer is to be left alone."""
 
+UNJUDGED: Final = "sync_requested_unjudged"
+"""int64: as LATEST, in its place where choices in Campaign are overwritten whatever their date: the
+ledger has it all the same."""
+
+PRECISION: Final = "sync_requested_precision"
+"""int8: how exact LATEST is, as ``newer.Precision``; only when the input has request dates."""
+
 RECEIVED: Final = "sync_received"
 """int64: days since the epoch, the day on which the row's state was first asked for,
 ``newer.UNDATED`` where that is not known; only when the input has request dates."""
@@ -91,7 +98,7 @@ CREATE: Final = "sync_create"
 
 MATCHED: Final = (PROFILE, OWNER, CREATE)
 
-DATED: Final = (REQUESTED, LATEST, RECEIVED)
+DATED: Final = (REQUESTED, LATEST, UNJUDGED, PRECISION, RECEIVED)
 
 OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED)
 """Every column that is not the input's own."""

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_sync.rows.newer import UNDATED
+from bulk_sync.rows.newer import DAY_DOUBT_MS, LOCAL_DOUBT_MS, UNDATED, Precision
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ _CLOCK: Final = (
 _NAMED_ROWS: Final = 5
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
-_PACIFIC_MS: Final = 8 * _HOUR_MS
+_PACIFIC_MS: Final = LOCAL_DOUBT_MS
 """How far California is behind UTC at most; in summer it is an hour less."""
 
 _Int64 = npt.NDArray[np.int64]
@@ -125,11 +125,13 @@ class Asked(NamedTuple):
             unknown if one of the requests is undated; for an opt-in it is the earliest, of those
             that are dated.
         day: int64, the day on which it was first received, in days since the epoch.
+        precision: int8, how exact ``latest`` is, as ``Precision``.
     """
 
     first: npt.NDArray[np.int64]
     latest: npt.NDArray[np.int64]
     day: npt.NDArray[np.int64]
+    precision: npt.NDArray[np.int8]
 
 
 def of_keys(
@@ -145,7 +147,11 @@ def of_keys(
         desired: by row, the state; a repeat that says another one is another request.
     """
     latest = np.where(desired == 1, requests.until, requests.asked)
-    return merged(Asked(requests.asked, latest, requests.day), counts_as, desired)
+    doubt_ms = requests.until - requests.asked
+    precision = np.full(len(latest), Precision.INSTANT, np.int8)
+    precision[doubt_ms == LOCAL_DOUBT_MS] = Precision.LOCAL
+    precision[doubt_ms == DAY_DOUBT_MS] = Precision.DAY
+    return merged(Asked(requests.asked, latest, requests.day, precision), counts_as, desired)
 
 
 def merged(asked: Asked, counts_as: npt.NDArray[np.int64], desired: npt.NDArray[np.int8]) -> Asked:
@@ -158,8 +164,12 @@ def merged(asked: Asked, counts_as: npt.NDArray[np.int64], desired: npt.NDArray[
     np.minimum.at(first, counting, asked.first[same])
     np.minimum.at(day, counting, asked.day[same])
     np.maximum.at(last, counting, latest[same])
+    is_last = latest[same] == last[counting]
+    precision = asked.precision.copy()
+    precision[counting] = Precision.INSTANT
+    np.maximum.at(precision, counting[is_last], asked.precision[same][is_last])
     last[last == -UNDATED] = UNDATED
-    return Asked(first, last, day)
+    return Asked(first, last, day, precision)
 
 
 def _distinct(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, _Int64]:
@@ -230,7 +240,7 @@ def _clocks_ms(texts: pa.Array) -> tuple[_Int64, _Int64]:
     ms = np.where(is_time, local_ms - ahead_ms[zone_of], UNDATED)
     is_day, has_zone = _is(pc.equal(texts, "")), _is(pc.not_equal(part["zone"], ""))
     doubt_ms = np.where(has_zone, 0, _PACIFIC_MS)
-    doubt_ms = np.where(is_day, _DAY_MS + _PACIFIC_MS - 1, doubt_ms)
+    doubt_ms = np.where(is_day, DAY_DOUBT_MS, doubt_ms)
     return np.where(is_day, 0, ms), doubt_ms
 
 

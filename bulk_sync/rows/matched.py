@@ -275,12 +275,11 @@ def _dated(
     """Let the dates of rows that stand for one profile count for the one that counts."""
     if columns.REQUESTED not in rows:
         return rows
-    first, day = rows[columns.REQUESTED].to_numpy(), rows[columns.RECEIVED].to_numpy()
-    latest = rows[columns.LATEST].to_numpy() if columns.LATEST in rows else first
-    asked = dates.merged(dates.Asked(first, latest, day), same, desired)
-    rows[columns.REQUESTED], rows[columns.RECEIVED] = asked.first, asked.day
-    if columns.LATEST in rows:
-        rows[columns.LATEST] = asked.latest
+    last = columns.LATEST if columns.LATEST in rows else columns.UNJUDGED
+    names = (columns.REQUESTED, last, columns.RECEIVED, columns.PRECISION)
+    asked = dates.merged(dates.Asked(*(rows[name].to_numpy() for name in names)), same, desired)
+    for name, values in zip(names, asked, strict=True):
+        rows[name] = np.asarray(values)
     return rows
 
 

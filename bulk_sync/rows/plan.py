@@ -5,6 +5,7 @@
 The decision about a row is the table in ``compare``; everything else counts or fills in.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, newer
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.newer import UNDATED, Choice, LastWrites
 from bulk_sync.rows.steps import UNREAD, Steps
 
 WRITTEN: Final = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
@@ -46,7 +48,9 @@ def opt_ins(frame: pd.DataFrame) -> npt.NDArray[np.intp]:
     return lifts
 
 
-def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
+def compare(
+    checked: pd.DataFrame, reading: Steps, last_writes: LastWrites = newer.no_writes
+) -> pd.DataFrame:
     """Decide about every row that was looked up.
 
     ================================  ==============
@@ -62,6 +66,7 @@ def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
     Args:
         checked: what ``check.rows`` returned.
         reading: the current states of its open rows, in their order.
+        last_writes: looks up what this tool wrote last to profiles whose state is another one.
 
     Returns:
         The same rows with BEFORE, AFTER, ATTEMPTS and AT; OUTCOME is complete.
@@ -73,45 +78,67 @@ def compare(checked: pd.DataFrame, reading: Steps) -> pd.DataFrame:
     verdict = np.full(len(positions), OUTCOME_CODES[Outcome.WOULD_UPDATE], np.int8)
     verdict[reading.state == desired] = OUTCOME_CODES[Outcome.UNCHANGED]
     verdict[reading.state == UNREAD] = OUTCOME_CODES[Outcome.PENDING]
-    is_newer = _newer(checked, positions, reading)
-    is_newer &= verdict == OUTCOME_CODES[Outcome.WOULD_UPDATE]
-    verdict[is_newer] = OUTCOME_CODES[Outcome.DRIFTED]
+    differ = np.flatnonzero(verdict == OUTCOME_CODES[Outcome.WOULD_UPDATE])
+    left_alone = _newer(checked, positions, reading, differ, last_writes)
+    verdict[list(left_alone)] = OUTCOME_CODES[Outcome.DRIFTED]
     planned = checked.copy(deep=False)
     planned[columns.BEFORE] = columns.states(before)
     planned[columns.AFTER] = columns.states(before)
     planned[columns.ATTEMPTS] = np.zeros(len(checked), np.int64)
     planned[columns.AT] = columns.times(np.zeros(len(checked), np.int64))
     planned = _record(planned, positions, reading, verdict)
-    return planned if not is_newer.any() else _leave_alone(planned, positions, reading, is_newer)
+    return planned if not left_alone else _leave_alone(planned, positions, left_alone)
 
 
 def _newer(
-    checked: pd.DataFrame, positions: npt.NDArray[np.intp], reading: Steps
-) -> npt.NDArray[np.bool_]:
-    """Tell of which rows that were read Campaign holds a newer choice."""
+    checked: pd.DataFrame,
+    positions: npt.NDArray[np.intp],
+    reading: Steps,
+    differ: npt.NDArray[np.intp],
+    last_writes: LastWrites,
+) -> dict[int, Choice]:
+    """Find the rows for which Campaign holds a newer choice.
+
+    Args:
+        checked: what ``check.rows`` returned.
+        positions: its open rows.
+        reading: their current states.
+        differ: places among them whose state is not the desired one.
+        last_writes: looks up what this tool wrote last.
+
+    Returns:
+        The newer choices, by place among the open rows.
+    """
     if reading.changed_ms is None or columns.LATEST not in checked:
-        return np.zeros(len(positions), np.bool_)
-    latest = checked[columns.LATEST].to_numpy()[positions]
-    desired = columns.state_codes(checked[columns.DESIRED])[positions]
-    return newer.choices(latest, desired, reading.changed_ms)
+        return {}
+    latest = checked[columns.LATEST].to_numpy()[positions[differ]]
+    differ, latest = differ[latest != UNDATED], latest[latest != UNDATED]
+    desired = columns.state_codes(checked[columns.DESIRED])[positions[differ]]
+    keys = columns.profiles(checked).iloc[positions[differ]].tolist()
+    written = last_writes(keys) if keys else {}
+    changed_ms = reading.changed_ms[differ]
+    requests = newer.requests(checked, positions[differ]) if written else []
+    found = {}
+    for at, request in enumerate(requests):
+        wanted = bool(desired[at])
+        own = written.get((keys[at], not wanted))
+        if own is not None and request is not None:
+            found[at] = newer.choice(int(changed_ms[at]), own, request, desired=wanted)
+            changed_ms[at] = found[at].at_ms
+    is_newer = np.flatnonzero(newer.choices(latest, desired, changed_ms)).tolist()
+    return {int(differ[at]): found.get(at) or Choice(int(changed_ms[at])) for at in is_newer}
 
 
 def _leave_alone(
-    planned: pd.DataFrame,
-    positions: npt.NDArray[np.intp],
-    reading: Steps,
-    is_newer: npt.NDArray[np.bool_],
+    planned: pd.DataFrame, positions: npt.NDArray[np.intp], left_alone: Mapping[int, Choice]
 ) -> pd.DataFrame:
     """Say of rows for which Campaign holds a newer choice that they are left alone."""
-    changed_ms = reading.changed_ms
-    if changed_ms is None:
-        return planned
     reason = columns.reason_codes(planned[columns.REASON])
     sentences = {}
-    for at in np.flatnonzero(is_newer).tolist():
+    for at, choice in left_alone.items():
         row = int(positions[at])
         reason[row] = REASON_CODES[Reason.NEWER_CHOICE]
-        sentences[row] = newer.sentence(int(changed_ms[at]))
+        sentences[row] = newer.sentence(choice)
     planned[columns.REASON] = columns.reasons(reason)
     planned[columns.DETAIL] = columns.with_details(planned[columns.DETAIL], sentences)
     return planned

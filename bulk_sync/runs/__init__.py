@@ -8,6 +8,7 @@ again.py       resume, retry and undo of another run                       --+
   opened.py      what is needed of it from then on
   story.py       the straight line that all of them follow
   later.py       what other runs have said since
+  precedence.py  what this tool wrote last to a profile, and for whose request
   recording.py   between its writes and the ledger
   ending.py      its reports, its last word in the ledger, and what is kept
 audit.py       whether what a run applied still holds

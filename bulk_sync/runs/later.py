@@ -1,11 +1,13 @@
 """What other runs have said since: which writes must not be sent, or may never have happened."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import newer
+from bulk_sync.rows.newer import LastWrites, Request
 from bulk_sync.runs.finding import is_at
 from bulk_sync.runs.opened import Opened
 from bulk_sync.runs.recording import Recording
@@ -17,20 +19,31 @@ class Later:
 
     Attributes:
         forbidden: rows that must not be written any more, and why.
-        rewritten: those of them that a later run has written since.
+        rewritten: rows that a later run has written since.
+        overruled: those of them whose request is older than this run's, so that this one counts.
     """
 
     forbidden: Mapping[int, str] = field(default_factory=dict)
     rewritten: frozenset[int] = frozenset()
+    overruled: frozenset[int] = frozenset()
 
 
-def of(run: Opened, recording: Recording) -> Later:
+def of(
+    run: Opened, recording: Recording, requests: Mapping[int, Request], last_writes: LastWrites
+) -> Later:
     """Tell what must not be written any more, because a later run has had the later word.
 
     That is every key that a later run meant to write. Of the others nobody knows what the later
     file said of them, for what already held was not written: so no opt-out is lifted any more on
     the word of the earlier file, while setting one does no harm. What an undo puts back still
-    stands where a later run has left the profile alone.
+    stands where a later run has left the profile alone. An opt-out whose request is not older than
+    the one that a later run has carried out counts nevertheless.
+
+    Args:
+        run: the run.
+        recording: its writes.
+        requests: when they were asked for, by place; undated ones are missing.
+        last_writes: looks up what this tool wrote last.
     """
     if run.since is None:
         return Later()
@@ -54,9 +67,30 @@ def of(run: Opened, recording: Recording) -> Later:
     besides = () if run.undone is None else (Outcome.DRIFTED, Outcome.UNCHANGED)
     written = run.ledger.keys_of([each.run_id for each in later], besides)
     rewritten = {at: written[key] for at, key in enumerate(recording.keys) if key in written}
+    dated = () if run.undone else [at for at in rewritten if at in requests]
+    overruled = _overruled(recording, dated, requests, last_writes)
     for at, run_id in rewritten.items():
-        forbidden[at] = f"Run {run_id} has had the later word on this profile."
-    return Later(forbidden, frozenset(rewritten))
+        if at not in overruled:
+            forbidden[at] = f"Run {run_id} has had the later word on this profile."
+    return Later(forbidden, frozenset(rewritten), overruled)
+
+
+def _overruled(
+    recording: Recording,
+    rewritten: Iterable[int],
+    requests: Mapping[int, Request],
+    last_writes: LastWrites,
+) -> frozenset[int]:
+    """Return the opt-outs whose request is not older than what a later run has carried out."""
+    opt_outs = [at for at in rewritten if recording.desired[at]]
+    written = last_writes([recording.keys[at] for at in opt_outs]) if opt_outs else {}
+    found = set()
+    for at in opt_outs:
+        own = written.get((recording.keys[at], False))
+        if own is not None:
+            theirs = newer.choice(0, own, requests[at], desired=True)
+            found |= set() if newer.is_newer(theirs, requests[at], desired=True) else {at}
+    return frozenset(found)
 
 
 def uncertain(run: Opened, recording: Recording) -> frozenset[int]:

@@ -11,7 +11,7 @@ from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns, plan
+from bulk_sync.rows import columns, newer, plan
 from bulk_sync.rows.steps import UNREAD, Steps
 from bulk_sync.rows.texts import Texts
 
@@ -45,6 +45,7 @@ class Recording:
         self._before = _known(planned[columns.BEFORE], writes)
         self._rows: list[int] = planned[columns.ROW].to_numpy()[writes].tolist()
         self._files = _files(planned, writes)
+        self._requests = newer.requests(planned, writes)
         has_others = columns.PROFILE in planned
         self._used = Texts(planned[columns.KEY], writes) if has_others else None
         self._ledger = ledger
@@ -70,6 +71,7 @@ class Recording:
                 before=self._before[at],
                 desired=self.desired[at],
                 used=self._used[at] if self._used is not None else None,
+                requested=None if (asked := self._requests[at]) is None else str(asked),
             )
             for at in positions
         ]

@@ -25,12 +25,13 @@ from bulk_sync.engines.work import Writes
 from bulk_sync.errors import Interrupted, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.outcomes import Reason
-from bulk_sync.rows import columns, creating, limits, matched, plan
+from bulk_sync.rows import columns, creating, limits, matched, newer, plan
 from bulk_sync.rows.limits import Past
+from bulk_sync.rows.newer import LastWrites, Request
 from bulk_sync.rows.steps import Steps
 from bulk_sync.rows.texts import Texts
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import day_budget, ending, later
+from bulk_sync.runs import day_budget, ending, later, precedence
 from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
 from bulk_sync.runs.opened import Opened
@@ -68,6 +69,7 @@ def preview(
     screen: Screen,
     past: Sequence[Past],
     budget: DayBudget | None,
+    last_writes: LastWrites,
 ) -> tuple[pd.DataFrame, StopRun | None, Cost]:
     """Tell the story up to the plan, without leaving a trace but that of its calls in the budget.
 
@@ -78,7 +80,8 @@ def preview(
     failures = job.limits.failures(len(rows))
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
         states = _unread(rows, job)
-        planned, read = _planned(rows, states, job, session, lambda _: None, NO_BOOKMARK)
+        read = _read(rows, states, job, session, lambda _: None, NO_BOOKMARK)
+        planned = _compared(rows, states, job, last_writes)
         if session.cause is not None:
             planned = plan.hold_back(planned, Reason.STOPPED, str(session.cause))
         else:
@@ -115,7 +118,8 @@ def _tell(
             return plan.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
         states = _known(run, job)
         keep = partial(run.working_set.keep_states, reading=states)
-        planned, read = _planned(run.rows, states, job, session, keep, run.working_set)
+        read = _read(run.rows, states, job, session, keep, run.working_set)
+        planned = _compared(run.rows, states, job, precedence.of(run.ledger, job.connection))
         if session.cause is not None:
             return _held(planned, session.cause)
         try:
@@ -154,35 +158,33 @@ def _warn_of_limits(run: Opened, job: Job) -> None:
             )
 
 
-def _planned(
+def _read(
     rows: pd.DataFrame,
     states: Steps,
     job: Job,
     session: Session,
     keep: Record,
     bookmark: Bookmark,
-) -> tuple[pd.DataFrame, Read]:
-    """Read what is not known yet, and compare."""
+) -> Read:
+    """Read the states that are not known yet, and return what it cost."""
     keys = Texts(rows[columns.KEY], plan.open_rows(rows))
     if job.keys.kind is KeyKind.PKEY:
         tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
         how = replace(job.reading, tries_keys=tries_keys)
-        read = session.read(keys, states, how, keep, bookmark)
-    else:
-        made = None if job.creating is None else tuple(name for name, _ in job.creating.fields)
-        sought = Sought(job.keys, created_with=made)
-        read = session.find(keys, states, job.reading, keep, sought)
-    return _compared(rows, states, job), read
+        return session.read(keys, states, how, keep, bookmark)
+    made = None if job.creating is None else tuple(name for name, _ in job.creating.fields)
+    sought = Sought(job.keys, created_with=made)
+    return session.find(keys, states, job.reading, keep, sought)
 
 
-def _compared(rows: pd.DataFrame, states: Steps, job: Job) -> pd.DataFrame:
+def _compared(rows: pd.DataFrame, states: Steps, job: Job, last_writes: LastWrites) -> pd.DataFrame:
     """Compare, as far as states are known; a row per profile if keys are no PKeys."""
     if states.found is None:
-        return plan.compare(rows, states)
+        return plan.compare(rows, states, last_writes)
     rows, states = matched.parted(
         rows, states, on_ambiguous=job.keys.on_ambiguous, on_conflict=job.on_conflict
     )
-    planned = plan.compare(rows, states)
+    planned = plan.compare(rows, states, last_writes)
     if job.creating is None:
         return planned
     return creating.planned(planned, job.creating, job.keys, job.connection.attribute)
@@ -210,7 +212,8 @@ def _so_far(run: Opened, job: Job) -> pd.DataFrame:
     if planned is None:
         planned = run.working_set.plan(run.rows)
     if planned is None:
-        return _compared(run.rows, _known(run, job), job)
+        last_writes = precedence.of(run.ledger, job.connection)
+        return _compared(run.rows, _known(run, job), job, last_writes)
     recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned))
     recording.leave_in_doubt(recording.in_doubt)
     return plan.settle(planned, recording.steps)
@@ -221,17 +224,25 @@ def _write(
 ) -> tuple[pd.DataFrame, StopRun | None]:
     if not recording.keys:
         return planned, None
-    newer = later.of(run, recording)
+    requests = _requests(planned)
+    last_writes = precedence.of(run.ledger, job.connection)
+    since = later.of(run, recording, requests, last_writes)
+    if run.planned is None:  # which was compared just now
+        requests = {}
+    elif not job.writing.guarded:
+        looked_at = {*recording.opt_ins, *since.overruled}
+        requests = {at: requests[at] for at in looked_at if at in requests}
     writes = Writes(
         keys=recording.keys,
         desired=recording.desired,
         steps=recording.steps,
         how=job.writing,
         # What a later run had to write had not arrived: what stands there now is that run's.
-        in_doubt=recording.in_doubt - newer.rewritten,
-        forbidden=newer.forbidden,
+        in_doubt=recording.in_doubt - since.rewritten,
+        forbidden=since.forbidden,
         uncertain=later.uncertain(run, recording),
-        asked_ms=_asked_ms(run, job, planned, recording),
+        requests=requests,
+        written=last_writes([recording.keys[at] for at in requests]) if requests else {},
         bodies=recording.bodies,
         finder=Finder(job.keys, job.connection.attribute, is_wary=True),
         looks_first=run.planned is not None,
@@ -254,19 +265,17 @@ def _write(
     return _held(results, cause)
 
 
-def _asked_ms(
-    run: Opened, job: Job, planned: pd.DataFrame, recording: Recording
-) -> Mapping[int, int]:
-    """Tell for writes that were planned a while ago when they were asked for.
+def _requests(planned: pd.DataFrame) -> Mapping[int, Request]:
+    """Return when each write was asked for, if that is judged; undated ones are left out.
 
-    A choice may have been made in Campaign since. Who reads every profile again looks for that in
-    all of them; else it is worth a call for each opt-in, for those lift an opt-out.
+    A choice may have been made in Campaign since the writes were planned. An apply reads every
+    profile again and looks for that. A resumed run reads a profile for an opt-in, which lifts an
+    opt-out, and where it overrules the write of a later run.
     """
-    if columns.LATEST not in planned or run.planned is None:
+    if columns.LATEST not in planned:
         return {}
-    ats = range(len(recording.keys)) if job.writing.guarded else recording.opt_ins
-    latest = planned[columns.LATEST].to_numpy()[plan.writes(planned)].tolist()
-    return {at: latest[at] for at in ats}
+    found = enumerate(newer.requests(planned, plan.writes(planned)))
+    return {at: request for at, request in found if request is not None}
 
 
 def _reviewed(

@@ -15,7 +15,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import due_dates, matched, plan
 from bulk_sync.rows.steps import Steps
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import day_budget, ending, judging, plan_file, story
+from bulk_sync.runs import day_budget, ending, judging, plan_file, precedence, story
 from bulk_sync.runs.finding import is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
 from bulk_sync.runs.opening import (
@@ -85,7 +85,8 @@ def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> 
         job = judging.with_keys(job, keys)
         past = [] if book is None else past_of(book, job)
         budget = None if book is None else day_budget.of(book, job)
-        planned, cause, cost = story.preview(rows, job, screen, past, budget)
+        last_writes = precedence.of(book, job.connection)
+        planned, cause, cost = story.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals = Totals.of(planned)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))

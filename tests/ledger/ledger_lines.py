@@ -32,8 +32,8 @@ def intents(count: int, first: int = 0) -> list[Intent]:
     ]
 
 
-def dated(number: int, requested_ms: int) -> Intent:
-    return intents(1, number)[0]._replace(requested_ms=requested_ms)
+def dated(number: int, requested: str) -> Intent:
+    return intents(1, number)[0]._replace(requested=requested)
 
 
 def fill(book: Ledger, writes: int = 4, run_id: str = RUN) -> list[int]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from ledger_lines import OTHER, RUN, begun, fill, intents, updated
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from bulk_sync import ledger
 from bulk_sync.errors import StoppedEarly, UsageProblem
@@ -45,7 +47,7 @@ def test_a_write_is_told_with_its_intent_and_its_outcome(state: State) -> None:
         before=True,
         desired=False,
         used="a@b.c",
-        requested_ms=-1,
+        requested="2026-11-20",
     )
     outcome = Settled(
         0, Outcome.FAILED, "http_403", "Not allowed.", 3, 1_795_572_000_123, after=True
@@ -145,3 +147,22 @@ def test_nobody_who_reads_keeps_a_writer_waiting(state: State) -> None:
             next(told)  # in the middle of a transaction
             book.intend(OTHER, intents(1))
             assert len(list(told)) == 19
+
+
+def test_the_writes_to_many_profiles_take_few_queries(state: State) -> None:
+    created = Settled(0, Outcome.CREATED, None, "", 1, 1_795_572_000_000, "@made")
+    with ledger.opened(state) as book:
+        fill(book, 3)
+        (at,) = book.intend(RUN, [Intent("a@b.co", 9, None, None, desired=True, used="a@b.co")])
+        book.settle(RUN, [created._replace(intent=at)])
+        keys = ["@key-1", "@made", *(f"@other-{number}" for number in range(25_000)), "@key-2"]
+        statements: list[str] = []
+
+        @event.listens_for(Engine, "before_cursor_execute")
+        def note(*given: object) -> None:
+            statements.append(str(given[2]))
+
+        found = list(book.writes_to(keys))
+        event.remove(Engine, "before_cursor_execute", note)
+    assert [write.intent.key for write in found] == ["@key-1", "a@b.co", "@key-2"]
+    assert len(statements) <= 6

@@ -72,7 +72,7 @@ def test_the_first_schema_is_brought_forward(state: State) -> None:
     with engine.begin() as connection:
         newest = tables(connection)
         connection.execute(text("DROP TABLE calls"))
-        for name in ("requested_ms", "state_after"):
+        for name in ("requested", "state_after"):
             connection.execute(text(f"ALTER TABLE lines DROP COLUMN {name}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         assert tables(connection) != newest

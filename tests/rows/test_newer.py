@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bulk_sync.rows import dates, newer
+from bulk_sync.rows.newer import Choice, Own, Precision, Request
 
 
 def changed_ms(text: str) -> int:
@@ -21,8 +22,16 @@ def is_newer(requests: list[str], desired: int, changed: int) -> bool:
     choices = newer.choices(
         asked.latest[:1], np.array([desired], np.int8), np.array([changed], np.int64)
     )
-    assert newer.is_newer(int(asked.latest[0]), bool(desired), changed) is bool(choices[0])
+    if asked.latest[0] != newer.UNDATED:
+        doubt_ms = asked.latest[0] - newer.of_request(newer.Request(0, precision(asked)), True)
+        request = newer.Request(int(doubt_ms if desired else asked.latest[0]), precision(asked))
+        one = newer.is_newer(newer.Choice(changed), request, desired=bool(desired))
+        assert one is bool(choices[0])
     return bool(choices[0])
+
+
+def precision(asked: dates.Asked) -> Precision:
+    return Precision(int(asked.precision[0]))
 
 
 @pytest.mark.parametrize(
@@ -86,9 +95,110 @@ def test_a_change_that_nobody_can_date_stops_opt_ins_alone() -> None:
     assert not is_newer(["2026-11-02"], 1, newer.UNREADABLE)
     assert not is_newer([""], 0, newer.UNREADABLE)
     assert not is_newer(["2026-11-02"], 0, 0)
-    assert "cannot be read" in newer.sentence(newer.UNREADABLE)
+    assert "cannot be read" in newer.sentence(Choice(newer.UNREADABLE))
 
 
 def test_a_choice_of_the_year_10000_can_be_told() -> None:
-    assert "9999-12-31 23:59 UTC" in newer.sentence(changed_ms("9999-12-31 23:59"))
-    assert "10000-01-01 07:59 UTC" in newer.sentence(253402329599000)
+    assert "9999-12-31 23:59 UTC" in newer.sentence(Choice(changed_ms("9999-12-31 23:59")))
+    assert "10000-01-01 07:59 UTC" in newer.sentence(Choice(253402329599000))
+
+
+def own(requested: str, *, state: bool = False, **changed: bool) -> Own:
+    """A write at noon of 28 November, confirmed a second later."""
+    began = changed_ms("2026-11-28 12:00")
+    request = Request.parse(requested) if requested else None
+    return Own(state, began, began + 1_000, request, began, "R", **changed)
+
+
+AT_NOON = "2026-11-28 12:00:00.500"
+
+LATER_FIRST = [
+    ("2026-11-25", "2026-11-20", AT_NOON),
+    ("2026-11-21", "2026-11-20", AT_NOON),
+    ("2026-11-25", "2026-11-20", ""),
+    ("2026-11-25", "2026-11-20", "2026-11-28 11:59"),
+    ("2026-11-25", "2026-11-20", "2026-11-28 12:01:01"),
+    ("2026-11-20T10:00:01", "2026-11-20T10:00", AT_NOON),
+    ("2026-11-20T10:00:00.001Z", "2026-11-20T10:00Z", AT_NOON),
+    ("2026-11-22", "2026-11-20T10:00Z", AT_NOON),
+    ("2026-11-21T08:00Z", "2026-11-20", AT_NOON),
+]
+"""Two requests, the later one first, and Campaign's stamp of the write for the other one."""
+
+
+@pytest.mark.parametrize(("later", "earlier", "stamp"), LATER_FIRST)
+@pytest.mark.parametrize("desired", [True, False], ids=["opt-out", "opt-in"])
+def test_the_later_request_wins_whatever_was_written_when(
+    later: str, earlier: str, stamp: str, *, desired: bool
+) -> None:
+    stamp_ms = changed_ms(stamp) if stamp else 0
+    for request, carried_out in ((later, earlier), (earlier, later)):
+        asked = Request.parse(request)
+        found = newer.choice(stamp_ms, own(carried_out, state=not desired), asked, desired=desired)
+        assert newer.is_newer(found, asked, desired=desired) is (request == earlier)
+
+
+@pytest.mark.parametrize(
+    ("request_date", "carried_out", "stamp"),
+    [
+        ("2026-11-20", "2026-11-20", AT_NOON),
+        ("2026-11-20T10:00Z", "2026-11-20", AT_NOON),
+        ("2026-11-20", "2026-11-20T10:00Z", AT_NOON),
+        ("2026-11-20T10:00", "2026-11-20T12:00Z", AT_NOON),
+        ("2026-11-21T07:59Z", "2026-11-20", AT_NOON),
+        ("2026-11-20", "", AT_NOON),
+        ("2026-11-25", "2026-11-20", "2026-11-26 12:00"),
+    ],
+    ids=[
+        "the same day",
+        "a time of the day",
+        "the day of a time",
+        "a time that may be another zone's",
+        "a time when it is still that day in California",
+        "what was carried out is undated",
+        "a stamp from before the write",
+    ],
+)
+def test_on_a_tie_or_in_doubt_the_opt_out_wins(
+    request_date: str, carried_out: str, stamp: str
+) -> None:
+    asked = Request.parse(request_date)
+    for desired in (True, False):
+        written = own(carried_out, state=not desired)
+        found = newer.choice(changed_ms(stamp), written, asked, desired=desired)
+        assert newer.is_newer(found, asked, desired=desired) is not desired
+
+
+def test_an_undated_request_is_older_than_what_comes_after_its_write() -> None:
+    asked = Request.parse("2026-11-28T12:00:00.001Z")
+    found = newer.choice(changed_ms(AT_NOON), own("", state=True), asked, desired=False)
+    assert not newer.is_newer(found, asked, desired=False)
+
+
+@pytest.mark.parametrize("stamp", ["2026-11-28 12:01:01.001", "2026-12-24 10:00"])
+def test_a_stamp_after_the_write_is_of_somebody_else(stamp: str) -> None:
+    asked = Request.parse("2026-11-25")
+    found = newer.choice(changed_ms(stamp), own("2026-11-20"), asked, desired=True)
+    assert found == Choice(changed_ms(stamp))
+    assert newer.is_newer(found, asked, desired=True)
+
+
+def test_of_a_doubtful_write_both_times_may_count() -> None:
+    for desired, stops in ((True, False), (False, True)):
+        asked = Request.parse("2026-11-25")
+        written = own("2026-11-20", state=not desired, is_doubtful=True)
+        found = newer.choice(changed_ms(AT_NOON), written, asked, desired=desired)
+        assert newer.is_newer(found, asked, desired=desired) is stops
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-20", "2026-11-20T10:00:00.000", "2026-11-20T10:00:00.001Z", "0001-01-01"]
+)
+def test_a_request_date_is_read_back_as_it_is_written(text: str) -> None:
+    assert str(Request.parse(text)) == text
+
+
+def test_who_is_left_alone_for_another_request_is_told_which() -> None:
+    told = newer.sentence(Choice(1, own("2026-11-25")))
+    assert "Run R has carried out a request of 2026-11-25 for this profile" in told
+    assert "whose date is not known" in newer.sentence(Choice(1, own("")))

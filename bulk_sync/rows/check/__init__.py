@@ -75,6 +75,6 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         asked = dates.of_keys(dates.read(raw[dated], places.name), counts_as, desired)
         checked[columns.REQUESTED] = asked.first
         checked[columns.RECEIVED] = asked.day
-        if not rules.ignore_dates:
-            checked[columns.LATEST] = asked.latest
+        checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = asked.latest
+        checked[columns.PRECISION] = asked.precision
     return checked

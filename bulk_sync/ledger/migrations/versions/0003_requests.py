@@ -9,5 +9,5 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Add the columns; older lines have no value there, and keep their hash."""
-    op.add_column("lines", sa.Column("requested_ms", sa.BigInteger))
+    op.add_column("lines", sa.Column("requested", sa.Text))
     op.add_column("lines", sa.Column("state_after", sa.SmallInteger))

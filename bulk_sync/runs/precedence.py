@@ -1,0 +1,110 @@
+"""What this tool wrote last to a profile, and whose request stands there since.
+
+    writes of one profile, in order --undo puts back what stood before--> what stands
+
+It is known from the ledger, so machines that share one know it of each other.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from bulk_sync.ledger import Begun, Kind, Ledger, Write
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows.newer import LastWrites, Own, Request, Writes
+from bulk_sync.runs.finding import is_at
+from bulk_sync.settings import Connection
+
+_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
+
+_IN_FLIGHT_MS: Final = 1_800_000
+"""A write whose end is not recorded has arrived, if it did, within the usual patience."""
+
+
+def of(book: Ledger | None, connection: Connection) -> LastWrites:
+    """Return what looks up the writes to profiles of one instance; without a ledger there are none.
+
+    Memory: the writes to the profiles asked for.
+    """
+
+    def look_up(keys: Sequence[str]) -> Writes:
+        if book is None:
+            return {}
+        runs = {
+            run.run_id: run.begun
+            for run in book.runs()
+            if is_at(run.begun, connection.endpoint, connection.organization)
+            and run.begun.attribute == connection.attribute
+        }
+        return last(book.writes_to(keys), runs) if runs else {}
+
+    return look_up
+
+
+def last(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
+    """Find what was written last, by PKey and state.
+
+    Args:
+        writes: in the order in which they were recorded.
+        runs: what the runs were asked to do that are looked at.
+    """
+    stands: dict[tuple[str, bool], Own] = {}
+    before: dict[tuple[str, str], Own] = {}
+    for write in writes:
+        begun, intent = runs.get(write.run_id), write.intent
+        is_done = write.settled is not None and write.settled.outcome in _DONE
+        if begun is None or not (is_done or _is_doubtful(write)):
+            continue
+        pkey, state = _pkey(write), intent.desired
+        displaced = None if intent.before is None else stands.get((pkey, intent.before))
+        before.setdefault((pkey, write.run_id), displaced or _unknown(write, not state))
+        own = _own(write, is_doubtful=not is_done)
+        if begun.kind is Kind.UNDO and begun.parent is not None:
+            restored = before.get((pkey, begun.parent)) or _unknown(write, state)
+            own = _as_before(own, restored)
+        stands[pkey, state] = own
+        if is_done:
+            stands.pop((pkey, not state), None)
+    return stands
+
+
+def _pkey(write: Write) -> str:
+    """Return the PKey of a write: that of a created profile is known from its outcome."""
+    created = None if write.settled is None else write.settled.profile
+    return created or write.intent.key
+
+
+def _is_doubtful(write: Write) -> bool:
+    """Return whether a write may have changed the profile although that was not confirmed."""
+    settled = write.settled
+    if settled is None:
+        return True
+    return settled.outcome is Outcome.FAILED and settled.after is None
+
+
+def _own(write: Write, *, is_doubtful: bool) -> Own:
+    settled, requested = write.settled, write.intent.requested
+    return Own(
+        state=write.intent.desired,
+        began_ms=write.at_ms,
+        ended_ms=write.at_ms + _IN_FLIGHT_MS if settled is None else settled.at_ms,
+        request=None if requested is None else Request.parse(requested),
+        no_later_ms=write.at_ms,
+        run_id=write.run_id,
+        is_doubtful=is_doubtful,
+    )
+
+
+def _unknown(write: Write, state: bool) -> Own:  # noqa: FBT001 - a state
+    """Return what stood before a write, if this tool did not write it: nobody knows since when."""
+    return Own(state, write.at_ms, write.at_ms, None, write.at_ms, write.run_id)
+
+
+def _as_before(own: Own, restored: Own) -> Own:
+    """Return the write of an undo, with the request that stands again."""
+    return replace(
+        own,
+        request=restored.request,
+        no_later_ms=restored.no_later_ms,
+        run_id=restored.run_id,
+    )
