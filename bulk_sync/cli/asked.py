@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from bulk_sync import garbage
 from bulk_sync.cli.config import secret, secret_text, variable
+from bulk_sync.cli.next_command import pair
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     Bound,
@@ -62,11 +63,6 @@ _ABSENT: Final[Mapping[str, Any]] = {
     "blank_state": "reject", "sheet": None,
 }  # fmt: skip
 """What options are that a command does not have."""
-
-
-def flag(name: str) -> str:
-    """Tell how an option is written on the command line: ``max_opt_ins`` is ``--max-opt-ins``."""
-    return f"--{name.replace('_', '-')}"
 
 
 def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job":
@@ -271,10 +267,10 @@ def limits(values: Mapping[str, Any]) -> Limits:
     )
 
 
-def input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Write the options again that say how, and of where, an input is to be understood.
+def input_words(settings: Mapping[str, Any]) -> list[str]:
+    """Return the options, as they are typed, that an input is read with, and its place.
 
-    Where is left out if it is what variables, the configuration or a default say anyway.
+    What variables, the configuration or a default say of the place anyway is left out.
     """
     context, words = click.get_current_context(), list[str]()
     here = {name: context.params.get(name) for name in _PLACE} | {"api": context.params.get("api")}
@@ -282,7 +278,7 @@ def input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
     for name, now in here.items():
         was = settings.get(name)
         if was is not None and (name in typed_here or str(was) != str(now).rstrip("/")):
-            words += [f"--{name.replace('_', '-')}", str(was)]
+            words += pair(f"--{name.replace('_', '-')}", was)
     for name in (*_INPUT, "on_ambiguous", "create", "create_column"):
         value, flag = settings.get(name), f"--{name.replace('_', '-')}"
         if name == "sheet" or value in (None, False, "reject", "exact", "standard"):
@@ -291,8 +287,8 @@ def input_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
             words.append(flag)
         else:
             for each in value if isinstance(value, list) else [value]:
-                words += [flag, str(each)]
-    return tuple(words)
+                words += pair(flag, each)
+    return words
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Secret
 
 CONFIG: Final = "bulk-sync.toml"
+_PATH: Final = f"{__name__}.path"
 SECRETS: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
 
@@ -84,6 +85,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
         path = Path(CONFIG)
         if not path.is_file():
             return None
+    ctx.meta[_PATH] = path
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -98,6 +100,12 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
         named[name] = _checked(f"{path}: {name.replace('_', '-')}", value, known[name])
     ctx.default_map = {**named, **(ctx.default_map or {})}
     ctx.meta[__name__] = named
+    return path
+
+
+def path_of(ctx: click.Context) -> Path | None:
+    """Return the configuration file that was read; None if there was none."""
+    path: Path | None = ctx.meta.get(_PATH)
     return path
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bulk_sync.errors import Exit, Refused
+from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, due_dates, plan
 from bulk_sync.rows.totals import Totals
@@ -180,7 +180,9 @@ def needing_a_person(
     return ["Rows that need a person:", *lines, ""]
 
 
-def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str, object]:
+def summary_json(
+    finished: Finished, source: str, resume: str | None, *, dry_run: bool
+) -> dict[str, object]:
     """Put the end of a run into one object for scripts."""
     totals, cost, head = finished.totals, finished.cost, finished.head
     late = due_dates.late(finished.rows, _today())
@@ -208,19 +210,10 @@ def summary_json(finished: Finished, source: str, *, dry_run: bool) -> dict[str,
         else {"p50": round(cost.latency_s[0], 4), "p95": round(cost.latency_s[1], 4)},
         "reports": [shown(path) for path in finished.reports],
         "todo": None if finished.todo is None else shown(finished.todo),
-        "resume": _resume(finished),
+        "resume": resume,
         "ledger": None if head is None else {"position": head.position, "sha256": head.hash},
         "plan_sha256": finished.plan_sha256,
     }
-
-
-def _resume(finished: Finished) -> str | None:
-    """Tell how to go on with a run that did not come through, if one can."""
-    if finished.is_resumable:
-        return f"bulk-sync resume {finished.run_id}"
-    if isinstance(finished.cause, Refused) and finished.head is not None:
-        return f"bulk-sync resume {finished.run_id} {finished.cause.option}".rstrip()
-    return None
 
 
 def mapped_lines(mapped: Mapped, source: str) -> list[str]:

@@ -2,11 +2,8 @@
 
 import logging
 import os
-import re
-import shlex
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulk_sync.campaign.pacing import Pulse
-from bulk_sync.cli.asked import CONNECTION, LIMITS, flag, input_words
-from bulk_sync.cli.config import Invocation
+from bulk_sync.cli.asked import CONNECTION, LIMITS, input_words
 from bulk_sync.cli.lines import (
     mapped_json,
     mapped_lines,
@@ -25,6 +21,7 @@ from bulk_sync.cli.lines import (
     summary_json,
     summary_lines,
 )
+from bulk_sync.cli.next_command import WHERE, Typed, suggested
 from bulk_sync.cli.output import say, say_error, say_json
 from bulk_sync.errors import Exit, Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
@@ -44,15 +41,17 @@ _PASSES: Final = {
     "read": ("Reading states", "row"),
     "write": ("Writing", "row"),
 }
-_WHERE: Final = ("--state-dir", "--ledger", "--config")
-"""Options that say where a run is kept: the next command needs them too."""
-
-_OF_THE_INPUT: Final = ("--report", "--sheet")
+_OF_THE_INPUT: Final = ("report", "sheet")
 """Options that fit the input alone: what is left of it is CSV, and has a report of its own."""
 
-_SEALED: Final = tuple(map(flag, (*CONNECTION, *LIMITS)))
-"""Options that a plan was made with: it is applied there, and of limits ``apply`` believes only
-what is typed for it."""
+_OF_A_PREVIEW: Final = ("dry_run", "out")
+
+_ACCESS: Final = ("api_key", "ims_endpoint", "scope", "ca_file")
+"""Options of the connection that ``input_words`` leaves out."""
+
+_SEALED: Final = (*CONNECTION, *LIMITS, *WHERE)
+"""Options that a plan was made with: it is applied there, and ``apply`` loosens no limit of a plan
+unless it is typed for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +84,9 @@ class Screen:
     """
 
     def __init__(self, source: str, look: Look) -> None:
-        invocation = click.get_current_context().obj
         self._source = source
         self._look = look
-        words = invocation.words if isinstance(invocation, Invocation) else []
-        self._command = [without_password(word) for word in words]
+        self._typed = Typed(click.get_current_context())
         self._ask = look.ask and (sys.stderr.isatty() or sys.stdout.isatty())
         self._bars = not look.quiet and sys.stderr.isatty()
         self._option = ""
@@ -180,7 +177,8 @@ class Screen:
         if finished.cause is not None:
             say_error(str(finished.cause))
         if self._look.json:
-            told = summary_json(finished, self._source, dry_run=self._look.preview)
+            resume = self._resume(finished)
+            told = summary_json(finished, self._source, resume, dry_run=self._look.preview)
             say_json(told)
         return finished.exit
 
@@ -194,7 +192,8 @@ class Screen:
         for line in mapped_lines(mapped, self._source):
             self._print(line)
         if mapped.profiles:
-            run = shlex.join(["bulk-sync", "plan", shown(mapped.out)])
+            options = self._typed.words((*CONNECTION, *WHERE))
+            run = suggested("plan", shown(mapped.out), options)
             self._print(f"\nTo go on with the rows that were placed:\n  {run}")
         if mapped.cause is not None:
             say_error(str(mapped.cause))
@@ -214,60 +213,44 @@ class Screen:
                 "would go on where it is left."
             )
         elif finished.is_resumable:
-            steps.append(f"\nTo go on:\n  {self._command_with('resume', finished.run_id)}")
+            steps.append(f"\nTo go on:\n  {self._resume(finished)}")
         elif isinstance(finished.cause, Refused) and finished.head is not None:
-            option = finished.cause.option.split()
-            resume = self._command_with("resume", finished.run_id, *option)
+            resume = self._resume(finished)
             steps.append(f"\nTo let it pass, without reading anything again:\n  {resume}")
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
-            retry = self._command_with("retry", finished.run_id)
+            retry = suggested("retry", finished.run_id, self._typed.words(WHERE))
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
         if finished.todo is not None and finished.cause is None and not self._look.preview:
-            again = self._again(shown(finished.todo), input_words(finished.settings))
+            again = self._again(finished, finished.todo)
             steps.append(f"To correct rows, edit the todo file and give it back:\n  {again}")
         return steps
 
-    def _again(self, todo: str, words: Sequence[str]) -> str:
-        """Tell the command for the rows that are left, with a report of their own.
+    def _resume(self, finished: Finished) -> str | None:
+        """Return the command that goes on with an unfinished run; None if none does."""
+        if finished.is_resumable:
+            option = list[str]()
+        elif isinstance(finished.cause, Refused) and finished.head is not None:
+            option = finished.cause.option.split()
+        else:
+            return None
+        return suggested("resume", finished.run_id, self._typed.words(WHERE, option))
 
-        Args:
-            todo: their file.
-            words: options that it is to be read with.
-        """
-        if "run" not in self._command:
-            return self._command_with("run", todo, *words)
-        again: list[str] = []
-        for word in self._command:
-            if again and again[-1] in _OF_THE_INPUT:
-                again.pop()
-            elif not word.startswith(tuple(f"{name}=" for name in _OF_THE_INPUT)):
-                again.append(todo if word == self._source else word)
-        return shlex.join(["bulk-sync", *again])
+    def _again(self, finished: Finished, todo: Path) -> str:
+        """Return the command for the rows that are left, with a report of their own."""
+        if self._typed.command == "run":
+            words = self._typed.words_without(_OF_THE_INPUT)
+        else:
+            words = input_words(finished.settings) + self._typed.words((*_ACCESS, *WHERE))
+        return suggested("run", shown(todo), words)
 
     def _after_preview(self, finished: Finished) -> str:
-        """Turn the words of a preview into those that carry it out."""
+        """Return the command that carries out a preview."""
         option = self._option.split()
         if self._look.out is not None and finished.plan_sha256 is not None:
             expected = ["--expect-sha256", finished.plan_sha256]
-            typed = self._repeated(tuple(name for name in _SEALED if name not in option))
-            return self._command_with("apply", str(self._look.out), *expected, *typed, *option)
-        words = [_without_n(word) for word in self._command if word not in {"-n", "--dry-run"}]
-        if "plan" in words:
-            words[words.index("plan")] = "run"
-        return shlex.join(["bulk-sync", *words, *option])
-
-    def _command_with(self, *words: str) -> str:
-        return shlex.join(["bulk-sync", *words, *self._repeated(_WHERE)])
-
-    def _repeated(self, options: tuple[str, ...]) -> list[str]:
-        """Repeat what the command line says of some options."""
-        found: list[str] = []
-        for at, word in enumerate(self._command):
-            if word in options:
-                found += self._command[at : at + 2]
-            elif word.startswith(tuple(f"{name}=" for name in options)):
-                found.append(word)
-        return found
+            words = self._typed.words(_SEALED, option)
+            return suggested("apply", str(self._look.out), [*expected, *words])
+        return suggested("run", self._source, self._typed.words_without(_OF_A_PREVIEW, option))
 
     def _print(self, line: str) -> None:
         if not (self._look.json and self._look.quiet):
@@ -282,13 +265,3 @@ def _bar(what: str, total: int) -> "tqdm[Any]":
     columns, lines = os.get_terminal_size(sys.stderr.fileno())
     width, height = (columns or 80) - 1, lines or 24
     return tqdm(desc=title, unit=unit, total=total, leave=False, ncols=width, nrows=height)
-
-
-def without_password(word: str) -> str:
-    """Take the password out of a word of the command line that is, or holds, a URL."""
-    return re.sub(r"(?<=://)([^:/@\s]*):[^@/\s]*@", r"\1:***@", word)
-
-
-def _without_n(word: str) -> str:
-    """Take -n out of short options that are written together."""
-    return word.replace("n", "", 1) if re.fullmatch(r"-[nqv]{2,}", word) else word
