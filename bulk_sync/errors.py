@@ -6,7 +6,8 @@
           InputProblem        exit 2   the input cannot be read as a whole
         Refused               exit 4   a safety limit or the person said no
         AccessDenied          exit 5   credentials or organization refused
-        StoppedEarly          exit 6   Campaign unavailable, too many failures, budget spent
+        StoppedEarly          exit 6   Campaign unavailable, too many failures
+          BudgetSpent           exit 6   a budget of calls does not go further
         AnotherRun            exit 11  the organization is being worked on
         Interrupted           exit 130 Ctrl-C
           Terminated            exit 143 SIGTERM
@@ -82,6 +83,10 @@ class StoppedEarly(StopRun):
     """Rows are left that another run can finish."""
 
     exit = Exit.STOPPED_EARLY
+
+
+class BudgetSpent(StoppedEarly):
+    """No further call may be made under a budget that is in force."""
 
 
 class AnotherRun(StopRun):

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, text
 
 from bulk_sync.cli import main
 from bulk_sync.settings import State
-from bulk_sync.simulator import Options, Simulator, running
+from bulk_sync.simulator import Options, Request, Simulator, running
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,24 @@ def populate(sim: Simulator, rows: int, *, state: bool = False) -> None:
     """Fill a simulator with so many profiles of one state."""
     for number in range(rows):
         sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
+
+
+def before_answer(sim: Simulator, method: str, count: int, act: Callable[[], object]) -> None:
+    """Act once so many requests of a method have come, before the last of them is answered.
+
+    So what happens in the middle of a run does so on a machine of any speed.
+    """
+
+    class Watched(list[Request]):
+        left = count
+
+        def append(self, request: Request) -> None:
+            super().append(request)
+            self.left -= request.method == method
+            if request.method == method and self.left == 0:
+                act()
+
+    sim.requests = Watched(sim.requests)
 
 
 def process(

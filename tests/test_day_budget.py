@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from conftest import Run, key, populate, process, wishes
 
 from bulk_sync import ledger
@@ -42,9 +43,9 @@ def test_a_run_that_has_spent_the_day_stops_and_the_next_day_goes_on(
     assert f"--max-calls-per-day). There are new ones from {tomorrow} 00:00 UTC" in ran.err
     assert "bulk-sync resume" in ran.out
     assert len(sim.requests) == 40 == spent(tmp_path)
-    assert run(sim, "resume").status == 6  # with the budget that the run was given
+    assert run(sim, "resume", "--max-calls-per-day", 40).status == 6
     assert len(sim.requests) == 40
-    ran = run(sim, "resume", "--max-calls-per-day", 1000)
+    ran = run(sim, "resume")  # the budget in force is that of now, and there is none
     assert ran.status == 0
     assert len(sim.patched) == 30
     assert len(sim.requests) == spent(tmp_path)
@@ -65,6 +66,23 @@ def test_what_only_reads_counts_too(sim: Simulator, tmp_path: Path, run: Run) ->
     for words in (("plan", path), ("audit",), ("run", path, "--fresh")):
         assert run(sim, *words, "--max-calls-per-day", 100).status == 6
     assert not sim.requests
+
+
+@pytest.mark.parametrize("option", ["--max-calls", "--max-calls-per-day"])
+def test_the_budget_in_force_is_that_of_now(
+    option: str, sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(sim, 30)
+    path = wishes(tmp_path / "in.csv", 30)
+    assert run(sim, "run", path, *LOOKUP, option, 40).status == 6
+    assert run(sim, "resume").status == 0
+    sim.clear()
+    assert run(sim, "audit", *LOOKUP, "--report", "all.csv").status == 0
+    assert len(sim.requests) == 31
+    sim.clear()
+    monkeypatch.setenv(f"BULK_SYNC_{option.strip('-').replace('-', '_').upper()}", "20")
+    assert run(sim, "audit", *LOOKUP, "--report", "some.csv").status == 6
+    assert len(sim.requests) == (20 if option == "--max-calls" else 0)
 
 
 def test_a_killed_run_has_counted_what_it_sent(tmp_path: Path, run: Run) -> None:
@@ -121,7 +139,7 @@ def test_what_a_forecast_says_is_what_it_takes(sim: Simulator, tmp_path: Path, r
     assert found is not None, told
     assert run(sim, "run", *words).status == 6
     resumed = 1
-    while run(sim, "resume").status == 6:
+    while run(sim, "resume", "--max-calls", 4).status == 6:
         resumed += 1
     assert resumed == int(found[1])
 
@@ -272,6 +290,8 @@ def test_an_older_ledger_begins_to_count(sim: Simulator, tmp_path: Path, run: Ru
     with ledger.opened(State(tmp_path / "state")) as book:
         connection = book._connection
         connection.exec_driver_sql("DROP TABLE calls")
+        for name in ("requested", "state_after"):
+            connection.exec_driver_sql(f"ALTER TABLE lines DROP COLUMN {name}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
     sim.profiles[key(0)]["ccpaOptOut"] = False

@@ -459,11 +459,14 @@ def test_tokens_may_expire_in_both_passes_with_resume_on_top(
 
 
 def test_two_runs_started_together_write_nothing_twice(tmp_path: Path) -> None:
-    with running(Options(latency_s=0.01)) as sim:
+    with running(Options(rate=0.0)) as sim:  # whoever works waits, until the other has ended
         populate(sim, 200)
         path = wishes(tmp_path / "in.csv", 200)
         words = ("run", str(path), "-q", "--fetch", "scan", "--concurrency", "8")
         with process(sim, tmp_path, *words) as one, process(sim, tmp_path, *words) as two:
+            while one.poll() is None and two.poll() is None:
+                threading.Event().wait(0.01)
+            sim.options = replace(sim.options, rate=None)
             said = [each.stderr.read() for each in (one, two) if each.stderr is not None]
         assert sorted([one.returncode, two.returncode]) == [0, 11], said
         assert "since" in "".join(said)
@@ -473,7 +476,7 @@ def test_two_runs_started_together_write_nothing_twice(tmp_path: Path) -> None:
 def test_with_lock_wait_the_second_run_waits(tmp_path: Path) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 100)
-        words = ("-q", "--lock-wait", "1m", "--fetch", "scan", "--concurrency", "8")
+        words = ("-q", "--lock-wait", "1h", "--fetch", "scan", "--concurrency", "8")
         paths = [wishes(tmp_path / f"{name}.csv", 100) for name in ("one", "two")]
         with (
             process(sim, tmp_path, "run", str(paths[0]), *words) as one,

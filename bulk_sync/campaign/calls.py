@@ -14,7 +14,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
-from bulk_sync.errors import StoppedEarly, StopRun
+from bulk_sync.errors import BudgetSpent, StoppedEarly, StopRun
 
 _LEAST_BLOCK: Final = 50
 _LARGEST_BLOCK: Final = 2000
@@ -104,7 +104,7 @@ class Calls:
         """Set one call of today's budget aside, for ``spend``.
 
         Raises:
-            StoppedEarly: there is none.
+            StoppedEarly: there is none, or nobody can tell.
         """
         if self._budget is None:
             return
@@ -129,7 +129,7 @@ class Calls:
         """Count a call that is about to be sent.
 
         Raises:
-            StoppedEarly: the run has spent what it may.
+            BudgetSpent: the run has spent what it may.
         """
         if self._left_of_run() == 0:
             self.put_back()
@@ -156,8 +156,8 @@ class Calls:
         """Tell how many calls the run may make yet; None has no limit."""
         return None if self._most is None else max(0, self._most - self.total)
 
-    def _spent(self) -> StoppedEarly:
-        return StoppedEarly(f"The budget of {self._most} calls is spent (--max-calls).")
+    def _spent(self) -> BudgetSpent:
+        return BudgetSpent(f"The budget of {self._most:,} calls is spent (--max-calls).")
 
     async def _refill_or_wait(self, budget: Budget) -> None:
         """Take the next block; or wait as long as somebody may put a call back."""

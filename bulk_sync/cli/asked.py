@@ -47,6 +47,9 @@ _WORK: Final = (
     "patience", "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures",
     "allow", "verify", "job", "on_ambiguous", "create", "create_column", "max_creates",
 )  # fmt: skip
+BUDGETS: Final = ("max_calls", "max_calls_per_day")
+"""What may be spent is what is given now, never what was given when a run began."""
+
 LIMITS: Final = ("max_changes", "max_opt_ins", "max_failures", "max_creates")
 _PLACE: Final = ("organization", "endpoint", "attribute")
 """What a run that goes on must not change."""
@@ -116,7 +119,8 @@ def again(values: Mapping[str, Any], begun: "Begun") -> dict[str, Any]:
     # What was typed for the run, or sealed in its plan, is not loosened by what holds in general.
     sealed = {name for name in LIMITS if begun.settings.get(name) is not None} - typed(values)
     given = {name: value for name, value in given.items() if name not in sealed}
-    return {**_ABSENT, **values, **begun.settings, **given}
+    recorded = {name: value for name, value in begun.settings.items() if name not in BUDGETS}
+    return {**_ABSENT, **values, **recorded, **given}
 
 
 def typed(values: Mapping[str, Any]) -> frozenset[str]:

@@ -48,9 +48,9 @@ def command(**values: Any) -> Exit:
     """Finish an interrupted run: the newest, if no RUN_ID is given, or all of them with --all.
 
     Neither the input file nor the options are needed: it goes on where the run stood, and what is
-    not given is as it was for the run. Credentials are taken from the environment as always. A
-    profile whose write was in flight is read again before anything is written. A run that a limit
-    refused goes on too, if it is named.
+    not given is as it was for the run, but for the budget of calls. Credentials are taken from the
+    environment as always. A profile whose write was in flight is read again before anything is
+    written. A run that a limit refused goes on too, if it is named.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
@@ -60,7 +60,7 @@ def command(**values: Any) -> Exit:
     if values["every"]:
         return _every(values, runs.interrupted(state))
     found = runs.recorded(state, run_id) if run_id else _newest(values, runs.interrupted(state))
-    return _finish(values, found)
+    return _give_up(values, found) if values["give_up"] else _finish(values, found)
 
 
 def _finish(values: dict[str, Any], found: "Run") -> Exit:
@@ -68,11 +68,19 @@ def _finish(values: dict[str, Any], found: "Run") -> Exit:
     from bulk_sync.cli.screen import Screen
 
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
-    if values["give_up"]:
-        runs.abandon(job, found.run_id)
-        raise runs.NothingLeft(f"Run {found.run_id} is given up; what it wrote stays.")
     screen = Screen(found.begun.input, asked.look(values))
     return screen.finish(runs.resume(job, found.run_id, screen))
+
+
+def _give_up(values: dict[str, Any], found: "Run") -> Exit:
+    from bulk_sync import runs
+    from bulk_sync.cli.screen import Screen
+
+    job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
+    screen = Screen(found.begun.input, asked.look(values))
+    left = runs.abandon(job, found.run_id, screen)
+    screen.end_pass()
+    raise runs.NothingLeft(f"Run {found.run_id} is given up. {left}")
 
 
 def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
@@ -80,8 +88,10 @@ def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
 
     Returns:
         The exit status of the first that stopped early; else that one was refused, or that rows
-        are left, if that is so.
+        are left, if that is so. A run whose checkpoint lies elsewhere is named, and passed over.
     """
+    from bulk_sync import runs
+
     if values["run_id"] or values["give_up"]:
         raise UsageProblem("--all takes neither a RUN_ID nor --give-up: runs are given up by name.")
     if any("{run_id}" not in str(path) for path in values["report"] or ()):
@@ -90,7 +100,11 @@ def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
     if not here:
         _newest(values, unfinished)  # which says so
     ended = Exit.DONE
+    state = asked.state(values)
     for run in here:
+        if not runs.has_checkpoint(state, run):
+            log.warning("%s", runs.without_checkpoint(state, run))
+            continue
         exit_ = _finish(values, run)
         if exit_ not in _OWN_AFFAIR:
             return exit_
@@ -102,9 +116,14 @@ def _newest(values: dict[str, Any], unfinished: "list[Run]") -> "Run":
     """Choose the newest run of the instance that is configured, and name the others."""
     from bulk_sync import runs
 
+    state = asked.state(values)
     here = [run for run in unfinished if asked.is_for(values, run.begun)]
+    at_hand = [run for run in here if runs.has_checkpoint(state, run)]
+    chosen = (at_hand or here)[:1]
     for run in unfinished:
-        if run not in here[:1]:
+        if run in here and run not in at_hand and run not in chosen:
+            log.warning("%s", runs.without_checkpoint(state, run))
+        elif run not in chosen:
             place = f"{run.begun.organization} at {run.begun.endpoint}"
             log.warning(
                 "Run %s, of %s, is unfinished too: finish it there, or give it up with `bulk-sync "
@@ -116,4 +135,4 @@ def _newest(values: dict[str, Any], unfinished: "list[Run]") -> "Run":
     if not here:
         where = " of this organization, endpoint and attribute" if unfinished else ""
         raise runs.NothingLeft(f"There is nothing to resume: every run{where} is finished.")
-    return here[0]
+    return chosen[0]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulk_sync.campaign.pacing import Pulse
-from bulk_sync.cli.asked import CONNECTION, LIMITS, input_words
+from bulk_sync.cli.asked import BUDGETS, CONNECTION, LIMITS, input_words
 from bulk_sync.cli.lines import (
     mapped_json,
     mapped_lines,
@@ -233,7 +233,7 @@ class Screen:
             option = finished.cause.option.split()
         else:
             return None
-        return suggested("resume", finished.run_id, self._typed.words(WHERE, option))
+        return suggested("resume", finished.run_id, self._typed.words((*WHERE, *BUDGETS), option))
 
     def _again(self, finished: Finished, todo: Path) -> str:
         """Return the command for the rows that are left, with a report of their own."""

@@ -21,7 +21,15 @@ finding.py     runs in the ledger
 from bulk_sync.runs.again import abandon, resume, retry, undo
 from bulk_sync.runs.apply import apply
 from bulk_sync.runs.audit import audit
-from bulk_sync.runs.finding import NothingLeft, interrupted, known, newest_change, recorded
+from bulk_sync.runs.finding import (
+    NothingLeft,
+    has_checkpoint,
+    interrupted,
+    known,
+    newest_change,
+    recorded,
+    without_checkpoint,
+)
 from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
 from bulk_sync.runs.mapping import Mapped, map_keys
 from bulk_sync.runs.sync import judge, preview, sync
@@ -39,6 +47,7 @@ __all__ = [
     "abandon",
     "apply",
     "audit",
+    "has_checkpoint",
     "interrupted",
     "judge",
     "known",
@@ -51,4 +60,5 @@ __all__ = [
     "retry",
     "sync",
     "undo",
+    "without_checkpoint",
 ]

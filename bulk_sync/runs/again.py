@@ -1,16 +1,20 @@
 """What comes after a run: going on with it, trying its failed rows again, putting it back."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 import pandas as pd
 
-from bulk_sync.errors import UsageProblem
+from bulk_sync.engines.session import Session
+from bulk_sync.errors import Interrupted, UsageProblem
 from bulk_sync.interrupts import Interrupts
-from bulk_sync.ledger import Kind, Ledger, Run
-from bulk_sync.outcomes import Outcome
+from bulk_sync.ledger import Kind, Ledger, Run, Settled, Write
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
-from bulk_sync.rows.steps import Steps
-from bulk_sync.runs import recording, story
+from bulk_sync.rows.steps import UNREAD, Steps
+from bulk_sync.runs import day_budget, recording, story
 from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.runs.opening import (
@@ -28,10 +32,13 @@ from bulk_sync.runs.opening import (
     was_refused,
     with_the_word_of,
 )
-from bulk_sync.settings import State
+from bulk_sync.settings import Fetch, Reading, State
 from bulk_sync.workset import WorkingSet
 
 log = logging.getLogger(__name__)
+
+_PATIENCE_S: Final = 30.0
+"""How long each profile of a run that is given up may take: Campaign need not be there for that."""
 
 
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
@@ -101,17 +108,78 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
         return story.carry_out(run, unjudged(guarded(job)), screen, interrupts)
 
 
-def abandon(job: Job, run_id: str) -> None:
+def abandon(job: Job, run_id: str, screen: Screen) -> str:
     """Give an interrupted run up: what it wrote stays, and nothing more is written.
+
+    Writes that were in flight when its process died are read again, so that the ledger says what
+    became of them; those that cannot be read stay in doubt there.
+
+    Returns:
+        What stays, as a sentence.
 
     Raises:
         NothingLeft: it is finished.
+        Interrupted: a signal came while profiles were read.
     """
-    with alone(job, run_id) as book:
+    with Interrupts(), alone(job, run_id) as book:
         run = book.run(run_id)
         if run.is_finished and not was_refused(job.state, run):
             raise NothingLeft("There is nothing to give up.", run)
+        in_flight = [write for write in book.writes(run_id) if write.settled is None]
+        known = _read_again(book, of_pkeys(job), run_id, in_flight, screen)
+        book.settle(run_id, known)
         give_up(book, job.state, run, "Given up.")
+        confirmed = len(recording.written(book, run_id).done) - (len(in_flight) - len(known))
+    return _what_stays(run_id, confirmed, in_flight, known)
+
+
+def _read_again(
+    book: Ledger, job: Job, run_id: str, in_flight: Sequence[Write], screen: Screen
+) -> list[Settled]:
+    """Read the profiles whose writes were in flight, and return what became of those writes."""
+    # A profile that may have been created has no PKey yet to read it by.
+    writes = [write for write in in_flight if write.intent.key.startswith("@")]
+    if not writes:
+        return []
+    pace = replace(job.pace, patience_s=min(job.pace.patience_s, _PATIENCE_S))
+    steps = Steps.of(len(writes))
+    how = Reading(Fetch.LOOKUP)
+    budget = day_budget.of(book, job)
+    with Session(job.connection, pace, screen.tell, budget=budget) as session:
+        session.read([write.intent.key for write in writes], steps, how, lambda _: None)
+    if isinstance(session.cause, Interrupted):
+        raise session.cause
+    if session.cause is not None:
+        log.warning("What was in flight could not be read again: %s", session.cause)
+    settled = []
+    for at, write in enumerate(writes):
+        state, tries, at_ms = int(steps.state[at]), int(steps.attempts[at]), int(steps.at_ms[at])
+        if state == write.intent.desired:
+            settled.append(Settled(write.position, Outcome.UPDATED, None, "", tries, at_ms))
+        elif state != UNREAD:
+            reason = str(Reason.STOPPED)
+            detail = f"Had not arrived when run {run_id} was given up."
+            outcome = Outcome.PENDING
+            settled.append(Settled(write.position, outcome, reason, detail, tries, at_ms))
+    return settled
+
+
+def _what_stays(
+    run_id: str, confirmed: int, in_flight: Sequence[Write], known: Sequence[Settled]
+) -> str:
+    told = f"Its {confirmed:,} confirmed changes stay, and nothing more is written."
+    if in_flight:
+        arrived = sum(each.outcome is Outcome.UPDATED for each in known)
+        told += (
+            f" Of {len(in_flight):,} that were in flight when it was interrupted, {arrived:,} have "
+            f"arrived and {len(known) - arrived:,} have not."
+        )
+    if doubtful := len(in_flight) - len(known):
+        told += (
+            f" Of the other {doubtful:,} it is not known: `bulk-sync audit {run_id}` reads them "
+            "again."
+        )
+    return told
 
 
 def _check_undone(book: Ledger, parent: Run) -> None:

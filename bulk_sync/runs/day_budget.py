@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from bulk_sync import ledger, lock
 from bulk_sync.campaign.calls import Grant
-from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.errors import BudgetSpent, StoppedEarly, UsageProblem
 from bulk_sync.ledger import Ledger
 from bulk_sync.runs.job import Job
 
@@ -56,7 +56,7 @@ class DayBudget:
             log.debug("The calls are not counted: %s", failure)
             granted = count
         if not granted:
-            raise StoppedEarly(
+            raise BudgetSpent(
                 f"The {self.most:,} calls that all runs may spend on {today} (UTC) are spent "
                 f"(--max-calls-per-day). There are new ones from {tomorrow} 00:00 UTC."
             )

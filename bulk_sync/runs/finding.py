@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bulk_sync import ledger, lock
+from bulk_sync import ledger, lock, workset
 from bulk_sync.errors import Exit, StopRun, UsageProblem
 from bulk_sync.ledger import Begun, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.settings import State
+from bulk_sync.workset import WorkingSet
 
 
 def interrupted(state: State) -> list[Run]:
@@ -38,6 +39,21 @@ def recorded(state: State, run_id: str) -> Run:
     """
     with known(state) as book:
         return book.run(run_id)
+
+
+def has_checkpoint(state: State, run: Run) -> bool:
+    """Return whether what is needed to go on with a run lies in this state folder."""
+    return WorkingSet.find(state.folder, run.run_id) is not None
+
+
+def without_checkpoint(state: State, run: Run) -> str:
+    """Return what to do about an interrupted run whose checkpoint is not here."""
+    return (
+        f"Run {run.run_id} was interrupted, but what is needed to go on with it is not at "
+        f"{workset.folder_of(state.folder, run.run_id)}: it began as {run.begun.operator}. Finish "
+        f"it there with `bulk-sync resume {run.run_id}`. If that machine is lost, give the run up "
+        f"here with `bulk-sync resume {run.run_id} --give-up`, and run its file again."
+    )
 
 
 @contextmanager

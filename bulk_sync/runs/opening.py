@@ -9,6 +9,7 @@ account.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -22,9 +23,10 @@ from bulk_sync import __version__, ledger, lock, report, workset
 from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
+from bulk_sync.outcomes import Outcome
 from bulk_sync.rows.limits import Past
 from bulk_sync.runs import story
-from bulk_sync.runs.finding import NothingLeft, is_at
+from bulk_sync.runs.finding import NothingLeft, is_at, without_checkpoint
 from bulk_sync.runs.job import Finished, Job, Screen
 from bulk_sync.runs.opened import Opened
 from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS
@@ -37,6 +39,8 @@ _COMPARED: Final = 5
 """How many finished runs of the same job an input is compared with."""
 
 _READING: Final = frozenset((*KEY_SETTINGS, *INPUT_SETTINGS))
+
+_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 _KEPT_FOR: Final = timedelta(days=30)
 """How long the working set of a finished run waits for ``retry``, or for what was refused."""
@@ -138,12 +142,7 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
     """
     working_set = WorkingSet.find(job.state.folder, run.run_id)
     if working_set is None:
-        folder = workset.folder_of(job.state.folder, run.run_id)
-        raise UsageProblem(
-            f"Run {run.run_id} was interrupted, but what is needed to go on with it is not at "
-            f"{folder}: it began as {run.begun.operator}. Go on there; or give it up with "
-            f"`bulk-sync resume {run.run_id} --give-up`, and start anew."
-        )
+        raise UsageProblem(without_checkpoint(job.state, run))
     rows = working_set.rows()
     stem = str(run.begun.settings.get("stem", "input"))
     opened = Opened(
@@ -240,9 +239,36 @@ def last_of(book: Ledger, which: Callable[[Begun], bool]) -> Run | None:
 
 
 def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
-    """End an interrupted run for good; what it wrote stays written, and recorded."""
-    before = run.ended or Ended(exit=int(Exit.STOPPED_EARLY), message="", final=False)
-    ended = replace(before, message=why, final=True, calls={}, seconds=0.0)
+    """End an interrupted run for good; what it wrote stays written, and recorded.
+
+    A process that was killed has counted nothing, so what was written is counted in the ledger.
+    """
+    before = run.ended or Ended(int(Exit.STOPPED_EARLY), "", final=False)
+    outcomes = {**before.outcomes} or {str(Outcome.PENDING): run.begun.rows}
+    opt_ins = opt_outs = 0
+    made = Counter[str]()
+    for write in book.writes(run.run_id):
+        if write.settled is None or write.settled.outcome not in _DONE:
+            continue
+        made[str(write.settled.outcome)] += 1
+        if write.settled.outcome is Outcome.UPDATED:
+            opt_ins += not write.intent.desired
+            opt_outs += write.intent.desired
+    for outcome, count in made.items():
+        more = min(count - outcomes.get(outcome, 0), outcomes.get(str(Outcome.PENDING), 0))
+        if more > 0:
+            outcomes[outcome] = outcomes.get(outcome, 0) + more
+            outcomes[str(Outcome.PENDING)] -= more
+    ended = replace(
+        before,
+        message=why,
+        final=True,
+        outcomes={name: count for name, count in outcomes.items() if count},
+        opt_ins=opt_ins,
+        opt_outs=opt_outs,
+        calls={},
+        seconds=0.0,
+    )
     book.end(run.run_id, ended)
     found = WorkingSet.find(state.folder, run.run_id)
     if found is not None:

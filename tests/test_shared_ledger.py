@@ -1,0 +1,161 @@
+"""Several machines that share one ledger: who works, and what a machine that died leaves."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import Run, before_answer, key, populate, process, wishes
+
+from bulk_sync.simulator import Fault, Options, Simulator, running
+
+ROWS = 12
+LOOKUP = ("--fetch", "lookup", "--concurrency", "4")
+
+
+@pytest.fixture
+def shared(new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The ledger of all machines."""
+    url = new_database()
+    monkeypatch.setenv("BULK_SYNC_LEDGER", url)
+    return url
+
+
+def machine(folder: Path, name: str) -> tuple[str, ...]:
+    """Return the options by which a command is one of this machine."""
+    (folder / name).mkdir(exist_ok=True)
+    return ("--state-dir", str(folder / name), "--report", str(folder / name / "{run_id}.csv"))
+
+
+def died_on_a(sim: Simulator, folder: Path, shared: str, *, writes: int) -> str:
+    """Let a run die on machine A while so many writes are in flight, and return its id."""
+    path = wishes(folder / "in.csv", ROWS)
+    words = ("run", str(path), "-q", *LOOKUP, *machine(folder, "a"))
+    sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH", times=writes)
+    before_answer(sim, "PATCH", writes, lambda: dying.kill())
+    with process(sim, folder, *words, "--ledger", shared) as dying:
+        dying.wait()
+    (folder_of_run,) = (folder / "a" / "runs").iterdir()
+    return folder_of_run.name
+
+
+def told_of(run: Run, run_id: str) -> dict[str, object]:
+    told: dict[str, object] = orjson.loads(run(None, "runs", run_id, "--json").out)
+    return told
+
+
+def test_two_machines_do_not_work_on_an_organization_at_once(
+    sim: Simulator, tmp_path: Path, shared: str
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    words = ("run", str(path), "-q", "--ledger", shared)
+    others: list[int] = []
+    said: list[str] = []
+
+    def start_another() -> None:
+        with process(sim, tmp_path, *words, *machine(tmp_path, "b")) as second:
+            assert second.stderr is not None
+            said.append(second.stderr.read())
+        others.append(second.returncode)
+
+    before_answer(sim, "PATCH", 1, start_another)
+    with process(sim, tmp_path, *words, *machine(tmp_path, "a")) as first:
+        first.wait()
+    assert (first.returncode, others) == (0, [11])
+    assert "Another run is at work on this organization" in said[0]
+    assert f"process {first.pid}" in said[0]
+    assert len(sim.patched) == ROWS
+
+
+def test_a_run_whose_machine_died_is_named_once_and_passed_over(
+    tmp_path: Path, shared: str, run: Run
+) -> None:
+    with running(Options(hang_s=0.0)) as sim:
+        populate(sim, 3 * ROWS)
+        lost = died_on_a(sim, tmp_path, shared, writes=2)
+        on_b = machine(tmp_path, "b")
+        ran = run(sim, "resume", "--all", *on_b)
+        assert (ran.status, ran.err.count(lost)) == (0, 4)  # once: its id, its folder, two commands
+        assert ran.err.count("was interrupted") == 1
+        assert f"bulk-sync resume {lost} --give-up" in ran.err
+        rows = [f"{key(number)},true" for number in range(ROWS, 3 * ROWS)]
+        (tmp_path / "more.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, "@gone,true", ""]))
+        begun = run(sim, "run", "more.csv", *LOOKUP, "--max-calls", 30, *on_b)
+        assert begun.status == 6
+        ran = run(sim, "resume", "--all", *on_b)  # which finishes with what its own run ends with
+        assert ran.status == 3, ran.err
+        assert ran.err.count(f"resume {lost} --give-up") == 1
+        assert {key(number) for number in range(ROWS, 3 * ROWS)} < {pkey for pkey, _ in sim.patched}
+        assert run(sim, "resume", *on_b).status == 2  # asked for the newest, there is none but it
+        ran = run(sim, "resume", "--all", *machine(tmp_path, "a"))
+        assert ran.status == 0, ran.err
+        assert set(sim.states.values()) == {True}
+
+
+def test_the_newest_run_that_can_go_on_here_is_resumed(
+    tmp_path: Path, shared: str, run: Run
+) -> None:
+    with running(Options(hang_s=0.0)) as sim:
+        populate(sim, 2 * ROWS)
+        on_b = machine(tmp_path, "b")
+        rows = [f"{key(number)},true" for number in range(ROWS, 2 * ROWS)]
+        (tmp_path / "more.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
+        assert run(sim, "run", "more.csv", *LOOKUP, "--max-calls", 15, *on_b).status == 6
+        lost = died_on_a(sim, tmp_path, shared, writes=1)
+        ran = run(sim, "resume", *on_b)
+        assert ran.status == 0, ran.err
+        assert f"bulk-sync resume {lost} --give-up" in ran.err
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["it arrived", "it did not"])
+def test_a_run_is_given_up_from_another_machine_and_what_was_in_flight_is_read(
+    arrived: bool, tmp_path: Path, shared: str, run: Run
+) -> None:
+    with running(Options(hang_s=0.0)) as sim:
+        populate(sim, ROWS)
+        lost = died_on_a(sim, tmp_path, shared, writes=2)
+        written = {pkey for pkey, _ in sim.patched}
+        if not arrived:
+            for pkey in written:
+                sim.profiles[pkey]["ccpaOptOut"] = False
+        sim.clear()
+        ran = run(sim, "resume", lost, "--give-up", *machine(tmp_path, "b"))
+        assert ran.status == 0, ran.err
+        assert {request.method for request in sim.requests} == {"GET"}
+        told = told_of(run, lost)
+        updated = len(written) if arrived else 0
+        assert told["finished"] is True
+        assert told["outcomes"] == {
+            name: count
+            for name, count in (("pending", ROWS - updated), ("updated", updated))
+            if count
+        }
+        for pkey in written:
+            said = run(None, "history", pkey, "--json").out
+            assert ('"updated"' in said, '"unknown"' in said) == (arrived, False), said
+        assert run(sim, "resume", "--all", *machine(tmp_path, "b")).status == 0
+        assert run(None, "ledger", "verify").status == 0
+        ran = run(sim, "run", "in.csv", *machine(tmp_path, "b"))  # it stands in nobody's way
+        assert ran.status == 0, ran.err
+        assert set(sim.states.values()) == {True}
+
+
+def test_what_was_in_flight_stays_in_doubt_if_campaign_does_not_say(
+    tmp_path: Path, shared: str, run: Run
+) -> None:
+    with running(Options(hang_s=0.0)) as sim:
+        populate(sim, ROWS)
+        lost = died_on_a(sim, tmp_path, shared, writes=2)
+        written = {pkey for pkey, _ in sim.patched}
+        wrong = ("--api-key", "wrong", *machine(tmp_path, "b"))
+        ran = run(sim, "resume", lost, "--give-up", *wrong)
+        assert ran.status == 0
+        assert f"bulk-sync audit {lost}" in ran.out
+        told = told_of(run, lost)
+        assert (told["finished"], told["outcomes"]) == (True, {"pending": ROWS})
+        for pkey in written:
+            assert '"unknown"' in run(None, "history", pkey, "--json").out
+        ran = run(sim, "undo", lost, *machine(tmp_path, "b"), "--max-opt-ins", "100%")
+        assert ran.status == 0, ran.err
+        assert set(sim.states.values()) == {False}
