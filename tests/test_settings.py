@@ -21,6 +21,19 @@ def test_a_secret_does_not_print_itself() -> None:
         ({"endpoint": "ftp://mc.adobe.io"}, "no URL"),
         ({"endpoint": "https://mc.adobe.io:abc"}, "no URL"),
         ({"endpoint": "https://[::1"}, "no URL"),
+        ({"endpoint": "https://[::zz]"}, "no URL"),
+        ({"endpoint": "https://a..example"}, "empty part"),
+        ({"endpoint": "https://.example"}, "empty part"),
+        ({"ims_endpoint": "https://ims..example"}, "--ims-endpoint .* empty part"),
+        ({"endpoint": f"https://{'a' * 64}.example"}, "no host name has the part 'aaa"),
+        ({"endpoint": "https://" + ".".join(["a" * 60] * 5)}, "at most 253"),
+        ({"endpoint": "https://-a.example"}, "no host name has the part '-a'"),
+        ({"endpoint": "https://a%20b.example"}, "no host name has the part"),
+        ({"endpoint": "https://a b.example"}, "a blank"),
+        ({"endpoint": "https://mc.adobe.io\n"}, "a blank"),
+        ({"endpoint": "https://mc.ado\u200bbe.io"}, "an invisible character"),
+        ({"endpoint": "https://mc.adobe.io:0"}, "port 0"),
+        ({"endpoint": "https://mc.adobe.io:65536"}, "no URL"),
         ({"endpoint": "http://mc.adobe.io"}, "unencrypted"),
         ({"endpoint": "https://u:p@mc.adobe.io"}, "scheme, host and path"),
         ({"ims_endpoint": "http://ims.example"}, "--ims-endpoint"),
@@ -45,6 +58,13 @@ def test_of_two_limits_the_stricter_one_holds(own: str | None, other: str, most:
     given = None if own is None else Bound.parse(own, "own")
     limits = Limits(max_opt_ins=given).within({"max_opt_ins": Bound.parse(other, "other")}, 100)
     assert limits.opt_ins(100) == most
+
+
+@pytest.mark.parametrize(
+    "host", ["mc.adobe.io", "bücher.example", "a_b.example.", "10.0.0.1:8443", f"{'a' * 63}.b"]
+)
+def test_a_host_may_have_every_name_that_a_resolver_takes(host: str) -> None:
+    assert replace(GOOD, endpoint=f"https://{host}").endpoint == f"https://{host}"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:1", "[::1]:9"])

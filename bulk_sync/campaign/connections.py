@@ -1,5 +1,7 @@
 """How Campaign and IMS are reached: the connection pool, its certificates, and proxies."""
 
+import ipaddress
+import re
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -14,13 +16,16 @@ from yarl import URL
 
 from bulk_sync import __version__
 from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import Connection
+from bulk_sync.settings import Connection, check_host, is_loopback
 
 if sys.platform != "win32":
     import resource
 
 _OTHER_FILES: Final = 128
 """Files that a run has open besides its connections, and some to spare."""
+
+
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +139,29 @@ async def pool_of(connection: Connection) -> AsyncIterator[Pool]:
 
 
 def proxy_for(url: str) -> Proxy:
-    """Find the environment's proxy for a URL.
+    """Return the environment's proxy for a URL; this machine is never reached through one.
 
-    Not left to aiohttp's ``trust_env``: that also takes credentials from ~/.netrc, which clash
-    with the Authorization header, and looks there again for every request.
+    So no token goes to a proxy in clear: plain http is accepted for this machine alone. Not left
+    to aiohttp's ``trust_env``: that also takes credentials from ~/.netrc, which clash with the
+    Authorization header, and looks there again for every request.
+
+    Raises:
+        UsageProblem: the proxy cannot be used.
     """
     parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    if not proxy or proxy_bypass(parts.hostname or ""):
+    host, proxies = parts.hostname or "", getproxies()
+    proxy = proxies.get(parts.scheme)
+    if not proxy or is_loopback(host) or proxy_bypass(host):
+        return Proxy()
+    port = parts.port or _PORTS.get(parts.scheme)
+    if is_exempt(host, port, proxies.get("no", "")):
         return Proxy()
     try:
         address = URL(proxy if "://" in proxy else f"http://{proxy}")
+        check_host(address.host or "")
     except ValueError:
         address = URL()
-    if address.scheme not in {"http", "https"} or not address.host:
+    if address.scheme not in {"http", "https"} or not address.port:
         raise UsageProblem(
             f"The proxy that the environment names for {parts.scheme} cannot be used; write "
             f"{parts.scheme}_proxy=http://host:port, or leave {parts.hostname} out with no_proxy."
@@ -156,3 +170,27 @@ def proxy_for(url: str) -> Proxy:
         return Proxy(address)
     credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
     return Proxy(address.with_user(None), {"Proxy-Authorization": credentials})
+
+
+def is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
+    """Check whether ``no_proxy`` names a host.
+
+    Its entries stand between commas or blanks: a name (with or without a leading dot or ``*.``),
+    which stands for its subdomains too, an address, a network such as ``10.0.0.0/8``, any of them
+    with a port, or ``*`` for every host.
+    """
+    return any(_matches(entry, host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
+
+
+def _matches(entry: str, host: str, port: int | None) -> bool:
+    if entry == "*":
+        return True
+    if match := re.fullmatch(r"(?:\[(?P<ip6>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>\d+))?", entry):
+        if match["port"] and int(match["port"]) != port:
+            return False
+        entry = match["ip6"] or match["name"] or ""
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        name = entry.lower().removeprefix("*").strip(".")
+        return bool(name) and f".{host.lower().removesuffix('.')}".endswith(f".{name}")

@@ -18,6 +18,8 @@ from bulk_sync.settings.connection import (
     SINGULAR,
     Connection,
     Secret,
+    check_host,
+    is_loopback,
     is_sendable,
 )
 from bulk_sync.settings.keys import (
@@ -59,6 +61,8 @@ __all__ = [
     "Secret",
     "State",
     "Writing",
+    "check_host",
+    "is_loopback",
     "is_sendable",
     "reached",
 ]

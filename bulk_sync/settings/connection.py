@@ -27,6 +27,10 @@ SCOPE: Final = (
 """What Campaign clients send; Adobe documents no list (campaign-api.md, section 5)."""
 
 
+_LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_LONGEST_HOST: Final = 253
+
+
 def is_sendable(value: str) -> bool:
     """Tell whether an HTTP header can carry a value: visible ASCII characters alone."""
     return bool(value) and all(" " < char <= "~" for char in value)
@@ -110,24 +114,56 @@ def check_word(option: str, value: str) -> None:
 
 
 def _check_url(option: str, url: str) -> None:
+    if any(char.isspace() or not char.isprintable() for char in url):
+        raise UsageProblem(
+            f"{option} {url!r} is no URL: it holds a blank or an invisible character."
+        )
     try:
         parts = urlsplit(url)
-        _ = parts.port  # which is read, and may turn out to be none, only here
+        port = parts.port
+        check_host(parts.hostname or "none")
     except ValueError as error:
         raise UsageProblem(f"{option} {url!r} is no URL: {error}.") from error
+    if port == 0:
+        raise UsageProblem(f"{option} {url!r}: no server has port 0.")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageProblem(f"{option} {url!r} is no URL; write it like https://mc.adobe.io.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UsageProblem(f"{option} must hold scheme, host and path alone.")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise UsageProblem(
             f"{option} {url!r} would send the credentials unencrypted. Use https; plain http is "
             "for a simulator on this machine."
         )
 
 
-def _is_loopback(host: str) -> bool:
+def check_host(host: str) -> None:
+    """Check that a host can have this name.
+
+    Raises:
+        ValueError: it cannot; the message says which part of the name is wrong.
+    """
+    if ":" in host:
+        ipaddress.ip_address(host.partition("%")[0])
+        return
+    labels = host.removesuffix(".").split(".")
+    if not all(labels):
+        raise ValueError(f"the host name {host!r} has an empty part")
+    for label in labels:
+        try:
+            encoded = label.encode("idna").decode()
+        except UnicodeError as error:
+            raise ValueError(f"no host name has the part {label[:80]!r}") from error
+        if not _LABEL.fullmatch(encoded):
+            raise ValueError(f"no host name has the part {label[:80]!r}")
+    if len(host) > _LONGEST_HOST:
+        raise ValueError(f"a host name has at most {_LONGEST_HOST} characters")
+
+
+def is_loopback(host: str) -> bool:
+    """Check whether a host is this machine, whatever a resolver says (RFC 6761)."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        name = host.lower().removesuffix(".")
+        return name == "localhost" or name.endswith(".localhost")
