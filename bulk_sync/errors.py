@@ -126,6 +126,10 @@ class RetryLater(BulkSyncError):
         wait_s: seconds that the server asked to wait, or None if it did not ask.
         refused: the server certainly did not act on the request.
         sent_at: when the request was sent, by the clock of the event loop, if that is known.
+        unreachable: nothing came back, as if there were no server.
+
+    Attributes:
+        last_word: what is raised if no try succeeds; None makes the row fail for ``reason``.
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class RetryLater(BulkSyncError):
         wait_s: float | None = None,
         refused: bool = False,
         sent_at: float | None = None,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -143,6 +148,8 @@ class RetryLater(BulkSyncError):
         self.wait_s = wait_s
         self.refused = refused
         self.sent_at = sent_at
+        self.unreachable = unreachable
+        self.last_word: BulkSyncError | None = None
 
 
 class RowFailed(BulkSyncError):

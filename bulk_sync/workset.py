@@ -177,6 +177,7 @@ class WorkingSet:
                 reading.changed_ms[at] = part["changed_ms"].to_numpy()
             for position in at.tolist():
                 reading.problems.pop(position, None)
+                reading.suspects.discard(position)
             if reading.found is not None and "found" in part.column_names:
                 for position, group in zip(at.tolist(), part["found"].to_pylist(), strict=True):
                     if group:
@@ -268,6 +269,8 @@ def _note(reading: Steps, told: dict[str, Any]) -> None:
     at = told["position"]
     if told["passing"] or told["outcome"] == Outcome.PENDING:
         reading.undo(at)
+        if told["passing"]:
+            reading.suspects.add(at)
         return
     outcome = Outcome(told["outcome"])
     problem = RowFailed(Reason(told["reason"]), told["detail"], outcome=outcome)

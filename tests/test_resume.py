@@ -548,7 +548,7 @@ def test_resume_chooses_among_the_runs_of_the_instance_that_is_configured(
 ) -> None:
     populate(sim, 20)
     assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 9).status == 6
-    elsewhere = ("--endpoint", "http://127.0.0.1:9", "--retries", 0)
+    elsewhere = ("--endpoint", "http://127.0.0.1:9", "--patience", 1)
     assert run(sim, "run", wishes(tmp_path / "other.csv", 20), *elsewhere).status == 6
     ran = run(sim, "resume", "--max-calls", 99)
     assert ran.status == 0
@@ -559,7 +559,7 @@ def test_wrong_credentials_leave_nothing_to_resume(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     path = wishes(tmp_path / "in.csv", 3)
-    assert run(sim, "run", path, "--api-key", "wrong").status == 5
+    assert run(sim, "run", path, "--api-key", "wrong", "--retries", 0).status == 5
     assert "nothing to resume" in run(sim, "resume").out
     populate(sim, 3)
     assert run(sim, "run", path).status == 0
@@ -720,7 +720,7 @@ def test_what_was_in_flight_stays_in_doubt_until_it_is_read(
         populate(sim, 200)
         path = wishes(tmp_path / "in.csv", 200)
         killed_while_writing(sim, tmp_path, "run", str(path))
-        stopped = run(sim, "resume", *stop, "--summary", "json")
+        stopped = run(sim, "resume", *stop, "--summary", "json", "--retries", 0)
         assert stopped.status in {5, 6}
         # Not counted by the server, which may only now come to what was in flight at the kill.
         assert "PATCH" not in stopped.summary["calls"]

@@ -227,7 +227,7 @@ def test_check_says_what_works(sim: Simulator, run: Run) -> None:
 
 def test_check_says_what_is_wrong(sim: Simulator, run: Run) -> None:
     populate_with(sim, [False])
-    assert "--api-key" in run(sim, "check", "--api-key", "wrong").out
+    assert "--api-key" in run(sim, "check", "--api-key", "wrong", "--retries", 0).out
     assert run(sim, "check", "--organization", "wrong").status == 5
     ran = run(sim, "check", "--attribute", "cusOptOut")
     assert ran.status == 2

@@ -14,7 +14,13 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from bulk_sync.errors import BulkSyncError, RetryLater, RowFailed, UsageProblem
+from bulk_sync.errors import (
+    AccessDenied,
+    BulkSyncError,
+    RetryLater,
+    RowFailed,
+    UsageProblem,
+)
 from bulk_sync.outcomes import Outcome, Reason
 
 
@@ -26,15 +32,19 @@ class AddressRefused(RowFailed):
     """The gateway knows no such path: the organization, the API's name, or the key in it."""
 
 
+class FieldRefused(RowFailed):
+    """Campaign does not let the attribute be written: of this profile, or of every one."""
+
+
 class Forbidden(RowFailed):
     """403.
 
     Attributes:
-        by_gateway: the gateway refused the credentials, not Campaign the profile.
+        by_gateway: the gateway refused the request, not Campaign the profile.
     """
 
     def __init__(self, detail: str, *, by_gateway: bool) -> None:
-        super().__init__(Reason.HTTP_403, detail)
+        super().__init__(Reason.HTTP_403, detail, passing=by_gateway)
         self.by_gateway = by_gateway
 
 
@@ -52,6 +62,7 @@ class Answer(NamedTuple):
 Parse = Callable[[Answer], object]
 """Makes of a successful answer what it says; raises ``RetryLater`` if it says nothing."""
 
+_PASSING: Final = {408: Reason.TIMEOUT, 425: Reason.TIMEOUT, 429: Reason.HTTP_429}
 _LONGEST_TEXT: Final = 300
 _LONGEST_BODY: Final = 8192
 """So much of an answer is looked at for what it says; the rest would only cost time."""
@@ -62,6 +73,8 @@ _NO_SUCH_FIELD: Final = re.compile(r"property is not valid|is read-only", re.IGN
 _NEVER: Final = re.compile(
     r"enumeration|PGS-220000|RST-360012|XTK-170049|You do not have the rights", re.IGNORECASE
 )
+_CAMPAIGNS_OWN: Final = re.compile(r"\b[A-Z]{3}-\d{6}\b|\brights\b", re.IGNORECASE)
+"""What Campaign's own refusals hold, and those of a gateway do not (campaign-api.md, 3.2)."""
 
 
 def document(answer: Answer) -> object:
@@ -83,33 +96,29 @@ def problem(answer: Answer) -> BulkSyncError:
     """Say what an answer other than 2xx asks for.
 
     Returns:
-        ``RetryLater``, ``RowFailed`` (also as ``AddressRefused`` or ``Forbidden``),
-        ``TokenRefused``, or ``UsageProblem`` where every row would fail in the same way.
+        ``RetryLater``, ``RowFailed`` (also as ``AddressRefused``, ``FieldRefused`` or
+        ``Forbidden``), ``TokenRefused``, or ``UsageProblem`` where a proxy wants credentials.
+        A redirect, and a 403 that is not Campaign's own, may come from a gateway that restarts.
     """
     text = said(answer)
     detail = f"Campaign answered {answer.status}: {text}"
-    match answer.status:
-        case 401:
-            return TokenRefused(detail)
-        case 403:
-            return Forbidden(detail, by_gateway=_is_from_gateway(answer))
-        case 408 | 425:
-            return RetryLater(Reason.TIMEOUT, detail)
-        case 429:
-            return RetryLater(
-                Reason.HTTP_429,
-                detail,
-                wait_s=wait_s(answer),
-                refused=True,
-                sent_at=answer.sent_at,
-            )
-        case status if 300 <= status < 400:
-            where = clean(answer.location or "nowhere")
-            return RowFailed(
-                Reason.REDIRECT,
-                f"Campaign answered {status}, a redirect to {where}, which is not followed.",
-            )
-    return _by_text(answer, text, detail) or _by_status(answer, detail)
+    status = answer.status
+    if status == 401:
+        return TokenRefused(detail)
+    if status in _PASSING:
+        is_throttled = status == 429
+        return RetryLater(
+            _PASSING[status],
+            detail,
+            wait_s=wait_s(answer) if is_throttled else None,
+            refused=is_throttled,
+            sent_at=answer.sent_at if is_throttled else None,
+        )
+    return (
+        _by_gateway(answer, text, detail)
+        or _by_text(answer, text, detail)
+        or _by_status(answer, detail)
+    )
 
 
 def said(answer: Answer) -> str:
@@ -157,6 +166,24 @@ def _time(text: str) -> datetime | None:
     return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
 
 
+def _by_gateway(answer: Answer, text: str, detail: str) -> BulkSyncError | None:
+    """Judge by the status what comes from before Campaign, and a 403 that may be its own."""
+    if answer.status == 403:
+        if _CAMPAIGNS_OWN.search(text):
+            return Forbidden(detail, by_gateway=False)
+        return _unless_it_stays(Forbidden(detail, by_gateway=True))
+    if answer.status == 407:
+        return UsageProblem(
+            f"A proxy between this machine and Campaign asks for credentials (407: {text}). "
+            "Write them into https_proxy=http://USER:PASSWORD@HOST:PORT."
+        )
+    if 300 <= answer.status < 400:
+        where = clean(answer.location or "nowhere")
+        detail = f"Campaign answered {answer.status}, a redirect to {where}, which is not followed."
+        return _unless_it_stays(RowFailed(Reason.REDIRECT, detail, passing=True))
+    return None
+
+
 def _by_text(answer: Answer, text: str, detail: str) -> BulkSyncError | None:
     """Judge by the text, where it says more than the status."""
     if "Oops" in text:
@@ -164,10 +191,7 @@ def _by_text(answer: Answer, text: str, detail: str) -> BulkSyncError | None:
     if _NO_SUCH_KEY.search(text):
         return RowFailed(Reason.INVALID_KEY, detail, outcome=Outcome.NOT_FOUND)
     if _NO_SUCH_FIELD.search(text):
-        return UsageProblem(
-            f"{detail}. The profile resource of this API does not let the attribute be written: "
-            "look at --attribute and --api (custom fields need --api profileAndServicesExt)."
-        )
+        return FieldRefused(_reason(answer.status), f"{detail}.")
     if _NEVER.search(text):
         return RowFailed(_reason(answer.status), detail)
     return None
@@ -191,14 +215,36 @@ def _reason(status: int) -> Reason:
         return Reason.HTTP_5XX if status >= 500 else Reason.HTTP_4XX
 
 
-def _is_from_gateway(answer: Answer) -> bool:
-    """Tell the gateway's JSON, which carries an error_code, from Campaign's own text."""
-    try:
-        parsed = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(parsed, dict) and "error_code" in parsed
+def _unless_it_stays(failed: RowFailed) -> RetryLater:
+    """Let a request be tried again that fails for good only if it goes on like that."""
+    later = RetryLater(failed.reason, failed.detail, refused=True)
+    later.last_word = failed
+    return later
 
 
 def _is_markup(answer: Answer) -> bool:
     return answer.body.lstrip()[:1] == b"<"
+
+
+def access_denied(error: BulkSyncError) -> AccessDenied:
+    """Return what refused credentials or a refused address usually mean (campaign-api.md, 3.1)."""
+    if isinstance(error, Forbidden):
+        hint = (
+            "Check --api-key, that the project in the Developer Console has the Campaign API, and "
+            "that its product profile belongs to this organization (403023 means it does not)."
+        )
+    else:
+        hint = (
+            "Campaign's gateway does not know this address: check --organization (a stage "
+            "instance ends in -mkt-stage), --endpoint and --api. A 502 of this kind means that "
+            "the instance's CNAME is missing."
+        )
+    return AccessDenied(f"{error}. {hint}")
+
+
+def field_refused(failed: RowFailed) -> UsageProblem:
+    """Return what it usually means that no profile's attribute can be written."""
+    return UsageProblem(
+        f"{failed.detail} The profile resource of this API does not let the attribute be written: "
+        "look at --attribute and --api (custom fields need --api profileAndServicesExt)."
+    )

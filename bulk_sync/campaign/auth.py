@@ -6,13 +6,14 @@ However many requests need a new token at once, one of them fetches it and the o
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import orjson
 
 from bulk_sync.campaign.answers import Answer, problem, said
-from bulk_sync.errors import AccessDenied, RetryLater
+from bulk_sync.errors import AccessDenied, RetryLater, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, is_sendable
 
@@ -24,8 +25,15 @@ _LONGEST_MARGIN: Final = 0.2
 
 _NO_LIFE_GIVEN_S: Final = 3600.0
 
-_REFUSED_IN_A_ROW: Final = 2
-"""So many tokens that are refused as soon as they were given are no slip of a gateway."""
+_REFUSALS_AT_FIRST: Final = 3
+_REFUSALS: Final = 10
+"""So many refusals in a row, while no token was accepted yet, or after one was, are no slip of a
+gateway: of the requests that carry a good token, some gateways refuse a fifth."""
+
+_RENEWALS: Final = 3
+_RENEWALS_S: Final = 180.0
+"""Refused tokens are renewed at most so often in so many seconds, or a gateway that refuses good
+tokens now and then would have IMS give out thousands."""
 
 Exchange = Callable[[str, dict[str, str]], Awaitable[Answer]]
 """POSTs a form to a URL and returns the answer; raises RetryLater if there is none."""
@@ -46,7 +54,9 @@ class Tokens:
         self._token = connection.access_token.value if connection.access_token else None
         self._renew_at = float("inf")
         self._accepted = False
-        self._refused = 0
+        self._was_accepted = False
+        self._refusals = 0
+        self._fetched_at: deque[float] = deque(maxlen=_RENEWALS)
 
     def ready(self) -> str | None:
         """Return the token if it can be used as it is."""
@@ -57,10 +67,20 @@ class Tokens:
         """Whether the present token came from IMS and Campaign has not taken it yet."""
         return self._renew_at != float("inf") and not self._accepted
 
-    def accepted(self) -> None:
-        """Note that Campaign took the present token."""
-        self._accepted = True
-        self._refused = 0
+    @property
+    def may_be_renewed(self) -> bool:
+        """Whether a refused token may be replaced by one from IMS now."""
+        if self._connection.client_secret is None:
+            return False
+        fetched_at = self._fetched_at
+        is_seldom = len(fetched_at) < _RENEWALS
+        return is_seldom or time.monotonic() - fetched_at[0] > _RENEWALS_S
+
+    def accepted(self, token: str) -> None:
+        """Note that Campaign took a token."""
+        if token is self._token:
+            self._accepted = self._was_accepted = True
+            self._refusals = 0
 
     async def take(self) -> str:
         """Return a valid token, fetching one if need be.
@@ -76,32 +96,42 @@ class Tokens:
             return token
 
     async def replace(self, refused: str, answer: str) -> None:
-        """Fetch another token, unless somebody has by now.
+        """Fetch another token, unless there is another one by now.
 
         Args:
             refused: the token that Campaign refused.
             answer: what Campaign said, for the message if nothing helps.
 
         Raises:
-            AccessDenied: there is no other token, or fresh ones were refused as well.
-            RetryLater: IMS does not answer as it should.
+            AccessDenied: there is no other token, or too many refusals came in a row.
+            RetryLater: the token may be accepted at the next try, or IMS does not answer.
         """
         async with self._lock:
             if self._token != refused:
                 return
-            if self._connection.client_secret is None:
-                raise AccessDenied(
-                    f"{answer}. The access token is not valid, or not any more. Put a new one into "
-                    "BULK_SYNC_ACCESS_TOKEN, or set BULK_SYNC_CLIENT_SECRET so that tokens are "
-                    "renewed by themselves."
-                )
-            self._refused += self.fresh
-            if self._refused >= _REFUSED_IN_A_ROW:
-                raise AccessDenied(
-                    f"{answer}. Campaign refuses tokens that IMS has just given. Check that "
-                    "--api-key belongs to the same project as the client secret, and --scope."
-                )
-            await self._fetch()
+            self._refusals += 1
+            denied = self._denied(answer)
+            if self._refusals >= (_REFUSALS if self._was_accepted else _REFUSALS_AT_FIRST):
+                raise denied
+            if self.may_be_renewed:
+                await self._fetch()
+                return
+            later = RetryLater(Reason.HTTP_4XX, answer, refused=True)
+            if not self._was_accepted:
+                later.last_word = denied
+            raise later
+
+    def _denied(self, answer: str) -> AccessDenied:
+        if self._connection.client_secret is None:
+            return AccessDenied(
+                f"{answer}. The access token is not valid, or not any more. Put a new one into "
+                "BULK_SYNC_ACCESS_TOKEN, or set BULK_SYNC_CLIENT_SECRET so that tokens are "
+                "renewed by themselves."
+            )
+        return AccessDenied(
+            f"{answer}. Campaign refuses tokens that IMS has just given. Check that "
+            "--api-key belongs to the same project as the client secret, and --scope."
+        )
 
     async def _fetch(self) -> str:
         connection = self._connection
@@ -123,6 +153,7 @@ class Tokens:
             raise RetryLater(Reason.BAD_ANSWER, "IMS answered without a usable token", refused=True)
         life_s = _life_s(given.get("expires_in"))
         self._token = token
+        self._fetched_at.append(time.monotonic())
         self._renew_at = time.monotonic() + life_s - min(_MARGIN_S, _LONGEST_MARGIN * life_s)
         self._accepted = False
         log.info("Took a token from IMS, valid for %.0f s", life_s)
@@ -130,12 +161,17 @@ class Tokens:
 
     def _refuse(self, answer: Answer) -> None:
         refusal = problem(answer)
-        if isinstance(refusal, RetryLater):
-            raise refusal
-        raise AccessDenied(
+        denied = AccessDenied(
             f"IMS refused the credentials with {answer.status}: {said(answer)}. Check --api-key "
             "(the client id), BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."
         )
+        if isinstance(refusal, UsageProblem):
+            raise refusal
+        if isinstance(refusal, RetryLater):
+            if refusal.last_word is not None:
+                refusal.last_word = denied
+            raise refusal
+        raise denied
 
 
 def _parsed(answer: Answer) -> dict[str, object]:

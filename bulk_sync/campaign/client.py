@@ -11,8 +11,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from bulk_sync.campaign import creating, metadata, pacing, pages, profiles, transport
-from bulk_sync.campaign.answers import Answer, Forbidden, document
+from bulk_sync.campaign import creating, metadata, pacing, pages, profiles
+from bulk_sync.campaign.answers import (
+    Answer,
+    FieldRefused,
+    Forbidden,
+    access_denied,
+    document,
+    field_refused,
+)
 from bulk_sync.campaign.calls import Budget
 from bulk_sync.campaign.connections import pool_of, room_for
 from bulk_sync.campaign.creating import Creation, Settling
@@ -143,12 +150,14 @@ class Client:
         raise self._cannot_start(refusals[-1])
 
     def _cannot_start(self, failed: RowFailed) -> StopRun:
-        if failed.passing:
+        if isinstance(failed, FieldRefused):
+            return field_refused(failed)
+        if failed.passing and failed.reason not in {Reason.HTTP_403, Reason.REDIRECT}:
             return StoppedEarly(
                 f"{failed.detail} Campaign is not available at {self._connection.endpoint}; "
                 "nothing was written. Try again later."
             )
-        return transport.access_denied(failed)
+        return access_denied(failed)
 
     async def count(self, instance: Instance) -> int | None:
         """Tell how many profiles there are, with one small call if need be; None if unknown."""

@@ -21,7 +21,6 @@ import aiohttp
 from yarl import URL
 
 from bulk_sync.campaign.answers import (
-    AddressRefused,
     Answer,
     Forbidden,
     TokenRefused,
@@ -31,16 +30,15 @@ from bulk_sync.campaign.auth import Tokens
 from bulk_sync.campaign.calls import Budget, Calls
 from bulk_sync.campaign.connections import Pool, Way, proxy_for
 from bulk_sync.campaign.deadlines import Deadlines
+from bulk_sync.campaign.failures import failure
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.campaign.redaction import Redaction
 from bulk_sync.errors import (
-    AccessDenied,
     BulkSyncError,
     Interrupted,
     RetryLater,
     RowFailed,
     StoppedEarly,
-    UsageProblem,
 )
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import Connection, Pace
@@ -58,11 +56,12 @@ CONTENT_TYPE: Final = "application/json;charset=utf-8"
 
 _FIRST_BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 30.0
-_REFUSALS_IN_A_ROW: Final = 5
-"""So many rows refused one after the other, with no success between, are no matter of the rows."""
+_LONGEST_EXPONENT: Final = 16
+"""Beyond which the backoff is the longest in any case."""
 
-_TOKENS_PER_REQUEST: Final = 2
-
+_SILENT_TRIES: Final = 3
+_TELL_EVERY_S: Final = 30.0
+"""How many tries in silence are no news, and how often the rest is logged."""
 _GRACE_S: Final = 2.0
 """Seconds for what changes nothing once a signal has asked the run to end."""
 
@@ -109,14 +108,17 @@ class Transport:
         self._campaign_token = ""
         self._ims: Way | None = None
         self._redaction = Redaction(connection)
-        self._refusals = 0
+        self._answers = 0
+        self._reached: set[str | None] = set()
+        self._told_at = float("-inf")
 
     async def ask(
         self, once: Callable[[], Awaitable[T]], explain: Callable[[RowFailed], None] | None = None
     ) -> tuple[T, int]:
-        """Call ``once`` until it succeeds, and tell how many tries it took.
+        """Call ``once`` until it succeeds, and return how many tries it took.
 
-        A wait that Campaign asks for costs no try.
+        A wait that Campaign asks for costs no try. While no server can be reached, it is tried
+        again for as long as the patience lasts.
 
         Args:
             once: sends a request and makes sense of its answer.
@@ -129,19 +131,21 @@ class Transport:
         """
         began, so_far = time.monotonic(), None
         while True:
+            answers = self._answers
             try:
                 result = await once()
             except BulkSyncError as error:
                 so_far = so_far or _SoFar(began)
                 self._redaction.error(error)
                 if not isinstance(error, RetryLater):
-                    self._note_refusal(error, so_far.tries)
-                    if explain is not None and isinstance(error, RowFailed):
-                        explain(error)
+                    if isinstance(error, RowFailed):
+                        error.attempts = max(so_far.tries, error.attempts)
+                        if explain is not None:
+                            explain(error)
                     raise
-                await self._wait(error, so_far)
+                is_silent = error.unreachable and self._answers == answers
+                await self._wait(error, so_far, is_silent=is_silent)
             else:
-                self._refusals = 0
                 return result, 1 if so_far is None else so_far.tries
 
     async def request(
@@ -164,7 +168,7 @@ class Transport:
             RowFailed: Campaign's last word on this request.
             StopRun: the credentials are refused, or the budget of calls is spent.
         """
-        for _ in range(_TOKENS_PER_REQUEST + 1):
+        while True:
             token = self._tokens.ready() or await self._tokens.take()
             try:
                 answer = await self._send(
@@ -175,21 +179,30 @@ class Transport:
                 raise
             self._learn(answer)
             if answer.status < 300:
-                self._tokens.accepted()
+                self._tokens.accepted(token)
                 return self._parsed(answer, parse)
             error = problem(self._redaction.answer(answer))
             if isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND:
                 self.pacer.went_well(answer.sent_at)  # Campaign has done its work
-            if isinstance(error, TokenRefused):
-                await self._tokens.replace(token, str(error))
-                continue
-            if isinstance(error, Forbidden) and error.by_gateway:
-                if self._connection.client_secret is None or self._tokens.fresh:
-                    raise access_denied(error)
-                await self._tokens.replace(token, str(error))
-                continue
-            raise error
-        raise AccessDenied(f"Campaign goes on refusing new tokens for {method} requests.")
+            if not await self._is_token_new(token, error):
+                raise error
+
+    async def _is_token_new(self, token: str, error: BulkSyncError) -> bool:
+        """Check whether there is another token after a refusal that may be due to the token.
+
+        Raises:
+            AccessDenied: tokens are refused again and again.
+            RetryLater: the same token may be accepted at the next try.
+        """
+        if isinstance(error, TokenRefused):
+            await self._tokens.replace(token, str(error))
+            return True
+        tokens = self._tokens
+        is_forbidden = isinstance(error, RetryLater) and isinstance(error.last_word, Forbidden)
+        if is_forbidden and not tokens.fresh and tokens.may_be_renewed:
+            await tokens.replace(token, str(error))
+            return True
+        return False
 
     def _hurry(self) -> None:
         """Cut short what changes nothing for whoever sent a signal, and for nobody else.
@@ -270,31 +283,19 @@ class Transport:
             when = "by the end of the run" if self.stop.asked else f"within {self.timeout_s:g} s"
             raise RetryLater(Reason.TIMEOUT, f"No answer {when}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise self._mapped(error, url) from error
+            said, was_reached = self._redaction.said(error), url.host in self._reached
+            raise failure(error, url, way.proxy, said, was_reached=was_reached) from error
         finally:
             deadlines.end(task)
             pacer.over()
+        self._answers += 1
+        self._reached.add(url.host)
         status = response.status
         if status < 300:
             return Answer(status, content, sent_at=sent_at)
         told = response.headers
         waits = told.get("Retry-After"), told.get("Date")
         return Answer(status, content, *waits, told.get("Location"), sent_at)
-
-    def _mapped(self, error: aiohttp.ClientError | OSError, url: URL) -> BulkSyncError:
-        """Tell what an error of HTTP, or below it, means."""
-        told = self._redaction.said(error)
-        if isinstance(error, aiohttp.ClientSSLError):
-            return UsageProblem(
-                f"The certificate of {url.host} could not be verified ({told}). For a private CA, "
-                "name its certificates with --ca-file."
-            )
-        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
-            detail = f"No connection to {url.host}:{url.port} ({told})"
-            return RetryLater(Reason.CONNECTION, detail, refused=True)
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({told})")
-        return RetryLater(Reason.CONNECTION, f"The connection was lost ({told})")
 
     def _learn(self, answer: Answer) -> None:
         """Count an answer of Campaign, and learn from it how much may be asked."""
@@ -313,20 +314,29 @@ class Transport:
         if later.reason in _LOST:
             self.pacer.was_lost(str(later.reason))
 
-    async def _wait(self, later: RetryLater, so_far: "_SoFar") -> None:
+    async def _wait(self, later: RetryLater, so_far: "_SoFar", *, is_silent: bool) -> None:
         """Sleep before the next try.
 
+        Args:
+            later: what the last try met.
+            so_far: what the request has taken.
+            is_silent: no server answered anything during the last try.
+
         Raises:
-            RowFailed: there is none: too many tries, or the run is to end.
+            RowFailed: there is no next try: too many tries, or the run is to end.
             StoppedEarly: the next try would come too late.
+            StopRun: the last word of a request that was tried too often.
         """
         self._check_goes_on(later, so_far)
         asked = later.wait_s is not None or later.reason is Reason.HTTP_429
         if not asked and so_far.tries > self._pace.retries:
-            detail = f"{later.detail}. Tried {so_far.tries} times."
-            raise _given_up(RowFailed(later.reason, detail, passing=True), so_far.tries)
+            is_gone = is_silent and (later.refused or not await self._is_reachable())
+            self._check_goes_on(later, so_far)
+            if not is_gone:
+                raise self._last_word(later, so_far)
         spent_s = time.monotonic() - so_far.began
-        if spent_s + (later.wait_s or 0.0) > self._pace.patience_s:
+        left_s = self._pace.patience_s - spent_s
+        if (later.wait_s or 0.0) > left_s or left_s <= 0:
             raise StoppedEarly(
                 f"{later.detail}; Campaign was not available for {spent_s:.0f} s"
                 + (f" and asks to wait {later.wait_s:.0f} s more" if later.wait_s else "")
@@ -335,14 +345,46 @@ class Transport:
         if asked:
             self.pacer.hold(later)
             so_far.waits += 1
-            # Who asks to wait for no time at all, again and again, is not taken at their word.
+            # A server that asks again and again to wait for no time is given a growing one.
             before = so_far.waits if (later.wait_s or 0.0) < _FIRST_BACKOFF_S else 0
         else:
             before = so_far.tries
             so_far.tries += 1
-        longest_s = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (before - 1)) if before else 0
-        await self.stop.sleep(random.uniform(0.0, longest_s))  # noqa: S311
+            if is_silent and so_far.tries > _SILENT_TRIES:
+                self._tell_of_silence(later, left_s)
+        if before:
+            growing_s = _FIRST_BACKOFF_S * 2 ** min(before - 1, _LONGEST_EXPONENT)
+            longest_s = min(_LONGEST_BACKOFF_S, growing_s)
+            wait_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311
+            await self.stop.sleep(min(wait_s, left_s))
         self._check_goes_on(later, so_far)
+
+    async def _is_reachable(self) -> bool:
+        """Check with one call whether any server answers, whatever it says."""
+        token = self._tokens.ready()
+        if token is None:
+            return False
+        try:
+            self._learn(await self._send(self._way(token), self.calls, "GET", self._base, None))
+        except RetryLater:
+            return False
+        return True
+
+    def _last_word(self, later: RetryLater, so_far: "_SoFar") -> BulkSyncError:
+        """Return what a request fails with that was tried too often."""
+        detail = f"{later.detail}. Tried {so_far.tries} times."
+        failed = later.last_word or RowFailed(later.reason, detail, passing=True)
+        self._redaction.error(failed)
+        return _given_up(failed, so_far.tries) if isinstance(failed, RowFailed) else failed
+
+    def _tell_of_silence(self, later: RetryLater, left_s: float) -> None:
+        """Log now and then that no server can be reached, and how long it will be tried."""
+        now = time.monotonic()
+        if now >= self._told_at + _TELL_EVERY_S:
+            self._told_at = now
+            log.warning(
+                "%s. It is tried again for %.0f s at most (--patience)", later.detail, left_s
+            )
 
     def _check_goes_on(self, later: RetryLater, so_far: "_SoFar") -> None:
         if self.stop.asked:
@@ -350,39 +392,11 @@ class Transport:
             failed = RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
             raise _given_up(failed, so_far.tries)
 
-    def _note_refusal(self, error: BulkSyncError, tries: int) -> None:
-        """End the run when rows are refused one after the other for what is no matter of theirs."""
-        if not isinstance(error, RowFailed):
-            return
-        error.attempts = max(tries, error.attempts)
-        if error.outcome is Outcome.NOT_FOUND:
-            self._refusals = 0  # Campaign itself has looked, so the address is right
-        if isinstance(error, AddressRefused | Forbidden):
-            self._refusals += 1
-            if self._refusals >= _REFUSALS_IN_A_ROW:
-                raise access_denied(error)
-
     def _parsed(self, answer: Answer, parse: Callable[[Answer], T]) -> T:
         try:
             return parse(answer)
         except RetryLater:
             return parse(self._redaction.answer(answer))  # which fails too, and is quoted
-
-
-def access_denied(error: BulkSyncError) -> AccessDenied:
-    """Say what refused credentials or a refused address usually mean (campaign-api.md, 3.1)."""
-    if isinstance(error, Forbidden):
-        hint = (
-            "Check --api-key, that the project in the Developer Console has the Campaign API, and "
-            "that its product profile belongs to this organization (403023 means it does not)."
-        )
-    else:
-        hint = (
-            "Campaign's gateway does not know this address: check --organization (a stage "
-            "instance ends in -mkt-stage), --endpoint and --api. A 502 of this kind means that "
-            "the instance's CNAME is missing."
-        )
-    return AccessDenied(f"{error}. {hint}")
 
 
 @dataclass(slots=True)

@@ -271,7 +271,8 @@ pace_options = _together(
         default=1800,
         show_default=True,
         metavar="S",
-        help="Seconds that one request may take with all its tries and waits.",
+        help="Seconds that one request may take with all its tries and waits. For so long a server "
+        "that cannot be reached is tried.",
     ),
 )
 

@@ -7,13 +7,20 @@ reason, or none with an answer any more: that is no matter of single rows.
 from collections import Counter, deque
 from typing import Final
 
-from bulk_sync.errors import RowFailed, StoppedEarly, UsageProblem
+from bulk_sync.campaign.answers import (
+    AddressRefused,
+    FieldRefused,
+    Forbidden,
+    access_denied,
+    field_refused,
+)
+from bulk_sync.errors import RowFailed, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import Failures
 from bulk_sync.stopping import Stop
 
-_DEAD_AFTER: Final = 25
-"""So many rows given up in a row, with no answer between, mean that Campaign is not there."""
+_REFUSED_IN_A_ROW: Final = 5
+"""So many profiles refused one after the other, with no success between, are no accident."""
 
 
 class Breaker:
@@ -31,55 +38,92 @@ class Breaker:
         self._attribute = attribute
         self._failed = 0
         self._unknown = 0
-        self._succeeded = False
+        self._succeeded: set[str] = set()
         self._lost_in_a_row = 0
+        self._refused_in_a_row = 0
         self._rows = 0
         self._last: deque[tuple[int, Reason]] = deque()
         self._reasons: Counter[Reason] = Counter()
 
-    def succeeded(self, *, again: bool) -> None:
-        """Count a row that went well, perhaps after it had failed."""
+    def succeeded(self, what: str, *, again: bool) -> None:
+        """Count a row that went well.
+
+        Args:
+            what: the pass.
+            again: it had failed before in this run.
+        """
         self._rows += 1
         self._failed -= again
-        self._succeeded = True
-        self._lost_in_a_row = 0
+        self._succeeded.add(what)
+        self._lost_in_a_row = self._refused_in_a_row = 0
 
-    def failed(self, failed: RowFailed, *, again: bool) -> None:
-        """Count a row that failed, and stop the run when it is one too many."""
-        self._rows += 1
+    def failed(self, failed: RowFailed, what: str, *, again: bool, suspect: bool = False) -> None:
+        """Count a row that failed, and stop the run when it is one too many.
+
+        Whether Campaign is there is learnt from rows that have not failed before: of those that
+        have, many may fail in a row while all others would go well.
+
+        Args:
+            failed: what it failed with.
+            what: the pass.
+            again: it had failed before in this run.
+            suspect: it had failed, or was in flight, when an earlier process ended.
+        """
         if failed.outcome is not Outcome.FAILED:
+            self._rows += 1
             self._failed -= again
-            self._lost_in_a_row = 0
+            self._lost_in_a_row = self._refused_in_a_row = 0
             return
-        self._failed += not again
+        if again:
+            return
+        self._failed += 1
         self._unknown += failed.reason is Reason.STATE_UNKNOWN
-        self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing else 0
-        self._remember(failed.reason)
+        if not suspect:
+            self._rows += 1
+            self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing else 0
+            self._remember(failed.reason)
+            if isinstance(failed, AddressRefused | FieldRefused | Forbidden):
+                self._refused_in_a_row += 1
+        cause = self._cause(failed, what)
+        if cause is not None:
+            self._stop.ask(cause)
+
+    def _cause(self, failed: RowFailed, what: str) -> StopRun | None:
+        """Return why the run is to end with this row; None if it is to go on."""
         most, alike = self._limits.most, self._reasons[failed.reason]
-        if self._lost_in_a_row >= _DEAD_AFTER:
-            self._stop.ask(
-                StoppedEarly(
-                    f"Campaign does not answer: {self._lost_in_a_row} rows in a row were given up "
-                    f"({failed.detail})."
-                )
+        if self._refused_in_a_row >= _REFUSED_IN_A_ROW and self._is_general(failed, what):
+            is_field = isinstance(failed, FieldRefused)
+            return field_refused(failed) if is_field else access_denied(failed)
+        if self._limits.lost is not None and self._lost_in_a_row >= self._limits.lost:
+            return StoppedEarly(
+                f"Campaign does not answer: {self._lost_in_a_row} rows in a row were given up "
+                f"({failed.detail})."
             )
-        elif most is not None and self._failed > most:
-            if self._unknown == self._failed and not self._succeeded:
-                self._stop.ask(no_attribute(self._attribute, self._unknown))
-            self._stop.ask(
-                StoppedEarly(
-                    f"{self._failed} rows failed, more than the limit of {most}; the last one: "
-                    f"{failed.detail} See the report, or let more pass with --max-failures."
-                )
+        if most is not None and self._failed > most:
+            too_many = StoppedEarly(
+                f"{self._failed} rows failed, more than the limit of {most}; the last one: "
+                f"{failed.detail} See the report, or let more pass with --max-failures."
             )
-        elif self._is_full and alike >= (self._limits.alike or 0):
-            self._stop.ask(
-                StoppedEarly(
-                    f"{alike} of the last {self._limits.window} rows failed with {failed.reason}, "
-                    f"which is no matter of single rows; the last one: {failed.detail} If that is "
-                    "right, let them pass with --max-failures 100%."
-                )
+            is_unset = self._unknown == self._failed and not self._succeeded
+            return no_attribute(self._attribute, self._unknown) if is_unset else too_many
+        if self._is_full and alike >= (self._limits.alike or 0):
+            return StoppedEarly(
+                f"{alike} of the last {self._limits.window} rows failed with {failed.reason}, "
+                f"which is no matter of single rows; the last one: {failed.detail} If that is "
+                "right, let them pass with --max-failures 100%."
             )
+        return None
+
+    def _is_general(self, failed: RowFailed, what: str) -> bool:
+        """Check whether a refusal is due to the settings, and not to single profiles.
+
+        A gateway's 403 may begin in the middle of a run, when rights are withdrawn. All else that
+        did not hold for the rows that went well in the same pass is a matter of profiles.
+        """
+        if isinstance(failed, Forbidden) and failed.by_gateway:
+            return True
+        is_refusal = isinstance(failed, AddressRefused | FieldRefused | Forbidden)
+        return is_refusal and what not in self._succeeded
 
     @property
     def _is_full(self) -> bool:

@@ -73,6 +73,7 @@ class Finder:
         self.alike: dict[str, str] = {}
         self._is_refused = False
         self._is_proven = False
+        self._shows_keys = False
         self._proving = asyncio.Lock()
 
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
@@ -141,7 +142,10 @@ class Finder:
                 tries,
             )
         if field is None and self._keys.key_field:
+            if self._shows_keys:
+                raise _bad_answer(f"The profile has no {self._keys.key_field}.", tries)
             raise UsageProblem(f"--key-field {self._keys.key_field}: profiles have no such field.")
+        self._shows_keys = self._shows_keys or field is not None
         if field is None and key not in map(text_of, profile.values()):
             raise _bad_answer("Campaign answered with a profile that does not show it.", tries)
         return [self.match(profile)], tries
@@ -156,7 +160,8 @@ class Finder:
                     hit = self.match(profile)
                     found[hit.pkey] = hit
         except RowFailed as failed:
-            if _is_refusal(failed):  # for one that finds nobody answers with an empty list
+            # One that finds nobody answers with an empty list.
+            if _is_refusal(failed) and not self._shows_keys:
                 raise UsageProblem(
                     f"--key filter:{keys.filter}:{keys.param}: {client.api} knows no such filter "
                     f"({failed.detail.rstrip('.')}). Custom filters are on {EXTENDED} alone; "
@@ -180,12 +185,15 @@ class Finder:
             UsageProblem: nobody can tell.
         """
         field = field_of(self._keys, profile)
+        if field is None and self._shows_keys:
+            return False
         if field is None:
             raise UsageProblem(
                 f"--key {self._keys}: no field of the profiles is called like the column "
                 f"{self._keys.field!r}, the filter or its parameter, so nobody can tell whether "
                 "the right ones are found. Name the field with --key-field."
             )
+        self._shows_keys = True
         return text_of(profile[field]) == key
 
     async def _by_email(self, client: Client, key: str) -> tuple[Sequence[Match], int]:

@@ -66,7 +66,8 @@ class Local:
             total: how many there are of that kind in all; None: ``count``.
         """
         client, stop, breaker, pacer = self.client, self.stop, self.breaker, self.client.pacer
-        one, problems = work.one, work.steps.problems
+        one, name = work.one, work.name
+        problems, suspects = work.steps.problems, work.steps.suspects
         total = count if total is None else total
         end, at_work, limit = done + count, 0, pacer.limit
 
@@ -82,13 +83,13 @@ class Local:
                     await one(client, stop, at)
                 except RowFailed as failed:
                     work.steps.failed(at, now_ms(), failed)
-                    breaker.failed(failed, again=failed_before)
+                    breaker.failed(failed, name, again=failed_before, suspect=at in suspects)
                 except StopRun as cause:
                     stop.ask(cause)
                     note(at)
                     break
                 else:
-                    breaker.succeeded(again=failed_before)
+                    breaker.succeeded(name, again=failed_before)
                 note(at)
                 done += 1
                 limit = pacer.limit
@@ -98,7 +99,7 @@ class Local:
 
         if not count:
             return
-        telling = self._telling(lambda: self.tell(work.name, done, total, pacer))
+        telling = self._telling(lambda: self.tell(name, done, total, pacer))
         async with telling, asyncio.TaskGroup() as workers:
             for _ in range(min(limit, count)):
                 workers.create_task(worker())

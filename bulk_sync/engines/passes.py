@@ -87,10 +87,10 @@ async def look_up(
     kept = Kept(keep, run.thread, run.stop)
     reads = Reads(keys, steps)
     left = steps.open()
-    unread = left if among is None else among
+    unread, suspects = _parted(left if among is None else among, steps)
     done = 0 if total is None else total - len(left)
     await run.engine.carry_out(reads, Listed(unread), len(unread), kept.note, done, total)
-    if again := _again(run, steps):
+    if again := _again(run, steps, suspects):
         await run.engine.carry_out(reads, Listed(again), len(again), kept.note)
     await kept.close()
     unknown = sum(found.reason is Reason.STATE_UNKNOWN for found in steps.problems.values())
@@ -110,12 +110,12 @@ async def find(run: Pass, keys: Sequence[str], steps: Steps, keep: Record, finde
     """
     kept = Kept(keep, run.thread, run.stop)
     finds = Finds(keys, steps, finder)
-    unread = steps.open()
+    unread, suspects = _parted(steps.open(), steps)
     # The first one alone shows whether there is such a filter.
     count = len(unread)
     for done, some in ((0, unread[:1]), (1, unread[1:])):
         await run.engine.carry_out(finds, Listed(some), len(some), kept.note, done, count)
-    if again := _again(run, steps):
+    if again := _again(run, steps, suspects):
         await run.engine.carry_out(finds, Listed(again), len(again), kept.note)
     await kept.close()
     states = [each.state for found in (steps.found or {}).values() for each in found]
@@ -146,6 +146,7 @@ async def write(run: Pass, writes: Writes, journal: Journal) -> None:
     todo = steps.open()
     to_read = [at for at in todo if at in writes.in_doubt or at in writes.forbidden]
     to_write = [at for at in todo if at not in writes.in_doubt and at not in writes.forbidden]
+    steps.suspects.update(writes.in_doubt)
     granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)
     await run.engine.carry_out(writes, granted, len(todo), note)
     for at in await granted.withdraw():
@@ -178,9 +179,17 @@ def _to_be_tried(problem: RowFailed) -> RowFailed:
     return waiting
 
 
-def _again(run: Pass, steps: Steps) -> list[int]:
-    """Tell which rows to try once more, for they failed for what may have passed by now."""
-    again = [] if run.stop.asked else steps.passing()
+def _parted(positions: Sequence[int], steps: Steps) -> tuple[Sequence[int], list[int]]:
+    """Return the rows to begin with, and those that are left to the second tries."""
+    if not steps.suspects:
+        return positions, []
+    begin_with = [at for at in positions if at not in steps.suspects]
+    return begin_with, [at for at in positions if at in steps.suspects]
+
+
+def _again(run: Pass, steps: Steps, suspects: Sequence[int] = ()) -> list[int]:
+    """Return the rows to try once more: they failed for what may have passed by now."""
+    again = [] if run.stop.asked else sorted({*suspects, *steps.passing()})
     if again:
         log.info("%d rows failed for what may have passed by now; trying them again", len(again))
     return again

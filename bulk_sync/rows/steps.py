@@ -3,7 +3,7 @@
 No object per row: a row that fails costs one, a row that does not costs none.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,6 +43,8 @@ class Steps:
         found: by position, the profiles that the row's key stands for, at least one. None if keys
             are PKeys, and a key stands for itself; else ``state`` says no more than that there are
             some.
+        suspects: positions that had failed for what may pass, or were in flight, when an earlier
+            process ended; they come last, and say nothing of Campaign.
     """
 
     state: npt.NDArray[np.int8]
@@ -51,6 +53,7 @@ class Steps:
     problems: dict[int, RowFailed]
     changed_ms: npt.NDArray[np.int64] | None = None
     found: dict[int, tuple[Match, ...]] | None = None
+    suspects: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, count: int, *, stamped: bool = False) -> "Steps":

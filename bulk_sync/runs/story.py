@@ -24,6 +24,7 @@ from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.errors import Interrupted, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, creating, limits, matched, newer, plan
 from bulk_sync.rows.limits import Past
@@ -53,6 +54,8 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
     began = time.monotonic()
     budget = day_budget.of(run.ledger, job)
     failures = job.limits.failures(len(run.rows))
+    if run.begun.kind == Kind.RETRY:  # all its rows have failed before
+        failures = replace(failures, lost=None)
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
         try:
             rows, cause = _tell(run, job, screen, session, interrupts)
@@ -259,10 +262,7 @@ def _write(
             "are read again before anything else is written.",
             recording.unrecorded,
         )
-    cause = session.cause
-    if isinstance(cause, UsageProblem):  # which would say that nothing was sent
-        cause = StoppedEarly(str(cause))
-    return _held(results, cause)
+    return _held(results, session.cause, was_sent=bool(writes.sent) or recording.has_begun)
 
 
 def _requests(planned: pd.DataFrame) -> Mapping[int, Request]:
@@ -310,5 +310,17 @@ def _reviewed(
     )
 
 
-def _held(rows: pd.DataFrame, cause: StopRun) -> tuple[pd.DataFrame, StopRun]:
+def _held(
+    rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False
+) -> tuple[pd.DataFrame, StopRun]:
+    """Leave the rows that were not tried pending, and return why.
+
+    Args:
+        rows: what became of every row.
+        cause: what ended the run.
+        was_sent: whether a request that writes was sent.
+    """
+    has_begun = was_sent or rows[columns.BEFORE].notna().any()
+    if isinstance(cause, UsageProblem) and has_begun:  # which would say that nothing was sent
+        cause = StoppedEarly(str(cause))
     return plan.hold_back(rows, Reason.STOPPED, str(cause)), cause

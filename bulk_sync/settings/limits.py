@@ -55,11 +55,13 @@ class Failures:
         most: when more rows than this failed; None never does.
         alike: when so many of the last ``window`` rows failed for one reason; None never does.
         window: how many rows to look back.
+        lost: when so many rows were given up in a row, with no answer between; None never does.
     """
 
     most: int | None = None
     alike: int | None = 180
     window: int = 200
+    lost: int | None = 25
 
 
 @dataclass(frozen=True, slots=True)

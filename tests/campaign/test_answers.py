@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bulk_sync.campaign.answers import (
     AddressRefused,
     Answer,
+    FieldRefused,
     Forbidden,
     TokenRefused,
     document,
@@ -27,7 +28,6 @@ OOPS = b'{"code":500,"message":"Oops. Something went wrong. Check your URI and t
     ("status", "body", "kind", "reason"),
     [
         (401, b'{"error_code":"401013","message":"Oauth token is not valid"}', TokenRefused, ""),
-        (403, b'{"error_code":"403023","message":"Profile is not valid"}', Forbidden, "http_403"),
         (403, b"You do not have the rights needed", Forbidden, "http_403"),
         (500, OOPS, AddressRefused, "http_500"),
         (502, OOPS, AddressRefused, "http_502"),
@@ -41,7 +41,6 @@ OOPS = b'{"code":500,"message":"Oops. Something went wrong. Check your URI and t
         (408, b"", RetryLater, "timeout"),
         (400, b"Bad Request", RowFailed, "http_400"),
         (418, b"", RowFailed, "http_4xx"),
-        (302, b"", RowFailed, "redirect"),
         (500, b"XTK-170036 Unable to parse expression '@id = @x'.", RowFailed, "invalid_key"),
         (500, b"'@gibberish' is not a valid constant", RowFailed, "invalid_key"),
         (404, b"Unable to decrypt PKey. (PKey=@jksad)", RowFailed, "invalid_key"),
@@ -52,10 +51,11 @@ OOPS = b'{"code":500,"message":"Oops. Something went wrong. Check your URI and t
         (
             500,
             b"RST-360011 'x' property is not valid for the 'profile' resource.",
-            UsageProblem,
-            "",
+            FieldRefused,
+            "http_500",
         ),
-        (500, b"Cannot update the 'age' property that is read-only", UsageProblem, ""),
+        (500, b"Cannot update the 'age' property that is read-only", FieldRefused, "http_500"),
+        (407, b"", UsageProblem, ""),
     ],
 )
 def test_an_answer_is_judged_by_its_text_before_its_status(
@@ -66,20 +66,46 @@ def test_an_answer_is_judged_by_its_text_before_its_status(
     assert str(getattr(error, "reason", "")) == reason
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "last_word"),
+    [
+        (403, b'{"error_code":"403023","message":"Profile is not valid"}', Forbidden),
+        (403, b"<html><title>403 Forbidden</title></html>", Forbidden),
+        (403, b"", Forbidden),
+        (302, b"", RowFailed),
+        (307, b"<html>Moved</html>", RowFailed),
+    ],
+    ids=["json", "a page", "nothing", "302", "307"],
+)
+def test_what_a_gateway_says_while_it_restarts_is_its_word_only_if_it_stays(
+    status: int, body: bytes, last_word: type[RowFailed]
+) -> None:
+    later = problem(Answer(status, body))
+    assert isinstance(later, RetryLater)
+    assert (later.refused, later.wait_s) == (True, None)
+    assert type(later.last_word) is last_word
+    assert later.last_word.passing
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"You do not have the rights needed",
+        b'{"error_code":"403","message":"You do not have the rights needed"}',
+        b"RST-360011 An error has occurred",
+    ],
+)
+def test_a_403_of_campaign_itself_is_its_last_word(body: bytes) -> None:
+    refused = problem(Answer(403, body))
+    assert isinstance(refused, Forbidden)
+    assert not refused.passing
+
+
 def test_an_unknown_key_means_not_found() -> None:
     for body in (b"Unable to find document", b"XTK-170036"):
         error = problem(Answer(404, body))
         assert isinstance(error, RowFailed)
         assert error.outcome is Outcome.NOT_FOUND
-
-
-def test_only_the_gateway_refuses_for_good() -> None:
-    by_gateway = problem(Answer(403, b'{"error_code":"403000","message":"Api Key is invalid"}'))
-    by_campaign = problem(Answer(403, b"You do not have the rights"))
-    assert isinstance(by_gateway, Forbidden)
-    assert by_gateway.by_gateway
-    assert isinstance(by_campaign, Forbidden)
-    assert not by_campaign.by_gateway
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"PKey": "@a', b"<html></html>", b"\xff\xfe"])

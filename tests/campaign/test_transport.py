@@ -13,7 +13,8 @@ import pytest
 import trustme
 
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.errors import AccessDenied, RowFailed, UsageProblem
+from bulk_sync.campaign.connections import Proxy, proxy_for
+from bulk_sync.errors import RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Pace, Secret
 from bulk_sync.stopping import Stop
@@ -78,13 +79,15 @@ def read(endpoint: str, ca_file: Path | None = None) -> tuple[bool, int]:
         endpoint,
         "acme",
         "key",
-        access_token=Secret("t0ken"),
+        access_token=Secret("t0ken-of-8"),
         api="profileAndServices",
         ca_file=ca_file,
     )
 
     async def inside() -> tuple[bool, int]:
-        async with connected(connection, Pace(retries=0, timeout_s=5), Stop()) as client:
+        async with connected(
+            connection, Pace(retries=0, timeout_s=5, patience_s=0.2), Stop()
+        ) as client:
             return await _state(client)
 
     return asyncio.run(inside())
@@ -106,19 +109,19 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 def test_a_token_that_an_answer_repeats_is_blotted_out() -> None:
-    with serving(400, b"Bad token t0ken!") as server, pytest.raises(RowFailed) as failed:
+    with serving(400, b"Bad token t0ken-of-8!") as server, pytest.raises(RowFailed) as failed:
         read(f"http://{server.host}")
-    assert "t0ken" not in failed.value.detail
+    assert "t0ken-of-8" not in failed.value.detail
     assert "***" in failed.value.detail
 
 
 @pytest.mark.parametrize(
     ("status", "body", "headers"),
     [
-        (200, b"<html>Bearer t0ken</html>", {}),
-        (200, b'{"PKey":"@a","ccpaOptOut":"t0ken"}', {}),
-        (302, b"", {"Location": "https://elsewhere.example/?token=t0ken"}),
-        (200, PROFILE, {"Bad Header t0ken": "x"}),
+        (200, b"<html>Bearer t0ken-of-8</html>", {}),
+        (200, b'{"PKey":"@a","ccpaOptOut":"t0ken-of-8"}', {}),
+        (302, b"", {"Location": "https://elsewhere.example/?token=t0ken-of-8"}),
+        (200, PROFILE, {"Bad Header t0ken-of-8": "x"}),
     ],
     ids=["a page", "a state", "a redirect", "a broken header"],
 )
@@ -127,7 +130,7 @@ def test_a_token_is_blotted_out_wherever_it_is_repeated(
 ) -> None:
     with serving(status, body, **headers) as server, pytest.raises(RowFailed) as failed:
         read(f"http://{server.host}")
-    assert "t0ken" not in failed.value.detail
+    assert "t0ken-of-8" not in failed.value.detail
 
 
 def test_a_redirect_to_a_place_of_odd_letters_can_still_be_told() -> None:
@@ -139,46 +142,115 @@ def test_a_redirect_to_a_place_of_odd_letters_can_still_be_told() -> None:
     assert failed.value.detail.encode()
 
 
-@pytest.mark.parametrize("proxy", ["http://u:p@127.0.0.1:abc", "socks5://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://u:p@127.0.0.1:abc",
+        "http://127.0.0.1:0",
+        "http://a..example:3128",
+        f"http://{'a' * 64}.example:3128",
+        "http://a b.example:3128",
+        "socks5://127.0.0.1:1",
+    ],
+)
 def test_a_proxy_that_cannot_be_used_is_explained(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
-    monkeypatch.setenv("http_proxy", proxy)
-    monkeypatch.setenv("no_proxy", "")
-    with pytest.raises(UsageProblem, match="http_proxy"):
-        read("http://campaign.localhost")
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(UsageProblem, match="https_proxy"):
+        read("https://campaign.example")
 
 
-def test_the_environment_s_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving() as proxy:
-        monkeypatch.setenv("http_proxy", f"http://{proxy.host}")
-        monkeypatch.setenv("no_proxy", "")
-        assert read("http://campaign.localhost") == (True, 1)
-    path, _ = proxy.asked[0]
-    assert path == "http://campaign.localhost/acme/campaign/profileAndServices/profile/%40a"
-
-
-def test_a_proxy_is_shown_its_own_credentials_and_not_the_token(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("status", "raised", "says"),
+    [
+        (407, UsageProblem, "asks for a user and password"),
+        (403, RowFailed, "did not connect to campaign.example:443 .it answered 403."),
+        (502, StoppedEarly, "did not connect to campaign.example:443 .it answered 502."),
+    ],
+)
+def test_a_proxy_is_named_and_is_shown_its_own_credentials_and_not_the_token(
+    monkeypatch: pytest.MonkeyPatch, status: int, raised: type[Exception], says: str
 ) -> None:
-    with serving(502, b"") as proxy:
-        monkeypatch.setenv("https_proxy", f"http://user:pass@{proxy.host}")
-        monkeypatch.setenv("no_proxy", "")
-        with pytest.raises(RowFailed) as failed:
+    with serving(status, b"") as proxy:
+        monkeypatch.setenv("https_proxy", f"http://user:pa55word@{proxy.host}")
+        with pytest.raises(raised, match=says) as failed:
             read("https://campaign.example")
-    assert failed.value.reason is Reason.CONNECTION
+    assert f"The proxy {proxy.host} " in str(failed.value)
+    assert "pa55word" not in str(failed.value)
     path, headers = proxy.asked[0]
     assert path == "campaign.example:443"
-    assert headers["Proxy-Authorization"] == "Basic dXNlcjpwYXNz"
+    assert headers["Proxy-Authorization"] == "Basic dXNlcjpwYTU1d29yZA=="
     assert "Authorization" not in headers
 
 
-def test_a_host_that_needs_no_proxy_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_never_reached_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
     with serving() as server, serving() as proxy:
         monkeypatch.setenv("http_proxy", f"http://{proxy.host}")
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert read(f"http://{server.host}") == (True, 1)
+        monkeypatch.setenv("no_proxy", "")
+        assert read(f"http://{server.host.replace('127.0.0.1', host)}") == (True, 1)
     assert proxy.asked == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.9.9.9:1", "http://[::1]:1", "http://LOCALHOST.:1", "https://campaign.localhost"],
+)
+def test_no_other_spelling_of_this_machine_is_either(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.example")
+    monkeypatch.setenv("https_proxy", "http://proxy.example")
+    assert proxy_for(url) == Proxy()
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "is_direct"),
+    [
+        ("mc.adobe.io", True),
+        ("other.example, mc.adobe.io", True),
+        ("other.example mc.adobe.io", True),
+        (".adobe.io", True),
+        ("adobe.io", True),
+        ("*.adobe.io", True),
+        ("MC.Adobe.IO", True),
+        ("mc.adobe.io:443", True),
+        ("*", True),
+        ("mc.adobe.io:8443", False),
+        ("dobe.io", False),
+        ("10.0.0.0/8", False),
+        ("[::1]", False),
+        ("", False),
+    ],
+)
+def test_no_proxy_is_heeded_in_its_usual_forms(
+    monkeypatch: pytest.MonkeyPatch, no_proxy: str, is_direct: bool
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert (proxy_for("https://mc.adobe.io") == Proxy()) is is_direct
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "is_direct"),
+    [
+        ("10.0.0.0/8", "https://10.1.2.3", True),
+        ("10.1.2.3:8443", "https://10.1.2.3:8443", True),
+        ("10.1.2.3:8443", "https://10.1.2.3", False),
+        ("192.168.0.0/16", "https://10.1.2.3", False),
+        ("fd00::/8", "https://[fd00::7]", True),
+        ("[fd00::7]:443", "https://[fd00::7]", True),
+    ],
+)
+def test_no_proxy_may_name_addresses_and_networks(
+    monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, is_direct: bool
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert (proxy_for(url) == Proxy()) is is_direct
 
 
 def test_credentials_of_a_netrc_file_are_not_taken(
@@ -190,7 +262,7 @@ def test_credentials_of_a_netrc_file_are_not_taken(
     monkeypatch.setenv("NETRC", str(netrc))
     with serving() as server:
         assert read(f"http://{server.host}") == (True, 1)
-    assert server.asked[0][1]["Authorization"] == "Bearer t0ken"
+    assert server.asked[0][1]["Authorization"] == "Bearer t0ken-of-8"
 
 
 def test_a_certificate_is_verified_and_a_private_ca_can_be_named(tmp_path: Path) -> None:
@@ -211,32 +283,6 @@ def test_a_ca_file_without_certificates_is_refused(tmp_path: Path) -> None:
     ca_file.write_text("nothing")
     with pytest.raises(UsageProblem, match=r"ca\.pem"):
         read("https://127.0.0.1:1", ca_file)
-
-
-def test_a_server_that_is_not_there_is_a_lost_connection() -> None:
-    with serving() as server:
-        host = server.host
-    with pytest.raises(RowFailed) as failed:
-        read(f"http://{host}")
-    assert failed.value.reason is Reason.CONNECTION
-
-
-def test_rows_forbidden_one_after_the_other_end_the_run() -> None:
-    async def inside(connection: Connection) -> int:
-        failed = 0
-        async with connected(connection, Pace(), Stop()) as client:
-            while True:
-                try:
-                    await client.state("@a")
-                except RowFailed:
-                    failed += 1
-                except AccessDenied:
-                    return failed
-
-    with serving(403, b"You do not have the rights needed") as server:
-        connection = Connection(f"http://{server.host}", "acme", "key", access_token=Secret("t"))
-        assert asyncio.run(inside(connection)) == 4
-    assert len(server.asked) == 5
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])

@@ -138,7 +138,7 @@ def test_5_when_campaign_refuses_the_credentials(
         sim.revoke_tokens()
         ran = run(sim, "run", path)
     else:
-        ran = run(sim, "run", path, option, "wrong")
+        ran = run(sim, "run", path, option, "wrong", "--retries", 1)
     assert ran.status == 5
     assert says in ran.err
     assert ran.outcomes == ["pending"] * 50
@@ -148,8 +148,9 @@ def test_5_when_campaign_refuses_the_credentials(
 def test_6_when_campaign_is_not_there(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         gone = sim
-    ran = run(gone, "run", wishes(tmp_path / "in.csv", 3), "--retries", 0)
+    ran = run(gone, "run", wishes(tmp_path / "in.csv", 3), "--patience", 1)
     assert ran.status == 6
+    assert "--patience" in ran.err
     assert ran.outcomes == ["pending"] * 3
 
 

@@ -1,0 +1,85 @@
+"""What an error of HTTP, or of what lies below it, means: aiohttp's errors in, ours out. Pure.
+
+no server, or none that answers      RetryLater, ``unreachable``
+TLS or HTTP that went wrong          RetryLater
+a certificate that does not verify   UsageProblem
+a host name that does not exist      UsageProblem, unless it existed a while ago
+a proxy that wants credentials       UsageProblem
+"""
+
+import socket
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from bulk_sync.campaign.connections import Proxy
+from bulk_sync.errors import RetryLater, UsageProblem
+from bulk_sync.outcomes import Reason
+
+_NO_SUCH_HOST: Final = {
+    number
+    for name in ("EAI_NONAME", "EAI_NODATA")
+    if (number := getattr(socket, name, None)) is not None
+}
+_WANTS_CREDENTIALS: Final = 407
+
+
+def failure(
+    error: aiohttp.ClientError | OSError, url: URL, proxy: Proxy, said: str, *, was_reached: bool
+) -> RetryLater | UsageProblem:
+    """Return what a request without an answer means.
+
+    Args:
+        error: what aiohttp raised.
+        url: where the request was to go.
+        proxy: what it was to go through.
+        said: what the error says, without secrets.
+        was_reached: whether this run had an answer before, so that the names are right.
+    """
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return UsageProblem(
+            f"The certificate of {error.host} could not be verified ({said}). For a private CA, "
+            "name its certificates with --ca-file."
+        )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _refused_by_proxy(error, url, proxy)
+    if isinstance(error, aiohttp.ClientConnectorDNSError) and not was_reached:
+        number = error.os_error.errno
+        if isinstance(error.os_error, socket.gaierror) and number in _NO_SUCH_HOST:
+            return UsageProblem(_no_such_host(error.host, url, proxy))
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({said})")
+    is_refused = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    what = "The connection was lost"
+    if is_refused:
+        kind = "secure connection" if isinstance(error, aiohttp.ClientSSLError) else "connection"
+        what = f"No {kind} to {url.host}:{url.port}"
+    is_lost = isinstance(error, aiohttp.ClientConnectionError | OSError)
+    return RetryLater(
+        Reason.CONNECTION, f"{what} ({said})", refused=is_refused, unreachable=is_lost
+    )
+
+
+def _refused_by_proxy(
+    error: aiohttp.ClientHttpProxyError, url: URL, proxy: Proxy
+) -> RetryLater | UsageProblem:
+    where = "The proxy" if proxy.url is None else f"The proxy {proxy.url.host}:{proxy.url.port}"
+    if error.status == _WANTS_CREDENTIALS:
+        return UsageProblem(
+            f"{where} asks for a user and password, or refuses those that it was given (407). "
+            f"Write them into {url.scheme}_proxy=http://USER:PASSWORD@HOST:PORT, percent-encoded, "
+            f"or name {url.host} in no_proxy if it can be reached without the proxy."
+        )
+    detail = f"{where} did not connect to {url.host}:{url.port} (it answered {error.status})"
+    is_gone = error.status >= 500
+    return RetryLater(Reason.CONNECTION, detail, refused=True, unreachable=is_gone)
+
+
+def _no_such_host(host: str, url: URL, proxy: Proxy) -> str:
+    if proxy.url is not None and host == proxy.url.host:
+        return f"There is no host {host}, which {url.scheme}_proxy names as the proxy."
+    return (
+        f"There is no host {host}, so {url.origin()} cannot be reached: check --endpoint, or "
+        "--ims-endpoint, and whether this machine resolves names of that network."
+    )

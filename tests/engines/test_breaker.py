@@ -1,0 +1,159 @@
+"""What ends a run in which rows fail, and what does not."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate, wishes
+
+from bulk_sync.campaign.answers import AddressRefused, FieldRefused, Forbidden
+from bulk_sync.engines.breaker import Breaker
+from bulk_sync.errors import AccessDenied, Exit, RowFailed, StoppedEarly, StopRun, UsageProblem
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import Failures
+from bulk_sync.simulator import Fault, Simulator
+from bulk_sync.stopping import Stop
+
+READ_ONLY = FieldRefused(Reason.HTTP_500, "Campaign answered 500: ccpaOptOut is read-only.")
+NO_RIGHTS = Forbidden("Campaign answered 403: You do not have the rights", by_gateway=False)
+BY_GATEWAY = Forbidden("Campaign answered 403: Api Key is invalid", by_gateway=True)
+OOPS = AddressRefused(Reason.HTTP_500, "Campaign answered 500: Oops.")
+BROKEN = RowFailed(Reason.HTTP_500, "Campaign answered 500.", passing=True)
+UNKNOWN = RowFailed(Reason.NOT_FOUND, "No such profile.", outcome=Outcome.NOT_FOUND)
+
+
+def breaker(failures: Failures | None = None) -> tuple[Breaker, Stop]:
+    stop = Stop()
+    return Breaker(stop, failures or Failures(), "ccpaOptOut"), stop
+
+
+@pytest.mark.parametrize(
+    ("failed", "kind", "status"),
+    [
+        (READ_ONLY, UsageProblem, Exit.USAGE),
+        (NO_RIGHTS, AccessDenied, Exit.ACCESS_DENIED),
+        (BY_GATEWAY, AccessDenied, Exit.ACCESS_DENIED),
+        (OOPS, AccessDenied, Exit.ACCESS_DENIED),
+    ],
+    ids=["read-only", "no rights", "by the gateway", "no such address"],
+)
+def test_what_every_profile_is_refused_for_ends_the_run_with_the_fifth(
+    failed: RowFailed, kind: type[StopRun], status: Exit
+) -> None:
+    counted, stop = breaker()
+    counted.succeeded("read", again=False)
+    for _ in range(4):
+        counted.failed(failed, "write", again=False)
+    assert not stop.asked
+    counted.failed(failed, "write", again=False)
+    assert isinstance(stop.cause, kind)
+    assert stop.cause.exit is status
+
+
+@pytest.mark.parametrize("failed", [READ_ONLY, NO_RIGHTS, OOPS], ids=["text", "rights", "address"])
+def test_profiles_that_are_refused_while_others_succeed_are_rows_that_failed(
+    failed: RowFailed,
+) -> None:
+    counted, stop = breaker()
+    counted.succeeded("write", again=False)
+    for _ in range(100):
+        counted.failed(failed, "write", again=False)
+    assert not stop.asked
+
+
+def test_a_gateway_that_refuses_everybody_in_the_middle_of_a_run_ends_it() -> None:
+    counted, stop = breaker()
+    for again in range(2):
+        counted.succeeded("write", again=False)
+        for _ in range(4 + again):
+            counted.failed(BY_GATEWAY, "write", again=False)
+    assert isinstance(stop.cause, AccessDenied)
+
+
+@pytest.mark.parametrize("failed", [NO_RIGHTS, OOPS])
+def test_an_unknown_profile_shows_that_campaign_has_looked(failed: RowFailed) -> None:
+    counted, stop = breaker()
+    for _ in range(20):
+        for _ in range(4):
+            counted.failed(failed, "read", again=False)
+        counted.failed(UNKNOWN, "read", again=False)
+    assert not stop.asked
+
+
+def test_rows_given_up_in_a_row_end_the_run_with_the_twenty_fifth() -> None:
+    counted, stop = breaker()
+    for _ in range(24):
+        counted.failed(BROKEN, "write", again=False)
+    assert not stop.asked
+    counted.failed(BROKEN, "write", again=False)
+    assert isinstance(stop.cause, StoppedEarly)
+
+
+@pytest.mark.parametrize("how", [{"again": True}, {"again": False, "suspect": True}])
+def test_rows_that_have_failed_before_say_nothing_of_campaign(how: dict[str, bool]) -> None:
+    counted, stop = breaker(Failures(most=5_000))
+    for _ in range(400):
+        counted.succeeded("write", again=False)
+    for _ in range(1_000):
+        counted.failed(BROKEN, "write", **how)
+    assert not stop.asked
+
+
+def test_rows_that_failed_in_an_earlier_process_count_for_the_limit_all_the_same() -> None:
+    counted, stop = breaker(Failures(most=10))
+    for _ in range(11):
+        counted.failed(BROKEN, "write", again=False, suspect=True)
+    assert stop.cause is not None
+    assert "--max-failures" in str(stop.cause)
+
+
+BAD = (*range(60, 80), *range(380, 400))
+"""Forty profiles of a thousand: a block in the middle, and one more."""
+
+WORDS = ("--retries", 0, "--report", "r.csv", "--summary", "json", "--concurrency", 4)
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_profiles_that_always_fail_are_rows_that_failed_and_the_run_is_finished(
+    sim: Simulator, run: Run, method: str, tmp_path: Path
+) -> None:
+    populate(sim, 1_000)
+    for number in BAD:
+        sim.queue_fault(
+            Fault.TRANSIENT_500, method, times=99, matching=f"profile/%40{key(number)[1:]}"
+        )
+    path = wishes(tmp_path / "in.csv", 1_000)
+    ran = run(sim, "run", path, *WORDS, "--fetch", "lookup")
+    assert ran.status == 3, ran.err
+    assert ran.summary["outcomes"] == {"failed": len(BAD), "updated": 1_000 - len(BAD)}
+    assert "nothing to resume" in run(sim, "resume").out
+
+
+def test_more_of_them_in_a_row_stop_a_run_once_and_not_again_when_it_is_resumed(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 400)
+    for number in range(30, 65):
+        sim.queue_fault(
+            Fault.TRANSIENT_500, "PATCH", times=999, matching=f"profile/%40{key(number)[1:]}"
+        )
+    path = wishes(tmp_path / "in.csv", 400)
+    ran = run(sim, "run", path, *WORDS)
+    assert ran.status == 6
+    ran = run(sim, "resume", *WORDS[:2], "--summary", "json")
+    assert ran.status == 3, ran.err
+    assert ran.summary["outcomes"] == {"failed": 35, "updated": 365}
+
+
+def test_the_same_holds_for_states_that_are_looked_up(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 400)
+    for number in range(30, 65):
+        sim.queue_fault(
+            Fault.TRANSIENT_500, "GET", times=999, matching=f"profile/%40{key(number)[1:]}"
+        )
+    path = wishes(tmp_path / "in.csv", 400)
+    assert run(sim, "run", path, *WORDS, "--fetch", "lookup").status == 6
+    ran = run(sim, "resume", *WORDS[:2], "--summary", "json")
+    assert ran.status == 3, ran.err
+    assert ran.summary["outcomes"] == {"failed": 35, "updated": 365}
