@@ -170,7 +170,9 @@ create_options = _together(
 )
 
 sheet_option = option(
-    "--sheet", metavar="NAME", help="The sheet of a workbook.  [default: the first]"
+    "--sheet",
+    metavar="NAME",
+    help="The sheet of a workbook.  [default: the first visible one with data]",
 )
 
 input_options = _together(

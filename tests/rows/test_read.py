@@ -136,6 +136,32 @@ def test_a_folder_or_glob_is_read_file_by_file(tmp_path: Path) -> None:
         assert [Path(name).name for name in frame[columns.FILE]] == ["a.csv", "a.csv", "b.csv"]
 
 
+@pytest.mark.parametrize("pattern", ["", "*"])
+def test_what_is_not_read_of_a_folder_is_named_in_a_warning(
+    tmp_path: Path, pattern: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(tmp_path / "a.csv", HEADER + "@a,false\n")
+    for name in ("b.zip", "c.docx", "d.csv.zip", ".hidden", "~$a.xlsx", "e.csv~"):
+        save(tmp_path / name, "x")
+    save(tmp_path / "a.20261123T020000Z-7f3a9c.results.csv", "x\n1\n")
+    (tmp_path / "2026-11").mkdir()
+    workbook(tmp_path / "f.xlsm", [["PKey", "ccpaOptOut"], ["@f", True]])
+    source = tmp_path / pattern
+    assert rows(source) == [("@a", "false"), ("@f", "TRUE")]
+    (warning,) = (each.getMessage() for each in caplog.records)
+    assert "5 of the files and folders" in warning
+    assert "2026-11/, b.zip, c.docx, d.csv.zip, e.csv~. " in warning
+
+
+def test_a_pattern_that_passes_through_folders_names_none_of_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "2026-11").mkdir()
+    save(tmp_path / "2026-11" / "a.csv", HEADER + "@a,false\n")
+    assert rows(tmp_path / "**" / "*") == [("@a", "false")]
+    assert not caplog.records
+
+
 def test_a_file_that_only_sounds_like_a_report_is_data(tmp_path: Path) -> None:
     save(tmp_path / "acme.results.csv", HEADER + "@a,false\n")
     save(tmp_path / "b.csv", HEADER + "@b,false\n")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, read
-from bulk_sync.rows.read import parquet
+from bulk_sync.rows.parse import parquet
 
 NIGHT = dt.datetime.fromisoformat("2026-11-24T03:00:00")
 IDENTITY = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -113,6 +113,98 @@ def test_a_folder_called_like_a_partition_adds_no_column(tmp_path: Path) -> None
 def test_bytes_that_are_no_text_are_refused_by_column(tmp_path: Path) -> None:
     path = save(tmp_path, PKey=["@a"], photo=[b"\xff\xd8"])
     with pytest.raises(InputProblem, match=r"Column 'photo' of .* is of type binary"):
+        read.rows(str(path))
+
+
+def utf8(folder: Path, **named: Any) -> Path:
+    """Write texts and then damage them: what stood for ¿é? is no UTF-8."""
+    path = folder / "states.parquet"
+    pq.write_table(pa.table(named), path, compression="none", write_statistics=False)
+    path.write_bytes(path.read_bytes().replace("¿é?".encode(), b"\xff" * 5))
+    return path
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(["a", "¿é?"], id="text"),
+        pytest.param(pa.array(["a", "¿é?"]).dictionary_encode(), id="dictionary"),
+        pytest.param([["a"], ["b", "¿é?"]], id="list"),
+        pytest.param([{"k": "a"}, {"k": "¿é?"}], id="struct"),
+        pytest.param(pa.array([[("k", "a")], [("¿é?", "b")]], pa.map_(pa.string(), pa.string())),
+                     id="map"),
+        pytest.param(pa.array([b"a", "¿é?".encode()], pa.binary()), id="binary"),
+    ],
+)  # fmt: skip
+def test_text_that_is_not_utf8_is_refused_whatever_column_it_is_in(
+    tmp_path: Path, values: Any
+) -> None:
+    path = utf8(tmp_path, PKey=["@a", "@b"], note=values)
+    with pytest.raises(InputProblem, match=r"Column 'note' of .* cannot be read as text, in row"):
+        read.rows(str(path))
+
+
+def test_the_row_of_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    keys = [f"@{at}" for at in range(20_000)]
+    path = utf8(tmp_path, PKey=keys, note=["x"] * 19_999 + ["¿é?"])
+    with pytest.raises(InputProblem, match=r"Column 'note' .* in row 20001 "):
+        read.rows(str(path))
+
+
+def test_a_column_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "states.parquet"
+    pq.write_table(pa.table({"PKey": ["@a"], "x¿é?x": ["b"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace("¿é?".encode(), b"\xff" * 5))
+    with pytest.raises(InputProblem, match=r"column whose name is not UTF-8"):
+        read.rows(str(path))
+
+
+def test_a_nul_character_is_refused_by_its_row(tmp_path: Path) -> None:
+    path = save(tmp_path, PKey=["@a", "@b"], note=["", "x\0y"])
+    with pytest.raises(InputProblem, match=r"Column 'note' .* NUL character in row 3"):
+        read.rows(str(path))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(pa.array([2**62], pa.duration("s")), id="a duration"),
+        pytest.param(pa.array([[2**62]], pa.list_(pa.duration("s"))), id="a duration in a list"),
+        pytest.param(pa.array([[2**60]], pa.list_(pa.timestamp("us"))), id="a time in a list"),
+        pytest.param(pa.array([{"t": -(2**62)}], pa.struct([("t", pa.timestamp("us"))])),
+                     id="a time in a struct"),
+        pytest.param(pa.array([[2**31 - 1]], pa.list_(pa.date32())), id="a date in a list"),
+    ],
+)  # fmt: skip
+def test_a_value_out_of_range_is_refused_by_its_column(tmp_path: Path, values: pa.Array) -> None:
+    path = save(tmp_path, PKey=["@a"], odd=values)
+    with pytest.raises(InputProblem, match=r"Column 'odd' of .* cannot be read as text"):
+        read.rows(str(path))
+
+
+def test_old_timestamps_out_of_the_range_of_nanoseconds_are_read(tmp_path: Path) -> None:
+    days = [dt.datetime(1, 1, 1), dt.datetime(2026, 11, 1), dt.datetime(9999, 12, 31)]  # noqa: DTZ001
+    path = tmp_path / "states.parquet"
+    table = pa.table({"PKey": ["@a", "@b", "@c"], "day": pa.array(days, pa.timestamp("us"))})
+    pq.write_table(table, path, use_deprecated_int96_timestamps=True)
+    found = read.rows(str(path))["day"].tolist()
+    assert found == ["0001-01-01 00:00:00", "2026-11-01 00:00:00", "9999-12-31 00:00:00"]
+
+
+def test_text_that_expands_beyond_all_measure_is_refused(tmp_path: Path) -> None:
+    keys = pa.array(["x" * 1_000_000]).dictionary_encode()
+    many = pa.DictionaryArray.from_arrays(pa.array([0] * 400_000, pa.int32()), keys.dictionary)
+    path = save(tmp_path, PKey=many)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(InputProblem, match="takes more memory or time"):
+        read.rows(str(path))
+
+
+def test_a_cell_of_hundreds_of_megabytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "states.parquet"
+    table = pa.table({"PKey": ["x" * 200_000_000]})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False, write_statistics=False)
+    with pytest.raises(InputProblem, match="takes more memory or time"):
         read.rows(str(path))
 
 

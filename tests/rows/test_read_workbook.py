@@ -1,13 +1,22 @@
-"""Error values in workbooks: a key that a spreadsheet broke is a row, never a blank line."""
+"""Workbooks: what a person sees in them is read, every row of it, whatever else is in the file."""
 
+import logging
+import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import office_files as office
 import openpyxl
+import pyarrow as pa
 import pytest
+import xlsxwriter
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import columns, read
+from bulk_sync.outcomes import Outcome
+from bulk_sync.report import xlsx_file
+from bulk_sync.rows import check, columns, read
+from bulk_sync.rows.parse.number_format import displayed
 
 EXPECTED = {"PKey": ["@a", "#NAME?", "@c"], columns.ROW: [2, 3, 4]}
 
@@ -46,44 +55,414 @@ def test_an_error_value_in_xlsx_is_read_as_its_text(
     assert read.rows(str(path)).to_dict("list") == EXPECTED
 
 
-def test_an_error_value_in_ods_is_read_as_its_text(tmp_path: Path) -> None:
-    namespaces = " ".join(
-        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
-        for name in ("office", "table", "text")
+NUMBER = (
+    '<table:table-cell office:value-type="float" office:value="{}"><text:p>{}</text:p>'
+    "</table:table-cell>"
+)
+ERROR = (
+    '<table:table-cell table:formula="of:=a" office:value-type="string" office:string-value="" '
+    'calcext:value-type="error"><text:p>#NAME?</text:p></table:table-cell>'
+)
+NO_VALUE = '<table:table-cell table:formula="of:=IF([.B2]>1;1;2)"/>'
+XLS_NAME = bytes([2, 0, 29, 0, 0, 0, 255, 255])
+XLS_EMPTY = bytes([3, 0, 0, 0, 0, 0, 255, 255])
+
+
+def table(path: Path, sheet: str | None = None) -> list[tuple[object, ...]]:
+    frame = read.rows(str(path), sheet=sheet)
+    names = [columns.ROW, *(name for name in frame if name != columns.ROW)]
+    return list(frame[names].itertuples(index=False, name=None))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> str:
+    return " ".join(each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING)
+
+
+def judged(path: Path) -> dict[int, tuple[str, str]]:
+    """Say of each row what becomes of it, and why."""
+    rows = check.rows(read.rows(str(path)), check.Rules())
+    open_as = rows[columns.OUTCOME].astype(object).fillna("usable")
+    return dict(
+        zip(rows[columns.ROW], zip(open_as, rows[columns.DETAIL], strict=True), strict=True)
     )
-    calc = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
-    text = 'office:value-type="string"'
-    error = f'table:formula="of:=a" {text} office:string-value="" calcext:value-type="error"'
-    table = "".join(
-        f"<table:table-row><table:table-cell {kind}><text:p>{key}</text:p></table:table-cell>"
-        "</table:table-row>"
-        for kind, key in [(text, "PKey"), (text, "@a"), (error, "#NAME?"), (text, "@c")]
-    )
-    path = tmp_path / "in.ods"
-    with zipfile.ZipFile(path, "w") as book:
-        book.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        book.writestr(
-            "META-INF/manifest.xml",
-            '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>',
-        )
-        book.writestr(
-            "content.xml",
-            f'<office:document-content {namespaces} xmlns:calcext="{calc}"><office:body>'
-            f'<office:spreadsheet><table:table table:name="S">{table}</table:table>'
-            "</office:spreadsheet></office:body></office:document-content>",
-        )
-    assert read.rows(str(path)).to_dict("list") == EXPECTED
 
 
 @pytest.mark.parametrize(
-    "record",
-    [
-        pytest.param(b"\x05\x02\x08\0\2\0\0\0\x0f\0\x1d\x01", id="a value"),
-        pytest.param(b"\x06\0\x16\0\2\0\0\0\x0f\0\2\0\x1d\0\0\0\xff\xff", id="a formula's result"),
-    ],
+    "folder", ["xl/worksheets/", "xl\\worksheets\\", "XL/Worksheets/", "sheets/", "xl/a b/"]
 )
-def test_an_xls_with_error_values_is_refused(tmp_path: Path, record: bytes) -> None:
-    path = tmp_path / "in.xls"
-    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512) + record + bytes(512))
-    with pytest.raises(InputProblem, match=r"error values such as #NAME\?.*Save it as \.xlsx"):
+def test_an_error_value_is_found_wherever_the_sheet_lies(tmp_path: Path, folder: str) -> None:
+    rows = (
+        office.HEADER + '<row r="2"><c r="A2" t="e"><v>#NAME?</v></c></row>' + office.row(3, "@c")
+    )
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": rows}, folder=folder)
+    assert table(path) == [(2, "#NAME?", ""), (3, "@c", "")]
+
+
+def test_an_error_value_in_ods_is_read_as_its_text(tmp_path: Path) -> None:
+    rows = office.ods_row("PKey") + office.ods_row("@a") + office.ods_row(ERROR)
+    assert table(office.ods(tmp_path / "in.ods", {"S": rows})) == [(2, "@a"), (3, "#NAME?")]
+
+
+def test_an_error_value_in_xls_is_read_as_its_text(tmp_path: Path) -> None:
+    cells = office.xls_text(0, 0, "PKey") + office.xls_error(1, 0, 29)
+    cells += office.xls_formula(2, 0, XLS_NAME) + office.xls_text(3, 0, "@c")
+    path = office.xls(tmp_path / "in.xls", {"S": cells})
+    assert table(path) == [(2, "#NAME?"), (3, "#NAME?"), (4, "@c")]
+
+
+FORMULAS = {
+    "no value": "<f>D2</f>",
+    "an empty value": "<f>D2</f><v></v>",
+    "an empty element": "<f>D2</f><v />",
+    "a shared formula": '<f t="shared" si="0"/>',
+}
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_formula_without_a_value_rejects_its_row(tmp_path: Path, formula: str) -> None:
+    cell = f'<c r="{{}}">{FORMULAS[formula]}</c>'
+    rows = (
+        office.HEADER
+        + f'<row r="2">{cell.format("A2")}{cell.format("B2")}</row>'
+        + f'<row r="3">{office.text("A3", "@a")}{cell.format("B3")}</row>'
+        + f'<row r="4">{cell.format("A4")}{office.text("B4", "true")}</row>'
+        + office.row(5, "@b", "true")
+    )
+    verdicts = judged(office.xlsx(tmp_path / "in.xlsx", {"S": rows}))
+    assert [verdict for verdict, _ in verdicts.values()] == [Outcome.REJECTED] * 3 + ["usable"]
+    for number in (2, 3, 4):
+        assert "is a formula without a value: open the workbook" in verdicts[number][1]
+
+
+def test_a_formula_without_a_value_in_another_column_loses_no_row(tmp_path: Path) -> None:
+    rows = office.row(1, "PKey", "ccpaOptOut", "note") + "".join(
+        f'<row r="{at}">{office.text(f"A{at}", f"@{at}")}{office.text(f"B{at}", "true")}'
+        f'<c r="C{at}"><f>A{at}</f></c></row>'
+        for at in range(2, 5)
+    )
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": rows})
+    assert judged(path) == {2: ("usable", ""), 3: ("usable", ""), 4: ("usable", "")}
+    assert {cell for *_, cell in table(path)} == {"#UNCALCULATED"}
+
+
+def test_a_formula_whose_value_is_the_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
+    empty = '<row r="3"><c r="A3" t="str"><f>IF(1,"")</f><v></v></c></row>'
+    path = office.xlsx(
+        tmp_path / "in.xlsx", {"S": office.HEADER + office.row(2, "@a", "true") + empty}
+    )
+    assert table(path) == [(2, "@a", "true")]
+
+
+def test_the_0_that_xlsxwriter_writes_for_a_formula_is_no_value(tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
+        page = book.add_worksheet()
+        page.write_row(0, 0, ["PKey", "ccpaOptOut"])
+        page.write_row(1, 0, ["@a", '=IF(C2="out",TRUE,FALSE)'])
+    assert judged(tmp_path / "in.xlsx")[2][0] == Outcome.REJECTED
+
+
+def test_what_openpyxl_writes_as_formulas_is_rejected(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    page = book.create_sheet("Keys", 0)
+    page.append(["PKey", "ccpaOptOut"])
+    page.append(["=Data!A2", "=Data!B2"])
+    book.save(tmp_path / "in.xlsx")
+    assert judged(tmp_path / "in.xlsx")[2][0] == Outcome.REJECTED
+
+
+@pytest.mark.parametrize("flags", [(XLS_EMPTY, 0), (bytes(8), 2)], ids=["xlwt", "POI"])
+def test_a_formula_without_a_value_in_xls_rejects_its_row(
+    tmp_path: Path, flags: tuple[bytes, int]
+) -> None:
+    cells = office.xls_text(0, 0, "PKey") + office.xls_text(0, 1, "ccpaOptOut")
+    cells += office.xls_text(1, 0, "@a") + office.xls_formula(1, 1, *flags)
+    cells += office.xls_formula(2, 0, *flags) + office.xls_formula(2, 1, *flags)
+    verdicts = judged(office.xls(tmp_path / "in.xls", {"S": cells}))
+    assert {at: verdict for at, (verdict, _) in verdicts.items()} == {
+        2: Outcome.REJECTED, 3: Outcome.REJECTED
+    }  # fmt: skip
+
+
+def test_a_formula_without_a_value_in_ods_rejects_its_row(tmp_path: Path) -> None:
+    rows = office.ods_row("PKey", "ccpaOptOut") + office.ods_row(NO_VALUE, NO_VALUE)
+    rows += office.ods_row("@a", "true")
+    verdicts = judged(office.ods(tmp_path / "in.ods", {"S": rows}))
+    assert [verdict for verdict, _ in verdicts.values()] == [Outcome.REJECTED, "usable"]
+
+
+def of_three_sheets(folder: Path, suffix: str) -> Path:
+    """Write a workbook with an empty sheet, a hidden one, and two with data."""
+    path = folder / f"in{suffix}"
+    keys = {"Old": "@old", "New": "@new", "More": "@more"}
+    if suffix == ".xls":
+        cells = {
+            name: office.xls_text(0, 0, "PKey") + office.xls_text(1, 0, key)
+            for name, key in keys.items()
+        }
+        return office.xls(path, {"Cover": b"", **cells}, hidden=["Old"])
+    if suffix == ".ods":
+        rows = {name: office.ods_row("PKey") + office.ods_row(key) for name, key in keys.items()}
+        return office.ods(path, {"Cover": office.ods_row("<table:table-cell/>"), **rows},
+                          hidden=["Old"])  # fmt: skip
+    rows = {name: office.row(1, "PKey") + office.row(2, key) for name, key in keys.items()}
+    return office.xlsx(path, {"Cover": "", **rows}, states={"Old": "hidden"})
+
+
+EACH = pytest.mark.parametrize("suffix", [".xlsx", ".xlsm", ".xls", ".ods"])
+
+
+@EACH
+def test_the_first_visible_sheet_with_data_is_read_and_the_others_are_named(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = of_three_sheets(tmp_path, suffix)
+    assert table(path) == [(2, "@new")]
+    assert "only the sheet 'New' was read" in warnings(caplog)
+    assert "'Old' (hidden), 'More'" in warnings(caplog)
+    assert "Cover" not in warnings(caplog)
+
+
+@EACH
+def test_a_hidden_sheet_is_read_if_it_is_named(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert table(of_three_sheets(tmp_path, suffix), sheet="Old") == [(2, "@old")]
+    assert not warnings(caplog)
+
+
+def test_data_on_hidden_sheets_alone_is_not_read_by_itself(tmp_path: Path) -> None:
+    rows = office.row(1, "PKey") + office.row(2, "@a")
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": "", "H": rows}, states={"H": "veryHidden"})
+    with pytest.raises(InputProblem, match=r"there is data on hidden ones: 'H'.*--sheet"):
         read.rows(str(path))
+
+
+def test_a_report_given_back_is_read_from_its_rows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (tmp_path / "in.xlsx").open("wb") as file:
+        xlsx_file.write(pa.table({"PKey": ["@a"], "n": ["1"]}), file, {"Run": "x", "Input": "y"})
+    assert table(tmp_path / "in.xlsx") == [(2, "@a", "1")]
+    assert not warnings(caplog)
+
+
+HIDDEN: dict[str, Callable[[Path], Path]] = {
+    ".xlsx": lambda path: office.xlsx(
+        path,
+        {
+            "S": office.HEADER
+            + office.row(2, "@a", "true")
+            + office.row(3, "@b", "true", attributes=' hidden="1"')
+            + '<row r="4" hidden="1"><c r="A4" s="0"/></row>'
+            + office.row(5, "@c", "true", attributes=' hidden="true"')
+        },
+    ),
+    ".xls": lambda path: office.xls(
+        path,
+        {
+            "S": b"".join(
+                office.xls_text(at, 0, key) + office.xls_text(at, 1, state)
+                for at, key, state in [
+                    (0, "PKey", "ccpaOptOut"), (1, "@a", "true"), (2, "@b", "true"),
+                    (4, "@c", "true"),
+                ]
+            )
+            + b"".join(map(office.xls_hidden, (2, 3, 4)))
+        },
+    ),
+    ".ods": lambda path: office.ods(
+        path,
+        {
+            "Empty": office.ods_row("<table:table-cell/>", attributes=' table:visibility="filter"'),
+            "S": office.ods_row("PKey", "ccpaOptOut")
+            + office.ods_row("@a", "true")
+            + office.ods_row("@b", "true", attributes=' table:visibility="filter"')
+            + office.ods_row("<table:table-cell/>", attributes=' table:visibility="filter"')
+            + office.ods_row("@c", "true", attributes=' table:visibility="collapse"')
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", HIDDEN)
+def test_hidden_rows_are_read_and_counted(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = HIDDEN[suffix](tmp_path / f"in{suffix}")
+    assert table(path) == [(2, "@a", "true"), (3, "@b", "true"), (5, "@c", "true")]
+    assert "2 rows are hidden and were read too (rows 3, 5)" in warnings(caplog)
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "expected"),
+    [
+        ("0000000", 123, "0000123"),
+        ("0000000", 0, "0000000"),
+        ("0000", 12345, None),
+        ("0", 7, None),
+        ("General", 7, None),
+        ('"@"0', 7, "@7"),
+        ("\\@000", 7, "@007"),
+        ("000-00-0000", 123456789, "123-45-6789"),
+        ("000\\-00", 7, "000-07"),
+        ("00000;-00000", -7, "-00007"),
+        ("000", -7, "-007"),
+        ('"yes";;"no"', 1, "yes"),
+        ('"yes";;"no"', 0, "no"),
+        ("#,##0", 1234, None),
+        ("0.00", 7, None),
+        ("yyyy", 45000, None),
+        ("0%", 1, None),
+        ("[Red]000", 7, "007"),
+        ("[>5]000", 7, None),
+        ("000", 7.5, None),
+        ("000", float("nan"), None),
+    ],
+)  # fmt: skip
+def test_a_number_format_displays_more_than_the_number(
+    code: str, value: float, expected: str | None
+) -> None:
+    assert displayed(code, value) == expected
+
+
+PADDED: dict[str, Callable[[Path], Path]] = {
+    ".xlsx": lambda path: office.xlsx(
+        path,
+        {"S": office.row(1, "PKey") + '<row r="2"><c r="A2" s="1"><v>123</v></c></row>'
+              '<row r="3"><c r="A3"><v>123</v></c></row>'},
+        formats=["0000000"],
+    ),
+    ".xls": lambda path: office.xls(
+        path,
+        {"S": office.xls_text(0, 0, "PKey") + office.xls_number(1, 0, 123, 1)
+              + office.xls_number(2, 0, 123)},
+        formats=["0000000"],
+    ),
+    ".ods": lambda path: office.ods(
+        path,
+        {"S": office.ods_row("PKey") + office.ods_row(NUMBER.format(123, "0000123"))
+              + office.ods_row(NUMBER.format(123, "123"))},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", PADDED)
+def test_a_padded_number_is_read_as_it_is_displayed(tmp_path: Path, suffix: str) -> None:
+    assert table(PADDED[suffix](tmp_path / f"in{suffix}")) == [(2, "0000123"), (3, "123")]
+
+
+def test_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
+    rows = office.row(1, "PKey") + office.row(2, "@a")
+    assert table(office.xlsx(tmp_path / "in.xls", {"S": rows})) == [(2, "@a")]
+    cells = office.xls_text(0, 0, "PKey") + office.xls_text(1, 0, "@b")
+    assert table(office.xls(tmp_path / "in.xlsx", {"S": cells})) == [(2, "@b")]
+
+
+def test_an_ods_with_line_breaks_between_its_tags_is_read(tmp_path: Path) -> None:
+    rows = office.ods_row("PKey", "n") + office.ods_row("@a", "  b ")
+    pretty = re.sub(r"(<(?:table|text):|</table:)", r"\n  \1", rows)
+    assert table(office.ods(tmp_path / "in.ods", {"S": pretty})) == [(2, "@a", "  b ")]
+
+
+FAR: dict[str, tuple[str, str]] = {
+    "in the last cell": ("XFD1048576", r"Cell XFD1048576 .* has no name in row 1"),
+    "far to the right": ("XFD1002", "Cell XFD1002 .* has no name"),
+    "beside the table": ("C1002", "Cell C1002 .* has no name"),
+}
+
+
+@pytest.mark.parametrize("case", FAR)
+def test_a_value_far_from_the_table_is_refused_by_its_cell(tmp_path: Path, case: str) -> None:
+    place, says = FAR[case]
+    rows = "".join(office.row(at, f"@{at}", "true") for at in range(2, 1002))
+    rows += f'<row r="{place.lstrip("XFDC")}">{office.text(place, "x")}</row>'
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + rows})
+    with pytest.raises(InputProblem, match=says):
+        read.rows(str(path))
+
+
+def test_cells_without_content_far_from_the_table_are_passed_over(tmp_path: Path) -> None:
+    far = '<row r="1048576"><c r="A1048576" s="0"/><c r="XFD1048576" s="0"></c></row>'
+    rows = office.HEADER + office.row(2, "@a", "true") + office.row(90_000, "@b", "false") + far
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": rows})
+    assert table(path) == [(2, "@a", "true"), (90_000, "@b", "false")]
+
+
+def test_a_sheet_cut_into_parts_keeps_every_row(tmp_path: Path) -> None:
+    count = 60_000
+    note = "x" * 100  # 8 MB of XML make a part
+    rows = "".join(office.row(at, f"@{at}", "true", note) for at in range(2, count + 2))
+    path = office.xlsx(
+        tmp_path / "in.xlsx", {"S": office.row(1, "PKey", "ccpaOptOut", "note") + rows}
+    )
+    frame = read.rows(str(path))
+    assert frame[columns.ROW].tolist() == list(range(2, count + 2))
+    assert frame["PKey"].tolist() == [f"@{at}" for at in range(2, count + 2)]
+
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "NaN": ('<c r="A2"><v>NaN</v></c>', "Row 2 .* holds nan"),
+    "a number that is infinite": ('<c r="A2"><v>1e999</v></c>', "Row 2 .* holds inf"),
+    "a huge duration": ('<c r="A2" s="1"><v>1e15</v></c>', "out of range|damaged"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_number_that_is_none_is_refused(tmp_path: Path, case: str) -> None:
+    cell, says = REFUSED[case]
+    path = office.xlsx(
+        tmp_path / "in.xlsx",
+        {"S": office.HEADER + f'<row r="2">{cell}</row>'},
+        formats=["[h]:mm:ss"],
+    )
+    with pytest.raises(InputProblem, match=says):
+        read.rows(str(path))
+
+
+def test_nan_in_an_xls_is_refused(tmp_path: Path) -> None:
+    cells = office.xls_text(0, 0, "PKey") + office.xls_number(1, 0, float("nan"))
+    with pytest.raises(InputProblem, match=r"Row 2 .* holds nan"):
+        read.rows(str(office.xls(tmp_path / "in.xls", {"S": cells})))
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/S1.xml", "xl/styles.xml", "xl/workbook.xml"])
+def test_a_workbook_made_to_exhaust_memory_is_not_unpacked(tmp_path: Path, part: str) -> None:
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + office.row(2, "@a", "true")})
+    bomb = tmp_path / "bomb.xlsx"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name) + bytes(40 << 20) * (name == part))
+    with pytest.raises(InputProblem, match=r"unpacks to more than .* MB"):
+        read.rows(str(bomb))
+
+
+def test_a_workbook_that_aborts_or_fills_the_memory_of_its_parser_is_refused(
+    tmp_path: Path,
+) -> None:
+    shared = "<sst>" + "<si><t>" + "x" * 30_000 + "</t></si></sst>"
+    cells = "".join(
+        f'<row r="{at}"><c r="A{at}" t="s"><v>0</v></c></row>' for at in range(2, 40_000)
+    )
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": office.row(1, "PKey") + cells})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/sharedStrings.xml", shared)
+        related = archive.read("xl/_rels/workbook.xml.rels").decode()
+    more = f'<Relationship Id="t" Type="{office.OFFICE}/sharedStrings" Target="sharedStrings.xml"/>'
+    bomb = tmp_path / "bomb.xlsx"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            part = old.read(name)
+            if name == "xl/_rels/workbook.xml.rels":
+                part = related.replace("</Rel", more + "</Rel").encode()
+            new.writestr(name, part)
+    with pytest.raises(InputProblem, match="takes more memory or time"):
+        read.rows(str(bomb))
+
+
+def test_a_truncated_xls_is_refused(tmp_path: Path) -> None:
+    cells = office.xls_text(0, 0, "PKey") + office.xls_text(1, 0, "@a")
+    whole = office.xls(tmp_path / "in.xls", {"S": cells}).read_bytes()
+    for kept in range(0, len(whole), 1511):
+        (tmp_path / "in.xls").write_bytes(whole[:kept])
+        with pytest.raises(InputProblem):
+            read.rows(str(tmp_path / "in.xls"))

@@ -6,6 +6,8 @@ rejected, never guessed.
 
 from typing import Final
 
+from bulk_sync.rows.parse.prepared import UNCALCULATED
+
 _TRUE: Final = {
     "": "true t yes y 1 on",
     "French": "vrai",
@@ -48,6 +50,12 @@ STATES: Final[dict[str, bool]] = {
 }
 """Every accepted spelling of a state, casefolded: English ones, and Excel's in its languages."""
 
+NO_VALUE: Final = (
+    "a formula without a value: open the workbook in a spreadsheet program, save it, and upload it "
+    "again"
+)
+"""How to say it of a cell with the text ``UNCALCULATED``."""
+
 _MONTH: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DATES: Final = (
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?",
@@ -65,6 +73,7 @@ DAMAGE: Final[dict[str, str]] = {
         "is a spreadsheet's error value; it makes #NAME? of text that begins with @. Format the "
         "key column as text and paste the keys again"
     ),
+    rf"^{UNCALCULATED}$": f"is {NO_VALUE}",
     r"^#{3,}$": "is what a spreadsheet shows for a cell too narrow for its content",
     rf"^(?:{'|'.join(_DATES)})$": (
         "is a date; a spreadsheet makes one of text that looks like it. Format the key column as "

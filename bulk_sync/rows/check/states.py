@@ -8,8 +8,9 @@ import pyarrow.compute as pc
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.check.rules import BlankState, Rules
-from bulk_sync.rows.check.spellings import STATES
+from bulk_sync.rows.check.spellings import NO_VALUE, STATES
 from bulk_sync.rows.check.verdicts import Verdicts, quoted
+from bulk_sync.rows.parse.prepared import UNCALCULATED
 
 
 def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.int8]:
@@ -29,7 +30,9 @@ def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.
     skip = rules.blank_state is BlankState.SKIP
     for at in np.flatnonzero(states < 0).tolist():
         spelling = spellings[codes[at]]
-        if words[codes[at]]:
+        if spelling == UNCALCULATED:
+            verdicts.reject(at, Reason.BAD_STATE, f"The state is {NO_VALUE}.")
+        elif words[codes[at]]:
             sentence = f"{quoted(spelling)} is no state; write true or false."
             verdicts.reject(at, Reason.BAD_STATE, sentence)
         elif skip:

@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
-from bulk_sync.rows.read import formats, parquet, text, workbook
+from bulk_sync.rows.read import confined, formats, text
 from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained, unpacked
 from bulk_sync.rows.read.formats import SUFFIXES, Format
-from bulk_sync.rows.read.sources import STDIN, digest, files, is_one
+from bulk_sync.rows.read.sources import STDIN, digest, files, is_one, warn_of_others
 
 __all__ = ["STDIN", "SUFFIXES", "digest", "files", "rows", "stdin"]
 
@@ -41,7 +41,7 @@ def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> pd.Dat
 
     Args:
         source: a file, a folder, a glob, or ``-`` for CSV on standard input.
-        sheet: the sheet of a workbook; None takes the first.
+        sheet: the sheet of a workbook; None takes the first visible one with data.
         stdin: what was on standard input, if that is the source.
 
     Returns:
@@ -58,6 +58,7 @@ def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> pd.Dat
         frame = _file(Path(source), sheet)
     else:
         paths = files(source)
+        warn_of_others(source, paths)
         frame = _joined(paths, [_file(path, sheet) for path in paths])
     if frame.empty:
         place = "Standard input" if source == STDIN else source
@@ -73,10 +74,11 @@ def _file(path: Path, sheet: str | None) -> pd.DataFrame:
 def _cells(path: Path, sheet: str | None) -> Cells:
     match formats.of(path):
         case Format.WORKBOOK:
-            return workbook.cells(path, sheet)
+            return confined.cells(path, sheet)
         case Format.PARQUET:
             _refuse_sheet(sheet, str(path))
-            return parquet.cells(path)
+            _refuse_other(path)
+            return confined.cells(path, is_parquet=True)
         case Format.TEXT:
             _refuse_sheet(sheet, str(path))
             return text.cells(unpacked(path), str(path), prefer_tab=".tsv" in path.suffixes)
@@ -91,6 +93,18 @@ def _refuse_sheet(sheet: str | None, place: str) -> None:
     if sheet is not None:
         raise InputProblem(
             f"--sheet {sheet!r}: {place} is not a workbook and has no sheets. Leave out --sheet."
+        )
+
+
+def _refuse_other(path: Path) -> None:
+    """Refuse what is called Parquet and is something else."""
+    with explained(str(path)), path.open("rb") as file:
+        head = file.read(1024)
+    if not head.startswith(b"PAR1"):
+        what = formats.look(head) if head else "empty"
+        raise InputProblem(
+            f"{path} is not a Parquet file: it is {what}. Give it the suffix that fits, or export "
+            "it again."
         )
 
 

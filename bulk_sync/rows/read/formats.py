@@ -16,7 +16,7 @@ class Format(Enum):
 
     TEXT = (".csv", ".tsv", ".txt")
     PARQUET = (".parquet",)
-    WORKBOOK = (".xlsx", ".xls", ".ods")
+    WORKBOOK = (".xlsx", ".xlsm", ".xls", ".ods")
 
 
 PACKED: Final = (".gz", ".bz2", ".xz", ".zst")

@@ -4,7 +4,9 @@ A source that exists as it is written wins over its reading as a glob.
 """
 
 import glob
+import logging
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -14,11 +16,14 @@ from bulk_sync.errors import InputProblem
 from bulk_sync.rows.read import formats
 from bulk_sync.rows.read.content import explained
 
+log = logging.getLogger(__name__)
+
 STDIN: Final = "-"
 """The source that is no file."""
 
 _OUR_REPORT: Final = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-f]{6}\.(results|todo)\.[a-z]+$")
 """By the run's id in it: a file that somebody else calls ``.results.csv`` is data."""
+_NAMED: Final = 10
 _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
 
 
@@ -50,20 +55,45 @@ def files(source: str) -> list[Path]:
     if is_one(source):
         return [Path(source)]
     with explained(source):
-        if Path(source).is_dir():
-            found, where = list(Path(source).iterdir()), f"The folder {source}"
-        elif any(char in source for char in "*?["):
-            found = [Path(name) for name in glob.iglob(source, recursive=True)]  # noqa: PTH207 - may be absolute
-            where = f"The pattern {source}"
-        else:
-            raise InputProblem(_missing(Path(source)))
-        taken = sorted(path for path in found if _is_data(path, source))
+        taken = sorted(path for path in _found(source) if _is_data(path, source))
+        where = f"The {'folder' if Path(source).is_dir() else 'pattern'} {source}"
     if not taken:
         raise InputProblem(
             f"{where} names no data file. Looked for the suffixes {formats.named()}; reports of "
             "earlier runs do not count."
         )
     return taken
+
+
+def warn_of_others(source: str, taken: Sequence[Path]) -> None:
+    """Warn of files and folders that a source names and that are not read.
+
+    Hidden ones and this program's reports are none of them. Nor are the folders of a pattern with
+    ``**``, which passes through them.
+
+    Args:
+        source: a folder or a glob.
+        taken: what ``files`` returned for it.
+    """
+    with explained(source):
+        others = sorted(set(_found(source)) - set(taken))
+        skipped = [
+            f"{path.name}/" if path.is_dir() else path.name
+            for path in others
+            if not path.name.startswith(_HIDDEN)
+            and _OUR_REPORT.search(path.name) is None
+            and not ("**" in source and path.is_dir())
+        ]
+    if skipped:
+        named = ", ".join(skipped[:_NAMED]) + (", ..." if len(skipped) > _NAMED else "")
+        log.warning(
+            "%s: %d of the files and folders in it were not read: %s. Data is read from the "
+            "suffixes %s; unpack or convert others, and name each folder by itself.",
+            source,
+            len(skipped),
+            named,
+            formats.named(),
+        )
 
 
 def digest(source: str, stdin: bytes) -> str:
@@ -92,6 +122,15 @@ def digest(source: str, stdin: bytes) -> str:
 def _digest(path: Path) -> str:
     with explained(str(path)), path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+def _found(source: str) -> list[Path]:
+    """List what a folder holds, or what a glob matches."""
+    if Path(source).is_dir():
+        return list(Path(source).iterdir())
+    if any(char in source for char in "*?["):
+        return [Path(name) for name in glob.iglob(source, recursive=True)]  # noqa: PTH207 - may be absolute
+    raise InputProblem(_missing(Path(source)))
 
 
 def _is_data(path: Path, source: str) -> bool:

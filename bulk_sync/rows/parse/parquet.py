@@ -1,14 +1,15 @@
-"""Reads Parquet: any type of column as the text that a person would have written.
+"""Parses Parquet: any type of column as the text that a person would have written.
 
 Rows are numbered as if a header stood above them, as in a spreadsheet of the same table.
 """
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,43 +17,68 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.read import formats
-from bulk_sync.rows.read.cells import Cells
-from bulk_sync.rows.read.content import explained
+from bulk_sync.rows.parse import Parsed, batch
 
 _EXACT: Final = 2**53
 """From here on a float no longer tells neighbouring integers apart."""
 
+_NO_TEXT: Final = (OverflowError, ValueError, TypeError, RecursionError)
+"""What values that Python cannot hold raise, such as a date of the year 300,000 in a list."""
+
+_AT_INDEX: Final = re.compile(r"Invalid UTF8 sequence at string index (\d+)")
 _UNNAMED_INDEX: Final = re.compile(r"__index_level_\d+__")
 
 
-def cells(path: Path) -> Cells:
-    """Read one file.
+_BATCH_ROWS: Final = 1 << 13
+_SENT_BYTES: Final = 16 << 20
+"""Rows are made into text a few at a time, and handed on when there are so many bytes of them."""
+
+
+def parse(path: Path) -> Parsed:
+    """Parse one file.
 
     Raises:
-        InputProblem: it is not Parquet, damaged, or holds bytes that are no text.
+        InputProblem: it is damaged, or holds bytes that are no text.
     """
-    table = _table(path)
-    unnamed = _unnamed_indexes(table.schema)
-    kept = [at for at, name in enumerate(table.column_names) if name not in unnamed]
-    names = [table.column_names[at] for at in kept]
-    texts = [_text(table.column(at), f"Column {table.column_names[at]!r} of {path}") for at in kept]
-    return Cells(names, texts, np.arange(2, table.num_rows + 2))
+    with _explained(path):
+        parquet = pq.ParquetFile(path, coerce_int96_timestamp_unit="us", pre_buffer=False)
+        schema = parquet.schema_arrow
+        names = list(schema.names)
+        unnamed = _unnamed_indexes(schema)
+    kept = [at for at, name in enumerate(names) if name not in unnamed]
+    return Parsed([names[at] for at in kept], _batches(parquet, kept, names, path))
 
 
-def _table(path: Path) -> pa.Table:
-    with explained(str(path)), path.open("rb") as file:
-        head = file.read(1024)
-    if not head.startswith(b"PAR1"):
-        what = formats.look(head) if head else "empty"
-        raise InputProblem(
-            f"{path} is not a Parquet file: it is {what}. Give it the suffix that fits, or "
-            "export it again."
-        )
+def _batches(
+    parquet: pq.ParquetFile, kept: list[int], names: list[str], path: Path
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows as text."""
+    collected: list[pa.RecordBatch] = []
+    first = 2
+    with _explained(path), parquet:
+        for rows in parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
+            texts = [_text(rows.column(at), names[at], path, first) for at in kept]
+            numbers = pa.array(range(first, first + rows.num_rows), pa.int64())
+            first += rows.num_rows
+            collected.append(batch(numbers, texts))
+            if sum(each.nbytes for each in collected) >= _SENT_BYTES:
+                yield pa.concat_batches(collected)
+                collected = []
+    if collected:
+        yield pa.concat_batches(collected)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        # Not read_table, which would add columns for folders called like name=value.
-        with pq.ParquetFile(path) as parquet:
-            return parquet.read()
+        yield
+    except MemoryError:  # Arrow has one that is an ArrowException too
+        raise
+    except UnicodeDecodeError as problem:
+        raise InputProblem(
+            f"{path} has a column whose name is not UTF-8 ({problem.object!r}). Rename it, and "
+            "export the file again."
+        ) from problem
     except (pa.ArrowException, OSError) as problem:
         raise InputProblem(
             f"{path} is a Parquet file, but cut off or damaged ({_first_line(problem)}). Fetch or "
@@ -71,14 +97,36 @@ def _unnamed_indexes(schema: pa.Schema) -> set[str]:
     return {name for name in names if isinstance(name, str) and _UNNAMED_INDEX.fullmatch(name)}
 
 
-def _text(column: pa.ChunkedArray, place: str) -> pa.ChunkedArray:
+def _text(values: pa.Array, name: str, path: Path, first: int) -> pa.Array:
+    """Return values as text.
+
+    Args:
+        values: some rows of a column.
+        name: the column's.
+        path: the file.
+        first: the number of the first of the rows.
+
+    Raises:
+        InputProblem: a value cannot be read as text, or is a text that no report can hold.
+    """
     try:
-        return pc.fill_null(_as_text(column), "")
-    except pa.ArrowInvalid as problem:
+        values.validate(full=True)
+        text = pc.fill_null(_as_text(pa.chunked_array([values])), "").combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, *_NO_TEXT) as problem:
+        at = _AT_INDEX.search(str(problem))
+        rows = f"row {first + int(at[1])}" if at else f"rows {first} to {first + len(values) - 1}"
         raise InputProblem(
-            f"{place} is of type {column.type} and cannot be read as text "
-            f"({_first_line(problem)}). Export it as text."
+            f"Column {name!r} of {path} is of type {values.type} and cannot be read as text, in "
+            f"{rows} ({_first_line(problem)}). Correct it, or export it as text."
         ) from problem
+    nul = pc.match_substring(text, "\0")
+    if pc.any(nul).as_py():
+        row = first + pc.index(nul, pa.scalar(value=True)).as_py()
+        raise InputProblem(
+            f"Column {name!r} of {path} has a NUL character in row {row}. It may be damaged, or no "
+            "text at all; correct it, or leave the column out."
+        )
+    return text
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,0 +1,87 @@
+"""The process that parses one file; ``read/confined.py`` starts it.
+
+Standard input names the file. Standard output is the table, as a stream of Arrow. How it ended is
+written into a file when it is over: without one, the process died.
+"""
+
+import json
+import sys
+from contextlib import suppress
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows.parse import Parsed
+
+_BYTES: Final = 272 << 20
+_BYTES_EACH: Final = 40
+"""Memory for a file: 116 MB are Python and Arrow, 64 MB the largest part of a sheet in calamine;
+and for each byte of the file, a packed one, what its cells take."""
+
+_SECONDS: Final = 5
+_BYTES_A_SECOND: Final = 1 << 18
+"""CPU time for a file. A million cells, 5 to 15 MB, take 3 s."""
+
+
+def main() -> None:
+    """Parse the file that standard input names."""
+    sys.meta_path.insert(0, _WithoutPandas())
+    given = json.load(sys.stdin)
+    path, folder = Path(given["path"]), Path(given["folder"])
+    _limit(path.stat().st_size)
+    outcome: dict[str, object]
+    try:
+        if given["parquet"]:
+            from bulk_sync.rows.parse import parquet  # noqa: PLC0415 - either takes 50 ms
+
+            parsed = parquet.parse(path)
+        else:
+            from bulk_sync.rows.parse import workbook  # noqa: PLC0415
+
+            parsed = workbook.parse(path, given["sheet"], folder)
+        _write(parsed)
+        outcome = {"notes": parsed.notes}
+    except InputProblem as problem:
+        outcome = {"problem": str(problem)}
+    (folder / "outcome.json").write_text(json.dumps(outcome))
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Refuses to import pandas, as pyarrow would, to find out whether a text is a Series.
+
+    That takes most of a second, and half of the memory.
+    """
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Raise ImportError for pandas; leave every other module to the finders below."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(name=fullname)
+
+
+def _limit(size: int) -> None:
+    """Limit memory and time of this process; not on Windows, which has no such limits."""
+    with suppress(ImportError):
+        import resource  # noqa: PLC0415
+
+        bytes_ = _BYTES + _BYTES_EACH * size
+        seconds = _SECONDS + size // _BYTES_A_SECOND
+        for what, most in {resource.RLIMIT_DATA: bytes_, resource.RLIMIT_CPU: seconds}.items():
+            with suppress(ValueError):  # a lower limit is set from outside
+                resource.setrlimit(what, (most, most))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _write(parsed: Parsed) -> None:
+    columns = [pa.field(str(at + 1), pa.large_string()) for at in range(len(parsed.names))]
+    schema = pa.schema([pa.field("0", pa.int64()), *columns], {"names": json.dumps(parsed.names)})
+    with pa.ipc.new_stream(sys.stdout.buffer, schema) as stream:
+        for each in parsed.batches:
+            stream.write_batch(each)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Reads workbooks and Parquet files through a process that may not take more than a file needs.
+
+What that process does, and why it is one of its own, is told in ``rows/parse``.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows.read.cells import Cells
+from bulk_sync.rows.read.content import explained
+
+log = logging.getLogger(__name__)
+
+_MOST: Final = 64 << 20
+_MOST_TIMES: Final = 100
+"""The texts of a file may take so many bytes, and so many times its size more. Columns of few
+values pack best: a million rows of a state and a channel take 16 MB as text, 300 KB as Parquet
+beside keys of 8 MB."""
+
+_COMMAND: Final = (sys.executable, "-P", "-m", "bulk_sync.rows.parse")
+
+
+def cells(path: Path, sheet: str | None = None, *, is_parquet: bool = False) -> Cells:
+    """Read one file.
+
+    Args:
+        path: the file.
+        sheet: of a workbook, the sheet's name; None takes the first visible one with data.
+        is_parquet: it is a Parquet file, not a workbook.
+
+    Raises:
+        InputProblem: it cannot be read, or takes more than a file of its size needs.
+    """
+    with explained(str(path)):
+        size = path.stat().st_size
+        with path.open("rb"):
+            pass
+    with explained("The folder for temporary files"):
+        holder = TemporaryDirectory(prefix="bulk-sync-")
+    with holder as folder:
+        given = {"path": str(path), "sheet": sheet, "parquet": is_parquet, "folder": folder}
+        said = Path(folder) / "stderr.txt"
+        table = _table(given, said, _MOST + _MOST_TIMES * size)
+        result = Path(folder) / "outcome.json"
+        outcome = json.loads(result.read_bytes()) if result.is_file() else {}
+        stderr = said.read_text(errors="replace")
+    if "problem" in outcome:
+        raise InputProblem(outcome["problem"])
+    if table is None or not outcome:
+        log.debug("The parser of %s died: %s", path, stderr[-2000:])
+        raise InputProblem(
+            f"{path} is damaged, or takes more memory or time to read than a file of its size "
+            "needs, so it was not read. Save or export it again, or as CSV."
+        )
+    for note in outcome["notes"]:
+        log.warning("%s", note)
+    names = json.loads(table.schema.metadata[b"names"])
+    numbers = table.column(0).to_numpy().astype(np.int64, copy=False)
+    return Cells(names, table.columns[1:], numbers)
+
+
+def _table(given: Mapping[str, object], said: Path, most: int) -> pa.Table | None:
+    """Run the process; None if it writes too much, or not to the end."""
+    # Secrets are not for a parser of files from strangers.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BULK_SYNC_")}
+    path = os.pathsep.join(filter(None, sys.path))
+    with (
+        said.open("wb") as stderr,
+        subprocess.Popen(  # noqa: S603 - this program
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**kept, "PYTHONPATH": path},
+        ) as process,
+    ):
+        try:
+            return _received(process, json.dumps(given).encode(), most)
+        except (pa.ArrowInvalid, OSError):  # it died: the file says nothing of how it ended
+            return None
+        finally:
+            process.kill()
+
+
+def _received(process: "subprocess.Popen[bytes]", given: bytes, most: int) -> pa.Table | None:
+    if process.stdin is None or process.stdout is None:
+        return None
+    process.stdin.write(given)
+    process.stdin.close()
+    batches, taken = [], 0
+    with pa.ipc.open_stream(process.stdout) as stream:
+        for batch in stream:
+            taken += batch.nbytes
+            if taken > most:
+                return None
+            batches.append(batch)
+        table = pa.Table.from_batches(batches, stream.schema)
+    process.wait()
+    return table
