@@ -8,6 +8,7 @@ as ``3/14/2026``, shows which of the two numbers is the month.
 import logging
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -51,6 +52,10 @@ _CLOCK: Final = (
 )
 """RE2, as the others. Which of the three numbers of a day is which is told later."""
 
+_FIRST_DAY: Final = int(np.datetime64("2000-01-01", "D").astype(np.int64))
+_MOST_DAYS_AHEAD: Final = 731
+"""Spreadsheets make 1899, 1900 or 1904 of an empty or shifted date, and 2062 of a mistyped one."""
+
 _NAMED_ROWS: Final = 5
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
@@ -76,7 +81,11 @@ class Requests(NamedTuple):
     day: npt.NDArray[np.int64]
 
 
-def read(column: pd.Series, name_row: Callable[[int], str] | None = None) -> Requests:
+def read(
+    column: pd.Series,
+    name_row: Callable[[int], str] | None = None,
+    today: date | None = None,
+) -> Requests:
     """Read a column of dates: ISO ones, ``m/d/yyyy`` or ``d/m/yyyy``, and ``d.m.yyyy``.
 
     Each may be followed by a time of day, which is UTC unless it says otherwise. In a column with
@@ -87,6 +96,8 @@ def read(column: pd.Series, name_row: Callable[[int], str] | None = None) -> Req
     Args:
         column: str, without missing values; the name is what the log calls it by.
         name_row: names the row at a position, for the log; None names none.
+        today: the day that it is: dates before 2000, or more than two years ahead, are undated, for
+            nobody made a request then; None takes every date.
 
     Memory: a few columns of numbers and three copies of the texts; each distinct day, and each
     distinct time of day, is read once.
@@ -99,6 +110,8 @@ def read(column: pd.Series, name_row: Callable[[int], str] | None = None) -> Req
     clocks_ms, doubts_ms = _clocks_ms(clock_texts)
     days, clock_ms, doubt_ms = known_days[day_of], clocks_ms[clock_of], doubts_ms[clock_of]
     is_dated = (days != UNDATED) & (clock_ms != UNDATED)
+    is_far = is_dated & _is_far(days, today)
+    is_dated &= ~is_far
     asked, until, day = (np.full(len(cells), UNDATED) for _ in range(3))
     asked[is_dated] = days[is_dated] * _DAY_MS + clock_ms[is_dated]
     until[is_dated] = asked[is_dated] + doubt_ms[is_dated]
@@ -107,11 +120,13 @@ def read(column: pd.Series, name_row: Callable[[int], str] | None = None) -> Req
     day[is_instant] = (asked[is_instant] - _PACIFIC_MS) // _DAY_MS
     is_blank = _is(pc.equal(pc.utf8_trim_whitespace(cells), ""))
     is_ambiguous = could_be_both[day_of]
-    is_unreadable = ~is_dated & ~is_ambiguous & ~is_blank
+    is_unreadable = ~is_dated & ~is_far & ~is_ambiguous & ~is_blank
     log.info("The oldest requests are worked on first, by the dates in column %r", column.name)
     swapped = "in {} request dates day and month could be swapped"
     _warn(column.name, swapped, is_ambiguous[cell_of], name_row)
     _warn(column.name, "{} request dates cannot be read", is_unreadable[cell_of], name_row)
+    far = "{} request dates are before 2000 or more than two years ahead"
+    _warn(column.name, far, is_far[cell_of], name_row)
     return Requests(asked[cell_of], until[cell_of], day[cell_of])
 
 
@@ -251,6 +266,14 @@ def _ahead_ms(zone: str) -> int:
         return 0
     minutes = 60 * int(match[2]) + int(match[3] or 0)
     return 60_000 * (minutes if match[1] == "+" else -minutes)
+
+
+def _is_far(days: _Int64, today: date | None) -> _Mask:
+    """Check which days are too early or too late for a request."""
+    if today is None:
+        return np.zeros(len(days), np.bool_)
+    last = np.datetime64(today, "D").astype(np.int64) + _MOST_DAYS_AHEAD
+    return (days < _FIRST_DAY) | (days > last)
 
 
 def _warn(

@@ -138,6 +138,24 @@ def test_no_rows_have_no_dates() -> None:
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 TIMES = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=ZONES)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    "far", ["1899-12-30", "1900-01-01 00:00:00", "1970-01-01", "1/13/1904", "0001-01-01",
+            "2062-11-24", "13.1.2062", "2028-11-30T08:00:00Z", "9999-12-31"]
+)  # fmt: skip
+def test_dates_on_which_nobody_asked_are_undated_and_their_rows_named(
+    far: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    today = date(2026, 11, 28)
+    read = dates.read(column("2000-01-01", far, "2028-11-28"), lambda at: f"row {at + 2}", today)
+    assert read.asked.tolist() == [ms(2000, 1, 1), UNDATED, ms(2028, 11, 28)]
+    assert read.until[1] == UNDATED
+    assert read.day[1] == UNDATED
+    (warning,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert "1 request dates are before 2000 or more than two years ahead (row 3)" in warning
+
+
 DAYS = st.dates(date(1900, 1, 1), date(2100, 1, 1))
 
 
@@ -170,7 +188,8 @@ def test_a_column_in_one_order_is_read_in_it_or_not_at_all(
         ]
 
 
-CELLS = st.one_of(DAYS.map(date.isoformat), st.sampled_from(["", "soon", "2026-01-01"]))
+REQUESTS = st.dates(date(2000, 1, 1), date(2026, 11, 28))
+CELLS = st.one_of(REQUESTS.map(date.isoformat), st.sampled_from(["", "soon", "2026-01-01"]))
 
 
 @given(cells=st.lists(CELLS, max_size=20), data=st.data())

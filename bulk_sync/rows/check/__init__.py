@@ -9,6 +9,8 @@ two states for one key make the row ``rejected`` with a sentence, never a best e
 works on whole columns; only bad rows cost Python code of their own.
 """
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 
@@ -72,7 +74,9 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
     if dated is not None:
-        asked = dates.of_keys(dates.read(raw[dated], places.name), counts_as, desired)
+        asked = dates.of_keys(
+            dates.read(raw[dated], places.name, datetime.now(UTC).date()), counts_as, desired
+        )
         checked[columns.REQUESTED] = asked.first
         checked[columns.RECEIVED] = asked.day
         checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = asked.latest
