@@ -379,6 +379,7 @@ SECRETS = {
     "BULK_SYNC_ACCESS_TOKEN": "made-up-token-4711",
     "BULK_SYNC_CLIENT_SECRET": "made-up-secret-4712",
 }
+ISSUED = "made-up-token-4713"
 
 
 class Elsewhere(BaseHTTPRequestHandler):
@@ -410,18 +411,22 @@ class Indiscreet(Elsewhere):
 
     def do_GET(self) -> None:
         sent = f"{self.requestline} {dict(self.headers)}"
+        status = self.status
         if self.command == "POST":
             length = int(self.headers["Content-Length"])
             sent += self.rfile.read(length).decode()
+            status = 200 if status not in {307, 401} else status
         self.heard.append(sent.encode())
         listed = {
+            "access_token": ISSUED,
+            "expires_in": 86400,
             "content": [{"PKey": key(0), "ccpaOptOut": False}],
-            "next": {"href": f"{self.elsewhere}/profile"},
-            "count": {"href": f"{self.elsewhere}/count"},
+            "next": {"href": f"{self.elsewhere}/campaign/profileAndServices/profile?_lineStart=@1"},
+            "count": {"href": f"{self.elsewhere}/campaign/profileAndServices/profile/_count"},
             "message": sent,
         }
         body = json.dumps(listed).encode()
-        self.send_response(self.status)
+        self.send_response(status)
         self.send_header("Location", f"{self.elsewhere}{self.path}")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -452,7 +457,7 @@ def check_kept(ran: Ran, secrets: Iterable[str]) -> None:
         assert not any(secret.encode() in content for content in files)
 
 
-@pytest.mark.parametrize("status", [200, 302, 401, 403, 500])
+@pytest.mark.parametrize("status", [200, 307, 401, 403, 500])
 @pytest.mark.parametrize(
     ("name", "form"), [("BULK_SYNC_ACCESS_TOKEN", "text"), ("BULK_SYNC_CLIENT_SECRET", "json")]
 )
@@ -472,9 +477,9 @@ def test_7_no_secret_is_printed_logged_stored_or_sent_to_another_host(
         for fetch in ("scan", "lookup"):
             ran = run(None, "run", path, *where, *words, "--fetch", fetch, "--fresh")
             assert ran.status != 1
-            check_kept(ran, SECRETS.values())
+            check_kept(ran, [*SECRETS.values(), ISSUED])
     assert any(SECRETS[name].encode() in each for each in asked)
-    assert not any(secret.encode() in each for secret in SECRETS.values() for each in heard)
+    assert heard == []
 
 
 def test_7_no_secret_is_kept_by_a_run_that_goes_well_or_is_resumed(

@@ -1,0 +1,214 @@
+"""One run at a time on one organization: who is kept out, who is not, and what they are told."""
+
+import getpass
+import os
+import pwd
+import re
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from stat import S_IMODE
+
+import pytest
+from conftest import Run, populate, wishes
+
+from bulk_sync import ledger, lock
+from bulk_sync.errors import AnotherRun, UsageProblem
+from bulk_sync.settings import Connection, Secret, State
+from bulk_sync.simulator import Simulator
+
+LOCK = "acme-0123456789ab"
+
+
+def named(endpoint: str, organization: str = "acme") -> str:
+    return lock.name(Connection(endpoint, organization, "k", access_token=Secret("t")))
+
+
+def test_who_comes_second_is_told_who_is_at_work(tmp_path: Path) -> None:
+    with (
+        lock.held(tmp_path, LOCK, "run 1 of somebody, since yesterday"),
+        pytest.raises(AnotherRun, match="run 1 of somebody, since yesterday"),
+        lock.held(tmp_path, LOCK, "run 2"),
+    ):
+        pass
+
+
+def test_a_lock_is_free_when_its_block_ends_however_it_ends(tmp_path: Path) -> None:
+    def failing() -> None:
+        with lock.held(tmp_path, LOCK, "run 1"):
+            raise RuntimeError("This run has failed.")
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="has failed"):
+            failing()
+    with lock.held(tmp_path, LOCK, "run 2"):
+        pass
+
+
+def test_a_long_name_leaves_nothing_behind_a_short_one(tmp_path: Path) -> None:
+    with lock.held(tmp_path, LOCK, "run 1 of a user with a very long name"):
+        pass
+    with lock.held(tmp_path, LOCK, "run 2"):
+        (path,) = (tmp_path / "locks").iterdir()
+        assert path.read_text() == "run 2\n"
+        with pytest.raises(AnotherRun) as told, lock.held(tmp_path, LOCK, "run 3"):
+            pass
+        assert "very long name" not in str(told.value)
+        assert path.read_text() == "run 2\n"
+
+
+def test_a_lock_is_its_owner_s_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with lock.held(tmp_path / "state", LOCK, "run 1"):
+            (path,) = (tmp_path / "state" / "locks").iterdir()
+            assert S_IMODE(path.stat().st_mode) == 0o600
+            assert S_IMODE(path.parent.stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_who_waits_goes_on_when_the_other_is_done(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    is_held, waits, taken = threading.Event(), threading.Event(), []
+
+    def first() -> None:
+        with lock.held(tmp_path, LOCK, "run 1 of somebody"):
+            is_held.set()
+            waits.wait(60)
+
+    def second() -> None:
+        with lock.held(tmp_path, LOCK, "run 2", wait_s=600):
+            taken.append(waits.is_set())
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    threads[0].start()
+    is_held.wait(60)
+    threads[1].start()
+    while "Waiting" not in caplog.text:
+        threads[1].join(0.01)
+    threads[1].join(0.5)  # it asks again meanwhile, and does not say so again
+    waits.set()
+    for thread in threads:
+        thread.join(60)
+    assert taken == [True]
+    assert re.findall("Waiting.*", caplog.text) == ["Waiting up to 600 s for run 1 of somebody"]
+
+
+def test_who_waits_in_vain_gives_up_when_the_time_is_over_and_no_sooner(tmp_path: Path) -> None:
+    with lock.held(tmp_path, LOCK, "run 1 of somebody"):
+        began = time.monotonic()
+        with (
+            pytest.raises(AnotherRun, match="run 1 of somebody"),
+            lock.held(tmp_path, LOCK, "run 2", wait_s=0.3),
+        ):
+            pass
+        assert time.monotonic() - began >= 0.3
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Let no file grow, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_option(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    with (
+        pytest.raises(UsageProblem, match=rf"{tmp_path}/state: .*Nothing was sent.*--state-dir"),
+        lock.held(tmp_path / "state", LOCK, "run 1"),
+    ):
+        pass
+
+
+def test_a_full_disk_is_told_and_the_lock_is_free_again(tmp_path: Path) -> None:
+    with (
+        no_room(),
+        pytest.raises(UsageProblem, match=rf"{tmp_path}: .*Nothing was sent.*--state-dir"),
+        lock.held(tmp_path, LOCK, "run 1"),
+    ):
+        pass
+    with lock.held(tmp_path, LOCK, "run 2"):
+        pass
+
+
+SPELLINGS = [
+    (
+        "https://mc.adobe.io",
+        "https://mc.adobe.io:443",
+        "https://MC.adobe.io",
+        "https://mc.adobe.io.",
+    ),
+    ("http://127.0.0.1", "http://localhost", "http://127.0.0.1:80", "http://LOCALHOST:80"),
+    ("http://127.0.0.1:8710", "http://localhost:8710"),
+    ("https://mc.adobe.io/stage", "https://mc.adobe.io:443/stage"),
+    ("https://mc.adobe.io:80", "https://mc.adobe.io.:80"),
+    ("http://127.0.0.1:443", "https://localhost"),
+]
+
+
+def test_an_endpoint_has_one_lock_whatever_its_spelling_and_every_other_has_another() -> None:
+    names = [{named(each) for each in spellings} for spellings in SPELLINGS]
+    assert [len(each) for each in names] == [1] * len(SPELLINGS)
+    elsewhere = {named(spellings[0], "acme-stage") for spellings in SPELLINGS}
+    assert len(set().union(*names, elsewhere)) == 2 * len(SPELLINGS)
+    assert all(each.startswith("acme-") for (each,) in names)
+
+
+def test_runs_on_two_organizations_do_not_keep_each_other_out(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    path = wishes(tmp_path / "in.csv", 1)
+    with lock.held(tmp_path / "state", named(sim.url, "acme-stage"), "somebody"):
+        assert run(sim, "run", path, "--report", "r.csv").status == 0
+    with lock.held(tmp_path / "state", named(sim.url), "somebody"):
+        ran = run(sim, "run", path)
+    assert ran.status == 11
+    assert "somebody" in ran.err
+
+
+def test_who_is_at_work_is_told_with_run_user_machine_process_and_time(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    with ledger.opened(State(tmp_path / "state")) as book:
+        (began,) = book.runs()
+    (path,) = (tmp_path / "state" / "locks").iterdir()
+    told, _, since = path.read_text().strip().rpartition(", since ")
+    who = f"{getpass.getuser()} on {socket.gethostname()}"
+    assert told == f"run {began.run_id} of {who}, process {os.getpid()}"
+    assert began.begun.operator == who
+    assert before <= datetime.fromisoformat(since) <= before + timedelta(minutes=5)
+
+
+def test_a_user_without_a_name_has_a_number(
+    sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs under any number."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    populate(sim, 1)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    with ledger.opened(State(tmp_path / "state")) as book:
+        (began,) = book.runs()
+    assert began.begun.operator == f"user {os.getuid()} on {socket.gethostname()}"
