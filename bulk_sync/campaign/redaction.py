@@ -1,5 +1,10 @@
-"""Takes our own credentials out of whatever is quoted, logged or raised."""
+"""Takes our own credentials out of whatever is quoted, logged or raised.
 
+A short one may be a part of any word, so in prose it stays: "S***opped by SIGTERM" helps nobody. It
+goes where a header, a URL or a form shows it whole.
+"""
+
+import re
 from typing import Final
 from urllib.parse import quote
 
@@ -9,6 +14,17 @@ from bulk_sync.settings import Connection
 
 _INSTEAD: Final = "***"
 _LONG: Final = 16
+_SHORT: Final = 8
+"""Secrets with fewer characters than this stay in prose."""
+
+_SHOWN: Final = r"""(?ix)
+    ( \b(?:bearer|basic)\s+
+    | (?:authorization|token|secret|passw(?:or)?d|pwd|credentials?)["']?\s*[=:]\s*["']?
+    | [?&;][^\s=&;#?]+=
+    | //[^\s/:@]*:(?=[^\s@]*@)
+    )"""
+_ENDS: Final = r"(?![\w%~.+-])"
+"""What stands before and after a secret that is shown as such."""
 
 
 class Redaction:
@@ -16,14 +32,19 @@ class Redaction:
 
     def __init__(self, connection: Connection) -> None:
         self._secrets: list[str] = []
+        self._short: list[re.Pattern[str]] = []
         for secret in (connection.access_token, connection.client_secret):
             if secret is not None:
                 self.add(secret.value)
 
     def add(self, secret: str) -> None:
-        """Take note of one more; long ones come first, for others may be parts of them."""
-        known = {*self._secrets, secret, quote(secret, safe="")}
-        self._secrets = sorted(known, key=len, reverse=True)
+        """Add one; long ones come first, because others may be parts of them."""
+        known = {secret, quote(secret, safe="")}
+        if len(secret) < _SHORT:
+            spelled = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+            self._short.append(re.compile(f"{_SHOWN}(?-i:{spelled}){_ENDS}"))
+        else:
+            self._secrets = sorted({*self._secrets, *known}, key=len, reverse=True)
 
     def answer(self, answer: Answer) -> Answer:
         """Take them out of an answer that is to be quoted, before it is cut short.
@@ -51,4 +72,6 @@ class Redaction:
     def _text(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _INSTEAD)
+        for shown in self._short:
+            text = shown.sub(rf"\1{_INSTEAD}", text)
         return text

@@ -1,6 +1,7 @@
 """Our own credentials are in nothing that is quoted."""
 
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -21,9 +22,11 @@ def redaction(secrets: Iterable[str] = ()) -> Redaction:
     return made
 
 
-@given(st.permutations(["token-one", "token-one-and-more", "one", "a/b c"]))
+@given(st.permutations(["token-one", "token-one-and-more", "one-time", "a/b c d/e"]))
 def test_of_a_secret_that_begins_with_another_nothing_is_left(secrets: list[str]) -> None:
-    said = redaction(secrets).said(ValueError("token-one-and-more, a%2Fb%20c, token-of-the-start"))
+    said = redaction(secrets).said(
+        ValueError("token-one-and-more, a%2Fb%20c%20d%2Fe, token-of-the-start")
+    )
     assert said == "***, ***, ***"
 
 
@@ -49,3 +52,45 @@ def test_an_answer_loses_the_long_ones_and_is_still_understood() -> None:
     told = redaction(["1"]).answer(answer)
     assert told.body == b'{"error_code":"403010","it":"***"}'
     assert told.location == "?1=***"
+
+
+PROSE = (
+    "Stopped by SIGTERM. Campaign answered 503 at https://mc.adobe.io:443/acme: a token is gone."
+)
+
+
+@pytest.mark.parametrize("secret", ["S", "t", "token", "503", "443", "acme", "a", "Stopped"])
+def test_a_secret_of_a_few_letters_leaves_prose_as_it_is(secret: str) -> None:
+    told = redaction([secret])
+    assert told.said(ValueError(PROSE)) == PROSE
+    failed = RowFailed(Reason.HTTP_503, PROSE)
+    told.error(failed)
+    assert (failed.detail, str(failed)) == (PROSE, PROSE)
+
+
+@pytest.mark.parametrize("secret", ["s", "503", "pa55", "a+b/c="])
+@pytest.mark.parametrize(
+    "dump",
+    [
+        "Authorization: Bearer {}",
+        "b'authorization: bearer {}\\r\\n'",
+        "{{'Authorization': 'Bearer {}'}}",
+        "POST client_secret={}&scope=x",
+        '{{"access_token":"{}","expires_in":3600}}',
+        '{{"client_secret": "{}"}}',
+        "https://x.example/?token={}",
+        "https://x.example/?a=b&code={}#top",
+        "https://user:{}@x.example/",
+        "password={}, and so on",
+    ],
+)
+def test_no_secret_is_shown_whole_in_a_header_or_a_url(dump: str, secret: str) -> None:
+    for spelled in {secret, quote(secret, safe="")}:
+        said = redaction([secret]).said(ValueError(dump.format(spelled)))
+        assert said == dump.format("***")
+
+
+@given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=7))
+def test_no_short_secret_is_taken_out_of_a_sentence(secret: str) -> None:
+    told = f"Campaign has refused {secret} and {secret}s; the row {secret} failed."
+    assert redaction([secret]).said(ValueError(told)) == told
