@@ -2,19 +2,23 @@
 
 Before anything is written they end the run with a ``StopRun``, so that exit status and summary are
 those of the contract. From the first write on, until the reports lie on the disk, they wait: what
-was done must be told. A second signal then ends at once.
+was done must be told. A second signal then ends at once. After SIGTERM the process ends within
+twenty seconds, whatever hangs: Kubernetes kills it after thirty.
 """
 
+import _thread
 import logging
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
-from bulk_sync.errors import Interrupted, Terminated
+from bulk_sync.errors import Exit, Interrupted, Terminated
 
 log = logging.getLogger(__name__)
 
@@ -41,20 +45,74 @@ def repeats(number: signal.Signals) -> bool:
     return sys.platform != "win32" and number is signal.SIGHUP
 
 
+_WITHIN_S: Final = 18.0
+"""Seconds from SIGTERM to the end of the process, at most."""
+
+
+class Ending:
+    """Ends the process in time once SIGTERM has come. ``ENDING`` is the one of the process."""
+
+    def __init__(self) -> None:
+        self._ends_at: float | None = None
+        self._is_replayed = False
+
+    def heed(self, number: int) -> None:
+        """Take note of a signal: begin to watch the time, or end at once after a second SIGTERM.
+
+        May be called by a handler, so it takes no lock that the interrupted code may hold.
+        """
+        if number != signal.SIGTERM:
+            return
+        if self._is_replayed:
+            self._is_replayed = False
+        elif self._ends_at is not None:
+            end_at_once()
+        else:
+            self._ends_at = time.monotonic() + _WITHIN_S
+            _thread.start_new_thread(self._end, (self._ends_at,))
+
+    def replay(self, number: int) -> None:
+        """Raise a signal again that was heeded before."""
+        self._is_replayed = number == signal.SIGTERM
+        signal.raise_signal(number)
+
+    def forget(self) -> None:
+        """Stop watching: what was to be done is done."""
+        self._ends_at, self._is_replayed = None, False
+
+    def _end(self, ends_at: float) -> None:
+        time.sleep(_WITHIN_S)
+        if self._ends_at == ends_at:
+            end_at_once()
+
+
+ENDING: Final = Ending()
+
+
+def end_at_once(_number: int = 0, _frame: FrameType | None = None) -> NoReturn:
+    """End the process as SIGTERM does; the run can be resumed."""
+    os._exit(Exit.TERMINATED)
+
+
 @contextmanager
 def put_off() -> Iterator[None]:
     """Have signals do what they do after the block; elsewhere than in the main thread, nothing."""
     told: list[int] = []
+
+    def keep(number: int, _frame: FrameType | None) -> None:
+        ENDING.heed(number)
+        told.append(number)
+
     before = heeded() if threading.current_thread() is threading.main_thread() else {}
     for number in before:
-        signal.signal(number, lambda number, _frame: told.append(number))
+        signal.signal(number, keep)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         for each in told:
-            signal.raise_signal(each)
+            ENDING.replay(each)
 
 
 class Interrupts:
@@ -90,12 +148,13 @@ class Interrupts:
             signal.signal(number, _go_on)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
+        ENDING.heed(number)
         name = signal.Signals(number)
         raise CAUSES[name](f"Stopped by {name.name}{self._said}.")
 
 
-def _go_on(_number: int, _frame: FrameType | None) -> None:
+def _go_on(number: int, _frame: FrameType | None) -> None:
+    ENDING.heed(number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, end_at_once)
     log.warning("The report is being written. A second signal ends at once.")
-    for number in heeded():
-        if not repeats(number):
-            signal.signal(number, signal.default_int_handler)

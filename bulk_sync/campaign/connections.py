@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from bulk_sync import __version__
+from bulk_sync.campaign.names import Resolver
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Connection, check_host, is_loopback
 
@@ -130,7 +131,7 @@ async def pool_of(connection: Connection) -> AsyncIterator[Pool]:
             context.load_verify_locations(connection.ca_file)
         except (ssl.SSLError, OSError) as error:
             raise UsageProblem(f"--ca-file {connection.ca_file}: {error}.") from error
-    connector = aiohttp.TCPConnector(limit=0, ssl=context, ttl_dns_cache=300)
+    connector = aiohttp.TCPConnector(limit=0, ssl=context, ttl_dns_cache=300, resolver=Resolver())
     pool = Pool(connector)
     try:
         yield pool

@@ -63,7 +63,9 @@ _SILENT_TRIES: Final = 3
 _TELL_EVERY_S: Final = 30.0
 """How many tries in silence are no news, and how often the rest is logged."""
 _GRACE_S: Final = 2.0
-"""Seconds for what changes nothing once a signal has asked the run to end."""
+_GRACE_OF_WRITES_S: Final = 8.0
+"""Seconds for what changes nothing, and for writes, once a signal has asked the run to end: a write
+that is not answered by then is read back, and the report is to be on the disk within twenty."""
 
 _LOST: Final = frozenset({504, Reason.TIMEOUT, Reason.CONNECTION})
 """What may speak for asking for less, as 503 does; other faults are no matter of load."""
@@ -205,12 +207,13 @@ class Transport:
         return False
 
     def _hurry(self) -> None:
-        """Cut short what changes nothing for whoever sent a signal, and for nobody else.
+        """Cut requests short after a signal, and only then.
 
         What is in flight when a budget is spent was paid for.
         """
         if isinstance(self.stop.cause, Interrupted):
             self._deadlines_of_reads.shorten(_GRACE_S)
+            self._deadlines.shorten(_GRACE_OF_WRITES_S)
 
     def _way(self, token: str) -> Way:
         """Tell the way that requests with a token take; there is one for each token."""

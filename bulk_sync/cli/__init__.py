@@ -19,7 +19,7 @@ from bulk_sync.cli import logs
 from bulk_sync.cli.config import Invocation
 from bulk_sync.cli.output import open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, StopRun
-from bulk_sync.interrupts import Interrupts
+from bulk_sync.interrupts import ENDING, Interrupts
 
 _COMMANDS: Final = {
     "run": "Carry the desired states in INPUT into Campaign.",
@@ -130,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
         _complain(invocation, f"{message} (add -v for the traceback)")
         status = _failed(invocation, Exit.BUG, message)
+    finally:
+        ENDING.forget()
     sys.exit(int(status or Exit.DONE))
 
 

@@ -26,7 +26,7 @@ from bulk_sync.engines.passes import Journal, Pass
 from bulk_sync.engines.reading import Read, Sought
 from bulk_sync.engines.work import Tell, Writes
 from bulk_sync.errors import StopRun
-from bulk_sync.interrupts import CAUSES, heeded, put_off, repeats
+from bulk_sync.interrupts import CAUSES, ENDING, end_at_once, heeded, put_off, repeats
 from bulk_sync.rows.steps import Steps
 from bulk_sync.settings import Connection, Failures, Pace, Reading
 from bulk_sync.stopping import Stop
@@ -182,16 +182,19 @@ class Session:
         number: signal.Signals,
         task: asyncio.Task[Any] | None,
     ) -> None:
-        self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
-        log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
+        ENDING.heed(number)
         for each in heeded():
             if repeats(each):
                 loop.add_signal_handler(each, lambda: None)
             else:
                 loop.remove_signal_handler(each)
+        signal.signal(signal.SIGTERM, end_at_once)
         # A KeyboardInterrupt may be raised anywhere, also where tasks are told that others are
         # done, and what waits for those then waits for ever. So only the third one is.
         loop.add_signal_handler(signal.SIGINT, self._break_off, loop, task)
+        # Said last: whoever reads it may send the second signal at once.
+        self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
+        log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
 
     def _break_off(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> None:
         loop.remove_signal_handler(signal.SIGINT)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from dataclasses import replace
 
@@ -121,3 +122,55 @@ def test_no_token_is_asked_for_after_a_signal() -> None:
         assert time.monotonic() - began < HUNG_S / 2
         assert {type(each) for each in told} == {Terminated}
         assert not sim.requests
+
+
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.HANG_AFTER_WRITE])
+def test_a_write_that_is_not_answered_after_a_signal_is_read_back(
+    fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_GRACE_OF_WRITES_S", GRACE_S)
+
+    async def write(sim: Simulator) -> int | RowFailed:
+        stop = Stop()
+        async with connected(connection(sim), Pace(timeout_s=HUNG_S), stop) as client:
+            writing = asyncio.create_task(client.write(key(0), desired=True))
+            while not sim.counters.faults:  # noqa: ASYNC110 - the simulator has its own thread
+                await asyncio.sleep(GRACE_S / 10)
+            stop.ask(Terminated("SIGTERM."))
+            try:
+                return await writing
+            except RowFailed as failed:
+                return failed
+
+    with running(Options()) as sim:
+        populate(sim, 1)
+        sim.queue_fault(fault, "PATCH")
+        began = time.monotonic()
+        told = asyncio.run(write(sim))
+    assert time.monotonic() - began < HUNG_S / 2
+    if fault is Fault.HANG_AFTER_WRITE:
+        assert told == 1
+    else:
+        assert isinstance(told, RowFailed)
+        assert told.outcome is Outcome.PENDING
+
+
+def test_a_resolver_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def hangs(*_arguments: object, **_options: object) -> object:
+        answered.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "at last")
+
+    async def read(stop: Stop) -> None:
+        there = Connection("https://campaign.example", "acme", "key", Secret("demo-token"), api="x")
+        async with connected(there, Pace(timeout_s=HUNG_S), stop) as client:
+            await stopped_while(client, stop, Terminated("SIGTERM."))
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    began = time.monotonic()
+    try:
+        asyncio.run(read(Stop()))
+        assert time.monotonic() - began < HUNG_S / 2
+    finally:
+        answered.set()

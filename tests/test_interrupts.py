@@ -1,0 +1,137 @@
+"""What SIGTERM does to a process that hangs, and a second one to any."""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate, process, read_csv, wishes
+
+from bulk_sync import interrupts
+from bulk_sync.campaign import transport
+from bulk_sync.simulator import Fault, Simulator
+
+HUNG_S = 60
+"""So long nothing here waits: what hangs would do so for ever."""
+
+HANGS = """
+import os, signal, sys, threading
+from bulk_sync import interrupts
+from bulk_sync.errors import Terminated
+interrupts._WITHIN_S = {within_s}
+with interrupts.Interrupts() as block:
+    {before}
+    try:
+        for number in {numbers}:
+            os.kill(os.getpid(), number)
+    except Terminated:
+        pass
+    threading.Event().wait()
+"""
+
+BEFORE = {
+    "nothing was written": "pass",
+    "the report is written": "block.defer()",
+    "connections are closed": "closing = interrupts.put_off(); closing.__enter__()",
+}
+
+
+def ended(before: str, numbers: list[int], within_s: float = HUNG_S) -> int:
+    """Return the exit status of a process that gets signals and then hangs."""
+    code = HANGS.format(within_s=within_s, before=BEFORE[before], numbers=[*map(int, numbers)])
+    return subprocess.run([sys.executable, "-c", code], check=False, timeout=HUNG_S).returncode
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_process_that_hangs_after_sigterm_is_ended_in_time(before: str) -> None:
+    assert ended(before, [signal.SIGTERM], within_s=0.2) == 143
+
+
+@pytest.mark.parametrize("before", ["the report is written", "connections are closed"])
+def test_a_second_sigterm_ends_at_once_with_its_own_status(before: str) -> None:
+    assert ended(before, [signal.SIGTERM, signal.SIGTERM]) == 143
+
+
+def test_sigterm_after_ctrl_c_ends_a_report_at_once() -> None:
+    assert ended("the report is written", [signal.SIGINT, signal.SIGTERM]) == 143
+
+
+SIGNALLED_IN_A_BLOCK = """
+import os, signal
+from bulk_sync import interrupts
+interrupts._WITHIN_S = 0.1
+try:
+    with interrupts.Interrupts(), interrupts.put_off():
+        os.kill(os.getpid(), signal.SIGTERM)
+except interrupts.Terminated:
+    print("heeded once")
+interrupts.ENDING.forget()
+import time
+time.sleep(0.5)
+"""
+
+
+def test_a_signal_that_was_put_off_counts_once_and_what_ends_in_time_is_left_alone() -> None:
+    words = [sys.executable, "-c", SIGNALLED_IN_A_BLOCK]
+    told = subprocess.run(words, check=False, timeout=HUNG_S, capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (0, "heeded once\n")
+
+
+def test_what_is_waited_for_after_sigterm_leaves_time_for_the_report() -> None:
+    graces_s = transport._GRACE_OF_WRITES_S + transport._GRACE_S
+    assert graces_s <= interrupts._WITHIN_S - 6
+    assert interrupts._WITHIN_S < 20
+
+
+IMPATIENT = """
+from bulk_sync.campaign import transport
+transport._GRACE_OF_WRITES_S = 0.5
+from bulk_sync.cli import program
+program()
+"""
+
+
+def test_writes_that_are_not_answered_are_told_truthfully_and_read_again(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30)
+    path = wishes(tmp_path / "in.csv", 30)
+    for number in range(10, 14):
+        fault = Fault.HANG if number % 2 else Fault.HANG_AFTER_WRITE
+        sim.queue_fault(fault, "PATCH", times=1, matching=key(number)[1:])
+    words = ("run", str(path), "--report", "r.csv", "--timeout", "600", "--concurrency", "4")
+    with process(sim, tmp_path, *words, program=(sys.executable, "-c", IMPATIENT)) as working:
+        while sum(sim.counters.faults.values()) < 4:
+            assert working.poll() is None
+            threading.Event().wait(0.005)
+        working.send_signal(signal.SIGTERM)
+        working.communicate(timeout=HUNG_S)
+    assert working.returncode == 143
+    rows = read_csv(tmp_path / "r.csv")
+    assert len(rows) == 30
+    stored = {name for name, state in sim.states.items() if state}
+    assert {row["PKey"] for row in rows if row["sync_outcome"] == "updated"} <= stored
+    sim.clear()
+    assert run(sim, "resume").status == 0
+    assert set(sim.states.values()) == {True}
+    for number in (11, 13):
+        sent = [each.method for each in sim.requests if key(number)[1:] in each.raw_path]
+        assert sent == ["GET", "PATCH"]
+
+
+def test_a_second_sigterm_ends_a_run_at_once(sim: Simulator, tmp_path: Path) -> None:
+    populate(sim, 3)
+    path = wishes(tmp_path / "in.csv", 3)
+    sim.queue_fault(Fault.HANG, "PATCH", times=9)
+    with process(sim, tmp_path, "run", str(path), "--timeout", "600") as working:
+        while not sim.counters.faults:
+            threading.Event().wait(0.005)
+        working.send_signal(signal.SIGTERM)
+        assert working.stderr is not None
+        while "Stopping" not in working.stderr.readline():
+            assert working.poll() is None
+        working.send_signal(signal.SIGTERM)
+        working.communicate(timeout=HUNG_S)
+    assert working.returncode == 143
