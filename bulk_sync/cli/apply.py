@@ -28,6 +28,7 @@ Examples:
 @options.limit_options
 @options.allow_option
 @options.verify_option
+@options.keep_rows_option
 @options.lock_option
 @options.work_options
 def command(**values: Any) -> Exit:

@@ -46,6 +46,7 @@ _WORK: Final = (
     "rate", "concurrency", "max_calls", "max_calls_per_day", "retries", "timeout",
     "patience", "fetch", "page_size", "max_changes", "max_opt_ins", "max_failures",
     "allow", "verify", "job", "on_ambiguous", "create", "create_column", "max_creates",
+    "keep_rows",
 )  # fmt: skip
 BUDGETS: Final = ("max_calls", "max_calls_per_day")
 """What may be spent is what is given now, never what was given when a run began."""
@@ -63,7 +64,7 @@ _ABSENT: Final[Mapping[str, Any]] = {
     "max_creates": None, "key": None, "key_column": None, "email_case": "exact", "key_field": None,
     "dialect": "standard", "on_ambiguous": None, "on_conflict": "reject", "create": False,
     "create_column": (), "state": None, "state_column": None, "date_column": None,
-    "blank_state": "reject", "sheet": None,
+    "blank_state": "reject", "sheet": None, "keep_rows": None,
 }  # fmt: skip
 """What options are that a command does not have."""
 
@@ -252,6 +253,7 @@ def state(values: Mapping[str, Any]) -> State:
         folder=values["state_dir"],
         ledger=values["ledger"] or secret_text("ledger"),
         lock_wait_s=values.get("lock_wait", 0.0),
+        keep_rows=values.get("keep_rows"),
     )
 
 

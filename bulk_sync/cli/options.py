@@ -347,6 +347,14 @@ report_option = option(
     "Can be repeated.",
 )
 
+keep_rows_option = option(
+    "--keep-rows",
+    type=click.IntRange(0),
+    metavar="DAYS",
+    help="How long the rows of the run are kept for `history` once it is finished; 0: not at all.  "
+    "[default: 800, but 30 above 100,000 rows]",
+)
+
 summary_option = option(
     "--summary",
     type=click.Choice(["json"]),

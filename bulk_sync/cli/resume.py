@@ -42,6 +42,7 @@ _OWN_AFFAIR: Final = (Exit.DONE, Exit.ROWS_LEFT, Exit.REFUSED)
 @options.report_option
 @options.limit_options
 @options.allow_option
+@options.keep_rows_option
 @options.lock_option
 @options.work_options
 def command(**values: Any) -> Exit:

@@ -40,6 +40,7 @@ Examples:
 @options.verify_option
 @options.reading_options
 @options.ignore_dates_option
+@options.keep_rows_option
 @options.lock_option
 @options.work_options
 def command(**values: Any) -> Exit:

@@ -19,6 +19,7 @@ Example:
 @options.report_option
 @options.limit_options
 @options.verify_option
+@options.keep_rows_option
 @options.lock_option
 @options.work_options
 def command(**values: Any) -> Exit:

@@ -129,6 +129,8 @@ class Ended:
             tell.
         seconds: their wall time.
         reports: SHA-256 by path of the reports written.
+        rows_kept_until: the last day, as ISO date, on which the rows are kept where the run was
+            carried out; "" if they are not kept.
     """
 
     exit: int
@@ -140,6 +142,7 @@ class Ended:
     calls: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     reports: Mapping[str, str] = field(default_factory=dict)
+    rows_kept_until: str = ""
 
     def after(self, before: "Ended") -> "Ended":
         """Add what the processes before this one took."""

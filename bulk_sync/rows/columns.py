@@ -96,11 +96,14 @@ OWNER: Final = "sync_owner"
 CREATE: Final = "sync_create"
 """str: the JSON with which a profile is created for the row; empty where none is."""
 
+PKEYS: Final = "sync_pkeys"
+"""list of str: the PKeys of the profiles that a row's key stands for; kept rows alone have it."""
+
 MATCHED: Final = (PROFILE, OWNER, CREATE)
 
 DATED: Final = (REQUESTED, LATEST, UNJUDGED, PRECISION, RECEIVED)
 
-OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED)
+OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED, PKEYS)
 """Every column that is not the input's own."""
 
 NONE: Final = -1

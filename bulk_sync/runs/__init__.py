@@ -10,6 +10,7 @@ again.py       resume, retry and undo of another run                       --+
   later.py       what other runs have said since
   precedence.py  what this tool wrote last to a profile, and for whose request
   recording.py   between its writes and the ledger
+  kept.py        what is kept of its rows
   ending.py      its reports, its last word in the ledger, and what is kept
 audit.py       whether what a run applied still holds
 mapping.py     new PKeys for old ones

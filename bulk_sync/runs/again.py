@@ -14,7 +14,7 @@ from bulk_sync.ledger import Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import UNREAD, Steps
-from bulk_sync.runs import day_budget, recording, story
+from bulk_sync.runs import day_budget, kept, recording, story
 from bulk_sync.runs.finding import NothingLeft, is_at
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.runs.opening import (
@@ -93,7 +93,7 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
         parent = book.run(parent_id)
         make_sure_of_once(book, Kind.UNDO, parent)
         check_paths(job.reports_of(run_id), set())
-        planned = _turned_round(book, parent)
+        planned = _turned_round(book, parent, job.state)
         if not parent.is_finished or was_refused(job.state, parent):
             give_up(book, job.state, parent, "Given up, to be undone.")
         if planned is None:
@@ -241,7 +241,7 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     return plan.reopened(columns.rows_of(rows, has_failed).reset_index(drop=True))
 
 
-def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:
+def _turned_round(book: Ledger, parent: Run, state: State) -> pd.DataFrame | None:
     """Make the plan that puts back what a run wrote, or may have; None if it wrote nothing."""
     written, perhaps = recording.written(book, parent.run_id)
     if perhaps:
@@ -258,6 +258,9 @@ def _turned_round(book: Ledger, parent: Run) -> pd.DataFrame | None:
         return None
     before = [bool(each.before) for each in intents]
     rows = recording.judged(intents, before, parent.begun.attribute)
+    own = kept.own_columns(state, parent.run_id)
+    if own is not None:
+        rows = recording.with_own_columns(rows, own)
     left = Steps.of(len(intents))
     left.state[:] = [each.desired for each in intents]
     return plan.compare(rows, left)

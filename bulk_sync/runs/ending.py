@@ -1,6 +1,6 @@
 """How a run ends: its reports, its last line in the ledger, and what is kept of it.
 
-    results --reports--> ledger --> the working set goes, unless something may be asked of it yet
+    results --reports--> kept rows --> ledger --> the working set goes, unless it is still needed
 
 What goes wrong here is what ended the run early, unless it had another reason already.
 """
@@ -20,6 +20,7 @@ from bulk_sync.ledger import Ended, utc
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, due_dates, matched
 from bulk_sync.rows.totals import Totals
+from bulk_sync.runs import kept, recording
 from bulk_sync.runs.job import Cost, Finished, Job
 from bulk_sync.runs.opened import Opened
 
@@ -28,11 +29,13 @@ log = logging.getLogger(__name__)
 
 def of(run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: Cost) -> Finished:
     """Write the reports, end the run in the ledger, and keep what may still be asked of it."""
-    totals = Totals.of(rows)
+    totals, by_profile = Totals.of(rows), rows
     rows = matched.joined(rows)
     paths = job.reports_of(run.run_id)
     todo = paths[0].with_name(f"{run.stem}.{run.run_id}.todo.csv") if paths else Path()
-    written, todo_written, failure = write_reports(rows, paths, todo, _facts(run, totals))
+    # What an undo leaves is to be put back, which is not what the original input says.
+    left = rows if run.undone is None else recording.as_input(rows, run.begun.attribute)
+    written, todo_written, failure = write_reports(rows, paths, todo, _facts(run, totals), left)
     cause = cause or failure
     # Wrong settings end a run for good only while nothing was found out that would be lost.
     is_wrong = isinstance(cause, UsageProblem | AccessDenied)
@@ -56,7 +59,10 @@ def of(run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: C
         has_failed = totals.outcomes.get(Outcome.FAILED, 0)
         if is_final and cause is None and has_failed:
             run.working_set.keep_results(rows)
-        head = run.ledger.end(run.run_id, _ended(finished, is_final=is_final))
+        until = kept.keep(job.state, run.run_id, run.begun, by_profile) if is_final else None
+        ended = _ended(finished, is_final=is_final)
+        ended = replace(ended, rows_kept_until="" if until is None else str(until))
+        head = run.ledger.end(run.run_id, ended)
         if is_final and not has_failed and not isinstance(cause, Refused):
             run.working_set.remove()
     except StopRun as failure:
@@ -66,9 +72,20 @@ def of(run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: C
 
 
 def write_reports(
-    rows: pd.DataFrame, paths: Sequence[Path], todo: Path, facts: Mapping[str, str]
+    rows: pd.DataFrame,
+    paths: Sequence[Path],
+    todo: Path,
+    facts: Mapping[str, str],
+    left: pd.DataFrame | None = None,
 ) -> tuple[tuple[Path, ...], Path | None, StopRun | None]:
     """Write what was asked for.
+
+    Args:
+        rows: results.
+        paths: where the reports go.
+        todo: where the rows go that need a person.
+        facts: what the reports are of.
+        left: the results as the todo file is to have them; None for the same.
 
     Returns:
         The reports written, the todo file if there is one, and what went wrong.
@@ -79,11 +96,11 @@ def write_reports(
         for path in paths:
             report.write(rows, path, title=facts)
             written.append(path)
-        left = paths and report.write_todo(rows, todo)
+        has_left = paths and report.write_todo(rows if left is None else left, todo)
     except StopRun as failure:
         log.warning("%s", failure)
         return tuple(written), None, failure
-    return tuple(written), todo if left else None, None
+    return tuple(written), todo if has_left else None, None
 
 
 def _ended(finished: Finished, *, is_final: bool) -> Ended:

@@ -25,7 +25,7 @@ from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows.limits import Past
-from bulk_sync.runs import story
+from bulk_sync.runs import kept, story
 from bulk_sync.runs.finding import NothingLeft, is_at, without_checkpoint
 from bulk_sync.runs.job import Finished, Job, Screen
 from bulk_sync.runs.opened import Opened
@@ -269,6 +269,9 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         calls={},
         seconds=0.0,
     )
+    rows = kept.so_far(book, state, run)
+    if rows is not None and (until := kept.keep(state, run.run_id, run.begun, rows)) is not None:
+        ended = replace(ended, rows_kept_until=str(until))
     book.end(run.run_id, ended)
     found = WorkingSet.find(state.folder, run.run_id)
     if found is not None:

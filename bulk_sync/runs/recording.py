@@ -171,7 +171,7 @@ def _files(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[str]:
     if columns.FILE not in planned:
         return []
     names = planned[columns.FILE].iloc[positions].astype(object)
-    return [str(name).encode("utf-8", "replace").decode() for name in names]
+    return [_text(name) for name in names]
 
 
 class Written(NamedTuple):
@@ -229,3 +229,46 @@ def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -
     frame[columns.KEY] = pd.Series([each.key for each in intents], dtype="str")
     frame[columns.DESIRED] = columns.states(np.array(desired, np.int8))
     return plan.unjudged(frame)
+
+
+def with_own_columns(rows: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
+    """Put the columns of the original input in the place of those that ``judged`` has made.
+
+    Args:
+        rows: what ``judged`` returned.
+        original: ROW, FILE if there are several, and the input's own columns.
+
+    Returns:
+        The same rows; an own column is empty where the original has no such row.
+    """
+    places = {place: at for at, place in enumerate(_places(original))}
+    found = np.array([places.get(place, -1) for place in _places(rows)], np.intp)
+    taken = original.drop(columns=[columns.ROW, columns.FILE], errors="ignore").iloc[found]
+    taken = taken.reset_index(drop=True)
+    if (found < 0).any():
+        taken = taken.mask(pd.Series(found < 0), "")
+    made = [name for name in rows.columns if name not in columns.OURS]
+    return pd.concat([taken, rows.drop(columns=made)], axis="columns")
+
+
+def as_input(rows: pd.DataFrame, attribute: str) -> pd.DataFrame:
+    """Put the keys and states as they are used in the place of an input's own columns.
+
+    The rows that an undo leaves want the other state than the original input does.
+    """
+    states = rows[columns.DESIRED].map({True: "true", False: "false"}).astype("str")
+    made = pd.DataFrame({"PKey": rows[columns.KEY], attribute: states})
+    own = [name for name in rows.columns if name not in columns.OURS]
+    return pd.concat([made, rows.drop(columns=own)], axis="columns")
+
+
+def _places(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    numbers = rows[columns.ROW].tolist()
+    if columns.FILE not in rows:
+        return [("", number) for number in numbers]
+    return list(zip(map(_text, rows[columns.FILE].astype(object)), numbers, strict=True))
+
+
+def _text(name: object) -> str:
+    """Return the name of a file as text that every database takes."""
+    return str(name).encode("utf-8", "replace").decode()

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+_DAYS: Final = 800
+_DAYS_OF_MANY: Final = 30
+_MANY_ROWS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +17,16 @@ class State:
         folder: runs, locks and, by default, the ledger.
         ledger: an SQLAlchemy URL, which may hold a password; None is a file in ``folder``.
         lock_wait_s: how long to wait for another run to end.
+        keep_rows: days for which a finished run's rows are kept; None takes the default.
     """
 
     folder: Path
     ledger: str | None = field(default=None, repr=False)
     lock_wait_s: float = 0.0
+    keep_rows: int | None = None
+
+    def days_kept(self, rows: int) -> int:
+        """Return for how many days so many rows are kept: what takes much room goes sooner."""
+        if self.keep_rows is not None:
+            return self.keep_rows
+        return _DAYS if rows <= _MANY_ROWS else _DAYS_OF_MANY

@@ -1,0 +1,106 @@
+"""The rows of finished runs: kept for so many days, for their owner alone, and then removed."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from stat import S_IMODE
+
+import orjson
+import pandas as pd
+import pytest
+from conftest import Run, key, populate, wishes
+
+from bulk_sync import archive
+from bulk_sync.settings import State
+from bulk_sync.simulator import Simulator
+
+
+def newest(run: Run) -> dict[str, str]:
+    found: dict[str, str] = orjson.loads(run(None, "runs", "--json").out)[-1]
+    return found
+
+
+def kept(folder: Path) -> dict[str, archive.Kept]:
+    return dict(archive.all_of(folder / "state"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "days"),
+    [(1, None, 800), (100_000, None, 800), (100_001, None, 30), (1, 7, 7), (10**7, 900, 900)],
+)
+def test_few_rows_are_kept_for_longer(
+    rows: int, given: int | None, days: int, tmp_path: Path
+) -> None:
+    assert State(tmp_path, keep_rows=given).days_kept(rows) == days
+
+
+@pytest.mark.parametrize(("words", "days"), [((), 800), (("--keep-rows", 5), 5)])
+def test_the_ledger_tells_until_when_they_are_kept(
+    words: tuple[object, ...], days: int, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 3), *words).status == 3
+    ((run_id, found),) = kept(tmp_path).items()
+    assert run_id == newest(run)["run_id"]
+    assert newest(run)["rows_kept_until"] == str(found.until)
+    today = datetime.now(UTC).date()
+    assert found.until - today in {timedelta(days), timedelta(days - 1)}  # at midnight
+    assert S_IMODE(found.path.stat().st_mode) == 0o600
+    rows = found.rows()
+    assert rows["sync_outcome"].tolist() == ["updated", "updated", "not_found"]
+    assert rows["PKey"].tolist() == [key(number) for number in range(3)]
+
+
+def test_none_are_kept_if_nobody_wants_them(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 1)
+    (tmp_path / "bulk-sync.toml").write_text("keep-rows = 0\n")
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert kept(tmp_path) == {}
+    assert newest(run)["rows_kept_until"] == ""
+
+
+def test_they_go_when_their_time_is_over(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 1)
+    rows = pd.DataFrame({"sync_key": ["@a"]}, dtype="str")
+    recognized = archive.Recognized(are_pkeys=True)
+    today = datetime.now(UTC).date()
+    for name, until in {"old": date(2020, 1, 1), "new": today + timedelta(9)}.items():
+        archive.keep(tmp_path / "state", name, rows, recognized, until)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert set(kept(tmp_path)) == {"new", newest(run)["run_id"]}
+
+
+def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10)
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
+    assert kept(tmp_path) == {}
+    run(sim, "resume", newest(run)["run_id"], "--give-up")
+    ((_, found),) = kept(tmp_path).items()
+    counts = found.rows()["sync_outcome"].value_counts()
+    assert (counts["updated"], counts["pending"]) == (len(sim.patched), 10 - len(sim.patched))
+    assert newest(run)["rows_kept_until"] == str(found.until)
+
+
+def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    path = wishes(tmp_path / "in.csv", 2)
+    assert run(sim, "run", path, "--max-changes", 1).status == 4
+    ((run_id, found),) = kept(tmp_path).items()
+    assert found.rows()["sync_outcome"].tolist() == ["pending"] * 2
+    assert run(sim, "resume", run_id, "--max-changes", 2, "--keep-rows", 3).status == 0
+    ((_, found),) = kept(tmp_path).items()
+    assert found.rows()["sync_outcome"].tolist() == ["updated"] * 2
+
+
+def test_a_run_goes_on_where_they_cannot_be_kept(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 1)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "rows").write_text("in the way")
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    assert ran.status == 0
+    assert "could not be kept" in ran.err
+    assert newest(run)["rows_kept_until"] == ""
