@@ -244,7 +244,7 @@ def test_a_row_has_the_worst_outcome_of_its_profiles_and_the_ledger_has_each(
         first, second = ran.report
         assert (first["sync_outcome"], second["sync_outcome"]) == ("failed", "updated")
         assert first["sync_detail"].startswith("2 profiles: 1 failed, 1 updated.")
-        assert (first["sync_before"], first["sync_after"]) == ("false", "")
+        assert (first["sync_before"], first["sync_after"]) == ("false", "false")
         (left,) = read_csv(next(tmp_path.glob("*.todo.csv")))
         assert left["email"] == "twin@x.com"
         told = [run(None, "history", pkey, "--json").out for pkey in twins]
