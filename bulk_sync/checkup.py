@@ -1,6 +1,6 @@
 """Tests credentials, endpoint, attribute and access with a handful of reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.client import Client
@@ -9,6 +9,8 @@ from bulk_sync.errors import Exit, RowFailed, StopRun
 from bulk_sync.settings import Connection, Pace
 
 _SAMPLE = 25
+_PATIENCE_S = 30.0
+"""Seconds that a person is kept waiting for a server that cannot be reached, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Finding:
 def check(connection: Connection, pace: Pace) -> list[Finding]:
     """Test what a run needs, with four calls at the most, and stop at the first fault."""
     findings: list[Finding] = []
+    pace = replace(pace, patience_s=min(pace.patience_s, _PATIENCE_S))
     with Session(connection, pace, lambda *_: None) as session:
         try:
             session.run(_look(session.client, connection, findings))

@@ -69,7 +69,7 @@ async def connected(
     connection: Connection, pace: Pace, stop: Stop, budget: Budget | None = None
 ) -> AsyncIterator["Client"]:
     """Open a client; its connections close with the block, and calls not spent are given back."""
-    async with pool_of(connection) as pool:
+    async with pool_of(connection, pace.timeout_s) as pool:
         way = Transport(pool, connection, _that_fits(pace), stop, budget)
         try:
             yield Client(way, connection)

@@ -26,6 +26,8 @@ _OTHER_FILES: Final = 128
 """Files that a run has open besides its connections, and some to spare."""
 
 
+_LONGEST_CONNECT_S: Final = 20.0
+
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -51,10 +53,12 @@ class Pool:
 
     Args:
         connector: holds the connections.
+        connect_s: seconds in which a connection must be open, TLS included.
     """
 
-    def __init__(self, connector: aiohttp.TCPConnector) -> None:
+    def __init__(self, connector: aiohttp.TCPConnector, connect_s: float) -> None:
         self._connector = connector
+        self._connect_s = connect_s
         self._sessions: list[aiohttp.ClientSession] = []
 
     def way(self, headers: Mapping[str, str], proxy: Proxy) -> Way:
@@ -67,7 +71,7 @@ class Pool:
         session = aiohttp.ClientSession(
             connector=self._connector,
             connector_owner=False,
-            timeout=aiohttp.ClientTimeout(),  # which is none: see deadlines.py
+            timeout=aiohttp.ClientTimeout(sock_connect=self._connect_s),  # else see deadlines.py
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(_once,),
             headers=headers if proxy.url is None else None,
@@ -118,8 +122,11 @@ def room_for(connections: int) -> int:
 
 
 @asynccontextmanager
-async def pool_of(connection: Connection) -> AsyncIterator[Pool]:
+async def pool_of(connection: Connection, timeout_s: float) -> AsyncIterator[Pool]:
     """Open a connection pool; it closes with the block.
+
+    A server that does not even take a connection within half the time of a request, or twenty
+    seconds, cannot be reached: its silence says nothing of the request.
 
     Raises:
         UsageProblem: the CA file holds no certificates.
@@ -132,7 +139,7 @@ async def pool_of(connection: Connection) -> AsyncIterator[Pool]:
         except (ssl.SSLError, OSError) as error:
             raise UsageProblem(f"--ca-file {connection.ca_file}: {error}.") from error
     connector = aiohttp.TCPConnector(limit=0, ssl=context, ttl_dns_cache=300, resolver=Resolver())
-    pool = Pool(connector)
+    pool = Pool(connector, min(_LONGEST_CONNECT_S, timeout_s / 2))
     try:
         yield pool
     finally:

@@ -50,7 +50,10 @@ def failure(
             return UsageProblem(_no_such_host(error.host, url, proxy))
     if isinstance(error, aiohttp.ClientPayloadError):
         return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({said})")
-    is_refused = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    is_silent = isinstance(error, aiohttp.ConnectionTimeoutError)
+    is_refused = isinstance(error, aiohttp.ClientConnectorError) or is_silent
+    if is_silent:
+        said = "no answer to the attempt to connect"
     what = "The connection was lost"
     if is_refused:
         kind = "secure connection" if isinstance(error, aiohttp.ClientSSLError) else "connection"

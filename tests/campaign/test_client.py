@@ -469,3 +469,39 @@ def test_ims_may_fail_in_passing(with_ims: Simulator) -> None:
     with_ims.queue_fault(Fault.UNAVAILABLE_503, "POST", matching="/ims/")
     with_ims.options = replace(with_ims.options, retry_after_s=0)
     assert do(with_ims, state()) == (False, 1)
+
+
+@pytest.mark.parametrize("has_secret", [True, False], ids=["client secret", "ready token"])
+def test_a_gateway_that_refuses_a_fifth_of_all_requests_costs_no_row_and_few_tokens(
+    has_secret: bool,
+) -> None:
+    token = {"access_token": None, "client_secret": "s3cret"} if has_secret else {}
+    with running(Options(faults={Fault.UNAUTHORIZED_401: 0.2}, **token)) as sim:  # type: ignore[arg-type]
+        sim.add(pkey=KEY, email="a@example.com", ccpaOptOut=False)
+
+        async def two_hundred(client: Client) -> set[bool]:
+            await client.state(KEY)
+            found = await asyncio.gather(*(client.state(KEY) for _ in range(200)))
+            return {state for state, _ in found}
+
+        assert do(sim, two_hundred, Pace(retries=9)) == {False}
+        assert sim.counters.statuses[401] > 20
+        assert exchanges(sim) <= 3
+
+
+def test_a_ready_token_that_runs_out_ends_the_run_after_few_calls(sim: Simulator) -> None:
+    async def run_out(client: Client) -> None:
+        await client.state(KEY)
+        sim.revoke_tokens()
+        await fifty(client)
+
+    with pytest.raises(AccessDenied, match="BULK_SYNC_ACCESS_TOKEN"):
+        do(sim, run_out)
+    assert 10 <= sim.counters.statuses[401] <= 50
+
+
+def test_ims_is_asked_again_if_a_gateway_before_it_refuses_in_passing() -> None:
+    with running(Options(access_token=None, client_secret="s3cret")) as sim:
+        sim.add(pkey=KEY, email="a@example.com", ccpaOptOut=False)
+        sim.queue_fault(Fault.BAD_GATEWAY_HTML, "POST", matching="/ims/")
+        assert do(sim, state()) == (False, 2)

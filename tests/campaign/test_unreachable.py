@@ -169,6 +169,23 @@ def test_a_request_whose_connection_alone_is_reset_fails_after_the_usual_tries()
     assert (failed.reason, failed.passing, asked) == (Reason.CONNECTION, True, 2)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_takes_no_connection_cannot_be_reached(scheme: str) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        queued = [socket.socket() for _ in range(3 if scheme == "http" else 0)]
+        for each in queued:  # until the queue is full, and the system drops what comes next
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        pace = Pace(retries=0, timeout_s=0.4, patience_s=0.5)
+        with pytest.raises(StoppedEarly, match=r"No connection to .* attempt to connect"):
+            asyncio.run(state(place(port, scheme), pace))
+        for each in queued:
+            each.close()
+
+
 def test_sigterm_ends_the_wait_for_a_server_at_once() -> None:
     async def inside() -> float:
         stop, loop = Stop(), asyncio.get_running_loop()
