@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 _POLL_S: Final = 0.2
 
 
+class NoLocks(UsageProblem):
+    """The file system of the state folder cannot lock files, as some network shares."""
+
+
 @contextmanager
 def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[None]:
     """Hold a lock for as long as the block lasts.
@@ -40,6 +44,7 @@ def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
     Raises:
         AnotherRun: another process holds it; the message says who, since when.
         UsageProblem: the state folder cannot be written.
+        NoLocks: no file in it can be locked.
     """
     path = folder / "locks" / f"{lock}.lock"
     try:
@@ -49,7 +54,7 @@ def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
         raise _unwritable(folder, error) from error
     try:
         give_up, is_told = time.monotonic() + wait_s, False
-        while not _locked(descriptor):
+        while not _locked(descriptor, folder):
             if time.monotonic() >= give_up:
                 raise AnotherRun(_holder(descriptor))
             if not is_told:
@@ -106,9 +111,16 @@ def _unwritable(folder: Path, error: OSError) -> UsageProblem:
     )
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int, folder: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise NoLocks(
+            f"{folder}: files cannot be locked there ({error.strerror}), as on some network "
+            "shares, so two runs could work at the same time. Nothing was sent. Name a folder on "
+            "a local disk with --state-dir, or a ledger on PostgreSQL with --ledger, whose lock "
+            "is used then."
+        ) from error
     return True

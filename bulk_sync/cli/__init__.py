@@ -5,6 +5,7 @@ before it runs, so that help is instant.
 """
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -17,7 +18,7 @@ import click
 from bulk_sync import __version__, garbage
 from bulk_sync.cli import logs
 from bulk_sync.cli.config import Invocation
-from bulk_sync.cli.output import open_streams, say, say_error, say_json
+from bulk_sync.cli.output import lost, open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.interrupts import ENDING, Interrupts
 
@@ -83,16 +84,16 @@ def group() -> None:
 
 
 def program() -> NoReturn:
-    """Be the program: ``main`` as a process of its own, which ends with its exit status.
+    """Run ``main`` as a process of its own, and end the process with its exit status.
 
-    It ends at once. A thread of Arrow that lets go of what was read while the interpreter is being
-    taken down would abort the process, with a status that says nothing.
+    The process ends without taking the interpreter down. While that happens, Arrow's threads may
+    still free what was read, which aborts the process with -6 in place of the exit status.
     """
     try:
         main()
     except SystemExit as ended:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # of what is lost ``say`` has warned
+            with suppress(OSError, ValueError):  # ``say`` has warned of what is lost
                 stream.flush()
         os._exit(ended.code if isinstance(ended.code, int) else Exit.BUG)
 
@@ -113,7 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if invocation.logs_json:
             _complain(invocation, error.format_message())
         else:
-            error.show()
+            said = io.StringIO()
+            error.show(said)
+            say(said.getvalue().rstrip(), err=True)
         status = _failed(invocation, Exit.USAGE, error.format_message())
     except StopRun as stop:
         if stop.exit is not Exit.DONE:
@@ -125,11 +128,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         message = "Interrupted."
         _complain(invocation, message)
         status = _failed(invocation, Exit.INTERRUPTED, message)
+    except SystemExit:  # click's own, if nobody reads the help
+        status = Exit.BUG if invocation.has_begun else Exit.DONE
     except Exception as error:  # the outermost edge: say that it is a bug, with exit 1
-        logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
-        message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
-        _complain(invocation, f"{message} (add -v for the traceback)")
-        status = _failed(invocation, Exit.BUG, message)
+        if isinstance(error, OSError) and not invocation.has_begun:  # help could not be printed
+            lost(sys.stdout, error)
+            status = Exit.DONE
+        else:
+            logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
+            message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
+            _complain(invocation, f"{message} (add -v for the traceback)")
+            status = _failed(invocation, Exit.BUG, message)
     finally:
         ENDING.forget()
     sys.exit(int(status or Exit.DONE))

@@ -30,10 +30,12 @@ class Invocation:
     Attributes:
         words: the words of the command line, without the program's name.
         is_quiet: whether what is neither the answer nor a warning is to be left out.
+        has_begun: whether a command is at work; before that, only help is printed.
     """
 
     words: list[str]
     is_quiet: bool = False
+    has_begun: bool = False
 
     @property
     def wants_json(self) -> bool:
@@ -80,7 +82,18 @@ def variable(name: str) -> str:
 
 
 def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
-    """Take the configuration file's values as defaults of the options."""
+    """Take the configuration file's values as defaults of the options.
+
+    Raises:
+        UsageProblem: the file is wrong, or there is no working directory to look for one in.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageProblem(
+            "The working directory cannot be read; it was removed, perhaps. Change to a folder "
+            "that exists (cd), and call the command again."
+        ) from error
     if path is None:
         path = Path(CONFIG)
         if not path.is_file():
@@ -187,6 +200,6 @@ def secret_text(name: str) -> str | None:
         if path := values.get(through):
             try:
                 return Path(str(path)).expanduser().read_text("utf-8-sig").strip()
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last of ~
                 raise UsageProblem(f"{through} {str(path)!r}: {error}.") from error
     return None

@@ -256,7 +256,10 @@ def mapped_json(mapped: Mapped, source: str) -> dict[str, object]:
 
 def shown(path: Path) -> str:
     """Write a path as short as a person would, seen from here."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # the folder was removed meanwhile
+        return str(path)
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 

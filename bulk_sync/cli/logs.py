@@ -4,9 +4,10 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+import click
 import orjson
 
-from bulk_sync.cli.config import stray_variables
+from bulk_sync.cli.config import Invocation, stray_variables
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,9 @@ def open_for(log_format: str) -> None:
 def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
     """Open the log, say how much is to be in it, and warn of stray variables."""
     open_for(log_format)
+    invocation = click.get_current_context().obj
+    if isinstance(invocation, Invocation):
+        invocation.has_begun = True
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.getLogger("bulk_sync").setLevel(level)
     for sentence in stray_variables():

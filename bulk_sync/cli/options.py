@@ -14,6 +14,7 @@ import click
 import platformdirs
 
 from bulk_sync.cli.config import CONFIG, Invocation, load, variable
+from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import AUTO, SCOPE, Dialect, EmailCase, Fetch, Oddity, OnAmbiguous
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,6 +40,15 @@ def option(*names: str, **attributes: Any) -> Callable[[F], F]:
     """Declare an option that has its variable too."""
     long = next(name for name in names if name.startswith("--")).removeprefix("--")
     return click.option(*names, envvar=variable(long), **attributes)
+
+
+def _state_folder() -> Path:
+    try:
+        return platformdirs.user_state_path("bulk-sync")
+    except RuntimeError as error:  # neither HOME nor an entry for the user in /etc/passwd
+        raise UsageProblem(
+            "This user has no home folder for runs and the ledger. Name a folder with --state-dir."
+        ) from error
 
 
 def _together(*declared: Callable[[F], F]) -> Callable[[F], F]:
@@ -317,7 +327,7 @@ state_options = _together(
     option(
         "--state-dir",
         type=click.Path(path_type=Path, file_okay=False),
-        default=lambda: platformdirs.user_state_path("bulk-sync"),
+        default=_state_folder,
         show_default="the platform's user state folder",
         help="Where runs, locks and the ledger are kept.",
     ),

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -23,11 +23,15 @@ def say(text: str, *, err: bool = False) -> None:
     try:
         click.echo(text.encode("utf-8", "replace").decode(), err=err)
     except OSError as error:
-        stream = sys.stderr if err else sys.stdout
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        if not err and not isinstance(error, BrokenPipeError):  # which is a reader's own wish
-            log.warning("What was to be printed is lost: %s.", error.strerror)
+        lost(sys.stderr if err else sys.stdout, error)
+
+
+def lost(stream: TextIO, error: OSError) -> None:
+    """Give a stream up that cannot be written, and warn of that if it is standard output."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if stream is sys.stdout and not isinstance(error, BrokenPipeError):  # a reader's own wish
+        log.warning("What was to be printed is lost: %s.", error.strerror)
 
 
 def say_error(message: str) -> None:

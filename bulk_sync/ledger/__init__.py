@@ -13,7 +13,7 @@ Knows nothing of frames, HTTP and terminals.
 
 from bulk_sync.ledger.chain import Head, Misfit
 from bulk_sync.ledger.ledger import Ledger
-from bulk_sync.ledger.opening import anchor_of, existing, folder_of, opened
+from bulk_sync.ledger.opening import anchor_of, existing, folder_of, has_lock, opened
 from bulk_sync.ledger.records import Begun, Ended, Intent, Kind, Run, Settled, Write, utc
 from bulk_sync.ledger.verifying import Verdict, verify
 
@@ -32,6 +32,7 @@ __all__ = [
     "anchor_of",
     "existing",
     "folder_of",
+    "has_lock",
     "opened",
     "utc",
     "verify",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -62,7 +63,9 @@ def existing(state: State) -> Iterator[Ledger | None]:
         UsageProblem: it cannot be opened, or its schema is not this program's.
     """
     url, anchor = _url(state), anchor_of(state)
-    if _is_file(url) and not Path(str(url.database)).is_file():
+    with _told(anchor.ledger):
+        is_missing = _is_file(url) and not _is_there(Path(str(url.database)))
+    if is_missing:
         yield None
         return
     with _connected(url, anchor.ledger) as connection:
@@ -99,6 +102,11 @@ def folder_of(state: State) -> Path | None:
     return Path(str(url.database)).absolute().parent if _is_file(url) else None
 
 
+def has_lock(state: State) -> bool:
+    """Return whether the ledger's database locks runs that share it; see ``server_lock``."""
+    return _url(state).get_backend_name() == "postgresql"
+
+
 def _url(state: State) -> URL:
     if state.ledger is None:
         return URL.create("sqlite", database=str((state.folder / FILE).absolute()))
@@ -117,6 +125,14 @@ def _url(state: State) -> URL:
             "sqlite:////var/lib/bulk-sync/ledger.sqlite3."
         )
     return url
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file; raises OSError if it is not allowed to look."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _is_file(url: URL) -> bool:

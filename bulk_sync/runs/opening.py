@@ -55,7 +55,11 @@ def alone(job: Job, run_id: str) -> Iterator[Ledger]:
     folders = {state.folder.resolve(), (ledger.folder_of(state) or state.folder).resolve()}
     with ExitStack() as locks:
         for folder in sorted(folders):
-            locks.enter_context(lock.held(folder, whose, who, state.lock_wait_s))
+            try:
+                locks.enter_context(lock.held(folder, whose, who, state.lock_wait_s))
+            except lock.NoLocks:
+                if not ledger.has_lock(state):
+                    raise
         with ledger.opened(state) as book:
             book.hold(whose, who, state.lock_wait_s)
             yield book

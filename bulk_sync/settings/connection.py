@@ -96,7 +96,11 @@ class Connection:
                 "BULK_SYNC_ACCESS_TOKEN (a ready token), or name a file that holds it in the same "
                 "variable with _FILE appended."
             )
-        if self.ca_file is not None and not self.ca_file.is_file():
+        try:
+            is_missing = self.ca_file is not None and not self.ca_file.is_file()
+        except OSError as error:
+            raise UsageProblem(f"--ca-file {self.ca_file}: {error.strerror}.") from error
+        if is_missing:
             raise UsageProblem(f"--ca-file {self.ca_file}: no such file.")
 
 

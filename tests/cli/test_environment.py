@@ -1,0 +1,207 @@
+"""Machines on which something is missing: locks, a home, a name, the working directory, room."""
+
+import errno
+import fcntl
+import os
+import pwd
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import Run, populate, wishes
+
+from bulk_sync.cli import main
+from bulk_sync.simulator import Options, Simulator, running
+
+ROWS = 5
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    populate(sim, ROWS)
+    wishes(tmp_path / "in.csv", ROWS)
+    return sim
+
+
+def refuse_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the system refuse to lock files, as some network shares do."""
+
+    def refused(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.ENOSYS, errno.EIO, errno.EACCES],
+    ids=errno.errorcode.get,
+)
+def test_a_folder_without_locks_is_refused_before_anything_is_sent(
+    number: int, filled: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_locks(monkeypatch, number)
+    ran = run(filled, "run", "in.csv")
+    assert ran.status == 2
+    assert f"files cannot be locked there ({os.strerror(number)})" in ran.err
+    assert "--state-dir" in ran.err
+    assert "PostgreSQL" in ran.err
+    assert filled.requests == []
+
+
+def test_a_shared_ledger_s_lock_takes_the_place_of_one_that_is_refused(
+    filled: Simulator,
+    run: Run,
+    new_database: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_LEDGER", new_database())
+    refuse_locks(monkeypatch, errno.ENOLCK)
+    ran = run(filled, "run", "in.csv")
+    assert ran.status == 0, ran.err
+    assert len(filled.patched) == ROWS
+
+
+@pytest.fixture
+def removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in a folder that is gone."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+
+
+@pytest.mark.usefixtures("removed")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run in.csv", "plan in.csv", "apply p.parquet", "resume", "resume --all", "retry 1",
+        "undo 1", "audit", "runs", "runs 1", "history @a", "ledger verify", "validate in.csv",
+        "map in.csv", "check", "run in.csv --config c.toml",
+    ],
+)  # fmt: skip
+def test_a_removed_working_directory_is_told_of(line: str, sim: Simulator, run: Run) -> None:
+    ran = run(sim, *line.split())
+    assert ran.status == 2
+    assert "The working directory cannot be read; it was removed, perhaps." in ran.err
+    assert sim.requests == []
+
+
+@pytest.mark.usefixtures("removed")
+@pytest.mark.parametrize("line", ["--help", "run --help", "ledger verify --help", "--version"])
+def test_help_needs_no_working_directory(line: str, run: Run) -> None:
+    ran = run(None, *line.split())
+    assert ran.status == 0
+    assert "bulk-sync" in ran.out
+
+
+def test_a_working_directory_that_is_removed_meanwhile_stops_nothing(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "going"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with running(Options(latency_s=0.05)) as sim:
+        populate(sim, ROWS)
+        path = wishes(tmp_path / "in.csv", ROWS)
+
+        def remove() -> None:
+            while not sim.requests:
+                threading.Event().wait(0.002)
+            folder.rmdir()
+
+        thread = threading.Thread(target=remove)
+        thread.start()
+        ran = run(sim, "run", path, "--report", tmp_path / "in.results.csv")
+        thread.join()
+    assert ran.status == 0, ran.err
+    assert ran.outcomes == ["updated"] * ROWS
+    assert f"Report: {tmp_path / 'in.results.csv'}" in ran.out
+
+
+@pytest.fixture
+def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be a user whom the system knows by a number alone, as in many containers."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("nameless")
+def test_a_user_without_a_name_or_home_is_known_by_the_number(filled: Simulator, run: Run) -> None:
+    assert run(filled, "run", "in.csv").status == 0
+    (told,) = orjson.loads(run(None, "runs", "--json").out)
+    assert told["operator"].startswith(f"user {os.getuid()} on ")
+
+
+@pytest.mark.usefixtures("nameless")
+def test_without_a_home_the_state_folder_is_to_be_named(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["runs"])
+    assert ended.value.code == 2
+    assert "Name a folder with --state-dir" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("nameless")
+def test_a_secret_s_file_below_a_home_that_nobody_knows_is_wrong_usage(
+    filled: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET_FILE", "~/secret")
+    ran = run(filled, "run", "in.csv")
+    assert ran.status == 2
+    assert "BULK_SYNC_CLIENT_SECRET_FILE '~/secret'" in ran.err
+
+
+@pytest.mark.parametrize("line", ["runs", "resume", "audit", "history @a", "run in.csv"])
+def test_a_state_folder_that_cannot_be_looked_into_is_wrong_usage(
+    line: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    # A folder of another user is one too, but not for root, as whom tests may run.
+    ran = run(filled, *line.split(), "--state-dir", tmp_path / ("n" * 300))
+    assert ran.status == 2
+    assert "File name too long" in ran.err
+    assert filled.requests == []
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("--help >/dev/full", 0),
+        ("run --help >/dev/full", 0),
+        ("--version >/dev/full", 0),
+        ("run 2>/dev/full", 2),
+        ("nonsense >&- 2>&-", 2),
+    ],
+)
+def test_help_and_usage_that_nobody_can_read_are_no_bug(
+    line: str, status: int, tmp_path: Path
+) -> None:
+    words = f"{sys.executable} -m bulk_sync {line}"
+    ended = subprocess.run(
+        ["/bin/sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == status
+    if line.endswith(" >/dev/full"):
+        assert "What was to be printed is lost: No space left on device." in ended.stderr
+
+
+def test_help_for_a_reader_that_has_gone_is_no_bug(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "-m", "bulk_sync", "run", "--help"],
+        cwd=tmp_path,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, b"")
