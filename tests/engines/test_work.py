@@ -1,0 +1,343 @@
+"""What is done with one row that is to be written, by what is known of it and what stands there.
+
+Each case is one row, one simulator, one pass; ``sent`` is what Campaign was asked to write.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from conftest import key
+
+from bulk_sync.engines.finding import Finder
+from bulk_sync.engines.session import Session
+from bulk_sync.engines.work import Writes
+from bulk_sync.errors import StopRun
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.newer import Precision, Request
+from bulk_sync.rows.steps import UNREAD, Steps
+from bulk_sync.settings import Connection, KeyKind, Keys, Pace, Secret, Writing
+from bulk_sync.simulator import Fault, Options, Simulator, running
+
+WHY = "A later run has written this profile."
+NOVEMBER_MS = 1_795_572_000_000
+EMAIL = "ada@example.com"
+BODY = b'{"email":"ada@example.com","ccpaOptOut":true}'
+DONE = (Outcome.UPDATED, None)
+
+
+@dataclass
+class Noted:
+    """Keeps what is to be made durable."""
+
+    intended: list[int] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
+
+    def intend(self, positions: Sequence[int]) -> None:
+        self.intended += positions
+
+    def settle(self, positions: Sequence[int]) -> None:
+        self.settled += positions
+
+
+@dataclass
+class Told:
+    """What became of one row."""
+
+    writes: Writes
+    journal: Noted
+    cause: StopRun | None
+    sent: list[str]
+
+    @property
+    def outcome(self) -> tuple[Outcome, Reason | None]:
+        problem = self.writes.steps.problems.get(0)
+        if problem is not None:
+            return problem.outcome, problem.reason
+        return DONE if self.writes.steps.attempts[0] else (Outcome.PENDING, None)
+
+    @property
+    def state(self) -> bool | None:
+        """What the profile is known to hold."""
+        state = int(self.writes.steps.state[0])
+        return None if state == UNREAD else bool(state)
+
+    @property
+    def is_settled(self) -> bool:
+        assert self.journal.settled in ([], [0])
+        return self.journal.settled == [0]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Simulator]:
+    with running(Options(retry_after_s=0)) as sim:
+        yield sim
+
+
+@pytest.fixture
+def campaign(shared: Simulator) -> Simulator:
+    shared.clear()
+    shared.profiles.clear()
+    shared.forbidden.clear()
+    return shared
+
+
+def written(
+    sim: Simulator,
+    desired: bool = True,
+    *,
+    pace: Mapping[str, Any] = {"retries": 0},
+    creates: bool = False,
+    **given: Any,
+) -> Told:
+    """Carry out one write.
+
+    Args:
+        sim: where.
+        desired: the state.
+        pace: of ``Pace``.
+        creates: a profile is to be created.
+        given: of ``Writes``.
+    """
+    connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
+    steps = Steps.of_finding(1) if creates else Steps.of(1)
+    keys = [EMAIL if creates else key(0)]
+    if creates:
+        finder = Finder(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
+        given = {"bodies": {0: BODY}, "finder": finder, **given}
+    how = Writing(**{name: given.pop(name) for name in ("verify", "guarded") if name in given})
+    journal = Noted()
+    writes = Writes(keys, [desired], steps, how, **given)
+    with Session(connection, Pace(**pace), lambda *_: None) as session:
+        session.write(writes, journal)
+    sent = [each.method for each in sim.requests if each.method != "GET"]
+    return Told(writes, journal, session.cause, sent)
+
+
+DOUBT: dict[str, Any] = {"in_doubt": frozenset({0})}
+FORBIDDEN: dict[str, Any] = {"forbidden": {0: WHY}}
+GUARDED: dict[str, Any] = {"guarded": True}
+UNCERTAIN = {"uncertain": frozenset({0}), "guarded": True}
+KNOWN = (Outcome.UNCHANGED, Reason.NEWER_RUN)
+NEWER = (Outcome.DRIFTED, Reason.NEWER_RUN)
+MOVED = (Outcome.DRIFTED, Reason.MOVED)
+NOTHING = (Outcome.UNCHANGED, Reason.STOPPED)
+
+
+@pytest.mark.parametrize("desired", [True, False], ids=["opt-out", "opt-in"])
+@pytest.mark.parametrize(
+    ("given", "holds", "outcome", "is_sent", "looks"),
+    [
+        ({}, False, DONE, True, 0),
+        ({}, True, DONE, True, 0),
+        ({"verify": True}, False, DONE, True, 1),
+        (GUARDED, False, DONE, True, 1),
+        (GUARDED, True, MOVED, False, 1),
+        (DOUBT, False, DONE, True, 1),
+        (DOUBT, True, DONE, False, 1),
+        (DOUBT | {"verify": True}, True, DONE, False, 2),
+        (DOUBT | GUARDED, True, DONE, False, 1),
+        (FORBIDDEN, False, NEWER, False, 1),
+        (FORBIDDEN, True, KNOWN, False, 1),
+        (FORBIDDEN | DOUBT, False, NEWER, False, 1),
+        (UNCERTAIN, False, DONE, True, 1),
+        (UNCERTAIN, True, NOTHING, False, 1),
+        (UNCERTAIN | DOUBT, True, DONE, False, 1),
+    ],
+)
+def test_a_row_is_sent_or_left_alone_by_what_is_known_and_what_stands_there(
+    given: dict[str, Any],
+    holds: bool,
+    outcome: tuple[Outcome, Reason | None],
+    is_sent: bool,
+    looks: int,
+    desired: bool,
+    campaign: Simulator,
+) -> None:
+    """``holds``: Campaign holds the desired state; else it holds the other one."""
+    campaign.add(pkey=key(0), ccpaOptOut=desired if holds else not desired)
+    told = written(campaign, desired, **given)
+    assert told.outcome == outcome
+    assert told.sent == ["PATCH"] * is_sent
+    assert campaign.counters.methods["GET"] == 1 + looks  # one to begin
+    assert told.state is campaign.profiles[key(0)]["ccpaOptOut"]
+    assert told.is_settled
+    assert told.cause is None
+    is_ready = "in_doubt" in given or "forbidden" in given
+    assert told.journal.intended == ([] if is_ready else [0])
+
+
+@pytest.mark.parametrize(
+    ("desired", "changed", "outcome", "is_sent"),
+    [
+        (True, "2026-11-24 12:00:00.000Z", DONE, True),
+        (True, "2026-11-26 12:00:00.000Z", (Outcome.DRIFTED, Reason.NEWER_CHOICE), False),
+        (False, "2026-11-24 12:00:00.000Z", DONE, True),
+        (False, "2026-11-26 12:00:00.000Z", (Outcome.DRIFTED, Reason.NEWER_CHOICE), False),
+        (False, "some time ago", (Outcome.DRIFTED, Reason.NEWER_CHOICE), False),
+        (True, "some time ago", DONE, True),
+        (False, "", DONE, True),
+    ],
+)
+def test_a_dated_row_is_left_alone_if_campaign_holds_a_newer_choice(
+    desired: bool,
+    changed: str,
+    outcome: tuple[Outcome, Reason | None],
+    is_sent: bool,
+    campaign: Simulator,
+) -> None:
+    campaign.add(pkey=key(0), ccpaOptOut=not desired, ccpaOptOutLastModified=changed)
+    request = Request.parse("2026-11-25T12:00:00Z")
+    assert request.precision is Precision.INSTANT
+    told = written(campaign, desired, requests={0: request})
+    assert told.outcome == outcome
+    assert told.sent == ["PATCH"] * is_sent
+    assert told.state is campaign.profiles[key(0)]["ccpaOptOut"]
+
+
+@pytest.mark.parametrize(
+    "given", [DOUBT, GUARDED, FORBIDDEN], ids=["doubt", "guarded", "forbidden"]
+)
+def test_a_row_that_cannot_be_read_first_is_not_written(
+    given: dict[str, Any], campaign: Simulator
+) -> None:
+    campaign.add(pkey=key(0), ccpaOptOut=False)
+    campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching=key(0)[1:])
+    told = written(campaign, **given)
+    assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
+    assert told.sent == []
+    assert told.is_settled
+    assert campaign.profiles[key(0)]["ccpaOptOut"] is False
+
+
+@pytest.mark.parametrize(
+    "given", [DOUBT, GUARDED, FORBIDDEN], ids=["doubt", "guarded", "forbidden"]
+)
+def test_a_row_that_is_gone_is_not_found(given: dict[str, Any], campaign: Simulator) -> None:
+    told = written(campaign, **given)
+    assert told.outcome == (Outcome.NOT_FOUND, Reason.NOT_FOUND)
+    assert (told.sent, told.is_settled) == ([], True)
+
+
+def test_a_read_that_works_the_second_time_is_followed_by_the_write(campaign: Simulator) -> None:
+    campaign.add(pkey=key(0), ccpaOptOut=False)
+    campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=1, matching=key(0)[1:])
+    told = written(campaign, **DOUBT)
+    assert told.outcome == DONE
+    assert told.sent == ["PATCH"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "given", "sent", "is_settled"),
+    [
+        (1, {}, [], True),
+        (1, GUARDED, [], True),
+        (1, DOUBT, [], False),
+        (1, FORBIDDEN, [], True),
+        (2, GUARDED, [], True),
+        (2, DOUBT, [], True),
+        (2, {"verify": True}, ["PATCH"], False),
+    ],
+    ids=str,
+)
+def test_a_run_that_ends_settles_what_is_certain_and_nothing_else(
+    calls: int, given: dict[str, Any], sent: list[str], is_settled: bool, campaign: Simulator
+) -> None:
+    """One call to begin; then as far as it goes. What may have been sent stays open."""
+    campaign.add(pkey=key(0), ccpaOptOut=False)
+    told = written(campaign, pace={"retries": 0, "max_calls": calls}, **given)
+    assert told.cause is not None
+    assert told.sent == sent
+    assert told.is_settled is is_settled
+    assert told.outcome[0] is not Outcome.UPDATED
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET_AFTER_WRITE, Fault.HANG_AFTER_WRITE])
+def test_a_write_whose_answer_is_lost_counts_if_it_is_there_and_is_not_repeated(
+    fault: Fault, campaign: Simulator
+) -> None:
+    campaign.add(pkey=key(0), ccpaOptOut=False)
+    campaign.queue_fault(fault, "PATCH")
+    told = written(campaign, pace={"retries": 2, "timeout_s": 0.5})
+    assert told.outcome == DONE
+    assert told.sent == ["PATCH"]
+
+
+def test_a_write_that_fails_is_tried_once_more_at_the_end_and_its_tries_are_counted(
+    campaign: Simulator,
+) -> None:
+    campaign.add(pkey=key(0), ccpaOptOut=False)
+    campaign.queue_fault(Fault.TRANSIENT_500, "PATCH", times=100)
+    told = written(campaign)
+    assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
+    assert told.sent == ["PATCH", "PATCH"]
+    assert told.state is False
+    assert told.writes.steps.attempts[0] >= 1
+    assert told.is_settled
+
+
+SAME = {"email": EMAIL, "ccpaOptOut": True}
+OTHER = {"email": EMAIL, "ccpaOptOut": False}
+EXISTS = (Outcome.UNCHANGED, Reason.EXISTS)
+DIFFERS = (Outcome.DRIFTED, Reason.EXISTS)
+FIRST = {"looks_first": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "there", "outcome", "is_sent", "says"),
+    [
+        ({}, [], DONE, True, ""),
+        ({"verify": True}, [], DONE, True, ""),
+        (FIRST, [], DONE, True, ""),
+        (FIRST, [SAME], EXISTS, False, "A profile with this address came to be meanwhile"),
+        (FIRST, [OTHER], DIFFERS, False, "Run the file again"),
+        (FIRST, [SAME, SAME], EXISTS, False, "2 profiles with this address came to be"),
+        (FIRST, [SAME, OTHER], DIFFERS, False, "2 profiles with this address came to be"),
+        (DOUBT, [], DONE, True, ""),
+        (DOUBT, [SAME], DONE, False, ""),
+        (DOUBT | {"verify": True}, [SAME], DONE, False, ""),
+        (DOUBT, [OTHER], DIFFERS, False, "has the other state. Run the file again"),
+        (DOUBT, [SAME, SAME], DIFFERS, False, "2 profiles have this address by now"),
+        (FORBIDDEN, [], NEWER, False, WHY),
+        (FORBIDDEN, [SAME], EXISTS, False, "A profile with this address came to be"),
+        (FORBIDDEN, [OTHER], DIFFERS, False, "Run the file again"),
+        (FORBIDDEN | DOUBT, [], NEWER, False, WHY),
+    ],
+)
+def test_a_profile_is_created_once_or_left_alone(
+    given: dict[str, Any],
+    there: list[dict[str, object]],
+    outcome: tuple[Outcome, Reason | None],
+    is_sent: bool,
+    says: str,
+    campaign: Simulator,
+) -> None:
+    for profile in there:
+        campaign.add(**profile)  # type: ignore[arg-type]
+    campaign.add(pkey=key(7), email="somebody-else@example.com", ccpaOptOut=False)
+    told = written(campaign, creates=True, **given)
+    assert told.outcome == outcome
+    assert told.sent == ["POST"] * is_sent
+    assert told.is_settled
+    same = [each for each in campaign.profiles.values() if each["email"] == EMAIL]
+    assert len(same) == len(there) + is_sent
+    problem = told.writes.steps.problems.get(0)
+    assert says in ("" if problem is None else problem.detail)
+    if outcome == DONE:
+        (match,) = (told.writes.steps.found or {})[0]
+        assert (match.pkey, match.state) == (same[0]["PKey"], 1)
+    elif outcome in {EXISTS, DIFFERS}:
+        assert told.state is all(each["ccpaOptOut"] for each in there)
+
+
+@pytest.mark.parametrize("given", [DOUBT, FIRST, FORBIDDEN], ids=["doubt", "first", "forbidden"])
+def test_nobody_is_created_while_it_is_not_known_whether_somebody_is_there(
+    given: dict[str, Any], campaign: Simulator
+) -> None:
+    campaign.add(pkey=key(7), email="somebody-else@example.com", ccpaOptOut=False)
+    campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="mail")
+    told = written(campaign, creates=True, **given)
+    assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
+    assert told.sent == []
+    assert len(campaign.profiles) == 1
