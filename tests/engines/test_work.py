@@ -3,7 +3,10 @@
 Each case is one row, one simulator, one pass; ``sent`` is what Campaign was asked to write.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +16,13 @@ from conftest import key
 from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
-from bulk_sync.errors import StopRun
+from bulk_sync.errors import StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.newer import Precision, Request
 from bulk_sync.rows.steps import UNREAD, Steps
 from bulk_sync.settings import Connection, KeyKind, Keys, Pace, Secret, Writing
 from bulk_sync.simulator import Fault, Options, Simulator, running
+from bulk_sync.simulator.simulator import Request as RawRequest
 
 WHY = "A later run has written this profile."
 NOVEMBER_MS = 1_795_572_000_000
@@ -277,8 +281,8 @@ def test_a_write_that_fails_is_tried_once_more_at_the_end_and_its_tries_are_coun
     assert told.is_settled
 
 
-SAME = {"email": EMAIL, "ccpaOptOut": True}
-OTHER = {"email": EMAIL, "ccpaOptOut": False}
+SAME: dict[str, Any] = {"email": EMAIL, "ccpaOptOut": True}
+OTHER: dict[str, Any] = {"email": EMAIL, "ccpaOptOut": False}
 EXISTS = (Outcome.UNCHANGED, Reason.EXISTS)
 DIFFERS = (Outcome.DRIFTED, Reason.EXISTS)
 FIRST = {"looks_first": True}
@@ -307,19 +311,21 @@ FIRST = {"looks_first": True}
 )
 def test_a_profile_is_created_once_or_left_alone(
     given: dict[str, Any],
-    there: list[dict[str, object]],
+    there: list[dict[str, Any]],
     outcome: tuple[Outcome, Reason | None],
     is_sent: bool,
     says: str,
     campaign: Simulator,
 ) -> None:
     for profile in there:
-        campaign.add(**profile)  # type: ignore[arg-type]
+        campaign.add(**profile)
     campaign.add(pkey=key(7), email="somebody-else@example.com", ccpaOptOut=False)
     told = written(campaign, creates=True, **given)
     assert told.outcome == outcome
     assert told.sent == ["POST"] * is_sent
     assert told.is_settled
+    if not given.keys() - {"verify"}:  # it was looked for just now
+        assert campaign.counters.methods["GET"] == 1 + len(given)
     same = [each for each in campaign.profiles.values() if each["email"] == EMAIL]
     assert len(same) == len(there) + is_sent
     problem = told.writes.steps.problems.get(0)
@@ -341,3 +347,87 @@ def test_nobody_is_created_while_it_is_not_known_whether_somebody_is_there(
     assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert told.sent == []
     assert len(campaign.profiles) == 1
+
+
+class Looks(list[RawRequest]):
+    """The requests of a simulator; something happens after the n-th look for the address."""
+
+    def __init__(self, count: int, act: Callable[[], object]) -> None:
+        super().__init__()
+        self.seen = 0
+        self._count = count
+        self._act = act
+
+    def append(self, request: RawRequest) -> None:
+        super().append(request)
+        if "byText" in request.raw_path:  # the last request of a look that finds nobody
+            self.seen += 1
+            if self.seen == self._count:
+                self._act()
+
+
+@pytest.fixture
+def lonely(campaign: Simulator) -> Iterator[Simulator]:
+    """Campaign with somebody else alone."""
+    campaign.add(pkey=key(7), email="somebody-else@example.com", ccpaOptOut=False)
+    requests = campaign.requests
+    yield campaign
+    campaign.requests = requests
+
+
+def test_what_a_dead_process_asked_for_may_still_come_and_is_waited_for(lonely: Simulator) -> None:
+    lonely.requests = looks = Looks(1, lambda: lonely.add(**SAME))
+    told = written(lonely, creates=True, **DOUBT, began=time.monotonic())
+    assert told.outcome == DONE
+    assert (told.sent, looks.seen) == ([], 1)
+
+
+def test_a_creation_in_doubt_is_sent_after_the_wait_and_a_second_look(lonely: Simulator) -> None:
+    lonely.requests = looks = Looks(0, lonely.clear)
+    began = time.monotonic()
+    told = written(lonely, creates=True, **DOUBT, began=began)
+    assert told.outcome == DONE
+    assert (told.sent, looks.seen) == (["POST"], 2)
+    assert time.monotonic() - began >= 1.0
+
+
+def test_a_signal_during_that_wait_leaves_the_creation_in_doubt(lonely: Simulator) -> None:
+    lonely.requests = looks = Looks(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    told = written(lonely, creates=True, **DOUBT, began=time.monotonic() + 3600)
+    assert told.outcome == (Outcome.PENDING, Reason.STOPPED)
+    assert (told.sent, looks.seen) == ([], 1)
+    assert not told.is_settled
+    assert isinstance(told.cause, Terminated)
+
+
+def test_a_creation_without_an_answer_is_not_sent_again_before_it_can_come_no_more(
+    lonely: Simulator,
+) -> None:
+    """It is looked for at once, at the second try, and after the wait: then it has come."""
+    lonely.queue_fault(Fault.HANG, "POST")
+    lonely.requests = looks = Looks(2, lambda: lonely.add(**SAME))
+    told = written(lonely, creates=True, pace={"retries": 0, "timeout_s": 0.5})
+    assert told.outcome == DONE
+    assert looks.seen == 2
+    assert len([each for each in lonely.profiles.values() if each["email"] == EMAIL]) == 1
+
+
+def test_a_creation_whose_answer_is_lost_counts_if_it_is_there(lonely: Simulator) -> None:
+    lonely.queue_fault(Fault.RESET_AFTER_WRITE, "POST")
+    told = written(lonely, creates=True)
+    assert told.outcome == DONE
+    assert told.sent == ["POST"]
+    assert len(lonely.profiles) == 2
+
+
+@pytest.mark.parametrize("creates", [False, True], ids=["updated", "created"])
+def test_a_change_that_cannot_be_read_back_is_not_called_done(
+    creates: bool, lonely: Simulator
+) -> None:
+    if not creates:
+        lonely.add(pkey=key(0), ccpaOptOut=False)
+    lonely.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="/profile/%40")
+    told = written(lonely, creates=creates, verify=True)
+    assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
+    assert told.sent == ["POST" if creates else "PATCH"]
+    assert told.is_settled
