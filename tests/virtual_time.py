@@ -5,7 +5,7 @@ import math
 import random
 import selectors
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -76,6 +76,7 @@ class FarEnd:
     ) -> None:
         self.latency_s = latency_s
         self.in_flight = 0
+        self.refusal = 429
         self._jitter = jitter
         self._way = way
         self._random = random.Random(seed)
@@ -95,7 +96,7 @@ class FarEnd:
         now = asyncio.get_running_loop().time()
         if self.refuses(now):
             await asyncio.sleep(self.refused_after_s())
-            return 429
+            return self.refusal
         self.in_flight += 1
         await asyncio.sleep((1 - self._way) * self.took_s())
         self.in_flight -= 1
@@ -173,17 +174,51 @@ class Slowing(FarEnd):
         return super().took_s() * slower
 
 
-class Losing(FarEnd):
-    """Loses a share of the requests, whatever the load is."""
+class AtOnce(FarEnd):
+    """Allows so many requests at once, and refuses more after a fixed time."""
 
-    def __init__(self, latency_s: float, share: float) -> None:
-        super().__init__(latency_s, jitter=0.1)
-        self._share = share
+    def __init__(
+        self,
+        most: int,
+        latency_s: float,
+        *,
+        status: int = 429,
+        refused_after_s: float = 0.001,
+        jitter: float = 0.0,
+        seed: int = 7,
+        way: float = 0.0,
+    ) -> None:
+        super().__init__(latency_s, jitter, seed, way)
+        self.most = most
+        self.refusal = status
+        self._refused_after_s = refused_after_s
+
+    def refuses(self, _now: float) -> bool:
+        """Return whether as many as are allowed are being answered."""
+        return self.in_flight >= self.most
+
+    def refused_after_s(self) -> float:
+        """Refuse after a fixed time."""
+        return self._refused_after_s
+
+
+class Failing(FarEnd):
+    """Fails a share of the requests with a status, and passes the others on to another far end."""
+
+    def __init__(self, far_end: FarEnd, shares: Mapping[int, float], seed: int = 7) -> None:
+        super().__init__(far_end.latency_s, seed=seed)
+        self._far_end = far_end
+        self._shares = shares
 
     async def answer(self) -> int:
-        """Answer one request, or fail to."""
-        status = await super().answer()
-        return 504 if self._random.random() < self._share else status
+        """Answer one request, or fail to: 504 stands for a lost connection too."""
+        status = await self._far_end.answer()
+        drawn = self._random.random()
+        for failed, share in self._shares.items():
+            drawn -= share
+            if drawn < 0:
+                return failed
+        return status
 
 
 WORKERS = 2048
@@ -193,6 +228,11 @@ WORKERS = 2048
 def too_many(wait_s: float | None, sent_at: float | None = None) -> RetryLater:
     """Make a 429, which asks for a wait or for none."""
     return RetryLater(Reason.HTTP_429, "Too many", wait_s=wait_s, refused=True, sent_at=sent_at)
+
+
+def busy(wait_s: float) -> RetryLater:
+    """Make a 503 that asks for a wait."""
+    return RetryLater(Reason.HTTP_503, "Busy", wait_s=wait_s)
 
 
 @dataclass
@@ -208,6 +248,22 @@ class Went:
         return self.statuses[200] / self.seconds
 
 
+def learn(pacer: Pacer, status: int, sent_at: float, retry_after_s: float | None) -> float | None:
+    """Tell the pacer of a failure, and return how long its request waits alone, if it does."""
+    match status:
+        case 429:
+            pacer.hold(too_many(retry_after_s, sent_at))
+            return None
+        case 503:
+            pacer.was_too_much("http_503", sent_at)
+            if retry_after_s is not None:
+                pacer.hold(busy(retry_after_s))
+            return retry_after_s or 0.0
+        case _:
+            pacer.was_lost("http_504", sent_at)
+            return 0.0
+
+
 async def calls(
     far_end: FarEnd,
     pace: Pace,
@@ -219,7 +275,7 @@ async def calls(
     """Make so many calls that are granted, each as soon as the pacer lets it go."""
     loop = asyncio.get_running_loop()
     pacer, went, began = Pacer(pace, Stop(), loop.time), Went(), loop.time()
-    left = iter(range(count))
+    left, backoff = iter(range(count)), random.Random(7)
 
     async def worker() -> None:
         for _ in left:
@@ -232,10 +288,9 @@ async def calls(
                 if status == 200:
                     pacer.went_well(sent_at)
                     break
-                if status == 504:
-                    pacer.was_lost("http_504")
-                else:
-                    pacer.hold(too_many(retry_after_s, sent_at))
+                waits_s = learn(pacer, status, sent_at, retry_after_s)
+                if waits_s is not None:
+                    await asyncio.sleep(waits_s + backoff.uniform(0.0, 0.5))
             if watch is not None:
                 watch(loop.time())
 

@@ -145,6 +145,11 @@ class Allowance:
         self._raise_at = math.inf
         self._raises = 0
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether there was a 429 since the last wait."""
+        return self._refusal is not None
+
     def answered(self, now: float, took_s: float) -> None:
         """Note a good answer: when it came, and how long it took."""
         self._granted += 1
@@ -175,6 +180,10 @@ class Allowance:
             self._learn(refusal, now)
         self._resumed_at, self._granted = now, 0
 
+    def forgive(self, now: float) -> None:
+        """Note that requests are sent again after refusals that were not for the rate."""
+        self._refusal, self._resumed_at, self._granted = None, now, 0
+
     def _learn(self, refusal: _Refusal, now: float) -> None:
         """Find the rate to go on with."""
         since_s = max(now - self._resumed_at, 1e-3)
@@ -195,7 +204,11 @@ class Allowance:
         if self._raises:  # in vain
             self._probe_s = min(_LONGEST_PROBE_S, 2 * self._probe_s)
         else:
-            is_early = self.rate is None and refusal.began - self._resumed_at < _EARLY_S
+            is_early = (
+                self.rate is None
+                and refusal.began - self._resumed_at < _EARLY_S
+                and self._granted_since(refusal) is None
+            )
             self._probe_s = _EARLY_PROBE_S if is_early else _PROBE_S
         self.rate = self._steady = max(found, self._borne, _SLOWEST)
         self._raise_at, self._raises = now + self._probe_s, 0

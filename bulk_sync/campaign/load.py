@@ -20,12 +20,10 @@ _DECREASE: Final = 0.7
 _CALM_S: Final = 1.0
 """Seconds in which one decrease stands for all answers of the requests then in flight."""
 
-_STRAY: Final = 0.05
-"""Such a share of requests may get no answer, as some do on any network, before that speaks of
-load."""
-
-_REMEMBERED: Final = 64
-"""Answers over which that share is told, roughly."""
+_MANY: Final = 1 / 4
+_RECENT: Final = 32
+"""Overload is more than this share of about so many recent answers that were 503, or lost on the
+way; ten in a row are enough. If 5 % are, by chance, that is passed once in a million answers."""
 
 _KNEE: Final = 1.5
 """Answers that take so many times as long as the quickest round show that requests wait."""
@@ -48,6 +46,26 @@ _LONGEST_REST_S: Final = 60.0
 """How long a load that is better than its neighbours stays untouched; doubles up to the longer."""
 
 
+class Trouble:
+    """The share of recent answers that speak of overload, if they are many."""
+
+    def __init__(self) -> None:
+        self._share = 0.0
+
+    def met(self) -> None:
+        """Count a 503, or a request that was lost."""
+        self._share += (1 - self._share) / _RECENT
+
+    def absent(self) -> None:
+        """Count a good answer."""
+        self._share -= self._share / _RECENT
+
+    @property
+    def is_much(self) -> bool:
+        """Whether it is more than chance."""
+        return self._share > _MANY
+
+
 class Load:
     """What may be asked at once.
 
@@ -62,37 +80,41 @@ class Load:
 
     def __init__(self, now: float, *, first: int, most: int) -> None:
         self.limit = float(first)
-        self._most = float(most)
+        self._most = self._given_most = float(most)
         self._round = _Round(now)
         self._quickest_s = float("inf")
         self._is_ramping = True
         self._climb: _Climb | None = None
         self._calm_until = 0.0
-        self._lost = 0.0
+        self._before_cut = 0.0
 
     def answered(self, now: float, took_s: float) -> None:
         """Note a good answer: when it came, and how long it took."""
         done = self._round
         done.answers += 1
         done.took_s += took_s
-        self._lost -= self._lost / _REMEMBERED
         if done.answers >= self.limit:
             self._round = _Round(now)
             if now >= self._calm_until:
                 self._judge(done, now)
 
-    def unanswered(self, now: float) -> None:
-        """Note that there was no answer, or none in time: if that is no rarity, ask for less."""
-        self._lost += (1 - self._lost) / _REMEMBERED
-        if self._lost > _STRAY:
-            self.overloaded(now)
-
     def overloaded(self, now: float) -> None:
-        """Note that there is too much to do at the far end: ask for less."""
+        """Ask for less, at most once a second."""
         self._is_ramping, self._climb = False, None
         if now >= self._calm_until:
             self._calm_until = now + _CALM_S
+            self._before_cut = max(self._before_cut, self.limit)
             self.limit = max(1.0, self.limit * _DECREASE)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether overload has cut the limit, which has not grown again since."""
+        return self.limit < self._before_cut
+
+    def bound(self, most: float) -> None:
+        """Go to so many requests in flight, and never beyond."""
+        self.limit = self._most = min(self._given_most, most)
+        self._before_cut = 0.0
 
     def interrupted(self, now: float) -> None:
         """Note that nothing was sent for a while: what was being watched is worth nothing."""

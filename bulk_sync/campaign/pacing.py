@@ -12,14 +12,16 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Final, Protocol
 
 from bulk_sync.campaign.allowance import Allowance
+from bulk_sync.campaign.ceiling import Ceiling
 from bulk_sync.campaign.latency import Latency
-from bulk_sync.campaign.load import FIRST_IN_FLIGHT, Load
+from bulk_sync.campaign.load import FIRST_IN_FLIGHT, Load, Trouble
 from bulk_sync.errors import RetryLater
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Pace
@@ -46,6 +48,9 @@ _SLOW_S: Final = 1.5
 _FIRST_HOLD_S: Final = 1.0
 _LONGEST_HOLD_S: Final = 60.0
 """Bounds of the wait after a 429 that names none; it doubles while they go on."""
+
+_UNKNOWN_S: Final = 0.25
+"""How long an answer is taken to take while there was none."""
 
 _TELL_EVERY_S: Final = 30.0
 """A server that throttles does so every second; a log is read by people."""
@@ -83,10 +88,14 @@ class Pacer:
         self._given_limit = pace.concurrency
         self._given_rate = pace.rate
         self._load = _load_for(pace, self._clock())
+        self._trouble = Trouble()
         self._allowance = Allowance(self._clock())
+        self._ceiling = Ceiling(self._clock())
         self._stop = stop
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._in_flight = 0
+        self._backing_off = 0
+        self._on_room: Callable[[], None] | None = None
         self._next_slot = 0.0
         self._held_until = 0.0
         self._is_held = False
@@ -100,6 +109,38 @@ class Pacer:
     def limit(self) -> int:
         """Requests that may be in flight now."""
         return self._given_limit or int(self._load.limit)
+
+    @property
+    def workers(self) -> int:
+        """Requests that may be begun: those in flight, and those that wait alone for another try.
+
+        While there is much trouble the latter leave no room for others, so a server that is down
+        is not asked about every row.
+        """
+        limit = self.limit
+        if not self._backing_off or self._trouble.is_much:
+            return limit
+        return limit + min(self._backing_off, limit)
+
+    @contextmanager
+    def backing_off(self) -> Iterator[None]:
+        """Let others use the room of a request that waits alone for another try."""
+        self._backing_off += 1
+        if self._on_room is not None:
+            self._on_room()
+        try:
+            yield
+        finally:
+            self._backing_off -= 1
+
+    @contextmanager
+    def listening(self, on_room: Callable[[], None]) -> Iterator[None]:
+        """Call a function whenever a request begins to back off."""
+        self._on_room = on_room
+        try:
+            yield
+        finally:
+            self._on_room = None
 
     @property
     def held_for_s(self) -> float:
@@ -204,35 +245,59 @@ class Pacer:
     def went_well(self, sent_at: float) -> None:
         """Learn from a good answer to a request that was sent at some time."""
         now = self._clock()
+        took_s = now - sent_at
         self._hold_s = _FIRST_HOLD_S
-        self.latency.note(now - sent_at)
-        self._allowance.answered(now, now - sent_at)
-        if self._allowance.rate is None and not self._is_held:
-            self._load.answered(now, now - sent_at)
+        self.latency.note(took_s)
+        self._trouble.absent()
+        self._allowance.answered(now, took_s)
+        self._ceiling.granted(now, took_s)
+        if not self._is_held and (self._allowance.rate is None or self._load.is_cut):
+            self._load.answered(now, took_s)
+        if self._ceiling.is_due(now) and self._in_flight >= self.limit - 1:
+            self._ceiling.try_more(now)
+            self._load.bound(self._ceiling.most)
 
-    def was_lost(self, why: str) -> None:
+    def was_lost(self, why: str, sent_at: float | None = None) -> None:
         """Learn from a request that Campaign did not answer, or not in time."""
-        before = self.limit
-        self._load.unanswered(self._clock())
-        self._note_cut(before, why)
+        self._met_trouble(sent_at)
+        self._cut(why)
 
-    def was_too_much(self, why: str) -> None:
+    def was_too_much(self, why: str, sent_at: float | None = None) -> None:
         """Learn from an answer that says that Campaign has too much to do."""
-        before = self.limit
-        self._load.overloaded(self._clock())
-        self._note_cut(before, why)
+        self._met_trouble(sent_at)
+        if sent_at is not None:
+            self._ceiling.refused(self._clock(), sent_at)
+        if self._cut(why):  # what is in flight shows whether there is a limit on that
+            self.hold_for(2 * (self.latency.quantile(0.95) or _UNKNOWN_S), why)
 
-    def _note_cut(self, before: int, why: str) -> None:
-        """Keep, and say now and then, for what less is asked at once than before."""
+    def _met_trouble(self, sent_at: float | None) -> None:
+        """Count a failure that was not for the rate: so much of that was granted."""
+        self._trouble.met()
+        if sent_at is not None:
+            now = self._clock()
+            self._allowance.answered(now, now - sent_at)
+
+    def _cut(self, why: str) -> bool:
+        """Ask for less if there is much trouble, record why, and log it now and then.
+
+        Returns:
+            Whether less is asked now.
+        """
+        before, now = self.limit, self._clock()
+        if self._trouble.is_much:
+            self._load.overloaded(now)
         if self.limit >= before:
-            return
+            return False
         self._slowed_by[why] += 1
-        if (now := self._clock()) >= self._slowed_told_at + _TELL_EVERY_S:
+        if now >= self._slowed_told_at + _TELL_EVERY_S:
             self._slowed_told_at = now
             log.info("%s: at most %d requests are in flight for now", why, self.limit)
+        return True
 
     def hold(self, later: RetryLater) -> None:
-        """Let no request start before a wait is over, and ask for less afterwards.
+        """Let no request start before a wait is over, if that is for all of them.
+
+        A 429 holds all. A 503 holds its own request, unless many recent answers were like it.
 
         Args:
             later: Campaign's answer. If it names no wait, a growing one of our own is taken; so it
@@ -240,10 +305,12 @@ class Pacer:
         """
         now, asked_s = self._clock(), later.wait_s
         if later.reason is Reason.HTTP_429:
-            self._allowance.refused(now, now if later.sent_at is None else later.sent_at)
+            sent_at = now if later.sent_at is None else later.sent_at
+            self._allowance.refused(now, sent_at)
+            self._ceiling.refused(now, sent_at)
             asked_s = asked_s or None
-        else:
-            self.was_too_much(str(later.reason))
+        elif not self._trouble.is_much:
+            return
         if asked_s is None:
             if self._is_held:
                 return  # an answer to a request that was sent before the wait began
@@ -273,7 +340,11 @@ class Pacer:
             if now < self._held_until:
                 return self._held_until - now
             self._is_held = False
-            self._allowance.resumed(now)
+            if self._ceiling.judge(now, self._in_flight, may_be_rate=self._allowance.was_refused):
+                self._load.bound(self._ceiling.most)
+                self._allowance.forgive(now)
+            else:
+                self._allowance.resumed(now)
             self._load.interrupted(now)
         if self._in_flight >= self.limit:
             return float("inf")

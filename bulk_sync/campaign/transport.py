@@ -307,9 +307,9 @@ class Transport:
         if status < 300:
             self.pacer.went_well(answer.sent_at)
         elif status in _LOST:
-            self.pacer.was_lost(f"http_{status}")
+            self.pacer.was_lost(f"http_{status}", answer.sent_at)
         elif status == 503:
-            self.pacer.was_too_much(f"http_{status}")
+            self.pacer.was_too_much(f"http_{status}", answer.sent_at)
 
     def _unanswered(self, later: RetryLater) -> None:
         """Count a request to Campaign without an answer, and learn from it."""
@@ -355,10 +355,13 @@ class Transport:
             so_far.tries += 1
             if is_silent and so_far.tries > _SILENT_TRIES:
                 self._tell_of_silence(later, left_s)
+        # The wait of a 429 holds all requests: the pacer keeps it.
+        wait_s = 0.0 if later.reason is Reason.HTTP_429 else later.wait_s or 0.0
         if before:
             growing_s = _FIRST_BACKOFF_S * 2 ** min(before - 1, _LONGEST_EXPONENT)
             longest_s = min(_LONGEST_BACKOFF_S, growing_s)
-            wait_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311
+            wait_s += random.uniform(longest_s / 2, longest_s)  # noqa: S311
+        with self.pacer.backing_off():
             await self.stop.sleep(min(wait_s, left_s))
         self._check_goes_on(later, so_far)
 

@@ -50,8 +50,8 @@ class Local:
     ) -> None:
         """Do the work for every position that the source hands out, and note each that is done.
 
-        There are as many workers as requests may be in flight: more are called in when that
-        grows, and the last ones leave when it shrinks.
+        There are as many workers as requests may be in flight, and more while some wait alone for
+        another try: they are called in when that grows, and the last ones leave when it shrinks.
 
         Nothing is raised: rows that fail are in the work's ``steps``, and what ends the run is
         asked of its ``Stop``. Then what is in flight is finished, and positions that were handed
@@ -69,7 +69,7 @@ class Local:
         one, name = work.one, work.name
         problems, suspects = work.steps.problems, work.steps.suspects
         total = count if total is None else total
-        end, at_work, limit = done + count, 0, pacer.limit
+        end, at_work, limit = done + count, 0, pacer.workers
 
         async def worker() -> None:
             nonlocal done, at_work, limit
@@ -92,17 +92,22 @@ class Local:
                     breaker.succeeded(name, again=failed_before)
                 note(at)
                 done += 1
-                limit = pacer.limit
-                if at_work < limit and done < end:
-                    workers.create_task(worker())
+                call_in()
             at_work -= 1
+
+        def call_in(most: int = 1) -> None:
+            """Add workers if more requests may be begun than there are workers."""
+            nonlocal limit
+            limit = pacer.workers
+            for _ in range(min(most, limit - at_work, end - done)):
+                workers.create_task(worker())
 
         if not count:
             return
         telling = self._telling(lambda: self.tell(name, done, total, pacer))
-        async with telling, asyncio.TaskGroup() as workers:
-            for _ in range(min(limit, count)):
-                workers.create_task(worker())
+        with pacer.listening(call_in):
+            async with telling, asyncio.TaskGroup() as workers:
+                call_in(limit)
 
     @asynccontextmanager
     async def _telling(self, tell: Callable[[], None]) -> AsyncIterator[None]:

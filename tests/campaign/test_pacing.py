@@ -1,12 +1,25 @@
 """What the pacer reaches and keeps to, in virtual time: nothing here depends on the machine."""
 
 import asyncio
+import math
 from bisect import bisect_left
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import pytest
-from virtual_time import Bucket, FarEnd, Losing, Slowing, Window, calls, too_many, virtually
+from virtual_time import (
+    AtOnce,
+    Bucket,
+    Failing,
+    FarEnd,
+    Slowing,
+    Window,
+    busy,
+    calls,
+    too_many,
+    virtually,
+)
 
 from bulk_sync.campaign.load import FIRST_IN_FLIGHT
 from bulk_sync.campaign.pacing import Pacer
@@ -15,6 +28,7 @@ from bulk_sync.settings import Pace
 from bulk_sync.stopping import Stop
 
 CALLS = 20_000
+SHARE = 0.8
 
 
 def most_in_a_second(sent: list[float]) -> int:
@@ -128,17 +142,137 @@ def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_starve_the_run(sh
     assert went.seconds <= 60 + 2.5 * went.statuses[429] * 1.0
 
 
-@pytest.mark.parametrize("latency_s", [0.05, 0.5])
-def test_requests_that_a_network_loses_now_and_then_do_not_slow_the_run(latency_s: float) -> None:
-    def reached(share: float) -> float:
-        return virtually(calls(Losing(latency_s, share), Pace(), CALLS)).granted_a_second
+@pytest.mark.parametrize("most", [4, 10, 30])
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("refused_after_s", "jitter", "retry_after_s"),
+    [(0.001, 0.0, None), (0.001, 0.2, 1.0), (0.02, 0.2, None)],
+    ids=["gateway", "gateway, out of step, retry-after", "server, out of step"],
+)
+def test_a_limit_on_requests_in_flight_is_found_and_used(
+    most: int, status: int, refused_after_s: float, jitter: float, retry_after_s: float | None
+) -> None:
+    far_end = AtOnce(
+        most, 0.02, status=status, refused_after_s=refused_after_s, jitter=jitter, way=jitter / 2
+    )
+    possible = most / (0.02 * math.exp(jitter**2 / 2))
+    went = virtually(calls(far_end, Pace(), int(12 * possible), retry_after_s=retry_after_s))
+    assert went.granted_a_second >= SHARE * possible
 
-    assert reached(0.01) >= 0.9 * reached(0.0)
+
+def test_a_limit_on_requests_in_flight_that_rises_is_followed() -> None:
+    far_end = AtOnce(4, 0.02)
+    done: Counter[bool] = Counter()
+
+    def watch(now: float) -> None:
+        since = now - 1000.0
+        far_end.most = 4 if since < 10.0 else 12
+        done[since >= 40.0] += 1
+
+    went = virtually(calls(far_end, Pace(), 40_000, watch=watch))
+    assert done[True] >= SHARE * 12 / 0.02 * (went.seconds - 40.0)
 
 
-def test_a_server_that_answers_hardly_at_all_is_asked_less() -> None:
-    went = virtually(calls(Losing(0.5, 0.5), Pace(), 2000))
-    assert len(went.sent) / went.seconds <= 0.2 * FIRST_IN_FLIGHT / 0.5
+FAILURES = [{503: 0.005}, {503: 0.02}, {504: 0.01}, {504: 0.03}, {503: 0.02, 504: 0.03}]
+
+
+def without(failures: Mapping[int, float]) -> float:
+    return 1 - sum(failures.values())
+
+
+@pytest.mark.parametrize("failures", FAILURES, ids=str)
+@pytest.mark.parametrize("retry_after_s", [None, 1.0], ids=["silent", "retry-after"])
+def test_single_failures_do_not_slow_the_run(
+    failures: Mapping[int, float], retry_after_s: float | None
+) -> None:
+    possible = 64 / 0.03 * without(failures)
+    far_end = Failing(FarEnd(0.03, jitter=0.1), failures)
+    went = virtually(calls(far_end, Pace(), CALLS, retry_after_s=retry_after_s))
+    assert went.granted_a_second >= SHARE * possible
+
+
+@pytest.mark.parametrize(
+    ("rate", "failures"),
+    [*((200, each) for each in FAILURES), (50, FAILURES[-1]), (1000, FAILURES[-1])],
+    ids=str,
+)
+def test_a_hidden_limit_is_used_although_single_requests_fail(
+    rate: int, failures: Mapping[int, float]
+) -> None:
+    far_end = Failing(Bucket(rate, 0.05, 0.1, at_once=False, jitter=0.1), failures)
+    went = virtually(calls(far_end, Pace(), min(CALLS, 60 * rate)))
+    assert went.granted_a_second >= SHARE * rate * without(failures)
+
+
+@pytest.mark.parametrize("failures", [{503: 0.02}, {504: 0.03}], ids=str)
+def test_a_limit_on_requests_in_flight_is_used_although_single_requests_fail(
+    failures: Mapping[int, float],
+) -> None:
+    possible = 4 / 0.02 * without(failures)
+    far_end = Failing(AtOnce(4, 0.02, jitter=0.1), failures)
+    went = virtually(calls(far_end, Pace(), int(20 * possible)))
+    assert went.granted_a_second >= SHARE * possible
+
+
+@pytest.mark.parametrize(
+    "failures", [{504: 0.33}, {503: 0.33}, {504: 0.5}, {503: 0.2, 504: 0.2}], ids=str
+)
+def test_a_server_that_fails_often_is_asked_less(failures: Mapping[int, float]) -> None:
+    far_end = Failing(FarEnd(0.05), failures)
+    went = virtually(calls(far_end, Pace(), 2000, retry_after_s=None))
+    assert len(went.sent) / went.seconds <= 0.2 * FIRST_IN_FLIGHT / 0.05
+
+
+@pytest.mark.parametrize("burst_s", [0.1, 1.0])
+@pytest.mark.parametrize("jitter", [0.02, 0.04])
+def test_a_hidden_limit_is_found_within_seconds(burst_s: float, jitter: float) -> None:
+    """At 200/s 4,000 calls take 20 s, and the first 429 asks to wait one more."""
+    far_end = Bucket(200, 0.05, burst_s, at_once=False, jitter=jitter)
+    assert virtually(calls(far_end, Pace(), 4000)).seconds <= 21.4
+
+
+def test_a_wait_that_a_single_503_asks_for_holds_nobody_else() -> None:
+    async def after_a_503() -> float:
+        loop = asyncio.get_running_loop()
+        pacer = Pacer(Pace(), Stop(), loop.time)
+        sent_at = await pacer.turn()
+        pacer.over()
+        pacer.was_too_much("http_503", sent_at)
+        pacer.hold(busy(30.0))
+        return await pacer.turn() - sent_at
+
+    assert virtually(after_a_503()) == 0.0
+
+
+def test_the_wait_that_one_of_several_503s_asks_for_holds_every_request() -> None:
+    async def after_503s() -> float:
+        loop = asyncio.get_running_loop()
+        pacer = Pacer(Pace(), Stop(), loop.time)
+        sent = [await pacer.turn() for _ in range(FIRST_IN_FLIGHT)]
+        await asyncio.sleep(0.05)
+        for sent_at in sent:
+            pacer.over()
+            pacer.was_too_much("http_503", sent_at)
+            pacer.hold(busy(30.0))
+        return await pacer.turn() - sent[-1]
+
+    assert virtually(after_503s()) == pytest.approx(30.05)
+
+
+def test_requests_that_back_off_leave_their_room_to_others_unless_many_do() -> None:
+    async def workers() -> list[int]:
+        pacer = Pacer(Pace(concurrency=2), Stop(), asyncio.get_running_loop().time)
+        begun = [pacer.workers]
+        with pacer.backing_off():
+            begun.append(pacer.workers)
+            with pacer.backing_off(), pacer.backing_off():
+                begun.append(pacer.workers)
+            for _ in range(FIRST_IN_FLIGHT):
+                pacer.was_lost("connection")
+            begun.append(pacer.workers)
+        return begun
+
+    assert virtually(workers()) == [2, 3, 4, 2]
 
 
 def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:

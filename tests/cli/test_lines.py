@@ -20,10 +20,8 @@ def test_the_summary_tells_how_long_answers_took_and_what_was_waited_for(
         requests = len(sim.requests)
     summary, latency = ran.summary, ran.summary["latency_seconds"]
     assert 0.97 * 0.05 <= latency["p50"] <= latency["p95"] < 1
-    assert summary["throttled_by"] == {
-        "http_429": pytest.approx(1.0, abs=0.1),
-        "http_503": pytest.approx(1.0, abs=0.1),
-    }
+    # A single 503 holds its own request.
+    assert summary["throttled_by"] == {"http_429": pytest.approx(1.0, abs=0.1)}
     assert summary["throttled_seconds"] == pytest.approx(sum(summary["throttled_by"].values()))
     assert summary["answers"] == {"200": requests - 2, "429": 1, "503": 1}
     assert requests / summary["seconds"] <= summary["calls_per_second"] <= 2 / 0.05

@@ -1,0 +1,134 @@
+"""How many requests Campaign allows at once: learnt from what was in flight when it refused one.
+
+A limit on requests in flight looks like a limit on their rate, but it cannot be kept by pacing: two
+slow answers are enough to pass it. Under such a limit of N a request is refused while N others are
+being answered, and N is also the most that were ever answered at once. A server with a limit on the
+rate refuses a request although it answered as many at once before:
+
+    limit of 4 at once               limit on the rate
+    in flight, granted   4 4 4 4     in flight, granted   6 6 6 5
+    refused                    x     refused                    x
+
+Pure: the time is an argument, in seconds of any one clock.
+"""
+
+import logging
+from bisect import bisect_left, bisect_right
+from collections import deque
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+_REMEMBERED: Final = 4096
+"""Granted requests that are compared with the refused ones: more than are ever in flight."""
+
+_REFUSALS: Final = 8
+"""Refused requests that are looked at: the latest."""
+
+_ON_THE_WAY: Final = 0.25
+"""The share of the time an answer takes within which a request has reached Campaign."""
+
+_SURE: Final = 0.75
+"""A ceiling is at least so much of what was seen at first; refusals below that are for the rate."""
+
+_PROBE_S: Final = 20.0
+_LONGEST_PROBE_S: Final = 300.0
+"""How long a ceiling is kept before one more is tried; doubles, up to the longest, while that is
+refused."""
+
+_RAISE_S: Final = 1.0
+"""Seconds between further raises, each of which is twice as large as the one before."""
+
+
+class Ceiling:
+    """The most requests that Campaign allows in flight.
+
+    Args:
+        now: the time.
+
+    Attributes:
+        most: requests in flight, at most; infinite while no refusal showed a limit.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.most = float("inf")
+        self._granted: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        self._refused: deque[tuple[float, float]] = deque(maxlen=_REFUSALS)
+        self._began = now
+        self._probe_s = _PROBE_S
+        self._raise_at = float("inf")
+        self._raise_by = 1.0
+        self._least = 0.0
+
+    def granted(self, now: float, took_s: float) -> None:
+        """Record a good answer: when it came, and how long it took."""
+        self._granted.append((now - took_s, now))
+
+    def refused(self, now: float, sent_at: float) -> None:
+        """Record a request that was refused: when that was known, and when it was sent."""
+        if sent_at >= self._began:
+            self._refused.append((sent_at, now))
+
+    def is_due(self, now: float) -> bool:
+        """Return whether it is time to try one more."""
+        return now >= self._raise_at
+
+    def try_more(self, now: float) -> None:
+        """Allow more, twice as much more each time, until that is refused."""
+        self.most += self._raise_by
+        self._raise_by *= 2
+        self._raise_at = now + _RAISE_S
+
+    def judge(self, now: float, in_flight: int, *, may_be_rate: bool) -> bool:
+        """Return whether the recent refusals show a limit on requests in flight, and keep to it.
+
+        Args:
+            now: the time.
+            in_flight: requests that are not answered yet; all of them may be granted.
+            may_be_rate: a limit on the rate is as likely, so as many at once must not have been
+                granted before.
+        """
+        shown, before = self._shown(in_flight)
+        self._began = now
+        self._granted.clear()
+        self._refused.clear()
+        is_kept, was_raised = self.most < float("inf"), self._raise_by > 1
+        if is_kept and not was_raised:
+            shown = min(shown, self.most - 1)
+        if shown < 1 or (may_be_rate and (before > shown or shown < self._least)):
+            return False
+        if not is_kept or was_raised:
+            self._least = _SURE * shown
+        if was_raised:  # in vain
+            self._probe_s = min(_LONGEST_PROBE_S, 2 * self._probe_s)
+        self.most, self._raise_by = shown, 1.0
+        self._raise_at = now + self._probe_s
+        log.info("Campaign allows %d requests at once", self.most)
+        return True
+
+    def _shown(self, in_flight: int) -> tuple[float, float]:
+        """Return how many were granted at once beside each that was refused, and before them.
+
+        Campaign was answering at least as many as its limit at some time after a refused request
+        was sent, so each refusal shows a number that the limit does not exceed.
+        """
+        granted = [each for each in self._granted if each[0] >= self._began]
+        if not granted or not self._refused:
+            return 0.0, 0.0
+        took_s = sum(came - sent for sent, came in granted) / len(granted)
+        sent, came = sorted(each for each, _ in granted), sorted(each for _, each in granted)
+
+        def at_once(at: float) -> int:
+            return bisect_right(sent, at) - bisect_right(came, at)
+
+        def most_at_once(since: float, until: float) -> int:
+            sends = sent[bisect_left(sent, since) : bisect_right(sent, until)]
+            return max(map(at_once, (since, *sends)))
+
+        first = min(sent_at for sent_at, _ in self._refused)
+        shown = min(
+            most_at_once(sent_at, min(known, sent_at + _ON_THE_WAY * took_s))
+            for sent_at, known in self._refused
+        )
+        before = max((at_once(at) for at in sent if at < first), default=0)
+        return float(shown + in_flight), float(before)
