@@ -53,6 +53,11 @@ class Sought:
     exactly: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
 
+    def isdisjoint(self, other: "Sought") -> bool:
+        """Return whether no key is in both."""
+        is_same = self.exactly.isdisjoint(other.exactly)
+        return is_same and self.addresses.isdisjoint(other.addresses)
+
 
 @dataclass(frozen=True, slots=True)
 class Recognized:

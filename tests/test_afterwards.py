@@ -266,7 +266,7 @@ def test_a_history_tells_when_from_where_and_by_whom(
     assert first["intended_at"] <= first["at"]
     assert (second["kind"], second["desired"]) == ("undo", "false")
     lines = run(None, "history", key(3)).out.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 5  # what stands now, a blank, and a table of two
     assert "never changed" in run(None, "history", "@nobody").out
 
 

@@ -1,4 +1,4 @@
-"""``bulk-sync history``: every change that this tool made to one profile."""
+"""``bulk-sync history``: the whole story of one person."""
 
 from typing import Any
 
@@ -6,47 +6,52 @@ import click
 
 from bulk_sync.cli import asked, logs, options
 from bulk_sync.cli.output import say, say_json
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, UsageProblem
 
 _EPILOG = """\b
-Example:
+Examples:
   bulk-sync history @2v1dr3Nd0wSmLK0Dy3vXCLHFtkmKUIA0iDgRDEwdpmJvR6-eZ9
+  bulk-sync history jo@example.com --lookup
 """
 
 
 @click.command(name="history", epilog=_EPILOG)
 @click.argument("key", metavar="KEY")
+@options.option(
+    "--lookup",
+    is_flag=True,
+    help="Ask Campaign for the PKeys of an e-mail address (GET only), so that files which held "
+    "PKeys alone are searched for them too.",
+)
 @options.json_option
+@options.connection_options
 @options.state_options
 @options.logging_options
 @options.config
 def command(**values: Any) -> Exit:
-    """Tell what this tool did to one profile: when, from which file and row, by whom."""
+    """Tell the whole story of one person: every write, and every row that named them.
+
+    KEY is a PKey, an e-mail address (capitals aside), or any key that a file used. First comes what
+    stands now as far as this tool knows.
+    """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
     from bulk_sync import runs
-    from bulk_sync.cli.tables import laid_out, write_facts
-    from bulk_sync.outcomes import Outcome
+    from bulk_sync.cli import person
     from bulk_sync.rows import check
 
     key = check.key(values["key"].encode("utf-8", "replace").decode())
-    with runs.known(asked.state(values)) as book:
-        by_id = {run.run_id: run for run in book.runs()}
-        told = [
-            write_facts(each, by_id[each.run_id])
-            for each in book.history(key)
-            if each.settled is None or each.settled.outcome is not Outcome.PENDING
-        ]
-    told.sort(key=lambda each: str(each["at"]))
+    if not key:
+        raise UsageProblem("KEY is empty; an unset variable, perhaps.")
+    state = asked.state(values)
+    with runs.known(state) as book:
+        pkeys: tuple[str, ...] = ()
+        if values["lookup"]:
+            pkeys = runs.look_up(book, runs.Job(asked.connection(values), state), key)
+        story = runs.story_of(book, state, key, pkeys)
     if values["json"]:
-        say_json(told)
-    elif not told:
-        say(f"This tool never changed the profile {key}, nor tried to.")
+        say_json(person.facts(story, looked_up=values["lookup"]))
     else:
-        shown = (
-            "at", "kind", "outcome", "reason", "before", "desired", "input", "row", "run",
-            "operator",
-        )  # fmt: skip
-        for line in laid_out(shown, [[str(each[name]) for name in shown] for each in told]):
+        for line in person.lines(story, looked_up=values["lookup"]):
             say(line)
     return Exit.DONE

@@ -20,7 +20,18 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
@@ -228,18 +239,25 @@ class Ledger:
         """Tell the attempted writes of a run, in order; a key attempted again counts again."""
         return self._writes(lines.c.run_id == run_id)
 
-    def history(self, key: str) -> Iterator[Write]:
-        """Tell every attempted write to one profile, in order.
+    def history(self, keys: Collection[str], addresses: Collection[str] = ()) -> Iterator[Write]:
+        """Yield every attempted write that has one of some keys, in order.
 
         Args:
-            key: its own, or that of the row of a file, such as its address; or the one that it was
-                given when it was created.
+            keys: PKeys, also those that profiles were given when they were created; or keys of the
+                rows of a file.
+            addresses: e-mail addresses of rows, in small letters; capitals do not count.
         """
         created = select(lines.c.intent).where(
-            lines.c.kind == str(LineKind.OUTCOME), lines.c.profile_key == key
+            lines.c.kind == str(LineKind.OUTCOME), lines.c.profile_key.in_(keys)
         )
-        used = and_(lines.c.kind == str(LineKind.INTENT), lines.c.facts == key)
-        return self._writes(or_(lines.c.profile_key == key, lines.c.position.in_(created), used))
+        is_used = or_(lines.c.facts.in_(keys), func.lower(lines.c.facts).in_(addresses))
+        return self._writes(
+            or_(
+                lines.c.profile_key.in_(keys),
+                lines.c.position.in_(created),
+                and_(lines.c.kind == str(LineKind.INTENT), is_used),
+            )
+        )
 
     def writes_to(self, pkeys: Sequence[str]) -> Iterator[Write]:
         """Yield every attempted write to some profiles; those of one profile in order.

@@ -7,6 +7,7 @@ made private and durable, and how two programs that make the same ledger at once
 import os
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -168,6 +169,8 @@ def _engine(url: URL) -> Engine:
         )
         # Bytes that are no text have been put there by somebody else: they must look different.
         found.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
+        # SQLite's own knows the letters of ASCII alone.
+        found.create_function("lower", 1, _lower, deterministic=True)
         return found
 
     engine = create_engine("sqlite://", creator=connect, hide_parameters=True)
@@ -179,6 +182,10 @@ def _engine(url: URL) -> Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def _lower(text: object) -> str | None:
+    return None if text is None else unicodedata.normalize("NFC", str(text)).lower()
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

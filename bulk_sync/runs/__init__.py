@@ -12,6 +12,7 @@ again.py       resume, retry and undo of another run                       --+
   recording.py   between its writes and the ledger
   kept.py        what is kept of its rows
   ending.py      its reports, its last word in the ledger, and what is kept
+history.py     the story of one person
 audit.py       whether what a run applied still holds
 mapping.py     new PKeys for old ones
 judging.py     a file, read and judged
@@ -31,6 +32,8 @@ from bulk_sync.runs.finding import (
     recorded,
     without_checkpoint,
 )
+from bulk_sync.runs.history import Event, Story, look_up
+from bulk_sync.runs.history import of as story_of
 from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
 from bulk_sync.runs.mapping import Mapped, map_keys
 from bulk_sync.runs.sync import judge, preview, sync
@@ -38,6 +41,7 @@ from bulk_sync.runs.sync import judge, preview, sync
 __all__ = [
     "RUN_ID",
     "Cost",
+    "Event",
     "Finished",
     "Input",
     "Job",
@@ -45,6 +49,7 @@ __all__ = [
     "NothingLeft",
     "Plan",
     "Screen",
+    "Story",
     "abandon",
     "apply",
     "audit",
@@ -52,6 +57,7 @@ __all__ = [
     "interrupted",
     "judge",
     "known",
+    "look_up",
     "map_keys",
     "new_run_id",
     "newest_change",
@@ -59,6 +65,7 @@ __all__ = [
     "recorded",
     "resume",
     "retry",
+    "story_of",
     "sync",
     "undo",
     "without_checkpoint",

@@ -1,6 +1,7 @@
 """What is kept of a run's rows: when it is finished, and what is known of them before."""
 
 import logging
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
@@ -38,7 +39,7 @@ def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | 
         return None
     until = min(today, date.max - timedelta(days)) + timedelta(days)
     try:
-        archive.keep(state.folder, run_id, rows, recognized(begun, rows), until)
+        archive.keep(state.folder, run_id, rows, recognized(begun, rows.columns), until)
     except OSError as error:
         log.warning(
             "The rows of run %s could not be kept (%s), so `bulk-sync history` knows only what it "
@@ -50,10 +51,10 @@ def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | 
     return until
 
 
-def recognized(begun: Begun, rows: pd.DataFrame) -> archive.Recognized:
-    """Return in which columns of a run's rows people can be recognized."""
+def recognized(begun: Begun, names: Iterable[object] = ()) -> archive.Recognized:
+    """Return in which columns of a run's rows, of these names, people can be recognized."""
     are_pkeys = Keys.of(begun.settings).kind is KeyKind.PKEY
-    return archive.Recognized.of(rows.columns, are_pkeys=are_pkeys)
+    return archive.Recognized.of(names, are_pkeys=are_pkeys)
 
 
 def own_columns(state: State, run_id: str) -> pd.DataFrame | None:

@@ -1,0 +1,242 @@
+"""The whole story of one person: what stands now, every write, and every row that named them."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from conftest import Run, key, populate, wishes
+
+from bulk_sync import archive
+from bulk_sync.simulator import Simulator
+
+
+class Told:
+    """What ``history`` says of a key: to a person, and to a script."""
+
+    def __init__(self, run: Run, asked: str, *words: object, sim: Simulator | None = None) -> None:
+        shown = run(sim, "history", asked, *words)
+        assert shown.status == 0, shown.err
+        self.lines = shown.out.splitlines()
+        found: list[dict[str, Any]] = orjson.loads(run(sim, "history", asked, *words, "--json").out)
+        self.events = [each for each in found if each["event"] != "note"]
+        self.notes = [each["detail"] for each in found if each["event"] == "note"]
+        assert self.notes == self.lines[len(self.lines) - len(self.notes) :]
+
+    @property
+    def first(self) -> str:
+        return self.lines[0]
+
+    @property
+    def outcomes(self) -> list[tuple[str, str]]:
+        return [(each["kind"], each["outcome"]) for each in self.events]
+
+
+def newest(run: Run) -> str:
+    return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
+
+
+def people(path: Path, *rows: str, header: str = "email,ccpaOptOut") -> Path:
+    path.write_text("\n".join([header, *rows, ""]))
+    return path
+
+
+@pytest.mark.parametrize("asked", ["Jo@Example.com", "JO@example.COM", "PKEY"])
+def test_what_undo_did_is_told_by_address_and_by_pkey(
+    asked: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(1), email="Jo@Example.com", ccpaOptOut=False)
+    run(sim, "run", people(tmp_path / "in.csv", "Jo@Example.com,true"))
+    first = newest(run)
+    run(sim, "undo", first, "--report", "u.csv")
+    told = Told(run, asked.replace("PKEY", key(1)))
+    assert told.outcomes == [("run", "updated"), ("undo", "updated")]
+    assert told.first.startswith(
+        f"As far as this tool knows, profile {key(1)} has not opted out (ccpaOptOut is false): run "
+        f"{newest(run)} put back on "
+    )
+    assert told.first.endswith(f" what run {first} had changed.")
+    assert [each["stands"] for each in told.events] == [False, True]
+    assert told.events[1]["parent"] == first
+
+
+def test_apply_and_retry_are_told_too(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    sim.add(pkey=key(1), email="jo@example.com", ccpaOptOut=False)
+    path = people(tmp_path / "in.csv", "jo@example.com,true")
+    assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
+    sim.forbidden.add(key(1))
+    run(sim, "apply", "plan.parquet", "--report", "a.csv")
+    applied = newest(run)
+    refused = Told(run, "jo@example.com")
+    assert refused.outcomes == [("apply", "failed")]
+    assert f"has not opted out (ccpaOptOut is false): run {applied} left it so" in refused.first
+    sim.forbidden.clear()
+    run(sim, "retry", applied, "--report", "r.csv")
+    told = Told(run, "JO@EXAMPLE.COM")
+    assert told.outcomes == [("apply", "failed"), ("retry", "updated")]
+    assert told.outcomes == Told(run, key(1)).outcomes
+    assert f"has opted out (ccpaOptOut is true): run {newest(run)} changed it" in told.first
+    assert told.events[1]["requested"] == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "state", "outcome", "says"),
+    [
+        ("{key},true", True, "unchanged", "has opted out (ccpaOptOut is true): so run"),
+        ("{key},perhaps", False, "rejected", "does not know the state"),
+        ("{key},true", None, "failed", "does not know the state"),
+        ("{key},true\n{key},false", False, "rejected", "does not know the state"),
+    ],
+    ids=["unchanged", "rejected", "failed", "two states"],
+)
+def test_rows_that_changed_nothing_are_told(
+    row: str, state: bool, outcome: str, says: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(1), ccpaOptOut=state)
+    populate(sim, 1)
+    other = f"{key(0)},true"
+    path = people(
+        tmp_path / "in.csv", *row.format(key=key(1)).split("\n"), other, header="PKey,ccpaOptOut"
+    )
+    run(sim, "run", path)
+    told = Told(run, key(1))
+    assert {each["outcome"] for each in told.events} == {outcome}
+    assert [each["row"] for each in told.events] == list(range(2, 2 + row.count("key")))
+    assert all(each["event"] == "row" and each["detail"] is not None for each in told.events)
+    assert says in told.first
+    assert told.notes == []
+
+
+def test_an_address_that_campaign_does_not_know_is_told(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    path = people(tmp_path / "in.csv", "Jo@Example.com,true", "not an address,true")
+    run(sim, "run", path)
+    assert Told(run, "jo@example.com").outcomes == [("run", "not_found")]
+    assert Told(run, "not an address").outcomes == [("run", "rejected")]
+    assert Told(run, "nobody@example.com").outcomes == []
+    assert "never changed nobody@example.com" in Told(run, "nobody@example.com").first
+
+
+def test_a_column_of_addresses_beside_the_pkeys_tells_them(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    sim.profiles[key(1)]["ccpaOptOut"] = True
+    header = "PKey,E-Mail Address,ccpaOptOut"
+    rows = [f"{key(number)},P{number}@example.com,true" for number in range(3)]
+    run(sim, "run", people(tmp_path / "in.csv", *rows, header=header))
+    run(sim, "run", wishes(tmp_path / "later.csv", 1, "false"), "--report", "l.csv")
+    told = Told(run, "p0@example.com")
+    assert told.outcomes == [("run", "updated"), ("run", "updated")]  # the later file by its PKey
+    assert Told(run, "p1@EXAMPLE.com").outcomes == [("run", "unchanged")]
+    assert Told(run, key(0)).outcomes == told.outcomes
+
+
+def test_who_shares_an_address_is_not_mixed_up_by_pkey(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), email="family@example.com", ccpaOptOut=number == 1)
+    run(sim, "run", people(tmp_path / "in.csv", "family@example.com,true"))
+    run(sim, "run", wishes(tmp_path / "one.csv", 1, "false"), "--report", "o.csv")
+    assert Told(run, key(0)).outcomes == [("run", "updated"), ("run", "updated")]
+    (unchanged,) = Told(run, key(1)).events
+    assert (unchanged["event"], unchanged["pkeys"]) == ("row", [key(1)])
+    assert unchanged["outcome"] == "unchanged"
+    both = Told(run, "family@example.com")
+    assert sorted(both.outcomes) == [("run", "unchanged"), ("run", "updated"), ("run", "updated")]
+    assert [line[:70] for line in both.lines[:2]] == [
+        f"As far as this tool knows, profile {key(number)}"[:70] for number in range(2)
+    ]
+    assert "has not opted out" in both.lines[0]
+    assert "has opted out" in both.lines[1]
+
+
+def test_files_of_pkeys_alone_are_not_denied_and_can_be_searched(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    run(sim, "run", wishes(tmp_path / "in.csv", 2))
+    told = Told(run, "p1@example.com")
+    assert told.first.startswith("No write to p1@example.com is recorded")
+    (note,) = told.notes
+    assert f"The files of 1 run ({newest(run)}) held PKeys alone" in note
+    assert "--lookup" in note
+    sim.clear()
+    found = Told(run, "P1@example.com", "--lookup", sim=sim)
+    assert found.outcomes == [("run", "updated")]
+    assert f"profile {key(1)} has opted out" in found.first
+    assert found.notes == []
+    assert set(sim.counters.methods) == {"GET"}
+    nobody = Told(run, "nobody@example.com", "--lookup", sim=sim)
+    assert nobody.events == []
+    assert "Campaign shows no profile for nobody@example.com" in nobody.notes[0]
+    ran = run(sim, "history", key(1), "--lookup")
+    assert ran.status == 2
+    assert "e-mail address" in ran.err
+
+
+def test_rows_that_are_not_kept_are_not_denied(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 2)
+    sim.profiles[key(1)]["ccpaOptOut"] = True
+    run(sim, "run", wishes(tmp_path / "in.csv", 2), "--keep-rows", 0)
+    assert Told(run, key(0)).outcomes == [("run", "updated")]
+    told = Told(run, key(1))
+    assert told.events == []
+    assert "never" not in told.first
+    (note,) = told.notes
+    assert f"The rows of 1 run ({newest(run)}) are not kept here" in note
+
+
+def test_an_interrupted_run_tells_what_it_has_not_done(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10)
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
+    assert Told(run, key(0)).outcomes == [("run", "updated")]
+    told = Told(run, key(9))
+    assert told.outcomes == [("run", "pending")]
+    assert f"has not opted out (ccpaOptOut is false): so run {newest(run)} found it" in told.first
+
+
+def test_a_created_profile_is_found_by_both_of_its_keys(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    header = "email,firstName,lastName,ccpaOptOut,Received"
+    path = people(tmp_path / "in.csv", "A@b.co,A,B,true,2026-01-20", header=header)
+    assert run(sim, "run", path, "--create").status == 0
+    (pkey,) = sim.profiles
+    for asked in ("a@B.co", pkey):
+        told = Told(run, asked)
+        assert told.outcomes == [("run", "created")]
+        assert told.events[0]["requested"] == "2026-01-20"
+        assert f"profile {pkey} has opted out" in told.first
+
+
+def test_a_custom_key_is_found_to_the_letter(tmp_path: Path, run: Run) -> None:
+    from bulk_sync.simulator import Options, running  # noqa: PLC0415
+
+    with running(Options(custom_key="cusId")) as sim:
+        sim.add(pkey=key(1), cusId="C-17", ccpaOptOut=False)
+        path = people(tmp_path / "in.csv", "C-17,true", header="cusId,ccpaOptOut")
+        words = ("--key", "custom", "--key-column", "cusId")
+        assert run(sim, "run", path, *words).status == 0
+    assert Told(run, "C-17").outcomes == [("run", "updated")]
+    assert Told(run, "c-17").outcomes == []
+    assert Told(run, key(1)).outcomes == [("run", "updated")]
+
+
+def test_kept_rows_of_another_format_are_not_guessed_at(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1, state=True)
+    run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    (kept,) = archive.all_of(tmp_path / "state").values()
+    kept.path.write_bytes(b"PAR1 damaged PAR1")
+    ran = run(None, "history", key(0))
+    assert ran.status == 0
+    assert "cannot be read" in ran.err
+    assert "are not kept here" in ran.out
