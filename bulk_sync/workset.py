@@ -9,11 +9,18 @@
       results.parquet         what became of it, once the run is finished and rows failed
 
 Every part appears whole or not at all. What was written to Campaign is not here but in the ledger.
+
+Plan, states and results name rows by their positions alone. So each of these files bears the format
+that it is in and the SHA-256 of the ``rows.parquet`` whose positions it means, and is refused if
+either is another one.
 """
 
+import hashlib
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -23,18 +30,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bulk_sync import atomic
+from bulk_sync import atomic, sealed
 from bulk_sync.campaign.pages import Place
 from bulk_sync.errors import RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.steps import Match, Steps
 
+log = logging.getLogger(__name__)
+
 _ROWS: Final = "rows.parquet"
 _PLAN: Final = "plan.parquet"
 _RESULTS: Final = "results.parquet"
 _LIST: Final = "list.json"
 _PART: Final = "states-{number:06}.parquet"
+
+_FORMAT: Final = "format 1;"
+"""Changes whenever a file means something else than before, or its rows stand in another order."""
+
+_TIED: Final = b"bulk-sync.checkpoint"
+"""Under what name a file's own metadata hold its format, and what ties it to the rows."""
+
+_UNREADABLE: Final = (OSError, pa.ArrowException, LookupError, TypeError, ValueError)
+"""What libraries raise over a file that is not there, not ours, or of an earlier version."""
 
 _MATCHES: Final = pa.list_(
     pa.struct([("pkey", pa.string()), ("state", pa.int8()), ("changed_ms", pa.int64())])
@@ -52,6 +70,10 @@ _ADDED: Final = (
 """What comparing and writing add to the judged rows, or change of them."""
 
 
+class CheckpointProblem(UsageProblem):
+    """What a run needs to go on is damaged, or of another version of this program."""
+
+
 class WorkingSet:
     """One run's folder.
 
@@ -61,7 +83,7 @@ class WorkingSet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._parts = max(map(_number, folder.glob("states-*.parquet")), default=0)
+        self._parts = max(map(_number, self._paths()), default=0)
 
     @classmethod
     def create(cls, state_dir: Path, run_id: str, rows: pd.DataFrame) -> Self:
@@ -73,7 +95,7 @@ class WorkingSet:
         folder = folder_of(state_dir, run_id)
         try:
             atomic.make_folder(folder)
-            _write(rows, folder / _ROWS)
+            _write(rows, folder / _ROWS, _FORMAT)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise UsageProblem(
@@ -88,9 +110,23 @@ class WorkingSet:
         folder = folder_of(state_dir, run_id)
         return cls(folder) if (folder / _ROWS).is_file() else None
 
+    @property
+    def run_id(self) -> str:
+        """Whose folder it is."""
+        return self.folder.name
+
+    @property
+    def plan_path(self) -> Path:
+        """Where the plan is, once it is complete."""
+        return self.folder / _PLAN
+
     def rows(self) -> pd.DataFrame:
-        """Read the judged rows, as ``check.rows`` returned them."""
-        return self._read(_ROWS)
+        """Read the judged rows, as ``check.rows`` returned them.
+
+        Raises:
+            CheckpointProblem: they are damaged, or in another format.
+        """
+        return self._frame(_ROWS)
 
     def keep_states(self, positions: Sequence[int], reading: Steps) -> None:
         """Write down what is known of some positions of a reading.
@@ -123,17 +159,16 @@ class WorkingSet:
         )
         self._parts += 1
         path = self.folder / _PART.format(number=self._parts)
-        with _told(path), atomic.replacing(path) as file:
-            # In memory first: Arrow would write some forty pieces, and for each of them get the
-            # interpreter back from an event loop at full speed.
-            sink = pa.BufferOutputStream()
-            pq.write_table(part, sink, compression="zstd")
-            file.write(sink.getvalue())
+        with _told(path):
+            _write(part, path, self._tie)
 
     def states(self, count: int, *, stamped: bool = False) -> Steps:
         """Read back what is known of a reading of so many rows, as ``Steps.of`` makes room for it.
 
         What failed for what may have passed by now, and what the run stopped before, is unknown.
+
+        Raises:
+            CheckpointProblem: a part is damaged, in another format, or of other rows.
         """
         return self._filled(Steps.of(count, stamped=stamped))
 
@@ -152,40 +187,67 @@ class WorkingSet:
             if place is None:
                 path.unlink(missing_ok=True)
             else:
+                told = orjson.dumps(place)
                 with atomic.replacing(path) as file:
-                    file.write(orjson.dumps(place))
+                    file.write(self._seal(told) + told)
 
     def place(self) -> Place | None:
-        """Tell where the list was left; None if it was not, or that cannot be read any more."""
+        """Return where the list was left; None if it was not, or the file is not as it was written.
+
+        Then the list is read from its beginning, which costs calls alone.
+        """
         try:
-            return Place(**orjson.loads((self.folder / _LIST).read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return None  # then the list is read from its beginning, which costs calls alone
+            content = (self.folder / _LIST).read_bytes()
+        except OSError:
+            return None
+        told = content[content.find(b"\n") + 1 :]
+        if content == self._seal(told) + told:
+            return Place(**orjson.loads(told))
+        log.warning(
+            "The list of profiles does not go on where it was left, because %s is damaged or of "
+            "another version: it is read from its beginning",
+            self.folder / _LIST,
+        )
+        return None
+
+    @cached_property
+    def _tie(self) -> str:
+        """The format, and the rows whose positions the other files mean."""
+        with (self.folder / _ROWS).open("rb") as file:
+            return f"{_FORMAT} rows {hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+    def _seal(self, told: bytes) -> bytes:
+        """Return the line that stands before such a content."""
+        return hashlib.sha256(self._tie.encode() + told).hexdigest().encode() + b"\n"
 
     def _filled(self, reading: Steps) -> Steps:
         """Fill in what the parts hold.
 
         What failed for what may have passed by now, and what the run stopped before, is unknown.
         """
-        for path in sorted(self.folder.glob("states-*.parquet")):
-            part = pq.read_table(path)
-            at = part["position"].to_numpy()
-            reading.state[at] = part["state"].to_numpy()
-            reading.attempts[at] = part["attempts"].to_numpy()
-            reading.at_ms[at] = part["at_ms"].to_numpy()
-            if reading.changed_ms is not None and "changed_ms" in part.column_names:
-                reading.changed_ms[at] = part["changed_ms"].to_numpy()
-            for position in at.tolist():
-                reading.problems.pop(position, None)
-                reading.suspects.discard(position)
-            if reading.found is not None and "found" in part.column_names:
-                for position, group in zip(at.tolist(), part["found"].to_pylist(), strict=True):
-                    if group:
-                        reading.found[position] = tuple(Match(**each) for each in group)
-            troubled = part.filter(part["outcome"].is_valid())
-            for problem in troubled.to_pylist():
-                _note(reading, problem)
+        for path in self._paths():
+            with self._whole(path):
+                self._fill(reading, self._table(path.name))
         return reading
+
+    def _fill(self, reading: Steps, part: pa.Table) -> None:
+        """Fill in what one part holds."""
+        at = part["position"].to_numpy()
+        reading.state[at] = part["state"].to_numpy()
+        reading.attempts[at] = part["attempts"].to_numpy()
+        reading.at_ms[at] = part["at_ms"].to_numpy()
+        if reading.changed_ms is not None and "changed_ms" in part.column_names:
+            reading.changed_ms[at] = part["changed_ms"].to_numpy()
+        for position in at.tolist():
+            reading.problems.pop(position, None)
+            reading.suspects.discard(position)
+        if reading.found is not None and "found" in part.column_names:
+            for position, group in zip(at.tolist(), part["found"].to_pylist(), strict=True):
+                if group:
+                    reading.found[position] = tuple(Match(**each) for each in group)
+        troubled = part.filter(part["outcome"].is_valid())
+        for problem in troubled.to_pylist():
+            _note(reading, problem)
 
     def keep_plan(self, planned: pd.DataFrame) -> None:
         """Write down the whole plan.
@@ -198,13 +260,14 @@ class WorkingSet:
             return
         path = self.folder / _PLAN
         with _told(path):
-            _write(planned, path)
+            _write(planned, path, self._tie)
 
     def plan(self, rows: pd.DataFrame) -> pd.DataFrame | None:
-        """Read the plan back, on top of the judged rows; None if it was not complete."""
-        path = self.folder / _PLAN
-        if path.is_file() and columns.OWNER in pq.read_schema(path).names:
-            return self._read(_PLAN)
+        """Read the plan back, on top of the judged rows; None if it was not complete.
+
+        Raises:
+            CheckpointProblem: it is damaged, in another format, or of other rows.
+        """
         return self._on_top(rows, _PLAN)
 
     def keep_results(self, results: pd.DataFrame) -> None:
@@ -216,7 +279,11 @@ class WorkingSet:
         self._keep(results, _RESULTS)
 
     def results(self, rows: pd.DataFrame) -> pd.DataFrame | None:
-        """Read the results back, on top of the judged rows; None if the run did not end so far."""
+        """Read the results back, on top of the judged rows; None if the run did not end so far.
+
+        Raises:
+            CheckpointProblem: they are damaged, in another format, or of other rows.
+        """
         return self._on_top(rows, _RESULTS)
 
     def remove(self) -> None:
@@ -226,26 +293,55 @@ class WorkingSet:
     def _keep(self, frame: pd.DataFrame, name: str) -> None:
         path = self.folder / name
         with _told(path):
-            _write(frame[list(_ADDED)], path)
+            _write(frame[list(_ADDED)], path, self._tie)
 
     def _on_top(self, rows: pd.DataFrame, name: str) -> pd.DataFrame | None:
         if not (self.folder / name).is_file():
             return None
-        added = self._read(name)
-        whole = rows.copy()
-        for column in _ADDED:
-            whole[column] = added[column]
-        return whole
+        added = self._frame(name)
+        if columns.OWNER in added:
+            return added
+        with self._whole(self.folder / name):
+            return rows.assign(**{column: added[column] for column in _ADDED})
 
-    def _read(self, name: str) -> pd.DataFrame:
+    def _frame(self, name: str) -> pd.DataFrame:
+        with self._whole(self.folder / name):
+            frame: pd.DataFrame = self._table(name).to_pandas()
+        return frame
+
+    def _table(self, name: str) -> pa.Table:
+        """Read a file, and check its format and to which rows it belongs."""
         path = self.folder / name
+        content = path.read_bytes()
+        is_whole = sealed.is_whole(content)
+        if is_whole is False:
+            raise self.problem(path, "is damaged")
+        table = pq.read_table(pa.BufferReader(content))
+        tie = (table.schema.metadata or {}).get(_TIED, b"").decode()
+        if not is_whole or not tie.startswith(_FORMAT):
+            raise self.problem(path, "was written by another version of this program")
+        if tie != (_FORMAT if name == _ROWS else self._tie):
+            raise self.problem(path, "belongs to other rows")
+        return table
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("states-[0-9][0-9][0-9][0-9][0-9][0-9].parquet"))
+
+    @contextmanager
+    def _whole(self, path: Path) -> Iterator[None]:
+        """Raise CheckpointProblem if a file cannot be used."""
         try:
-            return pd.read_parquet(path)
-        except (OSError, pa.ArrowException) as error:
-            raise UsageProblem(
-                f"{path}, which holds a part of the run, cannot be read: {error}. Run the input "
-                "again with --fresh."
-            ) from error
+            yield
+        except _UNREADABLE as error:
+            raise self.problem(path, "cannot be read") from error
+
+    def problem(self, path: Path, what: str) -> CheckpointProblem:
+        """Return the error that says what is wrong with a file, and what to do."""
+        return CheckpointProblem(
+            f"Run {self.run_id} cannot go on: {path} {what}. What the run wrote is in the ledger: "
+            f"`bulk-sync runs {self.run_id}`. To start anew, run the input again with --fresh; to "
+            f"give the run up: `bulk-sync resume {self.run_id} --give-up`."
+        )
 
 
 def folder_of(state_dir: Path, run_id: str) -> Path:
@@ -278,9 +374,12 @@ def _note(reading: Steps, told: dict[str, Any]) -> None:
     reading.problems[at] = problem
 
 
-def _write(frame: pd.DataFrame, path: Path) -> None:
+def _write(table: pa.Table | pd.DataFrame, path: Path, tie: str) -> None:
+    if isinstance(table, pd.DataFrame):
+        table = pa.Table.from_pandas(table, preserve_index=False)
+    content = sealed.parquet(table, {_TIED: tie.encode()})
     with atomic.replacing(path) as file:
-        frame.to_parquet(file, compression="zstd", index=False)
+        file.write(content)
 
 
 def _text(value: object) -> str | None:

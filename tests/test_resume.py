@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import orjson
+import pyarrow.parquet as pq
 import pytest
 from conftest import Ran, Run, key, populate, process, read_csv, wishes
 from torture import FAULTS, torture
@@ -789,6 +790,65 @@ def test_a_run_whose_rows_are_gone_can_be_given_up(
     assert run(sim, "resume", rows.parent.name, "--give-up").status == 0
     assert run(sim, "resume").status == 0
     assert run(sim, "run", tmp_path / "in.csv").status == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "budget"), [("rows", 30), ("states-000001", 30), ("rows", 80), ("plan", 80)]
+)
+def test_a_run_of_another_version_is_not_resumed(
+    name: str, budget: int, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = interrupted(sim, wishes(tmp_path / "in.csv", ROWS), run, "--max-calls", budget)
+    path = tmp_path / "state" / "runs" / run_id / f"{name}.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({}), path)
+    before = len(sim.patched)
+    sim.clear()
+    ran = run(sim, "resume")
+    assert ran.status == 2
+    assert f"{name}.parquet was written by another version" in ran.err
+    assert f"bulk-sync resume {run_id} --give-up" in ran.err
+    assert sim.requests == []
+    ran = run(sim, "run", "in.csv", "--fresh", *LOOKUP)
+    assert ran.status == 0, ran.err
+    assert len(sim.patched) + before == ROWS
+
+
+def test_a_run_that_has_written_is_not_compared_anew_when_its_plan_is_gone(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = interrupted(sim, wishes(tmp_path / "in.csv", ROWS), run, "--max-calls", ROWS + 20)
+    (tmp_path / "state" / "runs" / run_id / "plan.parquet").unlink()
+    ran = run(sim, "resume")
+    assert ran.status == 2
+    assert "is missing, although the run has written" in ran.err
+    assert run(sim, "resume", run_id, "--give-up").status == 0
+    assert run(sim, "resume").status == 0
+
+
+def test_all_runs_but_one_that_cannot_be_resumed_are_finished(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    broken = interrupted(sim, wishes(tmp_path / "a.csv", ROWS), run, "--max-calls", 30)
+    interrupted(sim, wishes(tmp_path / "b.csv", ROWS // 2), run, "--max-calls", 10)
+    (tmp_path / "state" / "runs" / broken / "states-000001.parquet").write_bytes(b"")
+    ran = run(sim, "resume", "--all", "--max-calls", 200)
+    assert ran.status == 0, ran.err
+    assert len(sim.patched) == ROWS // 2
+    for _ in range(2):  # the nights after
+        assert ran.err.count(f"Run {broken} cannot go on") == 1
+        assert f"bulk-sync resume {broken} --give-up" in ran.err
+        ran = run(sim, "resume", "--all")
+        assert ran.status == 0
+
+
+def interrupted(sim: Simulator, path: Path, run: Run, *words: object) -> str:
+    """Begin a run that a budget ends, and return its id."""
+    if not sim.profiles:
+        populate(sim, ROWS)
+    ran = run(sim, "run", path, *LOOKUP, *words, "--summary", "json")
+    assert ran.status == 6, ran.err
+    return str(ran.summary["run_id"])
 
 
 def test_answers_that_mostly_fail_alike_stop_the_run_unless_that_is_right(

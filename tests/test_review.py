@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import signal
 import threading
 from pathlib import Path
@@ -12,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Run, key, populate, wishes
 
+from bulk_sync import sealed
+from bulk_sync.errors import InputProblem
+from bulk_sync.runs import plan_file
 from bulk_sync.simulator import Options, Simulator, running
 
 ROWS = 12
@@ -245,6 +249,29 @@ def test_an_edited_plan_is_refused(edit: object, plan: Path, filled: Simulator, 
     assert ran.status == 2
     assert "plan.parquet" in ran.err
     assert filled.requests == []
+
+
+def test_a_plan_with_a_wrong_bit_anywhere_is_no_plan(plan: Path) -> None:
+    content = plan.read_bytes()
+    rng = random.Random(2)
+    ends = (*range(32), *range(len(content) - 32, len(content)))
+    for at in (*ends, *rng.sample(range(len(content)), 300)):
+        wrong = bytearray(content)
+        wrong[at] ^= 1 << rng.randrange(8)
+        plan.write_bytes(wrong)
+        with pytest.raises(InputProblem, match=r"plan\.parquet"):
+            plan_file.read(plan)
+
+
+def test_a_plan_that_an_earlier_version_saved_is_still_applied(
+    plan: Path, filled: Simulator, run: Run
+) -> None:
+    table = pq.read_table(plan)
+    notes = {name: value for name, value in table.schema.metadata.items() if name != sealed.KEY}
+    pq.write_table(table.replace_schema_metadata(notes), plan)
+    filled.clear()
+    assert run(filled, "apply", plan).status == 0
+    assert len(filled.patched) > 0
 
 
 @pytest.mark.parametrize(

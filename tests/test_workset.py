@@ -5,17 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_sync import workset
+from bulk_sync import sealed, workset
+from bulk_sync.campaign.pages import Place
 from bulk_sync.errors import RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, plan
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.steps import Steps
-from bulk_sync.workset import WorkingSet
+from bulk_sync.workset import CheckpointProblem, WorkingSet
 
 RUN = "20261123T020000Z-7f3a9c"
 
@@ -128,18 +130,161 @@ def test_a_folder_without_rows_is_no_run(tmp_path: Path) -> None:
     assert WorkingSet.find(tmp_path, "another") is None
 
 
+def begun(state_dir: Path, rows: pd.DataFrame | None = None) -> WorkingSet:
+    """Keep a run that was read, compared and written."""
+    rows = judged() if rows is None else rows
+    folder = WorkingSet.create(state_dir, RUN, rows)
+    steps = Steps.of(len(plan.open_rows(rows)))
+    for at in range(len(plan.open_rows(rows))):
+        steps.done(at, 1, 1_795_572_000_000 + at, state=at % 2 == 0)
+    folder.keep_states([0, 1], steps)
+    folder.keep_states([2], steps)
+    planned = plan.compare(rows, steps)
+    folder.keep_plan(planned)
+    folder.keep_results(planned)
+    folder.keep_place(PLACE)
+    return folder
+
+
+def read(path: Path) -> None:
+    """Read all that a run reads when it goes on, or is retried."""
+    folder = WorkingSet(path.parent)
+    rows = folder.rows()
+    folder.states(len(plan.open_rows(rows)))
+    folder.plan(rows)
+    folder.results(rows)
+
+
+PLACE = Place("profilesAndServices", "acme/campaign/profile/?_lineStart=@abc", 1, 2, [])
+FILES = [
+    "rows.parquet",
+    "states-000001.parquet",
+    "states-000002.parquet",
+    "plan.parquet",
+    "results.parquet",
+]
+
+
 def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
 
-@pytest.mark.parametrize("damage", [cut_off, Path.unlink], ids=["cut off", "gone"])
-def test_damaged_rows_are_refused_with_the_next_step(
-    damage: Callable[[Path], None], tmp_path: Path
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def replaced_by_a_list(path: Path) -> None:
+    path.write_bytes(b"PKey,ccpaOptOut\n@a,true\n")
+
+
+def one_bit_turned(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def saved_again(path: Path) -> None:
+    pq.write_table(pq.read_table(path), path)
+
+
+def saved_without_a_version(path: Path) -> None:
+    table = pq.read_table(path)
+    notes = {
+        name: value
+        for name, value in table.schema.metadata.items()
+        if not name.startswith(b"bulk-sync")
+    }
+    pq.write_table(table.replace_schema_metadata(notes), path)
+
+
+def saved_by_a_later_version(path: Path) -> None:
+    table = pq.read_table(path)
+    notes = {b"bulk-sync.checkpoint": b"format 2; in another order"}
+    path.write_bytes(sealed.parquet(table, notes))
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_off,
+        emptied,
+        replaced_by_a_list,
+        one_bit_turned,
+        saved_again,
+        saved_without_a_version,
+        saved_by_a_later_version,
+    ],
+    ids=lambda damage: str(damage.__name__),
+)
+def test_a_file_that_is_not_as_it_was_written_is_refused_with_the_next_step(
+    damage: Callable[[Path], None], name: str, tmp_path: Path
 ) -> None:
-    folder = WorkingSet.create(tmp_path, RUN, judged())
-    damage(folder.folder / "rows.parquet")
-    with pytest.raises(UsageProblem, match="--fresh"):
-        folder.rows()
+    path = begun(tmp_path).folder / name
+    read(path)
+    damage(path)
+    with pytest.raises(CheckpointProblem) as refused:
+        read(path)
+    assert str(path) in str(refused.value)
+    assert "another version" in str(refused.value) or "version" not in damage.__name__
+    assert f"bulk-sync resume {RUN} --give-up" in str(refused.value)
+    assert "--fresh" in str(refused.value)
+
+
+def test_rows_that_are_gone_are_refused(tmp_path: Path) -> None:
+    path = begun(tmp_path).folder / "rows.parquet"
+    path.unlink()
+    with pytest.raises(CheckpointProblem, match="cannot be read"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", FILES[1:])
+@pytest.mark.parametrize(
+    "others",
+    [
+        judged().iloc[::-1].reset_index(drop=True),
+        judged().assign(**{columns.KEY: pd.Series([f"@k{at}" for at in range(6)], dtype="str")}),
+        judged(12),
+    ],
+    ids=["another order", "other keys", "more rows"],
+)
+def test_a_file_about_other_rows_is_refused(
+    name: str, others: pd.DataFrame, tmp_path: Path
+) -> None:
+    strange = begun(tmp_path / "other", others).folder / name
+    path = begun(tmp_path).folder / name
+    path.write_bytes(strange.read_bytes())
+    with pytest.raises(CheckpointProblem, match="belongs to other rows"):
+        read(path)
+
+
+def test_where_a_list_was_left_is_forgotten_unless_it_is_of_these_rows(tmp_path: Path) -> None:
+    folder, other = begun(tmp_path), begun(tmp_path / "other", judged(12))
+    assert folder.place() == PLACE
+    path = folder.folder / "list.json"
+    content = path.read_bytes()
+    for damaged in (
+        content.replace(b"@abc", b"@abd"),
+        content[:-1],
+        content.partition(b"\n")[2],
+        b"",
+        (other.folder / "list.json").read_bytes(),
+    ):
+        path.write_bytes(damaged)
+        assert WorkingSet(folder.folder).place() is None
+
+
+def test_a_folder_whose_name_holds_an_equals_sign_adds_no_column(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "team=ccpa")
+    pd.testing.assert_frame_equal(folder.rows(), judged())
+    assert folder.states(5).state.tolist() == [1, 0, 1, -1, -1]
+
+
+def test_other_files_in_the_folder_are_no_obstacle(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    (folder.folder / "states-copy of 1.parquet").write_bytes(b"")
+    assert [each.folder for each in workset.all_of(tmp_path)] == [folder.folder]
+    read(folder.folder / "rows.parquet")
 
 
 def test_a_run_that_cannot_be_kept_is_not_begun(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
 
     Returns:
         The exit status of the first that stopped early; else that one was refused, or that rows
-        are left, if that is so. A run whose checkpoint lies elsewhere is named, and passed over.
+        are left, if that is so. A run whose checkpoint lies elsewhere or cannot be used is named,
+        and passed over.
     """
     from bulk_sync import runs
 
@@ -106,7 +107,11 @@ def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
         if not runs.has_checkpoint(state, run):
             log.warning("%s", runs.without_checkpoint(state, run))
             continue
-        exit_ = _finish(values, run)
+        try:
+            exit_ = _finish(values, run)
+        except runs.CheckpointProblem as problem:
+            log.warning("%s", problem)
+            continue
         if exit_ not in _OWN_AFFAIR:
             return exit_
         ended = max(ended, exit_)

@@ -37,9 +37,11 @@ from bulk_sync.runs.history import of as story_of
 from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
 from bulk_sync.runs.mapping import Mapped, map_keys
 from bulk_sync.runs.sync import judge, preview, sync
+from bulk_sync.workset import CheckpointProblem
 
 __all__ = [
     "RUN_ID",
+    "CheckpointProblem",
     "Cost",
     "Event",
     "Finished",

@@ -142,19 +142,22 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
         interrupts: what signals do.
 
     Raises:
-        UsageProblem: its working set is not here.
+        UsageProblem: its working set is not here, or cannot be used.
     """
     working_set = WorkingSet.find(job.state.folder, run.run_id)
     if working_set is None:
         raise UsageProblem(without_checkpoint(job.state, run))
     rows = working_set.rows()
+    planned = working_set.plan(rows)
+    if planned is None and any(book.writes(run.run_id)):
+        raise working_set.problem(working_set.plan_path, "is missing, although the run has written")
     stem = str(run.begun.settings.get("stem", "input"))
     opened = Opened(
         run_id=run.run_id,
         begun=run.begun,
         stem=stem,
         rows=rows,
-        planned=working_set.plan(rows),
+        planned=planned,
         working_set=working_set,
         ledger=book,
         past=past_of(book, job),

@@ -1,7 +1,9 @@
 """A plan as one file: what a person reviews, and ``apply`` carries out.
 
 Parquet, so that pandas opens it: every row of the input with what would become of it. What it is a
-plan of, and a hash over all of it, stands beside the table, in the file's own metadata.
+plan of, and two hashes, stand beside the table, in the file's own metadata: one over all bytes
+(``sealed.py``), which plans of earlier versions lack, and one over the rows, whatever Parquet makes
+of them.
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bulk_sync import atomic
+from bulk_sync import atomic, sealed
 from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.report import csv_file, table
 from bulk_sync.rows import columns
@@ -39,7 +41,7 @@ _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"
 
 _DAMAGED: Final = (pa.ArrowException, LookupError, TypeError, ValueError)
-"""What libraries raise over a file, or a table, of which a byte is wrong."""
+"""What libraries raise over a file that is no plan, or a damaged one of an earlier version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +121,13 @@ def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
     """
     whole = pa.Table.from_pandas(planned, preserve_index=False)
     told = orjson.dumps(asdict(facts))
-    notes = {**(whole.schema.metadata or {}), _FACTS: told, _SEAL: _seal(planned, told).encode()}
-    content = BytesIO()
-    pq.write_table(whole.replace_schema_metadata(notes), content, compression="zstd")
+    content = sealed.parquet(whole, {_FACTS: told, _SEAL: _seal(planned, told).encode()})
     try:
         with atomic.replacing(path) as file:
-            file.write(content.getbuffer())
+            file.write(content)
     except OSError as error:
         raise UsageProblem(f"--out {path} could not be written: {error.strerror}.") from error
-    return sha256(content.getbuffer()).hexdigest()
+    return sha256(content).hexdigest()
 
 
 def read(path: Path) -> PlanFile:
@@ -136,11 +136,19 @@ def read(path: Path) -> PlanFile:
     Raises:
         InputProblem: it cannot be read, is no plan, or was edited.
     """
+    edited = InputProblem(
+        f"{path} was edited after it was made, or is damaged, so it is not carried out. Correct "
+        "the input and plan again."
+    )
     try:
         content = path.read_bytes()
-        whole = pq.read_table(BytesIO(content))
     except OSError as error:
         raise InputProblem(f"{path}: {error.strerror or error}.") from error
+    is_whole = sealed.is_whole(content)
+    if is_whole is False:
+        raise edited
+    try:
+        whole = pq.read_table(BytesIO(content))
     except _DAMAGED as error:
         raise InputProblem(
             f"{path} is no plan, or damaged. `bulk-sync plan INPUT --out plan.parquet` makes one; "
@@ -152,10 +160,8 @@ def read(path: Path) -> PlanFile:
             f"{path} is no plan of this program, or was saved again by another one. `bulk-sync "
             "plan INPUT --out plan.parquet` makes one; `bulk-sync run` takes a list."
         )
-    edited = InputProblem(
-        f"{path} was edited after it was made, or is damaged, so it is not carried out. Mend the "
-        "input and plan again."
-    )
+    if not is_whole and sealed.KEY in notes:
+        raise edited
     try:
         rows = whole.to_pandas()
         is_as_made = notes[_SEAL].decode() == _seal(rows, notes[_FACTS])
