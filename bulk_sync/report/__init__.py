@@ -4,7 +4,7 @@ What a report says is decided elsewhere; here it is only written down. Reports a
 not at all, and only their owner may read them, because keys are personal data.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -35,6 +35,9 @@ class _Format(StrEnum):
     HTML = ".html"
 
 
+SHEET_COLUMNS: Final = 16_384
+"""How many columns a sheet of a workbook can hold."""
+
 SUFFIXES: Final = tuple(map(str, _Format))
 """The suffixes that a report may have, in small letters."""
 
@@ -63,6 +66,21 @@ def check_path(path: Path) -> None:
         ) from reason
 
 
+def check_fits(results: pd.DataFrame, paths: Sequence[Path]) -> None:
+    """Check, before a run, that a report of these rows can hold all of their columns.
+
+    Raises:
+        UsageProblem: a sheet of a workbook cannot.
+    """
+    count = len(table.own_columns(results)) + len(columns.REPORT)
+    for path in paths:
+        if _format(path) is _Format.XLSX and count > SHEET_COLUMNS:
+            raise UsageProblem(
+                f"The report {path} cannot be written: a sheet holds {SHEET_COLUMNS} columns, and "
+                f"with those of the report there are {count}. Give it another suffix, such as .csv."
+            )
+
+
 def write(results: pd.DataFrame, path: Path, *, title: Mapping[str, str]) -> None:
     """Write a report.
 
@@ -76,6 +94,8 @@ def write(results: pd.DataFrame, path: Path, *, title: Mapping[str, str]) -> Non
         StoppedEarly: it cannot be written.
     """
     form = _format(path)
+    # The name of a file may be no text in any encoding; what cannot be read is shown as such.
+    title = {name: value.encode("utf-8", "replace").decode() for name, value in title.items()}
     rows = table.of(results, table.report_columns(results))
     with _told(path), atomic.replacing(path) as file:
         match form:

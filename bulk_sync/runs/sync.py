@@ -53,6 +53,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     _check_reports(job.reports_of(run_id), given)
     with Interrupts() as interrupts, alone(job, run_id) as book:
         rows, digest, keys = judging.judged(given, job)
+        report.check_fits(rows, job.reports)
         job = judging.with_keys(job, keys)
         _make_way(book, job, digest, fresh=fresh)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
@@ -82,6 +83,7 @@ def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> 
         job = guarded(job)  # as ``apply`` will be
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, digest, keys = judging.judged(given, job)
+        report.check_fits(rows, paths)
         job = judging.with_keys(job, keys)
         past = [] if book is None else past_of(book, job)
         budget = None if book is None else day_budget.of(book, job)
@@ -121,6 +123,7 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     paths = named(reports, new_run_id())
     _check_reports(paths, given)
     checked, _, _ = judging.judged(given)
+    report.check_fits(checked, paths)
     judged = plan.compare(checked, Steps.of(len(plan.open_rows(checked))))
     for path in paths:
         report.write(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 
+import pandas as pd
 import pytest
 from report_frames import results
 
@@ -109,6 +110,23 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_run(
     with pytest.raises(UsageProblem, match=why) as refused:
         report.check_path(tmp_path / path)
     assert str(tmp_path / path) in str(refused.value)
+
+
+@EVERY_SUFFIX
+def test_a_title_that_is_no_text_in_any_encoding_fails_no_report(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"report{suffix}"
+    report.write(results(1, {"PKey": ["@a"]}), path, title={"Input": os.fsdecode(b"in\xff.csv")})
+    assert path.stat().st_size > 0
+
+
+def test_more_columns_than_a_sheet_holds_are_refused_before_the_run() -> None:
+    rows = pd.DataFrame(columns=[f"column {at}" for at in range(16_384)])
+    report.check_fits(rows, [Path("report.csv"), Path("report.parquet")])
+    report.check_fits(results(1, {"PKey": ["@a"]}), [Path("report.xlsx")])
+    with pytest.raises(UsageProblem, match=r"report\.xlsx .* a sheet holds 16384 columns"):
+        report.check_fits(rows, [Path("report.csv"), Path("report.xlsx")])
 
 
 def test_a_folder_that_went_away_is_told(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ class Format(Enum):
 
     TEXT = (".csv", ".tsv", ".txt")
     PARQUET = (".parquet",)
-    WORKBOOK = (".xlsx", ".xlsm", ".xls", ".ods")
+    WORKBOOK = (".xlsx", ".xls", ".ods")
 
 
 PACKED: Final = (".gz", ".bz2", ".xz", ".zst")
