@@ -239,7 +239,7 @@ def access_denied(error: BulkSyncError) -> AccessDenied:
             "instance ends in -mkt-stage), --endpoint and --api. A 502 of this kind means that "
             "the instance's CNAME is missing."
         )
-    return AccessDenied(f"{error}. {hint}")
+    return AccessDenied(f"{str(error).rstrip('.')}. {hint}")
 
 
 def field_refused(failed: RowFailed) -> UsageProblem:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from bulk_sync.errors import UsageProblem
+from bulk_sync.settings import check_host
 from bulk_sync.simulator import (
     Apis,
     ByEmail,
@@ -165,6 +166,10 @@ def command(**values: Any) -> None:
         log.addHandler(logging.StreamHandler(sys.stderr))
         log.setLevel(logging.INFO)
     options = _options(values)
+    try:
+        check_host(values["host"])
+    except ValueError as error:
+        raise UsageProblem(f"--host {values['host']!r}: {error}.") from error
     try:
         serve_in_foreground(options, values["host"], values["port"], _announce)
     except OSError as error:

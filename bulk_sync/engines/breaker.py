@@ -30,6 +30,9 @@ class Breaker:
         stop: is asked to end the run.
         failures: when that is to be.
         attribute: the attribute's name, for the message if no profile has it.
+
+    Attributes:
+        succeeded_rows: how many rows went well so far.
     """
 
     def __init__(self, stop: Stop, failures: Failures, attribute: str) -> None:
@@ -39,6 +42,7 @@ class Breaker:
         self._failed = 0
         self._unknown = 0
         self._succeeded: set[str] = set()
+        self.succeeded_rows = 0
         self._lost_in_a_row = 0
         self._refused_in_a_row = 0
         self._rows = 0
@@ -55,19 +59,31 @@ class Breaker:
         self._rows += 1
         self._failed -= again
         self._succeeded.add(what)
+        self.succeeded_rows += 1
         self._lost_in_a_row = self._refused_in_a_row = 0
 
-    def failed(self, failed: RowFailed, what: str, *, again: bool, suspect: bool = False) -> None:
+    def failed(
+        self,
+        failed: RowFailed,
+        what: str,
+        *,
+        again: bool,
+        suspect: bool = False,
+        succeeded: int | None = None,
+    ) -> None:
         """Count a row that failed, and stop the run when it is one too many.
 
         Whether Campaign is there is learnt from rows that have not failed before: of those that
-        have, many may fail in a row while all others would go well.
+        have, many may fail in a row while all others would go well. Nor does a row say anything
+        during whose tries others went well: the tries of a bad row take so long that all bad ones
+        of a small file end together, after the good ones.
 
         Args:
             failed: what it failed with.
             what: the pass.
             again: it had failed before in this run.
             suspect: it had failed, or was in flight, when an earlier process ended.
+            succeeded: how many rows had gone well when it was begun; None if as many as now.
         """
         if failed.outcome is not Outcome.FAILED:
             self._rows += 1
@@ -80,7 +96,8 @@ class Breaker:
         self._unknown += failed.reason is Reason.STATE_UNKNOWN
         if not suspect:
             self._rows += 1
-            self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing else 0
+            is_alone = succeeded is None or succeeded == self.succeeded_rows
+            self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing and is_alone else 0
             self._remember(failed.reason)
             if isinstance(failed, AddressRefused | FieldRefused | Forbidden):
                 self._refused_in_a_row += 1

@@ -79,11 +79,18 @@ class Local:
                 if at is None and (at := await source.take()) is None:
                     break
                 failed_before = at in problems
+                succeeded = breaker.succeeded_rows
                 try:
                     await one(client, stop, at)
                 except RowFailed as failed:
                     work.steps.failed(at, now_ms(), failed)
-                    breaker.failed(failed, name, again=failed_before, suspect=at in suspects)
+                    breaker.failed(
+                        failed,
+                        name,
+                        again=failed_before,
+                        suspect=at in suspects,
+                        succeeded=succeeded,
+                    )
                 except StopRun as cause:
                     stop.ask(cause)
                     note(at)

@@ -229,7 +229,7 @@ def _told(name: str) -> Iterator[None]:
             f"The ledger {name} needs the package {error.name}. For PostgreSQL: pip install "
             "'bulk-sync[postgresql]'."
         ) from error
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:  # of a host's name
         what = error.strerror if isinstance(error, OSError) else said(error)
         raise UsageProblem(
             f"The ledger {name} cannot be opened: {what}. Look at --state-dir and --ledger."

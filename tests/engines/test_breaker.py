@@ -88,6 +88,14 @@ def test_rows_given_up_in_a_row_end_the_run_with_the_twenty_fifth() -> None:
     assert isinstance(stop.cause, StoppedEarly)
 
 
+def test_rows_during_whose_tries_others_went_well_say_nothing_of_campaign() -> None:
+    counted, stop = breaker(Failures(most=5_000))
+    counted.succeeded("write", again=False)
+    for _ in range(100):
+        counted.failed(BROKEN, "write", again=False, succeeded=0)
+    assert not stop.asked
+
+
 @pytest.mark.parametrize("how", [{"again": True}, {"again": False, "suspect": True}])
 def test_rows_that_have_failed_before_say_nothing_of_campaign(how: dict[str, bool]) -> None:
     counted, stop = breaker(Failures(most=5_000))
@@ -157,3 +165,27 @@ def test_the_same_holds_for_states_that_are_looked_up(
     ran = run(sim, "resume", *WORDS[:2], "--summary", "json")
     assert ran.status == 3, ran.err
     assert ran.summary["outcomes"] == {"failed": 35, "updated": 365}
+
+
+def test_bad_rows_that_end_after_all_good_ones_are_rows_that_failed(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 400)
+    for number in range(0, 390, 13):
+        sim.queue_fault(
+            Fault.TRANSIENT_500, "PATCH", times=99, matching=f"profile/%40{key(number)[1:]}"
+        )
+    words = ("--retries", 2, *WORDS[2:6], "--concurrency", 64)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 400), *words)
+    assert ran.status == 3, ran.err
+    assert ran.summary["outcomes"] == {"failed": 30, "updated": 370}
+
+
+def test_profiles_that_the_account_has_no_rights_for_are_rows_that_failed(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 400)
+    sim.forbidden.update(key(number) for number in range(5, 30))
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 400), *WORDS, "--fetch", "scan")
+    assert ran.status == 3, ran.err
+    assert ran.summary["outcomes"] == {"failed": 25, "updated": 375}

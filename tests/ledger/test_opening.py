@@ -195,6 +195,7 @@ def test_who_loses_a_server_s_lock_loses_the_ledger_too(
         ("sqlite:///file:x?mode=memory&uri=true", "in memory"),
         ("postgresql://127.0.0.1:1/none?sslpassword=s3cret", "cannot be opened"),
         ("postgresql://somebody:s3cret@127.0.0.1:1/none", "cannot be opened"),
+        ("postgresql://a..example/none", "cannot be opened"),
         ("sqlite:////proc/none/ledger.sqlite3", "cannot be opened"),
     ],
 )

@@ -66,8 +66,10 @@ def test_its_exports_and_options_reach_the_server(tmp_path: Path) -> None:
         (["--fault", "reset=0.7", "--fault", "hang=0.7"], "so is their sum"),
         (["--profiles-csv", "nowhere.csv"], "nowhere.csv"),
         (["--host", "256.0.0.1"], "The simulator cannot start"),
+        (["--host", "a..example"], "has an empty part"),
+        (["--host", ""], "has an empty part"),
     ],
-    ids=["kind", "share", "sum", "file", "host"],
+    ids=["kind", "share", "sum", "file", "host", "name", "no name"],
 )
 def test_it_refuses_what_cannot_be(arguments: Sequence[str], said: str) -> None:
     with simulate(*arguments) as (url, process):
