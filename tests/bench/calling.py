@@ -18,6 +18,7 @@ WHOLE_ROWS, WHOLE_CHANGES = 30_000, 6_000
 LIBRARIES = "pandas, pyarrow.csv, pyarrow.parquet, sqlalchemy, aiohttp, uvloop, orjson, click, tqdm"
 CALLS = 20_000
 LIMITS = (50, 200, 1000)
+FOUND_CALLS, FOUND_RATE, FOUND_SHARE = 4_000, 200, 0.89
 SLOWING_CALLS, SLOWING_MS, KNEE = 4_000, 8, 12
 CONCURRENCIES = (4, 8, 16, 32, 64)
 
@@ -116,8 +117,21 @@ def limits() -> Iterator[Line]:
     The 20,000 calls against each hidden limit wait most of the time, so they are made at once.
     """
     yield slowing()
+    yield found()
     with ThreadPoolExecutor(len(LIMITS)) as threads:
         yield from threads.map(_limited, LIMITS)
+
+
+def found() -> Line:
+    """Hold a whole run to a hidden limit, the time to start and to find the limit included."""
+    rows = FOUND_CALLS
+    far_end = [*FAR_END, "--profiles", str(rows), "--wait-ms", "50", "--rate", str(FOUND_RATE)]
+    with served(far_end) as url, tempfile.TemporaryDirectory() as folder:
+        path = write_wishes(Path(folder) / "in.csv", states(f"{url}/_states", rows))
+        ours = measure(run_of(url, path))
+    ideal = Used(rows / FOUND_RATE, 0.0)
+    what = f"a run of {rows:,} look-ups, hidden limit {FOUND_RATE}/s / the limit"
+    return line(what, [(ours, ideal)], ours.seconds / ideal.seconds, (1 / FOUND_SHARE, 400))
 
 
 def slowing() -> Line:
