@@ -303,7 +303,11 @@ def test_a_plan_that_was_not_the_one_reviewed_is_refused(
     assert run(filled, "apply", plan, "--expect-sha256", sha256(plan).upper()).status == 0
 
 
-@pytest.mark.parametrize("out", ["plan.xlsx", "missing/plan.parquet"])
+@pytest.mark.parametrize(
+    "out",
+    ["plan.xlsx", "missing/plan.parquet", "/proc/plan.parquet", f"{'n' * 300}/plan.parquet"],
+    ids=["no plan's suffix", "no folder", "a folder that takes no files", "a name too long"],
+)
 def test_a_plan_s_path_is_checked_before_anything_is_read(
     out: str, filled: Simulator, run: Run
 ) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 import orjson
@@ -91,18 +92,25 @@ class PlanFile:
 
 
 def check_path(path: Path) -> None:
-    """Say before anything is read that a plan cannot be written there.
+    """Check, before anything is read, that a plan can be written to a path.
 
     Raises:
-        UsageProblem: the suffix promises another format, or the folder is missing.
+        UsageProblem: the suffix promises another format, or the folder is missing or takes no
+            files.
     """
     if path.suffix.lower() != SUFFIX:
         raise UsageProblem(
             f"--out {path}: a plan is a Parquet file; name it {path.stem}{SUFFIX}. For a workbook "
             "to read, add --report plan.xlsx."
         )
-    if not path.absolute().parent.is_dir():
-        raise UsageProblem(f"--out {path}: no such folder: {path.absolute().parent}.")
+    try:
+        with TemporaryFile(dir=path.absolute().parent):
+            pass
+    except OSError as error:
+        raise UsageProblem(
+            f"--out {path} cannot be written: {error.strerror}. Name a path in a folder that is "
+            "there and that you may write to."
+        ) from error
 
 
 def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
