@@ -181,7 +181,7 @@ class Allowance:
         self._resumed_at, self._granted = now, 0
 
     def forgive(self, now: float) -> None:
-        """Note that requests are sent again after refusals that were not for the rate."""
+        """Forget the refusals since the last wait: they were not for the rate."""
         self._refusal, self._resumed_at, self._granted = None, now, 0
 
     def _learn(self, refusal: _Refusal, now: float) -> None:

@@ -4,8 +4,8 @@
          |                                                                          ^
          `---- no: wait in line; the head of the line is let go as soon as it may --'
 
-Nobody is promised a slot ahead of time, so a hold holds everybody, and a limit that falls is kept
-at once. What the limits are is for ``load.py`` and ``allowance.py`` to find, and for the settings.
+No slot is promised ahead of time, so a hold holds every request, and a limit that falls is kept at
+once. ``load.py``, ``ceiling.py`` and ``allowance.py`` find the limits, or the settings give them.
 """
 
 import asyncio
@@ -57,13 +57,13 @@ _TELL_EVERY_S: Final = 30.0
 
 
 class Pulse(Protocol):
-    """How hard Campaign is asked at the moment: a line for a person, numbers for a log."""
+    """The present pace: a line for a person, numbers for a log."""
 
     def __str__(self) -> str:
-        """Say it."""
+        """Return a line for a person."""
 
     def facts(self) -> Mapping[str, Any]:
-        """Tell it."""
+        """Return numbers for a log."""
 
 
 class Pacer:
@@ -169,14 +169,14 @@ class Pacer:
         return given
 
     def __str__(self) -> str:
-        """Say how it goes, for a person."""
+        """Return the pace as a line for a person."""
         parts = [f"{self._in_flight} in flight"]
         if self.rate is not None:
             parts.append(f"at most {self.rate:.4g}/s")
         return ", ".join([*parts, *self.waits()])
 
     def waits(self) -> list[str]:
-        """Say how long answers take, and what is waited for, for a person."""
+        """Return how long answers take and what is waited for, for a person."""
         said = []
         if (half_s := self.latency.quantile(0.5)) is not None:
             said.append(f"answers in {1000 * half_s:,.0f} ms")
@@ -185,7 +185,7 @@ class Pacer:
         return said
 
     def facts(self) -> Mapping[str, Any]:
-        """Tell how it goes, for a log: counts, requests a second, seconds, and causes of waits."""
+        """Return counts, requests a second, seconds and causes of waits, for a log."""
         half_s, most_s = self.latency.quantile(0.5), self.latency.quantile(0.95)
         return {
             "in_flight": self._in_flight,
@@ -201,7 +201,7 @@ class Pacer:
         }
 
     def at_once(self) -> float | None:
-        """Let one more request be sent, if none must wait for that; ``over`` must follow.
+        """Count one more request as sent if it need not wait; ``over`` must follow.
 
         Returns:
             The time; None if it must wait for its ``turn``.
@@ -237,7 +237,7 @@ class Pacer:
         return self._clock()
 
     def over(self) -> None:
-        """Tell that the request is over, whatever came of it."""
+        """Record that a request is over, whatever its result."""
         self._in_flight -= 1
         if self._waiting and self._timer is None:
             self._let_go()
@@ -323,7 +323,7 @@ class Pacer:
             log.info("%s: work goes on at %s", later.detail, goes_on.isoformat(timespec="seconds"))
 
     def hold_for(self, seconds: float, why: str) -> bool:
-        """Let no request start for so many seconds, and tell whether that makes a wait longer."""
+        """Hold every request for so many seconds, and return whether that prolongs the wait."""
         now = self._clock()
         until = now + seconds
         if until <= self._held_until:
@@ -335,7 +335,7 @@ class Pacer:
         return True
 
     def _wait_s(self, now: float) -> float:
-        """Tell how long the next request must wait; infinity is until another one is over."""
+        """Return how long the next request must wait; infinity until another one is over."""
         if self._is_held:
             if now < self._held_until:
                 return self._held_until - now
@@ -357,7 +357,7 @@ class Pacer:
             self._next_slot = max(self._next_slot, now - _BURST_S) + _HEADROOM / rate
 
     def _let_go(self) -> None:
-        """Let go whoever may, in the order they came, and come back when the next one may."""
+        """Send the waiting requests that may start, in order, and set a timer for the next."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -374,7 +374,7 @@ class Pacer:
                 waiter.set_result(None)
 
     def _send_away(self) -> None:
-        """Let nobody wait for a request that is not to be sent any more."""
+        """End every wait for a turn with the cause that stops the run."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done() and self._stop.cause is not None:
@@ -382,7 +382,7 @@ class Pacer:
 
 
 def most_in_flight(pace: Pace) -> int:
-    """Tell how many requests may ever be in flight at once: with a rate, all that it may need."""
+    """Return the most requests that may ever be in flight: with a rate, all that it may need."""
     if pace.concurrency is not None:
         return pace.concurrency
     if pace.rate is None:
