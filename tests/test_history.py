@@ -5,10 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, read_csv, wishes
 
-from bulk_sync import archive
-from bulk_sync.simulator import Simulator
+from bulk_sync import archive, ledger
+from bulk_sync.ledger import Intent
+from bulk_sync.settings import State
+from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 class Told:
@@ -217,8 +219,6 @@ def test_a_created_profile_is_found_by_both_of_its_keys(
 
 
 def test_a_custom_key_is_found_to_the_letter(tmp_path: Path, run: Run) -> None:
-    from bulk_sync.simulator import Options, running  # noqa: PLC0415
-
     with running(Options(custom_key="cusId")) as sim:
         sim.add(pkey=key(1), cusId="C-17", ccpaOptOut=False)
         path = people(tmp_path / "in.csv", "C-17,true", header="cusId,ccpaOptOut")
@@ -240,3 +240,41 @@ def test_kept_rows_of_another_format_are_not_guessed_at(
     assert ran.status == 0
     assert "cannot be read" in ran.err
     assert "are not kept here" in ran.out
+
+
+def test_each_write_names_its_file_and_the_tries_that_it_took(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    (tmp_path / "lists").mkdir()
+    for number, name in enumerate(("a.csv", "b.csv")):
+        people(tmp_path / "lists" / name, f"{key(number)},true", header="PKey,ccpaOptOut")
+    sim.queue_fault(Fault.TRANSIENT_500, "PATCH", times=9, matching=key(1)[1:])
+    ran = run(sim, "run", tmp_path / "lists", "--retries", 1)
+    assert [row["sync_attempts"] for row in ran.report] == ["1", "2"]
+    for number, name, outcome, attempts in ((0, "a.csv", "updated", 1), (1, "b.csv", "failed", 2)):
+        (event,) = Told(run, key(number)).events
+        assert (event["input"], event["row"]) == (str(tmp_path / "lists" / name), 2)
+        assert (event["outcome"], event["attempts"]) == (outcome, attempts)
+
+
+def test_what_a_dead_process_had_in_flight_is_told_as_unknown(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10)
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14, "--report", "r.csv")
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
+    in_flight = [Intent(key(n), n + 2, None, before=False, desired=True) for n in range(7, 10)]
+    with ledger.opened(State(tmp_path / "state")) as book:  # as a process that is killed leaves it
+        book.intend(newest(run), in_flight)
+    assert Told(run, key(9)).outcomes == [("run", "unknown")]
+    first, second, *_ = Told(run, key(9)).lines
+    assert first == f"This tool does not know the state of {key(9)}."
+    assert f"by run {newest(run)} has arrived is not known: `bulk-sync resume " in second
+    run(sim, "resume", "--max-calls", 2)
+    left = read_csv(tmp_path / "r.csv")[9]
+    assert (left["sync_outcome"], left["sync_reason"]) == ("pending", "stopped")
+    assert "whether it arrived is not known" in left["sync_detail"]
+    assert left["sync_after"] == ""
+    assert run(sim, "resume", "--max-calls", 100).status == 0
+    assert Told(run, key(9)).outcomes[-1] == ("run", "updated")

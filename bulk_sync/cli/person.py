@@ -94,9 +94,10 @@ def _standing(story: Story) -> list[str]:
         return [
             f"This tool never changed {story.key}, nor tried to; no row of its {runs} names it."
         ]
+    said, doubts = [], story.doubts()
     if not standing:
-        return [f"This tool does not know the state of {story.key}: no run has read or changed it."]
-    said = []
+        why = "" if doubts else ": no run has read or changed it"
+        said.append(f"This tool does not know the state of {story.key}{why}.")
     for pkey, event in standing.items():
         who = f"profile {pkey}" if pkey else story.key
         attribute = event.run.begun.attribute
@@ -107,10 +108,17 @@ def _standing(story: Story) -> list[str]:
         )
         said.append(f"As far as this tool knows, {who} {holds}: {_how(event)}.")
     return said + [
-        f"What became of a later write of run {event.run.run_id} is not known: `bulk-sync audit "
-        f"{event.run.run_id}` reads the profile again."
-        for event in story.doubts()
+        f"Whether a later change to {str(event.write.intent.desired).lower()} by run "
+        f"{event.run.run_id} has arrived is not known: `bulk-sync {_reads(event.run)}` reads the "
+        "profile again."
+        for event in doubts
+        if event.write is not None
     ]
+
+
+def _reads(run: Run) -> str:
+    """Return the command that reads again what a run has written."""
+    return f"{'audit' if run.is_finished else 'resume'} {run.run_id}"
 
 
 def _how(event: Event) -> str:

@@ -1,6 +1,7 @@
 """Whatever is done to a ledger with the sqlite3 shell is found by ``ledger verify``."""
 
 import shutil
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ from ledger_lines import OTHER, RUN, begun, dated, fill, intents, updated
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Ended, Ledger, Settled
-from bulk_sync.ledger.chain import NOTHING, link
+from bulk_sync.ledger.chain import NOTHING, Head, link
 from bulk_sync.ledger.schema import Line
 from bulk_sync.outcomes import Outcome
 from bulk_sync.settings import State
@@ -277,6 +278,22 @@ def test_a_damaged_file_is_told_with_a_sentence(folder: Path, run: Run) -> None:
     ran = run(None, "ledger", "verify")
     assert ran.status == 3
     assert "ledger.sqlite3 was altered: line 1 cannot be read" in ran.out
+
+
+def test_a_server_that_cannot_be_reached_is_no_tampering(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]  # where nobody listens once this is closed
+    url = f"postgresql://somebody@127.0.0.1:{port}/ledger?connect_timeout=5"
+    monkeypatch.setenv("BULK_SYNC_LEDGER", url)
+    anchor = ledger.anchor_of(State(folder, ledger=url))
+    anchor.move(Head(LINES, "9f" * 32))
+    ran = run(None, "ledger", "verify", "--json")
+    assert ran.status == 2
+    assert "cannot be opened" in ran.err
+    assert "first_misfit" not in ran.out
+    assert run(None, "ledger", "verify", "--head", f"{LINES}:{'9f' * 32}").status == 2
 
 
 def test_without_a_ledger_nothing_is_said_to_fit(run: Run) -> None:
