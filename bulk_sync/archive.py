@@ -24,8 +24,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bulk_sync import atomic
-from bulk_sync.rows import columns, emails, matched
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns, emails, matched, newer
 from bulk_sync.rows.names import plain
+from bulk_sync.rows.newer import Confirmed
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +112,46 @@ class Kept:
             ValueError: the file has a format that this program does not know.
             OSError, pa.ArrowException: it cannot be read.
         """
-        notes = pq.read_schema(self.path).metadata or {}
-        facts = orjson.loads(notes.get(_FACTS, b"{}"))
-        if facts.get("format") != _FORMAT:
-            raise ValueError(f"it has the format {facts.get('format')}, made by a newer bulk-sync")
+        facts = self._facts()
         return Recognized(facts["are_pkeys"], facts["emails"], facts["pkeys"])
+
+    def confirmed(
+        self, pkeys: frozenset[str], since_ms: int
+    ) -> Iterator[tuple[str, bool, Confirmed]]:
+        """Yield, by PKey and state, the requests that found a state as they asked for it.
+
+        Args:
+            pkeys: the profiles that are wanted.
+            since_ms: older requests are left out.
+
+        Raises:
+            ValueError, OSError, pa.ArrowException: as ``recognized``.
+        """
+        newest_ms = self._facts()["newest_ms"]
+        if newest_ms is None or newest_ms < since_ms:
+            return
+        with pq.ParquetFile(self.path) as file:
+            shown = (columns.KEY, columns.PKEYS, columns.OUTCOME, columns.DESIRED, columns.AT)
+            wanted = (*shown, *columns.DATED)
+            names = [name for name in wanted if name in file.schema_arrow.names]
+            for group in range(file.num_row_groups):
+                part = file.read_row_group(group, columns=names)
+                hits = matches(part, Recognized(are_pkeys=True), Sought(pkeys))
+                is_unchanged = pc.equal(part[columns.OUTCOME].cast(pa.string()), Outcome.UNCHANGED)
+                rows = part.filter(pc.and_(hits, is_unchanged)).to_pandas()
+                requests = newer.requests(rows, np.arange(len(rows)))
+                others = rows[columns.PKEYS] if columns.PKEYS in rows else [[]] * len(rows)
+                for key, more, state, request, at_ms in zip(
+                    rows[columns.KEY].tolist(),
+                    others,
+                    rows[columns.DESIRED].tolist(),
+                    requests,
+                    columns.times_ms(rows[columns.AT]).tolist(),
+                    strict=True,
+                ):
+                    if request is not None:
+                        found = Confirmed(request, self.run_id, at_ms)
+                        yield from ((pkey, state, found) for pkey in {key, *more} & pkeys)
 
     def search(self, sought: Sought) -> Iterator[dict[str, Any]]:
         """Yield the rows about a person, as dicts of the columns' values.
@@ -131,6 +168,13 @@ class Kept:
                 hits = matches(file.read_row_group(group, columns=names), where, sought)
                 if pc.any(hits).as_py():
                     yield from file.read_row_group(group).filter(hits).to_pylist()
+
+    def _facts(self) -> dict[str, Any]:
+        notes = pq.read_schema(self.path).metadata or {}
+        facts: dict[str, Any] = orjson.loads(notes.get(_FACTS, b"{}"))
+        if facts.get("format") != _FORMAT:
+            raise ValueError(f"it has the format {facts.get('format')}, made by a newer bulk-sync")
+        return facts
 
     def rows(self) -> pd.DataFrame:
         """Read all rows.
@@ -165,6 +209,7 @@ def keep(
         "are_pkeys": recognized.are_pkeys,
         "emails": recognized.emails,
         "pkeys": recognized.pkeys,
+        "newest_ms": _newest_ms(rows),
     }
     notes = {**(whole.schema.metadata or {}), _FACTS: orjson.dumps(facts)}
     whole = whole.replace_schema_metadata(notes)
@@ -239,6 +284,16 @@ def _pkeys(rows: pd.DataFrame) -> pa.Array:
         if profile != key:
             found[at].append(profile)
     return pa.array(found, pa.list_(pa.string()))
+
+
+def _newest_ms(rows: pd.DataFrame) -> int | None:
+    """Return when the newest request was made that found the state as it asked for it."""
+    names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in rows]
+    if not names:
+        return None
+    latest = rows[names[0]].to_numpy()[columns.have_outcome(rows, [Outcome.UNCHANGED])]
+    dated = latest[latest != newer.UNDATED]
+    return int(dated.max()) if len(dated) else None
 
 
 def _key_columns(where: Recognized) -> list[str]:

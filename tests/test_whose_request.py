@@ -228,3 +228,32 @@ def test_dates_that_were_ignored_are_recorded_all_the_same(team: Team) -> None:
     assert team.wish("true", "2026-01-25", 1, "--ignore-dates") == ["updated"]
     assert team.wish("false", "2026-01-20") == ["drifted"]
     assert team.wish("false", "2026-01-20", 1, "--ignore-dates") == ["updated"]
+
+
+@pytest.mark.parametrize("first", ["true", "false"])
+def test_a_request_that_found_the_state_as_it_asked_counts_too(first: str, team: Team) -> None:
+    second = "false" if first == "true" else "true"
+    team.sim.profiles[key(0)]["ccpaOptOut"] = first != "true"
+    assert team.wish(first, "2026-01-20") == ["updated"]
+    assert team.wish(first, "2026-01-25") == ["unchanged"]
+    assert team.wish(second, "2026-01-22") == ["drifted"]
+    assert team.wish(second, "2026-01-26") == ["updated"]
+    assert team.wish(first, "2026-01-25") == ["drifted"]
+
+
+def test_a_request_that_found_what_somebody_else_had_set_counts_too(team: Team) -> None:
+    team.sim.profiles[key(0)] |= {"ccpaOptOut": True, STAMP: "2026-01-10 12:00:00.000Z"}
+    assert team.wish("true", "2026-01-25") == ["unchanged"]
+    path = team.list_of("false", "2026-01-20")
+    team.run(team.sim, "run", path, "--report", "r.csv")
+    (row,) = read_csv(team.folder / "r.csv")
+    assert (row["sync_outcome"], row["sync_reason"]) == ("drifted", "newer_choice")
+    assert "found this state as asked for by a request of 2026-01-25" in row["sync_detail"]
+    assert team.wish("false", "2026-01-26") == ["updated"]
+
+
+def test_what_a_list_that_was_undone_found_as_it_asked_does_not_count(team: Team) -> None:
+    team.sim.profiles[key(0)]["ccpaOptOut"] = True
+    assert team.wish("true", "2026-01-25", 2) == ["unchanged", "updated"]
+    assert team.results("undo", team.newest()) == ["updated"]
+    assert team.wish("false", "2026-01-20") == ["updated"]

@@ -8,7 +8,7 @@ which of two came last, the opt-out counts, as in Adobe's own rule for a tie (se
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final, NamedTuple, Self
 
@@ -107,6 +107,20 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
     ]
 
 
+class Confirmed(NamedTuple):
+    """A request that found the state as it asked for it, so that nothing was written.
+
+    Attributes:
+        request: when it was asked for.
+        run_id: the run that found it so.
+        at_ms: when that was, in ms since the epoch, UTC.
+    """
+
+    request: Request
+    run_id: str
+    at_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Own:
     """What this tool wrote to one profile, and whose request stands since.
@@ -120,6 +134,8 @@ class Own:
         no_later_ms: the request is not later than this.
         run_id: the run that carried the request out.
         is_doubtful: whether it is not known that Campaign has acted on the write.
+        is_seen: whether nothing was written: the state was only found as it was asked for.
+        confirmed: the latest request that has found the state so since; None if there was none.
     """
 
     state: bool
@@ -129,6 +145,8 @@ class Own:
     no_later_ms: int
     run_id: str
     is_doubtful: bool = False
+    is_seen: bool = False
+    confirmed: Confirmed | None = None
 
 
 class Choice(NamedTuple):
@@ -147,11 +165,12 @@ class Choice(NamedTuple):
 Writes = Mapping[tuple[str, bool], Own]
 """What this tool wrote last, by PKey and state: two for a profile only if one is doubtful."""
 
-LastWrites = Callable[[Sequence[str]], Writes]
-"""Looks up, for some PKeys, what this tool wrote last."""
+LastWrites = Callable[[Sequence[str], int], Writes]
+"""Looks up, for some PKeys, what this tool wrote last; and which requests since a time, in ms, have
+found the state as they asked for it."""
 
 
-def no_writes(_keys: Sequence[str]) -> Writes:
+def no_writes(_keys: Sequence[str], _since_ms: int) -> Writes:
     """Return that this tool has written nothing."""
     return {}
 
@@ -168,6 +187,8 @@ def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool)
     cannot be read                             none that can be read
     =========================================  ====================================
 
+    A later request that has found the state as it asked for it counts in any case.
+
     Args:
         changed_ms: Campaign's stamp, as ``choices`` takes it.
         own: what this tool wrote last to the profile, if it is the state that Campaign holds.
@@ -177,21 +198,39 @@ def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool)
     Returns:
         A time to be held against ``of_request``.
     """
-    if own is None or changed_ms < 0 or changed_ms > own.ended_ms + TOLERANCE_MS:
+    found = _written(changed_ms, own, request, desired=desired)
+    if own is None or own.confirmed is None or (found.at_ms < 0 and not desired):
+        return found
+    confirmed_ms = _comparable(own.confirmed.request, request, desired=desired)
+    if confirmed_ms <= found.at_ms:
+        return found
+    seen = replace(own, request=own.confirmed.request, run_id=own.confirmed.run_id, is_seen=True)
+    return Choice(confirmed_ms, seen)
+
+
+def _written(changed_ms: int, own: Own | None, request: Request, *, desired: bool) -> Choice:
+    """Find out when the state was chosen, by the stamp and what this tool wrote."""
+    is_later = own is not None and changed_ms > own.ended_ms + TOLERANCE_MS
+    if own is None or own.is_seen or changed_ms < 0 or is_later:
         return Choice(changed_ms)
-    if own.request is None:
-        requested_ms = 0 if desired else own.no_later_ms
-    elif own.request.precision is request.precision:  # two days, or two times of the same zone
-        requested_ms = own.request.first_ms + of_request(request, desired) - request.first_ms
-    else:
-        requested_ms = own.request.first_ms if desired else own.request.last_ms
     if own.request is not None:
-        requested_ms = max(1, requested_ms)  # before 1970: a slip, and not that there is none
+        requested_ms = _comparable(own.request, request, desired=desired)
+    else:
+        requested_ms = 0 if desired else own.no_later_ms
     is_earlier = 0 < changed_ms < own.began_ms - TOLERANCE_MS
     if changed_ms and (is_earlier or own.is_doubtful):
         helps = min if desired else max
         requested_ms = helps(requested_ms, changed_ms)
     return Choice(requested_ms, own)
+
+
+def _comparable(other: Request, request: Request, *, desired: bool) -> int:
+    """Return the moment of another request that is to be held against ``of_request``."""
+    if other.precision is request.precision:  # two days, or two times of the same zone
+        moment = other.first_ms + of_request(request, desired) - request.first_ms
+    else:
+        moment = other.first_ms if desired else other.last_ms
+    return max(1, moment)  # before 1970: a slip, and not the sign that there is none
 
 
 def choices(
@@ -232,10 +271,10 @@ def sentence(found: Choice) -> str:
     if found.own is not None:
         dated = found.own.request
         when = "whose date is not known" if dated is None else f"of {dated}"
+        what = "found this state as asked for by" if found.own.is_seen else "has carried out"
         return (
-            f"Run {found.own.run_id} has carried out a request {when} for this profile, and this "
-            "one is not certain to be later, so the profile was left alone. --ignore-dates goes by "
-            "the file."
+            f"Run {found.own.run_id} {what} a request {when} for this profile, and this one is not "
+            "certain to be later, so the profile was left alone. --ignore-dates goes by the file."
         )
     minute = str(np.datetime64(found.at_ms, "ms").astype("datetime64[m]")).replace("T", " ")
     when = f"on {minute} UTC"

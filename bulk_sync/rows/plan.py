@@ -115,11 +115,12 @@ def _newer(
     differ, latest = differ[latest != UNDATED], latest[latest != UNDATED]
     desired = columns.state_codes(checked[columns.DESIRED])[positions[differ]]
     keys = columns.profiles(checked).iloc[positions[differ]].tolist()
-    written = last_writes(keys) if keys else {}
+    requests = newer.requests(checked, positions[differ])
+    dated = [request.first_ms for request in requests if request is not None]
+    written = last_writes(keys, min(dated)) if dated else {}
     changed_ms = reading.changed_ms[differ]
-    requests = newer.requests(checked, positions[differ]) if written else []
     found = {}
-    for at, request in enumerate(requests):
+    for at, request in enumerate(requests if written else ()):
         wanted = bool(desired[at])
         own = written.get((keys[at], not wanted))
         if own is not None and request is not None:

@@ -1,6 +1,6 @@
 """What other runs have said since: which writes must not be sent, or may never have happened."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bulk_sync.errors import Exit
@@ -67,30 +67,37 @@ def of(
     besides = () if run.undone is None else (Outcome.DRIFTED, Outcome.UNCHANGED)
     written = run.ledger.keys_of([each.run_id for each in later], besides)
     rewritten = {at: written[key] for at, key in enumerate(recording.keys) if key in written}
-    dated = () if run.undone else [at for at in rewritten if at in requests]
-    overruled = _overruled(recording, dated, requests, last_writes)
+    dated = {} if run.undone else {at: requests[at] for at in rewritten if at in requests}
+    overruled = _overruled(recording, dated, last_writes)
     for at, run_id in rewritten.items():
         if at not in overruled:
             forbidden[at] = f"Run {run_id} has had the later word on this profile."
     return Later(forbidden, frozenset(rewritten), overruled)
 
 
+def written(
+    last_writes: LastWrites, recording: Recording, requests: Mapping[int, Request]
+) -> newer.Writes:
+    """Look up what this tool wrote last to the profiles of some requests, by place."""
+    if not requests:
+        return {}
+    since_ms = min(request.first_ms for request in requests.values())
+    return last_writes([recording.keys[at] for at in requests], since_ms)
+
+
 def _overruled(
-    recording: Recording,
-    rewritten: Iterable[int],
-    requests: Mapping[int, Request],
-    last_writes: LastWrites,
+    recording: Recording, dated: Mapping[int, Request], last_writes: LastWrites
 ) -> frozenset[int]:
     """Return the opt-outs whose request is not older than what a later run has carried out."""
-    opt_outs = [at for at in rewritten if recording.desired[at]]
-    written = last_writes([recording.keys[at] for at in opt_outs]) if opt_outs else {}
-    found = set()
-    for at in opt_outs:
-        own = written.get((recording.keys[at], False))
-        if own is not None:
-            theirs = newer.choice(0, own, requests[at], desired=True)
-            found |= set() if newer.is_newer(theirs, requests[at], desired=True) else {at}
-    return frozenset(found)
+    opt_outs = {at: request for at, request in dated.items() if recording.desired[at]}
+    found = written(last_writes, recording, opt_outs)
+    overruled = set()
+    for at, request in opt_outs.items():
+        own = found.get((recording.keys[at], False))
+        if own is not None and not own.is_seen:
+            theirs = newer.choice(0, own, request, desired=True)
+            overruled |= set() if newer.is_newer(theirs, request, desired=True) else {at}
+    return frozenset(overruled)
 
 
 def uncertain(run: Opened, recording: Recording) -> frozenset[int]:

@@ -2,18 +2,25 @@
 
     writes of one profile, in order --undo puts back what stood before--> what stands
 
-It is known from the ledger, so machines that share one know it of each other.
+It is known from the ledger, so machines that share one know it of each other. That a request found
+the state as it asked for it is known from the rows that are kept here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from bulk_sync.ledger import Begun, Kind, Ledger, Write
+import pyarrow as pa
+
+from bulk_sync import archive
+from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows.newer import LastWrites, Own, Request, Writes
+from bulk_sync.rows.newer import Confirmed, LastWrites, Own, Request, Writes
 from bulk_sync.runs.finding import is_at
-from bulk_sync.settings import Connection
+from bulk_sync.settings import Connection, State
+
+log = logging.getLogger(__name__)
 
 _DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
@@ -21,24 +28,69 @@ _IN_FLIGHT_MS: Final = 1_800_000
 """A write whose end is not recorded has arrived, if it did, within the usual patience."""
 
 
-def of(book: Ledger | None, connection: Connection) -> LastWrites:
+def of(book: Ledger | None, state: State, connection: Connection) -> LastWrites:
     """Return what looks up the writes to profiles of one instance; without a ledger there are none.
 
     Memory: the writes to the profiles asked for.
     """
 
-    def look_up(keys: Sequence[str]) -> Writes:
+    def look_up(keys: Sequence[str], since_ms: int) -> Writes:
         if book is None:
             return {}
+        every = book.runs()
         runs = {
             run.run_id: run.begun
-            for run in book.runs()
+            for run in every
             if is_at(run.begun, connection.endpoint, connection.organization)
             and run.begun.attribute == connection.attribute
         }
-        return last(book.writes_to(keys), runs) if runs else {}
+        written = last(book.writes_to(keys), runs) if runs else {}
+        undone = _undone(every)
+        confirmed = _confirmed(state, keys, since_ms, [each for each in runs if each not in undone])
+        return _with_confirmed(written, confirmed)
 
     return look_up
+
+
+def _confirmed(
+    state: State, keys: Sequence[str], since_ms: int, runs: Sequence[str]
+) -> Iterator[tuple[str, bool, Confirmed]]:
+    """Yield the requests that found a state as they asked for it, as far as rows are kept here."""
+    kept = archive.all_of(state.folder)
+    wanted = frozenset(keys)
+    for run_id in runs:
+        try:
+            if run_id in kept:
+                yield from kept[run_id].confirmed(wanted, since_ms)
+        except (OSError, ValueError, pa.ArrowException) as problem:
+            log.warning("The rows of run %s cannot be read: %s", run_id, problem)
+
+
+def _with_confirmed(written: Writes, confirmed: Iterable[tuple[str, bool, Confirmed]]) -> Writes:
+    """Add to what was written last the latest request that has found the state so since."""
+    found = dict(written)
+    for pkey, state, each in confirmed:
+        own = found.get((pkey, state))
+        if own is None:
+            own = Own(state, each.at_ms, each.at_ms, None, each.at_ms, each.run_id, is_seen=True)
+        is_since = own.is_seen or each.at_ms >= own.began_ms
+        if is_since and (own.confirmed is None or own.confirmed.request < each.request):
+            found[pkey, state] = replace(own, confirmed=each)
+    return found
+
+
+def _undone(runs: Sequence[Run]) -> frozenset[str]:
+    """Return the runs that were put back, and not by an undo that was put back itself."""
+    undo_of = {
+        run.begun.parent: run.run_id
+        for run in runs
+        if run.begun.kind is Kind.UNDO and (run.is_done or not run.is_finished)
+    }
+
+    def is_undone(run_id: str) -> bool:
+        return run_id in undo_of and not is_undone(undo_of[run_id])
+
+    return frozenset(run.run_id for run in runs if is_undone(run.run_id))
 
 
 def last(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:

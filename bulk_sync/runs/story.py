@@ -122,7 +122,9 @@ def _tell(
         states = _known(run, job)
         keep = partial(run.working_set.keep_states, reading=states)
         read = _read(run.rows, states, job, session, keep, run.working_set)
-        planned = _compared(run.rows, states, job, precedence.of(run.ledger, job.connection))
+        planned = _compared(
+            run.rows, states, job, precedence.of(run.ledger, job.state, job.connection)
+        )
         if session.cause is not None:
             return _held(planned, session.cause)
         try:
@@ -215,7 +217,7 @@ def _so_far(run: Opened, job: Job) -> pd.DataFrame:
     if planned is None:
         planned = run.working_set.plan(run.rows)
     if planned is None:
-        last_writes = precedence.of(run.ledger, job.connection)
+        last_writes = precedence.of(run.ledger, job.state, job.connection)
         return _compared(run.rows, _known(run, job), job, last_writes)
     recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned))
     recording.leave_in_doubt(recording.in_doubt)
@@ -228,7 +230,7 @@ def _write(
     if not recording.keys:
         return planned, None
     requests = _requests(planned)
-    last_writes = precedence.of(run.ledger, job.connection)
+    last_writes = precedence.of(run.ledger, job.state, job.connection)
     since = later.of(run, recording, requests, last_writes)
     if run.planned is None:  # which was compared just now
         requests = {}
@@ -245,7 +247,7 @@ def _write(
         forbidden=since.forbidden,
         uncertain=later.uncertain(run, recording),
         requests=requests,
-        written=last_writes([recording.keys[at] for at in requests]) if requests else {},
+        written=later.written(last_writes, recording, requests),
         bodies=recording.bodies,
         finder=Finder(job.keys, job.connection.attribute, is_wary=True),
         looks_first=run.planned is not None,

@@ -87,7 +87,7 @@ def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> 
         job = judging.with_keys(job, keys)
         past = [] if book is None else past_of(book, job)
         budget = None if book is None else day_budget.of(book, job)
-        last_writes = precedence.of(book, job.connection)
+        last_writes = precedence.of(book, job.state, job.connection)
         planned, cause, cost = story.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals = Totals.of(planned)

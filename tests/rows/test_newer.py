@@ -103,11 +103,11 @@ def test_a_choice_of_the_year_10000_can_be_told() -> None:
     assert "10000-01-01 07:59 UTC" in newer.sentence(Choice(253402329599000))
 
 
-def own(requested: str, *, state: bool = False, **changed: bool) -> Own:
+def own(requested: str, *, state: bool = False, is_doubtful: bool = False) -> Own:
     """A write at noon of 28 November, confirmed a second later."""
     began = changed_ms("2026-11-28 12:00")
     request = Request.parse(requested) if requested else None
-    return Own(state, began, began + 1_000, request, began, "R", **changed)
+    return Own(state, began, began + 1_000, request, began, "R", is_doubtful)
 
 
 AT_NOON = "2026-11-28 12:00:00.500"
