@@ -105,7 +105,7 @@ def test_what_goes_on_is_looked_for_where_it_is_kept(
     words = ("--fetch", "lookup", "--concurrency", 1, *place)
     stopped = run(filled, "run", "in.csv", *words, "--max-calls", 4, "--summary", "json")
     resume = shlex.split(stopped.summary["resume"])[1:]
-    assert resume == ["resume", stopped.summary["run_id"], *place]
+    assert resume == ["resume", stopped.summary["run_id"], "--max-calls", "4", *place]
     assert stopped.err.count(shlex.join(["bulk-sync", *resume])) == 1
     filled.queue_fault(Fault.TRANSIENT_500, "PATCH", times=9, matching=key(1)[-3:])
     failed = run(filled, *resume, "--max-calls", 100, "--retries", 0)
