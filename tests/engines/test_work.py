@@ -212,7 +212,18 @@ def test_a_row_that_cannot_be_read_first_is_not_written(
     assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert told.sent == []
     assert told.is_settled
+    assert told.state is (None if given == DOUBT else False)  # as it was when it was read before
     assert campaign.profiles[key(0)]["ccpaOptOut"] is False
+
+
+@pytest.mark.parametrize("given", [DOUBT, GUARDED], ids=["doubt", "guard"])
+def test_a_row_whose_state_is_gone_is_not_written_nor_is_it_known_what_it_holds(
+    given: dict[str, Any], campaign: Simulator
+) -> None:
+    campaign.add(pkey=key(0), ccpaOptOut=None)
+    told = written(campaign, **given)
+    assert told.outcome == (Outcome.FAILED, Reason.STATE_UNKNOWN)
+    assert (told.sent, told.state, told.is_settled) == ([], None, True)
 
 
 @pytest.mark.parametrize(
