@@ -274,7 +274,7 @@ def test_a_write_whose_answer_is_lost_counts_if_it_is_there_and_is_not_repeated(
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(fault, "PATCH")
-    told = written(campaign, pace={"retries": 2, "timeout_s": 0.5})
+    told = written(campaign, pace={"retries": 2, "timeout_s": 1.0})
     assert told.outcome == DONE
     assert told.sent == ["PATCH"]
 
@@ -417,7 +417,7 @@ def test_a_creation_without_an_answer_is_not_sent_again_before_it_can_come_no_mo
     """It is looked for at once, and after the wait: then it has come."""
     lonely.queue_fault(Fault.HANG, "POST")
     lonely.requests = looks = Looks(1, lambda: lonely.add(**SAME))
-    told = written(lonely, creates=True, pace={"retries": 0, "timeout_s": 0.5})
+    told = written(lonely, creates=True, pace={"retries": 0, "timeout_s": 1.0})
     assert told.outcome == DONE
     assert looks.seen == 1
     assert len([each for each in lonely.profiles.values() if each["email"] == EMAIL]) == 1
