@@ -8,6 +8,7 @@
         AccessDenied          exit 5   credentials or organization refused
         StoppedEarly          exit 6   Campaign unavailable, too many failures
           BudgetSpent           exit 6   a budget of calls does not go further
+          BudgetTooSmall        exit 6   a budget of calls gets nothing done
         AnotherRun            exit 11  the organization is being worked on
         Interrupted           exit 130 Ctrl-C
           Terminated            exit 143 SIGTERM
@@ -87,6 +88,10 @@ class StoppedEarly(StopRun):
 
 class BudgetSpent(StoppedEarly):
     """No further call may be made under a budget that is in force."""
+
+
+class BudgetTooSmall(StoppedEarly):
+    """A budget in force would be spent before anything is done, every time."""
 
 
 class AnotherRun(StopRun):

@@ -4,6 +4,7 @@
       rows.parquet            the judged rows, the input's own columns among them
       states-000001.parquet   states read so far, in parts; a later part overrules an earlier one
       list.json               where the list of profiles was left, if its pages were being read
+      early.json              profiles that were opted out before everything was read
       plan.parquet            what the comparison added, once everything was read; whole rows if
                               they are no longer those of the input, for keys are no PKeys
       results.parquet         what became of it, once the run is finished and rows failed
@@ -43,6 +44,7 @@ _ROWS: Final = "rows.parquet"
 _PLAN: Final = "plan.parquet"
 _RESULTS: Final = "results.parquet"
 _LIST: Final = "list.json"
+_EARLY: Final = "early.json"
 _PART: Final = "states-{number:06}.parquet"
 
 _FORMAT: Final = "format 1;"
@@ -285,6 +287,31 @@ class WorkingSet:
             CheckpointProblem: they are damaged, in another format, or of other rows.
         """
         return self._on_top(rows, _RESULTS)
+
+    def keep_early(self, keys: Sequence[str]) -> None:
+        """Write down which profiles are opted out before the plan is complete.
+
+        Raises:
+            StoppedEarly: it cannot be written.
+        """
+        path, told = self.folder / _EARLY, orjson.dumps(sorted({*keys, *self.early()}))
+        with _told(path), atomic.replacing(path) as file:
+            file.write(self._seal(told) + told)
+
+    def early(self) -> frozenset[str]:
+        """Return the profiles that were opted out before the plan was complete.
+
+        Raises:
+            CheckpointProblem: the file is damaged, in another format, or of other rows.
+        """
+        path = self.folder / _EARLY
+        if not path.is_file():
+            return frozenset()
+        content = path.read_bytes()
+        told = content[content.find(b"\n") + 1 :]
+        if content != self._seal(told) + told:
+            raise self.problem(path, "is damaged or of another version")
+        return frozenset(orjson.loads(told))
 
     def remove(self) -> None:
         """Take the folder away: nothing can be asked of it any more."""

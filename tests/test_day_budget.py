@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, process, wishes
+from conftest import Run, before_answer, key, populate, process, wishes
 
 from bulk_sync import ledger
 from bulk_sync.campaign.calls import Calls, Grant
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.settings import State
-from bulk_sync.simulator import Options, Simulator, running
+from bulk_sync.simulator import Fault, Options, Simulator, running
 
 WHOSE = "acme-0123456789ab"
 LOOKUP = ("--fetch", "lookup")
@@ -144,23 +144,130 @@ def test_what_a_forecast_says_is_what_it_takes(sim: Simulator, tmp_path: Path, r
     assert resumed == int(found[1])
 
 
-def test_a_budget_of_one_call_is_told_to_write_nothing(
-    sim: Simulator, tmp_path: Path, run: Run
+@pytest.mark.parametrize("option", ["--max-calls", "--max-calls-per-day"])
+@pytest.mark.parametrize(
+    ("command", "words", "least"),
+    [
+        ("run", (), 2),
+        ("run", ("--verify",), 3),
+        ("plan", (), 2),
+        ("plan", ("--out", "p.parquet"), 2),
+        ("run", ("--dry-run",), 2),
+        ("resume", (), 2),
+        ("resume", ("--verify",), 3),
+        ("audit", (), 2),
+        ("apply", (), 3),
+        ("apply", ("--verify",), 4),
+        ("undo", (), 3),
+        ("retry", (), 2),
+    ],
+    ids=str,
+)
+def test_a_budget_that_gets_nothing_done_says_so_at_once_with_the_least_that_does(
+    command: str,
+    words: tuple[str, ...],
+    least: int,
+    option: str,
+    sim: Simulator,
+    tmp_path: Path,
+    run: Run,
 ) -> None:
     populate(sim, 3)
-    ran = run(sim, "plan", wishes(tmp_path / "in.csv", 3), "--fetch", "scan", "--max-calls", 1)
-    assert "A budget of one call" in ran.out, ran.err
+    path = wishes(tmp_path / "in.csv", 4)
+    args: tuple[object, ...] = (path, *words)
+    if command in {"audit", "undo", "retry"}:
+        sim.forbidden.add(key(0))
+        assert run(sim, "run", path, "--report", "r.csv").status == 3
+        args = () if command == "audit" else (newest(tmp_path),)
+    elif command == "resume":
+        begun = ("run", path, *LOOKUP, *words, "--max-calls", 5, "--report", "r.csv")
+        assert run(sim, *begun).status == 6
+        args = (newest(tmp_path),)
+    elif command == "apply":
+        assert run(sim, "plan", path, "--out", "plan.parquet").status == 3
+        args = ("plan.parquet", *words)
+    sim.clear()
+    before = spent(tmp_path)
+    ran = run(sim, command, *args, option, least - 1)
+    assert (ran.status, sim.requests) == (6, [])
+    assert f"Give at least {option} {least}." in ran.err
+    again = ("--fresh",) if command == "run" and "--dry-run" not in words else ()
+    if command in {"undo", "retry"}:
+        command, args = "resume", ()
+    enough = least + before if option == "--max-calls-per-day" else least
+    ran = run(sim, command, *args, *again, option, enough, "--report", "enough.csv")
+    assert "Give at least" not in ran.err
+    assert sim.requests
 
 
-def test_a_plan_that_meets_its_budget_says_that_it_is_made_in_one_go(
+def newest(folder: Path) -> str:
+    with ledger.opened(State(folder / "state")) as book:
+        return book.runs()[-1].run_id
+
+
+@pytest.mark.parametrize("words", [("--verify",), ("--verify", "--concurrency", "64"), ()])
+@pytest.mark.parametrize("option", ["--max-calls", "--max-calls-per-day"])
+def test_every_budget_of_three_calls_gets_something_done(
+    option: str, words: tuple[str, ...], sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 6)
+    path = wishes(tmp_path / "in.csv", 6)
+    ran = run(sim, "run", path, *words, *LOOKUP, "--max-calls", 7)  # one to begin, six to read
+    assert (ran.status, len(sim.requests)) == (6, 7)
+    for changes in range(1, 7):
+        budget = 3 if option == "--max-calls" else spent(tmp_path) + 3
+        report = ("--report", tmp_path / f"{changes}.csv")
+        ran = run(sim, "resume", option, budget, "--concurrency", 64, *report)
+        assert len(sim.patched) >= changes, ran.err
+    assert len(sim.patched) == 6
+    assert run(sim, "resume", "--report", "last.csv").status == 0
+
+
+def test_an_undo_with_a_small_budget_gets_something_done_every_time(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 6)
+    path = wishes(tmp_path / "in.csv", 6)
+    assert run(sim, "run", path).status == 0
+    words = ("--concurrency", 64, "--max-calls", 3)
+    undone = ("undo", newest(tmp_path), "--max-opt-ins", 6)
+    assert run(sim, *undone, *words, "--report", "0.csv").status == 6
+    for opt_ins in range(2, 7):
+        report = ("--report", tmp_path / f"{opt_ins}.csv")
+        ran = run(sim, "resume", *words, *report)
+        assert len(sim.patched) == 6 + opt_ins, ran.err
+    assert set(sim.states.values()) == {False}
+
+
+def test_a_change_in_doubt_is_read_back_once(tmp_path: Path, run: Run) -> None:
+    with running(Options(hang_s=0.0)) as sim:
+        populate(sim, 1)
+        path = str(wishes(tmp_path / "in.csv", 1))
+        before_answer(sim, "PATCH", 1, lambda: dying.kill())
+        sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH")
+        with process(sim, tmp_path, "run", path, "-q", "--verify") as dying:
+            dying.wait()
+        sim.clear()
+        ran = run(sim, "resume", "--max-calls", 3)
+        assert (ran.status, ran.outcomes) == (0, ["updated"])
+        assert sim.counters.methods == {"GET": 2}  # whether Campaign answers, and the profile
+
+
+def test_a_stop_for_a_budget_says_how_many_calls_and_days_are_left(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
     path = wishes(tmp_path / "in.csv", 30)
-    ran = run(sim, "plan", path, "--max-calls", 9, "--fetch", "lookup", "--out", "p.parquet")
+    words = ("run", path, *LOOKUP, "--summary", "json")
+    ran = run(sim, *words, "--max-calls-per-day", 10)
+    # A call to begin with each day: 9 are read, 21 are to be read, and up to 30 are to be written.
+    assert "Left to do: 30 to 51 calls, or 4 to 6 more days at 10 a day" in ran.summary["message"]
+    told = ran.summary["to_come"]
+    assert (told["calls"], told["most_calls"]) == (30, 51)
+    assert (told["days"], told["most_days"]) == (4, 6)
+    ran = run(sim, "resume", "--max-calls", 25, "--report", "r.csv", "--summary", "json")
     assert ran.status == 6
-    assert "a plan is made in one go" in ran.out
-    assert not (tmp_path / "p.parquet").exists()
+    assert "more runs of 25 calls (--max-calls), which is" in ran.summary["message"]
 
 
 def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run) -> None:

@@ -12,10 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
-from bulk_sync.campaign import proof
-from bulk_sync.campaign.answers import Answer, document
+from bulk_sync.campaign import profiles
+from bulk_sync.campaign.answers import document
 from bulk_sync.campaign.latency import Latency
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StopRun
@@ -81,24 +79,20 @@ async def create(
 ) -> tuple[str, int]:
     """Create a profile; see ``Client.create``."""
     doubts: list[RetryLater] = []
-    email = str(orjson.loads(creation.body).get("email"))
-
-    def check(answer: Answer) -> str:
-        parsed = document(answer)
-        return proof.check_creation(parsed, attribute, desired=creation.desired, email=email)
 
     async def once() -> str:
-        if doubts and (made := await _made(way, creation, doubts[-1], settling)) is not None:
-            return made
+        if doubts and (pkey := await _made(way, creation, doubts[-1], settling)) is not None:
+            return pkey
         try:
-            pkey = await way.request("POST", path, check, creation.body)
+            answer = await way.request("POST", path, document, creation.body)
+            profiles.check_confirmed(answer, attribute, desired=creation.desired)
         except RetryLater as doubt:
             if not doubt.refused:
                 doubts.append(doubt)
             raise
         if doubts or creation.in_doubt:
             await creation.made()  # which says so if it is there twice
-        return pkey
+        return str(profiles.one(answer, attribute).get("PKey") or "")
 
     try:
         return await way.ask(once)

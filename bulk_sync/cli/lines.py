@@ -62,12 +62,6 @@ def _forecast_lines(reviewed: Plan, now: datetime) -> list[str]:
     before = reviewed.calls_before
     anew = f" and {before:,} to read everything again" if before > 1 else ""
     lines = [f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{anew}{about}."]
-    if days is None or again is None:
-        lines.append(
-            "A budget of one call (--max-calls, --max-calls-per-day) writes nothing: whoever goes "
-            "on finds out with it whether Campaign answers."
-        )
-        return lines
     if days:
         last = now.astimezone(UTC).date() + timedelta(days=days)
         lines.append(
@@ -213,6 +207,8 @@ def summary_json(
         "resume": resume,
         "ledger": None if head is None else {"position": head.position, "sha256": head.hash},
         "plan_sha256": finished.plan_sha256,
+        "needed": None if finished.needed is None else finished.needed.facts(now=True),
+        "to_come": None if finished.to_come is None else finished.to_come.facts(),
     }
 
 

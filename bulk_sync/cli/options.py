@@ -349,6 +349,12 @@ lock_option = option(
     help="Wait so long, such as 90s, 30m or 2h, for another run on this organization to end.",
 )
 
+fresh_option = option(
+    "--fresh",
+    is_flag=True,
+    help="Start anew although an interrupted run of this input could be resumed.",
+)
+
 report_option = option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),

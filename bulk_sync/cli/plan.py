@@ -24,6 +24,7 @@ Examples:
     metavar="PLAN",
     help="Save the plan, as Parquet, for `bulk-sync apply PLAN`.",
 )
+@options.fresh_option
 @options.report_option
 @options.input_options
 @options.ambiguous_option
@@ -37,7 +38,8 @@ Examples:
 def command(**values: Any) -> Exit:
     """Show what `run INPUT` would write, without writing it.
 
-    Exits with 0 also when a limit would be passed, and says so.
+    Exits with 0 also when a limit would be passed, and says so. A plan that is saved, or has a
+    budget of calls, can be resumed: by the same command, or by `bulk-sync resume`.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
     asked.connection(values), asked.limits(values)
@@ -48,4 +50,4 @@ def command(**values: Any) -> Exit:
     given = asked.given_input(values["input"], values)
     job = asked.job(values, values["report"], asked.job_name(given))
     screen = Screen(given.source, asked.look(values, preview=True))
-    return screen.finish(runs.preview(job, given, screen, values["out"]))
+    return screen.finish(runs.preview(job, given, screen, values["out"], fresh=values["fresh"]))

@@ -1,6 +1,7 @@
 """``bulk-sync resume``: finish an interrupted run, or all of them."""
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -69,7 +70,9 @@ def _finish(values: dict[str, Any], found: "Run") -> Exit:
     from bulk_sync.cli.screen import Screen
 
     job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
-    screen = Screen(found.begun.input, asked.look(values))
+    out, is_plan = found.begun.settings.get("out"), found.begun.kind == "plan"
+    look = asked.look({**values, "out": out and Path(out)}, preview=is_plan)
+    screen = Screen(found.begun.input, look)
     return screen.finish(runs.resume(job, found.run_id, screen))
 
 

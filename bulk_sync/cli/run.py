@@ -25,11 +25,7 @@ Examples:
     help="No method but GET leaves the process; outcomes say what would happen.",
 )
 @options.yes_option
-@options.option(
-    "--fresh",
-    is_flag=True,
-    help="Start anew although an interrupted run of this input could be resumed.",
-)
+@options.fresh_option
 @options.report_option
 @options.input_options
 @options.ambiguous_option
@@ -61,5 +57,5 @@ def command(**values: Any) -> Exit:
     job = asked.job(values, asked.reports(values, given.stem), asked.job_name(given))
     screen = Screen(given.source, asked.look(values, preview=values["dry_run"]))
     if values["dry_run"]:
-        return screen.finish(runs.preview(job, given, screen))
+        return screen.finish(runs.preview(job, given, screen, fresh=values["fresh"]))
     return screen.finish(runs.sync(job, given, screen, fresh=values["fresh"]))

@@ -23,7 +23,7 @@ from bulk_sync.cli.lines import (
 )
 from bulk_sync.cli.next_command import WHERE, Typed, suggested
 from bulk_sync.cli.output import say, say_error, say_json
-from bulk_sync.errors import Exit, Refused, StoppedEarly
+from bulk_sync.errors import Exit, Interrupted, Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs import Finished, Mapped, Plan
 
@@ -44,7 +44,7 @@ _PASSES: Final = {
 _OF_THE_INPUT: Final = ("report", "sheet")
 """Options that fit the input alone: what is left of it is CSV, and has a report of its own."""
 
-_OF_A_PREVIEW: Final = ("dry_run", "out")
+_OF_A_PREVIEW: Final = ("dry_run", "out", "fresh")
 
 _ACCESS: Final = ("api_key", "ims_endpoint", "scope", "ca_file")
 """Options of the connection that ``input_words`` leaves out."""
@@ -206,11 +206,10 @@ class Screen:
         if self._look.preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
             steps.append(f"\nNothing was written. {wanted}:\n  {self._after_preview(finished)}")
-        elif self._look.preview and isinstance(finished.cause, StoppedEarly):
+        elif self._look.preview and _is_lost(finished):
             steps.append(
-                "\nNothing was written, and nothing is kept of what was read: a plan is made in "
-                "one go. Give it more calls or time, or a faster way (--fetch); `bulk-sync run` "
-                "would go on where it is left."
+                "\nNothing was written, and nothing is kept of what was read. A plan that is saved "
+                "(--out PLAN) is kept, and goes on where it is left."
             )
         elif finished.is_resumable:
             steps.append(f"\nTo go on:\n  {self._resume(finished)}")
@@ -250,11 +249,20 @@ class Screen:
             expected = ["--expect-sha256", finished.plan_sha256]
             words = self._typed.words(_SEALED, option)
             return suggested("apply", str(self._look.out), [*expected, *words])
+        if self._typed.command == "resume":
+            words = input_words(finished.settings) + self._typed.words((*_ACCESS, *WHERE), option)
+            return suggested("run", self._source, words)
         return suggested("run", self._source, self._typed.words_without(_OF_A_PREVIEW, option))
 
     def _print(self, line: str) -> None:
         if not (self._look.json and self._look.quiet):
             say(line, err=self._look.json)
+
+
+def _is_lost(finished: Finished) -> bool:
+    """Return whether a preview was stopped that nothing is kept of."""
+    is_stopped = isinstance(finished.cause, StoppedEarly | Interrupted)
+    return is_stopped and not finished.is_resumable
 
 
 def _bar(what: str, total: int) -> "tqdm[Any]":

@@ -45,7 +45,7 @@ class Breaker:
         self.succeeded_rows = 0
         self._lost_in_a_row = 0
         self._refused_in_a_row = 0
-        self._rows = 0
+        self.rows = 0
         self._last: deque[tuple[int, Reason]] = deque()
         self._reasons: Counter[Reason] = Counter()
 
@@ -56,7 +56,7 @@ class Breaker:
             what: the pass.
             again: it had failed before in this run.
         """
-        self._rows += 1
+        self.rows += 1
         self._failed -= again
         self._succeeded.add(what)
         self.succeeded_rows += 1
@@ -86,7 +86,7 @@ class Breaker:
             succeeded: how many rows had gone well when it was begun; None if as many as now.
         """
         if failed.outcome is not Outcome.FAILED:
-            self._rows += 1
+            self.rows += 1
             self._failed -= again
             self._lost_in_a_row = self._refused_in_a_row = 0
             return
@@ -95,7 +95,7 @@ class Breaker:
         self._failed += 1
         self._unknown += failed.reason is Reason.STATE_UNKNOWN
         if not suspect:
-            self._rows += 1
+            self.rows += 1
             is_alone = succeeded is None or succeeded == self.succeeded_rows
             self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing and is_alone else 0
             self._remember(failed.reason)
@@ -144,13 +144,13 @@ class Breaker:
 
     @property
     def _is_full(self) -> bool:
-        return self._limits.alike is not None and self._rows >= self._limits.window
+        return self._limits.alike is not None and self.rows >= self._limits.window
 
     def _remember(self, reason: Reason) -> None:
         """Keep the reasons of those of the last rows that failed."""
-        self._last.append((self._rows, reason))
+        self._last.append((self.rows, reason))
         self._reasons[reason] += 1
-        while self._last[0][0] <= self._rows - self._limits.window:
+        while self._last[0][0] <= self.rows - self._limits.window:
             self._reasons[self._last.popleft()[1]] -= 1
 
 

@@ -69,7 +69,10 @@ class Local:
         one, name = work.one, work.name
         problems, suspects = work.steps.problems, work.steps.suspects
         total = count if total is None else total
-        end, at_work, limit = done + count, 0, pacer.workers
+        # What is begun must be finished: no more rows at once than the budget has calls for.
+        left = await client.calls.left()
+        affordable = count if left is None else max(1, left // work.calls_each)
+        end, at_work, limit = done + count, 0, min(affordable, pacer.workers)
 
         async def worker() -> None:
             nonlocal done, at_work, limit
@@ -105,7 +108,7 @@ class Local:
         def call_in(most: int = 1) -> None:
             """Add workers if more requests may be begun than there are workers."""
             nonlocal limit
-            limit = pacer.workers
+            limit = min(affordable, pacer.workers)
             for _ in range(min(most, limit - at_work, end - done)):
                 workers.create_task(worker())
 

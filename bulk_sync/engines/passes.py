@@ -16,7 +16,7 @@ from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Granted, Kept, Listed, Record
 from bulk_sync.engines.local import Local
 from bulk_sync.engines.work import Finds, Reads, Tell, Writes
-from bulk_sync.errors import RowFailed
+from bulk_sync.errors import BudgetSpent, RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.steps import Steps
 from bulk_sync.stopping import Stop
@@ -147,6 +147,14 @@ async def write(run: Pass, writes: Writes, journal: Journal) -> None:
     to_read = [at for at in todo if at in writes.in_doubt or at in writes.forbidden]
     to_write = [at for at in todo if at not in writes.in_doubt and at not in writes.forbidden]
     steps.suspects.update(writes.in_doubt)
+    left = await run.client.calls.left()
+    if left is not None and not to_read and 1 < writes.calls_each > left:
+        run.stop.ask(
+            BudgetSpent(
+                f"The budget leaves {left} calls, and a change that is begun takes "
+                f"{writes.calls_each}."
+            )
+        )
     granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)
     await run.engine.carry_out(writes, granted, len(todo), note)
     for at in await granted.withdraw():

@@ -86,82 +86,221 @@ class Sought:
     created_with: tuple[str, ...] | None = None
 
 
-async def read(
-    run: Pass,
-    connection: Connection,
-    keys: Sequence[str],
-    steps: Steps,
-    how: Reading,
-    keep: Record,
-    bookmark: Bookmark,
-) -> Read:
-    """Read the current states of n PKeys; see ``Session.read``."""
-    began = time.monotonic()
-    missing = len(steps.open())
-    if not missing:
-        return _nothing(began)
-    try:
-        listed = await _listed(run, connection, missing, how, left_at=bookmark.place())
-    except StopRun as cause:
-        run.stop.ask(cause)
-        return _nothing(began)
-    paged = listed.first is not None
-    tried = partial(_try_keys, run, keys, steps, how, keep)
-    if listed.first is not None:
+class PKeyReading:
+    """Reads the current states of n PKeys, stage by stage: begin, scan, look up.
+
+    Args:
+        run: what the passes share.
+        connection: where Campaign is.
+        keys: n keys, each once.
+        steps: what is known of them so far; filled in place.
+        how: the strategy.
+        keep: makes states durable.
+        bookmark: keeps where a list was left.
+
+    Attributes:
+        pages: how many pages of the list have told something that is kept.
+    """
+
+    def __init__(
+        self,
+        run: Pass,
+        connection: Connection,
+        keys: Sequence[str],
+        steps: Steps,
+        how: Reading,
+        keep: Record,
+        bookmark: Bookmark,
+    ) -> None:
+        self._run = run
+        self._connection = connection
+        self._keys = keys
+        self._steps = steps
+        self._how = how
+        self._keep = keep
+        self._bookmark = bookmark
+        self._began = time.monotonic()
+        self._missing = len(steps.open())
+        self._listed: _Listed | None = None
+        self._pages_left: int | None = None
+        self._looked_up = 0
+        self.pages = 0
+
+    @property
+    def calls_left(self) -> int:
+        """How many calls reading still takes, as far as is known."""
+        lookups = len(self._steps.open())
+        return lookups if self._pages_left is None else min(lookups, self._pages_left)
+
+    async def begin(self) -> None:
+        """Find out whether Campaign answers, and what either way of reading costs."""
+        if not self._missing:
+            return
+        try:
+            self._listed = await _listed(
+                self._run,
+                self._connection,
+                self._missing,
+                self._how,
+                left_at=self._bookmark.place(),
+            )
+        except StopRun as cause:
+            self._run.stop.ask(cause)
+        else:
+            self._pages_left = _pages_left(self._listed)
+
+    async def scan(self) -> None:
+        """Page through the list, if that costs fewer calls."""
+        run, listed = self._run, self._listed
+        if listed is None or run.stop.asked:
+            return
+        tried = partial(_try_keys, run, self._keys, self._steps, self._how, self._keep)
+        if listed.first is None:
+            await tried()
+            return
         # A crash from here on begins the list anew, and finds again what it shows in two ways.
-        await _keep_place(run, bookmark, None)
-        kept = Kept(keep, run.thread, run.stop)
-        listing = scan.Listing(Texts.of(keys), steps, run.attribute, kept, listed.left_at)
-        path = await _scan(run, listing, listed.first, listed.total, len(keys), how, tried)
+        await _keep_place(run, self._bookmark, None)
+        kept = Kept(self._keep, run.thread, run.stop)
+        keys, left_at = Texts.of(self._keys), listed.left_at
+        listing = scan.Listing(keys, self._steps, run.attribute, kept, left_at)
+        before = listing.pages
+        path = await _scan(
+            run, listing, listed.first, listed.total, len(self._keys), self._how, tried
+        )
         await kept.close()
         if listing.missing and kept.is_durable:
-            await _keep_place(run, bookmark, listing.place(run.client.api, path))
-    else:
-        await tried()
-    looked_up = len(steps.open()) if paged else missing
-    await passes.look_up(run, keys, steps, keep, total=missing)
-    return Read(listed.costs, paged, looked_up, time.monotonic() - began)
+            await _keep_place(run, self._bookmark, listing.place(run.client.api, path))
+        self.pages = listing.pages - before
+        pages = max(0, (listed.costs.scan or 0) - self.pages)
+        self._pages_left = pages if path is not None and run.stop.asked else None
+
+    async def look_up(self) -> None:
+        """Look up every key that has no state yet."""
+        if self._listed is None or self._run.stop.asked:
+            return
+        self._looked_up = len(self._steps.open()) if self._listed.first else self._missing
+        await passes.look_up(self._run, self._keys, self._steps, self._keep, total=self._missing)
+
+    def read(self) -> Read:
+        """Return what it has cost so far."""
+        if self._listed is None:
+            return _nothing(self._began)
+        costs, paged = self._listed.costs, self._listed.first is not None
+        return Read(costs, paged, self._looked_up, time.monotonic() - self._began)
 
 
-async def find(
-    run: Pass,
-    connection: Connection,
-    keys: Sequence[str],
-    steps: Steps,
-    how: Reading,
-    keep: Record,
-    sought: Sought,
-) -> Read:
-    """Find the profiles of n keys that are no PKeys; see ``Session.find``."""
-    began = time.monotonic()
-    missing = len(steps.open())
-    if not missing:
-        return _nothing(began)
-    what, creates = sought.keys, sought.created_with is not None
-    finder = Finder(what, run.attribute, reads_states=sought.reads_states, is_wary=creates)
-    if what.kind is KeyKind.FILTER:
-        how = replace(how, fetch=Fetch.LOOKUP)
-    try:
-        lookups = _lookups(keys, steps, what, creates=creates)
-        listed = await _listed(run, connection, missing, how, lookups, is_last_word=True)
-        if sought.created_with:
-            await run.client.check_fields(sought.created_with, "--create-column")
-    except StopRun as cause:
-        run.stop.ask(cause)
-        return _nothing(began)
-    paged = False
-    field = await _listed_field(run, what, finder, listed)
-    if listed.first is not None and field is not None:
-        gathering = Gathering(keys, steps, finder, what, field)
-        kept = Kept(keep, run.thread, run.stop)
-        await _scan(run, gathering, listed.first, listed.total, lookups, how)
+class KeyReading:
+    """Finds the profiles of n keys that are no PKeys; otherwise as ``PKeyReading``.
+
+    Args:
+        run: what the passes share.
+        connection: where Campaign is.
+        keys: n keys, each once.
+        steps: what is known of them so far, of a finding; filled in place.
+        how: the strategy.
+        keep: makes what was found durable.
+        sought: what the keys are, and what the profiles are wanted for.
+
+    Attributes:
+        pages: as there.
+    """
+
+    def __init__(
+        self,
+        run: Pass,
+        connection: Connection,
+        keys: Sequence[str],
+        steps: Steps,
+        how: Reading,
+        keep: Record,
+        sought: Sought,
+    ) -> None:
+        self._run = run
+        self._connection = connection
+        self._keys = keys
+        self._steps = steps
+        is_filter = sought.keys.kind is KeyKind.FILTER
+        self._how = replace(how, fetch=Fetch.LOOKUP) if is_filter else how
+        self._keep = keep
+        self._sought = sought
+        self._creates = sought.created_with is not None
+        self._finder = Finder(
+            sought.keys, run.attribute, reads_states=sought.reads_states, is_wary=self._creates
+        )
+        self._began = time.monotonic()
+        self._missing = len(steps.open())
+        self._listed: _Listed | None = None
+        self._pages_left: int | None = None
+        self._paged = False
+        self._looked_up = 0
+        self.pages = 0
+
+    @property
+    def calls_left(self) -> int:
+        """How many calls reading still takes, as far as is known."""
+        return self._lookups() if self._pages_left is None else self._pages_left
+
+    async def begin(self) -> None:
+        """Find out whether Campaign answers, and what either way of reading costs."""
+        if not self._missing:
+            return
+        run, created_with = self._run, self._sought.created_with
+        try:
+            self._listed = await _listed(
+                run, self._connection, self._missing, self._how, self._lookups(), is_last_word=True
+            )
+            if created_with:
+                await run.client.check_fields(created_with, "--create-column")
+        except StopRun as cause:
+            run.stop.ask(cause)
+        else:
+            self._pages_left = _pages_left(self._listed)
+
+    async def scan(self) -> None:
+        """Page through the list, if that costs fewer calls."""
+        run, listed = self._run, self._listed
+        if listed is None or run.stop.asked:
+            return
+        self._finder.known = listed.known_email
+        self._pages_left = None
+        field = await _listed_field(run, self._sought.keys, self._finder, listed)
+        if listed.first is None or field is None:
+            return
+        gathering = Gathering(self._keys, self._steps, self._finder, self._sought.keys, field)
+        kept = Kept(self._keep, run.thread, run.stop)
+        await _scan(run, gathering, listed.first, listed.total, self._lookups(), self._how)
         kept.note_all(gathering.settle(listed.total))
-        paged = gathering.is_whole
+        self._paged = gathering.is_whole
+        self.pages = gathering.pages if self._paged else 0
         await kept.close()
-    finder.known = listed.known_email
-    looked_up = len(steps.open())
-    await passes.find(run, keys, steps, keep, finder)
-    return Read(listed.costs, paged, looked_up, time.monotonic() - began)
+
+    async def look_up(self) -> None:
+        """Look up every key of which nothing is known yet."""
+        if self._listed is None or self._run.stop.asked:
+            return
+        self._looked_up = len(self._steps.open())
+        await passes.find(self._run, self._keys, self._steps, self._keep, self._finder)
+
+    def read(self) -> Read:
+        """Return what it has cost so far."""
+        if self._listed is None:
+            return _nothing(self._began)
+        costs, took_s = self._listed.costs, time.monotonic() - self._began
+        return Read(costs, self._paged, self._looked_up, took_s)
+
+    def _lookups(self) -> int:
+        return _lookups(self._keys, self._steps, self._sought.keys, creates=self._creates)
+
+
+AnyReading = PKeyReading | KeyReading
+
+
+async def read(stages: AnyReading) -> Read:
+    """Read all that is not known yet; what ended it early is in the run's ``Stop``."""
+    await stages.begin()
+    await stages.scan()
+    await stages.look_up()
+    return stages.read()
 
 
 async def preflight(run: Pass, connection: Connection, page_size: int = 1) -> Instance:
@@ -409,6 +548,11 @@ def _lookups(keys: Sequence[str], steps: Steps, what: Keys, *, creates: bool) ->
     ignores = what.email_case is EmailCase.IGNORE
     spelled = sum(len(emails.spellings(keys[at], ignore_case=ignores)) for at in unread)
     return spelled + (len(unread) if creates else 0)
+
+
+def _pages_left(listed: _Listed) -> int | None:
+    """Return how many more pages a scan takes, of which the first is there; None without a scan."""
+    return None if listed.first is None else max(0, (listed.costs.scan or 0) - 1)
 
 
 def _on_a_page(page: Page, asked: int) -> int:

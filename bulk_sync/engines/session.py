@@ -23,7 +23,7 @@ from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
 from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.engines.passes import Journal, Pass
-from bulk_sync.engines.reading import Read, Sought
+from bulk_sync.engines.reading import AnyReading, KeyReading, PKeyReading, Read, Sought
 from bulk_sync.engines.work import Tell, Writes
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES, ENDING, end_at_once, heeded, put_off, repeats
@@ -69,6 +69,7 @@ class Session:
         self._runner = asyncio.Runner(loop_factory=loop_factory())
         self._stack = AsyncExitStack()
         self._thread = ThreadPoolExecutor(1, "records")
+        self._stages: AnyReading | None = None
 
     def __enter__(self) -> Self:
         self._runner.__enter__()
@@ -103,6 +104,16 @@ class Session:
     def cause(self) -> StopRun | None:
         """Why a pass ended early; None if none did."""
         return self._stop.cause
+
+    @property
+    def has_progressed(self) -> bool:
+        """Whether anything became of a row, or a page was read."""
+        pages = 0 if self._stages is None else self._stages.pages
+        return pages + self._pass.engine.breaker.rows > 0
+
+    def stop(self, cause: StopRun) -> None:
+        """End the passes early; the first cause stands."""
+        self._stop.ask(cause)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry out one coroutine, with signals asking it to stop."""
@@ -147,8 +158,21 @@ class Session:
         Returns:
             What it cost. What ended the pass early, be it the preflight, is in ``cause``.
         """
-        work = reading.read(self._pass, self._connection, keys, steps, how, keep, bookmark)
-        return self.run(work)
+        return self.run(reading.read(self.reading(keys, steps, how, keep, bookmark)))
+
+    def reading(
+        self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, bookmark: Bookmark
+    ) -> PKeyReading:
+        """Return the stages of ``read``, each a coroutine for ``run``."""
+        self._stages = PKeyReading(self._pass, self._connection, keys, steps, how, keep, bookmark)
+        return self._stages
+
+    def finding(
+        self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, sought: Sought
+    ) -> KeyReading:
+        """Return the stages of ``find``, each a coroutine for ``run``."""
+        self._stages = KeyReading(self._pass, self._connection, keys, steps, how, keep, sought)
+        return self._stages
 
     def find(
         self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, sought: Sought
@@ -162,7 +186,7 @@ class Session:
             keep: makes what was found durable as it comes; called in a thread of its own.
             sought: what the keys are, and what the profiles are wanted for.
         """
-        return self.run(reading.find(self._pass, self._connection, keys, steps, how, keep, sought))
+        return self.run(reading.read(self.finding(keys, steps, how, keep, sought)))
 
     def write(self, writes: Writes, journal: Journal) -> None:
         """Set states. What ended the pass early, be it the preflight, is in ``cause``."""

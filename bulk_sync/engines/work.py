@@ -37,6 +37,10 @@ class Work(Protocol):
     def steps(self) -> Steps:
         """What is known to have become of the rows; filled in place."""
 
+    @property
+    def calls_each(self) -> int:
+        """How many calls one row takes, if nothing fails."""
+
     async def one(self, client: Client, stop: Stop, at: int) -> None:
         """Do one row, and note in ``steps`` that it is done.
 
@@ -53,6 +57,7 @@ class Reads:
     keys: Sequence[str]
     steps: Steps
     name: str = "read"
+    calls_each: int = 1
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
         """Read one profile's state."""
@@ -73,6 +78,7 @@ class Finds:
     steps: Steps
     finder: Finder
     name: str = "read"
+    calls_each: int = 1
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
         """Find the profiles that one key stands for."""
@@ -123,6 +129,12 @@ class Writes:
     cleared: set[int] = field(default_factory=set)
     quiet_at: dict[int, float] = field(default_factory=dict)
 
+    @property
+    def calls_each(self) -> int:
+        """How many calls one row takes, if nothing fails."""
+        reads_first = self.how.guarded or self.requests or (self.looks_first and self.bodies)
+        return 1 + bool(reads_first) + self.how.verify
+
     def may_have_arrived(self, at: int) -> bool:
         """Tell whether a request that writes may have left this process, or one that died."""
         return at in self.sent or (at in self.in_doubt and at not in self.cleared)
@@ -136,10 +148,13 @@ class Writes:
         doubted = self.steps.problems.get(at)
         tries = doubted.attempts if doubted is not None else 1
         looks = self.how.guarded or at in self.forbidden or at in self.requests
-        if not ((looks or self.may_have_arrived(at)) and await self._has_arrived(client, at)):
+        looks |= self.may_have_arrived(at)
+        has_arrived = looks and await self._has_arrived(client, at)
+        if not has_arrived:
             with self._sending(at):
                 tries = await client.write(key, desired=desired)
-        if self.how.verify:
+        # What another process has sent was just read back.
+        if self.how.verify and (not has_arrived or at in self.sent):
             await _check_stored(client, stop, key, desired=desired)
         self.steps.done(at, tries, now_ms(), state=desired)
 
@@ -306,7 +321,7 @@ async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) 
         passing=True,
     )
     try:
-        state, _ = await client.read_back(key)
+        state, _ = await client.state(key)
     except StopRun as cause:
         stop.ask(cause)
         raise unseen from cause

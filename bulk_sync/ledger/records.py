@@ -24,6 +24,7 @@ class Kind(StrEnum):
     APPLY = "apply"
     RETRY = "retry"
     UNDO = "undo"
+    PLAN = "plan"
 
 
 class Intent(NamedTuple):

@@ -73,6 +73,41 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
     return Refused(f"Nothing was written: {sentences}", " ".join(each.option for each in found))
 
 
+def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) -> bool:
+    """Return whether a plan may be written however the rows turn out that were not read yet.
+
+    Args:
+        planned: what ``plan.compare`` returned; rows that were not read are ``pending``.
+        limits: what may pass.
+        past: finished runs of the same job, the newest first.
+    """
+    if refusal(planned, limits, past) is not None:
+        return False
+    unread = columns.have_outcome(planned, [Outcome.PENDING])
+    desired = columns.state_codes(planned[columns.DESIRED])
+    outcome = columns.outcome_codes(planned[columns.OUTCOME])
+    before = columns.state_codes(planned[columns.BEFORE])
+    before[unread] = 1 - desired[unread]
+    worst = planned.copy(deep=False)
+    worst[columns.BEFORE] = columns.states(before)
+    for each in (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE):
+        outcome[unread] = columns.OUTCOME_CODES[each]
+        worst[columns.OUTCOME] = columns.outcomes(outcome)
+        if refusal(worst, limits, past) is not None:
+            return False
+    # Whether the states are inverted depends on which rows turn out to be changes.
+    changed, more = len(plan.changes(planned)), int(np.count_nonzero(unread))
+    compared = changed + more + int((planned[columns.OUTCOME] == Outcome.UNCHANGED).sum())
+    lifted = len(plan.opt_ins(planned)) + int(np.count_nonzero(unread & (desired == 0)))
+    return (
+        compared < FEWEST
+        or changed + more < _NEARLY_ALL * compared
+        or lifted < _BOTH_WAYS * changed
+        or lifted == 0
+        or Oddity.INVERTED in limits.allowed
+    )
+
+
 def _too_many_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
     lifted, most = plan.opt_ins(planned), limits.opt_ins(columns.input_rows(planned))
     if len(lifted) <= most:

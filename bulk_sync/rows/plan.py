@@ -38,6 +38,26 @@ def writes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
     return _oldest_first(planned, np.flatnonzero(is_write))
 
 
+def opt_outs(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Return the positions of the rows that are to be opted out, oldest request first."""
+    at = changes(planned)
+    before = columns.state_codes(planned[columns.BEFORE].iloc[at])
+    desired = columns.state_codes(planned[columns.DESIRED].iloc[at])
+    return _oldest_first(planned, at[(before == 0) & (desired == 1)])
+
+
+def narrowed(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> pd.DataFrame:
+    """Return a plan of which only some rows are written; the others wait, ``pending``."""
+    waits = np.zeros(len(planned), np.bool_)
+    waits[writes(planned)] = True
+    waits[positions] = False
+    codes = columns.outcome_codes(planned[columns.OUTCOME])
+    codes[waits] = OUTCOME_CODES[Outcome.PENDING]
+    left = planned.copy(deep=False)
+    left[columns.OUTCOME] = columns.outcomes(codes)
+    return left
+
+
 def opt_ins(frame: pd.DataFrame) -> npt.NDArray[np.intp]:
     """Tell the positions of the rows that lift an opt-out, or have lifted it."""
     written = np.flatnonzero(columns.have_outcome(frame, WRITTEN))

@@ -1,12 +1,14 @@
 """What comes after a run: going on with it, trying its failed rows again, putting it back."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 import pandas as pd
 
+from bulk_sync import ledger
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Interrupted, UsageProblem
 from bulk_sync.interrupts import Interrupts
@@ -15,7 +17,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, plan
 from bulk_sync.rows.steps import UNREAD, Steps
 from bulk_sync.runs import day_budget, kept, recording, story
-from bulk_sync.runs.finding import NothingLeft, is_at
+from bulk_sync.runs.finding import NothingLeft, has_checkpoint, is_at, recorded
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.runs.opening import (
     alone,
@@ -31,6 +33,7 @@ from bulk_sync.runs.opening import (
     unjudged,
     was_refused,
     with_the_word_of,
+    working_on_plan,
 )
 from bulk_sync.settings import Fetch, Reading, State
 from bulk_sync.workset import WorkingSet
@@ -53,11 +56,26 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
         NothingLeft: it is finished.
         StopRun: it cannot go on.
     """
-    with Interrupts() as interrupts, alone(job, run_id) as book:
+    with Interrupts() as interrupts, _at_work_on(job, run_id) as book:
         run = book.run(run_id)
         if run.is_finished and not was_refused(job.state, run):
             raise NothingLeft("There is nothing to resume.", run)
         return going_on(book, job, run, screen, interrupts)
+
+
+@contextmanager
+def _at_work_on(job: Job, run_id: str) -> Iterator[Ledger]:
+    """Open the ledger with no other process at work on a run: for a plan, on that alone."""
+    run = recorded(job.state, run_id)
+    if run.begun.kind is not Kind.PLAN:
+        with alone(job, run_id) as book:
+            yield book
+    elif not has_checkpoint(job.state, run):
+        with ledger.opened(job.state) as book:
+            yield book
+    else:
+        with working_on_plan(job.state, run_id), ledger.opened(job.state) as book:
+            yield book
 
 
 def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
@@ -121,7 +139,7 @@ def abandon(job: Job, run_id: str, screen: Screen) -> str:
         NothingLeft: it is finished.
         Interrupted: a signal came while profiles were read.
     """
-    with Interrupts(), alone(job, run_id) as book:
+    with Interrupts(), _at_work_on(job, run_id) as book:
         run = book.run(run_id)
         if run.is_finished and not was_refused(job.state, run):
             raise NothingLeft("There is nothing to give up.", run)
@@ -201,7 +219,8 @@ def _warn_of_later(book: Ledger, parent: Run) -> None:
     here = parent.begun
     for run in book.runs():
         is_alike = is_at(run.begun, here.endpoint, here.organization)
-        if is_alike and run.position > parent.position and run.is_done:
+        is_later = run.position > parent.position and run.begun.kind is not Kind.PLAN
+        if is_alike and is_later and run.is_done:
             log.warning(
                 "Run %s has worked on this organization since: what its file found as it wanted it "
                 "is put back too. Run that file again afterwards.",
@@ -211,6 +230,11 @@ def _warn_of_later(book: Ledger, parent: Run) -> None:
 
 def _finished(book: Ledger, run_id: str) -> Run:
     run = book.run(run_id)
+    if run.begun.kind is Kind.PLAN:
+        raise UsageProblem(
+            f"Run {run_id} is a plan: it has written nothing, so there is nothing to retry. Plan "
+            "its input again."
+        )
     if not run.is_finished:
         raise UsageProblem(
             f"Run {run_id} was interrupted, so there is nothing to retry yet. Finish it first: "

@@ -130,6 +130,7 @@ def _warn_of_others(book: Ledger, planned: PlanFile, connection: Connection) -> 
     made = planned.facts.run_id[:_SECONDS]
     for run in book.runs():
         here = is_at(run.begun, connection.endpoint, connection.organization)
+        here = here and run.begun.kind is not Kind.PLAN
         has_refused = run.ended is not None and run.ended.exit in {Exit.REFUSED, Exit.USAGE}
         if here and run.run_id[:_SECONDS] >= made and not has_refused:
             log.warning(

@@ -20,7 +20,8 @@ from bulk_sync.runs import day_budget, ending, recording, story
 from bulk_sync.runs.finding import NothingLeft, known
 from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
 from bulk_sync.runs.opening import of_pkeys
-from bulk_sync.settings import Bound
+from bulk_sync.runs.to_come import check_budget
+from bulk_sync.settings import Bound, Writing
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         UsageProblem: the ledger knows no such run.
     """
     began, job = time.monotonic(), of_pkeys(job)
+    check_budget(job.pace, job.connection, Writing())
     with Interrupts() as interrupts, known(job.state) as book:
         run = book.run(run_id)
         intents = _sampled(_auditable(recording.written(book, run_id).done), sample)

@@ -16,18 +16,28 @@ import pandas as pd
 from bulk_sync import report
 from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
-from bulk_sync.ledger import Ended, utc
+from bulk_sync.ledger import Ended, Kind, utc
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, due_dates, matched
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import kept, recording
+from bulk_sync.runs import kept, plan_file, recording
 from bulk_sync.runs.job import Cost, Finished, Job
 from bulk_sync.runs.opened import Opened
+from bulk_sync.runs.plan_file import OUT, facts_of
+from bulk_sync.runs.to_come import ToCome
 
 log = logging.getLogger(__name__)
 
 
-def of(run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: Cost) -> Finished:
+def of(
+    run: Opened,
+    job: Job,
+    rows: pd.DataFrame,
+    cause: StopRun | None,
+    cost: Cost,
+    to_come: ToCome | None = None,
+    needed: ToCome | None = None,
+) -> Finished:
     """Write the reports, end the run in the ledger, and keep what may still be asked of it."""
     totals, by_profile = Totals.of(rows), rows
     rows = matched.joined(rows)
@@ -36,7 +46,14 @@ def of(run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: C
     # What an undo leaves is to be put back, which is not what the original input says.
     left = rows if run.undone is None else recording.as_input(rows, run.begun.attribute)
     written, todo_written, failure = write_reports(rows, paths, todo, _facts(run, totals), left)
-    cause = cause or failure
+    cause, made = cause or failure, None
+    is_plan = run.begun.kind is Kind.PLAN
+    if cause is None and is_plan and (out := run.begun.settings.get(OUT)):
+        facts = facts_of(run.run_id, run.begun, totals)
+        try:
+            made = plan_file.write(Path(out), by_profile, facts)
+        except UsageProblem as failure:
+            cause = failure
     # Wrong settings end a run for good only while nothing was found out that would be lost.
     is_wrong = isinstance(cause, UsageProblem | AccessDenied)
     is_final = (
@@ -53,13 +70,17 @@ def of(run: Opened, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: C
         reports=written,
         todo=todo_written,
         is_resumable=not is_final,
+        plan_sha256=made,
+        to_come=to_come,
+        needed=needed,
         settings=job.settings,
     )
     try:
-        has_failed = totals.outcomes.get(Outcome.FAILED, 0)
+        has_failed = 0 if is_plan else totals.outcomes.get(Outcome.FAILED, 0)
         if is_final and cause is None and has_failed:
             run.working_set.keep_results(rows)
-        until = kept.keep(job.state, run.run_id, run.begun, by_profile) if is_final else None
+        keeps = is_final and not is_plan
+        until = kept.keep(job.state, run.run_id, run.begun, by_profile) if keeps else None
         ended = _ended(finished, is_final=is_final)
         ended = replace(ended, rows_kept_until="" if until is None else str(until))
         head = run.ledger.end(run.run_id, ended)

@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from math import ceil
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -19,10 +18,8 @@ from bulk_sync.ledger import Head
 from bulk_sync.rows import read
 from bulk_sync.rows.check import OnConflict, Rules
 from bulk_sync.rows.totals import Totals
+from bulk_sync.runs.to_come import ToCome, further
 from bulk_sync.settings import Connection, Creating, Keys, Limits, Pace, Reading, State, Writing
-
-_TO_BEGIN: Final = 1
-"""Calls with which a run begins, or goes on."""
 
 _LONGEST_STEM: Final = 180
 """Bytes; a file's name has room for 255."""
@@ -159,32 +156,24 @@ class Plan:
         return self.rate is None and (self.paged or not self.calls)
 
     @property
-    def days_to_come(self) -> int | None:
-        """Tell on how many further days it goes on, for want of calls today; None is for ever."""
+    def days_to_come(self) -> int:
+        """Tell on how many further days it goes on, for want of calls today."""
         if self.max_calls_per_day is None or self.left_today is None:
             return 0
         return self._further(self.left_today, self.max_calls_per_day)
 
     @property
-    def runs_to_come(self) -> int | None:
-        """Tell how many times it must be resumed, since each run may make so many calls.
-
-        None is for ever.
-        """
+    def runs_to_come(self) -> int:
+        """Tell how many times it must be resumed, since each run may make so many calls."""
         if self.max_calls is None:
             return 0
         spent = 0 if self.calls_before else self.calls
         return self._further(max(0, self.max_calls - spent), self.max_calls)
 
-    def _further(self, left: int, each: int) -> int | None:
-        """Tell how many budgets of ``each`` it takes when this one is spent; None is for ever.
-
-        Whoever goes on finds out first, with one call, whether Campaign answers.
-        """
-        more = max(0, self.calls_before + self.calls_to_come - left)
-        if not self.calls_to_come or not more:
-            return 0
-        return ceil(more / (each - _TO_BEGIN)) if each > _TO_BEGIN else None
+    def _further(self, left: int, each: int) -> int:
+        """Tell how many budgets of ``each`` it takes when this one is spent."""
+        calls = self.calls_before + self.calls_to_come
+        return further(calls, left, each) if self.calls_to_come else 0
 
 
 class Screen(Protocol):
@@ -247,6 +236,8 @@ class Finished:
         head: where the ledger ends now; None if nothing was written there.
         is_resumable: ``resume`` can go on with it.
         plan_sha256: of the plan file, if one was asked for.
+        to_come: what is left to spend, if a budget ended it.
+        needed: what reading was forecast to take, if a budget did not cover it.
         settings: the options that the run works with, by name.
     """
 
@@ -260,6 +251,8 @@ class Finished:
     head: Head | None = None
     is_resumable: bool = False
     plan_sha256: str | None = None
+    to_come: ToCome | None = None
+    needed: ToCome | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

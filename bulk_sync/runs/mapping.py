@@ -28,7 +28,8 @@ from bulk_sync.rows.totals import Totals, by_outcome
 from bulk_sync.runs import day_budget, judging, story
 from bulk_sync.runs.job import Cost, Input, Job, Screen
 from bulk_sync.runs.opening import check_paths
-from bulk_sync.settings import KeyKind, OnAmbiguous
+from bulk_sync.runs.to_come import check_budget
+from bulk_sync.settings import KeyKind, OnAmbiguous, Writing
 
 _PKEY: Final = "PKey"
 _OLD: Final = "oldPKey"
@@ -91,6 +92,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     part = out.with_name(f"{out.stem}.part{out.suffix}")  # over no result that is complete
     part_todo = part.with_name(f"{part.stem}.todo.csv")
     check_paths([out, todo, part, part_todo], judging.files(given), "--out")
+    check_budget(job.pace, job.connection, Writing())
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, _, keys = judging.judged(given)
         finding = Steps.of_finding(len(plan.open_rows(rows)))

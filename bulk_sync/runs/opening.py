@@ -29,7 +29,7 @@ from bulk_sync.runs import kept, story
 from bulk_sync.runs.finding import NothingLeft, is_at, without_checkpoint
 from bulk_sync.runs.job import Finished, Job, Screen
 from bulk_sync.runs.opened import Opened
-from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS
+from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS, OUT
 from bulk_sync.settings import Keys, Oddity, State
 from bulk_sync.workset import WorkingSet
 
@@ -63,6 +63,14 @@ def alone(job: Job, run_id: str) -> Iterator[Ledger]:
         with ledger.opened(state) as book:
             book.hold(whose, who, state.lock_wait_s)
             yield book
+
+
+@contextmanager
+def working_on_plan(state: State, run_id: str) -> Iterator[None]:
+    """Keep other processes off a plan; the organization is free for them, since it is only read."""
+    folder = workset.folder_of(state.folder, run_id)
+    with lock.held(folder, "plan", lock.holder(run_id), state.lock_wait_s):
+        yield
 
 
 def begun_as(
@@ -149,7 +157,10 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
         raise UsageProblem(without_checkpoint(job.state, run))
     rows = working_set.rows()
     planned = working_set.plan(rows)
-    if planned is None and any(book.writes(run.run_id)):
+    written = (
+        set() if planned is not None else {each.intent.key for each in book.writes(run.run_id)}
+    )
+    if not written <= working_set.early():
         raise working_set.problem(working_set.plan_path, "is missing, although the run has written")
     stem = str(run.begun.settings.get("stem", "input"))
     opened = Opened(
@@ -170,7 +181,7 @@ def going_on(book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Inter
     if not job.reports:
         reports = tuple(Path(path) for path in run.begun.settings.get("report", ()))
         job = replace(job, reports=reports)
-    if run.begun.kind in {Kind.APPLY, Kind.UNDO}:
+    if run.begun.kind in {Kind.APPLY, Kind.UNDO} or run.begun.settings.get(OUT):
         job = guarded(job)
     if run.begun.kind in {Kind.RETRY, Kind.UNDO}:
         job = unjudged(job)

@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 
 from bulk_sync import atomic, sealed
 from bulk_sync.errors import InputProblem, UsageProblem
+from bulk_sync.ledger import Begun
 from bulk_sync.report import csv_file, table
 from bulk_sync.rows import columns
+from bulk_sync.rows.totals import Totals
 
 SUFFIX: Final = ".parquet"
 
@@ -34,6 +36,9 @@ KEY_SETTINGS: Final = (
 
 INPUT_SETTINGS: Final = ("state", "state_column", "date_column", "blank_state", "ignore_dates")
 """Options without which nobody could read the rows that are left over."""
+
+OUT: Final = "out"
+"""Among the settings of a run that is a plan: where the plan goes."""
 
 LIMITS: Final = ("max_changes", "max_opt_ins", "max_creates")
 """Options that keep a plan from being carried out; they go with it."""
@@ -89,6 +94,32 @@ class PlanFile:
     rows: pd.DataFrame
     facts: Facts
     sha256: str
+
+
+def facts_of(run_id: str, begun: Begun, totals: Totals) -> Facts:
+    """Return what a plan is of.
+
+    Args:
+        run_id: of the run that made it.
+        begun: what that was asked to do.
+        totals: what the plan holds.
+    """
+    return Facts(
+        run_id=run_id,
+        job=begun.job,
+        endpoint=begun.endpoint,
+        organization=begun.organization,
+        attribute=begun.attribute,
+        input=begun.input,
+        input_sha256=begun.input_sha256,
+        rows=totals.rows,
+        outcomes=totals.outcomes,
+        opt_ins=totals.opt_ins,
+        opt_outs=totals.opt_outs,
+        version=begun.version,
+        settings={name: begun.settings.get(name) for name in (*KEY_SETTINGS, *INPUT_SETTINGS)},
+        limits={name: given for name in LIMITS if (given := begun.settings.get(name)) is not None},
+    )
 
 
 def check_path(path: Path) -> None:

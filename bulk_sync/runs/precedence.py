@@ -28,8 +28,16 @@ _IN_FLIGHT_MS: Final = 1_800_000
 """A write whose end is not recorded has arrived, if it did, within the usual patience."""
 
 
-def of(book: Ledger | None, state: State, connection: Connection) -> LastWrites:
+def of(
+    book: Ledger | None, state: State, connection: Connection, besides: str | None = None
+) -> LastWrites:
     """Return what looks up the writes to profiles of one instance; without a ledger there are none.
+
+    Args:
+        book: the ledger.
+        state: where rows of finished runs are kept.
+        connection: the instance.
+        besides: a run whose writes do not count.
 
     Memory: the writes to the profiles asked for.
     """
@@ -43,11 +51,11 @@ def of(book: Ledger | None, state: State, connection: Connection) -> LastWrites:
             for run in every
             if is_at(run.begun, connection.endpoint, connection.organization)
             and run.begun.attribute == connection.attribute
+            and run.run_id != besides
         }
         written = last(book.writes_to(keys), runs) if runs else {}
-        put_back = undone(every)
-        counting = [run_id for run_id in runs if run_id not in put_back]
-        confirmed = _confirmed(state, keys, since_ms, counting)
+        undone = _undone(every)
+        confirmed = _confirmed(state, keys, since_ms, [each for each in runs if each not in undone])
         return _with_confirmed(written, confirmed)
 
     return look_up
@@ -80,18 +88,18 @@ def _with_confirmed(written: Writes, confirmed: Iterable[tuple[str, bool, Confir
     return found
 
 
-def undone(runs: Sequence[Run]) -> Mapping[str, str]:
-    """Return the runs that were put back, and by which undo that was not put back itself."""
+def _undone(runs: Sequence[Run]) -> frozenset[str]:
+    """Return the runs that were put back, and not by an undo that was put back itself."""
     undo_of = {
         run.begun.parent: run.run_id
         for run in runs
-        if run.begun.kind is Kind.UNDO and run.begun.parent and run.is_done
+        if run.begun.kind is Kind.UNDO and (run.is_done or not run.is_finished)
     }
 
     def is_undone(run_id: str) -> bool:
         return run_id in undo_of and not is_undone(undo_of[run_id])
 
-    return {run.run_id: undo_of[run.run_id] for run in runs if is_undone(run.run_id)}
+    return frozenset(run.run_id for run in runs if is_undone(run.run_id))
 
 
 def last(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:

@@ -1,6 +1,6 @@
 """Between a run's writes and the ledger: what goes into it, and what is known from it again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ class Recording:
         run_id: whose they are.
         planned: every row of the input, with what is to become of it.
         writes: positions of those that are to be written.
+        early: keys of profiles that were written before the plan was complete.
 
     Attributes:
         keys: n keys, each once, of the rows to be written: PKeys, and the addresses of profiles
@@ -31,12 +32,17 @@ class Recording:
         desired: the state of each.
         steps: what is known to have become of them.
         in_doubt: which of them were in flight when a process died.
-        has_begun: whether any write was ever intended.
+        has_begun: whether any write of the whole plan was ever intended.
         bodies: by place, the JSON with which a profile is created.
     """
 
     def __init__(
-        self, ledger: Ledger, run_id: str, planned: pd.DataFrame, writes: npt.NDArray[np.intp]
+        self,
+        ledger: Ledger,
+        run_id: str,
+        planned: pd.DataFrame,
+        writes: npt.NDArray[np.intp],
+        early: Collection[str] = (),
     ) -> None:
         self.keys = Texts(columns.profiles(planned), writes)
         self.desired: list[bool] = _states(planned[columns.DESIRED], writes)
@@ -51,6 +57,7 @@ class Recording:
         self._ledger = ledger
         self._run_id = run_id
         self._intents: dict[int, int] = {}
+        self._early = early
         self.has_begun = self._recall(ledger.writes(run_id))
         self.in_doubt = frozenset(self._intents)
 
@@ -121,13 +128,14 @@ class Recording:
         return Settled(intent, Outcome.PENDING, str(Reason.STOPPED), "Not sent.", 0, now_ms())
 
     def _recall(self, recorded: Iterable[Write]) -> bool:
-        """Take up what is recorded, and tell whether anything is."""
+        """Take up what is recorded, and return whether the writes of the whole plan have begun."""
         index: dict[str, int] = {}
-        write = None
+        has_begun = False
         for write in recorded:
             if not index:  # which takes a dict of all keys, and only a resumed run needs it
                 index = {key: at for at, key in enumerate(self.keys)}
             at, settled = index[write.intent.key], write.settled
+            has_begun |= write.intent.key not in self._early
             if settled is None:
                 self._intents[at] = write.position
             elif settled.outcome in _DONE:
@@ -139,7 +147,7 @@ class Recording:
                 )
                 problem.attempts = settled.attempts
                 self.steps.failed(at, settled.at_ms, problem)
-        return write is not None
+        return has_begun
 
 
 _DONE: Final = (Outcome.UPDATED, Outcome.CREATED)

@@ -5,7 +5,8 @@
 
 Everything is read and compared before anything is written, so a preview, a refusal and an
 interrupted run are the same story told less far; and one that is resumed takes up the thread at
-what the working set and the ledger hold.
+what the working set and the ledger hold. Only opt-outs that are known to be due are written before
+that: where a budget does not cover looking up the rest too, and no limit can be passed any more.
 """
 
 import logging
@@ -14,18 +15,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
-from bulk_sync.engines.reading import Read, Sought
+from bulk_sync.engines.reading import AnyReading, Read, Sought
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
-from bulk_sync.errors import Interrupted, Refused, StoppedEarly, StopRun, UsageProblem
+from bulk_sync.errors import (
+    BudgetSpent,
+    BudgetTooSmall,
+    Interrupted,
+    Refused,
+    StoppedEarly,
+    StopRun,
+    UsageProblem,
+)
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind
-from bulk_sync.outcomes import Reason
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, creating, limits, matched, newer, plan
 from bulk_sync.rows.limits import Past
 from bulk_sync.rows.newer import LastWrites, Request
@@ -38,7 +49,8 @@ from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
 from bulk_sync.runs.opened import Opened
 from bulk_sync.runs.plan_file import LIMITS
 from bulk_sync.runs.recording import Recording
-from bulk_sync.settings import KeyKind, Oddity
+from bulk_sync.runs.to_come import ToCome, check_budget, each
+from bulk_sync.settings import KeyKind, Oddity, Writing
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +68,25 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
     failures = job.limits.failures(len(run.rows))
     if run.begun.kind == Kind.RETRY:  # all its rows have failed before
         failures = replace(failures, lost=None)
+    is_plan = run.begun.kind is Kind.PLAN
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
         try:
-            rows, cause = _tell(run, job, screen, session, interrupts)
-        except Interrupted as stopped:
+            check_budget(job.pace, job.connection, Writing() if is_plan else job.writing)
+            ended = _tell(run, job, screen, session, interrupts)
+        except (Interrupted, BudgetTooSmall) as stopped:
             interrupts.defer()
-            rows, cause = _held(_so_far(run, job), stopped)
+            ended = _held(_so_far(run, job), stopped)
+        is_idle = not session.has_progressed
     interrupts.defer()
-    return ending.of(run, job, rows, cause, cost_of(session, began))
+    cost, to_come = cost_of(session, began), None
+    if isinstance(ended.cause, BudgetSpent):
+        to_come = _to_come(ended, job, budget, is_plan=is_plan)
+        said = f"{ended.cause} Left to do: {to_come}."
+        calls = session.client.calls.total
+        if is_idle and calls:
+            said += f" Nothing got further with {calls} calls: give at least {calls + 1} at once."
+        ended = ended._replace(cause=BudgetSpent(said))
+    return ending.of(run, job, ended.rows, ended.cause, cost, to_come, ended.needed)
 
 
 def preview(
@@ -83,16 +106,22 @@ def preview(
     failures = job.limits.failures(len(rows))
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
         states = _unread(rows, job)
-        read = _read(rows, states, job, session, lambda _: None, NO_BOOKMARK)
+        stages = _stages(rows, states, job, session, lambda _: None, NO_BOOKMARK)
+        for stage in (stages.begin, stages.scan, stages.look_up):
+            session.run(stage())
         planned = _compared(rows, states, job, last_writes)
         if session.cause is not None:
             planned = plan.hold_back(planned, Reason.STOPPED, str(session.cause))
         else:
-            reviewed = _reviewed(planned, job, past, session, read, budget)
-            # Who carries a plan out reads only what is to be written; a run begins anew.
-            before = 1 if job.writing.guarded else reviewed.calls
-            screen.show(replace(reviewed, calls_before=before))
+            reviewed = _reviewed(planned, job, past, session, stages.read(), budget)
+            screen.show(_to_be_carried_out(reviewed, job))
     return planned, session.cause, cost_of(session, began)
+
+
+def _to_be_carried_out(reviewed: Plan, job: Job) -> Plan:
+    """Return a plan with the calls that reading again takes before it is carried out."""
+    # ``apply`` reads only what is to be written; a run begins anew.
+    return replace(reviewed, calls_before=1 if job.writing.guarded else reviewed.calls)
 
 
 def cost_of(session: Session, began: float) -> Cost:
@@ -109,29 +138,34 @@ def cost_of(session: Session, began: float) -> Cost:
     )
 
 
+class _Ended(NamedTuple):
+    """How far a run got.
+
+    Attributes:
+        rows: every row of the input.
+        cause: why it got no further; None if it did.
+        reads: calls that reading still takes, if that is known.
+        needed: what reading was forecast to take, if a budget does not cover it.
+    """
+
+    rows: pd.DataFrame
+    cause: StopRun | None
+    reads: int | None = None
+    needed: ToCome | None = None
+
+
 def _tell(
     run: Opened, job: Job, screen: Screen, session: Session, interrupts: Interrupts
-) -> tuple[pd.DataFrame, StopRun | None]:
+) -> _Ended:
     """Read, compare, show, judge, ask, write: as far as it goes, and why no further."""
-    planned, read = run.planned, _NOTHING_READ
+    planned, read, needed = run.planned, _NOTHING_READ, None
     if planned is None:
-        cut_off = limits.cut_off(len(run.rows), job.limits, run.past)
-        if cut_off is not None:
-            unread = plan.compare(run.rows, Steps.of(len(plan.open_rows(run.rows))))
-            return plan.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
-        states = _known(run, job)
-        keep = partial(run.working_set.keep_states, reading=states)
-        read = _read(run.rows, states, job, session, keep, run.working_set)
-        planned = _compared(
-            run.rows, states, job, precedence.of(run.ledger, job.state, job.connection)
-        )
-        if session.cause is not None:
-            return _held(planned, session.cause)
-        try:
-            run.working_set.keep_plan(planned)
-        except StoppedEarly as full:
-            return _held(planned, full)
-    recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned))
+        ended, read = _read(run, job, screen, session)
+        if ended.cause is not None or run.begun.kind is Kind.PLAN:
+            return ended
+        planned, needed = ended.rows, ended.needed
+    early = run.working_set.early()
+    recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned), early)
     if not recording.has_begun:
         budget = day_budget.of(run.ledger, job)
         reviewed = _reviewed(planned, job, run.past, session, read, budget)
@@ -142,11 +176,180 @@ def _tell(
             if reviewed.totals.writes:
                 screen.approve(reviewed)
         except Refused as refused:
-            return plan.hold_back(planned, Reason.LIMIT, str(refused)), refused
+            if early:
+                refused = _nothing_more(refused, len(early))
+            left = _as_far_as_written(run, planned)
+            return _Ended(plan.hold_back(left, Reason.LIMIT, str(refused)), refused)
     else:
         _warn_of_limits(run, job)
     interrupts.defer()
-    return _write(run, job, session, planned, recording)
+    return _write(run, job, session, planned, recording)._replace(needed=needed)
+
+
+def _read(run: Opened, job: Job, screen: Screen, session: Session) -> tuple[_Ended, Read]:
+    """Read what is not known yet, and compare; show the plan if it is to be no more than that."""
+    is_plan = run.begun.kind is Kind.PLAN
+    cut_off = None if is_plan else limits.cut_off(len(run.rows), job.limits, run.past)
+    if cut_off is not None:
+        unread = plan.compare(run.rows, Steps.of(len(plan.open_rows(run.rows))))
+        return _Ended(plan.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off), _NOTHING_READ
+    budget, states = day_budget.of(run.ledger, job), _known(run, job)
+    was_known = bool(states.attempts.any())
+    keep = partial(run.working_set.keep_states, reading=states)
+    stages = _stages(run.rows, states, job, session, keep, run.working_set)
+    session.run(stages.begin())
+    needed = _forecast(stages, job, session, budget)
+    session.run(stages.scan())
+    refused = None
+    if not is_plan and (was_known or stages.pages):
+        refused = _write_early(run, job, screen, session, states, stages)
+    if refused is None:
+        session.run(stages.look_up())
+    read, planned = stages.read(), _compared_of(run, states, job)
+    cause = session.cause or refused
+    try:
+        if cause is None and is_plan:
+            reviewed = _reviewed(planned, job, run.past, session, read, budget)
+            screen.show(_to_be_carried_out(reviewed, job))
+        elif cause is None:
+            run.working_set.keep_plan(planned)
+    except StoppedEarly as full:
+        cause = full
+    if cause is None:
+        return _Ended(planned, None, needed=needed), read
+    held = _held(_as_far_as_written(run, planned), cause)
+    return held._replace(reads=stages.calls_left, needed=needed), read
+
+
+def _nothing_more(refused: Refused, early: int) -> Refused:
+    """Return a refusal that does not deny what was written before everything was read."""
+    said = str(refused).removeprefix("Nothing was written: ")
+    return Refused(
+        f"Nothing more was written than the {early:,} opt-outs that were due first: {said}",
+        refused.option,
+    )
+
+
+def _forecast(stages: AnyReading, job: Job, session: Session, budget: DayBudget) -> ToCome | None:
+    """Say what reading takes if the budget does not cover it, and return it."""
+    left, calls = session.run(session.client.calls.left()), stages.calls_left
+    if left is None or calls <= left or session.cause is not None:
+        return None
+    today = budget.left()
+    set_aside = session.client.calls.set_aside
+    needed = ToCome(
+        calls,
+        calls,
+        None if today is None else today + set_aside,
+        left,
+        job.pace.max_calls,
+        job.pace.max_calls_per_day,
+    )
+    log.warning(
+        "Reading the current states takes %s. The budget leaves %s calls now; what is read is "
+        "kept, and `bulk-sync resume` goes on with it.",
+        needed.in_all(),
+        f"{left:,}",
+    )
+    return needed
+
+
+def _write_early(
+    run: Opened,
+    job: Job,
+    screen: Screen,
+    session: Session,
+    states: Steps,
+    stages: AnyReading,
+) -> Refused | None:
+    """Write the opt-outs that are known to be due if the budget does not cover the rest as well.
+
+    Only if no limit can be passed however the rows turn out that are not read yet; and a person
+    is asked as before any other write.
+
+    Returns:
+        Why nothing was written; None if the run may go on.
+    """
+    left = session.run(session.client.calls.left())
+    if left is None or session.cause is not None or not stages.calls_left:
+        return None
+    compared = _compared_of(run, states, job)
+    due = plan.opt_outs(compared)
+    early = plan.narrowed(compared, due)
+    recording = Recording(run.ledger, run.run_id, early, due, run.working_set.early())
+    writes = len(recording.steps.open())
+    if not writes or left >= stages.calls_left + writes * each(job.writing):
+        return None
+    # Another key may turn out to stand for the same profile, and to say otherwise.
+    unread = columns.have_outcome(compared, [Outcome.PENDING])
+    is_certain = (
+        states.found is None
+        or not (columns.state_codes(compared[columns.DESIRED])[unread] == 0).any()
+    )
+    if not (is_certain and limits.passes_however(compared, job.limits, run.past)):
+        log.info(
+            "%d opt-outs are due, and wait until everything is read: a limit depends on the rest",
+            writes,
+        )
+        return None
+    log.warning(
+        "The budget leaves %d calls, and the %d keys that are left take %d: %d opt-outs that are "
+        "known to be due are written first",
+        left,
+        int(unread.sum()),
+        stages.calls_left,
+        writes,
+    )
+    budget = day_budget.of(run.ledger, job)
+    reviewed = _reviewed(early, job, run.past, session, stages.read(), budget)
+    to_come = reviewed.calls_to_come + stages.calls_left
+    try:
+        screen.show(replace(reviewed, calls_to_come=to_come, refusal=None))
+        screen.approve(reviewed)
+        run.working_set.keep_early([recording.keys[at] for at in range(len(recording.keys))])
+    except Refused as refused:
+        return refused
+    except StoppedEarly as full:
+        session.stop(full)
+        return None
+    _write(run, job, session, early, recording)
+    return None
+
+
+def _as_far_as_written(run: Opened, planned: pd.DataFrame) -> pd.DataFrame:
+    """Return a plan with what became of the writes that were made before it was complete."""
+    early = run.working_set.early()
+    if not early:
+        return planned
+    recorded = {write.intent.key for write in run.ledger.writes(run.run_id)}
+    positions = plan.writes(planned)
+    keys = Texts(columns.profiles(planned), positions)
+    made = positions[[key in recorded for key in keys]]
+    narrowed = plan.narrowed(planned, made)
+    recording = Recording(run.ledger, run.run_id, narrowed, made, early)
+    recording.leave_in_doubt(recording.in_doubt)
+    return plan.settle(narrowed, recording.steps)
+
+
+def _to_come(ended: _Ended, job: Job, budget: DayBudget, *, is_plan: bool) -> ToCome:
+    """Return what is left to spend on the rows that wait."""
+    rows = ended.rows
+    waits = columns.have_outcome(rows, [Outcome.PENDING])
+    is_read = rows[columns.BEFORE].notna().to_numpy()
+    if columns.CREATE in rows:
+        is_read = is_read | (rows[columns.CREATE].to_numpy() != "")
+    unread = int(np.count_nonzero(waits & ~is_read))
+    of_change = 0 if is_plan else each(job.writing)
+    reads = unread if ended.reads is None else min(unread, ended.reads)
+    calls = reads + of_change * int(np.count_nonzero(waits & is_read))
+    return ToCome(
+        calls,
+        calls + of_change * unread,
+        budget.left(),
+        0,
+        job.pace.max_calls,
+        job.pace.max_calls_per_day,
+    )
 
 
 def _warn_of_limits(run: Opened, job: Job) -> None:
@@ -163,23 +366,55 @@ def _warn_of_limits(run: Opened, job: Job) -> None:
             )
 
 
-def _read(
+def _stages(
     rows: pd.DataFrame,
     states: Steps,
     job: Job,
     session: Session,
     keep: Record,
     bookmark: Bookmark,
-) -> Read:
-    """Read the states that are not known yet, and return what it cost."""
+) -> AnyReading:
+    """Return the stages of reading the states that are not known yet."""
     keys = Texts(rows[columns.KEY], plan.open_rows(rows))
     if job.keys.kind is KeyKind.PKEY:
         tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
         how = replace(job.reading, tries_keys=tries_keys)
-        return session.read(keys, states, how, keep, bookmark)
+        return session.reading(keys, states, how, keep, bookmark)
     made = None if job.creating is None else tuple(name for name, _ in job.creating.fields)
     sought = Sought(job.keys, created_with=made)
-    return session.find(keys, states, job.reading, keep, sought)
+    return session.finding(keys, states, job.reading, keep, sought)
+
+
+def _compared_of(run: Opened, states: Steps, job: Job) -> pd.DataFrame:
+    """Compare what a run has read; what it has written itself counts as it stood before that."""
+    _put_back(run, states)
+    last_writes = precedence.of(run.ledger, job.state, job.connection, besides=run.run_id)
+    return _compared(run.rows, states, job, last_writes)
+
+
+def _put_back(run: Opened, states: Steps) -> None:
+    """Give profiles that the run has written early the state again that they had before.
+
+    If they were read again since, they show the run's own write, and the time of that.
+    """
+    if not run.working_set.early():
+        return
+    intents = (write.intent for write in run.ledger.writes(run.run_id))
+    before = {each.key: each.before for each in intents if each.before is not None}
+    if states.found is not None:
+        for at, group in states.found.items():
+            states.found[at] = tuple(
+                match._replace(state=int(before[match.pkey]), changed_ms=0)
+                if match.pkey in before
+                else match
+                for match in group
+            )
+        return
+    for at, key in enumerate(Texts(run.rows[columns.KEY], plan.open_rows(run.rows))):
+        if key in before:
+            states.done(at, 1, int(states.at_ms[at]), state=before[key])
+            if states.changed_ms is not None:
+                states.changed_ms[at] = 0
 
 
 def _compared(rows: pd.DataFrame, states: Steps, job: Job, last_writes: LastWrites) -> pd.DataFrame:
@@ -217,18 +452,18 @@ def _so_far(run: Opened, job: Job) -> pd.DataFrame:
     if planned is None:
         planned = run.working_set.plan(run.rows)
     if planned is None:
-        last_writes = precedence.of(run.ledger, job.state, job.connection)
-        return _compared(run.rows, _known(run, job), job, last_writes)
-    recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned))
+        return _as_far_as_written(run, _compared_of(run, _known(run, job), job))
+    early = run.working_set.early()
+    recording = Recording(run.ledger, run.run_id, planned, plan.writes(planned), early)
     recording.leave_in_doubt(recording.in_doubt)
     return plan.settle(planned, recording.steps)
 
 
 def _write(
     run: Opened, job: Job, session: Session, planned: pd.DataFrame, recording: Recording
-) -> tuple[pd.DataFrame, StopRun | None]:
+) -> _Ended:
     if not recording.keys:
-        return planned, None
+        return _Ended(planned, None)
     requests = _requests(planned)
     last_writes = precedence.of(run.ledger, job.state, job.connection)
     since = later.of(run, recording, requests, last_writes)
@@ -257,7 +492,7 @@ def _write(
     recording.leave_in_doubt(at for at in recording.steps.open() if writes.may_have_arrived(at))
     results = plan.settle(planned, recording.steps)
     if session.cause is None:
-        return results, None
+        return _Ended(results, None)
     if recording.unrecorded:
         log.warning(
             "%d changes were confirmed by Campaign, but could not be recorded in the ledger: they "
@@ -289,7 +524,6 @@ def _reviewed(
     budget: DayBudget | None,
 ) -> Plan:
     totals = Totals.of(planned)
-    each = 1 + job.writing.guarded + job.writing.verify
     calls = session.client.calls
     left_today = None if budget is None else budget.left()
     return Plan(
@@ -297,7 +531,7 @@ def _reviewed(
         totals=totals,
         refusal=limits.refusal(planned, job.limits, past),
         calls=calls.total,
-        calls_to_come=totals.writes * each,
+        calls_to_come=totals.writes * each(job.writing),
         calls_before=0,
         max_calls=job.pace.max_calls,
         max_calls_per_day=job.pace.max_calls_per_day,
@@ -312,9 +546,7 @@ def _reviewed(
     )
 
 
-def _held(
-    rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False
-) -> tuple[pd.DataFrame, StopRun]:
+def _held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> _Ended:
     """Leave the rows that were not tried pending, and return why.
 
     Args:
@@ -325,4 +557,4 @@ def _held(
     has_begun = was_sent or rows[columns.BEFORE].notna().any()
     if isinstance(cause, UsageProblem) and has_begun:  # which would say that nothing was sent
         cause = StoppedEarly(str(cause))
-    return plan.hold_back(rows, Reason.STOPPED, str(cause)), cause
+    return _Ended(plan.hold_back(rows, Reason.STOPPED, str(cause)), cause)

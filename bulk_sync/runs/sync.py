@@ -10,26 +10,28 @@ import pandas as pd
 from bulk_sync import ledger, report
 from bulk_sync.errors import Refused
 from bulk_sync.interrupts import Interrupts
-from bulk_sync.ledger import Begun, Kind, Ledger
+from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import due_dates, matched, plan
 from bulk_sync.rows.steps import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, ending, judging, plan_file, precedence, story
-from bulk_sync.runs.finding import is_at
+from bulk_sync.runs.finding import has_checkpoint, is_at
 from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
 from bulk_sync.runs.opening import (
     alone,
     begun_as,
     check_paths,
     give_up,
+    going_on,
     guarded,
     opened,
     past_of,
     tidy_up,
     was_refused,
+    working_on_plan,
 )
-from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS, LIMITS, Facts
+from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS, OUT
 
 log = logging.getLogger(__name__)
 
@@ -62,27 +64,31 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         return story.carry_out(run, job, screen, interrupts)
 
 
-def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> Finished:
+def preview(
+    job: Job, given: Input, screen: Screen, out: Path | None = None, *, fresh: bool = False
+) -> Finished:
     """Show what ``sync`` would write, and write nothing to Campaign.
+
+    A preview that is saved, or that a budget may end, is a run of its own: what it has read is
+    kept, and the same command, or ``resume``, goes on with it. Any other leaves no trace.
 
     Args:
         job: how to work.
         given: what to read.
         screen: is told how far it is, and shown the plan.
         out: where to write the plan for ``apply``; None for nowhere.
+        fresh: give an interrupted one of the same input up, instead of going on with it.
 
     Raises:
-        StopRun: it could not begin, or the plan not be written.
+        StopRun: it could not begin.
     """
+    if out is not None or job.pace.has_budget:
+        return _kept_preview(job, given, screen, out, fresh=fresh)
     run_id = new_run_id()
     paths = job.reports_of(run_id)
     _check_reports(paths, given)
-    if out is not None:
-        plan_file.check_path(out)
-    if out is not None:
-        job = guarded(job)  # as ``apply`` will be
-    with Interrupts() as interrupts, day_budget.reading(job) as book:
-        rows, digest, keys = judging.judged(given, job)
+    with Interrupts() as interrupts, ledger.existing(job.state) as book:
+        rows, _, keys = judging.judged(given, job)
         report.check_fits(rows, paths)
         job = judging.with_keys(job, keys)
         past = [] if book is None else past_of(book, job)
@@ -91,14 +97,10 @@ def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> 
         planned, cause, cost = story.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals = Totals.of(planned)
-        begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
         todo = paths[0].with_name(f"{given.stem}.{run_id}.todo.csv") if paths else Path()
         facts = {"Plan": run_id, "Input": given.source, "Rows": str(len(rows))}
         joined = matched.joined(planned)
         written, todo_written, failure = ending.write_reports(joined, paths, todo, facts)
-        made = None
-        if out is not None and cause is None:
-            made = plan_file.write(out, planned, _plan_facts(run_id, begun, totals))
     return Finished(
         run_id=run_id,
         rows=joined,
@@ -107,8 +109,55 @@ def preview(job: Job, given: Input, screen: Screen, out: Path | None = None) -> 
         cause=cause or failure,
         reports=written,
         todo=todo_written,
-        plan_sha256=made,
+        settings=job.settings,
     )
+
+
+def _kept_preview(
+    job: Job, given: Input, screen: Screen, out: Path | None, *, fresh: bool
+) -> Finished:
+    """Make a preview that is a run of its own, or go on with one that was interrupted."""
+    run_id = new_run_id()
+    _check_reports(job.reports_of(run_id), given)
+    if out is not None:
+        plan_file.check_path(out)
+        job = guarded(job)  # as ``apply`` will be
+    with Interrupts() as interrupts, ledger.opened(job.state) as book:
+        rows, digest, keys = judging.judged(given, job)
+        job = judging.with_keys(job, keys)
+        report.check_fits(rows, job.reports_of(run_id))
+        saved = {OUT: None if out is None else str(out.absolute())}
+        begun = begun_as(Kind.PLAN, job, given.source, digest, len(rows))
+        begun = replace(begun, settings={**begun.settings, **saved})
+        for run in _interrupted_plans(book, job, begun):
+            if not fresh:
+                settings = {**run.begun.settings, **begun.settings}
+                run = replace(run, begun=replace(begun, settings=settings))  # noqa: PLW2901
+                with working_on_plan(job.state, run.run_id):
+                    return going_on(book, job, run, screen, interrupts)
+            give_up(book, job.state, run, "Given up for a fresh start.")
+        opening = opened(book, job, run_id, begun, rows, given.stem)
+        with working_on_plan(job.state, run_id):
+            opening = replace(opening, past=past_of(book, job))
+            return story.carry_out(opening, job, screen, interrupts)
+
+
+def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
+    """Find the plans of the same input that can be gone on with here, the newest first."""
+
+    def what(each: Begun) -> tuple[object, ...]:
+        named = (*KEY_SETTINGS, *INPUT_SETTINGS, "sheet", "api")
+        settings = [each.settings.get(name) for name in named]
+        return each.kind, each.input_sha256, each.attribute, each.job, settings
+
+    return [
+        run
+        for run in reversed(book.runs())
+        if not run.is_finished
+        and what(run.begun) == what(begun)
+        and is_at(run.begun, begun.endpoint, begun.organization)
+        and has_checkpoint(job.state, run)
+    ]
 
 
 def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
@@ -167,25 +216,6 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
                 "--fresh",
             )
     tidy_up(book, job.state)
-
-
-def _plan_facts(run_id: str, begun: Begun, totals: Totals) -> Facts:
-    return Facts(
-        run_id=run_id,
-        job=begun.job,
-        endpoint=begun.endpoint,
-        organization=begun.organization,
-        attribute=begun.attribute,
-        input=begun.input,
-        input_sha256=begun.input_sha256,
-        rows=totals.rows,
-        outcomes=totals.outcomes,
-        opt_ins=totals.opt_ins,
-        opt_outs=totals.opt_outs,
-        version=begun.version,
-        settings={name: begun.settings.get(name) for name in (*KEY_SETTINGS, *INPUT_SETTINGS)},
-        limits={name: given for name in LIMITS if (given := begun.settings.get(name)) is not None},
-    )
 
 
 def _check_reports(paths: Sequence[Path], given: Input) -> None:

@@ -34,6 +34,11 @@ class Pace:
     patience_s: float = 1800.0
     most_in_flight: int = 64
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether calls are limited."""
+        return self.max_calls is not None or self.max_calls_per_day is not None
+
     def __post_init__(self) -> None:
         """Refuse what is no measure of time."""
         for option, value in (

@@ -8,6 +8,7 @@ from typing import cast
 
 from virtual_time import virtually
 
+from bulk_sync.campaign.calls import Calls
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.breaker import Breaker
@@ -26,6 +27,7 @@ class Waiting:
 
     steps: Steps = field(default_factory=lambda: Steps.of(ROWS))
     name: str = "read"
+    calls_each: int = 1
     done: list[int] = field(default_factory=list)
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:
@@ -52,7 +54,8 @@ class InOrder:
 def test_a_row_that_waits_alone_for_another_try_holds_no_other_row_up() -> None:
     async def work() -> tuple[list[int], float]:
         loop, stop, waiting = asyncio.get_running_loop(), Stop(), Waiting()
-        client = cast("Client", SimpleNamespace(pacer=Pacer(Pace(concurrency=1), stop, loop.time)))
+        pacer = Pacer(Pace(concurrency=1), stop, loop.time)
+        client = cast("Client", SimpleNamespace(pacer=pacer, calls=Calls()))
         local = Local(client, stop, lambda *_: None, Breaker(stop, Failures(), "ccpaOptOut"))
         began = loop.time()
         await local.carry_out(waiting, InOrder(), ROWS, lambda _: None)

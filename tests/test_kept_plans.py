@@ -1,0 +1,217 @@
+"""Plans under a budget of calls: forecast, kept, and gone on with, and nothing is written."""
+
+import re
+import signal
+from pathlib import Path
+
+import orjson
+import pandas as pd
+import pytest
+from conftest import Run, before_answer, key, populate, process, wishes
+
+from bulk_sync.simulator import Options, Simulator, running
+
+ROWS = 30
+LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    """Thirty profiles, and a file that opts all of them out."""
+    populate(sim, ROWS)
+    wishes(tmp_path / "in.csv", ROWS)
+    return sim
+
+
+def profiles_read(sim: Simulator) -> list[str]:
+    return [each.raw_path for each in sim.requests if "/profile/" in each.raw_path]
+
+
+@pytest.mark.parametrize("command", ["plan", "resume", "resume --all"])
+def test_a_plan_that_meets_its_budget_goes_on_and_is_written_when_all_is_read(
+    command: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP)
+    again = plan if command == "plan" else tuple(command.split())
+    ran = run(filled, *plan, "--max-calls", 12)
+    nights = 1
+    while ran.status == 6:
+        assert not (tmp_path / "plan.parquet").exists()
+        assert "bulk-sync resume" in ran.out
+        ran = run(filled, *again, "--max-calls", 12)
+        nights += 1
+    assert (ran.status, nights) == (0, 3)  # 11 profiles each night, after a call to begin
+    assert len(profiles_read(filled)) == len(set(profiles_read(filled))) == ROWS
+    assert "PATCH" not in filled.counters.methods
+    frame = pd.read_parquet(tmp_path / "plan.parquet")
+    assert frame["sync_outcome"].tolist() == ["would_update"] * ROWS
+    found = re.search(r"bulk-sync apply \S*plan.parquet --expect-sha256 (\w+)", ran.out)
+    assert found is not None, ran.out
+    assert run(filled, "apply", "plan.parquet", "--expect-sha256", found[1]).status == 0
+    assert len(filled.patched) == ROWS
+    assert not list((tmp_path / "state" / "runs").iterdir())
+    kinds = [each["kind"] for each in orjson.loads(run(None, "runs", "--json").out)]
+    assert kinds == ["plan", "apply"]
+
+
+def test_what_a_plan_takes_is_said_before_it_is_spent(filled: Simulator, run: Run) -> None:
+    plan = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP, "--max-calls-per-day", 10)
+    ran = run(filled, *plan, "--summary", "json")
+    assert ran.status == 6
+    assert "Reading the current states takes 30 calls, or 4 days at 10 a day" in ran.err
+    assert (ran.summary["needed"]["calls"], ran.summary["needed"]["days"]) == (30, 4)
+    assert (ran.summary["to_come"]["calls"], ran.summary["to_come"]["days"]) == (21, 3)
+    assert "21 calls, or 3 more days at 10 a day" in ran.summary["message"]
+    days = 1
+    budget = 10
+    while ran.status == 6:
+        days, budget = days + 1, budget + 10  # as if the next day gave ten more
+        ran = run(filled, *plan[:-1], budget)
+    assert (ran.status, days) == (0, 4)
+
+
+def test_the_forecast_comes_first(filled: Simulator, tmp_path: Path) -> None:
+    words = ["plan", "in.csv", "--out", "plan.parquet", "--max-calls", "12", "--fetch", "lookup"]
+    filled.options = Options(rate=0.0)
+    with process(filled, tmp_path, *words, "-q") as planning:
+        while not filled.counters.methods["GET"]:
+            assert planning.poll() is None
+        filled.options = Options()  # the preflight is answered, and then nothing is
+        assert planning.stderr is not None
+        said = planning.stderr.readline()
+        planning.kill()
+    assert "takes 30 calls, or 3 runs of 12 calls (--max-calls), which is 3 days" in said
+
+
+def test_a_scan_goes_on_where_a_plan_left_it(tmp_path: Path, run: Run) -> None:
+    with running(Options(max_line_count=10)) as sim:
+        populate(sim, 60)
+        wishes(tmp_path / "in.csv", 60)
+        plan = ("plan", "in.csv", "--out", "plan.parquet", "--fetch", "scan", "--page-size", 10)
+        assert run(sim, *plan, "--max-calls", 3).status == 6
+        assert run(sim, *plan, "--max-calls", 3).status == 6
+        assert run(sim, *plan).status == 0
+        pages = [each.query for each in sim.requests if "_lineCount=10&" in each.query]
+        assert len(pages) == len(set(pages)) > 5
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+def test_a_plan_that_is_stopped_from_outside_goes_on(how: str, tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, 400)
+        path = str(wishes(tmp_path / "in.csv", 400))
+        number = signal.Signals[how]
+        before_answer(sim, "GET", 200, lambda: planning.send_signal(number))
+        words = ("plan", path, "--out", "plan.parquet", "--fetch", "lookup", "--rate", "200")
+        with process(sim, tmp_path, *words) as planning:
+            planning.wait()
+        assert planning.returncode == {"SIGTERM": 143, "SIGKILL": -9}[how]
+        assert not (tmp_path / "plan.parquet").exists()
+        read = len(sim.requests)
+        assert run(sim, "resume").status == 0
+        assert len(pd.read_parquet(tmp_path / "plan.parquet")) == 400
+        assert len(sim.requests) - read < 400  # what was read is not read again
+        assert not sim.patched
+
+
+def test_a_dry_run_under_a_budget_goes_on_and_writes_nothing(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    words = ("run", tmp_path / "in.csv", *LOOKUP)
+    assert run(filled, *words, "--dry-run", "--max-calls", 20).status == 6
+    ran = run(filled, "resume")
+    assert ran.status == 0
+    assert ran.outcomes == ["would_update"] * ROWS
+    assert f"bulk-sync run {tmp_path / 'in.csv'}" in ran.out
+    assert "PATCH" not in filled.counters.methods
+    assert len(profiles_read(filled)) == ROWS
+
+
+def test_a_plan_without_a_budget_that_is_not_saved_leaves_nothing(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    assert run(filled, "plan", "in.csv").status == 0
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_plan_is_given_up_by_fresh_or_by_name(filled: Simulator, run: Run) -> None:
+    plan = ("plan", "in.csv", *LOOKUP)
+    assert run(filled, *plan, "--max-calls", 20).status == 6
+    filled.clear()
+    ran = run(filled, *plan, "--fresh", "--max-calls", 20)
+    assert ran.status == 6
+    assert len(profiles_read(filled)) == 19
+    (run_id,) = re.findall(r"bulk-sync resume (\S+)", ran.out)
+    assert run(filled, "resume", run_id, "--give-up").status == 0
+    assert "nothing to resume" in run(filled, "resume").out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("--blank-state", "skip"), ("--job", "other")],
+    ids=lambda words: words[0],
+)
+def test_a_plan_of_other_options_is_another_plan(
+    change: tuple[str, str], filled: Simulator, run: Run
+) -> None:
+    assert run(filled, "plan", "in.csv", *LOOKUP, "--max-calls", 20).status == 6
+    filled.clear()
+    assert run(filled, "plan", "in.csv", *LOOKUP, *change, "--max-calls", 50).status == 0
+    assert len(profiles_read(filled)) == ROWS
+
+
+def test_nobody_else_works_on_a_plan_that_is_at_work(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, ROWS)
+        path = str(wishes(tmp_path / "in.csv", ROWS))
+        ended: list[int] = []
+
+        def start_another() -> None:
+            with process(sim, tmp_path, "resume") as second:
+                second.wait()
+            ended.append(second.returncode)
+
+        before_answer(sim, "GET", 10, start_another)
+        with process(sim, tmp_path, "plan", path, "--fetch", "lookup", "--out", "p.parquet") as one:
+            one.wait()
+        assert (one.returncode, ended) == (0, [11])
+        assert run(sim, "run", path, "--report", "r.csv").status == 0
+
+
+def test_a_plan_is_nothing_to_retry_undo_or_audit(filled: Simulator, run: Run) -> None:
+    wrong = Path("in.csv")
+    wrong.write_text(wrong.read_text() + "@gone,true\n")
+    assert run(filled, "plan", "in.csv", "--out", "plan.parquet").status == 3
+    (told,) = orjson.loads(run(None, "runs", "--json").out)
+    assert run(filled, "retry", told["run_id"]).status == 2
+    for command in ("undo", "audit"):
+        assert "nothing to" in run(filled, command, told["run_id"]).out
+    assert "has worked on this organization since" not in run(filled, "apply", "plan.parquet").err
+
+
+def test_a_plan_that_cannot_be_saved_is_saved_when_there_is_room(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    folder = tmp_path / "plans"
+    folder.mkdir()
+    before_answer(filled, "GET", ROWS, folder.rmdir)
+    plan = ("plan", "in.csv", "--out", "plans/plan.parquet", *LOOKUP)
+    assert run(filled, *plan).status == 2
+    folder.mkdir()
+    filled.clear()
+    assert run(filled, *plan).status == 0
+    assert profiles_read(filled) == []
+    assert len(pd.read_parquet(folder / "plan.parquet")) == ROWS
+
+
+def test_a_plan_of_addresses_goes_on(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    lines = [f"p{number}@example.com,true" for number in range(ROWS)]
+    (tmp_path / "mails.csv").write_text("\n".join(["email,ccpaOptOut", *lines, ""]))
+    plan = ("plan", "mails.csv", "--out", "plan.parquet", *LOOKUP)
+    status, nights = 6, 0
+    while status == 6:
+        status = run(filled, *plan, "--max-calls", 20).status
+        nights += 1
+    assert (status, nights > 1) == (0, True)
+    assert len(pd.read_parquet(tmp_path / "plan.parquet")) == ROWS
+    assert key(0) in pd.read_parquet(tmp_path / "plan.parquet").to_csv()
