@@ -168,6 +168,7 @@ def test_a_row_is_sent_or_left_alone_by_what_is_known_and_what_stands_there(
     assert told.state is campaign.profiles[key(0)]["ccpaOptOut"]
     assert told.is_settled
     assert told.cause is None
+    assert told.writes.steps.attempts[0] == 1
     is_ready = "in_doubt" in given or "forbidden" in given
     assert told.journal.intended == ([] if is_ready else [0])
 
@@ -333,6 +334,7 @@ def test_a_profile_is_created_once_or_left_alone(
     if outcome == DONE:
         (match,) = (told.writes.steps.found or {})[0]
         assert (match.pkey, match.state) == (same[0]["PKey"], 1)
+        assert told.writes.steps.attempts[0] == 1
     elif outcome in {EXISTS, DIFFERS}:
         assert told.state is all(each["ccpaOptOut"] for each in there)
 
