@@ -197,6 +197,19 @@ def test_many_at_once_are_recorded_at_once() -> None:
     assert virtually(work()) == [(round(0.1 * number + TOOK_S, 6), 4096) for number in range(3)]
 
 
+def test_what_is_done_while_a_group_is_recorded_does_not_wait_for_more() -> None:
+    async def work() -> list[int]:
+        record = Recorded()
+        kept = Kept(record, Disk(), Stop())
+        kept.note(0)
+        await asyncio.sleep(0.2 + TOOK_S / 2)
+        kept.note(1)
+        await asyncio.sleep(1)
+        return record.all
+
+    assert virtually(work()) == [0, 1]
+
+
 @pytest.mark.parametrize("workers", [1, 8, 64])
 def test_intents_are_recorded_for_a_second_s_work_and_before_it(workers: int) -> None:
     """Each of the workers has an answer every 100 ms."""
