@@ -6,13 +6,12 @@ and blanks between tags go, on which calamine gives up.
 """
 
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bulk_sync.rows.parse.package import Package
+from bulk_sync.rows.parse.package import Package, written
 from bulk_sync.rows.parse.prepared import UNCALCULATED
 
 _END: Final = b"</table:table-row>"
@@ -88,7 +87,7 @@ def rewritten(package: Package, folder: Path) -> Document:
         InputProblem: it unpacks to too much.
     """
     document = Document(folder / "sheets.ods")
-    with zipfile.ZipFile(document.path, "w") as archive:
+    with written(document.path) as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
         manifest = package.read("META-INF/manifest.xml") or _MANIFEST.encode()
         archive.writestr("META-INF/manifest.xml", manifest)

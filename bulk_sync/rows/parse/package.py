@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from bulk_sync.errors import InputProblem
@@ -64,6 +65,11 @@ class Package:
             f"{self._place} unpacks to more than {self._most >> 20} MB, far more than a workbook "
             "of its size does, so it was not read. Save it again, or as CSV."
         )
+
+
+def written(path: Path) -> zipfile.ZipFile:
+    """Open a new archive; packed, because the folder for temporary files may be in memory."""
+    return zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 def _plain(name: str) -> str:

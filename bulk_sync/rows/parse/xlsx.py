@@ -23,7 +23,7 @@ from xml.sax.saxutils import escape
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse.number_format import displayed
-from bulk_sync.rows.parse.package import Package
+from bulk_sync.rows.parse.package import Package, written
 from bulk_sync.rows.parse.prepared import (
     UNCALCULATED,
     Prepared,
@@ -82,7 +82,7 @@ def prepared(package: Package, place: str, sheet: str | None, folder: Path) -> P
     book = _Book.of(package)
     chosen, notes = _chosen(book, place, sheet)
     writer = _Writer(folder / "sheet.xlsx", book, package)
-    with zipfile.ZipFile(writer.path, "w") as archive:
+    with written(writer.path) as archive:
         writer.write_sheet(archive, chosen.part)
         writer.write_rest(archive)
     notes += hidden_rows(place, chosen.name, writer.hidden, writer.hidden_count)
