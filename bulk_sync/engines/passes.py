@@ -182,7 +182,9 @@ def _is_known(writes: Writes, at: int) -> bool:
 
 def _to_be_tried(problem: RowFailed) -> RowFailed:
     """Say of a row that was not written, since it could not be read first, that it still may be."""
-    waiting = RowFailed(problem.reason, problem.detail, outcome=Outcome.PENDING)
+    waiting = RowFailed(
+        problem.reason, problem.detail, outcome=Outcome.PENDING, holds=problem.holds
+    )
     waiting.attempts = problem.attempts
     return waiting
 

@@ -57,8 +57,12 @@ def opened(state: State) -> Iterator[Ledger]:
 
 
 @contextmanager
-def existing(state: State) -> Iterator[Ledger | None]:
-    """Open the ledger if there is one; make none, and change nothing.
+def existing(state: State, *, forward: bool = False) -> Iterator[Ledger | None]:
+    """Open the ledger if there is one; make none, and add nothing to it.
+
+    Args:
+        state: where it is.
+        forward: whether an older schema is brought forward first.
 
     Raises:
         UsageProblem: it cannot be opened, or its schema is not this program's.
@@ -75,7 +79,9 @@ def existing(state: State) -> Iterator[Ledger | None]:
         if found is None:
             yield None
             return
-        if found != migrations.NEWEST:
+        if forward and found < migrations.NEWEST:
+            _upgrade(connection, anchor.ledger)
+        elif found != migrations.NEWEST:
             raise migrations.unknown(found)
         book = Ledger(connection, anchor)
         try:

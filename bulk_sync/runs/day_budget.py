@@ -79,7 +79,7 @@ def of(book: Ledger, job: Job) -> DayBudget:
 def reading(job: Job) -> Iterator[Ledger | None]:
     """Open the ledger for what only reads: one that has no limit makes none, if there is none."""
     if job.pace.max_calls_per_day is None:
-        with ledger.existing(job.state) as book:
+        with ledger.existing(job.state, forward=True) as book:
             yield book
     else:
         with ledger.opened(job.state) as book:

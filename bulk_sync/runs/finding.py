@@ -13,7 +13,7 @@ from bulk_sync.workset import WorkingSet
 
 def interrupted(state: State) -> list[Run]:
     """Find the runs that ``resume`` can go on with, the newest first."""
-    with ledger.existing(state) as book:
+    with ledger.existing(state, forward=True) as book:
         found = [] if book is None else book.runs()
     return [run for run in reversed(found) if not run.is_finished]
 
@@ -63,7 +63,7 @@ def known(state: State) -> Iterator[Ledger]:
     Raises:
         UsageProblem: there is none.
     """
-    with ledger.existing(state) as book:
+    with ledger.existing(state, forward=True) as book:
         if book is None:
             raise UsageProblem(
                 f"There is no ledger at {ledger.anchor_of(state).ledger}. Look at --state-dir and "
