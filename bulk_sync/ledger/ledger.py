@@ -239,7 +239,7 @@ class Ledger:
         """Tell the attempted writes of a run, in order; a key attempted again counts again."""
         return self._writes(lines.c.run_id == run_id)
 
-    def history(self, keys: Collection[str], addresses: Collection[str] = ()) -> Iterator[Write]:
+    def history(self, *keys: str, addresses: Collection[str] = ()) -> Iterator[Write]:
         """Yield every attempted write that has one of some keys, in order.
 
         Args:

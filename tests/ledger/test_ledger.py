@@ -66,9 +66,9 @@ def test_a_history_holds_every_run_s_writes_to_one_profile(state: State) -> None
     with ledger.opened(state) as book:
         for run_id in (RUN, OTHER):
             fill(book, 3, run_id)
-        told = list(book.history(["@key-1"]))
+        told = list(book.history("@key-1"))
         assert [write.run_id for write in told] == [RUN, OTHER]
-        assert list(book.history(["@key-9"])) == []
+        assert list(book.history("@key-9")) == []
         assert book.keys_of([OTHER]) == dict.fromkeys(["@key-0", "@key-1", "@key-2"], OTHER)
 
 
