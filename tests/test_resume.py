@@ -394,7 +394,7 @@ def test_no_write_is_sent_before_its_intent_is_on_the_disk(
 
         class Watched(list[tuple[str, bool | None]]):
             def append(self, write: tuple[str, bool | None]) -> None:
-                seen.append(any(book.history([write[0]])))
+                seen.append(any(book.history(write[0])))
                 super().append(write)
 
         sim._instance.patched = Watched()
