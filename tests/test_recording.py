@@ -221,3 +221,23 @@ def test_rows_can_be_made_of_the_writes_of_another_run(files: tuple[str, ...]) -
     assert columns.state_codes(frame[columns.DESIRED]).tolist() == [0, 1]
     assert (columns.FILE in frame) is bool(files)
     assert plan.open_rows(frame).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("files", [(), ("a.csv", "b.csv")], ids=["one file", "two files"])
+def test_rows_get_the_columns_of_the_file_back_by_their_place(files: tuple[str, ...]) -> None:
+    intents = [
+        Intent(f"@key-{at}", (2, 4)[at], files[at] if files else None, before=False, desired=True)
+        for at in range(2)
+    ]
+    rows = recording.judged(intents, [False, True], "ccpaOptOut")
+    original = pd.DataFrame({columns.ROW: [4, 3, 2], "E-mail": ["d@x", "c@x", "b@x"]})
+    if files:
+        original[columns.FILE] = pd.Categorical(["a.csv", "b.csv", "a.csv"])
+    found = recording.with_own_columns(rows, original)
+    assert found["E-mail"].tolist() == ["b@x", "" if files else "d@x"]
+    assert found[columns.KEY].tolist() == ["@key-0", "@key-1"]
+    assert "PKey" not in found
+    again = recording.as_input(found, "ccpaOptOut")
+    assert again["PKey"].tolist() == ["@key-0", "@key-1"]
+    assert again["ccpaOptOut"].tolist() == ["false", "true"]
+    assert "E-mail" not in again

@@ -5,16 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import pytest
 from virtual_time import TOOK_S, Disk, virtually
 
+from bulk_sync.campaign.calls import Calls
 from bulk_sync.campaign.client import Client
 from bulk_sync.engines import passes
+from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.local import Local
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.work import Work, Writes
 from bulk_sync.rows.steps import Steps
-from bulk_sync.settings import Writing
+from bulk_sync.settings import KeyKind, Keys, Writing
 from bulk_sync.stopping import Stop
 
 ROWS = 400
@@ -56,16 +59,44 @@ class Noted:
         self.settled |= dict.fromkeys(positions, asyncio.get_running_loop().time())
 
 
+@dataclass
+class Nobody:
+    """A client that sends nothing: its budget alone is asked for."""
+
+    calls: Calls = field(default_factory=lambda: Calls(None))
+
+
+def shared_by(engine: OneByOne) -> Pass:
+    client, local = cast("Client", Nobody()), cast("Local", engine)
+    return Pass(client, local, Stop(), lambda *_: None, "ccpaOptOut", Disk())
+
+
+KEYS = [f"@{number}" for number in range(ROWS)]
+
+
 def test_an_outcome_is_recorded_within_half_a_second_however_long_the_pass() -> None:
     engine, journal = OneByOne(), Noted()
 
     async def work() -> None:
-        keys = [f"@{number}" for number in range(ROWS)]
-        writes = Writes(keys, [True] * ROWS, Steps.of(ROWS), Writing())
-        nobody = cast("Client", None)
-        run = Pass(nobody, cast("Local", engine), Stop(), lambda *_: None, "ccpaOptOut", Disk())
-        await passes.write(run, writes, journal)
+        writes = Writes(KEYS, [True] * ROWS, Steps.of(ROWS), Writing())
+        await passes.write(shared_by(engine), writes, journal)
 
     virtually(work())
     assert engine.done.keys() == journal.settled.keys() == set(range(ROWS))
     assert max(journal.settled[at] - engine.done[at] for at in engine.done) <= 0.5 + 3 * TOOK_S
+
+
+@pytest.mark.parametrize("finds", [False, True], ids=["looked up", "found"])
+def test_all_that_was_read_is_recorded_when_the_pass_ends(finds: bool) -> None:
+    recorded: list[int] = []
+
+    async def work() -> None:
+        run = shared_by(OneByOne())
+        if finds:
+            finder = Finder(Keys(KeyKind.EMAIL), "ccpaOptOut")
+            await passes.find(run, KEYS, Steps.of_finding(ROWS), recorded.extend, finder)
+        else:
+            await passes.look_up(run, KEYS, Steps.of(ROWS), recorded.extend)
+
+    virtually(work())
+    assert recorded == list(range(ROWS))
