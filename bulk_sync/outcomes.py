@@ -53,6 +53,7 @@ class Reason(StrEnum):
     NEWER_RUN = "newer_run"
     # what became of the request
     BAD_ANSWER = "bad_answer"
+    WRONG_PROFILE = "wrong_profile"
     CONNECTION = "connection"
     TIMEOUT = "timeout"
     HTTP_4XX = "http_4xx"

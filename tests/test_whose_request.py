@@ -257,3 +257,28 @@ def test_what_a_list_that_was_undone_found_as_it_asked_does_not_count(team: Team
     assert team.wish("true", "2026-01-25", 2) == ["unchanged", "updated"]
     assert team.results("undo", team.newest()) == ["updated"]
     assert team.wish("false", "2026-01-20") == ["updated"]
+
+
+@pytest.mark.parametrize("date", ["2026-01-20", ""])
+@pytest.mark.parametrize("command", ["resume", "retry", "undo"])
+def test_a_later_list_that_was_undone_has_no_word_any_more(
+    command: str, date: str, team: Team
+) -> None:
+    sim, path = team.sim, team.list_of("true", date, 4)
+    if command == "resume":
+        words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 8)
+        assert team.run(sim, "run", path, *words, "--report", "1.csv").status == 6
+    else:
+        sim.forbidden.update([key(3)] if command == "retry" else [])
+        assert team.run(sim, "run", path, "--report", "1.csv").status in {0, 3}
+        sim.forbidden.clear()
+    first = team.newest()
+    wrong = team.folder / "wrong.csv"
+    state = "false" if command == "undo" else "true"
+    later = "2026-01-25" if date else ""
+    wrong.write_text(f"PKey,ccpaOptOut,Request date\n{key(3)},{state},{later}\n")
+    assert team.results("run", wrong, "--fresh") == ["updated"]
+    assert team.results("undo", team.newest()) == ["updated"]
+    results = team.results(command, first, *(("--max-calls", 99) * (command == "resume")))
+    assert results[-1] == "updated"
+    assert sim.states[key(3)] is (command != "undo")

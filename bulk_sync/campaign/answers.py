@@ -48,6 +48,32 @@ class Forbidden(RowFailed):
         self.by_gateway = by_gateway
 
 
+class Mismatch(RetryLater):
+    """The answer is about something else than what was asked for."""
+
+    def __init__(
+        self,
+        detail: str = "Campaign's answer was about another profile",
+        reason: Reason = Reason.WRONG_PROFILE,
+    ) -> None:
+        super().__init__(reason, detail)
+
+
+class Unproven(RetryLater):
+    """Nothing shows whether the answer is about what was asked for.
+
+    Attributes:
+        meaning: what it means if it is: what it says, or the error that it stands for.
+        if_repeated: it is only doubted if the answer before it on its connection was the same.
+    """
+
+    def __init__(self, meaning: object, *, if_repeated: bool = True) -> None:
+        detail = "Nothing in Campaign's answer showed whom it was about"
+        super().__init__(Reason.BAD_ANSWER, detail)
+        self.meaning = meaning
+        self.if_repeated = if_repeated
+
+
 class Answer(NamedTuple):
     """One HTTP answer, read whole; its request was sent at ``sent_at``, as a pacer tells it."""
 
@@ -100,8 +126,8 @@ def problem(answer: Answer) -> BulkSyncError:
         ``Forbidden``), ``TokenRefused``, or ``UsageProblem`` where a proxy wants credentials.
         A redirect, and a 403 that is not Campaign's own, may come from a gateway that restarts.
     """
-    text = said(answer)
-    detail = f"Campaign answered {answer.status}: {text}"
+    told = said(answer)
+    detail = f"Campaign answered {answer.status}: {told}"
     status = answer.status
     if status == 401:
         return TokenRefused(detail)
@@ -115,16 +141,21 @@ def problem(answer: Answer) -> BulkSyncError:
             sent_at=answer.sent_at if is_throttled else None,
         )
     return (
-        _by_gateway(answer, text, detail)
-        or _by_text(answer, text, detail)
+        _by_gateway(answer, told, detail)
+        or _by_text(answer, told, detail)
         or _by_status(answer, detail)
     )
 
 
 def said(answer: Answer) -> str:
     """Put what an answer says into one clean line, never with control characters or markup."""
+    return clean(text(answer)) or "no text"
+
+
+def text(answer: Answer) -> str:
+    """Read what an answer says, without markup."""
     body = answer.body[:_LONGEST_BODY]
-    text = body.decode("utf-8", "replace")
+    told = body.decode("utf-8", "replace")
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -132,12 +163,12 @@ def said(answer: Answer) -> str:
     if isinstance(parsed, dict):
         parts = [parsed.get(name) for name in ("error_code", "code", "error", "message")]
         parts += [parsed.get("error_description"), parsed.get("error_message")]
-        told = [str(part) for part in parts if part not in (None, "", answer.status)]
-        text = " ".join(told) or text
-    elif "<" in text:
-        text = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", text)
-        text = html.unescape(text)
-    return clean(text) or "no text"
+        words = [str(part) for part in parts if part not in (None, "", answer.status)]
+        told = " ".join(words) or told
+    elif "<" in told:
+        told = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", told)
+        told = html.unescape(told)
+    return told
 
 
 def clean(text: str) -> str:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from bulk_sync.campaign import creating, metadata, pacing, pages, profiles
+from bulk_sync.campaign import creating, metadata, pacing, pages, profiles, proof
 from bulk_sync.campaign.answers import (
     Answer,
     FieldRefused,
     Forbidden,
+    Unproven,
     access_denied,
     document,
     field_refused,
@@ -80,7 +81,7 @@ async def connected(
 def _that_fits(pace: Pace) -> Pace:
     """Ask no more at once than connections may be open."""
     wanted = pacing.most_in_flight(pace)
-    room = room_for(wanted)
+    room = max(1, room_for(2 * wanted) // 2)  # reads and writes share no connection
     if room == wanted:
         return pace
     log.warning(
@@ -232,17 +233,18 @@ class Client:
             log.info("The fields on %s could not be read: %s", api, failed.detail)
             return None
 
-    def profile(self, key: str, *, is_pkey: bool = True) -> Asked[profiles.Profile]:
+    def profile(self, key: str, check: profiles.Check | None = None) -> Asked[profiles.Profile]:
         """Read one profile, and tell how many tries it took.
 
         Args:
             key: as it stands in the URL.
-            is_pkey: it is no custom key, of which the caller must see whose it is.
+            check: raises Mismatch if a profile is not the one with this custom key; None if it is
+                a PKey.
 
         Raises:
             RowFailed: there is no such profile, or Campaign did not say.
         """
-        return self._read(key, lambda profile: profile, is_pkey=is_pkey)
+        return self._read(key, lambda profile: profile, check)
 
     def state(self, key: str) -> Asked[bool]:
         """Read one profile's current state, and tell how many tries it took.
@@ -252,6 +254,18 @@ class Client:
         """
         return self._read(key, self._state)
 
+    def read_back(self, key: str) -> Asked[bool]:
+        """Read a state as ``state`` does, after a write.
+
+        An answer that is the same as the one before it on its connection may be a copy of it, from
+        before the write, so it is asked for once more.
+        """
+
+        def take(profile: profiles.Profile) -> bool:
+            raise Unproven(self._state(profile))
+
+        return self._read(key, take)
+
     def stamped_state(self, key: str) -> Asked[tuple[bool, int]]:
         """Read a state as ``state`` does, and when it was last changed, in ms; 0 where unknown."""
         return self._read(
@@ -260,23 +274,28 @@ class Client:
         )
 
     def _read(
-        self, key: str, take: Callable[[profiles.Profile], T], *, is_pkey: bool = True
+        self,
+        key: str,
+        take: Callable[[profiles.Profile], T],
+        check: profiles.Check | None = None,
     ) -> Asked[T]:
         """Read of one profile what is asked for; no coroutine of its own, for rows are many."""
         path = f"{self.api}/profile/{profiles.segment(key)}"
 
         def parse(answer: Answer) -> T:
             profile = profiles.one(document(answer), self._attribute)
-            if is_pkey:
-                profiles.check_identity(profile, key)
+            if check is None:
+                proof.check_profile(profile, key)
+            else:
+                check(profile)
             return take(profile)
 
         def explain(failed: RowFailed) -> None:
             if failed.outcome is Outcome.NOT_FOUND:
                 failed.detail = _not_found(failed, key)
 
-        request = partial(self._way.request, "GET", path, parse)
-        return self._way.ask(request, explain if is_pkey else None)
+        request = partial(self._way.request, "GET", path, parse, about=(key,))
+        return self._way.ask(request, explain if check is None else None)
 
     def _state(self, profile: profiles.Profile) -> bool:
         found = profiles.state(profile, self._attribute)
@@ -301,11 +320,13 @@ class Client:
         doubts: list[RetryLater] = []
         is_read_back = True
 
+        def check(answer: Answer) -> None:
+            proof.check_change(document(answer), self._attribute, desired=desired, key=key)
+
         async def once() -> None:
             nonlocal is_read_back
             try:
-                answer = await self._way.request("PATCH", path, document, self._bodies[desired])
-                profiles.check_confirmed(answer, self._attribute, desired=desired, key=key)
+                await self._way.request("PATCH", path, check, self._bodies[desired], (key,))
             except RetryLater as doubt:
                 if doubt.refused:
                     raise
@@ -349,7 +370,7 @@ class Client:
         detail = f"{doubt.detail}. Whether it was applied is not known."
         unknown = RowFailed(doubt.reason, detail, passing=True)
         try:
-            return (await self.state(key))[0] is desired
+            return (await self.read_back(key))[0] is desired
         except StopRun as cause:
             self._way.stop.ask(cause)
             raise unknown from cause

@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -16,6 +16,7 @@ from yarl import URL
 
 from bulk_sync import __version__
 from bulk_sync.campaign.names import Resolver
+from bulk_sync.campaign.wire import Connector, Response
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Connection, check_host, is_loopback
 
@@ -41,9 +42,20 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How requests of one kind travel: what they carry besides their session's own headers."""
+    """How requests of one kind travel.
 
-    session: aiohttp.ClientSession
+    Attributes:
+        reads: for what changes nothing. No write shares a connection with it, so whatever goes
+            wrong with the connection of a write cannot spoil what is read back.
+        writes: for the rest.
+        alone: for what gets a connection of its own, whose only answer cannot be another's.
+        headers: what requests carry besides their session's own headers.
+        proxy: where they go first.
+    """
+
+    reads: aiohttp.ClientSession
+    writes: aiohttp.ClientSession
+    alone: aiohttp.ClientSession
     headers: Mapping[str, str] | None
     proxy: Proxy
 
@@ -52,12 +64,19 @@ class Pool:
     """Connections that requests share, whatever headers they carry. Belongs to one event loop.
 
     Args:
-        connector: holds the connections.
+        context: by what certificates are verified.
         connect_s: seconds in which a connection must be open, TLS included.
     """
 
-    def __init__(self, connector: aiohttp.TCPConnector, connect_s: float) -> None:
-        self._connector = connector
+    def __init__(self, context: ssl.SSLContext | bool, connect_s: float) -> None:  # noqa: FBT001
+        how: dict[str, Any] = {
+            "limit": 0,
+            "ssl": context,
+            "ttl_dns_cache": 300,
+            "resolver": Resolver(),
+        }
+        self._reads, self._writes = Connector(**how), Connector(**how)
+        self._alone = Connector(**how, force_close=True)
         self._connect_s = connect_s
         self._sessions: list[aiohttp.ClientSession] = []
 
@@ -68,22 +87,28 @@ class Pool:
         headers to a proxy as well, so where there is one they go with the requests.
         """
         headers = {"User-Agent": f"bulk-sync/{__version__}", **headers}
-        session = aiohttp.ClientSession(
-            connector=self._connector,
-            connector_owner=False,
-            timeout=aiohttp.ClientTimeout(sock_connect=self._connect_s),  # else see deadlines.py
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_once,),
-            headers=headers if proxy.url is None else None,
-        )
-        self._sessions.append(session)
-        return Way(session, None if proxy.url is None else headers, proxy)
+        sessions = [
+            aiohttp.ClientSession(
+                connector=connector,
+                connector_owner=False,
+                timeout=aiohttp.ClientTimeout(sock_connect=self._connect_s),  # see deadlines.py
+                cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
+                headers=headers if proxy.url is None else None,
+                response_class=Response,
+            )
+            for connector in (self._reads, self._writes, self._alone)
+        ]
+        self._sessions += sessions
+        reads, writes, alone = sessions
+        return Way(reads, writes, alone, None if proxy.url is None else headers, proxy)
 
     async def close(self) -> None:
         """Close all sessions, then the connections."""
         for session in self._sessions:
             await session.close()
-        await self._connector.close()
+        for connector in (self._reads, self._writes, self._alone):
+            await connector.close()
 
 
 async def _once(
@@ -138,8 +163,7 @@ async def pool_of(connection: Connection, timeout_s: float) -> AsyncIterator[Poo
             context.load_verify_locations(connection.ca_file)
         except (ssl.SSLError, OSError) as error:
             raise UsageProblem(f"--ca-file {connection.ca_file}: {error}.") from error
-    connector = aiohttp.TCPConnector(limit=0, ssl=context, ttl_dns_cache=300, resolver=Resolver())
-    pool = Pool(connector, min(_LONGEST_CONNECT_S, timeout_s / 2))
+    pool = Pool(context, min(_LONGEST_CONNECT_S, timeout_s / 2))
     try:
         yield pool
     finally:

@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bulk_sync.campaign import profiles
-from bulk_sync.campaign.answers import document
+import orjson
+
+from bulk_sync.campaign import proof
+from bulk_sync.campaign.answers import Answer, document
 from bulk_sync.campaign.latency import Latency
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StopRun
@@ -79,20 +81,24 @@ async def create(
 ) -> tuple[str, int]:
     """Create a profile; see ``Client.create``."""
     doubts: list[RetryLater] = []
+    email = str(orjson.loads(creation.body).get("email"))
+
+    def check(answer: Answer) -> str:
+        parsed = document(answer)
+        return proof.check_creation(parsed, attribute, desired=creation.desired, email=email)
 
     async def once() -> str:
-        if doubts and (pkey := await _made(way, creation, doubts[-1], settling)) is not None:
-            return pkey
+        if doubts and (made := await _made(way, creation, doubts[-1], settling)) is not None:
+            return made
         try:
-            answer = await way.request("POST", path, document, creation.body)
-            profiles.check_confirmed(answer, attribute, desired=creation.desired)
+            pkey = await way.request("POST", path, check, creation.body)
         except RetryLater as doubt:
             if not doubt.refused:
                 doubts.append(doubt)
             raise
         if doubts or creation.in_doubt:
             await creation.made()  # which says so if it is there twice
-        return str(profiles.one(answer, attribute).get("PKey") or "")
+        return pkey
 
     try:
         return await way.ask(once)

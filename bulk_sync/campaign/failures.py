@@ -48,6 +48,8 @@ def failure(
         number = error.os_error.errno
         if isinstance(error.os_error, socket.gaierror) and number in _NO_SUCH_HOST:
             return UsageProblem(_no_such_host(error.host, url, proxy))
+    if isinstance(error, aiohttp.ClientResponseError):
+        return RetryLater(Reason.BAD_ANSWER, f"The answer was no HTTP ({said})")
     if isinstance(error, aiohttp.ClientPayloadError):
         return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({said})")
     is_silent = isinstance(error, aiohttp.ConnectionTimeoutError)

@@ -5,9 +5,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from bulk_sync.campaign import pages
-from bulk_sync.campaign.answers import AddressRefused, Parse, document
+from bulk_sync.campaign import pages, proof
+from bulk_sync.campaign.answers import (
+    AddressRefused,
+    Answer,
+    Mismatch,
+    Parse,
+    Unproven,
+    document,
+)
 from bulk_sync.campaign.pages import Page
+from bulk_sync.campaign.profiles import Profile
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Reason
@@ -27,6 +35,9 @@ _BROKEN: Final = frozenset({Reason.HTTP_500, Reason.HTTP_502, Reason.CONNECTION,
 """What a page that is too large may fail with, if it does so twice."""
 
 
+_SHOWN_BEFORE: Final = "Campaign's answer was a page that it had shown before"
+
+
 class _TooLarge(RowFailed):
     """A page that Campaign may give if it is asked for fewer profiles."""
 
@@ -41,6 +52,7 @@ class Listing:
     def __init__(self, way: Transport) -> None:
         self._way = way
         self._largest: int | None = None
+        self._shown: set[_Ends] = set()
 
     async def first(self, api: str, page_size: int) -> Page:
         """Read the first page of the list, with as many profiles as Campaign bears.
@@ -52,6 +64,7 @@ class Listing:
                 or a refusal of the credentials or the address.
         """
         self._largest = None
+        self._shown.clear()
         path = _LIST.format(api=api, size=page_size)
         return await self._that_fits(path, document, _may_be_too_large)
 
@@ -64,9 +77,29 @@ class Listing:
         """
         return await self._that_fits(path, parse, _is_too_slow)
 
-    async def as_it_is(self, path: str, parse: Parse = document) -> tuple[Page, int]:
-        """Read one page of a list of profiles, and tell how many tries it took."""
-        return await self._way.ask(partial(self._once, path, parse))
+    async def filtered(
+        self, path: str, fits: Callable[[Profile], bool], about: str
+    ) -> tuple[Page, int]:
+        """Read one page of what a filter finds, and tell how many tries it took.
+
+        Args:
+            path: where it is, below ``campaign/``.
+            fits: whether a profile is what was asked for.
+            about: the value that was asked for.
+        """
+
+        def parse(answer: Answer) -> Page:
+            page = pages.read(document(answer))
+            if page.next_path == path:
+                raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
+            is_proven = proof.repeats(page.count_path or page.next_path, path)
+            if not is_proven and not any(map(fits, page.profiles)):
+                raise Unproven(page, if_repeated=not page.profiles)
+            return page
+
+        return await self._way.ask(
+            partial(self._way.request, "GET", path, parse, about=(about, _filter(path)))
+        )
 
     async def _that_fits(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
         """Read a page, with a quarter of the profiles whenever it is too large.
@@ -78,10 +111,11 @@ class Listing:
             if self._largest is not None and size > self._largest:
                 size = self._largest
                 path = pages.with_line_count(path, size)
-            if size <= _SMALLEST_PAGE:
-                return (await self.as_it_is(path, parse))[0]
             try:
-                return await self._unless(path, parse, is_too_large)
+                if size <= _SMALLEST_PAGE:
+                    page, _ = await self._way.ask(partial(self._once, path, parse))
+                else:
+                    page = await self._unless(path, parse, is_too_large)
             except _TooLarge as failed:
                 if self._way.stop.asked:
                     raise
@@ -92,6 +126,9 @@ class Listing:
                     self._largest,
                     failed.detail,
                 )
+            else:
+                self._shown.add(_ends(page))
+                return page
 
     async def _unless(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
         """Read a page; one that is too large is not asked for again.
@@ -115,7 +152,29 @@ class Listing:
         return (await self._way.ask(once))[0]
 
     async def _once(self, path: str, parse: Parse = document) -> Page:
-        return pages.read(await self._way.request("GET", path, parse))
+        def check(answer: Answer) -> Page:
+            page = pages.read(parse(answer))
+            if page.profiles and (page.next_path == path or _ends(page) in self._shown):
+                raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
+            return page
+
+        return await self._way.request("GET", path, check)
+
+
+_Ends = tuple[object, object, int]
+"""The first and the last PKey on a page, and how many profiles are on it."""
+
+
+def _ends(page: Page) -> _Ends:
+    listed = page.profiles
+    if not listed:
+        return None, None, 0
+    return str(listed[0].get("PKey")), str(listed[-1].get("PKey")), len(listed)
+
+
+def _filter(path: str) -> str:
+    """Tell the name of the filter in a path."""
+    return path.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
 _Judge = Callable[[RetryLater | RowFailed, int], bool]

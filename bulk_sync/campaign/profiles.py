@@ -5,21 +5,24 @@ Section 1.2 of campaign-api.md lists them: one profile flat, or as a list of one
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
+from bulk_sync.campaign.answers import Mismatch
 from bulk_sync.errors import RetryLater, RowFailed
-from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.outcomes import Reason
 
 _CRYPTED_ID: Final = re.compile(r"[A-Za-z0-9+/]{8,}={1,2}")
-_ERRORS: Final = ("error_code", "error", "error_message")
 _PLAIN: Final = re.compile(r"@?[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 
 
 Profile = Mapping[str, object]
 """A profile as Campaign answers it."""
+
+Check = Callable[[Profile], None]
+"""Raises ``Mismatch`` if a profile is not the one that was asked for."""
 
 
 def segment(key: str) -> str:
@@ -45,7 +48,7 @@ def one(parsed: object, attribute: str) -> Profile:
         content = parsed["content"]
         if len(content) != 1:
             detail = f"Campaign answered with {len(content)} profiles where one was asked for"
-            raise RetryLater(Reason.BAD_ANSWER, detail)
+            raise Mismatch(detail) if content else RetryLater(Reason.BAD_ANSWER, detail)
         found = content[0]
     if isinstance(found, dict) and ("PKey" in found or "href" in found or attribute in found):
         return found
@@ -80,52 +83,6 @@ def changed_ms(profile: Profile, attribute: str) -> int:
     except ValueError:
         return -1
     return -1 if when.tzinfo is None else max(1, math.ceil(when.timestamp() * 1000))
-
-
-def check_identity(profile: Profile, key: str) -> None:
-    """Refuse an answer about something else, where a key looks like a step in a path.
-
-    Elsewhere the PKey answered may differ from the key asked for: with custom keys it does, and
-    whether one profile can have several PKeys is not documented (campaign-api.md, section 6).
-
-    Raises:
-        RowFailed: whoever normalized the URL answered for another resource.
-    """
-    if not key.strip(".") and profile.get("PKey") != key:
-        raise RowFailed(
-            Reason.INVALID_KEY,
-            f"No profile can be asked for by {key!r}.",
-            outcome=Outcome.NOT_FOUND,
-        )
-
-
-def check_confirmed(
-    parsed: object, attribute: str, *, desired: bool, key: str | None = None
-) -> None:
-    """Hold the answer to a PATCH or POST against what was sent.
-
-    The documentation shows a reference in one place and the whole profile in another; neither
-    proves what is stored, but anything else than the state that was sent disproves it.
-
-    Args:
-        parsed: the answer.
-        attribute: the attribute that was sent.
-        desired: the state that was sent.
-        key: the profile that was changed; None if it was created.
-
-    Raises:
-        RetryLater: the answer is no confirmation.
-    """
-    found = one(parsed, attribute)
-    if state(found, attribute) is (not desired):
-        raise RetryLater(Reason.NOT_STORED, "Campaign answered the change with the old state")
-    if attribute in found and found[attribute] is not desired:
-        detail = f"Campaign answered the change with what is no state for {attribute}"
-        raise RetryLater(Reason.NOT_STORED, detail)
-    if any(found.get(name) for name in _ERRORS):
-        raise RetryLater(Reason.BAD_ANSWER, "Campaign answered the change with an error in it")
-    if key is not None and found.get("PKey", key) != key:
-        raise RetryLater(Reason.BAD_ANSWER, "Campaign answered the change with another PKey")
 
 
 def looks_like(key: str) -> str:

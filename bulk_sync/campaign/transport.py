@@ -12,18 +12,21 @@ import functools
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
+from bulk_sync.campaign import proof
 from bulk_sync.campaign.answers import (
     Answer,
     Forbidden,
+    Mismatch,
     TokenRefused,
+    Unproven,
     problem,
 )
 from bulk_sync.campaign.auth import Tokens
@@ -31,8 +34,11 @@ from bulk_sync.campaign.calls import Budget, Calls
 from bulk_sync.campaign.connections import Pool, Way, proxy_for
 from bulk_sync.campaign.deadlines import Deadlines
 from bulk_sync.campaign.failures import failure
+from bulk_sync.campaign.mixups import Mixups
 from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.campaign.proof import Named
 from bulk_sync.campaign.redaction import Redaction
+from bulk_sync.campaign.wire import Response, Wire
 from bulk_sync.errors import (
     BulkSyncError,
     Interrupted,
@@ -62,6 +68,9 @@ _LONGEST_EXPONENT: Final = 16
 _SILENT_TRIES: Final = 3
 _TELL_EVERY_S: Final = 30.0
 """How many tries in silence are no news, and how often the rest is logged."""
+_MISMATCHES: Final = 3
+"""So many answers about something else, each on another connection, and a row is given up."""
+
 _GRACE_S: Final = 2.0
 _GRACE_OF_WRITES_S: Final = 8.0
 """Seconds for what changes nothing, and for writes, once a signal has asked the run to end: a write
@@ -113,6 +122,8 @@ class Transport:
         self._answers = 0
         self._reached: set[str | None] = set()
         self._told_at = float("-inf")
+        self._mixups = Mixups(stop)
+        self._doubted = self._mixups.doubted
 
     async def ask(
         self, once: Callable[[], Awaitable[T]], explain: Callable[[RowFailed], None] | None = None
@@ -156,14 +167,19 @@ class Transport:
         path: str,
         parse: Callable[[Answer], T],
         body: bytes | None = None,
+        about: Sequence[str] = (),
     ) -> T:
         """Send one request and return what its answer says.
+
+        One whose last answer was not taken for its own gets a connection of its own.
 
         Args:
             method: GET, PATCH or POST.
             path: path and query below ``campaign/``, percent-encoded.
-            parse: makes of a good answer what it says.
+            parse: makes of a good answer what it says. It raises ``Mismatch`` if that is about
+                something else, and ``Unproven`` if nothing shows what it is about.
             body: JSON.
+            about: what an error that is about this request names; nothing if it need not.
 
         Raises:
             RetryLater: no answer, or one that may be different next time.
@@ -172,20 +188,27 @@ class Transport:
         """
         while True:
             token = self._tokens.ready() or await self._tokens.take()
+            way = self._way(token)
+            session = way.reads if method == "GET" else way.writes
+            if path in self._doubted:
+                session = way.alone
+            url = self._url(path)
             try:
-                answer = await self._send(
-                    self._way(token), self.calls, method, self._url(path), body
-                )
+                answer, wire = await self._send(way, session, self.calls, method, url, body)
             except RetryLater as later:
                 self._unanswered(later)
                 raise
             self._learn(answer)
-            if answer.status < 300:
-                self._tokens.accepted(token)
-                return self._parsed(answer, parse)
-            error = problem(self._redaction.answer(answer))
-            if isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND:
-                self.pacer.went_well(answer.sent_at)  # Campaign has done its work
+            try:
+                if answer.status < 300:
+                    self._tokens.accepted(token)
+                    return self._parsed(answer, wire, path, parse)
+                error = self._error(method, answer, wire, path, about)
+            except Unproven:
+                raise
+            except RetryLater:
+                wire.taint()
+                raise
             if not await self._is_token_new(token, error):
                 raise error
 
@@ -205,6 +228,34 @@ class Transport:
             await tokens.replace(token, str(error))
             return True
         return False
+
+    def _error(
+        self, method: str, answer: Answer, wire: Wire, path: str, about: Sequence[str]
+    ) -> BulkSyncError:
+        """Return the error that an answer is.
+
+        Raises:
+            Mismatch: it is about another request.
+            Unproven: it does not say which it is about, and was not asked for twice.
+        """
+        error = problem(self._redaction.answer(answer))
+        is_unknown = isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND
+        if is_unknown:
+            self.pacer.went_well(answer.sent_at)  # Campaign has done its work
+        if not (about and isinstance(error, RowFailed)):
+            return error
+        named = proof.named(answer, about)
+        if named is Named.ANOTHER:
+            mismatch = Mismatch()
+            self._mixups.doubt(path, answer, mismatch)
+            raise mismatch
+        if path in self._doubted:
+            self._mixups.settle(path, answer)
+        elif named is Named.NOTHING and wire.repeats and (is_unknown or method != "GET"):
+            unproven = Unproven(error)
+            self._mixups.doubt(path, answer, unproven)
+            raise unproven
+        return error
 
     def _hurry(self) -> None:
         """Cut requests short after a signal, and only then.
@@ -246,16 +297,28 @@ class Transport:
             self._ims = self._pool.way(headers, self._ims_proxy)
         address = URL(url, encoded=True)
         try:
-            answer = await self._send(self._ims, self._exchanges, "POST", address, body.encode())
+            answer, _ = await self._send(
+                self._ims, self._ims.alone, self._exchanges, "POST", address, body.encode()
+            )
         except RetryLater as later:
             later.refused = True  # whatever request wanted the token was not sent
             raise
         return answer if answer.status < 300 else self._redaction.answer(answer)
 
     async def _send(
-        self, way: Way, calls: Calls, method: str, url: URL, body: bytes | None
-    ) -> Answer:
-        """Send one request in its turn, and count it: HTTP, and its errors, are here alone."""
+        self,
+        way: Way,
+        session: aiohttp.ClientSession,
+        calls: Calls,
+        method: str,
+        url: URL,
+        body: bytes | None,
+    ) -> tuple[Answer, Wire]:
+        """Send one request in its turn, and count it: HTTP, and its errors, are here alone.
+
+        Returns:
+            The answer, and the connection on which it came.
+        """
         pacer = self.pacer
         is_read = method == "GET" or calls is self._exchanges
         deadlines = self._deadlines_of_reads if is_read else self._deadlines
@@ -270,7 +333,7 @@ class Transport:
         task = deadlines.begin()
         try:
             calls.spend(method)
-            response = await way.session.request(
+            response = await session.request(
                 method,
                 url,
                 headers=way.headers,
@@ -293,12 +356,13 @@ class Transport:
             pacer.over()
         self._answers += 1
         self._reached.add(url.host)
-        status = response.status
+        status, wire = response.status, cast("Response", response).wire
+        wire.complete(response, content)
         if status < 300:
-            return Answer(status, content, sent_at=sent_at)
+            return Answer(status, content, sent_at=sent_at), wire
         told = response.headers
         waits = told.get("Retry-After"), told.get("Date")
-        return Answer(status, content, *waits, told.get("Location"), sent_at)
+        return Answer(status, content, *waits, told.get("Location"), sent_at), wire
 
     def _learn(self, answer: Answer) -> None:
         """Count an answer of Campaign, and learn from it how much may be asked."""
@@ -331,6 +395,9 @@ class Transport:
             StopRun: the last word of a request that was tried too often.
         """
         self._check_goes_on(later, so_far)
+        if self._may_be_asked_at_once(later, so_far):
+            so_far.tries += 1
+            return
         asked = later.wait_s is not None or later.reason is Reason.HTTP_429
         if not asked and so_far.tries > self._pace.retries:
             is_gone = is_silent and (later.refused or not await self._is_reachable())
@@ -365,15 +432,31 @@ class Transport:
             await self.stop.sleep(min(wait_s, left_s))
         self._check_goes_on(later, so_far)
 
+    def _may_be_asked_at_once(self, later: RetryLater, so_far: "_SoFar") -> bool:
+        """Return whether only the connection was at fault, so that nothing is to be waited for.
+
+        Raises:
+            RowFailed: several connections were.
+        """
+        if isinstance(later, Mismatch):
+            so_far.mismatches += 1
+            if so_far.mismatches >= _MISMATCHES:
+                detail = f"{later.detail}, {_MISMATCHES} times, each on another connection."
+                raise _given_up(RowFailed(later.reason, detail), so_far.tries)
+            return so_far.tries <= self._pace.retries
+        return isinstance(later, Unproven)  # which is asked once more, whatever the retries
+
     async def _is_reachable(self) -> bool:
         """Check with one call whether any server answers, whatever it says."""
         token = self._tokens.ready()
         if token is None:
             return False
         try:
-            self._learn(await self._send(self._way(token), self.calls, "GET", self._base, None))
+            way = self._way(token)
+            answer, _ = await self._send(way, way.alone, self.calls, "GET", self._base, None)
         except RetryLater:
             return False
+        self._learn(answer)
         return True
 
     def _last_word(self, later: RetryLater, so_far: "_SoFar") -> BulkSyncError:
@@ -398,20 +481,52 @@ class Transport:
             failed = RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
             raise _given_up(failed, so_far.tries)
 
-    def _parsed(self, answer: Answer, parse: Callable[[Answer], T]) -> T:
+    def _parsed(
+        self,
+        answer: Answer,
+        wire: Wire,
+        path: str,
+        parse: Callable[[Answer], T],
+    ) -> T:
+        """Read what a good answer says.
+
+        Raises:
+            Mismatch: it is about another request.
+            Unproven: it does not say, and was not asked for twice.
+            RetryLater: it says nothing.
+        """
+        is_doubted = path in self._doubted
         try:
-            return parse(answer)
+            result, is_proven = parse(answer), True
+        except Mismatch as mismatch:
+            self._mixups.doubt(path, answer, mismatch)
+            raise
+        except Unproven as unproven:
+            result = cast("T", unproven.meaning)
+            is_proven = unproven.if_repeated and not wire.repeats
         except RetryLater:
             return parse(self._redaction.answer(answer))  # which fails too, and is quoted
+        if is_doubted:
+            self._mixups.settle(path, answer)
+        elif not is_proven:
+            doubt = Unproven(result)
+            self._mixups.doubt(path, answer, doubt)
+            raise doubt
+        return result
 
 
 @dataclass(slots=True)
 class _SoFar:
-    """What one request has taken: since when, how many tries, and how many waits asked for."""
+    """What one request has taken: since when, how many tries, and how many waits asked for.
+
+    Attributes:
+        mismatches: how many of the answers were about something else.
+    """
 
     began: float
     tries: int = 1
     waits: int = 0
+    mismatches: int = 0
 
 
 def _headers(connection: Connection, token: str) -> Mapping[str, str]:

@@ -9,12 +9,14 @@ filter whose parameter is misspelled may find everybody, and nothing says how ex
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
 from bulk_sync.campaign import profiles
+from bulk_sync.campaign.answers import Mismatch
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.errors import RowFailed, UsageProblem
@@ -114,7 +116,7 @@ class Finder:
             if not value:
                 continue
             try:
-                found, _ = await client.profile(value, is_pkey=False)
+                found, _ = await client.profile(value, lambda _: None)
             except RowFailed:
                 return False
             return found.get("PKey") == profile.get("PKey")
@@ -128,31 +130,31 @@ class Finder:
         return self.match(profile)
 
     async def _by_key(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
+        def check(profile: Profile) -> None:
+            field, named = field_of(self._keys, profile), self._keys.key_field
+            if field is None and named and not self._shows_keys:
+                raise UsageProblem(f"--key-field {named}: profiles have no such field.")
+            if field is not None and text_of(profile[field]) != key:
+                raise Mismatch(
+                    f"Campaign's answer was about a profile whose {field} is another. If the "
+                    "custom key is another field, name it with --key-field"
+                )
+            if field is None and (named or key not in map(text_of, profile.values())):
+                raise Mismatch("Campaign's answer was about a profile that does not show the key")
+            self._shows_keys = self._shows_keys or field is not None
+
         try:
-            profile, tries = await client.profile(key, is_pkey=False)
+            profile, tries = await client.profile(key, check)
         except RowFailed as failed:
             if failed.outcome is Outcome.NOT_FOUND:
                 failed.detail = "No profile has this custom key."
             raise
-        field = field_of(self._keys, profile)
-        if field is not None and text_of(profile[field]) != key:
-            raise _bad_answer(
-                f"Campaign answered with a profile whose {field} is another. If the custom key is "
-                "another field, name it with --key-field.",
-                tries,
-            )
-        if field is None and self._keys.key_field:
-            if self._shows_keys:
-                raise _bad_answer(f"The profile has no {self._keys.key_field}.", tries)
-            raise UsageProblem(f"--key-field {self._keys.key_field}: profiles have no such field.")
-        self._shows_keys = self._shows_keys or field is not None
-        if field is None and key not in map(text_of, profile.values()):
-            raise _bad_answer("Campaign answered with a profile that does not show it.", tries)
         return [self.match(profile)], tries
 
     async def _by_filter(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
         keys = self._keys
-        search = _Search(client, f"{keys.filter}?{keys.param}={quote(key, safe='')}")
+        form = f"{keys.filter}?{keys.param}={{}}"
+        search = _Search(client, form, key, lambda profile: self._shows(profile, key))
         found: dict[str, Match] = {}
         try:
             async for profile in search.profiles():
@@ -234,7 +236,7 @@ class Finder:
         """Ask a filter for an address, and compare what it finds."""
         ignores = self._keys.email_case is EmailCase.IGNORE
         for text in texts:
-            search = _Search(client, form.format(quote(text, safe="")))
+            search = _Search(client, form, text, partial(_may_be_found, form, text))
             try:
                 async for profile in search.profiles():
                     address = profile.get("email")
@@ -258,7 +260,8 @@ class Finder:
         async with self._proving:
             known, self.known = self.known, ""
             if known and not self._is_proven and not self._is_refused:
-                search = _Search(client, _BY_EMAIL.format(quote(known, safe="")))
+                fits = partial(_may_be_found, _BY_EMAIL, known)
+                search = _Search(client, _BY_EMAIL, known, fits)
                 try:
                     async for profile in search.profiles():
                         if profile.get("email") == known:
@@ -291,17 +294,35 @@ class _Hits:
     tries: int = 1
 
 
+def _may_be_found(form: str, text: str, profile: Profile) -> bool:
+    """Tell whether a filter for addresses may find a profile, capitals aside."""
+    address = str(profile.get("email") or "").casefold()
+    wanted = text.casefold()
+    return address.startswith(wanted) if form is _BY_TEXT else address == wanted
+
+
 class _Search:
     """What a filter finds.
+
+    Args:
+        client: the open client.
+        form: the filter, and where the value stands in it.
+        value: what is asked for.
+        fits: whether a profile may be found by it.
 
     Attributes:
         seen: how many profiles it has found so far.
         tries: most HTTP tries that one of its pages took.
     """
 
-    def __init__(self, client: Client, path: str) -> None:
+    def __init__(
+        self, client: Client, form: str, value: str, fits: Callable[[Profile], bool]
+    ) -> None:
         self._client = client
+        path = form.format(quote(value, safe=""))
         self._path = f"{client.api}/profile/{path}&_lineCount={_LINES}&_forcePagination=true"
+        self._value = value
+        self._fits = fits
         self.seen = 0
         self.tries = 1
 
@@ -314,7 +335,8 @@ class _Search:
         path: str | None = self._path
         asked: set[str] = set()
         while path is not None:
-            page, tries = await self._client.listing.as_it_is(path)
+            listing = self._client.listing
+            page, tries = await listing.filtered(path, self._fits, self._value)
             self.tries = max(self.tries, tries)
             if page.others:
                 raise _NoFilterError("What it finds are no profiles.")

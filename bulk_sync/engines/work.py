@@ -321,7 +321,7 @@ async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) 
         passing=True,
     )
     try:
-        state, _ = await client.state(key)
+        state, _ = await client.read_back(key)
     except StopRun as cause:
         stop.ask(cause)
         raise unseen from cause

@@ -28,6 +28,9 @@ TOLERANCE_MS: Final = 60_000
 """How far Campaign's clock may be from that of the machine that wrote: a stamp counts as that of a
 write if it lies no more than this before its request or after its confirmation."""
 
+_DOUBT_MS: Final = 3_600_000
+"""A stamp that lies no more than this after a write may still be of it: clocks go wrong."""
+
 
 LOCAL_DOUBT_MS: Final = 8 * 3_600_000
 """A time without a zone may be California's, which is so far behind UTC at most."""
@@ -181,7 +184,8 @@ def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool)
     =========================================  ====================================
     Campaign's stamp                           the time that counts
     =========================================  ====================================
-    later than the own write                   the stamp
+    over an hour after the own write           the stamp
+    over a minute after it                     of both the one that helps an opt-out
     of the own write, or none                  the date of its request
     earlier, or the write is doubtful          of both the one that helps an opt-out
     cannot be read                             none that can be read
@@ -210,15 +214,15 @@ def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool)
 
 def _written(changed_ms: int, own: Own | None, request: Request, *, desired: bool) -> Choice:
     """Find out when the state was chosen, by the stamp and what this tool wrote."""
-    is_later = own is not None and changed_ms > own.ended_ms + TOLERANCE_MS
+    is_later = own is not None and changed_ms > own.ended_ms + _DOUBT_MS
     if own is None or own.is_seen or changed_ms < 0 or is_later:
         return Choice(changed_ms)
     if own.request is not None:
         requested_ms = _comparable(own.request, request, desired=desired)
     else:
         requested_ms = 0 if desired else own.no_later_ms
-    is_earlier = 0 < changed_ms < own.began_ms - TOLERANCE_MS
-    if changed_ms and (is_earlier or own.is_doubtful):
+    is_of_it = own.began_ms - TOLERANCE_MS <= changed_ms <= own.ended_ms + TOLERANCE_MS
+    if changed_ms and (own.is_doubtful or not is_of_it):
         helps = min if desired else max
         requested_ms = helps(requested_ms, changed_ms)
     return Choice(requested_ms, own)

@@ -8,6 +8,7 @@ from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import newer
 from bulk_sync.rows.newer import LastWrites, Request
+from bulk_sync.runs import precedence
 from bulk_sync.runs.finding import is_at
 from bulk_sync.runs.opened import Opened
 from bulk_sync.runs.recording import Recording
@@ -37,7 +38,8 @@ def of(
     file said of them, for what already held was not written: so no opt-out is lifted any more on
     the word of the earlier file, while setting one does no harm. What an undo puts back still
     stands where a later run has left the profile alone. An opt-out whose request is not older than
-    the one that a later run has carried out counts nevertheless.
+    the one that a later run has carried out counts nevertheless. A later run that was undone has no
+    word any more, but where the undo has failed.
 
     Args:
         run: the run.
@@ -56,8 +58,14 @@ def of(
         and is_at(each.begun, run.begun.endpoint, run.begun.organization)
         and each.begun.attribute == run.begun.attribute
     ]
+    put_back = precedence.undone(later)
+    cancelled = {*put_back, *put_back.values()}
     forbidden: dict[int, str] = {}
-    files = [each.run_id for each in later if each.begun.kind in {Kind.RUN, Kind.APPLY}]
+    files = [
+        each.run_id
+        for each in later
+        if each.begun.kind in {Kind.RUN, Kind.APPLY} and each.run_id not in cancelled
+    ]
     if files and run.undone is None:
         detail = (
             f"Run {files[-1]} has worked on this organization since, so its file has the later "
@@ -65,8 +73,13 @@ def of(
         )
         forbidden = dict.fromkeys(recording.opt_ins, detail)
     besides = () if run.undone is None else (Outcome.DRIFTED, Outcome.UNCHANGED)
-    written = run.ledger.keys_of([each.run_id for each in later], besides)
-    rewritten = {at: written[key] for at, key in enumerate(recording.keys) if key in written}
+    meant = dict[str, str]()
+    for wrong, undo in put_back.items():
+        done = run.ledger.keys_of([undo], set(Outcome) - {Outcome.UPDATED})
+        left = run.ledger.keys_of([wrong], besides)
+        meant |= {key: wrong for key in left if key not in done}
+    meant |= run.ledger.keys_of([x.run_id for x in later if x.run_id not in cancelled], besides)
+    rewritten = {at: meant[key] for at, key in enumerate(recording.keys) if key in meant}
     dated = {} if run.undone else {at: requests[at] for at in rewritten if at in requests}
     overruled = _overruled(recording, dated, last_writes)
     for at, run_id in rewritten.items():

@@ -54,8 +54,9 @@ def of(
             and run.run_id != besides
         }
         written = last(book.writes_to(keys), runs) if runs else {}
-        undone = _undone(every)
-        confirmed = _confirmed(state, keys, since_ms, [each for each in runs if each not in undone])
+        put_back = undone(every)
+        counting = [run_id for run_id in runs if run_id not in put_back]
+        confirmed = _confirmed(state, keys, since_ms, counting)
         return _with_confirmed(written, confirmed)
 
     return look_up
@@ -88,18 +89,18 @@ def _with_confirmed(written: Writes, confirmed: Iterable[tuple[str, bool, Confir
     return found
 
 
-def _undone(runs: Sequence[Run]) -> frozenset[str]:
-    """Return the runs that were put back, and not by an undo that was put back itself."""
+def undone(runs: Sequence[Run]) -> Mapping[str, str]:
+    """Return the runs that were put back, and by which undo that was not put back itself."""
     undo_of = {
         run.begun.parent: run.run_id
         for run in runs
-        if run.begun.kind is Kind.UNDO and (run.is_done or not run.is_finished)
+        if run.begun.kind is Kind.UNDO and run.begun.parent and run.is_done
     }
 
     def is_undone(run_id: str) -> bool:
         return run_id in undo_of and not is_undone(undo_of[run_id])
 
-    return frozenset(run.run_id for run in runs if is_undone(run.run_id))
+    return {run.run_id: undo_of[run.run_id] for run in runs if is_undone(run.run_id)}
 
 
 def last(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:

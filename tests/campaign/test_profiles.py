@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from bulk_sync.campaign import profiles
-from bulk_sync.errors import RetryLater, RowFailed
+from bulk_sync.errors import RetryLater
 
 BASE = "https://mc.adobe.io/acme/campaign/"
 
@@ -52,12 +52,6 @@ def test_dots_alone_are_encoded(key: str) -> None:
 )
 def test_a_segment_is_percent_encoded(key: str, segment: str) -> None:
     assert profiles.segment(key) == segment
-
-
-def test_dots_are_not_answered_for_by_another_resource() -> None:
-    profiles.check_identity({"PKey": ".."}, "..")
-    with pytest.raises(RowFailed):
-        profiles.check_identity({"PKey": "@other"}, "..")
 
 
 @pytest.mark.parametrize(
@@ -105,27 +99,3 @@ def test_only_a_json_boolean_is_a_state(value: object) -> None:
 )
 def test_an_unknown_state_is_explained(profile: dict[str, object], says: str) -> None:
     assert says in profiles.unknown(profile, "x").detail
-
-
-def test_a_confirmation_with_the_old_state_is_none() -> None:
-    profiles.check_confirmed({"PKey": "@a", "href": "h"}, "x", desired=True)
-    profiles.check_confirmed({"PKey": "@a", "x": True}, "x", desired=True)
-    with pytest.raises(RetryLater):
-        profiles.check_confirmed({"PKey": "@a", "x": False}, "x", desired=True)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"PKey": "@a", "x": "true"},
-        {"PKey": "@a", "x": None},
-        {"PKey": "@a", "x": 1},
-        {"PKey": "@other", "href": "h"},
-        {"PKey": None, "href": "h"},
-        {"href": "h", "error_code": "500", "message": "not stored"},
-    ],
-    ids=str,
-)
-def test_an_answer_that_says_something_else_is_no_confirmation(answer: dict[str, object]) -> None:
-    with pytest.raises(RetryLater):
-        profiles.check_confirmed(answer, "x", desired=True, key="@a")

@@ -109,7 +109,7 @@ def test_a_later_page_that_takes_too_long_gives_way_to_smaller_ones_as_do_those_
         populate(sim, 1000, state=True)
         sim.queue_fault(fault, matching=f"_lineCount=400&{ON_LATER_PAGES}")
         path = wishes(tmp_path / "in.csv", 1000)
-        ran = run(sim, "run", path, *WORDS, "--page-size", 400, "--timeout", 1)
+        ran = run(sim, "run", path, *WORDS, "--page-size", 400, "--timeout", 3)
         assert ran.summary["outcomes"] == {"unchanged": 1000}, ran.err
         assert sizes(sim) == [400, 400] + [100] * 6
 

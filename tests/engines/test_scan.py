@@ -80,7 +80,7 @@ def test_a_page_that_takes_too_long_gives_way_to_smaller_ones_at_once(
     with running(Options()) as sim:
         populate(sim, 40)
         sim.queue_fault(fault, times=1, matching="_lineCount=1000&")
-        words = ("--fetch", "scan", "--timeout", 1)
+        words = ("--fetch", "scan", "--timeout", 3)
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), *words)
         assert ran.status == 0, ran.err
         lists = [request.query for request in sim.requests if "_lineCount" in request.query]

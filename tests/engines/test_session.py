@@ -100,10 +100,10 @@ def test_a_second_signal_ends_a_write_that_resume_reads_again(
 
 def test_a_row_that_hangs_does_not_hold_up_the_others(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
-        populate(sim, 50)
+        populate(sim, 12)
         sim.queue_fault(Fault.HANG, method="GET", times=1, matching=key(3)[1:])
         words = ("-n", "--fetch", "lookup", "--concurrency", 2, "--timeout", 3)
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 50), *words)
+        ran = run(sim, "run", wishes(tmp_path / "in.csv", 12), *words)
         assert ran.status == 0, ran.err
         hung = [each.at for each in sim.requests if key(3)[1:] in each.raw_path]
         others = [each.at for each in sim.requests if key(3)[1:] not in each.raw_path]

@@ -213,7 +213,18 @@ def test_a_row_that_cannot_be_read_first_is_not_written(
     assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert told.sent == []
     assert told.is_settled
+    assert told.state is (None if given == DOUBT else False)  # as it was when it was read before
     assert campaign.profiles[key(0)]["ccpaOptOut"] is False
+
+
+@pytest.mark.parametrize("given", [DOUBT, GUARDED], ids=["doubt", "guard"])
+def test_a_row_whose_state_is_gone_is_not_written_nor_is_it_known_what_it_holds(
+    given: dict[str, Any], campaign: Simulator
+) -> None:
+    campaign.add(pkey=key(0), ccpaOptOut=None)
+    told = written(campaign, **given)
+    assert told.outcome == (Outcome.FAILED, Reason.STATE_UNKNOWN)
+    assert (told.sent, told.state, told.is_settled) == ([], None, True)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +275,7 @@ def test_a_write_whose_answer_is_lost_counts_if_it_is_there_and_is_not_repeated(
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(fault, "PATCH")
-    told = written(campaign, pace={"retries": 2, "timeout_s": 0.5})
+    told = written(campaign, pace={"retries": 2, "timeout_s": 1.0})
     assert told.outcome == DONE
     assert told.sent == ["PATCH"]
 
@@ -408,7 +419,7 @@ def test_a_creation_without_an_answer_is_not_sent_again_before_it_can_come_no_mo
     """It is looked for at once, and after the wait: then it has come."""
     lonely.queue_fault(Fault.HANG, "POST")
     lonely.requests = looks = Looks(1, lambda: lonely.add(**SAME))
-    told = written(lonely, creates=True, pace={"retries": 0, "timeout_s": 0.5})
+    told = written(lonely, creates=True, pace={"retries": 0, "timeout_s": 1.0})
     assert told.outcome == DONE
     assert looks.seen == 1
     assert len([each for each in lonely.profiles.values() if each["email"] == EMAIL]) == 1

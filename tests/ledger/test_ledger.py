@@ -133,7 +133,7 @@ def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: St
             closing = thread.submit(book.close)
             assert not wait([closing], timeout=0.1).done
             assert len(list(told)) == 1999
-            closing.result(timeout=10)
+            closing.result(timeout=60)
     with pytest.raises(StoppedEarly, match="is closed"):
         book.end(RUN, Ended(0, "", final=True))
 

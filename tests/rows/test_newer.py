@@ -148,6 +148,8 @@ def test_the_later_request_wins_whatever_was_written_when(
         ("2026-11-21T07:59Z", "2026-11-20", AT_NOON),
         ("2026-11-20", "", AT_NOON),
         ("2026-11-25", "2026-11-20", "2026-11-26 12:00"),
+        ("2026-11-25", "2026-11-20", "2026-11-28 12:01:01.001"),
+        ("2026-11-25", "2026-11-20", "2026-11-28 13:00:01"),
     ],
     ids=[
         "the same day",
@@ -157,6 +159,8 @@ def test_the_later_request_wins_whatever_was_written_when(
         "a time when it is still that day in California",
         "what was carried out is undated",
         "a stamp from before the write",
+        "a stamp of more than a minute after it",
+        "a stamp of an hour after it",
     ],
 )
 def test_on_a_tie_or_in_doubt_the_opt_out_wins(
@@ -175,7 +179,7 @@ def test_an_undated_request_is_older_than_what_comes_after_its_write() -> None:
     assert not newer.is_newer(found, asked, desired=False)
 
 
-@pytest.mark.parametrize("stamp", ["2026-11-28 12:01:01.001", "2026-12-24 10:00"])
+@pytest.mark.parametrize("stamp", ["2026-11-28 13:00:01.001", "2026-12-24 10:00"])
 def test_a_stamp_after_the_write_is_of_somebody_else(stamp: str) -> None:
     asked = Request.parse("2026-11-25")
     found = newer.choice(changed_ms(stamp), own("2026-11-20"), asked, desired=True)

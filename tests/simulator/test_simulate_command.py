@@ -33,7 +33,7 @@ def test_it_says_where_it_listens_and_ends_with_0(number: signal.Signals) -> Non
         with urlopen(f"{url}/_simulator/state") as answer:  # noqa: S310
             assert len(orjson.loads(answer.read())) == 3
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert out == ""
     assert f"export BULK_SYNC_ENDPOINT={url}\n" in err
@@ -51,7 +51,7 @@ def test_its_exports_and_options_reach_the_server(tmp_path: Path) -> None:
         with urlopen(Request(target, headers=headers)) as answer:  # noqa: S310
             (profile,) = orjson.loads(answer.read())["content"]
         process.terminate()
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
     assert profile["ccpaOptOut"] is True
     assert "GET /acme/campaign/profilesAndServices/profile/a 200" in err
     exports = [shlex.split(line)[1] for line in err.splitlines() if "export" in line]
@@ -73,14 +73,14 @@ def test_its_exports_and_options_reach_the_server(tmp_path: Path) -> None:
 )
 def test_it_refuses_what_cannot_be(arguments: Sequence[str], said: str) -> None:
     with simulate(*arguments) as (url, process):
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
     assert (url, process.returncode) == ("", 2)
     assert said in " ".join(err.split())
 
 
 def test_a_port_in_use_is_said_in_one_line() -> None:
     with simulate() as (url, _), simulate("--port", url.rpartition(":")[2]) as (_, second):
-        _, err = second.communicate(timeout=10)
+        _, err = second.communicate(timeout=60)
     assert second.returncode == 2
     assert "--port 0 takes a free port" in err
     assert "Traceback" not in err

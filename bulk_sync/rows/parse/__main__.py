@@ -18,12 +18,14 @@ from bulk_sync.rows.parse import Parsed
 
 _BYTES: Final = 272 << 20
 _BYTES_EACH: Final = 40
+_BYTES_EACH_OF_ODS: Final = 250
 """Memory for a file: 116 MB are Python and Arrow, 64 MB the largest part of a sheet in calamine;
-and for each byte of the file, a packed one, what its cells take."""
+and for each byte of the file, a packed one, what its cells take. Those of an .ods pack best."""
 
 _SECONDS: Final = 5
-_BYTES_A_SECOND: Final = 1 << 18
-"""CPU time for a file. A million cells, 5 to 15 MB, take 3 s."""
+_BYTES_A_SECOND: Final = 10 << 20
+"""CPU time for a file, and for so much memory of its cells. A million cells, for which there are
+200 MB, take 3 s."""
 
 
 def main() -> None:
@@ -31,7 +33,8 @@ def main() -> None:
     sys.meta_path.insert(0, _WithoutPandas())
     given = json.load(sys.stdin)
     path, folder = Path(given["path"]), Path(given["folder"])
-    _limit(path.stat().st_size)
+    is_ods = path.suffix.lower() == ".ods"
+    _limit(path.stat().st_size, _BYTES_EACH_OF_ODS if is_ods else _BYTES_EACH)
     outcome: dict[str, object]
     try:
         if given["parquet"]:
@@ -61,13 +64,13 @@ class _WithoutPandas(MetaPathFinder):
             raise ModuleNotFoundError(name=fullname)
 
 
-def _limit(size: int) -> None:
+def _limit(size: int, bytes_each: int) -> None:
     """Limit memory and time of this process; not on Windows, which has no such limits."""
     with suppress(ImportError):
         import resource  # noqa: PLC0415
 
-        bytes_ = _BYTES + _BYTES_EACH * size
-        seconds = _SECONDS + size // _BYTES_A_SECOND
+        bytes_ = _BYTES + bytes_each * size
+        seconds = _SECONDS + bytes_each * size // _BYTES_A_SECOND
         for what, most in {resource.RLIMIT_DATA: bytes_, resource.RLIMIT_CPU: seconds}.items():
             with suppress(ValueError):  # a lower limit is set from outside
                 resource.setrlimit(what, (most, most))

@@ -13,9 +13,10 @@ BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImpl
 
 _PIECE: Final = 1 << 20
 _MOST: Final = 16 << 20
-_MOST_TIMES: Final = 40
+_MOST_TIMES: Final = 250
 """The parts that are read may unpack to so many bytes, and so many times the file's size more.
-Sheets pack to a tenth or twentieth; a file made to exhaust memory packs to a thousandth."""
+Sheets of an .xlsx pack to a twentieth, of an .ods to a hundredth or less; a file made to
+exhaust memory packs to a thousandth."""
 
 
 class Package:

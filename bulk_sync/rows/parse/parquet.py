@@ -30,7 +30,7 @@ _UNNAMED_INDEX: Final = re.compile(r"__index_level_\d+__")
 
 
 _BATCH_ROWS: Final = 1 << 13
-_SENT_BYTES: Final = 16 << 20
+_SENT_BYTES: Final = 8 << 20
 """Rows are made into text a few at a time, and handed on when there are so many bytes of them."""
 
 

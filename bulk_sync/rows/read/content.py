@@ -22,10 +22,10 @@ import pyarrow as pa
 from bulk_sync.errors import InputProblem
 
 _STEP: Final = 1 << 16
-_MOST: Final = 64 << 20
+_MOST: Final = 16 << 20
 _MOST_TIMES: Final = 100
 """A file may unpack to so many bytes, and so many times its size more. Lists of keys pack to a
-twentieth or more; a file made to exhaust memory packs to a thousandth."""
+tenth, made-up ones to an eightieth; a file made to exhaust memory packs to a thousandth."""
 
 _XZ_MEMORY: Final = 128 << 20
 """Twice what ``xz -9`` needs; the header of a file may ask for gigabytes."""

@@ -1,0 +1,53 @@
+"""Counts the answers of one run that were about something else, and ends it when they are many."""
+
+from typing import Final
+
+from bulk_sync.campaign.answers import Answer, Mismatch, Unproven
+from bulk_sync.errors import RetryLater, StoppedEarly
+from bulk_sync.stopping import Stop
+
+_MOST: Final = 3
+"""Requests whose answers were about something else: so many are no accident of one of them."""
+
+
+class Mixups:
+    """What was answered about something else, or about nobody, by the path of the request.
+
+    Args:
+        stop: is asked to end the run when several requests were answered so.
+
+    Attributes:
+        doubted: the last answers that were not taken for those of their requests; None for one
+            that was about something else.
+    """
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self._mixed_up: set[str] = set()
+        self.doubted: dict[str, Answer | None] = {}
+
+    def doubt(self, path: str, answer: Answer, why: RetryLater) -> None:
+        """Note an answer that is not taken for that of its request."""
+        if isinstance(why, Mismatch):
+            self.doubted[path] = None
+            self._mix_up(path, why.detail)
+        elif isinstance(why, Unproven):
+            self.doubted[path] = answer
+
+    def settle(self, path: str, answer: Answer) -> None:
+        """Note the answer that counts; one that was doubted and said otherwise was another's."""
+        doubted = self.doubted.pop(path, None)
+        if doubted is not None and (doubted.status, doubted.body) != (answer.status, answer.body):
+            self._mix_up(path, "Campaign's answer was about another profile")
+
+    def _mix_up(self, path: str, detail: str) -> None:
+        self._mixed_up.add(path)
+        if len(self._mixed_up) >= _MOST:
+            self._stop.ask(
+                StoppedEarly(
+                    f"The answers to {len(self._mixed_up)} requests were about something else than "
+                    f"what was asked for; the last one: {detail}. None of them was used. Something "
+                    "between this machine and Campaign mixes answers up: a proxy, a cache or a "
+                    "load balancer. Have that mended; `bulk-sync resume` goes on."
+                )
+            )

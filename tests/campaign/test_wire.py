@@ -1,0 +1,190 @@
+"""What comes on a connection that was not asked for, and which connection a request takes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import aiohttp
+import pytest
+from mixing import Asked, Mixing, Wrong, one_by_one, written
+
+from bulk_sync.campaign import transport
+from bulk_sync.campaign.client import Client, connected
+from bulk_sync.campaign.wire import Response
+from bulk_sync.errors import RowFailed, StoppedEarly
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.stopping import Stop
+
+T = TypeVar("T")
+KEYS = [f"@k{number}" for number in range(6)]
+TRUTH = {key: number % 2 == 0 for number, key in enumerate(KEYS)}
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_FIRST_BACKOFF_S", 0.001)
+
+
+def ask(server: Mixing, work: Callable[[Client], Awaitable[T]], stop: Stop | None = None) -> T:
+    async def inside() -> T:
+        async with asyncio.timeout(60), server:
+            connection = Connection(
+                server.url, "acme", "key", access_token=Secret("token"), api="profileAndServices"
+            )
+            async with connected(connection, Pace(retries=4), stop or Stop()) as client:
+                return await work(client)
+
+    return asyncio.run(inside())
+
+
+async def states(client: Client) -> dict[str, bool]:
+    return {key: (await client.state(key))[0] for key in KEYS}
+
+
+@pytest.mark.parametrize(
+    "said", [b"H", b"\r\n", written(200, {"PKey": KEYS[1], "ccpaOptOut": True})]
+)
+def test_bytes_on_an_idle_connection_close_it(said: bytes) -> None:
+    server = Mixing(dict(TRUTH))
+
+    async def work(client: Client) -> None:
+        await client.state(KEYS[0])
+        server.writers[1].write(said)
+        assert await server.closed.get() == 1
+        assert (await client.state(KEYS[1]))[0] is TRUTH[KEYS[1]]
+
+    ask(server, work)
+    assert [each.connection for each in server.asked] == [1, 2]
+
+
+def test_an_answer_that_comes_twice_in_one_piece_is_taken_once() -> None:
+    server = Mixing(dict(TRUTH), lambda _asked, _status: Wrong.TOGETHER)
+    assert ask(server, states) == TRUTH
+    assert [each.connection for each in server.asked] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("wrong", [Wrong.LONGER, Wrong.CUT, Wrong.LOST])
+def test_an_answer_that_does_not_end_where_it_says_is_asked_for_again(wrong: Wrong) -> None:
+    server = Mixing(dict(TRUTH), one_by_one([None, wrong, None]))
+    assert ask(server, states) == TRUTH
+    connections = [each.connection for each in server.asked]
+    assert [each.key for each in server.asked] == [*KEYS[:2], *KEYS[1:]]
+    assert connections[1] not in connections[2:]
+
+
+def test_what_a_server_says_before_it_is_asked_is_no_answer() -> None:
+    foreign = written(200, {"PKey": KEYS[1], "ccpaOptOut": False})
+    server = Mixing(dict(TRUTH), greets=[foreign])
+    assert ask(server, states) == TRUTH
+    assert 1 not in [each.connection for each in server.asked[1:]]
+
+
+def test_no_connection_that_is_not_watched_is_used() -> None:
+    async def work() -> None:
+        server = Mixing(dict(TRUTH))
+        async with server, aiohttp.ClientSession(response_class=Response) as session:
+            with pytest.raises(TypeError, match="another way"):
+                await session.get(server.url)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("wrong", [None, Wrong.LOST, Wrong.FOREIGN, Wrong.NAMELESS])
+def test_no_read_shares_a_connection_with_a_write(wrong: Wrong | None) -> None:
+    def choose(asked: Asked, _status: int) -> Wrong | None:
+        return wrong if asked.method == "PATCH" else None
+
+    server = Mixing(dict(TRUTH), choose)
+
+    async def work(client: Client) -> None:
+        for key in KEYS[:2]:
+            await client.write(key, desired=not TRUTH[key])
+            assert (await client.read_back(key))[0] is not TRUTH[key]
+
+    ask(server, work)
+    by_method = {
+        method: {each.connection for each in server.asked if each.method == method}
+        for method in ("GET", "PATCH")
+    }
+    assert by_method["GET"].isdisjoint(by_method["PATCH"])
+    assert sum(each.method == "PATCH" for each in server.asked) == 2
+
+
+def test_one_whose_answers_are_always_about_another_is_given_up() -> None:
+    server = Mixing(
+        dict(TRUTH), lambda asked, _status: Wrong.FOREIGN if asked.key == KEYS[2] else None
+    )
+    stop = Stop()
+
+    async def work(client: Client) -> None:
+        assert (await client.state(KEYS[1]))[0] is TRUTH[KEYS[1]]
+        with pytest.raises(RowFailed, match="another profile, 3 times") as failed:
+            await client.state(KEYS[2])
+        assert failed.value.reason is Reason.WRONG_PROFILE
+        assert (failed.value.attempts, failed.value.passing) == (3, False)
+        assert (await client.state(KEYS[3]))[0] is TRUTH[KEYS[3]]
+
+    ask(server, work, stop)
+    tried = [each.connection for each in server.asked if each.key == KEYS[2]]
+    assert len(set(tried)) == len(tried) == 3
+    assert stop.cause is None
+
+
+def test_answers_about_several_others_end_the_run_though_each_was_had_in_the_end() -> None:
+    wrongs = [Wrong.FOREIGN, None] * 3
+    server = Mixing(dict(TRUTH), one_by_one(wrongs))
+    stop = Stop()
+
+    async def work(client: Client) -> None:
+        for key in KEYS[:2]:
+            assert (await client.state(key))[0] is TRUTH[key]
+        assert stop.cause is None
+        with pytest.raises(RowFailed) as failed:
+            await client.state(KEYS[2])
+        assert failed.value.outcome is Outcome.PENDING
+
+    ask(server, work, stop)
+    assert isinstance(stop.cause, StoppedEarly)
+    assert "a proxy, a cache or a load balancer" in str(stop.cause)
+
+
+def test_a_late_copy_of_not_found_makes_nobody_unknown() -> None:
+    server = Mixing(dict(TRUTH), lambda _asked, status: Wrong.LATE if status == 404 else None)
+
+    async def work(client: Client) -> None:
+        with pytest.raises(RowFailed) as failed:
+            await client.state("@gone")
+        assert failed.value.outcome is Outcome.NOT_FOUND
+        assert (await client.state(KEYS[0]))[0] is TRUTH[KEYS[0]]
+
+    ask(server, work)
+    assert [each.key for each in server.asked] == ["@gone", KEYS[0], KEYS[0]]
+
+
+def test_two_who_are_not_found_are_not_found() -> None:
+    server = Mixing(dict(TRUTH))
+
+    async def work(client: Client) -> list[int]:
+        attempts = []
+        for key in ("@gone", "@away"):
+            with pytest.raises(RowFailed) as failed:
+                await client.state(key)
+            assert failed.value.outcome is Outcome.NOT_FOUND
+            attempts.append(failed.value.attempts)
+        return attempts
+
+    assert ask(server, work) == [1, 2]
+    assert [each.connection for each in server.asked] == [1, 1, 2]
+
+
+def test_a_late_copy_of_what_a_profile_was_is_not_what_it_is() -> None:
+    server = Mixing(dict(TRUTH), one_by_one([Wrong.LATE]))
+
+    async def work(client: Client) -> None:
+        assert (await client.state(KEYS[0]))[0] is TRUTH[KEYS[0]]
+        await client.write(KEYS[0], desired=not TRUTH[KEYS[0]])
+        assert (await client.read_back(KEYS[0]))[0] is not TRUTH[KEYS[0]]
+
+    ask(server, work)
+    assert [each.method for each in server.asked] == ["GET", "PATCH", "GET", "GET"]
