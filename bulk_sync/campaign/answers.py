@@ -74,6 +74,16 @@ class Unproven(RetryLater):
         self.if_repeated = if_repeated
 
 
+class TooLarge(RetryLater):
+    """The answer is larger than any to such a request can be."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            Reason.BAD_ANSWER,
+            f"The answer is larger than {most / 1_000_000:,.1f} MB, which no such answer is",
+        )
+
+
 class Answer(NamedTuple):
     """One HTTP answer, read whole; its request was sent at ``sent_at``, as a pacer tells it."""
 
@@ -92,6 +102,13 @@ _PASSING: Final = {408: Reason.TIMEOUT, 425: Reason.TIMEOUT, 429: Reason.HTTP_42
 _LONGEST_TEXT: Final = 300
 _LONGEST_BODY: Final = 8192
 """So much of an answer is looked at for what it says; the rest would only cost time."""
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
+_ESCAPE: Final = re.compile(
+    r"(?P<fine>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}",
+    re.DOTALL,
+)
 _NO_SUCH_KEY: Final = re.compile(
     r"XTK-170036|is not a valid constant|Unable to decrypt PKey|BAS-010040", re.IGNORECASE
 )
@@ -112,10 +129,30 @@ def document(answer: Answer) -> object:
     try:
         return orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        what = "an empty body" if not answer.body.strip() else f"no JSON: {said(answer)}"
-        raise RetryLater(
-            Reason.BAD_ANSWER, f"Campaign answered {answer.status} with {what}"
-        ) from None
+        try:
+            return orjson.loads(_mended(answer.body))
+        except orjson.JSONDecodeError:
+            pass
+    what = "no JSON"
+    if not answer.body.strip():
+        what = "an empty body"
+    elif _is_markup(answer):  # anything else may show somebody's profile
+        what = f"no JSON: {said(answer)}"
+    raise RetryLater(Reason.BAD_ANSWER, f"Campaign answered {answer.status} with {what}")
+
+
+def _mended(body: bytes) -> str:
+    """Write JSON whose texts hold what JSON forbids in a form that is JSON.
+
+    Names of people hold half an emoji, a byte of Latin-1, or a tab as it is. What cannot be read
+    becomes U+FFFD; nothing outside of texts is changed.
+    """
+    return _STRING.sub(_mended_string, body.decode("utf-8", "replace"))
+
+
+def _mended_string(found: re.Match[str]) -> str:
+    whole = _ESCAPE.sub(lambda each: each[0] if each["fine"] else r"\ufffd", found[0])
+    return _CONTROL.sub(lambda each: f"\\u{ord(each[0]):04x}", whole)
 
 
 def problem(answer: Answer) -> BulkSyncError:

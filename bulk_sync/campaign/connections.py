@@ -23,6 +23,13 @@ from bulk_sync.settings import Connection, check_host, is_loopback
 if sys.platform != "win32":
     import resource
 
+_LONG_HEADERS: Final[dict[str, Any]] = {
+    "max_line_size": 1 << 16,
+    "max_field_size": 1 << 16,
+    "max_headers": 1 << 10,
+}
+"""Gateways add cookies and policies of many kilobytes, which aiohttp refuses by itself."""
+
 _OTHER_FILES: Final = 128
 """Files that a run has open besides its connections, and some to spare."""
 
@@ -96,6 +103,7 @@ class Pool:
                 middlewares=(_once,),
                 headers=headers if proxy.url is None else None,
                 response_class=Response,
+                **_LONG_HEADERS,
             )
             for connector in (self._reads, self._writes, self._alone)
         ]

@@ -11,6 +11,7 @@ from bulk_sync.campaign.answers import (
     Answer,
     Mismatch,
     Parse,
+    TooLarge,
     Unproven,
     document,
 )
@@ -26,6 +27,8 @@ _LIST: Final = "{api}/profile?_lineCount={size}&_forcePagination=true"
 
 _SMALLEST_PAGE: Final = 25
 """Campaign's own default (campaign-api.md, section 2.1)."""
+
+_MOST_ON_A_PAGE: Final = 10_000
 
 _TOO_SLOW: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_504})
 """What a page fails with that takes Campaign too long."""
@@ -98,7 +101,14 @@ class Listing:
             return page
 
         return await self._way.ask(
-            partial(self._way.request, "GET", path, parse, about=(about, _filter(path)))
+            partial(
+                self._way.request,
+                "GET",
+                path,
+                parse,
+                about=(about, _filter(path)),
+                profiles=_room(path),
+            )
         )
 
     async def _that_fits(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
@@ -158,7 +168,7 @@ class Listing:
                 raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
             return page
 
-        return await self._way.request("GET", path, check)
+        return await self._way.request("GET", path, check, profiles=_room(path))
 
 
 _Ends = tuple[object, object, int]
@@ -170,6 +180,11 @@ def _ends(page: Page) -> _Ends:
     if not listed:
         return None, None, 0
     return str(listed[0].get("PKey")), str(listed[-1].get("PKey")), len(listed)
+
+
+def _room(path: str) -> int:
+    """Return how many profiles an answer may hold, which a link may name as it likes."""
+    return min(pages.line_count(path) or 1, _MOST_ON_A_PAGE)
 
 
 def _filter(path: str) -> str:
@@ -184,7 +199,7 @@ _Judge = Callable[[RetryLater | RowFailed, int], bool]
 def _is_too_slow(error: RetryLater | RowFailed, tries: int) -> bool:
     """Tell whether a page takes too long; whatever else goes wrong is tried again."""
     del tries
-    return error.reason in _TOO_SLOW
+    return error.reason in _TOO_SLOW or isinstance(error, TooLarge)
 
 
 def _may_be_too_large(error: RetryLater | RowFailed, tries: int) -> bool:
@@ -194,5 +209,7 @@ def _may_be_too_large(error: RetryLater | RowFailed, tries: int) -> bool:
     """
     if isinstance(error, RowFailed):
         return error.reason in _REFUSED_SIZE and not isinstance(error, AddressRefused)
+    if isinstance(error, TooLarge):
+        return True
     is_broken = error.reason in _BROKEN and not error.refused and tries > 1
     return is_broken or error.reason in _TOO_SLOW

@@ -68,6 +68,11 @@ _LONGEST_EXPONENT: Final = 16
 _SILENT_TRIES: Final = 3
 _TELL_EVERY_S: Final = 30.0
 """How many tries in silence are no news, and how often the rest is logged."""
+_MOST_BYTES: Final = 1_000_000
+_MOST_OF_ONE: Final = 8_000
+"""Bytes of an answer, and more for each profile that it may hold: five times what Campaign's own
+fields take. A page of larger ones is asked for with fewer, for which there is more room each."""
+
 _MISMATCHES: Final = 3
 """So many answers about something else, each on another connection, and a row is given up."""
 
@@ -168,6 +173,7 @@ class Transport:
         parse: Callable[[Answer], T],
         body: bytes | None = None,
         about: Sequence[str] = (),
+        profiles: int = 1,
     ) -> T:
         """Send one request and return what its answer says.
 
@@ -180,6 +186,7 @@ class Transport:
                 something else, and ``Unproven`` if nothing shows what it is about.
             body: JSON.
             about: what an error that is about this request names; nothing if it need not.
+            profiles: how many of them the answer may hold.
 
         Raises:
             RetryLater: no answer, or one that may be different next time.
@@ -194,7 +201,9 @@ class Transport:
                 session = way.alone
             url = self._url(path)
             try:
-                answer, wire = await self._send(way, session, self.calls, method, url, body)
+                answer, wire = await self._send(
+                    way, session, self.calls, method, url, body, profiles
+                )
             except RetryLater as later:
                 self._unanswered(later)
                 raise
@@ -313,6 +322,7 @@ class Transport:
         method: str,
         url: URL,
         body: bytes | None,
+        profiles: int = 1,
     ) -> tuple[Answer, Wire]:
         """Send one request in its turn, and count it: HTTP, and its errors, are here alone.
 
@@ -333,7 +343,7 @@ class Transport:
         task = deadlines.begin()
         try:
             calls.spend(method)
-            response = await session.request(
+            sent = await session.request(
                 method,
                 url,
                 headers=way.headers,
@@ -342,7 +352,8 @@ class Transport:
                 proxy=way.proxy.url,
                 proxy_headers=way.proxy.headers,
             )
-            content = await response.read()  # which gives the connection back, or closes it
+            response = cast("Response", sent)
+            content = await response.body(_MOST_BYTES + profiles * _MOST_OF_ONE)
         except asyncio.CancelledError as error:
             if not deadlines.has_passed(task):
                 raise
@@ -356,7 +367,7 @@ class Transport:
             pacer.over()
         self._answers += 1
         self._reached.add(url.host)
-        status, wire = response.status, cast("Response", response).wire
+        status, wire = response.status, response.wire
         wire.complete(response, content)
         if status < 300:
             return Answer(status, content, sent_at=sent_at), wire

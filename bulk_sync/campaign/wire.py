@@ -23,6 +23,8 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
+from bulk_sync.campaign.answers import TooLarge
+
 log = logging.getLogger(__name__)
 
 _MOST_KEPT: Final = 1 << 16
@@ -87,6 +89,25 @@ class Response(aiohttp.ClientResponse):
         self.wire = wire
         wire.due = self
         return super().start(connection)
+
+    async def body(self, most: int) -> bytes:
+        """Read the whole body, unpacked.
+
+        Raises:
+            TooLarge: it has more bytes than this.
+        """
+        blocks, left = [], most
+        try:
+            while left >= 0 and (block := await self.content.readany()):
+                blocks.append(block)
+                left -= len(block)
+        except BaseException:
+            self.close()
+            raise
+        if left < 0:
+            self.close()
+            raise TooLarge(most)
+        return b"".join(blocks)
 
 
 class Connector(aiohttp.TCPConnector):
