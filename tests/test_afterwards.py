@@ -169,7 +169,9 @@ def test_undo_puts_back_what_a_later_run_has_left_alone(
     assert run(sim, "apply", "second.parquet").status == 0
     assert run(sim, "apply", "first.parquet", "--report", "f.csv").status == 3
     assert {row["sync_reason"] for row in read_csv(tmp_path / "f.csv")} == {"moved"}
-    changed, _ = orjson.loads(run(None, "runs", "--json").out)
+    changed, _ = [
+        told for told in orjson.loads(run(None, "runs", "--json").out) if told["kind"] == "apply"
+    ]
     ran = run(sim, "undo", changed["run_id"], "--max-opt-ins", "100%")
     assert ran.status == 0, ran.err
     assert set(sim.states.values()) == {False}

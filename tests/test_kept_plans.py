@@ -215,3 +215,12 @@ def test_a_plan_of_addresses_goes_on(filled: Simulator, tmp_path: Path, run: Run
     assert (status, nights > 1) == (0, True)
     assert len(pd.read_parquet(tmp_path / "plan.parquet")) == ROWS
     assert key(0) in pd.read_parquet(tmp_path / "plan.parquet").to_csv()
+
+
+def test_a_plan_is_no_part_of_anybody_s_history(filled: Simulator, run: Run) -> None:
+    assert run(filled, "plan", "in.csv", "--out", "plan.parquet").status == 0
+    assert run(filled, "apply", "plan.parquet").status == 0
+    told = orjson.loads(run(None, "history", key(3), "--json").out)
+    assert {each["kind"] for each in told} == {"apply"}
+    said = run(None, "history", key(3))
+    assert (said.status, "no longer kept" in said.out + said.err) == (0, False)

@@ -20,7 +20,7 @@ from bulk_sync.archive import Recognized, Sought
 from bulk_sync.engines import reading
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly, UsageProblem
-from bulk_sync.ledger import Ledger, Run, Write
+from bulk_sync.ledger import Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.steps import Steps
@@ -141,7 +141,8 @@ def of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) -> Story
 
     Memory: what is known of the person, and a part of one run's rows.
     """
-    runs = {run.run_id: run for run in book.runs()}
+    # A plan has changed nobody, and what it found is no word on them.
+    runs = {run.run_id: run for run in book.runs() if run.begun.kind is not Kind.PLAN}
     places = list(_places(book, state, runs.values()))
     asked = _sought({key, *pkeys})
     rows, writes = (
