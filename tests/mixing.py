@@ -55,6 +55,7 @@ class Mixing:
     Attributes:
         states: what it holds.
         emails: who has which address.
+        refused: those that it changes for nobody.
         choose: what goes wrong.
         greets: what it says on the first connections before it is asked anything.
         asked: all requests so far.
@@ -66,6 +67,7 @@ class Mixing:
     choose: Choose = lambda _asked, _status: None
     greets: list[bytes] = field(default_factory=list)
     emails: dict[str, str] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
     asked: list[Asked] = field(default_factory=list)
     closed: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
     writers: dict[int, asyncio.StreamWriter] = field(default_factory=dict)
@@ -132,10 +134,15 @@ class Mixing:
             case _, key if key not in self.states:
                 return 404, {"error_code": "404", "message": "Unable to find document"}
             case "PATCH", key:
-                self.states[key] = orjson.loads(body)["ccpaOptOut"]
-                return 200, {"PKey": key, "href": "x"}
+                return self._change(key, orjson.loads(body)["ccpaOptOut"])
             case _, key:
                 return 200, self._profile(key)
+
+    def _change(self, key: str, state: bool) -> tuple[int, dict[str, object]]:
+        if key in self.refused:
+            return 400, {"error": "This value is not allowed here"}
+        self.states[key] = state
+        return 200, {"PKey": key, "href": "x"}
 
     def _profile(self, key: str) -> dict[str, object]:
         return {"PKey": key, "email": self.email(key), "ccpaOptOut": self.states[key]}

@@ -1,6 +1,6 @@
 """Counts the answers of one run that were about something else, and ends it when they are many."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from bulk_sync.campaign.answers import Answer, Mismatch, Unproven
 from bulk_sync.errors import RetryLater, StoppedEarly
@@ -10,8 +10,20 @@ _MOST: Final = 3
 """Requests whose answers were about something else: so many are no accident of one of them."""
 
 
+class Asked(NamedTuple):
+    """A request.
+
+    A profile is read and changed by one path, and all profiles are created by one: what one
+    request was answered says nothing of another one's answer.
+    """
+
+    method: str
+    path: str
+    body: bytes | None
+
+
 class Mixups:
-    """What was answered about something else, or about nobody, by the path of the request.
+    """What was answered about something else, or about nobody, by the request.
 
     Args:
         stop: is asked to end the run when several requests were answered so.
@@ -24,24 +36,24 @@ class Mixups:
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
         self._mixed_up: set[str] = set()
-        self.doubted: dict[str, Answer | None] = {}
+        self.doubted: dict[Asked, Answer | None] = {}
 
-    def doubt(self, path: str, answer: Answer, why: RetryLater) -> None:
+    def doubt(self, asked: Asked, answer: Answer, why: RetryLater) -> None:
         """Note an answer that is not taken for that of its request."""
         if isinstance(why, Mismatch):
-            self.doubted[path] = None
-            self._mix_up(path, why.detail)
+            self.doubted[asked] = None
+            self._mix_up(asked, why.detail)
         elif isinstance(why, Unproven):
-            self.doubted[path] = answer
+            self.doubted[asked] = answer
 
-    def settle(self, path: str, answer: Answer) -> None:
+    def settle(self, asked: Asked, answer: Answer) -> None:
         """Note the answer that counts; one that was doubted and said otherwise was another's."""
-        doubted = self.doubted.pop(path, None)
+        doubted = self.doubted.pop(asked, None)
         if doubted is not None and (doubted.status, doubted.body) != (answer.status, answer.body):
-            self._mix_up(path, "Campaign's answer was about another profile")
+            self._mix_up(asked, "Campaign's answer was about another profile")
 
-    def _mix_up(self, path: str, detail: str) -> None:
-        self._mixed_up.add(path)
+    def _mix_up(self, asked: Asked, detail: str) -> None:
+        self._mixed_up.add(asked.path)
         if len(self._mixed_up) >= _MOST:
             self._stop.ask(
                 StoppedEarly(

@@ -34,7 +34,7 @@ from bulk_sync.campaign.calls import Budget, Calls
 from bulk_sync.campaign.connections import Pool, Way, proxy_for
 from bulk_sync.campaign.deadlines import Deadlines
 from bulk_sync.campaign.failures import failure
-from bulk_sync.campaign.mixups import Mixups
+from bulk_sync.campaign.mixups import Asked, Mixups
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.campaign.proof import Named
 from bulk_sync.campaign.redaction import Redaction
@@ -197,7 +197,8 @@ class Transport:
             token = self._tokens.ready() or await self._tokens.take()
             way = self._way(token)
             session = way.reads if method == "GET" else way.writes
-            if path in self._doubted:
+            asked = Asked(method, path, body)
+            if asked in self._doubted:
                 session = way.alone
             url = self._url(path)
             try:
@@ -211,8 +212,8 @@ class Transport:
             try:
                 if answer.status < 300:
                     self._tokens.accepted(token)
-                    return self._parsed(answer, wire, path, parse)
-                error = self._error(method, answer, wire, path, about)
+                    return self._parsed(answer, wire, asked, parse)
+                error = self._error(asked, answer, wire, about)
             except Unproven:
                 raise
             except RetryLater:
@@ -239,7 +240,7 @@ class Transport:
         return False
 
     def _error(
-        self, method: str, answer: Answer, wire: Wire, path: str, about: Sequence[str]
+        self, asked: Asked, answer: Answer, wire: Wire, about: Sequence[str]
     ) -> BulkSyncError:
         """Return the error that an answer is.
 
@@ -256,13 +257,13 @@ class Transport:
         named = proof.named(answer, about)
         if named is Named.ANOTHER:
             mismatch = Mismatch()
-            self._mixups.doubt(path, answer, mismatch)
+            self._mixups.doubt(asked, answer, mismatch)
             raise mismatch
-        if path in self._doubted:
-            self._mixups.settle(path, answer)
-        elif named is Named.NOTHING and wire.repeats and (is_unknown or method != "GET"):
+        if asked in self._doubted:
+            self._mixups.settle(asked, answer)
+        elif named is Named.NOTHING and wire.repeats and (is_unknown or asked.method != "GET"):
             unproven = Unproven(error)
-            self._mixups.doubt(path, answer, unproven)
+            self._mixups.doubt(asked, answer, unproven)
             raise unproven
         return error
 
@@ -496,7 +497,7 @@ class Transport:
         self,
         answer: Answer,
         wire: Wire,
-        path: str,
+        asked: Asked,
         parse: Callable[[Answer], T],
     ) -> T:
         """Read what a good answer says.
@@ -506,11 +507,11 @@ class Transport:
             Unproven: it does not say, and was not asked for twice.
             RetryLater: it says nothing.
         """
-        is_doubted = path in self._doubted
+        is_doubted = asked in self._doubted
         try:
             result, is_proven = parse(answer), True
         except Mismatch as mismatch:
-            self._mixups.doubt(path, answer, mismatch)
+            self._mixups.doubt(asked, answer, mismatch)
             raise
         except Unproven as unproven:
             result = cast("T", unproven.meaning)
@@ -518,10 +519,10 @@ class Transport:
         except RetryLater:
             return parse(self._redaction.answer(answer))  # which fails too, and is quoted
         if is_doubted:
-            self._mixups.settle(path, answer)
+            self._mixups.settle(asked, answer)
         elif not is_proven:
             doubt = Unproven(result)
-            self._mixups.doubt(path, answer, doubt)
+            self._mixups.doubt(asked, answer, doubt)
             raise doubt
         return result
 

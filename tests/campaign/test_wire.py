@@ -188,3 +188,25 @@ def test_a_late_copy_of_what_a_profile_was_is_not_what_it_is() -> None:
 
     ask(server, work)
     assert [each.method for each in server.asked] == ["GET", "PATCH", "GET", "GET"]
+
+
+def test_changes_refused_in_the_same_words_are_each_asked_for_once_more_at_most() -> None:
+    server = Mixing(dict(TRUTH), refused=frozenset(KEYS))
+
+    async def work(client: Client) -> list[RowFailed]:
+        failures = []
+        for key in KEYS:
+            with pytest.raises(RowFailed) as caught:
+                await client.write(key, desired=not TRUTH[key])
+            failures.append(caught.value)
+        return failures
+
+    stop = Stop()
+    failures = ask(server, work, stop)
+    assert {(failed.reason, failed.holds) for failed in failures} == {
+        (Reason.HTTP_400, holds) for holds in TRUTH.values()
+    }
+    changes = [each.key for each in server.asked if each.method == "PATCH"]
+    assert max(changes.count(key) for key in KEYS) == 2
+    assert not stop.asked
+    assert server.states == TRUTH
