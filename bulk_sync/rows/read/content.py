@@ -24,8 +24,8 @@ from bulk_sync.errors import InputProblem
 _STEP: Final = 1 << 16
 _MOST: Final = 16 << 20
 _MOST_TIMES: Final = 100
-"""A file may unpack to so many bytes, and so many times its size more. Lists of keys pack to a
-tenth, made-up ones to an eightieth; a file made to exhaust memory packs to a thousandth."""
+"""A file may unpack to so many bytes, and so many times what was read of it more. Lists of keys
+pack to a tenth, made-up ones to an eightieth; a file made to exhaust memory to a thousandth."""
 
 _XZ_MEMORY: Final = 128 << 20
 """Twice what ``xz -9`` needs; the header of a file may ask for gigabytes."""
@@ -59,16 +59,15 @@ def unpacked(path: Path) -> bytes:
     unpack = _UNPACK.get(path.suffix.lower())
     if unpack is None or not content:
         return content
-    most = _MOST + _MOST_TIMES * len(content)
     whole = io.BytesIO()
     try:
-        for piece in unpack(content):
+        for read, piece in unpack(content):
             whole.write(piece)
-            if whole.tell() > most:
+            if whole.tell() > _MOST + _MOST_TIMES * read:
                 raise InputProblem(
-                    f"{path} unpacks to more than {most >> 20} MB, far more than a list of keys of "
-                    "its size does, so it was not read on. If it is right, unpack it, and name "
-                    "the unpacked file."
+                    f"{path} unpacks to more than {_MOST_TIMES} times its size, which no list of "
+                    "keys does, so it was not read on. If it is right, unpack it, and name the "
+                    "unpacked file."
                 )
     except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as problem:
         raise InputProblem(
@@ -90,7 +89,7 @@ class _Stream(Protocol):
 
 def _streams(
     content: bytes, *, magic: bytes, begin: Callable[[], _Stream], padding: int = 0
-) -> Iterator[bytes]:
+) -> Iterator[tuple[int, bytes]]:
     """Unpack one stream after the other, in pieces of a bounded size.
 
     Args:
@@ -98,6 +97,9 @@ def _streams(
         magic: how a stream begins.
         begin: makes what unpacks one.
         padding: zeros may follow a stream in multiples of this; 0 allows none.
+
+    Yields:
+        How many bytes were read so far, and the next piece.
 
     Raises:
         EOFError: the last stream is cut off.
@@ -117,7 +119,7 @@ def _streams(
             )
             if not given and not piece and not stream.eof:
                 raise EOFError("its last stream is not complete")
-            yield piece
+            yield at, piece
         zeros = _ZEROS.match(content, at)
         count = len(zeros[0]) if zeros else 0
         if count and (not padding or count % padding):
@@ -125,14 +127,15 @@ def _streams(
         at += count
 
 
-def _unzstd(content: bytes) -> Iterator[bytes]:
-    with pa.input_stream(pa.py_buffer(content), compression="zstd") as stream:
+def _unzstd(content: bytes) -> Iterator[tuple[int, bytes]]:
+    packed = pa.BufferReader(content)
+    with pa.CompressedInputStream(packed, "zstd") as stream:
         while piece := stream.read(_STEP):
-            yield piece
+            yield packed.tell(), piece
 
 
 _ZEROS: Final = re.compile(rb"\0*")
-_UNPACK: Final[dict[str, Callable[[bytes], Iterator[bytes]]]] = {
+_UNPACK: Final[dict[str, Callable[[bytes], Iterator[tuple[int, bytes]]]]] = {
     ".gz": partial(_streams, magic=b"\x1f\x8b", begin=partial(zlib.decompressobj, 31), padding=1),
     ".bz2": partial(_streams, magic=b"BZh", begin=bz2.BZ2Decompressor),
     ".xz": partial(
