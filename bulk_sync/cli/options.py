@@ -190,7 +190,8 @@ input_options = _together(
     option(
         "--state-column",
         metavar="NAME",
-        help="The column of desired states.  [default: ccpaOptOut, or the attribute's name]",
+        help="The column of desired states.  [default: found by name, such as ccpaOptOut or Opt "
+        "out]",
     ),
     option(
         "--date-column",
@@ -359,8 +360,8 @@ report_option = option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,
-    help="Where to write the report; .csv .parquet .json .xlsx or .html decides the format. "
-    "Can be repeated.",
+    help="Where to write the report; .csv .parquet .json .xlsx or .html decides the format, "
+    "and .gz after a text one packs it. Can be repeated.",
 )
 
 keep_rows_option = option(

@@ -4,13 +4,14 @@ What a report says is decided elsewhere; here it is only written down. Reports a
 not at all, and only their owner may read them, because keys are personal data.
 """
 
+import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryFile
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import pandas as pd
 
@@ -38,7 +39,10 @@ class _Format(StrEnum):
 SHEET_COLUMNS: Final = 16_384
 """How many columns a sheet of a workbook can hold."""
 
-SUFFIXES: Final = tuple(map(str, _Format))
+_PACKED: Final = ".gz"
+_TEXTS: Final = (_Format.CSV, _Format.JSON, _Format.HTML)
+
+SUFFIXES: Final = (*map(str, _Format), *(f"{text}{_PACKED}" for text in _TEXTS))
 """The suffixes that a report may have, in small letters."""
 
 
@@ -97,7 +101,7 @@ def write(results: pd.DataFrame, path: Path, *, title: Mapping[str, str]) -> Non
     # The name of a file may be no text in any encoding; what cannot be read is shown as such.
     title = {name: value.encode("utf-8", "replace").decode() for name, value in title.items()}
     rows = table.of(results, table.report_columns(results))
-    with _told(path), atomic.replacing(path) as file:
+    with _told(path), atomic.replacing(path) as whole, _packing(whole, path) as file:
         match form:
             case _Format.CSV:
                 csv_file.write(rows, file)
@@ -140,13 +144,25 @@ def write_todo(results: pd.DataFrame, path: Path) -> bool:
 
 
 def _format(path: Path) -> _Format:
-    try:
-        return _Format(path.suffix.lower())
-    except ValueError:
+    name = path.name.lower()
+    form = Path(name.removesuffix(_PACKED)).suffix
+    if not name.endswith(SUFFIXES) or form not in SUFFIXES:
         raise UsageProblem(
             f"The report {path} has no suffix that names a format. Give it one of "
             f"{', '.join(SUFFIXES)}."
-        ) from None
+        )
+    return _Format(form)
+
+
+@contextmanager
+def _packing(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    """Open what packs a report into a file, if its suffix asks for that."""
+    if path.suffix.lower() != _PACKED:
+        yield file
+        return
+    # Neither name nor time stand inside, so that equal reports are equal files.
+    with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        yield cast("BinaryIO", packed)
 
 
 @contextmanager

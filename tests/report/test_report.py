@@ -2,6 +2,7 @@
 
 import csv
 import gc
+import gzip
 import os
 import random
 import resource
@@ -35,7 +36,20 @@ def full_disk(limit_bytes: int) -> Iterator[None]:
 
 
 def test_the_formats_are_those_of_the_contract() -> None:
-    assert report.SUFFIXES == (".csv", ".parquet", ".json", ".xlsx", ".html")
+    assert (
+        *(".csv", ".parquet", ".json", ".xlsx", ".html"),
+        *(".csv.gz", ".json.gz", ".html.gz"),
+    ) == report.SUFFIXES
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".html"])
+def test_a_packed_report_holds_what_the_plain_one_holds(tmp_path: Path, suffix: str) -> None:
+    frame = results(2, {"PKey": ["@a", "@b"]})
+    plain, packed = tmp_path / f"r{suffix}", tmp_path / f"r{suffix.upper()}.GZ"
+    for path in (plain, packed):
+        report.check_path(path)
+        report.write(frame, path, title={"run": "R"})
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
 
 
 @EVERY_SUFFIX
@@ -83,7 +97,9 @@ def test_a_path_with_a_known_suffix_in_a_folder_is_accepted_and_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["older.csv"]
 
 
-@pytest.mark.parametrize("name", ["report.txt", "report", "report.csv.gz", ".csv", "-"])
+@pytest.mark.parametrize(
+    "name", ["report.txt", "report", "report.xlsx.gz", "report.gz", ".csv", ".csv.gz", "-"]
+)
 def test_an_unknown_suffix_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageProblem, match=r"\.csv, \.parquet, \.json, \.xlsx, \.html") as refused:
         report.check_path(Path(name))

@@ -12,6 +12,12 @@ from bulk_sync.rows.check import Rules, header
         (("PKey", "ccpaOptOut"), "PKey", "ccpaOptOut"),
         ((" P_KEY ", "CCPA opt-out"), " P_KEY ", "CCPA opt-out"),
         (("pkey", "CcpaOptout"), "pkey", "CcpaOptout"),
+        (("PKey", "Opt out"), "PKey", "Opt out"),
+        (("PKey", "opt-out?"), "PKey", "opt-out?"),
+        (("PKey", "Opted out"), "PKey", "Opted out"),
+        (("PKey", "DO NOT SELL"), "PKey", "DO NOT SELL"),
+        (("PKey", "Do not sell my data"), "PKey", "Do not sell my data"),
+        (("PKey", "consent", "opt_out"), "PKey", "opt_out"),
     ],
 )
 def test_columns_are_found_by_name_case_and_punctuation_aside(
@@ -31,7 +37,11 @@ def test_a_state_column_may_bear_the_attribute_s_name() -> None:
     [
         (["id", "ccpaOptOut"], Rules(), "'id', 'ccpaOptOut'"),
         (["PKey", "P Key", "ccpaOptOut"], Rules(), "'PKey', 'P Key'"),
+        (["PKey", "ccpaOptOut", "Opt out"], Rules(), "'ccpaOptOut', 'Opt out'"),
         (["PKey"], Rules(), "--state-column"),
+        (["PKey", "consent"], Rules(), "'PKey', 'consent'"),
+        (["PKey", "May sell"], Rules(), "'PKey', 'May sell'"),
+        (["PKey", "Do not sell"], Rules(state=True), "--state is for"),
         (["PKey", "ccpaOptOut"], Rules(key_column="nope"), "'nope'"),
         (["PKey", "ccpaOptOut"], Rules(state=True), "--state is for"),
         (["PKey", "ccpaOptOut"], Rules(state_column="PKey"), "both keys and states"),
@@ -40,7 +50,11 @@ def test_a_state_column_may_bear_the_attribute_s_name() -> None:
     ids=[
         "no key",
         "two keys",
+        "two states",
         "no state",
+        "a yes that allows the sale",
+        "a yes that allows the sale, in other words",
+        "states beside --state",
         "unknown name",
         "state twice",
         "one for both",

@@ -20,6 +20,18 @@ log = logging.getLogger(__name__)
 
 _PKEY: Final = frozenset({"pkey"})
 _EMAIL: Final = frozenset({"email", "emailaddress"})
+_SALE: Final = frozenset(
+    {"donotsell", "donotshare", "donotsellorshare", "donotsellmyinfo", "donotsellmydata"}
+    | {"donotsellmypersonalinformation", "donotsellmypersonalinfo"}
+    | {"donotsellorsharemypersonalinformation", "donotsellorsharemypersonalinfo"}
+)
+_STATE: Final = _SALE | {
+    f"{before}{word}{after}"
+    for word in ("optout", "optedout")
+    for before in ("", "ccpa", "cpra")
+    for after in ("", "status", "flag", "ofsale", "requested")
+}
+"""Names of columns whose yes forbids the sale. One whose yes allows it is not found by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     key, keys = _find_keys(own, names, rules)
     if not rules.needs_state:
         return Found(key, None, keys)
-    wanted = {plain("ccpaOptOut"), plain(rules.attribute)}
+    wanted = {plain(rules.attribute), *_STATE}
     what = f"states ({rules.attribute})"
     if rules.state is None:
         state = _find(own, names, rules.state_column, wanted, "--state-column", what)
