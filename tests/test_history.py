@@ -83,6 +83,19 @@ def test_apply_and_retry_are_told_too(sim: Simulator, tmp_path: Path, run: Run) 
     assert told.events[1]["requested"] == ""
 
 
+def test_a_profile_that_others_moved_to_the_state_was_not_changed_by_apply(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(1), ccpaOptOut=False)
+    path = people(tmp_path / "in.csv", f"{key(1)},true", header="PKey,ccpaOptOut")
+    assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
+    sim.profiles[key(1)]["ccpaOptOut"] = True
+    run(sim, "apply", "plan.parquet", "--report", "a.csv")
+    told = Told(run, key(1))
+    assert told.outcomes == [("apply", "drifted")]
+    assert f"(ccpaOptOut is true): so run {newest(run)} found it on " in told.first
+
+
 @pytest.mark.parametrize(
     ("row", "state", "outcome", "says"),
     [

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from bulk_sync.cli.tables import laid_out, write_facts
 from bulk_sync.ledger import Kind, Run, utc
+from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, newer
 from bulk_sync.runs import Event, Story
 
@@ -13,6 +14,8 @@ _SHOWN: Final = (
 )  # fmt: skip
 
 _NAMED: Final = 5
+
+_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 
 def lines(story: Story, *, looked_up: bool) -> list[str]:
@@ -127,7 +130,11 @@ def _how(event: Event) -> str:
     when = utc(event.at_ms).replace("T", " ").partition(".")[0] + " UTC"
     row = event.write.intent.row if event.write is not None else event.row[columns.ROW]
     place = f"row {row} of {_event(event)['input']}"
-    if event.write is None:
+    if event.write is None or (
+        event.write.settled is not None
+        and event.write.settled.outcome not in _DONE
+        and event.state is event.write.intent.desired
+    ):
         return f"so run {run.run_id} found it on {when} ({place})"
     if event.state is not event.write.intent.desired:
         return f"run {run.run_id} left it so on {when} ({place})"
