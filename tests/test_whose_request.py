@@ -79,8 +79,26 @@ def test_a_tie_and_an_undated_list_go_to_the_opt_out(team: Team) -> None:
     assert team.wish("false", "2026-01-25") == ["drifted"]
     assert team.wish("false", "2026-01-26") == ["updated"]
     assert team.wish("true", "2026-01-26") == ["updated"]
-    assert team.wish("false", "") == ["updated"]  # as nothing says that it is older
+    assert team.wish("false", "") == ["drifted"]
+    assert team.wish("false", "2026-01-27") == ["updated"]
+    assert team.wish("true", "") == ["updated"]
+    assert team.wish("false", "") == ["updated"]  # as no request with a date asked for the opt-out
     assert team.wish("true", "2026-01-01") == ["updated"]
+
+
+@pytest.mark.parametrize("date", ["", "soon", "2062-01-01"])
+@pytest.mark.parametrize("first", ["written", "found"])
+def test_an_opt_in_whose_date_cannot_be_read_leaves_a_dated_opt_out(
+    first: str, date: str, team: Team
+) -> None:
+    team.sim.profiles[key(0)]["ccpaOptOut"] = first == "found"
+    team.wish("true", "2026-01-25")
+    path = team.list_of("false", date)
+    assert team.run(team.sim, "run", path, "--report", "r.csv").status == 3
+    (row,) = read_csv(team.folder / "r.csv")
+    assert (row["sync_reason"], row["sync_after"]) == ("newer_choice", "true")
+    assert "a request of 2026-01-25 for this profile" in row["sync_detail"]
+    assert team.wish("false", date, 1, "--ignore-dates") == ["updated"]
 
 
 def test_without_stamps_the_ledger_alone_tells(team: Team) -> None:
@@ -172,7 +190,7 @@ def test_what_goes_on_wins_over_a_list_that_was_run_since_if_its_request_is_late
     going_on = team.newest()
     assert sim.states[key(3)] is False
     last = team.folder / "last.csv"
-    for state, asked in (("true", "2026-01-10"), ("false", others)):
+    for state, asked in (("true", others and "2026-01-10"), ("false", others)):
         last.write_text(f"PKey,ccpaOptOut,Request date\n{key(3)},{state},{asked}\n")
         assert team.results("run", last, "--fresh") == ["updated"]
     results = team.results(command, going_on, *(("--max-calls", 99) * (command == "resume")))

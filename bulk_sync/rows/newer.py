@@ -212,6 +212,14 @@ def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool)
     return Choice(confirmed_ms, seen)
 
 
+def dated(own: Own) -> Choice | None:
+    """Return the newest request with a date behind what this tool wrote; None if there is none."""
+    confirmed = own.confirmed
+    if confirmed is not None and (own.request is None or own.request < confirmed.request):
+        own = replace(own, request=confirmed.request, run_id=confirmed.run_id, is_seen=True)
+    return None if own.request is None else Choice(own.request.last_ms, own)
+
+
 def _written(changed_ms: int, own: Own | None, request: Request, *, desired: bool) -> Choice:
     """Find out when the state was chosen, by the stamp and what this tool wrote."""
     is_later = own is not None and changed_ms > own.ended_ms + _DOUBT_MS

@@ -119,6 +119,9 @@ def _newer(
 ) -> dict[int, Choice]:
     """Find the rows for which Campaign holds a newer choice.
 
+    An opt-in without a date may be older than a request for the opt-out that has one, so it does
+    not lift what this tool wrote, or found, for such a request.
+
     Args:
         checked: what ``check.rows`` returned.
         positions: its open rows.
@@ -131,13 +134,14 @@ def _newer(
     """
     if reading.changed_ms is None or columns.LATEST not in checked:
         return {}
-    latest = checked[columns.LATEST].to_numpy()[positions[differ]]
-    differ, latest = differ[latest != UNDATED], latest[latest != UNDATED]
     desired = columns.state_codes(checked[columns.DESIRED])[positions[differ]]
+    latest = checked[columns.LATEST].to_numpy()[positions[differ]]
+    is_judged = (latest != UNDATED) | (desired == 0)
+    differ, latest, desired = differ[is_judged], latest[is_judged], desired[is_judged]
     keys = columns.profiles(checked).iloc[positions[differ]].tolist()
     requests = newer.requests(checked, positions[differ])
-    dated = [request.first_ms for request in requests if request is not None]
-    written = last_writes(keys, min(dated)) if dated else {}
+    firsts_ms = [0 if request is None else request.first_ms for request in requests]
+    written = last_writes(keys, min(firsts_ms)) if firsts_ms else {}
     changed_ms = reading.changed_ms[differ]
     found = {}
     for at, request in enumerate(requests if written else ()):
@@ -146,8 +150,14 @@ def _newer(
         if own is not None and request is not None:
             found[at] = newer.choice(int(changed_ms[at]), own, request, desired=wanted)
             changed_ms[at] = found[at].at_ms
-    is_newer = np.flatnonzero(newer.choices(latest, desired, changed_ms)).tolist()
-    return {int(differ[at]): found.get(at) or Choice(int(changed_ms[at])) for at in is_newer}
+        elif own is not None and (dated := newer.dated(own)) is not None:
+            found[at] = dated
+    is_newer = newer.choices(latest, desired, changed_ms)
+    is_newer[[at for at in found if requests[at] is None]] = True
+    return {
+        int(differ[at]): found.get(at) or Choice(int(changed_ms[at]))
+        for at in np.flatnonzero(is_newer).tolist()
+    }
 
 
 def _leave_alone(
