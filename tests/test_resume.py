@@ -232,7 +232,7 @@ def test_resume_knows_an_endpoint_in_another_spelling(
 def test_a_write_that_may_still_arrive_stays_open(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     sim.queue_fault(Fault.GATEWAY_TIMEOUT_504, "PATCH")
-    words = ("--fetch", "lookup", "--max-calls", 4)  # preflight, GET, PATCH, GET
+    words = ("--fetch", "lookup", "--max-calls", 5)  # preflight, GET, PATCH, GET twice
     ran = run(sim, "run", wishes(tmp_path / "in.csv", 1), *words)
     assert ran.status == 6
     assert ran.outcomes == ["pending"]

@@ -18,7 +18,7 @@ from bulk_sync import __version__
 from bulk_sync.campaign.names import Resolver
 from bulk_sync.campaign.wire import Connector, Response
 from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import Connection, check_host, is_loopback
+from bulk_sync.settings import Connection, check_host
 
 if sys.platform != "win32":
     import resource
@@ -36,7 +36,7 @@ _OTHER_FILES: Final = 128
 
 _LONGEST_CONNECT_S: Final = 20.0
 
-_PORTS: Final = {"http": 80, "https": 443}
+_HTTPS_PORT: Final = 443
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,22 +179,21 @@ async def pool_of(connection: Connection, timeout_s: float) -> AsyncIterator[Poo
 
 
 def proxy_for(url: str) -> Proxy:
-    """Return the environment's proxy for a URL; this machine is never reached through one.
+    """Return the environment's proxy for a URL; for plain http there is none.
 
-    So no token goes to a proxy in clear: plain http is accepted for this machine alone. Not left
-    to aiohttp's ``trust_env``: that also takes credentials from ~/.netrc, which clash with the
-    Authorization header, and looks there again for every request.
+    Plain http is accepted for this machine alone, and no proxy must see its token in clear. Not
+    left to aiohttp's ``trust_env``: that also takes credentials from ~/.netrc, which clash with
+    the Authorization header, and looks there again for every request.
 
     Raises:
         UsageProblem: the proxy cannot be used.
     """
     parts = urlsplit(url)
     host, proxies = parts.hostname or "", getproxies()
-    proxy = proxies.get(parts.scheme)
-    if not proxy or is_loopback(host) or proxy_bypass(host):
+    proxy = proxies.get("https") if parts.scheme == "https" else None
+    if not proxy or proxy_bypass(host):
         return Proxy()
-    port = parts.port or _PORTS.get(parts.scheme)
-    if is_exempt(host, port, proxies.get("no", "")):
+    if is_exempt(host, parts.port or _HTTPS_PORT, proxies.get("no", "")):
         return Proxy()
     try:
         address = URL(proxy if "://" in proxy else f"http://{proxy}")
@@ -203,8 +202,8 @@ def proxy_for(url: str) -> Proxy:
         address = URL()
     if address.scheme not in {"http", "https"} or not address.port:
         raise UsageProblem(
-            f"The proxy that the environment names for {parts.scheme} cannot be used; write "
-            f"{parts.scheme}_proxy=http://host:port, or leave {parts.hostname} out with no_proxy."
+            "The proxy that the environment names for https cannot be used. Write "
+            f"https_proxy=http://host:port, or leave {parts.hostname} out with no_proxy."
         )
     if address.user is None:
         return Proxy(address)

@@ -185,26 +185,24 @@ def test_a_proxy_is_named_and_is_shown_its_own_credentials_and_not_the_token(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_this_machine_is_never_reached_through_a_proxy(
-    monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+def test_plain_http_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     with serving() as server, serving() as proxy:
-        monkeypatch.setenv("http_proxy", f"http://{proxy.host}")
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, f"http://{proxy.host}")
         monkeypatch.setenv("no_proxy", "")
         assert read(f"http://{server.host.replace('127.0.0.1', host)}") == (True, 1)
     assert proxy.asked == []
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["http://127.9.9.9:1", "http://[::1]:1", "http://LOCALHOST.:1", "https://campaign.localhost"],
-)
-def test_no_other_spelling_of_this_machine_is_either(
-    monkeypatch: pytest.MonkeyPatch, url: str
+def test_https_to_this_machine_goes_through_the_proxy_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("http_proxy", "http://proxy.example")
-    monkeypatch.setenv("https_proxy", "http://proxy.example")
-    assert proxy_for(url) == Proxy()
+    with serving(407, b"") as proxy:
+        monkeypatch.setenv("https_proxy", f"http://{proxy.host}")
+        with pytest.raises(UsageProblem, match="asks for a user and password"):
+            read("https://localhost:1")
+        monkeypatch.setenv("no_proxy", "localhost")
+        assert proxy_for("https://localhost:1") == Proxy()
 
 
 @pytest.mark.parametrize(
