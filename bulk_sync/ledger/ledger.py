@@ -236,11 +236,24 @@ class Ledger:
         )
 
     def writes(self, run_id: str) -> Iterator[Write]:
-        """Tell the attempted writes of a run, in order; a key attempted again counts again."""
-        return self._writes(lines.c.run_id == run_id)
+        """Yield the attempted writes of a run, in order; a key attempted again counts again.
 
-    def history(self, *keys: str, addresses: Collection[str] = ()) -> Iterator[Write]:
-        """Yield every attempted write that has one of some keys, in order.
+        The ledger is free between two batches. A caller that stops in the middle, because of an
+        exception or because it has seen enough, keeps neither a writer nor ``close`` waiting.
+        Memory: one batch of writes.
+        """
+        last = 0
+        while True:
+            batch = self._writes(
+                and_(lines.c.run_id == run_id, lines.c.position > last), _BATCH_ROWS
+            )
+            yield from batch
+            if len(batch) < _BATCH_ROWS:
+                return
+            last = batch[-1].position
+
+    def history(self, *keys: str, addresses: Collection[str] = ()) -> list[Write]:
+        """Return every attempted write that has one of some keys, in order.
 
         Args:
             keys: PKeys, also those that profiles were given when they were created; or keys of the
@@ -379,20 +392,15 @@ class Ledger:
             log.warning("%s could not be written: %s", self._anchor.path, error.strerror)
         self._anchored_at = time.monotonic()
 
-    def _writes(self, which: ColumnElement[bool]) -> Iterator[Write]:
+    def _writes(self, which: ColumnElement[bool], most: int | None = None) -> list[Write]:
         outcome = lines.alias()
         query = (
             _of_kind(LineKind.INTENT, *_INTENT, *(outcome.c[name] for name in _OUTCOME))
             .outerjoin_from(lines, outcome, outcome.c.intent == lines.c.position)
             .where(which)
+            .limit(most)
         )
-        with self._told(UsageProblem), self._transaction() as connection:
-            for found in connection.execute(_streamed(query)):
-                run_id, position, at_ms, key, row, file, before, desired, *more = found
-                used, requested, *told = more
-                intent = Intent(key, row, file, _state(before), bool(desired), used, requested)
-                settled = None if told[0] is None else _settled(position, told)
-                yield Write(run_id, position, at_ms, intent, settled)
+        return [_write(found) for found in self._rows(query)]
 
     def _hash_at(self, position: int) -> str | None:
         if position == 0:
@@ -453,6 +461,14 @@ def said(error: Exception) -> str:
     """Put what a database says into one line, without the statement and its values."""
     text = str(getattr(error, "orig", None) or error)
     return " ".join(text.split()).rstrip(".")
+
+
+def _write(found: Sequence[Any]) -> Write:
+    run_id, position, at_ms, key, row, file, before, desired, *more = found
+    used, requested, *told = more
+    intent = Intent(key, row, file, _state(before), bool(desired), used, requested)
+    settled = None if told[0] is None else _settled(position, told)
+    return Write(run_id, position, at_ms, intent, settled)
 
 
 def _settled(intent: int, cells: Sequence[Any]) -> Settled:

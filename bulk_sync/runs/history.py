@@ -145,16 +145,14 @@ def of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) -> Story
     runs = {run.run_id: run for run in book.runs() if run.begun.kind is not Kind.PLAN}
     places = list(_places(book, state, runs.values()))
     asked = _sought({key, *pkeys})
-    rows, writes = (
-        list(_rows(places, asked)),
-        list(book.history(*asked.exactly, addresses=asked.addresses)),
-    )
+    rows = list(_rows(places, asked))
+    writes = book.history(*asked.exactly, addresses=asked.addresses)
     profiles, others = _linked(key, rows, writes)
     mine = {key, *pkeys, *profiles}
     wider = _sought(mine | others)
     if wider != asked:
         rows = list(_rows(places, wider))
-        writes = list(book.history(*wider.exactly, addresses=wider.addresses))
+        writes = book.history(*wider.exactly, addresses=wider.addresses)
     rows = [each for each in rows if _is_of(each.named, mine) or each.shows(asked)]
     writes = [
         each

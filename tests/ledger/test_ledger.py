@@ -66,9 +66,9 @@ def test_a_history_holds_every_run_s_writes_to_one_profile(state: State) -> None
     with ledger.opened(state) as book:
         for run_id in (RUN, OTHER):
             fill(book, 3, run_id)
-        told = list(book.history("@key-1"))
+        told = book.history("@key-1")
         assert [write.run_id for write in told] == [RUN, OTHER]
-        assert list(book.history("@key-9")) == []
+        assert book.history("@key-9") == []
         assert book.keys_of([OTHER]) == dict.fromkeys(["@key-0", "@key-1", "@key-2"], OTHER)
 
 
@@ -124,27 +124,73 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: State) -> None:
-    with ledger.opened(state) as book:
-        book.begin(RUN, begun())
-        told = book.writes(RUN)
-        fill(book, 2000)
-        with ThreadPoolExecutor(1) as thread:
-            next(told)  # in the middle of a statement
-            closing = thread.submit(book.close)
-            assert not wait([closing], timeout=0.1).done
-            assert len(list(told)) == 1999
-            closing.result(timeout=60)
+    in_a_statement, may_go_on = threading.Event(), threading.Event()
+
+    def hold(*_: object) -> None:
+        in_a_statement.set()
+        may_go_on.wait(60)
+
+    with ledger.opened(state) as book, ThreadPoolExecutor(2) as threads:
+        fill(book, 20)
+        event.listen(Engine, "before_cursor_execute", hold)
+        reading = threads.submit(lambda: list(book.writes(RUN)))
+        assert in_a_statement.wait(60)
+        closing = threads.submit(book.close)
+        assert not wait([closing], timeout=0.1).done
+        may_go_on.set()
+        assert len(reading.result(timeout=60)) == 20
+        closing.result(timeout=60)
+        event.remove(Engine, "before_cursor_execute", hold)
     with pytest.raises(StoppedEarly, match="is closed"):
         book.end(RUN, Ended(0, "", final=True))
 
 
-def test_nobody_who_reads_keeps_a_writer_waiting(state: State) -> None:
+def test_a_loop_over_writes_that_an_error_ends_keeps_nobody_waiting(state: State) -> None:
+    """Python keeps such a loop for as long as it keeps the error."""
+    with ledger.opened(state) as book, ThreadPoolExecutor(1) as thread:
+        fill(book, 20)
+        told = book.writes(RUN)
+        next(told)
+        try:
+            assert thread.submit(book.intend, OTHER, intents(1)).result(timeout=20) == [43]
+            thread.submit(book.close).result(timeout=20)
+        finally:
+            del told  # so that the test ends even if they wait
+
+
+def test_a_loop_over_writes_may_itself_add_to_the_ledger(state: State) -> None:
+    with ledger.opened(state) as book:
+        fill(book, 5)
+        for write in book.writes(RUN):
+            book.intend(OTHER, [write.intent])
+        assert [write.intent for write in book.writes(OTHER)] == intents(5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 24, 25])
+def test_writes_are_read_in_batches_and_every_one_once(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk_sync.ledger.ledger._BATCH_ROWS", 8)
+    with ledger.opened(State(tmp_path / "state")) as book:
+        book.intend(OTHER, intents(3))
+        positions = book.intend(RUN, intents(count))
+        book.intend(OTHER, intents(3))
+        book.settle(RUN, [updated(at) for at in positions[::2]])
+        found = list(book.writes(RUN))
+    assert [write.position for write in found] == positions
+    assert [write.position for write in found if write.settled is not None] == positions[::2]
+
+
+def test_nobody_who_reads_keeps_a_writer_waiting(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk_sync.ledger.ledger._BATCH_ROWS", 8)
     with ledger.opened(state) as book:
         fill(book, 20)
         with ledger.existing(state) as other:
             assert other is not None
             told = other.writes(RUN)
-            next(told)  # in the middle of a transaction
+            next(told)
             book.intend(OTHER, intents(1))
             assert len(list(told)) == 19
 
