@@ -22,6 +22,7 @@ from yarl import URL
 
 from bulk_sync.campaign import proof
 from bulk_sync.campaign.answers import (
+    AddressRefused,
     Answer,
     Forbidden,
     Mismatch,
@@ -125,6 +126,7 @@ class Transport:
         self._ims: Way | None = None
         self._redaction = Redaction(connection)
         self._answers = 0
+        self._is_address_right = False
         self._reached: set[str | None] = set()
         self._told_at = float("-inf")
         self._mixups = Mixups(stop)
@@ -212,6 +214,7 @@ class Transport:
             try:
                 if answer.status < 300:
                     self._tokens.accepted(token)
+                    self._is_address_right = True
                     return self._parsed(answer, wire, asked, parse)
                 error = self._error(asked, answer, wire, about)
             except Unproven:
@@ -249,6 +252,11 @@ class Transport:
             Unproven: it does not say which it is about, and was not asked for twice.
         """
         error = problem(self._redaction.answer(answer))
+        if isinstance(error, AddressRefused) and self._is_address_right:
+            # A write may have arrived all the same, so it is read back before it is sent again.
+            later = RetryLater(error.reason, error.detail, refused=asked.method == "GET")
+            later.last_word = error
+            return later
         is_unknown = isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND
         if is_unknown:
             self.pacer.went_well(answer.sent_at)  # Campaign has done its work

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from bulk_sync.campaign.answers import FieldRefused
+from bulk_sync.campaign.answers import AddressRefused, FieldRefused
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly
 from bulk_sync.outcomes import Outcome, Reason
@@ -270,6 +270,36 @@ def test_an_unknown_state_is_never_false(sim: Simulator) -> None:
 def test_a_passing_fault_costs_a_try(sim: Simulator) -> None:
     sim.queue_fault(Fault.TRANSIENT_500, times=2)
     assert do(sim, state()) == (False, 3)
+
+
+@pytest.mark.parametrize("fault", [Fault.OOPS_500, Fault.OOPS_502])
+def test_a_gateway_that_has_served_an_address_may_refuse_it_by_a_slip(
+    sim: Simulator, fault: Fault
+) -> None:
+    async def work(client: Client) -> tuple[int, int]:
+        await client.state(KEY)
+        sim.queue_fault(fault, "GET", times=2)
+        _, reads = await client.state(KEY)
+        sim.queue_fault(fault, "PATCH")
+        return reads, await client.write(KEY, desired=True)
+
+    assert do(sim, work) == (3, 2)
+    assert sim.states[KEY] is True
+
+
+@pytest.mark.parametrize(("serves_first", "calls"), [(False, 1), (True, 1 + 1 + QUICK.retries)])
+def test_an_address_that_stays_refused_is_refused(
+    sim: Simulator, *, serves_first: bool, calls: int
+) -> None:
+    async def work(client: Client) -> None:
+        if serves_first:
+            await client.state(KEY)
+        sim.queue_fault(Fault.OOPS_502, times=9)
+        await client.state(KEY)
+
+    with pytest.raises(AddressRefused):
+        do(sim, work)
+    assert len(sim.requests) == calls
 
 
 def test_a_dropped_connection_costs_a_try_and_a_call_like_any_fault(sim: Simulator) -> None:
