@@ -108,6 +108,7 @@ class Breaker:
     def _cause(self, failed: RowFailed, what: str) -> StopRun | None:
         """Return why the run is to end with this row; None if it is to go on."""
         most, alike = self._limits.most, self._reasons[failed.reason]
+        last = f"the last one: {failed.detail.rstrip('.')}."
         if self._refused_in_a_row >= _REFUSED_IN_A_ROW and self._is_general(failed, what):
             is_field = isinstance(failed, FieldRefused)
             return field_refused(failed) if is_field else access_denied(failed)
@@ -117,17 +118,18 @@ class Breaker:
                 f"({failed.detail})."
             )
         if most is not None and self._failed > most:
+            noun = "row" if self._failed == 1 else "rows"
             too_many = StoppedEarly(
-                f"{self._failed} rows failed, more than the limit of {most}; the last one: "
-                f"{failed.detail} See the report, or let more pass with --max-failures."
+                f"{self._failed} {noun} failed, more than the limit of {most}; {last} See the "
+                "report, or let all of them pass with --max-failures 100%."
             )
             is_unset = self._unknown == self._failed and not self._succeeded
             return no_attribute(self._attribute, self._unknown) if is_unset else too_many
         if self._is_full and alike >= (self._limits.alike or 0):
             return StoppedEarly(
                 f"{alike} of the last {self._limits.window} rows failed with {failed.reason}, "
-                f"which is no matter of single rows; the last one: {failed.detail} If that is "
-                "right, let them pass with --max-failures 100%."
+                f"which is no matter of single rows; {last} If that is right, let them pass with "
+                "--max-failures 100%."
             )
         return None
 

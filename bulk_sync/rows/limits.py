@@ -222,6 +222,7 @@ def _inverted(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
 
 
 def _first(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
-    numbers = planned[columns.ROW].to_numpy()[np.sort(positions)[:_NAMED_ROWS]].tolist()
-    more = ", ..." if len(positions) > len(numbers) else ""
-    return f"rows {', '.join(map(str, numbers))}{more}"
+    # A row of several profiles stands here once for each.
+    rows = list(dict.fromkeys(planned[columns.ROW].to_numpy()[np.sort(positions)].tolist()))
+    named, more = rows[:_NAMED_ROWS], ", ..." if len(rows) > _NAMED_ROWS else ""
+    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, named))}{more}"

@@ -88,6 +88,15 @@ def test_rows_given_up_in_a_row_end_the_run_with_the_twenty_fifth() -> None:
     assert isinstance(stop.cause, StoppedEarly)
 
 
+def test_too_many_failures_name_the_count_the_limit_and_the_option() -> None:
+    counted, stop = breaker(Failures(most=0))
+    counted.failed(RowFailed(Reason.HTTP_400, "Campaign answered 400: bad"), "write", again=False)
+    assert str(stop.cause) == (
+        "1 row failed, more than the limit of 0; the last one: Campaign answered 400: bad. See the "
+        "report, or let all of them pass with --max-failures 100%."
+    )
+
+
 def test_rows_during_whose_tries_others_went_well_say_nothing_of_campaign() -> None:
     counted, stop = breaker(Failures(most=5_000))
     counted.succeeded("write", again=False)

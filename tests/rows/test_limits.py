@@ -153,3 +153,13 @@ def test_no_plan_beyond_a_limit_passes(
     changes = sum(current not in (None, desired) for desired, current in states)
     if opt_ins > most_opt_ins or changes > most_changes:
         assert limits.refusal(frame, bounds) is not None
+
+
+def test_a_row_of_several_profiles_is_named_once() -> None:
+    frame = planned((False, True), (False, True))
+    frame[columns.ROW] = 2
+    refusal = limits.refusal(frame, Limits(max_opt_ins=Bound(count=1)))
+    assert (
+        "2 opt-ins (true to false) of 2 rows (100%) are more than the limit of 1 (row 2)."
+        in str(refusal)
+    )
