@@ -212,7 +212,7 @@ class Allowance:
             self._probe_s = _EARLY_PROBE_S if is_early else _PROBE_S
         self.rate = self._steady = max(found, self._borne, _SLOWEST)
         self._raise_at, self._raises = now + self._probe_s, 0
-        log.info("Campaign refused more; going on with %.3g requests a second", self.rate)
+        log.info("Campaign refused more; going on with %.1f requests a second", self.rate)
 
     def _found(self, refusal: _Refusal, now: float) -> float:
         """Tell the rate that a refusal shows, in requests a second."""

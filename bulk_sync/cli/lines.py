@@ -126,14 +126,19 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
+def figure(value: float) -> str:
+    """Return a measured number with three digits, or without a fraction."""
+    return f"{value:,.3g}" if value < 999.5 else f"{value:,.0f}"
+
+
 def _cost_lines(cost: Cost) -> list[str]:
     """Say what a run cost, and what it had to wait for."""
     calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
-    reached = "" if cost.rate is None else f", {cost.rate:,.3g} calls/s"
+    reached = "" if cost.rate is None else f", {figure(cost.rate)} calls/s"
     lines = [f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{reached}."]
     if cost.latency_s is not None:
         # The event loop's clock goes by the millisecond.
-        half, most = (f"{max(1.0, 1000 * each):,.3g} ms" for each in cost.latency_s)
+        half, most = (f"{figure(max(1.0, 1000 * each))} ms" for each in cost.latency_s)
         others = {name: count for name, count in cost.answers.items() if name != "200"}
         bad = "".join(f", {count:,} {name}" for name, count in others.items())
         good = cost.answers.get("200", 0)

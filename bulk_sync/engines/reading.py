@@ -383,10 +383,10 @@ async def _listed(
     else:
         listed = gone_on
     log.info(
-        "Reading %d states: %d look-ups, or %s pages of a scan",
+        "Current states to read: %d; look-ups cost %d calls, a scan %s",
         missing,
         listed.costs.lookups,
-        "?" if listed.costs.scan is None else listed.costs.scan,
+        "an unknown number" if listed.costs.scan is None else listed.costs.scan,
     )
     return listed
 

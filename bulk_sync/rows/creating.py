@@ -74,8 +74,10 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
         person = emails.identity(values["email"], ignore_case=True)
         if lacking:
             reason[at] = REASON_CODES[Reason.INCOMPLETE]
-            missing = " and ".join(lacking)
-            sentences[at] = f"No profile has this address; to create one, {missing} is needed."
+            sentences[at] = (
+                "No profile has this address, and the row does not hold what a new one needs: "
+                f"{' and '.join(lacking)}."
+            )
         elif person in taken:
             outcome[at] = OUTCOME_CODES[Outcome.REJECTED]
             reason[at] = REASON_CODES[Reason.AMBIGUOUS]

@@ -139,7 +139,9 @@ def test_a_formula_without_a_value_rejects_its_row(tmp_path: Path, formula: str)
     verdicts = judged(office.xlsx(tmp_path / "in.xlsx", {"S": rows}))
     assert [verdict for verdict, _ in verdicts.values()] == [Outcome.REJECTED] * 3 + ["usable"]
     for number in (2, 3, 4):
-        assert "is a formula without a value: open the workbook" in verdicts[number][1]
+        assert re.match(
+            "The (key|state) is a formula without a value: open the workbook", verdicts[number][1]
+        )
 
 
 def test_a_formula_without_a_value_in_another_column_loses_no_row(tmp_path: Path) -> None:

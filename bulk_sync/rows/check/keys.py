@@ -12,8 +12,9 @@ from bulk_sync.rows import emails
 from bulk_sync.rows.characters import INVISIBLE, named
 from bulk_sync.rows.characters import kind as kind_of
 from bulk_sync.rows.check.repeats import Places
-from bulk_sync.rows.check.spellings import DAMAGE
+from bulk_sync.rows.check.spellings import DAMAGE, NO_VALUE
 from bulk_sync.rows.check.verdicts import Verdicts, quoted
+from bulk_sync.rows.parse.prepared import UNCALCULATED
 from bulk_sync.settings import KeyKind
 
 
@@ -31,6 +32,8 @@ def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedA
         for at in _hits(pc.match_substring_regex(keys, INVISIBLE)):
             verdicts.reject(at, Reason.BAD_KEY, f"The key {_hidden(keys[at].as_py())}")
     if not _all_at(keys):
+        for at in _hits(pc.equal(keys, UNCALCULATED)):
+            verdicts.reject(at, Reason.BAD_KEY, f"The key is {NO_VALUE}.")
         for pattern, what in DAMAGE.items():
             for at in _hits(pc.match_substring_regex(keys, pattern)):
                 verdicts.reject(at, Reason.BAD_KEY, f"The key {quoted(keys[at].as_py())} {what}.")

@@ -6,8 +6,6 @@ rejected, never guessed.
 
 from typing import Final
 
-from bulk_sync.rows.parse.prepared import UNCALCULATED
-
 _TRUE: Final = {
     "": "true t yes y 1 on",
     "French": "vrai",
@@ -73,7 +71,6 @@ DAMAGE: Final[dict[str, str]] = {
         "is a spreadsheet's error value; it makes #NAME? of text that begins with @. Format the "
         "key column as text and paste the keys again"
     ),
-    rf"^{UNCALCULATED}$": f"is {NO_VALUE}",
     r"^#{3,}$": "is what a spreadsheet shows for a cell too narrow for its content",
     rf"^(?:{'|'.join(_DATES)})$": (
         "is a date; a spreadsheet makes one of text that looks like it. Format the key column as "
