@@ -76,7 +76,7 @@ def test_a_lock_is_its_owner_s_alone(tmp_path: Path) -> None:
 def test_who_waits_goes_on_when_the_other_is_done(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="bulk_sync")
     is_held, waits, taken = threading.Event(), threading.Event(), []
 
     def first() -> None:
@@ -85,21 +85,21 @@ def test_who_waits_goes_on_when_the_other_is_done(
             waits.wait(60)
 
     def second() -> None:
-        with lock.held(tmp_path, LOCK, "run 2", wait_s=600):
+        with lock.held(tmp_path, LOCK, "run 2", wait_s=60):
             taken.append(waits.is_set())
 
     threads = [threading.Thread(target=work) for work in (first, second)]
     threads[0].start()
     is_held.wait(60)
     threads[1].start()
-    while "Waiting" not in caplog.text:
+    while "Waiting" not in caplog.text and threads[1].is_alive():
         threads[1].join(0.01)
     threads[1].join(0.5)  # it asks again meanwhile, and does not say so again
     waits.set()
     for thread in threads:
         thread.join(60)
     assert taken == [True]
-    assert re.findall("Waiting.*", caplog.text) == ["Waiting up to 600 s for run 1 of somebody"]
+    assert re.findall("Waiting.*", caplog.text) == ["Waiting up to 60 s for run 1 of somebody"]
 
 
 def test_who_waits_in_vain_gives_up_when_the_time_is_over_and_no_sooner(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class Transport:
         self._redaction = Redaction(connection)
         self._answers = 0
         self._is_address_right = False
-        self._reached: set[str | None] = set()
+        self._reached: set[Calls] = set()
         self._told_at = float("-inf")
         self._mixups = Mixups(stop)
         self._doubted = self._mixups.doubted
@@ -199,8 +199,7 @@ class Transport:
             token = self._tokens.ready() or await self._tokens.take()
             way = self._way(token)
             session = way.reads if method == "GET" else way.writes
-            asked = Asked(method, path, body)
-            if asked in self._doubted:
+            if self._doubted and Asked(method, path, body) in self._doubted:
                 session = way.alone
             url = self._url(path)
             try:
@@ -215,8 +214,8 @@ class Transport:
                 if answer.status < 300:
                     self._tokens.accepted(token)
                     self._is_address_right = True
-                    return self._parsed(answer, wire, asked, parse)
-                error = self._error(asked, answer, wire, about)
+                    return self._parsed(answer, wire, Asked(method, path, body), parse)
+                error = self._error(Asked(method, path, body), answer, wire, about)
             except Unproven:
                 raise
             except RetryLater:
@@ -369,13 +368,13 @@ class Transport:
             when = "by the end of the run" if self.stop.asked else f"within {self.timeout_s:g} s"
             raise RetryLater(Reason.TIMEOUT, f"No answer {when}") from error
         except (aiohttp.ClientError, OSError) as error:
-            said, was_reached = self._redaction.said(error), url.host in self._reached
+            said, was_reached = self._redaction.said(error), calls in self._reached
             raise failure(error, url, way.proxy, said, was_reached=was_reached) from error
         finally:
             deadlines.end(task)
             pacer.over()
         self._answers += 1
-        self._reached.add(url.host)
+        self._reached.add(calls)
         status, wire = response.status, response.wire
         wire.complete(response, content)
         if status < 300:
@@ -515,7 +514,7 @@ class Transport:
             Unproven: it does not say, and was not asked for twice.
             RetryLater: it says nothing.
         """
-        is_doubted = asked in self._doubted
+        is_doubted = bool(self._doubted) and asked in self._doubted
         try:
             result, is_proven = parse(answer), True
         except Mismatch as mismatch:

@@ -96,9 +96,10 @@ class Response(aiohttp.ClientResponse):
         Raises:
             TooLarge: it has more bytes than this.
         """
-        blocks, left = [], most
+        blocks, left, content = [], most, self.content
         try:
-            while left >= 0 and (block := await self.content.readany()):
+            while left >= 0 and not content.at_eof():
+                block = await content.readany()
                 blocks.append(block)
                 left -= len(block)
         except BaseException:
@@ -107,7 +108,7 @@ class Response(aiohttp.ClientResponse):
         if left < 0:
             self.close()
             raise TooLarge(most)
-        return b"".join(blocks)
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
 class Connector(aiohttp.TCPConnector):
