@@ -10,7 +10,7 @@ import pandas as pd
 
 from bulk_sync import ledger
 from bulk_sync.engines.session import Session
-from bulk_sync.errors import Interrupted, UsageProblem
+from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
@@ -59,7 +59,10 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
     with Interrupts() as interrupts, _at_work_on(job, run_id) as book:
         run = book.run(run_id)
         if run.is_finished and not was_refused(job.state, run):
-            raise NothingLeft("There is nothing to resume.", run)
+            why = ""
+            if run.ended is not None and run.ended.exit == Exit.REFUSED:
+                why = ": its input was run again since, or what it takes is not kept any more"
+            raise NothingLeft(f"There is nothing to resume{why}.", run)
         return going_on(book, job, run, screen, interrupts)
 
 
