@@ -2,11 +2,15 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Run, before_answer, key, populate, wishes
+from conftest import Run, before_answer, key, populate, process, read_csv, wishes
+from test_creating import made, many, people
 
+from bulk_sync import ledger
+from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Simulator
 
 LOOKUP = ("--fetch", "lookup", "--concurrency", 1)
@@ -16,18 +20,141 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.parametrize("retries", [0, 5])
 def test_a_change_that_was_confirmed_and_not_read_back_is_not_failed_for_good(
-    sim: Simulator, tmp_path: Path, run: Run
+    retries: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
     path = wishes(tmp_path / "in.csv", 3)
+    sim.queue_fault(Fault.HANG, "GET", times=1, matching=key(0)[1:])
     before_answer(sim, "PATCH", 1, terminate)
-    ran = run(sim, "run", path, *LOOKUP, "--verify")
+    words = ("--concurrency", 1, "--retries", retries, "--timeout", 1, "--verify")
+    ran = run(sim, "run", path, "--fetch", "scan", *words)
     assert ran.status == 143
-    assert "failed" not in ran.outcomes
+    assert (ran.outcomes, len(sim.patched)) == (["pending"] * 3, 1), ran.report[0]
+    assert "Campaign confirmed the change" in ran.report[0]["sync_detail"]
     ran = run(sim, "resume")
     assert (ran.status, ran.outcomes) == (0, ["updated"] * 3)
     assert len(sim.patched) == 3
+
+
+def test_a_profile_whose_creation_was_confirmed_and_not_read_back_counts_as_created(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = many(tmp_path / "in.csv", 3)
+    sim.queue_fault(Fault.HANG, "GET", times=1, matching="/profile/%40")
+    before_answer(sim, "POST", 1, terminate)
+    words = ("--create", "--verify", "--timeout", 1)
+    ran = run(sim, "run", path, *LOOKUP, *words)
+    assert ran.status == 143
+    assert "failed" not in ran.outcomes
+    assert sim.profiles
+    ran = run(sim, "resume")
+    assert (ran.status, ran.outcomes) == (0, ["created"] * 3), ran.err
+    assert made(sim) == {f"p{n}@x.com": 1 for n in range(3)}
+
+
+def test_a_row_that_could_not_be_read_when_the_run_stopped_is_written_by_resume(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    """An apply reads each profile before it writes."""
+    populate(sim, 3)
+    path = wishes(tmp_path / "in.csv", 3)
+    assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
+    sim.queue_fault(Fault.TRANSIENT_500, "GET", times=1, matching=key(0)[1:])
+    sim.queue_fault(Fault.HANG, "GET", times=1, matching=key(1)[1:])
+    before_answer(sim, "GET", 3, terminate)  # the first one begins the run
+    words = ("--concurrency", 1, "--retries", 0, "--timeout", 1)
+    ran = run(sim, "apply", "plan.parquet", *words)
+    assert (ran.status, ran.outcomes) == (143, ["pending"] * 3), ran.err
+    assert sim.patched == []
+    ran = run(sim, "resume")
+    assert (ran.status, ran.outcomes) == (0, ["updated"] * 3), ran.err
+    assert len(sim.patched) == 3
+
+
+def test_an_address_that_cannot_be_looked_up_is_not_created(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = many(tmp_path / "in.csv", 3)
+    sim.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="p1%40x.com")
+    ran = run(sim, "run", path, *LOOKUP, "--create", "--retries", 0)
+    assert (ran.status, ran.outcomes) == (3, ["created", "failed", "created"]), ran.err
+    assert made(sim) == {"p0@x.com": 1, "p2@x.com": 1}
+
+
+def creations_cut_short(sim: Simulator, path: Path, run: Run) -> list[int]:
+    """Run a file with six people and too small a budget; return who is not created."""
+    words = ("--create", "--max-calls", 17, "--concurrency", 1)
+    assert run(sim, "run", many(path, 6), *words).status == 6
+    missing = [number for number in range(6) if not made(sim)[f"p{number}@x.com"]]
+    assert 0 < len(missing) < 6
+    return missing
+
+
+def test_an_address_that_resume_cannot_look_up_is_not_created(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    who = creations_cut_short(sim, tmp_path / "in.csv", run)[0]
+    sim.add(email=f"p{who}@x.com", ccpaOptOut=False)
+    sim.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching=f"p{who}%40x.com")
+    ran = run(sim, "resume", "--retries", 0, "--max-calls", 99, "--report", "resumed.csv")
+    assert ran.status == 3, ran.err
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "resumed.csv")]
+    assert outcomes == ["failed" if number == who else "created" for number in range(6)]
+    assert made(sim) == {f"p{number}@x.com": 1 for number in range(6)}
+
+
+@pytest.mark.parametrize(
+    ("later", "alike", "outcome"),
+    [
+        ("created", True, "unchanged"),
+        ("created", False, "drifted"),
+        ("failed", True, "drifted"),
+    ],
+)
+def test_nobody_is_created_for_an_older_file_once_a_later_run_had_the_word(
+    later: str, alike: bool, outcome: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    missing = creations_cut_short(sim, tmp_path / "older.csv", run)
+    rows = [(f"p{n}@x.com", "Ada", f"No{n}", str((n % 2 == 0) is alike).lower()) for n in missing]
+    newer = people(tmp_path / "newer.csv", rows)
+    if later == "failed":
+        sim.queue_fault(Fault.TRANSIENT_500, "POST", times=100)
+    run(sim, "run", newer, "--create", "--retries", 0, "--report", "newer-report.csv")
+    reported = read_csv(tmp_path / "newer-report.csv")
+    assert {row["sync_outcome"] for row in reported} == {later}
+    there = made(sim)
+    sim.clear()
+    ran = run(sim, "resume", "--max-calls", 99, "--report", "resumed.csv")
+    assert ran.status == (0 if outcome == "unchanged" else 3)
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "resumed.csv")]
+    assert outcomes == [outcome if number in missing else "created" for number in range(6)]
+    assert made(sim) == there
+    assert {request.method for request in sim.requests} == {"GET"}
+
+
+def test_no_opt_out_is_lifted_for_an_older_file_once_a_later_run_was_killed(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10, state=True)
+    older = wishes(tmp_path / "older.csv", 10, "false")
+    assert run(sim, "run", older, *LOOKUP, "--max-calls", 11 + 4).status == 6
+    lifted = len(sim.patched)
+    assert 0 < lifted < 10
+    with ledger.opened(State(tmp_path / "state")) as book:
+        (begun,) = book.runs()
+    later: list[subprocess.Popen[str]] = []
+    before_answer(sim, "GET", 3, lambda: later[0].kill())
+    words = ("run", str(wishes(tmp_path / "newer.csv", 10)), "--fetch", "lookup", "-q")
+    with process(sim, tmp_path, *words) as killed:
+        later.append(killed)
+    assert killed.returncode == -9
+    ran = run(sim, "resume", begun.run_id, "--report", "resumed.csv", "--max-calls", 99)
+    assert ran.status == 3, ran.err
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "resumed.csv")]
+    assert sorted(outcomes) == ["drifted"] * (10 - lifted) + ["updated"] * lifted
+    assert list(sim.states.values()).count(False) == lifted
 
 
 def test_a_write_that_failed_before_an_interruption_is_left_to_retry(

@@ -313,12 +313,12 @@ async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) 
     """Read a profile back after its change was confirmed.
 
     Raises:
-        RowFailed: it does not hold the state, or there was no time or call left to find out.
+        RowFailed: it does not hold the state; or the run stopped before, so that resume reads it.
     """
     unseen = RowFailed(
         Reason.STOPPED,
         "Campaign confirmed the change; the run stopped before it was read back.",
-        passing=True,
+        outcome=Outcome.PENDING,
     )
     try:
         state, _ = await client.read_back(key)

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import Ran, Run, key, populate, wishes
+from conftest import Ran, Run, key, populate, read_csv, wishes
 from test_scan import EndlessUncounted, Lying, Wavering, at, serving
 
 from bulk_sync.campaign.pages import Place
@@ -84,6 +84,52 @@ def test_a_list_that_does_not_go_on_is_read_from_its_beginning(tmp_path: Path, r
         assert ran.status == 0, ran.err
         assert "does not go on where it was left" in ran.err
         assert starts(sim)[""] == 2
+
+
+class Moving(Lying):
+    """Ten pages of ten profiles, which move between two nights."""
+
+    moved = 0
+
+    def listed(self, line_start: int) -> dict[str, object]:
+        first = 10 * line_start + self.moved
+        found = [{"PKey": key(first + row), "ccpaOptOut": True} for row in range(10)]
+        page: dict[str, object] = {"content": found, "count": {"value": 100}}
+        if line_start < 9:
+            page["next"] = {"href": f"/profileAndServices/profile?_lineStart={line_start + 1}"}
+        return page
+
+    def one(self, key: str) -> dict[str, object]:
+        return {"PKey": key, "ccpaOptOut": True}
+
+
+@pytest.mark.parametrize("moved", [-30, -5, 5, 20, 1000])
+def test_a_place_in_the_list_that_shows_other_profiles_by_now_loses_none(
+    moved: int, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(Moving) as endpoint:
+        words = at(endpoint, tmp_path)
+        path = wishes(tmp_path / "in.csv", 100)
+        assert run(None, "run", path, *words, *SCAN, "--max-calls", 5).status == 6
+        monkeypatch.setattr(Moving, "moved", moved)
+        ran = run(None, "resume", *words, "--max-calls", 300, "--summary", "json")
+    assert ran.status == 0, ran.err
+    assert ran.summary["outcomes"] == {"unchanged": 100}
+
+
+@pytest.mark.parametrize("fault", [Fault.TRANSIENT_500, Fault.NOT_JSON, Fault.WRONG_JSON])
+def test_a_place_in_the_list_that_answers_with_an_error_loses_no_profile(
+    fault: Fault, tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        populate(sim, 100, state=True)
+        path = wishes(tmp_path / "in.csv", 100)
+        assert run(sim, "run", path, *SCAN, "--max-calls", 5).status == 6
+        sim.queue_fault(fault, "GET", times=10_000, matching="_lineStart")
+        ran = run(sim, "resume", "--max-calls", 300, "--retries", 0, "--report", "resumed.csv")
+        rows = read_csv(tmp_path / "resumed.csv")
+        assert ran.status == 0, ran.err
+        assert [row["sync_outcome"] for row in rows] == ["unchanged"] * 100
 
 
 @pytest.mark.parametrize("calls", [(1, 2), (2,), (1,)])

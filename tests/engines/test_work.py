@@ -426,6 +426,33 @@ def test_a_creation_without_an_answer_is_not_sent_again_before_it_can_come_no_mo
     assert len([each for each in lonely.profiles.values() if each["email"] == EMAIL]) == 1
 
 
+@pytest.mark.parametrize(("fault", "wait_s"), [(Fault.HANG, 3.0), (Fault.RESET, 1.0)])
+def test_a_creation_that_failed_and_is_acted_on_late_is_not_sent_again(
+    fault: Fault, wait_s: float, lonely: Simulator
+) -> None:
+    """The last try fails, nobody is there, and then Campaign acts on it after all."""
+    times: dict[str, float] = {}
+
+    class Late(list[RawRequest]):
+        def append(self, request: RawRequest) -> None:
+            super().append(request)
+            if request.method == "POST":
+                times.setdefault("sent", time.monotonic())
+            elif "looked" in times and "late" not in times:
+                times["late"] = time.monotonic()
+                lonely.add(**SAME)
+            elif "sent" in times and "byText" in request.raw_path:
+                times["looked"] = time.monotonic()
+
+    lonely.queue_fault(fault, "POST")
+    lonely.requests = Late()
+    told = written(lonely, creates=True, pace={"retries": 0, "timeout_s": 1.5})
+    assert told.outcome == DONE
+    assert told.sent == ["POST"]
+    assert len([each for each in lonely.profiles.values() if each["email"] == EMAIL]) == 1
+    assert times["late"] - times["sent"] >= wait_s
+
+
 def test_a_creation_whose_answer_is_lost_counts_if_it_is_there(lonely: Simulator) -> None:
     lonely.queue_fault(Fault.RESET_AFTER_WRITE, "POST")
     told = written(lonely, creates=True)
