@@ -40,7 +40,7 @@ _GROUP_ROWS: Final = 1 << 17
 
 _EMAIL_NAMES: Final = frozenset({"email", "emailaddress"})
 _PKEY_NAMES: Final = frozenset({"pkey"})
-"""What own columns are called that say who a row is about, beside the column of keys."""
+"""Names of own columns that identify a person, beside the column of keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Recognized:
 
     @property
     def tells_addresses(self) -> bool:
-        """Whether somebody can be found by an address."""
+        """Return whether somebody can be found by an address."""
         return not self.are_pkeys or bool(self.emails)
 
 

@@ -57,7 +57,7 @@ class Ending:
         self._is_replayed = False
 
     def heed(self, number: int) -> None:
-        """Take note of a signal: begin to watch the time, or end at once after a second SIGTERM.
+        """Handle a signal: start the time limit, or end at once after a second SIGTERM.
 
         May be called by a handler, so it takes no lock that the interrupted code may hold.
         """

@@ -54,7 +54,7 @@ _TIED: Final = b"bulk-sync.checkpoint"
 """Under what name a file's own metadata hold its format, and what ties it to the rows."""
 
 _UNREADABLE: Final = (OSError, pa.ArrowException, LookupError, TypeError, ValueError)
-"""What libraries raise over a file that is not there, not ours, or of an earlier version."""
+"""Errors of libraries for a file that is missing, not ours, or of an earlier version."""
 
 _MATCHES: Final = pa.list_(
     pa.struct([("pkey", pa.string()), ("state", pa.int8()), ("changed_ms", pa.int64())])

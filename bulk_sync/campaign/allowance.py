@@ -147,7 +147,7 @@ class Allowance:
 
     @property
     def was_refused(self) -> bool:
-        """Whether there was a 429 since the last wait."""
+        """Return whether there was a 429 since the last wait."""
         return self._refusal is not None
 
     def answered(self, now: float, took_s: float) -> None:

@@ -80,7 +80,7 @@ class TooLarge(RetryLater):
     def __init__(self, most: int) -> None:
         super().__init__(
             Reason.BAD_ANSWER,
-            f"The answer is larger than {most / 1_000_000:,.1f} MB, which no such answer is",
+            f"The answer is larger than {most / 1_000_000:,.1f} MB, so it was not read",
         )
 
 
@@ -117,7 +117,7 @@ _NEVER: Final = re.compile(
     r"enumeration|PGS-220000|RST-360012|XTK-170049|You do not have the rights", re.IGNORECASE
 )
 _CAMPAIGNS_OWN: Final = re.compile(r"\b[A-Z]{3}-\d{6}\b|\brights\b", re.IGNORECASE)
-"""What Campaign's own refusals hold, and those of a gateway do not (campaign-api.md, 3.2)."""
+"""Texts in Campaign's own refusals, not in those of a gateway (campaign-api.md, 3.2)."""
 
 
 def document(answer: Answer) -> object:
@@ -284,7 +284,7 @@ def _reason(status: int) -> Reason:
 
 
 def _unless_it_stays(failed: RowFailed) -> RetryLater:
-    """Let a request be tried again that fails for good only if it goes on like that."""
+    """Raised when a request is to be retried, and fails for good only if the answer stays."""
     later = RetryLater(failed.reason, failed.detail, refused=True)
     later.last_word = failed
     return later

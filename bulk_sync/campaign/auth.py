@@ -69,7 +69,7 @@ class Tokens:
 
     @property
     def may_be_renewed(self) -> bool:
-        """Whether a refused token may be replaced by one from IMS now."""
+        """Return whether a refused token may be replaced by one from IMS now."""
         if self._connection.client_secret is None:
             return False
         fetched_at = self._fetched_at
@@ -77,7 +77,7 @@ class Tokens:
         return is_seldom or time.monotonic() - fetched_at[0] > _RENEWALS_S
 
     def accepted(self, token: str) -> None:
-        """Note that Campaign took a token."""
+        """Record that Campaign accepted a token."""
         if token is self._token:
             self._accepted = self._was_accepted = True
             self._refusals = 0

@@ -49,7 +49,7 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How requests of one kind travel.
+    """The way that requests of one kind take to Campaign.
 
     Attributes:
         reads: for what changes nothing. No write shares a connection with it, so whatever goes

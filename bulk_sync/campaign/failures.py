@@ -49,7 +49,7 @@ def failure(
         if isinstance(error.os_error, socket.gaierror) and number in _NO_SUCH_HOST:
             return UsageProblem(_no_such_host(error.host, url, proxy))
     if isinstance(error, aiohttp.ClientResponseError):
-        return RetryLater(Reason.BAD_ANSWER, f"The answer was no HTTP ({said})")
+        return RetryLater(Reason.BAD_ANSWER, f"The answer was not HTTP ({said})")
     if isinstance(error, aiohttp.ClientPayloadError):
         return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({said})")
     is_silent = isinstance(error, aiohttp.ConnectionTimeoutError)
@@ -83,7 +83,7 @@ def _refused_by_proxy(
 
 def _no_such_host(host: str, url: URL, proxy: Proxy) -> str:
     if proxy.url is not None and host == proxy.url.host:
-        return f"There is no host {host}, which {url.scheme}_proxy names as the proxy."
+        return f"There is no host {host}, which {url.scheme}_proxy names as the proxy. Correct it."
     return (
         f"There is no host {host}, so {url.origin()} cannot be reached: check --endpoint, or "
         "--ims-endpoint, and whether this machine resolves names of that network."

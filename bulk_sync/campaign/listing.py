@@ -188,7 +188,7 @@ def _room(path: str) -> int:
 
 
 def _filter(path: str) -> str:
-    """Tell the name of the filter in a path."""
+    """Return the name of the filter in a path."""
     return path.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 

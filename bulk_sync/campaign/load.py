@@ -64,7 +64,7 @@ class Trouble:
 
     @property
     def is_much(self) -> bool:
-        """Whether it is more than chance."""
+        """Return whether it is more than chance."""
         return self._share > _MANY
 
 
@@ -110,7 +110,7 @@ class Load:
 
     @property
     def is_cut(self) -> bool:
-        """Whether overload has cut the limit, which has not grown again since."""
+        """Return whether overload has cut the limit, and it has not grown again since."""
         return self.limit < self._before_cut
 
     def bound(self, most: float) -> None:

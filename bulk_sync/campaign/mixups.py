@@ -39,7 +39,7 @@ class Mixups:
         self.doubted: dict[Asked, Answer | None] = {}
 
     def doubt(self, asked: Asked, answer: Answer, why: RetryLater) -> None:
-        """Note an answer that is not taken for that of its request."""
+        """Record an answer that was not accepted as that of its request."""
         if isinstance(why, Mismatch):
             self.doubted[asked] = None
             self._mix_up(asked, why.detail)
@@ -47,7 +47,7 @@ class Mixups:
             self.doubted[asked] = answer
 
     def settle(self, asked: Asked, answer: Answer) -> None:
-        """Note the answer that counts; one that was doubted and said otherwise was another's."""
+        """Record the answer that counts; a doubted one that differs was another request's."""
         doubted = self.doubted.pop(asked, None)
         if doubted is not None and (doubted.status, doubted.body) != (answer.status, answer.body):
             self._mix_up(asked, "Campaign's answer was about another profile")
@@ -57,9 +57,10 @@ class Mixups:
         if len(self._mixed_up) >= _MOST:
             self._stop.ask(
                 StoppedEarly(
-                    f"The answers to {len(self._mixed_up)} requests were about something else than "
-                    f"what was asked for; the last one: {detail}. None of them was used. Something "
-                    "between this machine and Campaign mixes answers up: a proxy, a cache or a "
-                    "load balancer. Have that mended; `bulk-sync resume` goes on."
+                    f"The answers to {len(self._mixed_up)} requests were about something other "
+                    f"than what was asked for; the last one: {detail}. None of them was used. "
+                    "Something between this machine and Campaign mixes answers up: a proxy, a "
+                    "cache or a load balancer. Have that repaired, then go on with "
+                    "`bulk-sync resume`."
                 )
             )

@@ -50,7 +50,7 @@ _LONGEST_HOLD_S: Final = 60.0
 """Bounds of the wait after a 429 that names none; it doubles while they go on."""
 
 _UNKNOWN_S: Final = 0.25
-"""How long an answer is taken to take while there was none."""
+"""Assumed seconds for an answer before the first one."""
 
 _TELL_EVERY_S: Final = 30.0
 """A server that throttles does so every second; a log is read by people."""
@@ -124,7 +124,7 @@ class Pacer:
 
     @contextmanager
     def backing_off(self) -> Iterator[None]:
-        """Let others use the room of a request that waits alone for another try."""
+        """Free the place of a request while it alone waits for its retry."""
         self._backing_off += 1
         if self._on_room is not None:
             self._on_room()
@@ -295,7 +295,7 @@ class Pacer:
         return True
 
     def hold(self, later: RetryLater) -> None:
-        """Let no request start before a wait is over, if that is for all of them.
+        """Start no request before a wait is over, if it holds for all of them.
 
         A 429 holds all. A 503 holds its own request, unless many recent answers were like it.
 

@@ -51,7 +51,7 @@ _KEYS: Final = re.compile(
 
 
 class Named(Enum):
-    """What a text says of what was asked for."""
+    """Kinds of mention in a text of the profile that was asked for."""
 
     THIS = auto()
     ANOTHER = auto()
@@ -132,7 +132,7 @@ def _check_state(found: Profile, attribute: str, *, desired: bool) -> None:
     if state(found, attribute) is (not desired):
         raise RetryLater(Reason.NOT_STORED, "Campaign answered the change with the old state")
     if attribute in found and found[attribute] is not desired:
-        detail = f"Campaign answered the change with what is no state for {attribute}"
+        detail = f"Campaign answered the change with a value that is no state of {attribute}"
         raise RetryLater(Reason.NOT_STORED, detail)
 
 

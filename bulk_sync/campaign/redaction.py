@@ -1,4 +1,4 @@
-"""Takes our own credentials out of whatever is quoted, logged or raised.
+"""Removes our own credentials from everything that is quoted, logged or raised.
 
 A short one may be a part of any word, so in prose it stays: "S***opped by SIGTERM" helps nobody. It
 goes where a header, a URL or a form shows it whole.

@@ -68,7 +68,7 @@ _LONGEST_EXPONENT: Final = 16
 
 _SILENT_TRIES: Final = 3
 _TELL_EVERY_S: Final = 30.0
-"""How many tries in silence are no news, and how often the rest is logged."""
+"""Number of silent tries before one is logged, and how often the later ones are."""
 _MOST_BYTES: Final = 1_000_000
 _MOST_OF_ONE: Final = 8_000
 """Bytes of an answer, and more for each profile that it may hold: five times what Campaign's own

@@ -45,7 +45,7 @@ class Wire(ResponseHandler):
     _last: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes in; close the connection if nothing was asked for."""
+        """Receive data; close the connection if nothing was asked for."""
         if self.due is not None:
             super().data_received(data)
         elif data:
@@ -53,7 +53,7 @@ class Wire(ResponseHandler):
             self.taint()
 
     def complete(self, response: object, body: bytes) -> None:
-        """Note that an answer is complete; another request may be under way by now."""
+        """Record that an answer is complete; another request may be in flight by now."""
         if self.due is response:
             self.due = None
         if len(self):

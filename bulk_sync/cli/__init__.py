@@ -31,7 +31,7 @@ _COMMANDS: Final = {
     "undo": "Put back what a run changed.",
     "audit": "Re-read what a run applied, and report what no longer holds.",
     "runs": "List past runs; one run in full.",
-    "history": "Tell the whole story of one person: every write, and every row that named them.",
+    "history": "Show the whole story of one person: every write, and every row that named them.",
     "ledger": "Prove that the ledger was not altered.",
     "validate": "Say of every row in INPUT whether it can be used.",
     "map": "Find the PKeys that this instance knows now, by another column.",

@@ -49,7 +49,7 @@ _WORK: Final = (
     "keep_rows",
 )  # fmt: skip
 BUDGETS: Final = ("max_calls", "max_calls_per_day")
-"""What may be spent is what is given now, never what was given when a run began."""
+"""Options that always hold as given now, never as given when a run began."""
 
 LIMITS: Final = ("max_changes", "max_opt_ins", "max_failures", "max_creates")
 _PLACE: Final = ("organization", "endpoint", "attribute")

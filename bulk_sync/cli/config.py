@@ -91,7 +91,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
         Path.cwd()
     except OSError as error:
         raise UsageProblem(
-            "The working directory cannot be read; it was removed, perhaps. Change to a folder "
+            "The working directory cannot be read. Perhaps it was removed. Change to a folder "
             "that exists (cd), and call the command again."
         ) from error
     if path is None:

@@ -29,7 +29,7 @@ Examples:
 @options.logging_options
 @options.config
 def command(**values: Any) -> Exit:
-    """Tell the whole story of one person: every write, and every row that named them.
+    """Show the whole story of one person: every write, and every row that named them.
 
     KEY is a PKey, an e-mail address (capitals aside), or any key that a file used. First comes what
     stands now as far as this tool knows.

@@ -284,8 +284,8 @@ pace_options = _together(
         default=1800,
         show_default=True,
         metavar="S",
-        help="Seconds that one request may take with all its tries and waits. For so long a server "
-        "that cannot be reached is tried.",
+        help="Seconds that one request may take with all its tries and waits. A server that "
+        "cannot be reached is tried again for this long.",
     ),
 )
 

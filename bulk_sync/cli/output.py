@@ -27,11 +27,11 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def lost(stream: TextIO, error: OSError) -> None:
-    """Give a stream up that cannot be written, and warn of that if it is standard output."""
+    """Close a stream that cannot be written, and warn if it is standard output."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if stream is sys.stdout and not isinstance(error, BrokenPipeError):  # a reader's own wish
-        log.warning("What was to be printed is lost: %s.", error.strerror)
+        log.warning("The output could not be written: %s.", error.strerror)
 
 
 def say_error(message: str) -> None:

@@ -29,7 +29,7 @@ def lines(story: Story, *, looked_up: bool) -> list[str]:
 
 
 def facts(story: Story, *, looked_up: bool) -> list[dict[str, Any]]:
-    """Put a story into objects: an event each, then a note on each thing that is not known."""
+    """Return a story as objects: one for each event, then one for each thing that is unknown."""
     standing = list(story.standing().values())
     events = [_event(event) | {"stands": event in standing} for event in story.events]
     notes = _notes(story, looked_up=looked_up)
@@ -37,7 +37,7 @@ def facts(story: Story, *, looked_up: bool) -> list[dict[str, Any]]:
 
 
 def _event(event: Event) -> dict[str, Any]:
-    """Put an event into one object."""
+    """Return an event as one object."""
     if event.write is not None:
         told = {"event": "write", **write_facts(event.write, event.run)}
     else:
@@ -88,7 +88,7 @@ def _requested(event: Event) -> str:
 
 
 def _standing(story: Story) -> list[str]:
-    """Say what stands now as far as this tool knows."""
+    """Return a sentence on the current state as far as this tool knows."""
     standing = story.standing()
     if not story.events:
         if story.not_kept or story.pkeys_alone:
@@ -125,7 +125,7 @@ def _reads(run: Run) -> str:
 
 
 def _how(event: Event) -> str:
-    """Say how this tool knows of a state."""
+    """Return how this tool knows of a state."""
     run = event.run
     when = utc(event.at_ms).replace("T", " ").partition(".")[0] + " UTC"
     row = event.write.intent.row if event.write is not None else event.row[columns.ROW]
@@ -144,7 +144,7 @@ def _how(event: Event) -> str:
 
 
 def _notes(story: Story, *, looked_up: bool) -> list[str]:
-    """Say what is not known."""
+    """Return a sentence for each thing that is not known."""
     notes = []
     if story.not_kept:
         notes.append(
@@ -159,8 +159,8 @@ def _notes(story: Story, *, looked_up: bool) -> list[str]:
     if story.pkeys_alone and not looked_up:
         known = ", but for those named above," if story.pkeys else ""
         notes.append(
-            f"The files of {_runs(story.pkeys_alone)} held PKeys alone, from which no address can "
-            f"be told. Profiles of this address{known} may be among them: add --lookup, which asks "
+            f"The files of {_runs(story.pkeys_alone)} held PKeys alone, in which no address can be "
+            f"found. Profiles of this address{known} may be among them: add --lookup, which asks "
             "Campaign for the PKeys of the address, or ask for the PKey."
         )
     return notes

@@ -208,8 +208,8 @@ class Screen:
             steps.append(f"\nNothing was written. {wanted}:\n  {self._after_preview(finished)}")
         elif self._look.preview and _is_lost(finished):
             steps.append(
-                "\nNothing was written, and nothing is kept of what was read. A plan that is saved "
-                "(--out PLAN) is kept, and goes on where it is left."
+                "\nNothing was written, and what was read is not kept. To be able to go on with a "
+                "plan, save it (--out PLAN)."
             )
         elif finished.is_resumable:
             steps.append(f"\nTo go on:\n  {self._resume(finished)}")

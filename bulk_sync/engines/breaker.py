@@ -128,7 +128,7 @@ class Breaker:
         if self._is_full and alike >= (self._limits.alike or 0):
             return StoppedEarly(
                 f"{alike} of the last {self._limits.window} rows failed with {failed.reason}, "
-                f"which is no matter of single rows; {last} If that is right, let them pass with "
+                f"so the cause is not in single rows; {last} If that is right, let them pass with "
                 "--max-failures 100%."
             )
         return None

@@ -295,7 +295,7 @@ class _Hits:
 
 
 def _may_be_found(form: str, text: str, profile: Profile) -> bool:
-    """Tell whether a filter for addresses may find a profile, capitals aside."""
+    """Return whether a filter for addresses may find a profile, capitals aside."""
     address = str(profile.get("email") or "").casefold()
     wanted = text.casefold()
     return address.startswith(wanted) if form is _BY_TEXT else address == wanted

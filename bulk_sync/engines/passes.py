@@ -151,8 +151,7 @@ async def write(run: Pass, writes: Writes, journal: Journal) -> None:
     if left is not None and not to_read and 1 < writes.calls_each > left:
         run.stop.ask(
             BudgetSpent(
-                f"The budget leaves {left} calls, and a change that is begun takes "
-                f"{writes.calls_each}."
+                f"The budget leaves {left} calls, and one change takes {writes.calls_each}."
             )
         )
     granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)

@@ -128,7 +128,7 @@ class PKeyReading:
 
     @property
     def calls_left(self) -> int:
-        """How many calls reading still takes, as far as is known."""
+        """Return how many calls reading still takes, as far as is known."""
         lookups = len(self._steps.open())
         return lookups if self._pages_left is None else min(lookups, self._pages_left)
 
@@ -237,7 +237,7 @@ class KeyReading:
 
     @property
     def calls_left(self) -> int:
-        """How many calls reading still takes, as far as is known."""
+        """Return how many calls reading still takes, as far as is known."""
         return self._lookups() if self._pages_left is None else self._pages_left
 
     async def begin(self) -> None:

@@ -107,7 +107,7 @@ class Session:
 
     @property
     def has_progressed(self) -> bool:
-        """Whether anything became of a row, or a page was read."""
+        """Return whether any row was settled or any page was read."""
         pages = 0 if self._stages is None else self._stages.pages
         return pages + self._pass.engine.breaker.rows > 0
 

@@ -39,7 +39,7 @@ class Work(Protocol):
 
     @property
     def calls_each(self) -> int:
-        """How many calls one row takes, if nothing fails."""
+        """Return how many calls one row takes, if nothing fails."""
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:
         """Do one row, and note in ``steps`` that it is done.
@@ -131,7 +131,7 @@ class Writes:
 
     @property
     def calls_each(self) -> int:
-        """How many calls one row takes, if nothing fails."""
+        """Return how many calls one row takes, if nothing fails."""
         reads_first = self.how.guarded or self.requests or (self.looks_first and self.bodies)
         return 1 + bool(reads_first) + self.how.verify
 
@@ -332,7 +332,7 @@ async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) 
     if state is not desired:
         raise RowFailed(
             Reason.NOT_STORED,
-            "Campaign confirmed the change, but read back it has the old state.",
+            "Campaign confirmed the change, but the profile still has the old state.",
             holds=state,
         )
 

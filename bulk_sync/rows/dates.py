@@ -58,7 +58,6 @@ _MOST_DAYS_AHEAD: Final = 731
 
 _NAMED_ROWS: Final = 5
 _DAY_MS: Final = 86_400_000
-_HOUR_MS: Final = 3_600_000
 _PACIFIC_MS: Final = LOCAL_DOUBT_MS
 """How far California is behind UTC at most; in summer it is an hour less."""
 

@@ -126,7 +126,7 @@ class Confirmed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What this tool wrote to one profile, and whose request stands since.
+    """A write of this tool to one profile, and the request that it was for.
 
     Attributes:
         state: the state that was written.
@@ -279,7 +279,7 @@ def is_newer(found: Choice, request: Request, *, desired: bool) -> bool:
 
 
 def sentence(found: Choice) -> str:
-    """Say of a row why it is left alone."""
+    """Return the sentence on why a row is left alone."""
     if found.own is not None:
         dated = found.own.request
         when = "whose date is not known" if dated is None else f"of {dated}"

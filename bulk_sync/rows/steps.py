@@ -98,7 +98,7 @@ class Steps:
             self.found.pop(at, None)
 
     def failed(self, at: int, at_ms: int, problem: RowFailed) -> None:
-        """Note that the step failed for one row, and what its profile is known to hold."""
+        """Record that the step failed for one row, and what its profile is known to hold."""
         self.state[at] = UNREAD if problem.holds is None else problem.holds
         self.attempts[at] = problem.attempts
         self.at_ms[at] = at_ms

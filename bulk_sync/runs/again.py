@@ -171,7 +171,7 @@ def _read_again(
     if isinstance(session.cause, Interrupted):
         raise session.cause
     if session.cause is not None:
-        log.warning("What was in flight could not be read again: %s", session.cause)
+        log.warning("The changes in flight could not be read again: %s", session.cause)
     settled = []
     for at, write in enumerate(writes):
         state, tries, at_ms = int(steps.state[at]), int(steps.attempts[at]), int(steps.at_ms[at])
@@ -197,8 +197,8 @@ def _what_stays(
         )
     if doubtful := len(in_flight) - len(known):
         told += (
-            f" Of the other {doubtful:,} it is not known: `bulk-sync audit {run_id}` reads them "
-            "again."
+            f" Of the other {doubtful:,} it is not known whether they arrived: "
+            f"`bulk-sync audit {run_id}` reads them again."
         )
     return told
 

@@ -53,7 +53,7 @@ class Event:
 
     @property
     def state(self) -> bool | None:
-        """What the profile held afterwards; None if that is not known."""
+        """Return what the profile held afterwards; None if that is not known."""
         if self.write is None:
             after: bool | None = self.row.get(columns.AFTER)
             is_one = len(self.row.get(columns.PKEYS) or ()) <= 1
@@ -66,7 +66,7 @@ class Event:
 
     @property
     def outcome(self) -> str:
-        """What became of a row, for these profiles.
+        """The outcome of a row, for these profiles.
 
         What was updated stands in the ledger, so one of several that does not was so before.
         """
@@ -75,7 +75,7 @@ class Event:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether a write may have changed the profile although that is not known."""
+        """Return whether it is unknown if a write has changed the profile."""
         write = self.write
         if write is None or self.state is not None:
             return False
@@ -127,7 +127,7 @@ class Story:
 
 
 def of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) -> Story:
-    """Tell the story of one person.
+    """Return the story of one person.
 
     A PKey stands for one profile. Any other key, such as an address, may stand for several, all of
     them the person's; so somebody who is asked for by PKey is not mixed up with others who share
@@ -293,7 +293,7 @@ def _is_of(pkeys: set[str], mine: set[str]) -> bool:
 def _events(
     runs: Mapping[str, Run], rows: Iterable[_Row], writes: Iterable[Write], mine: set[str]
 ) -> Iterator[Event]:
-    """Put writes and rows together: a row whose profile was written is told with the write."""
+    """Merge writes and rows: a row whose profile was written is part of the write's event."""
     by_place = {
         (row.place.run.run_id, row.cells.get(columns.FILE) or "", row.cells[columns.ROW]): row
         for row in rows

@@ -157,21 +157,21 @@ class Plan:
 
     @property
     def days_to_come(self) -> int:
-        """Tell on how many further days it goes on, for want of calls today."""
+        """Return on how many further days it goes on, since calls of today do not suffice."""
         if self.max_calls_per_day is None or self.left_today is None:
             return 0
         return self._further(self.left_today, self.max_calls_per_day)
 
     @property
     def runs_to_come(self) -> int:
-        """Tell how many times it must be resumed, since each run may make so many calls."""
+        """Return how many times it must be resumed, since each run may make so many calls."""
         if self.max_calls is None:
             return 0
         spent = 0 if self.calls_before else self.calls
         return self._further(max(0, self.max_calls - spent), self.max_calls)
 
     def _further(self, left: int, each: int) -> int:
-        """Tell how many budgets of ``each`` it takes when this one is spent."""
+        """Return how many budgets of ``each`` it takes when this one is spent."""
         calls = self.calls_before + self.calls_to_come
         return further(calls, left, each) if self.calls_to_come else 0
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | None:
-    """Keep what became of every row of a finished run, and remove what was kept for long enough.
+    """Write the outcome of every row of a finished run, and delete rows that have expired.
 
     Args:
         state: where, and for how long.

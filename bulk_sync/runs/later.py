@@ -32,7 +32,7 @@ class Later:
 def of(
     run: Opened, recording: Recording, requests: Mapping[int, Request], last_writes: LastWrites
 ) -> Later:
-    """Tell what must not be written any more, because a later run has had the later word.
+    """Return what must not be written any more, because a later run has worked on it.
 
     That is every key that a later run meant to write. Of the others nobody knows what the later
     file said of them, for what already held was not written: so no opt-out is lifted any more on
@@ -84,7 +84,7 @@ def of(
     overruled = _overruled(recording, dated, last_writes)
     for at, run_id in rewritten.items():
         if at not in overruled:
-            forbidden[at] = f"Run {run_id} has had the later word on this profile."
+            forbidden[at] = f"Run {run_id} has worked on this profile since, so it was left alone."
     return Later(forbidden, frozenset(rewritten), overruled)
 
 

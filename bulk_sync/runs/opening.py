@@ -67,7 +67,7 @@ def alone(job: Job, run_id: str) -> Iterator[Ledger]:
 
 @contextmanager
 def working_on_plan(state: State, run_id: str) -> Iterator[None]:
-    """Keep other processes off a plan; the organization is free for them, since it is only read."""
+    """Lock a plan against other processes; they may use the organization, which is only read."""
     folder = workset.folder_of(state.folder, run_id)
     with lock.held(folder, "plan", lock.holder(run_id), state.lock_wait_s):
         yield

@@ -47,7 +47,7 @@ _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"
 
 _DAMAGED: Final = (pa.ArrowException, LookupError, TypeError, ValueError)
-"""What libraries raise over a file that is no plan, or a damaged one of an earlier version."""
+"""Errors of libraries for a file that is no plan, or a damaged one of an earlier version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,7 +240,7 @@ def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -
 
 
 def with_own_columns(rows: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
-    """Put the columns of the original input in the place of those that ``judged`` has made.
+    """Replace the columns that ``judged`` has made by those of the original input.
 
     Args:
         rows: what ``judged`` returned.
@@ -260,7 +260,7 @@ def with_own_columns(rows: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame
 
 
 def as_input(rows: pd.DataFrame, attribute: str) -> pd.DataFrame:
-    """Put the keys and states as they are used in the place of an input's own columns.
+    """Replace an input's own columns by the keys and states as they are used.
 
     The rows that an undo leaves want the other state than the original input does.
     """

@@ -231,7 +231,7 @@ def _nothing_more(refused: Refused, early: int) -> Refused:
 
 
 def _forecast(stages: AnyReading, job: Job, session: Session, budget: DayBudget) -> ToCome | None:
-    """Say what reading takes if the budget does not cover it, and return it."""
+    """Log what reading takes if the budget does not cover it, and return it."""
     left, calls = session.run(session.client.calls.left()), stages.calls_left
     if left is None or calls <= left or session.cause is not None:
         return None
@@ -393,7 +393,7 @@ def _compared_of(run: Opened, states: Steps, job: Job) -> pd.DataFrame:
 
 
 def _put_back(run: Opened, states: Steps) -> None:
-    """Give profiles that the run has written early the state again that they had before.
+    """Restore the earlier state of profiles that the run has written early.
 
     If they were read again since, they show the run's own write, and the time of that.
     """

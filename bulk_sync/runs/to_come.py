@@ -80,7 +80,7 @@ class ToCome:
 
     @property
     def runs(self) -> tuple[int, int]:
-        """How many times it is to be resumed, at least and at most."""
+        """Return how many times it is to be resumed, at least and at most."""
         if self.max_calls is None:
             return 0, 0
         left, budget = self.left_now, self.max_calls

@@ -36,7 +36,7 @@ class Pace:
 
     @property
     def has_budget(self) -> bool:
-        """Whether calls are limited."""
+        """Return whether calls are limited."""
         return self.max_calls is not None or self.max_calls_per_day is not None
 
     def __post_init__(self) -> None:

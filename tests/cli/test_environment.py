@@ -87,7 +87,7 @@ def removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_removed_working_directory_is_told_of(line: str, sim: Simulator, run: Run) -> None:
     ran = run(sim, *line.split())
     assert ran.status == 2
-    assert "The working directory cannot be read; it was removed, perhaps." in ran.err
+    assert "The working directory cannot be read. Perhaps it was removed." in ran.err
     assert sim.requests == []
 
 
@@ -190,7 +190,7 @@ def test_help_and_usage_that_nobody_can_read_are_no_bug(
     )
     assert ended.returncode == status
     if line.endswith(" >/dev/full"):
-        assert "What was to be printed is lost: No space left on device." in ended.stderr
+        assert "The output could not be written: No space left on device." in ended.stderr
 
 
 def test_help_for_a_reader_that_has_gone_is_no_bug(tmp_path: Path) -> None:

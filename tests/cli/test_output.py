@@ -56,7 +56,7 @@ def test_a_run_does_not_depend_on_being_heard(sim: Simulator, tmp_path: Path, li
 )
 def test_an_answer_that_is_lost_is_told_of(sim: Simulator, tmp_path: Path, line: str) -> None:
     lost = shell(sim, tmp_path, f"bulk-sync {line} >/dev/full")
-    assert "What was to be printed is lost: No space left on device." in lost.stderr
+    assert "The output could not be written: No space left on device." in lost.stderr
     assert "is lost" not in shell(sim, tmp_path, f"bulk-sync {line} | true").stderr
 
 

@@ -19,7 +19,7 @@ from bulk_sync.settings import KeyKind
 
 
 def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedArray:
-    """Take off what programs put around keys, and reject cells that hold no key.
+    """Remove what programs put around keys, and reject cells that hold no key.
 
     Returns:
         The keys as they are used, large_string.
@@ -136,14 +136,14 @@ def _trimmed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _unwrapped(keys: pa.ChunkedArray, kind: KeyKind) -> pa.ChunkedArray:
-    """Take off what spreadsheets put around keys, and Outlook around addresses."""
+    """Remove what spreadsheets put around keys, and Outlook around addresses."""
     if kind is not KeyKind.EMAIL:
         return _unforced(keys)
     return _without_quotes(_unforced(_without_quotes(keys)))
 
 
 def _without_quotes(keys: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Take off ``'...'`` and ``<...>``, or one within the other."""
+    """Remove ``'...'`` and ``<...>``, or one within the other."""
     for _ in range(2):
         begins = pc.or_(pc.starts_with(keys, "'"), pc.starts_with(keys, "<"))
         if not pc.any(begins).as_py():

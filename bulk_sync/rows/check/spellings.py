@@ -52,7 +52,7 @@ NO_VALUE: Final = (
     "a formula without a value: open the workbook in a spreadsheet program, save it, and upload it "
     "again"
 )
-"""How to say it of a cell with the text ``UNCALCULATED``."""
+"""Message for a cell with the text ``UNCALCULATED``."""
 
 _MONTH: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DATES: Final = (

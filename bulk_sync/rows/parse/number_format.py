@@ -47,7 +47,7 @@ def displayed(code: str, value: float) -> str | None:
 
 
 def _filled(parts: list[tuple[str, str]], digits: str) -> str:
-    """Put digits in the place of placeholders, from the right; the first takes all the rest."""
+    """Replace placeholders by digits, from the right; the first takes all the rest."""
     left = sum(1 for placeholder, _ in parts if placeholder)
     text: list[str] = []
     for placeholder, literal in reversed(parts):

@@ -61,7 +61,7 @@ class Document:
     _row: int = 0
 
     def count(self, rows: bytes) -> None:
-        """Note the hidden rows among some rows, and where they stand."""
+        """Record the hidden rows among some rows, and where they stand."""
         for match in _TABLE.finditer(rows):
             if match[0].startswith(b"<table:table "):
                 self._table, self._row = self._table + 1, 0

@@ -23,7 +23,7 @@ _EXACT: Final = 2**53
 """From here on a float no longer tells neighbouring integers apart."""
 
 _NO_TEXT: Final = (OverflowError, ValueError, TypeError, RecursionError)
-"""What values that Python cannot hold raise, such as a date of the year 300,000 in a list."""
+"""Errors for values that Python cannot hold, such as a date of the year 300,000 in a list."""
 
 _AT_INDEX: Final = re.compile(r"Invalid UTF8 sequence at string index (\d+)")
 _UNNAMED_INDEX: Final = re.compile(r"__index_level_\d+__")

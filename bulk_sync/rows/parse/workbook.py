@@ -152,7 +152,7 @@ def _rows(ready: Prepared, place: str) -> Iterator[tuple[int, Sequence[str]]]:
 
 
 def _fill(row: list[str], texts: Mapping[int, str]) -> None:
-    """Put texts into cells of a row, as far to the right as they stand."""
+    """Write texts into cells of a row, at their columns."""
     for column, text in texts.items():
         row += [""] * (column + 1 - len(row))
         row[column] = text

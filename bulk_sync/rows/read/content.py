@@ -65,8 +65,8 @@ def unpacked(path: Path) -> bytes:
             whole.write(piece)
             if whole.tell() > _MOST + _MOST_TIMES * read:
                 raise InputProblem(
-                    f"{path} unpacks to more than {_MOST_TIMES} times its size, which no list of "
-                    "keys does, so it was not read on. If it is right, unpack it, and name the "
+                    f"{path} unpacks to more than {_MOST_TIMES} times its size, as no list of "
+                    "keys does, so it was not read. If it is right, unpack it, and name the "
                     "unpacked file."
                 )
     except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as problem:
@@ -108,7 +108,7 @@ def _streams(
     at = 0
     while at < len(content):
         if not content.startswith(magic, at):
-            raise ValueError(f"what begins at byte {at + 1} is no packed data")
+            raise ValueError(f"what begins at byte {at + 1} is not packed data")
         stream = begin()
         while not stream.eof:
             # bz2 and lzma keep what they were given until they ask for more, zlib returns it.
@@ -123,7 +123,7 @@ def _streams(
         zeros = _ZEROS.match(content, at)
         count = len(zeros[0]) if zeros else 0
         if count and (not padding or count % padding):
-            raise ValueError(f"there are {count} zeros at byte {at + 1}, behind packed data")
+            raise ValueError(f"there are {count} zeros at byte {at + 1}, after the packed data")
         at += count
 
 

@@ -103,7 +103,7 @@ def _western(content: bytes, bad: int, place: str) -> bytes:
     where = f"the byte 0x{content[bad]:02X} at offset {bad}, in line {line_at(content, bad)}"
     if _MULTIBYTE.search(content) or _CUT.fullmatch(content, bad):
         raise InputProblem(
-            f"{place} is UTF-8, but {where}, is no such character. It is cut off or damaged, or "
+            f"{place} is UTF-8, but {where}, is not. The file is cut off or damaged, or "
             "was put together from files of two encodings. Export it again, or mend that line."
         )
     try:

@@ -87,8 +87,8 @@ def warn_of_others(source: str, taken: Sequence[Path]) -> None:
     if skipped:
         named = ", ".join(skipped[:_NAMED]) + (", ..." if len(skipped) > _NAMED else "")
         log.warning(
-            "%s: %d of the files and folders in it were not read: %s. Read are the suffixes %s; "
-            "save others as one of these, unpack archives, and name each folder by itself.",
+            "%s: %d of the files and folders in it were not read: %s. Only the suffixes %s are "
+            "read: save others as one of these, unpack archives, and name each folder by itself.",
             source,
             len(skipped),
             named,
