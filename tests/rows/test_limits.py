@@ -1,6 +1,7 @@
 """Limits and oddities: what passes, what does not, and the exact words of the refusal."""
 
 from fractions import Fraction
+from random import Random
 
 import pandas as pd
 import pytest
@@ -16,9 +17,12 @@ from bulk_sync.rows.steps import Steps
 from bulk_sync.settings import Bound, Limits, Oddity
 
 ALL = Limits(max_opt_ins=Bound(percent=Fraction(100)))
+UNREAD = "unread"
+
+Row = tuple[bool, bool | str | None]
 
 
-def planned(*states: tuple[bool, bool | None]) -> pd.DataFrame:
+def planned(*states: Row) -> pd.DataFrame:
     """Plan rows of (desired, current) states; None is a key that Campaign does not know."""
     raw = pd.DataFrame(
         {
@@ -29,11 +33,13 @@ def planned(*states: tuple[bool, bool | None]) -> pd.DataFrame:
     )
     reading = Steps.of(len(states))
     for at, (_, current) in enumerate(states):
+        if current == UNREAD:
+            continue
         if current is None:
             gone = RowFailed(Reason.NOT_FOUND, "Gone.", outcome=Outcome.NOT_FOUND)
             reading.failed(at, 1, gone)
         else:
-            reading.done(at, 1, 1, state=current)
+            reading.done(at, 1, 1, state=bool(current))
     return plan.compare(check.rows(raw, Rules()), reading)
 
 
@@ -69,9 +75,7 @@ def test_an_inverted_column_is_refused_in_these_words() -> None:
         "some the other way", "unknown keys aside",
     ],
 )  # fmt: skip
-def test_a_column_is_inverted_if_nearly_all_differ_both_ways(
-    states: list[tuple[bool, bool | None]], odd: bool
-) -> None:
+def test_a_column_is_inverted_if_nearly_all_differ_both_ways(states: list[Row], odd: bool) -> None:
     refusal = limits.refusal(planned(*states), ALL)
     assert (refusal is not None) is odd
     if refusal is not None:
@@ -117,6 +121,10 @@ def test_a_file_is_cut_off_if_it_has_fewer_than_half_of_the_rows(
     frame = planned(*[(True, True)] * rows)
     refusal = limits.refusal(frame, Limits(), [Past(each, 0) for each in past])
     assert (refusal is not None) is odd
+    before = [Past(each, 0) for each in past]
+    assert (limits.cut_off(rows, Limits(), before) is not None) is odd
+    allowed = Limits(allowed=frozenset({Oddity.FEWER_ROWS}))
+    assert limits.cut_off(rows, allowed, before) is None
 
 
 @pytest.mark.parametrize("oddity", list(Oddity))
@@ -145,7 +153,7 @@ STATES = st.lists(st.tuples(st.booleans(), st.sampled_from([True, False, None]))
 
 @given(STATES, st.integers(0, 5), st.integers(0, 5))
 def test_no_plan_beyond_a_limit_passes(
-    states: list[tuple[bool, bool | None]], most_opt_ins: int, most_changes: int
+    states: list[Row], most_opt_ins: int, most_changes: int
 ) -> None:
     frame = planned(*states)
     bounds = Limits(Bound(count=most_changes), Bound(count=most_opt_ins))
@@ -163,3 +171,120 @@ def test_a_row_of_several_profiles_is_named_once() -> None:
         "2 opt-ins (true to false) of 2 rows (100%) are more than the limit of 1 (row 2)."
         in str(refusal)
     )
+
+
+def creating(count: int, others: int) -> pd.DataFrame:
+    """Plan so many profiles to be created, and so many rows that stay as they are."""
+    frame = planned(*[(True, None)] * count, *[(True, True)] * others)
+    codes = columns.outcome_codes(frame[columns.OUTCOME])
+    codes[:count] = columns.OUTCOME_CODES[Outcome.WOULD_CREATE]
+    frame[columns.OUTCOME] = columns.outcomes(codes)
+    return frame
+
+
+OUT, IN, STAY, GONE = (True, False), (False, True), (True, True), (True, None)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "passes", "rows", "too_much", "option"),
+    [
+        (Limits(max_changes=Bound(count=3)), [OUT] * 2 + [IN], 50, OUT, "--max-changes 4"),
+        (Limits(max_changes=Bound(count=0)), [], 50, OUT, "--max-changes 1"),
+        (Limits(max_changes=Bound.parse("10%", "")), [OUT] * 5, 50, OUT, "--max-changes 6"),
+        (Limits(max_changes=Bound.parse("2.9%", "")), [OUT] * 2, 100, OUT, "--max-changes 3"),
+        (Limits(max_opt_ins=Bound(count=3)), [IN] * 3 + [OUT] * 8, 50, IN, "--max-opt-ins 4"),
+        (Limits(max_opt_ins=Bound(count=0)), [OUT] * 20, 50, IN, "--max-opt-ins 1"),
+        (Limits(max_opt_ins=Bound.parse("4%", "")), [IN] * 2, 50, IN, "--max-opt-ins 3"),
+        (Limits(), [IN] * 10, 50, IN, "--max-opt-ins 11"),
+        (Limits(), [IN] * 10, 1099, IN, "--max-opt-ins 11"),
+        (Limits(), [IN] * 11, 1100, IN, "--max-opt-ins 12"),
+    ],
+    ids=[
+        "changes", "no change", "10% of changes", "2.9% of changes", "opt-ins", "no opt-in",
+        "4% of opt-ins", "ten by default", "ten of 1,099", "1% of 1,100",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("other", [STAY, GONE], ids=["unchanged", "not found"])
+def test_exactly_the_limit_passes_and_one_more_does_not(
+    other: Row, bounds: Limits, passes: list[Row], rows: int, too_much: Row, option: str
+) -> None:
+    """A percentage is one of all rows of the input, also of those that are not found."""
+    others = [STAY, *[other] * (rows - len(passes) - 2)]
+    assert limits.refusal(planned(*passes, STAY, *others), bounds) is None
+    refusal = limits.refusal(planned(*passes, too_much, *others), bounds)
+    assert refusal is not None
+    assert refusal.option == option
+
+
+@pytest.mark.parametrize(
+    ("bound", "most"),
+    [(Bound(count=3), 3), (Bound(count=0), 0), (Bound.parse("10%", ""), 4)],
+    ids=str,
+)
+def test_exactly_the_limit_of_creations_passes_and_one_more_does_not(
+    bound: Bound, most: int
+) -> None:
+    bounds = Limits(max_creates=bound)
+    assert limits.refusal(creating(most, 40 - most), bounds) is None
+    refusal = limits.refusal(creating(most + 1, 39 - most), bounds)
+    assert refusal is not None
+    assert refusal.option == f"--max-creates {most + 1}"
+
+
+LATER_OUT, LATER_IN = (True, UNREAD), (False, UNREAD)
+SOME = [STAY] * 30
+BOTH_WAYS = [OUT] * 18 + [IN] * 2
+
+
+@pytest.mark.parametrize(
+    ("bounds", "rows", "passes"),
+    [
+        (Limits(), [*SOME, *[LATER_OUT] * 30], True),
+        (Limits(), [*SOME, *[IN] * 4, *[LATER_IN] * 6], True),
+        (Limits(), [*SOME, *[IN] * 4, *[LATER_IN] * 7], False),
+        (Limits(), [*SOME, *[IN] * 11, LATER_OUT], False),
+        (Limits(max_changes=Bound(count=5)), [*SOME, OUT, IN, *[LATER_OUT] * 3], True),
+        (Limits(max_changes=Bound(count=5)), [*SOME, OUT, IN, *[LATER_OUT] * 4], False),
+        (Limits(max_creates=Bound(count=5)), [*SOME, OUT, IN, *[LATER_OUT] * 5], True),
+        (Limits(max_creates=Bound(count=5)), [*SOME, OUT, IN, *[LATER_OUT] * 6], False),
+        (ALL, [*BOTH_WAYS, *[STAY] * 3, *[LATER_OUT] * 6], True),
+        (ALL, [*BOTH_WAYS, *[STAY] * 3, *[LATER_OUT] * 7], False),
+        (Limits(allowed=frozenset({Oddity.INVERTED})), [*BOTH_WAYS, STAY, LATER_OUT], True),
+        (ALL, [OUT] * 40 + [LATER_OUT] * 40, True),
+        (ALL, [OUT] * 40 + [LATER_IN] * 2, False),
+        (ALL, [OUT] * 40 + [LATER_IN], True),
+        (ALL, [LATER_OUT] * 30, True),
+        (Limits(), [GONE] * 30 + [LATER_OUT] * 5, False),
+    ],
+    ids=[
+        "opt-outs are not limited", "ten opt-ins at worst", "eleven opt-ins at worst",
+        "too many already", "five changes at worst", "six changes at worst",
+        "five creations at worst", "six creations at worst", "not inverted at worst",
+        "inverted at worst", "inverted and allowed", "opt-outs alone", "both ways at worst",
+        "hardly both ways", "nothing but opt-outs to come", "no known key so far",
+    ],
+)  # fmt: skip
+def test_rows_that_are_not_read_yet_count_at_their_worst(
+    bounds: Limits, rows: list[Row], passes: bool
+) -> None:
+    assert limits.passes_however(planned(*rows), bounds) is passes
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([True, False, None, UNREAD])), max_size=30),
+    st.integers(0, 8),
+    st.integers(0, 20),
+    st.randoms(use_true_random=False),
+)
+def test_what_passes_however_passes_whatever_is_read(
+    rows: list[Row], most_opt_ins: int, most_changes: int, chance: Random
+) -> None:
+    bounds = Limits(Bound(count=most_changes), Bound(count=most_opt_ins))
+    frame = planned(*rows, STAY)
+    if limits.passes_however(frame, bounds):
+        for _ in range(3):
+            read = [
+                (desired, chance.choice([True, False, None]) if current == UNREAD else current)
+                for desired, current in rows
+            ]
+            assert limits.refusal(planned(*read, STAY), bounds) is None
