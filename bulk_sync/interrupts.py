@@ -2,7 +2,7 @@
 
 Before anything is written they end the run with a ``StopRun``, so that exit status and summary are
 those of the contract. From the first write on, until the reports lie on the disk, they wait: what
-was done must be told. A second signal then ends at once. After SIGTERM the process ends within
+was done must be reported. A second signal then ends at once. After SIGTERM the process ends within
 twenty seconds, whatever hangs: Kubernetes kills it after thirty.
 """
 

@@ -1,6 +1,6 @@
 """Proves that an answer is about what was asked for. Pure.
 
-Connections, proxies and caches mix answers up, so none is taken at its word:
+Connections, proxies and caches mix answers up, so every answer is checked:
 
 request            proof                             disproof                     neither
 -----------------  --------------------------------  ---------------------------  ------------

@@ -82,7 +82,7 @@ def variable(name: str) -> str:
 
 
 def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
-    """Take the configuration file's values as defaults of the options.
+    """Use the configuration file's values as defaults of the options.
 
     Raises:
         UsageProblem: the file is wrong, or there is no working directory to look for one in.

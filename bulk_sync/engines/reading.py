@@ -99,7 +99,7 @@ class PKeyReading:
         bookmark: keeps where a list was left.
 
     Attributes:
-        pages: how many pages of the list have told something that is kept.
+        pages: how many pages of the list have shown something that is kept.
     """
 
     def __init__(

@@ -216,7 +216,7 @@ class Session:
         # A KeyboardInterrupt may be raised anywhere, also where tasks are told that others are
         # done, and what waits for those then waits for ever. So only the third one is.
         loop.add_signal_handler(signal.SIGINT, self._break_off, loop, task)
-        # Said last: whoever reads it may send the second signal at once.
+        # Logged last: the reader may send the second signal at once.
         self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
         log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
 

@@ -128,7 +128,7 @@ class Recording:
         return Settled(intent, Outcome.PENDING, str(Reason.STOPPED), "Not sent.", 0, now_ms())
 
     def _recall(self, recorded: Iterable[Write]) -> bool:
-        """Take up what is recorded, and return whether the writes of the whole plan have begun."""
+        """Apply what is recorded, and return whether the writes of the whole plan have begun."""
         index: dict[str, int] = {}
         has_begun = False
         for write in recorded:

@@ -5,7 +5,7 @@ Parts are found through the relationships. On the way, in the text of the sheet'
     an error value, ``#NAME?``      becomes text, for calamine reads it as empty
     a formula without a value       becomes the text ``UNCALCULATED``
     a number that displays more     becomes the text that is displayed
-    a cell without content          is left out, for it may stand in the last column
+    a cell without content          is left out: it may stand in the last column
 
 and the sheet is cut where the cells so far fill enough of a rectangle: calamine holds every cell of
 the rectangle around them. So memory does not grow with the sheet, nor with where a cell stands.

@@ -1,6 +1,6 @@
 """Reads workbooks and Parquet files through a process that may not take more than a file needs.
 
-What that process does, and why it is one of its own, is told in ``rows/parse``.
+What that process does, and why it is one of its own, is described in ``rows/parse``.
 """
 
 import json
