@@ -91,7 +91,16 @@ class BudgetSpent(StoppedEarly):
 
 
 class BudgetTooSmall(StoppedEarly):
-    """A budget in force would be spent before anything is done, every time."""
+    """A budget in force would be spent before anything is done, every time.
+
+    Args:
+        message: what the person reads.
+        option: the option with the least value that gets something done.
+    """
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
 
 
 class AnotherRun(StopRun):

@@ -191,6 +191,8 @@ def test_a_budget_that_gets_nothing_done_says_so_at_once_with_the_least_that_doe
     ran = run(sim, command, *args, option, least - 1)
     assert (ran.status, sim.requests) == (6, [])
     assert f"Give at least {option} {least}." in ran.err
+    if "bulk-sync resume" in ran.out:
+        assert f" {option} {least}\n" in ran.out + "\n"
     again = ("--fresh",) if command == "run" and "--dry-run" not in words else ()
     if command in {"undo", "retry"}:
         command, args = "resume", ()

@@ -23,7 +23,7 @@ from bulk_sync.cli.lines import (
 )
 from bulk_sync.cli.next_command import WHERE, Typed, suggested
 from bulk_sync.cli.output import say, say_error, say_json
-from bulk_sync.errors import Exit, Interrupted, Refused, StoppedEarly
+from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs import Finished, Mapped, Plan
 
@@ -226,12 +226,12 @@ class Screen:
 
     def _resume(self, finished: Finished) -> str | None:
         """Return the command that goes on with an unfinished run; None if none does."""
-        if finished.is_resumable:
-            option = list[str]()
-        elif isinstance(finished.cause, Refused) and finished.head is not None:
-            option = finished.cause.option.split()
-        else:
+        cause, option = finished.cause, list[str]()
+        is_refused = isinstance(cause, Refused) and finished.head is not None
+        if not finished.is_resumable and not is_refused:
             return None
+        if isinstance(cause, Refused | BudgetTooSmall):
+            option = cause.option.split()
         return suggested("resume", finished.run_id, self._typed.words((*WHERE, *BUDGETS), option))
 
     def _again(self, finished: Finished, todo: Path) -> str:

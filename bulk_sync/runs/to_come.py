@@ -46,7 +46,8 @@ def check_budget(pace: Pace, connection: Connection, writing: Writing) -> None:
         if budget is not None and budget < least:
             raise BudgetTooSmall(
                 f"{name} {budget} gets nothing done, so no call was made: beginning takes "
-                f"{begins}, and each profile up to {each(writing)}. Give at least {name} {least}."
+                f"{begins}, and each profile up to {each(writing)}. Give at least {name} {least}.",
+                f"{name} {least}",
             )
 
 
