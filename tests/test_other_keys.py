@@ -1,7 +1,7 @@
 """Rows whose keys are e-mail addresses, custom keys or what a filter is asked with."""
 
 import csv
-import threading
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, process, read_csv
+from conftest import Run, before_answer, process, read_csv
 
 from bulk_sync.simulator import ByEmail, CountStyle, Dialect, Options, ScanFault, Simulator, running
 
@@ -384,10 +384,8 @@ def test_a_killed_run_of_addresses_goes_on_where_it_stood(
         path = asked(tmp_path / "in.csv", "email", {**wishes, "twin@x.com": "true"})
         words = ("run", str(path), "--fetch", "lookup", "--concurrency", "2", "-q")
         with process(sim, tmp_path, *words) as killed:
-            wanted = FILLERS + 10 if kill_at else 15
-            while len(sim.requests) < wanted or len(sim.patched) < kill_at:
-                threading.Event().wait(0.002)
-            killed.kill()
+            before_answer(sim, *(("PATCH", kill_at) if kill_at else ("GET", 15)), killed.kill)
+        assert killed.returncode == -signal.SIGKILL
         sim.clear()
         ran = run(sim, "resume")
         assert ran.status == 0, ran.err

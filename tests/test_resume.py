@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from conftest import Ran, Run, key, populate, process, read_csv, wishes
+from conftest import Ran, Run, before_answer, key, populate, process, read_csv, wishes
 from torture import FAULTS, torture
 
 from bulk_sync import ledger, lock
@@ -82,23 +82,6 @@ def test_a_budget_may_end_the_run_anywhere(
     assert run(None, "ledger", "verify").status == 0
 
 
-def meanwhile(when: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
-    """Do something in another thread as soon as it is time."""
-
-    def wait_and_act() -> None:
-        while not when():
-            threading.Event().wait(0.002)
-        act()
-
-    thread = threading.Thread(target=wait_and_act)
-    thread.start()
-    return thread
-
-
-def beyond(methods: Mapping[str, int], method: str, count: int) -> bool:
-    return methods[method] > count
-
-
 def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -109,10 +92,8 @@ def test_a_signal_in_either_pass_loses_nothing_and_reads_nothing_twice(
 ) -> None:
     with running(Options(latency_s=0.01)) as sim:
         path = mixed(sim, tmp_path / "in.csv")
-        methods = sim.counters.methods
-        thread = meanwhile(partial(beyond, methods, method, 10), terminate)
+        before_answer(sim, method, 11, terminate)
         ran = run(sim, "run", path, *LOOKUP, "--max-opt-ins", "100%")
-        thread.join()
         assert ran.status == 143
         assert "pending" in ran.outcomes
         assert f"bulk-sync resume {ran.out.partition('Run ')[2].split()[0]}" in ran.out
@@ -251,9 +232,8 @@ def test_a_signal_while_a_run_is_recalled_loses_no_outcome(
 ) -> None:
     with running(Options(latency_s=0.005)) as sim:
         populate(sim, 60)
-        thread = meanwhile(lambda: len(sim.patched) > 20, terminate)
+        before_answer(sim, "PATCH", 20, terminate)
         assert run(sim, "run", wishes(tmp_path / "in.csv", 60), *LOOKUP).status == 143
-        thread.join()
         written = len(sim.patched)
         recall = Recording._recall
 
@@ -439,14 +419,16 @@ def test_tokens_may_expire_in_both_passes_with_resume_on_top(
     options = Options(client_secret="hush", access_token=None, latency_s=0.01)
     with running(options) as sim:
         populate(sim, 300)
-        methods, statuses = sim.counters.methods, sim.counters.statuses
+        statuses = sim.counters.statuses
+
+        def expire(method: str) -> None:
+            sim.revoke_tokens()
+            before_answer(sim, method, 90, terminate)
+
         words: tuple[object, ...] = ("run", wishes(tmp_path / "in.csv", 300), *LOOKUP)
         for method in ("GET", "PATCH"):
-            expiring = meanwhile(partial(beyond, methods, method, 60), sim.revoke_tokens)
-            stopping = meanwhile(partial(beyond, methods, method, 150), terminate)
+            before_answer(sim, method, 60, partial(expire, method))
             ran = run(sim, *words)
-            for thread in (expiring, stopping):
-                thread.join()
             assert ran.status == 143, ran.err
             words = ("resume",)
         ran = run(sim, "resume")
@@ -678,12 +660,10 @@ def test_quiet_leaves_nothing_but_the_summary(sim: Simulator, tmp_path: Path, ru
 
 
 def killed_while_writing(sim: Simulator, folder: Path, *words: str, after: int = 20) -> None:
-    """Start a command, and kill it when it has written so many profiles."""
-    written = len(sim.patched)
+    """Start a command, and kill it when it has sent so many writes."""
     with process(sim, folder, *words, "-q") as killed:
-        while len(sim.patched) < written + after:
-            threading.Event().wait(0.002)
-        killed.kill()
+        before_answer(sim, "PATCH", after, killed.kill)
+    assert killed.returncode == -signal.SIGKILL
 
 
 def test_a_refused_run_that_goes_on_and_is_killed_is_unfinished(tmp_path: Path, run: Run) -> None:

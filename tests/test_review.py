@@ -4,14 +4,13 @@ import hashlib
 import os
 import random
 import signal
-import threading
 from pathlib import Path
 
 import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, before_answer, key, populate, wishes
 
 from bulk_sync import sealed
 from bulk_sync.errors import InputProblem
@@ -181,16 +180,8 @@ def test_what_an_interrupted_apply_had_in_flight_is_not_called_moved(
         populate(sim, 60)
         wishes(tmp_path / "in.csv", 60)
         run(sim, "plan", "in.csv", "--out", "plan.parquet")
-
-        def interrupt() -> None:
-            while len(sim.patched) < 10:
-                threading.Event().wait(0.002)
-            os.kill(os.getpid(), signal.SIGINT)
-
-        thread = threading.Thread(target=interrupt)
-        thread.start()
+        before_answer(sim, "PATCH", 10, lambda: os.kill(os.getpid(), signal.SIGINT))
         assert run(sim, "apply", "plan.parquet", "--concurrency", 4).status == 130
-        thread.join()
         ran = run(sim, "resume")
         assert ran.status == 0
         assert ran.outcomes == ["updated"] * 60
