@@ -28,7 +28,7 @@ def test_a_change_that_was_confirmed_and_not_read_back_is_not_failed_for_good(
     path = wishes(tmp_path / "in.csv", 3)
     sim.queue_fault(Fault.HANG, "GET", times=1, matching=key(0)[1:])
     before_answer(sim, "PATCH", 1, terminate)
-    words = ("--concurrency", 1, "--retries", retries, "--timeout", 1, "--verify")
+    words = ("--concurrency", 1, "--retries", retries, "--verify")
     ran = run(sim, "run", path, "--fetch", "scan", *words)
     assert ran.status == 143
     assert (ran.outcomes, len(sim.patched)) == (["pending"] * 3, 1), ran.report[0]
@@ -44,7 +44,7 @@ def test_a_profile_whose_creation_was_confirmed_and_not_read_back_counts_as_crea
     path = many(tmp_path / "in.csv", 3)
     sim.queue_fault(Fault.HANG, "GET", times=1, matching="/profile/%40")
     before_answer(sim, "POST", 1, terminate)
-    words = ("--create", "--verify", "--timeout", 1)
+    words = ("--create", "--verify")
     ran = run(sim, "run", path, *LOOKUP, *words)
     assert ran.status == 143
     assert "failed" not in ran.outcomes
@@ -64,7 +64,7 @@ def test_a_row_that_could_not_be_read_when_the_run_stopped_is_written_by_resume(
     sim.queue_fault(Fault.TRANSIENT_500, "GET", times=1, matching=key(0)[1:])
     sim.queue_fault(Fault.HANG, "GET", times=1, matching=key(1)[1:])
     before_answer(sim, "GET", 3, terminate)  # the first one begins the run
-    words = ("--concurrency", 1, "--retries", 0, "--timeout", 1)
+    words = ("--concurrency", 1, "--retries", 0)
     ran = run(sim, "apply", "plan.parquet", *words)
     assert (ran.status, ran.outcomes) == (143, ["pending"] * 3), ran.err
     assert sim.patched == []
