@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, key, populate, process, read_csv, wishes
+from conftest import Run, before_answer, key, populate, process, read_csv, wishes
 
 from bulk_sync import lock
 from bulk_sync.settings import Connection, Secret
@@ -221,17 +221,9 @@ def test_130_and_143_after_finishing_what_was_in_flight(
 ) -> None:
     with running(Options(latency_s=0.05)) as sim:
         populate(sim, 200)
-
-        def interrupt() -> None:
-            while not sim.patched:
-                threading.Event().wait(0.005)
-            os.kill(os.getpid(), number)
-
-        thread = threading.Thread(target=interrupt)
-        thread.start()
+        before_answer(sim, "PATCH", 1, lambda: os.kill(os.getpid(), number))
         words = ("--concurrency", 4, "--fetch", "scan")
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 200), *words)
-        thread.join()
         assert ran.status == status
         assert ran.outcomes.count("updated") == len(sim.patched) < 200
         assert ran.outcomes.count("pending") == 200 - len(sim.patched)
