@@ -294,7 +294,7 @@ class Client:
             if failed.outcome is Outcome.NOT_FOUND:
                 failed.detail = _not_found(failed, key)
 
-        request = partial(self._way.request, "GET", path, parse, about=(key,))
+        request = partial(self._way.request, "GET", path, parse, None, (key,))
         return self._way.ask(request, explain if check is None else None)
 
     def _state(self, profile: profiles.Profile) -> bool:

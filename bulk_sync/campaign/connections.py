@@ -100,7 +100,6 @@ class Pool:
                 connector_owner=False,
                 timeout=aiohttp.ClientTimeout(sock_connect=self._connect_s),  # see deadlines.py
                 cookie_jar=aiohttp.DummyCookieJar(),
-                middlewares=(_once,),
                 headers=headers if proxy.url is None else None,
                 response_class=Response,
                 **_LONG_HEADERS,
@@ -117,22 +116,6 @@ class Pool:
             await session.close()
         for connector in (self._reads, self._writes, self._alone):
             await connector.close()
-
-
-async def _once(
-    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Send a request, and let a lost connection be known.
-
-    aiohttp sends a GET again whose connection was dropped (aio-libs/aiohttp, issue 10790), out of
-    turn and uncounted, unless the error is none of those that it looks for.
-    """
-    try:
-        return await send(request)
-    except aiohttp.ClientConnectorError:
-        raise  # nothing was sent, and nothing will be
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 def room_for(connections: int) -> int:

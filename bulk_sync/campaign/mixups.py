@@ -1,6 +1,6 @@
 """Counts the answers of one run that were about something else, and ends it when they are many."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from bulk_sync.campaign.answers import Answer, Mismatch, Unproven
 from bulk_sync.errors import RetryLater, StoppedEarly
@@ -10,16 +10,12 @@ _MOST: Final = 3
 """Requests whose answers were about something else: so many are no accident of one of them."""
 
 
-class Asked(NamedTuple):
-    """A request.
+Asked = tuple[str, str, bytes | None]
+"""A request: its method, path and body.
 
-    A profile is read and changed by one path, and all profiles are created by one: what one
-    request was answered says nothing of another one's answer.
-    """
-
-    method: str
-    path: str
-    body: bytes | None
+A profile is read and changed by one path, and all profiles are created by one: what one request was
+answered says nothing of another one's answer.
+"""
 
 
 class Mixups:
@@ -42,7 +38,7 @@ class Mixups:
         """Record an answer that was not accepted as that of its request."""
         if isinstance(why, Mismatch):
             self.doubted[asked] = None
-            self._mix_up(asked, why.detail)
+            self._mix_up(asked[1], why.detail)
         elif isinstance(why, Unproven):
             self.doubted[asked] = answer
 
@@ -50,10 +46,10 @@ class Mixups:
         """Record the answer that counts; a doubted one that differs was another request's."""
         doubted = self.doubted.pop(asked, None)
         if doubted is not None and (doubted.status, doubted.body) != (answer.status, answer.body):
-            self._mix_up(asked, "Campaign's answer was about another profile")
+            self._mix_up(asked[1], "Campaign's answer was about another profile")
 
-    def _mix_up(self, asked: Asked, detail: str) -> None:
-        self._mixed_up.add(asked.path)
+    def _mix_up(self, path: str, detail: str) -> None:
+        self._mixed_up.add(path)
         if len(self._mixed_up) >= _MOST:
             self._stop.ask(
                 StoppedEarly(

@@ -199,7 +199,7 @@ class Transport:
             token = self._tokens.ready() or await self._tokens.take()
             way = self._way(token)
             session = way.reads if method == "GET" else way.writes
-            if self._doubted and Asked(method, path, body) in self._doubted:
+            if self._doubted and (method, path, body) in self._doubted:
                 session = way.alone
             url = self._url(path)
             try:
@@ -214,8 +214,8 @@ class Transport:
                 if answer.status < 300:
                     self._tokens.accepted(token)
                     self._is_address_right = True
-                    return self._parsed(answer, wire, Asked(method, path, body), parse)
-                error = self._error(Asked(method, path, body), answer, wire, about)
+                    return self._parsed(answer, wire, (method, path, body), parse)
+                error = self._error((method, path, body), answer, wire, about)
             except Unproven:
                 raise
             except RetryLater:
@@ -253,7 +253,7 @@ class Transport:
         error = problem(self._redaction.answer(answer))
         if isinstance(error, AddressRefused) and self._is_address_right:
             # A write may have arrived all the same, so it is read back before it is sent again.
-            later = RetryLater(error.reason, error.detail, refused=asked.method == "GET")
+            later = RetryLater(error.reason, error.detail, refused=asked[0] == "GET")
             later.last_word = error
             return later
         is_unknown = isinstance(error, RowFailed) and error.outcome is Outcome.NOT_FOUND
@@ -268,7 +268,7 @@ class Transport:
             raise mismatch
         if asked in self._doubted:
             self._mixups.settle(asked, answer)
-        elif named is Named.NOTHING and wire.repeats and (is_unknown or asked.method != "GET"):
+        elif named is Named.NOTHING and wire.repeats and (is_unknown or asked[0] != "GET"):
             unproven = Unproven(error)
             self._mixups.doubt(asked, answer, unproven)
             raise unproven
