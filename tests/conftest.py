@@ -18,6 +18,7 @@ from hypothesis import settings
 from sqlalchemy import create_engine, text
 
 from bulk_sync.cli import main
+from bulk_sync.interrupts import ENDING
 from bulk_sync.settings import State
 from bulk_sync.simulator import Options, Request, Simulator, running
 
@@ -165,6 +166,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         return Ran(ended.value.code, out, err, tmp_path)
 
     return typed
+
+
+@pytest.fixture(autouse=True)
+def _no_time_limit() -> Iterator[None]:
+    """Stop the time limit that SIGTERM starts: it would end the process of all further tests."""
+    yield
+    ENDING.forget()
 
 
 @pytest.fixture(scope="session")

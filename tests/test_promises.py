@@ -68,7 +68,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "a limit": ("--max-opt-ins", "0"),
     "a budget while reading": ("--fetch", "lookup", "--max-calls", "3"),
     "a budget while writing": ("--fetch", "lookup", "--max-calls", "12"),
-    "wrong credentials": ("--api-key", "wrong"),
+    "wrong credentials": ("--api-key", "wrong", "--retries", "1"),
     "no server": ("--endpoint", "http://127.0.0.1:9", "--retries", "0", "--patience", "1"),
 }
 

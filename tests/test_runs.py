@@ -110,9 +110,9 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fifth_of_all_answers_may_be_faulty(fault: Fault, tmp_path: Path, run: Run) -> None:
     with running(Options(faults={fault: 0.2}, seed=7, retry_after_s=0)) as sim:
-        populate_with(sim, [number % 2 == 0 for number in range(60)])
+        populate_with(sim, [number % 2 == 0 for number in range(30)])
         before = current(sim)
-        desired = {key(number): number % 4 < 2 for number in range(60)}
+        desired = {key(number): number % 4 < 2 for number in range(30)}
         path = write_input(tmp_path / "wishes.csv", list(desired.items()))
         ran = run(sim, "run", path, "--max-opt-ins", "100%", "--fetch", "lookup")
         assert ran.status == 0, ran.err

@@ -318,7 +318,7 @@ async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) 
     unseen = RowFailed(
         Reason.STOPPED,
         "Campaign confirmed the change; the run stopped before it was read back.",
-        outcome=Outcome.PENDING,
+        passing=True,  # so resume reads it back
     )
     try:
         state, _ = await client.read_back(key)
