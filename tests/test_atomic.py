@@ -6,7 +6,7 @@ from stat import S_IMODE
 
 import pytest
 
-from bulk_sync import atomic
+from bulk_sync.storage import atomic
 
 
 def test_a_file_is_private_from_the_moment_it_is_made(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from conftest import Run, before_answer, key, populate, process, wishes
 
 from bulk_sync import ledger
-from bulk_sync.campaign.calls import Calls, Grant
+from bulk_sync.campaign.call_budget import Calls, Grant
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Options, Simulator, running

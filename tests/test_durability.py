@@ -86,7 +86,7 @@ def test_no_write_is_sent_before_its_intent_would_survive(
         with ledger.opened(state) as book:
             assert book.verify()[1] is None
             intended = {write.intent.key: write.position for write in book.writes(recorded.run_id)}
-        noted = ledger.opening.anchor_of(state).head()
+        noted = ledger.connect.anchor_of(state).head()
         assert noted is not None
         for each in (each for each, when in recorded.sent if when == moment):
             assert intended[each] <= noted.position
@@ -105,7 +105,7 @@ def test_what_was_said_at_the_end_would_survive(
     with ledger.existing(State(recorded.disk.root / "state")) as live:
         assert live is not None
         head, _ = live.verify()
-    assert ledger.opening.anchor_of(State(root / "state")).head() == head
+    assert ledger.connect.anchor_of(State(root / "state")).head() == head
     verified = run(None, "ledger", "verify", "--state-dir", root / "state", "--json").summary
     assert (verified["lines"], verified["first_misfit"]) == (head.position, None)
     with ledger.opened(State(root / "state")) as book:

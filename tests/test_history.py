@@ -9,8 +9,9 @@ import orjson
 import pytest
 from conftest import Run, key, populate, read_csv, wishes
 
-from bulk_sync import archive, ledger
+from bulk_sync import ledger
 from bulk_sync.ledger import Intent
+from bulk_sync.runs import archive
 from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Options, Simulator, running
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import Run, key, populate, wishes
 
-from bulk_sync import archive
+from bulk_sync.runs import archive
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 

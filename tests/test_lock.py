@@ -17,10 +17,11 @@ from stat import S_IMODE
 import pytest
 from conftest import Run, populate, wishes
 
-from bulk_sync import ledger, lock
+from bulk_sync import ledger
 from bulk_sync.errors import AnotherRun, UsageProblem
 from bulk_sync.settings import Connection, Secret, State
 from bulk_sync.simulator import Simulator
+from bulk_sync.storage import lock
 
 LOCK = "acme-0123456789ab"
 

@@ -23,7 +23,7 @@ from conftest import Ran, Run, key, populate, process, read_csv, wishes
 from bulk_sync import ledger
 from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Options, Simulator, running
-from bulk_sync.simulator.simulator import Request
+from bulk_sync.simulator.handle import Request
 
 ROWS = [
     (key(0), "true", "plain"),

@@ -11,11 +11,11 @@ from bulk_sync import ledger
 from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import check, columns, plan
+from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.steps import Match, Steps
-from bulk_sync.runs import recording
-from bulk_sync.runs.recording import Recording
+from bulk_sync.rows.results import Match, Steps
+from bulk_sync.runs import write_records
+from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import State
 
 RUN = "20261123T020000Z-7f3a9c"
@@ -46,7 +46,7 @@ def planned(files: Sequence[str] = (), created: int = 0) -> pd.DataFrame:
     steps = Steps.of(7)
     for at, state in enumerate((STATES[0], False, *STATES[1:])):
         steps.done(at, 1, AT_MS, state=not state)
-    frame = plan.compare(rows, steps)
+    frame = comparison.compare(rows, steps)
     if created:
         is_new = np.arange(7) >= 7 - created
         frame[columns.OUTCOME] = frame[columns.OUTCOME].mask(is_new, str(Outcome.WOULD_CREATE))
@@ -58,7 +58,7 @@ def planned(files: Sequence[str] = (), created: int = 0) -> pd.DataFrame:
 
 
 def recorded(book: Ledger, frame: pd.DataFrame) -> Recording:
-    return Recording(book, RUN, frame, plan.writes(frame))
+    return Recording(book, RUN, frame, comparison.writes(frame))
 
 
 def test_an_intent_says_which_row_of_which_file_is_to_change_how(book: Ledger) -> None:
@@ -161,7 +161,7 @@ def test_who_was_created_is_recorded_with_the_new_key(book: Ledger) -> None:
     ]
     two = recorded(book, planned(created=2))
     assert two.steps.open() == [1, 2, 3]
-    done = recording.written(book, RUN).done
+    done = write_records.written(book, RUN).done
     assert [each.key for each in done] == ["@key-0", "@new", "@key-5"]
 
 
@@ -197,13 +197,13 @@ def test_a_run_has_written_what_was_confirmed_or_in_flight_in_the_input_s_order(
     for at, outcome in {1: Outcome.FAILED, 2: Outcome.FAILED, 4: Outcome.PENDING}.items():
         one.steps.failed(at, AT_MS, problem(outcome))
     one.settle([0, 1, 2, 4, 5])
-    written = recording.written(book, RUN)
+    written = write_records.written(book, RUN)
     assert [each.key for each in written.done] == ["@key-3", "@key-5", "@key-0"]
     assert [each.key for each in written.perhaps_lifted] == ["@key-1"]
     one.intend([1])  # tried again, and done
     one.steps.done(1, 1, AT_MS, state=False)
     one.settle([1])
-    written = recording.written(book, RUN)
+    written = write_records.written(book, RUN)
     assert [each.key for each in written.done] == ["@key-3", "@key-5", "@key-0", "@key-1"]
     assert written.perhaps_lifted == []
 
@@ -214,13 +214,13 @@ def test_rows_can_be_made_of_the_writes_of_another_run(files: tuple[str, ...]) -
         Intent(f"@key-{at}", at + 7, files[at] if files else None, before=False, desired=True)
         for at in range(2)
     ]
-    frame = recording.judged(intents, [False, True], "ccpaOptOut")
+    frame = write_records.judged(intents, [False, True], "ccpaOptOut")
     assert frame["PKey"].tolist() == frame[columns.KEY].tolist() == ["@key-0", "@key-1"]
     assert frame["ccpaOptOut"].tolist() == ["false", "true"]
     assert frame[columns.ROW].tolist() == [7, 8]
     assert columns.state_codes(frame[columns.DESIRED]).tolist() == [0, 1]
     assert (columns.FILE in frame) is bool(files)
-    assert plan.open_rows(frame).tolist() == [0, 1]
+    assert comparison.open_rows(frame).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("files", [(), ("a.csv", "b.csv")], ids=["one file", "two files"])
@@ -229,15 +229,15 @@ def test_rows_get_the_columns_of_the_file_back_by_their_place(files: tuple[str, 
         Intent(f"@key-{at}", (2, 4)[at], files[at] if files else None, before=False, desired=True)
         for at in range(2)
     ]
-    rows = recording.judged(intents, [False, True], "ccpaOptOut")
+    rows = write_records.judged(intents, [False, True], "ccpaOptOut")
     original = pd.DataFrame({columns.ROW: [4, 3, 2], "E-mail": ["d@x", "c@x", "b@x"]})
     if files:
         original[columns.FILE] = pd.Categorical(["a.csv", "b.csv", "a.csv"])
-    found = recording.with_own_columns(rows, original)
+    found = write_records.with_own_columns(rows, original)
     assert found["E-mail"].tolist() == ["b@x", "" if files else "d@x"]
     assert found[columns.KEY].tolist() == ["@key-0", "@key-1"]
     assert "PKey" not in found
-    again = recording.as_input(found, "ccpaOptOut")
+    again = write_records.as_input(found, "ccpaOptOut")
     assert again["PKey"].tolist() == ["@key-0", "@key-1"]
     assert again["ccpaOptOut"].tolist() == ["false", "true"]
     assert "E-mail" not in again

@@ -16,12 +16,13 @@ import pytest
 from conftest import Ran, Run, before_answer, key, populate, process, read_csv, wishes
 from torture import FAULTS, torture
 
-from bulk_sync import ledger, lock
+from bulk_sync import ledger
 from bulk_sync.ledger import Begun, Ledger, Write
 from bulk_sync.outcomes import Outcome
-from bulk_sync.runs.recording import Recording
+from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import Connection, Secret, State
 from bulk_sync.simulator import Fault, Options, Simulator, running
+from bulk_sync.storage import lock
 
 ROWS = 60
 LOOKUP = ("--fetch", "lookup", "--concurrency", 4)

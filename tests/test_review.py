@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Run, before_answer, key, populate, wishes
 
-from bulk_sync import sealed
 from bulk_sync.errors import InputProblem
 from bulk_sync.runs import plan_file
 from bulk_sync.simulator import Options, Simulator, running
+from bulk_sync.storage import sealed
 
 ROWS = 12
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bulk_sync import sealed
+from bulk_sync.storage import sealed
 
 TABLE = pa.table({"key": ["@a", "@b"], "sealed:sha256:" + "0" * 64: [True, None]})
 

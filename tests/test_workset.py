@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_sync import sealed, workset
-from bulk_sync.campaign.pages import Place
+from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import check, columns, plan
+from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.steps import Steps
-from bulk_sync.workset import CheckpointProblem, WorkingSet
+from bulk_sync.rows.results import Steps
+from bulk_sync.runs import checkpoint
+from bulk_sync.runs.checkpoint import CheckpointProblem, WorkingSet
+from bulk_sync.storage import sealed
 
 RUN = "20261123T020000Z-7f3a9c"
 
@@ -53,9 +54,9 @@ def same(found: Steps, expected: Steps) -> bool:
 def test_rows_plan_and_results_come_back_as_they_were(tmp_path: Path) -> None:
     rows = judged()
     folder = WorkingSet.create(tmp_path, RUN, rows)
-    steps = Steps.of(len(plan.open_rows(rows)))
+    steps = Steps.of(len(comparison.open_rows(rows)))
     steps.done(0, 2, 1_795_572_000_123, state=False)
-    planned = plan.compare(rows, steps)
+    planned = comparison.compare(rows, steps)
     folder.keep_plan(planned)
     folder.keep_results(planned)
     found = WorkingSet.find(tmp_path, RUN)
@@ -125,7 +126,7 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_rows_is_no_run(tmp_path: Path) -> None:
-    workset.folder_of(tmp_path, RUN).mkdir(parents=True)
+    checkpoint.folder_of(tmp_path, RUN).mkdir(parents=True)
     assert WorkingSet.find(tmp_path, RUN) is None
     assert WorkingSet.find(tmp_path, "another") is None
 
@@ -134,12 +135,12 @@ def begun(state_dir: Path, rows: pd.DataFrame | None = None) -> WorkingSet:
     """Keep a run that was read, compared and written."""
     rows = judged() if rows is None else rows
     folder = WorkingSet.create(state_dir, RUN, rows)
-    steps = Steps.of(len(plan.open_rows(rows)))
-    for at in range(len(plan.open_rows(rows))):
+    steps = Steps.of(len(comparison.open_rows(rows)))
+    for at in range(len(comparison.open_rows(rows))):
         steps.done(at, 1, 1_795_572_000_000 + at, state=at % 2 == 0)
     folder.keep_states([0, 1], steps)
     folder.keep_states([2], steps)
-    planned = plan.compare(rows, steps)
+    planned = comparison.compare(rows, steps)
     folder.keep_plan(planned)
     folder.keep_results(planned)
     folder.keep_place(PLACE)
@@ -150,7 +151,7 @@ def read(path: Path) -> None:
     """Read all that a run reads when it goes on, or is retried."""
     folder = WorkingSet(path.parent)
     rows = folder.rows()
-    folder.states(len(plan.open_rows(rows)))
+    folder.states(len(comparison.open_rows(rows)))
     folder.plan(rows)
     folder.results(rows)
 
@@ -283,7 +284,7 @@ def test_a_folder_whose_name_holds_an_equals_sign_adds_no_column(tmp_path: Path)
 def test_other_files_in_the_folder_are_no_obstacle(tmp_path: Path) -> None:
     folder = begun(tmp_path)
     (folder.folder / "states-copy of 1.parquet").write_bytes(b"")
-    assert [each.folder for each in workset.all_of(tmp_path)] == [folder.folder]
+    assert [each.folder for each in checkpoint.all_of(tmp_path)] == [folder.folder]
     read(folder.folder / "rows.parquet")
 
 
@@ -295,7 +296,7 @@ def test_a_run_that_cannot_be_kept_is_not_begun(tmp_path: Path) -> None:
 
 def test_removing_leaves_nothing(tmp_path: Path) -> None:
     folder = WorkingSet.create(tmp_path, RUN, judged())
-    assert [each.folder for each in workset.all_of(tmp_path)] == [folder.folder]
+    assert [each.folder for each in checkpoint.all_of(tmp_path)] == [folder.folder]
     folder.remove()
-    assert list(workset.all_of(tmp_path)) == []
-    assert list(workset.all_of(tmp_path / "nowhere")) == []
+    assert list(checkpoint.all_of(tmp_path)) == []
+    assert list(checkpoint.all_of(tmp_path / "nowhere")) == []

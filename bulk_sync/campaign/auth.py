@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from bulk_sync.campaign.answers import Answer, problem, said
+from bulk_sync.campaign.responses import Answer, problem, said
 from bulk_sync.errors import AccessDenied, RetryLater, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, is_sendable

@@ -11,8 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from bulk_sync.campaign import creating, metadata, pacing, pages, profiles, proof
-from bulk_sync.campaign.answers import (
+from bulk_sync.campaign import create, list_pages, pacing, profiles, proof, resource_metadata
+from bulk_sync.campaign.call_budget import Budget
+from bulk_sync.campaign.connections import pool_of, room_for
+from bulk_sync.campaign.create import Creation, Settling
+from bulk_sync.campaign.list_pages import Page
+from bulk_sync.campaign.profile_list import Listing
+from bulk_sync.campaign.responses import (
     Answer,
     FieldRefused,
     Forbidden,
@@ -21,11 +26,6 @@ from bulk_sync.campaign.answers import (
     document,
     field_refused,
 )
-from bulk_sync.campaign.calls import Budget
-from bulk_sync.campaign.connections import pool_of, room_for
-from bulk_sync.campaign.creating import Creation, Settling
-from bulk_sync.campaign.listing import Listing
-from bulk_sync.campaign.pages import Page
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
@@ -167,7 +167,7 @@ class Client:
         path = instance.count_path
 
         async def once() -> int | None:
-            return pages.total(await self._way.request("GET", path, document))
+            return list_pages.total(await self._way.request("GET", path, document))
 
         try:
             return (await self._way.ask(once))[0]
@@ -192,9 +192,9 @@ class Client:
         if kind is not None:
             raise UsageProblem(
                 f"--attribute {attribute}: the field is no boolean, but {kind}."
-                + metadata.listed(metadata.close(attribute, known))
+                + resource_metadata.listed(resource_metadata.close(attribute, known))
             )
-        elsewhere = metadata.other(api)
+        elsewhere = resource_metadata.other(api)
         there = await self._fields(elsewhere) or {}
         if attribute in there:
             raise UsageProblem(
@@ -203,7 +203,8 @@ class Client:
             )
         raise UsageProblem(
             f"--attribute {attribute}: profiles have no such field, neither on {api} nor on "
-            f"{elsewhere}." + metadata.listed(metadata.close(attribute, {**there, **known}))
+            f"{elsewhere}."
+            + resource_metadata.listed(resource_metadata.close(attribute, {**there, **known}))
         )
 
     async def check_fields(self, names: Sequence[str], option: str) -> None:
@@ -217,7 +218,7 @@ class Client:
             if known and name not in known:
                 raise UsageProblem(
                     f"{option} {name}: profiles have no such field on {self.api}."
-                    + metadata.listed(metadata.alike(name, known), "Fields")
+                    + resource_metadata.listed(resource_metadata.alike(name, known), "Fields")
                 )
 
     async def _fields(self, api: str) -> Mapping[str, str] | None:
@@ -225,7 +226,7 @@ class Client:
 
         async def once() -> Mapping[str, str]:
             path = f"{api}/resourceType/profile"
-            return metadata.fields(await self._way.request("GET", path, document))
+            return resource_metadata.fields(await self._way.request("GET", path, document))
 
         try:
             return (await self._way.ask(once))[0]
@@ -359,7 +360,7 @@ class Client:
             StopRun: the run is to end, and nothing was sent that Campaign did not refuse.
         """
         path = f"{self.api}/profile"
-        return await creating.create(self._way, path, creation, self._attribute, self.settling)
+        return await create.create(self._way, path, creation, self._attribute, self.settling)
 
     async def _holds(self, key: str, desired: bool, doubt: RetryLater) -> bool:  # noqa: FBT001
         """Read back whether a change without a clear answer was applied.

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from bulk_sync import __version__
-from bulk_sync.campaign.names import Resolver
+from bulk_sync.campaign.dns import Resolver
 from bulk_sync.campaign.wire import Connector, Response
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Connection, check_host

@@ -18,10 +18,10 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Final, Protocol
 
-from bulk_sync.campaign.allowance import Allowance
-from bulk_sync.campaign.ceiling import Ceiling
+from bulk_sync.campaign.concurrency import FIRST_IN_FLIGHT, Load, Trouble
+from bulk_sync.campaign.in_flight_limit import Ceiling
 from bulk_sync.campaign.latency import Latency
-from bulk_sync.campaign.load import FIRST_IN_FLIGHT, Load, Trouble
+from bulk_sync.campaign.rate_limit import Allowance
 from bulk_sync.errors import RetryLater
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Pace

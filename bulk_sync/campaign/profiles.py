@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
-from bulk_sync.campaign.answers import Mismatch
+from bulk_sync.campaign.responses import Mismatch
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Reason
 

@@ -31,8 +31,8 @@ from enum import Enum, auto
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
-from bulk_sync.campaign.answers import Answer, Mismatch, text
 from bulk_sync.campaign.profiles import Profile, one, state
+from bulk_sync.campaign.responses import Answer, Mismatch, text
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 

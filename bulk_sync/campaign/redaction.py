@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import quote
 
-from bulk_sync.campaign.answers import Answer, clean
+from bulk_sync.campaign.responses import Answer, clean
 from bulk_sync.errors import BulkSyncError, RetryLater, RowFailed
 from bulk_sync.settings import Connection
 

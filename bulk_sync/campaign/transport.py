@@ -21,7 +21,15 @@ import aiohttp
 from yarl import URL
 
 from bulk_sync.campaign import proof
-from bulk_sync.campaign.answers import (
+from bulk_sync.campaign.auth import Tokens
+from bulk_sync.campaign.call_budget import Budget, Calls
+from bulk_sync.campaign.connections import Pool, Way, proxy_for
+from bulk_sync.campaign.foreign_errors import failure
+from bulk_sync.campaign.mismatches import Asked, Mixups
+from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.campaign.proof import Named
+from bulk_sync.campaign.redaction import Redaction
+from bulk_sync.campaign.responses import (
     AddressRefused,
     Answer,
     Forbidden,
@@ -30,15 +38,7 @@ from bulk_sync.campaign.answers import (
     Unproven,
     problem,
 )
-from bulk_sync.campaign.auth import Tokens
-from bulk_sync.campaign.calls import Budget, Calls
-from bulk_sync.campaign.connections import Pool, Way, proxy_for
-from bulk_sync.campaign.deadlines import Deadlines
-from bulk_sync.campaign.failures import failure
-from bulk_sync.campaign.mixups import Asked, Mixups
-from bulk_sync.campaign.pacing import Pacer
-from bulk_sync.campaign.proof import Named
-from bulk_sync.campaign.redaction import Redaction
+from bulk_sync.campaign.timeouts import Deadlines
 from bulk_sync.campaign.wire import Response, Wire
 from bulk_sync.errors import (
     BulkSyncError,

@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from bulk_sync.campaign.answers import TooLarge
+from bulk_sync.campaign.responses import TooLarge
 
 log = logging.getLogger(__name__)
 

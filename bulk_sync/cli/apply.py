@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -39,13 +39,13 @@ def command(**values: Any) -> Exit:
     that it was made with hold too, but for those that are given on the command line.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    asked.connection(values)
+    arguments.connection(values)
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
+    from bulk_sync.cli.display import Screen
 
     path: Path = values["plan"]
-    job = asked.job(values, asked.reports(values, runs.Input(str(path)).stem), "")
-    screen = Screen(str(path), asked.look(values))
-    expected, typed = values["expect_sha256"], asked.typed(values)
+    job = arguments.job(values, arguments.reports(values, runs.Input(str(path)).stem), "")
+    screen = Screen(str(path), arguments.look(values))
+    expected, typed = values["expect_sha256"], arguments.typed(values)
     return screen.finish(runs.apply(job, path, screen, expected=expected, typed=typed))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.settings import Bound
 
@@ -33,14 +33,14 @@ def command(**values: Any) -> Exit:
         raise UsageProblem("--sample 0 would look at nothing; write a number, or a share like 5%.")
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
+    from bulk_sync.cli.display import Screen
 
-    state = asked.state(values)
+    state = arguments.state(values)
     run_id = values["run_id"]
     found = runs.recorded(state, run_id) if run_id else runs.newest_change(state)
     if found is None:
         raise runs.NothingLeft("No run has changed anything yet, so there is nothing to audit.")
-    job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
-    look = replace(asked.look(values), of="Audit of run")
+    job = arguments.job(arguments.again(values, found.begun), values["report"], found.begun.job)
+    look = replace(arguments.look(values), of="Audit of run")
     screen = Screen(found.begun.input, look)
     return screen.finish(runs.audit(job, found.run_id, screen, sample))

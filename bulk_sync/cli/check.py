@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+import bulk_sync.runs.checkup
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
@@ -25,11 +26,9 @@ def command(**values: Any) -> Exit:
     Sends a handful of GET requests and nothing else.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    connection = asked.connection(values)
+    connection = arguments.connection(values)
 
-    from bulk_sync import checkup
-
-    findings = checkup.check(connection, asked.pace(values))
+    findings = bulk_sync.runs.checkup.check(connection, arguments.pace(values))
     for finding in findings:
         say(f"{'ok  ' if finding.good else 'FAIL'}  {finding.text}")
     return next((finding.exit for finding in findings if not finding.good), Exit.DONE)

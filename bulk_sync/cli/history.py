@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 
@@ -37,21 +37,21 @@ def command(**values: Any) -> Exit:
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
     from bulk_sync import runs
-    from bulk_sync.cli import person
+    from bulk_sync.cli import history_output
     from bulk_sync.rows import check
 
     key = check.key(values["key"].encode("utf-8", "replace").decode())
     if not key:
         raise UsageProblem("KEY is empty; an unset variable, perhaps.")
-    state = asked.state(values)
+    state = arguments.state(values)
     with runs.known(state) as book:
         pkeys: tuple[str, ...] = ()
         if values["lookup"]:
-            pkeys = runs.look_up(book, runs.Job(asked.connection(values), state), key)
+            pkeys = runs.look_up(book, runs.Job(arguments.connection(values), state), key)
         story = runs.story_of(book, state, key, pkeys)
     if values["json"]:
-        say_json(person.facts(story, looked_up=values["lookup"]))
+        say_json(history_output.facts(story, looked_up=values["lookup"]))
     else:
-        for line in person.lines(story, looked_up=values["lookup"]):
+        for line in history_output.lines(story, looked_up=values["lookup"]):
             say(line)
     return Exit.DONE

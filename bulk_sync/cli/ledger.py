@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
 
@@ -54,7 +54,7 @@ def verify(**values: Any) -> Exit:
 
     from bulk_sync import ledger
 
-    state = asked.state(values)
+    state = arguments.state(values)
     verdict = ledger.verify(state, values["head"])
     if values["json"]:
         say_json(

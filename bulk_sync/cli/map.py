@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -39,14 +39,14 @@ def command(**values: Any) -> Exit:
     `bulk-sync run`. The others go, with reasons, to a todo file beside it.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    asked.connection(values)
+    arguments.connection(values)
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
+    from bulk_sync.cli.display import Screen
 
     values["key"] = values["key"] or "email"
-    given = asked.given_input(values["input"], values, needs_state=False)
+    given = arguments.given_input(values["input"], values, needs_state=False)
     out = values["out"] or Path(f"{given.stem}.mapped.csv")
-    job = asked.job(values, (), "")
-    screen = Screen(given.source, asked.look(values, preview=True))
+    job = arguments.job(values, (), "")
+    screen = Screen(given.source, arguments.look(values, preview=True))
     return screen.finish_mapping(runs.map_keys(job, given, screen, out))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -42,12 +42,12 @@ def command(**values: Any) -> Exit:
     budget of calls, can be resumed: by the same command, or by `bulk-sync resume`.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    asked.connection(values), asked.limits(values)
+    arguments.connection(values), arguments.limits(values)
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
+    from bulk_sync.cli.display import Screen
 
-    given = asked.given_input(values["input"], values)
-    job = asked.job(values, values["report"], asked.job_name(given))
-    screen = Screen(given.source, asked.look(values, preview=True))
+    given = arguments.given_input(values["input"], values)
+    job = arguments.job(values, values["report"], arguments.job_name(given))
+    screen = Screen(given.source, arguments.look(values, preview=True))
     return screen.finish(runs.preview(job, given, screen, values["out"], fresh=values["fresh"]))

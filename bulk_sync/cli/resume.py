@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def command(**values: Any) -> Exit:
 
     from bulk_sync import runs
 
-    state, run_id = asked.state(values), values["run_id"]
+    state, run_id = arguments.state(values), values["run_id"]
     if values["every"]:
         return _every(values, runs.interrupted(state))
     found = runs.recorded(state, run_id) if run_id else _newest(values, runs.interrupted(state))
@@ -67,21 +67,21 @@ def command(**values: Any) -> Exit:
 
 def _finish(values: dict[str, Any], found: "Run") -> Exit:
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
+    from bulk_sync.cli.display import Screen
 
-    job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
+    job = arguments.job(arguments.again(values, found.begun), values["report"], found.begun.job)
     out, is_plan = found.begun.settings.get("out"), found.begun.kind == "plan"
-    look = asked.look({**values, "out": out and Path(out)}, preview=is_plan)
+    look = arguments.look({**values, "out": out and Path(out)}, preview=is_plan)
     screen = Screen(found.begun.input, look)
     return screen.finish(runs.resume(job, found.run_id, screen))
 
 
 def _give_up(values: dict[str, Any], found: "Run") -> Exit:
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
+    from bulk_sync.cli.display import Screen
 
-    job = asked.job(asked.again(values, found.begun), values["report"], found.begun.job)
-    screen = Screen(found.begun.input, asked.look(values))
+    job = arguments.job(arguments.again(values, found.begun), values["report"], found.begun.job)
+    screen = Screen(found.begun.input, arguments.look(values))
     left = runs.abandon(job, found.run_id, screen)
     screen.end_pass()
     raise runs.NothingLeft(f"Run {found.run_id} is given up. {left}")
@@ -101,11 +101,11 @@ def _every(values: dict[str, Any], unfinished: "list[Run]") -> Exit:
         raise UsageProblem("--all takes neither a RUN_ID nor --give-up: runs are given up by name.")
     if any("{run_id}" not in str(path) for path in values["report"] or ()):
         raise UsageProblem("With --all, --report needs {run_id} in its name: one report a run.")
-    here = [run for run in reversed(unfinished) if asked.is_for(values, run.begun)]
+    here = [run for run in reversed(unfinished) if arguments.is_for(values, run.begun)]
     if not here:
         _newest(values, unfinished)  # which says so
     ended = Exit.DONE
-    state = asked.state(values)
+    state = arguments.state(values)
     for run in here:
         if not runs.has_checkpoint(state, run):
             log.warning("%s", runs.without_checkpoint(state, run))
@@ -125,8 +125,8 @@ def _newest(values: dict[str, Any], unfinished: "list[Run]") -> "Run":
     """Choose the newest run of the instance that is configured, and name the others."""
     from bulk_sync import runs
 
-    state = asked.state(values)
-    here = [run for run in unfinished if asked.is_for(values, run.begun)]
+    state = arguments.state(values)
+    here = [run for run in unfinished if arguments.is_for(values, run.begun)]
     at_hand = [run for run in here if runs.has_checkpoint(state, run)]
     chosen = (at_hand or here)[:1]
     for run in unfinished:

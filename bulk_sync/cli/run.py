@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -48,14 +48,17 @@ def command(**values: Any) -> Exit:
     can be resumed.
     """
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    asked.connection(values), asked.limits(values)  # what is wrong with them is said at once
+    (
+        arguments.connection(values),
+        arguments.limits(values),
+    )  # what is wrong with them is said at once
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
+    from bulk_sync.cli.display import Screen
 
-    given = asked.given_input(values["input"], values)
-    job = asked.job(values, asked.reports(values, given.stem), asked.job_name(given))
-    screen = Screen(given.source, asked.look(values, preview=values["dry_run"]))
+    given = arguments.given_input(values["input"], values)
+    job = arguments.job(values, arguments.reports(values, given.stem), arguments.job_name(given))
+    screen = Screen(given.source, arguments.look(values, preview=values["dry_run"]))
     if values["dry_run"]:
         return screen.finish(runs.preview(job, given, screen, fresh=values["fresh"]))
     return screen.finish(runs.sync(job, given, screen, fresh=values["fresh"]))

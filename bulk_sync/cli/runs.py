@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
 
@@ -30,9 +30,9 @@ def command(**values: Any) -> Exit:
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
     from bulk_sync import runs
-    from bulk_sync.cli.tables import laid_out, run_facts, run_row
+    from bulk_sync.cli.ledger_tables import laid_out, run_facts, run_row
 
-    with runs.known(asked.state(values)) as book:
+    with runs.known(arguments.state(values)) as book:
         found = [book.run(values["run_id"])] if values["run_id"] else book.runs()
     if values["json"]:
         told = [run_facts(run) for run in found]
@@ -58,6 +58,6 @@ def command(**values: Any) -> Exit:
 
 
 def _in_full(run: "Run") -> list[str]:
-    from bulk_sync.cli.tables import facts_lines, run_facts
+    from bulk_sync.cli.ledger_tables import facts_lines, run_facts
 
     return facts_lines(run_facts(run))

@@ -32,7 +32,7 @@ from bulk_sync.simulator import (
     Simulator,
     serve_in_foreground,
 )
-from bulk_sync.simulator.options import SINGULAR
+from bulk_sync.simulator.behavior import SINGULAR
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -32,12 +32,12 @@ def command(**values: Any) -> Exit:
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
+    from bulk_sync.cli.display import Screen
 
-    found = runs.recorded(asked.state(values), values["run_id"])
-    reports = asked.reports(values, str(found.begun.settings["stem"]))
-    settings = asked.again(values, found.begun) | asked.limits_of(values)
-    job = asked.job(settings, reports, found.begun.job)
+    found = runs.recorded(arguments.state(values), values["run_id"])
+    reports = arguments.reports(values, str(found.begun.settings["stem"]))
+    settings = arguments.again(values, found.begun) | arguments.limits_of(values)
+    job = arguments.job(settings, reports, found.begun.job)
     source = f"the undo of {found.run_id} ({found.begun.input})"
-    screen = Screen(source, asked.look(values))
+    screen = Screen(source, arguments.look(values))
     return screen.finish(runs.undo(job, found.run_id, screen))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import asked, logs, options
+from bulk_sync.cli import arguments, logs, options
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
 
@@ -38,9 +38,9 @@ def command(**values: Any) -> Exit:
     logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
 
     from bulk_sync import runs
-    from bulk_sync.cli.lines import verdict_json, verdict_lines
+    from bulk_sync.cli.summary import verdict_json, verdict_lines
 
-    given = asked.given_input(values["input"], values)
+    given = arguments.given_input(values["input"], values)
     reports: tuple[Path, ...] = values["report"]
     judged, rejected = runs.judge(given, reports)
     status = Exit.ROWS_LEFT if rejected else Exit.DONE

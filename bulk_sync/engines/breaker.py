@@ -7,7 +7,7 @@ reason, or none with an answer any more: that is no matter of single rows.
 from collections import Counter, deque
 from typing import Final
 
-from bulk_sync.campaign.answers import (
+from bulk_sync.campaign.responses import (
     AddressRefused,
     FieldRefused,
     Forbidden,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Final, Protocol
 
-from bulk_sync.campaign.pages import Place
+from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import StopRun
 from bulk_sync.stopping import Stop
 

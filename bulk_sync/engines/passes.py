@@ -12,13 +12,13 @@ from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.engines.breaker import no_attribute
-from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Granted, Kept, Listed, Record
-from bulk_sync.engines.local import Local
+from bulk_sync.engines.resolve import Finder
 from bulk_sync.engines.work import Finds, Reads, Tell, Writes
+from bulk_sync.engines.workers import Local
 from bulk_sync.errors import BudgetSpent, RowFailed
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.results import Steps
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)

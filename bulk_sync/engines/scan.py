@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bulk_sync.campaign import profiles
-from bulk_sync.campaign.answers import Parse
-from bulk_sync.campaign.pages import Page, Place, parser_of
+from bulk_sync.campaign.list_pages import Page, Place, parser_of
+from bulk_sync.campaign.responses import Parse
 from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed, StopRun
-from bulk_sync.rows.steps import UNREAD, Steps
-from bulk_sync.rows.texts import Texts
+from bulk_sync.rows.lazy_texts import Texts
+from bulk_sync.rows.results import UNREAD, Steps
 
 log = logging.getLogger(__name__)
 

@@ -16,18 +16,18 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from bulk_sync.campaign.calls import Budget
+from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.engines import passes, reading
+from bulk_sync.engines import current, passes
 from bulk_sync.engines.breaker import Breaker
+from bulk_sync.engines.current import AnyReading, KeyReading, PKeyReading, Read, Sought
 from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
-from bulk_sync.engines.local import Local, loop_factory
 from bulk_sync.engines.passes import Journal, Pass
-from bulk_sync.engines.reading import AnyReading, KeyReading, PKeyReading, Read, Sought
 from bulk_sync.engines.work import Tell, Writes
+from bulk_sync.engines.workers import Local, loop_factory
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES, ENDING, end_at_once, heeded, put_off, repeats
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Connection, Failures, Pace, Reading
 from bulk_sync.stopping import Stop
 
@@ -158,7 +158,7 @@ class Session:
         Returns:
             What it cost. What ended the pass early, be it the preflight, is in ``cause``.
         """
-        return self.run(reading.read(self.reading(keys, steps, how, keep, bookmark)))
+        return self.run(current.read(self.reading(keys, steps, how, keep, bookmark)))
 
     def reading(
         self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, bookmark: Bookmark
@@ -186,7 +186,7 @@ class Session:
             keep: makes what was found durable as it comes; called in a thread of its own.
             sought: what the keys are, and what the profiles are wanted for.
         """
-        return self.run(reading.read(self.finding(keys, steps, how, keep, sought)))
+        return self.run(current.read(self.finding(keys, steps, how, keep, sought)))
 
     def write(self, writes: Writes, journal: Journal) -> None:
         """Set states. What ended the pass early, be it the preflight, is in ``cause``."""
@@ -195,7 +195,7 @@ class Session:
     async def _write(self, writes: Writes, journal: Journal) -> None:
         try:
             if writes.steps.open() and not self.client.is_ready:
-                await reading.preflight(self._pass, self._connection)
+                await current.preflight(self._pass, self._connection)
         except StopRun as cause:
             self._stop.ask(cause)
         await passes.write(self._pass, writes, journal)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bulk_sync.campaign.client import Client
-from bulk_sync.campaign.creating import Creation
+from bulk_sync.campaign.create import Creation
 from bulk_sync.campaign.pacing import Pulse
-from bulk_sync.engines.finding import Finder
+from bulk_sync.engines.resolve import Finder
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import newer
-from bulk_sync.rows.steps import Match, Steps
+from bulk_sync.rows import request_order
+from bulk_sync.rows.results import Match, Steps
 from bulk_sync.settings import Writing
 from bulk_sync.stopping import Stop
 
@@ -118,8 +118,8 @@ class Writes:
     in_doubt: frozenset[int] = frozenset()
     forbidden: Mapping[int, str] = field(default_factory=dict)
     uncertain: frozenset[int] = frozenset()
-    requests: Mapping[int, newer.Request] = field(default_factory=dict)
-    written: newer.Writes = field(default_factory=dict)
+    requests: Mapping[int, request_order.Request] = field(default_factory=dict)
+    written: request_order.Writes = field(default_factory=dict)
     bodies: Mapping[int, bytes] = field(default_factory=dict)
     finder: Finder | None = None
     looks_first: bool = False
@@ -186,11 +186,11 @@ class Writes:
         if request is None:
             return False
         own = self.written.get((self.keys[at], not desired))
-        choice = newer.choice(changed_ms, own, request, desired=desired)
-        if newer.is_newer(choice, request, desired=desired):
+        choice = request_order.choice(changed_ms, own, request, desired=desired)
+        if request_order.is_newer(choice, request, desired=desired):
             raise RowFailed(
                 Reason.NEWER_CHOICE,
-                newer.sentence(choice),
+                request_order.sentence(choice),
                 outcome=Outcome.DRIFTED,
                 holds=not desired,
             )

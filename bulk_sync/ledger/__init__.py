@@ -12,10 +12,10 @@ Knows nothing of frames, HTTP and terminals.
 """
 
 from bulk_sync.ledger.chain import Head, Misfit
-from bulk_sync.ledger.ledger import Ledger
-from bulk_sync.ledger.opening import anchor_of, existing, folder_of, has_lock, opened
+from bulk_sync.ledger.connect import anchor_of, existing, folder_of, has_lock, opened
+from bulk_sync.ledger.database import Ledger
 from bulk_sync.ledger.records import Begun, Ended, Intent, Kind, Run, Settled, Write, utc
-from bulk_sync.ledger.verifying import Verdict, verify
+from bulk_sync.ledger.verification import Verdict, verify
 
 __all__ = [
     "Begun",

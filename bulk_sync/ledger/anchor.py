@@ -11,9 +11,9 @@ from pathlib import Path
 
 import orjson
 
-from bulk_sync import atomic
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger.chain import Head
+from bulk_sync.storage import atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from typing import BinaryIO, Final, cast
 
 import pandas as pd
 
-from bulk_sync import atomic
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import (
@@ -26,6 +25,7 @@ from bulk_sync.report import (
     table,
 )
 from bulk_sync.rows import columns
+from bulk_sync.storage import atomic
 
 
 class _Format(StrEnum):

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows.steps import UNREAD
+from bulk_sync.rows.results import UNREAD
 
 ROW: Final = "sync_row"
 """int64: the number that a spreadsheet shows; the header is row 1."""

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns
-from bulk_sync.rows.newer import UNDATED
+from bulk_sync.rows.request_order import UNDATED
 
 BUSINESS_DAYS: Final = 15
 SOON: Final = 3

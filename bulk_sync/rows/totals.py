@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import columns, matched, plan
+from bulk_sync.rows import columns, comparison, expand
 from bulk_sync.rows.columns import OUTCOME_CODES
 
 
@@ -39,11 +39,11 @@ class Totals:
         """
         codes = columns.outcome_codes(frame[columns.OUTCOME])
         counts = _counted(codes)
-        written = sum(counts[OUTCOME_CODES[each]] for each in plan.WRITTEN)
+        written = sum(counts[OUTCOME_CODES[each]] for each in comparison.WRITTEN)
         creates = sum(counts[OUTCOME_CODES[each]] for each in _NEW)
-        lifted = len(plan.opt_ins(frame))
+        lifted = len(comparison.opt_ins(frame))
         if columns.OWNER in frame:
-            codes = matched.outcomes(frame)
+            codes = expand.outcomes(frame)
         return cls(
             rows=len(codes),
             outcomes=by_outcome(codes),

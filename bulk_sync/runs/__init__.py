@@ -20,10 +20,11 @@ plan_file.py   a plan that a person reviews before it is applied
 finding.py     runs in the ledger
 """
 
-from bulk_sync.runs.again import abandon, resume, retry, undo
-from bulk_sync.runs.apply import apply
-from bulk_sync.runs.audit import audit
-from bulk_sync.runs.finding import (
+from bulk_sync.runs.checkpoint import CheckpointProblem
+from bulk_sync.runs.follow_up import abandon, resume, retry, undo
+from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
+from bulk_sync.runs.key_mapping import Mapped, map_keys
+from bulk_sync.runs.past_runs import (
     NothingLeft,
     has_checkpoint,
     interrupted,
@@ -32,12 +33,11 @@ from bulk_sync.runs.finding import (
     recorded,
     without_checkpoint,
 )
-from bulk_sync.runs.history import Event, Story, look_up
-from bulk_sync.runs.history import of as story_of
-from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
-from bulk_sync.runs.mapping import Mapped, map_keys
+from bulk_sync.runs.person_history import Event, Story, look_up
+from bulk_sync.runs.person_history import of as story_of
+from bulk_sync.runs.reread import audit
+from bulk_sync.runs.reviewed_plan import apply
 from bulk_sync.runs.sync import judge, preview, sync
-from bulk_sync.workset import CheckpointProblem
 
 __all__ = [
     "RUN_ID",

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 
-from bulk_sync import ledger, lock
-from bulk_sync.campaign.calls import Grant
+from bulk_sync import ledger
+from bulk_sync.campaign.call_budget import Grant
 from bulk_sync.errors import BudgetSpent, StoppedEarly, UsageProblem
 from bulk_sync.ledger import Ledger
 from bulk_sync.runs.job import Job
+from bulk_sync.storage import lock
 
 log = logging.getLogger(__name__)
 

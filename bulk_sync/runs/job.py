@@ -18,7 +18,7 @@ from bulk_sync.ledger import Head
 from bulk_sync.rows import read
 from bulk_sync.rows.check import OnConflict, Rules
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs.to_come import ToCome, further
+from bulk_sync.runs.remaining_cost import ToCome, further
 from bulk_sync.settings import Connection, Creating, Keys, Limits, Pace, Reading, State, Writing
 
 _LONGEST_STEM: Final = 180

@@ -19,12 +19,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bulk_sync import atomic, sealed
 from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.report import csv_file, table
 from bulk_sync.rows import columns
 from bulk_sync.rows.totals import Totals
+from bulk_sync.storage import atomic, sealed
 
 SUFFIX: Final = ".parquet"
 

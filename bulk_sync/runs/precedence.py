@@ -13,11 +13,11 @@ from typing import Final
 
 import pyarrow as pa
 
-from bulk_sync import archive
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows.newer import Confirmed, LastWrites, Own, Request, Writes
-from bulk_sync.runs.finding import is_at
+from bulk_sync.rows.request_order import Confirmed, LastWrites, Own, Request, Writes
+from bulk_sync.runs import archive
+from bulk_sync.runs.past_runs import is_at
 from bulk_sync.settings import Connection, State
 
 log = logging.getLogger(__name__)

@@ -12,13 +12,11 @@ from bulk_sync.errors import Refused
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import due_dates, matched, plan
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows import comparison, due_dates, expand
+from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import day_budget, ending, judging, plan_file, precedence, story
-from bulk_sync.runs.finding import has_checkpoint, is_at
-from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
-from bulk_sync.runs.opening import (
+from bulk_sync.runs import day_budget, finish, pipeline, plan_file, precedence, validation
+from bulk_sync.runs.begin import (
     alone,
     begun_as,
     check_paths,
@@ -31,6 +29,8 @@ from bulk_sync.runs.opening import (
     was_refused,
     working_on_plan,
 )
+from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
+from bulk_sync.runs.past_runs import has_checkpoint, is_at
 from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS, OUT
 
 log = logging.getLogger(__name__)
@@ -54,14 +54,14 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     run_id = new_run_id()
     _check_reports(job.reports_of(run_id), given)
     with Interrupts() as interrupts, alone(job, run_id) as book:
-        rows, digest, keys = judging.judged(given, job)
+        rows, digest, keys = validation.judged(given, job)
         report.check_fits(rows, job.reports)
-        job = judging.with_keys(job, keys)
+        job = validation.with_keys(job, keys)
         _make_way(book, job, digest, fresh=fresh)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
         run = opened(book, job, run_id, begun, rows, given.stem)
         run = replace(run, past=past_of(book, job))
-        return story.carry_out(run, job, screen, interrupts)
+        return pipeline.carry_out(run, job, screen, interrupts)
 
 
 def preview(
@@ -88,19 +88,19 @@ def preview(
     paths = job.reports_of(run_id)
     _check_reports(paths, given)
     with Interrupts() as interrupts, ledger.existing(job.state) as book:
-        rows, _, keys = judging.judged(given, job)
+        rows, _, keys = validation.judged(given, job)
         report.check_fits(rows, paths)
-        job = judging.with_keys(job, keys)
+        job = validation.with_keys(job, keys)
         past = [] if book is None else past_of(book, job)
         budget = None if book is None else day_budget.of(book, job)
         last_writes = precedence.of(book, job.state, job.connection)
-        planned, cause, cost = story.preview(rows, job, screen, past, budget, last_writes)
+        planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals = Totals.of(planned)
         todo = paths[0].with_name(f"{given.stem}.{run_id}.todo.csv") if paths else Path()
         facts = {"Plan": run_id, "Input": given.source, "Rows": str(len(rows))}
-        joined = matched.joined(planned)
-        written, todo_written, failure = ending.write_reports(joined, paths, todo, facts)
+        joined = expand.joined(planned)
+        written, todo_written, failure = finish.write_reports(joined, paths, todo, facts)
     return Finished(
         run_id=run_id,
         rows=joined,
@@ -123,8 +123,8 @@ def _kept_preview(
         plan_file.check_path(out)
         job = guarded(job)  # as ``apply`` will be
     with Interrupts() as interrupts, ledger.opened(job.state) as book:
-        rows, digest, keys = judging.judged(given, job)
-        job = judging.with_keys(job, keys)
+        rows, digest, keys = validation.judged(given, job)
+        job = validation.with_keys(job, keys)
         report.check_fits(rows, job.reports_of(run_id))
         saved = {OUT: None if out is None else str(out.absolute())}
         begun = begun_as(Kind.PLAN, job, given.source, digest, len(rows))
@@ -139,7 +139,7 @@ def _kept_preview(
         opening = opened(book, job, run_id, begun, rows, given.stem)
         with working_on_plan(job.state, run_id):
             opening = replace(opening, past=past_of(book, job))
-            return story.carry_out(opening, job, screen, interrupts)
+            return pipeline.carry_out(opening, job, screen, interrupts)
 
 
 def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
@@ -171,9 +171,9 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     """
     paths = named(reports, new_run_id())
     _check_reports(paths, given)
-    checked, _, _ = judging.judged(given)
+    checked, _, _ = validation.judged(given)
     report.check_fits(checked, paths)
-    judged = plan.compare(checked, Steps.of(len(plan.open_rows(checked))))
+    judged = comparison.compare(checked, Steps.of(len(comparison.open_rows(checked))))
     for path in paths:
         report.write(
             due_dates.with_due(judged),
@@ -220,4 +220,4 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
 
 def _check_reports(paths: Sequence[Path], given: Input) -> None:
     """Say before anything is read that a report cannot be written, or would replace the input."""
-    check_paths(paths, judging.files(given))
+    check_paths(paths, validation.files(given))

@@ -22,7 +22,7 @@ from bulk_sync.settings.connection import (
     is_loopback,
     is_sendable,
 )
-from bulk_sync.settings.keys import (
+from bulk_sync.settings.key_kinds import (
     BUILT_IN_FILTERS,
     Creating,
     Dialect,
@@ -32,9 +32,9 @@ from bulk_sync.settings.keys import (
     OnAmbiguous,
     reached,
 )
-from bulk_sync.settings.limits import Bound, Failures, Limits, Oddity
 from bulk_sync.settings.pace import Fetch, Pace, Reading, Writing
-from bulk_sync.settings.state import State
+from bulk_sync.settings.safety import Bound, Failures, Limits, Oddity
+from bulk_sync.settings.state_dir import State
 
 __all__ = [
     "ATTRIBUTE",

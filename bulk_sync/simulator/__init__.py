@@ -10,8 +10,7 @@ mistake made in both would pass every test. What the documentation leaves open i
         assert simulator.patched == [(key, True)]
 """
 
-from bulk_sync.simulator.faults import Fault
-from bulk_sync.simulator.options import (
+from bulk_sync.simulator.behavior import (
     Apis,
     ByEmail,
     CountStyle,
@@ -24,8 +23,9 @@ from bulk_sync.simulator.options import (
     RetryAfter,
     ScanFault,
 )
+from bulk_sync.simulator.faults import Fault
+from bulk_sync.simulator.handle import Request, Simulator
 from bulk_sync.simulator.server import running, serve, serve_in_foreground
-from bulk_sync.simulator.simulator import Request, Simulator
 
 __all__ = [
     "Apis",

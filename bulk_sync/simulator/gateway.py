@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from bulk_sync.simulator import answers
-from bulk_sync.simulator.answers import Answer, Refusal
-from bulk_sync.simulator.calls import Call
-from bulk_sync.simulator.options import Options
+from bulk_sync.simulator import bodies
+from bulk_sync.simulator.behavior import Options
+from bulk_sync.simulator.bodies import Answer, Refusal
+from bulk_sync.simulator.received import Call
 
 IMS_PATH: Final = "/ims/token/v3"
 
@@ -30,17 +30,17 @@ class Gateway:
             Refusal: token or API key is not valid, or there are too many requests.
         """
         if not self._knows(call.headers.get("Authorization", ""), options):
-            raise Refusal(answers.bad_token())
+            raise Refusal(bodies.bad_token())
         if call.headers.get("X-Api-Key") != options.api_key:
-            raise Refusal(answers.bad_api_key())
+            raise Refusal(bodies.bad_api_key())
         if options.rate is not None and not self._spend(options.rate):
-            raise Refusal(answers.throttled(options))
+            raise Refusal(bodies.throttled(options))
 
     def exchange(self, call: Call, options: Options) -> Answer:
         """Answer IMS's token request; it takes its parameters from the form or the query."""
         form = call.params | call.form()
         if form.get("grant_type") != "client_credentials":
-            return answers.json({"error": "unsupported_grant_type"}, HTTPStatus.BAD_REQUEST)
+            return bodies.json({"error": "unsupported_grant_type"}, HTTPStatus.BAD_REQUEST)
         credentials = (form.get("client_id"), form.get("client_secret"))
         if options.client_secret is None or credentials != (
             options.api_key,
@@ -50,11 +50,11 @@ class Gateway:
                 "error": "invalid_client",
                 "error_description": "invalid client_id parameter",
             }
-            return answers.json(error, HTTPStatus.BAD_REQUEST)
+            return bodies.json(error, HTTPStatus.BAD_REQUEST)
         self._issued += 1
         token = f"ims-token-{self._issued}"
         self._expiries[token] = time.monotonic() + options.token_life_s
-        return answers.json(
+        return bodies.json(
             {"access_token": token, "token_type": "bearer", "expires_in": options.token_life_s}
         )
 

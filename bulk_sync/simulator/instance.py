@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from bulk_sync.simulator import profiles
-from bulk_sync.simulator.answers import Campaign
-from bulk_sync.simulator.options import Options
-from bulk_sync.simulator.profiles import STANDARD_FIELDS, Profile
+from bulk_sync.simulator import sample_profiles
+from bulk_sync.simulator.behavior import Options
+from bulk_sync.simulator.bodies import Campaign
+from bulk_sync.simulator.sample_profiles import STANDARD_FIELDS, Profile
 
 
 class Instance:
@@ -36,9 +36,9 @@ class Instance:
         self._added = 0
         attribute, seed = options.attribute, options.seed
         if options.profiles_csv is not None:
-            made = profiles.read(options.profiles_csv, seed, attribute)
+            made = sample_profiles.read(options.profiles_csv, seed, attribute)
         else:
-            made = profiles.make_up(options.profiles, seed, attribute)
+            made = sample_profiles.make_up(options.profiles, seed, attribute)
         for profile in made:
             self.add(profile)
 
@@ -50,7 +50,7 @@ class Instance:
     def add(self, profile: Profile) -> str:
         """Add a profile; it is given a PKey if it has none."""
         self._added += 1
-        key = str(profile.get("PKey") or profiles.pkey(self.options.seed, -self._added))
+        key = str(profile.get("PKey") or sample_profiles.pkey(self.options.seed, -self._added))
         self.profiles[key] = {**profile, "PKey": key}
         self._by_email.setdefault(profile.get("email"), {})[key] = None
         self._custom_fields.update(profile.keys() - STANDARD_FIELDS.keys() - self._attribute_fields)
@@ -97,14 +97,14 @@ class Instance:
     def create(self, fields: Profile) -> str:
         """Apply a POST: a new profile has not opted out unless it says so."""
         attribute = self.options.attribute
-        now = profiles.timestamp(datetime.now(UTC))
+        now = sample_profiles.timestamp(datetime.now(UTC))
         stamps = {"created": now, "lastModified": now, f"{attribute}LastModified": ""}
         return self.add({attribute: False, **fields, **stamps})
 
     def write(self, key: str, changes: Profile) -> None:
         """Apply a PATCH and move the stamps that go with it."""
         attribute = self.options.attribute
-        now = profiles.timestamp(datetime.now(UTC))
+        now = sample_profiles.timestamp(datetime.now(UTC))
         stamps = {"lastModified": now}
         if attribute in changes:
             stamps[f"{attribute}LastModified"] = now

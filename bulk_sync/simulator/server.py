@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bulk_sync.simulator import control
-from bulk_sync.simulator.answers import Answer
-from bulk_sync.simulator.calls import Call
+from bulk_sync.simulator import side_door
+from bulk_sync.simulator.behavior import Options
+from bulk_sync.simulator.bodies import Answer
 from bulk_sync.simulator.faults import Fault
-from bulk_sync.simulator.options import Options
-from bulk_sync.simulator.simulator import Simulator
+from bulk_sync.simulator.handle import Simulator
+from bulk_sync.simulator.received import Call
 
 _new_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
@@ -115,8 +115,8 @@ async def serve(
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         call = Call(request.method, request.raw_path, request.headers, await request.read())
-        if call.raw_path.startswith(control.PREFIX):
-            return _response(control.answer(simulator, call))
+        if call.raw_path.startswith(side_door.PREFIX):
+            return _response(side_door.answer(simulator, call))
         answer, fault = await simulator.answer(call)
         log.info("%s %s %s", call.method, call.target, answer.status if answer else "-")
         if answer is None:

@@ -24,11 +24,11 @@ from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.ledger import Intent
-from bulk_sync.rows import plan
-from bulk_sync.rows.steps import UNREAD
-from bulk_sync.runs import recording
+from bulk_sync.rows import comparison
+from bulk_sync.rows.results import UNREAD
+from bulk_sync.runs import write_records
+from bulk_sync.runs.checkpoint import WorkingSet
 from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret, State, Writing
-from bulk_sync.workset import WorkingSet
 
 
 def asked(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def asked(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
         Intent(key, row, None, before=current[key], desired=desired)
         for row, (key, desired) in enumerate(wished(current, changes).items(), 2)
     ]
-    return recording.judged(intents, [each.desired for each in intents], "ccpaOptOut")
+    return write_records.judged(intents, [each.desired for each in intents], "ccpaOptOut")
 
 
 def main() -> None:
@@ -67,8 +67,8 @@ def main() -> None:
             keep = partial(kept.keep_states, reading=states)
             session.read(keys, states, Reading(Fetch.LOOKUP), keep)
             seconds = time.perf_counter() - began
-            planned = plan.compare(judged, states)
-            journal = recording.Recording(book, "bench", planned, plan.writes(planned))
+            planned = comparison.compare(judged, states)
+            journal = write_records.Recording(book, "bench", planned, comparison.writes(planned))
             began = time.perf_counter()
             writes = Writes(journal.keys, journal.desired, journal.steps, Writing())
             session.write(writes, journal)

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bulk_sync.rows import check, columns, plan, read
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows import check, columns, comparison, read
+from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 
 
@@ -36,7 +36,7 @@ def noted(checked: pd.DataFrame, known: str) -> Steps:
 def main() -> None:
     source, known = sys.argv[1:]
     checked = check.rows(read.rows(source), check.Rules())
-    changes = Totals.of(plan.compare(checked, noted(checked, known))).writes
+    changes = Totals.of(comparison.compare(checked, noted(checked, known))).writes
     assert changes > 0
 
 

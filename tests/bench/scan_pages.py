@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 from side_door import asked
 
-from bulk_sync.campaign.answers import Answer
-from bulk_sync.campaign.pages import parser_of, read
+from bulk_sync.campaign.list_pages import parser_of, read
+from bulk_sync.campaign.responses import Answer
 from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.scan import Listing
-from bulk_sync.rows.steps import Steps
-from bulk_sync.rows.texts import Texts
+from bulk_sync.rows.lazy_texts import Texts
+from bulk_sync.rows.results import Steps
 from bulk_sync.stopping import Stop
 
 PAGES = 200

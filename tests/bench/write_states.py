@@ -21,9 +21,9 @@ from bulk_sync.engines.passes import Journal
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.ledger import Intent
-from bulk_sync.rows import columns, plan
-from bulk_sync.rows.steps import UNREAD, Steps
-from bulk_sync.runs import recording
+from bulk_sync.rows import columns, comparison
+from bulk_sync.rows.results import UNREAD, Steps
+from bulk_sync.runs import write_records
 from bulk_sync.settings import Connection, Pace, Secret, State, Writing
 
 
@@ -43,10 +43,10 @@ def planned(endpoint: str, rows: int) -> pd.DataFrame:
         Intent(key, row, None, before=held[key], desired=desired)
         for row, (key, desired) in enumerate(wished(held, rows).items(), 2)
     ]
-    judged = recording.judged(intents, [each.desired for each in intents], "ccpaOptOut")
+    judged = write_records.judged(intents, [each.desired for each in intents], "ccpaOptOut")
     current = Steps.of(rows)
     current.state[:] = list(map(held.__getitem__, judged[columns.KEY]))
-    return plan.compare(judged, current)
+    return comparison.compare(judged, current)
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
         ledger.opened(State(Path(folder))) as book,
         Session(connection, Pace(rate=float(rate)), lambda *_: None) as session,
     ):
-        kept = recording.Recording(book, "bench", frame, np.arange(int(rows)))
+        kept = write_records.Recording(book, "bench", frame, np.arange(int(rows)))
         journal: Journal = kept if kind == "ledger" else Nothing()
         began = time.monotonic()
         session.write(Writes(kept.keys, kept.desired, kept.steps, Writing()), journal)

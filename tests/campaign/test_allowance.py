@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bulk_sync.campaign.allowance import Allowance
+from bulk_sync.campaign.rate_limit import Allowance
 
 TOOK_S = 0.05
 BEGAN = 100.0

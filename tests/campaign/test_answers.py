@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bulk_sync.campaign.answers import (
+from bulk_sync.campaign.responses import (
     AddressRefused,
     Answer,
     FieldRefused,

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from bulk_sync.campaign.answers import AddressRefused, FieldRefused
 from bulk_sync.campaign.client import Client, connected
+from bulk_sync.campaign.responses import AddressRefused, FieldRefused
 from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import Connection, Pace, Secret

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from virtual_time import virtually
 
-from bulk_sync.campaign.deadlines import Deadlines
+from bulk_sync.campaign.timeouts import Deadlines
 
 TIMEOUT_S = 5.0
 

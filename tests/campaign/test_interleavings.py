@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from mixing import Asked, Mixing, Wrong, written
 
-from bulk_sync.campaign import mixups, transport
+from bulk_sync.campaign import mismatches, transport
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome
@@ -30,7 +30,7 @@ class Interleavings(RuleBasedStateMachine):
     def begin(self, states: list[bool]) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(transport, "_FIRST_BACKOFF_S", 0.0001)
-        self.patch.setattr(mixups, "_MOST", 1_000_000)  # so that the run goes on and on
+        self.patch.setattr(mismatches, "_MOST", 1_000_000)  # so that the run goes on and on
         self.is_changed = False
         self.left: deque[Wrong | None] = deque()
         self.server = Mixing(dict(zip(KEYS, states, strict=True)), self.choose)

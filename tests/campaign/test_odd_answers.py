@@ -11,8 +11,8 @@ import pytest
 from test_transport import serving
 
 from bulk_sync.campaign import transport
-from bulk_sync.campaign.answers import Answer, document
 from bulk_sync.campaign.client import Client, connected
+from bulk_sync.campaign.responses import Answer, document
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Pace, Secret

@@ -21,7 +21,7 @@ from virtual_time import (
     virtually,
 )
 
-from bulk_sync.campaign.load import FIRST_IN_FLIGHT
+from bulk_sync.campaign.concurrency import FIRST_IN_FLIGHT
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.errors import Interrupted, StopRun
 from bulk_sync.settings import Pace

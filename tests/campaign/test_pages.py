@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_sync.campaign import pages
-from bulk_sync.campaign.answers import Answer, document
+from bulk_sync.campaign import list_pages
 from bulk_sync.campaign.profiles import Profile
+from bulk_sync.campaign.responses import Answer, document
 from bulk_sync.errors import RetryLater
 
 NEXT = "profileAndServices/profile/?_lineCount=1&_lineStart=@abc"
@@ -41,7 +41,7 @@ FORCED = f"{NEXT}&_forcePagination=true"
     ],
 )
 def test_a_link_is_followed_only_below_the_endpoint(href: str, path: str | None) -> None:
-    assert pages.path(href, forced=True) == path
+    assert list_pages.path(href, forced=True) == path
 
 
 @pytest.mark.parametrize(
@@ -63,22 +63,22 @@ def test_a_link_is_followed_only_below_the_endpoint(href: str, path: str | None)
 def test_the_number_of_profiles_is_inline_or_behind_a_link(
     count: object, total: int | None, path: str | None
 ) -> None:
-    page = pages.read({"content": [], "count": count})
+    page = list_pages.read({"content": [], "count": count})
     assert (page.total, page.count_path) == (total, path)
 
 
 def test_a_list_that_cannot_go_on_is_noticed() -> None:
     rows = [{"PKey": "@a"}]
-    assert pages.read({"content": rows, "serverSidePagination": False}).cut_short
-    assert pages.read({"content": rows, "next": {"href": "/elsewhere"}}).cut_short
-    assert not pages.read({"content": rows}).cut_short
-    assert not pages.read({"content": rows, "next": {"href": f"/{NEXT}"}}).cut_short
+    assert list_pages.read({"content": rows, "serverSidePagination": False}).cut_short
+    assert list_pages.read({"content": rows, "next": {"href": "/elsewhere"}}).cut_short
+    assert not list_pages.read({"content": rows}).cut_short
+    assert not list_pages.read({"content": rows, "next": {"href": f"/{NEXT}"}}).cut_short
 
 
 @pytest.mark.parametrize("parsed", [[], {}, {"content": {}}, None])
 def test_anything_else_is_no_list(parsed: object) -> None:
     with pytest.raises(RetryLater):
-        pages.read(parsed)
+        list_pages.read(parsed)
 
 
 FIELDS = {"PKey", "ccpaOptOut"}
@@ -94,10 +94,10 @@ PAGES: st.SearchStrategy[object] = st.builds(
 )
 
 
-def judged(parse: Callable[[Answer], object], body: bytes) -> pages.Page | str:
+def judged(parse: Callable[[Answer], object], body: bytes) -> list_pages.Page | str:
     """Read a page, or tell what is said instead; of profiles, only some fields."""
     try:
-        page = pages.read(parse(Answer(200, body)))
+        page = list_pages.read(parse(Answer(200, body)))
     except RetryLater as later:
         return later.detail
     of: list[Profile] = [
@@ -112,7 +112,7 @@ def test_a_page_of_which_some_fields_are_taken_says_the_same(
 ) -> None:
     written = orjson.dumps(page)
     body = written[: len(written) - cut_off] + added
-    assert judged(pages.parser_of(FIELDS), body) == judged(document, body)
+    assert judged(list_pages.parser_of(FIELDS), body) == judged(document, body)
 
 
 @pytest.mark.parametrize(
@@ -129,17 +129,19 @@ def test_a_page_of_which_some_fields_are_taken_says_the_same(
     ],
 )
 def test_a_page_that_is_odd_is_read_in_the_same_way(body: bytes) -> None:
-    assert judged(pages.parser_of(FIELDS), body) == judged(document, body)
+    assert judged(list_pages.parser_of(FIELDS), body) == judged(document, body)
 
 
 @pytest.mark.parametrize("skipped", [b'"x": "\xff"', b'"\xff": 1', b'"x": 1e999'])
 def test_what_is_not_looked_at_spoils_no_page(skipped: bytes) -> None:
     body = b'{"content": [{"PKey": "@a", ' + skipped + b"}]}"
-    page = judged(pages.parser_of(FIELDS), body)
-    assert isinstance(page, pages.Page)
+    page = judged(list_pages.parser_of(FIELDS), body)
+    assert isinstance(page, list_pages.Page)
     assert page.profiles == [{"PKey": "@a"}]
 
 
 def test_what_is_not_looked_at_is_not_taken() -> None:
-    parsed = pages.parser_of(FIELDS)(Answer(200, b'{"content": [{"PKey": "@a", "email": "x"}]}'))
+    parsed = list_pages.parser_of(FIELDS)(
+        Answer(200, b'{"content": [{"PKey": "@a", "email": "x"}]}')
+    )
     assert parsed == {"content": [{"PKey": "@a"}]}

@@ -3,8 +3,8 @@
 import pytest
 
 from bulk_sync.campaign import proof
-from bulk_sync.campaign.answers import Answer, Mismatch
 from bulk_sync.campaign.proof import Named
+from bulk_sync.campaign.responses import Answer, Mismatch
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 

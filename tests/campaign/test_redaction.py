@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_sync.campaign.answers import Answer
 from bulk_sync.campaign.redaction import Redaction
+from bulk_sync.campaign.responses import Answer
 from bulk_sync.errors import AccessDenied, BulkSyncError, RetryLater, RowFailed
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Secret

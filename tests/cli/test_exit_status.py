@@ -16,9 +16,9 @@ import orjson
 import pytest
 from conftest import Run, before_answer, key, populate, process, read_csv, wishes
 
-from bulk_sync import lock
 from bulk_sync.settings import Connection, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
+from bulk_sync.storage import lock
 
 
 def test_0_when_every_row_holds(sim: Simulator, tmp_path: Path, run: Run) -> None:

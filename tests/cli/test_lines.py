@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, populate, wishes
 
-from bulk_sync.cli import lines
+from bulk_sync.cli import summary
 from bulk_sync.simulator import Fault, Options, running
 
 
@@ -32,7 +32,7 @@ def test_the_summary_tells_how_long_answers_took_and_what_was_waited_for(
     ("value", "figure"), [(0.1234, "0.123"), (999.4, "999"), (999.6, "1,000"), (2184.0, "2,184")]
 )
 def test_a_measured_number_is_written_without_an_exponent(value: float, figure: str) -> None:
-    assert lines.figure(value) == figure
+    assert summary.figure(value) == figure
 
 
 def test_a_run_that_made_no_calls_has_neither_a_latency_nor_a_rate(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, key, populate, wishes
 
-from bulk_sync.campaign.answers import AddressRefused, FieldRefused, Forbidden
+from bulk_sync.campaign.responses import AddressRefused, FieldRefused, Forbidden
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.errors import AccessDenied, Exit, RowFailed, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason

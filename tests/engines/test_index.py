@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.engines.scan import Index
-from bulk_sync.rows.texts import Texts
+from bulk_sync.rows.lazy_texts import Texts
 
 KEYS = st.text("abä", max_size=5)
 

@@ -8,12 +8,12 @@ from typing import cast
 
 from virtual_time import virtually
 
-from bulk_sync.campaign.calls import Calls
+from bulk_sync.campaign.call_budget import Calls
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.local import Local
-from bulk_sync.rows.steps import Steps
+from bulk_sync.engines.workers import Local
+from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Failures, Pace
 from bulk_sync.stopping import Stop
 

@@ -8,15 +8,15 @@ from typing import cast
 import pytest
 from virtual_time import TOOK_S, Disk, virtually
 
-from bulk_sync.campaign.calls import Calls
+from bulk_sync.campaign.call_budget import Calls
 from bulk_sync.campaign.client import Client
 from bulk_sync.engines import passes
-from bulk_sync.engines.finding import Finder
 from bulk_sync.engines.journal import Source
-from bulk_sync.engines.local import Local
 from bulk_sync.engines.passes import Pass
+from bulk_sync.engines.resolve import Finder
 from bulk_sync.engines.work import Work, Writes
-from bulk_sync.rows.steps import Steps
+from bulk_sync.engines.workers import Local
+from bulk_sync.rows.results import Steps
 from bulk_sync.settings import KeyKind, Keys, Writing
 from bulk_sync.stopping import Stop
 

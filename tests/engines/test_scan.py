@@ -12,7 +12,7 @@ import pytest
 from conftest import Run, key, populate, wishes
 
 from bulk_sync.engines.session import Session
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret
 from bulk_sync.simulator import CountStyle, Fault, NextStyle, Options, ScanFault, running
 

@@ -9,10 +9,10 @@ import pytest
 from conftest import Ran, Run, key, populate, read_csv, wishes
 from test_scan import EndlessUncounted, Lying, Wavering, at, serving
 
-from bulk_sync.campaign.pages import Place
+from bulk_sync.campaign.list_pages import Place
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret
 from bulk_sync.simulator import CountStyle, Fault, Options, ScanFault, Simulator, running
 

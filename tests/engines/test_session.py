@@ -49,7 +49,7 @@ def test_a_second_ctrl_c_ends_at_once_and_in_order(sim: Simulator) -> None:
 
 SIGNALLED_WHILE_CLOSING = """
 import os, signal
-from bulk_sync.campaign.calls import Calls
+from bulk_sync.campaign.call_budget import Calls
 closed = Calls.close
 async def close(self):
     os.kill(os.getpid(), signal.SIGTERM)

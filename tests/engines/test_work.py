@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from conftest import key
 
-from bulk_sync.engines.finding import Finder
+from bulk_sync.engines.resolve import Finder
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.work import Writes
 from bulk_sync.errors import StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows.newer import Precision, Request
-from bulk_sync.rows.steps import UNREAD, Steps
+from bulk_sync.rows.request_order import Precision, Request
+from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.settings import Connection, KeyKind, Keys, Pace, Secret, Writing
 from bulk_sync.simulator import Fault, Options, Simulator, running
-from bulk_sync.simulator.simulator import Request as RawRequest
+from bulk_sync.simulator.handle import Request as RawRequest
 
 WHY = "A later run has written this profile."
 NOVEMBER_MS = 1_795_572_000_000

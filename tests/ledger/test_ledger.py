@@ -170,7 +170,7 @@ def test_a_loop_over_writes_may_itself_add_to_the_ledger(state: State) -> None:
 def test_writes_are_read_in_batches_and_every_one_once(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulk_sync.ledger.ledger._BATCH_ROWS", 8)
+    monkeypatch.setattr("bulk_sync.ledger.database._BATCH_ROWS", 8)
     with ledger.opened(State(tmp_path / "state")) as book:
         book.intend(OTHER, intents(3))
         positions = book.intend(RUN, intents(count))
@@ -184,7 +184,7 @@ def test_writes_are_read_in_batches_and_every_one_once(
 def test_nobody_who_reads_keeps_a_writer_waiting(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulk_sync.ledger.ledger._BATCH_ROWS", 8)
+    monkeypatch.setattr("bulk_sync.ledger.database._BATCH_ROWS", 8)
     with ledger.opened(state) as book:
         fill(book, 20)
         with ledger.existing(state) as other:

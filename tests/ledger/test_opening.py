@@ -28,7 +28,7 @@ def upgrade():
 
 def engine_of(state: State) -> str:
     if state.ledger is None:
-        return f"sqlite:///{state.folder / ledger.opening.FILE}"
+        return f"sqlite:///{state.folder / ledger.connect.FILE}"
     return state.ledger.replace("postgresql://", "postgresql+psycopg://")
 
 

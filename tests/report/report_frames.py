@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from bulk_sync.rows import columns
-from bulk_sync.rows.steps import UNREAD
+from bulk_sync.rows.results import UNREAD
 
 AT_MS = 1795490270123
 AT = "2026-11-24T03:17:50.123Z"

@@ -10,7 +10,7 @@ from report_frames import AT, expected, nasty_results, results
 
 from bulk_sync import report
 from bulk_sync.rows import columns
-from bulk_sync.rows.steps import UNREAD
+from bulk_sync.rows.results import UNREAD
 
 
 @pytest.fixture(scope="module")

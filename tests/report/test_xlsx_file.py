@@ -16,7 +16,7 @@ from report_frames import AT, expected, nasty_results, report_columns, results
 from bulk_sync import report
 from bulk_sync.report import table, xlsx_file
 from bulk_sync.rows import columns
-from bulk_sync.rows.steps import UNREAD
+from bulk_sync.rows.results import UNREAD
 
 
 @pytest.fixture(scope="module")

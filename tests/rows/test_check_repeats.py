@@ -5,7 +5,7 @@ import pytest
 from judging import OPEN, raw, verdicts
 
 from bulk_sync.rows import check, columns
-from bulk_sync.rows.check import OnConflict, Rules, repeats
+from bulk_sync.rows.check import OnConflict, Rules, duplicates
 
 
 def test_the_second_row_of_a_pair_is_the_duplicate() -> None:
@@ -48,6 +48,6 @@ def test_a_conflict_names_the_first_row_that_says_the_other_state() -> None:
 
 
 def test_different_keys_with_the_same_hash_stay_different(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats, "_hashes", lambda keys: np.zeros(len(keys), np.int64))
+    monkeypatch.setattr(duplicates, "_hashes", lambda keys: np.zeros(len(keys), np.int64))
     rows = [("@a", "true"), ("@b", "false"), ("@a", "true")]
     assert verdicts(rows) == [OPEN, OPEN, ("duplicate", "")]

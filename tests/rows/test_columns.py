@@ -7,7 +7,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from bulk_sync.rows import columns
-from bulk_sync.rows.steps import UNREAD
+from bulk_sync.rows.results import UNREAD
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import check, columns, dates, plan
+from bulk_sync.rows import check, columns, comparison, request_dates
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.newer import UNDATED
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.request_order import UNDATED
+from bulk_sync.rows.results import Steps
 
 
 def column(*cells: str) -> pd.Series:
@@ -65,7 +65,7 @@ def dated(*cells: str) -> pd.DataFrame:
 def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     cell: str, read_as: int
 ) -> None:
-    assert dates.read(column(cell)).asked.tolist() == [read_as]
+    assert request_dates.read(column(cell)).asked.tolist() == [read_as]
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     ],
 )  # fmt: skip
 def test_what_is_no_date_leaves_the_row_undated(cell: str) -> None:
-    assert dates.read(column(cell)).asked.tolist() == [UNDATED]
+    assert request_dates.read(column(cell)).asked.tolist() == [UNDATED]
 
 
 def test_one_date_shows_how_the_others_are_meant() -> None:
-    assert dates.read(column("3/4/2026", "3/14/2026")).asked.tolist() == [
+    assert request_dates.read(column("3/4/2026", "3/14/2026")).asked.tolist() == [
         ms(2026, 3, 4),
         ms(2026, 3, 14),
     ]
-    assert dates.read(column("3/4/2026", "14/3/2026")).asked.tolist() == [
+    assert request_dates.read(column("3/4/2026", "14/3/2026")).asked.tolist() == [
         ms(2026, 4, 3),
         ms(2026, 3, 14),
     ]
@@ -106,7 +106,7 @@ def test_one_date_shows_how_the_others_are_meant() -> None:
 def test_day_and_month_are_never_guessed(
     cells: list[str], read_as: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert dates.read(column(*cells, "3/4/2026")).asked.tolist() == [*read_as, UNDATED]
+    assert request_dates.read(column(*cells, "3/4/2026")).asked.tolist() == [*read_as, UNDATED]
     (warning,) = [each for each in caplog.messages if "swapped" in each]
     assert "'Received'" in warning
     assert "in 2 request dates" in warning
@@ -116,7 +116,7 @@ def test_day_and_month_are_never_guessed(
 def test_the_log_counts_what_cannot_be_read_and_names_no_content(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    dates.read(column("soon", "soon", "", "2026-11-23", "never"))
+    request_dates.read(column("soon", "soon", "", "2026-11-23", "never"))
     (warning,) = [each for each in caplog.messages if "cannot be read" in each]
     assert "3 request dates" in warning
     assert "soon" not in warning
@@ -125,7 +125,7 @@ def test_the_log_counts_what_cannot_be_read_and_names_no_content(
 def test_the_log_names_the_first_rows_that_it_is_about(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING", "bulk_sync"):
         rows = column("2026-11-23", "soon", *["3/4/2026"] * 7)
-        dates.read(rows, lambda at: f"row {at + 2} of a.csv")
+        request_dates.read(rows, lambda at: f"row {at + 2} of a.csv")
     swapped, unreadable = caplog.messages
     assert "1 request dates cannot be read (row 3 of a.csv), so" in unreadable
     assert "7 request dates day and month could be swapped (row 4 of a.csv, " in swapped
@@ -133,7 +133,7 @@ def test_the_log_names_the_first_rows_that_it_is_about(caplog: pytest.LogCapture
 
 
 def test_no_rows_have_no_dates() -> None:
-    assert dates.read(column()).asked.tolist() == []
+    assert request_dates.read(column()).asked.tolist() == []
 
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -148,7 +148,9 @@ def test_dates_on_which_nobody_asked_are_undated_and_their_rows_named(
     far: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     today = date(2026, 11, 28)
-    read = dates.read(column("2000-01-01", far, "2028-11-28"), lambda at: f"row {at + 2}", today)
+    read = request_dates.read(
+        column("2000-01-01", far, "2028-11-28"), lambda at: f"row {at + 2}", today
+    )
     assert read.asked.tolist() == [ms(2000, 1, 1), UNDATED, ms(2028, 11, 28)]
     assert read.until[1] == UNDATED
     assert read.day[1] == UNDATED
@@ -163,7 +165,7 @@ DAYS = st.dates(date(1900, 1, 1), date(2100, 1, 1))
 @settings(max_examples=100)
 def test_an_iso_time_comes_back_to_the_millisecond(times: list[datetime], separator: str) -> None:
     times = [each.replace(microsecond=each.microsecond // 1000 * 1000) for each in times]
-    found = dates.read(column(*(each.isoformat(separator) for each in times))).asked
+    found = request_dates.read(column(*(each.isoformat(separator) for each in times))).asked
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert found.tolist() == [(each - epoch) // timedelta(milliseconds=1) for each in times]
 
@@ -177,7 +179,7 @@ def test_a_column_in_one_order_is_read_in_it_or_not_at_all(
         first, second = (day.day, day.month) if is_day_first else (day.month, day.day)
         return f"{first}/{second}/{day.year}"
 
-    found = dates.read(column(*map(written, days))).asked.tolist()
+    found = request_dates.read(column(*map(written, days))).asked.tolist()
     right = [ms(day.year, day.month, day.day) for day in days]
     if any(day.day > 12 for day in days):
         assert found == right
@@ -202,16 +204,16 @@ def test_the_oldest_come_first_the_undated_last_and_equals_as_they_stand(
     order = sorted(
         range(len(cells)), key=lambda at: cells[at] if cells[at][:1].isdecimal() else last
     )
-    assert plan.open_rows(frame).tolist() == order
+    assert comparison.open_rows(frame).tolist() == order
 
     current = data.draw(st.lists(st.booleans(), min_size=len(cells), max_size=len(cells)))
     reading = Steps.of(len(cells))
     for place, at in enumerate(order):
         reading.done(place, 1, 1, state=current[at])
-    planned = plan.compare(frame, reading)
+    planned = comparison.compare(frame, reading)
     assert planned[columns.BEFORE].tolist() == current
     assert planned[columns.ROW].tolist() == frame[columns.ROW].tolist()
-    assert plan.writes(planned).tolist() == [at for at in order if not current[at]]
+    assert comparison.writes(planned).tolist() == [at for at in order if not current[at]]
 
 
 def test_a_row_that_counts_for_others_is_as_old_as_the_oldest_that_says_the_same() -> None:
@@ -224,7 +226,7 @@ def test_a_row_that_counts_for_others_is_as_old_as_the_oldest_that_says_the_same
     )
     checked = check.rows(frame, Rules(on_conflict=check.OnConflict.OPT_OUT))
     assert checked[columns.REQUESTED].iat[0] == ms(2026, 1, 15)
-    assert plan.open_rows(checked).tolist() == [0, 1]
+    assert comparison.open_rows(checked).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -245,8 +247,8 @@ def test_no_other_date_is_taken_for_the_request_s(name: str) -> None:
 def test_the_column_may_be_named() -> None:
     rows = [("@a", "true", "2026-02-01", "2026-01-01"), ("@b", "true", "2026-01-01", "2026-02-01")]
     frame = raw(["PKey", "ccpaOptOut", "Received", "created"], *rows)
-    assert plan.open_rows(check.rows(frame, Rules())).tolist() == [1, 0]
-    assert plan.open_rows(check.rows(frame, Rules(date_column="created"))).tolist() == [0, 1]
+    assert comparison.open_rows(check.rows(frame, Rules())).tolist() == [1, 0]
+    assert comparison.open_rows(check.rows(frame, Rules(date_column="created"))).tolist() == [0, 1]
 
 
 def test_of_two_columns_neither_is_taken_and_the_log_asks(caplog: pytest.LogCaptureFixture) -> None:

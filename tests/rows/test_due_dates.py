@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
-from bulk_sync.rows import columns, dates, due_dates
+from bulk_sync.rows import columns, due_dates, request_dates
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.due_dates import Late
 
 
-def read(*cells: str) -> dates.Requests:
-    return dates.read(pd.Series(cells, dtype="str", name="Request date"))
+def read(*cells: str) -> request_dates.Requests:
+    return request_dates.read(pd.Series(cells, dtype="str", name="Request date"))
 
 
 def last_day(text: str) -> str:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import check, columns, limits, plan
+from bulk_sync.rows import check, columns, comparison, plan_limits
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.limits import Past
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.plan_limits import Past
+from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Bound, Limits, Oddity
 
 ALL = Limits(max_opt_ins=Bound(percent=Fraction(100)))
@@ -40,7 +40,7 @@ def planned(*states: Row) -> pd.DataFrame:
             reading.failed(at, 1, gone)
         else:
             reading.done(at, 1, 1, state=bool(current))
-    return plan.compare(check.rows(raw, Rules()), reading)
+    return comparison.compare(check.rows(raw, Rules()), reading)
 
 
 SAME = [(True, True), (False, False)]
@@ -48,7 +48,7 @@ INVERSE = [(True, False), (False, True)]
 
 
 def test_an_inverted_column_is_refused_in_these_words() -> None:
-    refusal = limits.refusal(planned(*INVERSE * 500), ALL)
+    refusal = plan_limits.refusal(planned(*INVERSE * 500), ALL)
     assert str(refusal) == (
         "Nothing was written: 1000 of 1000 desired states (100%) are the inverse of the current "
         "ones (rows 2, 3, 4, 5, 6, ...): does the column say who may be sold, instead of who has "
@@ -76,7 +76,7 @@ def test_an_inverted_column_is_refused_in_these_words() -> None:
     ],
 )  # fmt: skip
 def test_a_column_is_inverted_if_nearly_all_differ_both_ways(states: list[Row], odd: bool) -> None:
-    refusal = limits.refusal(planned(*states), ALL)
+    refusal = plan_limits.refusal(planned(*states), ALL)
     assert (refusal is not None) is odd
     if refusal is not None:
         assert refusal.option == "--allow inverted"
@@ -84,12 +84,12 @@ def test_a_column_is_inverted_if_nearly_all_differ_both_ways(states: list[Row], 
 
 def test_a_job_whose_files_hold_nothing_but_changes_is_not_inverted() -> None:
     frame = planned(*INVERSE * 20)
-    assert limits.refusal(frame, ALL, [Past(40, 39), Past(40, 0)]) is None
-    assert limits.refusal(frame, ALL, [Past(40, 10)]) is not None
+    assert plan_limits.refusal(frame, ALL, [Past(40, 39), Past(40, 0)]) is None
+    assert plan_limits.refusal(frame, ALL, [Past(40, 10)]) is not None
 
 
 def test_keys_of_another_instance_are_refused_in_these_words() -> None:
-    refusal = limits.refusal(planned(*[(True, None)] * 20), Limits())
+    refusal = plan_limits.refusal(planned(*[(True, None)] * 20), Limits())
     assert str(refusal) == (
         "Nothing was written: none of the 20 keys looked up (100%) is known to Campaign (rows 2, "
         "3, 4, 5, 6, ...): are they of this very instance? PKeys of stage are not those of "
@@ -97,12 +97,12 @@ def test_keys_of_another_instance_are_refused_in_these_words() -> None:
         "`bulk-sync map` finds the new ones by another column, and --key email, custom or "
         "filter:NAME:PARAM needs none. If that is right, let it pass with --allow unknown-keys."
     )
-    assert limits.refusal(planned(*[(True, None)] * 19), Limits()) is None
-    assert limits.refusal(planned(*[(True, None)] * 500, (True, True)), Limits()) is None
+    assert plan_limits.refusal(planned(*[(True, None)] * 19), Limits()) is None
+    assert plan_limits.refusal(planned(*[(True, None)] * 500, (True, True)), Limits()) is None
 
 
 def test_a_cut_off_file_is_refused_in_these_words() -> None:
-    refusal = limits.refusal(planned(*SAME * 50), Limits(), [Past(900, 3), Past(400, 2)])
+    refusal = plan_limits.refusal(planned(*SAME * 50), Limits(), [Past(900, 3), Past(400, 2)])
     assert str(refusal) == (
         "Nothing was written: the input has 100 rows, 25% of the 400 that the smallest of the last "
         "finished runs of this job had (2 compared): was it cut off? If that is right, let it pass "
@@ -119,12 +119,12 @@ def test_a_file_is_cut_off_if_it_has_fewer_than_half_of_the_rows(
     rows: int, past: list[int], odd: bool
 ) -> None:
     frame = planned(*[(True, True)] * rows)
-    refusal = limits.refusal(frame, Limits(), [Past(each, 0) for each in past])
+    refusal = plan_limits.refusal(frame, Limits(), [Past(each, 0) for each in past])
     assert (refusal is not None) is odd
     before = [Past(each, 0) for each in past]
-    assert (limits.cut_off(rows, Limits(), before) is not None) is odd
+    assert (plan_limits.cut_off(rows, Limits(), before) is not None) is odd
     allowed = Limits(allowed=frozenset({Oddity.FEWER_ROWS}))
-    assert limits.cut_off(rows, allowed, before) is None
+    assert plan_limits.cut_off(rows, allowed, before) is None
 
 
 @pytest.mark.parametrize("oddity", list(Oddity))
@@ -137,11 +137,11 @@ def test_what_is_allowed_passes_and_nothing_else(oddity: Oddity) -> None:
     past = [Past(1000, 0)] if oddity is Oddity.FEWER_ROWS else []
     for allowed in Oddity:
         passing = Limits(max_opt_ins=Bound(count=1000), allowed=frozenset({allowed}))
-        assert (limits.refusal(frame, passing, past) is None) is (allowed is oddity)
+        assert (plan_limits.refusal(frame, passing, past) is None) is (allowed is oddity)
 
 
 def test_every_limit_that_is_passed_is_named_at_once() -> None:
-    refusal = limits.refusal(planned(*INVERSE * 50), Limits(max_changes=Bound(count=7)))
+    refusal = plan_limits.refusal(planned(*INVERSE * 50), Limits(max_changes=Bound(count=7)))
     assert refusal is not None
     assert refusal.option == "--allow inverted --max-opt-ins 50 --max-changes 100"
     for part in ("--allow inverted", "50 opt-ins", "limit of 10", "100 changes", "limit of 7"):
@@ -160,13 +160,13 @@ def test_no_plan_beyond_a_limit_passes(
     opt_ins = sum(current is True and not desired for desired, current in states)
     changes = sum(current not in (None, desired) for desired, current in states)
     if opt_ins > most_opt_ins or changes > most_changes:
-        assert limits.refusal(frame, bounds) is not None
+        assert plan_limits.refusal(frame, bounds) is not None
 
 
 def test_a_row_of_several_profiles_is_named_once() -> None:
     frame = planned((False, True), (False, True))
     frame[columns.ROW] = 2
-    refusal = limits.refusal(frame, Limits(max_opt_ins=Bound(count=1)))
+    refusal = plan_limits.refusal(frame, Limits(max_opt_ins=Bound(count=1)))
     assert (
         "2 opt-ins (true to false) of 2 rows (100%) are more than the limit of 1 (row 2)."
         in str(refusal)
@@ -210,8 +210,8 @@ def test_exactly_the_limit_passes_and_one_more_does_not(
 ) -> None:
     """A percentage is one of all rows of the input, also of those that are not found."""
     others = [STAY, *[other] * (rows - len(passes) - 2)]
-    assert limits.refusal(planned(*passes, STAY, *others), bounds) is None
-    refusal = limits.refusal(planned(*passes, too_much, *others), bounds)
+    assert plan_limits.refusal(planned(*passes, STAY, *others), bounds) is None
+    refusal = plan_limits.refusal(planned(*passes, too_much, *others), bounds)
     assert refusal is not None
     assert refusal.option == option
 
@@ -225,8 +225,8 @@ def test_exactly_the_limit_of_creations_passes_and_one_more_does_not(
     bound: Bound, most: int
 ) -> None:
     bounds = Limits(max_creates=bound)
-    assert limits.refusal(creating(most, 40 - most), bounds) is None
-    refusal = limits.refusal(creating(most + 1, 39 - most), bounds)
+    assert plan_limits.refusal(creating(most, 40 - most), bounds) is None
+    refusal = plan_limits.refusal(creating(most + 1, 39 - most), bounds)
     assert refusal is not None
     assert refusal.option == f"--max-creates {most + 1}"
 
@@ -267,7 +267,7 @@ BOTH_WAYS = [OUT] * 18 + [IN] * 2
 def test_rows_that_are_not_read_yet_count_at_their_worst(
     bounds: Limits, rows: list[Row], passes: bool
 ) -> None:
-    assert limits.passes_however(planned(*rows), bounds) is passes
+    assert plan_limits.passes_however(planned(*rows), bounds) is passes
 
 
 @given(
@@ -281,10 +281,10 @@ def test_what_passes_however_passes_whatever_is_read(
 ) -> None:
     bounds = Limits(Bound(count=most_changes), Bound(count=most_opt_ins))
     frame = planned(*rows, STAY)
-    if limits.passes_however(frame, bounds):
+    if plan_limits.passes_however(frame, bounds):
         for _ in range(3):
             read = [
                 (desired, chance.choice([True, False, None]) if current == UNREAD else current)
                 for desired, current in rows
             ]
-            assert limits.refusal(planned(*read, STAY), bounds) is None
+            assert plan_limits.refusal(planned(*read, STAY), bounds) is None

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
-from bulk_sync.rows import check, columns, matched, plan
+from bulk_sync.rows import check, columns, comparison, expand
 from bulk_sync.rows.check import OnConflict, Rules
-from bulk_sync.rows.steps import UNREAD, Match, Steps
+from bulk_sync.rows.results import UNREAD, Match, Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.settings import OnAmbiguous
 
@@ -43,7 +43,7 @@ def judged(rows: list[tuple[str, str]], on_conflict: OnConflict) -> pd.DataFrame
 
 
 def finding(checked: pd.DataFrame, found: dict[str, object]) -> Steps:
-    steps = Steps.of_finding(len(plan.open_rows(checked)))
+    steps = Steps.of_finding(len(comparison.open_rows(checked)))
     matches, states, unread = found["matches"], found["states"], found["unread"]
     assert isinstance(matches, list)
     assert isinstance(states, dict)
@@ -74,11 +74,11 @@ def test_every_row_is_told_once_and_every_profile_written_at_most_once(
 ) -> None:
     checked = judged(rows, on_conflict)
     steps = finding(checked, found)
-    parted, states = matched.parted(
+    parted, states = expand.parted(
         checked, steps, on_ambiguous=on_ambiguous, on_conflict=on_conflict
     )
-    planned = plan.compare(parted, states)
-    to_write = plan.writes(planned)
+    planned = comparison.compare(parted, states)
+    to_write = comparison.writes(planned)
     pkeys = planned[columns.PROFILE].iloc[to_write].tolist()
     assert max(Counter(pkeys).values(), default=0) <= 1
 
@@ -91,8 +91,8 @@ def test_every_row_is_told_once_and_every_profile_written_at_most_once(
             writing.done(at, 1, 2000, state=bool(state))
         else:
             writing.failed(at, 2000, RowFailed(Reason.HTTP_403, "No."))
-    results = plan.settle(planned, writing)
-    totals, told = Totals.of(results), matched.joined(results)
+    results = comparison.settle(planned, writing)
+    totals, told = Totals.of(results), expand.joined(results)
 
     assert told["email"].tolist() == [email for email, _ in rows]
     assert told[columns.ROW].tolist() == list(range(2, len(rows) + 2))
@@ -104,7 +104,7 @@ def test_every_row_is_told_once_and_every_profile_written_at_most_once(
     for at, pkey in enumerate(pkeys):
         if done[at]:
             held[pkey] = int(desired[at])
-    open_at = {int(at): n for n, at in enumerate(plan.open_rows(checked))}
+    open_at = {int(at): n for n, at in enumerate(comparison.open_rows(checked))}
     says_done = {Outcome.UPDATED, Outcome.UNCHANGED}
     asked = columns.state_codes(told[columns.DESIRED]).tolist()
     for at, outcome in enumerate(told[columns.OUTCOME]):
@@ -120,4 +120,4 @@ def test_every_row_is_told_once_and_every_profile_written_at_most_once(
 
 def test_without_keys_of_another_kind_nothing_is_joined() -> None:
     frame = pd.DataFrame({columns.KEY: ["@a"]})
-    assert matched.joined(frame) is frame
+    assert expand.joined(frame) is frame

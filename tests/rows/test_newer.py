@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bulk_sync.rows import dates, newer
-from bulk_sync.rows.newer import Choice, Own, Precision, Request
+from bulk_sync.rows import request_dates, request_order
+from bulk_sync.rows.request_order import Choice, Own, Precision, Request
 
 
 def changed_ms(text: str) -> int:
@@ -16,21 +16,25 @@ def changed_ms(text: str) -> int:
 
 def is_newer(requests: list[str], desired: int, changed: int) -> bool:
     """Judge a row that counts for several requests of one state."""
-    read = dates.read(pd.Series(requests, dtype="str", name="Request date"))
+    read = request_dates.read(pd.Series(requests, dtype="str", name="Request date"))
     count = len(requests)
-    asked = dates.of_keys(read, np.zeros(count, np.int64), np.full(count, desired, np.int8))
-    choices = newer.choices(
+    asked = request_dates.of_keys(read, np.zeros(count, np.int64), np.full(count, desired, np.int8))
+    choices = request_order.choices(
         asked.latest[:1], np.array([desired], np.int8), np.array([changed], np.int64)
     )
-    if asked.latest[0] != newer.UNDATED:
-        doubt_ms = asked.latest[0] - newer.of_request(newer.Request(0, precision(asked)), True)
-        request = newer.Request(int(doubt_ms if desired else asked.latest[0]), precision(asked))
-        one = newer.is_newer(newer.Choice(changed), request, desired=bool(desired))
+    if asked.latest[0] != request_order.UNDATED:
+        doubt_ms = asked.latest[0] - request_order.of_request(
+            request_order.Request(0, precision(asked)), True
+        )
+        request = request_order.Request(
+            int(doubt_ms if desired else asked.latest[0]), precision(asked)
+        )
+        one = request_order.is_newer(request_order.Choice(changed), request, desired=bool(desired))
         assert one is bool(choices[0])
     return bool(choices[0])
 
 
-def precision(asked: dates.Asked) -> Precision:
+def precision(asked: request_dates.Asked) -> Precision:
     return Precision(int(asked.precision[0]))
 
 
@@ -91,16 +95,16 @@ def test_of_repeated_requests_the_last_one_counts(
 
 
 def test_a_change_that_nobody_can_date_stops_opt_ins_alone() -> None:
-    assert is_newer(["2026-11-02"], 0, newer.UNREADABLE)
-    assert not is_newer(["2026-11-02"], 1, newer.UNREADABLE)
-    assert not is_newer([""], 0, newer.UNREADABLE)
+    assert is_newer(["2026-11-02"], 0, request_order.UNREADABLE)
+    assert not is_newer(["2026-11-02"], 1, request_order.UNREADABLE)
+    assert not is_newer([""], 0, request_order.UNREADABLE)
     assert not is_newer(["2026-11-02"], 0, 0)
-    assert "cannot be read" in newer.sentence(Choice(newer.UNREADABLE))
+    assert "cannot be read" in request_order.sentence(Choice(request_order.UNREADABLE))
 
 
 def test_a_choice_of_the_year_10000_can_be_told() -> None:
-    assert "9999-12-31 23:59 UTC" in newer.sentence(Choice(changed_ms("9999-12-31 23:59")))
-    assert "10000-01-01 07:59 UTC" in newer.sentence(Choice(253402329599000))
+    assert "9999-12-31 23:59 UTC" in request_order.sentence(Choice(changed_ms("9999-12-31 23:59")))
+    assert "10000-01-01 07:59 UTC" in request_order.sentence(Choice(253402329599000))
 
 
 def own(requested: str, *, state: bool = False, is_doubtful: bool = False) -> Own:
@@ -134,8 +138,10 @@ def test_the_later_request_wins_whatever_was_written_when(
     stamp_ms = changed_ms(stamp) if stamp else 0
     for request, carried_out in ((later, earlier), (earlier, later)):
         asked = Request.parse(request)
-        found = newer.choice(stamp_ms, own(carried_out, state=not desired), asked, desired=desired)
-        assert newer.is_newer(found, asked, desired=desired) is (request == earlier)
+        found = request_order.choice(
+            stamp_ms, own(carried_out, state=not desired), asked, desired=desired
+        )
+        assert request_order.is_newer(found, asked, desired=desired) is (request == earlier)
 
 
 @pytest.mark.parametrize(
@@ -169,30 +175,30 @@ def test_on_a_tie_or_in_doubt_the_opt_out_wins(
     asked = Request.parse(request_date)
     for desired in (True, False):
         written = own(carried_out, state=not desired)
-        found = newer.choice(changed_ms(stamp), written, asked, desired=desired)
-        assert newer.is_newer(found, asked, desired=desired) is not desired
+        found = request_order.choice(changed_ms(stamp), written, asked, desired=desired)
+        assert request_order.is_newer(found, asked, desired=desired) is not desired
 
 
 def test_an_undated_request_is_older_than_what_comes_after_its_write() -> None:
     asked = Request.parse("2026-11-28T12:00:00.001Z")
-    found = newer.choice(changed_ms(AT_NOON), own("", state=True), asked, desired=False)
-    assert not newer.is_newer(found, asked, desired=False)
+    found = request_order.choice(changed_ms(AT_NOON), own("", state=True), asked, desired=False)
+    assert not request_order.is_newer(found, asked, desired=False)
 
 
 @pytest.mark.parametrize("stamp", ["2026-11-28 13:00:01.001", "2026-12-24 10:00"])
 def test_a_stamp_after_the_write_is_of_somebody_else(stamp: str) -> None:
     asked = Request.parse("2026-11-25")
-    found = newer.choice(changed_ms(stamp), own("2026-11-20"), asked, desired=True)
+    found = request_order.choice(changed_ms(stamp), own("2026-11-20"), asked, desired=True)
     assert found == Choice(changed_ms(stamp))
-    assert newer.is_newer(found, asked, desired=True)
+    assert request_order.is_newer(found, asked, desired=True)
 
 
 def test_of_a_doubtful_write_both_times_may_count() -> None:
     for desired, stops in ((True, False), (False, True)):
         asked = Request.parse("2026-11-25")
         written = own("2026-11-20", state=not desired, is_doubtful=True)
-        found = newer.choice(changed_ms(AT_NOON), written, asked, desired=desired)
-        assert newer.is_newer(found, asked, desired=desired) is stops
+        found = request_order.choice(changed_ms(AT_NOON), written, asked, desired=desired)
+        assert request_order.is_newer(found, asked, desired=desired) is stops
 
 
 @pytest.mark.parametrize(
@@ -203,6 +209,6 @@ def test_a_request_date_is_read_back_as_it_is_written(text: str) -> None:
 
 
 def test_who_is_left_alone_for_another_request_is_told_which() -> None:
-    told = newer.sentence(Choice(1, own("2026-11-25")))
+    told = request_order.sentence(Choice(1, own("2026-11-25")))
     assert "Run R has carried out a request of 2026-11-25 for this profile" in told
-    assert "whose date is not known" in newer.sentence(Choice(1, own("")))
+    assert "whose date is not known" in request_order.sentence(Choice(1, own("")))

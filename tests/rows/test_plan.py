@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import check, columns, limits, plan
+from bulk_sync.rows import check, columns, comparison, plan_limits
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.steps import Steps
+from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.settings import Bound, Limits
 
@@ -49,7 +49,7 @@ def outcomes(frame: pd.DataFrame) -> list[str]:
 def test_a_row_is_decided_by_desired_and_current(
     desired: str, current: bool | None, outcome: str
 ) -> None:
-    planned = plan.compare(checked([desired]), read([current]))
+    planned = comparison.compare(checked([desired]), read([current]))
     assert outcomes(planned) == [outcome]
 
 
@@ -57,19 +57,19 @@ def test_a_problem_of_reading_is_the_row_s_outcome() -> None:
     steps = read([None, True])
     failed = RowFailed(Reason.NOT_FOUND, "no such profile", outcome=Outcome.NOT_FOUND)
     steps.failed(0, 1_700_000_000_000, failed)
-    planned = plan.compare(checked(["true", "true"]), steps)
+    planned = comparison.compare(checked(["true", "true"]), steps)
     assert outcomes(planned) == ["not_found", "unchanged"]
     assert planned[columns.DETAIL].tolist() == ["no such profile", ""]
     assert planned[columns.ATTEMPTS].tolist() == [1, 1]
 
 
 def test_a_write_is_updated_only_when_it_was_confirmed() -> None:
-    planned = plan.compare(checked(["true"] * 4), read([False] * 4))
+    planned = comparison.compare(checked(["true"] * 4), read([False] * 4))
     writing = Steps.of(4)
     writing.done(0, 2, 1_700_000_009_000, state=True)
     writing.failed(1, 1_700_000_009_000, RowFailed(Reason.TIMEOUT, "no answer"))
     writing.failed(2, 1_700_000_009_000, RowFailed(Reason.HTTP_403, "refused", holds=False))
-    results = plan.settle(planned, writing)
+    results = comparison.settle(planned, writing)
     assert outcomes(results) == ["updated", "failed", "failed", "pending"]
     assert results[columns.BEFORE].tolist() == [False] * 4
     after = [None if state is pd.NA else state for state in results[columns.AFTER]]
@@ -78,17 +78,17 @@ def test_a_write_is_updated_only_when_it_was_confirmed() -> None:
 
 
 def test_a_repeat_shows_the_states_of_the_row_that_counts() -> None:
-    planned = plan.compare(checked(["true", "true"], ["@a", "@a"]), read([False]))
+    planned = comparison.compare(checked(["true", "true"], ["@a", "@a"]), read([False]))
     writing = Steps.of(1)
     writing.done(0, 1, 1_700_000_009_000, state=True)
-    results = plan.settle(planned, writing)
+    results = comparison.settle(planned, writing)
     assert outcomes(results) == ["updated", "duplicate"]
     assert results[columns.AFTER].tolist() == [True, True]
 
 
 def test_a_refused_plan_leaves_every_change_pending_with_the_reason() -> None:
-    planned = plan.compare(checked(["true", "false"]), read([False, False]))
-    held = plan.hold_back(planned, Reason.LIMIT, "too many")
+    planned = comparison.compare(checked(["true", "false"]), read([False, False]))
+    held = comparison.hold_back(planned, Reason.LIMIT, "too many")
     assert outcomes(held) == ["pending", "unchanged"]
     assert held[columns.REASON].astype(object).fillna("").tolist() == ["limit", ""]
     assert held[columns.DETAIL].tolist() == ["too many", ""]
@@ -96,7 +96,7 @@ def test_a_refused_plan_leaves_every_change_pending_with_the_reason() -> None:
 
 def opt_ins(count: int, rows: int) -> pd.DataFrame:
     current = [True] * count + [False] * (rows - count)
-    return plan.compare(checked(["false"] * rows), read(current))
+    return comparison.compare(checked(["false"] * rows), read(current))
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def opt_ins(count: int, rows: int) -> pd.DataFrame:
 def test_opt_ins_are_limited_by_default(count: int, rows: int, passes: bool) -> None:
     planned = opt_ins(count, rows)
     assert Totals.of(planned).opt_ins == count
-    refusal = limits.refusal(planned, Limits())
+    refusal = plan_limits.refusal(planned, Limits())
     assert (refusal is None) is passes
 
 
 def test_a_refusal_names_count_share_limit_rows_and_option() -> None:
-    refusal = limits.refusal(opt_ins(6, 8), Limits(max_opt_ins=Bound(count=2)))
+    refusal = plan_limits.refusal(opt_ins(6, 8), Limits(max_opt_ins=Bound(count=2)))
     assert str(refusal) == (
         "Nothing was written: 6 opt-ins (true to false) of 8 rows (75%) are more than the limit of "
         "2 (rows 2, 3, 4, 5, 6, ...). If that is right, let them pass with --max-opt-ins 6."
@@ -120,10 +120,10 @@ def test_a_refusal_names_count_share_limit_rows_and_option() -> None:
 
 
 def test_changes_are_limited_when_asked() -> None:
-    planned = plan.compare(checked(["true"] * 4), read([False] * 4))
-    assert limits.refusal(planned, Limits()) is None
-    assert limits.refusal(planned, Limits(max_changes=Bound(count=4))) is None
-    refusal = limits.refusal(planned, Limits(max_changes=Bound(percent=Fraction(50))))
+    planned = comparison.compare(checked(["true"] * 4), read([False] * 4))
+    assert plan_limits.refusal(planned, Limits()) is None
+    assert plan_limits.refusal(planned, Limits(max_changes=Bound(count=4))) is None
+    refusal = plan_limits.refusal(planned, Limits(max_changes=Bound(percent=Fraction(50))))
     assert "--max-changes 4" in str(refusal)
 
 
@@ -142,17 +142,17 @@ def test_every_row_has_one_outcome_and_the_counts_add_up(
     current = data.draw(
         st.lists(
             st.sampled_from([True, False, None]),
-            min_size=len(plan.open_rows(frame)),
-            max_size=len(plan.open_rows(frame)),
+            min_size=len(comparison.open_rows(frame)),
+            max_size=len(comparison.open_rows(frame)),
         )
     )
-    planned = plan.compare(frame, read(current))
-    writing = Steps.of(len(plan.writes(planned)))
+    planned = comparison.compare(frame, read(current))
+    writing = Steps.of(len(comparison.writes(planned)))
     for at in range(len(writing.state)):
         if data.draw(st.booleans()):
-            row = plan.writes(planned)[at]
+            row = comparison.writes(planned)[at]
             writing.done(at, 1, 1, state=bool(planned[columns.DESIRED].iat[row]))
-    results = plan.settle(planned, writing)
+    results = comparison.settle(planned, writing)
     totals = Totals.of(results)
     assert sum(totals.outcomes.values()) == totals.rows == len(rows)
     assert "would_update" not in totals.outcomes

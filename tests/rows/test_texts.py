@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_sync.rows import texts
-from bulk_sync.rows.texts import Texts
+from bulk_sync.rows import lazy_texts
+from bulk_sync.rows.lazy_texts import Texts
 
 
 def column(chunks: list[list[str]]) -> pd.Series:
@@ -22,7 +22,7 @@ def test_they_are_those_of_the_column_in_the_order_asked_for(
     batch: int, chunks: list[list[str]], seed: st.DataObject
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(texts, "_BATCH", batch)
+        patch.setattr(lazy_texts, "_BATCH", batch)
         whole = column(chunks)
         wanted = seed.draw(st.lists(st.sampled_from(range(len(whole))))) if len(whole) else []
         expected = [str(whole.iat[at]) for at in wanted]
@@ -51,7 +51,7 @@ def test_there_is_none_beyond_the_ends(at: int) -> None:
 def test_two_batches_are_kept_for_whoever_works_across_their_border(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(texts, "_BATCH", 2)
+    monkeypatch.setattr(lazy_texts, "_BATCH", 2)
     found = Texts(column([["@a", "@b", "@c", "@d"]]), np.arange(4))
     first, third = found[0], found[2]
     assert found[0] is first

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from bulk_sync.rows import columns, dates
-from bulk_sync.rows.check import header, keys, repeats, states
+from bulk_sync.rows import columns, request_dates
+from bulk_sync.rows.check import duplicates, header, keys, states
 from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.verdicts import Verdicts
@@ -57,13 +57,13 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         desired = np.full(len(raw), int(bool(rules.state)), np.int8)
     else:
         desired = states.read(raw[found.state], rules, verdicts)
-    places = repeats.Places.of(raw)
+    places = duplicates.Places.of(raw)
     distinct = used
     if found.keys.kind is KeyKind.EMAIL:
         ignore_case = found.keys.email_case is EmailCase.IGNORE
         distinct = keys.identities(used, ignore_case=ignore_case)
         keys.refuse_doubtful_opt_ins(distinct, desired, places, verdicts)
-    counts_as = repeats.counts_as(distinct, desired, rules.on_conflict, places, verdicts)
+    counts_as = duplicates.counts_as(distinct, desired, rules.on_conflict, places, verdicts)
 
     own = [name for name in raw.columns if name not in columns.OURS]
     checked = raw[own + [name for name in (columns.ROW, columns.FILE) if name in raw]]
@@ -74,8 +74,10 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
     if dated is not None:
-        asked = dates.of_keys(
-            dates.read(raw[dated], places.name, datetime.now(UTC).date()), counts_as, desired
+        asked = request_dates.of_keys(
+            request_dates.read(raw[dated], places.name, datetime.now(UTC).date()),
+            counts_as,
+            desired,
         )
         checked[columns.REQUESTED] = asked.first
         checked[columns.RECEIVED] = asked.day

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import columns, dates
+from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check.rules import Rules
-from bulk_sync.rows.names import plain
+from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import KeyKind, Keys
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def find_dates(names: Iterable[str], rules: Rules, found: Found) -> str | None:
     if rules.date_column is not None:
         return _find(names, names, rules.date_column, set(), "--date-column", "request dates")
     own = [name for name in names if name not in (*columns.OURS, found.key, found.state)]
-    fits = [name for name in own if plain(name) in dates.NAMES]
+    fits = [name for name in own if plain(name) in request_dates.NAMES]
     if len(fits) > 1:
         log.warning(
             "More than one column could hold the dates of the requests: %s. Rows are worked on in "

@@ -11,7 +11,7 @@ from bulk_sync.outcomes import Reason
 from bulk_sync.rows import emails
 from bulk_sync.rows.characters import INVISIBLE, named
 from bulk_sync.rows.characters import kind as kind_of
-from bulk_sync.rows.check.repeats import Places
+from bulk_sync.rows.check.duplicates import Places
 from bulk_sync.rows.check.spellings import DAMAGE, NO_VALUE
 from bulk_sync.rows.check.verdicts import Verdicts, quoted
 from bulk_sync.rows.parse.prepared import UNCALCULATED

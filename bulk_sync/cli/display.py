@@ -1,0 +1,275 @@
+"""What a person at a terminal sees of a run, and what a log without one says of it."""
+
+import logging
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.cli.arguments import BUDGETS, CONNECTION, LIMITS, input_words
+from bulk_sync.cli.next_command import WHERE, Typed, suggested
+from bulk_sync.cli.output import say, say_error, say_json
+from bulk_sync.cli.summary import (
+    mapped_json,
+    mapped_lines,
+    plan_lines,
+    shown,
+    summary_json,
+    summary_lines,
+)
+from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
+from bulk_sync.outcomes import Outcome
+from bulk_sync.runs import Finished, Mapped, Plan
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+_STATUS_EVERY_S: Final = 30.0
+_DRAWN_EVERY_S: Final = 0.1
+"""A bar is told no more often: it is drawn no more often, and telling it costs more than a row."""
+
+_PASSES: Final = {
+    "scan": ("Scanning profiles", "profile"),
+    "read": ("Reading states", "row"),
+    "write": ("Writing", "row"),
+}
+_OF_THE_INPUT: Final = ("report", "sheet")
+"""Options that fit the input alone: what is left of it is CSV, and has a report of its own."""
+
+_OF_A_PREVIEW: Final = ("dry_run", "out", "fresh")
+
+_ACCESS: Final = ("api_key", "ims_endpoint", "scope", "ca_file")
+"""Options of the connection that ``input_words`` leaves out."""
+
+_SEALED: Final = (*CONNECTION, *LIMITS, *WHERE)
+"""Options that a plan was made with: it is applied there, and ``apply`` loosens no limit of a plan
+unless it is typed for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a run is shown.
+
+    Attributes:
+        json: print one object at the end on standard output, and all else on standard error.
+        quiet: draw no bars; with ``json``, leave all else out.
+        ask: ask at a terminal before anything is written.
+        preview: nothing is to be written.
+        out: the plan file that is to be written.
+        of: what is shown: a run, a plan, or the audit of a run.
+    """
+
+    json: bool
+    quiet: bool
+    ask: bool
+    preview: bool = False
+    out: Path | None = None
+    of: str = "Run"
+
+
+class Screen:
+    """Shows one run.
+
+    Args:
+        source: the input, as it was given.
+        look: how it is shown.
+    """
+
+    def __init__(self, source: str, look: Look) -> None:
+        self._source = source
+        self._look = look
+        self._typed = Typed(click.get_current_context())
+        self._ask = look.ask and (sys.stderr.isatty() or sys.stdout.isatty())
+        self._bars = not look.quiet and sys.stderr.isatty()
+        self._option = ""
+        self._what = ""
+        self._bar: tqdm[Any] | None = None
+        self._status_at = 0.0
+
+    def tell(self, what: str, done: int, total: int, pulse: Pulse) -> None:
+        """Move the bar on a terminal; elsewhere log a line now and then."""
+        if what != self._what:
+            self.end_pass()
+            self._what, self._status_at = what, time.monotonic() + _STATUS_EVERY_S
+            if self._bars:
+                self._status_at = 0.0
+                with suppress(OSError):  # the terminal may have gone
+                    self._bar = _bar(what, total)
+        now = time.monotonic()
+        if now < self._status_at:
+            return
+        if self._bar is not None:
+            self._status_at = now + _DRAWN_EVERY_S
+            self._bar.total = total
+            self._bar.set_postfix_str(str(pulse), refresh=False)
+            with suppress(OSError):
+                self._bar.update(done - self._bar.n)
+        else:
+            self._status_at = now + _STATUS_EVERY_S
+            facts = {"pass": what, "done": done, "total": total, **pulse.facts()}
+            title = _PASSES[what][0]
+            log.info("%s: %d of %d, %s", title, done, total, pulse, extra={"facts": facts})
+
+    def end_pass(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            with suppress(OSError):
+                self._bar.close()
+        self._bar, self._what = None, ""
+
+    def show(self, reviewed: Plan) -> None:
+        """Print the plan: the dangerous direction first, a sum that adds up, then what it costs."""
+        self.end_pass()
+        self._print(f"Plan for {self._source}\n")
+        for line in plan_lines(reviewed):
+            self._print(line)
+        if reviewed.refusal is not None:
+            self._option = reviewed.refusal.option
+        if self._look.preview and reviewed.refusal is not None:
+            said = str(reviewed.refusal).removeprefix("Nothing was written: ")
+            self._print(f"\nA limit would stop the run: {said}")
+        self._print("")
+
+    def approve(self, reviewed: Plan) -> None:
+        """Ask at a terminal; elsewhere the command itself is the approval.
+
+        Raises:
+            Refused: the person said no.
+            Interrupted: the person left, by Ctrl-C.
+        """
+        if not self._ask or not (sys.stdin.isatty() or self._source == "-"):
+            return
+        if not sys.stdin.isatty():
+            raise Refused(
+                "Nothing was written: standard input is the file, so nobody can be asked. If the "
+                "plan is right, add --yes."
+            )
+        changes = reviewed.totals.writes
+        noun = "change" if changes == 1 else "changes"
+        try:
+            agreed = click.confirm(
+                f"Apply {changes:,} {noun}?", default=False, err=sys.stderr.isatty()
+            )
+        except click.Abort:
+            agreed = False  # Ctrl-D; Ctrl-C is a signal
+        if not agreed:
+            raise Refused("Nothing was written: the plan was not agreed to.")
+
+    def finish(self, finished: Finished) -> Exit:
+        """Print what became of the run, and what to type next.
+
+        Returns:
+            The exit status.
+        """
+        self.end_pass()
+        for line in summary_lines(finished, self._look.of):
+            self._print(line)
+        for line in self._next_steps(finished):
+            self._print(line)
+        if finished.cause is not None:
+            say_error(str(finished.cause))
+        if self._look.json:
+            resume = self._resume(finished)
+            told = summary_json(finished, self._source, resume, dry_run=self._look.preview)
+            say_json(told)
+        return finished.exit
+
+    def finish_mapping(self, mapped: Mapped) -> Exit:
+        """Print what became of a file of old keys, and what to type next.
+
+        Returns:
+            The exit status.
+        """
+        self.end_pass()
+        for line in mapped_lines(mapped, self._source):
+            self._print(line)
+        if mapped.profiles:
+            options = self._typed.words((*CONNECTION, *WHERE))
+            run = suggested("plan", shown(mapped.out), options)
+            self._print(f"\nTo go on with the rows that were placed:\n  {run}")
+        if mapped.cause is not None:
+            say_error(str(mapped.cause))
+        if self._look.json:
+            say_json(mapped_json(mapped, self._source))
+        return mapped.exit
+
+    def _next_steps(self, finished: Finished) -> list[str]:
+        steps: list[str] = []
+        if self._look.preview and finished.cause is None:
+            wanted = "If that is right" if self._option else "To write it"
+            steps.append(f"\nNothing was written. {wanted}:\n  {self._after_preview(finished)}")
+        elif self._look.preview and _is_lost(finished):
+            steps.append(
+                "\nNothing was written, and what was read is not kept. To be able to go on with a "
+                "plan, save it (--out PLAN)."
+            )
+        elif finished.is_resumable:
+            steps.append(f"\nTo go on:\n  {self._resume(finished)}")
+        elif isinstance(finished.cause, Refused) and finished.head is not None:
+            resume = self._resume(finished)
+            steps.append(f"\nTo let it pass, without reading anything again:\n  {resume}")
+        elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
+            retry = suggested("retry", finished.run_id, self._typed.words(WHERE))
+            steps.append(f"\nTo try the rows that failed again:\n  {retry}")
+        if finished.todo is not None and finished.cause is None and not self._look.preview:
+            again = self._again(finished, finished.todo)
+            steps.append(f"To correct rows, edit the todo file and give it back:\n  {again}")
+        return steps
+
+    def _resume(self, finished: Finished) -> str | None:
+        """Return the command that goes on with an unfinished run; None if none does."""
+        cause, option = finished.cause, list[str]()
+        is_refused = isinstance(cause, Refused) and finished.head is not None
+        if not finished.is_resumable and not is_refused:
+            return None
+        if isinstance(cause, Refused | BudgetTooSmall):
+            option = cause.option.split()
+        return suggested("resume", finished.run_id, self._typed.words((*WHERE, *BUDGETS), option))
+
+    def _again(self, finished: Finished, todo: Path) -> str:
+        """Return the command for the rows that are left, with a report of their own."""
+        if self._typed.command == "run":
+            words = self._typed.words_without(_OF_THE_INPUT)
+        else:
+            words = input_words(finished.settings) + self._typed.words((*_ACCESS, *WHERE))
+        return suggested("run", shown(todo), words)
+
+    def _after_preview(self, finished: Finished) -> str:
+        """Return the command that carries out a preview."""
+        option = self._option.split()
+        if self._look.out is not None and finished.plan_sha256 is not None:
+            expected = ["--expect-sha256", finished.plan_sha256]
+            words = self._typed.words(_SEALED, option)
+            return suggested("apply", str(self._look.out), [*expected, *words])
+        if self._typed.command == "resume":
+            words = input_words(finished.settings) + self._typed.words((*_ACCESS, *WHERE), option)
+            return suggested("run", self._source, words)
+        return suggested("run", self._source, self._typed.words_without(_OF_A_PREVIEW, option))
+
+    def _print(self, line: str) -> None:
+        if not (self._look.json and self._look.quiet):
+            say(line, err=self._look.json)
+
+
+def _is_lost(finished: Finished) -> bool:
+    """Return whether a preview was stopped that nothing is kept of."""
+    is_stopped = isinstance(finished.cause, StoppedEarly | Interrupted)
+    return is_stopped and not finished.is_resumable
+
+
+def _bar(what: str, total: int) -> "tqdm[Any]":
+    """Draw a bar, on a terminal that does not tell its size, as in a container, too."""
+    from tqdm import tqdm
+
+    title, unit = _PASSES[what]
+    columns, lines = os.get_terminal_size(sys.stderr.fileno())
+    width, height = (columns or 80) - 1, lines or 24
+    return tqdm(desc=title, unit=unit, total=total, leave=False, ncols=width, nrows=height)

@@ -1,0 +1,181 @@
+"""The story of one person, as lines for a reader and objects for a script."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bulk_sync.cli.ledger_tables import laid_out, write_facts
+from bulk_sync.ledger import Kind, Run, utc
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns, request_order
+from bulk_sync.runs import Event, Story
+
+_SHOWN: Final = (
+    "at", "kind", "outcome", "reason", "before", "desired", "input", "row", "run", "operator",
+)  # fmt: skip
+
+_NAMED: Final = 5
+
+_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
+
+
+def lines(story: Story, *, looked_up: bool) -> list[str]:
+    """Lay a story out: what stands now, every event, and what is not known."""
+    told = [_event(event) for event in story.events]
+    said = _standing(story)
+    if told:
+        said += ["", *laid_out(_SHOWN, [[str(each[name]) for name in _SHOWN] for each in told])]
+    notes = _notes(story, looked_up=looked_up)
+    return [*said, *([""] if notes else []), *notes]
+
+
+def facts(story: Story, *, looked_up: bool) -> list[dict[str, Any]]:
+    """Return a story as objects: one for each event, then one for each thing that is unknown."""
+    standing = list(story.standing().values())
+    events = [_event(event) | {"stands": event in standing} for event in story.events]
+    notes = _notes(story, looked_up=looked_up)
+    return [*events, *({"event": "note", "detail": note} for note in notes)]
+
+
+def _event(event: Event) -> dict[str, Any]:
+    """Return an event as one object."""
+    if event.write is not None:
+        told = {"event": "write", **write_facts(event.write, event.run)}
+    else:
+        told = {"event": "row", **_row_facts(event)}
+    return told | {
+        "pkeys": list(event.pkeys),
+        "after": _text(event.state),
+        "requested": _requested(event),
+        "parent": event.run.begun.parent or "",
+    }
+
+
+def _row_facts(event: Event) -> dict[str, Any]:
+    begun, row = event.run.begun, event.row
+    return {
+        "run": event.run.run_id,
+        "kind": begun.kind,
+        "input": row.get(columns.FILE) or begun.input,
+        "input_sha256": begun.input_sha256,
+        "plan_sha256": begun.plan_sha256,
+        "row": row[columns.ROW],
+        "key": next(iter(event.pkeys), row[columns.KEY]),
+        "used": row[columns.KEY],
+        "profile": "",
+        "before": _text(row[columns.BEFORE]),
+        "desired": _text(row[columns.DESIRED]),
+        "intended_at": "",
+        "outcome": event.outcome,
+        "reason": row[columns.REASON] or "",
+        "detail": row[columns.DETAIL] or "",
+        "attempts": row[columns.ATTEMPTS],
+        "at": utc(event.at_ms),
+        "operator": begun.operator,
+    }
+
+
+def _requested(event: Event) -> str:
+    """Write when the row's state was asked for; empty if that is not known."""
+    if event.write is not None:
+        return event.write.intent.requested or ""
+    latest = event.row.get(columns.LATEST, event.row.get(columns.UNJUDGED))
+    if latest is None or latest == request_order.UNDATED:
+        return ""
+    precision = request_order.Precision(event.row.get(columns.PRECISION, 0))
+    request = request_order.Request(latest, precision)
+    doubt_ms = request.last_ms - latest if event.row[columns.DESIRED] else 0
+    return str(request._replace(first_ms=latest - doubt_ms))
+
+
+def _standing(story: Story) -> list[str]:
+    """Return a sentence on the current state as far as this tool knows."""
+    standing = story.standing()
+    if not story.events:
+        if story.not_kept or story.pkeys_alone:
+            return [f"No write to {story.key} is recorded, and no row that is kept here names it."]
+        runs = _count(story.runs)
+        return [
+            f"This tool never changed {story.key}, nor tried to; no row of its {runs} names it."
+        ]
+    said, doubts = [], story.doubts()
+    if not standing:
+        why = "" if doubts else ": no run has read or changed it"
+        said.append(f"This tool does not know the state of {story.key}{why}.")
+    for pkey, event in standing.items():
+        who = f"profile {pkey}" if pkey else story.key
+        attribute = event.run.begun.attribute
+        holds = (
+            f"has opted out ({attribute} is true)"
+            if event.state
+            else f"has not opted out ({attribute} is false)"
+        )
+        said.append(f"As far as this tool knows, {who} {holds}: {_how(event)}.")
+    return said + [
+        f"Whether a later change to {str(event.write.intent.desired).lower()} by run "
+        f"{event.run.run_id} has arrived is not known: `bulk-sync {_reads(event.run)}` reads the "
+        "profile again."
+        for event in doubts
+        if event.write is not None
+    ]
+
+
+def _reads(run: Run) -> str:
+    """Return the command that reads again what a run has written."""
+    return f"{'audit' if run.is_finished else 'resume'} {run.run_id}"
+
+
+def _how(event: Event) -> str:
+    """Return how this tool knows of a state."""
+    run = event.run
+    when = utc(event.at_ms).replace("T", " ").partition(".")[0] + " UTC"
+    row = event.write.intent.row if event.write is not None else event.row[columns.ROW]
+    place = f"row {row} of {_event(event)['input']}"
+    if event.write is None or (
+        event.write.settled is not None
+        and event.write.settled.outcome not in _DONE
+        and event.state is event.write.intent.desired
+    ):
+        return f"so run {run.run_id} found it on {when} ({place})"
+    if event.state is not event.write.intent.desired:
+        return f"run {run.run_id} left it so on {when} ({place})"
+    if run.begun.kind is Kind.UNDO:
+        return f"run {run.run_id} put back on {when} what run {run.begun.parent} had changed"
+    return f"run {run.run_id} changed it on {when} ({place})"
+
+
+def _notes(story: Story, *, looked_up: bool) -> list[str]:
+    """Return a sentence for each thing that is not known."""
+    notes = []
+    if story.not_kept:
+        notes.append(
+            f"The rows of {_runs(story.not_kept)} are not kept here, or not any more "
+            "(--keep-rows): of these runs only what they wrote is known."
+        )
+    if looked_up and not story.pkeys:
+        notes.append(
+            f"Campaign shows no profile for {story.key}, as it is written or in small letters. Its "
+            "filters may count capitals: write the address as Campaign has it, or ask for the PKey."
+        )
+    if story.pkeys_alone and not looked_up:
+        known = ", but for those named above," if story.pkeys else ""
+        notes.append(
+            f"The files of {_runs(story.pkeys_alone)} held PKeys alone, in which no address can be "
+            f"found. Profiles of this address{known} may be among them: add --lookup, which asks "
+            "Campaign for the PKeys of the address, or ask for the PKey."
+        )
+    return notes
+
+
+def _runs(runs: Sequence[Run]) -> str:
+    """Name a few runs, and count the rest."""
+    named = ", ".join(run.run_id for run in runs[-_NAMED:])
+    more = ", ..." if len(runs) > _NAMED else ""
+    return f"{_count(len(runs))} ({named}{more})"
+
+
+def _count(runs: int) -> str:
+    return f"{runs:,} {'run' if runs == 1 else 'runs'}"
+
+
+def _text(state: bool | None) -> str:  # noqa: FBT001 - a state
+    return "" if state is None else str(state).lower()

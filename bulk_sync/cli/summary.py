@@ -1,0 +1,328 @@
+"""What is told of a plan, a run or a file: lines for a person, one object for a script."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bulk_sync.errors import Exit
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.rows import columns, comparison, due_dates
+from bulk_sync.rows.totals import Totals
+from bulk_sync.runs import Cost, Finished, Mapped, Plan
+
+_NAMED_ROWS: Final = 10
+_JUDGED_ROWS: Final = 200
+_LISTED: Final = (columns.ROW, columns.OUTCOME, columns.DETAIL)
+
+
+def plan_lines(reviewed: Plan) -> list[str]:
+    """Lay a plan out."""
+    totals = reviewed.totals
+    lines = [
+        _count_line("opt-ins", totals.opt_ins, "true -> false: lifts an opt-out"),
+        _count_line("opt-outs", totals.opt_outs, "false -> true"),
+    ]
+    if totals.opt_ins:
+        lines[0] += f" ({_row_numbers(reviewed.rows, comparison.opt_ins(reviewed.rows))})"
+    for outcome, count in totals.outcomes.items():
+        if outcome != Outcome.WOULD_UPDATE:
+            lines.append(_count_line(outcome, count, _reasons(reviewed.rows, outcome)))
+    lines.append(_sum_line(totals))
+    lines.append("")
+    if reviewed.costs is not None:
+        scan = reviewed.costs.scan
+        way = "paging through the list" if reviewed.paged else "looking up each key"
+        if reviewed.paged and reviewed.looked_up:
+            way += f", and looking up {_count(reviewed.looked_up, 'key')} that it did not show"
+        pages = "an unknown number of pages" if scan is None else _count(scan, "page")
+        lines.append(
+            f"States were read by {way}: look-ups cost {reviewed.costs.lookups:,} calls, "
+            f"a scan {pages}."
+        )
+    return [*lines, *_forecast_lines(reviewed, datetime.now().astimezone())]
+
+
+def _forecast_lines(reviewed: Plan, now: datetime) -> list[str]:
+    """Say what writing will cost, how often it meets a budget, and when it is over."""
+    seconds, days, again = reviewed.seconds_to_come, reviewed.days_to_come, reviewed.runs_to_come
+    least = reviewed.is_least
+    how = "at the very least" if least else "about"
+    about = "" if seconds is None else f", {how} {_duration(seconds)}"
+    if seconds is not None and reviewed.calls_to_come and not days and not again:
+        ends = now + timedelta(seconds=seconds)
+        date = "" if ends.date() == now.date() else f" on {ends:%Y-%m-%d}"
+        soonest = " at the soonest" if least else ""
+        about += f": over at {ends:%H:%M %Z}{date}{soonest}, if it begins now"
+    before = reviewed.calls_before
+    anew = f" and {before:,} to read everything again" if before > 1 else ""
+    lines = [f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{anew}{about}."]
+    if days:
+        last = now.astimezone(UTC).date() + timedelta(days=days)
+        lines.append(
+            f"Today (UTC) has {reviewed.left_today:,} calls left of "
+            f"{reviewed.max_calls_per_day:,} (--max-calls-per-day): with `bulk-sync resume` on "
+            f"each day after, {_count(days, 'more day')}, it is over on {last}."
+        )
+    if again:
+        lines.append(
+            f"With {reviewed.max_calls:,} calls a run (--max-calls) it is to be resumed "
+            f"{_count(again, 'time')}."
+        )
+    return lines
+
+
+def summary_lines(finished: Finished, of: str) -> list[str]:
+    """Lay the end of a run, or of what else ``of`` names, out."""
+    totals = finished.totals
+    lines = [f"{of} {finished.run_id} ended with exit status {int(finished.exit)}.\n"]
+    for outcome, count in totals.outcomes.items():
+        note = _reasons(finished.rows, outcome)
+        if outcome in (Outcome.UPDATED, Outcome.WOULD_UPDATE):
+            note = f"{totals.opt_ins:,} opt-ins, {totals.opt_outs:,} opt-outs"
+        lines.append(_count_line(outcome, count, note))
+    lines.append(_sum_line(totals))
+    lines.append("")
+    named = set(NEEDS_A_PERSON)
+    if finished.cause is not None:  # which says why the others are pending
+        named.remove(Outcome.PENDING)
+    lines += needing_a_person(finished.rows, named)
+    lines += _deadline_lines(finished.rows)
+    lines += _cost_lines(finished.cost)
+    lines += [f"Report: {shown(path)}" for path in finished.reports]
+    if finished.todo is not None:
+        lines.append(f"To do:  {shown(finished.todo)}")
+    if finished.head is not None:
+        lines.append(f"Ledger: {finished.head}")
+    return lines
+
+
+def _deadline_lines(rows: pd.DataFrame) -> list[str]:
+    """Say which opt-outs are late, or soon will be."""
+    late = due_dates.late(rows, _today())
+    if late is None or not (late.left or late.done or late.soon or late.undated):
+        return []
+    said = [
+        f"{late.left:,} left are past their last day",
+        f"{late.done:,} were carried out after it",
+        f"{late.soon:,} left are due within {due_dates.SOON} business days",
+    ]
+    if late.undated:
+        said.append(f"{late.undated:,} left have no date that can be read")
+    line = (
+        f"Opt-outs, {due_dates.BUSINESS_DAYS} business days: {'; '.join(said)} (sync_due in the "
+        "report; `bulk-sync holidays` lists what does not count)."
+    )
+    return [line, ""]
+
+
+def _today() -> date:
+    """Tell the day that it is, by UTC: in California it is that day or still the one before."""
+    return datetime.now(UTC).date()
+
+
+def figure(value: float) -> str:
+    """Return a measured number with three digits, or without a fraction."""
+    return f"{value:,.3g}" if value < 999.5 else f"{value:,.0f}"
+
+
+def _cost_lines(cost: Cost) -> list[str]:
+    """Say what a run cost, and what it had to wait for."""
+    calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
+    reached = "" if cost.rate is None else f", {figure(cost.rate)} calls/s"
+    lines = [f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{reached}."]
+    if cost.latency_s is not None:
+        # The event loop's clock goes by the millisecond.
+        half, most = (f"{figure(max(1.0, 1000 * each))} ms" for each in cost.latency_s)
+        others = {name: count for name, count in cost.answers.items() if name != "200"}
+        bad = "".join(f", {count:,} {name}" for name, count in others.items())
+        good = cost.answers.get("200", 0)
+        lines.append(f"Answers: {good:,} 200{bad}; half within {half}, 95 % within {most}.")
+    if cost.throttled_s:
+        causes = ", ".join(f"{why} {_duration(held_s)}" for why, held_s in cost.held_s.items())
+        lines.append(f"Waited for Campaign: {causes}.")
+    return lines
+
+
+def needing_a_person(
+    rows: pd.DataFrame, among: Iterable[Outcome], most: int = _NAMED_ROWS
+) -> list[str]:
+    """Name the first rows that a person must look at, with their reasons.
+
+    Args:
+        rows: results.
+        among: the outcomes that bring a row here.
+        most: how many are named.
+    """
+    left = columns.rows_of(rows, columns.have_outcome(rows, among))
+    if left.empty:
+        return []
+    shown = left.head(most)
+    numbers, outcomes, details = (shown[name] for name in _LISTED)
+    reasons = shown[columns.REASON].astype(object).fillna("")
+    files = shown[columns.FILE] if columns.FILE in shown else [""] * len(shown)
+    width = max(len(str(number)) for number in numbers)
+    lines = [
+        f"  {file}{' ' if file else ''}row {number:>{width}}  {outcome} {reason}: {detail}"
+        for file, number, outcome, reason, detail in zip(
+            files, numbers, outcomes, reasons, details, strict=True
+        )
+    ]
+    more = len(left) - len(shown)
+    if more:
+        lines.append(f"  ... and {more:,} more; the report (--report) has them all.")
+    return ["Rows that need a person:", *lines, ""]
+
+
+def summary_json(
+    finished: Finished, source: str, resume: str | None, *, dry_run: bool
+) -> dict[str, object]:
+    """Put the end of a run into one object for scripts."""
+    totals, cost, head = finished.totals, finished.cost, finished.head
+    late = due_dates.late(finished.rows, _today())
+    return {
+        "run_id": finished.run_id,
+        "input": source,
+        "dry_run": dry_run,
+        "exit": int(finished.exit),
+        "message": "" if finished.cause is None else str(finished.cause),
+        "rows": totals.rows,
+        "outcomes": dict(totals.outcomes),
+        "sum": sum(totals.outcomes.values()),
+        "opt_ins": totals.opt_ins,
+        "opt_outs": totals.opt_outs,
+        "late": None if late is None else asdict(late),
+        "calls": dict(cost.calls),
+        "calls_total": sum(cost.calls.values()),
+        "answers": dict(cost.answers),
+        "seconds": round(cost.seconds, 3),
+        "throttled_seconds": round(cost.throttled_s, 3),
+        "throttled_by": {why: round(held_s, 3) for why, held_s in cost.held_s.items()},
+        "calls_per_second": None if cost.rate is None else round(cost.rate, 2),
+        "latency_seconds": None
+        if cost.latency_s is None
+        else {"p50": round(cost.latency_s[0], 4), "p95": round(cost.latency_s[1], 4)},
+        "reports": [shown(path) for path in finished.reports],
+        "todo": None if finished.todo is None else shown(finished.todo),
+        "resume": resume,
+        "ledger": None if head is None else {"position": head.position, "sha256": head.hash},
+        "plan_sha256": finished.plan_sha256,
+        "needed": None if finished.needed is None else finished.needed.facts(now=True),
+        "to_come": None if finished.to_come is None else finished.to_come.facts(),
+    }
+
+
+def mapped_lines(mapped: Mapped, source: str) -> list[str]:
+    """Lay out what became of a file of old keys."""
+    totals = mapped.totals
+    lines = [f"{source}\n"]
+    for outcome, count in totals.outcomes.items():
+        if outcome == Outcome.UNCHANGED:
+            lines.append(_count_line("placed", count, _count(mapped.profiles, "profile")))
+        else:
+            lines.append(_count_line(outcome, count, _reasons(mapped.rows, outcome)))
+    lines += [_sum_line(totals), "", *needing_a_person(mapped.rows, NEEDS_A_PERSON)]
+    lines += _cost_lines(mapped.cost)
+    lines.append(f"New PKeys: {shown(mapped.out)}")
+    if mapped.todo is not None:
+        lines.append(f"To do:     {shown(mapped.todo)}")
+    return lines
+
+
+def mapped_json(mapped: Mapped, source: str) -> dict[str, object]:
+    """Put what became of a file of old keys into one object for scripts."""
+    outcomes = dict(mapped.totals.outcomes)
+    placed = outcomes.pop(Outcome.UNCHANGED, 0)
+    return {
+        "input": source,
+        "exit": int(mapped.exit),
+        "message": "" if mapped.cause is None else str(mapped.cause),
+        "rows": mapped.totals.rows,
+        "placed": placed,
+        "profiles": mapped.profiles,
+        "outcomes": outcomes,
+        "sum": placed + sum(outcomes.values()),
+        "calls": dict(mapped.cost.calls),
+        "calls_total": sum(mapped.cost.calls.values()),
+        "seconds": round(mapped.cost.seconds, 3),
+        "out": shown(mapped.out),
+        "todo": None if mapped.todo is None else shown(mapped.todo),
+    }
+
+
+def shown(path: Path) -> str:
+    """Write a path as short as a person would, seen from here."""
+    try:
+        here = Path.cwd()
+    except OSError:  # the folder was removed meanwhile
+        return str(path)
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def verdict_lines(judged: pd.DataFrame, source: str) -> list[str]:
+    """Lay out how a file was judged: ``judged`` is a run's results that tried no row."""
+    totals = Totals.of(judged)
+    names = {str(Outcome.PENDING): "usable"}
+    lines = [f"{source}\n"]
+    for outcome, count in totals.outcomes.items():
+        lines.append(_count_line(names.get(outcome, outcome), count, _reasons(judged, outcome)))
+    return [
+        *lines,
+        _sum_line(totals),
+        "",
+        *needing_a_person(judged, [Outcome.REJECTED], _JUDGED_ROWS),
+    ]
+
+
+def verdict_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, object]:
+    """Put how a file was judged into one object for scripts."""
+    totals = Totals.of(judged)
+    outcomes = dict(totals.outcomes)
+    usable = outcomes.pop(Outcome.PENDING, 0)
+    return {
+        "input": source,
+        "exit": int(status),
+        "message": "",
+        "rows": totals.rows,
+        "usable": usable,
+        "outcomes": outcomes,
+        "sum": usable + sum(outcomes.values()),
+    }
+
+
+def _count_line(name: str, count: int, note: str) -> str:
+    return f"  {name:<13}{count:>11,}  {note}".rstrip()
+
+
+def _sum_line(totals: Totals) -> str:
+    counted = sum(totals.outcomes.values())
+    verdict = "all" if counted == totals.rows else "NOT the"
+    return _count_line("sum", counted, f"= {verdict} {totals.rows:,} rows")
+
+
+def _reasons(rows: pd.DataFrame, outcome: str) -> str:
+    found = rows.loc[rows[columns.OUTCOME] == outcome, columns.REASON].value_counts()
+    return ", ".join(f"{reason} {count:,}" for reason, count in found.items() if count)
+
+
+def _row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
+    numbers = rows[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]].tolist()
+    more = ", ..." if len(positions) > len(numbers) else ""
+    return f"{'row' if len(positions) == 1 else 'rows'} {', '.join(map(str, numbers))}{more}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

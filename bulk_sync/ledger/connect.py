@@ -1,0 +1,242 @@
+"""Opens a ledger: SQLite beside the runs, or whatever a URL names.
+
+What differs between databases is here and in ``server_lock.py``, and nowhere else: how a file is
+made private and durable, and how two programs that make the same ledger at once take turns.
+"""
+
+import os
+import sqlite3
+import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import migrations, server_lock
+from bulk_sync.ledger.anchor import Anchor
+from bulk_sync.ledger.database import Ledger, said
+from bulk_sync.settings import State
+from bulk_sync.storage import atomic
+
+FILE: Final = "ledger.sqlite3"
+"""The ledger's name in the state folder, if no URL is given."""
+
+_BUSY_S: Final = 60
+_BUSY_PAUSE_S: Final = 0.02
+
+
+@contextmanager
+def opened(state: State) -> Iterator[Ledger]:
+    """Open the ledger for writing, and make it if it is not there.
+
+    Raises:
+        UsageProblem: it cannot be opened, a newer program made it, or it does not hold what it
+            held before.
+    """
+    url, anchor = _url(state), anchor_of(state)
+    with _told(anchor.ledger):
+        atomic.make_folder(state.folder)
+        if _is_file(url):
+            _make_private(Path(str(url.database)))
+    with _connected(url, anchor.ledger) as connection:
+        _upgrade(connection, anchor.ledger)
+        book = Ledger(connection, anchor)
+        book.check_anchor()
+        try:
+            yield book
+        finally:
+            book.close()
+
+
+@contextmanager
+def existing(state: State, *, forward: bool = False) -> Iterator[Ledger | None]:
+    """Open the ledger if there is one; make none, and add nothing to it.
+
+    Args:
+        state: where it is.
+        forward: whether an older schema is brought forward first.
+
+    Raises:
+        UsageProblem: it cannot be opened, or its schema is not this program's.
+    """
+    url, anchor = _url(state), anchor_of(state)
+    with _told(anchor.ledger):
+        is_missing = _is_file(url) and not _is_there(Path(str(url.database)))
+    if is_missing:
+        yield None
+        return
+    with _connected(url, anchor.ledger) as connection:
+        with _told(anchor.ledger), connection.begin():
+            found = migrations.version(connection)
+        if found is None:
+            yield None
+            return
+        if forward and found < migrations.NEWEST:
+            _upgrade(connection, anchor.ledger)
+        elif found != migrations.NEWEST:
+            raise migrations.unknown(found)
+        book = Ledger(connection, anchor)
+        try:
+            yield book
+        finally:
+            book.close()
+
+
+def anchor_of(state: State) -> Anchor:
+    """Tell where the end of the ledger is noted."""
+    url = _url(state)
+    if _is_file(url):
+        name = str(Path(str(url.database)).absolute())
+    else:
+        secrets = [each for each in url.query if "password" in each]
+        name = url.difference_update_query(secrets).render_as_string(hide_password=True)
+    if state.ledger is None:
+        return Anchor(state.folder / "ledger.anchor", name)
+    return Anchor(state.folder / f"ledger-{sha256(name.encode()).hexdigest()[:12]}.anchor", name)
+
+
+def folder_of(state: State) -> Path | None:
+    """Tell in which folder the ledger's file lies; None if it is no file."""
+    url = _url(state)
+    return Path(str(url.database)).absolute().parent if _is_file(url) else None
+
+
+def has_lock(state: State) -> bool:
+    """Return whether the ledger's database locks runs that share it; see ``server_lock``."""
+    return _url(state).get_backend_name() == "postgresql"
+
+
+def _url(state: State) -> URL:
+    if state.ledger is None:
+        return URL.create("sqlite", database=str((state.folder / FILE).absolute()))
+    try:
+        url = make_url(state.ledger)
+    except (ArgumentError, ValueError) as error:
+        raise UsageProblem(
+            "--ledger is no URL that SQLAlchemy understands; write it like "
+            "sqlite:////var/lib/bulk-sync/ledger.sqlite3 or postgresql://user@host/database."
+        ) from error
+    if url.drivername in {"postgresql", "postgres"}:
+        return url.set(drivername="postgresql+psycopg")
+    if _is_file(url) and (url.database or ":").startswith((":", "file:")):
+        raise UsageProblem(
+            "--ledger names no file, and a ledger in memory proves nothing. Write it like "
+            "sqlite:////var/lib/bulk-sync/ledger.sqlite3."
+        )
+    return url
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file; raises OSError if it is not allowed to look."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _is_file(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+@contextmanager
+def _connected(url: URL, name: str) -> Iterator[Connection]:
+    with _told(name):
+        engine = _engine(url)
+        connection = engine.connect()
+    try:
+        yield connection
+    finally:
+        # What a broken connection says when it is closed is of no interest any more.
+        with suppress(SQLAlchemyError):
+            server_lock.free(connection)
+        with suppress(SQLAlchemyError):
+            connection.close()
+        engine.dispose()
+
+
+def _engine(url: URL) -> Engine:
+    if not _is_file(url):
+        return create_engine(url, hide_parameters=True)
+    path = Path(str(url.database)).absolute()
+
+    def connect() -> sqlite3.Connection:
+        can_be_written = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        how = "" if can_be_written else "?mode=ro&immutable=1"
+        found = sqlite3.connect(
+            f"{path.as_uri()}{how}", uri=True, timeout=_BUSY_S, check_same_thread=False
+        )
+        # Bytes that are no text have been put there by somebody else: they must look different.
+        found.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
+        # SQLite's own knows the letters of ASCII alone.
+        found.create_function("lower", 1, _lower, deterministic=True)
+        return found
+
+    engine = create_engine("sqlite://", creator=connect, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: object) -> None:
+        if os.access(path, os.W_OK):
+            _write_ahead(connection)
+            connection.execute("PRAGMA synchronous=FULL")
+
+    return engine
+
+
+def _lower(text: object) -> str | None:
+    return None if text is None else unicodedata.normalize("NFC", str(text)).lower()
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have changes logged ahead; for this alone SQLite does not wait until others are done."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does, so that nobody else may ever read it."""
+    atomic.make_folder(path.absolute().parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _upgrade(connection: Connection, name: str) -> None:
+    with _told(name), connection.begin():
+        # Not two at once, and all of it or nothing.
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bulk-sync schema'))"))
+        migrations.bring_forward(connection)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except NoSuchModuleError as error:
+        raise UsageProblem(f"The ledger {name}: {error}.") from error
+    except ModuleNotFoundError as error:
+        raise UsageProblem(
+            f"The ledger {name} needs the package {error.name}. For PostgreSQL: pip install "
+            "'bulk-sync[postgresql]'."
+        ) from error
+    except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:  # of a host's name
+        what = error.strerror if isinstance(error, OSError) else said(error)
+        raise UsageProblem(
+            f"The ledger {name} cannot be opened: {what}. Look at --state-dir and --ledger."
+        ) from error

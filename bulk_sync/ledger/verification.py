@@ -1,0 +1,67 @@
+"""The verdict on a ledger: whether it is what was written, as far as that can be proved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.ledger.chain import Head, Misfit
+from bulk_sync.ledger.connect import anchor_of, existing, folder_of
+from bulk_sync.ledger.migrations import UnknownSchema
+from bulk_sync.settings import State
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found.
+
+    Attributes:
+        ledger: where it is.
+        head: how far the chain fits.
+        misfit: the first line that does not; None if all do.
+        end_is_proven: where it ended was noted elsewhere, so its end cannot have been cut off.
+    """
+
+    ledger: str
+    head: Head
+    misfit: Misfit | None
+    end_is_proven: bool
+
+    @property
+    def exit(self) -> Exit:
+        """The exit status by the contract."""
+        return Exit.DONE if self.misfit is None else Exit.ROWS_LEFT
+
+
+def verify(state: State, noted: Sequence[Head] = ()) -> Verdict:
+    """Walk a ledger, offline; memory: one batch of lines.
+
+    Args:
+        state: where it is.
+        noted: ends of it that somebody noted at some time.
+
+    Raises:
+        UsageProblem: there is none, and by all that is known there never was; or it cannot be
+            reached, or has another program's schema.
+    """
+    anchor = anchor_of(state)
+    anchored = anchor.head()
+    heads = [*noted, *([] if anchored is None else [anchored])]
+    last = max((head.position for head in heads), default=0)
+    try:
+        with existing(state) as book:
+            if book is not None:
+                head, misfit = book.verify(*noted)
+                return Verdict(anchor.ledger, head, misfit, bool(heads))
+    except UnknownSchema:
+        raise
+    except UsageProblem as problem:
+        if not last or folder_of(state) is None:
+            raise
+        return Verdict(anchor.ledger, Head(), Misfit(1, f"cannot be read: {problem}"), bool(heads))
+    if not last:
+        raise UsageProblem(
+            f"There is no ledger at {anchor.ledger}. Look at --state-dir and --ledger; the first "
+            "`bulk-sync run` makes it."
+        )
+    gone = Misfit(1, f"is missing: the ledger is gone, and {last:,} lines were there")
+    return Verdict(anchor.ledger, Head(), gone, bool(heads))

@@ -1,0 +1,101 @@
+"""Finds runs in the ledger, for whoever goes on with one, or asks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bulk_sync import ledger
+from bulk_sync.errors import Exit, StopRun, UsageProblem
+from bulk_sync.ledger import Begun, Ledger, Run
+from bulk_sync.outcomes import Outcome
+from bulk_sync.runs import checkpoint
+from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.settings import State
+from bulk_sync.storage import lock
+
+
+def interrupted(state: State) -> list[Run]:
+    """Find the runs that ``resume`` can go on with, the newest first."""
+    with ledger.existing(state, forward=True) as book:
+        found = [] if book is None else book.runs()
+    return [run for run in reversed(found) if not run.is_finished]
+
+
+def newest_change(state: State) -> Run | None:
+    """Find the newest run that changed anything; None if there is none.
+
+    Raises:
+        UsageProblem: there is no ledger.
+    """
+    with known(state) as book:
+        for run in reversed(book.runs()):
+            if any(book.writes(run.run_id)):
+                return run
+    return None
+
+
+def recorded(state: State, run_id: str) -> Run:
+    """Find a run in the ledger.
+
+    Raises:
+        UsageProblem: there is no ledger, or no such run.
+    """
+    with known(state) as book:
+        return book.run(run_id)
+
+
+def has_checkpoint(state: State, run: Run) -> bool:
+    """Return whether what is needed to go on with a run lies in this state folder."""
+    return WorkingSet.find(state.folder, run.run_id) is not None
+
+
+def without_checkpoint(state: State, run: Run) -> str:
+    """Return what to do about an interrupted run whose checkpoint is not here."""
+    return (
+        f"Run {run.run_id} was interrupted, but what is needed to go on with it is not at "
+        f"{checkpoint.folder_of(state.folder, run.run_id)}: it began as "
+        f"{run.begun.operator}. Finish it there with `bulk-sync resume "
+        f"{run.run_id}`. If that machine is lost, give the run up "
+        f"here with `bulk-sync resume {run.run_id} --give-up`, and run its file again."
+    )
+
+
+@contextmanager
+def known(state: State) -> Iterator[Ledger]:
+    """Open the ledger, which must be there.
+
+    Raises:
+        UsageProblem: there is none.
+    """
+    with ledger.existing(state, forward=True) as book:
+        if book is None:
+            raise UsageProblem(
+                f"There is no ledger at {ledger.anchor_of(state).ledger}. Look at --state-dir and "
+                "--ledger; the first `bulk-sync run` makes it."
+            )
+        yield book
+
+
+def is_at(begun: Begun, endpoint: str, organization: str) -> bool:
+    """Tell whether a run works on this instance, however its endpoint is spelled."""
+    same = lock.place(begun.endpoint) == lock.place(endpoint)
+    return same and begun.organization == organization
+
+
+class NothingLeft(StopRun):
+    """What was asked for is done already, or is nothing.
+
+    Args:
+        message: what a person reads.
+        done_by: the run that did it, whose exit status is repeated; None if there is nothing to do.
+    """
+
+    exit = Exit.DONE
+
+    def __init__(self, message: str, done_by: Run | None = None) -> None:
+        if done_by is not None and done_by.ended is not None:
+            self.exit = Exit(done_by.ended.exit)
+            message += f" Run {done_by.run_id} ended with exit status {int(self.exit)}."
+            message += "".join(f" Report: {path}." for path in done_by.ended.reports)
+            if done_by.ended.outcomes.get(Outcome.FAILED):
+                message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."
+        super().__init__(message)

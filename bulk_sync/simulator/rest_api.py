@@ -1,0 +1,144 @@
+"""Campaign's REST API: what a request that the gateway let through is answered, and does.
+
+    /ORGANIZATION/campaign/API/profile                       GET a page of them, POST one
+    /ORGANIZATION/campaign/API/profile/KEY                   GET one, PATCH one
+    /ORGANIZATION/campaign/API/profile/FIELD                 GET one field of each
+    /ORGANIZATION/campaign/API/profile/FILTER/FILTER...      GET those that pass
+    /ORGANIZATION/campaign/API/profile//_count               GET how many there are
+    /ORGANIZATION/campaign/API/resourceType/profile          GET the fields
+
+Known keys win over names of fields and filters, so that a profile may bear any key.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+
+from bulk_sync.simulator import bodies, list_endpoint, profile_metadata
+from bulk_sync.simulator.behavior import Dialect, GetStyle, PatchStyle
+from bulk_sync.simulator.bodies import Answer, Refusal
+from bulk_sync.simulator.instance import Instance
+from bulk_sync.simulator.received import Call
+
+_PKEY: Final = re.compile(r"@[A-Za-z0-9_-]{16,}")
+_FILTER: Final = re.compile(r"by[A-Z]\w*")
+_READ_ONLY: Final = frozenset({"PKey", "age", "created", "cryptedId", "href", "lastModified"})
+
+
+def answer(instance: Instance, call: Call) -> Answer:
+    """Answer one request, and do what it asks.
+
+    Raises:
+        Refusal: it asks for something that cannot be.
+    """
+    match call.segments:
+        case [organization, "campaign", api, resource, *rest] if (
+            organization == instance.options.organization and instance.options.apis.routes(api)
+        ):
+            return _resource(instance, call, api, resource.removesuffix(".json"), rest)
+        case _:
+            raise Refusal(bodies.oops())
+
+
+def _resource(instance: Instance, call: Call, api: str, resource: str, rest: list[str]) -> Answer:
+    match (call.method, resource, rest):
+        case ("GET", "profile", _):
+            return _get(instance, call, api, rest)
+        case ("PATCH", "profile", [key]):
+            return _patch(instance, api, key, call.body)
+        case ("POST", "profile", []):
+            return _post(instance, api, call.body)
+        case ("GET", "resourceType", ["profile"]):
+            return profile_metadata.profile(instance, api)
+        case ("GET", "resourceType", ["profile", "filters"]):
+            return profile_metadata.filters(instance, api)
+        case _:
+            raise Refusal(instance.campaign.passing())
+
+
+def _get(instance: Instance, call: Call, api: str, rest: list[str]) -> Answer:
+    if len(rest) == 1 and (pkey := instance.find(rest[0], api)):
+        return _one(instance, api, pkey)
+    if query := list_endpoint.parse(instance, api, rest, call.params):
+        return list_endpoint.answer(instance, query)
+    if len(rest) == 1:
+        raise Refusal(_no_profile(instance, api, rest[0]))
+    raise Refusal(instance.campaign.passing())
+
+
+def _one(instance: Instance, api: str, pkey: str) -> Answer:
+    profile = instance.show(pkey, api)
+    flat = instance.options.get_style is GetStyle.FLAT
+    return bodies.json(profile if flat else {"content": [profile]})
+
+
+def _patch(instance: Instance, api: str, key: str, body: bytes) -> Answer:
+    pkey = instance.find(key, api)
+    if pkey is None:
+        raise Refusal(_no_profile(instance, api, key))
+    changes = _changes(instance, api, body)
+    if pkey in instance.forbidden:
+        raise Refusal(instance.campaign.forbidden(key))
+    if not changes and instance.options.dialect is Dialect.V8:
+        return Answer(HTTPStatus.NO_CONTENT)
+    _check_custom_key(instance, pkey, changes)
+    instance.write(pkey, changes)
+    if instance.options.patch_style is PatchStyle.PROFILE:
+        return bodies.json(instance.show(pkey, api))
+    return bodies.json({"PKey": pkey, "href": instance.href(pkey, api)})
+
+
+def _post(instance: Instance, api: str, body: bytes) -> Answer:
+    key = instance.create(_changes(instance, api, body))
+    return bodies.json(instance.show(key, api), HTTPStatus.CREATED)
+
+
+def _no_profile(instance: Instance, api: str, key: str) -> Answer:
+    """Say what Campaign says of a key in a URL that no profile has."""
+    custom = instance.takes_custom_keys(api) and not key.startswith("@")
+    if custom or _PKEY.fullmatch(key):
+        return instance.campaign.unknown_key(key)
+    if _FILTER.fullmatch(key) and instance.options.dialect is Dialect.STANDARD:
+        return instance.campaign.no_such_filter(key)
+    return instance.campaign.unparsable_key(key, f"rest/{api}/profile/{key}")
+
+
+def _changes(instance: Instance, api: str, body: bytes) -> dict[str, Any]:
+    """Read the body of a write, and hold it against the fields that there are."""
+    try:
+        changes = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        changes = None
+    if not isinstance(changes, dict):
+        raise Refusal(instance.campaign.passing())
+    known = instance.fields(api)
+    attribute = instance.options.attribute
+    for name, value in changes.items():
+        problem = f"'{name}' property is not valid for the 'profile' resource."
+        if name not in known:
+            raise Refusal(instance.campaign.permanent(problem))
+        if name in _READ_ONLY or name.endswith("LastModified"):
+            text = f"Cannot update the '{name}' property that is read-only. {problem}"
+            raise Refusal(instance.campaign.permanent(text))
+        # What Campaign does with "true", 1 or null is not known. Refusing them here keeps a
+        # client honest: only JSON booleans are documented.
+        if name == attribute and not isinstance(value, bool):
+            text = f"BAS-010040 Cannot convert '{value}' (text type) to boolean type."
+            raise Refusal(instance.campaign.permanent(text))
+    return changes
+
+
+def _check_custom_key(instance: Instance, pkey: str, changes: dict[str, Any]) -> None:
+    name = instance.options.custom_key
+    if name is None or name not in changes:
+        return
+    current = instance.profiles[pkey].get(name)
+    if changes[name] != current:
+        raise Refusal(
+            instance.campaign.permanent(
+                "RST-360012 Inconsistent operation on resource 'profile' - "
+                f"Cannot update key '{current}' to '{changes[name]}'"
+            )
+        )

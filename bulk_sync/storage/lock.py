@@ -1,0 +1,126 @@
+"""One run at a time on one organization: an OS lock that dies with its process.
+
+The file stays behind and says who held the lock last; only the lock itself counts, so a crash
+leaves nothing to clean up.
+"""
+
+import fcntl
+import getpass
+import hashlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from bulk_sync.errors import AnotherRun, UsageProblem
+from bulk_sync.settings import Connection
+from bulk_sync.storage import atomic
+
+log = logging.getLogger(__name__)
+
+_POLL_S: Final = 0.2
+
+
+class NoLocks(UsageProblem):
+    """The file system of the state folder cannot lock files, as some network shares."""
+
+
+@contextmanager
+def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold a lock for as long as the block lasts.
+
+    Args:
+        folder: the state folder.
+        lock: whose lock, as ``name`` has it.
+        holder: who wants it, as ``holder`` has it, for others to read.
+        wait_s: how long to wait for another process that holds it.
+
+    Raises:
+        AnotherRun: another process holds it; the message says who, since when.
+        UsageProblem: the state folder cannot be written.
+        NoLocks: no file in it can be locked.
+    """
+    path = folder / "locks" / f"{lock}.lock"
+    try:
+        atomic.make_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        give_up, is_told = time.monotonic() + wait_s, False
+        while not _locked(descriptor, folder):
+            if time.monotonic() >= give_up:
+                raise AnotherRun(_holder(descriptor))
+            if not is_told:
+                log.info("Waiting up to %.0f s for %s", wait_s, _holder(descriptor))
+                is_told = True
+            time.sleep(_POLL_S)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{holder}\n".encode("utf-8", "replace"))
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def name(connection: Connection) -> str:
+    """Name the lock of an organization and endpoint, however the endpoint is spelled."""
+    whose = f"{place(connection.endpoint)}\n{connection.organization}"
+    return f"{connection.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
+
+
+def holder(run_id: str) -> str:
+    """Say who is at work, since when."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return f"run {run_id} of {operator()}, process {os.getpid()}, since {since}"
+
+
+def operator() -> str:
+    """Name the user and the machine; in a container the user may have a number alone."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"user {os.getuid()}"
+    return f"{user} on {socket.gethostname()}"
+
+
+def place(endpoint: str) -> str:
+    """Write an endpoint in the one way that stands for all its spellings."""
+    parts = urlsplit(endpoint)
+    host = (parts.hostname or "").rstrip(".")
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return f"{'127.0.0.1' if host == 'localhost' else host}:{port}{parts.path}"
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 1024, 0).decode("utf-8", "replace").strip()
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageProblem:
+    return UsageProblem(
+        f"{folder}: {error.strerror}. Nothing was sent. Make room there, or name a folder that can "
+        "be written with --state-dir."
+    )
+
+
+def _locked(descriptor: int, folder: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise NoLocks(
+            f"{folder}: files cannot be locked there ({error.strerror}), as on some network "
+            "shares, so two runs could work at the same time. Nothing was sent. Name a folder on "
+            "a local disk with --state-dir, or a ledger on PostgreSQL with --ledger, whose lock "
+            "is used then."
+        ) from error
+    return True
