@@ -11,7 +11,7 @@ CODE := bulk_sync tests sample_data
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format torture bench clean
+.PHONY: help demo test lint format torture bench mutants clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +37,9 @@ torture: $(VENV)/dev.stamp ## kill runs at 100 random moments, twice, and see th
 
 bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
 	$(BIN)/python tests/bench
+
+mutants: $(VENV)/dev.stamp ## count how many of 300 small faults in the code the tests notice
+	$(BIN)/python tests/bench/mutants.py
 
 clean: ## remove the environment and all caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
