@@ -1,0 +1,24 @@
+"""Kinds of positions: what an integer counts, so that two kinds are not mixed up.
+
+    rows of the input --check--> open rows, one key each --expand--> rows of profiles --> writes
+    RowIndex                     KeyIndex                            ProfileIndex         WriteIndex
+
+All begin at 0. A row's number in a spreadsheet begins at 1, with the header.
+"""
+
+from typing import NewType
+
+RowIndex = NewType("RowIndex", int)
+"""Position of a row of the input in its frame."""
+
+KeyIndex = NewType("KeyIndex", int)
+"""Position of a key among those to be read, in the order of ``comparison.open_rows``."""
+
+ProfileIndex = NewType("ProfileIndex", int)
+"""Position of a row of ``expand.expand``, which is about one profile."""
+
+WriteIndex = NewType("WriteIndex", int)
+"""Position of a write among those planned, in the order of ``comparison.writes``."""
+
+RowNumber = NewType("RowNumber", int)
+"""Number of a row as a spreadsheet shows it: the header is row 1."""
