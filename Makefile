@@ -32,7 +32,7 @@ format: $(VENV)/dev.stamp ## put the code into its format
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-torture: $(VENV)/dev.stamp ## kill runs at 100 random moments, twice, and see that nothing is lost
+torture: $(VENV)/dev.stamp ## kill runs with each kind of keys at random moments; nothing may be lost
 	$(BIN)/python tests/torture.py
 
 bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference

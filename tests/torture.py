@@ -1,8 +1,8 @@
 """Kills runs at random moments, resumes them, and counts what came of it: ``make torture``.
 
-Each round carries a file into a simulated Campaign, in a process of its own that is ended with
-``kill -9`` again and again, in both passes, until it comes through. Then everything is held against
-everything: what Campaign holds, how often each profile was written, the report, and the ledger.
+Each round carries a file into a simulated Campaign. The process is ended with ``kill -9`` again
+and again, while it reads and while it writes, until one comes through. Then everything is compared:
+what Campaign holds, how often each profile was written, the report, and the ledger.
 """
 
 import argparse
@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
@@ -38,115 +39,264 @@ FAULTS = {
 """A fifth of all answers."""
 
 _LATENCY_S = 0.004
-_GIVE_UP = 200
+_LOOK_EVERY_S = 0.002
+_MOST_STARTS = 200
+
+
+class Kind(StrEnum):
+    """What the file names its profiles by."""
+
+    PKEYS = "pkeys"
+    EMAILS = "emails"
+    CREATE = "create"
+    """E-mail keys, every second of which no profile has yet."""
 
 
 @dataclass
-class Told:
-    """What was seen: kills by what the process was doing, and the figures of all rounds."""
+class Tally:
+    """Kills by what the process was doing, and the figures of all rounds."""
 
     rounds: int = 0
     kills: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     changes: int = 0
+    created: int = 0
     patches: int = 0
+    posts: int = 0
     twice: int = 0
 
     def __str__(self) -> str:
         kills = ", ".join(f"{count} {doing}" for doing, count in sorted(self.kills.items()))
+        created = f", {self.created} profiles were created by {self.posts} POSTs"
         return (
             f"{self.rounds} runs of {self.rows // max(1, self.rounds)} rows, killed "
             f"{self.kills.total()} times ({kills}): {self.changes} changes took {self.patches} "
-            f"PATCHes, {self.twice} profiles were written twice, nothing was lost"
+            f"PATCHes{created if self.created else ''}, {self.twice} profiles were written twice, "
+            "nothing was lost"
         )
 
 
 @dataclass
 class Round:
-    """One file on its way into Campaign."""
+    """One file on its way into Campaign.
+
+    Attributes:
+        kind: what the file names its profiles by.
+        before: the states in Campaign, by key; None where there is no profile.
+        desired: the states in the file, by key.
+    """
 
     sim: Simulator
     folder: Path
     dice: random.Random
-    environment: Mapping[str, str]
-
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "bulk_sync", *words, "-q"],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
-
-    def kill_or_finish(self, process: "subprocess.Popen[bytes]", after_s: float) -> int | None:
-        """Let a process work for a while, then kill it; its status if it was faster."""
-        try:
-            return process.wait(after_s)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            return None
+    kind: Kind
+    before: dict[str, object] = field(default_factory=dict)
+    desired: dict[str, bool] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
         return self.folder / "log"
 
     @property
+    def state_dir(self) -> Path:
+        return self.folder.parent / "state"
+
+    @property
+    def words(self) -> list[str]:
+        words = ["run", f"{self.folder.name}.csv", "--fetch", "lookup", "--concurrency", "16"]
+        if self.kind is Kind.CREATE:
+            words += ["--create", "--max-creates", "100%"]
+        return [*words, "--max-opt-ins", "100%"]
+
+    def prepare(self, rows: int) -> None:
+        """Write a file in which half of the states are to change."""
+        names = {Kind.PKEYS: "PKey", Kind.EMAILS: "email", Kind.CREATE: "firstName,lastName,email"}
+        lines = [f"{names[self.kind]},ccpaOptOut"]
+        there = self.states()
+        for number in range(rows):
+            email = f"p{number}@example.com"
+            if self.kind is Kind.CREATE and number % 2:
+                email = f"{self.folder.name}-{number}@example.com"
+            name = key_of(number) if self.kind is Kind.PKEYS else email
+            self.before[name] = there.get(name)
+            desired = bool(self.before[name]) is (self.dice.random() < 0.5)
+            self.desired[name] = desired
+            cells = f"Ada,Doe,{email}" if self.kind is Kind.CREATE else name
+            lines.append(f"{cells},{str(desired).lower()}")
+        (self.folder / self.words[1]).write_text("\n".join(lines) + "\n")
+        self.sim.clear()
+
+    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "bulk_sync", *words, "-q"],
+                cwd=self.folder,
+                env=environment_of(self.sim, self.state_dir),
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+
+    def kill_or_finish(self, process: "subprocess.Popen[bytes]", calls: int) -> int | None:
+        """Kill a process after so many calls; return its status if it ended before."""
+        methods = self.sim.counters.methods
+        end = methods.total() + calls
+        while methods.total() < end:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(_LOOK_EVERY_S)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return None
+
+    def has_begun(self, rounds: int) -> bool:
+        """Return whether the run of this round is in the ledger, so that it can be resumed."""
+        with ledger.existing(State(self.state_dir)) as book:
+            return book is not None and len(book.runs()) == rounds
+
+    @property
     def doing(self) -> str:
         methods = self.sim.counters.methods
-        if methods["PATCH"]:
+        if methods["PATCH"] + methods["POST"]:
             return "while writing"
         return "while reading" if methods["GET"] else "before the first call"
 
+    def states(self) -> dict[str, object]:
+        """Return what Campaign holds, by the file's keys; fail if two profiles have one address."""
+        profiles = self.sim.profiles
+        if self.kind is Kind.PKEYS:
+            return {key: profile["ccpaOptOut"] for key, profile in profiles.items()}
+        found = {str(each["email"]): each["ccpaOptOut"] for each in profiles.values()}
+        assert len(found) == len(profiles), "two profiles have the same address"
+        return found
+
+    def judge(self, tally: Tally) -> None:
+        """Compare Campaign, the report and the ledger with the file."""
+        new = {name for name, state in self.before.items() if state is None}
+        changed = {
+            name for name, state in self.before.items() if state not in (None, self.desired[name])
+        }
+        states = self.states()
+        assert {name: states[name] for name in self.desired} == self.desired
+        email_of = {pkey: str(each["email"]) for pkey, each in self.sim.profiles.items()}
+        written = Counter(
+            pkey if self.kind is Kind.PKEYS else email_of[pkey] for pkey, _ in self.sim.patched
+        )
+        assert set(written) == changed
+        assert max(written.values(), default=0) <= 2
+        self._judge_report(changed, new)
+        self._judge_ledger(changed, new)
+        tally.rows += len(self.desired)
+        tally.changes += len(changed)
+        tally.created += len(new)
+        tally.patches += len(self.sim.patched)
+        tally.posts += self.sim.counters.methods["POST"]
+        tally.twice += sum(count == 2 for count in written.values())
+
+    def _judge_report(self, changed: set[str], new: set[str]) -> None:
+        (report,) = self.folder.glob("*.results.csv")
+        with report.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        column = "PKey" if self.kind is Kind.PKEYS else "email"
+        assert [row[column] for row in rows] == list(self.desired)
+        for row in rows:
+            name = row[column]
+            outcome = Outcome.CREATED if name in new else Outcome.UNCHANGED
+            assert row["sync_outcome"] == (Outcome.UPDATED if name in changed else outcome), row
+            before = "" if name in new else str(self.before[name]).lower()
+            assert row["sync_before"] == before, row
+            assert row["sync_after"] == row["sync_desired"] == str(self.desired[name]).lower(), row
+
+    def _judge_ledger(self, changed: set[str], new: set[str]) -> None:
+        pkeys = {str(each["email"]): pkey for pkey, each in self.sim.profiles.items()}
+        keys = {name if self.kind is Kind.PKEYS else pkeys[name] for name in changed}
+        with ledger.opened(State(self.state_dir)) as book:
+            _, misfit = book.verify()
+            assert misfit is None, misfit
+            run = book.runs()[-1]
+            last = {write.intent.key: write.settled for write in book.writes(run.run_id)}
+        assert set(last) == keys | new
+        for name, settled in last.items():
+            outcome = Outcome.CREATED if name in new else Outcome.UPDATED
+            assert settled is not None, name
+            assert settled.outcome is outcome, settled
+        assert run.is_done
+        assert run.ended is not None
+        assert run.ended.outcomes.get("updated", 0) == len(changed)
+        assert run.ended.outcomes.get("created", 0) == len(new)
+
 
 def torture(
-    rows: int, kills: int, seed: int, folder: Path, faults: Mapping[Fault, float] | None = None
-) -> Told:
+    kind: Kind, rows: int, kills: int, seed: int, faults: Mapping[Fault, float] | None = None
+) -> Tally:
     """Kill runs until there were so many kills; every assertion that fails is a lost outcome."""
-    told, dice = Told(), random.Random(seed)
+    tally = Tally()
     options = Options(latency_s=_LATENCY_S, faults=faults or {}, seed=seed, retry_after_s=0)
-    with running(options) as sim:
-        keys = populated(sim, rows, dice)
-        environment = environment_of(sim, folder)
-        while told.kills.total() < kills:
-            told.rounds += 1
-            place = folder / f"round-{told.rounds}"
-            place.mkdir(parents=True)
-            one_round(Round(sim, place, dice, environment), keys, told, kills)
-    return told
+    with rounds_of(kind, rows, seed, options) as rounds:
+        for this in rounds:
+            tally.rounds += 1
+            one_round(this, tally, kills)
+            if tally.kills.total() >= kills:
+                return tally
+    raise AssertionError("no end")
 
 
-def full_disk(rows: int, rounds: int, seed: int, folder: Path) -> Told:
+def one_round(this: Round, tally: Tally, kills: int) -> None:
+    words, status, starts = this.words, None, 0
+    while status is None and starts < _MOST_STARTS:
+        starts += 1
+        calls = (
+            this.dice.randrange(len(this.desired)) if tally.kills.total() < kills else sys.maxsize
+        )
+        status = this.kill_or_finish(this.start(*words), calls)
+        if status is None:
+            tally.kills[this.doing] += 1
+        elif status != 0:
+            raise AssertionError(f"{words} ended with {status}: {this.log.read_text()}")
+        if this.has_begun(tally.rounds):
+            words = ["resume"]
+    this.judge(tally)
+
+
+def full_disk(rows: int, count: int, seed: int) -> Tally:
     """Let the disk with the state folder fill up at random moments, and make room again."""
-    told, dice = Told(), random.Random(seed)
-    with running(Options(seed=seed)) as sim:
-        keys = populated(sim, rows, dice)
-        environment = environment_of(sim, folder)
-        for _ in range(rounds):
-            told.rounds += 1
-            place = folder / f"round-{told.rounds}"
-            place.mkdir(parents=True)
-            this = Round(sim, place, dice, environment)
-            before, desired, words = wishes(this, keys)
-            with small_disk(folder / "state", dice.randint(60, 2500)) as make_room:
-                status = this.start(*words).wait()
+    tally = Tally()
+    with rounds_of(Kind.PKEYS, rows, seed, Options(seed=seed)) as rounds:
+        for tally.rounds, this in zip(range(1, count + 1), rounds, strict=False):
+            with small_disk(this.state_dir, this.dice.randint(60, 2500)) as make_room:
+                status = this.start(*this.words).wait()
                 assert status in {0, 2, 6}, this.log.read_text()
                 assert "Traceback" not in this.log.read_text()
                 make_room()
                 if status:
-                    told.kills["by a full disk, " + this.doing] += 1
-                    began = has_begun(folder / "state", 1)
-                    status = this.start(*(["resume"] if began else words)).wait()
+                    tally.kills["by a full disk, " + this.doing] += 1
+                    words = ["resume"] if this.has_begun(1) else this.words
+                    status = this.start(*words).wait()
                     assert status == 0, this.log.read_text()
-                judge(this, before, desired, told)
-    return told
+                this.judge(tally)
+    return tally
+
+
+@contextmanager
+def rounds_of(kind: Kind, rows: int, seed: int, options: Options) -> Iterator[Iterator[Round]]:
+    """Serve a Campaign with profiles, and yield one file after another for it."""
+    dice = random.Random(seed)
+
+    def rounds() -> Iterator[Round]:
+        for number in range(1, 1_000):
+            this = Round(sim, Path(folder) / f"round-{number}", dice, kind)
+            this.folder.mkdir()
+            this.prepare(rows)
+            yield this
+
+    with tempfile.TemporaryDirectory() as folder, running(options) as sim:
+        for number in range(rows):
+            state = dice.random() < 0.5
+            sim.add(pkey=key_of(number), email=f"p{number}@example.com", ccpaOptOut=state)
+        yield rounds()
 
 
 @contextmanager
 def small_disk(folder: Path, size_kb: int) -> Iterator[Callable[[], None]]:
-    """Put a folder on a disk of its own, and give what makes more room; needs root."""
+    """Put a folder on a disk of its own, and yield what makes more room; needs root."""
 
     def mount(size: str) -> None:
         words = ["-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
@@ -160,118 +310,42 @@ def small_disk(folder: Path, size_kb: int) -> Iterator[Callable[[], None]]:
         subprocess.run([shutil.which("umount") or "", str(folder)], check=True)
 
 
-def environment_of(sim: Simulator, folder: Path) -> dict[str, str]:
+def environment_of(sim: Simulator, state_dir: Path) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
         "BULK_SYNC_ENDPOINT": sim.url,
         "BULK_SYNC_ORGANIZATION": "acme",
         "BULK_SYNC_API_KEY": "demo-key",
         "BULK_SYNC_ACCESS_TOKEN": "demo-token",
-        "BULK_SYNC_STATE_DIR": str(folder / "state"),
+        "BULK_SYNC_STATE_DIR": str(state_dir),
     }
 
 
-def populated(sim: Simulator, rows: int, dice: random.Random) -> list[str]:
-    keys = [f"@{'k' * 74}{number:011d}" for number in range(rows)]
-    for number, key in enumerate(keys):
-        sim.add(pkey=key, email=f"p{number}@example.com", ccpaOptOut=dice.random() < 0.5)
-    return keys
-
-
-def wishes(
-    this: Round, keys: Sequence[str]
-) -> tuple[dict[str, object], dict[str, bool], list[str]]:
-    """Write a file in which half of the states are to change.
-
-    Returns:
-        The states before, those desired, and the command.
-    """
-    before = {key: this.sim.profiles[key]["ccpaOptOut"] for key in keys}
-    desired = {key: bool(state) is (this.dice.random() < 0.5) for key, state in before.items()}
-    path = this.folder / f"{this.folder.name}.csv"
-    lines = "".join(f"{key},{str(state).lower()}\n" for key, state in desired.items())
-    path.write_text(f"PKey,ccpaOptOut\n{lines}")
-    this.sim.clear()
-    words = ["--fetch", "lookup", "--max-opt-ins", "100%", "--concurrency", "16"]
-    return before, desired, ["run", path.name, *words]
-
-
-def one_round(this: Round, keys: Sequence[str], told: Told, kills: int) -> None:
-    before, desired, words = wishes(this, keys)
-    dice = this.dice
-    status, tries = None, 0
-    while status is None and tries < _GIVE_UP:
-        tries += 1
-        last_one = told.kills.total() >= kills
-        process = this.start(*words)
-        status = this.kill_or_finish(process, 120 if last_one else dice.uniform(0.8, 3.5))
-        if status is None:
-            told.kills[this.doing] += 1
-        elif status != 0:
-            raise AssertionError(f"{words} ended with {status}: {this.log.read_text()}")
-        if has_begun(this.folder.parent / "state", told.rounds):
-            words = ["resume"]
-    judge(this, before, desired, told)
-
-
-def has_begun(state_dir: Path, rounds: int) -> bool:
-    """Tell whether the run of this round has got into the ledger, so that it can be resumed."""
-    with ledger.existing(State(state_dir)) as book:
-        return book is not None and len(book.runs()) == rounds
-
-
-def judge(
-    this: Round, before: Mapping[str, object], desired: Mapping[str, bool], told: Told
-) -> None:
-    """Hold everything against everything."""
-    sim = this.sim
-    changed = {key for key, state in desired.items() if before[key] != state}
-    assert {key: sim.profiles[key]["ccpaOptOut"] for key in desired} == desired
-    written = Counter(key for key, _ in sim.patched)
-    assert set(written) == changed
-    assert max(written.values(), default=0) <= 2
-    (report,) = this.folder.glob("*.results.csv")
-    with report.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["PKey"] for row in rows] == list(desired)
-    for row in rows:
-        key = row["sync_key"]
-        assert row["sync_outcome"] == ("updated" if key in changed else "unchanged"), row
-        assert row["sync_before"] == str(before[key]).lower(), row
-        assert row["sync_after"] == row["sync_desired"] == str(desired[key]).lower(), row
-    with ledger.opened(State(this.folder.parent / "state")) as book:
-        _, misfit = book.verify()
-        assert misfit is None, misfit
-        run = book.runs()[-1]
-        last = {write.intent.key: write.settled for write in book.writes(run.run_id)}
-        assert set(last) == changed
-        assert all(each is not None and each.outcome is Outcome.UPDATED for each in last.values())
-        assert run.is_done
-        assert run.ended is not None
-        assert run.ended.outcomes.get("updated", 0) == len(changed)
-    told.rows += len(rows)
-    told.changes += len(changed)
-    told.patches += len(sim.patched)
-    told.twice += sum(count == 2 for count in written.values())
+def key_of(number: int) -> str:
+    return f"@{'k' * 74}{number:011d}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=5000)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument(
+        "--kills", type=int, default=20, help="of each kind, with and without faults"
+    )
+    parser.add_argument("--disks", type=int, default=15, help="times that the disk is full")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", type=Kind, choices=list(Kind))
     given = parser.parse_args()
     print(f"Seed {given.seed}")
-    for name, faults in (("no faults", {}), ("20% faults", FAULTS)):
-        with tempfile.TemporaryDirectory() as folder:
-            told = torture(given.rows, given.kills, given.seed, Path(folder), faults)
-        print(f"{name}: {told}", flush=True)
+    for kind in Kind if given.only is None else [given.only]:
+        for name, faults in (("no faults", {}), ("20% faults", FAULTS)):
+            tally = torture(kind, given.rows, given.kills, given.seed, faults)
+            print(f"{kind}, {name}: {tally}", flush=True)
+    if given.only is not None or not given.disks:
+        return
     if os.geteuid() == 0:
-        with tempfile.TemporaryDirectory() as folder:
-            told = full_disk(given.rows, 25, given.seed, Path(folder))
-        print(f"full disk: {told}", flush=True)
+        print(f"full disk: {full_disk(given.rows, given.disks, given.seed)}", flush=True)
     else:
-        print("full disk: left out, for it takes root to make a small one; the tests have a quota")
+        print("full disk: left out; only root can make a small disk, and the tests have a quota")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,261 @@
+"""What is done with a row to be written, by what is known of it and what Campaign holds."""
+
+import time
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Final, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_time import virtually
+
+from bulk_sync.campaign.client import Client
+from bulk_sync.campaign.create import Creation
+from bulk_sync.engines.decide import Care, Done, LookFirst, Seen, Send, decide, learned
+from bulk_sync.engines.resolve import Finder
+from bulk_sync.engines.work import Writes
+from bulk_sync.errors import RowFailed
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.request_order import Request
+from bulk_sync.rows.results import Match, Steps
+from bulk_sync.settings import Writing
+from bulk_sync.stopping import Stop
+
+REQUEST: Final = Request.parse("2026-11-25T12:00:00Z")
+BEFORE_MS, AFTER_MS = REQUEST.first_ms - 86_400_000, REQUEST.first_ms + 86_400_000
+WHY: Final = "A later run has written this profile."
+BODY: Final = b'{"email":"ada@example.com"}'
+YES, NO, EITHER = {True}, {False}, {True, False}
+SEND, LOOK, WAIT = "send", "look", "wait"
+
+Line = tuple[*tuple[Container[object], ...], str, Reason | None]
+TO_CHANGE: Sequence[
+    Line
+] = [  # desired state seen, may have arrived, uncertain, forbidden, newer choice
+    (YES, YES, EITHER, EITHER, EITHER, Outcome.UPDATED, None),
+    (YES, NO, YES, EITHER, EITHER, Outcome.UNCHANGED, Reason.STOPPED),
+    (YES, NO, NO, YES, EITHER, Outcome.UNCHANGED, Reason.NEWER_RUN),
+    (YES, NO, NO, NO, EITHER, Outcome.DRIFTED, Reason.MOVED),
+    (NO, EITHER, EITHER, YES, EITHER, Outcome.DRIFTED, Reason.NEWER_RUN),
+    (NO, EITHER, EITHER, NO, YES, Outcome.DRIFTED, Reason.NEWER_CHOICE),
+    (NO, EITHER, EITHER, NO, NO, SEND, None),
+]
+MANY = {2, 3}
+SOME = {1, *MANY}
+TO_CREATE: Sequence[
+    Line
+] = [  # profiles, all with the desired state, may have arrived, forbidden, may still come
+    ({0}, EITHER, EITHER, YES, EITHER, Outcome.DRIFTED, Reason.NEWER_RUN),
+    ({0}, EITHER, YES, NO, YES, WAIT, None),
+    ({0}, EITHER, EITHER, NO, EITHER, SEND, None),
+    ({1}, YES, YES, EITHER, EITHER, Outcome.CREATED, None),
+    (SOME, EITHER, YES, EITHER, EITHER, Outcome.DRIFTED, Reason.EXISTS),
+    (SOME, YES, NO, EITHER, EITHER, Outcome.UNCHANGED, Reason.EXISTS),
+    (SOME, NO, NO, EITHER, EITHER, Outcome.DRIFTED, Reason.EXISTS),
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row, and what Campaign holds.
+
+    Attributes:
+        states: of the profiles that are there, by whether they are the desired one; of the row to
+            change there is one.
+        is_newer: Campaign's choice is newer than the request.
+        may_come: Campaign may still act on an earlier request.
+    """
+
+    creates: bool
+    desired: bool
+    states: tuple[bool, ...]
+    guarded: bool = False
+    looks_first: bool = False
+    in_doubt: bool = False
+    sent: bool = False
+    forbidden: bool = False
+    uncertain: bool = False
+    dated: bool = False
+    is_newer: bool = False
+    may_come: bool = False
+    verify: bool = False
+
+    @property
+    def care(self) -> Care:
+        return Care(
+            reads_first=self.looks_first if self.creates else self.guarded,
+            in_doubt=self.in_doubt,
+            sent=self.sent,
+            quiet_at=time.monotonic() + 3600 if self.may_come else 0.0,
+            forbidden=WHY if self.forbidden else None,
+            uncertain=self.uncertain,
+            request=REQUEST if self.dated else None,
+            body=BODY if self.creates else None,
+        )
+
+    @property
+    def profiles(self) -> tuple[Match, ...]:
+        changed_ms = AFTER_MS if self.is_newer else BEFORE_MS
+        return tuple(
+            Match(f"@{number}", int(self.desired is same), changed_ms)
+            for number, same in enumerate(self.states)
+        )
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.profiles, 3600.0 if self.may_come else 0.0)
+
+    def expected(self) -> tuple[str, Reason | None]:
+        """Return the outcome and reason by the first line of the table that fits."""
+        arrived = self.in_doubt or self.sent
+        if self.creates:
+            known: tuple[object, ...] = (
+                len(self.states),
+                all(self.states),
+                arrived,
+                self.forbidden,
+                self.may_come,
+            )
+            table = TO_CREATE
+        else:
+            newer = self.dated and self.is_newer
+            known = (self.states[0], arrived, self.uncertain, self.forbidden, newer)
+            table = TO_CHANGE
+        for *columns, outcome, reason in table:
+            if all(value in column for value, column in zip(known, columns, strict=True)):
+                return str(outcome), reason
+        raise AssertionError(known)
+
+    def looks(self) -> bool:
+        first = self.looks_first if self.creates else self.guarded or self.dated
+        return first or self.forbidden or self.in_doubt or self.sent
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    creates, flag = draw(st.booleans()), st.booleans()
+    states = st.lists(flag, max_size=3) if creates else st.lists(flag, min_size=1, max_size=1)
+    flags = [draw(flag) for _ in range(10)]
+    return Case(creates, draw(flag), tuple(draw(states)), *flags)
+
+
+@given(cases())
+@settings(max_examples=500)
+def test_the_table_decides_every_combination(case: Case) -> None:
+    outcome, reason = case.expected()
+    before = decide(case.care, None, case.desired)
+    assert before == (LookFirst() if case.looks() else Send.NOW)
+    match decide(case.care, case.seen, case.desired):
+        case Send():
+            assert outcome == SEND
+        case LookFirst(wait_s):
+            assert (outcome, wait_s) == (WAIT, 3600.0)
+        case Done() as done:
+            assert (done.outcome, done.reason) == (outcome, reason)
+            assert done.holds == (case.desired is all(case.states) if case.states else None)
+            assert (done.reason is None) == (done.detail == "")
+
+
+def test_a_row_without_care_is_sent_at_once() -> None:
+    assert decide(None, None, True) is Send.NOW
+
+
+@pytest.mark.parametrize(
+    ("care", "same", "is_in_doubt"),
+    [
+        (Care(in_doubt=True), False, False),
+        (Care(in_doubt=True), True, True),
+        (Care(in_doubt=True, sent=True), False, True),
+        (Care(in_doubt=True, body=BODY), False, True),
+    ],
+    ids=["gone", "arrived", "sent here too", "to create"],
+)
+def test_only_a_change_by_a_dead_process_is_known_not_to_arrive(
+    care: Care, same: bool, is_in_doubt: bool
+) -> None:
+    seen = Seen((Match("@0", int(same), 0),))
+    assert learned(care, seen, True).may_have_arrived is is_in_doubt
+
+
+@dataclass
+class FarEnd:
+    """Campaign and the way to it, for one row."""
+
+    case: Case
+    settling: SimpleNamespace
+    requests: list[str] = field(default_factory=list)
+
+    async def stamped_state(self, _key: str) -> tuple[tuple[bool, int], int]:
+        self.requests.append("look")
+        (profile,) = self.case.profiles
+        return (bool(profile.state), profile.changed_ms), 1
+
+    async def find(self, _client: Client, _key: str) -> tuple[tuple[Match, ...], int]:
+        self.requests.append("look")
+        if not self.case.states:
+            raise RowFailed(Reason.NOT_FOUND, "", outcome=Outcome.NOT_FOUND)
+        return self.case.profiles, 1
+
+    async def read_back(self, _key: str) -> tuple[bool, int]:
+        self.requests.append("read back")
+        return self.case.desired, 1
+
+    async def write(self, _key: str, *, desired: bool) -> int:
+        self.requests.append("send")
+        assert desired is self.case.desired
+        return 1
+
+    async def create(self, creation: Creation) -> tuple[str, int]:
+        self.requests.append("send")
+        assert (creation.body, creation.desired) == (BODY, self.case.desired)
+        assert creation.in_doubt is (self.case.in_doubt or self.case.sent)
+        return "@new", 1
+
+
+def carried_out(case: Case) -> tuple[list[str], str, Reason | None]:
+    """Carry one row out, and return the requests, and what became of the row."""
+    far_end = FarEnd(case, SimpleNamespace(usual_s=3600.0 if case.may_come else 0.0))
+    steps = Steps.of_finding(1) if case.creates else Steps.of(1)
+    now = time.monotonic()
+    writes = Writes(
+        ["@key"],
+        [case.desired],
+        steps,
+        Writing(verify=case.verify, guarded=case.guarded),
+        in_doubt=frozenset({0} if case.in_doubt else ()),
+        forbidden={0: WHY} if case.forbidden else {},
+        uncertain=frozenset({0} if case.uncertain else ()),
+        requests={0: REQUEST} if case.dated else {},
+        bodies={0: BODY} if case.creates else {},
+        finder=cast("Finder", far_end),
+        looks_first=case.looks_first,
+        began=now if case.may_come else now - 3600,
+        sent={0} if case.sent else set(),
+    )
+    try:
+        virtually(writes.one(cast("Client", far_end), Stop(), 0))
+    except RowFailed as failed:
+        return far_end.requests, str(failed.outcome), failed.reason
+    assert steps.attempts[0] == 1
+    return far_end.requests, SEND if "send" in far_end.requests else "arrived", None
+
+
+@given(cases())
+@settings(max_examples=200)
+def test_a_row_is_carried_out_as_the_table_decides(case: Case) -> None:
+    outcome, reason = case.expected()
+    looks = ["look"] * case.looks()
+    if outcome == WAIT:
+        looks, outcome = ["look", "look"], SEND
+    if not looks:
+        outcome, reason = SEND, None
+    sends = ["send"] * (outcome == SEND)
+    is_ours = outcome in {SEND, Outcome.UPDATED, Outcome.CREATED}
+    read_back = ["read back"] * (case.verify and is_ours)
+    if outcome == Outcome.UPDATED and not case.sent:
+        read_back = []
+    if reason is None and outcome != SEND:
+        outcome = "arrived"
+    assert carried_out(case) == ([*looks, *sends, *read_back], outcome, reason)
