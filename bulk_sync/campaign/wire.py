@@ -15,6 +15,7 @@ makes its connections; if that is ever called otherwise, every request fails in 
 """
 
 import logging
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final, cast
 
@@ -42,6 +43,35 @@ class Wire(ResponseHandler):
     due: object = True
     repeats: bool = False
     _last: bytes | None = None
+    _is_paused: bool = False
+
+    def pause_reading(self) -> None:
+        """Stop receiving while too much is unread."""
+        self._is_paused = True
+        super().pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002
+        """Receive again after a pause.
+
+        aiohttp calls this twice for each response, paused or not. Both times the parser and the
+        transport are woken for nothing, which takes 3 % of the time of a request.
+        """
+        if self._is_paused:
+            self._is_paused = not resume_parser
+            super().resume_reading(resume_parser)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """Fail the request under way.
+
+        aiohttp sends a GET again after a lost connection (aio-libs/aiohttp, issue 10790), out of
+        turn and uncounted, unless the error is of another class than those it looks for.
+        """
+        if isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
+            super().set_exception(aiohttp.ClientConnectionError(str(exc)), exc)
+        elif exc_cause is None:
+            super().set_exception(exc)
+        else:
+            super().set_exception(exc, exc_cause)
 
     def data_received(self, data: bytes) -> None:
         """Receive data; close the connection if nothing was asked for."""
@@ -72,11 +102,8 @@ class Response(aiohttp.ClientResponse):
 
     wire: Wire
 
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+    def start(self, connection: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Wait for the head of the answer.
-
-        aiohttp sends a GET again whose connection was dropped (aio-libs/aiohttp, issue 10790), out
-        of turn and uncounted, unless the error is none of those that it looks for.
 
         Raises:
             ClientConnectionError: an answer is there already, so it cannot be that to the request;
@@ -91,10 +118,7 @@ class Response(aiohttp.ClientResponse):
             raise aiohttp.ClientConnectionError("An answer came before its request")
         self.wire = wire
         wire.due = self
-        try:
-            return await super().start(connection)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise aiohttp.ClientConnectionError(str(error)) from error
+        return super().start(connection)
 
     async def body(self, most: int) -> bytes:
         """Read the whole body, unpacked.
@@ -105,7 +129,7 @@ class Response(aiohttp.ClientResponse):
         blocks, left, content = [], most, self.content
         try:
             while left >= 0 and not content.at_eof():
-                block = await content.readany()
+                block = content.read_nowait() if content.is_eof() else await content.readany()
                 blocks.append(block)
                 left -= len(block)
         except BaseException:
