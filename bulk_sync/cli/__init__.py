@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "map": "Find the PKeys that this instance knows now, by another column.",
     "holidays": "List the days that are no business days, for deadlines.",
     "check": "Test credentials, endpoint, attribute and access.",
+    "help": "Show a page of the manual.",
     "simulate": "Serve a local stand-in for the Campaign Standard API.",
 }
 
@@ -47,6 +48,7 @@ Examples:
   bulk-sync plan optouts.csv            what would change?
   bulk-sync run optouts.csv             change it
   bulk-sync resume                      go on after a crash
+  bulk-sync help                        the manual
 \b
 Exit status:
   0 every row holds in Campaign     4 a safety limit, or you, said no

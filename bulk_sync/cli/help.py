@@ -1,0 +1,156 @@
+"""``bulk-sync help``: the pages of the manual."""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from io import StringIO
+from shutil import get_terminal_size
+from typing import Final
+
+import click
+
+from bulk_sync.cli.output import say
+from bulk_sync.errors import UsageProblem
+
+TOPICS: Final = (
+    "nightly",
+    "spreadsheets",
+    "backfill",
+    "keys",
+    "requests",
+    "report",
+    "ledger",
+    "options",
+    "adobe",
+    "troubleshooting",
+    "campaign-api",
+    "design",
+    "changes",
+)
+"""The pages, in the order of the list. Each is ``manual/TOPIC.md``."""
+
+_LINE_CELLS: Final = 100
+"""Longer lines are hard to read, however wide the terminal is."""
+
+_FEW: Final = 3
+"""The table names the commands of an option if there are no more than this."""
+
+_DEFAULT: Final = re.compile(r"default: ([^]]*?)(?:; [\d<=]*x[\d<>=]*)?]")
+
+_EPILOG: Final = """\b
+Examples:
+  bulk-sync help                        the list of topics
+  bulk-sync help nightly                one page
+  bulk-sync help report >report.md      the same page, as Markdown
+"""
+
+
+@click.command("help", epilog=_EPILOG)
+@click.argument("topic", required=False, metavar="[TOPIC]")
+def command(topic: str | None) -> None:
+    """Show a page of the manual; without TOPIC, list the topics.
+
+    At a terminal the page is styled, and opened in a pager if it is long. Elsewhere it is plain
+    Markdown. The name of a command shows the options of that command.
+    """
+    if topic is None:
+        say("\n".join(_contents()))
+    elif topic in TOPICS:
+        _show(page(topic))
+    else:
+        say(_command_help(topic))
+
+
+def page(topic: str) -> str:
+    """Return a page as Markdown, with links between pages as the command to type."""
+    text = (files("bulk_sync") / "manual" / f"{topic}.md").read_text("utf-8")
+    if topic == "options":
+        text = "\n".join([text, *_command_table(), "", *_option_table(), ""])
+    return re.sub(r"\[([^]]*)\]\([a-z-]+\.md(?:#[a-z0-9-]*)?\)", r"\1", text)
+
+
+def _contents() -> Iterator[str]:
+    """Yield the list of topics. The line of a topic is the title of its page."""
+    yield "The manual has these pages. Show one with: bulk-sync help TOPIC\n"
+    for topic in TOPICS:
+        title = page(topic).partition("\n")[0]
+        yield f"  {topic:<17}{title.partition(': ')[2]}"
+    yield "\nThe options of a command: bulk-sync COMMAND --help"
+
+
+def _command_table() -> Iterator[str]:
+    """Yield a Markdown table of the commands."""
+    yield from ("## Commands", "", "| command | what it does |", "| --- | --- |")
+    for name, found in _commands(click.get_current_context().find_root().command):
+        yield f"| `{name}` | {found.get_short_help_str(200)} |"
+
+
+def _option_table() -> Iterator[str]:
+    """Yield a Markdown table of the options of all commands but ``simulate``."""
+    yield from ("## Options", "", "| option | what it does |", "| --- | --- |")
+    context = click.get_current_context()
+    users: dict[tuple[str, str], list[str]] = {}
+    for name, found in _commands(context.find_root().command):
+        for option in found.params:
+            record = option.get_help_record(context)
+            if isinstance(option, click.Option) and record and name != "simulate":
+                users.setdefault(record, []).append(f"`{name}`")
+    for (flags, text), names in users.items():
+        meaning, _, extra = text.partition("  [")
+        default = _DEFAULT.search(extra)
+        only = f"{', '.join(names)}: " if len(names) <= _FEW else ""
+        cell = f"{only}{meaning}{f' Default: {default[1]}.' if default else ''}"
+        yield f"| `{_escaped(flags.replace('INTEGER RANGE', 'N'))}` | {_escaped(cell)} |"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _commands(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command below one, with the words to type."""
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    context = click.get_current_context()
+    for each in command.list_commands(context):
+        found = command.get_command(context, each)
+        if found is not None:
+            yield from _commands(found, f"{name} {each}".strip())
+
+
+def _command_help(name: str) -> str:
+    """Return the help of a command.
+
+    Raises:
+        UsageProblem: there is neither a topic nor a command of this name.
+    """
+    parent = click.get_current_context().parent
+    if parent is not None and isinstance(parent.command, click.Group):
+        found = parent.command.get_command(parent, name)
+        if found is not None:
+            return found.get_help(click.Context(found, parent, info_name=name))
+    ratio = {each: difflib.SequenceMatcher(None, name.lower(), each).ratio() for each in TOPICS}
+    nearest = sorted(TOPICS, key=lambda each: -ratio[each])
+    raise UsageProblem(f"The manual has no page {name!r}. Its topics: {', '.join(nearest)}.")
+
+
+def _show(text: str) -> None:
+    """Print a page; style and page it at a terminal."""
+    if not sys.stdout.isatty():
+        say(text.rstrip())
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.theme import Theme
+
+    width = min(get_terminal_size().columns, _LINE_CELLS)
+    theme = Theme({"markdown.code": "bold cyan"})  # rich's own is a black box in a light terminal
+    console = Console(file=StringIO(), force_terminal=True, width=width, theme=theme)
+    with console.capture() as capture:
+        console.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False))
+    os.environ.setdefault("LESS", "-FRX")  # as git has it: a page that fits opens no pager
+    click.echo_via_pager(capture.get(), color=True)

@@ -1,0 +1,130 @@
+"""The manual and the README: every page is shown, links lead somewhere, commands can be typed."""
+
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from bulk_sync.cli import group
+from bulk_sync.cli.help import TOPICS
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+MANUAL = ROOT / "bulk_sync" / "manual"
+PAGES = [README, *sorted(MANUAL.glob("*.md"))]
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[([^]]*)\]\(([^)\s]*)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def shown(*words: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "bulk_sync", "help", *words]
+    return subprocess.run(program, check=False, capture_output=True, text=True, timeout=60)
+
+
+def commands() -> list[object]:
+    """Return every command line in the README and the manual, with the page it is on."""
+    return [
+        pytest.param(words, id=f"{page.stem}: {' '.join(words)}")
+        for page in PAGES
+        for block in BLOCK.findall(page.read_text("utf-8"))
+        for line in block.replace("\\\n", "").splitlines()
+        for part in re.split(r"[;&|]+", re.sub(r"[<>]+[^\s;]+", "", line))
+        if (words := shlex.split(part, comments=True))[:1] == ["bulk-sync"]
+    ]
+
+
+def anchors(page: Path) -> set[str]:
+    titles = HEADING.findall(page.read_text("utf-8"))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_help_lists_every_page_with_its_title() -> None:
+    assert {page.stem for page in MANUAL.iterdir()} == set(TOPICS)
+    listed = shown().stdout
+    for topic in TOPICS:
+        assert re.search(rf"^  {topic} +\w.{{10,}}$", listed, re.MULTILINE), topic
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_page_begins_with_its_title_and_its_readers(topic: str) -> None:
+    first, _, readers = (MANUAL / f"{topic}.md").read_text("utf-8").split("\n")[:3]
+    assert first.startswith(f"# {topic}: ")
+    assert readers.startswith("For ")
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_page_is_plain_markdown_at_a_pipe(topic: str) -> None:
+    answer = shown(topic)
+    assert answer.returncode == 0
+    assert answer.stdout.startswith(f"# {topic}: ")
+    assert "\x1b" not in answer.stdout
+    assert ".md)" not in answer.stdout
+
+
+def test_a_page_is_styled_and_paged_at_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "PAGER": "sed 's/^/paged: /'", "TERM": "xterm", "COLUMNS": "80"}
+    program = [sys.executable, "-m", "bulk_sync", "help", "report"]
+    with subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        text = b""
+        while chunk := _read(ours):
+            text += chunk
+        assert process.wait(timeout=60) == 0
+    os.close(ours)
+    assert text.count(b"paged: ") > 50
+    assert b"\x1b[1" in text
+    assert b"| --- |" not in text
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux answers EIO when the other end is closed
+        return b""
+
+
+def test_an_unknown_topic_lists_the_topics_the_nearest_first() -> None:
+    answer = shown("nigthly")
+    assert answer.returncode == 2
+    listed = answer.stderr.partition("topics: ")[2].rstrip(".\n").split(", ")
+    assert listed[0] == "nightly"
+    assert set(listed) == set(TOPICS)
+
+
+def test_help_with_the_name_of_a_command_shows_its_options() -> None:
+    assert "--give-up" in shown("resume").stdout
+
+
+@pytest.mark.parametrize("words", commands())
+def test_a_command_in_the_manual_can_be_typed(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found: click.Command | None = group
+    rest = words[1:]
+    while isinstance(found, click.Group) and rest:
+        _, found, rest = found.resolve_command(click.Context(found), rest)
+    assert found is not None
+    if not {"--help", "--version"} & set(rest):
+        found.make_context("bulk-sync", rest)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_to_a_page_and_a_heading_and_say_what_to_type(page: Path) -> None:
+    for text, target in LINK.findall(page.read_text("utf-8")):
+        path, _, anchor = target.partition("#")
+        if re.match("https?:", path):
+            continue
+        there = page.parent / path if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+        if page is not README and there.suffix == ".md" and there != page:
+            assert text == f"`bulk-sync help {there.stem}`"
