@@ -11,7 +11,7 @@ from conftest import Run, key, populate, read_csv, wishes
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Intent
-from bulk_sync.runs import archive
+from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
@@ -250,7 +250,7 @@ def test_kept_rows_of_another_format_are_not_guessed_at(
 ) -> None:
     populate(sim, 1, state=True)
     run(sim, "run", wishes(tmp_path / "in.csv", 1))
-    (kept,) = archive.all_of(tmp_path / "state").values()
+    (kept,) = kept_rows.all_of(tmp_path / "state").values()
     kept.path.write_bytes(b"PAR1 damaged PAR1")
     ran = run(None, "history", key(0))
     assert ran.status == 0

@@ -5,11 +5,10 @@ from pathlib import Path
 from stat import S_IMODE
 
 import orjson
-import pandas as pd
 import pytest
 from conftest import Run, key, populate, wishes
 
-from bulk_sync.runs import archive
+from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 
@@ -19,8 +18,8 @@ def newest(run: Run) -> dict[str, str]:
     return found
 
 
-def kept(folder: Path) -> dict[str, archive.Kept]:
-    return dict(archive.all_of(folder / "state"))
+def kept(folder: Path) -> dict[str, kept_rows.KeptRows]:
+    return dict(kept_rows.all_of(folder / "state"))
 
 
 @pytest.mark.parametrize(
@@ -60,13 +59,14 @@ def test_none_are_kept_if_nobody_wants_them(sim: Simulator, tmp_path: Path, run:
 
 def test_they_go_when_their_time_is_over(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
-    rows = pd.DataFrame({"sync_key": ["@a"]}, dtype="str")
-    recognized = archive.Recognized(are_pkeys=True)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    ((_, found),) = kept(tmp_path).items()
     today = datetime.now(UTC).date()
     for name, until in {"old": date(2020, 1, 1), "new": today + timedelta(9)}.items():
-        archive.keep(tmp_path / "state", name, rows, recognized, until)
+        copy = found.path.with_name(f"{name}.{until:%Y%m%d}.parquet")
+        copy.write_bytes(found.path.read_bytes())
     assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
-    assert set(kept(tmp_path)) == {"new", newest(run)["run_id"]}
+    assert set(kept(tmp_path)) == {"new", found.run_id, newest(run)["run_id"]}
 
 
 def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(

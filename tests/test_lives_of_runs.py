@@ -23,7 +23,7 @@ from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
-from bulk_sync.runs import Finished, Input, Job, NothingLeft, Plan
+from bulk_sync.runs import Finished, Input, Job, JobRecord, NothingLeft, Plan
 from bulk_sync.settings import Bound, Connection, Fetch, Limits, Pace, Reading, Secret, State
 from bulk_sync.simulator import Options, running
 
@@ -76,8 +76,7 @@ class Lives(RuleBasedStateMachine):
             pace=Pace(concurrency=2),
             reading=Reading(Fetch.LOOKUP),
             limits=Limits(max_opt_ins=Bound(count=MOST_OPT_INS)),
-            reports=(self.folder / "{run_id}.csv",),
-            name="lists",
+            record=JobRecord(name="lists", reports=(self.folder / "{run_id}.csv",)),
         )
         self.files = 0
         self.seen: dict[str, int] = {}

@@ -80,7 +80,7 @@ B_IN = write("B", False, "2026-01-20")
 def test_one_write_stands(
     writes: list[Write], state: bool, request_date: str, run_id: str, no_later_ms: int
 ) -> None:
-    ((key, own),) = precedence.last(writes, RUNS).items()
+    ((key, own),) = precedence.standing(writes, RUNS).items()
     assert key == ("@k", state)
     assert (own.state, own.is_doubtful) == (state, False)
     assert (str(own.request), own.run_id, own.no_later_ms) == (request_date, run_id, no_later_ms)
@@ -90,14 +90,14 @@ def test_one_write_stands(
 
 @pytest.mark.parametrize("outcome", [None, Outcome.FAILED])
 def test_what_a_write_without_an_answer_did_is_open(outcome: Outcome | None) -> None:
-    found = precedence.last([A_OUT, write("B", False, "2026-01-20", outcome)], RUNS)
+    found = precedence.standing([A_OUT, write("B", False, "2026-01-20", outcome)], RUNS)
     assert {key: own.is_doubtful for key, own in found.items()} == {
         ("@k", True): False,
         ("@k", False): True,
     }
     again = [A_OUT, write("B", False, None, outcome), write("B", False, "2026-01-20")]
-    assert set(precedence.last(again, RUNS)) == {("@k", False)}
+    assert set(precedence.standing(again, RUNS)) == {("@k", False)}
 
 
 def test_the_writes_of_another_instance_say_nothing() -> None:
-    assert precedence.last([A_OUT, B_IN], ELSEWHERE) == {}
+    assert precedence.standing([A_OUT, B_IN], ELSEWHERE) == {}

@@ -77,7 +77,7 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
         UsageProblem: something is missing or cannot work.
     """
     from bulk_sync.rows.check import OnConflict
-    from bulk_sync.runs import Job
+    from bulk_sync.runs import Job, JobRecord, Matching
 
     garbage.spare_imports()
     values = {**_ABSENT, **values}
@@ -89,12 +89,12 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
         reading=Reading(Fetch(values["fetch"]), values["page_size"]),
         writing=Writing(verify=bool(values["verify"])),
         limits=limits(values),
-        keys=keys,
-        on_conflict=OnConflict(values["on_conflict"]),
-        creating=_creating(values),
-        reports=reports,
-        name=str(values["job"] or name),
-        settings={each: _plain(values[each]) for each in _RECORDED if each in values},
+        matching=Matching(keys, OnConflict(values["on_conflict"]), _creating(values)),
+        record=JobRecord(
+            name=str(values["job"] or name),
+            settings={each: _plain(values[each]) for each in _RECORDED if each in values},
+            reports=reports,
+        ),
     )
 
 

@@ -219,8 +219,8 @@ class Screen:
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
             retry = suggested("retry", finished.run_id, self._typed.words(WHERE))
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
-        if finished.todo is not None and finished.cause is None and not self._look.preview:
-            again = self._again(finished, finished.todo)
+        if finished.files.todo is not None and finished.cause is None and not self._look.preview:
+            again = self._again(finished, finished.files.todo)
             steps.append(f"To correct rows, edit the todo file and give it back:\n  {again}")
         return steps
 
@@ -245,8 +245,8 @@ class Screen:
     def _after_preview(self, finished: Finished) -> str:
         """Return the command that carries out a preview."""
         option = self._option.split()
-        if self._look.out is not None and finished.plan_sha256 is not None:
-            expected = ["--expect-sha256", finished.plan_sha256]
+        if self._look.out is not None and finished.files.plan_sha256 is not None:
+            expected = ["--expect-sha256", finished.files.plan_sha256]
             words = self._typed.words(_SEALED, option)
             return suggested("apply", str(self._look.out), [*expected, *words])
         if self._typed.command == "resume":

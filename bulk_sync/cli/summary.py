@@ -14,7 +14,7 @@ from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, comparison, due_dates
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import Cost, Finished, Mapped, Plan
+from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
 
 _NAMED_ROWS: Final = 10
 _JUDGED_ROWS: Final = 200
@@ -35,43 +35,44 @@ def plan_lines(reviewed: Plan) -> list[str]:
             lines.append(_count_line(outcome, count, _reasons(reviewed.rows, outcome)))
     lines.append(_sum_line(totals))
     lines.append("")
-    if reviewed.costs is not None:
-        scan = reviewed.costs.scan
-        way = "paging through the list" if reviewed.paged else "looking up each key"
-        if reviewed.paged and reviewed.looked_up:
-            way += f", and looking up {_count(reviewed.looked_up, 'key')} that it did not show"
+    read = reviewed.forecast.read
+    if read.costs is not None:
+        scan = read.costs.scan
+        way = "paging through the list" if read.paged else "looking up each key"
+        if read.paged and read.looked_up:
+            way += f", and looking up {_count(read.looked_up, 'key')} that it did not show"
         pages = "an unknown number of pages" if scan is None else _count(scan, "page")
         lines.append(
-            f"States were read by {way}: look-ups cost {reviewed.costs.lookups:,} calls, "
+            f"States were read by {way}: look-ups cost {read.costs.lookups:,} calls, "
             f"a scan {pages}."
         )
-    return [*lines, *_forecast_lines(reviewed, datetime.now().astimezone())]
+    return [*lines, *_forecast_lines(reviewed.forecast, datetime.now().astimezone())]
 
 
-def _forecast_lines(reviewed: Plan, now: datetime) -> list[str]:
+def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
     """Say what writing will cost, how often it meets a budget, and when it is over."""
-    seconds, days, again = reviewed.seconds_to_come, reviewed.days_to_come, reviewed.runs_to_come
-    least = reviewed.is_least
+    seconds, days, again = forecast.seconds, forecast.days, forecast.runs
+    least = forecast.is_lower_bound
     how = "at the very least" if least else "about"
     about = "" if seconds is None else f", {how} {_duration(seconds)}"
-    if seconds is not None and reviewed.calls_to_come and not days and not again:
+    if seconds is not None and forecast.calls_to_come and not days and not again:
         ends = now + timedelta(seconds=seconds)
         date = "" if ends.date() == now.date() else f" on {ends:%Y-%m-%d}"
         soonest = " at the soonest" if least else ""
         about += f": over at {ends:%H:%M %Z}{date}{soonest}, if it begins now"
-    before = reviewed.calls_before
+    before = forecast.calls_before
     anew = f" and {before:,} to read everything again" if before > 1 else ""
-    lines = [f"Calls: {reviewed.calls:,} spent, {reviewed.calls_to_come:,} to come{anew}{about}."]
+    lines = [f"Calls: {forecast.calls:,} spent, {forecast.calls_to_come:,} to come{anew}{about}."]
     if days:
         last = now.astimezone(UTC).date() + timedelta(days=days)
         lines.append(
-            f"Today (UTC) has {reviewed.left_today:,} calls left of "
-            f"{reviewed.max_calls_per_day:,} (--max-calls-per-day): with `bulk-sync resume` on "
-            f"each day after, {_count(days, 'more day')}, it is over on {last}."
+            f"Today (UTC) has {forecast.budgets.left_today:,} calls left of "
+            f"{forecast.budgets.max_calls_per_day:,} (--max-calls-per-day): with `bulk-sync "
+            f"resume` on each day after, {_count(days, 'more day')}, it is over on {last}."
         )
     if again:
         lines.append(
-            f"With {reviewed.max_calls:,} calls a run (--max-calls) it is to be resumed "
+            f"With {forecast.budgets.max_calls:,} calls a run (--max-calls) it is to be resumed "
             f"{_count(again, 'time')}."
         )
     return lines
@@ -94,9 +95,9 @@ def summary_lines(finished: Finished, of: str) -> list[str]:
     lines += needing_a_person(finished.rows, named)
     lines += _deadline_lines(finished.rows)
     lines += _cost_lines(finished.cost)
-    lines += [f"Report: {shown(path)}" for path in finished.reports]
-    if finished.todo is not None:
-        lines.append(f"To do:  {shown(finished.todo)}")
+    lines += [f"Report: {shown(path)}" for path in finished.files.reports]
+    if finished.files.todo is not None:
+        lines.append(f"To do:  {shown(finished.files.todo)}")
     if finished.head is not None:
         lines.append(f"Ledger: {finished.head}")
     return lines
@@ -207,13 +208,13 @@ def summary_json(
         "latency_seconds": None
         if cost.latency_s is None
         else {"p50": round(cost.latency_s[0], 4), "p95": round(cost.latency_s[1], 4)},
-        "reports": [shown(path) for path in finished.reports],
-        "todo": None if finished.todo is None else shown(finished.todo),
+        "reports": [shown(path) for path in finished.files.reports],
+        "todo": None if finished.files.todo is None else shown(finished.files.todo),
         "resume": resume,
         "ledger": None if head is None else {"position": head.position, "sha256": head.hash},
-        "plan_sha256": finished.plan_sha256,
-        "needed": None if finished.needed is None else finished.needed.facts(now=True),
-        "to_come": None if finished.to_come is None else finished.to_come.facts(),
+        "plan_sha256": finished.files.plan_sha256,
+        "needed": None if cost.needed is None else cost.needed.facts(now=True),
+        "to_come": None if cost.to_come is None else cost.to_come.facts(),
     }
 
 

@@ -1,28 +1,26 @@
-"""The whole story of a run: asked, begun, told, and looked back on.
+"""Runs, from the first line in the ledger to the last, and what is known of them afterwards.
 
-job.py         what is asked, shown on the way, and what comes of it
-sync.py        a file, carried into Campaign; or as far as its plan        --.
-apply.py       a reviewed plan                                               |
-again.py       resume, retry and undo of another run                       --+
-  opening.py     puts a run on the disk and into the ledger, alone         <-'
-  opened.py      what is needed of it from then on
-  story.py       the straight line that all of them follow
-  later.py       what other runs have said since
-  precedence.py  what this tool wrote last to a profile, and for whose request
-  recording.py   between its writes and the ledger
-  kept.py        what is kept of its rows
-  ending.py      its reports, its last word in the ledger, and what is kept
-history.py     the story of one person
-audit.py       whether what a run applied still holds
-mapping.py     new PKeys for old ones
-judging.py     a file, read and judged
-plan_file.py   a plan that a person reviews before it is applied
-finding.py     runs in the ledger
+One command, one module:
+
+    sync.py, validation.py   run, plan, validate     reread.py           audit
+    reviewed_plan.py         apply                   person_history.py   history
+    resumption.py            resume                  key_mapping.py      map
+    second_try.py            retry                   checkup.py          check
+    reversal.py              undo
+
+A run passes through these:
+
+    job.py --> begin.py --> run_context.py --> pipeline.py --> finish.py
+                                                  |  '--> write_records.py   to and from the ledger
+                                                  '--> checkpoint.py         survives a crash
+
+What a run means for others: lineage.py (which run follows which), precedence.py (whose request
+stands), past_runs.py, kept_rows.py, identity.py. What a person sees: review.py, plan_file.py. What
+it may cost: day_budget.py, remaining_cost.py.
 """
 
 from bulk_sync.runs.checkpoint import CheckpointProblem
-from bulk_sync.runs.follow_up import abandon, resume, retry, undo
-from bulk_sync.runs.job import RUN_ID, Cost, Finished, Input, Job, Plan, Screen, new_run_id
+from bulk_sync.runs.job import RUN_ID, Input, Job, JobRecord, Matching, new_run_id
 from bulk_sync.runs.key_mapping import Mapped, map_keys
 from bulk_sync.runs.past_runs import (
     NothingLeft,
@@ -33,42 +31,19 @@ from bulk_sync.runs.past_runs import (
     recorded,
     without_checkpoint,
 )
-from bulk_sync.runs.person_history import Event, Story, look_up
-from bulk_sync.runs.person_history import of as story_of
+from bulk_sync.runs.person_history import Event, Story, look_up, story_of
 from bulk_sync.runs.reread import audit
+from bulk_sync.runs.resumption import abandon, resume
+from bulk_sync.runs.reversal import undo
+from bulk_sync.runs.review import Cost, Finished, Forecast, Plan
 from bulk_sync.runs.reviewed_plan import apply
+from bulk_sync.runs.second_try import retry
 from bulk_sync.runs.sync import judge, preview, sync
 
 __all__ = [
-    "RUN_ID",
-    "CheckpointProblem",
-    "Cost",
-    "Event",
-    "Finished",
-    "Input",
-    "Job",
-    "Mapped",
-    "NothingLeft",
-    "Plan",
-    "Screen",
-    "Story",
-    "abandon",
-    "apply",
-    "audit",
-    "has_checkpoint",
-    "interrupted",
-    "judge",
-    "known",
-    "look_up",
-    "map_keys",
-    "new_run_id",
-    "newest_change",
-    "preview",
-    "recorded",
-    "resume",
-    "retry",
-    "story_of",
-    "sync",
-    "undo",
+    "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
+    "JobRecord", "Mapped", "Matching", "NothingLeft", "Plan", "Story", "abandon", "apply", "audit",
+    "has_checkpoint", "interrupted", "judge", "known", "look_up", "map_keys", "new_run_id",
+    "newest_change", "preview", "recorded", "resume", "retry", "story_of", "sync", "undo",
     "without_checkpoint",
-]
+]  # fmt: skip

@@ -1,7 +1,7 @@
 """What all runs on one organization together may spend in a day, by the ledger.
 
-Every run counts there, dry runs, plans and audits too, whether it has a limit or not; so the next
-one that has a limit knows what is left. A day is a day of UTC.
+Every run is counted, dry runs, plans and audits too, whether it has a limit or not; so the next run
+with a limit knows what is left. A day is a day of UTC.
 """
 
 import logging
@@ -24,33 +24,33 @@ class DayBudget:
 
     Args:
         book: the ledger.
-        whose: the organization and endpoint, as ``lock.name`` has them.
-        most: calls a day, at most; None has no limit, and then nothing fails for the counting.
+        place: the organization and endpoint, as ``lock.name`` returns them.
+        most: most calls a day; None has no limit, and then a failure to count stops no run.
     """
 
-    def __init__(self, book: Ledger, whose: str, most: int | None) -> None:
+    def __init__(self, book: Ledger, place: str, most: int | None) -> None:
         self.most = most
         self._book = book
-        self._whose = whose
+        self._place = place
 
     def left(self) -> int | None:
-        """Tell how many calls may still be taken today; None has no limit, or nobody can tell."""
+        """Return how many calls today has left; None if that has no limit or is not known."""
         if self.most is None:
             return None
         try:
-            spent = self._book.calls_of(self._whose, str(_today()))
+            spent = self._book.calls_of(self._place, str(_today()))
         except UsageProblem as failure:
             log.debug("No forecast: %s", failure)
             return None
         return max(0, self.most - spent)
 
     def take(self, count: int) -> Grant:
-        """Take calls out of what is left of today; see ``campaign.calls.Budget``."""
+        """Take calls out of what is left of today; see ``campaign.call_budget.Budget``."""
         today = _today()
         tomorrow = today + timedelta(days=1)
         until = datetime.combine(tomorrow, time(), UTC).timestamp()
         try:
-            granted = self._book.take_calls(self._whose, str(today), count, self.most)
+            granted = self._book.take_calls(self._place, str(today), count, self.most)
         except StoppedEarly as failure:
             if self.most is not None:
                 raise
@@ -64,21 +64,21 @@ class DayBudget:
         return Grant(granted, str(today), until)
 
     def give_back(self, day: str, count: int) -> None:
-        """Put back what was not spent."""
+        """Return calls that were not spent."""
         try:
-            self._book.give_calls_back(self._whose, day, count)
+            self._book.give_calls_back(self._place, day, count)
         except StoppedEarly as failure:
             log.debug("%d calls stay counted: %s", count, failure)
 
 
-def of(book: Ledger, job: Job) -> DayBudget:
-    """Tell the budget that a job spends."""
+def budget_of(book: Ledger, job: Job) -> DayBudget:
+    """Return the budget that a job spends."""
     return DayBudget(book, lock.name(job.connection), job.pace.max_calls_per_day)
 
 
 @contextmanager
 def reading(job: Job) -> Iterator[Ledger | None]:
-    """Open the ledger for what only reads: one that has no limit makes none, if there is none."""
+    """Open the ledger for a command that only reads; without a limit it makes none."""
     if job.pace.max_calls_per_day is None:
         with ledger.existing(job.state, forward=True) as book:
             yield book

@@ -1,8 +1,8 @@
 """How a run ends: its reports, its last line in the ledger, and what is kept of it.
 
-    results --reports--> kept rows --> ledger --> the working set goes, unless it is still needed
+    results --reports--> plan file --> kept rows --> ledger --> the checkpoint goes, if not needed
 
-What goes wrong here is what ended the run early, unless it had another reason already.
+A failure here is why the run ended early, unless there was another reason before.
 """
 
 import logging
@@ -20,112 +20,120 @@ from bulk_sync.ledger import Ended, Kind, utc
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, due_dates, expand
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import plan_file, row_keeping, write_records
-from bulk_sync.runs.job import Cost, Finished, Job
+from bulk_sync.runs import kept_rows, plan_file, write_records
+from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import OUT, facts_of
-from bulk_sync.runs.remaining_cost import ToCome
-from bulk_sync.runs.run_context import Opened
+from bulk_sync.runs.review import Cost, Files, Finished
+from bulk_sync.runs.run_context import RunContext
 
 log = logging.getLogger(__name__)
 
 
-def of(
-    run: Opened,
-    job: Job,
-    rows: pd.DataFrame,
-    cause: StopRun | None,
-    cost: Cost,
-    to_come: ToCome | None = None,
-    needed: ToCome | None = None,
+def finish_run(
+    run: RunContext, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: Cost
 ) -> Finished:
-    """Write the reports, end the run in the ledger, and keep what may still be asked of it."""
-    totals, by_profile = Totals.of(rows), rows
-    rows = expand.joined(rows)
-    paths = job.reports_of(run.run_id)
+    """Write the reports, end the run in the ledger, and keep what later commands may need.
+
+    Args:
+        run: the run.
+        job: how it worked.
+        rows: results, a row per profile if keys are no PKeys.
+        cause: why it ended early; None if it did not.
+        cost: what it took.
+    """
+    totals, joined = Totals.of(rows), expand.joined(rows)
+    # What an undo leaves is to be put back: the original input has the opposite states.
+    is_undo = run.lineage.undone is not None
+    left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
+    paths = job.record.reports_of(run.run_id)
     todo = paths[0].with_name(f"{run.stem}.{run.run_id}.todo.csv") if paths else Path()
-    # What an undo leaves is to be put back, which is not what the original input says.
-    left = rows if run.undone is None else write_records.as_input(rows, run.begun.attribute)
-    written, todo_written, failure = write_reports(rows, paths, todo, _facts(run, totals), left)
-    cause, made = cause or failure, None
-    is_plan = run.begun.kind is Kind.PLAN
-    if cause is None and is_plan and (out := run.begun.settings.get(OUT)):
-        facts = facts_of(run.run_id, run.begun, totals)
+    files, failure = write_reports(joined, paths, todo, _title(run, totals), left)
+    cause = cause or failure
+    if cause is None:
         try:
-            made = plan_file.write(Path(out), by_profile, facts)
-        except UsageProblem as failure:
-            cause = failure
-    # Wrong settings end a run for good only while nothing was found out that would be lost.
-    is_wrong = isinstance(cause, UsageProblem | AccessDenied)
-    is_final = (
-        cause is None
-        or isinstance(cause, Refused)
-        or (is_wrong and not rows[columns.BEFORE].notna().any())
-    )
+            files = replace(files, plan_sha256=_write_plan(run, rows, totals))
+        except UsageProblem as problem:
+            cause = problem
+    is_final = _is_final(cause, joined)
     finished = Finished(
         run_id=run.run_id,
-        rows=rows,
+        rows=joined,
         totals=totals,
         cost=cost,
         cause=cause,
-        reports=written,
-        todo=todo_written,
+        files=files,
         is_resumable=not is_final,
-        plan_sha256=made,
-        to_come=to_come,
-        needed=needed,
-        settings=job.settings,
+        settings=job.record.settings,
     )
     try:
-        has_failed = 0 if is_plan else totals.outcomes.get(Outcome.FAILED, 0)
-        if is_final and cause is None and has_failed:
-            run.working_set.keep_results(rows)
-        keeps = is_final and not is_plan
-        until = row_keeping.keep(job.state, run.run_id, run.begun, by_profile) if keeps else None
-        ended = _ended(finished, is_final=is_final)
-        ended = replace(ended, rows_kept_until="" if until is None else str(until))
-        head = run.ledger.end(run.run_id, ended)
-        if is_final and not has_failed and not isinstance(cause, Refused):
-            run.working_set.remove()
-    except StopRun as failure:
-        log.warning("%s", failure)
-        return replace(finished, cause=cause or failure, is_resumable=True)
-    return replace(finished, head=head)
+        return _end(run, job, finished, rows)
+    except StopRun as problem:
+        log.warning("%s", problem)
+        return replace(finished, cause=cause or problem, is_resumable=True)
 
 
 def write_reports(
     rows: pd.DataFrame,
     paths: Sequence[Path],
     todo: Path,
-    facts: Mapping[str, str],
+    title: Mapping[str, str],
     left: pd.DataFrame | None = None,
-) -> tuple[tuple[Path, ...], Path | None, StopRun | None]:
-    """Write what was asked for.
+) -> tuple[Files, StopRun | None]:
+    """Write the reports, and the todo file if a row needs a person.
 
     Args:
         rows: results.
         paths: where the reports go.
         todo: where the rows go that need a person.
-        facts: what the reports are of.
+        title: what the reports are of.
         left: the results as the todo file is to have them; None for the same.
 
     Returns:
-        The reports written, the todo file if there is one, and what went wrong.
+        What was written, and what went wrong.
     """
     written: list[Path] = []
     rows = due_dates.with_due(rows)
     try:
         for path in paths:
-            report.write(rows, path, title=facts)
+            report.write(rows, path, title=title)
             written.append(path)
         has_left = paths and report.write_todo(rows if left is None else left, todo)
     except StopRun as failure:
         log.warning("%s", failure)
-        return tuple(written), None, failure
-    return tuple(written), todo if has_left else None, None
+        return Files(tuple(written)), failure
+    return Files(tuple(written), todo if has_left else None), None
 
 
-def _ended(finished: Finished, *, is_final: bool) -> Ended:
-    return Ended(
+def _write_plan(run: RunContext, rows: pd.DataFrame, totals: Totals) -> str | None:
+    """Write the plan file, if the run is a plan with one, and return its SHA-256."""
+    out = run.begun.settings.get(OUT) if run.begun.kind is Kind.PLAN else None
+    if not out:
+        return None
+    return plan_file.write(Path(out), rows, facts_of(run.run_id, run.begun, totals))
+
+
+def _is_final(cause: StopRun | None, rows: pd.DataFrame) -> bool:
+    """Return whether ``resume`` cannot go on."""
+    if isinstance(cause, UsageProblem | AccessDenied):
+        # Wrong settings end a run for good only while no state is known that would be lost.
+        return not rows[columns.BEFORE].notna().any()
+    return cause is None or isinstance(cause, Refused)
+
+
+def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> Finished:
+    """Keep what later commands may need, and end the run in the ledger.
+
+    Raises:
+        StopRun: something could not be written.
+    """
+    is_plan, is_final = run.begun.kind is Kind.PLAN, not finished.is_resumable
+    has_failed = not is_plan and finished.totals.outcomes.get(Outcome.FAILED, 0) > 0
+    if is_final and finished.cause is None and has_failed:
+        run.working_set.keep_results(finished.rows)
+    until = None
+    if is_final and not is_plan:
+        until = kept_rows.keep(job.state, run.run_id, run.begun, rows)
+    ended = Ended(
         exit=int(finished.exit),
         message="" if finished.cause is None else str(finished.cause),
         final=is_final,
@@ -134,12 +142,17 @@ def _ended(finished: Finished, *, is_final: bool) -> Ended:
         opt_outs=finished.totals.opt_outs,
         calls=finished.cost.calls,
         seconds=round(finished.cost.seconds, 3),
-        reports={str(path): _digest(path) for path in finished.reports},
+        reports={str(path): _digest(path) for path in finished.files.reports},
+        rows_kept_until="" if until is None else str(until),
     )
+    head = run.ledger.end(run.run_id, ended)
+    if is_final and not has_failed and not isinstance(finished.cause, Refused):
+        run.working_set.remove()
+    return replace(finished, head=head)
 
 
-def _facts(run: Opened, totals: Totals) -> Mapping[str, str]:
-    """Say what a report is of, for formats that have room for it."""
+def _title(run: RunContext, totals: Totals) -> Mapping[str, str]:
+    """Return what a report is of, for formats that have room for it."""
     return {
         "Run": run.run_id,
         "Kind": run.begun.kind,
@@ -155,6 +168,6 @@ def _facts(run: Opened, totals: Totals) -> Mapping[str, str]:
 
 
 def _digest(path: Path) -> str:
-    """Tell the SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

@@ -27,8 +27,9 @@ from bulk_sync.rows.same_name import plain
 from bulk_sync.rows.totals import Totals, by_outcome
 from bulk_sync.runs import day_budget, pipeline, validation
 from bulk_sync.runs.begin import check_paths
-from bulk_sync.runs.job import Cost, Input, Job, Screen
+from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.remaining_cost import check_budget
+from bulk_sync.runs.review import Cost, Screen
 from bulk_sync.settings import KeyKind, OnAmbiguous, Writing
 
 _PKEY: Final = "PKey"
@@ -96,7 +97,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, _, keys = validation.judged(given)
         finding = Steps.of_finding(len(comparison.open_rows(rows)))
-        budget = None if book is None else day_budget.of(book, job)
+        budget = None if book is None else day_budget.budget_of(book, job)
         with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
             wanted = Texts(rows[columns.KEY], comparison.open_rows(rows))
             session.find(

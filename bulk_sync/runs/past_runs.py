@@ -1,27 +1,46 @@
-"""Finds runs in the ledger, for whoever goes on with one, or asks."""
+"""Finds runs in the ledger, for commands that name one, or need the newest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bulk_sync import ledger
 from bulk_sync.errors import Exit, StopRun, UsageProblem
-from bulk_sync.ledger import Begun, Ledger, Run
+from bulk_sync.ledger import Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs import checkpoint
 from bulk_sync.runs.checkpoint import WorkingSet
 from bulk_sync.settings import State
-from bulk_sync.storage import lock
+
+
+class NothingLeft(StopRun):
+    """There is nothing to do, perhaps because another run has done it.
+
+    Args:
+        message: what a person reads.
+        done_by: the run that did it, whose exit status is repeated; None if there is none.
+    """
+
+    exit = Exit.DONE
+
+    def __init__(self, message: str, done_by: Run | None = None) -> None:
+        if done_by is not None and done_by.ended is not None:
+            self.exit = Exit(done_by.ended.exit)
+            message += f" Run {done_by.run_id} ended with exit status {int(self.exit)}."
+            message += "".join(f" Report: {path}." for path in done_by.ended.reports)
+            if done_by.ended.outcomes.get(Outcome.FAILED):
+                message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."
+        super().__init__(message)
 
 
 def interrupted(state: State) -> list[Run]:
-    """Find the runs that ``resume`` can go on with, the newest first."""
+    """Return the runs that ``resume`` can go on with, the newest first."""
     with ledger.existing(state, forward=True) as book:
         found = [] if book is None else book.runs()
     return [run for run in reversed(found) if not run.is_finished]
 
 
 def newest_change(state: State) -> Run | None:
-    """Find the newest run that changed anything; None if there is none.
+    """Return the newest run that changed anything; None if there is none.
 
     Raises:
         UsageProblem: there is no ledger.
@@ -34,7 +53,7 @@ def newest_change(state: State) -> Run | None:
 
 
 def recorded(state: State, run_id: str) -> Run:
-    """Find a run in the ledger.
+    """Return a run of the ledger.
 
     Raises:
         UsageProblem: there is no ledger, or no such run.
@@ -44,7 +63,7 @@ def recorded(state: State, run_id: str) -> Run:
 
 
 def has_checkpoint(state: State, run: Run) -> bool:
-    """Return whether what is needed to go on with a run lies in this state folder."""
+    """Return whether the checkpoint of a run is in this state folder."""
     return WorkingSet.find(state.folder, run.run_id) is not None
 
 
@@ -61,41 +80,15 @@ def without_checkpoint(state: State, run: Run) -> str:
 
 @contextmanager
 def known(state: State) -> Iterator[Ledger]:
-    """Open the ledger, which must be there.
+    """Open the ledger, which must exist.
 
     Raises:
-        UsageProblem: there is none.
+        UsageProblem: it does not.
     """
     with ledger.existing(state, forward=True) as book:
         if book is None:
             raise UsageProblem(
-                f"There is no ledger at {ledger.anchor_of(state).ledger}. Look at --state-dir and "
+                f"There is no ledger at {ledger.anchor_of(state).ledger}. Check --state-dir and "
                 "--ledger; the first `bulk-sync run` makes it."
             )
         yield book
-
-
-def is_at(begun: Begun, endpoint: str, organization: str) -> bool:
-    """Tell whether a run works on this instance, however its endpoint is spelled."""
-    same = lock.place(begun.endpoint) == lock.place(endpoint)
-    return same and begun.organization == organization
-
-
-class NothingLeft(StopRun):
-    """What was asked for is done already, or is nothing.
-
-    Args:
-        message: what a person reads.
-        done_by: the run that did it, whose exit status is repeated; None if there is nothing to do.
-    """
-
-    exit = Exit.DONE
-
-    def __init__(self, message: str, done_by: Run | None = None) -> None:
-        if done_by is not None and done_by.ended is not None:
-            self.exit = Exit(done_by.ended.exit)
-            message += f" Run {done_by.run_id} ended with exit status {int(self.exit)}."
-            message += "".join(f" Report: {path}." for path in done_by.ended.reports)
-            if done_by.ended.outcomes.get(Outcome.FAILED):
-                message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."
-        super().__init__(message)

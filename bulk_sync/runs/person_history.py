@@ -1,11 +1,11 @@
-"""The story of one person: every write by whatever run, and every row that named them.
+"""The story of one person: every write by any run, and every row that named the person.
 
     a key --ledger, kept rows--> its PKeys and addresses --ledger--> writes --.
                                                        '--kept rows--> rows --+--> events, in order
 
-A person is asked for by PKey, by e-mail address (capitals aside), or by any key that a file used.
-What is not known is said: rows that are not kept here any more, and addresses that cannot be told
-from files which held PKeys alone.
+A person is looked for by PKey, by e-mail address (capitals aside), or by any key that a file used.
+A story also lists what it cannot know: rows that are not kept here, and runs whose rows hold PKeys
+alone, in which no address can be found.
 """
 
 import logging
@@ -22,9 +22,10 @@ from bulk_sync.ledger import Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import Steps
-from bulk_sync.runs import archive, day_budget, row_keeping
-from bulk_sync.runs.archive import Recognized, Sought
+from bulk_sync.runs import day_budget, kept_rows
+from bulk_sync.runs.identity import Identity, IdentityColumns, is_address
 from bulk_sync.runs.job import Job
+from bulk_sync.runs.kept_rows import KeptRows
 from bulk_sync.settings import EmailCase, Fetch, KeyKind, Keys, Reading, State
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,11 @@ class Event:
     """One thing that happened to a person: a write, or a row that led to none.
 
     Attributes:
-        run: whose it was.
+        run: the run.
         at_ms: when, in ms since the epoch, UTC.
         row: the row of the input, by column; empty if it is not kept.
         write: the write; None if nothing was to be written.
-        pkeys: the profiles that it was about, as far as they are known.
+        pkeys: the profiles concerned, as far as they are known.
     """
 
     run: Run
@@ -65,9 +66,9 @@ class Event:
 
     @property
     def outcome(self) -> str:
-        """The outcome of a row, for these profiles.
+        """Return the outcome of a row, for these profiles.
 
-        What was updated stands in the ledger, so one of several that does not was so before.
+        An update is an event of its own, so a profile without one was ``unchanged``.
         """
         outcome = str(self.row[columns.OUTCOME])
         return str(Outcome.UNCHANGED) if outcome == Outcome.UPDATED else outcome
@@ -86,12 +87,12 @@ class Story:
     """What this tool knows of one person.
 
     Attributes:
-        key: as it was asked for.
+        key: as it was given.
         pkeys: the profiles that the key stands for, as far as they are known.
         events: in the order of time.
-        runs: how many runs the ledger knows.
+        runs: how many runs the ledger holds.
         not_kept: runs whose rows are not here.
-        pkeys_alone: runs in whose rows no address can be told; empty if none was asked for.
+        pkeys_alone: runs whose rows show no address; empty if the key is no address.
     """
 
     key: str
@@ -102,7 +103,7 @@ class Story:
     pkeys_alone: Sequence[Run]
 
     def standing(self) -> Mapping[str, Event]:
-        """Return the newest event that tells a state, by PKey; "" where no PKey is known."""
+        """Return the newest event with a known state, by PKey; "" where no PKey is known."""
         found: dict[str, Event] = {}
         for event in self.events:
             if event.state is not None:
@@ -112,7 +113,7 @@ class Story:
         return found
 
     def doubts(self) -> Sequence[Event]:
-        """Return later writes of which nobody knows whether they have arrived."""
+        """Return later writes that may or may not have arrived."""
         standing = self.standing()
         return [
             event
@@ -125,12 +126,12 @@ class Story:
         ]
 
 
-def of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) -> Story:
+def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) -> Story:
     """Return the story of one person.
 
     A PKey stands for one profile. Any other key, such as an address, may stand for several, all of
-    them the person's; so somebody who is asked for by PKey is not mixed up with others who share
-    the address.
+    them the person's. So a person looked for by PKey is not mixed up with others who share the
+    address.
 
     Args:
         book: the ledger.
@@ -140,140 +141,152 @@ def of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) -> Story
 
     Memory: what is known of the person, and a part of one run's rows.
     """
-    # A plan has changed nobody, and what it found is no word on them.
+    # A plan has changed no profile.
     runs = {run.run_id: run for run in book.runs() if run.begun.kind is not Kind.PLAN}
-    places = list(_places(book, state, runs.values()))
-    asked = _sought({key, *pkeys})
-    rows = list(_rows(places, asked))
-    writes = book.history(*asked.exactly, addresses=asked.addresses)
+    sources = list(_sources(book, state, runs.values()))
+    person = Identity.of_keys({key, *pkeys})
+    rows, writes = _search(book, sources, person)
     profiles, others = _linked(key, rows, writes)
     mine = {key, *pkeys, *profiles}
-    wider = _sought(mine | others)
-    if wider != asked:
-        rows = list(_rows(places, wider))
-        writes = book.history(*wider.exactly, addresses=wider.addresses)
-    rows = [each for each in rows if _is_of(each.named, mine) or each.shows(asked)]
+    wider = Identity.of_keys(mine | others)
+    if wider != person:
+        rows, writes = _search(book, sources, wider)
+    rows = [row for row in rows if _may_be_of(row.pkeys, mine) or row.identity.shares(person)]
     writes = [
-        each
-        for each in writes
-        if _is_of(_written(each), mine) or not _sought({each.intent.used or ""}).isdisjoint(asked)
+        write
+        for write in writes
+        if _may_be_of(_pkeys_of(write), mine)
+        or Identity.of_keys([write.intent.used or ""]).shares(person)
     ]
     events = sorted(_events(runs, rows, writes, mine), key=lambda event: event.at_ms)
-    here = {place.run.run_id for place in places}
-    not_kept = [run for run in runs.values() if run.begun.rows and run.run_id not in here]
-    where = {
-        run.run_id: row_keeping.recognized(run.begun) for run in runs.values() if run.begun.rows
-    }
-    where |= {place.run.run_id: place.where for place in places}
-    pkeys_alone = [runs[run_id] for run_id in where if not where[run_id].tells_addresses]
+    found = {source.run.run_id: source.where for source in sources}
+    with_rows = [run for run in runs.values() if run.begun.rows]
+    pkeys_alone = [
+        run
+        for run in with_rows
+        if not (found.get(run.run_id) or IdentityColumns.find(run.begun)).has_addresses
+    ]
     return Story(
         key=key,
         pkeys=tuple(sorted({pkey for event in events for pkey in event.pkeys} | set(pkeys))),
         events=events,
         runs=len(runs),
-        not_kept=not_kept,
-        pkeys_alone=pkeys_alone if asked.addresses else [],
+        not_kept=[run for run in with_rows if run.run_id not in found],
+        pkeys_alone=pkeys_alone if person.addresses else [],
     )
 
 
-def is_address(key: str) -> bool:
-    """Return whether a key looks like an e-mail address: its capitals do not count.
+def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
+    """Look up the PKeys of an address in Campaign, capitals aside.
 
-    A row whose address is no good is somebody's too.
+    Raises:
+        UsageProblem: it is no address.
+        StopRun: Campaign gave no answer.
     """
-    return "@" in key[1:] and not key.startswith("@")
-
-
-def _sought(keys: Iterable[str]) -> Sought:
-    known = frozenset(key for key in keys if key)
-    return Sought(known, frozenset(archive.folded(key) for key in known if is_address(key)))
+    if not is_address(address):
+        raise UsageProblem(
+            f"--lookup finds the PKeys of an e-mail address, and {address!r} is none. Give an "
+            "address, or leave --lookup out."
+        )
+    steps = Steps.of_finding(1)
+    keys = Keys(KeyKind.EMAIL, field="email", email_case=EmailCase.IGNORE)
+    sought = current.Sought(keys, reads_states=False)
+    budget = day_budget.budget_of(book, job)
+    with Session(job.connection, job.pace, lambda *_: None, budget=budget) as session:
+        session.find([address], steps, Reading(Fetch.LOOKUP), lambda _: None, sought)
+    if session.cause is not None:
+        raise session.cause
+    problem = steps.problems.get(0)
+    if problem is not None and problem.outcome is not Outcome.NOT_FOUND:
+        raise StoppedEarly(
+            f"The PKeys of {address} could not be looked up in Campaign: {problem.detail}"
+        )
+    return tuple(match.pkey for match in (steps.found or {}).get(0, ()))
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the rows of a run are.
-
-    Attributes:
-        run: which run.
-        where: in which columns people can be recognized.
-        kept: its kept rows; None if it is not finished.
-        part: its rows so far, if it is not finished.
-    """
+class _Source:
+    """Where the rows of a run are: kept, if it is finished, or else in memory."""
 
     run: Run
-    where: Recognized
-    kept: archive.Kept | None = None
-    part: pa.Table | None = None
+    where: IdentityColumns
+    rows: KeptRows | pa.Table
 
-    def search(self, sought: Sought) -> Iterator[dict[str, Any]]:
+    def search(self, person: Identity) -> Iterator["_Row"]:
         """Yield the rows about a person."""
-        if self.kept is not None:
-            yield from self.kept.search(sought)
-        elif self.part is not None:
-            yield from self.part.filter(archive.matches(self.part, self.where, sought)).to_pylist()
-
-
-def _places(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Place]:
-    """Find the rows of all runs that are here."""
-    finished = archive.all_of(state.folder)
-    for run in runs:
-        if run.run_id in finished:
-            found = finished[run.run_id]
-            try:
-                yield _Place(run, found.recognized(), kept=found)
-            except (OSError, ValueError, pa.ArrowException) as problem:
-                log.warning("%s cannot be read: %s", found.path, problem)
-        elif (rows := row_keeping.so_far(book, state, run)) is not None:
-            yield _Place(
-                run, row_keeping.recognized(run.begun, rows.columns), part=archive.table(rows)
-            )
+        if isinstance(self.rows, KeptRows):
+            found = self.rows.search(person)
+        else:
+            found = iter(self.rows.filter(self.where.matches(self.rows, person)).to_pylist())
+        return (_Row(self.run, self.where, cells) for cells in found)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row that shows a key, and where it is."""
+    """A row that shows a key of a person."""
 
-    place: _Place
+    run: Run
+    where: IdentityColumns
     cells: Mapping[str, Any]
 
     @property
-    def named(self) -> set[str]:
-        """The PKeys that it names."""
-        where, cells = self.place.where, self.cells
+    def place(self) -> tuple[str, str, int]:
+        """Return the run, the file and the number of the row."""
+        return self.run.run_id, self.cells.get(columns.FILE) or "", self.cells[columns.ROW]
+
+    @property
+    def pkeys(self) -> set[str]:
+        """Return the PKeys that it names."""
+        where, cells = self.where, self.cells
         found = {cells[columns.KEY]} if where.are_pkeys else set(cells.get(columns.PKEYS) or ())
         return {*found, *(cells[name] for name in where.pkeys)} - {"", None}
 
     @property
-    def keys(self) -> set[str]:
-        """Its other keys."""
-        where, cells = self.place.where, self.cells
-        found = set() if where.are_pkeys else {cells[columns.KEY]}
-        return {*found, *(cells[name] for name in where.emails)} - {"", None}
+    def other_keys(self) -> set[str]:
+        """Return the other keys that it names."""
+        found = set() if self.where.are_pkeys else {self.cells[columns.KEY]}
+        return {*found, *(self.cells[name] for name in self.where.emails)} - {"", None}
 
-    def shows(self, sought: Sought) -> bool:
-        """Return whether it shows one of some keys."""
-        return not _sought({*self.named, *self.keys}).isdisjoint(sought)
+    @property
+    def identity(self) -> Identity:
+        """Return all keys that it names."""
+        return Identity.of_keys(self.pkeys | self.other_keys)
 
 
-def _rows(places: Iterable[_Place], sought: Sought) -> Iterator[_Row]:
-    """Yield the rows of all runs that show one of some keys."""
-    for place in places:
-        try:
-            yield from (_Row(place, cells) for cells in place.search(sought))
-        except (OSError, ValueError, pa.ArrowException) as problem:
-            log.warning("The rows of run %s cannot be read: %s", place.run.run_id, problem)
+def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Source]:
+    """Find the rows of all runs that are here."""
+    finished = kept_rows.all_of(state.folder)
+    for run in runs:
+        if run.run_id in finished:
+            kept = finished[run.run_id]
+            with kept_rows.warning_of(run.run_id):
+                yield _Source(run, kept.identity_columns(), kept)
+        elif (rows := kept_rows.so_far(book, state, run)) is not None:
+            where = IdentityColumns.find(run.begun, rows.columns)
+            yield _Source(run, where, kept_rows.table(rows))
+
+
+def _search(
+    book: Ledger, sources: Iterable[_Source], person: Identity
+) -> tuple[list[_Row], list[Write]]:
+    """Find the rows and the writes that show a key of a person."""
+    rows = list[_Row]()
+    for source in sources:
+        with kept_rows.warning_of(source.run.run_id):
+            rows.extend(source.search(person))
+    return rows, book.history(*person.exactly, addresses=person.addresses)
 
 
 def _linked(key: str, rows: Iterable[_Row], writes: Iterable[Write]) -> tuple[set[str], set[str]]:
     """Return the PKeys that a key stands for, and the other keys that stand for it as a PKey."""
     profiles, others = set[str](), set[str]()
     for row in rows:
-        if key in row.named:
-            others |= row.keys
+        if key in row.pkeys:
+            others |= row.other_keys
         else:
-            profiles |= row.named
+            profiles |= row.pkeys
     for write in writes:
-        pkeys = _written(write)
+        pkeys = _pkeys_of(write)
         if key in pkeys:
             others |= {write.intent.used or ""} - {""}
         else:
@@ -281,15 +294,15 @@ def _linked(key: str, rows: Iterable[_Row], writes: Iterable[Write]) -> tuple[se
     return profiles, others
 
 
-def _written(write: Write) -> set[str]:
+def _pkeys_of(write: Write) -> set[str]:
     """Return the PKey of a write; nothing if it was to create a profile, and it is not known."""
     created = None if write.settled is None else write.settled.profile
     pkey = created if write.intent.before is None else write.intent.key
     return set() if pkey is None else {pkey}
 
 
-def _is_of(pkeys: set[str], mine: set[str]) -> bool:
-    """Return whether what names these PKeys, perhaps none, may be about somebody."""
+def _may_be_of(pkeys: set[str], mine: set[str]) -> bool:
+    """Return whether PKeys, perhaps none, may be those of a person."""
     return not pkeys or not pkeys.isdisjoint(mine)
 
 
@@ -297,52 +310,24 @@ def _events(
     runs: Mapping[str, Run], rows: Iterable[_Row], writes: Iterable[Write], mine: set[str]
 ) -> Iterator[Event]:
     """Merge writes and rows: a row whose profile was written is part of the write's event."""
-    by_place = {
-        (row.place.run.run_id, row.cells.get(columns.FILE) or "", row.cells[columns.ROW]): row
-        for row in rows
-    }
-    told: dict[tuple[str, str, int], set[str]] = {}
+    by_place = {row.place: row for row in rows}
+    written: dict[tuple[str, str, int], set[str]] = {}
     for write in writes:
         if write.settled is not None and write.settled.outcome is Outcome.PENDING:
-            continue  # which the row, or a later try, tells
+            continue  # the row, or a later try, is the event
         place = (write.run_id, write.intent.file or "", write.intent.row)
-        told.setdefault(place, set()).update(_written(write))
+        written.setdefault(place, set()).update(_pkeys_of(write))
         yield Event(
             run=runs[write.run_id],
             at_ms=write.at_ms if write.settled is None else write.settled.at_ms,
             row=by_place[place].cells if place in by_place else {},
             write=write,
-            pkeys=tuple(_written(write)),
+            pkeys=tuple(_pkeys_of(write)),
         )
     for place, row in by_place.items():
-        pkeys = (row.named & mine) - told.get(place, set())
-        if place not in told or pkeys:
-            run, when = row.place.run, row.cells[columns.AT]
+        pkeys = (row.pkeys & mine) - written.get(place, set())
+        if place not in written or pkeys:
+            run, at = row.run, row.cells[columns.AT]
             ended_ms = run.begun_ms if run.ended_ms is None else run.ended_ms
-            at_ms = ended_ms if when is None else round(when.timestamp() * 1000)
+            at_ms = ended_ms if at is None else round(at.timestamp() * 1000)
             yield Event(run, at_ms, row.cells, pkeys=tuple(sorted(pkeys)))
-
-
-def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
-    """Ask Campaign for the PKeys of an address, in whatever capitals.
-
-    Raises:
-        UsageProblem: it is no address.
-        StopRun: Campaign did not say.
-    """
-    if not is_address(address):
-        raise UsageProblem(
-            f"--lookup asks Campaign for the PKeys of an e-mail address, and {address!r} is none."
-        )
-    steps = Steps.of_finding(1)
-    keys = Keys(KeyKind.EMAIL, field="email", email_case=EmailCase.IGNORE)
-    sought = current.Sought(keys, reads_states=False)
-    budget = day_budget.of(book, job)
-    with Session(job.connection, job.pace, lambda *_: None, budget=budget) as session:
-        session.find([address], steps, Reading(Fetch.LOOKUP), lambda _: None, sought)
-    if session.cause is not None:
-        raise session.cause
-    problem = steps.problems.get(0)
-    if problem is not None and problem.outcome is not Outcome.NOT_FOUND:
-        raise StoppedEarly(f"Campaign did not tell the PKeys of {address}: {problem.detail}")
-    return tuple(match.pkey for match in (steps.found or {}).get(0, ()))

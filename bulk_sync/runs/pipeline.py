@@ -43,12 +43,19 @@ from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.request_order import LastWrites, Request
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import day_budget, finish, later_runs, precedence
+from bulk_sync.runs import day_budget, precedence
 from bulk_sync.runs.day_budget import DayBudget
-from bulk_sync.runs.job import Cost, Finished, Job, Plan, Screen
+from bulk_sync.runs.finish import finish_run
+from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import LIMITS
-from bulk_sync.runs.remaining_cost import ToCome, check_budget, each
-from bulk_sync.runs.run_context import Opened
+from bulk_sync.runs.remaining_cost import (
+    Budgets,
+    RemainingCost,
+    calls_per_change,
+    check_budget,
+)
+from bulk_sync.runs.review import Cost, Finished, Forecast, Plan, Screen
+from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import KeyKind, Oddity, Writing
 
@@ -57,14 +64,14 @@ log = logging.getLogger(__name__)
 _NOTHING_READ = Read(None, paged=False, looked_up=0, seconds=0.0)
 
 
-def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
+def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
     """Tell the story from where the run stands to its end, or as far as it goes.
 
     Returns:
         What became of it; whatever ended it early is in ``cause``.
     """
     began = time.monotonic()
-    budget = day_budget.of(run.ledger, job)
+    budget = day_budget.budget_of(run.ledger, job)
     failures = job.limits.failures(len(run.rows))
     if run.begun.kind == Kind.RETRY:  # all its rows have failed before
         failures = replace(failures, lost=None)
@@ -78,15 +85,16 @@ def carry_out(run: Opened, job: Job, screen: Screen, interrupts: Interrupts) -> 
             ended = _held(_so_far(run, job), stopped)
         is_idle = not session.has_progressed
     interrupts.defer()
-    cost, to_come = cost_of(session, began), None
+    cost = replace(cost_of(session, began), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
         to_come = _to_come(ended, job, budget, is_plan=is_plan)
+        cost = replace(cost, to_come=to_come)
         said = f"{ended.cause} Left to do: {to_come}."
         calls = session.client.calls.total
         if is_idle and calls:
             said += f" Nothing got further with {calls} calls: give at least {calls + 1} at once."
         ended = ended._replace(cause=BudgetSpent(said))
-    return finish.of(run, job, ended.rows, ended.cause, cost, to_come, ended.needed)
+    return finish_run(run, job, ended.rows, ended.cause, cost)
 
 
 def preview(
@@ -121,7 +129,8 @@ def preview(
 def _to_be_carried_out(reviewed: Plan, job: Job) -> Plan:
     """Return a plan with the calls that reading again takes before it is carried out."""
     # ``apply`` reads only what is to be written; a run begins anew.
-    return replace(reviewed, calls_before=1 if job.writing.guarded else reviewed.calls)
+    calls_before = 1 if job.writing.guarded else reviewed.forecast.calls
+    return replace(reviewed, forecast=reviewed.forecast.of_preview(calls_before))
 
 
 def cost_of(session: Session, began: float) -> Cost:
@@ -151,11 +160,11 @@ class _Ended(NamedTuple):
     rows: pd.DataFrame
     cause: StopRun | None
     reads: int | None = None
-    needed: ToCome | None = None
+    needed: RemainingCost | None = None
 
 
 def _tell(
-    run: Opened, job: Job, screen: Screen, session: Session, interrupts: Interrupts
+    run: RunContext, job: Job, screen: Screen, session: Session, interrupts: Interrupts
 ) -> _Ended:
     """Read, compare, show, judge, ask, write: as far as it goes, and why no further."""
     planned, read, needed = run.planned, _NOTHING_READ, None
@@ -167,7 +176,7 @@ def _tell(
     early = run.working_set.early()
     recording = Recording(run.ledger, run.run_id, planned, comparison.writes(planned), early)
     if not recording.has_begun:
-        budget = day_budget.of(run.ledger, job)
+        budget = day_budget.budget_of(run.ledger, job)
         reviewed = _reviewed(planned, job, run.past, session, read, budget)
         screen.show(reviewed)
         try:
@@ -186,7 +195,7 @@ def _tell(
     return _write(run, job, session, planned, recording)._replace(needed=needed)
 
 
-def _read(run: Opened, job: Job, screen: Screen, session: Session) -> tuple[_Ended, Read]:
+def _read(run: RunContext, job: Job, screen: Screen, session: Session) -> tuple[_Ended, Read]:
     """Read what is not known yet, and compare; show the plan if it is to be no more than that."""
     is_plan = run.begun.kind is Kind.PLAN
     cut_off = None if is_plan else plan_limits.cut_off(len(run.rows), job.limits, run.past)
@@ -195,7 +204,7 @@ def _read(run: Opened, job: Job, screen: Screen, session: Session) -> tuple[_End
         return _Ended(
             comparison.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
         ), _NOTHING_READ
-    budget, states = day_budget.of(run.ledger, job), _known(run, job)
+    budget, states = day_budget.budget_of(run.ledger, job), _known(run, job)
     was_known = bool(states.attempts.any())
     keep = partial(run.working_set.keep_states, reading=states)
     stages = _stages(run.rows, states, job, session, keep, run.working_set)
@@ -232,21 +241,18 @@ def _nothing_more(refused: Refused, early: int) -> Refused:
     )
 
 
-def _forecast(stages: AnyReading, job: Job, session: Session, budget: DayBudget) -> ToCome | None:
+def _forecast(
+    stages: AnyReading, job: Job, session: Session, budget: DayBudget
+) -> RemainingCost | None:
     """Log what reading takes if the budget does not cover it, and return it."""
     left, calls = session.run(session.client.calls.left()), stages.calls_left
     if left is None or calls <= left or session.cause is not None:
         return None
     today = budget.left()
     set_aside = session.client.calls.set_aside
-    needed = ToCome(
-        calls,
-        calls,
-        None if today is None else today + set_aside,
-        left,
-        job.pace.max_calls,
-        job.pace.max_calls_per_day,
-    )
+    left_today = None if today is None else today + set_aside
+    budgets = Budgets(job.pace.max_calls, job.pace.max_calls_per_day, left, left_today)
+    needed = RemainingCost(calls, calls, budgets)
     log.warning(
         "Reading the current states takes %s. The budget leaves %s calls now; what is read is "
         "kept, and `bulk-sync resume` goes on with it.",
@@ -257,7 +263,7 @@ def _forecast(stages: AnyReading, job: Job, session: Session, budget: DayBudget)
 
 
 def _write_early(
-    run: Opened,
+    run: RunContext,
     job: Job,
     screen: Screen,
     session: Session,
@@ -280,7 +286,7 @@ def _write_early(
     early = comparison.narrowed(compared, due)
     recording = Recording(run.ledger, run.run_id, early, due, run.working_set.early())
     writes = len(recording.steps.open())
-    if not writes or left >= stages.calls_left + writes * each(job.writing):
+    if not writes or left >= stages.calls_left + writes * calls_per_change(job.writing):
         return None
     # Another key may turn out to stand for the same profile, and to say otherwise.
     unread = columns.have_outcome(compared, [Outcome.PENDING])
@@ -302,11 +308,12 @@ def _write_early(
         stages.calls_left,
         writes,
     )
-    budget = day_budget.of(run.ledger, job)
+    budget = day_budget.budget_of(run.ledger, job)
     reviewed = _reviewed(early, job, run.past, session, stages.read(), budget)
-    to_come = reviewed.calls_to_come + stages.calls_left
+    to_come = reviewed.forecast.calls_to_come + stages.calls_left
+    forecast = replace(reviewed.forecast, calls_to_come=to_come)
     try:
-        screen.show(replace(reviewed, calls_to_come=to_come, refusal=None))
+        screen.show(replace(reviewed, forecast=forecast, refusal=None))
         screen.approve(reviewed)
         run.working_set.keep_early([recording.keys[at] for at in range(len(recording.keys))])
     except Refused as refused:
@@ -318,7 +325,7 @@ def _write_early(
     return None
 
 
-def _as_far_as_written(run: Opened, planned: pd.DataFrame) -> pd.DataFrame:
+def _as_far_as_written(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     """Return a plan with what became of the writes that were made before it was complete."""
     early = run.working_set.early()
     if not early:
@@ -333,7 +340,7 @@ def _as_far_as_written(run: Opened, planned: pd.DataFrame) -> pd.DataFrame:
     return comparison.settle(narrowed, recording.steps)
 
 
-def _to_come(ended: _Ended, job: Job, budget: DayBudget, *, is_plan: bool) -> ToCome:
+def _to_come(ended: _Ended, job: Job, budget: DayBudget, *, is_plan: bool) -> RemainingCost:
     """Return what is left to spend on the rows that wait."""
     rows = ended.rows
     waits = columns.have_outcome(rows, [Outcome.PENDING])
@@ -341,23 +348,17 @@ def _to_come(ended: _Ended, job: Job, budget: DayBudget, *, is_plan: bool) -> To
     if columns.CREATE in rows:
         is_read = is_read | (rows[columns.CREATE].to_numpy() != "")
     unread = int(np.count_nonzero(waits & ~is_read))
-    of_change = 0 if is_plan else each(job.writing)
+    of_change = 0 if is_plan else calls_per_change(job.writing)
     reads = unread if ended.reads is None else min(unread, ended.reads)
     calls = reads + of_change * int(np.count_nonzero(waits & is_read))
-    return ToCome(
-        calls,
-        calls + of_change * unread,
-        budget.left(),
-        0,
-        job.pace.max_calls,
-        job.pace.max_calls_per_day,
-    )
+    budgets = Budgets(job.pace.max_calls, job.pace.max_calls_per_day, 0, budget.left())
+    return RemainingCost(calls, calls + of_change * unread, budgets)
 
 
-def _warn_of_limits(run: Opened, job: Job) -> None:
+def _warn_of_limits(run: RunContext, job: Job) -> None:
     """Say that limits which are new come too late for a run that has begun to write."""
     for name in LIMITS:
-        given = job.settings.get(name)
+        given = job.record.settings.get(name)
         if given is not None and given != run.begun.settings.get(name):
             log.warning(
                 "--%s %s comes too late: the run has begun to write, and was judged before "
@@ -378,23 +379,27 @@ def _stages(
 ) -> AnyReading:
     """Return the stages of reading the states that are not known yet."""
     keys = Texts(rows[columns.KEY], comparison.open_rows(rows))
-    if job.keys.kind is KeyKind.PKEY:
+    if job.matching.keys.kind is KeyKind.PKEY:
         tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
         how = replace(job.reading, tries_keys=tries_keys)
         return session.reading(keys, states, how, keep, bookmark)
-    made = None if job.creating is None else tuple(name for name, _ in job.creating.fields)
-    sought = Sought(job.keys, created_with=made)
+    made = (
+        None
+        if job.matching.creating is None
+        else tuple(name for name, _ in job.matching.creating.fields)
+    )
+    sought = Sought(job.matching.keys, created_with=made)
     return session.finding(keys, states, job.reading, keep, sought)
 
 
-def _compared_of(run: Opened, states: Steps, job: Job) -> pd.DataFrame:
+def _compared_of(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
     """Compare what a run has read; what it has written itself counts as it stood before that."""
     _put_back(run, states)
-    last_writes = precedence.of(run.ledger, job.state, job.connection, besides=run.run_id)
+    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, besides=run.run_id)
     return _compared(run.rows, states, job, last_writes)
 
 
-def _put_back(run: Opened, states: Steps) -> None:
+def _put_back(run: RunContext, states: Steps) -> None:
     """Restore the earlier state of profiles that the run has written early.
 
     If they were read again since, they show the run's own write, and the time of that.
@@ -423,32 +428,33 @@ def _compared(rows: pd.DataFrame, states: Steps, job: Job, last_writes: LastWrit
     """Compare, as far as states are known; a row per profile if keys are no PKeys."""
     if states.found is None:
         return comparison.compare(rows, states, last_writes)
+    keys, creating = job.matching.keys, job.matching.creating
     rows, states = expand.parted(
-        rows, states, on_ambiguous=job.keys.on_ambiguous, on_conflict=job.on_conflict
+        rows, states, on_ambiguous=keys.on_ambiguous, on_conflict=job.matching.on_conflict
     )
     planned = comparison.compare(rows, states, last_writes)
-    if job.creating is None:
+    if creating is None:
         return planned
-    return new_profiles.planned(planned, job.creating, job.keys, job.connection.attribute)
+    return new_profiles.planned(planned, creating, keys, job.connection.attribute)
 
 
 def _unread(rows: pd.DataFrame, job: Job) -> Steps:
     """Make room for what is to be read."""
     count = len(comparison.open_rows(rows))
-    if job.keys.kind is KeyKind.PKEY:
+    if job.matching.keys.kind is KeyKind.PKEY:
         return Steps.of(count, stamped=columns.LATEST in rows)
     return Steps.of_finding(count)
 
 
-def _known(run: Opened, job: Job) -> Steps:
+def _known(run: RunContext, job: Job) -> Steps:
     """Tell what a run has read so far."""
     count = len(comparison.open_rows(run.rows))
-    if job.keys.kind is KeyKind.PKEY:
+    if job.matching.keys.kind is KeyKind.PKEY:
         return run.working_set.states(count, stamped=columns.LATEST in run.rows)
     return run.working_set.finding(count)
 
 
-def _so_far(run: Opened, job: Job) -> pd.DataFrame:
+def _so_far(run: RunContext, job: Job) -> pd.DataFrame:
     """Tell how far a run got, from what is on the disk."""
     planned = run.planned
     if planned is None:
@@ -462,13 +468,13 @@ def _so_far(run: Opened, job: Job) -> pd.DataFrame:
 
 
 def _write(
-    run: Opened, job: Job, session: Session, planned: pd.DataFrame, recording: Recording
+    run: RunContext, job: Job, session: Session, planned: pd.DataFrame, recording: Recording
 ) -> _Ended:
     if not recording.keys:
         return _Ended(planned, None)
     requests = _requests(planned)
-    last_writes = precedence.of(run.ledger, job.state, job.connection)
-    since = later_runs.of(run, recording, requests, last_writes)
+    last_writes = precedence.last_writes(run.ledger, job.state, job.connection)
+    since = precedence.superseded(run, recording, requests, last_writes)
     if run.planned is None:  # which was compared just now
         requests = {}
     elif not job.writing.guarded:
@@ -482,11 +488,11 @@ def _write(
         # What a later run had to write had not arrived: what stands there now is that run's.
         in_doubt=recording.in_doubt - since.rewritten,
         forbidden=since.forbidden,
-        uncertain=later_runs.uncertain(run, recording),
+        uncertain=precedence.uncertain(run, recording),
         requests=requests,
-        written=later_runs.written(last_writes, recording, requests),
+        written=precedence.own_writes(last_writes, recording, requests),
         bodies=recording.bodies,
-        finder=Finder(job.keys, job.connection.attribute, is_wary=True),
+        finder=Finder(job.matching.keys, job.connection.attribute, is_wary=True),
         looks_first=run.planned is not None,
         began=time.monotonic(),
     )
@@ -528,24 +534,23 @@ def _reviewed(
     totals = Totals.of(planned)
     calls = session.client.calls
     left_today = None if budget is None else budget.left()
-    return Plan(
-        rows=expand.joined(planned),
-        totals=totals,
-        refusal=plan_limits.refusal(planned, job.limits, past),
+    forecast = Forecast(
+        read=read,
         calls=calls.total,
-        calls_to_come=totals.writes * each(job.writing),
+        calls_to_come=totals.writes * calls_per_change(job.writing),
         calls_before=0,
-        max_calls=job.pace.max_calls,
-        max_calls_per_day=job.pace.max_calls_per_day,
-        left_today=None if left_today is None else left_today + calls.set_aside,
-        seconds=read.seconds,
-        costs=read.costs,
-        paged=read.paged,
-        looked_up=read.looked_up,
+        budgets=Budgets(
+            job.pace.max_calls,
+            job.pace.max_calls_per_day,
+            left_now=max(0, (job.pace.max_calls or 0) - calls.total),
+            left_today=None if left_today is None else left_today + calls.set_aside,
+        ),
         rate=job.pace.rate,
         quickest_s=session.client.pacer.latency.quantile(0),
         most_in_flight=job.pace.concurrency or job.pace.most_in_flight,
     )
+    refusal = plan_limits.refusal(planned, job.limits, past)
+    return Plan(expand.joined(planned), totals, refusal, forecast)
 
 
 def _held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> _Ended:

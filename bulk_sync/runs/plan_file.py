@@ -24,18 +24,10 @@ from bulk_sync.ledger import Begun
 from bulk_sync.report import csv_file, table
 from bulk_sync.rows import columns
 from bulk_sync.rows.totals import Totals
+from bulk_sync.runs.job import INPUT_SETTINGS, KEY_SETTINGS
 from bulk_sync.storage import atomic, sealed
 
 SUFFIX: Final = ".parquet"
-
-KEY_SETTINGS: Final = (
-    "key", "key_column", "key_field", "email_case", "dialect", "on_ambiguous", "on_conflict",
-    "create", "create_column",
-)  # fmt: skip
-"""Options without which nobody could look for the profiles again."""
-
-INPUT_SETTINGS: Final = ("state", "state_column", "date_column", "blank_state", "ignore_dates")
-"""Options without which nobody could read the rows that are left over."""
 
 OUT: Final = "out"
 """Among the settings of a run that is a plan: where the plan goes."""

@@ -1,7 +1,7 @@
 """What a run still costs, and how many days or runs that takes under the budgets in force.
 
-A run that goes on spends a call first to find out whether Campaign answers, so of a budget of 100
-calls 99 get something done.
+A run that goes on spends a call first to find out whether Campaign answers: a budget of 100 calls
+leaves 99 for the work.
 """
 
 from dataclasses import dataclass
@@ -15,20 +15,9 @@ _TO_BEGIN: Final = 1
 """Calls with which a run begins, or goes on."""
 
 
-def each(writing: Writing) -> int:
+def calls_per_change(writing: Writing) -> int:
     """Return how many calls one change takes, if nothing fails."""
     return 1 + writing.guarded + writing.verify
-
-
-def further(calls: int, left: int, budget: int) -> int:
-    """Return how many more budgets it takes when this one is spent.
-
-    Args:
-        calls: that are to be made.
-        left: of this budget.
-        budget: calls of each of the next ones; ``check_budget`` lets none pass that is too small.
-    """
-    return ceil(max(0, calls - left) / (budget - _TO_BEGIN))
 
 
 def check_budget(pace: Pace, connection: Connection, writing: Writing) -> None:
@@ -38,54 +27,70 @@ def check_budget(pace: Pace, connection: Connection, writing: Writing) -> None:
     begun must be finished, or it is begun again the next time.
     """
     begins = _TO_BEGIN + (connection.attribute != ATTRIBUTE)
-    least = begins + each(writing)
+    least = begins + calls_per_change(writing)
     for name, budget in (
         ("--max-calls", pace.max_calls),
         ("--max-calls-per-day", pace.max_calls_per_day),
     ):
         if budget is not None and budget < least:
             raise BudgetTooSmall(
-                f"{name} {budget} gets nothing done, so no call was made: beginning takes "
-                f"{begins}, and each profile up to {each(writing)}. Give at least {name} {least}.",
+                f"{name} {budget} gets nothing done, so no call was made: beginning takes {begins},"
+                f" and each profile up to {calls_per_change(writing)}. Give at least {name} "
+                f"{least}.",
                 f"{name} {least}",
             )
 
 
 @dataclass(frozen=True, slots=True)
-class ToCome:
+class Budgets:
+    """What limits calls.
+
+    Attributes:
+        max_calls: most calls of each run; None has no limit.
+        max_calls_per_day: most calls of all runs in a day; None has no limit.
+        left_now: calls that this run has left.
+        left_today: calls that the day has left; None if that is not known, or has no limit.
+    """
+
+    max_calls: int | None
+    max_calls_per_day: int | None
+    left_now: int
+    left_today: int | None
+
+    def days(self, calls: int) -> int:
+        """Return on how many further days so many calls are made."""
+        if self.max_calls_per_day is None:
+            return 0
+        return _further(calls, self.left_today or 0, self.max_calls_per_day)
+
+    def runs(self, calls: int) -> int:
+        """Return how many times a run is resumed for so many calls."""
+        return 0 if self.max_calls is None else _further(calls, self.left_now, self.max_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class RemainingCost:
     """What is left to spend on a run.
 
     Attributes:
         calls: calls that are left, if nothing fails.
         most: the same if every profile that is still to be read is to be changed.
-        left_today: calls that the day has left; None if it has no budget.
-        left_now: calls that this run has left.
-        max_calls: of each run; None has no limit.
-        max_calls_per_day: of all runs; None has no limit.
+        budgets: what limits them.
     """
 
     calls: int
     most: int
-    left_today: int | None
-    left_now: int
-    max_calls: int | None
-    max_calls_per_day: int | None
+    budgets: Budgets
 
     @property
-    def days(self) -> tuple[int, int]:
-        """On how many further days it goes on, at least and at most."""
-        if self.max_calls_per_day is None:
-            return self.runs
-        left, budget = self.left_today or 0, self.max_calls_per_day
-        return further(self.calls, left, budget), further(self.most, left, budget)
+    def _days(self) -> tuple[int, int]:
+        budgets = self.budgets
+        count = budgets.runs if budgets.max_calls_per_day is None else budgets.days
+        return count(self.calls), count(self.most)
 
     @property
-    def runs(self) -> tuple[int, int]:
-        """Return how many times it is to be resumed, at least and at most."""
-        if self.max_calls is None:
-            return 0, 0
-        left, budget = self.left_now, self.max_calls
-        return further(self.calls, left, budget), further(self.most, left, budget)
+    def _runs(self) -> tuple[int, int]:
+        return self.budgets.runs(self.calls), self.budgets.runs(self.most)
 
     def __str__(self) -> str:
         return self._text(now=False)
@@ -95,23 +100,23 @@ class ToCome:
         return self._text(now=True)
 
     def _text(self, *, now: bool) -> str:
-        said, more = list[str](), "" if now else "more "
-        if self.max_calls_per_day is not None:
-            days = _between(self.days, f"{more}day", int(now and bool(self.left_today)))
-            said.append(f"{days} at {self.max_calls_per_day:,} a day (--max-calls-per-day)")
-        if self.max_calls is not None:
-            is_on = int(now and self.left_now > 0)
-            days = _between(self.runs, f"{more}day", is_on)
-            days = "" if said else f", which is {days} at one run a day"
-            runs = _between(self.runs, f"{more}run", is_on)
-            said.append(f"{runs} of {self.max_calls:,} calls (--max-calls){days}")
-        return f"{_between((self.calls, self.most), 'call')}, or {' and '.join(said)}"
+        budgets, more = self.budgets, "" if now else "more "
+        is_on, ways = int(now and budgets.left_now > 0), list[str]()
+        if budgets.max_calls_per_day is not None:
+            days = _between(self._days, f"{more}day", int(now and bool(budgets.left_today)))
+            ways.append(f"{days} at {budgets.max_calls_per_day:,} a day (--max-calls-per-day)")
+        if budgets.max_calls is not None:
+            nightly = _between(self._runs, f"{more}day", is_on)
+            nightly = "" if ways else f", which is {nightly} at one run a day"
+            runs = _between(self._runs, f"{more}run", is_on)
+            ways.append(f"{runs} of {budgets.max_calls:,} calls (--max-calls){nightly}")
+        return f"{_between((self.calls, self.most), 'call')}, or {' and '.join(ways)}"
 
     def facts(self, *, now: bool = False) -> dict[str, int]:
         """Return the same for a script, this run and this day counted or not."""
-        is_on = now and self.left_now > 0
-        days, most_days = (each + is_on for each in self.days)
-        runs, most_runs = (each + is_on for each in self.runs)
+        is_on = now and self.budgets.left_now > 0
+        days, most_days = (count + is_on for count in self._days)
+        runs, most_runs = (count + is_on for count in self._runs)
         return {
             "calls": self.calls,
             "most_calls": self.most,
@@ -120,6 +125,14 @@ class ToCome:
             "runs": runs,
             "most_runs": most_runs,
         }
+
+
+def _further(calls: int, left: int, budget: int) -> int:
+    """Return how many more budgets it takes when this one is spent.
+
+    ``check_budget`` refuses budgets so small that this would divide by zero.
+    """
+    return ceil(max(0, calls - left) / (budget - _TO_BEGIN))
 
 
 def _between(bounds: tuple[int, int], what: str, besides: int = 0) -> str:

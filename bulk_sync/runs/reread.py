@@ -1,15 +1,15 @@
-"""Reads again what a run applied, and tells what no longer holds. It changes nothing."""
+"""``audit``: reads again what a run applied, and reports what no longer holds."""
 
 import logging
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from bulk_sync.engines.session import Session
+from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Intent, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
@@ -17,88 +17,89 @@ from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, finish, pipeline, write_records
-from bulk_sync.runs.begin import of_pkeys
-from bulk_sync.runs.job import Finished, Job, Screen, new_run_id
+from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.past_runs import NothingLeft, known
 from bulk_sync.runs.remaining_cost import check_budget
+from bulk_sync.runs.review import Cost, Finished, Screen
 from bulk_sync.settings import Bound, Writing
 
 log = logging.getLogger(__name__)
 
 
 def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) -> Finished:
-    """Hold what a run applied against the current states.
+    """Compare what a run applied with the current states.
 
     Args:
         job: how to work.
-        run_id: which run.
-        screen: is told how far it is.
-        sample: how many of its writes to look at; None takes all.
+        run_id: the run.
+        screen: shows progress.
+        sample: how many of its writes to check; None takes all.
 
     Returns:
-        A row per write looked at: ``unchanged`` where it holds, ``drifted`` where it does not.
+        A row per write checked: ``unchanged`` where it holds, ``drifted`` where it does not.
 
     Raises:
         NothingLeft: it wrote nothing.
-        UsageProblem: the ledger knows no such run.
+        UsageProblem: the ledger has no such run.
     """
-    began, job = time.monotonic(), of_pkeys(job)
+    job = job.by_pkey()
     check_budget(job.pace, job.connection, Writing())
     with Interrupts() as interrupts, known(job.state) as book:
         run = book.run(run_id)
         intents = _sampled(_auditable(write_records.written(book, run_id).done), sample)
-        later = _changed_since(book, run)
         if not intents:
             raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
-        rows = write_records.judged(
-            intents, [each.desired for each in intents], run.begun.attribute
-        )
-        states, budget = Steps.of(len(rows)), day_budget.of(book, job)
-        with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
-            keys = rows[columns.KEY].tolist()
-            session.read(keys, states, job.reading, lambda _: None)
+        later = book.keys_of([each.run_id for each in book.runs() if each.position > run.position])
+        compared, cause, cost = _read(book, job, run, intents, screen)
         interrupts.defer()
-        found = _judged(comparison.compare(rows, states), later)
-        finished = Finished(
-            run_id=run_id,
-            rows=found,
-            totals=Totals.of(found),
-            cost=pipeline.cost_of(session, began),
-            cause=session.cause,
-            settings=job.settings,
-        )
-        paths = job.reports_of(f"audit-{new_run_id()}")  # never over the report of the run
+        found = _mark_moved(compared, later)
+        paths = job.record.reports_of(f"audit-{new_run_id()}")  # not in place of the run's report
         todo = paths[0].with_name(f"audit-{run_id}.todo.csv") if paths else Path()
-        facts = {"Audit of run": run_id, "Writes looked at": str(len(found))}
-        written, todo_written, failure = finish.write_reports(found, paths, todo, facts)
-    return replace(finished, reports=written, todo=todo_written, cause=finished.cause or failure)
+        title = {"Audit of run": run_id, "Writes looked at": str(len(found))}
+        files, failure = finish.write_reports(found, paths, todo, title)
+    return Finished(
+        run_id=run_id,
+        rows=found,
+        totals=Totals.of(found),
+        cost=cost,
+        cause=cause or failure,
+        files=files,
+        settings=job.record.settings,
+    )
 
 
 def _auditable(intents: Sequence[Intent]) -> Sequence[Intent]:
-    """Leave out profiles that were perhaps created, and whose PKey nobody knows."""
-    known = [each for each in intents if each.before is not None or each.key.startswith("@")]
-    if len(known) < len(intents):
+    """Leave out profiles that may have been created, and whose PKey is not known."""
+    known_ones = [each for each in intents if each.before is not None or each.key.startswith("@")]
+    if len(known_ones) < len(intents):
         log.warning(
-            "%d profiles that may have been created are left out", len(intents) - len(known)
+            "%d profiles that may have been created are left out", len(intents) - len(known_ones)
         )
-    return known
+    return known_ones
 
 
 def _sampled(intents: Sequence[Intent], sample: Bound | None) -> Sequence[Intent]:
     if sample is None:
         return intents
     count = min(len(intents), max(1, sample.of(len(intents))))
-    chosen = sorted(random.sample(range(len(intents)), count))
-    return [intents[at] for at in chosen]
+    return [intents[at] for at in sorted(random.sample(range(len(intents)), count))]
 
 
-def _changed_since(book: Ledger, run: Run) -> dict[str, str]:
-    """Tell which keys later runs have written, for whoever wonders why a state does not hold."""
-    return book.keys_of([each.run_id for each in book.runs() if each.position > run.position])
+def _read(
+    book: Ledger, job: Job, run: Run, intents: Sequence[Intent], screen: Screen
+) -> tuple[pd.DataFrame, StopRun | None, Cost]:
+    """Read the profiles of some writes, and compare them with what was written."""
+    began = time.monotonic()
+    desired = [each.desired for each in intents]
+    rows = write_records.judged(intents, desired, run.begun.attribute)
+    states, budget = Steps.of(len(rows)), day_budget.budget_of(book, job)
+    with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
+        session.read(rows[columns.KEY].tolist(), states, job.reading, lambda _: None)
+    return comparison.compare(rows, states), session.cause, pipeline.cost_of(session, began)
 
 
-def _judged(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:
-    """Call what does not hold any more ``drifted``, and say if we did it ourselves."""
+def _mark_moved(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:
+    """Mark what no longer holds as ``drifted``, with the later run that changed it, if any."""
     moved = comparison.changes(compared)
     found = compared.copy(deep=False)
     outcome = columns.outcome_codes(compared[columns.OUTCOME])
@@ -109,9 +110,8 @@ def _judged(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:
     keys, states = compared[columns.KEY].tolist(), compared[columns.BEFORE].tolist()
     for at in moved.tolist():
         run_id = later.get(keys[at])
-        by_whom = f"; run {run_id} changed it since" if run_id else ", and not by this tool"
-        state = str(states[at]).lower()
-        sentences[at] = f"The profile is {state} now{by_whom}."
+        by = f"; run {run_id} changed it since" if run_id else ", and not by this tool"
+        sentences[at] = f"The profile is {str(states[at]).lower()} now{by}."
     found[columns.OUTCOME] = columns.outcomes(outcome)
     found[columns.REASON] = columns.reasons(reason)
     found[columns.DETAIL] = columns.with_details(found[columns.DETAIL], sentences)

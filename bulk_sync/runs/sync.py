@@ -17,21 +17,21 @@ from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, finish, pipeline, plan_file, precedence, validation
 from bulk_sync.runs.begin import (
-    alone,
+    begin,
     begun_as,
     check_paths,
-    give_up,
-    going_on,
-    guarded,
-    opened,
     past_of,
     tidy_up,
     was_refused,
+    working_alone,
     working_on_plan,
 )
-from bulk_sync.runs.job import Finished, Input, Job, Screen, named, new_run_id
-from bulk_sync.runs.past_runs import has_checkpoint, is_at
-from bulk_sync.runs.plan_file import INPUT_SETTINGS, KEY_SETTINGS, OUT
+from bulk_sync.runs.job import INPUT_SETTINGS, KEY_SETTINGS, Input, Job, named, new_run_id
+from bulk_sync.runs.lineage import same_place
+from bulk_sync.runs.past_runs import has_checkpoint
+from bulk_sync.runs.plan_file import OUT
+from bulk_sync.runs.resumption import continue_run, give_up
+from bulk_sync.runs.review import Finished, Screen
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +52,14 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         StopRun: it could not begin; nothing was sent.
     """
     run_id = new_run_id()
-    _check_reports(job.reports_of(run_id), given)
-    with Interrupts() as interrupts, alone(job, run_id) as book:
+    _check_reports(job.record.reports_of(run_id), given)
+    with Interrupts() as interrupts, working_alone(job, run_id) as book:
         rows, digest, keys = validation.judged(given, job)
-        report.check_fits(rows, job.reports)
+        report.check_fits(rows, job.record.reports)
         job = validation.with_keys(job, keys)
         _make_way(book, job, digest, fresh=fresh)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
-        run = opened(book, job, run_id, begun, rows, given.stem)
+        run = begin(book, job, run_id, begun, rows, given.stem)
         run = replace(run, past=past_of(book, job))
         return pipeline.carry_out(run, job, screen, interrupts)
 
@@ -85,31 +85,30 @@ def preview(
     if out is not None or job.pace.has_budget:
         return _kept_preview(job, given, screen, out, fresh=fresh)
     run_id = new_run_id()
-    paths = job.reports_of(run_id)
+    paths = job.record.reports_of(run_id)
     _check_reports(paths, given)
     with Interrupts() as interrupts, ledger.existing(job.state) as book:
         rows, _, keys = validation.judged(given, job)
         report.check_fits(rows, paths)
         job = validation.with_keys(job, keys)
         past = [] if book is None else past_of(book, job)
-        budget = None if book is None else day_budget.of(book, job)
-        last_writes = precedence.of(book, job.state, job.connection)
+        budget = None if book is None else day_budget.budget_of(book, job)
+        last_writes = precedence.last_writes(book, job.state, job.connection)
         planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals = Totals.of(planned)
         todo = paths[0].with_name(f"{given.stem}.{run_id}.todo.csv") if paths else Path()
         facts = {"Plan": run_id, "Input": given.source, "Rows": str(len(rows))}
         joined = expand.joined(planned)
-        written, todo_written, failure = finish.write_reports(joined, paths, todo, facts)
+        files, failure = finish.write_reports(joined, paths, todo, facts)
     return Finished(
         run_id=run_id,
         rows=joined,
         totals=totals,
         cost=cost,
         cause=cause or failure,
-        reports=written,
-        todo=todo_written,
-        settings=job.settings,
+        files=files,
+        settings=job.record.settings,
     )
 
 
@@ -118,14 +117,14 @@ def _kept_preview(
 ) -> Finished:
     """Make a preview that is a run of its own, or go on with one that was interrupted."""
     run_id = new_run_id()
-    _check_reports(job.reports_of(run_id), given)
+    _check_reports(job.record.reports_of(run_id), given)
     if out is not None:
         plan_file.check_path(out)
-        job = guarded(job)  # as ``apply`` will be
+        job = job.guarded()  # as ``apply`` will be
     with Interrupts() as interrupts, ledger.opened(job.state) as book:
         rows, digest, keys = validation.judged(given, job)
         job = validation.with_keys(job, keys)
-        report.check_fits(rows, job.reports_of(run_id))
+        report.check_fits(rows, job.record.reports_of(run_id))
         saved = {OUT: None if out is None else str(out.absolute())}
         begun = begun_as(Kind.PLAN, job, given.source, digest, len(rows))
         begun = replace(begun, settings={**begun.settings, **saved})
@@ -134,9 +133,9 @@ def _kept_preview(
                 settings = {**run.begun.settings, **begun.settings}
                 run = replace(run, begun=replace(begun, settings=settings))  # noqa: PLW2901
                 with working_on_plan(job.state, run.run_id):
-                    return going_on(book, job, run, screen, interrupts)
+                    return continue_run(book, job, run, screen, interrupts)
             give_up(book, job.state, run, "Given up for a fresh start.")
-        opening = opened(book, job, run_id, begun, rows, given.stem)
+        opening = begin(book, job, run_id, begun, rows, given.stem)
         with working_on_plan(job.state, run_id):
             opening = replace(opening, past=past_of(book, job))
             return pipeline.carry_out(opening, job, screen, interrupts)
@@ -155,7 +154,7 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
         for run in reversed(book.runs())
         if not run.is_finished
         and what(run.begun) == what(begun)
-        and is_at(run.begun, begun.endpoint, begun.organization)
+        and same_place(run.begun, begun)
         and has_checkpoint(job.state, run)
     ]
 
@@ -191,15 +190,14 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
     """
     for run in book.runs():
         begun = run.begun
-        here = is_at(begun, job.connection.endpoint, job.connection.organization)
-        if not here or begun.kind != Kind.RUN:
+        if not same_place(begun, job.connection) or begun.kind != Kind.RUN:
             continue
         if run.is_finished:
             if begun.input_sha256 == digest and was_refused(job.state, run):
                 give_up(book, job.state, run, run.ended.message if run.ended else "")
             continue
         if begun.input_sha256 != digest or begun.attribute != job.connection.attribute:
-            if begun.job == job.name:
+            if begun.job == job.record.name:
                 log.warning(
                     "Run %s of this job was interrupted. To finish it: bulk-sync resume %s",
                     run.run_id,

@@ -1,4 +1,4 @@
-"""Reads a file and judges its rows, for whatever is to be done with them."""
+"""Reads a file and checks its rows, for every command that takes one."""
 
 import logging
 from dataclasses import replace
@@ -14,20 +14,20 @@ from bulk_sync.settings import KeyKind, Keys
 
 log = logging.getLogger(__name__)
 
-_WHAT: Final = {
+_KINDS: Final = {
     KeyKind.EMAIL: "e-mail addresses",
     KeyKind.CUSTOM: "custom keys",
-    KeyKind.FILTER: "what a filter is asked with",
+    KeyKind.FILTER: "values for a filter",
 }
 
 
 def files(given: Input) -> set[Path]:
-    """Tell which files an input is read from."""
+    """Return the files that an input is read from."""
     return set(read.files(given.source))
 
 
 def judged(given: Input, job: Job | None = None) -> tuple[pd.DataFrame, str, Keys]:
-    """Read and judge a file, and tell the SHA-256 of its content, and what its keys are."""
+    """Return the checked rows of a file, the SHA-256 of its content, and what its keys are."""
     stdin = read.stdin() if given.source == read.STDIN else b""
     digest = read.digest(given.source, stdin)
     raw = read.rows(given.source, sheet=given.sheet, stdin=stdin)
@@ -37,16 +37,16 @@ def judged(given: Input, job: Job | None = None) -> tuple[pd.DataFrame, str, Key
             "was sent."
         )
     keys = check.keys_of(raw, given.rules)
-    if job is not None and job.creating is not None:
-        new_profiles.fields(raw.columns, job.creating, keys)  # what is missing is said at once
+    if job is not None and job.matching.creating is not None:
+        new_profiles.fields(raw.columns, job.matching.creating, keys)  # raises if one is missing
     if keys.kind is not KeyKind.PKEY:
-        log.info("Keys: the column %r, %s", keys.field, _WHAT[keys.kind])
+        log.info("Keys: the column %r, %s", keys.field, _KINDS[keys.kind])
     return check.rows(raw, given.rules), digest, keys
 
 
 def with_keys(job: Job, keys: Keys) -> Job:
-    """Note what the keys are, for the run and for whoever goes on with it."""
+    """Return a job with what the keys are; it is recorded, unless they are PKeys."""
+    job = replace(job, matching=replace(job.matching, keys=keys))
     if keys.kind is KeyKind.PKEY:
-        return replace(job, keys=keys)
-    told = {"key": str(keys), "key_column": keys.field}
-    return replace(job, keys=keys, settings={**job.settings, **told})
+        return job
+    return job.with_settings(key=str(keys), key_column=keys.field)

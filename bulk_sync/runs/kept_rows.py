@@ -1,0 +1,274 @@
+"""The rows of runs, kept for questions about one person and for reports to be made again.
+
+    STATE_DIR/rows/RUN_ID.20290131.parquet     every row of the input with what became of it, and
+                                               the day until which it is kept
+
+A file says in its metadata in which format it is and in which columns people can be recognized.
+A search reads those columns alone, and whole rows only of parts that hold a hit. Of a run that is
+not finished the rows are made from its checkpoint.
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import Begun, Ledger, Run
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns, comparison, expand, request_order
+from bulk_sync.rows.request_order import Confirmed
+from bulk_sync.rows.results import Steps
+from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.identity import Identity, IdentityColumns
+from bulk_sync.runs.write_records import Recording
+from bulk_sync.settings import State
+from bulk_sync.storage import atomic
+
+log = logging.getLogger(__name__)
+
+FOLDER: Final = "rows"
+
+_FORMAT: Final = 1
+_FACTS: Final = b"bulk-sync.rows"
+_NAME: Final = re.compile(r"(?P<run>.+)\.(?P<day>\d{8})\.parquet")
+_GROUP_ROWS: Final = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """The kept rows of one run.
+
+    Reading them raises OSError, ValueError or pa.ArrowException if the file is damaged, or has a
+    format that this program does not know; see ``warning_of``.
+
+    Attributes:
+        path: the file.
+        run_id: the run.
+        until: the last day on which they are kept.
+    """
+
+    path: Path
+    run_id: str
+    until: date
+
+    def identity_columns(self) -> IdentityColumns:
+        """Read in which columns people can be recognized."""
+        facts = self._facts()
+        return IdentityColumns(facts["are_pkeys"], facts["emails"], facts["pkeys"])
+
+    def confirmed(
+        self, pkeys: frozenset[str], since_ms: int
+    ) -> Iterator[tuple[str, bool, Confirmed]]:
+        """Yield, by PKey and state, the requests that found a state as they asked for it.
+
+        Args:
+            pkeys: the profiles that are wanted.
+            since_ms: older requests are left out.
+        """
+        newest_ms = self._facts()["newest_ms"]
+        if newest_ms is None or newest_ms < since_ms:
+            return
+        by_pkey = IdentityColumns(are_pkeys=True)
+        shown = (columns.OUTCOME, columns.DESIRED, columns.AT, *columns.DATED)
+        with pq.ParquetFile(self.path) as file:
+            for part in _parts(file, [*by_pkey.names, *shown]):
+                is_unchanged = pc.equal(part[columns.OUTCOME].cast(pa.string()), Outcome.UNCHANGED)
+                hits = pc.and_(by_pkey.matches(part, Identity(pkeys)), is_unchanged)
+                rows = part.filter(hits).to_pandas()
+                requests = request_order.requests(rows, np.arange(len(rows)))
+                others = rows[columns.PKEYS] if columns.PKEYS in rows else [[]] * len(rows)
+                for key, more, state, request, at_ms in zip(
+                    rows[columns.KEY].tolist(),
+                    others,
+                    rows[columns.DESIRED].tolist(),
+                    requests,
+                    columns.times_ms(rows[columns.AT]).tolist(),
+                    strict=True,
+                ):
+                    if request is not None:
+                        found = Confirmed(request, self.run_id, at_ms)
+                        yield from ((pkey, state, found) for pkey in {key, *more} & pkeys)
+
+    def search(self, person: Identity) -> Iterator[dict[str, Any]]:
+        """Yield the rows about a person, as dicts of the columns' values.
+
+        Memory: one part of the rows.
+        """
+        where = self.identity_columns()
+        with pq.ParquetFile(self.path) as file:
+            for group, part in enumerate(_parts(file, where.names)):
+                hits = where.matches(part, person)
+                if pc.any(hits).as_py():
+                    yield from file.read_row_group(group).filter(hits).to_pylist()
+
+    def rows(self) -> pd.DataFrame:
+        """Read all rows."""
+        rows: pd.DataFrame = pq.read_table(self.path).to_pandas()
+        return rows
+
+    def _facts(self) -> dict[str, Any]:
+        notes = pq.read_schema(self.path).metadata or {}
+        facts: dict[str, Any] = orjson.loads(notes.get(_FACTS, b"{}"))
+        if facts.get("format") != _FORMAT:
+            raise ValueError(f"it has the format {facts.get('format')}, made by a newer bulk-sync")
+        return facts
+
+
+@contextmanager
+def warning_of(run_id: str) -> Iterator[None]:
+    """Log a warning if the rows of a run cannot be read, and go on without them."""
+    try:
+        yield
+    except (UsageProblem, OSError, ValueError, pa.ArrowException) as problem:
+        log.warning("The rows of run %s cannot be read: %s", run_id, problem)
+
+
+def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | None:
+    """Keep the rows of a finished run, and delete rows that were kept for long enough.
+
+    Args:
+        state: where, and for how long.
+        run_id: the run.
+        begun: how it began.
+        rows: results, a row per profile if keys are no PKeys.
+
+    Returns:
+        The last day on which they are kept; None if they are not: the log says why.
+    """
+    today = datetime.now(UTC).date()
+    _remove_expired(state.folder, today)
+    days = state.days_kept(columns.input_rows(rows))
+    if not days:
+        return None
+    until = min(today, date.max - timedelta(days)) + timedelta(days)
+    try:
+        _write(state.folder, run_id, rows, IdentityColumns.find(begun, rows.columns), until)
+    except OSError as error:
+        log.warning(
+            "The rows of run %s could not be kept (%s), so `bulk-sync history` knows only what it "
+            "wrote. Its reports hold them.",
+            run_id,
+            error.strerror or error,
+        )
+        return None
+    return until
+
+
+def all_of(state_dir: Path) -> Mapping[str, KeptRows]:
+    """Find the kept rows of all runs, by the runs' ids."""
+    folder = state_dir / FOLDER
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = filter(None, (_NAME.fullmatch(path.name) for path in paths))
+    return {
+        match["run"]: KeptRows(folder / match[0], match["run"], date.fromisoformat(match["day"]))
+        for match in found
+    }
+
+
+def table(rows: pd.DataFrame) -> pa.Table:
+    """Turn results into a table with a row per row of the input, and the PKeys that are known."""
+    whole = pa.Table.from_pandas(expand.joined(rows), preserve_index=False)
+    return whole if columns.OWNER not in rows else whole.append_column(columns.PKEYS, _pkeys(rows))
+
+
+def own_columns(state: State, run_id: str) -> pd.DataFrame | None:
+    """Return ROW, FILE and the input's own columns of a run's rows; None if they are not here."""
+    rows: pd.DataFrame | None = None
+    with warning_of(run_id):
+        if (working_set := WorkingSet.find(state.folder, run_id)) is not None:
+            rows = working_set.rows()
+        elif (kept := all_of(state.folder).get(run_id)) is not None:
+            rows = kept.rows()
+    if rows is None:
+        return None
+    ours = set(columns.OURS) - {columns.ROW, columns.FILE}
+    return rows[[name for name in rows.columns if name not in ours]]
+
+
+def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
+    """Return what is known of the rows of an unfinished run; None if they are not here.
+
+    Returns:
+        Results, a row per profile if keys are no PKeys; what is left to do is ``pending``.
+    """
+    working_set = WorkingSet.find(state.folder, run.run_id)
+    if working_set is None:
+        return None
+    try:
+        rows = working_set.rows()
+        planned = working_set.plan(rows)
+    except UsageProblem as problem:
+        log.warning("%s", problem)
+        return None
+    if planned is None:
+        results = comparison.compare(rows, Steps.of(len(comparison.open_rows(rows))))
+    else:
+        recording = Recording(book, run.run_id, planned, comparison.writes(planned))
+        recording.leave_in_doubt(recording.in_doubt)
+        results = comparison.settle(planned, recording.steps)
+    why = "" if run.ended is None else run.ended.message
+    return comparison.hold_back(results, Reason.STOPPED, why or "The run is not finished.")
+
+
+def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Read some columns, those that are there, part by part."""
+    found = [name for name in names if name in file.schema_arrow.names]
+    return (file.read_row_group(group, columns=found) for group in range(file.num_row_groups))
+
+
+def _write(
+    state_dir: Path, run_id: str, rows: pd.DataFrame, where: IdentityColumns, until: date
+) -> None:
+    """Write the rows of a run, in place of those of an earlier end of it."""
+    folder = state_dir / FOLDER
+    atomic.make_folder(folder)
+    whole = table(rows)
+    facts = {"format": _FORMAT, **asdict(where), "newest_ms": _newest_ms(rows)}
+    notes = {**(whole.schema.metadata or {}), _FACTS: orjson.dumps(facts)}
+    earlier = all_of(state_dir).get(run_id)
+    path = folder / f"{run_id}.{until:%Y%m%d}.parquet"
+    with atomic.replacing(path) as file:
+        whole = whole.replace_schema_metadata(notes)
+        pq.write_table(whole, file, compression="zstd", row_group_size=_GROUP_ROWS)
+    if earlier is not None and earlier.path != path:
+        earlier.path.unlink(missing_ok=True)
+
+
+def _remove_expired(state_dir: Path, today: date) -> None:
+    for kept in all_of(state_dir).values():
+        if kept.until < today:
+            log.info("The rows of run %s were kept until %s", kept.run_id, kept.until)
+            kept.path.unlink(missing_ok=True)
+
+
+def _pkeys(rows: pd.DataFrame) -> pa.Array:
+    """Return the PKeys of each row of the input."""
+    owner, keys = rows[columns.OWNER].tolist(), rows[columns.KEY].tolist()
+    profiles = rows[columns.PROFILE].tolist()
+    found: list[list[str]] = [[] for _ in range(columns.input_rows(rows))]
+    for at, key, profile in zip(owner, keys, profiles, strict=True):
+        if profile != key:
+            found[at].append(profile)
+    return pa.array(found, pa.list_(pa.string()))
+
+
+def _newest_ms(rows: pd.DataFrame) -> int | None:
+    """Return when the newest request was made that found the state as it asked for it."""
+    names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in rows]
+    if not names:
+        return None
+    latest = rows[names[0]].to_numpy()[columns.have_outcome(rows, [Outcome.UNCHANGED])]
+    dated = latest[latest != request_order.UNDATED]
+    return int(dated.max()) if len(dated) else None

@@ -1,0 +1,165 @@
+"""Which run resumes, retries, undoes, applies or supersedes which, by the ledger alone.
+
+    position in the ledger   1          5          9           13          17
+                             run A      run X      retry B     undo C      undo D
+                             list.csv   other.csv  parent A    parent A    parent C
+
+    A <--- B   B sends rows of A's file once more: to B, X is a later run, although B began after X
+    A <--- C   C puts back what A wrote, where X has not written since
+    C <--- D   D puts back what C wrote: A stands again, and C counts for nothing
+
+=============  ================================  =====================  ============================
+command        recorded as                       how often              its rows count as of
+=============  ================================  =====================  ============================
+run INPUT      a run                             any number of times    the line with which it began
+resume RUN     nothing new: the same run         until it is finished   the line with which it began
+apply PLAN     a run with the plan's SHA-256     once for each plan     the line with which it began
+retry RUN      a run whose parent is RUN         once, unless undone    the line of the parent
+undo RUN       a run whose parent is RUN         once, unless undone    the line of the parent
+=============  ================================  =====================  ============================
+
+A run is later than another if it began after that line, in the same organization and for the same
+attribute, is no ancestor of it, and was not refused. What a later run means for a single row is
+decided in ``precedence.py``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.ledger import Begun, Kind, Run
+from bulk_sync.runs.past_runs import NothingLeft
+from bulk_sync.storage import lock
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a run stands among the others.
+
+    Attributes:
+        since: position in the ledger as of which its rows count; None if no run can be later.
+        family: the run and its ancestors.
+        undone: the run whose writes it puts back; None if it is no undo.
+    """
+
+    since: int | None = None
+    family: frozenset[str] = frozenset()
+    undone: str | None = None
+
+    def later(self, runs: Iterable[Run], begun: Begun) -> list[Run]:
+        """Return the runs that are later than one that was begun so."""
+        if self.since is None:
+            return []
+        return [
+            run
+            for run in runs
+            if run.position > self.since
+            and run.run_id not in self.family
+            and not was_turned_away(run)
+            and same_place(run.begun, begun)
+            and run.begun.attribute == begun.attribute
+        ]
+
+
+def trace(runs: Sequence[Run], run_id: str) -> Lineage:
+    """Return the lineage of a run, among all runs of the ledger."""
+    by_id = {run.run_id: run for run in runs}
+    run, family = by_id[run_id], {run_id}
+    while run.begun.parent is not None:
+        is_undo = run.begun.kind is Kind.UNDO
+        run = by_id[run.begun.parent]
+        family.add(run.run_id)
+        if is_undo:
+            return Lineage(run.position, frozenset(family), run.run_id)
+    return Lineage(run.position, frozenset(family))
+
+
+def undone(runs: Sequence[Run], *, also_begun: bool = False) -> Mapping[str, str]:
+    """Return the undo that put each run back; one that was itself undone does not count.
+
+    Args:
+        runs: among which both are.
+        also_begun: whether an undo that is still to be finished counts too.
+    """
+    undo_of = {
+        run.begun.parent: run.run_id
+        for run in runs
+        if run.begun.kind is Kind.UNDO and run.begun.parent and _counts(run, also_begun=also_begun)
+    }
+
+    def is_undone(run_id: str) -> bool:
+        return run_id in undo_of and not is_undone(undo_of[run_id])
+
+    return {run.run_id: undo_of[run.run_id] for run in runs if is_undone(run.run_id)}
+
+
+def apply_of(runs: Sequence[Run], plan_sha256: str) -> Run | None:
+    """Return the newest run that has applied a plan, or is still to finish that."""
+    for run in reversed(runs):
+        begun = run.begun
+        is_it = begun.kind is Kind.APPLY and begun.plan_sha256 == plan_sha256
+        if is_it and _counts(run, also_begun=True):
+            return run
+    return None
+
+
+def check_first(runs: Sequence[Run], kind: Kind, parent: str) -> None:
+    """Check that a retry, or an undo, of a run is the first one.
+
+    Raises:
+        NothingLeft: another one is done.
+        UsageProblem: another one was interrupted, or was put back.
+    """
+    for run in reversed(runs):
+        if run.begun.kind is not kind or run.begun.parent != parent:
+            continue
+        if not run.is_finished:
+            raise UsageProblem(
+                f"Run {run.run_id}, the {kind} of {parent}, was interrupted. Finish it first: "
+                f"bulk-sync resume {run.run_id}"
+            )
+        if run.is_done:
+            check_stands(runs, run, f"The {kind} of {parent}")
+            raise NothingLeft(f"The {kind} of {parent} was done before.", run)
+
+
+def check_stands(runs: Sequence[Run], run: Run, what: str) -> None:
+    """Check that what a run did was not put back.
+
+    Raises:
+        UsageProblem: another run has put it back.
+    """
+    undo = undone(runs, also_begun=True).get(run.run_id)
+    if undo is not None:
+        raise UsageProblem(
+            f"{what} was done before, and run {undo} has put it back. To have its changes again, "
+            f"undo that run: bulk-sync undo {undo}"
+        )
+
+
+class Place(Protocol):
+    """Where profiles are: a connection, a run, or a plan."""
+
+    @property
+    def endpoint(self) -> str:
+        """Return the base URL of Campaign."""
+
+    @property
+    def organization(self) -> str:
+        """Return the id of the instance."""
+
+
+def same_place(one: Place, other: Place) -> bool:
+    """Return whether both are about one instance, however its endpoint is spelled."""
+    is_same = lock.place(one.endpoint) == lock.place(other.endpoint)
+    return is_same and one.organization == other.organization
+
+
+def was_turned_away(run: Run) -> bool:
+    """Return whether a run ended before it wrote: a limit, a person or its options stopped it."""
+    return run.ended is not None and run.ended.exit in {Exit.REFUSED, Exit.USAGE}
+
+
+def _counts(run: Run, *, also_begun: bool) -> bool:
+    return run.is_done or (also_begun and not run.is_finished)

@@ -1,0 +1,242 @@
+"""``resume``: finishes an interrupted run from its checkpoint, or gives it up for good."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from bulk_sync import ledger
+from bulk_sync.engines.session import Session
+from bulk_sync.errors import Exit, Interrupted, UsageProblem
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.results import UNREAD, Steps
+from bulk_sync.runs import day_budget, kept_rows, lineage, pipeline, write_records
+from bulk_sync.runs.begin import past_of, was_refused, working_alone, working_on_plan
+from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.job import Job
+from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, recorded, without_checkpoint
+from bulk_sync.runs.plan_file import OUT
+from bulk_sync.runs.review import Finished, Screen
+from bulk_sync.runs.run_context import RunContext
+from bulk_sync.settings import Fetch, Reading, State
+
+log = logging.getLogger(__name__)
+
+_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
+
+_PATIENCE_S: Final = 30.0
+"""How long each profile of a run that is given up may take: it can be given up offline."""
+
+
+def resume(job: Job, run_id: str, screen: Screen) -> Finished:
+    """Finish an interrupted run, or one that a limit refused and that may pass now.
+
+    Args:
+        job: how to work, with the options that the run was recorded with.
+        run_id: the run.
+        screen: shows progress, and asks if the plan was not approved yet.
+
+    Raises:
+        NothingLeft: it is finished.
+        StopRun: it cannot go on.
+    """
+    with Interrupts() as interrupts, _working_on(job, run_id) as book:
+        run = book.run(run_id)
+        if run.is_finished and not was_refused(job.state, run):
+            why = ""
+            if run.ended is not None and run.ended.exit == Exit.REFUSED:
+                why = ": its input was run again since, or its checkpoint is not kept any more"
+            raise NothingLeft(f"There is nothing to resume{why}.", run)
+        return continue_run(book, job, run, screen, interrupts)
+
+
+def continue_run(
+    book: Ledger, job: Job, run: Run, screen: Screen, interrupts: Interrupts
+) -> Finished:
+    """Read a run from its checkpoint, and take it to its end.
+
+    Args:
+        book: the ledger.
+        job: how to work; without reports those of the run are written.
+        run: the run.
+        screen: shows progress.
+        interrupts: what signals do.
+
+    Raises:
+        UsageProblem: its checkpoint is not here, or cannot be used.
+    """
+    context = _from_checkpoint(book, job, run)
+    log.info("Resuming run %s", run.run_id)
+    if run.is_finished and run.ended is not None:  # a limit refused it
+        reopened = replace(run.ended, exit=int(Exit.STOPPED_EARLY), final=False)
+        book.end(run.run_id, replace(reopened, calls={}, seconds=0.0, message="Resumed."))
+    if not job.record.reports:
+        reports = tuple(Path(path) for path in run.begun.settings.get("report", ()))
+        job = replace(job, record=replace(job.record, reports=reports))
+    if run.begun.kind in {Kind.APPLY, Kind.UNDO} or run.begun.settings.get(OUT):
+        job = job.guarded()
+    if run.begun.kind in {Kind.RETRY, Kind.UNDO}:
+        job = job.with_any_oddity()
+    return pipeline.carry_out(context, job, screen, interrupts)
+
+
+def abandon(job: Job, run_id: str, screen: Screen) -> str:
+    """Give an interrupted run up: what it wrote stays, and nothing more is written.
+
+    Writes that were in flight when its process died are read again, so that the ledger says what
+    became of them; those that cannot be read stay in doubt there.
+
+    Returns:
+        What stays, as a sentence.
+
+    Raises:
+        NothingLeft: it is finished.
+        Interrupted: a signal came while profiles were read.
+    """
+    with Interrupts(), _working_on(job, run_id) as book:
+        run = book.run(run_id)
+        if run.is_finished and not was_refused(job.state, run):
+            raise NothingLeft("There is nothing to give up.", run)
+        in_flight = [write for write in book.writes(run_id) if write.settled is None]
+        known = _read_again(book, job.by_pkey(), run_id, in_flight, screen)
+        book.settle(run_id, known)
+        give_up(book, job.state, run, "Given up.")
+        confirmed = len(write_records.written(book, run_id).done) - (len(in_flight) - len(known))
+    return _what_stays(run_id, confirmed, in_flight, known)
+
+
+def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
+    """End an interrupted run for good; what it wrote stays written, and recorded.
+
+    Its writes are counted in the ledger: a process that was killed has counted nothing.
+    """
+    made = _count_writes(book, run.run_id)
+    before = run.ended or Ended(int(Exit.STOPPED_EARLY), "", final=False)
+    outcomes = Counter({**before.outcomes} or {str(Outcome.PENDING): run.begun.rows})
+    for outcome in _DONE:
+        count = made[outcome, True] + made[outcome, False]
+        more = min(count - outcomes[outcome], outcomes[Outcome.PENDING])
+        if more > 0:
+            outcomes[str(outcome)] += more
+            outcomes[str(Outcome.PENDING)] -= more
+    ended = replace(
+        before,
+        message=why,
+        final=True,
+        outcomes={name: count for name, count in outcomes.items() if count},
+        opt_ins=made[Outcome.UPDATED, False],
+        opt_outs=made[Outcome.UPDATED, True],
+        calls={},
+        seconds=0.0,
+    )
+    rows = kept_rows.so_far(book, state, run)
+    until = None if rows is None else kept_rows.keep(state, run.run_id, run.begun, rows)
+    if until is not None:
+        ended = replace(ended, rows_kept_until=str(until))
+    book.end(run.run_id, ended)
+    working_set = WorkingSet.find(state.folder, run.run_id)
+    if working_set is not None:
+        working_set.remove()
+
+
+@contextmanager
+def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
+    """Open the ledger while no other process may work on a run: for a plan, on that alone."""
+    run = recorded(job.state, run_id)
+    if run.begun.kind is not Kind.PLAN:
+        with working_alone(job, run_id) as book:
+            yield book
+    elif not has_checkpoint(job.state, run):
+        with ledger.opened(job.state) as book:
+            yield book
+    else:
+        with working_on_plan(job.state, run_id), ledger.opened(job.state) as book:
+            yield book
+
+
+def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
+    """Read what is known of a run.
+
+    Raises:
+        UsageProblem: it is not here, or cannot be used.
+    """
+    working_set = WorkingSet.find(job.state.folder, run.run_id)
+    if working_set is None:
+        raise UsageProblem(without_checkpoint(job.state, run))
+    rows = working_set.rows()
+    planned = working_set.plan(rows)
+    if planned is None:
+        written = {write.intent.key for write in book.writes(run.run_id)}
+        if not written <= working_set.early():
+            lost = "is missing, although the run has written"
+            raise working_set.problem(working_set.plan_path, lost)
+    return RunContext(
+        run_id=run.run_id,
+        begun=run.begun,
+        rows=rows,
+        planned=planned,
+        working_set=working_set,
+        ledger=book,
+        past=past_of(book, job),
+        lineage=lineage.trace(book.runs(), run.run_id),
+    )
+
+
+def _read_again(
+    book: Ledger, job: Job, run_id: str, in_flight: Sequence[Write], screen: Screen
+) -> list[Settled]:
+    """Read the profiles whose writes were in flight, and return what became of those writes."""
+    # A profile that may have been created has no PKey yet to read it by.
+    writes = [write for write in in_flight if write.intent.key.startswith("@")]
+    if not writes:
+        return []
+    pace = replace(job.pace, patience_s=min(job.pace.patience_s, _PATIENCE_S))
+    steps, how = Steps.of(len(writes)), Reading(Fetch.LOOKUP)
+    budget = day_budget.budget_of(book, job)
+    with Session(job.connection, pace, screen.tell, budget=budget) as session:
+        session.read([write.intent.key for write in writes], steps, how, lambda _: None)
+    if isinstance(session.cause, Interrupted):
+        raise session.cause
+    if session.cause is not None:
+        log.warning("The changes in flight could not be read again: %s", session.cause)
+    settled = []
+    for at, write in enumerate(writes):
+        tries, at_ms = int(steps.attempts[at]), int(steps.at_ms[at])
+        if steps.state[at] == write.intent.desired:
+            settled.append(Settled(write.position, Outcome.UPDATED, None, "", tries, at_ms))
+        elif steps.state[at] != UNREAD:
+            why = str(Reason.STOPPED), f"Had not arrived when run {run_id} was given up."
+            settled.append(Settled(write.position, Outcome.PENDING, *why, tries, at_ms))
+    return settled
+
+
+def _what_stays(
+    run_id: str, confirmed: int, in_flight: Sequence[Write], known: Sequence[Settled]
+) -> str:
+    sentences = [f"Its {confirmed:,} confirmed changes stay, and nothing more is written."]
+    if in_flight:
+        arrived = sum(each.outcome is Outcome.UPDATED for each in known)
+        sentences.append(
+            f"Of {len(in_flight):,} that were in flight when it was interrupted, {arrived:,} have "
+            f"arrived and {len(known) - arrived:,} have not."
+        )
+    if doubtful := len(in_flight) - len(known):
+        sentences.append(
+            f"Of the other {doubtful:,} it is not known whether they arrived: "
+            f"`bulk-sync audit {run_id}` reads them again."
+        )
+    return " ".join(sentences)
+
+
+def _count_writes(book: Ledger, run_id: str) -> Counter[tuple[Outcome, bool]]:
+    """Count the confirmed writes of a run by outcome and state."""
+    return Counter(
+        (write.settled.outcome, write.intent.desired)
+        for write in book.writes(run_id)
+        if write.settled is not None and write.settled.outcome in _DONE
+    )

@@ -1,0 +1,87 @@
+"""``undo``: puts back what a run changed, as a run of its own."""
+
+import logging
+
+import pandas as pd
+
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Intent, Kind, Ledger, Run
+from bulk_sync.rows import comparison
+from bulk_sync.rows.results import Steps
+from bulk_sync.runs import kept_rows, lineage, pipeline, write_records
+from bulk_sync.runs.begin import begin, begun_as, check_paths, was_refused, working_alone
+from bulk_sync.runs.job import Job, new_run_id
+from bulk_sync.runs.lineage import same_place
+from bulk_sync.runs.past_runs import NothingLeft
+from bulk_sync.runs.resumption import give_up
+from bulk_sync.runs.review import Finished, Screen
+from bulk_sync.settings import State
+
+log = logging.getLogger(__name__)
+
+
+def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
+    """Put back what a run changed, where the profile still is as the run left it.
+
+    Raises:
+        NothingLeft: it changed nothing, or was undone.
+        StopRun: it could not begin; nothing was sent.
+    """
+    run_id, job = new_run_id(), job.by_pkey()
+    with Interrupts() as interrupts, working_alone(job, run_id) as book:
+        parent = book.run(parent_id)
+        lineage.check_first(book.runs(), Kind.UNDO, parent_id)
+        check_paths(job.record.reports_of(run_id), set())
+        intents = _to_put_back(book, parent_id)
+        planned = _inverse_plan(intents, parent, job.state) if intents else None
+        if not parent.is_finished or was_refused(job.state, parent):
+            give_up(book, job.state, parent, "Given up, to be undone.")
+        if planned is None:
+            raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo.")
+        source, digest = parent.begun.input, parent.begun.input_sha256
+        begun = begun_as(Kind.UNDO, job, source, digest, len(planned), parent_id)
+        _warn_of_later_runs(book, parent)
+        stem = str(parent.begun.settings["stem"])
+        run = begin(book, job, run_id, begun, planned, stem, planned=planned)
+        return pipeline.carry_out(run, job.guarded().with_any_oddity(), screen, interrupts)
+
+
+def _to_put_back(book: Ledger, parent_id: str) -> list[Intent]:
+    """Return the writes of a run that are to be put back; created profiles stay."""
+    written, perhaps = write_records.written(book, parent_id)
+    if perhaps:
+        log.info("%d opt-outs that the run failed to lift are checked too", len(perhaps))
+    created = sum(each.before is None for each in written)
+    if created:
+        log.warning(
+            "%d profiles that run %s created stay: this tool deletes no profile. Delete them in "
+            "Campaign if they are wrong.",
+            created,
+            parent_id,
+        )
+    return write_records.in_order(each for each in written + perhaps if each.before is not None)
+
+
+def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFrame:
+    """Return the plan that gives profiles the states that they had before a run."""
+    before = [bool(each.before) for each in intents]
+    rows = write_records.judged(intents, before, parent.begun.attribute)
+    own = kept_rows.own_columns(state, parent.run_id)
+    if own is not None:
+        rows = write_records.with_own_columns(rows, own)
+    left = Steps.of(len(intents))
+    left.state[:] = [each.desired for each in intents]
+    return comparison.compare(rows, left)
+
+
+def _warn_of_later_runs(book: Ledger, parent: Run) -> None:
+    """Warn of rows that later files found as they wanted them: their states are put back too."""
+    for run in book.runs():
+        is_later = run.position > parent.position and run.begun.kind is not Kind.PLAN
+        if is_later and run.is_done and same_place(run.begun, parent.begun):
+            log.warning(
+                "Run %s has worked on this organization since. Where its file wanted a state that "
+                "run %s had set, that state is put back too: run that file again afterwards.",
+                run.run_id,
+                parent.run_id,
+            )

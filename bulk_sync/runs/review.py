@@ -1,0 +1,196 @@
+"""What a person sees of a run: its plan, what it cost, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.engines.current import Read
+from bulk_sync.errors import Exit, Refused, StopRun
+from bulk_sync.ledger import Head
+from bulk_sync.rows.totals import Totals
+from bulk_sync.runs.remaining_cost import Budgets, RemainingCost
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What carrying out a plan is expected to take.
+
+    Attributes:
+        read: how the current states were read.
+        calls: calls to Campaign so far.
+        calls_to_come: calls that writing takes, if nothing fails.
+        calls_before: calls that are made anew before, since a preview keeps nothing of what it has
+            read; 0 if this is no preview.
+        budgets: what limits calls.
+        rate: most requests a second that the run may send; None if it adapts.
+        quickest_s: how long the quickest answer took so far; None if there was none.
+        most_in_flight: requests that may be in flight at once.
+    """
+
+    read: Read
+    calls: int
+    calls_to_come: int
+    calls_before: int
+    budgets: Budgets
+    rate: float | None
+    quickest_s: float | None
+    most_in_flight: int
+
+    def of_preview(self, calls_before: int) -> "Forecast":
+        """Return the forecast for a later run, which has a budget of its own."""
+        budgets = replace(self.budgets, left_now=self.budgets.max_calls or 0)
+        return replace(self, calls_before=calls_before, budgets=budgets)
+
+    @property
+    def seconds(self) -> float | None:
+        """Estimate how long writing takes, and reading anew if that comes before it.
+
+        It goes by the allowed rate, or by that of the look-ups. After a scan it is a lower bound: a
+        page does not show how long a single profile takes, and Campaign may tolerate fewer requests
+        at once than are allowed.
+        """
+        before_s = self.read.seconds if self.calls_before > 1 else 0.0
+        if self.rate is not None:
+            return before_s + self.calls_to_come / self.rate
+        if self.calls and not self.read.paged:
+            return before_s + self.calls_to_come * self.read.seconds / self.calls
+        if self.quickest_s is None:
+            return None
+        at_once = max(1, min(self.most_in_flight, self.calls_to_come))
+        return before_s + self.calls_to_come * self.quickest_s / at_once
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Return whether ``seconds`` is a lower bound."""
+        return self.rate is None and (self.read.paged or not self.calls)
+
+    @property
+    def days(self) -> int:
+        """Return on how many further days the run goes on, because today's calls do not suffice."""
+        known = self.calls_to_come and self.budgets.left_today is not None
+        return self.budgets.days(self.calls_before + self.calls_to_come) if known else 0
+
+    @property
+    def runs(self) -> int:
+        """Return how often it must be resumed, because each run may make so many calls."""
+        calls = self.calls_before + self.calls_to_come
+        return self.budgets.runs(calls) if self.calls_to_come else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is about to write, for review.
+
+    Attributes:
+        rows: every row of the input, with what would become of it.
+        totals: its counts.
+        refusal: the limits that it passes; None if it passes none.
+        forecast: what carrying it out is expected to take.
+    """
+
+    rows: pd.DataFrame
+    totals: Totals
+    refusal: Refused | None
+    forecast: Forecast
+
+
+class Screen(Protocol):
+    """Shows a run to a person."""
+
+    def tell(self, what: str, done: int, total: int, pulse: Pulse) -> None:
+        """Show progress in a pass: ``scan``, ``read`` or ``write``."""
+
+    def show(self, reviewed: Plan) -> None:
+        """Show the plan."""
+
+    def approve(self, reviewed: Plan) -> None:
+        """Raise Refused, or Interrupted, if it may not be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process cost, and what is left to spend.
+
+    Attributes:
+        calls: calls to Campaign by method.
+        answers: what came back, by HTTP status, or by reason where nothing did.
+        seconds: wall time.
+        working_s: seconds of it in which calls were made.
+        held_s: seconds in which Campaign had every request wait, by the answer that caused it.
+        latency_s: what half, and what 95 % of the good answers took at most; None without any.
+        to_come: what is left to spend, if a budget ended the run.
+        needed: what reading was forecast to take, if a budget did not cover it.
+    """
+
+    calls: Mapping[str, int]
+    answers: Mapping[str, int]
+    seconds: float
+    working_s: float
+    held_s: Mapping[str, float]
+    latency_s: tuple[float, float] | None
+    to_come: RemainingCost | None = None
+    needed: RemainingCost | None = None
+
+    @property
+    def throttled_s(self) -> float:
+        """Return the seconds in which Campaign had every request wait."""
+        return sum(self.held_s.values())
+
+    @property
+    def rate(self) -> float | None:
+        """Return the calls a second while calls were made; None without any."""
+        total = sum(self.calls.values())
+        return total / self.working_s if total and self.working_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a run wrote for people.
+
+    Attributes:
+        reports: the reports.
+        todo: the file of the rows that need a person, if there are any.
+        plan_sha256: of the plan file, if there is one.
+    """
+
+    reports: tuple[Path, ...] = ()
+    todo: Path | None = None
+    plan_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a run.
+
+    Attributes:
+        run_id: its name.
+        rows: the results, one row per input row.
+        totals: their counts.
+        cost: what it took.
+        cause: why the run ended early; None if it did not.
+        files: what it wrote for people.
+        head: where the ledger ends now; None if nothing was written there.
+        is_resumable: whether ``resume`` can go on with it.
+        settings: the options that the run works with, by name.
+    """
+
+    run_id: str
+    rows: pd.DataFrame
+    totals: Totals
+    cost: Cost
+    cause: StopRun | None
+    files: Files = field(default_factory=Files)
+    head: Head | None = None
+    is_resumable: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit(self) -> Exit:
+        """The exit status by the contract."""
+        if self.cause is not None:
+            return self.cause.exit
+        return Exit.DONE if self.totals.complete else Exit.ROWS_LEFT

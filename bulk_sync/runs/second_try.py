@@ -1,0 +1,84 @@
+"""``retry``: sends only the rows of a run that failed once more, as a run of its own."""
+
+import pandas as pd
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.interrupts import Interrupts
+from bulk_sync.ledger import Kind, Ledger, Run
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns, comparison
+from bulk_sync.runs import lineage, pipeline
+from bulk_sync.runs.begin import begin, begun_as, check_paths, working_alone
+from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.job import Job, new_run_id
+from bulk_sync.runs.past_runs import NothingLeft
+from bulk_sync.runs.review import Finished, Screen
+from bulk_sync.settings import State
+
+
+def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
+    """Send only the rows of a run that failed once more.
+
+    Raises:
+        NothingLeft: none did.
+        StopRun: it could not begin; nothing was sent.
+    """
+    run_id = new_run_id()
+    with Interrupts() as interrupts, working_alone(job, run_id) as book:
+        parent = book.run(parent_id)
+        _check_parent(book, parent)
+        rows = _failed_rows(job.state, parent)
+        check_paths(job.record.reports_of(run_id), set())
+        digest = parent.begun.input_sha256
+        begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
+        run = begin(book, job, run_id, begun, rows, str(parent.begun.settings["stem"]))
+        return pipeline.carry_out(run, job.with_any_oddity(), screen, interrupts)
+
+
+def _check_parent(book: Ledger, parent: Run) -> None:
+    """Check that a run can have failed rows that were not tried again yet.
+
+    Raises:
+        NothingLeft: they were.
+        UsageProblem: it is a plan, is not finished, or was undone.
+    """
+    if parent.begun.kind is Kind.PLAN:
+        raise UsageProblem(
+            f"Run {parent.run_id} is a plan: it has written nothing, so there is nothing to retry. "
+            "Plan its input again."
+        )
+    if not parent.is_finished:
+        raise UsageProblem(
+            f"Run {parent.run_id} was interrupted, so there is nothing to retry yet. Finish it "
+            f"first: bulk-sync resume {parent.run_id}"
+        )
+    runs = book.runs()
+    lineage.check_first(runs, Kind.RETRY, parent.run_id)
+    undo = lineage.undone(runs, also_begun=True).get(parent.run_id)
+    if undo is not None:
+        raise UsageProblem(
+            f"Run {parent.run_id} was undone by {undo}, so its failed rows are not tried again. If "
+            "they are right all the same, give its todo file to `bulk-sync run`."
+        )
+
+
+def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
+    """Return the rows of a run that failed, as they were checked, to be looked up again.
+
+    Raises:
+        NothingLeft: there are none.
+        UsageProblem: they are not kept any more.
+    """
+    failed = 0 if parent.ended is None else parent.ended.outcomes.get(Outcome.FAILED, 0)
+    if not failed:
+        raise NothingLeft(f"No row of run {parent.run_id} failed, so there is nothing to retry.")
+    working_set = WorkingSet.find(state.folder, parent.run_id)
+    rows = None if working_set is None else working_set.rows()
+    results = None if working_set is None or rows is None else working_set.results(rows)
+    if rows is None or results is None:
+        raise UsageProblem(
+            f"The {failed} failed rows of run {parent.run_id} are not kept here any more. Its todo "
+            "file holds them: give that to `bulk-sync run`."
+        )
+    has_failed = columns.have_outcome(results, [Outcome.FAILED])
+    return comparison.reopened(columns.rows_of(rows, has_failed).reset_index(drop=True))
