@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+DIST := .cache/dist
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 CODE := bulk_sync tests sample_data
@@ -11,7 +12,7 @@ CODE := bulk_sync tests sample_data
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format torture bench mutants clean
+.PHONY: help demo test lint format torture bench mutants dist clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -41,8 +42,18 @@ bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a refere
 mutants: $(VENV)/dev.stamp ## count how many of 300 small faults in the code the tests notice
 	$(BIN)/python tests/bench/mutants.py
 
+dist: ## build the wheel, and try it in an environment of its own
+	rm -rf dist $(DIST)
+	$(PYTHON) -m venv $(DIST)
+	$(DIST)/bin/python -m pip wheel -q --disable-pip-version-check --no-deps -w dist .
+	$(DIST)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock dist/*.whl
+	@cd $(DIST) && bin/bulk-sync help && for topic in $$(bin/bulk-sync help | sed -n 's/^  \([a-z-]*\) .*/\1/p'); do \
+	bin/bulk-sync help $$topic >$$topic.md || exit; echo "help $$topic: $$(wc -l <$$topic.md) lines"; done
+	@PATH="$(CURDIR)/$(DIST)/bin:$$PATH" sh sample_data/demo.sh
+	@ls -l dist
+
 clean: ## remove the environment and all caches
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # uv is used where it is present, because it is faster; the versions are those of the lock file. pip
 # need not be in the environment if there is one outside, and what is never imported not compiled:

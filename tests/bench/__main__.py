@@ -1,9 +1,10 @@
 """Speed and memory as ratios against a reference in the same run: ``make bench``.
 
-Prints a table and writes it as JSON to ``.cache/bench.json``. Names of rooms on the command line
-(``beside``, ``calling``, ``huge``, ``limits``, ``reading``, ``recording``) measure just those;
-``huge``, which takes minutes and 3 GB of disk, is measured only if it is named. Each room is a
-process of its own: what is started takes over the peak of memory of who starts it.
+Prints a table, and writes it to ``.cache/bench.md`` and as JSON to ``.cache/bench.json``. Names of
+rooms on the command line (``beside``, ``calling``, ``huge``, ``limits``, ``reading``,
+``recording``) measure just those; ``huge``, which takes minutes and 3 GB of disk, is measured only
+if it is named. Each room is a process of its own: what is started takes over the peak of memory of
+who starts it.
 """
 
 import json
@@ -14,9 +15,13 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
+from measuring import Line
 from rooms import ROOMS, measured
 
 _CACHE = Path(__file__).parent.parent.parent / ".cache"
+_HEADER = """\
+| measured | s | reference s | ratio | at most | peak MB | at most |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
 def main() -> None:
@@ -30,7 +35,16 @@ def main() -> None:
             lines += process.submit(measured, room).result()
     _CACHE.mkdir(exist_ok=True)
     (_CACHE / "bench.json").write_text(json.dumps([asdict(line) for line in lines], indent=2))
+    (_CACHE / "bench.md").write_text("\n".join([_HEADER, *map(_row, lines), ""]))
     sys.exit(not all(line.kept for line in lines))
+
+
+def _row(line: Line) -> str:
+    most = "" if line.most is None else f"{line.most:g}"
+    return (
+        f"| {line.what} | {line.seconds:.2f} | {line.reference_seconds:.2f} | {line.ratio:.2f} "
+        f"| {most} | {line.peak_mb:.0f} | {line.most_mb:.0f} |"
+    )
 
 
 if __name__ == "__main__":

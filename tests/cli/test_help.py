@@ -1,4 +1,4 @@
-"""Help for every command and option, instant, and the README that agrees with it."""
+"""Help for every command and option, instant."""
 
 import re
 import subprocess
@@ -11,15 +11,10 @@ import pytest
 
 from bulk_sync.cli import group
 from bulk_sync.cli.config import variable
-from bulk_sync.errors import Exit
-from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import columns
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "clean.csv"
 CONTEXT = click.Context(group)
 COMMANDS = [*(name for name in group.list_commands(CONTEXT) if name != "ledger"), "ledger verify"]
-LATER = {Outcome.CREATED, Outcome.WOULD_CREATE}
 
 
 def command(name: str) -> click.Command:
@@ -50,30 +45,6 @@ def test_every_option_has_its_variable(name: str) -> None:
     for option in options(name):
         long = next(flag for flag in option.opts if flag.startswith("--"))
         assert option.envvar == variable(long.removeprefix("--"))
-
-
-def test_the_readme_lists_every_option_and_no_other() -> None:
-    table = README[README.index("## Options") : README.index("## Compared")]
-    cells = [line.split("|")[1] for line in table.replace(r"\|", "/").splitlines() if "|" in line]
-    told = set(re.findall(r"--[a-z][a-z0-9-]+", " ".join(cells)))
-    there = {
-        flag
-        for name in COMMANDS
-        if name != "simulate"
-        for option in options(name)
-        for flag in option.opts
-        if flag.startswith("--")
-    }
-    assert told == there
-
-
-def test_the_readme_lists_every_exit_status_outcome_and_column() -> None:
-    for status in Exit:
-        assert re.search(rf"^\| (\d+ / )?{int(status)}( /| \|)", README, re.MULTILINE), status
-    for outcome in set(Outcome) - LATER:
-        assert f"`{outcome}`" in README
-    for column in columns.REPORT:
-        assert f"`{column}`" in README
 
 
 def test_help_needs_no_pandas() -> None:

@@ -10,9 +10,14 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from bulk_sync.cli import group
 from bulk_sync.cli.help import TOPICS
+from bulk_sync.errors import Exit
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
+from bulk_sync.rows import columns
+from bulk_sync.settings import Oddity
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -23,9 +28,11 @@ LINK = re.compile(r"\[([^]]*)\]\(([^)\s]*)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
-def shown(*words: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "bulk_sync", "help", *words]
-    return subprocess.run(program, check=False, capture_output=True, text=True, timeout=60)
+def shown(*words: str) -> str:
+    """Return what ``bulk-sync help`` prints at a pipe."""
+    result = CliRunner().invoke(group, ["help", *words])
+    assert result.exit_code == 0
+    return result.stdout
 
 
 def commands() -> list[object]:
@@ -40,6 +47,17 @@ def commands() -> list[object]:
     ]
 
 
+def cells(page: Path, heading: str) -> list[list[str]]:
+    """Return the rows of the table under a heading, without its first two lines."""
+    text = page.read_text("utf-8").partition(f"{heading}\n")[2].partition("\n#")[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+def named(rows: list[list[str]]) -> list[str]:
+    return [name for row in rows for name in re.findall(r"[a-z0-9]\w+", row[0])]
+
+
 def anchors(page: Path) -> set[str]:
     titles = HEADING.findall(page.read_text("utf-8"))
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
@@ -47,7 +65,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_help_lists_every_page_with_its_title() -> None:
     assert {page.stem for page in MANUAL.iterdir()} == set(TOPICS)
-    listed = shown().stdout
+    listed = shown()
     for topic in TOPICS:
         assert re.search(rf"^  {topic} +\w.{{10,}}$", listed, re.MULTILINE), topic
 
@@ -61,11 +79,10 @@ def test_a_page_begins_with_its_title_and_its_readers(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_page_is_plain_markdown_at_a_pipe(topic: str) -> None:
-    answer = shown(topic)
-    assert answer.returncode == 0
-    assert answer.stdout.startswith(f"# {topic}: ")
-    assert "\x1b" not in answer.stdout
-    assert ".md)" not in answer.stdout
+    page = shown(topic)
+    assert page.startswith(f"# {topic}: ")
+    assert "\x1b" not in page
+    assert ".md)" not in page
 
 
 def test_a_page_is_styled_and_paged_at_a_terminal() -> None:
@@ -92,7 +109,8 @@ def _read(terminal: int) -> bytes:
 
 
 def test_an_unknown_topic_lists_the_topics_the_nearest_first() -> None:
-    answer = shown("nigthly")
+    program = [sys.executable, "-m", "bulk_sync", "help", "nigthly"]
+    answer = subprocess.run(program, check=False, capture_output=True, text=True, timeout=60)
     assert answer.returncode == 2
     listed = answer.stderr.partition("topics: ")[2].rstrip(".\n").split(", ")
     assert listed[0] == "nightly"
@@ -100,7 +118,7 @@ def test_an_unknown_topic_lists_the_topics_the_nearest_first() -> None:
 
 
 def test_help_with_the_name_of_a_command_shows_its_options() -> None:
-    assert "--give-up" in shown("resume").stdout
+    assert "--give-up" in shown("resume")
 
 
 @pytest.mark.parametrize("words", commands())
@@ -128,3 +146,39 @@ def test_links_lead_to_a_page_and_a_heading_and_say_what_to_type(page: Path) -> 
         assert not anchor or anchor in anchors(there), target
         if page is not README and there.suffix == ".md" and there != page:
             assert text == f"`bulk-sync help {there.stem}`"
+
+
+def test_the_readme_is_short() -> None:
+    assert README.stat().st_size <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [
+        (README, "## Exit codes"),
+        (MANUAL / "nightly.md", "## Exit codes, and when to page somebody"),
+    ],
+    ids=["README", "nightly"],
+)
+def test_every_exit_code_is_explained(page: Path, heading: str) -> None:
+    listed = [code for row in cells(page, heading) for code in re.findall(r"\d+", row[0])]
+    assert listed == [str(int(each)) for each in Exit]
+
+
+def test_every_column_outcome_and_reason_of_a_report_is_explained() -> None:
+    report = MANUAL / "report.md"
+    assert set(named(cells(report, "first, untouched. Then:\n"))) == set(columns.REPORT)
+    outcomes = cells(report, "## Outcomes")
+    assert named(outcomes) == [*Outcome]
+    assert named([row for row in outcomes if row[-1] == "yes"]) == [*NEEDS_A_PERSON]
+    assert sorted(named(cells(report, "## Reasons"))) == sorted(Reason)
+
+
+def test_every_option_and_command_is_listed() -> None:
+    page = shown("options")
+    for name in group.list_commands(click.Context(group)):
+        assert f"| `{name}" in page
+    assert page.count("| `--") > 50
+    nightly = (MANUAL / "nightly.md").read_text("utf-8")
+    for oddity in Oddity:
+        assert f"`--allow {oddity}`" in nightly
