@@ -76,7 +76,7 @@ class Lives(RuleBasedStateMachine):
             pace=Pace(concurrency=2),
             reading=Reading(Fetch.LOOKUP),
             limits=Limits(max_opt_ins=Bound(count=MOST_OPT_INS)),
-            record=JobRecord(name="lists", reports=(self.folder / "{run_id}.csv",)),
+            record=JobRecord(name="lists", reports=(str(self.folder / "{run_id}.csv"),)),
         )
         self.files = 0
         self.seen: dict[str, int] = {}

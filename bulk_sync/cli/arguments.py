@@ -93,7 +93,7 @@ def job(values: Mapping[str, Any], reports: tuple[Path, ...], name: str) -> "Job
         record=JobRecord(
             name=str(values["job"] or name),
             settings={each: _plain(values[each]) for each in _RECORDED if each in values},
-            reports=reports,
+            reports=tuple(map(str, reports)),
         ),
     )
 

@@ -234,7 +234,7 @@ class Screen:
             option = cause.option.split()
         return suggested("resume", finished.run_id, self._typed.words((*WHERE, *BUDGETS), option))
 
-    def _again(self, finished: Finished, todo: Path) -> str:
+    def _again(self, finished: Finished, todo: object) -> str:
         """Return the command for the rows that are left, with a report of their own."""
         if self._typed.command == "run":
             words = self._typed.words_without(_OF_THE_INPUT)

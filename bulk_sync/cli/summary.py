@@ -256,13 +256,13 @@ def mapped_json(mapped: Mapped, source: str) -> dict[str, object]:
     }
 
 
-def shown(path: Path) -> str:
-    """Write a path as short as a person would, seen from here."""
+def shown(place: object) -> str:
+    """Return a path, or a URL, as short as a person would write it, seen from here."""
     try:
         here = Path.cwd()
     except OSError:  # the folder was removed meanwhile
-        return str(path)
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+        return str(place)
+    return str(place).removeprefix(f"{str(here).rstrip('/')}/")
 
 
 def verdict_lines(judged: pd.DataFrame, source: str) -> list[str]:

@@ -19,8 +19,9 @@ stands), past_runs.py, kept_rows.py, identity.py. What a person sees: review.py,
 it may cost: day_budget.py, remaining_cost.py.
 """
 
+from bulk_sync.report.destination import RUN_ID
 from bulk_sync.runs.checkpoint import CheckpointProblem
-from bulk_sync.runs.job import RUN_ID, Input, Job, JobRecord, Matching, new_run_id
+from bulk_sync.runs.job import Input, Job, JobRecord, Matching, new_run_id
 from bulk_sync.runs.key_mapping import Mapped, map_keys
 from bulk_sync.runs.past_runs import (
     NothingLeft,

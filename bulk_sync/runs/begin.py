@@ -6,16 +6,15 @@ One run at a time works on an organization.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
-from bulk_sync import __version__, ledger, report
+from bulk_sync import __version__, ledger
 from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.rows.plan_limits import Past
@@ -114,7 +113,7 @@ def begin(
     Raises:
         UsageProblem: it cannot be kept; nothing was sent.
     """
-    reports = [str(path) for path in job.record.reports_of(run_id)]
+    reports = [str(report) for report in job.record.reports_of(run_id)]
     begun = replace(begun, settings={**begun.settings, "report": reports, "stem": stem})
     working_set = WorkingSet.create(job.state.folder, run_id, rows)
     try:
@@ -156,16 +155,3 @@ def past_of(book: Ledger, job: Job) -> list[Past]:
         and run.is_done
         and run.ended is not None
     ][:_COMPARED]
-
-
-def check_paths(paths: Sequence[Path], sources: set[Path], option: str = "--report") -> None:
-    """Check, before anything is sent, that reports can be written and replace no input.
-
-    Raises:
-        UsageProblem: one cannot, or would.
-    """
-    inputs = {path.resolve() for path in sources}
-    for path in paths:
-        report.check_path(path)
-        if path.resolve() in inputs:
-            raise UsageProblem(f"{option} {path} would replace the input. Name another file.")

@@ -8,7 +8,6 @@ A failure here is why the run ended early, unless there was another reason befor
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import file_digest
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +17,7 @@ from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
 from bulk_sync.ledger import Ended, Kind, utc
 from bulk_sync.outcomes import Outcome
+from bulk_sync.report.destination import Destination
 from bulk_sync.rows import columns, due_dates, expand
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, write_records
@@ -45,9 +45,8 @@ def finish_run(
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None
     left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
-    paths = job.record.reports_of(run.run_id)
-    todo = paths[0].with_name(f"{run.stem}.{run.run_id}.todo.csv") if paths else Path()
-    files, failure = write_reports(joined, paths, todo, _title(run, totals), left)
+    reports, name = job.record.reports_of(run.run_id), f"{run.stem}.{run.run_id}"
+    files, failure = write_reports(joined, reports, name, _title(run, totals), left)
     cause = cause or failure
     if cause is None:
         try:
@@ -74,8 +73,8 @@ def finish_run(
 
 def write_reports(
     rows: pd.DataFrame,
-    paths: Sequence[Path],
-    todo: Path,
+    reports: Sequence[Destination],
+    name: str,
     title: Mapping[str, str],
     left: pd.DataFrame | None = None,
 ) -> tuple[Files, StopRun | None]:
@@ -83,21 +82,22 @@ def write_reports(
 
     Args:
         rows: results.
-        paths: where the reports go.
-        todo: where the rows go that need a person.
+        reports: where the reports go.
+        name: the name that the todo file, beside the first of them, begins with.
         title: what the reports are of.
         left: the results as the todo file is to have them; None for the same.
 
     Returns:
         What was written, and what went wrong.
     """
-    written: list[Path] = []
+    written: list[Destination] = []
     rows = due_dates.with_due(rows)
     try:
-        for path in paths:
-            report.write(rows, path, title=title)
-            written.append(path)
-        has_left = paths and report.write_todo(rows if left is None else left, todo)
+        for destination in reports:
+            report.write(rows, destination, title=title)
+            written.append(destination)
+        todo = reports[0].beside(f"{name}.todo.csv") if reports else None
+        has_left = todo is not None and report.write_todo(rows if left is None else left, todo)
     except StopRun as failure:
         log.warning("%s", failure)
         return Files(tuple(written)), failure
@@ -142,7 +142,7 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
         opt_outs=finished.totals.opt_outs,
         calls=finished.cost.calls,
         seconds=round(finished.cost.seconds, 3),
-        reports={str(path): _digest(path) for path in finished.files.reports},
+        reports={str(file): file.sha256() for file in finished.files.reports},
         rows_kept_until="" if until is None else str(until),
     )
     head = run.ledger.end(run.run_id, ended)
@@ -165,9 +165,3 @@ def _title(run: RunContext, totals: Totals) -> Mapping[str, str]:
         "Written": utc(now_ms()),
         "Rows": str(totals.rows),
     }
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

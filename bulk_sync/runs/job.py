@@ -2,14 +2,15 @@
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from bulk_sync.errors import UsageProblem
+from bulk_sync.report import destination
+from bulk_sync.report.destination import Destination
 from bulk_sync.rows import read
 from bulk_sync.rows.check import OnConflict, Rules
 from bulk_sync.settings import (
@@ -35,9 +36,6 @@ KEY_SETTINGS: Final = (
 
 INPUT_SETTINGS: Final = ("state", "state_column", "date_column", "blank_state", "ignore_dates")
 """Options that are needed to read the rows that are left over."""
-
-RUN_ID: Final = "{run_id}"
-"""In a report's path: where the run's id goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +85,16 @@ class JobRecord:
         name: the name that runs over the same kind of input share.
         settings: the options as they were given, without secrets, for the commands that follow.
         reports: where to write the report; the suffix decides its format, and the run's id takes
-            the place of ``RUN_ID``.
+            the place of ``{run_id}``.
     """
 
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    reports: tuple[Path, ...] = ()
+    reports: tuple[str, ...] = ()
 
-    def reports_of(self, run_id: str) -> tuple[Path, ...]:
+    def reports_of(self, run_id: str) -> tuple[Destination, ...]:
         """Return where the reports of one run go, whatever the working directory is later."""
-        return named(self.reports, run_id)
+        return tuple(destination.of_run(text, run_id) for text in self.reports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +143,6 @@ class Job:
         kept["api"] = self.connection.api  # may have been chosen for the keys
         record = replace(self.record, settings=kept)
         return replace(self, matching=Matching(), record=record)
-
-
-def named(reports: Sequence[Path], run_id: str) -> tuple[Path, ...]:
-    """Put a run's id into the paths of its reports, where they have ``RUN_ID``.
-
-    Raises:
-        UsageProblem: one names no file.
-    """
-    if not all(path.name for path in reports):
-        raise UsageProblem("--report names no file. Write it like --report results.csv.")
-    paths = (path.with_name(path.name.replace(RUN_ID, run_id)) for path in reports)
-    return tuple(path.absolute() for path in paths)
 
 
 def _shortened(name: str) -> str:

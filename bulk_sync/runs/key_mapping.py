@@ -19,6 +19,7 @@ from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.lazy_texts import Texts
@@ -26,7 +27,6 @@ from bulk_sync.rows.results import Match, Steps
 from bulk_sync.rows.same_name import plain
 from bulk_sync.rows.totals import Totals, by_outcome
 from bulk_sync.runs import day_budget, pipeline, validation
-from bulk_sync.runs.begin import check_paths
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.remaining_cost import check_budget
 from bulk_sync.runs.review import Cost, Screen
@@ -92,7 +92,8 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     todo = out.with_name(f"{out.stem}.todo.csv")
     part = out.with_name(f"{out.stem}.part{out.suffix}")  # over no result that is complete
     part_todo = part.with_name(f"{part.stem}.todo.csv")
-    check_paths([out, todo, part, part_todo], validation.files(given), "--out")
+    files = [LocalFile(path) for path in (out, todo, part, part_todo)]
+    report.check(files, validation.files(given), "--out")
     check_budget(job.pace, job.connection, Writing())
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, _, keys = validation.judged(given)
@@ -109,8 +110,8 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         mapped = _with_pkeys(rows, found)
         if session.cause is not None:
             out, todo = part, part_todo
-        report.write(mapped, out, title={})
-        left = report.write_todo(told, todo)
+        report.write(mapped, LocalFile(out), title={})
+        left = report.write_todo(told, LocalFile(todo))
     codes = columns.outcome_codes(told[columns.OUTCOME])
     return Mapped(
         rows=told,

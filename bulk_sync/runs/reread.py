@@ -4,7 +4,6 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -53,10 +52,9 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         compared, cause, cost = _read(book, job, run, intents, screen)
         interrupts.defer()
         found = _mark_moved(compared, later)
-        paths = job.record.reports_of(f"audit-{new_run_id()}")  # not in place of the run's report
-        todo = paths[0].with_name(f"audit-{run_id}.todo.csv") if paths else Path()
+        reports = job.record.reports_of(f"audit-{new_run_id()}")  # leaves the run's report alone
         title = {"Audit of run": run_id, "Writes looked at": str(len(found))}
-        files, failure = finish.write_reports(found, paths, todo, title)
+        files, failure = finish.write_reports(found, reports, f"audit-{run_id}", title)
     return Finished(
         run_id=run_id,
         rows=found,

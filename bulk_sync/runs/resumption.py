@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from bulk_sync import ledger
@@ -76,7 +75,7 @@ def continue_run(
         reopened = replace(run.ended, exit=int(Exit.STOPPED_EARLY), final=False)
         book.end(run.run_id, replace(reopened, calls={}, seconds=0.0, message="Resumed."))
     if not job.record.reports:
-        reports = tuple(Path(path) for path in run.begun.settings.get("report", ()))
+        reports = tuple(run.begun.settings.get("report", ()))
         job = replace(job, record=replace(job.record, reports=reports))
     if run.begun.kind in {Kind.APPLY, Kind.UNDO} or run.begun.settings.get(OUT):
         job = job.guarded()

@@ -4,12 +4,13 @@ import logging
 
 import pandas as pd
 
+from bulk_sync import report
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Intent, Kind, Ledger, Run
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import kept_rows, lineage, pipeline, write_records
-from bulk_sync.runs.begin import begin, begun_as, check_paths, was_refused, working_alone
+from bulk_sync.runs.begin import begin, begun_as, was_refused, working_alone
 from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft
@@ -31,7 +32,7 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         parent = book.run(parent_id)
         lineage.check_first(book.runs(), Kind.UNDO, parent_id)
-        check_paths(job.record.reports_of(run_id), set())
+        report.check(job.record.reports_of(run_id), set())
         intents = _to_put_back(book, parent_id)
         planned = _inverse_plan(intents, parent, job.state) if intents else None
         if not parent.is_finished or was_refused(job.state, parent):

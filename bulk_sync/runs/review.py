@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
@@ -11,6 +10,7 @@ from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.current import Read
 from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Head
+from bulk_sync.report.destination import Destination
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.remaining_cost import Budgets, RemainingCost
 
@@ -157,8 +157,8 @@ class Files:
         plan_sha256: of the plan file, if there is one.
     """
 
-    reports: tuple[Path, ...] = ()
-    todo: Path | None = None
+    reports: tuple[Destination, ...] = ()
+    todo: Destination | None = None
     plan_sha256: str | None = None
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from bulk_sync import report
 from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger
 from bulk_sync.rows import expand
 from bulk_sync.runs import lineage, pipeline, plan_file
-from bulk_sync.runs.begin import begin, begun_as, check_paths, past_of, working_alone
+from bulk_sync.runs.begin import begin, begun_as, past_of, working_alone
 from bulk_sync.runs.job import Input, Job, new_run_id
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft
@@ -51,7 +52,7 @@ def apply(
     _check(planned, path, job.connection, expected)
     facts, run_id = planned.facts, new_run_id()
     job = _job_of(job, facts, typed)
-    check_paths(job.record.reports_of(run_id), {path})
+    report.check(job.record.reports_of(run_id), {path})
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         runs = book.runs()
         earlier = lineage.apply_of(runs, planned.sha256)

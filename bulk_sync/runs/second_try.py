@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from bulk_sync import report
 from bulk_sync.errors import UsageProblem
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
 from bulk_sync.runs import lineage, pipeline
-from bulk_sync.runs.begin import begin, begun_as, check_paths, working_alone
+from bulk_sync.runs.begin import begin, begun_as, working_alone
 from bulk_sync.runs.checkpoint import WorkingSet
 from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.past_runs import NothingLeft
@@ -28,7 +29,7 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         parent = book.run(parent_id)
         _check_parent(book, parent)
         rows = _failed_rows(job.state, parent)
-        check_paths(job.record.reports_of(run_id), set())
+        report.check(job.record.reports_of(run_id), set())
         digest = parent.begun.input_sha256
         begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
         run = begin(book, job, run_id, begun, rows, str(parent.begun.settings["stem"]))

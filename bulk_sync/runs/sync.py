@@ -12,6 +12,7 @@ from bulk_sync.errors import Refused
 from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
+from bulk_sync.report.destination import Destination
 from bulk_sync.rows import comparison, due_dates, expand
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
@@ -19,14 +20,13 @@ from bulk_sync.runs import day_budget, finish, pipeline, plan_file, precedence, 
 from bulk_sync.runs.begin import (
     begin,
     begun_as,
-    check_paths,
     past_of,
     tidy_up,
     was_refused,
     working_alone,
     working_on_plan,
 )
-from bulk_sync.runs.job import INPUT_SETTINGS, KEY_SETTINGS, Input, Job, named, new_run_id
+from bulk_sync.runs.job import INPUT_SETTINGS, KEY_SETTINGS, Input, Job, JobRecord, new_run_id
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import has_checkpoint
 from bulk_sync.runs.plan_file import OUT
@@ -55,7 +55,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     _check_reports(job.record.reports_of(run_id), given)
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         rows, digest, keys = validation.judged(given, job)
-        report.check_fits(rows, job.record.reports)
+        report.check_fits(rows, job.record.reports_of(run_id))
         job = validation.with_keys(job, keys)
         _make_way(book, job, digest, fresh=fresh)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
@@ -97,10 +97,9 @@ def preview(
         planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals = Totals.of(planned)
-        todo = paths[0].with_name(f"{given.stem}.{run_id}.todo.csv") if paths else Path()
         facts = {"Plan": run_id, "Input": given.source, "Rows": str(len(rows))}
         joined = expand.joined(planned)
-        files, failure = finish.write_reports(joined, paths, todo, facts)
+        files, failure = finish.write_reports(joined, paths, f"{given.stem}.{run_id}", facts)
     return Finished(
         run_id=run_id,
         rows=joined,
@@ -168,7 +167,7 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     Raises:
         StopRun: the file cannot be read, or a report not be written.
     """
-    paths = named(reports, new_run_id())
+    paths = JobRecord(reports=tuple(map(str, reports))).reports_of(new_run_id())
     _check_reports(paths, given)
     checked, _, _ = validation.judged(given)
     report.check_fits(checked, paths)
@@ -216,6 +215,6 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
     tidy_up(book, job.state)
 
 
-def _check_reports(paths: Sequence[Path], given: Input) -> None:
+def _check_reports(paths: Sequence[Destination], given: Input) -> None:
     """Say before anything is read that a report cannot be written, or would replace the input."""
-    check_paths(paths, validation.files(given))
+    report.check(paths, validation.files(given))

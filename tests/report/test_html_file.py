@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from report_frames import as_text, expected, nasty_results, report_columns, results
 
 from bulk_sync import report
+from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import columns
 
 
@@ -57,7 +58,7 @@ def page(path: Path) -> Page:
 def test_every_value_is_read_back_and_nothing_of_it_is_markup(
     path: Path, frame: pd.DataFrame
 ) -> None:
-    report.write(frame, path, title={})
+    report.write(frame, LocalFile(path), title={})
     shown = page(path)
     header, *rows = shown.tables[-1]
     assert header == report_columns(frame)
@@ -69,7 +70,7 @@ def test_facts_and_counts_that_add_up_stand_above_the_rows(path: Path) -> None:
     outcomes = ["updated", "failed", "updated", "unchanged"]
     report.write(
         results(4, ours={columns.OUTCOME: outcomes}),
-        path,
+        LocalFile(path),
         title={"Run": "20261124T031750Z-7f3a9c", "Input": "<a & b>.csv"},
     )
     facts, counts, _ = page(path).tables
@@ -84,7 +85,7 @@ def test_facts_and_counts_that_add_up_stand_above_the_rows(path: Path) -> None:
 
 
 def test_the_page_can_be_read_aloud_and_needs_nothing_else(path: Path) -> None:
-    report.write(results(2, {"own": ["a", "b"]}), path, title={"Run": "1"})
+    report.write(results(2, {"own": ["a", "b"]}), LocalFile(path), title={"Run": "1"})
     tags = page(path).tags
     assert ("html", {"lang": "en"}) in tags
     assert all(attributes.get("scope") in ("row", "col") for tag, attributes in tags if tag == "th")
@@ -93,7 +94,7 @@ def test_the_page_can_be_read_aloud_and_needs_nothing_else(path: Path) -> None:
 
 
 def test_an_outcome_is_told_in_words_and_not_by_colour_alone(path: Path) -> None:
-    report.write(results(1, ours={columns.OUTCOME: ["failed"]}), path, title={})
+    report.write(results(1, ours={columns.OUTCOME: ["failed"]}), LocalFile(path), title={})
     text = path.read_text()
     assert '<tr class="failed">' in text
     assert '<td class="label">failed</td>' in text

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from report_frames import expected, nasty_results, report_columns, results
 
 from bulk_sync import report
+from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import columns
 
 
@@ -19,7 +20,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_columns_have_plain_types(path: Path) -> None:
-    report.write(results(1, {"PKey": ["@a"]}, {columns.FILE: ["a.csv"]}), path, title={})
+    report.write(results(1, {"PKey": ["@a"]}, {columns.FILE: ["a.csv"]}), LocalFile(path), title={})
     schema = pq.read_schema(path)
     assert dict(zip(schema.names, schema.types, strict=True)) == {
         "PKey": pa.string(),
@@ -41,7 +42,7 @@ def test_columns_have_plain_types(path: Path) -> None:
 @given(frame=nasty_results())
 @settings(max_examples=60)
 def test_every_value_is_read_back_and_missing_is_null(path: Path, frame: pd.DataFrame) -> None:
-    report.write(frame, path, title={})
+    report.write(frame, LocalFile(path), title={})
     rows = pq.read_table(path).to_pylist()
     for row in rows:
         stamp = row[columns.AT]
@@ -51,7 +52,7 @@ def test_every_value_is_read_back_and_missing_is_null(path: Path, frame: pd.Data
 
 def test_pandas_reads_it_into_the_same_columns(path: Path) -> None:
     frame = results(2, {"PKey": ["007", "NA"]})
-    report.write(frame, path, title={})
+    report.write(frame, LocalFile(path), title={})
     read = pd.read_parquet(path)
     assert list(read.columns) == report_columns(frame)
     assert read["PKey"].tolist() == ["007", "NA"]

@@ -19,6 +19,7 @@ from report_frames import results
 from bulk_sync import report
 from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import columns
 
 EVERY_SUFFIX = pytest.mark.parametrize("suffix", report.SUFFIXES)
@@ -47,8 +48,8 @@ def test_a_packed_report_holds_what_the_plain_one_holds(tmp_path: Path, suffix: 
     frame = results(2, {"PKey": ["@a", "@b"]})
     plain, packed = tmp_path / f"r{suffix}", tmp_path / f"r{suffix.upper()}.GZ"
     for path in (plain, packed):
-        report.check_path(path)
-        report.write(frame, path, title={"run": "R"})
+        report.check([LocalFile(path)], set())
+        report.write(frame, LocalFile(path), title={"run": "R"})
     assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
 
 
@@ -60,7 +61,9 @@ def test_no_rows_and_no_own_columns_are_no_problem(
 ) -> None:
     path = tmp_path / f"report{suffix}"
     report.write(
-        results(count, {name: cells[:count] for name, cells in own.items()}), path, title={}
+        results(count, {name: cells[:count] for name, cells in own.items()}),
+        LocalFile(path),
+        title={},
     )
     assert path.stat().st_size > 0
     assert S_IMODE(path.stat().st_mode) == 0o600
@@ -75,7 +78,7 @@ def test_a_full_disk_is_told_and_leaves_the_older_report(tmp_path: Path, suffix:
     # XlsxWriter leaves its own temporary files to the garbage collector.
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):
         with full_disk(4096), pytest.raises(StoppedEarly) as stopped:
-            report.write(frame, path, title={})
+            report.write(frame, LocalFile(path), title={})
         message = str(stopped.value)
         assert stopped.value.exit is Exit.STOPPED_EARLY
         del stopped
@@ -91,9 +94,9 @@ def test_a_path_with_a_known_suffix_in_a_folder_is_accepted_and_left_alone(
     tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / "older.csv").write_bytes(b"old")
-    report.check_path(tmp_path / f"report{suffix}")
-    report.check_path(tmp_path / f"REPORT{suffix.upper()}")
-    report.check_path(tmp_path / "older.csv")
+    report.check([LocalFile(tmp_path / f"report{suffix}")], set())
+    report.check([LocalFile(tmp_path / f"REPORT{suffix.upper()}")], set())
+    report.check([LocalFile(tmp_path / "older.csv")], set())
     assert [path.name for path in tmp_path.iterdir()] == ["older.csv"]
 
 
@@ -102,7 +105,7 @@ def test_a_path_with_a_known_suffix_in_a_folder_is_accepted_and_left_alone(
 )
 def test_an_unknown_suffix_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageProblem, match=r"\.csv, \.parquet, \.json, \.xlsx, \.html") as refused:
-        report.check_path(Path(name))
+        report.check([LocalFile(Path(name))], set())
     assert name in str(refused.value)
 
 
@@ -124,7 +127,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_run(
     (tmp_path / "folder.csv").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(UsageProblem, match=why) as refused:
-        report.check_path(tmp_path / path)
+        report.check([LocalFile(tmp_path / path)], set())
     assert str(tmp_path / path) in str(refused.value)
 
 
@@ -133,21 +136,23 @@ def test_a_title_that_is_no_text_in_any_encoding_fails_no_report(
     tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"report{suffix}"
-    report.write(results(1, {"PKey": ["@a"]}), path, title={"Input": os.fsdecode(b"in\xff.csv")})
+    report.write(
+        results(1, {"PKey": ["@a"]}), LocalFile(path), title={"Input": os.fsdecode(b"in\xff.csv")}
+    )
     assert path.stat().st_size > 0
 
 
 def test_more_columns_than_a_sheet_holds_are_refused_before_the_run() -> None:
     rows = pd.DataFrame(columns=[f"column {at}" for at in range(16_384)])
-    report.check_fits(rows, [Path("report.csv"), Path("report.parquet")])
-    report.check_fits(results(1, {"PKey": ["@a"]}), [Path("report.xlsx")])
+    report.check_fits(rows, [LocalFile(Path("report.csv")), LocalFile(Path("report.parquet"))])
+    report.check_fits(results(1, {"PKey": ["@a"]}), [LocalFile(Path("report.xlsx"))])
     with pytest.raises(UsageProblem, match=r"report\.xlsx .* a sheet holds 16384 columns"):
-        report.check_fits(rows, [Path("report.csv"), Path("report.xlsx")])
+        report.check_fits(rows, [LocalFile(Path("report.csv")), LocalFile(Path("report.xlsx"))])
 
 
 def test_a_folder_that_went_away_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoppedEarly, match=r"gone/report\.csv could not be written: No such file"):
-        report.write(results(1), tmp_path / "gone" / "report.csv", title={})
+        report.write(results(1), LocalFile(tmp_path / "gone" / "report.csv"), title={})
 
 
 def test_the_todo_file_holds_the_own_columns_of_the_rows_that_need_a_person(
@@ -164,7 +169,7 @@ def test_the_todo_file_holds_the_own_columns_of_the_rows_that_need_a_person(
         },
     )
     path = tmp_path / "todo.csv"
-    assert report.write_todo(frame, path)
+    assert report.write_todo(frame, LocalFile(path))
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file, strict=True)
     assert header == ["PKey", "state", columns.REASON, columns.DETAIL]
@@ -175,8 +180,8 @@ def test_the_todo_file_holds_the_own_columns_of_the_rows_that_need_a_person(
 
 def test_there_is_no_todo_file_where_no_row_needs_a_person(tmp_path: Path) -> None:
     path = tmp_path / "todo.csv"
-    assert not report.write_todo(results(2), path)
+    assert not report.write_todo(results(2), LocalFile(path))
     assert not path.exists()
     path.write_bytes(b"what an interrupted run had left to do")
-    assert not report.write_todo(results(2), path)
+    assert not report.write_todo(results(2), LocalFile(path))
     assert not path.exists()

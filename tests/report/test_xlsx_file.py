@@ -15,6 +15,7 @@ from report_frames import AT, expected, nasty_results, report_columns, results
 
 from bulk_sync import report
 from bulk_sync.report import table, xlsx_file
+from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import UNREAD
 
@@ -39,7 +40,7 @@ def xml(path: Path, part: str = "xl/worksheets/sheet1.xml") -> str:
 
 def test_states_are_booleans_numbers_are_numbers_and_times_are_text(path: Path) -> None:
     frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [UNREAD]})
-    report.write(frame, path, title={})
+    report.write(frame, LocalFile(path), title={})
     assert sheets(path) == [
         [
             report_columns(frame),
@@ -51,7 +52,7 @@ def test_states_are_booleans_numbers_are_numbers_and_times_are_text(path: Path) 
 @given(frame=nasty_results())
 @settings(max_examples=60)
 def test_every_value_is_read_back(path: Path, frame: pd.DataFrame) -> None:
-    report.write(frame, path, title={})
+    report.write(frame, LocalFile(path), title={})
     [[header, *rows]] = sheets(path)
     assert header == list(map(as_read, report_columns(frame)))
     assert rows == [[as_read(value) for value in row.values()] for row in expected(frame)]
@@ -66,13 +67,13 @@ def as_read(value: Any) -> Any:
 
 @pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "007", "1e5", "http://example.com/", "TRUE"])
 def test_text_that_looks_like_something_else_stays_text(path: Path, text: str) -> None:
-    report.write(results(1, {"own": [text]}, {columns.KEY: [text]}), path, title={})
+    report.write(results(1, {"own": [text]}, {columns.KEY: [text]}), LocalFile(path), title={})
     assert xml(path).count(f"<is><t>{text}</t></is>") == 2
     assert "<f>" not in xml(path)
 
 
 def test_the_header_is_bold_and_frozen_with_a_filter_on_it(path: Path) -> None:
-    report.write(results(2), path, title={})
+    report.write(results(2), LocalFile(path), title={})
     sheet = xml(path)
     assert 'ySplit="1"' in sheet
     assert 'state="frozen"' in sheet
@@ -83,7 +84,7 @@ def test_the_header_is_bold_and_frozen_with_a_filter_on_it(path: Path) -> None:
 
 def test_columns_are_as_wide_as_their_content_within_bounds(path: Path) -> None:
     own = {"a": ["x"], "b": ["x" * 30], "c": ["x" * 500], "a name of some length": [""]}
-    report.write(results(1, own), path, title={})
+    report.write(results(1, own), LocalFile(path), title={})
     widths = [float(width) for width in re.findall(r'<col [^>]*?width="([\d.]+)"', xml(path))]
     assert widths[:4] == pytest.approx([8, 32, 60, 23], abs=1)
 
@@ -109,7 +110,7 @@ def test_rows_that_do_not_fit_a_sheet_go_on_in_the_next(path: Path) -> None:
 def test_text_beyond_what_a_cell_holds_ends_in_an_ellipsis(
     path: Path, text: str, shown: str
 ) -> None:
-    report.write(results(1, {"own": [text]}), path, title={})
+    report.write(results(1, {"own": [text]}), LocalFile(path), title={})
     [[_, row]] = sheets(path)
     assert row[0] == shown
 
@@ -122,13 +123,15 @@ def test_more_columns_than_a_sheet_holds_are_refused_and_not_dropped() -> None:
 
 def test_text_that_looks_like_markup_of_the_writer_is_shown_as_it_is(path: Path) -> None:
     text = "<r><t>other</t></r>"
-    report.write(results(1, {text: [text]}), path, title={})
+    report.write(results(1, {text: [text]}), LocalFile(path), title={})
     [[header, row]] = sheets(path)
     assert (header[0], row[0]) == (text, text)
 
 
 def test_a_last_sheet_says_what_the_workbook_is_of(path: Path) -> None:
-    report.write(results(2), path, title={"Run": "20261125T0", "Input": "=1+1", "Plan": ""})
+    report.write(
+        results(2), LocalFile(path), title={"Run": "20261125T0", "Input": "=1+1", "Plan": ""}
+    )
     _, about = sheets(path)
     assert [row[:2] for row in about] == [["Run", "20261125T0"], ["Input", "=1+1"], ["Plan", ""]]
     assert "<f>" not in xml(path, "xl/worksheets/sheet2.xml")

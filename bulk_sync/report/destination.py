@@ -1,0 +1,141 @@
+"""Where a report goes: it checks that it can be written, and makes it appear whole or not at all.
+
+    --report TEXT --parse--> Destination --of_run--> Destination --check-----> before the run
+                                                             '----writing---> after it
+
+A local path is the only kind. Another kind, such as a URL, is a class with the same methods in a
+module of its own, and a line in ``parse``.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from stat import S_ISREG
+from tempfile import TemporaryFile
+from typing import BinaryIO, Final, Protocol
+
+from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.storage import atomic
+
+RUN_ID: Final = "{run_id}"
+"""The part of a destination's name that the run's id takes the place of."""
+
+
+class Destination(Protocol):
+    """A file for people; ``str`` names it in full."""
+
+    @property
+    def name(self) -> str:
+        """Return its last part, whose suffix decides the format."""
+
+    def beside(self, name: str) -> "Destination":
+        """Return the destination of another name in the same place."""
+
+    def check(self) -> None:
+        """Raise UsageProblem, before a run, if nothing can be written there."""
+
+    def is_file(self, path: Path) -> bool:
+        """Return whether it is that local file."""
+
+    def writing(self) -> AbstractContextManager[BinaryIO]:
+        """Open a file that appears when the block ends well; raise StoppedEarly if it cannot."""
+
+    def remove(self) -> None:
+        """Remove what is there, if anything; raise StoppedEarly if that cannot be done."""
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written."""
+
+
+def parse(text: str) -> Destination:
+    """Return the destination that an option names.
+
+    Raises:
+        UsageProblem: it names no file.
+    """
+    path = Path(text)
+    if not path.name:
+        raise UsageProblem("--report names no file. Write it like --report results.csv.")
+    return LocalFile(path.absolute())
+
+
+def of_run(text: str, run_id: str) -> Destination:
+    """Return the destination that an option names, with a run's id in its name if it asks for it.
+
+    Raises:
+        UsageProblem: it names no file.
+    """
+    destination = parse(text)
+    return destination.beside(destination.name.replace(RUN_ID, run_id))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file of this machine, readable by its owner alone; an older one is replaced."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        """Return the file's name."""
+        return self.path.name
+
+    def beside(self, name: str) -> "LocalFile":
+        """Return the file of another name in the same folder."""
+        return LocalFile(self.path.with_name(name))
+
+    def check(self) -> None:
+        """Check that the folder takes files, and that no folder or device has the name.
+
+        Raises:
+            UsageProblem: that is not so.
+        """
+        try:
+            with suppress(FileNotFoundError):
+                if not S_ISREG(self.path.stat().st_mode):
+                    raise UsageProblem(
+                        f"The report {self} cannot be written: what has this name is no file. Name "
+                        "another path."
+                    )
+            with TemporaryFile(dir=self.path.parent):
+                pass
+        except OSError as error:
+            raise UsageProblem(
+                f"The report {self} cannot be written: {error.strerror or error}. Name a path in a "
+                "folder that exists and that you may write to."
+            ) from error
+
+    def is_file(self, path: Path) -> bool:
+        """Return whether it is that file."""
+        return self.path.resolve() == path.resolve()
+
+    @contextmanager
+    def writing(self) -> Iterator[BinaryIO]:
+        """Open a file that appears under its name when the block ends well."""
+        with self._stopping(), atomic.replacing(self.path) as file:
+            yield file
+
+    def remove(self) -> None:
+        """Remove the file, if it exists."""
+        with self._stopping():
+            self.path.unlink(missing_ok=True)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file."""
+        with self.path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoppedEarly(
+                f"{self} could not be written: {error.strerror or error}. What was changed in "
+                "Campaign stays so. Make room or name another path with --report, and run again."
+            ) from error
