@@ -1,5 +1,6 @@
 """The manual and the README: every page is shown, links lead somewhere, commands can be typed."""
 
+import ast
 import os
 import pty
 import re
@@ -156,7 +157,7 @@ def test_the_readme_is_short() -> None:
     ("page", "heading"),
     [
         (README, "## Exit codes"),
-        (MANUAL / "nightly.md", "## Exit codes, and when to page somebody"),
+        (MANUAL / "nightly.md", "## Exit codes, and when to page a person"),
     ],
     ids=["README", "nightly"],
 )
@@ -182,3 +183,24 @@ def test_every_option_and_command_is_listed() -> None:
     nightly = (MANUAL / "nightly.md").read_text("utf-8")
     for oddity in Oddity:
         assert f"`--allow {oddity}`" in nightly
+
+
+def messages() -> str:
+    """Return every text in the code, with {} for what is filled in."""
+    texts = []
+    for path in (ROOT / "bulk_sync").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (n.value if isinstance(n, ast.Constant) else "{}" for n in node.values)
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(texts)
+
+
+def test_every_message_that_is_explained_exists() -> None:
+    text = messages()
+    page = (MANUAL / "troubleshooting.md").read_text("utf-8").partition("\n## Rows")[0]
+    quoted = re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (.*?) \|", page, re.MULTILINE)))
+    assert len(quoted) > 30
+    assert [each for each in quoted if each not in text] == []
