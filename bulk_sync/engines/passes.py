@@ -8,23 +8,18 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.engines.breaker import no_attribute
-from bulk_sync.engines.journal import Granted, Kept, Listed, Record
+from bulk_sync.engines.journal import Kept, Listed, Record
 from bulk_sync.engines.resolve import Finder
-from bulk_sync.engines.work import Finds, Reads, Tell, Writes
+from bulk_sync.engines.work import Finds, Reads, Tell
 from bulk_sync.engines.workers import Local
-from bulk_sync.errors import BudgetSpent, RowFailed
-from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.outcomes import Reason
 from bulk_sync.rows.results import Steps
 from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
-
-_OUTCOMES_S: Final = 0.5
-"""Seconds after which outcomes of writes are recorded at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +41,6 @@ class Pass:
     tell: Tell
     attribute: str
     thread: Executor
-
-
-class Journal(Protocol):
-    """Who makes the writes of a run durable; called in a thread of its own."""
-
-    def intend(self, positions: Sequence[int]) -> None:
-        """Note that these writes are about to be attempted.
-
-        Raises:
-            StopRun: they cannot be noted, so they must not be attempted.
-        """
-
-    def settle(self, positions: Sequence[int]) -> None:
-        """Note what became of these writes, as their ``Steps`` tell it.
-
-        Raises:
-            StopRun: it cannot be noted.
-        """
 
 
 async def look_up(
@@ -90,7 +67,7 @@ async def look_up(
     unread, suspects = _parted(left if among is None else among, steps)
     done = 0 if total is None else total - len(left)
     await run.engine.carry_out(reads, Listed(unread), len(unread), kept.note, done, total)
-    if again := _again(run, steps, suspects):
+    if again := second_tries(run, steps, suspects):
         await run.engine.carry_out(reads, Listed(again), len(again), kept.note)
     await kept.close()
     unknown = sum(found.reason is Reason.STATE_UNKNOWN for found in steps.problems.values())
@@ -115,77 +92,12 @@ async def find(run: Pass, keys: Sequence[str], steps: Steps, keep: Record, finde
     count = len(unread)
     for done, some in ((0, unread[:1]), (1, unread[1:])):
         await run.engine.carry_out(finds, Listed(some), len(some), kept.note, done, count)
-    if again := _again(run, steps, suspects):
+    if again := second_tries(run, steps, suspects):
         await run.engine.carry_out(finds, Listed(again), len(again), kept.note)
     await kept.close()
     states = [each.state for found in (steps.found or {}).values() for each in found]
     if finder.reads_states and states and max(states) < 0:
         run.stop.ask(no_attribute(run.attribute, len(states)))
-
-
-async def write(run: Pass, writes: Writes, journal: Journal) -> None:
-    """Set states, each confirmed by Campaign.
-
-    The intent of every write is durable before its first request is sent, and its outcome is
-    recorded afterwards. Of a write that may have been applied or not no outcome is recorded when
-    the run stops: whoever goes on reads the profile first.
-
-    Args:
-        run: what the passes share.
-        writes: what to write; its steps are filled in place. A row that the run stopped before is
-            neither done nor a problem.
-        journal: is told before and after.
-    """
-    steps = writes.steps
-    settled = Kept(journal.settle, run.thread, run.stop, most_s=_OUTCOMES_S)
-
-    def note(at: int) -> None:
-        if _is_known(writes, at):
-            settled.note(at)
-
-    todo = steps.open()
-    to_read = [at for at in todo if at in writes.in_doubt or at in writes.forbidden]
-    to_write = [at for at in todo if at not in writes.in_doubt and at not in writes.forbidden]
-    steps.suspects.update(writes.in_doubt)
-    left = await run.client.calls.left()
-    if left is not None and not to_read and 1 < writes.calls_each > left:
-        run.stop.ask(
-            BudgetSpent(
-                f"The budget leaves {left} calls, and one change takes {writes.calls_each}."
-            )
-        )
-    granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)
-    await run.engine.carry_out(writes, granted, len(todo), note)
-    for at in await granted.withdraw():
-        note(at)
-    if again := _again(run, steps):
-        await run.engine.carry_out(writes, Listed(again), len(again), note)
-    for at in steps.passing():
-        if not run.stop.asked:
-            settled.note(at)  # tried and given up
-        elif not writes.may_have_arrived(at):
-            steps.problems[at] = _to_be_tried(steps.problems[at])
-            settled.note(at)
-    await settled.close()
-
-
-def _is_known(writes: Writes, at: int) -> bool:
-    """Tell whether it is certain what became of a write, be it that none was sent."""
-    problem = writes.steps.problems.get(at)
-    if problem is None:
-        return bool(writes.steps.attempts[at]) or not writes.may_have_arrived(at)
-    if problem.outcome is Outcome.PENDING:
-        return not writes.may_have_arrived(at)
-    return not problem.passing
-
-
-def _to_be_tried(problem: RowFailed) -> RowFailed:
-    """Say of a row that was not written, since it could not be read first, that it still may be."""
-    waiting = RowFailed(
-        problem.reason, problem.detail, outcome=Outcome.PENDING, holds=problem.holds
-    )
-    waiting.attempts = problem.attempts
-    return waiting
 
 
 def _parted(positions: Sequence[int], steps: Steps) -> tuple[Sequence[int], list[int]]:
@@ -196,7 +108,7 @@ def _parted(positions: Sequence[int], steps: Steps) -> tuple[Sequence[int], list
     return begin_with, [at for at in positions if at in steps.suspects]
 
 
-def _again(run: Pass, steps: Steps, suspects: Sequence[int] = ()) -> list[int]:
+def second_tries(run: Pass, steps: Steps, suspects: Sequence[int] = ()) -> list[int]:
     """Return the rows to try once more: they failed for what may have passed by now."""
     again = [] if run.stop.asked else sorted({*suspects, *steps.passing()})
     if again:

@@ -18,13 +18,14 @@ from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.engines import current, passes
+from bulk_sync.engines import current
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.current import AnyReading, KeyReading, PKeyReading, Read, Sought
 from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
-from bulk_sync.engines.passes import Journal, Pass
-from bulk_sync.engines.work import Tell, Writes
+from bulk_sync.engines.passes import Pass
+from bulk_sync.engines.work import Tell
 from bulk_sync.engines.workers import Local, loop_factory
+from bulk_sync.engines.write import Journal, Writes, write
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES, ENDING, end_at_once, heeded, put_off, repeats
 from bulk_sync.rows.results import Steps
@@ -198,7 +199,7 @@ class Session:
                 await current.preflight(self._pass, self._connection)
         except StopRun as cause:
             self._stop.ask(cause)
-        await passes.write(self._pass, writes, journal)
+        await write(self._pass, writes, journal)
 
     def _interrupt(
         self,

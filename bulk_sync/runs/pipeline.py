@@ -21,10 +21,11 @@ import numpy as np
 import pandas as pd
 
 from bulk_sync.engines.current import AnyReading, Read, Sought
+from bulk_sync.engines.decide import READ_FIRST
 from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
 from bulk_sync.engines.resolve import Finder
 from bulk_sync.engines.session import Session
-from bulk_sync.engines.work import Writes
+from bulk_sync.engines.write import Writes
 from bulk_sync.errors import (
     BudgetSpent,
     BudgetTooSmall,
@@ -484,17 +485,19 @@ def _write(
         keys=recording.keys,
         desired=recording.desired,
         steps=recording.steps,
-        how=job.writing,
-        # What a later run had to write had not arrived: what stands there now is that run's.
-        in_doubt=recording.in_doubt - since.rewritten,
-        forbidden=since.forbidden,
-        uncertain=precedence.uncertain(run, recording),
-        requests=requests,
-        written=precedence.own_writes(last_writes, recording, requests),
-        bodies=recording.bodies,
+        verify=job.writing.verify,
+        cares=recording.cares(
+            # What a later run had to write had not arrived: what stands there now is that run's.
+            in_doubt=recording.in_doubt - since.rewritten,
+            forbidden=since.forbidden,
+            uncertain=precedence.uncertain(run, recording),
+            requests=requests,
+            written=precedence.own_writes(last_writes, recording, requests),
+            read_first=job.writing.guarded,
+            find_first=run.planned is not None,
+        ),
+        usual=READ_FIRST if job.writing.guarded else None,
         finder=Finder(job.matching.keys, job.connection.attribute, is_wary=True),
-        looks_first=run.planned is not None,
-        began=time.monotonic(),
     )
     session.write(writes, recording)
     recording.leave_in_doubt(at for at in recording.steps.open() if writes.may_have_arrived(at))
@@ -507,7 +510,7 @@ def _write(
             "are read again before anything else is written.",
             recording.unrecorded,
         )
-    return _held(results, session.cause, was_sent=bool(writes.sent) or recording.has_begun)
+    return _held(results, session.cause, was_sent=writes.has_sent or recording.has_begun)
 
 
 def _requests(planned: pd.DataFrame) -> Mapping[int, Request]:

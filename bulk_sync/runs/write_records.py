@@ -1,18 +1,20 @@
 """Between a run's writes and the ledger: what goes into it, and what is known from it again."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bulk_sync.engines.decide import Care
 from bulk_sync.engines.work import now_ms
 from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.lazy_texts import Texts
+from bulk_sync.rows.request_order import Request
 from bulk_sync.rows.results import UNREAD, Steps
 
 
@@ -67,6 +69,42 @@ class Recording:
         return [
             at for at, desired in enumerate(self.desired) if not desired and at not in self.bodies
         ]
+
+    def cares(
+        self,
+        in_doubt: Collection[int],
+        forbidden: Mapping[int, str],
+        uncertain: Collection[int],
+        requests: Mapping[int, Request],
+        written: request_order.Writes,
+        *,
+        read_first: bool,
+        find_first: bool,
+    ) -> dict[int, Care]:
+        """Return what must be considered before rows are written, of those that need any.
+
+        Args:
+            in_doubt: rows that were in flight when a process died.
+            forbidden: rows that must not be written any more, and why.
+            uncertain: rows of which the run to be undone may not have changed anything.
+            requests: rows with the date of their request, where a newer choice counts.
+            written: the last writes of this tool to the profiles of those.
+            read_first: whether every profile is read before it is changed.
+            find_first: whether every address is looked up before its profile is created.
+        """
+        cares: dict[int, Care] = {}
+        for at in sorted({*in_doubt, *forbidden, *uncertain, *requests, *self.bodies}):
+            own = written.get((self.keys[at], not self.desired[at])) if at in requests else None
+            cares[at] = Care(
+                reads_first=find_first if at in self.bodies else read_first,
+                in_doubt=at in in_doubt,
+                forbidden=forbidden.get(at),
+                uncertain=at in uncertain,
+                request=requests.get(at),
+                own=own,
+                body=self.bodies.get(at),
+            )
+        return cares
 
     def intend(self, positions: Sequence[int]) -> None:
         """Make intents durable; see ``Journal``."""

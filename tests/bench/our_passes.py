@@ -22,13 +22,13 @@ from tqdm import tqdm
 from bulk_sync import garbage, ledger
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.session import Session
-from bulk_sync.engines.work import Writes
+from bulk_sync.engines.write import Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import UNREAD
 from bulk_sync.runs import write_records
 from bulk_sync.runs.checkpoint import WorkingSet
-from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret, State, Writing
+from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret, State
 
 
 def asked(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
@@ -70,7 +70,7 @@ def main() -> None:
             planned = comparison.compare(judged, states)
             journal = write_records.Recording(book, "bench", planned, comparison.writes(planned))
             began = time.perf_counter()
-            writes = Writes(journal.keys, journal.desired, journal.steps, Writing())
+            writes = Writes(journal.keys, journal.desired, journal.steps)
             session.write(writes, journal)
             seconds += time.perf_counter() - began
             assert session.cause is None

@@ -17,14 +17,13 @@ import pandas as pd
 from side_door import states, wished
 
 from bulk_sync import ledger
-from bulk_sync.engines.passes import Journal
 from bulk_sync.engines.session import Session
-from bulk_sync.engines.work import Writes
+from bulk_sync.engines.write import Journal, Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import write_records
-from bulk_sync.settings import Connection, Pace, Secret, State, Writing
+from bulk_sync.settings import Connection, Pace, Secret, State
 
 
 class Nothing:
@@ -61,7 +60,7 @@ def main() -> None:
         kept = write_records.Recording(book, "bench", frame, np.arange(int(rows)))
         journal: Journal = kept if kind == "ledger" else Nothing()
         began = time.monotonic()
-        session.write(Writes(kept.keys, kept.desired, kept.steps, Writing()), journal)
+        session.write(Writes(kept.keys, kept.desired, kept.steps), journal)
         print(time.monotonic() - began)
         assert session.cause is None
         assert (kept.steps.state != UNREAD).all()

@@ -15,12 +15,11 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.create import Creation
 from bulk_sync.engines.decide import Care, Done, LookFirst, Seen, Send, decide, learned
 from bulk_sync.engines.resolve import Finder
-from bulk_sync.engines.work import Writes
+from bulk_sync.engines.write import Writes
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.request_order import Request
 from bulk_sync.rows.results import Match, Steps
-from bulk_sync.settings import Writing
 from bulk_sync.stopping import Stop
 
 REQUEST: Final = Request.parse("2026-11-25T12:00:00Z")
@@ -218,22 +217,8 @@ def carried_out(case: Case) -> tuple[list[str], str, Reason | None]:
     """Carry one row out, and return the requests, and what became of the row."""
     far_end = FarEnd(case, SimpleNamespace(usual_s=3600.0 if case.may_come else 0.0))
     steps = Steps.of_finding(1) if case.creates else Steps.of(1)
-    now = time.monotonic()
-    writes = Writes(
-        ["@key"],
-        [case.desired],
-        steps,
-        Writing(verify=case.verify, guarded=case.guarded),
-        in_doubt=frozenset({0} if case.in_doubt else ()),
-        forbidden={0: WHY} if case.forbidden else {},
-        uncertain=frozenset({0} if case.uncertain else ()),
-        requests={0: REQUEST} if case.dated else {},
-        bodies={0: BODY} if case.creates else {},
-        finder=cast("Finder", far_end),
-        looks_first=case.looks_first,
-        began=now if case.may_come else now - 3600,
-        sent={0} if case.sent else set(),
-    )
+    finder = cast("Finder", far_end)
+    writes = Writes(["@key"], [case.desired], steps, case.verify, {0: case.care}, finder=finder)
     try:
         virtually(writes.one(cast("Client", far_end), Stop(), 0))
     except RowFailed as failed:

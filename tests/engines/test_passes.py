@@ -14,10 +14,11 @@ from bulk_sync.engines import passes
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.resolve import Finder
-from bulk_sync.engines.work import Work, Writes
+from bulk_sync.engines.work import Work
 from bulk_sync.engines.workers import Local
+from bulk_sync.engines.write import Writes, write
 from bulk_sync.rows.results import Steps
-from bulk_sync.settings import KeyKind, Keys, Writing
+from bulk_sync.settings import KeyKind, Keys
 from bulk_sync.stopping import Stop
 
 ROWS = 400
@@ -78,8 +79,8 @@ def test_an_outcome_is_recorded_within_half_a_second_however_long_the_pass() -> 
     engine, journal = OneByOne(), Noted()
 
     async def work() -> None:
-        writes = Writes(KEYS, [True] * ROWS, Steps.of(ROWS), Writing())
-        await passes.write(shared_by(engine), writes, journal)
+        writes = Writes(KEYS, [True] * ROWS, Steps.of(ROWS))
+        await write(shared_by(engine), writes, journal)
 
     virtually(work())
     assert engine.done.keys() == journal.settled.keys() == set(range(ROWS))

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from conftest import key
 
+from bulk_sync.engines.decide import READ_FIRST, Care
 from bulk_sync.engines.resolve import Finder
 from bulk_sync.engines.session import Session
-from bulk_sync.engines.work import Writes
+from bulk_sync.engines.write import Writes
 from bulk_sync.errors import StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.request_order import Precision, Request
 from bulk_sync.rows.results import UNREAD, Steps
-from bulk_sync.settings import Connection, KeyKind, Keys, Pace, Secret, Writing
+from bulk_sync.settings import Connection, KeyKind, Keys, Pace, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.simulator.handle import Request as RawRequest
 
@@ -93,6 +94,9 @@ def written(
     *,
     pace: Mapping[str, Any] = {"retries": 0},
     creates: bool = False,
+    verify: bool = False,
+    guarded: bool = False,
+    began: float = 0.0,
     **given: Any,
 ) -> Told:
     """Carry out one write.
@@ -102,27 +106,34 @@ def written(
         desired: the state.
         pace: of ``Pace``.
         creates: a profile is to be created.
-        given: of ``Writes``.
+        verify: of ``Writes``.
+        guarded: every profile is read first.
+        began: of ``Writes``.
+        given: of ``Care``.
     """
     connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
-    steps = Steps.of_finding(1) if creates else Steps.of(1)
-    keys = [EMAIL if creates else key(0)]
-    if creates:
-        finder = Finder(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
-        given = {"bodies": {0: BODY}, "finder": finder, **given}
-    how = Writing(**{name: given.pop(name) for name in ("verify", "guarded") if name in given})
+    care = Care(**{"reads_first": guarded, "body": BODY if creates else None, **given})
     journal = Noted()
-    writes = Writes(keys, [desired], steps, how, **given)
+    writes = Writes(
+        [EMAIL if creates else key(0)],
+        [desired],
+        Steps.of_finding(1) if creates else Steps.of(1),
+        verify,
+        {0: care} if creates or given else {},
+        READ_FIRST if guarded else None,
+        Finder(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True) if creates else None,
+        began,
+    )
     with Session(connection, Pace(**pace), lambda *_: None) as session:
         session.write(writes, journal)
     sent = [each.method for each in sim.requests if each.method != "GET"]
     return Told(writes, journal, session.cause, sent)
 
 
-DOUBT: dict[str, Any] = {"in_doubt": frozenset({0})}
-FORBIDDEN: dict[str, Any] = {"forbidden": {0: WHY}}
+DOUBT: dict[str, Any] = {"in_doubt": True}
+FORBIDDEN: dict[str, Any] = {"forbidden": WHY}
 GUARDED: dict[str, Any] = {"guarded": True}
-UNCERTAIN = {"uncertain": frozenset({0}), "guarded": True}
+UNCERTAIN = {"uncertain": True, "guarded": True}
 KNOWN = (Outcome.UNCHANGED, Reason.NEWER_RUN)
 NEWER = (Outcome.DRIFTED, Reason.NEWER_RUN)
 MOVED = (Outcome.DRIFTED, Reason.MOVED)
@@ -195,7 +206,7 @@ def test_a_dated_row_is_left_alone_if_campaign_holds_a_newer_choice(
     campaign.add(pkey=key(0), ccpaOptOut=not desired, ccpaOptOutLastModified=changed)
     request = Request.parse("2026-11-25T12:00:00Z")
     assert request.precision is Precision.INSTANT
-    told = written(campaign, desired, requests={0: request})
+    told = written(campaign, desired, request=request)
     assert told.outcome == outcome
     assert told.sent == ["PATCH"] * is_sent
     assert told.state is campaign.profiles[key(0)]["ccpaOptOut"]
@@ -298,7 +309,7 @@ SAME: dict[str, Any] = {"email": EMAIL, "ccpaOptOut": True}
 OTHER: dict[str, Any] = {"email": EMAIL, "ccpaOptOut": False}
 EXISTS = (Outcome.UNCHANGED, Reason.EXISTS)
 DIFFERS = (Outcome.DRIFTED, Reason.EXISTS)
-FIRST = {"looks_first": True}
+FIRST = {"reads_first": True}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,285 @@
+"""The writing pass: sets states, row by row, each confirmed by Campaign.
+
+    intent in the ledger --> decide --> look, send, read back --> outcome in the ledger
+
+A row without care costs one request and no object. What a row needs beyond that stands in its
+``Care``; ``decide.py`` decides, and the coroutine here carries the decision out.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, Protocol
+
+import numpy as np
+
+from bulk_sync.campaign.client import Client
+from bulk_sync.campaign.create import Creation
+from bulk_sync.engines.decide import (
+    NO_CARE,
+    Care,
+    Decision,
+    Done,
+    LookFirst,
+    Seen,
+    decide,
+    learned,
+)
+from bulk_sync.engines.journal import Granted, Kept, Listed
+from bulk_sync.engines.passes import Pass, second_tries
+from bulk_sync.engines.resolve import Finder
+from bulk_sync.engines.work import now_ms
+from bulk_sync.errors import BudgetSpent, RowFailed, StopRun
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.results import Match, Steps
+from bulk_sync.stopping import Stop
+
+_RECORD_EVERY_S: Final = 0.5
+"""Seconds after which the outcome of a write is in the ledger at the latest."""
+
+
+class Journal(Protocol):
+    """Makes the writes of a run durable. Called in a thread of its own."""
+
+    def intend(self, positions: Sequence[int]) -> None:
+        """Record that these writes are about to be attempted.
+
+        Raises:
+            StopRun: they cannot be recorded, so they must not be attempted.
+        """
+
+    def settle(self, positions: Sequence[int]) -> None:
+        """Record the outcomes of these writes, as their ``Steps`` have them.
+
+        Raises:
+            StopRun: they cannot be recorded.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """n states to set; see ``Work``.
+
+    Attributes:
+        keys: the keys, each once; of a profile to create it is the address.
+        desired: the state of each.
+        steps: filled in place.
+        verify: whether a confirmed change is read back.
+        cares: by position, what must be considered before a row is written; filled in place.
+        usual: the care of all other rows.
+        finder: finds the profiles to create by their addresses.
+        began: time of ``time.monotonic`` when the writing began.
+    """
+
+    keys: Sequence[str]
+    desired: Sequence[bool]
+    steps: Steps
+    verify: bool = False
+    cares: dict[int, Care] = field(default_factory=dict)
+    usual: Care | None = None
+    finder: Finder | None = None
+    began: float = field(default_factory=time.monotonic)
+    name: str = "write"
+
+    @property
+    def calls_each(self) -> int:
+        """Return how many calls one row takes, if nothing fails."""
+        looks = self.usual is not None
+        looks |= any(care.reads_first or care.request for care in self.cares.values())
+        return 1 + looks + self.verify
+
+    @property
+    def has_sent(self) -> bool:
+        """Return whether any write was sent: one is done, or one that was sent failed."""
+        done = np.count_nonzero(self.steps.attempts) - len(self.steps.problems)
+        return bool(done > 0) or any(care.sent for care in self.cares.values())
+
+    def may_have_arrived(self, at: int) -> bool:
+        """Return whether Campaign may have acted on a request for this row."""
+        care = self.cares.get(at)
+        return care is not None and care.may_have_arrived
+
+    async def one(self, client: Client, stop: Stop, at: int) -> None:
+        """Set one profile's state, unless it holds it already or must be left alone."""
+        desired = self.desired[at]
+        decision = decide(self.cares.get(at, self.usual), None, desired)
+        while isinstance(decision, LookFirst):
+            decision = await self._look(client, stop, at, decision.wait_s)
+        if isinstance(decision, Done):
+            decision.check()
+            pkey, failed = decision.pkey, self.steps.problems.get(at)
+            tries = 1 if failed is None else failed.attempts
+            if self.verify and not decision.is_read_back:
+                await _check_stored(client, stop, pkey or self.keys[at], desired=desired)
+        else:
+            pkey, tries = await self._send(client, stop, at)
+        if pkey:
+            match = Match(pkey, int(desired), 0)
+            self.steps.found_at(at, tries, now_ms(), (match,), state=desired)
+        else:
+            self.steps.done(at, tries, now_ms(), state=desired)
+
+    async def _look(self, client: Client, stop: Stop, at: int, wait_s: float) -> Decision:
+        """Look at Campaign, after a wait if need be, and decide."""
+        care, desired = self.cares.get(at, self.usual) or NO_CARE, self.desired[at]
+        if wait_s:
+            await stop.sleep(wait_s)
+            if stop.asked:
+                detail = "The run was stopped before it was certain that nobody was created."
+                raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
+        if care.body is None:
+            seen = Seen((await self._profile(client, at, care),))
+        else:
+            usual_at = self.began + client.settling.usual_s
+            quiet_at = usual_at if care.quiet_at is None else care.quiet_at
+            found = await self._find(client, at)
+            seen = Seen(found, 0.0 if wait_s else quiet_at - time.monotonic())
+        if (now_known := learned(care, seen, desired)) is not care:
+            self.cares[at] = now_known
+        return decide(care, seen, desired)
+
+    async def _profile(self, client: Client, at: int, care: Care) -> Match:
+        """Read the profile to change; if that fails, it holds what was read of it before."""
+        try:
+            (state, changed_ms), _ = await client.stamped_state(self.keys[at])
+        except RowFailed as failed:
+            if failed.reason is not Reason.STATE_UNKNOWN:
+                before = self.steps.problems.get(at)
+                read_back = None if before is None else before.holds
+                failed.holds = read_back if care.may_have_arrived else not self.desired[at]
+            raise
+        return Match(self.keys[at], int(state), changed_ms)
+
+    async def _find(self, client: Client, at: int) -> tuple[Match, ...]:
+        """Find the profiles with the address of one to create."""
+        if self.finder is None:
+            raise ValueError("Profiles cannot be created without a finder.")
+        try:
+            return (await self.finder.find(client, self.keys[at]))[0]
+        except RowFailed as failed:
+            if failed.reason is Reason.NOT_FOUND:
+                return ()
+            raise
+
+    async def _send(self, client: Client, stop: Stop, at: int) -> tuple[str | None, int]:
+        """Send one write; return the PKey of a profile that was created, and the tries."""
+        care, key, desired = (
+            self.cares.get(at) or self.usual or NO_CARE,
+            self.keys[at],
+            self.desired[at],
+        )
+        pkey: str | None = None
+        try:
+            if care.body is None:
+                tries = await client.write(key, desired=desired)
+            else:
+                made = partial(self._made, client, at, care)
+                creation = Creation(care.body, desired, made, care.may_have_arrived)
+                pkey, tries = await client.create(creation)
+            if self.verify and pkey != "":
+                await _check_stored(client, stop, pkey or key, desired=desired)
+        except RowFailed as failed:
+            quiet_at = time.monotonic() + client.settling.after_s(failed.reason)
+            self.cares[at] = replace(care, sent=True, quiet_at=quiet_at)
+            raise
+        return pkey, tries
+
+    async def _made(self, client: Client, at: int, care: Care) -> str | None:
+        """Return the PKey of a profile that was created after all; None if it is not there."""
+        seen = Seen(await self._find(client, at))
+        decision = decide(replace(care, sent=True), seen, self.desired[at])
+        if not isinstance(decision, Done):
+            return None
+        decision.check()
+        return decision.pkey
+
+
+async def write(run: Pass, writes: Writes, journal: Journal) -> None:
+    """Set states, each confirmed by Campaign.
+
+    The intent of every write is durable before its first request is sent, and its outcome is
+    recorded afterwards. When the run stops, no outcome is recorded of a write that may have been
+    applied or not: the next process reads the profile first.
+
+    Args:
+        run: what the passes share.
+        writes: a row that the run stopped before is neither done nor a problem afterwards.
+        journal: makes intents and outcomes durable.
+    """
+    steps, cares = writes.steps, writes.cares
+    settled = Kept(journal.settle, run.thread, run.stop, most_s=_RECORD_EVERY_S)
+
+    def note(at: int) -> None:
+        if _is_known(writes, at):
+            settled.note(at)
+
+    todo = steps.open()
+    ready = {at for at, care in cares.items() if care.has_intent}
+    to_read = [at for at in todo if at in ready]
+    to_write = [at for at in todo if at not in ready]
+    steps.suspects.update(at for at, care in cares.items() if care.in_doubt)
+    left = await run.client.calls.left()
+    if left is not None and not to_read and 1 < writes.calls_each > left:
+        cost = f"one change takes {writes.calls_each}"
+        run.stop.ask(BudgetSpent(f"The budget leaves {left} calls, and {cost}."))
+    granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)
+    await run.engine.carry_out(writes, granted, len(todo), note)
+    for at in await granted.withdraw():
+        note(at)
+    if again := second_tries(run, steps):
+        await run.engine.carry_out(writes, Listed(again), len(again), note)
+    for at in steps.passing():
+        if not run.stop.asked:
+            settled.note(at)  # tried and given up
+        elif not writes.may_have_arrived(at):
+            steps.problems[at] = _still_open(steps.problems[at])
+            settled.note(at)
+    await settled.close()
+
+
+def _is_known(writes: Writes, at: int) -> bool:
+    """Return whether the outcome of a write is certain, or it is certain that none was sent."""
+    problem = writes.steps.problems.get(at)
+    if problem is None:
+        return bool(writes.steps.attempts[at]) or not writes.may_have_arrived(at)
+    if problem.outcome is Outcome.PENDING:
+        return not writes.may_have_arrived(at)
+    return not problem.passing
+
+
+def _still_open(problem: RowFailed) -> RowFailed:
+    """Return the problem of a row that could not be read first, but may still be written."""
+    waiting = RowFailed(
+        problem.reason, problem.detail, outcome=Outcome.PENDING, holds=problem.holds
+    )
+    waiting.attempts = problem.attempts
+    return waiting
+
+
+async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) -> None:
+    """Read a profile back after its change was confirmed.
+
+    Raises:
+        RowFailed: it does not hold the state; or the run stopped before, so that resume reads it.
+    """
+    unseen = RowFailed(
+        Reason.STOPPED,
+        "Campaign confirmed the change; the run stopped before it was read back.",
+        passing=True,  # so resume reads it back
+    )
+    try:
+        state, _ = await client.read_back(key)
+    except StopRun as cause:
+        stop.ask(cause)
+        raise unseen from cause
+    except RowFailed as failed:
+        if failed.outcome is Outcome.PENDING:
+            raise unseen from failed
+        raise
+    if state is not desired:
+        raise RowFailed(
+            Reason.NOT_STORED,
+            "Campaign confirmed the change, but the profile still has the old state.",
+            holds=state,
+        )
