@@ -48,8 +48,8 @@ class Care:
         reads_first: what was read of the profile may be out of date.
         in_doubt: a process died while the write was in flight.
         sent: this process has sent the write, and got no confirmation.
-        quiet_at: time of ``time.monotonic`` after which Campaign no longer acts on it; None: the
-            usual time after the writing began.
+        quiet_at: time of the event loop after which Campaign no longer acts on it; None: the usual
+            time after the writing began.
         forbidden: why the row must not be written any more, for a person.
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.

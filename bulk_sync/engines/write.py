@@ -6,6 +6,7 @@ A row without care costs one request and no object. What a row needs beyond that
 ``Care``; ``decide.py`` decides, and the coroutine here carries the decision out.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -69,7 +70,7 @@ class Writes:
         cares: by position, what must be considered before a row is written; filled in place.
         usual: the care of all other rows.
         finder: finds the profiles to create by their addresses.
-        began: time of ``time.monotonic`` when the writing began.
+        began: time of the event loop, which is that of ``time.monotonic``, when the writing began.
     """
 
     keys: Sequence[str]
@@ -134,7 +135,7 @@ class Writes:
             usual_at = self.began + client.settling.usual_s
             quiet_at = usual_at if care.quiet_at is None else care.quiet_at
             found = await self._find(client, at)
-            seen = Seen(found, 0.0 if wait_s else quiet_at - time.monotonic())
+            seen = Seen(found, 0.0 if wait_s else quiet_at - _now())
         if (now_known := learned(care, seen, desired)) is not care:
             self.cares[at] = now_known
         return decide(care, seen, desired)
@@ -180,7 +181,7 @@ class Writes:
             if self.verify and pkey != "":
                 await _check_stored(client, stop, pkey or key, desired=desired)
         except RowFailed as failed:
-            quiet_at = time.monotonic() + client.settling.after_s(failed.reason)
+            quiet_at = _now() + client.settling.after_s(failed.reason)
             self.cares[at] = replace(care, sent=True, quiet_at=quiet_at)
             raise
         return pkey, tries
@@ -236,6 +237,10 @@ async def write(run: Pass, writes: Writes, journal: Journal) -> None:
             steps.problems[at] = _still_open(steps.problems[at])
             settled.note(at)
     await settled.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _is_known(writes: Writes, at: int) -> bool:

@@ -1,6 +1,5 @@
 """What is done with a row to be written, by what is known of it and what Campaign holds."""
 
-import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -27,7 +26,8 @@ BEFORE_MS, AFTER_MS = REQUEST.first_ms - 86_400_000, REQUEST.first_ms + 86_400_0
 WHY: Final = "A later run has written this profile."
 BODY: Final = b'{"email":"ada@example.com"}'
 YES, NO, EITHER = {True}, {False}, {True, False}
-SEND, LOOK, WAIT = "send", "look", "wait"
+NOW_S: Final = 1000.0  # when virtual time begins
+SEND, WAIT = "send", "wait"
 
 Line = tuple[*tuple[Container[object], ...], str, Reason | None]
 TO_CHANGE: Sequence[
@@ -87,7 +87,7 @@ class Case:
             reads_first=self.looks_first if self.creates else self.guarded,
             in_doubt=self.in_doubt,
             sent=self.sent,
-            quiet_at=time.monotonic() + 3600 if self.may_come else 0.0,
+            quiet_at=NOW_S + 3600 if self.may_come else 0.0,
             forbidden=WHY if self.forbidden else None,
             uncertain=self.uncertain,
             request=REQUEST if self.dated else None,

@@ -3,27 +3,33 @@
 Each case is one row, one simulator, one pass; ``sent`` is what Campaign was asked to write.
 """
 
+import asyncio
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import key
+from virtual_time import virtually
 
+from bulk_sync.campaign.client import Client
+from bulk_sync.campaign.create import Creation, Settling
+from bulk_sync.campaign.latency import Latency
 from bulk_sync.engines.decide import READ_FIRST, Care
 from bulk_sync.engines.resolve import Finder
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
-from bulk_sync.errors import StopRun, Terminated
+from bulk_sync.errors import RowFailed, StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.request_order import Precision, Request
-from bulk_sync.rows.results import UNREAD, Steps
+from bulk_sync.rows.results import UNREAD, Match, Steps
 from bulk_sync.settings import Connection, KeyKind, Keys, Pace, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.simulator.handle import Request as RawRequest
+from bulk_sync.stopping import Stop
 
 WHY = "A later run has written this profile."
 NOVEMBER_MS = 1_795_572_000_000
@@ -437,31 +443,52 @@ def test_a_creation_without_an_answer_is_not_sent_again_before_it_can_come_no_mo
     assert len([each for each in lonely.profiles.values() if each["email"] == EMAIL]) == 1
 
 
-@pytest.mark.parametrize(("fault", "wait_s"), [(Fault.HANG, 3.0), (Fault.RESET, 1.0)])
+TIMEOUT_S = 60.0
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass
+class LateEnd:
+    """Campaign, in virtual time: it gives no answer to a POST, and acts on it in the end."""
+
+    reason: Reason
+    settling: Settling = field(default_factory=lambda: Settling(Latency(), TIMEOUT_S))
+    posts: list[float] = field(default_factory=list)
+    looks: list[float] = field(default_factory=list)
+
+    async def create(self, _creation: Creation) -> tuple[str, int]:
+        self.posts.append(now())
+        raise RowFailed(self.reason, "", passing=True)
+
+    async def find(self, _client: Client, _key: str) -> tuple[tuple[Match, ...], int]:
+        self.looks.append(now())
+        if len(self.looks) == 1:
+            raise RowFailed(Reason.NOT_FOUND, "", outcome=Outcome.NOT_FOUND)
+        return (Match("@new", 1, 0),), 1
+
+
+@pytest.mark.parametrize(("reason", "wait_s"), [(Reason.TIMEOUT, 60.0), (Reason.CONNECTION, 1.0)])
 def test_a_creation_that_failed_and_is_acted_on_late_is_not_sent_again(
-    fault: Fault, wait_s: float, lonely: Simulator
+    reason: Reason, wait_s: float
 ) -> None:
     """The last try fails, nobody is there, and then Campaign acts on it after all."""
-    times: dict[str, float] = {}
+    far_end = LateEnd(reason)
+    client, finder = cast("Client", far_end), cast("Finder", far_end)
+    steps = Steps.of_finding(1)
 
-    class Late(list[RawRequest]):
-        def append(self, request: RawRequest) -> None:
-            super().append(request)
-            if request.method == "POST":
-                times.setdefault("sent", time.monotonic())
-            elif "looked" in times and "late" not in times:
-                times["late"] = time.monotonic()
-                lonely.add(**SAME)
-            elif "sent" in times and "byText" in request.raw_path:
-                times["looked"] = time.monotonic()
+    async def work() -> None:
+        writes = Writes([EMAIL], [True], steps, cares={0: Care(body=BODY)}, finder=finder)
+        with pytest.raises(RowFailed):
+            await writes.one(client, Stop(), 0)
+        await writes.one(client, Stop(), 0)
 
-    lonely.queue_fault(fault, "POST")
-    lonely.requests = Late()
-    told = written(lonely, creates=True, pace={"retries": 0, "timeout_s": 1.5})
-    assert told.outcome == DONE
-    assert told.sent == ["POST"]
-    assert len([each for each in lonely.profiles.values() if each["email"] == EMAIL]) == 1
-    assert times["late"] - times["sent"] >= wait_s
+    virtually(work())
+    (posted,) = far_end.posts
+    assert far_end.looks == [posted, posted + wait_s]
+    assert steps.found == {0: (Match("@new", 1, 0),)}
 
 
 def test_a_creation_whose_answer_is_lost_counts_if_it_is_there(lonely: Simulator) -> None:
