@@ -26,6 +26,7 @@ MANUAL = ROOT / "bulk_sync" / "manual"
 PAGES = [README, *sorted(MANUAL.glob("*.md"))]
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^]]*)\]\(([^)\s]*)\)")
+MINOR = {"garbage.py", "interrupts.py", "stopping.py"}
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -204,3 +205,16 @@ def test_every_message_that_is_explained_exists() -> None:
     quoted = re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (.*?) \|", page, re.MULTILINE)))
     assert len(quoted) > 30
     assert [each for each in quoted if each not in text] == []
+
+
+def test_every_module_that_the_design_names_exists() -> None:
+    page = (MANUAL / "design.md").read_text("utf-8")
+    paths = re.findall(r"`((?:tests/)?[a-z_]+/[a-z_/]*(?:\.py|\.md)?)`", page)
+    assert len(paths) > 20
+    roots = ROOT, ROOT / "bulk_sync"
+    assert [each for each in paths if not any((root / each).exists() for root in roots)] == []
+    rooms = re.findall(r"^  ([a-z_.]+/?) +\S", page, re.MULTILINE)
+    modules = {
+        path.name for path in (ROOT / "bulk_sync").iterdir() if not path.name.startswith("_")
+    }
+    assert modules - {room.rstrip("/") for room in rooms} <= MINOR
