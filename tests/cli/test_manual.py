@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -24,7 +25,9 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 MANUAL = ROOT / "bulk_sync" / "manual"
 PAGES = [README, *sorted(MANUAL.glob("*.md"))]
-BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?:sh|crontab|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(bulk-sync [^`]+)`")
+FLAG = re.compile(r"(?<!\w)--[a-z]+(?:-[a-z]+)*(?![\w-])")
 LINK = re.compile(r"\[([^]]*)\]\(([^)\s]*)\)")
 MINOR = {"garbage.py", "interrupts.py", "stopping.py"}
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -37,14 +40,20 @@ def shown(*words: str) -> str:
     return result.stdout
 
 
+def typed(page: Path) -> Iterator[str]:
+    text = page.read_text("utf-8")
+    for block in BLOCK.findall(text):
+        yield from block.replace("\\\n", "").splitlines()
+    yield from (line for line in INLINE.findall(text) if "COMMAND" not in line)
+
+
 def commands() -> list[object]:
     """Return every command line in the README and the manual, with the page it is on."""
     return [
         pytest.param(words, id=f"{page.stem}: {' '.join(words)}")
         for page in PAGES
-        for block in BLOCK.findall(page.read_text("utf-8"))
-        for line in block.replace("\\\n", "").splitlines()
-        for part in re.split(r"[;&|]+", re.sub(r"[<>]+[^\s;]+", "", line))
+        for line in typed(page)
+        for part in re.split(r"[;&|]+", re.sub(r"[<>]+[^\s;]+|^\$ ", "", line))
         if (words := shlex.split(part, comments=True))[:1] == ["bulk-sync"]
     ]
 
@@ -135,6 +144,18 @@ def test_a_command_in_the_manual_can_be_typed(
     assert found is not None
     if not {"--help", "--version"} & set(rest):
         found.make_context("bulk-sync", rest)
+
+
+def test_every_option_on_a_page_exists() -> None:
+    text = messages() + "--help"
+    missing = {
+        (page.stem, flag)
+        for page in PAGES
+        if page.stem != "changes"
+        for flag in FLAG.findall(page.read_text("utf-8"))
+        if not re.search(rf"{flag}(?![a-z-])", text)
+    }
+    assert missing == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
