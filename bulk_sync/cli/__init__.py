@@ -1,7 +1,7 @@
 """The command line: parse, call, print, exit code. Decides nothing about a profile.
 
-Commands are modules of this folder and are imported when they are asked for; none imports pandas
-before it runs, so that help is instant.
+Commands are modules of this folder, imported when they are called. None imports pandas before it
+runs, so that help is instant.
 """
 
 import importlib
@@ -17,7 +17,7 @@ import click
 
 from bulk_sync import __version__, garbage
 from bulk_sync.cli import logs
-from bulk_sync.cli.config import Invocation
+from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.output import lost, open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.interrupts import ENDING, Interrupts
@@ -29,11 +29,11 @@ _COMMANDS: Final = {
     "resume": "Finish an interrupted run.",
     "retry": "Try again only the rows that failed.",
     "undo": "Put back what a run changed.",
-    "audit": "Re-read what a run applied, and report what no longer holds.",
+    "audit": "Read again what a run applied, and report what no longer holds.",
     "runs": "List past runs; one run in full.",
-    "history": "Show the whole story of one person: every write, and every row that named them.",
+    "history": "Show the whole story of one person: every write, and every row about them.",
     "ledger": "Prove that the ledger was not altered.",
-    "validate": "Say of every row in INPUT whether it can be used.",
+    "validate": "Check every row in INPUT, without contacting Campaign.",
     "map": "Find the PKeys that this instance knows now, by another column.",
     "holidays": "List the days that are no business days, for deadlines.",
     "check": "Test credentials, endpoint, attribute and access.",
@@ -85,6 +85,22 @@ def group() -> None:
     """Carry CCPA opt-out states from a file into Adobe Campaign, and report on every row."""
 
 
+def commands() -> dict[str, click.Command]:
+    """Import every command and return it by its full name, such as ``ledger verify``.
+
+    The table of all options is ``option.rows(commands())``.
+    """
+    found: dict[str, click.Command] = {}
+    context = click.Context(group)
+    for name in _COMMANDS:
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            found |= {f"{name} {below}": each for below, each in command.commands.items()}
+        elif command is not None:
+            found[name] = command
+    return found
+
+
 def program() -> NoReturn:
     """Run ``main`` as a process of its own, and end the process with its exit status.
 
@@ -95,7 +111,7 @@ def program() -> NoReturn:
         main()
     except SystemExit as ended:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # ``say`` has warned of what is lost
+            with suppress(OSError, ValueError):  # ``say`` has warned of the loss
                 stream.flush()
         os._exit(ended.code if isinstance(ended.code, int) else Exit.BUG)
 
@@ -108,53 +124,54 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     open_streams()
     invocation = Invocation(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        with Interrupts(""):  # also while all is imported, which takes a moment
+        with Interrupts(""):  # also while libraries are imported, which takes a moment
             status = group.main(
-                invocation.words, prog_name="bulk-sync", standalone_mode=False, obj=invocation
+                list(invocation.words), prog_name="bulk-sync", standalone_mode=False, obj=invocation
             )
     except click.ClickException as error:
-        if invocation.logs_json:
-            _complain(invocation, error.format_message())
-        else:
-            said = io.StringIO()
-            error.show(said)
-            say(said.getvalue().rstrip(), err=True)
-        status = _failed(invocation, Exit.USAGE, error.format_message())
+        usage = io.StringIO()
+        error.show(usage)
+        status = _failed(invocation, Exit.USAGE, error.format_message(), usage.getvalue().rstrip())
     except StopRun as stop:
-        if stop.exit is not Exit.DONE:
-            _complain(invocation, str(stop))
-        elif not (invocation.wants_json or invocation.is_quiet):
-            say(str(stop))
         status = _failed(invocation, stop.exit, str(stop))
     except (click.Abort, KeyboardInterrupt):
-        message = "Interrupted."
-        _complain(invocation, message)
-        status = _failed(invocation, Exit.INTERRUPTED, message)
-    except SystemExit:  # click's own, if nobody reads the help
-        status = Exit.BUG if invocation.has_begun else Exit.DONE
-    except Exception as error:  # the outermost edge: say that it is a bug, with exit 1
-        if isinstance(error, OSError) and not invocation.has_begun:  # help could not be printed
+        status = _failed(invocation, Exit.INTERRUPTED, "Interrupted.")
+    except SystemExit:  # click's own, if the reader of the help has gone
+        status = Exit.DONE if invocation.params is None else Exit.BUG
+    except Exception as error:  # the outermost edge: report a bug, with exit 1
+        if isinstance(error, OSError) and invocation.params is None:  # help could not be printed
             lost(sys.stdout, error)
             status = Exit.DONE
         else:
             logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
             message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
-            _complain(invocation, f"{message} (add -v for the traceback)")
-            status = _failed(invocation, Exit.BUG, message)
+            shown = f"bulk-sync: {message} (add -v for the traceback)"
+            status = _failed(invocation, Exit.BUG, message, shown)
     finally:
         ENDING.forget()
     sys.exit(int(status or Exit.DONE))
 
 
-def _complain(invocation: Invocation, message: str) -> None:
-    """Say why a command failed, in the form that was asked for, if no log was opened yet too."""
-    if invocation.logs_json:
+def _failed(invocation: Invocation, status: Exit, message: str, shown: str = "") -> Exit:
+    """Print why a command failed: in the form of the log, and as a script's JSON object.
+
+    Args:
+        invocation: holds the form of both.
+        status: the exit status; with ``DONE`` the message is an answer.
+        message: a sentence.
+        shown: what a person at a terminal reads in its place.
+    """
+    form = invocation.form
+    if status is Exit.DONE:
+        if not (form["summary"] or form["quiet"]):
+            say(message)
+    elif form["log_format"] == "json":
         logs.open_for("json")
-    say_error(message)
-
-
-def _failed(invocation: Invocation, status: Exit, message: str) -> Exit:
-    """Give scripts their JSON object on error paths too."""
-    if invocation.wants_json:
+        say_error(message)
+    elif shown:
+        say(shown, err=True)
+    else:
+        say_error(message)
+    if form["summary"]:
         say_json({"exit": int(status), "message": message})
     return status

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-import bulk_sync.runs.checkup
-from bulk_sync.cli import arguments, logs, options
+from bulk_sync.cli import arguments, options
+from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 
@@ -15,20 +15,20 @@ Example:
 """
 
 
-@click.command(name="check", epilog=_EPILOG)
-@options.connection_options
-@options.pace_options
-@options.logging_options
-@options.config
+@click.command(
+    "check",
+    cls=Command,
+    params=[*options.CONNECTION, *options.PACE, *options.LOGGING],
+    epilog=_EPILOG,
+)
 def command(**values: Any) -> Exit:
-    """Test credentials, endpoint, attribute and access, and say what is wrong and how to mend it.
+    """Test credentials, endpoint, attribute and access, and explain how to mend what is wrong.
 
     Sends a handful of GET requests and nothing else.
     """
-    logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    connection = arguments.connection(values)
+    from bulk_sync.runs import checkup
 
-    findings = bulk_sync.runs.checkup.check(connection, arguments.pace(values))
+    findings = checkup.check(arguments.connection(values), arguments.pace(values))
     for finding in findings:
         say(f"{'ok  ' if finding.good else 'FAIL'}  {finding.text}")
     return next((finding.exit for finding in findings if not finding.good), Exit.DONE)

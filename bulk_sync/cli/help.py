@@ -12,6 +12,8 @@ from typing import Final
 
 import click
 
+from bulk_sync.cli.command import Command
+from bulk_sync.cli.option import rows
 from bulk_sync.cli.output import say
 from bulk_sync.errors import UsageProblem
 
@@ -38,8 +40,6 @@ _LINE_CELLS: Final = 100
 _FEW: Final = 3
 """The table names the commands of an option if there are no more than this."""
 
-_DEFAULT: Final = re.compile(r"default: ([^]]*?)(?:; [\d<=]*x[\d<>=]*)?]")
-
 _EPILOG: Final = """\b
 Examples:
   bulk-sync help                        the list of topics
@@ -48,8 +48,12 @@ Examples:
 """
 
 
-@click.command("help", epilog=_EPILOG)
-@click.argument("topic", required=False, metavar="[TOPIC]")
+@click.command(
+    "help",
+    cls=Command,
+    params=[click.Argument(["topic"], required=False, metavar="[TOPIC]")],
+    epilog=_EPILOG,
+)
 def command(topic: str | None) -> None:
     """Show a page of the manual; without TOPIC, list the topics.
 
@@ -68,7 +72,7 @@ def page(topic: str) -> str:
     """Return a page as Markdown, with links between pages as the command to type."""
     text = (files("bulk_sync") / "manual" / f"{topic}.md").read_text("utf-8")
     if topic == "options":
-        text = "\n".join([text, *_command_table(), "", *_option_table(), ""])
+        text = "\n".join([text, *_tables(), ""])
     return re.sub(r"\[([^]]*)\]\([a-z-]+\.md(?:#[a-z0-9-]*)?\)", r"\1", text)
 
 
@@ -81,45 +85,28 @@ def _contents() -> Iterator[str]:
     yield "\nThe options of a command: bulk-sync COMMAND --help"
 
 
-def _command_table() -> Iterator[str]:
-    """Yield a Markdown table of the commands."""
+def _tables() -> Iterator[str]:
+    """Yield Markdown tables: the commands, then the options under their headings."""
+    from bulk_sync.cli import commands
+
+    found = commands()
     yield from ("## Commands", "", "| command | what it does |", "| --- | --- |")
-    for name, found in _commands(click.get_current_context().find_root().command):
-        yield f"| `{name}` | {found.get_short_help_str(200)} |"
-
-
-def _option_table() -> Iterator[str]:
-    """Yield a Markdown table of the options of all commands but ``simulate``."""
-    yield from ("## Options", "", "| option | what it does |", "| --- | --- |")
-    context = click.get_current_context()
-    users: dict[tuple[str, str], list[str]] = {}
-    for name, found in _commands(context.find_root().command):
-        for option in found.params:
-            record = option.get_help_record(context)
-            if isinstance(option, click.Option) and record and name != "simulate":
-                users.setdefault(record, []).append(f"`{name}`")
-    for (flags, text), names in users.items():
-        meaning, _, extra = text.partition("  [")
-        default = _DEFAULT.search(extra)
-        only = f"{', '.join(names)}: " if len(names) <= _FEW else ""
-        cell = f"{only}{meaning}{f' Default: {default[1]}.' if default else ''}"
-        yield f"| `{_escaped(flags.replace('INTEGER RANGE', 'N'))}` | {_escaped(cell)} |"
+    for name, each in found.items():
+        yield f"| `{name}` | {each.get_short_help_str(200)} |"
+    heading = None
+    for row in rows(found):
+        if row.group is not heading:
+            heading = row.group
+            yield from ("", f"## Options: {heading}", "", "| option | default | what it does |")
+            yield "| --- | --- | --- |"
+        names = ", ".join(f"`{name}`" for name in row.commands)
+        only = f"{names}: " if len(row.commands) <= _FEW else ""
+        cells = (f"`{row.flag}`", row.default, f"{only}{row.meaning}")
+        yield f"| {' | '.join(map(_escaped, cells))} |"
 
 
 def _escaped(text: str) -> str:
     return text.replace("|", r"\|")
-
-
-def _commands(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Yield every command below one, with the words to type."""
-    if not isinstance(command, click.Group):
-        yield name, command
-        return
-    context = click.get_current_context()
-    for each in command.list_commands(context):
-        found = command.get_command(context, each)
-        if found is not None:
-            yield from _commands(found, f"{name} {each}".strip())
 
 
 def _command_help(name: str) -> str:

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, logs, options
+from bulk_sync.cli import arguments, options
+from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 
@@ -15,27 +16,25 @@ Examples:
 """
 
 
-@click.command(name="history", epilog=_EPILOG)
-@click.argument("key", metavar="KEY")
-@options.option(
-    "--lookup",
-    is_flag=True,
-    help="Ask Campaign for the PKeys of an e-mail address (GET only), so that files which held "
-    "PKeys alone are searched for them too.",
+@click.command(
+    "history",
+    cls=Command,
+    params=[
+        click.Argument(["key"], metavar="KEY"),
+        options.LOOKUP,
+        options.JSON,
+        *options.CONNECTION,
+        *options.STATE,
+        *options.LOGGING,
+    ],
+    epilog=_EPILOG,
 )
-@options.json_option
-@options.connection_options
-@options.state_options
-@options.logging_options
-@options.config
 def command(**values: Any) -> Exit:
-    """Show the whole story of one person: every write, and every row that named them.
+    """Show the whole story of one person: every write, and every row about them.
 
     KEY is a PKey, an e-mail address (capitals aside), or any key that a file used. First comes what
     stands now as far as this tool knows.
     """
-    logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-
     from bulk_sync import runs
     from bulk_sync.cli import history_output
     from bulk_sync.rows import check

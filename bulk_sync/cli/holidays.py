@@ -1,10 +1,12 @@
-"""``holidays``: which days are no business days, to check last days by."""
+"""``bulk-sync holidays``: the days that are no business days, to check last days by."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
 from bulk_sync.cli import options
+from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 
 _EPILOG = """\b
@@ -14,10 +16,16 @@ Examples:
 """
 
 
-@click.command("holidays", epilog=_EPILOG)
-@click.argument("years", nargs=-1, type=click.IntRange(2020, 2100), metavar="[YEAR]...")
-@options.json_option
-def command(years: tuple[int, ...], json: bool) -> None:  # noqa: FBT001
+@click.command(
+    "holidays",
+    cls=Command,
+    params=[
+        click.Argument(["years"], nargs=-1, type=click.IntRange(2020, 2100), metavar="[YEAR]..."),
+        options.JSON,
+    ],
+    epilog=_EPILOG,
+)
+def command(**values: Any) -> None:
     """List the state holidays of California that are no business days.
 
     An opt-out must be carried out within 15 business days from the day it was received (11 CCR
@@ -27,8 +35,8 @@ def command(years: tuple[int, ...], json: bool) -> None:  # noqa: FBT001
     from bulk_sync.rows import due_dates
 
     this = datetime.now(UTC).year
-    found = due_dates.holidays_of(years or (this, this + 1))
-    if json:
+    found = due_dates.holidays_of(values["years"] or (this, this + 1))
+    if values["json"]:
         say_json([{"date": str(day), "name": name} for day, name in found.items()])
         return
     for day, name in found.items():

@@ -1,12 +1,16 @@
 """``bulk-sync ledger``: prove that the ledger was not altered."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_sync.cli import arguments, logs, options
+from bulk_sync.cli import arguments, options
+from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, UsageProblem
+
+if TYPE_CHECKING:
+    from bulk_sync.ledger import Verdict
 
 _EPILOG = """\b
 Examples:
@@ -19,55 +23,31 @@ which notes where the ledger ended, and from what runs print, if you give it wit
 """
 
 
-@click.group(name="ledger")
+@click.group("ledger")
 def command() -> None:
     """Prove that the ledger was not altered."""
 
 
-def _heads(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> list[Any]:
-    from bulk_sync.ledger import Head
-
-    try:
-        return [Head.parse(each) for each in given]
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from error
-
-
-@command.command(name="verify", epilog=_EPILOG)
-@options.option(
-    "--head",
-    multiple=True,
-    metavar="LINE:SHA256",
-    callback=_heads,
-    help="Where the ledger once ended, as a run's summary says. Can be repeated.",
+@command.command(
+    "verify",
+    cls=Command,
+    params=[options.HEAD, options.JSON, *options.STATE, *options.LOGGING],
+    epilog=_EPILOG,
 )
-@options.json_option
-@options.state_options
-@options.logging_options
-@options.config
 def verify(**values: Any) -> Exit:
     """Walk the whole ledger, offline, and name the first line that does not fit.
 
     Exits with 3 if one does not.
     """
-    logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-
     from bulk_sync import ledger
 
-    state = arguments.state(values)
-    verdict = ledger.verify(state, values["head"])
+    try:
+        heads = [ledger.Head.parse(each) for each in values["head"]]
+    except ValueError as error:
+        raise UsageProblem(f"--head: {error}.") from error
+    verdict = ledger.verify(arguments.state(values), heads)
     if values["json"]:
-        say_json(
-            {
-                "ledger": verdict.ledger,
-                "lines": verdict.head.position,
-                "sha256": verdict.head.hash,
-                "fits": verdict.misfit is None,
-                "first_misfit": None if verdict.misfit is None else verdict.misfit.position,
-                "problem": "" if verdict.misfit is None else verdict.misfit.problem,
-                "end_is_proven": verdict.end_is_proven,
-            }
-        )
+        say_json(_facts(verdict))
         return verdict.exit
     lines = verdict.head.position
     if verdict.misfit is not None:
@@ -81,3 +61,16 @@ def verify(**values: Any) -> Exit:
                 "ledger.anchor, is missing. Give a head that a run printed with --head."
             )
     return verdict.exit
+
+
+def _facts(verdict: "Verdict") -> dict[str, object]:
+    misfit = verdict.misfit
+    return {
+        "ledger": verdict.ledger,
+        "lines": verdict.head.position,
+        "sha256": verdict.head.hash,
+        "fits": misfit is None,
+        "first_misfit": None if misfit is None else misfit.position,
+        "problem": "" if misfit is None else misfit.problem,
+        "end_is_proven": verdict.end_is_proven,
+    }

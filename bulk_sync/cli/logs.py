@@ -4,32 +4,24 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-import click
 import orjson
-
-from bulk_sync.cli.config import Invocation, stray_variables
 
 log = logging.getLogger(__name__)
 
 
 def open_for(log_format: str) -> None:
     """Send the log to standard error, warnings of others too."""
-    # A line that nobody can be told, on a full disk, is lost alone: the handler sees to that.
+    # On a full disk the handler loses a line and goes on.
     handler = logging.StreamHandler(_AboveBars())
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
-    """Open the log, say how much is to be in it, and warn of stray variables."""
+    """Open the log, and decide how much it holds."""
     open_for(log_format)
-    invocation = click.get_current_context().obj
-    if isinstance(invocation, Invocation):
-        invocation.has_begun = True
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.getLogger("bulk_sync").setLevel(level)
-    for sentence in stray_variables():
-        log.warning("%s", sentence)
 
 
 class _AboveBars:

@@ -1,24 +1,31 @@
-"""Builds the commands that messages suggest next, from what click parsed, quoted for a shell.
+"""Builds the commands that messages suggest next, quoted for a shell.
 
-    what was typed --Typed--> its options, by name --suggested--> bulk-sync COMMAND ARGUMENT ...
+    typed options --Typed--> by name --suggested--> bulk-sync COMMAND ARGUMENT ...
 
 Options from variables, the configuration and defaults are not repeated: they hold for the next
 command too.
 """
 
-import re
 import shlex
-from collections.abc import Collection, Iterable
-from pathlib import Path
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
+from typing import Any, Final
 
 import click
 from click.core import ParameterSource
 
 from bulk_sync.cli.config import path_of
+from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, names, recorded
+from bulk_sync.cli.options import CONFIG, CONNECTION, DRY_RUN, FRESH, PLAN_OUT, REPORT, SHEET, STATE
 
-WHERE: Final = ("state_dir", "ledger", "config")
-"""Options that say where a run is kept: the next command needs them too."""
+_PLACE: Final = names([*STATE, CONFIG])
+"""Where a run is kept: the next command needs it too."""
+
+_CONNECTION: Final = names(CONNECTION)
+_OF_THE_INPUT: Final = names([REPORT, SHEET])
+"""These fit the input alone: what is left of it is CSV, and has a report of its own."""
+
+_OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH])
 
 
 class Typed:
@@ -26,40 +33,96 @@ class Typed:
 
     Args:
         context: of the command, after its options were parsed.
-
-    Attributes:
-        command: the command's name.
     """
 
     def __init__(self, context: click.Context) -> None:
-        self.command = context.command.name
-        self._words: dict[str, list[str]] = {}
-        self._repeatable: set[str] = set()
-        values = {**context.params, "config": path_of(context)}
-        for param in context.command.params:
-            name = str(param.name)
-            source = context.get_parameter_source(name)
-            if isinstance(param, click.Option) and source is ParameterSource.COMMANDLINE:
-                self._words[name] = _words(param, values[name])
-                if param.multiple:
-                    self._repeatable.add(name)
+        self._command = context.command.name
+        self._params = {**context.params, "config": path_of(context)}
+        self._options = [
+            param
+            for param in context.command.params
+            if isinstance(param, Option)
+            and context.get_parameter_source(param.key) is ParameterSource.COMMANDLINE
+        ]
 
-    def words(self, names: Iterable[str], instead: Collection[str] = ()) -> list[str]:
-        """Return some options as they are typed, those that were.
+    def resume(self, run_id: str, instead: Collection[str] = ()) -> str:
+        """Return the command that goes on with a run.
 
         Args:
-            names: of the options.
-            instead: an option and its value that take the place of what was typed of it.
+            run_id: of the run.
+            instead: an option and its value, in place of what was typed for it.
         """
-        replaced = {word.removeprefix("--").replace("-", "_") for word in instead}
-        replaced -= self._repeatable
-        wanted = set(names) - replaced
-        kept = (words for name, words in self._words.items() if name in wanted)
-        return [word for words in kept for word in words] + list(instead)
+        return suggested(
+            "resume", run_id, self._words([*_PLACE, *recorded(Recorded.SPENT)], instead)
+        )
 
-    def words_without(self, names: Collection[str], instead: Collection[str] = ()) -> list[str]:
-        """Return all options but some; otherwise as ``words``."""
-        return self.words(self._words.keys() - set(names), instead)
+    def retry(self, run_id: str) -> str:
+        """Return the command that tries the failed rows of a run again."""
+        return suggested("retry", run_id, self._words(_PLACE))
+
+    def plan_of(self, file: str) -> str:
+        """Return the command that plans a file that ``map`` made."""
+        return suggested("plan", file, self._words([*_CONNECTION, *_PLACE]))
+
+    def apply(self, plan: str, sha256: str, instead: Collection[str]) -> str:
+        """Return the command that carries out a plan file, in the place where it was made."""
+        sealed = [*_CONNECTION, *recorded(Recorded.SEALED), *_PLACE]
+        words = ["--expect-sha256", sha256, *self._words(sealed, instead)]
+        return suggested("apply", plan, words)
+
+    def run_after_preview(
+        self, source: str, settings: Mapping[str, Any], instead: Collection[str]
+    ) -> str:
+        """Return the command that carries out a preview that was not saved.
+
+        Args:
+            source: the input.
+            settings: the options that the preview worked with.
+            instead: an option and its value, in place of what was typed for it.
+        """
+        if self._command == "resume":
+            return suggested("run", source, self._for_input(settings, instead))
+        return suggested("run", source, self._words_but(_OF_A_PREVIEW, instead))
+
+    def run_of_rest(self, todo: str, settings: Mapping[str, Any]) -> str:
+        """Return the command for the rows that are left, with a report of their own."""
+        words = (
+            self._words_but(_OF_THE_INPUT) if self._command == "run" else self._for_input(settings)
+        )
+        return suggested("run", todo, words)
+
+    def _words(self, wanted: Collection[str], instead: Collection[str] = ()) -> list[str]:
+        """Return the options with these names, as they were typed, then those of ``instead``."""
+        kept = [
+            option.words(self._params[option.key])
+            for option in self._options
+            if option.key in wanted and (option.multiple or option.flag not in instead)
+        ]
+        return [*chain(*kept), *instead]
+
+    def _words_but(self, unwanted: Collection[str], instead: Collection[str] = ()) -> list[str]:
+        """Return all options but those with these names, otherwise as ``_words``."""
+        return self._words(
+            [each.key for each in self._options if each.key not in unwanted], instead
+        )
+
+    def _for_input(self, settings: Mapping[str, Any], instead: Collection[str] = ()) -> list[str]:
+        """Return the options that an input was read with, for a command other than this one."""
+        words = [
+            option.words(settings[option.key])
+            for option in DECLARED
+            if settings.get(option.key) is not None
+            and self._is_needed(option, settings[option.key])
+        ]
+        return [*chain(*words), *self._words(_PLACE, instead)]
+
+    def _is_needed(self, option: Option, value: Any) -> bool:
+        """Return whether another command would not have this value of an option by itself."""
+        if option.group is Group.CONNECTION:
+            now = str(self._params.get(option.key)).rstrip("/")
+            return option in self._options or str(value).rstrip("/") != now
+        is_of_input = option.group in {Group.INPUT, Group.KEYS} and option is not SHEET
+        return is_of_input and value != option.absent
 
 
 def suggested(command: str, argument: str, options: Iterable[str]) -> str:
@@ -68,27 +131,3 @@ def suggested(command: str, argument: str, options: Iterable[str]) -> str:
     if argument.startswith("-") and argument != "-":  # else it would be taken for an option
         words = ["bulk-sync", command, *options, "--", argument]
     return shlex.join(words)
-
-
-def without_password(word: str) -> str:
-    """Return a text with ``***`` in place of the passwords of the URLs in it."""
-    word = re.sub(r"(?<=://)([^:/?#\s]*):\S*@", r"\1:***@", word)
-    return re.sub(r"(?i)(?<=[?&])(\w*(?:password|secret|token)\w*)=[^&#\s]*", r"\1=***", word)
-
-
-def _words(option: click.Option, value: object) -> list[str]:
-    """Return an option with its value as it is typed."""
-    flag = next(name for name in option.opts if name.startswith("--"))
-    if option.is_flag:
-        return [flag]
-    if option.multiple and isinstance(value, list | tuple):
-        return [word for each in value for word in pair(flag, each)]
-    return pair(flag, value)
-
-
-def pair(flag: str, value: object) -> list[str]:
-    """Return an option that takes a value with its value, as both are typed."""
-    text = str(value) if isinstance(value, Path) else without_password(str(value))
-    if isinstance(value, float) and value.is_integer():
-        text = str(int(value))
-    return [f"{flag}={text}"] if text.startswith("-") else [flag, text]

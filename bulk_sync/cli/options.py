@@ -1,45 +1,29 @@
-"""The options of the contract, each declared once.
+"""Every option of the commands, declared once; to add one, declare it here and use it.
 
-An option is given on the command line, as a variable ``BULK_SYNC_...``, or in the configuration
-file, in this order; ``config.py`` reads the file and the secrets, and ``asked.py`` builds the
-settings.
+Each command lists what it takes (``run.py`` and its neighbours). The groups below save the commands
+that are alike from repeating themselves. ``simulate`` has its own options, in its own module.
 """
 
-import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 import platformdirs
 
-from bulk_sync.cli.config import CONFIG, Invocation, load, variable
+from bulk_sync.cli import config
+from bulk_sync.cli.option import Duration, Group, Option, Recorded
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import AUTO, SCOPE, Dialect, EmailCase, Fetch, Oddity, OnAmbiguous
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_PERCENT: Final = "N|P%"
-_UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def _note_quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's
-    if value and isinstance(ctx.obj, Invocation):
-        ctx.obj.is_quiet = True
-    return value
+_REPEATED: Final = Recorded.REPEATED
+_PERCENT: Final[dict[str, Any]] = {"metavar": "N|P%", "recorded": Recorded.SEALED}
+_FLAG: Final[dict[str, Any]] = {"is_flag": True}
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_SECONDS: Final[dict[str, Any]] = {"type": click.FloatRange(0, min_open=True), "metavar": "S"}
 
 
-def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
-    if match is None:
-        raise click.BadParameter(f"{text!r}: write a number of seconds, or 90s, 30m, 2h, 1d.")
-    return float(match[1]) * _UNITS_S[match[2]]
-
-
-def option(*names: str, **attributes: Any) -> Callable[[F], F]:
-    """Declare an option that has its variable too."""
-    long = next(name for name in names if name.startswith("--")).removeprefix("--")
-    return click.option(*names, envvar=variable(long), **attributes)
+def _choice(*values: str) -> click.Choice[str]:
+    return click.Choice([str(each) for each in values])
 
 
 def _state_folder() -> Path:
@@ -51,340 +35,484 @@ def _state_folder() -> Path:
         ) from error
 
 
-def _together(*declared: Callable[[F], F]) -> Callable[[F], F]:
-    def declare(function: F) -> F:
-        for each in reversed(declared):
-            function = each(function)
-        return function
-
-    return declare
-
-
-config = option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    is_eager=True,
-    expose_value=False,
-    callback=load,
-    help=f"TOML file with the same names as these options.  [default: {CONFIG}, if it is there]",
+SHEET: Final = Option(
+    "--sheet",
+    Group.INPUT,
+    "The sheet of a workbook.",
+    recorded=_REPEATED,
+    metavar="NAME",
+    show_default="the first visible one with data",
 )
 
-logging_options = _together(
-    option(
-        "--log-format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Format of the log, on standard error.",
-    ),
-    option("-v", "--verbose", is_flag=True, help="Log more."),
-    option(
-        "-q",
-        "--quiet",
-        is_flag=True,
-        callback=_note_quiet,
-        help="Log warnings only, and show no progress.",
-    ),
-)
-
-connection_options = _together(
-    option(
-        "--endpoint",
-        default="https://mc.adobe.io",
-        show_default=True,
-        metavar="URL",
-        help="Where Campaign's API is.",
-    ),
-    option("--organization", metavar="ID", help="The instance's id in the URL.  [required]"),
-    option("--api-key", metavar="KEY", help="The OAuth client id.  [required]"),
-    option(
-        "--ims-endpoint",
-        default="https://ims-na1.adobelogin.com",
-        show_default=True,
-        metavar="URL",
-        help="Where tokens are taken from.",
-    ),
-    option("--scope", default=SCOPE, metavar="LIST", help="OAuth scopes, separated by commas."),
-    option(
-        "--api",
-        default=AUTO,
-        show_default=True,
-        metavar="NAME",
-        help="The API's name in the URL: profileAndServicesExt for custom fields.",
-    ),
-    option(
-        "--attribute",
-        default="ccpaOptOut",
-        show_default=True,
-        metavar="NAME",
-        help="The profile attribute that holds the opt-out.",
-    ),
-    option(
-        "--ca-file",
-        type=click.Path(path_type=Path),
-        help="Certificates of a private CA, PEM.",
-    ),
-)
-
-key_options = _together(
-    option(
+KEYS: Final = (
+    Option(
         "--key",
+        Group.KEYS,
+        "What the keys are: pkey, email, custom (a custom key of the profile resource), or "
+        "filter:NAME:PARAM (a value that a filter of Campaign takes).",
+        recorded=_REPEATED,
         metavar="KIND",
-        help="What the keys are: pkey, email, custom (a custom key of the profile resource), or "
-        "filter:NAME:PARAM (what a filter is asked with).  [default: pkey; email if there is a "
-        "column email and none of PKeys]",
+        show_default="pkey; email if there is a column of addresses and none of PKeys",
     ),
-    option("--key-column", metavar="NAME", help="The column of keys.  [default: PKey, or email]"),
-    option(
+    Option(
+        "--key-column",
+        Group.KEYS,
+        "The column of keys.",
+        recorded=_REPEATED,
+        metavar="NAME",
+        show_default="PKey, or email",
+    ),
+    Option(
         "--key-field",
+        Group.KEYS,
+        "The profile's field that holds a custom key, or the value that a filter takes.",
+        recorded=_REPEATED,
         metavar="FIELD",
-        help="The profile's field that shows a custom key, or what a filter is asked with.  "
-        "[default: the one called like the column, or the filter]",
+        show_default="the one called like the column, or the filter",
     ),
-    option(
+    Option(
         "--email-case",
-        type=click.Choice([str(each) for each in EmailCase]),
+        Group.KEYS,
+        "Whether capitals count before the @ of an address. After it they never count.",
+        recorded=_REPEATED,
+        type=_choice(*EmailCase),
         default=str(EmailCase.EXACT),
-        show_default=True,
-        help="Whether capitals count before the @ of an address; after it they never do.",
     ),
-    option(
+    Option(
         "--dialect",
-        type=click.Choice([str(each) for each in Dialect]),
+        Group.KEYS,
+        "How filters are named: Campaign v8 names custom ones without 'by'.",
+        recorded=_REPEATED,
+        type=_choice(*Dialect),
         default=str(Dialect.STANDARD),
-        show_default=True,
-        help="Whose filters: Campaign v8 knows custom ones without 'by'.",
     ),
 )
 
-ambiguous_option = option(
+ON_AMBIGUOUS: Final = Option(
     "--on-ambiguous",
-    type=click.Choice([str(each) for each in OnAmbiguous]),
-    help="What becomes of a key that several profiles have.  [default: all of them for an "
-    "opt-out, which is the person's; reject for an opt-in]",
+    Group.KEYS,
+    "What to do if several profiles have one key: change all of them, or reject the row.",
+    recorded=_REPEATED,
+    type=_choice(*OnAmbiguous),
+    show_default="all for an opt-out, reject for an opt-in",
 )
 
-create_options = _together(
-    option(
+CREATE: Final = (
+    Option(
         "--create",
-        is_flag=True,
-        help="Create a profile for an address that none has, from the columns firstName, lastName "
+        Group.KEYS,
+        "Create a profile for an address that no profile has, from the columns firstName, lastName "
         "and email.",
+        recorded=_REPEATED,
+        **_FLAG,
     ),
-    option(
+    Option(
         "--create-column",
+        Group.KEYS,
+        "Another field that new profiles get. Can be repeated.",
+        recorded=_REPEATED,
         multiple=True,
         metavar="FIELD[=COLUMN]",
-        help="Another field that profiles are created with. Can be repeated.",
     ),
 )
 
-sheet_option = option(
-    "--sheet",
-    metavar="NAME",
-    help="The sheet of a workbook.  [default: the first visible one with data]",
-)
-
-input_options = _together(
-    key_options,
-    option(
+INPUT: Final = (
+    *KEYS,
+    Option(
         "--state-column",
+        Group.INPUT,
+        "The column of desired states.",
+        recorded=_REPEATED,
         metavar="NAME",
-        help="The column of desired states.  [default: found by name, such as ccpaOptOut or Opt "
-        "out]",
+        show_default="found by name, such as ccpaOptOut or Opt out",
     ),
-    option(
+    Option(
         "--date-column",
+        Group.INPUT,
+        "The column of request dates. The oldest requests are carried out first.",
+        recorded=_REPEATED,
         metavar="NAME",
-        help="The column of request dates: the oldest requests are worked on first.  [default: "
-        "found by name, such as Request date or Received]",
+        show_default="found by name, such as Request date or Received",
     ),
-    option(
+    Option(
         "--state",
+        Group.INPUT,
+        "The one desired state of a file that holds only keys.",
+        recorded=_REPEATED,
         type=click.Choice(["true", "false"], case_sensitive=False),
-        help="The one desired state of a file that holds only keys.",
     ),
-    sheet_option,
-    option(
+    SHEET,
+    Option(
         "--blank-state",
-        type=click.Choice(["reject", "skip"]),
+        Group.INPUT,
+        "What to do with a row whose state is empty.",
+        recorded=_REPEATED,
+        type=_choice("reject", "skip"),
         default="reject",
-        show_default=True,
-        help="What an empty state cell means.",
     ),
-    option(
+    Option(
         "--on-conflict",
-        type=click.Choice(["reject", "opt-out", "last"]),
+        Group.INPUT,
+        "What to do if one key has two states: reject its rows; opt-out: true wins; last: the last "
+        "row of the file wins.",
+        recorded=_REPEATED,
+        type=_choice("reject", "opt-out", "last"),
         default="reject",
-        show_default=True,
-        help="What becomes of one key with two states; opt-out: true wins; last: the last row "
-        "of the file.",
     ),
 )
 
-reading_options = _together(
-    option(
-        "--fetch",
-        type=click.Choice([str(fetch) for fetch in Fetch]),
-        default=str(Fetch.AUTO),
-        show_default=True,
-        help="Read states one by one, or by paging through the list; auto: by fewer calls.",
-    ),
-    option(
-        "--page-size",
-        type=click.IntRange(1, 100_000),
-        help="Profiles on a page of a scan.  [default: found by trying]",
-    ),
-)
-
-ignore_dates_option = option(
+IGNORE_DATES: Final = Option(
     "--ignore-dates",
-    is_flag=True,
-    help="Change a profile even if Campaign says that its choice is newer than the request.",
+    Group.INPUT,
+    "Change a profile even if its choice in Campaign is newer than the request.",
+    recorded=_REPEATED,
+    **_FLAG,
 )
 
-pace_options = _together(
-    option(
-        "--concurrency",
-        type=click.IntRange(1, 256),
-        help="Requests in flight.  [default: adaptive, at most 64; more only if --rate needs it]",
+DRY_RUN: Final = Option(
+    "-n --dry-run",
+    Group.SAFETY,
+    "Send no method but GET; outcomes say what would happen.",
+    **_FLAG,
+)
+YES: Final = Option("--yes", Group.SAFETY, "Do not ask at a terminal.", **_FLAG)
+EXPECT_SHA256: Final = Option(
+    "--expect-sha256",
+    Group.SAFETY,
+    "Refuse any other file than the one that was reviewed; `plan --out` prints its SHA-256.",
+    metavar="SHA256",
+)
+LIMITS: Final = (
+    Option(
+        "--max-changes", Group.SAFETY, "More changes than this: nothing is written.", **_PERCENT
     ),
-    option(
+    Option(
+        "--max-opt-ins",
+        Group.SAFETY,
+        "More opt-ins (true to false) than this: nothing is written.",
+        show_default="10 or 1%, the larger",
+        **_PERCENT,
+    ),
+    Option(
+        "--max-failures",
+        Group.SAFETY,
+        "Stop when more rows than this failed.",
+        show_default="10%, from 100 rows on",
+        **_PERCENT,
+    ),
+    Option(
+        "--max-creates",
+        Group.SAFETY,
+        "More new profiles than this: nothing is written.",
+        **_PERCENT,
+    ),
+)
+ALLOW: Final = Option(
+    "--allow",
+    Group.SAFETY,
+    "Let an input pass that looks like a mistake: far fewer rows than the last ones, no key that "
+    "Campaign knows, nearly every state the inverse of the current one. Can be repeated.",
+    recorded=_REPEATED,
+    type=_choice(*Oddity),
+    multiple=True,
+)
+JOB: Final = Option(
+    "--job",
+    Group.SAFETY,
+    "The name of the job. Runs of one job are compared with each other.",
+    recorded=_REPEATED,
+    metavar="NAME",
+    show_default="the input's file name without its digits",
+)
+VERIFY: Final = Option(
+    "--verify", Group.SAFETY, "Read every changed profile back.", recorded=_REPEATED, **_FLAG
+)
+FRESH: Final = Option(
+    "--fresh",
+    Group.SAFETY,
+    "Start anew although an interrupted run of this input could be resumed.",
+    **_FLAG,
+)
+ALL: Final = Option(
+    "--all",
+    Group.SAFETY,
+    "Finish every interrupted run, the oldest first, until one stops early.",
+    **_FLAG,
+)
+GIVE_UP: Final = Option(
+    "--give-up",
+    Group.SAFETY,
+    "Write nothing more and end the run for good. What it wrote stays.",
+    **_FLAG,
+)
+SAMPLE: Final = Option(
+    "--sample", Group.INPUT, "Read so many of its writes.", metavar="N|P%", show_default="all"
+)
+
+READING: Final = (
+    Option(
+        "--fetch",
+        Group.PACE,
+        "Read states one by one (lookup), or from Campaign's list, page by page (scan); auto: what "
+        "takes fewer calls.",
+        recorded=_REPEATED,
+        type=_choice(*Fetch),
+        default=str(Fetch.AUTO),
+    ),
+    Option(
+        "--page-size",
+        Group.PACE,
+        "Profiles on a page of Campaign's list.",
+        recorded=_REPEATED,
+        type=click.IntRange(1, 100_000),
+        metavar="N",
+        show_default="found by trying",
+    ),
+)
+
+PACE: Final = (
+    Option(
+        "--concurrency",
+        Group.PACE,
+        "Requests in flight.",
+        recorded=_REPEATED,
+        type=click.IntRange(1, 256),
+        metavar="N",
+        show_default="adaptive, at most 64; more only if --rate needs it",
+    ),
+    Option(
         "--rate",
+        Group.PACE,
+        "Most requests a second.",
+        recorded=_REPEATED,
         type=click.FloatRange(0, min_open=True),
         metavar="R",
-        help="Most requests a second.  [default: found by adapting]",
+        show_default="adaptive",
     ),
-    option(
-        "--max-calls", type=click.IntRange(1), help="Stop cleanly when so many calls are spent."
-    ),
-    option(
-        "--max-calls-per-day",
+    Option(
+        "--max-calls",
+        Group.PACE,
+        "Stop cleanly after so many calls.",
+        recorded=Recorded.SPENT,
         type=click.IntRange(1),
-        help="Stop cleanly when all runs together have spent so many calls on this day (UTC).",
+        metavar="N",
     ),
-    option(
+    Option(
+        "--max-calls-per-day",
+        Group.PACE,
+        "Stop cleanly when all runs together have made so many calls on this day (UTC).",
+        recorded=Recorded.SPENT,
+        type=click.IntRange(1),
+        metavar="N",
+    ),
+    Option(
         "--retries",
+        Group.PACE,
+        "Further tries of a request. A wait that Campaign asks for costs none.",
+        recorded=_REPEATED,
         type=click.IntRange(0),
+        metavar="N",
         default=5,
-        show_default=True,
-        help="Further tries of a request; a wait that Campaign asks for costs none.",
     ),
-    option(
+    Option(
         "--timeout",
-        type=click.FloatRange(0, min_open=True),
+        Group.PACE,
+        "Seconds for one request.",
+        recorded=_REPEATED,
         default=60,
-        show_default=True,
-        metavar="S",
-        help="Seconds for one request.",
+        **_SECONDS,
     ),
-    option(
+    Option(
         "--patience",
-        type=click.FloatRange(0, min_open=True),
+        Group.PACE,
+        "Seconds that one request may take with all its tries and waits. A server that cannot be "
+        "reached is tried again for this long, by `check` for 30 s at most.",
+        recorded=_REPEATED,
         default=1800,
-        show_default=True,
-        metavar="S",
-        help="Seconds that one request may take with all its tries and waits. A server that "
-        "cannot be reached is tried again for this long.",
+        **_SECONDS,
     ),
 )
-
-limit_options = _together(
-    option("--max-changes", metavar=_PERCENT, help="More changes than this: nothing is written."),
-    option(
-        "--max-opt-ins",
-        metavar=_PERCENT,
-        help="More opt-ins (true to false) than this: nothing is written.  "
-        "[default: 10 or 1%, the larger]",
-    ),
-    option(
-        "--max-failures",
-        metavar=_PERCENT,
-        help="Give up when more rows than this failed.  [default: 10%, from 100 rows on]",
-    ),
-    option(
-        "--max-creates",
-        metavar=_PERCENT,
-        help="More profiles to be created than this: nothing is written.",
-    ),
+LOCK_WAIT: Final = Option(
+    "--lock-wait",
+    Group.PACE,
+    "Wait so long, such as 90s, 30m or 2h, for another run on this organization to end.",
+    type=Duration(),
+    default=0,
 )
 
-allow_option = option(
-    "--allow",
-    type=click.Choice([str(oddity) for oddity in Oddity]),
-    multiple=True,
-    help="Let an input pass that looks like a mistake: far fewer rows than the last ones, no key "
-    "that Campaign knows, nearly every state the inverse of the current one. Can be repeated.",
-)
-
-job_option = option(
-    "--job",
+ATTRIBUTE: Final = Option(
+    "--attribute",
+    Group.CONNECTION,
+    "The profile attribute that holds the opt-out.",
+    recorded=Recorded.FIXED,
+    default="ccpaOptOut",
     metavar="NAME",
-    help="Runs of one job are compared with each other.  [default: the input's file name without "
-    "its digits]",
+)
+CONNECTION: Final = (
+    Option(
+        "--endpoint",
+        Group.CONNECTION,
+        "Where Campaign's API is.",
+        recorded=Recorded.FIXED,
+        default="https://mc.adobe.io",
+        metavar="URL",
+    ),
+    Option(
+        "--organization",
+        Group.CONNECTION,
+        "The instance's id in the URL. Required.",
+        recorded=Recorded.FIXED,
+        metavar="ID",
+    ),
+    Option(
+        "--api-key",
+        Group.CONNECTION,
+        "The OAuth client id. Required.",
+        recorded=_REPEATED,
+        metavar="KEY",
+    ),
+    Option(
+        "--ims-endpoint",
+        Group.CONNECTION,
+        "Where tokens come from.",
+        recorded=_REPEATED,
+        default="https://ims-na1.adobelogin.com",
+        metavar="URL",
+    ),
+    Option(
+        "--scope",
+        Group.CONNECTION,
+        "OAuth scopes, separated by commas.",
+        recorded=_REPEATED,
+        default=SCOPE,
+        show_default="what Campaign clients send",
+        metavar="LIST",
+    ),
+    Option(
+        "--api",
+        Group.CONNECTION,
+        "The API's name in the URL: profileAndServicesExt for custom fields.",
+        recorded=_REPEATED,
+        default=AUTO,
+        metavar="NAME",
+    ),
+    ATTRIBUTE,
+    Option(
+        "--ca-file",
+        Group.CONNECTION,
+        "Certificates of a private CA, PEM.",
+        recorded=_REPEATED,
+        type=click.Path(path_type=Path),
+    ),
+)
+LOOKUP: Final = Option(
+    "--lookup",
+    Group.CONNECTION,
+    "Find the PKeys of an e-mail address in Campaign (GET only), and search the files that held "
+    "PKeys alone for them too.",
+    **_FLAG,
 )
 
-state_options = _together(
-    option(
+REPORT: Final = Option(
+    "--report",
+    Group.OUTPUT,
+    "Where to write the report. The suffix decides the format: .csv .parquet .json .xlsx .html; "
+    ".gz after a text one packs it. Can be repeated.",
+    type=_FILE,
+    multiple=True,
+)
+PLAN_OUT: Final = Option(
+    "--out",
+    Group.OUTPUT,
+    "Save the plan, as Parquet, for `bulk-sync apply PLAN`.",
+    type=_FILE,
+    metavar="PLAN",
+)
+MAPPED_OUT: Final = Option(
+    "--out",
+    Group.OUTPUT,
+    "Where the rows with new PKeys go. The suffix decides the format: .csv .parquet .xlsx.",
+    type=_FILE,
+    metavar="FILE",
+    show_default="INPUT's name and .mapped.csv",
+)
+KEEP_ROWS: Final = Option(
+    "--keep-rows",
+    Group.OUTPUT,
+    "How long the rows of a finished run are kept for `history`; 0: not at all.",
+    recorded=_REPEATED,
+    type=click.IntRange(0),
+    metavar="DAYS",
+    show_default="800, but 30 above 100,000 rows",
+)
+SUMMARY: Final = Option(
+    "--summary",
+    Group.OUTPUT,
+    "Print the summary as one JSON object on standard output.",
+    type=_choice("json"),
+)
+JSON: Final = Option("--json", Group.OUTPUT, "Print JSON.", **_FLAG)
+HEAD: Final = Option(
+    "--head",
+    Group.INPUT,
+    "Where the ledger once ended, as the summary of a run printed it. Can be repeated.",
+    multiple=True,
+    metavar="LINE:SHA256",
+)
+STATE: Final = (
+    Option(
         "--state-dir",
+        Group.OUTPUT,
+        "Where runs, locks and the ledger are kept.",
         type=click.Path(path_type=Path, file_okay=False),
         default=_state_folder,
         show_default="the platform's user state folder",
-        help="Where runs, locks and the ledger are kept.",
     ),
-    click.option(
+    Option(
         "--ledger",
-        envvar=variable("ledger"),
+        Group.OUTPUT,
+        "SQLAlchemy URL of a ledger that machines share. Put one with a password into "
+        "BULK_SYNC_LEDGER, or into a file that BULK_SYNC_LEDGER_FILE names.",
         metavar="URL",
-        help="SQLAlchemy URL of a ledger to be shared; put one with a password into "
-        "BULK_SYNC_LEDGER, or a file that BULK_SYNC_LEDGER_FILE names.  "
-        "[default: SQLite in the state folder]",
+        show_default="SQLite in the state folder",
     ),
 )
-
-lock_option = option(
-    "--lock-wait",
-    metavar="DURATION",
-    default="0",
-    callback=_seconds,
-    help="Wait so long, such as 90s, 30m or 2h, for another run on this organization to end.",
+LOG_FORMAT: Final = Option(
+    "--log-format",
+    Group.OUTPUT,
+    "Format of the log, on standard error.",
+    type=_choice("text", "json"),
+    default="text",
+)
+QUIET: Final = Option(
+    "-q --quiet", Group.OUTPUT, "Log warnings only, and show no progress.", **_FLAG
+)
+CONFIG: Final = Option(
+    "--config",
+    Group.OUTPUT,
+    "TOML file with the same names as these options.",
+    type=_FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=config.load,
+    show_default=f"{config.FILE}, if it is there",
+)
+LOGGING: Final = (
+    LOG_FORMAT,
+    Option("-v --verbose", Group.OUTPUT, "Log more.", **_FLAG),
+    QUIET,
+    CONFIG,
 )
 
-fresh_option = option(
-    "--fresh",
-    is_flag=True,
-    help="Start anew although an interrupted run of this input could be resumed.",
-)
+INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT")
+RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID")
+MAYBE_RUN_ID: Final = click.Argument(["run_id"], metavar="[RUN_ID]", required=False)
 
-report_option = option(
-    "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
-    multiple=True,
-    help="Where to write the report; .csv .parquet .json .xlsx or .html decides the format, "
-    "and .gz after a text one packs it. Can be repeated.",
-)
+WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, *LOGGING)
+"""What every command takes that reads from Campaign or writes to it."""
 
-keep_rows_option = option(
-    "--keep-rows",
-    type=click.IntRange(0),
-    metavar="DAYS",
-    help="How long the rows of the run are kept for `history` once it is finished; 0: not at all.  "
-    "[default: 800, but 30 above 100,000 rows]",
-)
+WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK)
+"""What every command takes that writes to Campaign."""
 
-summary_option = option(
-    "--summary",
-    type=click.Choice(["json"]),
-    help="Print the summary as one JSON object on standard output.",
-)
-
-json_option = option("--json", is_flag=True, help="Print JSON.")
-
-verify_option = option("--verify", is_flag=True, help="Read every changed profile back.")
-
-yes_option = option("--yes", is_flag=True, help="Do not ask at a terminal.")
-
-work_options = _together(
-    pace_options, connection_options, state_options, summary_option, logging_options, config
-)
-"""What every command has that works on Campaign."""
+COMPARING: Final = (*INPUT, ON_AMBIGUOUS, *CREATE, IGNORE_DATES, JOB, ALLOW, FRESH, *READING)
+"""What every command takes that compares a file with Campaign."""

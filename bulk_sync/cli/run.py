@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, logs, options
+from bulk_sync.cli import arguments, options
+from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
@@ -16,29 +17,12 @@ Examples:
 """
 
 
-@click.command(name="run", epilog=_EPILOG)
-@click.argument("input", metavar="INPUT")
-@options.option(
-    "-n",
-    "--dry-run",
-    is_flag=True,
-    help="No method but GET leaves the process; outcomes say what would happen.",
+@click.command(
+    "run",
+    cls=Command,
+    params=[options.INPUT_FILE, options.DRY_RUN, *options.COMPARING, *options.WRITING],
+    epilog=_EPILOG,
 )
-@options.yes_option
-@options.fresh_option
-@options.report_option
-@options.input_options
-@options.ambiguous_option
-@options.create_options
-@options.limit_options
-@options.allow_option
-@options.job_option
-@options.verify_option
-@options.reading_options
-@options.ignore_dates_option
-@options.keep_rows_option
-@options.lock_option
-@options.work_options
 def command(**values: Any) -> Exit:
     """Carry the desired states in INPUT into Campaign.
 
@@ -47,18 +31,11 @@ def command(**values: Any) -> Exit:
     differs are written, and every row of INPUT stands once in the report. A run that is killed
     can be resumed.
     """
-    logs.set_up(values["log_format"], verbose=values["verbose"], quiet=values["quiet"])
-    (
-        arguments.connection(values),
-        arguments.limits(values),
-    )  # what is wrong with them is said at once
-
     from bulk_sync import runs
-    from bulk_sync.cli.display import Screen
+    from bulk_sync.cli.screen import Look, Screen
 
-    given = arguments.given_input(values["input"], values)
+    given = arguments.given_input(values)
     job = arguments.job(values, arguments.reports(values, given.stem), arguments.job_name(given))
-    screen = Screen(given.source, arguments.look(values, preview=values["dry_run"]))
-    if values["dry_run"]:
-        return screen.finish(runs.preview(job, given, screen, fresh=values["fresh"]))
-    return screen.finish(runs.sync(job, given, screen, fresh=values["fresh"]))
+    screen = Screen(given.source, Look.of(values, preview=values["dry_run"]))
+    carry_out = runs.preview if values["dry_run"] else runs.sync
+    return screen.finish(carry_out(job, given, screen, fresh=values["fresh"]))

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bulk_sync.cli.command import Command
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import check_host
 from bulk_sync.simulator import (
@@ -69,7 +70,10 @@ def _shares(
 
 
 @click.command(
-    "simulate", epilog=_EPILOG, context_settings={"auto_envvar_prefix": "BULK_SYNC_SIMULATE"}
+    "simulate",
+    cls=Command,
+    epilog=_EPILOG,
+    context_settings={"auto_envvar_prefix": "BULK_SYNC_SIMULATE"},
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

@@ -3,48 +3,72 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from bulk_sync.cli import group
-from bulk_sync.cli.config import variable
+from bulk_sync.cli import commands
+from bulk_sync.cli.option import DECLARED, Group, Option, recorded, rows, variable
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "clean.csv"
-CONTEXT = click.Context(group)
-COMMANDS = [*(name for name in group.list_commands(CONTEXT) if name != "ledger"), "ledger verify"]
-
-
-def command(name: str) -> click.Command:
-    found: click.Command | None = group
-    for word in name.split():
-        assert isinstance(found, click.Group)
-        found = found.get_command(CONTEXT, word)
-    assert found is not None
-    return found
-
-
-def options(name: str) -> Iterator[click.Option]:
-    return (param for param in command(name).params if isinstance(param, click.Option))
+COMMANDS = commands()
+OPTIONS = {
+    name: [param for param in command.params if isinstance(param, Option)]
+    for name, command in COMMANDS.items()
+    if name not in {"simulate", "help"}
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_explains_itself_and_every_option_with_examples(name: str) -> None:
-    text = command(name).get_help(click.Context(command(name), info_name=name))
+    command = COMMANDS[name]
+    text = command.get_help(click.Context(command, info_name=name))
     assert "Example" in text
     assert f"bulk-sync {name}" in text
-    for option in options(name):
-        assert option.help, option.name
-        assert all(flag in text for flag in option.opts)
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+            assert all(flag in text for flag in option.opts)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "simulate"])
-def test_every_option_has_its_variable(name: str) -> None:
-    for option in options(name):
-        long = next(flag for flag in option.opts if flag.startswith("--"))
-        assert option.envvar == variable(long.removeprefix("--"))
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_is_declared_in_one_place_and_has_a_variable(name: str) -> None:
+    taken = [param for param in COMMANDS[name].params if isinstance(param, click.Option)]
+    assert set(taken) <= set(DECLARED)
+    for option in OPTIONS[name]:
+        assert option.envvar == variable(option.flag.removeprefix("--"))
+
+
+def test_the_help_groups_options_in_the_order_of_the_groups() -> None:
+    text = COMMANDS["run"].get_help(click.Context(COMMANDS["run"], info_name="run"))
+    headings = re.findall(r"^(\w+):$", text, re.MULTILINE)
+    assert [each for each in headings if each in list(Group)] == list(Group)
+
+
+def test_a_recorded_option_is_one_of_run() -> None:
+    """Otherwise a run could not be recorded with it, and ``resume`` would forget it."""
+    assert set(recorded()) == {option.key for option in OPTIONS["run"] if option.recorded}
+
+
+def test_the_manual_s_table_has_every_option_with_its_commands() -> None:
+    table = rows(COMMANDS)
+    assert [row.group for row in table] == sorted(
+        (row.group for row in table), key=list(Group).index
+    )
+    assert all(row.commands and row.meaning for row in table)
+    found = {row.variable: row for row in table}
+    assert found["BULK_SYNC_DRY_RUN"] == (
+        "-n, --dry-run",
+        "BULK_SYNC_DRY_RUN",
+        "off",
+        "Send no method but GET; outcomes say what would happen.",
+        Group.SAFETY,
+        ("run",),
+    )
+    assert found["BULK_SYNC_RETRIES"].flag == "--retries N"
+    assert found["BULK_SYNC_RETRIES"].default == "5"
+    assert found["BULK_SYNC_HEAD"].commands == ("ledger verify",)
 
 
 def test_help_needs_no_pandas() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import Run, key, populate, wishes
 
-from bulk_sync.cli.next_command import suggested, without_password
+from bulk_sync.cli.next_command import suggested
+from bulk_sync.cli.option import without_password
 from bulk_sync.simulator import Fault, Simulator
 
 ROWS = 5

@@ -183,7 +183,7 @@ def test_what_a_resumed_run_leaves_is_carried_out_where_the_run_was(
         ran = run(simulator, "resume", "--max-calls", 100, "--retries", 0)
         assert ran.status == 3
         again = ran.out.splitlines()[-1].split()
-        assert again[3:] == ["--attribute", "cusOptOut", "--state", "true"]
+        assert again[3:] == ["--state", "true", "--attribute", "cusOptOut"]
 
 
 def test_a_todo_file_is_no_sheet(filled: Simulator, tmp_path: Path, run: Run) -> None:

@@ -8,14 +8,14 @@ import orjson
 import pytest
 from conftest import Run, populate, wishes
 
-from bulk_sync.cli import display
+from bulk_sync.cli import screen
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 @pytest.fixture(autouse=True)
 def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait for half a minute to pass."""
-    monkeypatch.setattr(display, "_STATUS_EVERY_S", 0.0)
+    monkeypatch.setattr(screen, "_STATUS_EVERY_S", 0.0)
 
 
 def progress(err: str) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulk_sync.campaign.pacing import Pulse
-from bulk_sync.cli.arguments import BUDGETS, CONNECTION, LIMITS, input_words
-from bulk_sync.cli.next_command import WHERE, Typed, suggested
+from bulk_sync.cli.arguments import Values
+from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_error, say_json
 from bulk_sync.cli.summary import (
     mapped_json,
@@ -41,17 +41,6 @@ _PASSES: Final = {
     "read": ("Reading states", "row"),
     "write": ("Writing", "row"),
 }
-_OF_THE_INPUT: Final = ("report", "sheet")
-"""Options that fit the input alone: what is left of it is CSV, and has a report of its own."""
-
-_OF_A_PREVIEW: Final = ("dry_run", "out", "fresh")
-
-_ACCESS: Final = ("api_key", "ims_endpoint", "scope", "ca_file")
-"""Options of the connection that ``input_words`` leaves out."""
-
-_SEALED: Final = (*CONNECTION, *LIMITS, *WHERE)
-"""Options that a plan was made with: it is applied there, and ``apply`` loosens no limit of a plan
-unless it is typed for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +53,7 @@ class Look:
         ask: ask at a terminal before anything is written.
         preview: nothing is to be written.
         out: the plan file that is to be written.
-        of: what is shown: a run, a plan, or the audit of a run.
+        title: what is shown: a run, a plan, or the audit of a run.
     """
 
     json: bool
@@ -72,7 +61,22 @@ class Look:
     ask: bool
     preview: bool = False
     out: Path | None = None
-    of: str = "Run"
+    title: str = "Run"
+
+    @classmethod
+    def of(
+        cls, values: Values, *, preview: bool = False, out: Path | None = None, title: str = "Run"
+    ) -> "Look":
+        """Build it from parsed options."""
+        return cls(
+            json=values["summary"] is not None,
+            # A JSON log has neither a line for people nor a bar on its stream.
+            quiet=values["quiet"] or values["log_format"] == "json",
+            ask=not values.get("yes"),
+            preview=preview,
+            out=out or values.get("out"),
+            title="Plan" if preview else title,
+        )
 
 
 class Screen:
@@ -170,7 +174,7 @@ class Screen:
             The exit status.
         """
         self.end_pass()
-        for line in summary_lines(finished, self._look.of):
+        for line in summary_lines(finished, self._look.title):
             self._print(line)
         for line in self._next_steps(finished):
             self._print(line)
@@ -192,9 +196,8 @@ class Screen:
         for line in mapped_lines(mapped, self._source):
             self._print(line)
         if mapped.profiles:
-            options = self._typed.words((*CONNECTION, *WHERE))
-            run = suggested("plan", shown(mapped.out), options)
-            self._print(f"\nTo go on with the rows that were placed:\n  {run}")
+            plan = self._typed.plan_of(shown(mapped.out))
+            self._print(f"\nTo go on with the rows that were placed:\n  {plan}")
         if mapped.cause is not None:
             say_error(str(mapped.cause))
         if self._look.json:
@@ -205,7 +208,7 @@ class Screen:
         steps: list[str] = []
         if self._look.preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
-            steps.append(f"\nNothing was written. {wanted}:\n  {self._after_preview(finished)}")
+            steps.append(f"\nNothing was written. {wanted}:\n  {self._carry_out(finished)}")
         elif self._look.preview and _is_lost(finished):
             steps.append(
                 "\nNothing was written, and what was read is not kept. To be able to go on with a "
@@ -217,42 +220,28 @@ class Screen:
             resume = self._resume(finished)
             steps.append(f"\nTo let it pass, without reading anything again:\n  {resume}")
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
-            retry = suggested("retry", finished.run_id, self._typed.words(WHERE))
+            retry = self._typed.retry(finished.run_id)
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
         if finished.files.todo is not None and finished.cause is None and not self._look.preview:
-            again = self._again(finished, finished.files.todo)
-            steps.append(f"To correct rows, edit the todo file and give it back:\n  {again}")
+            run = self._typed.run_of_rest(shown(finished.files.todo), finished.settings)
+            steps.append(f"To correct rows, edit the todo file and give it back:\n  {run}")
         return steps
 
     def _resume(self, finished: Finished) -> str | None:
         """Return the command that goes on with an unfinished run; None if none does."""
-        cause, option = finished.cause, list[str]()
+        cause = finished.cause
         is_refused = isinstance(cause, Refused) and finished.head is not None
         if not finished.is_resumable and not is_refused:
             return None
-        if isinstance(cause, Refused | BudgetTooSmall):
-            option = cause.option.split()
-        return suggested("resume", finished.run_id, self._typed.words((*WHERE, *BUDGETS), option))
+        option = cause.option if isinstance(cause, Refused | BudgetTooSmall) else ""
+        return self._typed.resume(finished.run_id, option.split())
 
-    def _again(self, finished: Finished, todo: object) -> str:
-        """Return the command for the rows that are left, with a report of their own."""
-        if self._typed.command == "run":
-            words = self._typed.words_without(_OF_THE_INPUT)
-        else:
-            words = input_words(finished.settings) + self._typed.words((*_ACCESS, *WHERE))
-        return suggested("run", shown(todo), words)
-
-    def _after_preview(self, finished: Finished) -> str:
+    def _carry_out(self, finished: Finished) -> str:
         """Return the command that carries out a preview."""
         option = self._option.split()
         if self._look.out is not None and finished.files.plan_sha256 is not None:
-            expected = ["--expect-sha256", finished.files.plan_sha256]
-            words = self._typed.words(_SEALED, option)
-            return suggested("apply", str(self._look.out), [*expected, *words])
-        if self._typed.command == "resume":
-            words = input_words(finished.settings) + self._typed.words((*_ACCESS, *WHERE), option)
-            return suggested("run", self._source, words)
-        return suggested("run", self._source, self._typed.words_without(_OF_A_PREVIEW, option))
+            return self._typed.apply(str(self._look.out), finished.files.plan_sha256, option)
+        return self._typed.run_after_preview(self._source, finished.settings, option)
 
     def _print(self, line: str) -> None:
         if not (self._look.json and self._look.quiet):

@@ -1,0 +1,186 @@
+"""The class of all options: click's, with what the rest of the program derives from it.
+
+    Option(...) --.--> the flag, the variable, the name in the configuration file
+                  |--> its place in the help, its row in the manual
+                  '--> whether a run is recorded with it, and what `resume` makes of that
+
+No list of options stands anywhere else. ``options.py`` declares them.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+
+_UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Group(StrEnum):
+    """The headings of the help, in this order."""
+
+    INPUT = "Input"
+    KEYS = "Keys"
+    SAFETY = "Safety"
+    PACE = "Pace"
+    CONNECTION = "Connection"
+    OUTPUT = "Output"
+
+
+class Recorded(Enum):
+    """What `resume`, `retry`, `undo` and `audit` do with an option that their run was given."""
+
+    REPEATED = "they repeat it, unless it is given now"
+    SEALED = "they repeat it, unless it is typed now: no variable loosens a limit of the run"
+    FIXED = "they repeat it, and refuse another value"
+    SPENT = "they forget it: a budget is for one command"
+
+
+DECLARED: Final[list["Option"]] = []
+"""Every option, in the order of declaration."""
+
+
+class Option(click.Option):
+    """An option that can also be given as a variable, or in the configuration file.
+
+    Args:
+        flags: what is typed, such as ``-n --dry-run``.
+        group: the heading of the help.
+        text: the help.
+        recorded: runs are recorded with it, and this is what follows; None: they are not.
+        attributes: what ``click.Option`` takes.
+    """
+
+    def __init__(
+        self,
+        flags: str,
+        group: Group,
+        text: str,
+        *,
+        recorded: Recorded | None = None,
+        **attributes: Any,
+    ) -> None:
+        self.group, self.recorded = group, recorded
+        self.flag = next(each for each in flags.split() if each.startswith("--"))
+        attributes.setdefault("show_default", "default" in attributes)
+        envvar = variable(self.flag.removeprefix("--"))
+        super().__init__(flags.split(), help=text, envvar=envvar, **attributes)
+        DECLARED.append(self)
+
+    @property
+    def key(self) -> str:
+        """The name among parsed values, and in the record of a run."""
+        return str(self.name)
+
+    @property
+    def absent(self) -> Any:
+        """The value in a command that has no such option."""
+        if self.multiple:
+            return ()
+        return self.default if isinstance(self.default, str | int | float) else None
+
+    @property
+    def value_text(self) -> str:
+        """What is typed after the flag, as the help has it."""
+        context = click.Context(click.Command(None))
+        return "" if self.is_flag else f" {self.make_metavar(context)}"
+
+    @property
+    def default_text(self) -> str:
+        """The default as a person reads it."""
+        if isinstance(self.show_default, str):
+            return self.show_default
+        return "off" if self.is_flag else str(self.default) if self.show_default else ""
+
+    def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
+        """Return what stands in brackets after the help; a default in words without parentheses."""
+        extra = super().get_help_extra(ctx)
+        if isinstance(self.show_default, str):
+            extra["default"] = self.show_default
+        return extra
+
+    def words(self, value: object) -> list[str]:
+        """Return the option with a value as both are typed; passwords are masked."""
+        if self.is_flag:
+            return [self.flag] if value else []
+        values = value if self.multiple and isinstance(value, list | tuple) else [value]
+        return [word for each in values for word in _pair(self.flag, each)]
+
+
+class Duration(click.ParamType[float]):
+    """A number of seconds, or ``90s``, ``30m``, ``2h``, ``1d``."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r}: write a number of seconds, or 90s, 30m, 2h, 1d.", param, ctx)
+        return float(match[1]) * _UNITS_S[match[2]]
+
+
+class Row(NamedTuple):
+    """A row of the manual's table of options."""
+
+    flag: str
+    variable: str
+    default: str
+    meaning: str
+    group: Group
+    commands: tuple[str, ...]
+
+
+def rows(commands: Mapping[str, click.Command]) -> list[Row]:
+    """Return every option as a row of the manual, by group, then in the order of declaration.
+
+    Args:
+        commands: by their full names, such as ``ledger verify``; ``cli.commands()`` has them.
+    """
+    having = [
+        (option, tuple(name for name, command in commands.items() if option in command.params))
+        for option in sorted(DECLARED, key=lambda option: list(Group).index(option.group))
+    ]
+    return [
+        Row(
+            flag=", ".join(option.opts) + option.value_text,
+            variable=str(option.envvar),
+            default=option.default_text,
+            meaning=str(option.help),
+            group=option.group,
+            commands=names,
+        )
+        for option, names in having
+    ]
+
+
+def recorded(*how: Recorded) -> list[str]:
+    """Return the names of the options that runs are recorded with, of these kinds or of all."""
+    return [each.key for each in DECLARED if each.recorded in (how or tuple(Recorded))]
+
+
+def names(options: Iterable[Option]) -> list[str]:
+    """Return the names of these options."""
+    return [each.key for each in options]
+
+
+def variable(name: str) -> str:
+    """Return the variable of an option or secret: ``max-opt-ins``, ``BULK_SYNC_MAX_OPT_INS``."""
+    return f"BULK_SYNC_{name.upper().replace('-', '_')}"
+
+
+def without_password(word: str) -> str:
+    """Return a text with ``***`` in place of the passwords of the URLs in it."""
+    word = re.sub(r"(?<=://)([^:/?#\s]*):\S*@", r"\1:***@", word)
+    return re.sub(r"(?i)(?<=[?&])(\w*(?:password|secret|token)\w*)=[^&#\s]*", r"\1=***", word)
+
+
+def _pair(flag: str, value: object) -> list[str]:
+    text = str(value) if isinstance(value, Path) else without_password(str(value))
+    if isinstance(value, float) and value.is_integer():
+        text = str(int(value))
+    return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
