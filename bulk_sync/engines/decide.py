@@ -19,9 +19,10 @@ dot means "either":
     ===========================  ===============  =========  ======================================
     a profile to create          may have arrived  forbidden  done
     ===========================  ===============  =========  ======================================
-    is not there                 .                yes        drifted newer_run
-    ", but may still come        yes              no         wait, and look once more
-    ", and can no longer come    .                no         send
+    was created and confirmed    yes              .          created
+    is not there, but may come   yes              .          wait, and look once more
+    ", and can come no more      .                yes        drifted newer_run
+    "                            .                no         send
     one, with the desired state  yes              .          created
     one with the other, several  yes              .          drifted exists
     all with the desired state   no               .          unchanged exists
@@ -47,7 +48,8 @@ class Care:
     Attributes:
         reads_first: what was read of the profile may be out of date.
         in_doubt: a process died while the write was in flight.
-        sent: this process has sent the write, and got no confirmation.
+        sent: this process has sent the write; it got no confirmation, or could not read it back.
+        created: the PKey of the profile that Campaign confirmed to have created.
         quiet_at: time of the event loop after which Campaign no longer acts on it; None: the usual
             time after the writing began.
         forbidden: why the row must not be written any more, for a person.
@@ -60,6 +62,7 @@ class Care:
     reads_first: bool = False
     in_doubt: bool = False
     sent: bool = False
+    created: str | None = None
     quiet_at: float | None = None
     forbidden: str | None = None
     uncertain: bool = False
@@ -147,6 +150,8 @@ def decide(care: Care | None, seen: Seen | None, desired: bool) -> Decision:  # 
     """
     if care is None:
         return Send.NOW
+    if care.created:
+        return Done(Outcome.CREATED, holds=desired, pkey=care.created)
     if seen is None:
         is_dated = care.request is not None and care.body is None
         looks = care.reads_first or is_dated or care.forbidden is not None or care.may_have_arrived
@@ -189,10 +194,10 @@ def _change(care: Care, profile: Match, desired: bool) -> Decision:  # noqa: FBT
 
 def _absent(care: Care, may_come_s: float) -> Decision:
     """Decide about a profile to create that is not there."""
-    if care.forbidden is not None:
-        return Done(Outcome.DRIFTED, Reason.NEWER_RUN, care.forbidden)
     if care.may_have_arrived and may_come_s > 0:
         return LookFirst(may_come_s)
+    if care.forbidden is not None:
+        return Done(Outcome.DRIFTED, Reason.NEWER_RUN, care.forbidden)
     return Send.NOW
 
 

@@ -182,7 +182,7 @@ class Writes:
                 await _check_stored(client, stop, pkey or key, desired=desired)
         except RowFailed as failed:
             quiet_at = _now() + client.settling.after_s(failed.reason)
-            self.cares[at] = replace(care, sent=True, quiet_at=quiet_at)
+            self.cares[at] = replace(care, sent=True, quiet_at=quiet_at, created=pkey)
             raise
         return pkey, tries
 

@@ -510,3 +510,13 @@ def test_a_change_that_cannot_be_read_back_is_not_called_done(
     assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert told.sent == ["POST" if creates else "PATCH"]
     assert told.is_settled
+
+
+def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_again(
+    lonely: Simulator,
+) -> None:
+    lonely.queue_fault(Fault.TRANSIENT_500, "GET", matching="/profile/%40")
+    lonely.requests = looks = Looks(1, lambda: None)
+    told = written(lonely, creates=True, verify=True)
+    assert told.outcome == DONE
+    assert (told.sent, looks.seen) == (["POST"], 0)
