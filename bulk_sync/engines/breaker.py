@@ -1,7 +1,7 @@
 """Ends a run in which too much fails, instead of burning through the file.
 
-Rows that fail one by one are for the report. Too many of them, most of the last ones for one
-reason, or none with an answer any more: that is no matter of single rows.
+Rows that fail one by one are for the report. It is different if too many fail, if most of the last
+ones fail for one reason, or if no row gets an answer any more.
 """
 
 from collections import Counter, deque
@@ -27,63 +27,60 @@ class Breaker:
     """Counts how rows of a run, over all its passes, go.
 
     Args:
-        stop: is asked to end the run.
-        failures: when that is to be.
+        stop: ends the run.
+        failures: how many may fail.
         attribute: the attribute's name, for the message if no profile has it.
 
     Attributes:
-        succeeded_rows: how many rows went well so far.
+        rows: how many rows went well, or failed for the first time.
+        succeeded_rows: how many rows went well.
     """
 
     def __init__(self, stop: Stop, failures: Failures, attribute: str) -> None:
         self._stop = stop
         self._limits = failures
         self._attribute = attribute
-        self._failed = 0
-        self._unknown = 0
+        self._failed = self._unknown = 0
         self._succeeded: set[str] = set()
-        self.succeeded_rows = 0
-        self._lost_in_a_row = 0
-        self._refused_in_a_row = 0
-        self.rows = 0
+        self._lost_in_a_row = self._refused_in_a_row = 0
+        self.rows = self.succeeded_rows = 0
         self._last: deque[tuple[int, Reason]] = deque()
         self._reasons: Counter[Reason] = Counter()
 
-    def succeeded(self, what: str, *, again: bool) -> None:
+    def succeeded(self, name: str, *, again: bool) -> None:
         """Count a row that went well.
 
         Args:
-            what: the pass.
+            name: the pass.
             again: it had failed before in this run.
         """
         self.rows += 1
         self._failed -= again
-        self._succeeded.add(what)
+        self._succeeded.add(name)
         self.succeeded_rows += 1
         self._lost_in_a_row = self._refused_in_a_row = 0
 
     def failed(
         self,
         failed: RowFailed,
-        what: str,
+        name: str,
+        succeeded: int | None = None,
         *,
         again: bool,
         suspect: bool = False,
-        succeeded: int | None = None,
     ) -> None:
         """Count a row that failed, and stop the run when it is one too many.
 
-        Whether Campaign is there is learnt from rows that have not failed before: of those that
-        have, many may fail in a row while all others would go well. Nor does a row say anything
-        during whose tries others went well: the tries of a bad row take so long that all bad ones
-        of a small file end together, after the good ones.
+        Whether Campaign answers is learnt from rows that fail for the first time: many bad rows may
+        come together in the second tries. It is not learnt from a row during whose tries others
+        went well: the bad rows of a small file end together, after the good ones.
 
         Args:
             failed: what it failed with.
-            what: the pass.
+            name: the pass.
+            succeeded: how many rows had gone well when it was begun; None if as many as now.
             again: it had failed before in this run.
             suspect: it had failed, or was in flight, when an earlier process ended.
-            succeeded: how many rows had gone well when it was begun; None if as many as now.
         """
         if failed.outcome is not Outcome.FAILED:
             self.rows += 1
@@ -98,55 +95,50 @@ class Breaker:
             self.rows += 1
             is_alone = succeeded is None or succeeded == self.succeeded_rows
             self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing and is_alone else 0
+            self._refused_in_a_row += isinstance(failed, AddressRefused | FieldRefused | Forbidden)
             self._remember(failed.reason)
-            if isinstance(failed, AddressRefused | FieldRefused | Forbidden):
-                self._refused_in_a_row += 1
-        cause = self._cause(failed, what)
+        cause = self._cause(failed, name)
         if cause is not None:
             self._stop.ask(cause)
 
-    def _cause(self, failed: RowFailed, what: str) -> StopRun | None:
-        """Return why the run is to end with this row; None if it is to go on."""
-        most, alike = self._limits.most, self._reasons[failed.reason]
+    def _cause(self, failed: RowFailed, name: str) -> StopRun | None:
+        """Return why the run must end with this row; None if it goes on."""
+        limits, alike = self._limits, self._reasons[failed.reason]
         last = f"the last one: {failed.detail.rstrip('.')}."
-        if self._refused_in_a_row >= _REFUSED_IN_A_ROW and self._is_general(failed, what):
+        if self._refused_in_a_row >= _REFUSED_IN_A_ROW and self._is_general(failed, name):
             is_field = isinstance(failed, FieldRefused)
             return field_refused(failed) if is_field else access_denied(failed)
-        if self._limits.lost is not None and self._lost_in_a_row >= self._limits.lost:
+        if limits.lost is not None and self._lost_in_a_row >= limits.lost:
             return StoppedEarly(
                 f"Campaign does not answer: {self._lost_in_a_row} rows in a row were given up "
                 f"({failed.detail})."
             )
-        if most is not None and self._failed > most:
+        if limits.most is not None and self._failed > limits.most:
+            if self._unknown == self._failed and not self._succeeded:
+                return no_attribute(self._attribute, self._unknown)
             noun = "row" if self._failed == 1 else "rows"
-            too_many = StoppedEarly(
-                f"{self._failed} {noun} failed, more than the limit of {most}; {last} See the "
-                "report, or let all of them pass with --max-failures 100%."
-            )
-            is_unset = self._unknown == self._failed and not self._succeeded
-            return no_attribute(self._attribute, self._unknown) if is_unset else too_many
-        if self._is_full and alike >= (self._limits.alike or 0):
             return StoppedEarly(
-                f"{alike} of the last {self._limits.window} rows failed with {failed.reason}, "
-                f"so the cause is not in single rows; {last} If that is right, let them pass with "
+                f"{self._failed} {noun} failed, more than the limit of {limits.most}; {last} See "
+                "the report, or let all of them pass with --max-failures 100%."
+            )
+        if limits.alike is not None and self.rows >= limits.window and alike >= limits.alike:
+            return StoppedEarly(
+                f"{alike} of the last {limits.window} rows failed with {failed.reason}, so the "
+                f"cause is not in single rows; {last} If that is right, let them pass with "
                 "--max-failures 100%."
             )
         return None
 
-    def _is_general(self, failed: RowFailed, what: str) -> bool:
-        """Check whether a refusal is due to the settings, and not to single profiles.
+    def _is_general(self, failed: RowFailed, name: str) -> bool:
+        """Return whether the settings are refused, and not single profiles.
 
-        A gateway's 403 may begin in the middle of a run, when rights are withdrawn. All else that
-        did not hold for the rows that went well in the same pass is a matter of profiles.
+        A gateway may refuse with 403 in the middle of a run, when rights are withdrawn. Any other
+        refusal is about profiles if rows went well in the same pass.
         """
         if isinstance(failed, Forbidden) and failed.by_gateway:
             return True
         is_refusal = isinstance(failed, AddressRefused | FieldRefused | Forbidden)
-        return is_refusal and what not in self._succeeded
-
-    @property
-    def _is_full(self) -> bool:
-        return self._limits.alike is not None and self.rows >= self._limits.window
+        return is_refusal and name not in self._succeeded
 
     def _remember(self, reason: Reason) -> None:
         """Keep the reasons of those of the last rows that failed."""
@@ -157,7 +149,7 @@ class Breaker:
 
 
 def no_attribute(attribute: str, profiles: int) -> UsageProblem:
-    """Say that the profiles read have no such attribute, so that the settings must be wrong."""
+    """Return the problem that no profile has the attribute, so the settings must be wrong."""
     return UsageProblem(
         f"None of the {profiles} profiles read has a value for the attribute {attribute!r}, so "
         "nothing was written. Look at --attribute (custom fields begin with cus) and --api "

@@ -1,10 +1,10 @@
-"""Keeps on disk what a pass does, beside it: in groups, in order, in a thread of its own.
+"""Records on disk what a pass does: in groups, in order, in a thread of its own.
 
     Kept      rows are done ---> in groups ---> recorded
     Granted   intents, in groups ---> recorded ---> rows may be worked on
 
-The disk takes milliseconds, in which the event loop goes on. Who records, and where, is the
-caller's affair; it must come back only when the record would survive a crash.
+The disk takes milliseconds, in which the event loop goes on. The caller's function records, and
+returns only when the record would survive a crash.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from bulk_sync.errors import StopRun
 from bulk_sync.stopping import Stop
 
 Record = Callable[[Sequence[int]], None]
-"""Makes durable what is known of some positions; raises StopRun if it cannot."""
+"""Makes durable what is known of some positions, or raises StopRun."""
 
 
 class Bookmark(Protocol):
@@ -46,14 +46,14 @@ NO_BOOKMARK: Final = _NoBookmark()
 
 
 class Source(Protocol):
-    """Where workers take their next position from."""
+    """Where workers take their positions from."""
 
-    def at_once(self) -> int | None:
-        """Tell the next position; None if that takes a while, or there is none any more."""
+    def take_now(self) -> int | None:
+        """Return the next position; None if that takes a while, or there are no more."""
 
     async def take(self) -> int | None:
-        """Tell the next position; None if there is none any more."""
-        return self.at_once()
+        """Return the next position; None after the last."""
+        return self.take_now()
 
 
 _MOST: Final = 4096
@@ -63,40 +63,35 @@ _SHORTEST_S: Final = 0.2
 _LONGEST_S: Final = 30.0
 _SHARE: Final = 0.05
 """What is done is recorded after a twentieth of the time that the pass has taken so far, within
-these bounds."""
+these bounds: a crash costs no more, and a pass of six hours takes some 800 records."""
 
 _AHEAD_S: Final = 1.0
 _FEWEST_AHEAD: Final = 16
 _MOST_AHEAD: Final = 512
-"""Intents are recorded for about a second's work, within these bounds: what was in flight when a
-process died is read again, which costs a call each."""
+"""Intents are recorded for about a second's work, within these bounds: each row in flight when a
+process dies costs a call to read it again."""
 
 _GROWTH: Final = 3
-"""How much larger one group is than the one before, at most: the first ones tell the pace."""
+"""How much larger one group is than the one before, at most: the first ones show the pace."""
 
 
 class Kept:
     """Records the positions that are done. Belongs to one event loop.
 
-    A crash loses no more than a twentieth of the work, so early parts are small and later ones
-    few: a pass of six hours takes some 800 parts.
-
     Args:
         record: makes them durable.
         thread: where that happens; it has one worker, so that records keep their order.
-        stop: is asked to end the run if nothing can be recorded any more.
+        stop: ends the run if nothing can be recorded any more.
         most_s: seconds after which whatever is done is recorded.
 
     Attributes:
-        is_durable: whether all that was to be recorded so far was.
+        is_durable: whether everything so far could be recorded.
     """
 
     def __init__(
         self, record: Record, thread: Executor, stop: Stop, *, most_s: float = _LONGEST_S
     ) -> None:
-        self._record = record
-        self._thread = thread
-        self._stop = stop
+        self._record, self._thread, self._stop = record, thread, stop
         self._most_s = most_s
         self.is_durable = True
         self._loop = asyncio.get_running_loop()
@@ -106,13 +101,13 @@ class Kept:
         self._task: asyncio.Task[None] | None = None
 
     def note(self, at: int) -> None:
-        """Take note that a position is done."""
+        """Add a position that is done."""
         self._done.append(at)
         if self._task is None and (self._timer is None or len(self._done) >= _MOST):
             self._record_soon()
 
     def note_all(self, positions: Sequence[int]) -> None:
-        """Take note that several are done."""
+        """Add several."""
         if positions:
             self._done += positions[:-1]
             self.note(positions[-1])
@@ -126,7 +121,7 @@ class Kept:
         await self._flush()
 
     def _record_soon(self) -> None:
-        """Record what is done when it is time, or at once if it is a whole group."""
+        """Set the timer for the next group; a whole one is recorded at once."""
         now = self._loop.time()
         every_s = min(self._most_s, max(_SHORTEST_S, _SHARE * (now - self._began)))
         wait_s = 0.0 if len(self._done) >= _MOST else max(0.0, self._last + every_s - now)
@@ -156,11 +151,11 @@ class Granted(Source):
     """Hands out positions once their intents are durable. Belongs to one event loop.
 
     Args:
-        ready: positions that may be worked on at once.
-        todo: positions whose intents are to be recorded first.
-        record: makes them durable.
-        thread: as for ``Kept``, and the same one.
-        stop: ends the handing out, and is asked to if nothing can be recorded any more.
+        ready: positions that need no intent.
+        todo: positions whose intents are recorded first.
+        record: makes intents durable.
+        thread: the one of ``Kept``.
+        stop: ends the handing out, and the run if nothing can be recorded any more.
     """
 
     def __init__(
@@ -171,33 +166,30 @@ class Granted(Source):
         thread: Executor,
         stop: Stop,
     ) -> None:
-        self._ready = deque(ready)
-        self._todo = deque(todo)
-        self._record = record
-        self._thread = thread
-        self._stop = stop
+        self._ready, self._todo = deque(ready), deque(todo)
+        self._record, self._thread, self._stop = record, thread, stop
         self._size = _FEWEST_AHEAD
         self._granted_at: float | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def at_once(self) -> int | None:
-        """Tell the next position whose intent is durable; None if there is none yet."""
-        if self._stop.asked:
+    def take_now(self) -> int | None:
+        """Return the next position whose intent is durable; None if there is no such one yet."""
+        if self._stop.cause is not None:
             return None
-        if self._todo and len(self._ready) <= self._size // 2 and self._task is None:
+        if self._task is None and self._todo and len(self._ready) <= self._size // 2:
             self._task = asyncio.create_task(self._grant())
         return self._ready.popleft() if self._ready else None
 
     async def take(self) -> int | None:
-        """Tell the next position that may be worked on; None if there is none any more."""
-        while (at := self.at_once()) is None and self._task is not None:
+        """Return the next position, once its intent is durable; None after the last."""
+        while (at := self.take_now()) is None and self._task is not None:
             if self._stop.asked:
                 return None
             await asyncio.shield(self._task)
         return at
 
     async def withdraw(self) -> list[int]:
-        """Tell which positions were granted and never handed out; none is any more."""
+        """Return the positions whose intents are durable and that were not taken, and end."""
         if self._task is not None:
             await self._task
         left = list(self._ready)
@@ -205,6 +197,7 @@ class Granted(Source):
         return left
 
     async def _grant(self) -> None:
+        """Record the next group of intents, as large as the pace wants it."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self._granted_at is not None:
@@ -228,6 +221,6 @@ class Listed(Source):
     def __init__(self, positions: Sequence[int]) -> None:
         self._positions = iter(positions)
 
-    def at_once(self) -> int | None:
-        """Tell the next position; None after the last."""
+    def take_now(self) -> int | None:
+        """Return the next position; None after the last."""
         return next(self._positions, None)

@@ -13,8 +13,8 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.engines.breaker import no_attribute
 from bulk_sync.engines.journal import Kept, Listed, Record
 from bulk_sync.engines.resolve import Finder
-from bulk_sync.engines.work import Finds, Reads, Tell
-from bulk_sync.engines.workers import Local
+from bulk_sync.engines.work import Finds, Progress, Reads
+from bulk_sync.engines.workers import Workers
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows.results import Steps
 from bulk_sync.stopping import Stop
@@ -36,9 +36,9 @@ class Pass:
     """
 
     client: Client
-    engine: Local
+    engine: Workers
     stop: Stop
-    tell: Tell
+    tell: Progress
     attribute: str
     thread: Executor
 

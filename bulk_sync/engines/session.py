@@ -1,9 +1,9 @@
-"""One event loop with one open client: lets plain code carry out passes one after the other.
+"""One event loop with one open client, in which plain code carries out one pass after another.
 
-Between the passes no loop runs, so a person may think as long as they like over the plan, and
-Ctrl-C at the question is an ordinary KeyboardInterrupt. During a pass SIGINT and SIGTERM ask it to
-stop: what is in flight is finished. A second Ctrl-C breaks that off, in order; a second SIGTERM
-ends the process.
+Between the passes no loop runs: a person may think about the plan for as long as they like, and
+Ctrl-C at the question is an ordinary KeyboardInterrupt. During a pass SIGINT and SIGTERM stop it:
+what is in flight is finished. A second Ctrl-C breaks that off in order, a second SIGTERM ends the
+process.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.current import AnyReading, KeyReading, PKeyReading, Read, Sought
 from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
 from bulk_sync.engines.passes import Pass
-from bulk_sync.engines.work import Tell
-from bulk_sync.engines.workers import Local, loop_factory
+from bulk_sync.engines.work import Progress
+from bulk_sync.engines.workers import Workers, loop_factory
 from bulk_sync.engines.write import Journal, Writes, write
 from bulk_sync.errors import StopRun
 from bulk_sync.interrupts import CAUSES, ENDING, end_at_once, heeded, put_off, repeats
@@ -41,11 +41,11 @@ class Session:
     """Use as a context manager; the connections close with the block.
 
     Args:
-        connection: where Campaign is and who asks.
-        pace: how hard it may be asked.
-        tell: is told how far a pass is.
-        failures: when to give up.
-        budget: what all runs may spend in a day; None has no limit.
+        connection: where Campaign is, and the credentials.
+        pace: limits of requests.
+        tell: shows the progress of a pass.
+        failures: limits of rows that fail.
+        budget: the calls of all runs in a day; None: no limit.
 
     Attributes:
         client: the open client.
@@ -56,7 +56,7 @@ class Session:
         self,
         connection: Connection,
         pace: Pace,
-        tell: Tell,
+        tell: Progress,
         failures: Failures | None = None,
         budget: Budget | None = None,
     ) -> None:
@@ -82,7 +82,7 @@ class Session:
             raise
         attribute = self._connection.attribute
         breaker = Breaker(self._stop, self._failures, attribute)
-        engine = Local(self.client, self._stop, self._tell, breaker)
+        engine = Workers(self.client, self._stop, self._tell, breaker)
         self._pass = Pass(
             self.client, engine, self._stop, self._tell, attribute, thread=self._thread
         )
@@ -134,7 +134,7 @@ class Session:
         began = time.monotonic()
         try:
             return self._runner.run(with_signals())
-        except asyncio.CancelledError:  # by the second Ctrl-C, and nobody else
+        except asyncio.CancelledError:  # only the second Ctrl-C cancels
             raise KeyboardInterrupt from None
         finally:
             self.working_s += time.monotonic() - began
@@ -157,7 +157,7 @@ class Session:
             bookmark: keeps where a list was left, so that another run goes on there.
 
         Returns:
-            What it cost. What ended the pass early, be it the preflight, is in ``cause``.
+            What it cost. What ended it early, the preflight included, is in ``cause``.
         """
         return self.run(current.read(self.reading(keys, steps, how, keep, bookmark)))
 
@@ -190,7 +190,7 @@ class Session:
         return self.run(current.read(self.finding(keys, steps, how, keep, sought)))
 
     def write(self, writes: Writes, journal: Journal) -> None:
-        """Set states. What ended the pass early, be it the preflight, is in ``cause``."""
+        """Set states. What ended it early, the preflight included, is in ``cause``."""
         self.run(self._write(writes, journal))
 
     async def _write(self, writes: Writes, journal: Journal) -> None:
@@ -214,8 +214,8 @@ class Session:
             else:
                 loop.remove_signal_handler(each)
         signal.signal(signal.SIGTERM, end_at_once)
-        # A KeyboardInterrupt may be raised anywhere, also where tasks are told that others are
-        # done, and what waits for those then waits for ever. So only the third one is.
+        # A KeyboardInterrupt may be raised anywhere, also where one task wakes another, which then
+        # waits for ever. So the second signal cancels, and only a third one raises.
         loop.add_signal_handler(signal.SIGINT, self._break_off, loop, task)
         # Logged last: the reader may send the second signal at once.
         self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))

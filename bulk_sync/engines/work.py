@@ -1,7 +1,6 @@
-"""The work of a pass: a state is read, or set, row by row.
+"""The work of a pass: data, and the coroutine that does one row.
 
-It is data, and the coroutine that does one row. What comes of a row goes into ``Steps``; a row
-costs no task and no object of its own.
+The result of a row goes into ``Steps``; a row costs no task and no object of its own.
 """
 
 import time
@@ -15,32 +14,32 @@ from bulk_sync.engines.resolve import Finder
 from bulk_sync.rows.results import Steps
 from bulk_sync.stopping import Stop
 
-Tell = Callable[[str, int, int, Pulse], None]
-"""Progress: the pass (``read``, ``scan``, ``write``), how many are done, how many there are, and
-how hard Campaign is asked meanwhile."""
+Progress = Callable[[str, int, int, Pulse], None]
+"""Shows the pass (``read``, ``scan``, ``write``), how many rows are done, how many there are, and
+the present pace."""
 
 
 class Work(Protocol):
-    """What is to be done for n rows."""
+    """Something to do for n rows."""
 
     @property
     def name(self) -> str:
-        """The pass, as ``Tell`` has it."""
+        """The pass, as ``Progress`` shows it."""
 
     @property
     def steps(self) -> Steps:
-        """What is known to have become of the rows; filled in place."""
+        """The results; filled in place."""
 
     @property
     def calls_each(self) -> int:
         """Return how many calls one row takes, if nothing fails."""
 
     async def one(self, client: Client, stop: Stop, at: int) -> None:
-        """Do one row, and note in ``steps`` that it is done.
+        """Do one row, and record its result in ``steps``.
 
         Raises:
             RowFailed: it cannot be done.
-            StopRun: the run cannot go on; nothing was sent that Campaign did not refuse.
+            StopRun: the run cannot go on; Campaign has refused everything that was sent.
         """
 
 
@@ -81,5 +80,5 @@ class Finds:
 
 
 def now_ms() -> int:
-    """Tell the UTC time in ms since the epoch."""
+    """Progress the UTC time in ms since the epoch."""
     return time.time_ns() // 1_000_000

@@ -1,13 +1,11 @@
-"""Carries out work in one event loop.
+"""Carries out the work on single rows in one event loop.
 
-A fixed set of workers pulls positions from one source, so that a slow answer holds up one worker
-and no batch. ``RowFailed`` ends here, in ``Steps``. ``StopRun`` ends here too: it becomes the cause
-of the run's ``Stop``, workers finish what is in flight, and whoever called finds both what was done
-and why it ended early.
+A set of workers takes positions from one source, so that a slow answer holds up one worker and no
+batch. ``RowFailed`` ends here, in the work's ``Steps``. ``StopRun`` ends here too, as the cause of
+the run's ``Stop``: workers finish what is in flight, and the caller finds what was done.
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,27 +14,27 @@ from typing import Final
 from bulk_sync.campaign.client import Client
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Source
-from bulk_sync.engines.work import Tell, Work, now_ms
+from bulk_sync.engines.work import Progress, Work, now_ms
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.stopping import Stop
 
-_TELL_EVERY_S: Final = 0.1
+_SHOW_EVERY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
-    """One event loop with one client.
+class Workers:
+    """The workers of one event loop, which share one client.
 
     Attributes:
         client: the open client.
         stop: ends the work early.
-        tell: is told how far it is.
-        breaker: how many rows have failed so far, and how.
+        progress: shows how far it is.
+        breaker: counts the rows that failed so far, and how.
     """
 
     client: Client
     stop: Stop
-    tell: Tell
+    progress: Progress
     breaker: Breaker
 
     async def carry_out(
@@ -48,98 +46,118 @@ class Local:
         done: int = 0,
         total: int | None = None,
     ) -> None:
-        """Do the work for every position that the source hands out, and note each that is done.
+        """Do the work for every position from the source, and note each when it is done.
 
-        There are as many workers as requests may be in flight, and more while some wait alone for
-        another try: they are called in when that grows, and the last ones leave when it shrinks.
-
-        Nothing is raised: rows that fail are in the work's ``steps``, and what ends the run is
-        asked of its ``Stop``. Then what is in flight is finished, and positions that were handed
-        out and not begun are noted too.
+        Nothing is raised: rows that fail are in the work's ``steps``. If the run stops, what is in
+        flight is finished, and positions that were taken and not begun are noted too.
 
         Args:
-            work: what is to be done.
-            source: hands out positions.
+            work: what to do.
+            source: where positions are taken from.
             count: how many there are.
-            note: is told of each position, in no order.
+            note: called with each position, in no order.
             done: how many of the same kind were done before, for the progress.
             total: how many there are of that kind in all; None: ``count``.
         """
-        client, stop, breaker, pacer = self.client, self.stop, self.breaker, self.client.pacer
-        one, name = work.one, work.name
-        problems, suspects = work.steps.problems, work.steps.suspects
-        total = count if total is None else total
-        # What is begun must be finished: no more rows at once than the budget has calls for.
-        left = await client.calls.left()
-        affordable = count if left is None else max(1, left // work.calls_each)
-        end, at_work, limit = done + count, 0, min(affordable, pacer.workers)
-
-        async def worker() -> None:
-            nonlocal done, at_work, limit
-            at_work += 1
-            while not stop.asked and at_work <= limit:
-                at = source.at_once()
-                if at is None and (at := await source.take()) is None:
-                    break
-                failed_before = at in problems
-                succeeded = breaker.succeeded_rows
-                try:
-                    await one(client, stop, at)
-                except RowFailed as failed:
-                    work.steps.failed(at, now_ms(), failed)
-                    breaker.failed(
-                        failed,
-                        name,
-                        again=failed_before,
-                        suspect=at in suspects,
-                        succeeded=succeeded,
-                    )
-                except StopRun as cause:
-                    stop.ask(cause)
-                    note(at)
-                    break
-                else:
-                    breaker.succeeded(name, again=failed_before)
-                note(at)
-                done += 1
-                call_in()
-            at_work -= 1
-
-        def call_in(most: int = 1) -> None:
-            """Add workers if more requests may be begun than there are workers."""
-            nonlocal limit
-            limit = min(affordable, pacer.workers)
-            for _ in range(min(most, limit - at_work, end - done)):
-                workers.create_task(worker())
-
         if not count:
             return
-        telling = self._telling(lambda: self.tell(name, done, total, pacer))
-        with pacer.listening(call_in):
-            async with telling, asyncio.TaskGroup() as workers:
-                call_in(limit)
+        # What is begun must be finished: no more rows at once than the budget has calls for.
+        left = await self.client.calls.left()
+        affordable = count if left is None else max(1, left // work.calls_each)
+        crew = _Crew(self, work, source, note, count, affordable)
+        total = count if total is None else total
 
-    @asynccontextmanager
-    async def _telling(self, tell: Callable[[], None]) -> AsyncIterator[None]:
-        """Tell how far it is again and again, also while every request has to wait."""
+        def show() -> None:
+            self.progress(work.name, done + count - crew.left, total, self.client.pacer)
 
-        async def regularly() -> None:
-            while True:
-                tell()
-                await asyncio.sleep(_TELL_EVERY_S)
+        async with _repeated(show):
+            await crew.run()
 
-        telling = asyncio.create_task(regularly())
-        try:
-            yield
-        finally:
-            telling.cancel()
-            tell()
+
+class _Crew:
+    """The workers that carry out one work.
+
+    There are as many as requests may be in flight, and more while some wait alone for another try:
+    they are hired when that number grows, and the last ones leave when it shrinks.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        work: Work,
+        source: Source,
+        note: Callable[[int], None],
+        count: int,
+        affordable: int,
+    ) -> None:
+        self._client, self._stop = workers.client, workers.stop
+        self._pacer, self._breaker = workers.client.pacer, workers.breaker
+        self._work, self._source, self._note = work, source, note
+        self._affordable = affordable
+        self._at_work = self._limit = 0
+        self.left = count
+
+    async def run(self) -> None:
+        """Do the work until the source is empty or the run stops."""
+        with self._pacer.listening(self._hire):
+            async with asyncio.TaskGroup() as self._tasks:
+                self._hire()
+
+    def _hire(self) -> None:
+        """Hire workers if more requests may be begun than there are workers."""
+        self._limit = min(self._affordable, self._pacer.workers)
+        for _ in range(min(self._limit, self.left) - self._at_work):
+            self._at_work += 1
+            self._tasks.create_task(self._keep_working())
+
+    async def _keep_working(self) -> None:
+        """Do one row after the other."""
+        client, stop, pacer, breaker = self._client, self._stop, self._pacer, self._breaker
+        one, name, steps = self._work.one, self._work.name, self._work.steps
+        source, note, problems = self._source, self._note, self._work.steps.problems
+        while stop.cause is None and self._at_work <= self._limit:
+            at = source.take_now()
+            if at is None and (at := await source.take()) is None:
+                break
+            has_failed, succeeded = at in problems, breaker.succeeded_rows
+            try:
+                await one(client, stop, at)
+            except RowFailed as failed:
+                steps.failed(at, now_ms(), failed)
+                is_suspect = at in steps.suspects
+                breaker.failed(failed, name, succeeded, again=has_failed, suspect=is_suspect)
+            except StopRun as cause:
+                stop.ask(cause)
+                note(at)
+                break
+            else:
+                breaker.succeeded(name, again=has_failed)
+            note(at)
+            self.left -= 1
+            if pacer.workers != self._limit:
+                self._hire()
+        self._at_work -= 1
+
+
+@asynccontextmanager
+async def _repeated(show: Callable[[], None]) -> AsyncIterator[None]:
+    """Show the progress again and again, also while every request has to wait."""
+
+    async def regularly() -> None:
+        while True:
+            show()
+            await asyncio.sleep(_SHOW_EVERY_S)
+
+    showing = asyncio.create_task(regularly())
+    try:
+        yield
+    finally:
+        showing.cancel()
+        show()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Prefer uvloop where it installs: a quarter more requests a second."""
-    if sys.platform == "win32":
-        return None
+    """Return uvloop's where it is installed: a quarter more requests a second."""
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:

@@ -15,7 +15,7 @@ from bulk_sync.engines.journal import Source
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.resolve import Finder
 from bulk_sync.engines.work import Work
-from bulk_sync.engines.workers import Local
+from bulk_sync.engines.workers import Workers
 from bulk_sync.engines.write import Writes, write
 from bulk_sync.rows.results import Steps
 from bulk_sync.settings import KeyKind, Keys
@@ -68,7 +68,7 @@ class Nobody:
 
 
 def shared_by(engine: OneByOne) -> Pass:
-    client, local = cast("Client", Nobody()), cast("Local", engine)
+    client, local = cast("Client", Nobody()), cast("Workers", engine)
     return Pass(client, local, Stop(), lambda *_: None, "ccpaOptOut", Disk())
 
 

@@ -12,7 +12,7 @@ from bulk_sync.campaign.call_budget import Calls
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.workers import Local
+from bulk_sync.engines.workers import Workers
 from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Failures, Pace
 from bulk_sync.stopping import Stop
@@ -44,11 +44,11 @@ class InOrder:
 
     positions: Iterator[int] = field(default_factory=lambda: iter(range(ROWS)))
 
-    def at_once(self) -> int | None:
+    def take_now(self) -> int | None:
         return next(self.positions, None)
 
     async def take(self) -> int | None:
-        return self.at_once()
+        return self.take_now()
 
 
 def test_a_row_that_waits_alone_for_another_try_holds_no_other_row_up() -> None:
@@ -56,7 +56,7 @@ def test_a_row_that_waits_alone_for_another_try_holds_no_other_row_up() -> None:
         loop, stop, waiting = asyncio.get_running_loop(), Stop(), Waiting()
         pacer = Pacer(Pace(concurrency=1), stop, loop.time)
         client = cast("Client", SimpleNamespace(pacer=pacer, calls=Calls()))
-        local = Local(client, stop, lambda *_: None, Breaker(stop, Failures(), "ccpaOptOut"))
+        local = Workers(client, stop, lambda *_: None, Breaker(stop, Failures(), "ccpaOptOut"))
         began = loop.time()
         await local.carry_out(waiting, InOrder(), ROWS, lambda _: None)
         return waiting.done, loop.time() - began
