@@ -151,8 +151,8 @@ def test_who_was_created_is_recorded_with_the_new_key(book: Ledger) -> None:
     one = recorded(book, planned(created=2))
     one.intend([0, 4, 5])
     one.steps.done(0, 1, AT_MS, state=True)
-    one.steps.found_at(4, 1, AT_MS, (Match("@new", 1, 0),), state=True)
-    one.steps.found_at(5, 3, AT_MS, (), state=False)  # somebody, of whom no more is known
+    one.steps.found_at(4, 1, AT_MS, (Match("@new", 1, 0),))
+    one.steps.done(5, 3, AT_MS, state=False)  # a profile whose PKey is not known
     one.settle([0, 4, 5])
     assert [write.settled for write in book.writes(RUN)] == [
         Settled(1, Outcome.UPDATED, None, "", 1, AT_MS),

@@ -8,41 +8,17 @@ returns only when the record would survive a crash.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Final, Protocol
 
-from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import StopRun
 from bulk_sync.stopping import Stop
 
 Record = Callable[[Sequence[int]], None]
 """Makes durable what is known of some positions, or raises StopRun."""
-
-
-class Bookmark(Protocol):
-    """Keeps where a list was left, beside the states that it showed."""
-
-    def place(self) -> Place | None:
-        """Tell where it was left; None if it was not, or nobody knows."""
-
-    def keep_place(self, place: Place | None) -> None:
-        """Make durable where it is left, or None; raises StopRun if it cannot. In a thread."""
-
-
-class _NoBookmark:
-    """Keeps nothing."""
-
-    def place(self) -> None:
-        """Tell that no list was left."""
-
-    def keep_place(self, place: Place | None) -> None:
-        """Forget it."""
-
-
-NO_BOOKMARK: Final = _NoBookmark()
-"""For reading that nobody goes on with another day."""
 
 
 class Source(Protocol):
@@ -224,3 +200,8 @@ class Listed(Source):
     def take_now(self) -> int | None:
         """Return the next position; None after the last."""
         return next(self._positions, None)
+
+
+def now_ms() -> int:
+    """Return the UTC time in ms since the epoch."""
+    return time.time_ns() // 1_000_000

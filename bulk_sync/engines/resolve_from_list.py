@@ -1,23 +1,43 @@
-"""Finds the profiles of many keys that are no PKeys by paging through the list once.
+"""Finds the profiles of many keys that are no PKeys by paging through Campaign's list once.
 
-A key may stand for several profiles, so nothing is known before the end of the list: if that does
-not come, or more profiles are said to be there than were shown, what was gathered is of no use, and
-every key is looked up by itself.
+A key may have several profiles, so nothing is certain before the end of the list. Without that end,
+or with fewer profiles than Campaign counts, all keys are looked up.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from bulk_sync.campaign.list_pages import Page
 from bulk_sync.campaign.profiles import Profile
-from bulk_sync.engines.resolve import Finder, text_of
-from bulk_sync.engines.work import now_ms
+from bulk_sync.engines.journal import Kept, now_ms
 from bulk_sync.errors import RowFailed
-from bulk_sync.rows import emails
 from bulk_sync.rows.results import UNREAD, Match, Steps
-from bulk_sync.settings import EmailCase, KeyKind, Keys
 
 log = logging.getLogger(__name__)
+
+_WIDEST: Final = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKeys:
+    """How profiles in the list show their keys.
+
+    Attributes:
+        field: the field with the key.
+        fields: the other fields that are needed.
+        match: takes PKey and state from a profile.
+        identity: what spellings of one key have in common.
+        alike: filled with keys that differ from a wanted one in capitals, by their form in small
+            letters; None if capitals matter.
+    """
+
+    field: str
+    fields: Collection[str]
+    match: Callable[[Profile], Match]
+    identity: Callable[[str], str] = str
+    alike: dict[str, str] | None = None
 
 
 class Gathering:
@@ -25,92 +45,97 @@ class Gathering:
 
     Args:
         keys: n keys, each once.
-        steps: n rows of a finding.
-        finder: takes from a profile what is asked of it.
-        what: what the keys are.
-        field: where a profile shows its key.
+        steps: n rows; filled in place.
+        kept: makes what is found durable.
+        shows: how profiles show their keys.
 
     Attributes:
-        is_whole: whether the list was shown to its end, as far as is known.
+        is_used: whether the list was shown to its end, as far as is known.
     """
 
-    def __init__(
-        self, keys: Sequence[str], steps: Steps, finder: Finder, what: Keys, field: str
-    ) -> None:
+    def __init__(self, keys: Sequence[str], steps: Steps, kept: Kept, shows: ListedKeys) -> None:
         self.pages = self.shown = 0
+        self._keys = keys
         self._steps = steps
-        self._finder = finder
-        self._field = field
-        self._is_email = what.kind is KeyKind.EMAIL
-        self._ignores_case = what.email_case is EmailCase.IGNORE
-        self._positions = {self._identity(keys[at]): at for at in steps.open()}
-        self._small = {key.lower() for key in self._positions}
+        self._kept = kept
+        self._shows = shows
+        self._positions = {shows.identity(keys[at]): at for at in steps.open()}
+        self._small = set() if shows.alike is None else {key.lower() for key in self._positions}
         self._found: dict[int, dict[str, Match]] = {}
-        self._shown: set[int] = set()
+        self._pkeys: set[int] = set()
         self._moved: set[int] = set()
-        self._asked: set[str] = set()
-        self.fields = {field, *finder.fields}
-        self.is_whole = False
+        self._paths: set[str] = set()
+        self.fields: Collection[str] = {shows.field, *shows.fields}
+        self.is_used = False
 
     @property
     def missing(self) -> int:
-        """How many keys more pages are needed for: all of them, up to the end."""
+        """Keys that more pages are needed for: all of them, up to the end."""
         return len(self._positions)
 
     def take(self, page: Page) -> str | None:
-        """Take a page in, and tell where the next one is, if the list goes on."""
+        """Take a page in, and return the path of the next one, if the list goes on."""
         self.pages += 1
         self.shown += len(page.profiles)
         pkeys = (profile.get("PKey") for profile in page.profiles)
-        self._shown.update(hash(pkey) for pkey in pkeys if isinstance(pkey, str))
+        self._pkeys.update(hash(pkey) for pkey in pkeys if isinstance(pkey, str))
         for profile in page.profiles:
             self._take(profile)
         if page.next_path is None:
-            self.is_whole = not page.cut_short
+            self.is_used = not page.cut_short
             return None
-        if page.next_path in self._asked:
-            log.warning("The list began anew after %d profiles", self.shown)
+        if page.next_path in self._paths:
+            log.warning("Campaign's list began anew after %d profiles", self.shown)
             return None
-        self._asked.add(page.next_path)
+        self._paths.add(page.next_path)
         return page.next_path
 
-    def settle(self, total: int | None) -> list[int]:
-        """Note what was found, if the list was shown to its end, and tell for which keys."""
-        if not self.is_whole or total is None or len(self._shown) < total:
-            self.is_whole = False
-            log.warning(
-                "The list of profiles was not shown to its end, so every key is looked up by itself"
-            )
-            return []
+    def settle(self, total: int | None) -> None:
+        """Record what was found, if the list was shown to its end."""
+        if not self.is_used or total is None or len(self._pkeys) < total:
+            self.is_used = False
+            log.warning("Campaign's list was not shown to its end, so every key is looked up")
+            return
         unread = {
             at
             for at, matches in self._found.items()
             if any(match.state == UNREAD for match in matches.values())
         }
-        now, ats = now_ms(), sorted(self._found.keys() - self._moved - unread)
-        for at in ats:
-            self._steps.found_at(at, 1, now, tuple(self._found[at].values()))
-        return ats
+        now, settled = now_ms(), sorted(self._found.keys() - self._moved - unread)
+        for at in settled:
+            found = tuple(self._found[at].values())
+            self._steps.found_at(at, 1, now, found, key=self._keys[at])
+        self._kept.note_all(settled)
+
+    def place(self, api: str, path: str | None) -> None:
+        """Return None: half of a list is of no use to another run."""
 
     def _take(self, profile: Profile) -> None:
-        value = text_of(profile.get(self._field))
+        value = text_of(profile.get(self._shows.field))
         if value is None:
             return
-        at = self._positions.get(self._identity(value))
+        at = self._positions.get(self._shows.identity(value))
         if at is None:
-            if self._is_email and value.lower() in self._small:
-                self._finder.alike[value.lower()] = value
+            if self._shows.alike is not None and value.lower() in self._small:
+                self._shows.alike[value.lower()] = value
             return
         try:
-            match = self._finder.match(profile)
+            match = self._shows.match(profile)
         except RowFailed:
             self._moved.add(at)
             return
         before = self._found.setdefault(at, {}).setdefault(match.pkey, match)
         if before.state != match.state:
-            self._moved.add(at)  # left to be looked up
+            self._moved.add(at)  # so it is looked up
 
-    def _identity(self, text: str) -> str:
-        if not self._is_email:
-            return text
-        return emails.identity(text, ignore_case=self._ignores_case)
+
+def text_of(value: object) -> str | None:
+    """Return a field's value as a file would hold it; None if it is neither text nor a number.
+
+    Nor is a number of more than 64 bits, whose last digits some parsers of JSON lose.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return str(value) if -_WIDEST <= value < _WIDEST else None

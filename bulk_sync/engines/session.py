@@ -18,10 +18,16 @@ from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.engines import current
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.current import AnyReading, KeyReading, PKeyReading, Read, Sought
-from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
+from bulk_sync.engines.current import (
+    NO_CHECKPOINT,
+    Checkpoint,
+    PKeys,
+    Producer,
+    Read,
+    StateReader,
+)
+from bulk_sync.engines.list_choice import preflight
 from bulk_sync.engines.passes import Pass
 from bulk_sync.engines.work import Progress
 from bulk_sync.engines.workers import Workers, loop_factory
@@ -70,7 +76,7 @@ class Session:
         self._runner = asyncio.Runner(loop_factory=loop_factory())
         self._stack = AsyncExitStack()
         self._thread = ThreadPoolExecutor(1, "records")
-        self._stages: AnyReading | None = None
+        self._stages: StateReader | None = None
 
     def __enter__(self) -> Self:
         self._runner.__enter__()
@@ -139,55 +145,39 @@ class Session:
         finally:
             self.working_s += time.monotonic() - began
 
+    def reading(
+        self,
+        keys: Sequence[str],
+        steps: Steps,
+        how: Reading,
+        producer: Producer | None = None,
+        checkpoint: Checkpoint = NO_CHECKPOINT,
+    ) -> StateReader:
+        """Return the stages of reading the states of n keys, each a coroutine for ``run``.
+
+        Args:
+            keys: the keys, each once.
+            steps: what is known of them so far; filled in place.
+            how: the strategy.
+            producer: knows what the keys are; None: they are PKeys.
+            checkpoint: makes states durable as they come.
+        """
+        pkeys = PKeys(self._pass.attribute, steps.changed_ms is not None)
+        self._stages = StateReader(
+            self._pass, self._connection, keys, steps, how, producer or pkeys, checkpoint
+        )
+        return self._stages
+
     def read(
         self,
         keys: Sequence[str],
         steps: Steps,
         how: Reading,
-        keep: Record,
-        bookmark: Bookmark = NO_BOOKMARK,
+        producer: Producer | None = None,
+        checkpoint: Checkpoint = NO_CHECKPOINT,
     ) -> Read:
-        """Read the current states of n keys, each given once, by the cheaper way.
-
-        Args:
-            keys: the keys.
-            steps: what is known of them so far; filled in place.
-            how: the strategy.
-            keep: makes states durable as they come; called in a thread of its own.
-            bookmark: keeps where a list was left, so that another run goes on there.
-
-        Returns:
-            What it cost. What ended it early, the preflight included, is in ``cause``.
-        """
-        return self.run(current.read(self.reading(keys, steps, how, keep, bookmark)))
-
-    def reading(
-        self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, bookmark: Bookmark
-    ) -> PKeyReading:
-        """Return the stages of ``read``, each a coroutine for ``run``."""
-        self._stages = PKeyReading(self._pass, self._connection, keys, steps, how, keep, bookmark)
-        return self._stages
-
-    def finding(
-        self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, sought: Sought
-    ) -> KeyReading:
-        """Return the stages of ``find``, each a coroutine for ``run``."""
-        self._stages = KeyReading(self._pass, self._connection, keys, steps, how, keep, sought)
-        return self._stages
-
-    def find(
-        self, keys: Sequence[str], steps: Steps, how: Reading, keep: Record, sought: Sought
-    ) -> Read:
-        """Find the profiles of n keys that are no PKeys, each given once; otherwise as ``read``.
-
-        Args:
-            keys: the keys.
-            steps: what is known of them so far, of a finding; filled in place.
-            how: the strategy.
-            keep: makes what was found durable as it comes; called in a thread of its own.
-            sought: what the keys are, and what the profiles are wanted for.
-        """
-        return self.run(current.read(self.finding(keys, steps, how, keep, sought)))
+        """Read the states of n keys in one go; ``cause`` holds what ended it early."""
+        return self.run(self.reading(keys, steps, how, producer, checkpoint).read_all())
 
     def write(self, writes: Writes, journal: Journal) -> None:
         """Set states. What ended it early, the preflight included, is in ``cause``."""
@@ -196,7 +186,7 @@ class Session:
     async def _write(self, writes: Writes, journal: Journal) -> None:
         try:
             if writes.steps.open() and not self.client.is_ready:
-                await current.preflight(self._pass, self._connection)
+                await preflight(self.client, self._connection)
         except StopRun as cause:
             self._stop.ask(cause)
         await write(self._pass, writes, journal)

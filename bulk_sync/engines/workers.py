@@ -13,8 +13,8 @@ from typing import Final
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.journal import Source
-from bulk_sync.engines.work import Progress, Work, now_ms
+from bulk_sync.engines.journal import Source, now_ms
+from bulk_sync.engines.work import Progress, Work
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.stopping import Stop
 

@@ -27,10 +27,9 @@ from bulk_sync.engines.decide import (
     decide,
     learned,
 )
-from bulk_sync.engines.journal import Granted, Kept, Listed
+from bulk_sync.engines.journal import Granted, Kept, Listed, now_ms
 from bulk_sync.engines.passes import Pass, second_tries
-from bulk_sync.engines.resolve import Finder
-from bulk_sync.engines.work import now_ms
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.errors import BudgetSpent, RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.results import Match, Steps
@@ -79,7 +78,7 @@ class Writes:
     verify: bool = False
     cares: dict[int, Care] = field(default_factory=dict)
     usual: Care | None = None
-    finder: Finder | None = None
+    finder: Resolver | None = None
     began: float = field(default_factory=time.monotonic)
     name: str = "write"
 
@@ -117,7 +116,7 @@ class Writes:
             pkey, tries = await self._send(client, stop, at)
         if pkey:
             match = Match(pkey, int(desired), 0)
-            self.steps.found_at(at, tries, now_ms(), (match,), state=desired)
+            self.steps.found_at(at, tries, now_ms(), (match,))
         else:
             self.steps.done(at, tries, now_ms(), state=desired)
 

@@ -1,9 +1,12 @@
-"""What became of one step, reading or writing, for many rows: arrays that fill as answers come.
+"""The table of current states, and what became of one step of n rows: arrays that answers fill.
 
-No object per row: a row that fails costs one, a row that does not costs none.
+A table of current states has one row per profile: key, PKey, state, time of the last change,
+problem. A key that is its profile's own PKey needs no PKey in the table, so its row is nothing but
+a place in the arrays. Only profiles with another PKey, and rows with a problem, are objects.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,15 +15,15 @@ import numpy.typing as npt
 from bulk_sync.errors import RowFailed
 
 UNREAD: Final = -1
-"""How arrays of states say that there is none; true is 1, false is 0."""
+"""An unknown state in arrays of states; true is 1, false is 0."""
 
 
 class Match(NamedTuple):
-    """A profile that a key stands for.
+    """A profile with a key.
 
     Attributes:
         pkey: its PKey.
-        state: 1, 0, or ``UNREAD`` where Campaign gave none.
+        state: 1, 0, or ``UNREAD`` if Campaign gave none.
         changed_ms: as in ``Steps``.
     """
 
@@ -31,20 +34,19 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """One step of n rows.
+    """One step, reading or writing, of n rows.
 
     Attributes:
-        state: int8, what Campaign holds after the step; ``UNREAD`` where that is not known.
+        state: int8, what Campaign holds after the step; ``UNREAD`` if unknown.
         attempts: int32, HTTP tries; 0 where nothing was sent.
         at_ms: int64, UTC end of the step in ms since the epoch; 0 where there was none.
         problems: by position, what went wrong.
-        changed_ms: int64, when Campaign says that the state was last changed, in ms since the
-            epoch; 0 where it does not. None if nobody wants to know.
-        found: by position, the profiles that the row's key stands for, at least one. None if keys
-            are PKeys, and a key stands for itself; else ``state`` says no more than that there are
-            some.
-        suspects: positions that had failed for what may pass, or were in flight, when an earlier
-            process ended; they come last, and say nothing of Campaign.
+        changed_ms: int64, time of the last change of the state by Campaign's clock, in ms since
+            the epoch; 0 if unknown. None if it is not needed.
+        found: by position, the profiles with the row's key, at least one. A profile whose PKey is
+            the key has no entry.
+        suspects: positions that failed for a passing reason, or were in flight, when an earlier
+            process ended. They come last, and count for no verdict about Campaign.
     """
 
     state: npt.NDArray[np.int8]
@@ -52,23 +54,18 @@ class Steps:
     at_ms: npt.NDArray[np.int64]
     problems: dict[int, RowFailed]
     changed_ms: npt.NDArray[np.int64] | None = None
-    found: dict[int, tuple[Match, ...]] | None = None
+    found: dict[int, tuple[Match, ...]] = field(default_factory=dict)
     suspects: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, count: int, *, stamped: bool = False) -> "Steps":
-        """Make room for so many rows, none of them done; ``stamped`` for ``changed_ms`` too."""
+        """Return n rows, none of them done; ``stamped`` with ``changed_ms``."""
         state = np.full(count, UNREAD, np.int8)
         changed_ms = np.zeros(count, np.int64) if stamped else None
         return cls(state, np.zeros(count, np.int32), np.zeros(count, np.int64), {}, changed_ms)
 
-    @classmethod
-    def of_finding(cls, count: int) -> "Steps":
-        """Make room for the profiles that so many keys stand for."""
-        return replace(cls.of(count), found={})
-
-    def done(self, at: int, attempts: int, at_ms: int, *, state: bool) -> None:
-        """Note that the step succeeded for one row."""
+    def done(self, at: int, attempts: int, at_ms: int, *, state: int) -> None:
+        """Record that the step succeeded for one row."""
         self.state[at] = state
         self.attempts[at] = attempts
         self.at_ms[at] = at_ms
@@ -76,38 +73,53 @@ class Steps:
             self.problems.pop(at, None)
 
     def found_at(
-        self,
-        at: int,
-        attempts: int,
-        at_ms: int,
-        found: tuple[Match, ...],
-        *,
-        state: bool = True,
+        self, at: int, attempts: int, at_ms: int, found: tuple[Match, ...], *, key: str = ""
     ) -> None:
-        """Note the profiles that one key stands for."""
-        if self.found is None:
-            raise ValueError("Not the steps of a finding.")
-        if found:
+        """Record the profiles with the row's key; with ``key``, one of that PKey as its own."""
+        self.done(at, attempts, at_ms, state=max(each.state for each in found))
+        if len(found) > 1 or found[0].pkey != key:
             self.found[at] = found
-        self.done(at, attempts, at_ms, state=state)
+        elif self.changed_ms is not None:
+            self.changed_ms[at] = found[0].changed_ms
+
+    def matches(self, keys: Sequence[str]) -> Iterator[tuple[int, tuple[Match, ...]]]:
+        """Yield the positions of rows with profiles, and these."""
+        for at in np.flatnonzero((self.attempts > 0) & (self.at_ms > 0)).tolist():
+            if at in self.found:
+                yield at, self.found[at]
+            elif at not in self.problems:
+                changed_ms = 0 if self.changed_ms is None else int(self.changed_ms[at])
+                yield at, (Match(keys[at], int(self.state[at]), changed_ms),)
+
+    def put_back(self, keys: Sequence[str], before: Mapping[str, bool]) -> None:
+        """Replace the states of some profiles, by PKey, and forget when these were changed."""
+        for at, group in self.found.items():
+            self.found[at] = tuple(
+                Match(each.pkey, int(before[each.pkey]), 0) if each.pkey in before else each
+                for each in group
+            )
+        for at, key in enumerate(keys):
+            if key in before:
+                self.done(at, 1, int(self.at_ms[at]), state=before[key])
+                if self.changed_ms is not None:
+                    self.changed_ms[at] = 0
 
     def undo(self, at: int) -> None:
-        """Forget what was noted for one row."""
+        """Forget what is known of one row."""
         self.state[at], self.attempts[at], self.at_ms[at] = UNREAD, 0, 0
-        if self.found is not None:
-            self.found.pop(at, None)
+        self.found.pop(at, None)
 
     def failed(self, at: int, at_ms: int, problem: RowFailed) -> None:
-        """Record that the step failed for one row, and what its profile is known to hold."""
+        """Record that the step failed for one row, and the state of its profile, if known."""
         self.state[at] = UNREAD if problem.holds is None else problem.holds
         self.attempts[at] = problem.attempts
         self.at_ms[at] = at_ms
         self.problems[at] = problem
 
     def open(self) -> list[int]:
-        """Tell which rows are still to be done."""
+        """Return the rows still to be done."""
         return np.flatnonzero(self.attempts == 0).tolist()
 
     def passing(self) -> list[int]:
-        """Tell which rows failed for reasons that may have passed by now."""
+        """Return the rows that failed for reasons that may have passed."""
         return sorted(at for at, problem in self.problems.items() if problem.passing)

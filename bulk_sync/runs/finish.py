@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from bulk_sync import report
-from bulk_sync.engines.work import now_ms
+from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
 from bulk_sync.ledger import Ended, Kind, utc
 from bulk_sync.outcomes import Outcome
@@ -41,7 +41,7 @@ def finish_run(
         cause: why it ended early; None if it did not.
         cost: what it took.
     """
-    totals, joined = Totals.of(rows), expand.joined(rows)
+    totals, joined = Totals.of(rows), expand.collapse(rows)
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None
     left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined

@@ -179,7 +179,7 @@ def all_of(state_dir: Path) -> Mapping[str, KeptRows]:
 
 def table(rows: pd.DataFrame) -> pa.Table:
     """Turn results into a table with a row per row of the input, and the PKeys that are known."""
-    whole = pa.Table.from_pandas(expand.joined(rows), preserve_index=False)
+    whole = pa.Table.from_pandas(expand.collapse(rows), preserve_index=False)
     return whole if columns.OWNER not in rows else whole.append_column(columns.PKEYS, _pkeys(rows))
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync import report
-from bulk_sync.engines.current import Sought
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, StopRun, UsageProblem
 from bulk_sync.interrupts import Interrupts
@@ -97,13 +97,12 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     check_budget(job.pace, job.connection, Writing())
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, _, keys = validation.judged(given)
-        finding = Steps.of_finding(len(comparison.open_rows(rows)))
+        finding = Steps.of(len(comparison.open_rows(rows)))
         budget = None if book is None else day_budget.budget_of(book, job)
         with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
             wanted = Texts(rows[columns.KEY], comparison.open_rows(rows))
-            session.find(
-                wanted, finding, job.reading, lambda _: None, Sought(keys, reads_states=False)
-            )
+            resolver = Resolver(keys, job.connection.attribute, reads_states=False)
+            session.read(wanted, finding, job.reading, resolver)
         interrupts.defer()
         found = _found(rows, finding, keys.on_ambiguous)
         told = _told(rows, finding, found)
@@ -135,7 +134,7 @@ def _found(
     found: dict[int, Sequence[Match]] = {}
     for at, counting in enumerate(rows[columns.COUNTS_AS].tolist()):
         number = by_position.get(counting)
-        matches = () if number is None else (finding.found or {}).get(number, ())
+        matches = () if number is None else finding.found.get(number, ())
         if len(matches) == 1 or (takes_all and matches):
             found[at] = matches
     return found
@@ -167,7 +166,7 @@ def _why_not(finding: Steps, number: int) -> tuple[Outcome, Reason, str]:
     problem = finding.problems.get(number)
     if problem is not None:
         return problem.outcome, problem.reason, problem.detail
-    matches = (finding.found or {}).get(number, ())
+    matches = finding.found.get(number, ())
     if matches:
         detail = f"{len(matches)} profiles have this key; --on-ambiguous all takes all of them."
         return Outcome.REJECTED, Reason.AMBIGUOUS, detail

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from bulk_sync.engines import current
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run, Write
@@ -188,12 +188,12 @@ def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
             f"--lookup finds the PKeys of an e-mail address, and {address!r} is none. Give an "
             "address, or leave --lookup out."
         )
-    steps = Steps.of_finding(1)
+    steps = Steps.of(1)
     keys = Keys(KeyKind.EMAIL, field="email", email_case=EmailCase.IGNORE)
-    sought = current.Sought(keys, reads_states=False)
+    resolver = Resolver(keys, job.connection.attribute, reads_states=False)
     budget = day_budget.budget_of(book, job)
     with Session(job.connection, job.pace, lambda *_: None, budget=budget) as session:
-        session.find([address], steps, Reading(Fetch.LOOKUP), lambda _: None, sought)
+        session.read([address], steps, Reading(Fetch.LOOKUP), resolver)
     if session.cause is not None:
         raise session.cause
     problem = steps.problems.get(0)
@@ -201,7 +201,7 @@ def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
         raise StoppedEarly(
             f"The PKeys of {address} could not be looked up in Campaign: {problem.detail}"
         )
-    return tuple(match.pkey for match in (steps.found or {}).get(0, ()))
+    return tuple(match.pkey for match in steps.found.get(0, ()))
 
 
 @dataclass(frozen=True, slots=True)

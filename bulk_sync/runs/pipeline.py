@@ -13,17 +13,15 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bulk_sync.engines.current import AnyReading, Read, Sought
+from bulk_sync.engines.current import NO_CHECKPOINT, Checkpoint, PKeys, Producer, Read, StateReader
 from bulk_sync.engines.decide import READ_FIRST
-from bulk_sync.engines.journal import NO_BOOKMARK, Bookmark, Record
-from bulk_sync.engines.resolve import Finder
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
 from bulk_sync.errors import (
@@ -114,8 +112,8 @@ def preview(
     began = time.monotonic()
     failures = job.limits.failures(len(rows))
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
-        states = _unread(rows, job)
-        stages = _stages(rows, states, job, session, lambda _: None, NO_BOOKMARK)
+        states = _unread(rows)
+        stages = _stages(rows, states, job, session, NO_CHECKPOINT)
         for stage in (stages.begin, stages.scan, stages.look_up):
             session.run(stage())
         planned = _compared(rows, states, job, last_writes)
@@ -205,10 +203,9 @@ def _read(run: RunContext, job: Job, screen: Screen, session: Session) -> tuple[
         return _Ended(
             comparison.hold_back(unread, Reason.LIMIT, str(cut_off)), cut_off
         ), _NOTHING_READ
-    budget, states = day_budget.budget_of(run.ledger, job), _known(run, job)
+    budget, states = day_budget.budget_of(run.ledger, job), _known(run)
     was_known = bool(states.attempts.any())
-    keep = partial(run.working_set.keep_states, reading=states)
-    stages = _stages(run.rows, states, job, session, keep, run.working_set)
+    stages = _stages(run.rows, states, job, session, run.working_set)
     session.run(stages.begin())
     needed = _forecast(stages, job, session, budget)
     session.run(stages.scan())
@@ -243,7 +240,7 @@ def _nothing_more(refused: Refused, early: int) -> Refused:
 
 
 def _forecast(
-    stages: AnyReading, job: Job, session: Session, budget: DayBudget
+    stages: StateReader, job: Job, session: Session, budget: DayBudget
 ) -> RemainingCost | None:
     """Log what reading takes if the budget does not cover it, and return it."""
     left, calls = session.run(session.client.calls.left()), stages.calls_left
@@ -269,7 +266,7 @@ def _write_early(
     screen: Screen,
     session: Session,
     states: Steps,
-    stages: AnyReading,
+    stages: StateReader,
 ) -> Refused | None:
     """Write the opt-outs that are known to be due if the budget does not cover the rest as well.
 
@@ -292,7 +289,7 @@ def _write_early(
     # Another key may turn out to stand for the same profile, and to say otherwise.
     unread = columns.have_outcome(compared, [Outcome.PENDING])
     is_certain = (
-        states.found is None
+        not expand.may_share_profiles(compared)
         or not (columns.state_codes(compared[columns.DESIRED])[unread] == 0).any()
     )
     if not (is_certain and plan_limits.passes_however(compared, job.limits, run.past)):
@@ -375,22 +372,22 @@ def _stages(
     states: Steps,
     job: Job,
     session: Session,
-    keep: Record,
-    bookmark: Bookmark,
-) -> AnyReading:
+    checkpoint: Checkpoint,
+) -> StateReader:
     """Return the stages of reading the states that are not known yet."""
     keys = Texts(rows[columns.KEY], comparison.open_rows(rows))
-    if job.matching.keys.kind is KeyKind.PKEY:
+    return session.reading(keys, states, job.reading, _producer(rows, job), checkpoint)
+
+
+def _producer(rows: pd.DataFrame, job: Job) -> Producer:
+    """Return what gets from the job's keys to the states of their profiles."""
+    attribute, matching = job.connection.attribute, job.matching
+    if matching.keys.kind is KeyKind.PKEY:
         tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
-        how = replace(job.reading, tries_keys=tries_keys)
-        return session.reading(keys, states, how, keep, bookmark)
-    made = (
-        None
-        if job.matching.creating is None
-        else tuple(name for name, _ in job.matching.creating.fields)
-    )
-    sought = Sought(job.matching.keys, created_with=made)
-    return session.finding(keys, states, job.reading, keep, sought)
+        return PKeys(attribute, columns.LATEST in rows, tries_keys)
+    is_wary = matching.creating is not None
+    fields = () if matching.creating is None else [name for name, _ in matching.creating.fields]
+    return Resolver(matching.keys, attribute, is_wary=is_wary, created_with=fields)
 
 
 def _compared_of(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
@@ -409,50 +406,27 @@ def _put_back(run: RunContext, states: Steps) -> None:
         return
     intents = (write.intent for write in run.ledger.writes(run.run_id))
     before = {each.key: each.before for each in intents if each.before is not None}
-    if states.found is not None:
-        for at, group in states.found.items():
-            states.found[at] = tuple(
-                match._replace(state=int(before[match.pkey]), changed_ms=0)
-                if match.pkey in before
-                else match
-                for match in group
-            )
-        return
-    for at, key in enumerate(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows))):
-        if key in before:
-            states.done(at, 1, int(states.at_ms[at]), state=before[key])
-            if states.changed_ms is not None:
-                states.changed_ms[at] = 0
+    states.put_back(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows)), before)
 
 
 def _compared(rows: pd.DataFrame, states: Steps, job: Job, last_writes: LastWrites) -> pd.DataFrame:
     """Compare, as far as states are known; a row per profile if keys are no PKeys."""
-    if states.found is None:
-        return comparison.compare(rows, states, last_writes)
     keys, creating = job.matching.keys, job.matching.creating
-    rows, states = expand.parted(
-        rows, states, on_ambiguous=keys.on_ambiguous, on_conflict=job.matching.on_conflict
-    )
+    rows, states = expand.expand(rows, states, keys, job.matching.on_conflict)
     planned = comparison.compare(rows, states, last_writes)
     if creating is None:
         return planned
     return new_profiles.planned(planned, creating, keys, job.connection.attribute)
 
 
-def _unread(rows: pd.DataFrame, job: Job) -> Steps:
+def _unread(rows: pd.DataFrame) -> Steps:
     """Make room for what is to be read."""
-    count = len(comparison.open_rows(rows))
-    if job.matching.keys.kind is KeyKind.PKEY:
-        return Steps.of(count, stamped=columns.LATEST in rows)
-    return Steps.of_finding(count)
+    return Steps.of(len(comparison.open_rows(rows)), stamped=columns.LATEST in rows)
 
 
-def _known(run: RunContext, job: Job) -> Steps:
+def _known(run: RunContext) -> Steps:
     """Tell what a run has read so far."""
-    count = len(comparison.open_rows(run.rows))
-    if job.matching.keys.kind is KeyKind.PKEY:
-        return run.working_set.states(count, stamped=columns.LATEST in run.rows)
-    return run.working_set.finding(count)
+    return run.working_set.states(_unread(run.rows))
 
 
 def _so_far(run: RunContext, job: Job) -> pd.DataFrame:
@@ -461,7 +435,7 @@ def _so_far(run: RunContext, job: Job) -> pd.DataFrame:
     if planned is None:
         planned = run.working_set.plan(run.rows)
     if planned is None:
-        return _as_far_as_written(run, _compared_of(run, _known(run, job), job))
+        return _as_far_as_written(run, _compared_of(run, _known(run), job))
     early = run.working_set.early()
     recording = Recording(run.ledger, run.run_id, planned, comparison.writes(planned), early)
     recording.leave_in_doubt(recording.in_doubt)
@@ -497,7 +471,7 @@ def _write(
             find_first=run.planned is not None,
         ),
         usual=READ_FIRST if job.writing.guarded else None,
-        finder=Finder(job.matching.keys, job.connection.attribute, is_wary=True),
+        finder=Resolver(job.matching.keys, job.connection.attribute, is_wary=True),
     )
     session.write(writes, recording)
     recording.leave_in_doubt(at for at in recording.steps.open() if writes.may_have_arrived(at))
@@ -553,7 +527,7 @@ def _reviewed(
         most_in_flight=job.pace.concurrency or job.pace.most_in_flight,
     )
     refusal = plan_limits.refusal(planned, job.limits, past)
-    return Plan(expand.joined(planned), totals, refusal, forecast)
+    return Plan(expand.collapse(planned), totals, refusal, forecast)
 
 
 def _held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> _Ended:

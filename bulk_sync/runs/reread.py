@@ -92,7 +92,7 @@ def _read(
     rows = write_records.judged(intents, desired, run.begun.attribute)
     states, budget = Steps.of(len(rows)), day_budget.budget_of(book, job)
     with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
-        session.read(rows[columns.KEY].tolist(), states, job.reading, lambda _: None)
+        session.read(rows[columns.KEY].tolist(), states, job.reading)
     return comparison.compare(rows, states), session.cause, pipeline.cost_of(session, began)
 
 

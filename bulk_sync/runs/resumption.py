@@ -198,7 +198,7 @@ def _read_again(
     steps, how = Steps.of(len(writes)), Reading(Fetch.LOOKUP)
     budget = day_budget.budget_of(book, job)
     with Session(job.connection, pace, screen.tell, budget=budget) as session:
-        session.read([write.intent.key for write in writes], steps, how, lambda _: None)
+        session.read([write.intent.key for write in writes], steps, how)
     if isinstance(session.cause, Interrupted):
         raise session.cause
     if session.cause is not None:

@@ -62,7 +62,7 @@ def apply(
             lineage.check_stands(runs, earlier, f"The apply of {path}")
             raise NothingLeft(f"{path} has been carried out.", earlier)
         _warn_of_later_runs(book, facts)
-        rows = expand.joined(planned.rows)
+        rows = expand.collapse(planned.rows)
         begun = begun_as(Kind.APPLY, job, facts.input, facts.input_sha256, facts.rows)
         begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
         run = begin(book, job, run_id, begun, rows, Input(str(path)).stem, planned=planned.rows)

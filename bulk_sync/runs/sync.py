@@ -98,7 +98,7 @@ def preview(
         interrupts.defer()
         totals = Totals.of(planned)
         facts = {"Plan": run_id, "Input": given.source, "Rows": str(len(rows))}
-        joined = expand.joined(planned)
+        joined = expand.collapse(planned)
         files, failure = finish.write_reports(joined, paths, f"{given.stem}.{run_id}", facts)
     return Finished(
         run_id=run_id,

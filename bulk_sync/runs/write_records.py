@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync.engines.decide import Care
-from bulk_sync.engines.work import now_ms
+from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
@@ -49,7 +49,7 @@ class Recording:
         self.keys = Texts(columns.profiles(planned), writes)
         self.desired: list[bool] = _states(planned[columns.DESIRED], writes)
         self.bodies = _bodies(planned, writes)
-        self.steps = Steps.of_finding(len(writes)) if self.bodies else Steps.of(len(writes))
+        self.steps = Steps.of(len(writes))
         self._before = _known(planned[columns.BEFORE], writes)
         self._rows: list[int] = planned[columns.ROW].to_numpy()[writes].tolist()
         self._files = _files(planned, writes)
@@ -161,7 +161,7 @@ class Recording:
         if steps.state[at] != UNREAD:
             if at not in self.bodies:
                 return Settled(intent, Outcome.UPDATED, None, "", tries, at_ms)
-            made = next((each.pkey for each in (steps.found or {}).get(at, ())), None)
+            made = next((each.pkey for each in steps.found.get(at, ())), None)
             return Settled(intent, Outcome.CREATED, None, "", tries, at_ms, made)
         return Settled(intent, Outcome.PENDING, str(Reason.STOPPED), "Not sent.", 0, now_ms())
 

@@ -10,7 +10,6 @@ Prints the seconds of the two passes.
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import comparison
-from bulk_sync.rows.results import UNREAD
+from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import write_records
 from bulk_sync.runs.checkpoint import WorkingSet
 from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret, State
@@ -61,11 +60,10 @@ def main() -> None:
 
         with ledger.opened(state) as book, Session(connection, pace, tell) as session:
             kept = WorkingSet.create(state.folder, "bench", judged)
-            states = kept.states(rows)
+            states = kept.states(Steps.of(rows))
             keys = judged["PKey"].tolist()
             began = time.perf_counter()
-            keep = partial(kept.keep_states, reading=states)
-            session.read(keys, states, Reading(Fetch.LOOKUP), keep)
+            session.read(keys, states, Reading(Fetch.LOOKUP), checkpoint=kept)
             seconds = time.perf_counter() - began
             planned = comparison.compare(judged, states)
             journal = write_records.Recording(book, "bench", planned, comparison.writes(planned))

@@ -13,7 +13,7 @@ from virtual_time import virtually
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.create import Creation
 from bulk_sync.engines.decide import Care, Done, LookFirst, Seen, Send, decide, learned
-from bulk_sync.engines.resolve import Finder
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
@@ -222,8 +222,8 @@ class FarEnd:
 def carried_out(case: Case) -> tuple[list[str], str, Reason | None]:
     """Carry one row out, and return the requests, and what became of the row."""
     far_end = FarEnd(case, SimpleNamespace(usual_s=3600.0 if case.may_come else 0.0))
-    steps = Steps.of_finding(1) if case.creates else Steps.of(1)
-    finder = cast("Finder", far_end)
+    steps = Steps.of(1)
+    finder = cast("Resolver", far_end)
     writes = Writes(["@key"], [case.desired], steps, case.verify, {0: case.care}, finder=finder)
     try:
         virtually(writes.one(cast("Client", far_end), Stop(), 0))

@@ -93,7 +93,7 @@ def test_few_keys_are_looked_up_where_only_a_single_profile_is_listed(
         path = wishes(tmp_path / "in.csv", 10)
         ran = run(None, "run", path, *at(endpoint, tmp_path), "--summary", "json")
     assert ran.summary["outcomes"] == {"unchanged": 10}, ran.err
-    assert "The list cannot be read" in ran.err
+    assert "Campaign's list cannot be read" in ran.err
 
 
 def sizes(sim: Simulator) -> list[int]:
@@ -124,4 +124,4 @@ def test_a_list_has_ended_early_when_its_smallest_page_takes_too_long(
         ran = run(sim, "run", path, *WORDS, "--page-size", 110)
         assert ran.summary["outcomes"] == {"unchanged": 140}, ran.err
         assert sizes(sim) == [110, 110, 27, 25]
-        assert "The list ended early" in ran.err
+        assert "Campaign's list ended early" in ran.err

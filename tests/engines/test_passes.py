@@ -5,20 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-import pytest
 from virtual_time import TOOK_S, Disk, virtually
 
 from bulk_sync.campaign.call_budget import Calls
 from bulk_sync.campaign.client import Client
-from bulk_sync.engines import passes
 from bulk_sync.engines.journal import Source
 from bulk_sync.engines.passes import Pass
-from bulk_sync.engines.resolve import Finder
 from bulk_sync.engines.work import Work
 from bulk_sync.engines.workers import Workers
 from bulk_sync.engines.write import Writes, write
 from bulk_sync.rows.results import Steps
-from bulk_sync.settings import KeyKind, Keys
 from bulk_sync.stopping import Stop
 
 ROWS = 400
@@ -85,19 +81,3 @@ def test_an_outcome_is_recorded_within_half_a_second_however_long_the_pass() -> 
     virtually(work())
     assert engine.done.keys() == journal.settled.keys() == set(range(ROWS))
     assert max(journal.settled[at] - engine.done[at] for at in engine.done) <= 0.5 + 3 * TOOK_S
-
-
-@pytest.mark.parametrize("finds", [False, True], ids=["looked up", "found"])
-def test_all_that_was_read_is_recorded_when_the_pass_ends(finds: bool) -> None:
-    recorded: list[int] = []
-
-    async def work() -> None:
-        run = shared_by(OneByOne())
-        if finds:
-            finder = Finder(Keys(KeyKind.EMAIL), "ccpaOptOut")
-            await passes.find(run, KEYS, Steps.of_finding(ROWS), recorded.extend, finder)
-        else:
-            await passes.look_up(run, KEYS, Steps.of(ROWS), recorded.extend)
-
-    virtually(work())
-    assert recorded == list(range(ROWS))

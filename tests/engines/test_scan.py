@@ -42,7 +42,7 @@ def test_a_list_that_lies_costs_calls_and_no_row(
         assert ran.status == 0, ran.err
         assert ran.outcomes == ["updated"] * 60
         if fault is not ScanFault.HIDES:  # which hides them from the count as well
-            assert "The list" in ran.err
+            assert "Campaign's list" in ran.err
         assert sim.counters.methods["GET"] < 2 + 12 + 60
 
 
@@ -65,7 +65,7 @@ def test_progress_goes_on_counting_where_the_list_has_left_off() -> None:
         keys = [key(number) for number in range(60)]
         with Session(connection, Pace(), lambda *news: told.append(news[:3])) as session:
             how = Reading(Fetch.SCAN, page_size=10)
-            session.read(keys, Steps.of(60), how, lambda _: None)
+            session.read(keys, Steps.of(60), how)
     looked_up = [(done, total) for what, done, total in told if what == "read"]
     assert {total for _, total in looked_up} == {60}
     done = [done for done, _ in looked_up]
@@ -195,7 +195,7 @@ def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> Non
         ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 30}
     assert ran.summary["calls_total"] < 50
-    assert "The list goes on" in ran.err
+    assert "Campaign's list goes on" in ran.err
 
 
 class EndlessUncounted(Endless):
@@ -216,7 +216,7 @@ def test_a_list_of_unknown_length_is_left_when_it_has_cost_what_look_ups_do(
         ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 30}
     assert ran.summary["calls_total"] == 30 + 30
-    assert "The list goes on after 30 pages, nobody knows how far" in ran.err
+    assert "Campaign's list goes on after 30 pages, its end is unknown" in ran.err
 
 
 class Wavering(Lying):

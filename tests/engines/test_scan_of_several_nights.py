@@ -162,7 +162,8 @@ class Noted:
         self.kept: list[tuple[int, Place | None]] = []
         self._most = most
 
-    def keep(self, positions: Sequence[int]) -> None:
+    def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
+        del steps
         if len(self.durable) + len(positions) > self._most:
             raise StoppedEarly("The disk is full.")
         self.durable += positions
@@ -185,7 +186,7 @@ def test_where_a_list_went_on_is_kept_after_what_its_pages_showed_and_not_withou
         keys = [key(number) for number in range(100)]
         with Session(connection, Pace(max_calls=4), lambda *_: None) as session:
             how = Reading(Fetch.SCAN, page_size=10)
-            session.read(keys, Steps.of(100), how, noted.keep, noted)
+            session.read(keys, Steps.of(100), how, checkpoint=noted)
     assert noted.kept[0] == (0, None)  # while pages are read a crash begins the list anew
     places = [(durable, place.pages) for durable, place in noted.kept if place is not None]
     assert places == ([(40, 4)] if is_kept else [])

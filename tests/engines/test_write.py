@@ -19,7 +19,7 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.create import Creation, Settling
 from bulk_sync.campaign.latency import Latency
 from bulk_sync.engines.decide import READ_FIRST, Care
-from bulk_sync.engines.resolve import Finder
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
 from bulk_sync.errors import RowFailed, StopRun, Terminated
@@ -123,11 +123,11 @@ def written(
     writes = Writes(
         [EMAIL if creates else key(0)],
         [desired],
-        Steps.of_finding(1) if creates else Steps.of(1),
+        Steps.of(1),
         verify,
         {0: care} if creates or given else {},
         READ_FIRST if guarded else None,
-        Finder(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True) if creates else None,
+        Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True) if creates else None,
         began,
     )
     with Session(connection, Pace(**pace), lambda *_: None) as session:
@@ -361,7 +361,7 @@ def test_a_profile_is_created_once_or_left_alone(
     problem = told.writes.steps.problems.get(0)
     assert says in ("" if problem is None else problem.detail)
     if outcome == DONE:
-        (match,) = (told.writes.steps.found or {})[0]
+        (match,) = told.writes.steps.found[0]
         assert (match.pkey, match.state) == (same[0]["PKey"], 1)
         assert told.writes.steps.attempts[0] == 1
     elif outcome in {EXISTS, DIFFERS}:
@@ -476,8 +476,8 @@ def test_a_creation_that_failed_and_is_acted_on_late_is_not_sent_again(
 ) -> None:
     """The last try fails, nobody is there, and then Campaign acts on it after all."""
     far_end = LateEnd(reason)
-    client, finder = cast("Client", far_end), cast("Finder", far_end)
-    steps = Steps.of_finding(1)
+    client, finder = cast("Client", far_end), cast("Resolver", far_end)
+    steps = Steps.of(1)
 
     async def work() -> None:
         writes = Writes([EMAIL], [True], steps, cares={0: Care(body=BODY)}, finder=finder)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from bulk_sync.errors import RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.results import Steps
+from bulk_sync.rows.results import Match, Steps
 from bulk_sync.runs import checkpoint
 from bulk_sync.runs.checkpoint import CheckpointProblem, WorkingSet
 from bulk_sync.storage import sealed
@@ -114,7 +115,63 @@ def test_states_come_back_whatever_happened_in_whatever_parts(
                 if event == "failed":
                     expected.failed(at, clock, problem)
         folder.keep_states([at for at, _ in part], steps)
-    assert same(WorkingSet(folder.folder).states(5), expected)
+    assert same(WorkingSet(folder.folder).states(Steps.of(5)), expected)
+
+
+MATCHES = st.lists(
+    st.builds(Match, st.sampled_from(["@1", "@2", "@3"]), st.integers(-1, 1), st.integers(0, 9)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 4), MATCHES), max_size=4))
+def test_the_profiles_of_a_key_come_back_as_the_last_part_has_them(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[dict[int, list[Match]]]
+) -> None:
+    folder = WorkingSet.create(tmp_path_factory.mktemp("run"), RUN, judged())
+    steps = Steps.of(5, stamped=True)
+    keys = ["@1", "b", "c", "d", "e"]
+    for part in parts:
+        for at, found in part.items():
+            steps.undo(at)
+            steps.found_at(at, 1, 1000, tuple(found), key=keys[at])
+        folder.keep_states(list(part), steps)
+    again = WorkingSet(folder.folder).states(Steps.of(5, stamped=True))
+    assert same(again, steps)
+    assert list(again.matches(keys)) == list(steps.matches(keys))
+
+
+def written_by_the_first_format(state_dir: Path) -> Path:
+    """Write a checkpoint as the first format had it: no seal, and a list of profiles in a cell."""
+    folder = checkpoint.folder_of(state_dir, RUN)
+    folder.mkdir(parents=True)
+    judged().to_parquet(folder / "rows.parquet", compression="zstd", index=False)
+    part = {
+        "position": [0, 1],
+        "state": [1, 1],
+        "attempts": [1, 1],
+        "at_ms": [1_795_572_000_000] * 2,
+        "outcome": [None, None],
+        "reason": [None, None],
+        "detail": [None, None],
+        "passing": [False, False],
+        "found": [[{"pkey": "@1", "state": 1, "changed_ms": 0}], []],
+    }
+    pq.write_table(pa.table(part), folder / "states-000001.parquet", compression="zstd")
+    return folder
+
+
+def test_a_checkpoint_in_the_first_format_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    folder = written_by_the_first_format(tmp_path)
+    found = WorkingSet.find(tmp_path, RUN)
+    assert found is not None
+    for read_file in (found.rows, lambda: found.states(Steps.of(5))):
+        with pytest.raises(CheckpointProblem, match="another version of this program") as refused:
+            read_file()
+        assert str(folder) in str(refused.value)
+        assert f"bulk-sync resume {RUN} --give-up" in str(refused.value)
+        assert "--fresh" in str(refused.value)
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
@@ -151,7 +208,7 @@ def read(path: Path) -> None:
     """Read all that a run reads when it goes on, or is retried."""
     folder = WorkingSet(path.parent)
     rows = folder.rows()
-    folder.states(len(comparison.open_rows(rows)))
+    folder.states(Steps.of(len(comparison.open_rows(rows))))
     folder.plan(rows)
     folder.results(rows)
 
@@ -200,7 +257,7 @@ def saved_without_a_version(path: Path) -> None:
 
 def saved_by_a_later_version(path: Path) -> None:
     table = pq.read_table(path)
-    notes = {b"bulk-sync.checkpoint": b"format 2; in another order"}
+    notes = {b"bulk-sync.checkpoint": b"format 3; in another order"}
     path.write_bytes(sealed.parquet(table, notes))
 
 
@@ -278,7 +335,7 @@ def test_where_a_list_was_left_is_forgotten_unless_it_is_of_these_rows(tmp_path:
 def test_a_folder_whose_name_holds_an_equals_sign_adds_no_column(tmp_path: Path) -> None:
     folder = begun(tmp_path / "team=ccpa")
     pd.testing.assert_frame_equal(folder.rows(), judged())
-    assert folder.states(5).state.tolist() == [1, 0, 1, -1, -1]
+    assert folder.states(Steps.of(5)).state.tolist() == [1, 0, 1, -1, -1]
 
 
 def test_other_files_in_the_folder_are_no_obstacle(tmp_path: Path) -> None:

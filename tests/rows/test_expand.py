@@ -1,4 +1,4 @@
-"""Rows parted by profile and joined again: nothing is lost, nothing is done twice."""
+"""A row per profile and back: nothing is lost, nothing is done twice."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ from bulk_sync.rows import check, columns, comparison, expand
 from bulk_sync.rows.check import OnConflict, Rules
 from bulk_sync.rows.results import UNREAD, Match, Steps
 from bulk_sync.rows.totals import Totals
-from bulk_sync.settings import OnAmbiguous
+from bulk_sync.settings import KeyKind, Keys, OnAmbiguous
 
 ADDRESSES = st.sampled_from(["a@x.com", "b@x.com", "A@x.com", "c@X.com", "c@x.com", "bad", ""])
 ROWS = st.lists(st.tuples(ADDRESSES, st.sampled_from(["true", "false", "", "x"])), max_size=8)
@@ -43,7 +43,7 @@ def judged(rows: list[tuple[str, str]], on_conflict: OnConflict) -> pd.DataFrame
 
 
 def finding(checked: pd.DataFrame, found: dict[str, object]) -> Steps:
-    steps = Steps.of_finding(len(comparison.open_rows(checked)))
+    steps = Steps.of(len(comparison.open_rows(checked)))
     matches, states, unread = found["matches"], found["states"], found["unread"]
     assert isinstance(matches, list)
     assert isinstance(states, dict)
@@ -66,7 +66,7 @@ def finding(checked: pd.DataFrame, found: dict[str, object]) -> Steps:
     on_ambiguous=st.sampled_from([None, *OnAmbiguous]),
     on_conflict=st.sampled_from(list(OnConflict)),
 )
-def test_every_row_is_told_once_and_every_profile_written_at_most_once(
+def test_every_row_is_reported_once_and_every_profile_written_at_most_once(
     rows: list[tuple[str, str]],
     found: dict[str, object],
     on_ambiguous: OnAmbiguous | None,
@@ -74,10 +74,9 @@ def test_every_row_is_told_once_and_every_profile_written_at_most_once(
 ) -> None:
     checked = judged(rows, on_conflict)
     steps = finding(checked, found)
-    parted, states = expand.parted(
-        checked, steps, on_ambiguous=on_ambiguous, on_conflict=on_conflict
-    )
-    planned = comparison.compare(parted, states)
+    keys = Keys(KeyKind.EMAIL, on_ambiguous=on_ambiguous)
+    expanded, states = expand.expand(checked, steps, keys, on_conflict)
+    planned = comparison.compare(expanded, states)
     to_write = comparison.writes(planned)
     pkeys = planned[columns.PROFILE].iloc[to_write].tolist()
     assert max(Counter(pkeys).values(), default=0) <= 1
@@ -92,7 +91,7 @@ def test_every_row_is_told_once_and_every_profile_written_at_most_once(
         else:
             writing.failed(at, 2000, RowFailed(Reason.HTTP_403, "No."))
     results = comparison.settle(planned, writing)
-    totals, told = Totals.of(results), expand.joined(results)
+    totals, told = Totals.of(results), expand.collapse(results)
 
     assert told["email"].tolist() == [email for email, _ in rows]
     assert told[columns.ROW].tolist() == list(range(2, len(rows) + 2))
@@ -108,7 +107,7 @@ def test_every_row_is_told_once_and_every_profile_written_at_most_once(
     says_done = {Outcome.UPDATED, Outcome.UNCHANGED}
     asked = columns.state_codes(told[columns.DESIRED]).tolist()
     for at, outcome in enumerate(told[columns.OUTCOME]):
-        matches = (steps.found or {}).get(open_at.get(at, -1), ())
+        matches = steps.found.get(open_at.get(at, -1), ())
         if outcome in says_done:
             # Never told as done while a profile of the person holds the other state.
             assert matches
@@ -118,6 +117,20 @@ def test_every_row_is_told_once_and_every_profile_written_at_most_once(
             assert told[columns.REASON].iat[at] == Reason.AMBIGUOUS
 
 
-def test_without_keys_of_another_kind_nothing_is_joined() -> None:
-    frame = pd.DataFrame({columns.KEY: ["@a"]})
-    assert expand.joined(frame) is frame
+def test_rows_of_pkeys_stay_as_they_are() -> None:
+    frame, steps = pd.DataFrame({columns.KEY: ["@a"]}), Steps.of(1)
+    rows, states = expand.expand(frame, steps, Keys(), OnConflict.REJECT)
+    assert rows is frame
+    assert states is steps
+    assert expand.collapse(frame) is frame
+
+
+def test_a_key_that_is_the_pkey_of_its_profile_has_this_profile() -> None:
+    checked = judged([("a@x.com", "true")], OnConflict.REJECT)
+    steps = Steps.of(1, stamped=True)
+    steps.found_at(0, 1, 1000, (Match("a@x.com", 0, 5),), key="a@x.com")
+    rows, states = expand.expand(checked, steps, Keys(KeyKind.EMAIL), OnConflict.REJECT)
+    assert not steps.found
+    assert rows[columns.PROFILE].tolist() == ["a@x.com"]
+    assert rows[columns.PROFILES].tolist() == [1]
+    assert states.state.tolist() == [0]

@@ -1,0 +1,180 @@
+"""Finds the profiles with an e-mail address, by the filters ``byEmail`` and ``byText``."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from bulk_sync.campaign.client import Client
+from bulk_sync.campaign.profiles import Profile
+from bulk_sync.engines.filter_search import EndlessError, FilterSearch, NoFilterError, is_refusal
+from bulk_sync.errors import RowFailed
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import emails
+from bulk_sync.rows.results import Match
+
+log = logging.getLogger(__name__)
+
+_MAX_STRANGERS: Final = 20
+"""Profiles with other addresses after which ``byEmail`` is not used any more."""
+
+_BY_EMAIL: Final = "byEmail?email={}"
+_BY_TEXT: Final = "byText?text={}&filterType=email"
+
+
+class EmailSearch:
+    """Searches by addresses, and learns which filters work. Belongs to one event loop.
+
+    Args:
+        match: takes PKey and state from a profile.
+        ignores_case: whether capitals before the @ make no difference.
+        is_wary: whether other spellings of an address are searched before it counts as unknown.
+
+    Attributes:
+        known_email: an address of some profile, for a test of ``byEmail``; "" if none is known.
+        alike: addresses in Campaign's list, by their form in small letters.
+    """
+
+    def __init__(
+        self, match: Callable[[Profile], Match], *, ignores_case: bool, is_wary: bool
+    ) -> None:
+        self._match = match
+        self._ignores_case = ignores_case
+        self._is_wary = is_wary
+        self.known_email = ""
+        self.alike: dict[str, str] = {}
+        self._is_refused = False
+        self._is_proven = False
+        self._proving = asyncio.Lock()
+
+    def lookups(self, addresses: Sequence[str]) -> int:
+        """Forecast the calls of searching addresses, each in several spellings."""
+        spellings = (emails.spellings(each, ignore_case=self._ignores_case) for each in addresses)
+        return sum(map(len, spellings)) + (len(addresses) if self._is_wary else 0)
+
+    async def find(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
+        """Return the profiles with an address, and the HTTP tries.
+
+        ``byText`` follows ``byEmail``, unless that is proven to work.
+
+        Raises:
+            RowFailed: there is none, or Campaign gave no answer.
+        """
+        hits = _Hits()
+        spellings = emails.spellings(key, ignore_case=self._ignores_case)
+        if not self._is_refused:
+            try:
+                await self._search(client, _BY_EMAIL, spellings, key, hits)
+            except RowFailed as failed:
+                if not is_refusal(failed):
+                    raise
+                self._refuse(failed)
+                hits = _Hits(tries=hits.tries)
+        if hits.matches:
+            self._is_proven = True
+        else:
+            is_sure = self._is_wary and await self._search_widely(client, key, hits)
+            if not is_sure and not await self._prove(client):
+                await self._search(client, _BY_TEXT, spellings, key, hits)
+        if not hits.matches:
+            hits.alike = hits.alike or self.alike.get(key.lower(), "")
+            raise _no_such_address(hits)
+        return list(hits.matches.values()), hits.tries
+
+    async def _search_widely(self, client: Client, key: str, hits: "_Hits") -> bool:
+        """Search every spelling of the domain; False if too many begin alike, such as info@."""
+        try:
+            await self._search(client, _BY_TEXT, emails.beginnings(key), key, hits)
+        except EndlessError:
+            return bool(hits.matches)
+        return True
+
+    async def _search(
+        self, client: Client, form: str, texts: Sequence[str], key: str, hits: "_Hits"
+    ) -> None:
+        """Search an address with a filter, and compare what it finds."""
+        for text in texts:
+            search = FilterSearch(client, form, text, partial(_may_be_found, form, text))
+            try:
+                async for profile in search.profiles():
+                    address = profile.get("email")
+                    if emails.same(address, key, ignore_case=self._ignores_case):
+                        match = self._match(profile)
+                        hits.matches[match.pkey] = match
+                    elif emails.same(address, key, ignore_case=True):
+                        hits.alike = str(address)
+                    else:
+                        hits.strangers += 1
+                        if form is _BY_EMAIL and hits.strangers > _MAX_STRANGERS:
+                            raise NoFilterError("The filter finds any address.")
+            finally:
+                hits.tries = max(hits.tries, search.tries)
+
+    async def _prove(self, client: Client) -> bool:
+        """Return whether ``byEmail`` finds profiles, which it never did in some builds.
+
+        Tried once, with the address of some profile.
+        """
+        async with self._proving:
+            known, self.known_email = self.known_email, ""
+            if known and not self._is_proven and not self._is_refused:
+                fits = partial(_may_be_found, _BY_EMAIL, known)
+                search = FilterSearch(client, _BY_EMAIL, known, fits)
+                try:
+                    async for profile in search.profiles():
+                        if profile.get("email") == known:
+                            self._is_proven = True
+                except RowFailed as failed:
+                    if is_refusal(failed):
+                        self._refuse(failed)
+        return self._is_proven
+
+    def _refuse(self, failed: RowFailed) -> None:
+        if not self._is_refused:
+            log.info("byEmail does not work here, so byText is used instead: %s", failed.detail)
+        self._is_refused, self._is_proven = True, False
+
+
+@dataclass(slots=True)
+class _Hits:
+    """Profiles found for one address.
+
+    Attributes:
+        matches: those with the address, by PKey.
+        alike: an address that differs only in capitals.
+        strangers: profiles found with other addresses.
+        tries: most HTTP tries of one request.
+    """
+
+    matches: dict[str, Match] = field(default_factory=dict)
+    alike: str = ""
+    strangers: int = 0
+    tries: int = 1
+
+
+def _may_be_found(form: str, text: str, profile: Profile) -> bool:
+    """Return whether a filter for addresses may find a profile, capitals aside."""
+    address = str(profile.get("email") or "").casefold()
+    wanted = text.casefold()
+    return address.startswith(wanted) if form is _BY_TEXT else address == wanted
+
+
+def _no_such_address(hits: _Hits) -> RowFailed:
+    if not hits.alike:
+        return not_found("No profile has this address.", hits.tries)
+    failed = not_found(
+        f"No profile has this address, but one has {hits.alike}, which differs in capitals: let "
+        "them count as one with --email-case ignore.",
+        hits.tries,
+    )
+    failed.reason = Reason.AMBIGUOUS
+    return failed
+
+
+def not_found(detail: str, tries: int) -> RowFailed:
+    """Return the problem of a key without a profile."""
+    failed = RowFailed(Reason.NOT_FOUND, detail, outcome=Outcome.NOT_FOUND)
+    failed.attempts = tries
+    return failed

@@ -1,0 +1,136 @@
+"""Settles rows about one profile, although their keys differ: one of them counts."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns, request_dates
+from bulk_sync.rows.check import OnConflict, duplicates
+from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.columns import NONE
+
+_Positions = npt.NDArray[np.intp]
+
+
+def settled(rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflict) -> pd.DataFrame:
+    """Return expanded rows of which one counts for each profile.
+
+    Args:
+        rows: with PROFILE and OWNER.
+        with_profile: positions of those whose profile was found.
+        on_conflict: what becomes of a profile that two rows want in two states.
+    """
+    verdicts = Verdicts(
+        columns.outcome_codes(rows[columns.OUTCOME]), columns.reason_codes(rows[columns.REASON]), {}
+    )
+    same = _shared(rows, with_profile, on_conflict, verdicts)
+    rows[columns.OUTCOME] = columns.outcomes(verdicts.outcome)
+    rows[columns.REASON] = columns.reasons(verdicts.reason)
+    rows[columns.DETAIL] = columns.with_details(rows[columns.DETAIL], verdicts.details)
+    rows[columns.COUNTS_AS] = _counts_as(rows, same)
+    return _dated(rows, same, columns.state_codes(rows[columns.DESIRED]))
+
+
+def _shared(
+    rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflict, verdicts: Verdicts
+) -> npt.NDArray[np.int64]:
+    """Settle rows about one profile, although their keys differ.
+
+    If they want two states, all of them are rejected, since the right one is unknown; unless the
+    opt-out is to win.
+
+    Returns:
+        int64: the position of the row that counts for this one.
+    """
+    same = np.arange(len(rows))
+    owner = rows[columns.OWNER].to_numpy()
+    desired = columns.state_codes(rows[columns.DESIRED])
+    places = duplicates.Places.of(rows)
+    groups = _groups(rows, with_profile)
+    refused: dict[int, int] = {}  # owners, and a row that contradicts each
+    if on_conflict is not OnConflict.OPT_OUT:
+        refused = _contradicted(groups, owner, desired)
+        _refuse(rows, refused, places, verdicts)
+    for group in groups:
+        left = [at for at in group if int(owner[at]) not in refused]
+        wins = max(desired[left].tolist(), default=1)
+        counting = next((at for at in left if desired[at] == wins), -1)
+        for at in left:
+            if at == counting:
+                continue
+            same[at] = counting
+            place = places.name(counting)
+            if desired[at] == wins:
+                sentence = f"Same profile and state as {place}, which counts."
+                verdicts.settle(at, Outcome.DUPLICATE, None, sentence)
+            else:
+                sentence = f"{place.capitalize()} opts this profile out, and counts."
+                verdicts.settle(at, Outcome.DUPLICATE, Reason.CONFLICT, sentence)
+    return same
+
+
+def _groups(rows: pd.DataFrame, with_profile: _Positions) -> list[list[int]]:
+    """Return the rows about one profile, where there are several."""
+    codes, _ = pd.factorize(rows[columns.PROFILE].iloc[with_profile])
+    is_shared = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, np.bool_)
+    groups: dict[int, list[int]] = {}
+    for code, at in zip(codes[is_shared].tolist(), with_profile[is_shared].tolist(), strict=True):
+        groups.setdefault(code, []).append(at)
+    return list(groups.values())
+
+
+def _contradicted(
+    groups: Sequence[Sequence[int]],
+    owner: npt.NDArray[np.int64],
+    desired: npt.NDArray[np.int8],
+) -> dict[int, int]:
+    """Return the rows of the input that want another state than others, with one of the others."""
+    found = {}
+    for group in groups:
+        for at in group:
+            others = (other for other in group if desired[other] != desired[at])
+            if (other := next(others, None)) is not None:
+                found[int(owner[at])] = other
+    return found
+
+
+def _refuse(
+    rows: pd.DataFrame, refused: Mapping[int, int], places: duplicates.Places, verdicts: Verdicts
+) -> None:
+    """Reject the rows of the input that are contradicted, and those that repeat their keys."""
+    owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
+    for at in np.flatnonzero(np.isin(owner, list(refused))).tolist():
+        place = places.name(refused[int(owner[at])]).capitalize()
+        sentence = f"{place} stands for the same profile and says the other state."
+        verdicts.reject(at, Reason.CONFLICT, sentence)
+    for at in np.flatnonzero((by_key != owner) & np.isin(by_key, list(refused))).tolist():
+        verdicts.outcome[at] = NONE
+        verdicts.reject(at, Reason.CONFLICT, "The row that counts for this one is rejected.")
+
+
+def _dated(
+    rows: pd.DataFrame, same: npt.NDArray[np.int64], desired: npt.NDArray[np.int8]
+) -> pd.DataFrame:
+    """Merge the dates of rows about one profile into the row that counts."""
+    if columns.REQUESTED not in rows:
+        return rows
+    last = columns.LATEST if columns.LATEST in rows else columns.UNJUDGED
+    names = (columns.REQUESTED, last, columns.RECEIVED, columns.PRECISION)
+    asked = request_dates.merged(
+        request_dates.Asked(*(rows[name].to_numpy() for name in names)), same, desired
+    )
+    for name, values in zip(names, asked, strict=True):
+        rows[name] = np.asarray(values)
+    return rows
+
+
+def _counts_as(rows: pd.DataFrame, same: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return for each row the one that counts; for a repeated key, the first profile of it."""
+    owner = rows[columns.OWNER].to_numpy()
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    by_key = rows[columns.COUNTS_AS].to_numpy()  # positions in the input
+    repeats_key = by_key != owner
+    return np.where(repeats_key, starts[by_key], same)
