@@ -34,11 +34,11 @@ run() {
 
 run
 echo
-echo "Exit status 3 says: finished, but some rows need a person. messy.csv holds every kind of bad"
+echo "Exit status 3 means: finished, but some rows need a person. messy.csv holds every kind of bad"
 echo "row on purpose; the report explains each. Once more, to show that nothing is left to write:"
 run
 echo
-echo "Nothing was written the second time. Every run and every write stands in the ledger:"
+echo "Nothing was written the second time. Every run and every write is in the ledger:"
 echo
 echo "\$ bulk-sync runs"
 bulk-sync runs

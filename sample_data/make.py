@@ -1,18 +1,17 @@
-"""Makes the sample files of this folder: the same ones each time. All people in them are made up.
+"""The sample files of this folder, always the same ones. All people in them are made up.
 
     python sample_data/make.py [FOLDER]
 
 profiles.csv
     A thousand profiles for ``bulk-sync simulate``. About 30 % have opted out, and a few have no
-    state at all.
+    state.
 clean.csv, clean.parquet, clean.xlsx
-    What a good nightly export looks like: 200 rows, each for a known profile with a state. 30 of
-    them differ from the current state, two of those from true to false.
+    A good nightly export: 200 rows, each for a known profile with a state. 30 of them differ from
+    the current state, two of those from true to false.
 messy.csv, messy.parquet, messy.xlsx
-    What files are really like: every kind of row at least once. The column ``comment`` says which.
-    The CSV has a byte order mark and CRLF; the Parquet file holds text with nulls for what is
-    empty; the workbook holds what a spreadsheet makes of the same text: booleans, numbers, a
-    date, an error.
+    Every kind of bad row at least once. The column ``comment`` explains each row. The CSV has a
+    byte order mark and CRLF. The Parquet file has text, and nulls for empty cells. The workbook
+    has the same text as a spreadsheet stores it: booleans, numbers, a date, an error.
 """
 
 import argparse
@@ -55,7 +54,7 @@ Cell = str | bool | int | float | date
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile in Campaign; a state of None is unknown."""
+    """One profile in Campaign. A state of None means unknown."""
 
     key: str
     email: str
@@ -91,7 +90,7 @@ def _key(rng: Random) -> str:
 
 
 def clean(rng: Random, known: Sequence[Profile]) -> list[tuple[str, bool, date, str]]:
-    """Ask for the current state of most profiles, and for the other one of 30."""
+    """Make rows with the current state of most profiles, and with the other state of 30."""
     changing = {
         *[profile.key for profile in known if not profile.opted_out][:28],
         *[profile.key for profile in known if profile.opted_out][:2],
@@ -110,7 +109,7 @@ def clean(rng: Random, known: Sequence[Profile]) -> list[tuple[str, bool, date, 
 def messy(
     rng: Random, known: Sequence[Profile], unknown: Sequence[Profile]
 ) -> list[tuple[str, str, str]]:
-    """Make up one row or more of every kind: key, state, comment."""
+    """Make one row or more of every kind: key, state, comment."""
     authorized = iter([profile.key for profile in known if not profile.opted_out])
     opted_out = iter([profile.key for profile in known if profile.opted_out])
     repeated, conflicting = next(authorized), next(authorized)
@@ -164,7 +163,7 @@ def _request_date(rng: Random) -> date:
 
 
 def in_workbook(text: str) -> Cell:
-    """Tell what a spreadsheet makes of a text that is typed into it."""
+    """Return the cell that a spreadsheet makes of a text."""
     typed: dict[str, Cell] = {
         "TRUE": True,
         "FALSE": False,
@@ -190,7 +189,7 @@ def write_csv(
 
 
 def write_parquet(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a Parquet file whose columns have the types of their values."""
+    """Write a Parquet file with the types of the values."""
     columns = (pa.array(values) for values in zip(*rows, strict=True))
     pq.write_table(pa.table(dict(zip(header, columns, strict=True))), path, compression="zstd")
 

@@ -42,7 +42,7 @@ def as_text(row: Iterable[object]) -> tuple[str, ...]:
     return tuple(str(cell).lower() if isinstance(cell, bool) else str(cell) for cell in row)
 
 
-def judged() -> pd.DataFrame:
+def checked_rows() -> pd.DataFrame:
     raw = pd.DataFrame(table(SAMPLE_DATA / "messy.csv"), dtype="str")
     raw[columns.ROW] = range(2, len(raw) + 2)
     return check.rows(raw, check.Rules())
@@ -52,7 +52,7 @@ def states() -> dict[str, str]:
     return {row["PKey"]: row["ccpaOptOut"] for row in table(SAMPLE_DATA / "profiles.csv")}
 
 
-def test_no_sample_file_is_missing_and_none_is_made_by_hand(made: Path) -> None:
+def test_every_sample_file_is_made_by_the_script(made: Path) -> None:
     data = {".csv", ".parquet", ".xlsx"}
     kept = {path.name for path in SAMPLE_DATA.iterdir() if path.suffix in data}
     assert kept == {path.name for path in made.iterdir()}
@@ -73,7 +73,7 @@ def test_workbooks_are_made_with_the_same_content(made: Path, name: str) -> None
     assert cells(made / name) == cells(SAMPLE_DATA / name)
 
 
-def test_profiles_look_like_campaigns_and_belong_to_nobody() -> None:
+def test_profiles_look_like_those_of_campaign_and_are_made_up() -> None:
     profiles = table(SAMPLE_DATA / "profiles.csv")
     assert len({profile["PKey"] for profile in profiles}) == 1_000
     for profile in profiles:
@@ -85,7 +85,7 @@ def test_profiles_look_like_campaigns_and_belong_to_nobody() -> None:
     assert 2 <= count[""] <= 20
 
 
-def test_the_clean_file_asks_for_30_changes_of_known_states_two_of_them_opt_ins() -> None:
+def test_the_clean_file_has_30_changes_and_two_of_them_are_opt_ins() -> None:
     current = states()
     changes: Counter[tuple[str, str]] = Counter()
     rows = table(SAMPLE_DATA / "clean.csv")
@@ -96,7 +96,7 @@ def test_the_clean_file_asks_for_30_changes_of_known_states_two_of_them_opt_ins(
     assert changes == {("false", "true"): 28, ("true", "false"): 2}
 
 
-def test_the_clean_file_says_the_same_in_every_format() -> None:
+def test_the_clean_file_is_the_same_in_every_format() -> None:
     rows = [tuple(row.values()) for row in table(SAMPLE_DATA / "clean.csv")]
     parquet = pq.read_table(SAMPLE_DATA / "clean.parquet").to_pylist()
     workbook = cells(SAMPLE_DATA / "clean.xlsx")[1:]
@@ -105,7 +105,7 @@ def test_the_clean_file_says_the_same_in_every_format() -> None:
 
 
 def test_the_messy_file_has_every_kind_of_bad_row() -> None:
-    checked = judged()
+    checked = checked_rows()
     assert set(checked[columns.REASON].dropna()) == {
         Reason.BAD_STATE,
         Reason.BLANK_STATE,
@@ -118,8 +118,8 @@ def test_the_messy_file_has_every_kind_of_bad_row() -> None:
     assert outcomes[Outcome.REJECTED] == 12
 
 
-def test_the_messy_file_asks_for_changes_and_for_profiles_that_cannot_be_had() -> None:
-    checked = judged()
+def test_the_messy_file_has_changes_and_unknown_profiles() -> None:
+    checked = checked_rows()
     rows = checked[checked[columns.OUTCOME].isna()]
     current = states()
     found = Counter(
@@ -134,14 +134,14 @@ def test_the_messy_file_asks_for_changes_and_for_profiles_that_cannot_be_had() -
     assert found["no such profile", True] + found["no such profile", False] == 5
 
 
-def test_the_messy_csv_has_a_mark_and_line_ends_of_windows_and_a_break_in_a_field() -> None:
+def test_the_messy_csv_has_a_byte_order_mark_crlf_and_a_line_break_in_a_cell() -> None:
     content = (SAMPLE_DATA / "messy.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
     assert content.endswith(b"\r\n")
     assert content.count(b"\n") == content.count(b"\r\n") + 1
 
 
-def test_the_messy_parquet_file_holds_text_and_nulls_for_what_is_empty() -> None:
+def test_the_messy_parquet_file_has_text_and_nulls_for_empty_cells() -> None:
     rows = pq.read_table(SAMPLE_DATA / "messy.parquet")
     assert set(rows.schema.types) == {pa.string()}
     assert rows["PKey"].null_count == rows["ccpaOptOut"].null_count == 1
@@ -152,7 +152,7 @@ def test_the_messy_parquet_file_holds_text_and_nulls_for_what_is_empty() -> None
     assert rows.to_pylist() == as_csv
 
 
-def test_the_messy_workbook_holds_booleans_numbers_a_date_and_an_error_beside_text() -> None:
+def test_the_messy_workbook_has_booleans_numbers_a_date_an_error_and_text() -> None:
     kinds = {type(cell) for row in cells(SAMPLE_DATA / "messy.xlsx") for cell in row}
     assert kinds == {str, bool, float, date}
     with zipfile.ZipFile(SAMPLE_DATA / "messy.xlsx") as book:

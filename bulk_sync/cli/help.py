@@ -70,17 +70,21 @@ def command(topic: str | None) -> None:
 
 def page(topic: str) -> str:
     """Return a page as Markdown, with links between pages as the command to type."""
-    text = (files("bulk_sync") / "manual" / f"{topic}.md").read_text("utf-8")
+    text = _source(topic)
     if topic == "options":
         text = "\n".join([text, *_tables(), ""])
     return re.sub(r"\[([^]]*)\]\([a-z-]+\.md(?:#[a-z0-9-]*)?\)", r"\1", text)
+
+
+def _source(topic: str) -> str:
+    return (files("bulk_sync") / "manual" / f"{topic}.md").read_text("utf-8")
 
 
 def _contents() -> Iterator[str]:
     """Yield the list of topics. The line of a topic is the title of its page."""
     yield "The manual has these pages. Show one with: bulk-sync help TOPIC\n"
     for topic in TOPICS:
-        title = page(topic).partition("\n")[0]
+        title = _source(topic).partition("\n")[0]
         yield f"  {topic:<17}{title.partition(': ')[2]}"
     yield "\nThe options of a command: bulk-sync COMMAND --help"
 
@@ -97,12 +101,12 @@ def _tables() -> Iterator[str]:
     for row in rows(found):
         if row.group is not heading:
             heading = row.group
-            yield from ("", f"## Options: {heading}", "", "| option | default | what it does |")
-            yield "| --- | --- | --- |"
+            yield from ("", f"## Options: {heading}", "", "| option | what it does |")
+            yield "| --- | --- |"
         names = ", ".join(f"`{name}`" for name in row.commands)
         only = f"{names}: " if len(row.commands) <= _FEW else ""
-        cells = (f"`{row.flag}`", row.default, f"{only}{row.meaning}")
-        yield f"| {' | '.join(map(_escaped, cells))} |"
+        default = f" Default: {row.default}." if row.default not in ("", "off") else ""
+        yield f"| `{_escaped(row.flag)}` | {_escaped(f'{only}{row.meaning}{default}')} |"
 
 
 def _escaped(text: str) -> str:
