@@ -1,10 +1,10 @@
-"""Creates a profile so that it is there once, though a POST may go without an answer.
+"""Creates a profile once, though a POST may get no answer.
 
     POST --> confirmed
-      '---> no clear answer --> is it there? --> none at all: wait, is it there? --> POST again
+      '---> no clear answer --> is it there? --> no answer at all: wait, is it there? --> POST again
 
-A POST without a clear answer may have been applied; where there was no answer at all it may be
-applied yet. After any doubt it is looked whether the profile is there but once.
+A POST without a clear answer may have been applied. Without any answer it may still be applied
+later. After any doubt the profile is looked up to see that it is there only once.
 """
 
 import logging
@@ -24,24 +24,24 @@ from bulk_sync.outcomes import Outcome, Reason
 log = logging.getLogger(__name__)
 
 _CUT_OFF: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_502, Reason.HTTP_504})
-"""After these it was Campaign that took too long."""
+"""After these Campaign took too long."""
 
 _UNANSWERED: Final = _CUT_OFF | {Reason.CONNECTION}
 """After these Campaign may still act on a request that it has received."""
 
 _SETTLING: Final = 10.0
 _LEAST_S: Final = 1.0
-"""So many times as long as answers usually take, and so long at least, a request without an answer
-may still be acted on. One that timed out is given as long again."""
+"""A request without an answer may still be acted on for so many times the usual time of an answer,
+and for so long at least. One that timed out is given as long again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """How long Campaign may still act on a request whose answer nobody will hear.
+    """Measures how long Campaign may still act on a request without an answer.
 
     Attributes:
-        latency: how long answers took.
-        timeout_s: how long one may take.
+        latency: the times of earlier answers.
+        timeout_s: how long an answer may take.
     """
 
     latency: Latency
@@ -49,24 +49,24 @@ class Settling:
 
     @property
     def usual_s(self) -> float:
-        """How long, if nothing more is known of it."""
+        """Seconds, if nothing more is known of the request."""
         usual_s = self.latency.quantile(0.95) or 0.0
         return min(self.timeout_s, max(_LEAST_S, _SETTLING * usual_s))
 
     def after_s(self, reason: Reason) -> float:
-        """How long, if it failed for this reason."""
+        """Return the seconds after a failure for this reason."""
         return self.timeout_s if reason in _CUT_OFF else self.usual_s
 
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A profile to be created.
+    """A profile to create.
 
     Attributes:
-        body: what it is to hold, JSON.
+        body: its fields, JSON.
         desired: the state in it.
-        made: tells the PKey of the profile if it is there; raises RowFailed if it is not as it was
-            to be, or is there twice.
+        made: returns the PKey if the profile is there; raises RowFailed if it has another state, or
+            is there twice.
         in_doubt: whether another request to create it may have been sent before.
     """
 
@@ -97,7 +97,7 @@ async def create(
                 doubts.append(doubt)
             raise
         if doubts or creation.in_doubt:
-            await creation.made()  # which says so if it is there twice
+            await creation.made()  # raises if it is there twice
         return pkey
 
     try:
@@ -113,7 +113,7 @@ async def create(
 async def _made(
     way: Transport, creation: Creation, doubt: RetryLater, settling: Settling
 ) -> str | None:
-    """Look whether a profile was created after all, at once and, if that is not sure, again."""
+    """Return the PKey if the profile was created after all; wait and look again if need be."""
     pkey = await creation.made()
     if pkey is not None or doubt.reason not in _UNANSWERED:
         return pkey

@@ -1,4 +1,4 @@
-"""Between a run's writes and the ledger: what goes into it, and what is known from it again."""
+"""Records the writes of a run in the ledger, and reads back what is recorded."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -17,25 +17,30 @@ from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.request_order import Request
 from bulk_sync.rows.results import UNREAD, Steps
 
+_IN_DOUBT: Final = (
+    "The change was in flight, or about to be, when the process that sent it died: whether it "
+    "arrived is not known. The profile is read again before anything is written."
+)
+_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
+
 
 class Recording:
     """The writes of one run, and what is known of them.
 
     Args:
         ledger: where they are recorded.
-        run_id: whose they are.
-        planned: every row of the input, with what is to become of it.
-        writes: positions of those that are to be written.
-        early: keys of profiles that were written before the plan was complete.
+        run_id: the run.
+        planned: every row of the input, with what will become of it.
+        writes: positions of the rows to write.
+        early: keys of profiles written before the plan was complete.
 
     Attributes:
-        keys: n keys, each once, of the rows to be written: PKeys, and the addresses of profiles
-            that are to be created.
+        keys: n keys, each once: PKeys, and the addresses of profiles to create.
         desired: the state of each.
-        steps: what is known to have become of them.
-        in_doubt: which of them were in flight when a process died.
+        steps: the results.
+        in_doubt: positions of writes in flight when a process died.
         has_begun: whether any write of the whole plan was ever intended.
-        bodies: by place, the JSON with which a profile is created.
+        bodies: by position, the JSON with which a profile is created.
     """
 
     def __init__(
@@ -46,29 +51,35 @@ class Recording:
         writes: npt.NDArray[np.intp],
         early: Collection[str] = (),
     ) -> None:
+        self._ledger, self._run_id, self._early = ledger, run_id, early
         self.keys = Texts(columns.profiles(planned), writes)
-        self.desired: list[bool] = _states(planned[columns.DESIRED], writes)
-        self.bodies = _bodies(planned, writes)
+        desired = columns.state_codes(planned[columns.DESIRED])[writes]
+        if (desired == UNREAD).any():
+            raise ValueError("A change without a desired state.")
+        self.desired: list[bool] = desired.astype(bool).tolist()
+        self.bodies: dict[int, bytes] = {}
+        if columns.CREATE in planned:
+            bodies = planned[columns.CREATE].iloc[writes].tolist()
+            self.bodies = {at: body.encode() for at, body in enumerate(bodies) if body}
         self.steps = Steps.of(len(writes))
-        self._before = _known(planned[columns.BEFORE], writes)
+        before = columns.state_codes(planned[columns.BEFORE])[writes].tolist()
+        self._before = [None if code == UNREAD else bool(code) for code in before]
         self._rows: list[int] = planned[columns.ROW].to_numpy()[writes].tolist()
-        self._files = _files(planned, writes)
+        self._files: list[str] = []
+        if columns.FILE in planned:
+            self._files = _texts(planned[columns.FILE].iloc[writes])
         self._requests = request_order.requests(planned, writes)
         has_others = columns.PROFILE in planned
         self._used = Texts(planned[columns.KEY], writes) if has_others else None
-        self._ledger = ledger
-        self._run_id = run_id
         self._intents: dict[int, int] = {}
-        self._early = early
         self.has_begun = self._recall(ledger.writes(run_id))
         self.in_doubt = frozenset(self._intents)
 
     @property
     def opt_ins(self) -> list[int]:
-        """Which of them lift an opt-out."""
-        return [
-            at for at, desired in enumerate(self.desired) if not desired and at not in self.bodies
-        ]
+        """Positions of the writes that lift an opt-out."""
+        positions = range(len(self.desired))
+        return [at for at in positions if not self.desired[at] and at not in self.bodies]
 
     def cares(
         self,
@@ -81,30 +92,28 @@ class Recording:
         read_first: bool,
         find_first: bool,
     ) -> dict[int, Care]:
-        """Return what must be considered before rows are written, of those that need any.
+        """Return the care of the rows that need any: by position, what is known of them.
 
-        Args:
-            in_doubt: rows that were in flight when a process died.
-            forbidden: rows that must not be written any more, and why.
-            uncertain: rows of which the run to be undone may not have changed anything.
-            requests: rows with the date of their request, where a newer choice counts.
-            written: the last writes of this tool to the profiles of those.
-            read_first: whether every profile is read before it is changed.
-            find_first: whether every address is looked up before its profile is created.
+        ``written`` holds the last writes of this tool to the profiles of dated requests. With
+        ``read_first`` every profile is read before it is changed, with ``find_first`` every address
+        is looked up before its profile is created.
         """
-        cares: dict[int, Care] = {}
-        for at in sorted({*in_doubt, *forbidden, *uncertain, *requests, *self.bodies}):
-            own = written.get((self.keys[at], not self.desired[at])) if at in requests else None
-            cares[at] = Care(
-                reads_first=find_first if at in self.bodies else read_first,
+
+        def care(at: int) -> Care:
+            is_new, request = at in self.bodies, requests.get(at)
+            other = (self.keys[at], not self.desired[at])
+            return Care(
+                reads_first=find_first if is_new else read_first,
                 in_doubt=at in in_doubt,
                 forbidden=forbidden.get(at),
                 uncertain=at in uncertain,
-                request=requests.get(at),
-                own=own,
+                request=request,
+                own=None if request is None else written.get(other),
                 body=self.bodies.get(at),
             )
-        return cares
+
+        rows = {*in_doubt, *forbidden, *uncertain, *requests, *self.bodies}
+        return {at: care(at) for at in sorted(rows)}
 
     def intend(self, positions: Sequence[int]) -> None:
         """Make intents durable; see ``Journal``."""
@@ -116,7 +125,7 @@ class Recording:
                 before=self._before[at],
                 desired=self.desired[at],
                 used=self._used[at] if self._used is not None else None,
-                requested=None if (asked := self._requests[at]) is None else str(asked),
+                requested=None if (request := self._requests[at]) is None else str(request),
             )
             for at in positions
         ]
@@ -124,7 +133,7 @@ class Recording:
         self._intents.update(zip(positions, lines, strict=True))
 
     def settle(self, positions: Sequence[int]) -> None:
-        """Make outcomes durable; see ``Journal``. What was never intended has no line."""
+        """Make outcomes durable; see ``Journal``. A row without an intent has no line."""
         positions = [at for at in positions if at in self._intents]
         self._ledger.settle(self._run_id, [self._outcome(at) for at in positions])
         for at in positions:
@@ -132,24 +141,15 @@ class Recording:
 
     @property
     def unrecorded(self) -> int:
-        """How many writes Campaign confirmed whose outcome could not be recorded."""
+        """How many confirmed writes could not be recorded."""
         confirmed = self.steps.state != UNREAD
         return sum(bool(confirmed[at]) for at in self._intents if at not in self.steps.problems)
 
     def leave_in_doubt(self, positions: Iterable[int]) -> None:
-        """Say of writes that were in flight when a process died that nobody knows of them yet."""
+        """Mark writes that were in flight when a process died, and were not read back yet."""
         for at in positions:
-            self.steps.failed(
-                at,
-                0,
-                RowFailed(
-                    Reason.STOPPED,
-                    "The change was in flight, or about to be, when the process that sent it died: "
-                    "whether it arrived is not known. The profile is read again before anything "
-                    "is written.",
-                    outcome=Outcome.PENDING,
-                ),
-            )
+            problem = RowFailed(Reason.STOPPED, _IN_DOUBT, outcome=Outcome.PENDING)
+            self.steps.failed(at, 0, problem)
 
     def _outcome(self, at: int) -> Settled:
         steps, intent = self.steps, self._intents[at]
@@ -188,46 +188,14 @@ class Recording:
         return has_begun
 
 
-_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
-
-
-def _known(column: pd.Series, positions: npt.NDArray[np.intp]) -> list[bool | None]:
-    """Tell states; None where there is none, for the profile is to be created."""
-    codes = columns.state_codes(column)[positions]
-    return [None if code == UNREAD else bool(code) for code in codes.tolist()]
-
-
-def _bodies(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> dict[int, bytes]:
-    if columns.CREATE not in planned:
-        return {}
-    bodies = planned[columns.CREATE].iloc[positions].tolist()
-    return {at: body.encode() for at, body in enumerate(bodies) if body}
-
-
-def _states(column: pd.Series, positions: npt.NDArray[np.intp]) -> list[bool]:
-    codes = columns.state_codes(column)[positions]
-    if (codes == UNREAD).any():
-        raise ValueError(f"A change without a state in {column.name}.")
-    found: list[bool] = codes.astype(bool).tolist()
-    return found
-
-
-def _files(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[str]:
-    """Name each row's file, as text that every database takes; nothing if there is but one."""
-    if columns.FILE not in planned:
-        return []
-    names = planned[columns.FILE].iloc[positions].astype(object)
-    return [_text(name) for name in names]
-
-
 class Written(NamedTuple):
-    """What a run did, in the input's order.
+    """The writes of a run, in the input's order.
 
     Attributes:
-        done: writes that Campaign confirmed, or that were in flight when the run was interrupted.
-            What was created bears the key that it was given, if that is known.
-        perhaps_lifted: opt-outs that it may have lifted although it says that it failed to: a
-            write may have arrived whose answer was lost, whatever another try was answered.
+        done: confirmed, or in flight when the run was interrupted. A created profile has the PKey
+            from Campaign, if that is known.
+        perhaps_lifted: opt-outs that the run may have lifted, though the row failed: the answer to
+            one try may have been lost, whatever the next one was answered.
     """
 
     done: list[Intent]
@@ -235,7 +203,7 @@ class Written(NamedTuple):
 
 
 def written(ledger: Ledger, run_id: str) -> Written:
-    """Tell what a run wrote, or may have written."""
+    """Read what a run wrote, or may have written."""
     done: dict[str, Intent] = {}
     perhaps: dict[str, Intent] = {}
     for write in ledger.writes(run_id):
@@ -250,18 +218,17 @@ def written(ledger: Ledger, run_id: str) -> Written:
 
 
 def in_order(intents: Iterable[Intent]) -> list[Intent]:
-    """Put writes into the order of the input."""
+    """Return writes in the order of the input."""
     return sorted(intents, key=lambda intent: (intent.file or "", intent.row))
 
 
 def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -> pd.DataFrame:
-    """Make judged rows, as ``check.rows`` returns them, out of writes of another run.
+    """Build checked rows, as ``check.rows`` returns them, from writes of another run.
 
     Args:
         intents: the writes, each key once.
-        desired: the state that each row is to have.
-        attribute: what the column of states is called; with that of keys, it makes of the rows
-            that are left an input again.
+        desired: the state that each row asks for.
+        attribute: the name of the column of states, so that the rows can be an input again.
     """
     frame = pd.DataFrame(
         {
@@ -278,14 +245,9 @@ def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -
 
 
 def with_own_columns(rows: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
-    """Replace the columns that ``judged`` has made by those of the original input.
+    """Replace the columns from ``judged`` by those of the original input, empty where it has none.
 
-    Args:
-        rows: what ``judged`` returned.
-        original: ROW, FILE if there are several, and the input's own columns.
-
-    Returns:
-        The same rows; an own column is empty where the original has no such row.
+    ``original`` has ROW, FILE if there are several, and the input's own columns.
     """
     places = {place: at for at, place in enumerate(_places(original))}
     found = np.array([places.get(place, -1) for place in _places(rows)], np.intp)
@@ -298,10 +260,7 @@ def with_own_columns(rows: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame
 
 
 def as_input(rows: pd.DataFrame, attribute: str) -> pd.DataFrame:
-    """Replace an input's own columns by the keys and states as they are used.
-
-    The rows that an undo leaves want the other state than the original input does.
-    """
+    """Replace an input's own columns by the keys and states in use: an undo turns the states."""
     states = rows[columns.DESIRED].map({True: "true", False: "false"}).astype("str")
     made = pd.DataFrame({"PKey": rows[columns.KEY], attribute: states})
     own = [name for name in rows.columns if name not in columns.OURS]
@@ -310,11 +269,10 @@ def as_input(rows: pd.DataFrame, attribute: str) -> pd.DataFrame:
 
 def _places(rows: pd.DataFrame) -> list[tuple[str, int]]:
     numbers = rows[columns.ROW].tolist()
-    if columns.FILE not in rows:
-        return [("", number) for number in numbers]
-    return list(zip(map(_text, rows[columns.FILE].astype(object)), numbers, strict=True))
+    files = _texts(rows[columns.FILE]) if columns.FILE in rows else [""] * len(rows)
+    return list(zip(files, numbers, strict=True))
 
 
-def _text(name: object) -> str:
-    """Return the name of a file as text that every database takes."""
-    return str(name).encode("utf-8", "replace").decode()
+def _texts(names: pd.Series) -> list[str]:
+    """Return the names of files as text that every database takes."""
+    return [str(name).encode("utf-8", "replace").decode() for name in names.astype(object)]
