@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
@@ -144,4 +145,5 @@ def _show(text: str) -> None:
     with console.capture() as capture:
         console.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False))
     os.environ.setdefault("LESS", "-FRX")  # as git has it: a page that fits opens no pager
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pager
     click.echo_via_pager(capture.get(), color=True)

@@ -96,9 +96,10 @@ def test_a_page_is_plain_markdown_at_a_pipe(topic: str) -> None:
     assert ".md)" not in page
 
 
-def test_a_page_is_styled_and_paged_at_a_terminal() -> None:
+def test_a_page_is_styled_and_paged_at_a_terminal_and_leaves_ctrl_c_to_the_pager() -> None:
     ours, theirs = pty.openpty()
-    env = {**os.environ, "PAGER": "sed 's/^/paged: /'", "TERM": "xterm", "COLUMNS": "80"}
+    pager = "sh -c 'kill -INT $PPID; sed s/^/paged:/'"
+    env = {**os.environ, "PAGER": pager, "TERM": "xterm", "COLUMNS": "80"}
     program = [sys.executable, "-m", "bulk_sync", "help", "report"]
     with subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
@@ -107,7 +108,7 @@ def test_a_page_is_styled_and_paged_at_a_terminal() -> None:
             text += chunk
         assert process.wait(timeout=60) == 0
     os.close(ours)
-    assert text.count(b"paged: ") > 50
+    assert text.count(b"paged:") > 50
     assert b"\x1b[1" in text
     assert b"| --- |" not in text
 
