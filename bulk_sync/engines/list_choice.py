@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 _LARGEST_PAGE: Final = 10_000
 """Profiles requested on a page, at most; no maximum is documented, and Campaign may give fewer
-(campaign-api.md, section 2.1)."""
+(manual/campaign-api.md, section 2.1)."""
 
 FEW_KEYS: Final = 25
 """For fewer keys the list is not requested before it is known to be short."""

@@ -4,7 +4,7 @@
 
 Campaign's answer alone is no proof. ``byText`` finds texts with the same beginning, a filter with a
 misspelled parameter may find every profile, and it is not documented how exact ``byEmail`` is
-(campaign-api.md, section 2.2). So a profile counts only if it shows the key itself.
+(manual/campaign-api.md, section 2.2). So a profile counts only if it shows the key itself.
 """
 
 import logging
@@ -33,7 +33,7 @@ from bulk_sync.settings import EXTENDED, EmailCase, KeyKind, Keys
 log = logging.getLogger(__name__)
 
 _PREFIX: Final = "cus"
-"""Campaign's prefix for the names of added fields (campaign-api.md, section 1.1)."""
+"""Campaign's prefix for the names of added fields (manual/campaign-api.md, section 1.1)."""
 
 
 class Resolver:

@@ -1,8 +1,8 @@
 """Tells until when an opt-out must be carried out: 15 business days from the day it was received.
 
-11 CCR 7026 says no later than that (campaign-api.md, section 8); a business day is neither on a
-weekend nor a state holiday of California, of which ``holidays_of`` gives the table. Where it is
-not certain which day a request came on, or whether a day is a holiday, the earlier last day counts.
+11 CCR 7026 allows no later day (manual/campaign-api.md, section 8). A business day is neither on a
+weekend nor a state holiday of California; ``holidays_of`` gives the table. Where it is not certain
+which day a request came on, or whether a day is a holiday, the earlier last day counts.
 """
 
 from collections.abc import Iterable, Mapping

@@ -21,7 +21,7 @@ MIGRATED: Final = (
     "those of Campaign Standard do not work after a migration to v8: `bulk-sync map` finds the new "
     "ones by another column, and --key email, custom or filter:NAME:PARAM needs none."
 )
-"""What to do about PKeys of another time (campaign-api.md, section 6)."""
+"""What to do about PKeys of another time (manual/campaign-api.md, section 6)."""
 
 _NAMED_ROWS: Final = 5
 """How many of the rows concerned a refusal names."""

@@ -2,9 +2,10 @@
 
 Campaign's stamp says when the state was last changed there. Where the last change was this tool's
 own write, the date of the request behind that write counts instead: a request of the 25th wins over
-one of the 20th, whatever was written when. A stamp can move without a change (campaign-api.md,
-section 1.1), so it only ever leaves a profile alone, and a person decides. Where it is not certain
-which of two came last, the opt-out counts, as in Adobe's own rule for a tie (section 8).
+one of the 20th, whatever was written when. A stamp can move without a change
+(manual/campaign-api.md, section 1.1), so it only ever leaves a profile alone, and a person decides.
+Where it is not certain which of two came last, the opt-out counts, as in Adobe's own rule for a tie
+(section 8).
 """
 
 from collections.abc import Callable, Mapping, Sequence

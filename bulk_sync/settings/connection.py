@@ -24,7 +24,7 @@ SCOPE: Final = (
     "openid,AdobeID,campaign_sdk,additional_info.projectedProductContext,"
     "campaign_config_server_general,deliverability_service_general"
 )
-"""What Campaign clients send; Adobe documents no list (campaign-api.md, section 5)."""
+"""What Campaign clients send; Adobe documents no list (manual/campaign-api.md, section 5)."""
 
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")

@@ -46,7 +46,7 @@ BUILT_IN_FILTERS: Final = frozenset(
         "hasOpenedDelivery", "hasReceivedDelivery", "profile", "subscribers",
     }
 )  # fmt: skip
-"""Filters that every instance has, on every API (campaign-api.md, section 2.2)."""
+"""Filters that every instance has, on every API (manual/campaign-api.md, section 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def reached(there: Connection, keys: Keys) -> Connection:
 
 
 def _called(name: str, dialect: Dialect) -> str:
-    """Tell what a filter is called in the URL (campaign-api.md, sections 2.3 and 7)."""
+    """Tell what a filter is called in the URL (manual/campaign-api.md, sections 2.3 and 7)."""
     if name in BUILT_IN_FILTERS:
         return name
     has_prefix = re.match(r"by[A-Z]", name) is not None

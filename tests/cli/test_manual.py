@@ -29,6 +29,7 @@ BLOCK = re.compile(r"^```(?:sh|crontab|console)\n(.*?)^```", re.MULTILINE | re.D
 INLINE = re.compile(r"`(bulk-sync [^`]+)`")
 FLAG = re.compile(r"(?<!\w)--[a-z]+(?:-[a-z]+)*(?![\w-])")
 LINK = re.compile(r"\[([^]]*)\]\(([^)\s]*)\)")
+CITATION = re.compile(r"campaign-api\.md, sections? (\d(?:\.\d)?)(?: and (\d(?:\.\d)?))?")
 MINOR = {"garbage.py", "interrupts.py", "stopping.py"}
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
@@ -240,3 +241,16 @@ def test_every_module_that_the_design_names_exists() -> None:
         path.name for path in (ROOT / "bulk_sync").iterdir() if not path.name.startswith("_")
     }
     assert modules - {room.rstrip("/") for room in rooms} <= MINOR
+
+
+def test_every_citation_of_the_api_facts_names_a_section() -> None:
+    headings = HEADING.findall((MANUAL / "campaign-api.md").read_text("utf-8"))
+    sections = {heading.partition(" ")[0].rstrip(".") for heading in headings}
+    cited = [
+        number
+        for path in (ROOT / "bulk_sync").rglob("*.py")
+        for numbers in CITATION.findall(" ".join(path.read_text("utf-8").split()))
+        for number in filter(None, numbers)
+    ]
+    assert len(cited) > 15
+    assert [number for number in cited if number not in sections] == []
