@@ -7,7 +7,7 @@ import pytest
 from conftest import Ran, Run, read_csv
 from mixing import Asked, Mixing, Wrong, mixing
 
-from bulk_sync.campaign import transport
+from bulk_sync.campaign import retries
 
 KEYS = [f"@k{number:02}" for number in range(24)]
 BEFORE = {key: number % 3 == 0 for number, key in enumerate(KEYS)}
@@ -16,7 +16,7 @@ UNKNOWN = [f"@gone{number}" for number in range(8)]
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_BACKOFF_S", 0.001)
 
 
 @pytest.fixture

@@ -280,11 +280,11 @@ async def calls(
     async def worker() -> None:
         for _ in left:
             while True:
-                sent_at = await pacer.turn()
+                sent_at = await pacer.acquire()
                 went.sent.append(sent_at)
                 status = await far_end.answer()
                 went.statuses[status] += 1
-                pacer.over()
+                pacer.release()
                 if status == 200:
                     pacer.went_well(sent_at)
                     break

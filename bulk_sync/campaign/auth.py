@@ -1,4 +1,4 @@
-"""Tokens: taken from IMS or from the caller, renewed before they expire, never shown.
+"""Tokens: from IMS or from the caller, renewed before they expire, never shown.
 
 However many requests need a new token at once, one of them fetches it and the others wait.
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from bulk_sync.campaign.responses import Answer, problem, said
+from bulk_sync.campaign.responses import Response, problem, summary
 from bulk_sync.errors import AccessDenied, RetryLater, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, is_sendable
@@ -23,29 +23,24 @@ _MARGIN_S: Final = 300.0
 _LONGEST_MARGIN: Final = 0.2
 """A token is renewed five minutes, but at most a fifth of its life, before it expires."""
 
-_NO_LIFE_GIVEN_S: Final = 3600.0
+_DEFAULT_LIFE_S: Final = 3600.0
 
 _REFUSALS_AT_FIRST: Final = 3
 _REFUSALS: Final = 10
-"""So many refusals in a row, while no token was accepted yet, or after one was, are no slip of a
-gateway: of the requests that carry a good token, some gateways refuse a fifth."""
+"""So many refusals in a row, before and after a token was accepted, are no slip of a gateway: some
+gateways refuse a fifth of the requests with a good token."""
 
 _RENEWALS: Final = 3
 _RENEWALS_S: Final = 180.0
-"""Refused tokens are renewed at most so often in so many seconds, or a gateway that refuses good
+"""Refused tokens are renewed at most so often in so many seconds. A gateway that refuses good
 tokens now and then would have IMS give out thousands."""
 
-Exchange = Callable[[str, dict[str, str]], Awaitable[Answer]]
-"""POSTs a form to a URL and returns the answer; raises RetryLater if there is none."""
+Exchange = Callable[[str, dict[str, str]], Awaitable[Response]]
+"""POSTs a form to a URL; raises ``RetryLater`` without a response."""
 
 
 class Tokens:
-    """The token that requests carry. Belongs to one event loop.
-
-    Args:
-        connection: the ready token or the client secret, and where IMS is.
-        exchange: how a form is posted, tries and waits included.
-    """
+    """The token of the requests. Belongs to one event loop."""
 
     def __init__(self, connection: Connection, exchange: Exchange) -> None:
         self._connection = connection
@@ -64,17 +59,16 @@ class Tokens:
 
     @property
     def fresh(self) -> bool:
-        """Whether the present token came from IMS and Campaign has not taken it yet."""
+        """Whether the token came from IMS and Campaign has not accepted it yet."""
         return self._renew_at != float("inf") and not self._accepted
 
     @property
     def may_be_renewed(self) -> bool:
-        """Return whether a refused token may be replaced by one from IMS now."""
+        """Whether a refused token may be replaced by one from IMS now."""
         if self._connection.client_secret is None:
             return False
-        fetched_at = self._fetched_at
-        is_seldom = len(fetched_at) < _RENEWALS
-        return is_seldom or time.monotonic() - fetched_at[0] > _RENEWALS_S
+        is_seldom = len(self._fetched_at) < _RENEWALS
+        return is_seldom or time.monotonic() - self._fetched_at[0] > _RENEWALS_S
 
     def accepted(self, token: str) -> None:
         """Record that Campaign accepted a token."""
@@ -83,24 +77,21 @@ class Tokens:
             self._refusals = 0
 
     async def take(self) -> str:
-        """Return a valid token, fetching one if need be.
+        """Return a valid token, from IMS if need be.
 
         Raises:
             AccessDenied: IMS refuses the credentials.
             RetryLater: IMS does not answer as it should.
         """
         async with self._lock:
-            token = self.ready()
-            if token is None:
-                token = await self._fetch()
-            return token
+            return self.ready() or await self._fetch()
 
     async def replace(self, refused: str, answer: str) -> None:
-        """Fetch another token, unless there is another one by now.
+        """Fetch another token, unless there is one by now.
 
         Args:
             refused: the token that Campaign refused.
-            answer: what Campaign said, for the message if nothing helps.
+            answer: Campaign's text, for the message if nothing helps.
 
         Raises:
             AccessDenied: there is no other token, or too many refusals came in a row.
@@ -137,55 +128,51 @@ class Tokens:
         connection = self._connection
         if connection.client_secret is None:
             raise AccessDenied("There is no client secret to fetch a token with.")
-        url = f"{connection.ims_endpoint}/ims/token/v3"
         form = {
             "grant_type": "client_credentials",
             "client_id": connection.api_key,
             "client_secret": connection.client_secret.value,
             "scope": connection.scope,
         }
-        answer = await self._exchange(url, form)
-        if answer.status != 200:
-            self._refuse(answer)
-        given = _parsed(answer)
+        response = await self._exchange(f"{connection.ims_endpoint}/ims/token/v3", form)
+        if response.status != 200:
+            raise _refusal(response)
+        given = _parsed(response)
         token = given.get("access_token")
         if not isinstance(token, str) or not is_sendable(token):
             raise RetryLater(Reason.BAD_ANSWER, "IMS answered without a usable token", refused=True)
-        life_s = _life_s(given.get("expires_in"))
+        life_s, now = _life_s(given.get("expires_in")), time.monotonic()
         self._token = token
-        self._fetched_at.append(time.monotonic())
-        self._renew_at = time.monotonic() + life_s - min(_MARGIN_S, _LONGEST_MARGIN * life_s)
+        self._fetched_at.append(now)
+        self._renew_at = now + life_s - min(_MARGIN_S, _LONGEST_MARGIN * life_s)
         self._accepted = False
         log.info("Took a token from IMS, valid for %.0f s", life_s)
         return token
 
-    def _refuse(self, answer: Answer) -> None:
-        refusal = problem(answer)
-        denied = AccessDenied(
-            f"IMS refused the credentials with {answer.status}: {said(answer)}. Check --api-key "
-            "(the client id), BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."
-        )
-        if isinstance(refusal, UsageProblem):
-            raise refusal
-        if isinstance(refusal, RetryLater):
-            if refusal.last_word is not None:
-                refusal.last_word = denied
-            raise refusal
-        raise denied
+
+def _refusal(response: Response) -> AccessDenied | RetryLater | UsageProblem:
+    """Return the error for a response of IMS without a token."""
+    error = problem(response)
+    denied = AccessDenied(
+        f"IMS refused the credentials with {response.status}: {summary(response)}. Check --api-key "
+        "(the client id), BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."
+    )
+    if isinstance(error, RetryLater) and error.last_word is not None:
+        error.last_word = denied
+    return error if isinstance(error, RetryLater | UsageProblem) else denied
 
 
-def _parsed(answer: Answer) -> dict[str, object]:
-    """Parse what IMS gave; never quoted, for it may hold a token even if it is no JSON."""
+def _parsed(response: Response) -> dict[str, object]:
+    """Parse a response of IMS. It is never quoted: it may hold a token even if it is no JSON."""
     try:
-        given = orjson.loads(answer.body)
+        given = orjson.loads(response.body)
     except orjson.JSONDecodeError:
         return {}
     return given if isinstance(given, dict) else {}
 
 
 def _life_s(expires_in: object) -> float:
-    """Read ``expires_in``, in seconds (campaign-api.md, section 5)."""
-    is_number = isinstance(expires_in, int | float) and not isinstance(expires_in, bool)
-    if is_number and isinstance(expires_in, int | float) and expires_in > 0:
+    """Return ``expires_in``, in seconds (manual/campaign-api.md, section 5)."""
+    if isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and expires_in > 0:
         return float(expires_in)
-    return _NO_LIFE_GIVEN_S
+    return _DEFAULT_LIFE_S

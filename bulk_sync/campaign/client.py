@@ -1,7 +1,6 @@
 """Finds Campaign, and reads and writes single profiles.
 
-How a request travels is ``transport.py``'s, what an
-answer means ``answers.py``'s, and how a profile looks ``profiles.py``'s.
+Requests travel by ``transport.py``; ``responses.py`` and ``profiles.py`` read what comes back.
 """
 
 import logging
@@ -18,9 +17,10 @@ from bulk_sync.campaign.create import Creation, Settling
 from bulk_sync.campaign.list_pages import Page
 from bulk_sync.campaign.profile_list import Listing
 from bulk_sync.campaign.responses import (
-    Answer,
     FieldRefused,
     Forbidden,
+    Request,
+    Response,
     Unproven,
     access_denied,
     document,
@@ -39,13 +39,13 @@ _OF_ANOTHER: Final = (
     "finds the new one by another column."
 )
 
-_NO_MATTER_OF_THE_NAME: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
-
+_UNAVAILABLE: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
+"""Failures for which the API's name is not at fault."""
 
 T = TypeVar("T")
 
-Asked = Coroutine[Any, Any, tuple[T, int]]
-"""What Campaign said, and how many tries it took."""
+Tried = Coroutine[Any, Any, tuple[T, int]]
+"""A result, and the number of tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class Instance:
     """What the preflight found.
 
     Attributes:
-        api: the API's name that works.
-        profiles: how many profiles there are, if the list says so.
-        count_path: where that number can be had otherwise.
+        api: the name by which the API answers.
+        profiles: the number of profiles, if the list shows it.
+        count_path: where else that number is.
         first: the first page of the list.
     """
 
@@ -69,17 +69,17 @@ class Instance:
 async def connected(
     connection: Connection, pace: Pace, stop: Stop, budget: Budget | None = None
 ) -> AsyncIterator["Client"]:
-    """Open a client; its connections close with the block, and calls not spent are given back."""
+    """Open a client. At the end its connections close, and unspent calls are given back."""
     async with pool_of(connection, pace.timeout_s) as pool:
-        way = Transport(pool, connection, _that_fits(pace), stop, budget)
+        transport = Transport(pool, connection, _within_open_files(pace), stop, budget)
         try:
-            yield Client(way, connection)
+            yield Client(transport, connection)
         finally:
-            await way.calls.close()
+            await transport.calls.close()
 
 
-def _that_fits(pace: Pace) -> Pace:
-    """Ask no more at once than connections may be open."""
+def _within_open_files(pace: Pace) -> Pace:
+    """Return a pace with no more requests in flight than the system allows connections."""
     wanted = pacing.most_in_flight(pace)
     room = max(1, room_for(2 * wanted) // 2)  # reads and writes share no connection
     if room == wanted:
@@ -98,21 +98,21 @@ class Client:
         api: the API's name in the URL.
         is_ready: the preflight has found that name.
         listing: the list of profiles.
-        settling: how long Campaign may still act on a request without an answer.
+        settling: how long Campaign may still act on a request without a response.
 
-    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for the one
-    profile, or page, that it was asked about.
+    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for its one
+    profile, or page.
     """
 
-    def __init__(self, way: Transport, connection: Connection) -> None:
-        self.calls = way.calls
-        self.pacer = way.pacer
-        self.settling = Settling(way.pacer.latency, way.timeout_s)
-        self._way = way
+    def __init__(self, transport: Transport, connection: Connection) -> None:
+        self.calls = transport.calls
+        self.pacer = transport.pacer
+        self.settling = Settling(transport.pacer.latency, transport.timeout_s)
+        self._transport = transport
         self._connection = connection
         self._attribute = connection.attribute
         self.api = connection.api
-        self.listing = Listing(way)
+        self.listing = Listing(transport)
         self.is_ready = False
         self._bodies = {
             state: f'{{"{self._attribute}":{str(state).lower()}}}'.encode()
@@ -120,29 +120,28 @@ class Client:
         }
 
     async def preflight(self, page_size: int = 1) -> Instance:
-        """Find out with one call, two at the most, whether and by which name the API answers.
+        """Find out, with one call or two, whether and by which name the API answers.
 
-        The call reads the first page of the list, so that a scan can go on from there.
+        The call reads the first page of the list, so a scan can go on from there.
 
         Args:
-            page_size: profiles asked for; see ``Listing.first``. Campaign may give fewer, which
-                shows how many it puts on a page.
+            page_size: profiles to request; see ``Listing.first``. Campaign may give fewer, which
+                shows its largest page.
 
         Raises:
             AccessDenied: the credentials, the organization or the API's name are refused.
             StoppedEarly: Campaign does not answer.
         """
-        asked = self._connection.api
+        given = self._connection.api
         refusals: list[RowFailed] = []
-        for api in (PLURAL, SINGULAR) if asked == AUTO else (asked,):
+        for api in (PLURAL, SINGULAR) if given == AUTO else (given,):
             self.api = api
             try:
                 page = await self.listing.first(api, page_size)
             except RowFailed as failed:
                 refusals.append(failed)
-                if self._way.stop.asked:
-                    break
-                if isinstance(failed, Forbidden) or failed.reason in _NO_MATTER_OF_THE_NAME:
+                is_final = isinstance(failed, Forbidden) or failed.reason in _UNAVAILABLE
+                if is_final or self._transport.stop.asked:
                     break
                 log.info("The API's name %s is refused: %s", api, failed.detail)
             else:
@@ -161,38 +160,35 @@ class Client:
         return access_denied(failed)
 
     async def count(self, instance: Instance) -> int | None:
-        """Tell how many profiles there are, with one small call if need be; None if unknown."""
+        """Return the number of profiles, with one small call if need be; None if unknown."""
         if instance.profiles is not None or instance.count_path is None:
             return instance.profiles
-        path = instance.count_path
-
-        async def once() -> int | None:
-            return list_pages.total(await self._way.request("GET", path, document))
-
         try:
-            return (await self._way.ask(once))[0]
+            return await self._get(
+                instance.count_path, lambda found: list_pages.total(document(found))
+            )
         except RowFailed as failed:
             log.warning("How many profiles there are could not be read: %s", failed.detail)
             return None
 
     async def check_attribute(self) -> None:
-        """Make sure, with one call, that the attribute is there, and a boolean.
+        """Check, with one call or two, that the attribute exists and is a boolean.
 
         Raises:
-            UsageProblem: it is not; the message tells the names that come close.
+            UsageProblem: it does not, or is not; the message names similar fields.
         """
-        attribute, api = self._attribute, self._connection.api if not self.is_ready else self.api
+        attribute, api = self._attribute, self.api if self.is_ready else self._connection.api
         known = await self._fields(api)
         if known is None:
             log.warning("Whether profiles have %s could not be found out", attribute)
             return
         kind = known.get(attribute)
-        if kind == "boolean" or kind == "":
+        if kind in {"boolean", ""}:
             return
         if kind is not None:
             raise UsageProblem(
                 f"--attribute {attribute}: the field is no boolean, but {kind}."
-                + resource_metadata.listed(resource_metadata.close(attribute, known))
+                + resource_metadata.similar_booleans(attribute, known)
             )
         elsewhere = resource_metadata.other(api)
         there = await self._fields(elsewhere) or {}
@@ -203,63 +199,65 @@ class Client:
             )
         raise UsageProblem(
             f"--attribute {attribute}: profiles have no such field, neither on {api} nor on "
-            f"{elsewhere}."
-            + resource_metadata.listed(resource_metadata.close(attribute, {**there, **known}))
+            f"{elsewhere}." + resource_metadata.similar_booleans(attribute, {**there, **known})
         )
 
     async def check_fields(self, names: Sequence[str], option: str) -> None:
-        """Make sure, with one call, that profiles have some fields.
+        """Check, with one call, that profiles have some fields.
 
         Raises:
-            UsageProblem: one is missing; the message tells the names that come close.
+            UsageProblem: one is missing; the message names similar fields.
         """
         known = await self._fields(self.api)
         for name in names:
             if known and name not in known:
                 raise UsageProblem(
                     f"{option} {name}: profiles have no such field on {self.api}."
-                    + resource_metadata.listed(resource_metadata.alike(name, known), "Fields")
+                    + resource_metadata.similar(name, known)
                 )
 
     async def _fields(self, api: str) -> Mapping[str, str] | None:
-        """Read what fields profiles have on an API; None if it does not say."""
+        """Read the fields of profiles and their types; None if the API does not show them."""
 
-        async def once() -> Mapping[str, str]:
-            path = f"{api}/resourceType/profile"
-            return resource_metadata.fields(await self._way.request("GET", path, document))
+        def parse(response: Response) -> Mapping[str, str]:
+            return resource_metadata.fields(document(response))
 
         try:
-            return (await self._way.ask(once))[0]
+            return await self._get(f"{api}/resourceType/profile", parse)
         except RowFailed as failed:
             log.info("The fields on %s could not be read: %s", api, failed.detail)
             return None
 
-    def profile(self, key: str, check: profiles.Check | None = None) -> Asked[profiles.Profile]:
-        """Read one profile, and tell how many tries it took.
+    async def _get(self, path: str, parse: Callable[[Response], T]) -> T:
+        send = partial(self._transport.request, Request("GET", path), parse)
+        return (await self._transport.retry(send))[0]
+
+    def profile(self, key: str, check: profiles.Check | None = None) -> Tried[profiles.Profile]:
+        """Read one profile.
 
         Args:
             key: as it stands in the URL.
-            check: raises Mismatch if a profile is not the one with this custom key; None if it is
+            check: raises ``Mismatch`` if a profile is not the one with this custom key; None for
                 a PKey.
 
         Raises:
-            RowFailed: there is no such profile, or Campaign did not say.
+            RowFailed: there is no such profile, or it could not be read.
         """
         return self._read(key, lambda profile: profile, check)
 
-    def state(self, key: str) -> Asked[bool]:
-        """Read one profile's current state, and tell how many tries it took.
+    def state(self, key: str) -> Tried[bool]:
+        """Read one profile's current state.
 
         Raises:
             RowFailed: as ``profile``, or the state is unknown.
         """
         return self._read(key, self._state)
 
-    def read_back(self, key: str) -> Asked[bool]:
+    def read_back(self, key: str) -> Tried[bool]:
         """Read a state as ``state`` does, after a write.
 
-        An answer that is the same as the one before it on its connection may be a copy of it, from
-        before the write, so it is asked for once more.
+        A response that repeats the one before it on its connection may be a copy from before the
+        write, so it is requested once more.
         """
 
         def take(profile: profiles.Profile) -> bool:
@@ -267,8 +265,8 @@ class Client:
 
         return self._read(key, take)
 
-    def stamped_state(self, key: str) -> Asked[tuple[bool, int]]:
-        """Read a state as ``state`` does, and when it was last changed, in ms; 0 where unknown."""
+    def stamped_state(self, key: str) -> Tried[tuple[bool, int]]:
+        """Read a state as ``state`` does, and the time of its last change in ms; 0 if unknown."""
         return self._read(
             key,
             lambda profile: (self._state(profile), profiles.changed_ms(profile, self._attribute)),
@@ -279,12 +277,12 @@ class Client:
         key: str,
         take: Callable[[profiles.Profile], T],
         check: profiles.Check | None = None,
-    ) -> Asked[T]:
-        """Read of one profile what is asked for; no coroutine of its own, for rows are many."""
-        path = f"{self.api}/profile/{profiles.segment(key)}"
+    ) -> Tried[T]:
+        """Read a part of one profile. No coroutine of its own: there are many rows."""
+        attribute = self._attribute
 
-        def parse(answer: Answer) -> T:
-            profile = profiles.one(document(answer), self._attribute)
+        def parse(response: Response) -> T:
+            profile = profiles.single(document(response), attribute)
             if check is None:
                 proof.check_profile(profile, key)
             else:
@@ -295,8 +293,9 @@ class Client:
             if failed.outcome is Outcome.NOT_FOUND:
                 failed.detail = _not_found(failed, key)
 
-        request = partial(self._way.request, "GET", path, parse, None, (key,))
-        return self._way.ask(request, explain if check is None else None)
+        request = Request("GET", f"{self.api}/profile/{profiles.segment(key)}", None, (key,))
+        send = partial(self._transport.request, request, parse)
+        return self._transport.retry(send, explain if check is None else None)
 
     def _state(self, profile: profiles.Profile) -> bool:
         found = profiles.state(profile, self._attribute)
@@ -305,65 +304,54 @@ class Client:
         return found
 
     async def write(self, key: str, *, desired: bool) -> int:
-        """Set one profile's state, and tell how many tries it took.
+        """Set one profile's state, and return the number of tries.
 
-        A PATCH without a clear answer may have been applied, or be applied yet: the profile is
-        read again before another one is sent, so that none is sent in vain.
+        A PATCH without a clear response may have been applied, or be applied yet. So the profile is
+        read before another PATCH.
 
         Raises:
-            RowFailed: Campaign did not confirm that it holds the state: ``pending`` if the run is
-                to end after a change that had not arrived by then. A refused change has changed
-                nothing, and so has one that had not arrived when the profile was read back:
-                ``holds`` says so.
-            StopRun: the run is to end, and nothing was sent that Campaign did not refuse.
+            RowFailed: Campaign did not confirm the state; ``pending`` if the run stops after a
+                change that had not arrived. ``holds`` is the state if nothing was changed: after a
+                refusal, or if the profile was read back.
+            StopRun: the run stops, and nothing was sent but what Campaign refused.
         """
         path = f"{self.api}/profile/{profiles.segment(key)}"
+        request = Request("PATCH", path, self._bodies[desired], (key,))
         doubts: list[RetryLater] = []
         is_read_back = True
 
-        def check(answer: Answer) -> None:
-            proof.check_change(document(answer), self._attribute, desired=desired, key=key)
+        def check(response: Response) -> None:
+            proof.check_change(document(response), self._attribute, desired=desired, key=key)
 
         async def once() -> None:
             nonlocal is_read_back
             try:
-                await self._way.request("PATCH", path, check, self._bodies[desired], (key,))
+                await self._transport.request(request, check)
             except RetryLater as doubt:
                 if doubt.refused:
                     raise
                 is_read_back = False
-                if not await self._holds(key, desired, doubt):
+                if not await self._holds(key, doubt, desired=desired):
                     is_read_back = True
                     doubts.append(doubt)
                     raise
 
         try:
-            return (await self._way.ask(once))[1]
+            return (await self._transport.retry(once))[1]
         except RowFailed as failed:
             failed.holds = not desired if is_read_back else None
             raise
         except StopRun as cause:
             if not doubts:
                 raise
-            self._way.stop.ask(cause)
+            self._transport.stop.ask(cause)
             detail = f"{doubts[-1].detail}. It had not arrived when the profile was read back."
             raise RowFailed(
                 Reason.STOPPED, detail, outcome=Outcome.PENDING, holds=not desired
             ) from cause
 
-    async def create(self, creation: Creation) -> tuple[str, int]:
-        """Create a profile, and tell its PKey and how many tries it took.
-
-        Raises:
-            RowFailed: Campaign did not confirm that it made the profile: ``pending`` if the run is
-                to end while that is not known.
-            StopRun: the run is to end, and nothing was sent that Campaign did not refuse.
-        """
-        path = f"{self.api}/profile"
-        return await create.create(self._way, path, creation, self._attribute, self.settling)
-
-    async def _holds(self, key: str, desired: bool, doubt: RetryLater) -> bool:  # noqa: FBT001
-        """Read back whether a change without a clear answer was applied.
+    async def _holds(self, key: str, doubt: RetryLater, *, desired: bool) -> bool:
+        """Read back whether a change without a clear response was applied.
 
         Raises:
             RowFailed: there was no time or no call left to find out: not done, as far as is known.
@@ -373,16 +361,27 @@ class Client:
         try:
             return (await self.read_back(key))[0] is desired
         except StopRun as cause:
-            self._way.stop.ask(cause)
+            self._transport.stop.ask(cause)
             raise unknown from cause
         except RowFailed as failed:
             if failed.outcome is Outcome.PENDING:
                 raise unknown from failed
             raise
 
+    async def create(self, creation: Creation) -> tuple[str, int]:
+        """Create a profile, and return its PKey and the number of tries.
+
+        Raises:
+            RowFailed: Campaign did not confirm the profile; ``pending`` if the run stops while
+                that is not known.
+            StopRun: the run stops, and nothing was sent but what Campaign refused.
+        """
+        path = f"{self.api}/profile"
+        return await create.create(self._transport, path, creation, self._attribute, self.settling)
+
 
 def _not_found(failed: RowFailed, key: str) -> str:
-    told, hint = failed.detail.rstrip("."), profiles.looks_like(key)
+    detail, hint = failed.detail.rstrip("."), profiles.hint(key)
     if failed.reason is Reason.INVALID_KEY and not hint:
         hint = _OF_ANOTHER
-    return f"Campaign knows no profile by this key ({told}).{hint}"
+    return f"Campaign knows no profile by this key ({detail}).{hint}"

@@ -1,63 +1,48 @@
-"""How Campaign and IMS are reached: the connection pool, its certificates, and proxies."""
+"""The connections to Campaign and IMS: pools, certificates, names of hosts."""
 
-import ipaddress
-import re
+import asyncio
+import resource
+import socket
 import ssl
-import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from yarl import URL
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bulk_sync import __version__
-from bulk_sync.campaign.dns import Resolver
-from bulk_sync.campaign.wire import Connector, Response
+from bulk_sync.campaign.proxies import Proxy
+from bulk_sync.campaign.wire import Connector, WatchedResponse
 from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import Connection, check_host
-
-if sys.platform != "win32":
-    import resource
+from bulk_sync.settings import Connection
 
 _LONG_HEADERS: Final[dict[str, Any]] = {
     "max_line_size": 1 << 16,
     "max_field_size": 1 << 16,
     "max_headers": 1 << 10,
 }
-"""Gateways add cookies and policies of many kilobytes, which aiohttp refuses by itself."""
+"""Gateways add cookies and policies of many kilobytes, more than aiohttp accepts by default."""
 
 _OTHER_FILES: Final = 128
-"""Files that a run has open besides its connections, and some to spare."""
-
+"""Open files of a run besides its connections, and some to spare."""
 
 _LONGEST_CONNECT_S: Final = 20.0
-
-_HTTPS_PORT: Final = 443
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """Where requests go first, and the headers that it alone is shown; None for nowhere."""
-
-    url: URL | None = None
-    headers: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The way that requests of one kind take to Campaign.
+    """The sessions for requests with the same headers.
 
     Attributes:
-        reads: for what changes nothing. No write shares a connection with it, so whatever goes
-            wrong with the connection of a write cannot spoil what is read back.
-        writes: for the rest.
-        alone: for what gets a connection of its own, whose only answer cannot be another's.
-        headers: what requests carry besides their session's own headers.
-        proxy: where they go first.
+        reads: for reads. No write shares a connection with them, so a fault on the connection of a
+            write cannot spoil what is read back.
+        writes: for writes.
+        alone: gives each request a connection of its own, so the response is its own.
+        headers: of each request, besides those of the session.
+        proxy: where requests go first.
     """
 
     reads: aiohttp.ClientSession
@@ -68,40 +53,40 @@ class Way:
 
 
 class Pool:
-    """Connections that requests share, whatever headers they carry. Belongs to one event loop.
+    """Connections, shared by requests with any headers. Belongs to one event loop.
 
     Args:
-        context: by what certificates are verified.
+        context: verifies certificates.
         connect_s: seconds in which a connection must be open, TLS included.
     """
 
     def __init__(self, context: ssl.SSLContext | bool, connect_s: float) -> None:  # noqa: FBT001
-        how: dict[str, Any] = {
+        options: dict[str, Any] = {
             "limit": 0,
             "ssl": context,
             "ttl_dns_cache": 300,
             "resolver": Resolver(),
         }
-        self._reads, self._writes = Connector(**how), Connector(**how)
-        self._alone = Connector(**how, force_close=True)
+        self._reads, self._writes = Connector(**options), Connector(**options)
+        self._alone = Connector(**options, force_close=True)
         self._connect_s = connect_s
         self._sessions: list[aiohttp.ClientSession] = []
 
     def way(self, headers: Mapping[str, str], proxy: Proxy) -> Way:
-        """Make a way for requests that carry these headers.
+        """Make the sessions for requests with these headers.
 
-        They are built once, into the session, and not for each request; but a session shows its
-        headers to a proxy as well, so where there is one they go with the requests.
+        The headers are built once, into the sessions. But a session shows its headers to a proxy
+        too, so with a proxy they go with each request.
         """
         headers = {"User-Agent": f"bulk-sync/{__version__}", **headers}
         sessions = [
             aiohttp.ClientSession(
                 connector=connector,
                 connector_owner=False,
-                timeout=aiohttp.ClientTimeout(sock_connect=self._connect_s),  # see deadlines.py
+                timeout=aiohttp.ClientTimeout(sock_connect=self._connect_s),  # see timeouts.py
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=headers if proxy.url is None else None,
-                response_class=Response,
+                response_class=WatchedResponse,
                 **_LONG_HEADERS,
             )
             for connector in (self._reads, self._writes, self._alone)
@@ -119,19 +104,17 @@ class Pool:
 
 
 def room_for(connections: int) -> int:
-    """Tell how many of so many connections the system lets be open, which is asked for more.
+    """Return how many of so many connections the system lets be open.
 
-    Many systems let a process have 1,024 files open unless it asks.
+    Many systems let a process have 1,024 open files unless it requests more, so it does.
     """
-    if sys.platform == "win32":
-        return connections  # it has no such limit
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return connections
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
-    with suppress(OSError, ValueError):  # some systems say more than they give
+    with suppress(OSError, ValueError):  # some systems grant less than they announce
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
     return max(1, min(connections, soft - _OTHER_FILES))
@@ -141,13 +124,13 @@ def room_for(connections: int) -> int:
 async def pool_of(connection: Connection, timeout_s: float) -> AsyncIterator[Pool]:
     """Open a connection pool; it closes with the block.
 
-    A server that does not even take a connection within half the time of a request, or twenty
-    seconds, cannot be reached: its silence says nothing of the request.
+    A server without a connection after half the timeout of a request, or twenty seconds, cannot be
+    reached: its silence means nothing for the request.
 
     Raises:
         UsageProblem: the CA file holds no certificates.
     """
-    context: ssl.SSLContext | bool = True  # aiohttp's own, which is made like the next one
+    context: ssl.SSLContext | bool = True  # aiohttp makes the same one itself
     if connection.ca_file is not None:
         context = ssl.create_default_context()
         try:
@@ -161,58 +144,62 @@ async def pool_of(connection: Connection, timeout_s: float) -> AsyncIterator[Poo
         await pool.close()
 
 
-def proxy_for(url: str) -> Proxy:
-    """Return the environment's proxy for a URL; for plain http there is none.
+class Resolver(AbstractResolver):
+    """Looks up host names in daemon threads. Belongs to one event loop.
 
-    Plain http is accepted for this machine alone, and no proxy must see its token in clear. Not
-    left to aiohttp's ``trust_env``: that also takes credentials from ~/.netrc, which clash with
-    the Authorization header, and looks there again for every request.
-
-    Raises:
-        UsageProblem: the proxy cannot be used.
+    The system's resolver cannot be interrupted, and takes half a minute without a name server. A
+    loop waits for its own threads when it closes; daemon threads hold nothing up.
     """
-    parts = urlsplit(url)
-    host, proxies = parts.hostname or "", getproxies()
-    proxy = proxies.get("https") if parts.scheme == "https" else None
-    if not proxy or proxy_bypass(host):
-        return Proxy()
-    if is_exempt(host, parts.port or _HTTPS_PORT, proxies.get("no", "")):
-        return Proxy()
-    try:
-        address = URL(proxy if "://" in proxy else f"http://{proxy}")
-        check_host(address.host or "")
-    except ValueError:
-        address = URL()
-    if address.scheme not in {"http", "https"} or not address.port:
-        raise UsageProblem(
-            "The proxy that the environment names for https cannot be used. Write "
-            f"https_proxy=http://host:port, or leave {parts.hostname} out with no_proxy."
-        )
-    if address.user is None:
-        return Proxy(address)
-    credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
-    return Proxy(address.with_user(None), {"Proxy-Authorization": credentials})
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host.
+
+        Raises:
+            OSError: there are none.
+        """
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[list[Any]] = loop.create_future()
+
+        def settle(addresses: list[Any], error: OSError | None) -> None:
+            if found.done():  # cancelled
+                return
+            if error is None:
+                found.set_result(addresses)
+            else:
+                found.set_exception(error)
+
+        def look_up() -> None:
+            addresses: list[Any] = []
+            error: OSError | None = None
+            flags = socket.AI_ADDRCONFIG
+            try:
+                addresses = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+            except OSError as caught:
+                error = caught
+            with suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(settle, addresses, error)
+
+        threading.Thread(target=look_up, name="resolver", daemon=True).start()
+        return [
+            ResolveResult(
+                hostname=host,
+                host=_with_scope(address),
+                port=address[1],
+                family=family,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for family, _, protocol, _, address in await found
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: threads that still wait are daemons."""
 
 
-def is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
-    """Check whether ``no_proxy`` names a host.
-
-    Its entries stand between commas or blanks: a name (with or without a leading dot or ``*.``),
-    which stands for its subdomains too, an address, a network such as ``10.0.0.0/8``, any of them
-    with a port, or ``*`` for every host.
-    """
-    return any(_matches(entry, host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
-
-
-def _matches(entry: str, host: str, port: int | None) -> bool:
-    if entry == "*":
-        return True
-    if match := re.fullmatch(r"(?:\[(?P<ip6>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>\d+))?", entry):
-        if match["port"] and int(match["port"]) != port:
-            return False
-        entry = match["ip6"] or match["name"] or ""
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        name = entry.lower().removeprefix("*").strip(".")
-        return bool(name) and f".{host.lower().removesuffix('.')}".endswith(f".{name}")
+def _with_scope(address: tuple[Any, ...]) -> str:
+    """Return an address as text; a link-local one of IPv6 names its interface."""
+    host = str(address[0])
+    scope = address[3] if len(address) > 3 else 0
+    return f"{host}%{scope}" if scope and "%" not in host else host

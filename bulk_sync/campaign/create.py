@@ -16,7 +16,7 @@ import orjson
 
 from bulk_sync.campaign import proof
 from bulk_sync.campaign.latency import Latency
-from bulk_sync.campaign.responses import Answer, document
+from bulk_sync.campaign.responses import Request, Response, document
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
@@ -83,15 +83,15 @@ async def create(
     doubts: list[RetryLater] = []
     email = str(orjson.loads(creation.body).get("email"))
 
-    def check(answer: Answer) -> str:
-        parsed = document(answer)
+    def check(response: Response) -> str:
+        parsed = document(response)
         return proof.check_creation(parsed, attribute, desired=creation.desired, email=email)
 
     async def once() -> str:
         if doubts and (made := await _made(way, creation, doubts[-1], settling)) is not None:
             return made
         try:
-            pkey = await way.request("POST", path, check, creation.body)
+            pkey = await way.request(Request("POST", path, creation.body), check)
         except RetryLater as doubt:
             if not doubt.refused:
                 doubts.append(doubt)
@@ -101,7 +101,7 @@ async def create(
         return pkey
 
     try:
-        return await way.ask(once)
+        return await way.retry(once)
     except StopRun as cause:
         if not doubts:
             raise

@@ -1,6 +1,6 @@
-"""What an error of HTTP, or of what lies below it, means: aiohttp's errors in, ours out. Pure.
+"""Maps the errors of aiohttp, and of what lies below it, to those of this program. Pure.
 
-no server, or none that answers      RetryLater, ``unreachable``
+no server, or a lost connection      RetryLater, ``unreachable``
 TLS or HTTP that went wrong          RetryLater
 a certificate that does not verify   UsageProblem
 a host name that does not exist      UsageProblem, unless it existed a while ago
@@ -13,56 +13,56 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from bulk_sync.campaign.connections import Proxy
+from bulk_sync.campaign.proxies import Proxy
 from bulk_sync.errors import RetryLater, UsageProblem
 from bulk_sync.outcomes import Reason
 
-_NO_SUCH_HOST: Final = {
-    number
-    for name in ("EAI_NONAME", "EAI_NODATA")
-    if (number := getattr(socket, name, None)) is not None
-}
+_NO_SUCH_HOST: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _WANTS_CREDENTIALS: Final = 407
 
 
 def failure(
-    error: aiohttp.ClientError | OSError, url: URL, proxy: Proxy, said: str, *, was_reached: bool
+    error: aiohttp.ClientError | OSError, url: URL, proxy: Proxy, text: str, *, was_reached: bool
 ) -> RetryLater | UsageProblem:
-    """Return what a request without an answer means.
+    """Return the error for a request without a response.
 
     Args:
         error: what aiohttp raised.
-        url: where the request was to go.
-        proxy: what it was to go through.
-        said: what the error says, without secrets.
-        was_reached: whether this run had an answer before, so that the names are right.
+        url: the request's URL.
+        proxy: its proxy.
+        text: the error's text, without secrets.
+        was_reached: this run had a response before, so the names are right.
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return UsageProblem(
-            f"The certificate of {error.host} could not be verified ({said}). For a private CA, "
+            f"The certificate of {error.host} could not be verified ({text}). For a private CA, "
             "name its certificates with --ca-file."
         )
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _refused_by_proxy(error, url, proxy)
     if isinstance(error, aiohttp.ClientConnectorDNSError) and not was_reached:
-        number = error.os_error.errno
-        if isinstance(error.os_error, socket.gaierror) and number in _NO_SUCH_HOST:
+        cause = error.os_error
+        if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
             return UsageProblem(_no_such_host(error.host, url, proxy))
     if isinstance(error, aiohttp.ClientResponseError):
-        return RetryLater(Reason.BAD_ANSWER, f"The answer was not HTTP ({said})")
+        return RetryLater(Reason.BAD_ANSWER, f"The answer was not HTTP ({text})")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({said})")
+        return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({text})")
+    return _unconnected(error, url, text)
+
+
+def _unconnected(error: aiohttp.ClientError | OSError, url: URL, text: str) -> RetryLater:
     is_silent = isinstance(error, aiohttp.ConnectionTimeoutError)
     is_refused = isinstance(error, aiohttp.ClientConnectorError) or is_silent
     if is_silent:
-        said = "no answer to the attempt to connect"
+        text = "no answer to the attempt to connect"
     what = "The connection was lost"
     if is_refused:
         kind = "secure connection" if isinstance(error, aiohttp.ClientSSLError) else "connection"
         what = f"No {kind} to {url.host}:{url.port}"
     is_lost = isinstance(error, aiohttp.ClientConnectionError | OSError)
     return RetryLater(
-        Reason.CONNECTION, f"{what} ({said})", refused=is_refused, unreachable=is_lost
+        Reason.CONNECTION, f"{what} ({text})", refused=is_refused, unreachable=is_lost
     )
 
 

@@ -1,15 +1,15 @@
-"""How many requests Campaign allows at once: learnt from what was in flight when it refused one.
+"""Campaign's limit on requests in flight, learnt from those beside a refused one.
 
-A limit on requests in flight looks like a limit on their rate, but it cannot be kept by pacing: two
-slow answers are enough to pass it. Under such a limit of N a request is refused while N others are
-being answered, and N is also the most that were ever answered at once. A server with a limit on the
-rate refuses a request although it answered as many at once before:
+It looks like a limit on the rate, but pacing cannot keep it: two slow responses are enough to pass
+it. With a limit of N a request is refused while N others are in flight, and N is the most that were
+ever granted at once. With a limit on the rate as many were granted at once before:
 
-    limit of 4 at once               limit on the rate
+    limit of 4 in flight             limit on the rate
     in flight, granted   4 4 4 4     in flight, granted   6 6 6 5
     refused                    x     refused                    x
 
-Pure: the time is an argument, in seconds of any one clock.
+Pure: the time is an argument, in seconds of any one clock. ``pytest tests/campaign/test_pacing.py
+-k in_flight`` measures the constants against 18 such servers in virtual time.
 """
 
 import logging
@@ -20,36 +20,32 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 4096
-"""Granted requests that are compared with the refused ones: more than are ever in flight."""
+"""Granted requests to compare with: more than are ever in flight."""
 
 _REFUSALS: Final = 8
-"""Refused requests that are looked at: the latest."""
+"""The latest refusals, to be compared."""
 
 _ON_THE_WAY: Final = 0.25
-"""The share of the time an answer takes within which a request has reached Campaign."""
+"""The share of a response's time after which its request has reached Campaign."""
 
 _SURE: Final = 0.75
-"""A ceiling is at least so much of what was seen at first; refusals below that are for the rate.
-Without it a limit of 50/s beside 5 % of failures was taken for one of 1 at once
-(``pytest tests/campaign/test_pacing.py -k single_requests_fail``)."""
+"""Refusals below this share of the first limit are for the rate. Without it a limit of 50/s beside
+5 % of failures passed for one of 1 in flight (``-k single_requests_fail``)."""
 
-_PROBE_S: Final = 20.0
-_LONGEST_PROBE_S: Final = 300.0
-"""How long a ceiling is kept before one more is tried; doubles, up to the longest, while that is
+PROBE_S: Final = 20.0
+LONGEST_PROBE_S: Final = 300.0
+"""A limit is kept for so long before more is tried; doubles, up to the longest, while that is
 refused."""
 
 _RAISE_S: Final = 1.0
-"""Seconds between further raises, each of which is twice as large as the one before."""
+"""Seconds between further raises, each twice as large as the one before."""
 
 
-class Ceiling:
-    """The most requests that Campaign allows in flight.
-
-    Args:
-        now: the time.
+class InFlightLimit:
+    """The most requests in flight.
 
     Attributes:
-        most: requests in flight, at most; infinite while no refusal showed a limit.
+        most: requests in flight; infinite while no refusal showed a limit.
     """
 
     def __init__(self, now: float) -> None:
@@ -57,22 +53,22 @@ class Ceiling:
         self._granted: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
         self._refused: deque[tuple[float, float]] = deque(maxlen=_REFUSALS)
         self._began = now
-        self._probe_s = _PROBE_S
+        self._probe_s = PROBE_S
         self._raise_at = float("inf")
         self._raise_by = 1.0
         self._least = 0.0
 
     def granted(self, now: float, took_s: float) -> None:
-        """Record a good answer: when it came, and how long it took."""
+        """Record a good response."""
         self._granted.append((now - took_s, now))
 
     def refused(self, now: float, sent_at: float) -> None:
-        """Record a request that was refused: when that was known, and when it was sent."""
+        """Record a refusal."""
         if sent_at >= self._began:
             self._refused.append((sent_at, now))
 
-    def is_due(self, now: float) -> bool:
-        """Return whether it is time to try one more."""
+    def is_raise_due(self, now: float) -> bool:
+        """Return whether it is time to try more."""
         return now >= self._raise_at
 
     def try_more(self, now: float) -> None:
@@ -86,9 +82,9 @@ class Ceiling:
 
         Args:
             now: the time.
-            in_flight: requests that are not answered yet; all of them may be granted.
-            may_be_rate: a limit on the rate is as likely, so as many at once must not have been
-                granted before.
+            in_flight: requests without a response yet; all may be granted.
+            may_be_rate: a limit on the rate is as likely, so the limit must be new and not far
+                below the first one.
         """
         shown, before = self._shown(in_flight)
         self._began = now
@@ -102,17 +98,17 @@ class Ceiling:
         if not is_kept or was_raised:
             self._least = _SURE * shown
         if was_raised:  # in vain
-            self._probe_s = min(_LONGEST_PROBE_S, 2 * self._probe_s)
+            self._probe_s = min(LONGEST_PROBE_S, 2 * self._probe_s)
         self.most, self._raise_by = shown, 1.0
         self._raise_at = now + self._probe_s
         log.info("Campaign allows %d requests at once", self.most)
         return True
 
     def _shown(self, in_flight: int) -> tuple[float, float]:
-        """Return how many were granted at once beside each that was refused, and before them.
+        """Return the most granted at once beside each refusal, and before all of them.
 
-        Campaign was answering at least as many as its limit at some time after a refused request
-        was sent, so each refusal shows a number that the limit does not exceed.
+        Campaign had as many in flight as its limit after a refused request was sent, so each
+        refusal shows a number that the limit does not exceed.
         """
         granted = [each for each in self._granted if each[0] >= self._began]
         if not granted or not self._refused:

@@ -1,7 +1,7 @@
-"""The shapes of lists and counts of profiles that the documentation shows. Pure.
+"""The shapes of lists and counts of profiles. Pure.
 
-Section 2.1 of campaign-api.md lists them: a count inline or behind a link, links absolute, relative
-or with a double slash.
+A count stands inline or behind a link; links are absolute, relative or with a double slash
+(manual/campaign-api.md, section 2.1).
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
 from bulk_sync.campaign.profiles import Profile
-from bulk_sync.campaign.responses import Answer, Parse, document
+from bulk_sync.campaign.responses import Parse, Response, document
 from bulk_sync.errors import RetryLater
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import EXTENDED, PLURAL, SINGULAR
@@ -28,11 +28,11 @@ class Page:
 
     Attributes:
         profiles: the profiles on it.
-        next_path: where the next page is, below ``campaign/``; None on the last page.
-        total: how many profiles there are, if the page says so.
-        count_path: where that number can be had, if the page says so.
-        cut_short: the list does not go on although, by what Campaign says, there is more.
-        others: how many things on it are no profiles.
+        next_path: the next page, below ``campaign/``; None on the last page.
+        total: the number of all profiles, if the page shows it.
+        count_path: where else that number is, if the page shows it.
+        cut_short: the list ends although there is more.
+        others: the number of entries that are no profiles.
     """
 
     profiles: list[Profile]
@@ -45,15 +45,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a list was left, for whoever goes on with it another day.
+    """Where a scan stopped, to go on another day.
 
     Attributes:
-        api: the API's name by which it was asked for.
-        path: where the next page is, below ``campaign/``; None if the list has nothing more to say.
-        pages: how many pages it has shown so far.
-        shown: how many profiles were on them.
-        doubtful: positions of the keys that it showed in two ways: they are looked up, whatever
-            it says of them later.
+        api: the API's name of the scan.
+        path: the next page, below ``campaign/``; None if there is nothing more to read.
+        pages: pages so far.
+        shown: profiles on them.
+        doubtful: positions of keys with two states on the list: they are looked up in any case.
     """
 
     api: str
@@ -64,34 +63,34 @@ class Place:
 
 
 def parser_of(fields: Collection[str]) -> Parse:
-    """Make a parser of pages that takes only some fields of each profile.
+    """Make a parser of pages that reads only some fields of each profile.
 
-    That takes a third of the time in which all of a page becomes objects. What is skipped must be
-    JSON in its form alone: text there that is no UTF-8, or a number past all bounds, spoils no
-    page. An answer that is no page is parsed as a whole, and judged as any other.
+    That takes a third of the time of a whole page. Other fields need to be JSON in form only: bytes
+    there that are no UTF-8, or a number past all bounds, spoil no page. A response that is no page
+    is parsed as a whole, and judged as any other.
     """
     import msgspec  # noqa: PLC0415 - as soon as there is a second page
 
-    typed_dict: Any = TypedDict  # whose fields nobody knows before
+    typed_dict: Any = TypedDict  # with fields known at run time only
     profile = typed_dict("profile", dict.fromkeys(fields, Any), total=False)
     around = dict.fromkeys(("next", "count", "value", "serverSidePagination"), Any)
     page = typed_dict("page", {"content": GenericAlias(list, profile), **around}, total=False)
     decoder = msgspec.json.Decoder(page)
 
-    def parse(answer: Answer) -> object:
+    def parse(response: Response) -> object:
         try:
-            return decoder.decode(answer.body)
+            return decoder.decode(response.body)
         except (ValueError, RecursionError):
-            return document(answer)
+            return document(response)
 
     return parse
 
 
 def read(parsed: object) -> Page:
-    """Read the answer to a list call.
+    """Return the page in a response.
 
     Raises:
-        RetryLater: it is not one.
+        RetryLater: there is none.
     """
     if not isinstance(parsed, dict) or not isinstance(parsed.get("content"), list):
         raise RetryLater(Reason.BAD_ANSWER, "Campaign answered with JSON that holds no list")
@@ -112,7 +111,7 @@ def read(parsed: object) -> Page:
 
 
 def total(parsed: object) -> int | None:
-    """Read a number of profiles: ``{"count": 26}``, ``{"value": 26}`` or just ``26``."""
+    """Return a number of profiles: ``{"count": 26}``, ``{"value": 26}`` or just ``26``."""
     if isinstance(parsed, dict):
         parsed = parsed["count"] if "count" in parsed else parsed.get("value")
     is_number = isinstance(parsed, int) and not isinstance(parsed, bool)
@@ -120,18 +119,15 @@ def total(parsed: object) -> int | None:
 
 
 def path(href: str, *, forced: bool = False) -> str | None:
-    """Take from a link what may be followed: path and query below ``campaign/``, no host.
+    """Return the path and query of a link below ``campaign/``; None without an API's name.
 
-    Credentials go to the configured endpoint alone, so the link's own host is dropped, and with it
-    whatever stands before the API's name: samples come without host, and without ``/campaign``.
+    Credentials go to the configured endpoint alone, so the link's own host is dropped, with
+    everything before the API's name: samples come without host, and without ``/campaign``.
 
     Args:
-        href: the link as Campaign gave it.
-        forced: append ``_forcePagination=true`` where it is missing; no sample shows whether
-            Campaign keeps it (campaign-api.md, section 2.1), and without it a large list ends.
-
-    Returns:
-        A path that begins with an API's name, or None if the link holds none.
+        href: the link.
+        forced: append ``_forcePagination=true`` where it is missing: without it a large list ends,
+            and no sample shows whether Campaign keeps it (manual/campaign-api.md, section 2.1).
     """
     try:
         parts = urlsplit("".join(char for char in href if char > " "))
@@ -149,13 +145,13 @@ def path(href: str, *, forced: bool = False) -> str | None:
 
 
 def line_count(path: str) -> int | None:
-    """Tell how many profiles a path asks for on a page; None if it does not say."""
+    """Return the number of profiles that a path requests; None without one."""
     found = _LINE_COUNT.search(path)
     return None if found is None else int(found[1])
 
 
 def with_line_count(path: str, count: int) -> str:
-    """Let a path that asks for so many profiles on a page ask for another number."""
+    """Return a path that requests another number of profiles."""
     return _LINE_COUNT.sub(f"_lineCount={count}", path)
 
 

@@ -1,55 +1,109 @@
-"""Counts the answers of one run that were about something else, and ends it when they are many."""
+"""Accepts a response only for its own request, and ends the run if responses are mixed up."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar, cast
 
-from bulk_sync.campaign.responses import Answer, Mismatch, Unproven
-from bulk_sync.errors import RetryLater, StoppedEarly
+from bulk_sync.campaign import proof
+from bulk_sync.campaign.proof import Mention
+from bulk_sync.campaign.responses import Mismatch, Request, Response, Unproven
+from bulk_sync.errors import RowFailed, StoppedEarly
+from bulk_sync.outcomes import Outcome
 from bulk_sync.stopping import Stop
 
+T = TypeVar("T")
+
 _MOST: Final = 3
-"""Requests whose answers were about something else: so many are no accident of one of them."""
+"""So many requests with responses about something else are no accident of one of them."""
 
 
-Asked = tuple[str, str, bytes | None]
-"""A request: its method, path and body.
-
-A profile is read and changed by one path, and all profiles are created by one: what one request was
-answered says nothing of another one's answer.
-"""
-
-
-class Mixups:
-    """What was answered about something else, or about nobody, by the request.
+class Mismatches:
+    """What was not accepted, by request.
 
     Args:
-        stop: is asked to end the run when several requests were answered so.
+        stop: ends the run when several requests got a response about something else.
 
     Attributes:
-        doubted: the last answers that were not taken for those of their requests; None for one
-            that was about something else.
+        doubted: the last response to each request in doubt; None if it was about something else.
+            Such a request is sent again, on a connection of its own.
     """
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
         self._mixed_up: set[str] = set()
-        self.doubted: dict[Asked, Answer | None] = {}
+        self.doubted: dict[Request, Response | None] = {}
 
-    def doubt(self, asked: Asked, answer: Answer, why: RetryLater) -> None:
-        """Record an answer that was not accepted as that of its request."""
-        if isinstance(why, Mismatch):
-            self.doubted[asked] = None
-            self._mix_up(asked[1], why.detail)
-        elif isinstance(why, Unproven):
-            self.doubted[asked] = answer
+    def accept(
+        self,
+        request: Request,
+        response: Response,
+        parse: Callable[[Response], T],
+        *,
+        repeats: bool,
+    ) -> T:
+        """Return the content of a good response.
 
-    def settle(self, asked: Asked, answer: Answer) -> None:
-        """Record the answer that counts; a doubted one that differs was another request's."""
-        doubted = self.doubted.pop(asked, None)
-        if doubted is not None and (doubted.status, doubted.body) != (answer.status, answer.body):
-            self._mix_up(asked[1], "Campaign's answer was about another profile")
+        Args:
+            request: what was sent.
+            response: what came on its connection.
+            parse: reads it; raises ``Mismatch`` or ``Unproven``.
+            repeats: the response is the same as the one before it on its connection.
 
-    def _mix_up(self, path: str, detail: str) -> None:
-        self._mixed_up.add(path)
+        Raises:
+            Mismatch: it is about another request.
+            Unproven: it does not show its request, and came for the first time.
+            RetryLater: it is of no use.
+        """
+        try:
+            result = parse(response)
+        except Mismatch as mismatch:
+            self._doubt(request, None, mismatch.detail)
+            raise
+        except Unproven as unproven:
+            result = cast("T", unproven.meaning)
+            if not (unproven.if_repeated and not repeats) and request not in self.doubted:
+                self.doubted[request] = response
+                raise Unproven(result) from unproven
+        if self.doubted:
+            self._settle(request, response)
+        return result
+
+    def check_error(
+        self, request: Request, response: Response, error: RowFailed, *, repeats: bool
+    ) -> None:
+        """Check that an error is about its request.
+
+        Raises:
+            Mismatch: it is about another request.
+            Unproven: it does not show its request, and came for the first time.
+        """
+        mention = proof.mention(response, request.about)
+        if mention is Mention.ANOTHER:
+            mismatch = Mismatch()
+            self._doubt(request, None, mismatch.detail)
+            raise mismatch
+        if request in self.doubted:
+            self._settle(request, response)
+            return
+        is_claim = error.outcome is Outcome.NOT_FOUND or request.method != "GET"
+        if mention is Mention.NOTHING and repeats and is_claim:
+            self.doubted[request] = response
+            raise Unproven(error)
+
+    def _settle(self, request: Request, response: Response) -> None:
+        """Accept a response; an earlier one in doubt was another request's if it differs."""
+        doubted = self.doubted.pop(request, None)
+        if doubted is not None and (doubted.status, doubted.body) != (
+            response.status,
+            response.body,
+        ):
+            self._count(request, "Campaign's answer was about another profile")
+
+    def _doubt(self, request: Request, response: Response | None, detail: str) -> None:
+        self.doubted[request] = response
+        self._count(request, detail)
+
+    def _count(self, request: Request, detail: str) -> None:
+        self._mixed_up.add(request.path)
         if len(self._mixed_up) >= _MOST:
             self._stop.ask(
                 StoppedEarly(

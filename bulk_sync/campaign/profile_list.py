@@ -1,4 +1,4 @@
-"""Pages through the list of profiles, with as many on a page as Campaign bears."""
+"""Pages through the list of profiles, with as many on a page as Campaign can deliver."""
 
 import logging
 from collections.abc import Callable
@@ -10,9 +10,10 @@ from bulk_sync.campaign.list_pages import Page
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.campaign.responses import (
     AddressRefused,
-    Answer,
     Mismatch,
     Parse,
+    Request,
+    Response,
     TooLarge,
     Unproven,
     document,
@@ -26,73 +27,69 @@ log = logging.getLogger(__name__)
 _LIST: Final = "{api}/profile?_lineCount={size}&_forcePagination=true"
 
 _SMALLEST_PAGE: Final = 25
-"""Campaign's own default (campaign-api.md, section 2.1)."""
+"""Campaign's own default (manual/campaign-api.md, section 2.1)."""
 
 _MOST_ON_A_PAGE: Final = 10_000
 
 _TOO_SLOW: Final = frozenset({Reason.TIMEOUT, Reason.HTTP_504})
-"""What a page fails with that takes Campaign too long."""
+"""Reasons of a page that takes Campaign too long."""
 
 _REFUSED_SIZE: Final = frozenset({Reason.HTTP_400, Reason.HTTP_413})
 _BROKEN: Final = frozenset({Reason.HTTP_500, Reason.HTTP_502, Reason.CONNECTION, Reason.BAD_ANSWER})
-"""What a page that is too large may fail with, if it does so twice."""
-
+"""Reasons of a page that may be too large, if they come twice."""
 
 _SHOWN_BEFORE: Final = "Campaign's answer was a page that it had shown before"
 
 
-class _TooLarge(RowFailed):
-    """A page that Campaign may give if it is asked for fewer profiles."""
+class _TooManyProfiles(RowFailed):
+    """A page that Campaign may deliver with fewer profiles."""
 
 
 class Listing:
     """The list of profiles. Belongs to one event loop.
 
-    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for the page
-    that it was asked for.
+    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for its page.
     """
 
-    def __init__(self, way: Transport) -> None:
-        self._way = way
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._largest: int | None = None
         self._shown: set[_Ends] = set()
 
     async def first(self, api: str, page_size: int) -> Page:
-        """Read the first page of the list, with as many profiles as Campaign bears.
+        """Read the first page of the list, with as many profiles as Campaign can deliver.
 
         Args:
             api: the API's name.
-            page_size: profiles asked for; fewer are where Campaign fails over so many. How it
-                refuses them is documented nowhere, so all may be that but a wait that it asks for,
-                or a refusal of the credentials or the address.
+            page_size: profiles to request, or fewer if Campaign fails. How it refuses a page that
+                is too large is documented nowhere, so nearly any failure may mean that, but not a
+                requested wait, nor a refusal of the credentials or the address.
         """
         self._largest = None
         self._shown.clear()
         path = _LIST.format(api=api, size=page_size)
-        return await self._that_fits(path, document, _may_be_too_large)
+        return await self._read(path, document, _may_be_too_large)
 
     async def page(self, path: str, parse: Parse = document) -> Page:
-        """Read one page of the list of profiles, or a smaller one where that takes too long.
-
-        Args:
-            path: where it is, below ``campaign/``.
-            parse: makes of the answer what it says.
-        """
-        return await self._that_fits(path, parse, _is_too_slow)
+        """Read one page below ``campaign/``, or a smaller one if it takes too long."""
+        return await self._read(path, parse, _is_too_slow)
 
     async def filtered(
         self, path: str, fits: Callable[[Profile], bool], about: str
     ) -> tuple[Page, int]:
-        """Read one page of what a filter finds, and tell how many tries it took.
+        """Read one page of a filter's profiles.
 
         Args:
             path: where it is, below ``campaign/``.
-            fits: whether a profile is what was asked for.
-            about: the value that was asked for.
+            fits: whether a profile is a requested one.
+            about: the requested value.
+
+        Returns:
+            The page, and the number of tries.
         """
 
-        def parse(answer: Answer) -> Page:
-            page = list_pages.read(document(answer))
+        def parse(response: Response) -> Page:
+            page = list_pages.read(document(response))
             if page.next_path == path:
                 raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
             is_proven = proof.repeats(page.count_path or page.next_path, path)
@@ -100,21 +97,14 @@ class Listing:
                 raise Unproven(page, if_repeated=not page.profiles)
             return page
 
-        return await self._way.ask(
-            partial(
-                self._way.request,
-                "GET",
-                path,
-                parse,
-                about=(about, _filter(path)),
-                profiles=_room(path),
-            )
-        )
+        filter_name = path.partition("?")[0].rstrip("/").rpartition("/")[2]
+        request = Request("GET", path, about=(about, filter_name), profiles=_room(path))
+        return await self._transport.retry(partial(self._transport.request, request, parse))
 
-    async def _that_fits(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
+    async def _read(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
         """Read a page, with a quarter of the profiles whenever it is too large.
 
-        A size that was found holds for the pages after it.
+        A size that works holds for the pages after it.
         """
         while True:
             size = list_pages.line_count(path) or 0
@@ -122,12 +112,9 @@ class Listing:
                 size = self._largest
                 path = list_pages.with_line_count(path, size)
             try:
-                if size <= _SMALLEST_PAGE:
-                    page, _ = await self._way.ask(partial(self._once, path, parse))
-                else:
-                    page = await self._unless(path, parse, is_too_large)
-            except _TooLarge as failed:
-                if self._way.stop.asked:
+                page = await self._read_with_size(path, size, parse, is_too_large)
+            except _TooManyProfiles as failed:
+                if self._transport.stop.asked:
                     raise
                 self._largest = max(_SMALLEST_PAGE, size // 4)
                 log.info(
@@ -140,39 +127,39 @@ class Listing:
                 self._shown.add(_ends(page))
                 return page
 
-    async def _unless(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
-        """Read a page; one that is too large is not asked for again.
+    async def _read_with_size(
+        self, path: str, size: int, parse: Parse, is_too_large: "_Judge"
+    ) -> Page:
+        """Read a page; one that is too large is not retried.
 
         Raises:
-            _TooLarge: it is.
-            RowFailed: whatever else went wrong, again and again.
+            _TooManyProfiles: it is too large.
+            RowFailed: it failed otherwise, too often.
         """
         tries = 0
 
-        async def once() -> Page:
-            nonlocal tries
-            tries += 1
-            try:
-                return await self._once(path, parse)
-            except (RetryLater, RowFailed) as error:
-                if is_too_large(error, tries):
-                    raise _TooLarge(error.reason, error.detail, passing=True) from error
-                raise
-
-        return (await self._way.ask(once))[0]
-
-    async def _once(self, path: str, parse: Parse = document) -> Page:
-        def check(answer: Answer) -> Page:
-            page = list_pages.read(parse(answer))
+        def check(response: Response) -> Page:
+            page = list_pages.read(parse(response))
             if page.profiles and (page.next_path == path or _ends(page) in self._shown):
                 raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
             return page
 
-        return await self._way.request("GET", path, check, profiles=_room(path))
+        async def once() -> Page:
+            nonlocal tries
+            tries += 1
+            request = Request("GET", path, profiles=_room(path))
+            try:
+                return await self._transport.request(request, check)
+            except (RetryLater, RowFailed) as error:
+                if size > _SMALLEST_PAGE and is_too_large(error, tries):
+                    raise _TooManyProfiles(error.reason, error.detail, passing=True) from error
+                raise
+
+        return (await self._transport.retry(once))[0]
 
 
 _Ends = tuple[object, object, int]
-"""The first and the last PKey on a page, and how many profiles are on it."""
+"""The first and the last PKey on a page, and the number of profiles."""
 
 
 def _ends(page: Page) -> _Ends:
@@ -183,29 +170,23 @@ def _ends(page: Page) -> _Ends:
 
 
 def _room(path: str) -> int:
-    """Return how many profiles an answer may hold, which a link may name as it likes."""
+    """Return the most profiles in a response; a link may name any number."""
     return min(list_pages.line_count(path) or 1, _MOST_ON_A_PAGE)
 
 
-def _filter(path: str) -> str:
-    """Return the name of the filter in a path."""
-    return path.partition("?")[0].rstrip("/").rpartition("/")[2]
-
-
 _Judge = Callable[[RetryLater | RowFailed, int], bool]
-"""Tells whether a page is too large, by what it failed with and how many tries that was."""
+"""Returns whether a page is too large, by its failure and the number of tries."""
 
 
-def _is_too_slow(error: RetryLater | RowFailed, tries: int) -> bool:
-    """Tell whether a page takes too long; whatever else goes wrong is tried again."""
-    del tries
+def _is_too_slow(error: RetryLater | RowFailed, _tries: int) -> bool:
+    """Return whether a page takes too long; other failures are retried."""
     return error.reason in _TOO_SLOW or isinstance(error, TooLarge)
 
 
 def _may_be_too_large(error: RetryLater | RowFailed, tries: int) -> bool:
-    """Tell whether a page may be refused for its size; what may have passed is tried once more.
+    """Return whether Campaign may refuse a page for its size.
 
-    A server that was not reached has said nothing of it.
+    What may have passed is tried once more, and a server that was not reached refused nothing.
     """
     if isinstance(error, RowFailed):
         return error.reason in _REFUSED_SIZE and not isinstance(error, AddressRefused)

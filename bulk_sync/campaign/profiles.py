@@ -1,6 +1,6 @@
-"""The shapes of a profile that the documentation shows. Pure.
+"""The shapes of one profile: flat, or as a list of one. Pure.
 
-Section 1.2 of campaign-api.md lists them: one profile flat, or as a list of one.
+See manual/campaign-api.md, section 1.2.
 """
 
 import math
@@ -17,31 +17,29 @@ from bulk_sync.outcomes import Reason
 _CRYPTED_ID: Final = re.compile(r"[A-Za-z0-9+/]{8,}={1,2}")
 _PLAIN: Final = re.compile(r"@?[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 
-
 Profile = Mapping[str, object]
-"""A profile as Campaign answers it."""
+"""A profile in Campaign's response."""
 
 Check = Callable[[Profile], None]
-"""Raises ``Mismatch`` if a profile is not the one that was asked for."""
+"""Raises ``Mismatch`` if a profile is not the requested one."""
 
 
 def segment(key: str) -> str:
-    """Write a key as one segment of a path: nothing it holds may reach another path.
+    """Encode a key as one segment of a path, so that no key reaches another path.
 
-    ``.`` and ``..`` would be resolved away by the first party that normalizes the URL, so their
-    dots are encoded too.
+    The dots of ``.`` and ``..`` are encoded too: normalizing a URL would resolve them.
     """
-    if _PLAIN.fullmatch(key):  # as nearly all are, and quote() takes ten times as long
+    if _PLAIN.fullmatch(key):  # as nearly all are; quote() takes ten times as long
         return key.replace("@", "%40")
     encoded = quote(key, safe="")
     return encoded if key.strip(".") else encoded.replace(".", "%2E")
 
 
-def one(parsed: object, attribute: str) -> Profile:
-    """Find the profile in the answer to a GET of one, or to a PATCH.
+def single(parsed: object, attribute: str) -> Profile:
+    """Return the profile in the response to a GET of one, or to a PATCH.
 
     Raises:
-        RetryLater: there is none in it, or more than one.
+        RetryLater: there is none, or more than one.
     """
     found = parsed
     if isinstance(parsed, dict) and isinstance(parsed.get("content"), list):
@@ -56,24 +54,24 @@ def one(parsed: object, attribute: str) -> Profile:
 
 
 def state(profile: Profile, attribute: str) -> bool | None:
-    """Read the state; None is unknown. Only a JSON boolean is a state: nothing is guessed."""
+    """Return the state; None is unknown. Only a JSON boolean is a state: nothing is guessed."""
     value = profile.get(attribute)
     return value if isinstance(value, bool) else None
 
 
 def fields_of_state(attribute: str) -> tuple[str, ...]:
-    """Name the fields that tell of a profile which it is, its state, and since when."""
+    """Return the fields for a profile's key, its state, and the time of its last change."""
     return "PKey", attribute, f"{attribute}LastModified"
 
 
 def changed_ms(profile: Profile, attribute: str) -> int:
-    """Read when Campaign says that the attribute was last changed, in ms since the epoch.
+    """Return when the attribute was last changed, in ms since the epoch.
 
-    ``ccpaOptOutLastModified`` stands beside ``ccpaOptOut`` in real answers, as
-    ``2019-09-26 11:49:48.817Z``, or blank (campaign-api.md, sections 1.1 and 1.3).
+    ``ccpaOptOutLastModified`` stands beside ``ccpaOptOut`` in real responses, as
+    ``2019-09-26 11:49:48.817Z`` or blank (manual/campaign-api.md, sections 1.1 and 1.3).
 
     Returns:
-        0 if there is none; -1 if it is in no form that says which moment is meant.
+        0 without a time; -1 for a time in an unclear form.
     """
     stamp = profile.get(f"{attribute}LastModified")
     if stamp is None or (isinstance(stamp, str) and not stamp.strip()):
@@ -85,11 +83,11 @@ def changed_ms(profile: Profile, attribute: str) -> int:
     return -1 if when.tzinfo is None else max(1, math.ceil(when.timestamp() * 1000))
 
 
-def looks_like(key: str) -> str:
-    """Say what a key that was not found looks like; "" if there is nothing to say.
+def hint(key: str) -> str:
+    """Return a sentence about a key that was not found; "" if it looks like a PKey.
 
     Automatic PKeys begin with ``@``. A cryptedId is another attribute, standard base64
-    (campaign-api.md, section 6).
+    (manual/campaign-api.md, section 6).
     """
     if _CRYPTED_ID.fullmatch(key):
         return " It looks like a cryptedId, which is another attribute: export the PKey instead."
@@ -97,7 +95,7 @@ def looks_like(key: str) -> str:
 
 
 def unknown(profile: Profile, attribute: str) -> RowFailed:
-    """Say in what way a profile's state is unknown."""
+    """Return the error for a profile without a clear state."""
     value = profile.get(attribute)
     if attribute not in profile:
         what = f"has no attribute {attribute}"

@@ -1,28 +1,28 @@
-"""Proves that an answer is about what was asked for. Pure.
+"""Proves that a response is about its request. Pure.
 
-Connections, proxies and caches mix answers up, so every answer is checked:
+Connections, proxies and caches mix responses up, so every response is checked:
 
 request            proof                             disproof                     neither
 -----------------  --------------------------------  ---------------------------  ------------
-GET by PKey        its ``PKey`` is the one asked     another one, or a list of    ``bad_answer``
-                   for; without any, its ``href``    several profiles
+GET by PKey        its ``PKey`` is the requested     another one, or a list of    ``bad_answer``
+                   one; without any, its ``href``    several profiles
                    ends with it
 GET by custom key  the field of the key shows it;    it does not                  -
                    if that is not known, any does
-PATCH              its ``PKey`` is the one changed   another one                  read back
-POST               its ``email`` is the one sent     another one                  looked for
+PATCH              its ``PKey`` is the changed one   another one                  read back
+POST               its ``email`` is the sent one     another one                  looked for
 page of the list   its profiles name themselves      its ``next`` is itself, or   -
                                                      it repeats an earlier page
-filter             a profile on it fits, or a link   its ``next`` is itself       asked again
+filter             a profile on it fits, or a link   its ``next`` is itself       sent again
                    in it repeats the parameters
-404, 500, ...      its text names the key            its text names another key   asked again
+404, 500, ...      its text names the key            its text names another key   sent again
 
-What is disproved is never used: its connection is closed, and the request repeated on one of its
-own. "Asked again" is once, also there, and that answer counts. An error, or an empty page, that is
-not the same as the answer before it on its connection counts at once, and so does an error to a GET
-that says nothing of a profile. What is read back after a write is asked again if it is the same: it
-may be a copy from before. 429, 503 and whatever else is tried again anyway needs no proof, nor do
-401 and 403 of the gateway, which are about the credentials.
+A disproved response is never used: its connection is closed, and the request goes out again on one
+of its own. "Sent again" means once, also there, and that response counts. An error, or an empty
+page, counts at once unless it repeats the response before it on its connection; so does an error to
+a GET without a profile in its text. A profile that is read back after a write is requested again if
+the response repeats: it may be a copy from before. 429, 503 and all else that is retried anyway
+needs no proof, nor do 401 and 403 of the gateway, which are about the credentials.
 """
 
 import re
@@ -31,13 +31,13 @@ from enum import Enum, auto
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
-from bulk_sync.campaign.profiles import Profile, one, state
-from bulk_sync.campaign.responses import Answer, Mismatch, text
+from bulk_sync.campaign.profiles import Profile, single, state
+from bulk_sync.campaign.responses import Mismatch, Response, text
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 
 _LIST_ITSELF: Final = frozenset({"_lineCount", "_lineStart", "_forcePagination", "_order"})
-"""Parameters that say which part of a list is meant, and not what it is a list of."""
+"""Parameters for a part of a list, and not for its contents."""
 
 _LONGEST_BODY: Final = 8192
 
@@ -47,11 +47,11 @@ _KEYS: Final = re.compile(
     r"\bkey '[^']*'|\bID '[^']*'|\bPKey=[^)\s]|'[^']+' attribute unknown"
     r"|'[^']+' is not a valid constant|@id = @?[\w-]|(?<![\w@])@[\w-]{16}"
 )
-"""How error texts name a key (campaign-api.md, section 3.2), and PKeys wherever they stand."""
+"""How error texts name a key (manual/campaign-api.md, section 3.2), and PKeys anywhere."""
 
 
-class Named(Enum):
-    """Kinds of mention in a text of the profile that was asked for."""
+class Mention(Enum):
+    """Whose key an error text names."""
 
     THIS = auto()
     ANOTHER = auto()
@@ -63,8 +63,8 @@ def check_profile(profile: Profile, key: str) -> None:
 
     Raises:
         Mismatch: it is another one.
-        RetryLater: it does not say which it is.
-        RowFailed: the key looks like a step in a path, and somebody on the way took it for one.
+        RetryLater: it shows neither PKey nor link.
+        RowFailed: the key looks like a step in a path, and was taken for one on the way.
     """
     pkey = profile.get("PKey")
     if pkey == key:
@@ -88,15 +88,15 @@ def check_profile(profile: Profile, key: str) -> None:
 
 
 def check_change(parsed: object, attribute: str, *, desired: bool, key: str) -> None:
-    """Check that the answer to a PATCH confirms the state that was sent, for this profile.
+    """Check that the response to a PATCH confirms the desired state, for this profile.
 
-    The documentation shows a reference in one place and the whole profile in another; neither
-    proves what is stored, but anything else than the state that was sent disproves it.
+    The documentation shows a reference in one place and the whole profile in another. Neither
+    proves what is stored, but any other state disproves it.
 
     Raises:
         RetryLater: it is no confirmation.
     """
-    found = one(parsed, attribute)
+    found = single(parsed, attribute)
     _check_errors(found)
     if not found.get("PKey"):
         detail = "Campaign answered the change without saying whose it was"
@@ -106,12 +106,12 @@ def check_change(parsed: object, attribute: str, *, desired: bool, key: str) -> 
 
 
 def check_creation(parsed: object, attribute: str, *, desired: bool, email: str) -> str:
-    """Return the PKey in the answer to a POST, if it confirms the profile that was sent.
+    """Return the PKey in the response to a POST, if it confirms the profile.
 
     Raises:
         RetryLater: it is no confirmation.
     """
-    found = one(parsed, attribute)
+    found = single(parsed, attribute)
     _check_errors(found)
     shown, pkey = found.get("email"), found.get("PKey")
     if isinstance(shown, str) and shown.casefold() != email.casefold():
@@ -136,20 +136,21 @@ def _check_state(found: Profile, attribute: str, *, desired: bool) -> None:
         raise RetryLater(Reason.NOT_STORED, detail)
 
 
-def named(answer: Answer, keys: Iterable[str]) -> Named:
-    """Read from an error whether it is about one of these keys, or about another one."""
-    told = unquote(f"{text(answer)} {answer.body[:_LONGEST_BODY].decode('utf-8', 'replace')}")
+def mention(response: Response, keys: Iterable[str]) -> Mention:
+    """Return whether an error names one of these keys, or another one."""
+    body = response.body[:_LONGEST_BODY].decode("utf-8", "replace")
+    found = unquote(f"{text(response)} {body}")
     for key in keys:
         bare = re.escape(key.removeprefix("@"))
-        if bare and re.search(rf"(?<![\w-]){bare}(?![\w-])", told):
-            return Named.THIS
-    return Named.ANOTHER if _KEYS.search(told) else Named.NOTHING
+        if bare and re.search(rf"(?<![\w-]){bare}(?![\w-])", found):
+            return Mention.THIS
+    return Mention.ANOTHER if _KEYS.search(found) else Mention.NOTHING
 
 
 def repeats(link: str | None, path: str) -> bool:
-    """Return whether a link in a list repeats the parameters that were asked for."""
-    asked, said = _parameters(path), _parameters(link or "")
-    return bool(asked) and all(said.get(name) == value for name, value in asked.items())
+    """Return whether a link in a list repeats the parameters of the request's path."""
+    sent, shown = _parameters(path), _parameters(link or "")
+    return bool(sent) and all(shown.get(name) == value for name, value in sent.items())
 
 
 def _parameters(path: str) -> dict[str, str]:

@@ -1,21 +1,21 @@
-"""Removes our own credentials from everything that is quoted, logged or raised.
+"""Removes this program's own credentials from everything that is quoted, logged or raised.
 
-A short one may be a part of any word, so in prose it stays: "S***opped by SIGTERM" helps nobody. It
-goes where a header, a URL or a form shows it whole.
+A short secret may be a part of any word, so in prose it stays: "S***opped by SIGTERM" helps no
+reader. It goes where a header, a URL or a form shows it whole.
 """
 
 import re
 from typing import Final
 from urllib.parse import quote
 
-from bulk_sync.campaign.responses import Answer, clean
+from bulk_sync.campaign.responses import Response, clean
 from bulk_sync.errors import BulkSyncError, RetryLater, RowFailed
 from bulk_sync.settings import Connection
 
 _INSTEAD: Final = "***"
 _LONG: Final = 16
 _SHORT: Final = 8
-"""Secrets with fewer characters than this stay in prose."""
+"""Secrets with fewer characters stay in prose."""
 
 _SHOWN: Final = r"""(?ix)
     ( \b(?:bearer|basic)\s+
@@ -24,11 +24,11 @@ _SHOWN: Final = r"""(?ix)
     | //[^\s/:@]*:(?=[^\s@]*@)
     )"""
 _ENDS: Final = r"(?![\w%~.+-])"
-"""What stands before and after a secret that is shown as such."""
+"""What stands before and after a secret where one is shown as such."""
 
 
 class Redaction:
-    """The credentials that one run has used so far, as they are and as a URL has them."""
+    """The credentials of one run so far, plain and percent-encoded."""
 
     def __init__(self, connection: Connection) -> None:
         self._secrets: list[str] = []
@@ -38,7 +38,7 @@ class Redaction:
                 self.add(secret.value)
 
     def add(self, secret: str) -> None:
-        """Add one; long ones come first, because others may be parts of them."""
+        """Add a secret; long ones come first, because others may be parts of them."""
         known = {secret, quote(secret, safe="")}
         if len(secret) < _SHORT:
             spelled = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
@@ -46,26 +46,26 @@ class Redaction:
         else:
             self._secrets = sorted({*self._secrets, *known}, key=len, reverse=True)
 
-    def answer(self, answer: Answer) -> Answer:
-        """Take them out of an answer that is to be quoted, before it is cut short.
+    def response(self, response: Response) -> Response:
+        """Remove long secrets from a response before it is quoted and cut short.
 
-        Short ones are left to ``error``: they may be parts of the words that an answer is judged
-        by, and a part of them gives nothing away.
+        Short ones are left to ``error``: they may be parts of words by which a response is judged,
+        and a part of them gives nothing away.
         """
-        body, location = answer.body, answer.location or ""
+        body, location = response.body, response.location or ""
         for secret in self._secrets:
             if len(secret) >= _LONG:
                 body = body.replace(secret.encode(), _INSTEAD.encode())
                 location = location.replace(secret, _INSTEAD)
-        return answer._replace(body=body, location=location)
+        return response._replace(body=body, location=location)
 
-    def said(self, error: BaseException) -> str:
-        """Say in one line what a library says, which may repeat what was sent."""
+    def text_of(self, error: BaseException) -> str:
+        """Return the text of a library's error, which may repeat what was sent, as one line."""
         return clean(self._text(str(error) or type(error).__name__))
 
     def error(self, error: BulkSyncError) -> None:
-        """Take them out of what an error says; every error of a request passes here."""
-        error.args = tuple(self._text(str(told)) for told in error.args)
+        """Remove secrets from an error; every error of a request passes here."""
+        error.args = tuple(self._text(str(each)) for each in error.args)
         if isinstance(error, RetryLater | RowFailed):
             error.detail = self._text(error.detail)
 

@@ -1,6 +1,6 @@
-"""What Campaign says of the fields that profiles have: ``resourceType/profile``. Pure.
+"""The fields of profiles, as ``resourceType/profile`` describes them. Pure.
 
-Fields stand under ``content`` with ``apiName`` and ``type`` (campaign-api.md, section 1.1).
+Fields stand under ``content`` with ``apiName`` and ``type`` (manual/campaign-api.md, section 1.1).
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,10 +16,10 @@ _MOST: Final = 5
 
 
 def fields(parsed: object) -> Mapping[str, str]:
-    """Read the type of each field; "" where none is given.
+    """Return the type of each field; "" where none is given.
 
     Raises:
-        RetryLater: the answer describes no fields.
+        RetryLater: the response describes no fields.
     """
     content = parsed.get("content") if isinstance(parsed, dict) else None
     described = list(content.items()) if isinstance(content, dict) else []
@@ -36,25 +36,25 @@ def fields(parsed: object) -> Mapping[str, str]:
 
 
 def other(api: str) -> str:
-    """Tell the API that shows what this one does not: custom fields, or none of them."""
+    """Return the API with custom fields for one without, and the other way round."""
     return SINGULAR if api.endswith("Ext") else EXTENDED
 
 
-def close(attribute: str, known: Mapping[str, str]) -> list[str]:
-    """Tell which boolean fields an attribute may have been meant to be, the likeliest first."""
+def similar_booleans(attribute: str, known: Mapping[str, str]) -> str:
+    """Return a sentence with the boolean fields similar to an attribute, or about opting out."""
     booleans = {name.casefold(): name for name, kind in known.items() if kind == "boolean"}
-    alike = get_close_matches(attribute.casefold(), booleans, _MOST, _CLOSE)
+    close = get_close_matches(attribute.casefold(), booleans, _MOST, _CLOSE)
     opting = (name for name in booleans if "opt" in name or "ccpa" in name)
-    return [booleans[name] for name in dict.fromkeys((*alike, *opting))][:_MOST]
+    names = [booleans[name] for name in dict.fromkeys((*close, *opting))]
+    return _sentence("Boolean fields", names[:_MOST])
 
 
-def alike(field: str, known: Iterable[str]) -> list[str]:
-    """Tell which fields a field may have been meant to be, the likeliest first."""
+def similar(field: str, known: Iterable[str]) -> str:
+    """Return a sentence with the fields of a similar name; "" if there are none."""
     names = {name.casefold(): name for name in known}
-    return [names[each] for each in get_close_matches(field.casefold(), names, _MOST, _CLOSE)]
+    close = get_close_matches(field.casefold(), names, _MOST, _CLOSE)
+    return _sentence("Fields", [names[each] for each in close])
 
 
-def listed(names: Iterable[str], what: str = "Boolean fields") -> str:
-    """Put names into a sentence of their own; "" if there are none."""
-    said = ", ".join(names)
-    return f" {what} that come close: {said}." if said else ""
+def _sentence(what: str, names: list[str]) -> str:
+    return f" {what} that come close: {', '.join(names)}." if names else ""

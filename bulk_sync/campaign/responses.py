@@ -1,31 +1,25 @@
-"""What an answer of Campaign, or of the gateway before it, means. Pure: bytes in, meaning out.
+"""Requests, responses, and the meaning of every response. Pure: bytes in, meaning out.
 
 Campaign Standard answers 500 to permanent errors of one row (a bad PKey, a bad field), and the
-gateway answers 500 and 502 to a wrong address, so an answer is judged by its text before its
-status (campaign-api.md, section 3).
+gateway answers 500 and 502 to a wrong address. So a response is judged by its text before its
+status (manual/campaign-api.md, section 3).
 """
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 import orjson
 
-from bulk_sync.errors import (
-    AccessDenied,
-    BulkSyncError,
-    RetryLater,
-    RowFailed,
-    UsageProblem,
-)
+from bulk_sync.errors import AccessDenied, BulkSyncError, RetryLater, RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 
 
 class TokenRefused(BulkSyncError):
-    """401: the token is not, or no longer, valid. A new one may be."""
+    """401: the token is not valid, or not any more. A new one may be."""
 
 
 class AddressRefused(RowFailed):
@@ -33,15 +27,11 @@ class AddressRefused(RowFailed):
 
 
 class FieldRefused(RowFailed):
-    """Campaign does not let the attribute be written: of this profile, or of every one."""
+    """Campaign does not let the attribute be written, of this profile or of any."""
 
 
 class Forbidden(RowFailed):
-    """403.
-
-    Attributes:
-        by_gateway: the gateway refused the request, not Campaign the profile.
-    """
+    """403, by the gateway or by Campaign itself."""
 
     def __init__(self, detail: str, *, by_gateway: bool) -> None:
         super().__init__(Reason.HTTP_403, detail, passing=by_gateway)
@@ -49,7 +39,7 @@ class Forbidden(RowFailed):
 
 
 class Mismatch(RetryLater):
-    """The answer is about something else than what was asked for."""
+    """The response is about another request."""
 
     def __init__(
         self,
@@ -60,11 +50,11 @@ class Mismatch(RetryLater):
 
 
 class Unproven(RetryLater):
-    """Nothing shows whether the answer is about what was asked for.
+    """Nothing shows whether the response is about its request.
 
     Attributes:
-        meaning: what it means if it is: what it says, or the error that it stands for.
-        if_repeated: it is only doubted if the answer before it on its connection was the same.
+        meaning: its content, or its error, if it is.
+        if_repeated: it is in doubt only if it repeats the response before it on its connection.
     """
 
     def __init__(self, meaning: object, *, if_repeated: bool = True) -> None:
@@ -75,7 +65,7 @@ class Unproven(RetryLater):
 
 
 class TooLarge(RetryLater):
-    """The answer is larger than any to such a request can be."""
+    """The response is larger than any to such a request can be."""
 
     def __init__(self, most: int) -> None:
         super().__init__(
@@ -84,8 +74,26 @@ class TooLarge(RetryLater):
         )
 
 
-class Answer(NamedTuple):
-    """One HTTP answer, read whole; its request was sent at ``sent_at``, as a pacer tells it."""
+class Request(NamedTuple):
+    """One request to Campaign.
+
+    Attributes:
+        method: GET, PATCH or POST.
+        path: path and query below ``campaign/``, percent-encoded.
+        body: JSON.
+        about: words of which an error about this request names one; empty if it need not.
+        profiles: the most profiles in the response.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    about: Sequence[str] = ()
+    profiles: int = 1
+
+
+class Response(NamedTuple):
+    """One HTTP response; ``sent_at`` is the time of its request, by the clock of the pacer."""
 
     status: int
     body: bytes
@@ -95,13 +103,13 @@ class Answer(NamedTuple):
     sent_at: float = 0.0
 
 
-Parse = Callable[[Answer], object]
-"""Makes of a successful answer what it says; raises ``RetryLater`` if it says nothing."""
+Parse = Callable[[Response], object]
+"""Reads a good response; raises ``RetryLater`` if it is of no use."""
 
 _PASSING: Final = {408: Reason.TIMEOUT, 425: Reason.TIMEOUT, 429: Reason.HTTP_429}
 _LONGEST_TEXT: Final = 300
 _LONGEST_BODY: Final = 8192
-"""So much of an answer is looked at for what it says; the rest would only cost time."""
+"""Bytes of a response that are searched; the rest would only cost time."""
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _ESCAPE: Final = re.compile(
@@ -117,35 +125,35 @@ _NEVER: Final = re.compile(
     r"enumeration|PGS-220000|RST-360012|XTK-170049|You do not have the rights", re.IGNORECASE
 )
 _CAMPAIGNS_OWN: Final = re.compile(r"\b[A-Z]{3}-\d{6}\b|\brights\b", re.IGNORECASE)
-"""Texts in Campaign's own refusals, not in those of a gateway (campaign-api.md, 3.2)."""
+"""Texts of Campaign's own refusals, not of a gateway's (manual/campaign-api.md, section 3.2)."""
 
 
-def document(answer: Answer) -> object:
-    """Parse the JSON of a successful answer.
+def document(response: Response) -> object:
+    """Parse the JSON of a good response.
 
     Raises:
-        RetryLater: it is cut off, or no JSON at all: a proxy's page, say.
+        RetryLater: it is cut off, or no JSON at all, such as a proxy's page.
     """
     try:
-        return orjson.loads(answer.body)
+        return orjson.loads(response.body)
     except orjson.JSONDecodeError:
         try:
-            return orjson.loads(_mended(answer.body))
+            return orjson.loads(_mended(response.body))
         except orjson.JSONDecodeError:
             pass
     what = "no JSON"
-    if not answer.body.strip():
+    if not response.body.strip():
         what = "an empty body"
-    elif _is_markup(answer):  # anything else may show somebody's profile
-        what = f"no JSON: {said(answer)}"
-    raise RetryLater(Reason.BAD_ANSWER, f"Campaign answered {answer.status} with {what}")
+    elif _is_markup(response):  # anything else may show a person's profile
+        what = f"no JSON: {summary(response)}"
+    raise RetryLater(Reason.BAD_ANSWER, f"Campaign answered {response.status} with {what}")
 
 
 def _mended(body: bytes) -> str:
-    """Write JSON whose texts hold what JSON forbids in a form that is JSON.
+    """Return JSON whose strings hold only what JSON allows.
 
-    Names of people hold half an emoji, a byte of Latin-1, or a tab as it is. What cannot be read
-    becomes U+FFFD; nothing outside of texts is changed.
+    Names of people hold half an emoji, a byte of Latin-1, or a tab. Unreadable characters become
+    U+FFFD; nothing outside of strings changes.
     """
     return _STRING.sub(_mended_string, body.decode("utf-8", "replace"))
 
@@ -155,44 +163,45 @@ def _mended_string(found: re.Match[str]) -> str:
     return _CONTROL.sub(lambda each: f"\\u{ord(each[0]):04x}", whole)
 
 
-def problem(answer: Answer) -> BulkSyncError:
-    """Say what an answer other than 2xx asks for.
+def problem(response: Response) -> BulkSyncError:
+    """Return the error for a response other than 2xx.
 
     Returns:
-        ``RetryLater``, ``RowFailed`` (also as ``AddressRefused``, ``FieldRefused`` or
-        ``Forbidden``), ``TokenRefused``, or ``UsageProblem`` where a proxy wants credentials.
-        A redirect, and a 403 that is not Campaign's own, may come from a gateway that restarts.
+        ``RetryLater``, ``RowFailed`` or one of its kinds above, ``TokenRefused``, or
+        ``UsageProblem`` where a proxy wants credentials. A redirect, and a 403 of the gateway, are
+        retried first: they may come from a gateway that restarts.
     """
-    told = said(answer)
-    detail = f"Campaign answered {answer.status}: {told}"
-    status = answer.status
+    found = summary(response)
+    detail = f"Campaign answered {response.status}: {found}"
+    status = response.status
     if status == 401:
         return TokenRefused(detail)
-    if status in _PASSING:
-        is_throttled = status == 429
+    if status == 429:
         return RetryLater(
             _PASSING[status],
             detail,
-            wait_s=wait_s(answer) if is_throttled else None,
-            refused=is_throttled,
-            sent_at=answer.sent_at if is_throttled else None,
+            wait_s=wait_s(response),
+            refused=True,
+            sent_at=response.sent_at,
         )
+    if status in _PASSING:
+        return RetryLater(_PASSING[status], detail)
     return (
-        _by_gateway(answer, told, detail)
-        or _by_text(answer, told, detail)
-        or _by_status(answer, detail)
+        _by_gateway(response, found, detail)
+        or _by_text(response, found, detail)
+        or _by_status(response, detail)
     )
 
 
-def said(answer: Answer) -> str:
-    """Put what an answer says into one clean line, never with control characters or markup."""
-    return clean(text(answer)) or "no text"
+def summary(response: Response) -> str:
+    """Return the text of a response as one clean line, without markup."""
+    return clean(text(response)) or "no text"
 
 
-def text(answer: Answer) -> str:
-    """Read what an answer says, without markup."""
-    body = answer.body[:_LONGEST_BODY]
-    told = body.decode("utf-8", "replace")
+def text(response: Response) -> str:
+    """Return the text of a response, without markup."""
+    body = response.body[:_LONGEST_BODY]
+    found = body.decode("utf-8", "replace")
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -200,29 +209,29 @@ def text(answer: Answer) -> str:
     if isinstance(parsed, dict):
         parts = [parsed.get(name) for name in ("error_code", "code", "error", "message")]
         parts += [parsed.get("error_description"), parsed.get("error_message")]
-        words = [str(part) for part in parts if part not in (None, "", answer.status)]
-        told = " ".join(words) or told
-    elif "<" in told:
-        told = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", told)
-        told = html.unescape(told)
-    return told
+        words = [str(part) for part in parts if part not in (None, "", response.status)]
+        return " ".join(words) or found
+    if "<" in found:
+        found = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", found)
+        return html.unescape(found)
+    return found
 
 
 def clean(text: str) -> str:
-    """Make one line of text from elsewhere, without control characters, and not too long."""
+    """Return a text from elsewhere as one short line without control characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 1]}…"
 
 
-def wait_s(answer: Answer) -> float | None:
-    """Tell how many seconds the server asks to wait, by its own clock; None if it does not ask."""
-    asked = (answer.retry_after or "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", asked):
-        return float(asked)
-    until = _time(asked)
+def wait_s(response: Response) -> float | None:
+    """Return the wait in ``Retry-After``, by the server's own clock; None without one."""
+    requested = (response.retry_after or "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", requested):
+        return float(requested)
+    until = _time(requested)
     if until is None:
         return None
-    now = _time(answer.date or "") or datetime.now(UTC)
+    now = _time(response.date or "") or datetime.now(UTC)
     return max(0.0, (until - now).total_seconds())
 
 
@@ -234,45 +243,44 @@ def _time(text: str) -> datetime | None:
     return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
 
 
-def _by_gateway(answer: Answer, text: str, detail: str) -> BulkSyncError | None:
-    """Judge by the status what comes from before Campaign, and a 403 that may be its own."""
-    if answer.status == 403:
+def _by_gateway(response: Response, text: str, detail: str) -> BulkSyncError | None:
+    """Judge by the status what a gateway or a proxy answers, and a 403 of Campaign's own."""
+    status = response.status
+    if status == 403:
         if _CAMPAIGNS_OWN.search(text):
             return Forbidden(detail, by_gateway=False)
-        return _unless_it_stays(Forbidden(detail, by_gateway=True))
-    if answer.status == 407:
+        return _retried_first(Forbidden(detail, by_gateway=True))
+    if status == 407:
         return UsageProblem(
             f"A proxy between this machine and Campaign asks for credentials (407: {text}). "
             "Write them into https_proxy=http://USER:PASSWORD@HOST:PORT."
         )
-    if 300 <= answer.status < 400:
-        where = clean(answer.location or "nowhere")
-        detail = f"Campaign answered {answer.status}, a redirect to {where}, which is not followed."
-        return _unless_it_stays(RowFailed(Reason.REDIRECT, detail, passing=True))
+    if 300 <= status < 400:
+        where = clean(response.location or "nowhere")
+        detail = f"Campaign answered {status}, a redirect to {where}, which is not followed."
+        return _retried_first(RowFailed(Reason.REDIRECT, detail, passing=True))
     return None
 
 
-def _by_text(answer: Answer, text: str, detail: str) -> BulkSyncError | None:
-    """Judge by the text, where it says more than the status."""
+def _by_text(response: Response, text: str, detail: str) -> BulkSyncError | None:
+    reason = _reason(response.status)
     if "Oops" in text:
-        return AddressRefused(_reason(answer.status), detail)
+        return AddressRefused(reason, detail)
     if _NO_SUCH_KEY.search(text):
         return RowFailed(Reason.INVALID_KEY, detail, outcome=Outcome.NOT_FOUND)
     if _NO_SUCH_FIELD.search(text):
-        return FieldRefused(_reason(answer.status), f"{detail}.")
-    if _NEVER.search(text):
-        return RowFailed(_reason(answer.status), detail)
-    return None
+        return FieldRefused(reason, f"{detail}.")
+    return RowFailed(reason, detail) if _NEVER.search(text) else None
 
 
-def _by_status(answer: Answer, detail: str) -> BulkSyncError:
-    status = answer.status
+def _by_status(response: Response, detail: str) -> BulkSyncError:
+    status = response.status
+    if status == 404 and _is_markup(response):
+        return AddressRefused(Reason.HTTP_404, detail)
     if status == 404:
-        if _is_markup(answer):
-            return AddressRefused(Reason.HTTP_404, detail)
         return RowFailed(Reason.NOT_FOUND, detail, outcome=Outcome.NOT_FOUND)
     if status >= 500:
-        return RetryLater(_reason(status), detail, wait_s=wait_s(answer))
+        return RetryLater(_reason(status), detail, wait_s=wait_s(response))
     return RowFailed(_reason(status), detail)
 
 
@@ -283,19 +291,22 @@ def _reason(status: int) -> Reason:
         return Reason.HTTP_5XX if status >= 500 else Reason.HTTP_4XX
 
 
-def _unless_it_stays(failed: RowFailed) -> RetryLater:
-    """Raised when a request is to be retried, and fails for good only if the answer stays."""
+def _retried_first(failed: RowFailed) -> RetryLater:
+    """Return an error whose last word is this one, if the response stays the same."""
     later = RetryLater(failed.reason, failed.detail, refused=True)
     later.last_word = failed
     return later
 
 
-def _is_markup(answer: Answer) -> bool:
-    return answer.body.lstrip()[:1] == b"<"
+def _is_markup(response: Response) -> bool:
+    return response.body.lstrip()[:1] == b"<"
 
 
 def access_denied(error: BulkSyncError) -> AccessDenied:
-    """Return what refused credentials or a refused address usually mean (campaign-api.md, 3.1)."""
+    """Return the error for refused credentials or a refused address, with the usual causes.
+
+    See manual/campaign-api.md, section 3.1.
+    """
     if isinstance(error, Forbidden):
         hint = (
             "Check --api-key, that the project in the Developer Console has the Campaign API, and "
@@ -311,7 +322,7 @@ def access_denied(error: BulkSyncError) -> AccessDenied:
 
 
 def field_refused(failed: RowFailed) -> UsageProblem:
-    """Return what it usually means that no profile's attribute can be written."""
+    """Return the error for an attribute that cannot be written."""
     return UsageProblem(
         f"{failed.detail} The profile resource of this API does not let the attribute be written: "
         "look at --attribute and --api (custom fields need --api profileAndServicesExt)."

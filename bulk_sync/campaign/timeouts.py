@@ -1,16 +1,13 @@
-"""Ends requests that take too long: one timer for all of them, for a timer each costs a tenth."""
+"""Ends requests that take too long. One timer serves all: a timer each costs a tenth."""
 
 import asyncio
 from typing import Any
 
 
-class Deadlines:
-    """Every request has the same time, so the first that began is the first that is due.
+class Timeouts:
+    """The timeouts of requests in flight, in the order in which they began.
 
     Belongs to one event loop, and is made in it.
-
-    Args:
-        timeout_s: seconds for one request.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -21,7 +18,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> asyncio.Task[Any]:
-        """Let the time of the running task's request begin; ``end`` must follow."""
+        """Start the timeout of the running task's request; ``end`` must follow."""
         task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("No task is running.")
@@ -31,20 +28,20 @@ class Deadlines:
         return task
 
     def end(self, task: asyncio.Task[Any]) -> None:
-        """Note that the request is over; a deadline that came too late to count is forgotten."""
+        """Forget a request that is over, and a timeout that came too late to count."""
         if self._due.pop(task, None) is None and task in self._late:
             self._late.remove(task)
             task.uncancel()
 
     def has_passed(self, task: asyncio.Task[Any]) -> bool:
-        """Tell a cancelled task whether that was its deadline, and nobody else's wish."""
+        """Return whether a cancelled task was cancelled by its timeout alone."""
         if task not in self._late:
             return False
         self._late.remove(task)
         return not task.uncancel()
 
     def shorten(self, timeout_s: float) -> None:
-        """Give every request no more than so many seconds: those under way, from now on."""
+        """Give every request no more than so many seconds: those in flight, from now on."""
         self._timeout_s = min(self._timeout_s, timeout_s)
         soonest = self._loop.time() + self._timeout_s
         self._due = {task: min(due, soonest) for task, due in self._due.items()}

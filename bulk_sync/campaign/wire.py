@@ -1,17 +1,17 @@
-"""Watches each connection to Campaign: what comes on it must be the one answer to the last request.
+"""Watches each connection to Campaign: every byte must belong to the response that is due.
 
-    a request was sent --> an answer is due --> it is complete --> none is due
+    a request is sent --> a response is due --> it is complete --> none is due
              |                                                         |
-    an answer that is there already,                     any byte closes the connection
+    a response that is there already,                    any byte closes the connection
     or a second one, closes it too
 
-A server, or a proxy before it, may send an answer twice, too late, or with more bytes than it
+A server, or a proxy before it, may send a response twice, too late, or with more bytes than
 announced. aiohttp keeps such bytes for the next request on the connection (aio-libs/aiohttp, issue
-13656), which would take another profile's answer for its own. An answer that comes while one is due
-can only be told apart by what it says: see ``proof.py``.
+13656), and they would pass for another profile's response. One that comes while another is due is
+found out by its content: see ``proof.py``.
 
-Nothing of aiohttp that begins with an underscore is used but ``_factory``, by which a connector
-makes its connections; if that is ever called otherwise, every request fails in ``Response.start``.
+The only private name of aiohttp here is ``_factory``, by which a connector makes its connections.
+If aiohttp stops calling it, every request fails in ``WatchedResponse.start``.
 """
 
 import logging
@@ -28,16 +28,16 @@ from bulk_sync.campaign.responses import TooLarge
 log = logging.getLogger(__name__)
 
 _MOST_KEPT: Final = 1 << 16
-"""Bytes of an answer that are kept for comparison: no page of many profiles is."""
+"""Bytes of a response that are kept for comparison; a page of many profiles has more."""
 
 
 class Wire(ResponseHandler):
     """One connection.
 
     Attributes:
-        due: the response that is to come; None if nothing was asked for. A new connection expects
-            the answer of a proxy, which comes first, if any.
-        repeats: whether the last answer was the same as the one before it.
+        due: the response that is due; None if none is. A new connection expects the response of a
+            proxy, if there is one.
+        repeats: the last response was the same as the one before it.
     """
 
     due: object = True
@@ -53,18 +53,18 @@ class Wire(ResponseHandler):
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002
         """Receive again after a pause.
 
-        aiohttp calls this twice for each response, paused or not. Both times the parser and the
-        transport are woken for nothing, which takes 3 % of the time of a request.
+        aiohttp calls this twice for each response, paused or not, and wakes the parser and the
+        transport in vain: 3 % of the time of a request.
         """
         if self._is_paused:
             self._is_paused = not resume_parser
             super().resume_reading(resume_parser)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        """Fail the request under way.
+        """Fail the request in flight.
 
         aiohttp sends a GET again after a lost connection (aio-libs/aiohttp, issue 10790), out of
-        turn and uncounted, unless the error is of another class than those it looks for.
+        turn and uncounted, unless the error is of another class than the two here.
         """
         if isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
             super().set_exception(aiohttp.ClientConnectionError(str(exc)), exc)
@@ -74,40 +74,42 @@ class Wire(ResponseHandler):
             super().set_exception(exc, exc_cause)
 
     def data_received(self, data: bytes) -> None:
-        """Receive data; close the connection if nothing was asked for."""
+        """Receive data; close the connection if no response is due."""
         if self.due is not None:
             super().data_received(data)
         elif data:
-            log.debug("Closing a connection: %d bytes came that were not asked for", len(data))
+            log.debug(
+                "Closing a connection: %d bytes came for which no request was sent", len(data)
+            )
             self.taint()
 
     def complete(self, response: object, body: bytes) -> None:
-        """Record that an answer is complete; another request may be in flight by now."""
+        """Record that a response is complete; another request may be in flight by now."""
         if self.due is response:
             self.due = None
         if len(self):
-            self.taint()  # a second answer came together with the first
+            self.taint()  # a second response came together with the first
         self.repeats = body == self._last
         self._last = body if len(body) <= _MOST_KEPT else None
 
     def taint(self) -> None:
-        """Close the connection; a request that is under way on it fails."""
+        """Close the connection; a request in flight on it fails."""
         self.force_close()
         if self.transport is not None:
             self.transport.close()
 
 
-class Response(aiohttp.ClientResponse):
-    """An answer that knows the connection on which it came."""
+class WatchedResponse(aiohttp.ClientResponse):
+    """A response that knows its connection."""
 
     wire: Wire
 
     def start(self, connection: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
-        """Wait for the head of the answer.
+        """Wait for the head of the response.
 
         Raises:
-            ClientConnectionError: an answer is there already, so it cannot be that to the request;
-                or the connection is lost.
+            ClientConnectionError: a response is there already, so it belongs to another request; or
+                the connection is lost.
             TypeError: the connection is not watched.
         """
         wire = connection.protocol
@@ -120,8 +122,8 @@ class Response(aiohttp.ClientResponse):
         wire.due = self
         return super().start(connection)
 
-    async def body(self, most: int) -> bytes:
-        """Read the whole body, unpacked.
+    async def whole_body(self, most: int) -> bytes:
+        """Read the whole body, decompressed.
 
         Raises:
             TooLarge: it has more bytes than this.
@@ -144,6 +146,6 @@ class Response(aiohttp.ClientResponse):
 class Connector(aiohttp.TCPConnector):
     """Makes connections that are watched."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._factory = cast("partial[ResponseHandler]", partial(Wire, loop=self._loop))

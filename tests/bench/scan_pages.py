@@ -15,7 +15,7 @@ import orjson
 from side_door import asked
 
 from bulk_sync.campaign.list_pages import parser_of, read
-from bulk_sync.campaign.responses import Answer
+from bulk_sync.campaign.responses import Response
 from bulk_sync.engines.journal import Kept
 from bulk_sync.engines.scan import Listing
 from bulk_sync.rows.lazy_texts import Texts
@@ -46,7 +46,7 @@ async def ours(pages: list[bytes]) -> float:
         parse = parser_of(listing.fields)
         began = time.perf_counter()
         for page in pages:
-            listing.take(read(parse(Answer(200, page))))
+            listing.take(read(parse(Response(200, page))))
         seconds = time.perf_counter() - began
         await kept.close()
     assert not listing.missing

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from mixing import Asked, Mixing, Wrong, written
 
-from bulk_sync.campaign import mismatches, transport
+from bulk_sync.campaign import mismatches, retries
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome
@@ -29,7 +29,7 @@ class Interleavings(RuleBasedStateMachine):
     @initialize(states=st.lists(st.booleans(), min_size=len(KEYS), max_size=len(KEYS)))
     def begin(self, states: list[bool]) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(transport, "_FIRST_BACKOFF_S", 0.0001)
+        self.patch.setattr(retries, "_FIRST_BACKOFF_S", 0.0001)
         self.patch.setattr(mismatches, "_MOST", 1_000_000)  # so that the run goes on and on
         self.is_changed = False
         self.left: deque[Wrong | None] = deque()

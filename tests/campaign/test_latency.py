@@ -14,7 +14,7 @@ SHARES = st.sampled_from([0.05, 0.5, 0.9, 0.95, 0.99, 1.0]) | st.floats(0.01, 1.
 def noted(times: list[float]) -> Latency:
     latency = Latency()
     for seconds in times:
-        latency.note(seconds)
+        latency.add(seconds)
     return latency
 
 

@@ -51,8 +51,8 @@ def test_what_was_not_sent_during_a_pause_is_not_made_up_for() -> None:
         for pause_s in (0.0, 30.0):
             await asyncio.sleep(pause_s)
             for _ in range(200):
-                sent.append(await pacer.turn())
-                pacer.over()
+                sent.append(await pacer.acquire())
+                pacer.release()
         return sent
 
     assert most_in_a_second(virtually(passes())) <= 100
@@ -235,11 +235,11 @@ def test_a_wait_that_a_single_503_asks_for_holds_nobody_else() -> None:
     async def after_a_503() -> float:
         loop = asyncio.get_running_loop()
         pacer = Pacer(Pace(), Stop(), loop.time)
-        sent_at = await pacer.turn()
-        pacer.over()
+        sent_at = await pacer.acquire()
+        pacer.release()
         pacer.was_too_much("http_503", sent_at)
         pacer.hold(busy(30.0))
-        return await pacer.turn() - sent_at
+        return await pacer.acquire() - sent_at
 
     assert virtually(after_a_503()) == 0.0
 
@@ -248,13 +248,13 @@ def test_the_wait_that_one_of_several_503s_asks_for_holds_every_request() -> Non
     async def after_503s() -> float:
         loop = asyncio.get_running_loop()
         pacer = Pacer(Pace(), Stop(), loop.time)
-        sent = [await pacer.turn() for _ in range(FIRST_IN_FLIGHT)]
+        sent = [await pacer.acquire() for _ in range(FIRST_IN_FLIGHT)]
         await asyncio.sleep(0.05)
         for sent_at in sent:
-            pacer.over()
+            pacer.release()
             pacer.was_too_much("http_503", sent_at)
             pacer.hold(busy(30.0))
-        return await pacer.turn() - sent[-1]
+        return await pacer.acquire() - sent[-1]
 
     assert virtually(after_503s()) == pytest.approx(30.05)
 
@@ -282,7 +282,7 @@ def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:
         sent: list[float] = []
 
         async def one() -> None:
-            sent.append(await pacer.turn())
+            sent.append(await pacer.acquire())
 
         waiting = [asyncio.create_task(one()) for _ in range(10)]
         await asyncio.sleep(0.05)
@@ -303,7 +303,7 @@ def test_who_waits_for_a_turn_is_sent_away_when_the_run_is_to_end() -> None:
     async def stopped() -> list[StopRun | float | BaseException]:
         stop = Stop()
         pacer = Pacer(Pace(concurrency=1), stop, asyncio.get_running_loop().time)
-        turns: list[Coroutine[Any, Any, float]] = [pacer.turn() for _ in range(3)]
+        turns: list[Coroutine[Any, Any, float]] = [pacer.acquire() for _ in range(3)]
         first = await turns[0]
         waiting = [asyncio.create_task(turn) for turn in turns[1:]]
         await asyncio.sleep(0)

@@ -60,7 +60,7 @@ def test_a_segment_is_percent_encoded(key: str, segment: str) -> None:
     ids=["flat", "list of one", "by href"],
 )
 def test_one_profile_is_found_in_every_documented_shape(parsed: object) -> None:
-    assert profiles.state(profiles.one(parsed, "x"), "x") is True
+    assert profiles.state(profiles.single(parsed, "x"), "x") is True
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_one_profile_is_found_in_every_documented_shape(parsed: object) -> None:
 )
 def test_anything_else_is_no_profile(parsed: object) -> None:
     with pytest.raises(RetryLater):
-        profiles.one(parsed, "x")
+        profiles.single(parsed, "x")
 
 
 @pytest.mark.parametrize("value", [None, "", " ", "false", "true", 0, 1, [], {}])

@@ -3,8 +3,8 @@
 import pytest
 
 from bulk_sync.campaign import proof
-from bulk_sync.campaign.proof import Named
-from bulk_sync.campaign.responses import Answer, Mismatch
+from bulk_sync.campaign.proof import Mention
+from bulk_sync.campaign.responses import Mismatch, Response
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 
@@ -123,30 +123,30 @@ LONG = "@k1-" + "x" * 40
 @pytest.mark.parametrize(
     ("text", "key", "named"),
     [
-        ("Unable to find document with path 'Profile' from key '@a:0'", "@a", Named.THIS),
-        ("Unable to find document with path 'Profile' from key '@a:0'", "@b", Named.ANOTHER),
-        ("Unable to decrypt PKey. (PKey=@jksad)", "@jksad", Named.THIS),
-        ("Unable to decrypt PKey. (PKey=@jksad)", "@jksa", Named.ANOTHER),
-        ("'O5i' attribute unknown. XTK-170036 '@id = @O5i'", "@O5i", Named.THIS),
-        ("'O5i' attribute unknown. XTK-170036 '@id = @O5i'", "@O5", Named.ANOTHER),
-        ("'@gibberish' is not a valid constant", "@gibberish", Named.THIS),
-        ("'@gibberish' is not a valid constant", "@other", Named.ANOTHER),
-        ("You do not have the rights to modify the resource of ID '@a'", "@a", Named.THIS),
-        ("You do not have the rights to modify the resource of ID '@a'", "@b", Named.ANOTHER),
-        (f"Gone: {LONG}", LONG, Named.THIS),
-        (f"Gone: {LONG}", "@a", Named.ANOTHER),
-        ("rest/profileAndServices/profile/%40a is gone", "@a", Named.THIS),
-        ("Unable to find document", "@a", Named.NOTHING),
-        ("RST-360011 An error has occurred", "360011", Named.NOTHING),
-        ("'ccpaOptOut' property is not valid for the 'profile' resource.", "@a", Named.NOTHING),
+        ("Unable to find document with path 'Profile' from key '@a:0'", "@a", Mention.THIS),
+        ("Unable to find document with path 'Profile' from key '@a:0'", "@b", Mention.ANOTHER),
+        ("Unable to decrypt PKey. (PKey=@jksad)", "@jksad", Mention.THIS),
+        ("Unable to decrypt PKey. (PKey=@jksad)", "@jksa", Mention.ANOTHER),
+        ("'O5i' attribute unknown. XTK-170036 '@id = @O5i'", "@O5i", Mention.THIS),
+        ("'O5i' attribute unknown. XTK-170036 '@id = @O5i'", "@O5", Mention.ANOTHER),
+        ("'@gibberish' is not a valid constant", "@gibberish", Mention.THIS),
+        ("'@gibberish' is not a valid constant", "@other", Mention.ANOTHER),
+        ("You do not have the rights to modify the resource of ID '@a'", "@a", Mention.THIS),
+        ("You do not have the rights to modify the resource of ID '@a'", "@b", Mention.ANOTHER),
+        (f"Gone: {LONG}", LONG, Mention.THIS),
+        (f"Gone: {LONG}", "@a", Mention.ANOTHER),
+        ("rest/profileAndServices/profile/%40a is gone", "@a", Mention.THIS),
+        ("Unable to find document", "@a", Mention.NOTHING),
+        ("RST-360011 An error has occurred", "360011", Mention.NOTHING),
+        ("'ccpaOptOut' property is not valid for the 'profile' resource.", "@a", Mention.NOTHING),
     ],
 )
 @pytest.mark.parametrize("form", ["{}", '{{"code": 404, "message": "{}"}}'], ids=["text", "JSON"])
 def test_an_error_s_text_says_whom_it_is_about(
-    text: str, key: str, named: Named, form: str
+    text: str, key: str, named: Mention, form: str
 ) -> None:
-    answer = Answer(404, form.format(text).encode())
-    assert proof.named(answer, (key,)) is named
+    answer = Response(404, form.format(text).encode())
+    assert proof.mention(answer, (key,)) is named
 
 
 @pytest.mark.parametrize(

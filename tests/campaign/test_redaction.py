@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.campaign.redaction import Redaction
-from bulk_sync.campaign.responses import Answer
+from bulk_sync.campaign.responses import Response
 from bulk_sync.errors import AccessDenied, BulkSyncError, RetryLater, RowFailed
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Secret
@@ -24,7 +24,7 @@ def redaction(secrets: Iterable[str] = ()) -> Redaction:
 
 @given(st.permutations(["token-one", "token-one-and-more", "one-time", "a/b c d/e"]))
 def test_of_a_secret_that_begins_with_another_nothing_is_left(secrets: list[str]) -> None:
-    said = redaction(secrets).said(
+    said = redaction(secrets).text_of(
         ValueError("token-one-and-more, a%2Fb%20c%20d%2Fe, token-of-the-start")
     )
     assert said == "***, ***, ***"
@@ -46,10 +46,10 @@ def test_no_error_has_one(error: BulkSyncError) -> None:
 
 
 def test_an_answer_loses_the_long_ones_and_is_still_understood() -> None:
-    answer = Answer(
+    answer = Response(
         403, b'{"error_code":"403010","it":"token-of-the-start"}', location="?1=token-of-the-start"
     )
-    told = redaction(["1"]).answer(answer)
+    told = redaction(["1"]).response(answer)
     assert told.body == b'{"error_code":"403010","it":"***"}'
     assert told.location == "?1=***"
 
@@ -62,7 +62,7 @@ PROSE = (
 @pytest.mark.parametrize("secret", ["S", "t", "token", "503", "443", "acme", "a", "Stopped"])
 def test_a_secret_of_a_few_letters_leaves_prose_as_it_is(secret: str) -> None:
     told = redaction([secret])
-    assert told.said(ValueError(PROSE)) == PROSE
+    assert told.text_of(ValueError(PROSE)) == PROSE
     failed = RowFailed(Reason.HTTP_503, PROSE)
     told.error(failed)
     assert (failed.detail, str(failed)) == (PROSE, PROSE)
@@ -86,11 +86,11 @@ def test_a_secret_of_a_few_letters_leaves_prose_as_it_is(secret: str) -> None:
 )
 def test_no_secret_is_shown_whole_in_a_header_or_a_url(dump: str, secret: str) -> None:
     for spelled in {secret, quote(secret, safe="")}:
-        said = redaction([secret]).said(ValueError(dump.format(spelled)))
+        said = redaction([secret]).text_of(ValueError(dump.format(spelled)))
         assert said == dump.format("***")
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=7))
 def test_no_short_secret_is_taken_out_of_a_sentence(secret: str) -> None:
     told = f"Campaign has refused {secret} and {secret}s; the row {secret} failed."
-    assert redaction([secret]).said(ValueError(told)) == told
+    assert redaction([secret]).text_of(ValueError(told)) == told

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.campaign.connections import Proxy, proxy_for
+from bulk_sync.campaign.proxies import Proxy, proxy_for
 from bulk_sync.errors import RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Pace, Secret

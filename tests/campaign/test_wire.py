@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 from mixing import Asked, Mixing, Wrong, one_by_one, written
 
-from bulk_sync.campaign import transport
+from bulk_sync.campaign import retries
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.campaign.wire import Response
+from bulk_sync.campaign.wire import WatchedResponse
 from bulk_sync.errors import RowFailed, StoppedEarly
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import Connection, Pace, Secret
@@ -23,7 +23,7 @@ TRUTH = {key: number % 2 == 0 for number, key in enumerate(KEYS)}
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_BACKOFF_S", 0.001)
 
 
 def ask(server: Mixing, work: Callable[[Client], Awaitable[T]], stop: Stop | None = None) -> T:
@@ -83,7 +83,7 @@ def test_what_a_server_says_before_it_is_asked_is_no_answer() -> None:
 def test_no_connection_that_is_not_watched_is_used() -> None:
     async def work() -> None:
         server = Mixing(dict(TRUTH))
-        async with server, aiohttp.ClientSession(response_class=Response) as session:
+        async with server, aiohttp.ClientSession(response_class=WatchedResponse) as session:
             with pytest.raises(TypeError, match="another way"):
                 await session.get(server.url)
 

@@ -12,7 +12,7 @@ from test_transport import serving
 
 from bulk_sync.campaign import transport
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.campaign.responses import Answer, document
+from bulk_sync.campaign.responses import Response, document
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Pace, Secret
@@ -112,7 +112,7 @@ def test_long_headers_are_no_obstacle(
 )
 def test_text_that_is_no_json_spoils_nothing_else(name: bytes, read: str) -> None:
     body = b'{\n\t"PKey": "@a",\r\n\t"firstName": "' + name + b'", "ccpaOptOut": true}'
-    assert document(Answer(200, body)) == {"PKey": "@a", "firstName": read, "ccpaOptOut": True}
+    assert document(Response(200, body)) == {"PKey": "@a", "firstName": read, "ccpaOptOut": True}
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_text_that_is_no_json_spoils_nothing_else(name: bytes, read: str) -> Non
 )
 def test_what_is_no_json_is_not_quoted(body: bytes) -> None:
     with pytest.raises(RetryLater) as refused:
-        document(Answer(200, body))
+        document(Response(200, body))
     assert "jo@x.com" not in refused.value.detail
 
 
 def test_a_page_of_somebody_else_s_is_quoted_without_its_markup() -> None:
     with pytest.raises(RetryLater, match="no JSON: Sign in to the network"):
-        document(Answer(200, b"<html><h1>Sign in to the network</h1></html>"))
+        document(Response(200, b"<html><h1>Sign in to the network</h1></html>"))

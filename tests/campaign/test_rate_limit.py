@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bulk_sync.campaign.rate_limit import Allowance
+from bulk_sync.campaign.rate_limit import RateLimit
 
 TOOK_S = 0.05
 BEGAN = 100.0
@@ -14,16 +14,16 @@ def found(
     sent: list[tuple[float, bool]], *, resumed_at: float = 2.0, took_s: float = TOOK_S
 ) -> float:
     """Tell the rate that is kept to after requests were granted, or not, by when they were sent."""
-    allowance = Allowance(BEGAN)
+    limit = RateLimit(BEGAN)
     for sent_at, is_granted in sent:
         now = BEGAN + sent_at + took_s
         if is_granted:
-            allowance.answered(now, took_s)
+            limit.granted(now, took_s)
         else:
-            allowance.refused(now, now - took_s)
-    allowance.resumed(BEGAN + resumed_at)
-    assert allowance.rate is not None
-    return allowance.rate
+            limit.refused(now, now - took_s)
+    limit.resumed(BEGAN + resumed_at)
+    assert limit.rate is not None
+    return limit.rate
 
 
 def from_a_bucket(
@@ -83,15 +83,15 @@ def test_a_refusal_after_which_nothing_was_sent_shows_a_rate_roughly() -> None:
 
 
 def test_what_was_sent_before_a_wait_says_nothing_about_the_time_after_it() -> None:
-    allowance = Allowance(BEGAN)
-    allowance.refused(BEGAN + 0.1, BEGAN + 0.05)
-    allowance.resumed(BEGAN + 1.1)
-    kept_to = allowance.rate
+    limit = RateLimit(BEGAN)
+    limit.refused(BEGAN + 0.1, BEGAN + 0.05)
+    limit.resumed(BEGAN + 1.1)
+    kept_to = limit.rate
     assert kept_to is not None
     for index in range(100):
-        allowance.answered(BEGAN + 1.2 + index / 1000, TOOK_S)
-    allowance.refused(BEGAN + 1.3, BEGAN + 0.06)  # late: sent before the wait
-    allowance.refused(BEGAN + 1.3, BEGAN + 1.25)
-    allowance.resumed(BEGAN + 2.3)
-    assert allowance.rate is not None
-    assert allowance.rate >= 0.7 * kept_to
+        limit.granted(BEGAN + 1.2 + index / 1000, TOOK_S)
+    limit.refused(BEGAN + 1.3, BEGAN + 0.06)  # late: sent before the wait
+    limit.refused(BEGAN + 1.3, BEGAN + 1.25)
+    limit.resumed(BEGAN + 2.3)
+    assert limit.rate is not None
+    assert limit.rate >= 0.7 * kept_to

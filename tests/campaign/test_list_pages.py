@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bulk_sync.campaign import list_pages
 from bulk_sync.campaign.profiles import Profile
-from bulk_sync.campaign.responses import Answer, document
+from bulk_sync.campaign.responses import Response, document
 from bulk_sync.errors import RetryLater
 
 NEXT = "profileAndServices/profile/?_lineCount=1&_lineStart=@abc"
@@ -94,10 +94,10 @@ PAGES: st.SearchStrategy[object] = st.builds(
 )
 
 
-def judged(parse: Callable[[Answer], object], body: bytes) -> list_pages.Page | str:
+def judged(parse: Callable[[Response], object], body: bytes) -> list_pages.Page | str:
     """Read a page, or tell what is said instead; of profiles, only some fields."""
     try:
-        page = list_pages.read(parse(Answer(200, body)))
+        page = list_pages.read(parse(Response(200, body)))
     except RetryLater as later:
         return later.detail
     of: list[Profile] = [
@@ -142,6 +142,6 @@ def test_what_is_not_looked_at_spoils_no_page(skipped: bytes) -> None:
 
 def test_what_is_not_looked_at_is_not_taken() -> None:
     parsed = list_pages.parser_of(FIELDS)(
-        Answer(200, b'{"content": [{"PKey": "@a", "email": "x"}]}')
+        Response(200, b'{"content": [{"PKey": "@a", "email": "x"}]}')
     )
     assert parsed == {"content": [{"PKey": "@a"}]}

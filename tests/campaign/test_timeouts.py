@@ -7,12 +7,12 @@ from contextlib import suppress
 import pytest
 from virtual_time import virtually
 
-from bulk_sync.campaign.timeouts import Deadlines
+from bulk_sync.campaign.timeouts import Timeouts
 
 TIMEOUT_S = 5.0
 
 
-async def one(deadlines: Deadlines, answer: Awaitable[object]) -> str:
+async def one(deadlines: Timeouts, answer: Awaitable[object]) -> str:
     """Do as the transport does: turn a cancellation that was a deadline into a ``TimeoutError``."""
     task = deadlines.begin()
     try:
@@ -37,7 +37,7 @@ def cancelling() -> int:
     return task.cancelling()
 
 
-async def timed(deadlines: Deadlines, takes_s: float) -> tuple[str, float, int]:
+async def timed(deadlines: Timeouts, takes_s: float) -> tuple[str, float, int]:
     """Tell how it ended, after how long, and how many cancellations are left of it."""
     began = now_s()
     try:
@@ -49,7 +49,7 @@ async def timed(deadlines: Deadlines, takes_s: float) -> tuple[str, float, int]:
 
 def test_who_is_late_is_ended_when_it_is_due_and_others_are_not() -> None:
     async def several() -> list[tuple[str, float, int]]:
-        deadlines = Deadlines(TIMEOUT_S)
+        deadlines = Timeouts(TIMEOUT_S)
 
         async def begun_after(wait_s: float, takes_s: float) -> tuple[str, float, int]:
             await asyncio.sleep(wait_s)
@@ -66,7 +66,7 @@ def test_who_is_late_is_ended_when_it_is_due_and_others_are_not() -> None:
 
 def test_a_shorter_time_holds_for_requests_under_way_and_for_those_that_follow() -> None:
     async def ended() -> list[tuple[str, float, int]]:
-        deadlines = Deadlines(TIMEOUT_S)
+        deadlines = Timeouts(TIMEOUT_S)
         asyncio.get_running_loop().call_later(1.0, deadlines.shorten, 2.0)
 
         async def begun_after(wait_s: float, takes_s: float) -> tuple[str, float, int]:
@@ -84,7 +84,7 @@ def test_a_shorter_time_holds_for_requests_under_way_and_for_those_that_follow()
 
 def test_no_time_is_lengthened() -> None:
     async def ended() -> tuple[str, float, int]:
-        deadlines = Deadlines(TIMEOUT_S)
+        deadlines = Timeouts(TIMEOUT_S)
         deadlines.shorten(2 * TIMEOUT_S)
         return await timed(deadlines, 60.0)
 
@@ -95,7 +95,7 @@ def test_no_time_is_lengthened() -> None:
 
 def test_a_task_has_a_new_deadline_for_every_request() -> None:
     async def one_after_the_other() -> list[tuple[str, float, int]]:
-        deadlines = Deadlines(TIMEOUT_S)
+        deadlines = Timeouts(TIMEOUT_S)
         return [await timed(deadlines, takes_s) for takes_s in (4.0, 4.0, 60.0, 4.0, 60.0)]
 
     ended = virtually(one_after_the_other())
@@ -106,7 +106,7 @@ def test_a_task_has_a_new_deadline_for_every_request() -> None:
 
 def test_an_answer_that_comes_with_the_deadline_is_late_and_leaves_nothing_behind() -> None:
     async def answered_when_due() -> int:
-        loop, deadlines = asyncio.get_running_loop(), Deadlines(TIMEOUT_S)
+        loop, deadlines = asyncio.get_running_loop(), Timeouts(TIMEOUT_S)
         answer = loop.create_future()
         loop.call_later(TIMEOUT_S, answer.set_result, None)
         with pytest.raises(TimeoutError):
@@ -118,7 +118,7 @@ def test_an_answer_that_comes_with_the_deadline_is_late_and_leaves_nothing_behin
 
 def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
     async def answered_all_the_same() -> tuple[int, str]:
-        deadlines = Deadlines(TIMEOUT_S)
+        deadlines = Timeouts(TIMEOUT_S)
         task = deadlines.begin()
         with suppress(asyncio.CancelledError):  # as a library may that has the answer by then
             await asyncio.sleep(60.0)
@@ -131,7 +131,7 @@ def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
 @pytest.mark.parametrize("after_s", [1.0, TIMEOUT_S], ids=["before it is due", "when it is due"])
 def test_a_task_that_somebody_else_cancels_is_cancelled_and_not_late(after_s: float) -> None:
     async def cancelled() -> None:
-        task = asyncio.create_task(one(Deadlines(TIMEOUT_S), asyncio.sleep(60.0)))
+        task = asyncio.create_task(one(Timeouts(TIMEOUT_S), asyncio.sleep(60.0)))
         asyncio.get_running_loop().call_later(after_s, task.cancel)
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from bulk_sync.campaign.responses import (
     AddressRefused,
-    Answer,
     FieldRefused,
     Forbidden,
+    Response,
     TokenRefused,
     document,
     problem,
-    said,
+    summary,
     wait_s,
 )
 from bulk_sync.errors import RetryLater, RowFailed, UsageProblem
@@ -61,7 +61,7 @@ OOPS = b'{"code":500,"message":"Oops. Something went wrong. Check your URI and t
 def test_an_answer_is_judged_by_its_text_before_its_status(
     status: int, body: bytes, kind: type[Exception], reason: str
 ) -> None:
-    error = problem(Answer(status, body))
+    error = problem(Response(status, body))
     assert type(error) is kind
     assert str(getattr(error, "reason", "")) == reason
 
@@ -80,7 +80,7 @@ def test_an_answer_is_judged_by_its_text_before_its_status(
 def test_what_a_gateway_says_while_it_restarts_is_its_word_only_if_it_stays(
     status: int, body: bytes, last_word: type[RowFailed]
 ) -> None:
-    later = problem(Answer(status, body))
+    later = problem(Response(status, body))
     assert isinstance(later, RetryLater)
     assert (later.refused, later.wait_s) == (True, None)
     assert type(later.last_word) is last_word
@@ -96,14 +96,14 @@ def test_what_a_gateway_says_while_it_restarts_is_its_word_only_if_it_stays(
     ],
 )
 def test_a_403_of_campaign_itself_is_its_last_word(body: bytes) -> None:
-    refused = problem(Answer(403, body))
+    refused = problem(Response(403, body))
     assert isinstance(refused, Forbidden)
     assert not refused.passing
 
 
 def test_an_unknown_key_means_not_found() -> None:
     for body in (b"Unable to find document", b"XTK-170036"):
-        error = problem(Answer(404, body))
+        error = problem(Response(404, body))
         assert isinstance(error, RowFailed)
         assert error.outcome is Outcome.NOT_FOUND
 
@@ -111,7 +111,7 @@ def test_an_unknown_key_means_not_found() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b'{"PKey": "@a', b"<html></html>", b"\xff\xfe"])
 def test_an_answer_that_is_no_json_may_be_better_next_time(body: bytes) -> None:
     with pytest.raises(RetryLater, match="Campaign answered 200"):
-        document(Answer(200, body))
+        document(Response(200, body))
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_an_answer_that_is_no_json_may_be_better_next_time(body: bytes) -> None:
     ],
 )
 def test_what_campaign_says_becomes_one_clean_line(body: bytes, line: str) -> None:
-    assert said(Answer(502, body)) == line
+    assert summary(Response(502, body)) == line
 
 
 def test_a_long_text_is_cut() -> None:
-    assert len(said(Answer(500, b"x" * 10_000))) == 300
+    assert len(summary(Response(500, b"x" * 10_000))) == 300
 
 
 @pytest.mark.parametrize(
@@ -140,18 +140,18 @@ def test_a_long_text_is_cut() -> None:
     [("0", 0.0), ("7", 7.0), (" 1.5 ", 1.5), (None, None), ("soon", None), ("-3", None)],
 )
 def test_a_wait_is_given_in_seconds(retry_after: str | None, seconds: float | None) -> None:
-    assert wait_s(Answer(503, b"", retry_after)) == seconds
+    assert wait_s(Response(503, b"", retry_after)) == seconds
 
 
 def test_a_wait_until_a_time_is_measured_by_the_server_s_clock() -> None:
     there = datetime(2020, 1, 1, tzinfo=UTC)  # a server whose clock is years behind
     until = format_datetime(there + timedelta(seconds=30), usegmt=True)
-    assert wait_s(Answer(503, b"", until, format_datetime(there, usegmt=True))) == 30.0
+    assert wait_s(Response(503, b"", until, format_datetime(there, usegmt=True))) == 30.0
 
 
 def test_a_time_that_has_passed_is_no_wait() -> None:
     past = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
-    assert wait_s(Answer(503, b"", past)) == 0.0
+    assert wait_s(Response(503, b"", past)) == 0.0
 
 
 STAMPS = st.from_regex(
@@ -164,5 +164,5 @@ STAMPS = st.from_regex(
 @example("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "")
 @example("9" * 400, "")
 def test_whatever_is_asked_for_is_a_wait_or_none(retry_after: str, date: str) -> None:
-    asked = wait_s(Answer(503, b"", retry_after, date))
+    asked = wait_s(Response(503, b"", retry_after, date))
     assert asked is None or asked >= 0

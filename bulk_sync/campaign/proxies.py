@@ -1,0 +1,84 @@
+"""The environment's proxy for a URL. Pure, but for the environment.
+
+Not left to aiohttp's ``trust_env``: that takes credentials from ~/.netrc too, which clash with the
+Authorization header, and looks there again for every request.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.settings import check_host
+
+_HTTPS_PORT: Final = 443
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy, and the headers for it alone; without a URL there is none."""
+
+    url: URL | None = None
+    headers: Mapping[str, str] | None = None
+
+
+def proxy_for(url: str) -> Proxy:
+    """Return the environment's proxy for a URL.
+
+    For plain http there is none: it is accepted for this machine alone, and no proxy must see its
+    token.
+
+    Raises:
+        UsageProblem: the proxy cannot be used.
+    """
+    parts = urlsplit(url)
+    host, proxies = parts.hostname or "", getproxies()
+    proxy = proxies.get("https") if parts.scheme == "https" else None
+    if not proxy or proxy_bypass(host):
+        return Proxy()
+    if is_exempt(host, parts.port or _HTTPS_PORT, proxies.get("no", "")):
+        return Proxy()
+    try:
+        address = URL(proxy if "://" in proxy else f"http://{proxy}")
+        check_host(address.host or "")
+    except ValueError:
+        address = URL()
+    if address.scheme not in {"http", "https"} or not address.port:
+        raise UsageProblem(
+            "The proxy that the environment names for https cannot be used. Write "
+            f"https_proxy=http://host:port, or leave {parts.hostname} out with no_proxy."
+        )
+    if address.user is None:
+        return Proxy(address)
+    credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
+    return Proxy(address.with_user(None), {"Proxy-Authorization": credentials})
+
+
+def is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
+    """Return whether ``no_proxy`` names a host.
+
+    Its entries stand between commas or blanks: a name with all its subdomains (also as ``.name``
+    or ``*.name``), an address, a network such as ``10.0.0.0/8``, any of them with a port, or ``*``.
+    """
+    return any(_matches(entry, host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
+
+
+def _matches(entry: str, host: str, port: int | None) -> bool:
+    if entry == "*":
+        return True
+    if match := re.fullmatch(r"(?:\[(?P<ip6>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>\d+))?", entry):
+        if match["port"] and int(match["port"]) != port:
+            return False
+        entry = match["ip6"] or match["name"] or ""
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        name = entry.lower().removeprefix("*").strip(".")
+        return bool(name) and f".{host.lower().removesuffix('.')}".endswith(f".{name}")

@@ -1,0 +1,206 @@
+"""Retries a request until it succeeds, or until nothing more is to be expected.
+
+The table in ``campaign/__init__.py`` lists what is retried, how often and after which wait.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.campaign.redaction import Redaction
+from bulk_sync.campaign.responses import Mismatch, Unproven
+from bulk_sync.errors import BulkSyncError, RetryLater, RowFailed, StoppedEarly
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.settings import Pace
+from bulk_sync.stopping import Stop
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_FIRST_BACKOFF_S: Final = 0.5
+_LONGEST_BACKOFF_S: Final = 30.0
+_LONGEST_EXPONENT: Final = 16
+"""Keeps 2 ** tries small; the backoff is the longest long before."""
+
+_SILENT_TRIES: Final = 3
+_LOG_EVERY_S: Final = 30.0
+"""So many tries without a server are not logged; later ones are, so often."""
+
+_MISMATCHES: Final = 3
+"""A row fails after so many responses about something else, each on another connection."""
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What one request has taken so far."""
+
+    began: float
+    count: int = 1
+    waits: int = 0
+    mismatches: int = 0
+
+
+class Retries:
+    """The retries of one run. Belongs to one event loop.
+
+    Args:
+        pace: how many retries, and how much patience.
+        pacer: keeps the waits of a 429, which hold every request.
+        stop: ends waits early.
+        redaction: removes credentials from every error.
+        is_reachable: checks with one call whether a server responds.
+
+    Attributes:
+        responses: HTTP responses so far; without a new one the server is silent.
+    """
+
+    def __init__(
+        self,
+        pace: Pace,
+        pacer: Pacer,
+        stop: Stop,
+        redaction: Redaction,
+        is_reachable: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self.responses = 0
+        self._pace = pace
+        self._pacer = pacer
+        self._stop = stop
+        self._redaction = redaction
+        self._is_reachable = is_reachable
+        self._logged_at = float("-inf")
+
+    async def run(
+        self, once: Callable[[], Awaitable[T]], explain: Callable[[RowFailed], None] | None = None
+    ) -> tuple[T, int]:
+        """Call ``once`` until it succeeds.
+
+        Args:
+            once: sends a request and reads its response.
+            explain: may add to the error of a row that fails.
+
+        Returns:
+            The result, and the number of tries.
+
+        Raises:
+            RowFailed: the request failed for good, or too often.
+            StoppedEarly: Campaign needs more patience than there is.
+            StopRun: the run cannot go on.
+        """
+        began, tries = time.monotonic(), None
+        while True:
+            responses = self.responses
+            try:
+                result = await once()
+            except BulkSyncError as error:
+                tries = tries or _Tries(began)
+                self._redaction.error(error)
+                if not isinstance(error, RetryLater):
+                    if isinstance(error, RowFailed):
+                        error.attempts = max(tries.count, error.attempts)
+                        if explain is not None:
+                            explain(error)
+                    raise
+                is_silent = error.unreachable and self.responses == responses
+                await self._wait(error, tries, is_silent=is_silent)
+            else:
+                return result, 1 if tries is None else tries.count
+
+    async def _wait(self, later: RetryLater, tries: _Tries, *, is_silent: bool) -> None:
+        """Sleep before the next try.
+
+        Raises:
+            RowFailed: there is no next try, or the run stops.
+            StoppedEarly: the next try would come too late.
+            StopRun: the last word of a request that was tried too often.
+        """
+        self._check_not_stopped(later, tries)
+        if self._needs_no_wait(later, tries):
+            tries.count += 1
+            return
+        is_requested = later.wait_s is not None or later.reason is Reason.HTTP_429
+        if not is_requested and tries.count > self._pace.retries:
+            is_gone = is_silent and (later.refused or not await self._is_reachable())
+            self._check_not_stopped(later, tries)
+            if not is_gone:
+                raise self._last_word(later, tries)
+        left_s = self._patience_left(later, tries)
+        if is_requested:
+            self._pacer.hold(later)
+            tries.waits += 1
+            # Requested waits of no time are followed by growing ones.
+            backoff = tries.waits if (later.wait_s or 0.0) < _FIRST_BACKOFF_S else 0
+        else:
+            backoff = tries.count
+            tries.count += 1
+            if is_silent and tries.count > _SILENT_TRIES:
+                self._log_silence(later, left_s)
+        # The pacer keeps the wait of a 429, which holds every request.
+        wait_s = 0.0 if later.reason is Reason.HTTP_429 else later.wait_s or 0.0
+        with self._pacer.backing_off():
+            await self._stop.sleep(min(wait_s + _backoff_s(backoff), left_s))
+        self._check_not_stopped(later, tries)
+
+    def _needs_no_wait(self, later: RetryLater, tries: _Tries) -> bool:
+        """Return whether only the connection was at fault.
+
+        Raises:
+            RowFailed: several connections were.
+        """
+        if isinstance(later, Mismatch):
+            tries.mismatches += 1
+            if tries.mismatches >= _MISMATCHES:
+                detail = f"{later.detail}, {_MISMATCHES} times, each on another connection."
+                raise _with_attempts(RowFailed(later.reason, detail), tries)
+            return tries.count <= self._pace.retries
+        return isinstance(later, Unproven)  # sent once more, whatever --retries says
+
+    def _patience_left(self, later: RetryLater, tries: _Tries) -> float:
+        spent_s = time.monotonic() - tries.began
+        left_s = self._pace.patience_s - spent_s
+        if (later.wait_s or 0.0) > left_s or left_s <= 0:
+            raise StoppedEarly(
+                f"{later.detail}; Campaign was not available for {spent_s:.0f} s"
+                + (f" and asks to wait {later.wait_s:.0f} s more" if later.wait_s else "")
+                + f", and the patience is {self._pace.patience_s:g} s (--patience)."
+            )
+        return left_s
+
+    def _last_word(self, later: RetryLater, tries: _Tries) -> BulkSyncError:
+        detail = f"{later.detail}. Tried {tries.count} times."
+        failed = later.last_word or RowFailed(later.reason, detail, passing=True)
+        self._redaction.error(failed)
+        return _with_attempts(failed, tries) if isinstance(failed, RowFailed) else failed
+
+    def _log_silence(self, later: RetryLater, left_s: float) -> None:
+        now = time.monotonic()
+        if now >= self._logged_at + _LOG_EVERY_S:
+            self._logged_at = now
+            log.warning(
+                "%s. It is tried again for %.0f s at most (--patience)", later.detail, left_s
+            )
+
+    def _check_not_stopped(self, later: RetryLater, tries: _Tries) -> None:
+        if self._stop.asked:
+            detail = f"{later.detail}. The run was stopped before another try."
+            failed = RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
+            raise _with_attempts(failed, tries)
+
+
+def _backoff_s(tries: int) -> float:
+    """Return a random time of up to the longest backoff, doubling with each try; 0 for none."""
+    if not tries:
+        return 0.0
+    growing_s = _FIRST_BACKOFF_S * 2 ** min(tries - 1, _LONGEST_EXPONENT)
+    longest_s = min(_LONGEST_BACKOFF_S, growing_s)
+    return random.uniform(longest_s / 2, longest_s)  # noqa: S311
+
+
+def _with_attempts(failed: RowFailed, tries: _Tries) -> RowFailed:
+    failed.attempts = tries.count
+    return failed
