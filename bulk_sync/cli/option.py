@@ -36,6 +36,7 @@ class Recorded(Enum):
     SEALED = "they repeat it, unless it is typed now: no variable loosens a limit of the run"
     FIXED = "they repeat it, and refuse another value"
     SPENT = "they forget it: a budget is for one command"
+    NEVER = "it is not recorded"
 
 
 DECLARED: Final[list["Option"]] = []
@@ -46,53 +47,65 @@ class Option(click.Option):
     """An option that can also be given as a variable, or in the configuration file.
 
     Args:
-        flags: what is typed, such as ``-n --dry-run``.
-        group: the heading of the help.
+        usage: how it is typed: ``-n --dry-run``, ``--rate R``, or ``--report FILE ...`` if it can
+            be repeated. Without a value or a type it is a flag.
         text: the help.
-        recorded: runs are recorded with it, and this is what follows; None: they are not.
+        group: the heading of the help.
+        recorded: what the commands that follow up a run do with it.
         attributes: what ``click.Option`` takes.
     """
 
     def __init__(
         self,
-        flags: str,
-        group: Group,
+        usage: str,
         text: str,
+        group: Group,
         *,
-        recorded: Recorded | None = None,
+        recorded: Recorded = Recorded.REPEATED,
         **attributes: Any,
     ) -> None:
+        flags = [word for word in usage.split() if word.startswith("-")]
+        value = [word for word in usage.split() if word not in {*flags, "..."}]
+        multiple = usage.endswith(" ...")
+        self.flag = flags[-1]
         self.group, self.recorded = group, recorded
-        self.flag = next(each for each in flags.split() if each.startswith("--"))
-        attributes.setdefault("show_default", "default" in attributes)
-        envvar = variable(self.flag.removeprefix("--"))
-        super().__init__(flags.split(), help=text, envvar=envvar, **attributes)
+        super().__init__(
+            flags,
+            help=f"{text} Can be repeated." if multiple else text,
+            envvar=variable(self.flag.removeprefix("--")),
+            metavar=value[0] if value else None,
+            is_flag=True if not value and "type" not in attributes else None,
+            multiple=multiple,
+            **{"show_default": "default" in attributes, **attributes},
+        )
         DECLARED.append(self)
 
     @property
     def key(self) -> str:
-        """The name among parsed values, and in the record of a run."""
+        """Return the name among parsed values, and in the record of a run."""
         return str(self.name)
 
     @property
     def absent(self) -> Any:
-        """The value in a command that has no such option."""
-        if self.multiple:
-            return ()
+        """Return the value in a command without this option."""
+        if self.multiple or self.is_flag:
+            return () if self.multiple else False
         return self.default if isinstance(self.default, str | int | float) else None
 
     @property
     def value_text(self) -> str:
-        """What is typed after the flag, as the help has it."""
+        """Return what is typed after the flag, as the help has it."""
         context = click.Context(click.Command(None))
         return "" if self.is_flag else f" {self.make_metavar(context)}"
 
     @property
     def default_text(self) -> str:
-        """The default as a person reads it."""
+        """Return the default as a person reads it."""
         if isinstance(self.show_default, str):
             return self.show_default
-        return "off" if self.is_flag else str(self.default) if self.show_default else ""
+        if self.is_flag:
+            return "off"
+        return str(self.default) if self.show_default else ""
 
     def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
         """Return what stands in brackets after the help; a default in words without parentheses."""
@@ -107,6 +120,11 @@ class Option(click.Option):
             return [self.flag] if value else []
         values = value if self.multiple and isinstance(value, list | tuple) else [value]
         return [word for each in values for word in _pair(self.flag, each)]
+
+
+def choice(values: Iterable[str]) -> click.Choice[str]:
+    """Return the type of an option that has one of these values."""
+    return click.Choice([str(each) for each in values])
 
 
 class Duration(click.ParamType[float]):
@@ -160,7 +178,8 @@ def rows(commands: Mapping[str, click.Command]) -> list[Row]:
 
 def recorded(*how: Recorded) -> list[str]:
     """Return the names of the options that runs are recorded with, of these kinds or of all."""
-    return [each.key for each in DECLARED if each.recorded in (how or tuple(Recorded))]
+    wanted = how or set(Recorded) - {Recorded.NEVER}
+    return [each.key for each in DECLARED if each.recorded in wanted]
 
 
 def names(options: Iterable[Option]) -> list[str]:
