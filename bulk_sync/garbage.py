@@ -1,7 +1,7 @@
-"""When the interpreter looks for garbage: not among what was imported.
+"""When the interpreter collects garbage: never among what was imported.
 
-Imports make some 190,000 objects that stay as long as the process does. To look through them again
-and again, while importing and once more at the end, took a fifth of a run of one row.
+Imports make some 190,000 objects that live as long as the process. To visit them again and again,
+while importing and once more at the end, took a fifth of a run of one row.
 """
 
 import atexit
@@ -10,17 +10,17 @@ from typing import Final
 
 _OBJECTS_OF_IMPORTS: Final = 300_000
 _OBJECTS_OF_WORK: Final = 10_000
-"""New objects after which the interpreter looks for garbage."""
+"""New objects after which the interpreter collects garbage."""
 
 
 def put_off() -> None:
-    """Look for none until all is imported, nor at the very end."""
+    """Collect nothing until all is imported, nor at the very end."""
     gc.set_threshold(_OBJECTS_OF_IMPORTS)
     atexit.register(gc.freeze)
 
 
 def spare_imports() -> None:
-    """Leave what is there alone from now on, and look among what is new."""
+    """Collect among new objects alone from now on."""
     if not gc.get_freeze_count():
         gc.freeze()
         gc.set_threshold(_OBJECTS_OF_WORK)

@@ -1,7 +1,6 @@
-"""The request to stop, seen by everything that waits.
+"""The request to stop: a signal, a limit or a server that is gone ends a run early.
 
-A signal, a limit or a server that is gone ends a run early: no new row is taken, what is in flight
-is finished, and whoever sleeps is woken.
+No new row is taken, requests in flight are finished, and all who sleep wake up.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ from bulk_sync.errors import StopRun
 
 
 class Stop:
-    """Says whether, and why, the run is to end early. Belongs to one event loop."""
+    """Knows whether, and why, the run has to end early. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self.cause: StopRun | None = None
@@ -20,7 +19,7 @@ class Stop:
 
     @property
     def asked(self) -> bool:
-        """Whether the run is to end."""
+        """Return whether the run has to end."""
         return self.cause is not None
 
     def ask(self, cause: StopRun) -> None:
@@ -32,15 +31,14 @@ class Stop:
                 listener()
 
     def on_asked(self, listener: Callable[[], None]) -> None:
-        """Have something done at once when the run is to end."""
+        """Call a function at once when the run has to end."""
         self._listeners.append(listener)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, but wake at once when the run is to end."""
-        if seconds <= 0 or self.asked:
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._event.wait()
-        except TimeoutError:
-            return
+        """Sleep, but wake at once when the run has to end."""
+        if seconds > 0 and not self.asked:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._event.wait()
+            except TimeoutError:
+                return

@@ -18,8 +18,8 @@ from hypothesis import settings
 from sqlalchemy import create_engine, text
 
 from bulk_sync.cli import main
-from bulk_sync.interrupts import ENDING
 from bulk_sync.settings import State
+from bulk_sync.signals import DEADLINE
 from bulk_sync.simulator import Options, Request, Simulator, running
 
 
@@ -172,7 +172,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 def _no_time_limit() -> Iterator[None]:
     """Stop the time limit that SIGTERM starts: it would end the process of all further tests."""
     yield
-    ENDING.forget()
+    DEADLINE.cancel()
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from bulk_sync.cli import logs
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.output import lost, open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, StopRun
-from bulk_sync.interrupts import ENDING, Interrupts
+from bulk_sync.signals import DEADLINE, Interrupts
 
 _COMMANDS: Final = {
     "run": "Carry the desired states in INPUT into Campaign.",
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             shown = f"bulk-sync: {message} (add -v for the traceback)"
             status = _failed(invocation, Exit.BUG, message, shown)
     finally:
-        ENDING.forget()
+        DEADLINE.cancel()
     sys.exit(int(status or Exit.DONE))
 
 

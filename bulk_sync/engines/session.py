@@ -7,8 +7,6 @@ process.
 """
 
 import asyncio
-import logging
-import signal
 import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,12 +31,10 @@ from bulk_sync.engines.work import Progress
 from bulk_sync.engines.workers import Workers, loop_factory
 from bulk_sync.engines.write import Journal, Writes, write
 from bulk_sync.errors import StopRun
-from bulk_sync.interrupts import CAUSES, ENDING, end_at_once, heeded, put_off, repeats
 from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Connection, Failures, Pace, Reading
+from bulk_sync.signals import deferred, in_loop
 from bulk_sync.stopping import Stop
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -100,7 +96,7 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with put_off():  # an exception of a handler would be lost in a callback of the loop
+        with deferred():  # an exception of a handler would be lost in a callback of the loop
             try:
                 self._thread.shutdown()
                 self._runner.run(self._stack.aclose())
@@ -126,16 +122,10 @@ class Session:
         """Carry out one coroutine, with signals asking it to stop."""
 
         async def with_signals() -> T:
-            loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            before = heeded()
-            for number in before:
-                loop.add_signal_handler(number, self._interrupt, loop, number, task)
-            try:
+            task = asyncio.current_task()
+            cancel = (lambda: None) if task is None else task.cancel
+            with in_loop(asyncio.get_running_loop(), self._stop.ask, cancel):
                 return await work
-            finally:
-                for number, handler in before.items():
-                    loop.remove_signal_handler(number)
-                    signal.signal(number, handler)
 
         began = time.monotonic()
         try:
@@ -190,28 +180,3 @@ class Session:
         except StopRun as cause:
             self._stop.ask(cause)
         await write(self._pass, writes, journal)
-
-    def _interrupt(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        number: signal.Signals,
-        task: asyncio.Task[Any] | None,
-    ) -> None:
-        ENDING.heed(number)
-        for each in heeded():
-            if repeats(each):
-                loop.add_signal_handler(each, lambda: None)
-            else:
-                loop.remove_signal_handler(each)
-        signal.signal(signal.SIGTERM, end_at_once)
-        # A KeyboardInterrupt may be raised anywhere, also where one task wakes another, which then
-        # waits for ever. So the second signal cancels, and only a third one raises.
-        loop.add_signal_handler(signal.SIGINT, self._break_off, loop, task)
-        # Logged last: the reader may send the second signal at once.
-        self._stop.ask(CAUSES[number](f"Stopped by {number.name}. What is done stays done."))
-        log.warning("Stopping: requests in flight are finished. A second signal ends at once.")
-
-    def _break_off(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        if task is not None:
-            task.cancel()

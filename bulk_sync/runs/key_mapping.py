@@ -17,7 +17,6 @@ from bulk_sync import report
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, StopRun, UsageProblem
-from bulk_sync.interrupts import Interrupts
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import columns, comparison
@@ -31,6 +30,7 @@ from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.remaining_cost import check_budget
 from bulk_sync.runs.review import Cost, Screen
 from bulk_sync.settings import KeyKind, OnAmbiguous, Writing
+from bulk_sync.signals import Interrupts
 
 _PKEY: Final = "PKey"
 _OLD: Final = "oldPKey"

@@ -33,7 +33,6 @@ from bulk_sync.errors import (
     StopRun,
     UsageProblem,
 )
-from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand, new_profiles, plan_limits, request_order
@@ -57,6 +56,7 @@ from bulk_sync.runs.review import Cost, Finished, Forecast, Plan, Screen
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import KeyKind, Oddity, Writing
+from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StopRun
-from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Intent, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison
@@ -21,6 +20,7 @@ from bulk_sync.runs.past_runs import NothingLeft, known
 from bulk_sync.runs.remaining_cost import check_budget
 from bulk_sync.runs.review import Cost, Finished, Screen
 from bulk_sync.settings import Bound, Writing
+from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from typing import Final
 from bulk_sync import ledger
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, Interrupted, UsageProblem
-from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
@@ -23,6 +22,7 @@ from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.settings import Fetch, Reading, State
+from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
 

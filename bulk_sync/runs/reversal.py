@@ -5,7 +5,6 @@ import logging
 import pandas as pd
 
 from bulk_sync import report
-from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Intent, Kind, Ledger, Run
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
@@ -17,6 +16,7 @@ from bulk_sync.runs.past_runs import NothingLeft
 from bulk_sync.runs.resumption import give_up
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import State
+from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from bulk_sync import report
 from bulk_sync.errors import Refused, UsageProblem
-from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger
 from bulk_sync.rows import expand
 from bulk_sync.runs import lineage, pipeline, plan_file
@@ -20,6 +19,7 @@ from bulk_sync.runs.plan_file import LIMITS, Facts, PlanFile
 from bulk_sync.runs.resumption import continue_run
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import Bound, Connection, Keys, reached
+from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
 

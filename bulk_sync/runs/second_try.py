@@ -4,7 +4,6 @@ import pandas as pd
 
 from bulk_sync import report
 from bulk_sync.errors import UsageProblem
-from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
@@ -15,6 +14,7 @@ from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.past_runs import NothingLeft
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import State
+from bulk_sync.signals import Interrupts
 
 
 def retry(job: Job, parent_id: str, screen: Screen) -> Finished:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from bulk_sync import ledger, report
 from bulk_sync.errors import Refused
-from bulk_sync.interrupts import Interrupts
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import Destination
@@ -32,6 +31,7 @@ from bulk_sync.runs.past_runs import has_checkpoint
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen
+from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
 

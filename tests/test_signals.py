@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, key, populate, process, read_csv, wishes
 
-from bulk_sync import interrupts
+from bulk_sync import signals
 from bulk_sync.campaign import transport
 from bulk_sync.simulator import Fault, Simulator
 
@@ -18,10 +18,10 @@ HUNG_S = 60
 
 HANGS = """
 import os, signal, sys, threading
-from bulk_sync import interrupts
+from bulk_sync import signals
 from bulk_sync.errors import Terminated
-interrupts._WITHIN_S = {within_s}
-with interrupts.Interrupts() as block:
+signals._END_WITHIN_S = {within_s}
+with signals.Interrupts() as block:
     {before}
     try:
         for number in {numbers}:
@@ -34,7 +34,7 @@ with interrupts.Interrupts() as block:
 BEFORE = {
     "nothing was written": "pass",
     "the report is written": "block.defer()",
-    "connections are closed": "closing = interrupts.put_off(); closing.__enter__()",
+    "connections are closed": "closing = signals.deferred(); closing.__enter__()",
 }
 
 
@@ -60,14 +60,14 @@ def test_sigterm_after_ctrl_c_ends_a_report_at_once() -> None:
 
 SIGNALLED_IN_A_BLOCK = """
 import os, signal
-from bulk_sync import interrupts
-interrupts._WITHIN_S = 0.1
+from bulk_sync import signals
+signals._END_WITHIN_S = 0.1
 try:
-    with interrupts.Interrupts(), interrupts.put_off():
+    with signals.Interrupts(), signals.deferred():
         os.kill(os.getpid(), signal.SIGTERM)
-except interrupts.Terminated:
+except signals.Terminated:
     print("heeded once")
-interrupts.ENDING.forget()
+signals.DEADLINE.cancel()
 import time
 time.sleep(0.5)
 """
@@ -81,8 +81,8 @@ def test_a_signal_that_was_put_off_counts_once_and_what_ends_in_time_is_left_alo
 
 def test_what_is_waited_for_after_sigterm_leaves_time_for_the_report() -> None:
     graces_s = transport._GRACE_OF_WRITES_S + transport._GRACE_S
-    assert graces_s <= interrupts._WITHIN_S - 6
-    assert interrupts._WITHIN_S < 20
+    assert graces_s <= signals._END_WITHIN_S - 6
+    assert signals._END_WITHIN_S < 20
 
 
 IMPATIENT = """
