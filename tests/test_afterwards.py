@@ -368,7 +368,7 @@ def test_what_an_interrupted_run_never_wrote_is_not_called_moved_by_its_undo(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 4)
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         run(sim, "run", wishes(tmp_path / "in.csv", 4), "--max-calls", 4, "--fetch", "lookup")
         begun = book.runs()[-1].run_id
         book.intend(begun, [Intent(key(0), 2, None, before=False, desired=True)])

@@ -27,7 +27,7 @@ def today() -> str:
 
 def spent(folder: Path) -> int:
     """Tell what the one ledger of a test has counted today."""
-    with ledger.opened(State(folder / "state")) as book:
+    with ledger.open_ledger(State(folder / "state")) as book:
         rows = book._connection.exec_driver_sql("SELECT sum(spent) FROM calls").scalar()
     return int(rows or 0)
 
@@ -203,7 +203,7 @@ def test_a_budget_that_gets_nothing_done_says_so_at_once_with_the_least_that_doe
 
 
 def newest(folder: Path) -> str:
-    with ledger.opened(State(folder / "state")) as book:
+    with ledger.open_ledger(State(folder / "state")) as book:
         return book.runs()[-1].run_id
 
 
@@ -294,7 +294,7 @@ def test_after_a_scan_a_plan_tells_the_least_time_that_it_takes(tmp_path: Path, 
 
 
 def test_no_more_than_the_day_has_is_taken(state: State) -> None:
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         assert book.calls_of(WHOSE, today()) == 0
         taken = [book.take_calls(WHOSE, today(), 40, 100) for _ in range(4)]
         assert taken == [40, 40, 20, 0]
@@ -309,11 +309,11 @@ def test_no_more_than_the_day_has_is_taken(state: State) -> None:
 
 
 def test_runs_that_take_at_once_take_no_more_than_there_is(state: State) -> None:
-    with ledger.opened(state):
+    with ledger.open_ledger(state):
         pass
 
     def take(_: int) -> int:
-        with ledger.opened(state) as book:
+        with ledger.open_ledger(state) as book:
             return sum(book.take_calls(WHOSE, today(), 7, 200) for _ in range(10))
 
     with ThreadPoolExecutor(6) as threads:
@@ -396,7 +396,7 @@ def test_a_run_that_meets_its_own_budget_has_counted_what_it_sent(
 def test_an_older_ledger_begins_to_count(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 2)
     assert run(sim, "run", wishes(tmp_path / "in.csv", 2)).status == 0
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         connection = book._connection
         connection.exec_driver_sql("DROP TABLE calls")
         for name in ("requested", "state_after"):

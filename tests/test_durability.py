@@ -64,7 +64,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         reports = [word for each in FORMATS for word in ("--report", f"out.{each}")]
         words = ("run", "in.csv", "--fetch", "lookup", "--concurrency", "4", *reports)
         on_a_recorded_disk(sim, folder, *words, status=3)
-        with ledger.existing(State(folder / "root" / "state")) as book:
+        with ledger.open_existing(State(folder / "root" / "state")) as book:
             assert book is not None
             (run,) = book.runs()
         writes = list(sent)
@@ -83,7 +83,7 @@ def test_no_write_is_sent_before_its_intent_would_survive(
     for moment in sorted({moment for _, moment in recorded.sent}):
         root = recorded.disk.after_power_cut(moment, names, tmp_path / "after")
         state = State(root / "state")
-        with ledger.opened(state) as book:
+        with ledger.open_ledger(state) as book:
             assert book.verify()[1] is None
             intended = {write.intent.key: write.position for write in book.writes(recorded.run_id)}
         noted = ledger.connect.anchor_of(state).head()
@@ -102,13 +102,13 @@ def test_what_was_said_at_the_end_would_survive(
     assert kept.keys() >= set(wanted)
     for name in wanted:
         assert kept[name] == (recorded.disk.root / name).read_bytes(), name
-    with ledger.existing(State(recorded.disk.root / "state")) as live:
+    with ledger.open_existing(State(recorded.disk.root / "state")) as live:
         assert live is not None
         head, _ = live.verify()
     assert ledger.connect.anchor_of(State(root / "state")).head() == head
     verified = run(None, "ledger", "verify", "--state-dir", root / "state", "--json").summary
     assert (verified["lines"], verified["first_misfit"]) == (head.position, None)
-    with ledger.opened(State(root / "state")) as book:
+    with ledger.open_ledger(State(root / "state")) as book:
         assert book.run(recorded.run_id).is_finished
         assert {write.settled is not None for write in book.writes(recorded.run_id)} == {True}
 
@@ -128,7 +128,7 @@ def test_after_a_power_cut_at_any_moment_resume_finishes_the_run(
         ran = run(campaign, "resume", "--state-dir", root / "state", "--report", root / "again.csv")
         if "nothing to resume" in ran.out:  # it had not begun, or was finished
             assert len(arrived) in {0, ROWS}
-            with ledger.opened(State(root / "state")) as book:
+            with ledger.open_ledger(State(root / "state")) as book:
                 assert [each.is_finished for each in book.runs()] == [True] * bool(arrived)
         else:
             went_on += 1

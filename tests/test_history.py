@@ -281,7 +281,7 @@ def test_what_a_dead_process_had_in_flight_is_told_as_unknown(
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14, "--report", "r.csv")
     assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
     in_flight = [Intent(key(n), n + 2, None, before=False, desired=True) for n in range(7, 10)]
-    with ledger.opened(State(tmp_path / "state")) as book:  # as a process that is killed leaves it
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         book.intend(newest(run), in_flight)
     assert Told(run, key(9)).outcomes == [("run", "unknown")]
     first, second, *_ = Told(run, key(9)).lines

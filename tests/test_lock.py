@@ -187,7 +187,7 @@ def test_who_is_at_work_is_told_with_run_user_machine_process_and_time(
     populate(sim, 1)
     before = datetime.now(UTC).replace(microsecond=0)
     assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         (began,) = book.runs()
     (path,) = (tmp_path / "state" / "locks").iterdir()
     told, _, since = path.read_text().strip().rpartition(", since ")
@@ -210,6 +210,6 @@ def test_a_user_without_a_name_has_a_number(
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     populate(sim, 1)
     assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         (began,) = book.runs()
     assert began.begun.operator == f"user {os.getuid()} on {socket.gethostname()}"

@@ -137,7 +137,7 @@ class Killing(list[Request]):
 
 def writes_of(folder: Path) -> tuple[set[str], set[str]]:
     """The keys of the intents that the ledger holds, and of those whose outcome it holds."""
-    with ledger.existing(State(folder / "state")) as book:
+    with ledger.open_existing(State(folder / "state")) as book:
         assert book is not None
         writes = [write for run in book.runs() for write in book.writes(run.run_id)]
     intended = {write.intent.key for write in writes}

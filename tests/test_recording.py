@@ -25,7 +25,7 @@ STATES = (True, False, True, False, True, False)
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Ledger]:
-    with ledger.opened(State(tmp_path)) as found:
+    with ledger.open_ledger(State(tmp_path)) as found:
         yield found
 
 

@@ -179,7 +179,7 @@ def test_resume_needs_the_organization_that_the_run_was_of(
     ran = run(sim, "resume", "--organization", "other")
     assert ran.status == 0
     assert "is unfinished too" in ran.err
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         (begun,) = book.runs()
     ran = run(sim, "resume", begun.run_id, "--organization", "other")
     assert ran.status == 2
@@ -194,7 +194,7 @@ def test_resume_needs_the_attribute_that_the_run_was_of(
     run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 30)
     sim.clear()
     monkeypatch.setenv("BULK_SYNC_ATTRIBUTE", "otherOptOut")
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         (begun,) = book.runs()
     ran = run(sim, "resume", begun.run_id)
     assert ran.status == 2
@@ -352,7 +352,7 @@ def test_what_was_in_flight_is_read_again_before_it_is_written(tmp_path: Path, r
         with process(sim, tmp_path, "run", str(path), "-q") as killed:
             while len(sim.patched) < 2:
                 threading.Event().wait(0.01)
-            with ledger.opened(State(tmp_path / "state")) as book:
+            with ledger.open_ledger(State(tmp_path / "state")) as book:
                 (begun,) = book.runs()
                 assert [each.settled for each in book.writes(begun.run_id)] == [None, None]
             killed.kill()
@@ -371,7 +371,7 @@ def test_no_write_is_sent_before_its_intent_is_on_the_disk(
     populate(sim, 300)
     seen: list[bool] = []
     path = wishes(tmp_path / "in.csv", 300)
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
 
         class Watched(list[tuple[str, bool | None]]):
             def append(self, write: tuple[str, bool | None]) -> None:
@@ -401,7 +401,7 @@ def test_a_full_disk_stops_the_run_and_resume_finishes_it(
             said = full.stderr.read()
         assert full.returncode in {2, 6}, said
         assert "Traceback" not in said
-        with ledger.opened(State(tmp_path / "state")) as book:
+        with ledger.open_ledger(State(tmp_path / "state")) as book:
             runs = book.runs()
             intended = {each.intent.key for begun in runs for each in book.writes(begun.run_id)}
             assert book.verify()[1] is None
@@ -719,7 +719,7 @@ def test_an_undo_puts_back_what_was_in_flight_when_its_run_died(tmp_path: Path, 
         path = wishes(tmp_path / "in.csv", 200, "false")
         killed_while_writing(sim, tmp_path, "run", str(path), "--max-opt-ins", "200")
         assert run(sim, "resume", "--max-calls", 1).status == 6
-        with ledger.opened(State(tmp_path / "state")) as book:
+        with ledger.open_ledger(State(tmp_path / "state")) as book:
             (begun,) = book.runs()
         ran = run(sim, "undo", begun.run_id, "--max-calls", 1000, "--report", "u.csv")
         assert ran.status == 0

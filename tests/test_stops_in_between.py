@@ -142,7 +142,7 @@ def test_no_opt_out_is_lifted_for_an_older_file_once_a_later_run_was_killed(
     assert run(sim, "run", older, *LOOKUP, "--max-calls", 11 + 4).status == 6
     lifted = len(sim.patched)
     assert 0 < lifted < 10
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         (begun,) = book.runs()
     later: list[subprocess.Popen[str]] = []
     before_answer(sim, "GET", 3, lambda: later[0].kill())

@@ -149,7 +149,7 @@ class Round:
 
     def has_begun(self, rounds: int) -> bool:
         """Return whether the run of this round is in the ledger, so that it can be resumed."""
-        with ledger.existing(State(self.state_dir)) as book:
+        with ledger.open_existing(State(self.state_dir)) as book:
             return book is not None and len(book.runs()) == rounds
 
     @property
@@ -208,7 +208,7 @@ class Round:
     def _judge_ledger(self, changed: set[str], new: set[str]) -> None:
         pkeys = {str(each["email"]): pkey for pkey, each in self.sim.profiles.items()}
         keys = {name if self.kind is Kind.PKEYS else pkeys[name] for name in changed}
-        with ledger.opened(State(self.state_dir)) as book:
+        with ledger.open_ledger(State(self.state_dir)) as book:
             _, misfit = book.verify()
             assert misfit is None, misfit
             run = book.runs()[-1]

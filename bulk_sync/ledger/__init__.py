@@ -1,18 +1,19 @@
 """SQL: every run, and every write that this program ever attempted; provably as it was written.
 
-    opening.py     SQLite beside the runs, or whatever a URL names; server_lock.py
-      ledger.py      adds lines, and reads them again
-        chain.py       why none can be changed unnoticed
-        anchor.py      ... nor the last ones be cut off
-      verifying.py   the verdict on a whole ledger
-      schema.py      the tables; migrations/ brings older ones forward
-      records.py     what goes in and comes out
+    connect.py       SQLite beside the runs, or the database of a URL; server_lock.py
+      database.py      adds lines
+        queries.py       reads them again, on transactions.py
+        chain.py         why no line can be changed unnoticed
+        anchor.py        why the last lines cannot be cut off unnoticed
+      verification.py  the verdict on a whole ledger
+      schema.py        the tables; migrations.py adds to older ones what they lack
+      records.py       what goes in and comes out
 
 Knows nothing of frames, HTTP and terminals.
 """
 
 from bulk_sync.ledger.chain import Head, Misfit
-from bulk_sync.ledger.connect import anchor_of, existing, folder_of, has_lock, opened
+from bulk_sync.ledger.connect import anchor_of, folder_of, has_lock, open_existing, open_ledger
 from bulk_sync.ledger.database import Ledger
 from bulk_sync.ledger.records import Begun, Ended, Intent, Kind, Run, Settled, Write, utc
 from bulk_sync.ledger.verification import Verdict, verify
@@ -30,10 +31,10 @@ __all__ = [
     "Verdict",
     "Write",
     "anchor_of",
-    "existing",
     "folder_of",
     "has_lock",
-    "opened",
+    "open_existing",
+    "open_ledger",
     "utc",
     "verify",
 ]

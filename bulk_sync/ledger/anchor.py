@@ -2,8 +2,8 @@
 
     {"ledger": "sqlite:////...", "position": 1204, "hash": "9f86..."}
 
-The note only ever moves forward along the chain. Nothing is added to a chain that does not pass
-through it: ``ledger verify`` tells what is wrong, and a person judges.
+The note only moves forward along the chain. Nothing is added to a chain without the noted line:
+``ledger verify`` shows the fault, and a person judges.
 """
 
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ class Anchor:
     """The note about one ledger.
 
     Args:
-        path: where it lies.
-        ledger: the ledger's URL without its password, for whoever looks.
+        path: of the file.
+        ledger: the ledger's URL without its password, for a reader.
     """
 
     path: Path
     ledger: str
 
     def head(self) -> Head | None:
-        """Read it; None if there is none yet.
+        """Read the note; None if there is none yet.
 
         Raises:
             UsageProblem: it cannot be read.
@@ -47,7 +47,7 @@ class Anchor:
             ) from error
 
     def move(self, head: Head) -> None:
-        """Note a new end.
+        """Write a new end.
 
         Raises:
             OSError: it cannot be written.

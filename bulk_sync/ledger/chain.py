@@ -2,13 +2,12 @@
 
     hash(n) = SHA-256( hash(n - 1)  newline  every column of line n as a JSON array )
 
-Columns that newer schemas added are hashed as far as the last one that has a value, so that lines
-which were written before keep their hash. An array of another length is another text, so a value
-that is put in or taken out shows.
+Columns of newer schemas are hashed up to the last one with a value, so older lines keep their hash.
+An array of another length is another text, so a value put in or taken out is noticed.
 
-So a line cannot be edited, taken out, put in or moved without every later hash being wrong. What a
-chain cannot show by itself is that its end was cut off: for that, the last position and hash are
-kept outside it as well (``anchor.py``), and every run prints them.
+A line cannot be edited, removed, inserted or moved without every later hash being wrong. A chain
+alone cannot show that its end was cut off: its last position and hash are kept outside as well
+(``anchor.py``), and every run prints them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,10 +35,10 @@ class Head:
 
     @classmethod
     def parse(cls, text: str) -> "Head":
-        """Read what ``str`` wrote.
+        """Parse the text of a head.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: it is no such text.
         """
         position, _, digest = text.strip().partition(":")
         if len(digest) != len(NOTHING) or not set(digest) <= set("0123456789abcdef"):
@@ -52,8 +51,8 @@ class Misfit:
     """The first line that does not fit.
 
     Attributes:
-        position: where in the chain.
-        problem: what is wrong with it, for a person.
+        position: in the chain.
+        problem: a sentence for a person.
     """
 
     position: int
@@ -80,7 +79,7 @@ class Walk:
 
         Args:
             lines: every column of each line, position first and hash last, in order of position.
-            heads: ends of this chain that were noted elsewhere at some time.
+            heads: ends of this chain noted elsewhere at some time.
 
         Returns:
             The first line that does not fit; None if all do, and every head is on the way.
@@ -93,8 +92,7 @@ class Walk:
             expected = self.head.position + 1
             if body[0] != expected:
                 return Misfit(expected, f"is missing; line {body[0]} comes next")
-            # What no honest line holds must not stop the walk, nor look like anything else: JSON
-            # has no word for infinity, and null would do for it.
+            # No honest line holds a float. JSON writes infinity as null, so it is spelled out.
             cells = [repr(cell) if isinstance(cell, float) else cell for cell in body]
             if digest != link(self.head.hash, cells):
                 return Misfit(expected, "was changed, or does not belong where it stands")

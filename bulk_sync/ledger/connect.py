@@ -1,7 +1,7 @@
-"""Opens a ledger: SQLite beside the runs, or whatever a URL names.
+"""Opens a ledger: SQLite beside the runs, or the database of a URL.
 
-What differs between databases is here and in ``server_lock.py``, and nowhere else: how a file is
-made private and durable, and how two programs that make the same ledger at once take turns.
+Only this module and ``server_lock.py`` know how databases differ: how a file is made private and
+durable, and how two programs take turns in making the same ledger.
 """
 
 import os
@@ -22,7 +22,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import migrations, server_lock
 from bulk_sync.ledger.anchor import Anchor
-from bulk_sync.ledger.database import Ledger, said
+from bulk_sync.ledger.database import Ledger
+from bulk_sync.ledger.transactions import database_message
 from bulk_sync.settings import State
 from bulk_sync.storage import atomic
 
@@ -34,15 +35,15 @@ _BUSY_PAUSE_S: Final = 0.02
 
 
 @contextmanager
-def opened(state: State) -> Iterator[Ledger]:
-    """Open the ledger for writing, and make it if it is not there.
+def open_ledger(state: State) -> Iterator[Ledger]:
+    """Open the ledger for writing; make it if there is none.
 
     Raises:
-        UsageProblem: it cannot be opened, a newer program made it, or it does not hold what it
-            held before.
+        UsageProblem: it cannot be opened, a newer program made it, or its last known line is not
+            there.
     """
     url, anchor = _url(state), anchor_of(state)
-    with _told(anchor.ledger):
+    with _errors(anchor.ledger):
         atomic.make_folder(state.folder)
         if _is_file(url):
             _make_private(Path(str(url.database)))
@@ -57,24 +58,24 @@ def opened(state: State) -> Iterator[Ledger]:
 
 
 @contextmanager
-def existing(state: State, *, forward: bool = False) -> Iterator[Ledger | None]:
-    """Open the ledger if there is one; make none, and add nothing to it.
+def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | None]:
+    """Open the ledger for reading, if there is one.
 
     Args:
         state: where it is.
-        forward: whether an older schema is brought forward first.
+        forward: bring an older schema forward first.
 
     Raises:
         UsageProblem: it cannot be opened, or its schema is not this program's.
     """
     url, anchor = _url(state), anchor_of(state)
-    with _told(anchor.ledger):
+    with _errors(anchor.ledger):
         is_missing = _is_file(url) and not _is_there(Path(str(url.database)))
     if is_missing:
         yield None
         return
     with _connected(url, anchor.ledger) as connection:
-        with _told(anchor.ledger), connection.begin():
+        with _errors(anchor.ledger), connection.begin():
             found = migrations.version(connection)
         if found is None:
             yield None
@@ -91,7 +92,7 @@ def existing(state: State, *, forward: bool = False) -> Iterator[Ledger | None]:
 
 
 def anchor_of(state: State) -> Anchor:
-    """Tell where the end of the ledger is noted."""
+    """Return the file in which the end of the ledger is noted."""
     url = _url(state)
     if _is_file(url):
         name = str(Path(str(url.database)).absolute())
@@ -104,13 +105,13 @@ def anchor_of(state: State) -> Anchor:
 
 
 def folder_of(state: State) -> Path | None:
-    """Tell in which folder the ledger's file lies; None if it is no file."""
+    """Return the folder of the ledger's file; None if it is no file."""
     url = _url(state)
     return Path(str(url.database)).absolute().parent if _is_file(url) else None
 
 
 def has_lock(state: State) -> bool:
-    """Return whether the ledger's database locks runs that share it; see ``server_lock``."""
+    """Check whether the ledger's database locks runs that share it; see ``server_lock``."""
     return _url(state).get_backend_name() == "postgresql"
 
 
@@ -135,7 +136,7 @@ def _url(state: State) -> URL:
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether there is such a file; raises OSError if it is not allowed to look."""
+    """Check whether there is such a file; raise OSError if that cannot be seen."""
     try:
         return S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -148,13 +149,13 @@ def _is_file(url: URL) -> bool:
 
 @contextmanager
 def _connected(url: URL, name: str) -> Iterator[Connection]:
-    with _told(name):
+    with _errors(name):
         engine = _engine(url)
         connection = engine.connect()
     try:
         yield connection
     finally:
-        # What a broken connection says when it is closed is of no interest any more.
+        # A broken connection cannot be closed properly, and need not be.
         with suppress(SQLAlchemyError):
             server_lock.free(connection)
         with suppress(SQLAlchemyError):
@@ -173,7 +174,7 @@ def _engine(url: URL) -> Engine:
         found = sqlite3.connect(
             f"{path.as_uri()}{how}", uri=True, timeout=_BUSY_S, check_same_thread=False
         )
-        # Bytes that are no text have been put there by somebody else: they must look different.
+        # Bytes that are no text were put there by another program: they must look different.
         found.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
         # SQLite's own knows the letters of ASCII alone.
         found.create_function("lower", 1, _lower, deterministic=True)
@@ -195,7 +196,7 @@ def _lower(text: object) -> str | None:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Have changes logged ahead; for this alone SQLite does not wait until others are done."""
+    """Log changes ahead; SQLite does not wait by itself until other programs are done."""
     until = time.monotonic() + _BUSY_S
     while True:
         try:
@@ -209,13 +210,13 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file before SQLite does, so that nobody else may ever read it."""
+    """Make the file before SQLite does, with mode 0600."""
     atomic.make_folder(path.absolute().parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _upgrade(connection: Connection, name: str) -> None:
-    with _told(name), connection.begin():
+    with _errors(name), connection.begin():
         # Not two at once, and all of it or nothing.
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -225,7 +226,7 @@ def _upgrade(connection: Connection, name: str) -> None:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _errors(name: str) -> Iterator[None]:
     try:
         yield
     except NoSuchModuleError as error:
@@ -236,7 +237,7 @@ def _told(name: str) -> Iterator[None]:
             "'bulk-sync[postgresql]'."
         ) from error
     except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:  # of a host's name
-        what = error.strerror if isinstance(error, OSError) else said(error)
+        what = error.strerror if isinstance(error, OSError) else database_message(error)
         raise UsageProblem(
             f"The ledger {name} cannot be opened: {what}. Look at --state-dir and --ledger."
         ) from error

@@ -1,4 +1,4 @@
-"""What the ledger is told, and tells: frozen records, each one line or a summary of some."""
+"""Records of the ledger, frozen: each stands for one line or sums up some."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def utc(at_ms: int) -> str:
 
 
 class Kind(StrEnum):
-    """The command that a run came from."""
+    """The command of a run."""
 
     RUN = "run"
     APPLY = "apply"
@@ -31,14 +31,14 @@ class Intent(NamedTuple):
     """One write that is about to be attempted.
 
     Attributes:
-        key: of the profile; the address of one that is to be created.
+        key: of the profile; the address of one to be created.
         row: as a spreadsheet shows it.
-        file: where, if the input was several files.
-        before: the state; None for a profile that is to be created.
-        desired: the state that it is to have.
+        file: of the row, if the input was several files.
+        before: the state; None for a profile to be created.
+        desired: the state to set.
         used: the key of the row, if it is another than the profile's.
-        requested: when the state was asked for: a day, a time without a zone, or a time that ends
-            in Z; None if undated.
+        requested: the request date: a day, a time without a zone, or a time in UTC with its Z;
+            None if undated.
     """
 
     key: str
@@ -55,13 +55,13 @@ class Settled(NamedTuple):
 
     Attributes:
         intent: the position of its line.
-        outcome: what became of it.
+        outcome: of the row.
         reason: why, if it was not done.
         detail: a sentence for a person.
         attempts: HTTP tries.
         at_ms: UTC, when it ended.
         profile: the PKey of the profile, if it was created.
-        after: what the profile holds after a write that was not done; None if that is not known.
+        after: the profile's state after a write that was not done; None if unknown.
     """
 
     intent: int
@@ -76,19 +76,19 @@ class Settled(NamedTuple):
 
 @dataclass(frozen=True)
 class Begun:
-    """What a run was asked to do.
+    """The facts with which a run began.
 
     Attributes:
-        kind: the command that it came from.
-        job: the name that runs of one kind of file share.
+        kind: its command.
+        job: the name shared by runs of one kind of file.
         endpoint: base URL of Campaign.
         organization: the instance's id in the URL.
         attribute: the profile attribute.
-        input: what was read, as it was given.
+        input: its path, as it was given.
         input_sha256: of the input's content.
         rows: data rows of the input.
-        parent: the run that a retry or an undo is of.
-        plan: the plan that was carried out, if it was one.
+        parent: of a retry or an undo, the run before.
+        plan: of an apply, the plan.
         plan_sha256: of the plan file.
         settings: options as they were given, without secrets.
         version: of this program.
@@ -117,21 +117,20 @@ class Begun:
 
 @dataclass(frozen=True)
 class Ended:
-    """With what the work on a run ended.
+    """The facts with which the work on a run ended.
 
     Attributes:
         exit: the exit status.
         message: why it ended early; "" if it did not.
-        final: nothing is left that ``resume`` could go on with.
+        final: nothing is left for ``resume``.
         outcomes: rows by outcome.
         opt_ins: rows written from true to false.
         opt_outs: rows written from false to true.
-        calls: calls to Campaign by method, over all processes that worked on the run and lived to
-            tell.
+        calls: calls to Campaign by method, of all processes of the run that were not killed.
         seconds: their wall time.
         reports: SHA-256 by path of the reports written.
-        rows_kept_until: the last day, as ISO date, on which the rows are kept where the run was
-            carried out; "" if they are not kept.
+        rows_kept_until: the last day, as ISO date, on which the machine of the run keeps its rows;
+            "" if it does not.
     """
 
     exit: int
@@ -146,7 +145,7 @@ class Ended:
     rows_kept_until: str = ""
 
     def after(self, before: "Ended") -> "Ended":
-        """Add what the processes before this one took."""
+        """Add the calls and seconds of earlier processes."""
         calls = {**before.calls}
         for method, count in self.calls.items():
             calls[method] = calls.get(method, 0) + count
@@ -159,11 +158,11 @@ class Run:
 
     Attributes:
         run_id: sorts by time.
-        position: of the line with which it began.
-        begun_ms: when, UTC.
-        begun: what it was asked to do.
-        ended_ms: when the last process that worked on it ended; None if it did not say.
-        ended: with what.
+        position: of its first line.
+        begun_ms: UTC, of its first line.
+        begun: its facts.
+        ended_ms: UTC, when its last process ended; None if that process was killed.
+        ended: the facts of that end.
     """
 
     run_id: str
@@ -175,12 +174,12 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is left that ``resume`` could go on with."""
+        """Whether nothing is left for ``resume``."""
         return self.ended is not None and self.ended.final
 
     @property
     def is_done(self) -> bool:
-        """Whether it went through to its end, be it with rows that failed."""
+        """Whether it went through to its end; rows may have failed."""
         return self.ended is not None and self.ended.exit in {Exit.DONE, Exit.ROWS_LEFT}
 
 
@@ -198,13 +197,13 @@ F = TypeVar("F", Begun, Ended)
 
 
 def dumps(facts: Begun | Ended) -> str:
-    """Write facts as JSON, in ASCII: the name of a file may be no text in any encoding."""
-    told = {each.name: getattr(facts, each.name) for each in fields(facts)}
-    return json.dumps(told, default=dict)
+    """Write facts as JSON, in ASCII: the name of a file may be bytes without an encoding."""
+    found = {each.name: getattr(facts, each.name) for each in fields(facts)}
+    return json.dumps(found, default=dict)
 
 
 def loads(kind: type[F], text: str) -> F:
-    """Read facts back; what a newer program added is passed over.
+    """Read facts back; pass over fields of newer programs.
 
     Raises:
         UsageProblem: this program never wrote them.

@@ -1,8 +1,8 @@
 """The tables of the ledger.
 
-``lines`` is the chain: rows are added to it and never changed. ``head`` repeats where it ends, and
-is what writers take turns by. ``holders`` says for people who holds a lock, ``calls`` for the next
-run how many calls a day has cost; neither proves anything.
+``lines`` is the chain: lines are added to it and never changed. ``head`` repeats where it ends;
+writers take turns by it. ``holders`` shows people who holds a lock, ``calls`` shows the next run
+how many calls a day has cost; neither proves anything.
 """
 
 from enum import StrEnum
@@ -26,16 +26,16 @@ _LONG = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class LineKind(StrEnum):
-    """What a line says."""
+    """What a line records."""
 
     BEGUN = "begun"
-    """A run came to be; FACTS holds what it was asked to do."""
+    """A run began; FACTS holds its settings."""
     INTENT = "intent"
     """One write is about to be attempted."""
     OUTCOME = "outcome"
     """What became of that write."""
     ENDED = "ended"
-    """The process that worked on a run ended; FACTS holds with what."""
+    """The process that worked on a run ended; FACTS holds the result."""
 
 
 lines: Final = Table(
@@ -50,14 +50,14 @@ lines: Final = Table(
     Column("input_row", BigInteger, comment="as a spreadsheet shows it"),
     Column("state_before", SmallInteger),
     Column("state_desired", SmallInteger),
-    Column("intent", BigInteger, comment="position of the intent that this is the outcome of"),
+    Column("intent", BigInteger, comment="of an outcome, the position of its intent"),
     Column("outcome", String(32)),
     Column("reason", String(64)),
     Column("detail", Text),
     Column("attempts", Integer),
     Column("facts", Text, comment="JSON; of an intent, the key of the row if it is another"),
     Column("hash", String(64), nullable=False),
-    Column("requested", Text, comment="of an intent, when the state was asked for, ISO 8601"),
+    Column("requested", Text, comment="of an intent, the request date, ISO 8601"),
     Column("state_after", SmallInteger, comment="of a failed write, what the profile holds"),
     Index("lines_by_run", "run_id", "position"),
     Index("lines_by_key", "profile_key", "position"),
@@ -66,7 +66,7 @@ lines: Final = Table(
 
 
 class Line(NamedTuple):
-    """The columns between a line's position and its hash, in their order."""
+    """The columns of a line without position and hash, in the order in which they are hashed."""
 
     kind: str
     run_id: str
@@ -87,7 +87,10 @@ class Line(NamedTuple):
 
 
 FIRST_COLUMNS: Final = 15
-"""How many columns, from the position on, a line had before schema 0003 added others."""
+"""Columns of a line, from the position on, before schema 0003 added others."""
+
+COLUMNS: Final = tuple(lines.c[name] for name in ("position", *Line._fields, "hash"))
+"""The columns of a line in the order in which they are hashed, its own hash last."""
 
 head: Final = Table(
     "head",
@@ -111,3 +114,8 @@ calls: Final = Table(
     Column("day", String(10), primary_key=True, comment="UTC, as 2026-11-25"),
     Column("spent", BigInteger, nullable=False),
 )
+
+schema_version: Final = Table(
+    "alembic_version", metadata, Column("version_num", String(32), primary_key=True)
+)
+"""Named by the library that made the first ledgers."""

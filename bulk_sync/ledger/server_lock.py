@@ -1,7 +1,7 @@
 """The lock of a database server: for runs on different machines that share a ledger.
 
-Only PostgreSQL has one that dies with its connection. It is taken on the ledger's own connection,
-so that a run which has lost the lock has lost the ledger too, and can write nothing any more.
+Only PostgreSQL has a lock that dies with its connection. It is taken on the ledger's own
+connection: a run without the lock has no ledger either, and can write nothing any more.
 """
 
 import time
@@ -21,12 +21,12 @@ def take(connection: Connection, lock: str, holder: str, wait_s: float) -> None:
 
     Args:
         connection: the ledger's.
-        lock: whose it is.
-        holder: who wants it, for the others to read.
-        wait_s: how long to wait for somebody who holds it.
+        lock: its name.
+        holder: the run and its machine, for other people to read.
+        wait_s: how long to wait for it.
 
     Raises:
-        AnotherRun: somebody holds it.
+        AnotherRun: another run holds it.
     """
     if connection.dialect.name != "postgresql":
         return
@@ -42,7 +42,7 @@ def take(connection: Connection, lock: str, holder: str, wait_s: float) -> None:
 
 
 def free(connection: Connection) -> None:
-    """Give back what was taken, at once: a server notices only later that a connection is gone."""
+    """Give all locks back at once: a server notices only later that a connection is gone."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_unlock_all()"))
 

@@ -1,24 +1,24 @@
-"""The verdict on a ledger: whether it is what was written, as far as that can be proved."""
+"""The verdict on a ledger: is it as it was written, as far as that can be proved?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.ledger.chain import Head, Misfit
-from bulk_sync.ledger.connect import anchor_of, existing, folder_of
+from bulk_sync.ledger.connect import anchor_of, folder_of, open_existing
 from bulk_sync.ledger.migrations import UnknownSchema
 from bulk_sync.settings import State
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found.
+    """The result.
 
     Attributes:
-        ledger: where it is.
+        ledger: its place.
         head: how far the chain fits.
         misfit: the first line that does not; None if all do.
-        end_is_proven: where it ended was noted elsewhere, so its end cannot have been cut off.
+        end_is_proven: its end was noted elsewhere, so it cannot have been cut off.
     """
 
     ledger: str
@@ -36,19 +36,19 @@ def verify(state: State, noted: Sequence[Head] = ()) -> Verdict:
     """Walk a ledger, offline; memory: one batch of lines.
 
     Args:
-        state: where it is.
-        noted: ends of it that somebody noted at some time.
+        state: its place.
+        noted: ends of it noted at some time.
 
     Raises:
-        UsageProblem: there is none, and by all that is known there never was; or it cannot be
-            reached, or has another program's schema.
+        UsageProblem: there is none, and no sign of an earlier one; or it cannot be reached, or has
+            another program's schema.
     """
     anchor = anchor_of(state)
     anchored = anchor.head()
     heads = [*noted, *([] if anchored is None else [anchored])]
     last = max((head.position for head in heads), default=0)
     try:
-        with existing(state) as book:
+        with open_existing(state) as book:
             if book is not None:
                 head, misfit = book.verify(*noted)
                 return Verdict(anchor.ledger, head, misfit, bool(heads))

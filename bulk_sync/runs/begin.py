@@ -47,7 +47,7 @@ def working_alone(job: Job, run_id: str) -> Iterator[Ledger]:
             except lock.NoLocks:
                 if not ledger.has_lock(state):
                     raise
-        with ledger.opened(state) as book:
+        with ledger.open_ledger(state) as book:
             book.hold(name, holder, state.lock_wait_s)
             yield book
 

@@ -80,10 +80,10 @@ def budget_of(book: Ledger, job: Job) -> DayBudget:
 def reading(job: Job) -> Iterator[Ledger | None]:
     """Open the ledger for a command that only reads; without a limit it makes none."""
     if job.pace.max_calls_per_day is None:
-        with ledger.existing(job.state, forward=True) as book:
+        with ledger.open_existing(job.state, forward=True) as book:
             yield book
     else:
-        with ledger.opened(job.state) as book:
+        with ledger.open_ledger(job.state) as book:
             yield book
 
 

@@ -34,7 +34,7 @@ class NothingLeft(StopRun):
 
 def interrupted(state: State) -> list[Run]:
     """Return the runs that ``resume`` can go on with, the newest first."""
-    with ledger.existing(state, forward=True) as book:
+    with ledger.open_existing(state, forward=True) as book:
         found = [] if book is None else book.runs()
     return [run for run in reversed(found) if not run.is_finished]
 
@@ -85,7 +85,7 @@ def known(state: State) -> Iterator[Ledger]:
     Raises:
         UsageProblem: it does not.
     """
-    with ledger.existing(state, forward=True) as book:
+    with ledger.open_existing(state, forward=True) as book:
         if book is None:
             raise UsageProblem(
                 f"There is no ledger at {ledger.anchor_of(state).ledger}. Check --state-dir and "

@@ -151,10 +151,10 @@ def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
         with working_alone(job, run_id) as book:
             yield book
     elif not has_checkpoint(job.state, run):
-        with ledger.opened(job.state) as book:
+        with ledger.open_ledger(job.state) as book:
             yield book
     else:
-        with working_on_plan(job.state, run_id), ledger.opened(job.state) as book:
+        with working_on_plan(job.state, run_id), ledger.open_ledger(job.state) as book:
             yield book
 
 

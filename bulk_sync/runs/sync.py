@@ -87,7 +87,7 @@ def preview(
     run_id = new_run_id()
     paths = job.record.reports_of(run_id)
     _check_reports(paths, given)
-    with Interrupts() as interrupts, ledger.existing(job.state) as book:
+    with Interrupts() as interrupts, ledger.open_existing(job.state) as book:
         rows, _, keys = validation.judged(given, job)
         report.check_fits(rows, paths)
         job = validation.with_keys(job, keys)
@@ -120,7 +120,7 @@ def _kept_preview(
     if out is not None:
         plan_file.check_path(out)
         job = job.guarded()  # as ``apply`` will be
-    with Interrupts() as interrupts, ledger.opened(job.state) as book:
+    with Interrupts() as interrupts, ledger.open_ledger(job.state) as book:
         rows, digest, keys = validation.judged(given, job)
         job = validation.with_keys(job, keys)
         report.check_fits(rows, job.record.reports_of(run_id))

@@ -58,7 +58,7 @@ def main() -> None:
                 bar.set_postfix_str(str(pulse), refresh=False)
                 bar.update(done - bar.n)
 
-        with ledger.opened(state) as book, Session(connection, pace, tell) as session:
+        with ledger.open_ledger(state) as book, Session(connection, pace, tell) as session:
             kept = WorkingSet.create(state.folder, "bench", judged)
             states = kept.states(Steps.of(rows))
             keys = judged["PKey"].tolist()

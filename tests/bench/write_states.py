@@ -54,7 +54,7 @@ def main() -> None:
     connection = Connection(endpoint, "acme", "demo-key", Secret("demo-token"))
     with (
         tempfile.TemporaryDirectory() as folder,
-        ledger.opened(State(Path(folder))) as book,
+        ledger.open_ledger(State(Path(folder))) as book,
         Session(connection, Pace(rate=float(rate)), lambda *_: None) as session,
     ):
         kept = write_records.Recording(book, "bench", frame, np.arange(int(rows)))

@@ -18,10 +18,10 @@ from bulk_sync.settings import State
 
 def test_a_run_is_told_as_it_was_noted(state: State) -> None:
     how = Ended(3, "said", final=True, outcomes={"failed": 1}, calls={"GET": 7}, seconds=1.5)
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         book.begin(RUN, begun())
         book.end(RUN, how)
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         (run,) = book.runs()
         assert run == book.run(RUN)
     assert run.begun == begun()
@@ -30,7 +30,7 @@ def test_a_run_is_told_as_it_was_noted(state: State) -> None:
 
 
 def test_a_run_that_ends_twice_is_told_as_it_ended_last(state: State) -> None:
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         book.begin(RUN, begun())
         assert book.run(RUN).ended is None
         book.end(RUN, Ended(143, "Stopped.", final=False))
@@ -52,7 +52,7 @@ def test_a_write_is_told_with_its_intent_and_its_outcome(state: State) -> None:
     outcome = Settled(
         0, Outcome.FAILED, "http_403", "Not allowed.", 3, 1_795_572_000_123, after=True
     )
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         (at,) = book.intend(RUN, [intent])
         (open_one,) = book.writes(RUN)
         assert open_one.settled is None
@@ -63,7 +63,7 @@ def test_a_write_is_told_with_its_intent_and_its_outcome(state: State) -> None:
 
 
 def test_a_history_holds_every_run_s_writes_to_one_profile(state: State) -> None:
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         for run_id in (RUN, OTHER):
             fill(book, 3, run_id)
         told = book.history("@key-1")
@@ -73,14 +73,14 @@ def test_a_history_holds_every_run_s_writes_to_one_profile(state: State) -> None
 
 
 def test_what_is_intended_is_there_for_another_connection_at_once(state: State) -> None:
-    with ledger.opened(state) as book, ledger.opened(state) as other:
+    with ledger.open_ledger(state) as book, ledger.open_ledger(state) as other:
         book.intend(RUN, intents(2))
         assert len(list(other.writes(RUN))) == 2
 
 
 def test_writers_take_turns_and_the_chain_holds(state: State) -> None:
     def work(first: int) -> None:
-        with ledger.opened(state) as book:
+        with ledger.open_ledger(state) as book:
             for group in range(5):
                 at = book.intend(f"run-{first}", intents(4, first + 4 * group))
                 book.settle(f"run-{first}", [updated(each) for each in at])
@@ -90,19 +90,19 @@ def test_writers_take_turns_and_the_chain_holds(state: State) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         head, misfit = book.verify()
     assert misfit is None
     assert head.position == 4 * 5 * 4 * 2
 
 
 def test_an_unknown_run_is_named_with_the_ledger(state: State) -> None:
-    with ledger.opened(state) as book, pytest.raises(UsageProblem, match="no run 'nobody'"):
+    with ledger.open_ledger(state) as book, pytest.raises(UsageProblem, match="no run 'nobody'"):
         book.run("nobody")
 
 
 def test_nothing_is_appended_for_nothing(state: State) -> None:
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         assert book.intend(RUN, []) == []
         book.settle(RUN, [])
         assert book.verify() == (Head(), None)
@@ -116,7 +116,7 @@ def test_what_a_newer_program_noted_besides_is_passed_over() -> None:
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         fill(book)
         for path in (tmp_path / "state").iterdir():
             assert path.stat().st_mode & 0o077 == 0, path
@@ -130,7 +130,7 @@ def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: St
         in_a_statement.set()
         may_go_on.wait(60)
 
-    with ledger.opened(state) as book, ThreadPoolExecutor(2) as threads:
+    with ledger.open_ledger(state) as book, ThreadPoolExecutor(2) as threads:
         fill(book, 20)
         event.listen(Engine, "before_cursor_execute", hold)
         reading = threads.submit(lambda: list(book.writes(RUN)))
@@ -147,7 +147,7 @@ def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: St
 
 def test_a_loop_over_writes_that_an_error_ends_keeps_nobody_waiting(state: State) -> None:
     """Python keeps such a loop for as long as it keeps the error."""
-    with ledger.opened(state) as book, ThreadPoolExecutor(1) as thread:
+    with ledger.open_ledger(state) as book, ThreadPoolExecutor(1) as thread:
         fill(book, 20)
         told = book.writes(RUN)
         next(told)
@@ -159,7 +159,7 @@ def test_a_loop_over_writes_that_an_error_ends_keeps_nobody_waiting(state: State
 
 
 def test_a_loop_over_writes_may_itself_add_to_the_ledger(state: State) -> None:
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         fill(book, 5)
         for write in book.writes(RUN):
             book.intend(OTHER, [write.intent])
@@ -170,8 +170,8 @@ def test_a_loop_over_writes_may_itself_add_to_the_ledger(state: State) -> None:
 def test_writes_are_read_in_batches_and_every_one_once(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulk_sync.ledger.database._BATCH_ROWS", 8)
-    with ledger.opened(State(tmp_path / "state")) as book:
+    monkeypatch.setattr("bulk_sync.ledger.queries.BATCH_ROWS", 8)
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         book.intend(OTHER, intents(3))
         positions = book.intend(RUN, intents(count))
         book.intend(OTHER, intents(3))
@@ -184,10 +184,10 @@ def test_writes_are_read_in_batches_and_every_one_once(
 def test_nobody_who_reads_keeps_a_writer_waiting(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulk_sync.ledger.database._BATCH_ROWS", 8)
-    with ledger.opened(state) as book:
+    monkeypatch.setattr("bulk_sync.ledger.queries.BATCH_ROWS", 8)
+    with ledger.open_ledger(state) as book:
         fill(book, 20)
-        with ledger.existing(state) as other:
+        with ledger.open_existing(state) as other:
             assert other is not None
             told = other.writes(RUN)
             next(told)
@@ -197,7 +197,7 @@ def test_nobody_who_reads_keeps_a_writer_waiting(
 
 def test_the_writes_to_many_profiles_take_few_queries(state: State) -> None:
     created = Settled(0, Outcome.CREATED, None, "", 1, 1_795_572_000_000, "@made")
-    with ledger.opened(state) as book:
+    with ledger.open_ledger(state) as book:
         fill(book, 3)
         (at,) = book.intend(RUN, [Intent("a@b.co", 9, None, None, desired=True, used="a@b.co")])
         book.settle(RUN, [created._replace(intent=at)])

@@ -26,7 +26,7 @@ LINES = 20
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A state folder whose ledger has two runs of ten lines each."""
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         fill(book, 4, RUN)
         fill(book, 4, OTHER)
     return tmp_path / "state"
@@ -85,7 +85,7 @@ def test_no_cell_can_be_edited(
 
 @pytest.mark.parametrize("column", ["requested", "state_after"])
 def test_no_value_can_be_taken_out(folder: Path, run: Run, column: str) -> None:
-    with ledger.opened(State(folder)) as book:
+    with ledger.open_ledger(State(folder)) as book:
         (intent,) = book.intend(OTHER, [dated(9, "2026-11-20")])
         failed = Settled(intent, Outcome.FAILED, "http_403", "No.", 1, 1, after=False)
         book.settle(OTHER, [failed])
@@ -149,7 +149,7 @@ STEPS: dict[str, Callable[[Ledger], object]] = {
 def test_the_end_cannot_be_cut_off_after_any_step(
     step: Callable[[Ledger], object], tmp_path: Path, run: Run
 ) -> None:
-    with ledger.opened(State(tmp_path / "state")) as book:
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
         step(book)
     cut_off = ("DELETE FROM lines", f"UPDATE head SET position = 0, hash = '{NOTHING}'")
     shell(tmp_path / "state", *cut_off)
@@ -188,7 +188,7 @@ def test_a_line_added_behind_the_end_is_found(folder: Path, run: Run) -> None:
 def test_a_ledger_put_back_from_yesterday_is_found(folder: Path, run: Run) -> None:
     yesterday = folder.parent / "yesterday.sqlite3"
     shutil.copy(folder / "ledger.sqlite3", yesterday)
-    with ledger.opened(State(folder)) as book:
+    with ledger.open_ledger(State(folder)) as book:
         fill(book, 1, "20261125T020000Z-112233")
     for path in folder.glob("ledger.sqlite3*"):
         path.unlink()

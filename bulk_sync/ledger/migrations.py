@@ -1,0 +1,71 @@
+"""Makes the tables of a new ledger, and adds to those of an older one what they lack.
+
+    0001    lines, head, holders
+    0002    calls
+    0003    columns requested and state_after of lines
+
+The schema stands in ``schema.py`` alone. An older ledger lacks tables or columns of it; its lines
+stay as they are, hashes included (``chain.py``).
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.schema import CreateColumn
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger.chain import Head
+from bulk_sync.ledger.schema import head, lines, metadata, schema_version
+
+NEWEST: Final = "0003"
+"""The schema that this program writes."""
+
+_OLDER: Final = {"0001", "0002"}
+
+
+class UnknownSchema(UsageProblem):
+    """A ledger's schema is not this program's."""
+
+
+def version(connection: Connection) -> str | None:
+    """Return a ledger's schema; None if there is none yet."""
+    if not inspect(connection).has_table(schema_version.name):
+        return None
+    return connection.execute(select(schema_version.c.version_num)).scalar()
+
+
+def bring_forward(connection: Connection) -> None:
+    """Bring a ledger to the newest schema, inside the caller's transaction.
+
+    Raises:
+        UnknownSchema: a newer program made the ledger.
+    """
+    found = version(connection)
+    if found == NEWEST:
+        return
+    if found is not None and found not in _OLDER:
+        raise unknown(found)
+    metadata.create_all(connection)
+    if found is None:
+        first = Head()
+        connection.execute(head.insert().values(id=1, position=first.position, hash=first.hash))
+        connection.execute(schema_version.insert().values(version_num=NEWEST))
+        return
+    there = {column["name"] for column in inspect(connection).get_columns(lines.name)}
+    for column in lines.c:
+        if column.name not in there:
+            definition = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {lines.name} ADD COLUMN {definition}"))
+    connection.execute(schema_version.update().values(version_num=NEWEST))
+
+
+def unknown(found: str) -> UnknownSchema:
+    """Return what to do about another schema."""
+    if found in _OLDER:
+        return UnknownSchema(
+            f"The ledger has the older schema {found}; the next run brings it forward to {NEWEST}."
+        )
+    return UnknownSchema(
+        f"The ledger has schema {found}, which a newer bulk-sync made; this one knows schemas up "
+        f"to {NEWEST}. Use the newer program, or name another ledger with --ledger."
+    )

@@ -1,0 +1,215 @@
+"""Questions to the ledger: past runs, their writes, and the calls of each day."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.ledger.records import Begun, Ended, Intent, Run, Settled, Write, loads
+from bulk_sync.ledger.schema import LineKind, calls, lines
+from bulk_sync.ledger.transactions import Transactions
+from bulk_sync.outcomes import Outcome
+
+BATCH_ROWS: Final = 10_000
+_KEYS_A_QUERY: Final = 10_000
+"""SQLite takes at most 32,766 values in one statement."""
+_INTENT: Final = (
+    lines.c.run_id,
+    lines.c.position,
+    lines.c.at_ms,
+    lines.c.profile_key,
+    lines.c.input_row,
+    lines.c.input_file,
+    lines.c.state_before,
+    lines.c.state_desired,
+    lines.c.facts,
+    lines.c.requested,
+)
+_OUTCOME: Final = (
+    "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after",
+)  # fmt: skip
+
+
+class Queries(Transactions):
+    """The lines of a ledger as records, and the calls of each day."""
+
+    def runs(self) -> list[Run]:
+        """Return all runs, the oldest first."""
+        ended: dict[str, tuple[int, Ended]] = {}
+        columns = (lines.c.run_id, lines.c.at_ms, lines.c.facts)
+        for run_id, at_ms, facts in self._rows(_of_kind(LineKind.ENDED, *columns)):
+            result = loads(Ended, facts)
+            if run_id in ended:
+                result = result.after(ended[run_id][1])
+            ended[run_id] = (at_ms, result)
+        begun = _of_kind(LineKind.BEGUN, lines.c.position, *columns)
+        return [
+            Run(run_id, position, at_ms, loads(Begun, facts), *ended.get(run_id, (None, None)))
+            for position, run_id, at_ms, facts in self._rows(begun)
+        ]
+
+    def run(self, run_id: str) -> Run:
+        """Return one run.
+
+        Raises:
+            UsageProblem: the ledger has no such run.
+        """
+        for run in self.runs():
+            if run.run_id == run_id:
+                return run
+        raise UsageProblem(
+            f"The ledger {self.name} knows no run {run_id!r}. `bulk-sync runs` lists them; look at "
+            "--state-dir and --ledger."
+        )
+
+    def writes(self, run_id: str) -> Iterator[Write]:
+        """Yield the attempted writes of a run, in order; a key attempted again counts again.
+
+        The ledger is free between two batches, so a caller may stop at any write. Memory: one
+        batch of writes.
+        """
+        last = 0
+        while True:
+            is_next = and_(lines.c.run_id == run_id, lines.c.position > last)
+            batch = self._writes(is_next, BATCH_ROWS)
+            yield from batch
+            if len(batch) < BATCH_ROWS:
+                return
+            last = batch[-1].position
+
+    def history(self, *keys: str, addresses: Collection[str] = ()) -> list[Write]:
+        """Return every attempted write with one of some keys, in order.
+
+        Args:
+            keys: PKeys, also those of profiles that were created; or keys of the rows of a file.
+            addresses: e-mail addresses of rows, in small letters; capitals do not count.
+        """
+        created = select(lines.c.intent).where(
+            lines.c.kind == str(LineKind.OUTCOME), lines.c.profile_key.in_(keys)
+        )
+        is_used = or_(lines.c.facts.in_(keys), func.lower(lines.c.facts).in_(addresses))
+        return self._writes(
+            or_(
+                lines.c.profile_key.in_(keys),
+                lines.c.position.in_(created),
+                and_(lines.c.kind == str(LineKind.INTENT), is_used),
+            )
+        )
+
+    def writes_to(self, pkeys: Sequence[str]) -> Iterator[Write]:
+        """Yield every attempted write to some profiles; those of one profile in order.
+
+        Memory: those of ten thousand profiles.
+        """
+        for first in range(0, len(pkeys), _KEYS_A_QUERY):
+            some = pkeys[first : first + _KEYS_A_QUERY]
+            created = _of_kind(LineKind.OUTCOME, lines.c.intent).where(
+                lines.c.profile_key.in_(some)
+            )
+            intents = [intent for (intent,) in self._rows(created)]
+            yield from self._writes(
+                or_(lines.c.profile_key.in_(some), lines.c.position.in_(intents))
+            )
+
+    def keys_of(self, runs: Collection[str], besides: Collection[Outcome] = ()) -> dict[str, str]:
+        """Return the keys that some runs meant to write, with the last run that did.
+
+        A write that was never sent, because its run was stopped before, does not count.
+
+        Args:
+            runs: their ids.
+            besides: outcomes of writes that do not count.
+        """
+        query = _of_kind(LineKind.INTENT, lines.c.profile_key, lines.c.run_id)
+        outcome = lines.alias()
+        became = outcome.c.outcome.in_([str(each) for each in besides])
+        is_unsent = and_(outcome.c.outcome == str(Outcome.PENDING), outcome.c.attempts == 0)
+        does_not_count = exists().where(
+            outcome.c.intent == lines.c.position, or_(became, is_unsent)
+        )
+        return dict(self._rows(query.where(lines.c.run_id.in_(runs), ~does_not_count)))
+
+    def calls_of(self, whose: str, day: str) -> int:
+        """Return how many calls a day has cost so far."""
+        found = self._rows(select(calls.c.spent).where(*_of_day(whose, day)))
+        return int(found[0][0]) if found else 0
+
+    def take_calls(self, whose: str, day: str, count: int, most: int | None) -> int:
+        """Count calls as spent, as long as the day has no more than ``most`` of them.
+
+        Returns:
+            How many of ``count`` were left.
+
+        Raises:
+            StoppedEarly: they could not be counted.
+        """
+        with self._errors(StoppedEarly):
+            try:
+                return self._take_calls(whose, day, count, most)
+            except IntegrityError:  # another run has made the day's row just now
+                return self._take_calls(whose, day, count, most)
+
+    def give_calls_back(self, whose: str, day: str, count: int) -> None:
+        """Count calls as not spent after all.
+
+        Raises:
+            StoppedEarly: it could not be recorded.
+        """
+        less = update(calls).where(*_of_day(whose, day)).values(spent=calls.c.spent - count)
+        with self._errors(StoppedEarly), self._transaction() as connection:
+            connection.execute(less)
+
+    def _take_calls(self, whose: str, day: str, count: int, most: int | None) -> int:
+        row = update(calls).where(*_of_day(whose, day))
+        with self._transaction() as connection:
+            # Adding first takes the writers' turn; what was too much is taken off again.
+            if not connection.execute(row.values(spent=calls.c.spent + count)).rowcount:
+                connection.execute(insert(calls).values(whose=whose, day=day, spent=count))
+            spent = connection.execute(select(calls.c.spent).where(*_of_day(whose, day))).scalar()
+            over = 0 if most is None else min(count, max(0, int(spent or 0) - most))
+            if over:
+                connection.execute(row.values(spent=calls.c.spent - over))
+        return count - over
+
+    def _writes(self, which: ColumnElement[bool], most: int | None = None) -> list[Write]:
+        outcome = lines.alias()
+        query = (
+            _of_kind(LineKind.INTENT, *_INTENT, *(outcome.c[name] for name in _OUTCOME))
+            .outerjoin_from(lines, outcome, outcome.c.intent == lines.c.position)
+            .where(which)
+            .limit(most)
+        )
+        return [_write(cells) for cells in self._rows(query)]
+
+
+def _write(cells: Sequence[Any]) -> Write:
+    run_id, position, at_ms, key, row, file, before, desired, used, requested, *result = cells
+    intent = Intent(key, row, file, _state(before), bool(desired), used, requested)
+    settled = None if result[0] is None else _settled(position, result)
+    return Write(run_id, position, at_ms, intent, settled)
+
+
+def _settled(intent: int, cells: Sequence[Any]) -> Settled:
+    outcome, reason, detail, attempts, at_ms, profile, after = cells
+    try:
+        became = Outcome(outcome)
+    except ValueError as error:
+        raise UsageProblem(
+            f"The ledger holds the outcome {outcome!r}, which this program does not know: run "
+            "`bulk-sync ledger verify`."
+        ) from error
+    return Settled(intent, became, reason, detail or "", attempts, at_ms, profile, _state(after))
+
+
+def _state(code: int | None) -> bool | None:
+    return None if code is None else bool(code)
+
+
+def _of_day(whose: str, day: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return calls.c.whose == whose, calls.c.day == day
+
+
+def _of_kind(kind: LineKind, *columns: Any) -> Select[Any]:
+    return select(*columns).where(lines.c.kind == str(kind)).order_by(lines.c.position)

@@ -1,0 +1,64 @@
+"""One connection to the ledger's database, for one transaction at a time, from any thread.
+
+If the server goes away the ledger is gone with it, locks included.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bulk_sync.errors import StoppedEarly, UsageProblem
+
+
+class Transactions:
+    """The connection of an open ledger.
+
+    Args:
+        connection: to the database, whose schema is the newest.
+        name: of the ledger in messages; never with a password.
+    """
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self.name = name
+        self._connection = connection
+        self._turn = threading.RLock()
+        self._is_open = True
+
+    def close(self) -> None:
+        """Wait for the transaction of another thread, and allow no further one.
+
+        A driver whose connection is closed under a statement may take the process with it.
+        """
+        with self._turn:
+            self._is_open = False
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        with self._errors(UsageProblem), self._transaction() as connection:
+            return connection.execute(query).all()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._turn:
+            if not self._is_open:
+                raise StoppedEarly(f"The ledger {self.name} is closed: the run is ending.")
+            with self._connection.begin():
+                yield self._connection
+
+    @contextmanager
+    def _errors(self, stop: type[StoppedEarly | UsageProblem]) -> Iterator[None]:
+        """Map the errors of the database, in this one place."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            message = database_message(error)
+            raise stop(f"The ledger {self.name} cannot be used: {message}.") from error
+
+
+def database_message(error: Exception) -> str:
+    """Return the message of a database in one line, without the statement and its values."""
+    text = str(getattr(error, "orig", None) or error)
+    return " ".join(text.split()).rstrip(".")
