@@ -30,7 +30,7 @@ INLINE = re.compile(r"`(bulk-sync [^`]+)`")
 FLAG = re.compile(r"(?<!\w)--[a-z]+(?:-[a-z]+)*(?![\w-])")
 LINK = re.compile(r"\[([^]]*)\]\(([^)\s]*)\)")
 CITATION = re.compile(r"campaign-api\.md, sections? (\d(?:\.\d)?)(?: and (\d(?:\.\d)?))?")
-MINOR = {"garbage.py", "interrupts.py", "stopping.py"}
+MINOR = {"garbage.py", "signals.py", "stopping.py"}
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
