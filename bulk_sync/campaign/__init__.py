@@ -31,5 +31,5 @@ POST without a clear response   as its error, if looking for    as its error, an
 a row that was given up         once, at the end of the pass    none                         [8]
 
 [1] retries.py   [2] pacing.py   [3] mismatches.py   [4] auth.py   [5] profile_list.py
-[6] client.py    [7] create.py   [8] engines/passes.py
+[6] client.py    [7] create.py   [8] engines/workers.py
 """

@@ -17,9 +17,9 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.engines import list_choice, scan
 from bulk_sync.engines.breaker import no_attribute
-from bulk_sync.engines.journal import Kept, Listed, now_ms
+from bulk_sync.engines.journal import ReadyQueue, Recorder, now_ms
 from bulk_sync.engines.list_choice import Costs, ProfileList
-from bulk_sync.engines.passes import Pass, second_tries
+from bulk_sync.engines.workers import Workers
 from bulk_sync.errors import Refused, RowFailed, StopRun
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows.lazy_texts import Texts
@@ -65,7 +65,12 @@ class Producer(Protocol):
         """Forecast the calls of looking up some keys."""
 
     async def pages(
-        self, client: Client, listing: ProfileList, keys: Sequence[str], steps: Steps, kept: Kept
+        self,
+        client: Client,
+        listing: ProfileList,
+        keys: Sequence[str],
+        steps: Steps,
+        kept: Recorder,
     ) -> scan.Pages | None:
         """Return what takes in the pages of the list; None if keys must be looked up.
 
@@ -107,7 +112,12 @@ class PKeys:
         return len(positions)
 
     async def pages(
-        self, client: Client, listing: ProfileList, keys: Sequence[str], steps: Steps, kept: Kept
+        self,
+        client: Client,
+        listing: ProfileList,
+        keys: Sequence[str],
+        steps: Steps,
+        kept: Recorder,
     ) -> scan.Pages | None:
         """Return what takes in the pages of the list, if it is to be read."""
         del client
@@ -206,7 +216,7 @@ class StateReader:
 
     def __init__(
         self,
-        run: Pass,
+        run: Workers,
         connection: Connection,
         keys: Sequence[str],
         steps: Steps,
@@ -326,10 +336,10 @@ class StateReader:
         alone = 1 if self._producer.needs_whole_list else 0
         for some in (left[:alone], left[alone:]):
             done = self._missing - len(steps.open())
-            source = Listed(some)
-            await run.engine.carry_out(lookups, source, len(some), kept.note, done, self._missing)
-        if retried := second_tries(run, steps, suspects):
-            await run.engine.carry_out(lookups, Listed(retried), len(retried), kept.note)
+            source = ReadyQueue(some)
+            await run.carry_out(lookups, source, len(some), kept.add, done, self._missing)
+        if retried := run.rows_to_retry(steps, suspects):
+            await run.carry_out(lookups, ReadyQueue(retried), len(retried), kept.add)
         await kept.close()
 
     async def _try_keys(self) -> None:
@@ -350,9 +360,9 @@ class StateReader:
                 return
         self._run.stop.ask(_unknown_keys(count, steps.problems[0]))
 
-    def _kept(self) -> Kept:
+    def _kept(self) -> Recorder:
         run = self._run
-        return Kept(
+        return Recorder(
             lambda positions: self._checkpoint.keep_states(positions, self._steps),
             run.thread,
             run.stop,

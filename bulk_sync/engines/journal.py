@@ -1,7 +1,7 @@
 """Records on disk what a pass does: in groups, in order, in a thread of its own.
 
-    Kept      rows are done ---> in groups ---> recorded
-    Granted   intents, in groups ---> recorded ---> rows may be worked on
+    Recorder      rows are done ---> in groups ---> recorded
+    IntentQueue   intents, in groups ---> recorded ---> rows may be worked on
 
 The disk takes milliseconds, in which the event loop goes on. The caller's function records, and
 returns only when the record would survive a crash.
@@ -51,7 +51,7 @@ _GROWTH: Final = 3
 """How much larger one group is than the one before, at most: the first ones show the pace."""
 
 
-class Kept:
+class Recorder:
     """Records the positions that are done. Belongs to one event loop.
 
     Args:
@@ -76,17 +76,17 @@ class Kept:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, at: int) -> None:
+    def add(self, at: int) -> None:
         """Add a position that is done."""
         self._done.append(at)
         if self._task is None and (self._timer is None or len(self._done) >= _MOST):
             self._record_soon()
 
-    def note_all(self, positions: Sequence[int]) -> None:
+    def add_all(self, positions: Sequence[int]) -> None:
         """Add several."""
         if positions:
             self._done += positions[:-1]
-            self.note(positions[-1])
+            self.add(positions[-1])
 
     async def close(self) -> None:
         """Record the rest."""
@@ -123,14 +123,14 @@ class Kept:
             self._record_soon()
 
 
-class Granted(Source):
+class IntentQueue(Source):
     """Hands out positions once their intents are durable. Belongs to one event loop.
 
     Args:
         ready: positions that need no intent.
         todo: positions whose intents are recorded first.
         record: makes intents durable.
-        thread: the one of ``Kept``.
+        thread: the one of ``Recorder``.
         stop: ends the handing out, and the run if nothing can be recorded any more.
     """
 
@@ -191,7 +191,7 @@ class Granted(Source):
             self._task = None
 
 
-class Listed(Source):
+class ReadyQueue(Source):
     """Hands out positions that need no intent."""
 
     def __init__(self, positions: Sequence[int]) -> None:

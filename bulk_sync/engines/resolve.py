@@ -20,7 +20,7 @@ from bulk_sync.campaign.profiles import Profile
 from bulk_sync.campaign.responses import Mismatch
 from bulk_sync.engines.email_search import EmailSearch, not_found
 from bulk_sync.engines.filter_search import FilterSearch, is_refusal
-from bulk_sync.engines.journal import Kept
+from bulk_sync.engines.journal import Recorder
 from bulk_sync.engines.list_choice import ProfileList
 from bulk_sync.engines.resolve_from_list import Gathering, ListedKeys, text_of
 from bulk_sync.errors import RowFailed, UsageProblem
@@ -84,7 +84,12 @@ class Resolver:
         return self._emails.lookups([keys[at] for at in positions])
 
     async def pages(
-        self, client: Client, listing: ProfileList, keys: Sequence[str], steps: Steps, kept: Kept
+        self,
+        client: Client,
+        listing: ProfileList,
+        keys: Sequence[str],
+        steps: Steps,
+        kept: Recorder,
     ) -> Gathering | None:
         """Return what takes in the pages of the list; None if keys must be looked up.
 

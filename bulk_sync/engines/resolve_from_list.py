@@ -11,7 +11,7 @@ from typing import Final
 
 from bulk_sync.campaign.list_pages import Page
 from bulk_sync.campaign.profiles import Profile
-from bulk_sync.engines.journal import Kept, now_ms
+from bulk_sync.engines.journal import Recorder, now_ms
 from bulk_sync.errors import RowFailed
 from bulk_sync.rows.results import UNREAD, Match, Steps
 
@@ -53,7 +53,9 @@ class Gathering:
         is_used: whether the list was shown to its end, as far as is known.
     """
 
-    def __init__(self, keys: Sequence[str], steps: Steps, kept: Kept, shows: ListedKeys) -> None:
+    def __init__(
+        self, keys: Sequence[str], steps: Steps, kept: Recorder, shows: ListedKeys
+    ) -> None:
         self.pages = self.shown = 0
         self._keys = keys
         self._steps = steps
@@ -105,7 +107,7 @@ class Gathering:
         for at in settled:
             found = tuple(self._found[at].values())
             self._steps.found_at(at, 1, now, found, key=self._keys[at])
-        self._kept.note_all(settled)
+        self._kept.add_all(settled)
 
     def place(self, api: str, path: str | None) -> None:
         """Return None: half of a list is of no use to another run."""

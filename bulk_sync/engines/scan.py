@@ -16,9 +16,9 @@ import numpy.typing as npt
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.list_pages import Page, Place, parser_of
 from bulk_sync.campaign.responses import Parse
-from bulk_sync.engines.journal import Kept, now_ms
+from bulk_sync.engines.journal import Recorder, now_ms
 from bulk_sync.engines.key_index import KeyIndex
-from bulk_sync.engines.passes import Pass
+from bulk_sync.engines.workers import Workers
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import UNREAD, Steps
@@ -80,7 +80,7 @@ class Scanning:
     unseen: Callable[[], Awaitable[None]]
 
 
-async def scan(run: Pass, listing: Pages, first: Page, how: Scanning) -> str | None:
+async def scan(run: Workers, listing: Pages, first: Page, how: Scanning) -> str | None:
     """Page through the list, and let ``listing`` take it in.
 
     Args:
@@ -99,7 +99,7 @@ async def scan(run: Pass, listing: Pages, first: Page, how: Scanning) -> str | N
         path = listing.take(page)
         if listing.pages == 1 and listing.missing == all_keys:
             await how.unseen()
-        run.tell("scan", listing.shown, max(total or 0, listing.shown), run.client.pacer)
+        run.progress("scan", listing.shown, max(total or 0, listing.shown), run.client.pacer)
         if path is None or not listing.missing or run.stop.asked:
             if path is None and listing.missing and total is not None and listing.shown < total:
                 log.warning("Campaign's list showed %d of %d profiles", listing.shown, total)
@@ -170,7 +170,7 @@ class Listing:
         keys: Texts,
         steps: Steps,
         attribute: str,
-        kept: Kept,
+        kept: Recorder,
         left_at: Place | None = None,
     ) -> None:
         self.pages = 0 if left_at is None else left_at.pages
@@ -239,7 +239,7 @@ class Listing:
             steps.attempts[where] = 1
             steps.at_ms[where] = now
             self.missing -= len(places)
-            self._kept.note_all(places)
+            self._kept.add_all(places)
             return
         for at, state in zip(places, values.tolist(), strict=True):
             if at in self._contradictions:
@@ -251,7 +251,7 @@ class Listing:
                 self._contradictions.add(at)
                 self.missing += 1
                 steps.undo(at)  # so it is looked up
-            self._kept.note(at)
+            self._kept.add(at)
 
 
 def _states(listed: Sequence[profiles.Profile], attribute: str) -> npt.NDArray[np.uint8]:

@@ -26,9 +26,7 @@ from bulk_sync.engines.current import (
     StateReader,
 )
 from bulk_sync.engines.list_choice import preflight
-from bulk_sync.engines.passes import Pass
-from bulk_sync.engines.work import Progress
-from bulk_sync.engines.workers import Workers, loop_factory
+from bulk_sync.engines.workers import Progress, Workers, loop_factory
 from bulk_sync.engines.write import Journal, Writes, write
 from bulk_sync.errors import StopRun
 from bulk_sync.rows.results import Steps
@@ -45,7 +43,7 @@ class Session:
     Args:
         connection: where Campaign is, and the credentials.
         pace: limits of requests.
-        tell: shows the progress of a pass.
+        progress: shows the progress of a pass.
         failures: limits of rows that fail.
         budget: the calls of all runs in a day; None: no limit.
 
@@ -58,35 +56,34 @@ class Session:
         self,
         connection: Connection,
         pace: Pace,
-        tell: Progress,
+        progress: Progress,
         failures: Failures | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._connection = connection
-        self._pace = pace
-        self._tell = tell
-        self._failures = failures or Failures()
-        self._budget = budget
         self.working_s = 0.0
+        self._connection, self._progress = connection, progress
         self._stop = Stop()
-        self._runner = asyncio.Runner(loop_factory=loop_factory())
+        self._breaker = Breaker(self._stop, failures or Failures(), connection.attribute)
+        self._opening = connected(connection, pace, self._stop, budget)
         self._stack = AsyncExitStack()
+        self._runner = asyncio.Runner(loop_factory=loop_factory())
         self._thread = ThreadPoolExecutor(1, "records")
         self._stages: StateReader | None = None
 
     def __enter__(self) -> Self:
         self._runner.__enter__()
-        opening = connected(self._connection, self._pace, self._stop, self._budget)
         try:
-            self.client: Client = self.run(self._stack.enter_async_context(opening))
+            self.client: Client = self.run(self._stack.enter_async_context(self._opening))
         except BaseException:
             self._runner.close()
             raise
-        attribute = self._connection.attribute
-        breaker = Breaker(self._stop, self._failures, attribute)
-        engine = Workers(self.client, self._stop, self._tell, breaker)
-        self._pass = Pass(
-            self.client, engine, self._stop, self._tell, attribute, thread=self._thread
+        self._workers = Workers(
+            self.client,
+            self._stop,
+            self._progress,
+            self._breaker,
+            self._connection.attribute,
+            self._thread,
         )
         return self
 
@@ -112,7 +109,7 @@ class Session:
     def has_progressed(self) -> bool:
         """Return whether any row was settled or any page was read."""
         pages = 0 if self._stages is None else self._stages.pages
-        return pages + self._pass.engine.breaker.rows > 0
+        return pages + self._breaker.rows > 0
 
     def stop(self, cause: StopRun) -> None:
         """End the passes early; the first cause stands."""
@@ -152,9 +149,9 @@ class Session:
             producer: knows what the keys are; None: they are PKeys.
             checkpoint: makes states durable as they come.
         """
-        pkeys = PKeys(self._pass.attribute, steps.changed_ms is not None)
+        pkeys = PKeys(self._connection.attribute, steps.changed_ms is not None)
         self._stages = StateReader(
-            self._pass, self._connection, keys, steps, how, producer or pkeys, checkpoint
+            self._workers, self._connection, keys, steps, how, producer or pkeys, checkpoint
         )
         return self._stages
 
@@ -179,4 +176,4 @@ class Session:
                 await preflight(self.client, self._connection)
         except StopRun as cause:
             self._stop.ask(cause)
-        await write(self._pass, writes, journal)
+        await write(self._workers, writes, journal)

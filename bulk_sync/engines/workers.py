@@ -6,36 +6,80 @@ the run's ``Stop``: workers finish what is in flight, and the caller finds what 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
+from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Source, now_ms
-from bulk_sync.engines.work import Progress, Work
 from bulk_sync.errors import RowFailed, StopRun
+from bulk_sync.rows.results import Steps
 from bulk_sync.stopping import Stop
 
+log = logging.getLogger(__name__)
+
 _SHOW_EVERY_S: Final = 0.1
+
+Progress = Callable[[str, int, int, Pulse], None]
+"""Shows the pass (``read``, ``scan``, ``write``), how many rows are done, how many there are, and
+the present pace."""
+
+
+class Work(Protocol):
+    """Something to do for n rows: data, and the coroutine for one row."""
+
+    @property
+    def name(self) -> str:
+        """The pass, as ``Progress`` shows it."""
+
+    @property
+    def steps(self) -> Steps:
+        """The results; filled in place."""
+
+    @property
+    def calls_each(self) -> int:
+        """How many calls one row takes, if nothing fails."""
+
+    async def one(self, client: Client, stop: Stop, at: int) -> None:
+        """Do one row, and record its result in ``steps``.
+
+        Raises:
+            RowFailed: it cannot be done.
+            StopRun: the run cannot go on; Campaign has refused everything that was sent.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The workers of one event loop, which share one client.
+    """The workers of one event loop, and what the passes of one run share.
 
     Attributes:
         client: the open client.
-        stop: ends the work early.
+        stop: ends a pass early.
         progress: shows how far it is.
         breaker: counts the rows that failed so far, and how.
+        attribute: the attribute's name, for messages.
+        thread: where records are written; it has one worker.
     """
 
     client: Client
     stop: Stop
     progress: Progress
     breaker: Breaker
+    attribute: str
+    thread: Executor
+
+    def rows_to_retry(self, steps: Steps, suspects: Sequence[int] = ()) -> list[int]:
+        """Return the rows to try once more: they failed, but the cause may have passed by now."""
+        rows = [] if self.stop.asked else sorted({*suspects, *steps.passing()})
+        if rows:
+            log.info("%d rows failed for what may have passed by now; trying them again", len(rows))
+        return rows
 
     async def carry_out(
         self,

@@ -27,9 +27,9 @@ from bulk_sync.engines.decide import (
     decide,
     learned,
 )
-from bulk_sync.engines.journal import Granted, Kept, Listed, now_ms
-from bulk_sync.engines.passes import Pass, second_tries
+from bulk_sync.engines.journal import IntentQueue, ReadyQueue, Recorder, now_ms
 from bulk_sync.engines.resolve import Resolver
+from bulk_sync.engines.workers import Workers
 from bulk_sync.errors import BudgetSpent, RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.results import Match, Steps
@@ -195,7 +195,7 @@ class Writes:
         return decision.pkey
 
 
-async def write(run: Pass, writes: Writes, journal: Journal) -> None:
+async def write(run: Workers, writes: Writes, journal: Journal) -> None:
     """Set states, each confirmed by Campaign.
 
     The intent of every write is durable before its first request is sent, and its outcome is
@@ -208,11 +208,11 @@ async def write(run: Pass, writes: Writes, journal: Journal) -> None:
         journal: makes intents and outcomes durable.
     """
     steps, cares = writes.steps, writes.cares
-    settled = Kept(journal.settle, run.thread, run.stop, most_s=_RECORD_EVERY_S)
+    settled = Recorder(journal.settle, run.thread, run.stop, most_s=_RECORD_EVERY_S)
 
     def note(at: int) -> None:
         if _is_known(writes, at):
-            settled.note(at)
+            settled.add(at)
 
     todo = steps.open()
     ready = {at for at, care in cares.items() if care.has_intent}
@@ -223,18 +223,18 @@ async def write(run: Pass, writes: Writes, journal: Journal) -> None:
     if left is not None and not to_read and 1 < writes.calls_each > left:
         cost = f"one change takes {writes.calls_each}"
         run.stop.ask(BudgetSpent(f"The budget leaves {left} calls, and {cost}."))
-    granted = Granted(to_read, to_write, journal.intend, run.thread, run.stop)
-    await run.engine.carry_out(writes, granted, len(todo), note)
+    granted = IntentQueue(to_read, to_write, journal.intend, run.thread, run.stop)
+    await run.carry_out(writes, granted, len(todo), note)
     for at in await granted.withdraw():
         note(at)
-    if again := second_tries(run, steps):
-        await run.engine.carry_out(writes, Listed(again), len(again), note)
+    if again := run.rows_to_retry(steps):
+        await run.carry_out(writes, ReadyQueue(again), len(again), note)
     for at in steps.passing():
         if not run.stop.asked:
-            settled.note(at)  # tried and given up
+            settled.add(at)  # tried and given up
         elif not writes.may_have_arrived(at):
             steps.problems[at] = _still_open(steps.problems[at])
-            settled.note(at)
+            settled.add(at)
     await settled.close()
 
 

@@ -16,7 +16,7 @@ from side_door import asked
 
 from bulk_sync.campaign.list_pages import parser_of, read
 from bulk_sync.campaign.responses import Response
-from bulk_sync.engines.journal import Kept
+from bulk_sync.engines.journal import Recorder
 from bulk_sync.engines.scan import Listing
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import Steps
@@ -41,7 +41,7 @@ def taken(endpoint: str) -> list[bytes]:
 async def ours(pages: list[bytes]) -> float:
     keys = [each["PKey"] for page in pages for each in orjson.loads(page)["content"]]
     with ThreadPoolExecutor(1) as thread:
-        kept = Kept(lambda _: None, thread, Stop())
+        kept = Recorder(lambda _: None, thread, Stop())
         listing = Listing(Texts.of(keys), Steps.of(len(keys)), "ccpaOptOut", kept)
         parse = parser_of(listing.fields)
         began = time.perf_counter()

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from virtual_time import TOOK_S, Disk, virtually
 
-from bulk_sync.engines.journal import Granted, Kept, Record
+from bulk_sync.engines.journal import IntentQueue, Record, Recorder
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.stopping import Stop
 
@@ -35,7 +35,7 @@ def taken(count: int, record: Record, *, ready: Sequence[int] = (), workers: int
         stop, got = Stop(), []
         with ThreadPoolExecutor(1) as thread:
             todo = range(100, 100 + count)
-            granted = Granted(ready, todo, record, thread, stop)
+            granted = IntentQueue(ready, todo, record, thread, stop)
 
             async def worker() -> None:
                 while (at := await granted.take()) is not None:
@@ -79,7 +79,7 @@ def test_what_was_granted_and_not_taken_can_be_withdrawn() -> None:
     async def work() -> tuple[list[int], list[int]]:
         stop, record = Stop(), Recorded()
         with ThreadPoolExecutor(1) as thread:
-            granted = Granted([], range(10), record, thread, stop)
+            granted = IntentQueue([], range(10), record, thread, stop)
             got = [await granted.take() for _ in range(3)]
             stop.ask(StoppedEarly("Enough."))
             assert await granted.take() is None
@@ -93,9 +93,9 @@ def kept(positions: Sequence[int], record: Record) -> StoppedEarly | None:
     async def work() -> Stop:
         stop = Stop()
         with ThreadPoolExecutor(1) as thread:
-            notes = Kept(record, thread, stop)
+            notes = Recorder(record, thread, stop)
             for at in positions:
-                notes.note(at)
+                notes.add(at)
                 await asyncio.sleep(0)
             await notes.close()
         return stop
@@ -130,7 +130,7 @@ async def a_pass(
     Args:
         each_s: how long a position takes, by the time since the pass began.
         seconds: how long the pass takes.
-        given: of ``Kept``.
+        given: of ``Recorder``.
     """
     done: dict[int, float] = {}
     recorded: dict[int, float] = {}
@@ -141,9 +141,9 @@ async def a_pass(
         records.append(now() - began)
         recorded.update(dict.fromkeys(positions, now() - began))
 
-    kept = Kept(record, Disk(), Stop(), **given)
+    kept = Recorder(record, Disk(), Stop(), **given)
     while (since := now() - began) < seconds:
-        kept.note(len(done))
+        kept.add(len(done))
         done[len(done)] = since
         await asyncio.sleep(each_s(since))
     await kept.close()
@@ -184,13 +184,13 @@ def test_a_crash_costs_no_more_than_a_twentieth_of_the_work(
 def test_many_at_once_are_recorded_at_once() -> None:
     async def work() -> list[tuple[float, int]]:
         groups: list[tuple[float, int]] = []
-        kept = Kept(lambda group: groups.append((now(), len(group))), Disk(), Stop())
-        kept.note(0)
+        kept = Recorder(lambda group: groups.append((now(), len(group))), Disk(), Stop())
+        kept.add(0)
         await asyncio.sleep(3600)
         began, before = now(), len(groups)
         for _ in range(3):
-            kept.note_all(range(4096))
-            kept.note_all([])
+            kept.add_all(range(4096))
+            kept.add_all([])
             await asyncio.sleep(0.1)
         return [(round(at - began, 6), count) for at, count in groups[before:]]
 
@@ -200,10 +200,10 @@ def test_many_at_once_are_recorded_at_once() -> None:
 def test_what_is_done_while_a_group_is_recorded_does_not_wait_for_more() -> None:
     async def work() -> list[int]:
         record = Recorded()
-        kept = Kept(record, Disk(), Stop())
-        kept.note(0)
+        kept = Recorder(record, Disk(), Stop())
+        kept.add(0)
         await asyncio.sleep(0.2 + TOOK_S / 2)
-        kept.note(1)
+        kept.add(1)
         await asyncio.sleep(1)
         return record.all
 
@@ -225,7 +225,7 @@ def test_intents_are_recorded_for_a_second_s_work_and_before_it(workers: int) ->
             groups.append(len(positions))
             ahead.append(len(recorded - handed))
 
-        granted = Granted([], range(5000), record, Disk(), Stop())
+        granted = IntentQueue([], range(5000), record, Disk(), Stop())
 
         async def worker() -> None:
             while (at := await granted.take()) is not None:

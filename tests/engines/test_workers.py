@@ -1,24 +1,52 @@
-"""Workers take their rows while others wait for another try; in virtual time."""
+"""Workers go on while a row waits, and outcomes are recorded beside them; in virtual time."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import cast
 
-from virtual_time import virtually
+from virtual_time import TOOK_S, Disk, virtually
 
 from bulk_sync.campaign.call_budget import Calls
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.breaker import Breaker
+from bulk_sync.engines.journal import ReadyQueue
 from bulk_sync.engines.workers import Workers
+from bulk_sync.engines.write import Writes, write
 from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Failures, Pace
 from bulk_sync.stopping import Stop
 
-ROWS = 100
+ROWS = 400
 WAIT_S = 30.0
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass
+class SlowClient:
+    """A client whose every write takes 240 ms."""
+
+    pacer: Pacer
+    calls: Calls = field(default_factory=Calls)
+    done: dict[str, float] = field(default_factory=dict)
+
+    async def write(self, key: str, *, desired: bool) -> int:
+        del desired
+        await asyncio.sleep(0.24)
+        self.done[key] = now()
+        return 1
+
+
+def one_by_one() -> tuple[Workers, SlowClient]:
+    stop = Stop()
+    client = SlowClient(Pacer(Pace(concurrency=1), stop, now))
+    breaker = Breaker(stop, Failures(), "ccpaOptOut")
+    workers = Workers(cast("Client", client), stop, lambda *_: None, breaker, "ccpaOptOut", Disk())
+    return workers, client
 
 
 @dataclass
@@ -38,29 +66,42 @@ class Waiting:
         self.done.append(at)
 
 
-@dataclass
-class InOrder:
-    """Hands out positions in their order."""
-
-    positions: Iterator[int] = field(default_factory=lambda: iter(range(ROWS)))
-
-    def take_now(self) -> int | None:
-        return next(self.positions, None)
-
-    async def take(self) -> int | None:
-        return self.take_now()
-
-
 def test_a_row_that_waits_alone_for_another_try_holds_no_other_row_up() -> None:
     async def work() -> tuple[list[int], float]:
-        loop, stop, waiting = asyncio.get_running_loop(), Stop(), Waiting()
-        pacer = Pacer(Pace(concurrency=1), stop, loop.time)
-        client = cast("Client", SimpleNamespace(pacer=pacer, calls=Calls()))
-        local = Workers(client, stop, lambda *_: None, Breaker(stop, Failures(), "ccpaOptOut"))
-        began = loop.time()
-        await local.carry_out(waiting, InOrder(), ROWS, lambda _: None)
-        return waiting.done, loop.time() - began
+        workers, _ = one_by_one()
+        waiting, began = Waiting(), now()
+        await workers.carry_out(waiting, ReadyQueue(range(ROWS)), ROWS, lambda _: None)
+        return waiting.done, now() - began
 
     done, took_s = virtually(work())
     assert done == [*range(1, ROWS), 0]
     assert took_s < WAIT_S + 0.1
+
+
+@dataclass
+class Journal:
+    """Notes when outcomes were recorded."""
+
+    intended: set[int] = field(default_factory=set)
+    settled: dict[int, float] = field(default_factory=dict)
+
+    def intend(self, positions: Sequence[int]) -> None:
+        self.intended.update(positions)
+
+    def settle(self, positions: Sequence[int]) -> None:
+        assert self.intended >= set(positions)
+        self.settled |= dict.fromkeys(positions, now())
+
+
+def test_an_outcome_is_recorded_within_half_a_second_however_long_the_pass() -> None:
+    journal, keys = Journal(), [f"@{number}" for number in range(ROWS)]
+
+    async def work() -> SlowClient:
+        workers, client = one_by_one()
+        await write(workers, Writes(keys, [True] * ROWS, Steps.of(ROWS)), journal)
+        return client
+
+    done = virtually(work()).done
+    assert list(done) == keys
+    waits = [journal.settled[at] - done[key] for at, key in enumerate(keys)]
+    assert max(waits) <= 0.5 + 3 * TOOK_S
