@@ -17,8 +17,12 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.results import Match, Steps
-from bulk_sync.runs import checkpoint
-from bulk_sync.runs.checkpoint import CheckpointProblem, WorkingSet
+from bulk_sync.runs.checkpoint import (
+    Checkpoint,
+    CheckpointProblem,
+    all_checkpoints,
+    checkpoint_folder,
+)
 from bulk_sync.storage import sealed
 
 RUN = "20261123T020000Z-7f3a9c"
@@ -54,13 +58,13 @@ def same(found: Steps, expected: Steps) -> bool:
 
 def test_rows_plan_and_results_come_back_as_they_were(tmp_path: Path) -> None:
     rows = judged()
-    folder = WorkingSet.create(tmp_path, RUN, rows)
+    folder = Checkpoint.create(tmp_path, RUN, rows)
     steps = Steps.of(len(comparison.open_rows(rows)))
     steps.done(0, 2, 1_795_572_000_123, state=False)
     planned = comparison.compare(rows, steps)
     folder.keep_plan(planned)
     folder.keep_results(planned)
-    found = WorkingSet.find(tmp_path, RUN)
+    found = Checkpoint.find(tmp_path, RUN)
     assert found is not None
     pd.testing.assert_frame_equal(found.rows(), rows)
     for kept in (found.plan(rows), found.results(rows)):
@@ -69,7 +73,7 @@ def test_rows_plan_and_results_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_there_is_no_plan_until_it_was_kept(tmp_path: Path) -> None:
-    folder = WorkingSet.create(tmp_path, RUN, judged())
+    folder = Checkpoint.create(tmp_path, RUN, judged())
     assert folder.plan(judged()) is None
     assert folder.results(judged()) is None
 
@@ -90,7 +94,7 @@ EVENTS = st.lists(
 def test_states_come_back_whatever_happened_in_whatever_parts(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[tuple[int, str]]]
 ) -> None:
-    folder = WorkingSet.create(tmp_path_factory.mktemp("run"), RUN, judged())
+    folder = Checkpoint.create(tmp_path_factory.mktemp("run"), RUN, judged())
     steps, expected = Steps.of(5), Steps.of(5)
     clock = 0
     for part in parts:
@@ -115,7 +119,7 @@ def test_states_come_back_whatever_happened_in_whatever_parts(
                 if event == "failed":
                     expected.failed(at, clock, problem)
         folder.keep_states([at for at, _ in part], steps)
-    assert same(WorkingSet(folder.folder).states(Steps.of(5)), expected)
+    assert same(Checkpoint(folder.folder).states(Steps.of(5)), expected)
 
 
 MATCHES = st.lists(
@@ -129,7 +133,7 @@ MATCHES = st.lists(
 def test_the_profiles_of_a_key_come_back_as_the_last_part_has_them(
     tmp_path_factory: pytest.TempPathFactory, parts: list[dict[int, list[Match]]]
 ) -> None:
-    folder = WorkingSet.create(tmp_path_factory.mktemp("run"), RUN, judged())
+    folder = Checkpoint.create(tmp_path_factory.mktemp("run"), RUN, judged())
     steps = Steps.of(5, stamped=True)
     keys = ["@1", "b", "c", "d", "e"]
     for part in parts:
@@ -137,14 +141,14 @@ def test_the_profiles_of_a_key_come_back_as_the_last_part_has_them(
             steps.undo(at)
             steps.found_at(at, 1, 1000, tuple(found), key=keys[at])
         folder.keep_states(list(part), steps)
-    again = WorkingSet(folder.folder).states(Steps.of(5, stamped=True))
+    again = Checkpoint(folder.folder).states(Steps.of(5, stamped=True))
     assert same(again, steps)
     assert list(again.matches(keys)) == list(steps.matches(keys))
 
 
 def written_by_the_first_format(state_dir: Path) -> Path:
     """Write a checkpoint as the first format had it: no seal, and a list of profiles in a cell."""
-    folder = checkpoint.folder_of(state_dir, RUN)
+    folder = checkpoint_folder(state_dir, RUN)
     folder.mkdir(parents=True)
     judged().to_parquet(folder / "rows.parquet", compression="zstd", index=False)
     part = {
@@ -164,7 +168,7 @@ def written_by_the_first_format(state_dir: Path) -> Path:
 
 def test_a_checkpoint_in_the_first_format_is_refused_with_the_next_step(tmp_path: Path) -> None:
     folder = written_by_the_first_format(tmp_path)
-    found = WorkingSet.find(tmp_path, RUN)
+    found = Checkpoint.find(tmp_path, RUN)
     assert found is not None
     for read_file in (found.rows, lambda: found.states(Steps.of(5))):
         with pytest.raises(CheckpointProblem, match="another version of this program") as refused:
@@ -175,7 +179,7 @@ def test_a_checkpoint_in_the_first_format_is_refused_with_the_next_step(tmp_path
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
-    folder = WorkingSet.create(tmp_path, RUN, judged())
+    folder = Checkpoint.create(tmp_path, RUN, judged())
     folder.keep_states([0], Steps.of(5))
     assert folder.folder.stat().st_mode & 0o077 == 0
     for path in folder.folder.iterdir():
@@ -183,15 +187,15 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_rows_is_no_run(tmp_path: Path) -> None:
-    checkpoint.folder_of(tmp_path, RUN).mkdir(parents=True)
-    assert WorkingSet.find(tmp_path, RUN) is None
-    assert WorkingSet.find(tmp_path, "another") is None
+    checkpoint_folder(tmp_path, RUN).mkdir(parents=True)
+    assert Checkpoint.find(tmp_path, RUN) is None
+    assert Checkpoint.find(tmp_path, "another") is None
 
 
-def begun(state_dir: Path, rows: pd.DataFrame | None = None) -> WorkingSet:
+def begun(state_dir: Path, rows: pd.DataFrame | None = None) -> Checkpoint:
     """Keep a run that was read, compared and written."""
     rows = judged() if rows is None else rows
-    folder = WorkingSet.create(state_dir, RUN, rows)
+    folder = Checkpoint.create(state_dir, RUN, rows)
     steps = Steps.of(len(comparison.open_rows(rows)))
     for at in range(len(comparison.open_rows(rows))):
         steps.done(at, 1, 1_795_572_000_000 + at, state=at % 2 == 0)
@@ -206,7 +210,7 @@ def begun(state_dir: Path, rows: pd.DataFrame | None = None) -> WorkingSet:
 
 def read(path: Path) -> None:
     """Read all that a run reads when it goes on, or is retried."""
-    folder = WorkingSet(path.parent)
+    folder = Checkpoint(path.parent)
     rows = folder.rows()
     folder.states(Steps.of(len(comparison.open_rows(rows))))
     folder.plan(rows)
@@ -329,7 +333,7 @@ def test_where_a_list_was_left_is_forgotten_unless_it_is_of_these_rows(tmp_path:
         (other.folder / "list.json").read_bytes(),
     ):
         path.write_bytes(damaged)
-        assert WorkingSet(folder.folder).place() is None
+        assert Checkpoint(folder.folder).place() is None
 
 
 def test_a_folder_whose_name_holds_an_equals_sign_adds_no_column(tmp_path: Path) -> None:
@@ -341,19 +345,19 @@ def test_a_folder_whose_name_holds_an_equals_sign_adds_no_column(tmp_path: Path)
 def test_other_files_in_the_folder_are_no_obstacle(tmp_path: Path) -> None:
     folder = begun(tmp_path)
     (folder.folder / "states-copy of 1.parquet").write_bytes(b"")
-    assert [each.folder for each in checkpoint.all_of(tmp_path)] == [folder.folder]
+    assert [each.folder for each in all_checkpoints(tmp_path)] == [folder.folder]
     read(folder.folder / "rows.parquet")
 
 
 def test_a_run_that_cannot_be_kept_is_not_begun(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("in the way")
     with pytest.raises(UsageProblem, match="--state-dir"):
-        WorkingSet.create(tmp_path, RUN, judged())
+        Checkpoint.create(tmp_path, RUN, judged())
 
 
 def test_removing_leaves_nothing(tmp_path: Path) -> None:
-    folder = WorkingSet.create(tmp_path, RUN, judged())
-    assert [each.folder for each in checkpoint.all_of(tmp_path)] == [folder.folder]
+    folder = Checkpoint.create(tmp_path, RUN, judged())
+    assert [each.folder for each in all_checkpoints(tmp_path)] == [folder.folder]
     folder.remove()
-    assert list(checkpoint.all_of(tmp_path)) == []
-    assert list(checkpoint.all_of(tmp_path / "nowhere")) == []
+    assert list(all_checkpoints(tmp_path)) == []
+    assert list(all_checkpoints(tmp_path / "nowhere")) == []

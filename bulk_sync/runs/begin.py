@@ -18,8 +18,8 @@ from bulk_sync import __version__, ledger
 from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.rows.plan_limits import Past
-from bulk_sync.runs import checkpoint, lineage
-from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs import lineage
+from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints, checkpoint_folder
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
@@ -55,7 +55,7 @@ def working_alone(job: Job, run_id: str) -> Iterator[Ledger]:
 @contextmanager
 def working_on_plan(state: State, run_id: str) -> Iterator[None]:
     """Lock a plan, not the organization: it is only read, and others may work on it."""
-    folder = checkpoint.folder_of(state.folder, run_id)
+    folder = checkpoint_folder(state.folder, run_id)
     with lock.held(folder, "plan", lock.holder(run_id), state.lock_wait_s):
         yield
 
@@ -115,15 +115,15 @@ def begin(
     """
     reports = [str(report) for report in job.record.reports_of(run_id)]
     begun = replace(begun, settings={**begun.settings, "report": reports, "stem": stem})
-    working_set = WorkingSet.create(job.state.folder, run_id, rows)
+    checkpoint = Checkpoint.create(job.state.folder, run_id, rows)
     try:
         if planned is not None:
-            working_set.keep_plan(planned)
+            checkpoint.keep_plan(planned)
         book.begin(run_id, begun)
     except StoppedEarly as failure:
-        working_set.remove()
+        checkpoint.remove()
         raise UsageProblem(f"The run did not begin, and nothing was sent. {failure}") from failure
-    run = RunContext(run_id, begun, rows, planned, working_set, book)
+    run = RunContext(run_id, begun, rows, planned, checkpoint, book)
     if begun.parent is None:
         return run  # no run can be later yet
     return replace(run, lineage=lineage.trace(book.runs(), run_id))
@@ -132,14 +132,14 @@ def begin(
 def was_refused(state: State, run: Run) -> bool:
     """Return whether a limit or a person stopped a run whose checkpoint is still here."""
     refused = run.ended is not None and run.ended.exit == Exit.REFUSED
-    return refused and WorkingSet.find(state.folder, run.run_id) is not None
+    return refused and Checkpoint.find(state.folder, run.run_id) is not None
 
 
 def tidy_up(book: Ledger, state: State) -> None:
     """Remove the checkpoints of finished runs that were kept for long enough."""
     unfinished = {run.run_id for run in book.runs() if not run.is_finished}
     oldest_s = time.time() - _KEPT_FOR.total_seconds()
-    for each in checkpoint.all_of(state.folder):
+    for each in all_checkpoints(state.folder):
         if each.folder.name not in unfinished and each.folder.stat().st_mtime < oldest_s:
             each.remove()
 

@@ -77,7 +77,7 @@ class CheckpointProblem(UsageProblem):
     """A file that a run needs to go on is damaged, or of another version of this program."""
 
 
-class WorkingSet:
+class Checkpoint:
     """The folder of one run.
 
     Args:
@@ -95,7 +95,7 @@ class WorkingSet:
         Raises:
             UsageProblem: it cannot be written.
         """
-        folder = folder_of(state_dir, run_id)
+        folder = checkpoint_folder(state_dir, run_id)
         try:
             atomic.make_folder(folder)
             _write(rows, folder / _ROWS, _FORMAT)
@@ -110,7 +110,7 @@ class WorkingSet:
     @classmethod
     def find(cls, state_dir: Path, run_id: str) -> Self | None:
         """Return the folder of a run; None if there is no complete one."""
-        folder = folder_of(state_dir, run_id)
+        folder = checkpoint_folder(state_dir, run_id)
         return cls(folder) if (folder / _ROWS).is_file() else None
 
     @property
@@ -321,17 +321,17 @@ class WorkingSet:
             raise self.problem(path, "cannot be read") from error
 
 
-def folder_of(state_dir: Path, run_id: str) -> Path:
+def checkpoint_folder(state_dir: Path, run_id: str) -> Path:
     """Return the folder for the checkpoint of a run."""
     return state_dir / "runs" / run_id
 
 
-def all_of(state_dir: Path) -> Iterable[WorkingSet]:
+def all_checkpoints(state_dir: Path) -> Iterable[Checkpoint]:
     """Return every checkpoint, the oldest first."""
     folder = state_dir / "runs"
     if not folder.is_dir():
         return []
-    return [WorkingSet(each) for each in sorted(folder.iterdir()) if each.is_dir()]
+    return [Checkpoint(each) for each in sorted(folder.iterdir()) if each.is_dir()]
 
 
 def _write(table: pa.Table | pd.DataFrame, path: Path, tie: str) -> None:

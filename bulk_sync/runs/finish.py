@@ -129,7 +129,7 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
     is_plan, is_final = run.begun.kind is Kind.PLAN, not finished.is_resumable
     has_failed = not is_plan and finished.totals.outcomes.get(Outcome.FAILED, 0) > 0
     if is_final and finished.cause is None and has_failed:
-        run.working_set.keep_results(finished.rows)
+        run.checkpoint.keep_results(finished.rows)
     until = None
     if is_final and not is_plan:
         until = kept_rows.keep(job.state, run.run_id, run.begun, rows)
@@ -147,7 +147,7 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
     )
     head = run.ledger.end(run.run_id, ended)
     if is_final and not has_failed and not isinstance(finished.cause, Refused):
-        run.working_set.remove()
+        run.checkpoint.remove()
     return replace(finished, head=head)
 
 

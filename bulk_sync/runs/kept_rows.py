@@ -30,7 +30,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand, request_order
 from bulk_sync.rows.request_order import Confirmed
 from bulk_sync.rows.results import Steps
-from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
 from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import State
@@ -187,8 +187,8 @@ def own_columns(state: State, run_id: str) -> pd.DataFrame | None:
     """Return ROW, FILE and the input's own columns of a run's rows; None if they are not here."""
     rows: pd.DataFrame | None = None
     with warning_of(run_id):
-        if (working_set := WorkingSet.find(state.folder, run_id)) is not None:
-            rows = working_set.rows()
+        if (checkpoint := Checkpoint.find(state.folder, run_id)) is not None:
+            rows = checkpoint.rows()
         elif (kept := all_of(state.folder).get(run_id)) is not None:
             rows = kept.rows()
     if rows is None:
@@ -203,12 +203,12 @@ def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
     Returns:
         Results, a row per profile if keys are no PKeys; what is left to do is ``pending``.
     """
-    working_set = WorkingSet.find(state.folder, run.run_id)
-    if working_set is None:
+    checkpoint = Checkpoint.find(state.folder, run.run_id)
+    if checkpoint is None:
         return None
     try:
-        rows = working_set.rows()
-        planned = working_set.plan(rows)
+        rows = checkpoint.rows()
+        planned = checkpoint.plan(rows)
     except UsageProblem as problem:
         log.warning("%s", problem)
         return None

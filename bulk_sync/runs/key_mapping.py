@@ -25,7 +25,8 @@ from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import Match, Steps
 from bulk_sync.rows.same_name import plain
 from bulk_sync.rows.totals import Totals, by_outcome
-from bulk_sync.runs import day_budget, pipeline, validation
+from bulk_sync.runs import day_budget, validation
+from bulk_sync.runs.execution import cost_of
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.remaining_cost import check_budget
 from bulk_sync.runs.review import Cost, Screen
@@ -118,7 +119,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         profiles=len(mapped),
         out=out,
         todo=todo if left else None,
-        cost=pipeline.cost_of(session, began),
+        cost=cost_of(session, began),
         cause=session.cause,
     )
 

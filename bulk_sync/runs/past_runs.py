@@ -7,8 +7,7 @@ from bulk_sync import ledger
 from bulk_sync.errors import Exit, StopRun, UsageProblem
 from bulk_sync.ledger import Ledger, Run
 from bulk_sync.outcomes import Outcome
-from bulk_sync.runs import checkpoint
-from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.checkpoint import Checkpoint, checkpoint_folder
 from bulk_sync.settings import State
 
 
@@ -64,14 +63,14 @@ def recorded(state: State, run_id: str) -> Run:
 
 def has_checkpoint(state: State, run: Run) -> bool:
     """Return whether the checkpoint of a run is in this state folder."""
-    return WorkingSet.find(state.folder, run.run_id) is not None
+    return Checkpoint.find(state.folder, run.run_id) is not None
 
 
 def without_checkpoint(state: State, run: Run) -> str:
     """Return what to do about an interrupted run whose checkpoint is not here."""
     return (
         f"Run {run.run_id} was interrupted, but what is needed to go on with it is not at "
-        f"{checkpoint.folder_of(state.folder, run.run_id)}: it began as "
+        f"{checkpoint_folder(state.folder, run.run_id)}: it began as "
         f"{run.begun.operator}. Finish it there with `bulk-sync resume "
         f"{run.run_id}`. If that machine is lost, give the run up "
         f"here with `bulk-sync resume {run.run_id} --give-up`, and run its file again."

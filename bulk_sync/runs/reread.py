@@ -14,7 +14,8 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import day_budget, finish, pipeline, write_records
+from bulk_sync.runs import day_budget, finish, write_records
+from bulk_sync.runs.execution import cost_of
 from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.past_runs import NothingLeft, known
 from bulk_sync.runs.remaining_cost import check_budget
@@ -93,7 +94,7 @@ def _read(
     states, budget = Steps.of(len(rows)), day_budget.budget_of(book, job)
     with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
         session.read(rows[columns.KEY].tolist(), states, job.reading)
-    return comparison.compare(rows, states), session.cause, pipeline.cost_of(session, began)
+    return comparison.compare(rows, states), session.cause, cost_of(session, began)
 
 
 def _mark_moved(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import day_budget, kept_rows, lineage, pipeline, write_records
 from bulk_sync.runs.begin import past_of, was_refused, working_alone, working_on_plan
-from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, recorded, without_checkpoint
 from bulk_sync.runs.plan_file import OUT
@@ -138,9 +138,9 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
     if until is not None:
         ended = replace(ended, rows_kept_until=str(until))
     book.end(run.run_id, ended)
-    working_set = WorkingSet.find(state.folder, run.run_id)
-    if working_set is not None:
-        working_set.remove()
+    checkpoint = Checkpoint.find(state.folder, run.run_id)
+    if checkpoint is not None:
+        checkpoint.remove()
 
 
 @contextmanager
@@ -164,22 +164,22 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
     Raises:
         UsageProblem: it is not here, or cannot be used.
     """
-    working_set = WorkingSet.find(job.state.folder, run.run_id)
-    if working_set is None:
+    checkpoint = Checkpoint.find(job.state.folder, run.run_id)
+    if checkpoint is None:
         raise UsageProblem(without_checkpoint(job.state, run))
-    rows = working_set.rows()
-    planned = working_set.plan(rows)
+    rows = checkpoint.rows()
+    planned = checkpoint.plan(rows)
     if planned is None:
         written = {write.intent.key for write in book.writes(run.run_id)}
-        if not written <= working_set.early():
+        if not written <= checkpoint.early():
             lost = "is missing, although the run has written"
-            raise working_set.problem(working_set.plan_path, lost)
+            raise checkpoint.problem(checkpoint.plan_path, lost)
     return RunContext(
         run_id=run.run_id,
         begun=run.begun,
         rows=rows,
         planned=planned,
-        working_set=working_set,
+        checkpoint=checkpoint,
         ledger=book,
         past=past_of(book, job),
         lineage=lineage.trace(book.runs(), run.run_id),

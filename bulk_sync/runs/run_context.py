@@ -7,7 +7,7 @@ import pandas as pd
 
 from bulk_sync.ledger import Begun, Ledger
 from bulk_sync.rows.plan_limits import Past
-from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.lineage import Lineage
 
 
@@ -20,7 +20,7 @@ class RunContext:
         begun: how it began.
         rows: the checked rows.
         planned: the plan, if it is known already.
-        working_set: its checkpoint.
+        checkpoint: its checkpoint.
         ledger: where its writes are recorded.
         past: finished runs of the same job, for comparison.
         lineage: where it stands among other runs.
@@ -30,7 +30,7 @@ class RunContext:
     begun: Begun
     rows: pd.DataFrame
     planned: pd.DataFrame | None
-    working_set: WorkingSet
+    checkpoint: Checkpoint
     ledger: Ledger
     past: Sequence[Past] = ()
     lineage: Lineage = field(default_factory=Lineage)

@@ -9,7 +9,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
 from bulk_sync.runs import lineage, pipeline
 from bulk_sync.runs.begin import begin, begun_as, working_alone
-from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.past_runs import NothingLeft
 from bulk_sync.runs.review import Finished, Screen
@@ -73,9 +73,9 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     failed = 0 if parent.ended is None else parent.ended.outcomes.get(Outcome.FAILED, 0)
     if not failed:
         raise NothingLeft(f"No row of run {parent.run_id} failed, so there is nothing to retry.")
-    working_set = WorkingSet.find(state.folder, parent.run_id)
-    rows = None if working_set is None else working_set.rows()
-    results = None if working_set is None or rows is None else working_set.results(rows)
+    checkpoint = Checkpoint.find(state.folder, parent.run_id)
+    rows = None if checkpoint is None else checkpoint.rows()
+    results = None if checkpoint is None or rows is None else checkpoint.results(rows)
     if rows is None or results is None:
         raise UsageProblem(
             f"The {failed} failed rows of run {parent.run_id} are not kept here any more. Its todo "

@@ -26,7 +26,7 @@ from bulk_sync.ledger import Intent
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import write_records
-from bulk_sync.runs.checkpoint import WorkingSet
+from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret, State
 
 
@@ -59,7 +59,7 @@ def main() -> None:
                 bar.update(done - bar.n)
 
         with ledger.open_ledger(state) as book, Session(connection, pace, tell) as session:
-            kept = WorkingSet.create(state.folder, "bench", judged)
+            kept = Checkpoint.create(state.folder, "bench", judged)
             states = kept.states(Steps.of(rows))
             keys = judged["PKey"].tolist()
             began = time.perf_counter()

@@ -1,0 +1,67 @@
+"""The current states of a run: how they are read, and how they are compared."""
+
+import pandas as pd
+
+from bulk_sync.engines.current import NO_CHECKPOINT, PKeys, Producer, StateReader
+from bulk_sync.engines.resolve import Resolver
+from bulk_sync.engines.session import Session
+from bulk_sync.rows import columns, comparison, expand, new_profiles
+from bulk_sync.rows.lazy_texts import Texts
+from bulk_sync.rows.request_order import LastWrites
+from bulk_sync.rows.results import Steps
+from bulk_sync.runs import precedence
+from bulk_sync.runs.checkpoint import Checkpoint
+from bulk_sync.runs.job import Job
+from bulk_sync.runs.run_context import RunContext
+from bulk_sync.settings import KeyKind, Oddity
+
+
+def unread(rows: pd.DataFrame) -> Steps:
+    """Return the states of the open rows, all unknown."""
+    return Steps.of(len(comparison.open_rows(rows)), stamped=columns.LATEST in rows)
+
+
+def reader_of(
+    session: Session,
+    rows: pd.DataFrame,
+    states: Steps,
+    job: Job,
+    checkpoint: Checkpoint | None = None,
+) -> StateReader:
+    """Return what reads the unknown states of the open rows."""
+    keys = Texts(rows[columns.KEY], comparison.open_rows(rows))
+    producer = _producer(job, stamped=columns.LATEST in rows)
+    return session.reading(keys, states, job.reading, producer, checkpoint or NO_CHECKPOINT)
+
+
+def _producer(job: Job, *, stamped: bool) -> Producer:
+    """Return what gets from the job's keys to the states of their profiles."""
+    attribute, matching = job.connection.attribute, job.matching
+    if matching.keys.kind is KeyKind.PKEY:
+        return PKeys(attribute, stamped, Oddity.UNKNOWN_KEYS not in job.limits.allowed)
+    creating = matching.creating
+    fields = () if creating is None else [name for name, _ in creating.fields]
+    return Resolver(matching.keys, attribute, is_wary=creating is not None, created_with=fields)
+
+
+def compare(rows: pd.DataFrame, states: Steps, job: Job, last_writes: LastWrites) -> pd.DataFrame:
+    """Return the plan, as far as states are known: a row per profile."""
+    matching = job.matching
+    rows, states = expand.expand(rows, states, matching.keys, matching.on_conflict)
+    planned = comparison.compare(rows, states, last_writes)
+    if matching.creating is None:
+        return planned
+    return new_profiles.planned(planned, matching.creating, matching.keys, job.connection.attribute)
+
+
+def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
+    """Return the plan of a run; its own early writes count as not yet made.
+
+    Profiles that were read again since would show these writes, and their time.
+    """
+    if run.checkpoint.early():
+        intents = (write.intent for write in run.ledger.writes(run.run_id))
+        before = {each.key: each.before for each in intents if each.before is not None}
+        states.put_back(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows)), before)
+    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, besides=run.run_id)
+    return compare(run.rows, states, job, last_writes)

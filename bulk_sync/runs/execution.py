@@ -1,0 +1,107 @@
+"""What the stages of a run share, and how far a stage got."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pandas as pd
+
+from bulk_sync.engines.current import Read
+from bulk_sync.engines.session import Session
+from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem
+from bulk_sync.outcomes import Reason
+from bulk_sync.rows import columns, comparison, expand, plan_limits
+from bulk_sync.rows.plan_limits import Past
+from bulk_sync.rows.totals import Totals
+from bulk_sync.runs.day_budget import DayBudget
+from bulk_sync.runs.job import Job
+from bulk_sync.runs.remaining_cost import Budgets, RemainingCost, calls_per_change
+from bulk_sync.runs.review import Cost, Forecast, Plan, Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What the stages share.
+
+    Attributes:
+        job: how to work.
+        screen: shows the run to a person.
+        session: carries out passes.
+        past: finished runs of the same job, for comparison.
+        budget: the calls that all runs may spend in a day; None if it is not known.
+    """
+
+    job: Job
+    screen: Screen
+    session: Session
+    past: Sequence[Past]
+    budget: DayBudget | None
+
+    def review(self, planned: pd.DataFrame, read: Read) -> Plan:
+        """Return a plan for a person, with its limits and its forecast."""
+        job, calls, totals = self.job, self.session.client.calls, Totals.of(planned)
+        forecast = Forecast(
+            read=read,
+            calls=calls.total,
+            calls_to_come=totals.writes * calls_per_change(job.writing),
+            calls_before=0,
+            budgets=self.budgets(max(0, (job.pace.max_calls or 0) - calls.total)),
+            rate=job.pace.rate,
+            quickest_s=self.session.client.pacer.latency.quantile(0),
+            most_in_flight=job.pace.concurrency or job.pace.most_in_flight,
+        )
+        refusal = plan_limits.refusal(planned, job.limits, self.past)
+        return Plan(expand.collapse(planned), totals, refusal, forecast)
+
+    def budgets(self, left_now: int) -> Budgets:
+        """Return what limits calls; those set aside for this run count as left today."""
+        pace, left_today = self.job.pace, None if self.budget is None else self.budget.left()
+        if left_today is not None:
+            left_today += self.session.client.calls.set_aside
+        return Budgets(pace.max_calls, pace.max_calls_per_day, left_now, left_today)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How far a run got.
+
+    Attributes:
+        rows: every row of the input, or of its profiles.
+        cause: why the run ended early; None if it did not.
+        reads: calls that reading still takes, if known.
+        needed: forecast cost of reading, if a budget does not cover it.
+    """
+
+    rows: pd.DataFrame
+    cause: StopRun | None
+    reads: int | None = None
+    needed: RemainingCost | None = None
+
+
+def held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> Ended:
+    """Return the end of a run whose untried rows stay pending.
+
+    Args:
+        rows: results so far.
+        cause: what ended the run.
+        was_sent: whether a write was sent.
+    """
+    has_begun = was_sent or rows[columns.BEFORE].notna().any()
+    if isinstance(cause, UsageProblem) and has_begun:  # which would mean that nothing was sent
+        cause = StoppedEarly(str(cause))
+    return Ended(comparison.hold_back(rows, Reason.STOPPED, str(cause)), cause)
+
+
+def cost_of(session: Session, began: float) -> Cost:
+    """Return the cost of a session since a time of the monotonic clock."""
+    calls, pacer = session.client.calls, session.client.pacer
+    half, most = pacer.latency.quantile(0.5), pacer.latency.quantile(0.95)
+    return Cost(
+        calls=MappingProxyType(dict(calls.by_method)),
+        answers=MappingProxyType(dict(calls.by_status)),
+        seconds=time.monotonic() - began,
+        working_s=session.working_s,
+        held_s=MappingProxyType(dict(pacer.held_s)),
+        latency_s=None if half is None or most is None else (half, most),
+    )

@@ -1,0 +1,99 @@
+"""Writes a plan to Campaign, each change recorded in the ledger before it is sent."""
+
+import logging
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bulk_sync.engines.decide import READ_FIRST
+from bulk_sync.engines.resolve import Resolver
+from bulk_sync.engines.write import Writes
+from bulk_sync.rows import columns, comparison, request_order
+from bulk_sync.rows.request_order import Request
+from bulk_sync.runs import precedence
+from bulk_sync.runs.execution import Ended, Execution, held
+from bulk_sync.runs.job import Job
+from bulk_sync.runs.run_context import RunContext
+from bulk_sync.runs.write_records import Recording
+
+log = logging.getLogger(__name__)
+
+
+def write(
+    execution: Execution, run: RunContext, planned: pd.DataFrame, recording: Recording
+) -> Ended:
+    """Send the writes that are left, and return the results."""
+    if not recording.keys:
+        return Ended(planned, None)
+    session = execution.session
+    writes = _writes(run, execution.job, planned, recording)
+    session.write(writes, recording)
+    recording.leave_in_doubt(at for at in recording.steps.open() if writes.may_have_arrived(at))
+    results = comparison.settle(planned, recording.steps)
+    if session.cause is None:
+        return Ended(results, None)
+    if recording.unrecorded:
+        log.warning(
+            "%d changes were confirmed by Campaign, but could not be recorded in the ledger: they "
+            "are read again before anything else is written.",
+            recording.unrecorded,
+        )
+    return held(results, session.cause, was_sent=writes.has_sent or recording.has_begun)
+
+
+def settled(
+    run: RunContext, planned: pd.DataFrame, recording: Recording | None = None
+) -> pd.DataFrame:
+    """Return the results of the writes that are recorded; those in flight are in doubt."""
+    recording = recording or recorded(run, planned)
+    recording.leave_in_doubt(recording.in_doubt)
+    return comparison.settle(planned, recording.steps)
+
+
+def recorded(run: RunContext, planned: pd.DataFrame) -> Recording:
+    """Return the writes of a plan, and what the ledger knows of them."""
+    early = run.checkpoint.early()
+    return Recording(run.ledger, run.run_id, planned, comparison.writes(planned), early)
+
+
+def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recording) -> Writes:
+    requests = _requests(planned)
+    last_writes = precedence.last_writes(run.ledger, job.state, job.connection)
+    since = precedence.superseded(run, recording, requests, last_writes)
+    if run.planned is None:  # compared just now
+        requests = {}
+    elif not job.writing.guarded:
+        read_first = {*recording.opt_ins, *since.overruled}
+        requests = {at: requests[at] for at in read_first if at in requests}
+    cares = recording.cares(
+        # A write that a later run had to make again had not arrived: the state is that run's.
+        in_doubt=recording.in_doubt - since.rewritten,
+        forbidden=since.forbidden,
+        uncertain=precedence.uncertain(run, recording),
+        requests=requests,
+        written=precedence.own_writes(last_writes, recording, requests),
+        read_first=job.writing.guarded,
+        find_first=run.planned is not None,
+    )
+    return Writes(
+        keys=recording.keys,
+        desired=recording.desired,
+        steps=recording.steps,
+        verify=job.writing.verify,
+        cares=cares,
+        usual=READ_FIRST if job.writing.guarded else None,
+        finder=Resolver(job.matching.keys, job.connection.attribute, is_wary=True),
+    )
+
+
+def _requests(planned: pd.DataFrame) -> Mapping[int, Request]:
+    """Return the dates of the requests, by write, if dates are judged; undated ones are left out.
+
+    A choice may have been made in Campaign since the writes were planned. ``apply`` reads every
+    profile again and looks for that. A resumed run reads a profile before an opt-in, which lifts an
+    opt-out, and before it overrules the write of a later run.
+    """
+    if columns.LATEST not in planned:
+        return {}
+    found = enumerate(request_order.requests(planned, comparison.writes(planned)))
+    return {at: request for at, request in found if request is not None}
