@@ -6,14 +6,15 @@ A command that follows up a run takes the options of the run, unless they are gi
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
 from bulk_sync import garbage
 from bulk_sync.cli.config import secret, secret_text
-from bulk_sync.cli.option import DECLARED, Recorded, recorded, variable
+from bulk_sync.cli.option import DECLARED, Group, Recorded, names, recorded, variable
+from bulk_sync.cli.options import SHEET
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     Bound,
@@ -37,6 +38,15 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Any]
 """Parsed options by name."""
+
+INPUT_AGAIN: Final = [
+    option
+    for option in DECLARED
+    if option.group in {Group.INPUT, Group.KEYS}
+    and option.recorded is Recorded.REPEATED
+    and option is not SHEET  # the rows of a workbook that are left lie in a CSV file
+]
+"""What is needed to read rows again, and to find their profiles: it goes into plan files."""
 
 
 def job(values: Values, reports: tuple[Path, ...], name: str) -> "Job":
@@ -68,6 +78,7 @@ def job(values: Values, reports: tuple[Path, ...], name: str) -> "Job":
             name=str(values["job"] or name),
             settings={each: _plain(values[each]) for each in recorded()},
             reports=tuple(map(str, reports)),
+            of_input=frozenset(names(INPUT_AGAIN)),
         ),
     )
 

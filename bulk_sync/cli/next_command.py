@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
+from bulk_sync.cli.arguments import INPUT_AGAIN
 from bulk_sync.cli.config import path_of
 from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, names, recorded
 from bulk_sync.cli.options import CONFIG, CONNECTION, DRY_RUN, FRESH, PLAN_OUT, REPORT, SHEET, STATE
@@ -121,8 +122,7 @@ class Typed:
         if option.group is Group.CONNECTION:
             now = str(self._params.get(option.key)).rstrip("/")
             return option in self._options or str(value).rstrip("/") != now
-        is_of_input = option.group in {Group.INPUT, Group.KEYS} and option is not SHEET
-        return is_of_input and value != option.absent
+        return option in INPUT_AGAIN and value != option.absent
 
 
 def suggested(command: str, argument: str, options: Iterable[str]) -> str:

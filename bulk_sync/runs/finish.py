@@ -50,7 +50,7 @@ def finish_run(
     cause = cause or failure
     if cause is None:
         try:
-            files = replace(files, plan_sha256=_write_plan(run, rows, totals))
+            files = replace(files, plan_sha256=_write_plan(run, job, rows, totals))
         except UsageProblem as problem:
             cause = problem
     is_final = _is_final(cause, joined)
@@ -104,12 +104,13 @@ def write_reports(
     return Files(tuple(written), todo if has_left else None), None
 
 
-def _write_plan(run: RunContext, rows: pd.DataFrame, totals: Totals) -> str | None:
+def _write_plan(run: RunContext, job: Job, rows: pd.DataFrame, totals: Totals) -> str | None:
     """Write the plan file, if the run is a plan with one, and return its SHA-256."""
     out = run.begun.settings.get(OUT) if run.begun.kind is Kind.PLAN else None
     if not out:
         return None
-    return plan_file.write(Path(out), rows, facts_of(run.run_id, run.begun, totals))
+    facts = facts_of(run.run_id, run.begun, job.record.of_input, totals)
+    return plan_file.write(Path(out), rows, facts)
 
 
 def _is_final(cause: StopRun | None, rows: pd.DataFrame) -> bool:

@@ -28,15 +28,6 @@ from bulk_sync.settings import (
 _LONGEST_STEM: Final = 180
 """Bytes; a file's name has room for 255."""
 
-KEY_SETTINGS: Final = (
-    "key", "key_column", "key_field", "email_case", "dialect", "on_ambiguous", "on_conflict",
-    "create", "create_column",
-)  # fmt: skip
-"""Options that are needed to look for the profiles again."""
-
-INPUT_SETTINGS: Final = ("state", "state_column", "date_column", "blank_state", "ignore_dates")
-"""Options that are needed to read the rows that are left over."""
-
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -86,11 +77,14 @@ class JobRecord:
         settings: the options as they were given, without secrets, for the commands that follow.
         reports: where to write the report; the suffix decides its format, and the run's id takes
             the place of ``{run_id}``.
+        of_input: the names of the settings that are needed to read the rows, and to look for their
+            profiles, once more.
     """
 
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     reports: tuple[str, ...] = ()
+    of_input: frozenset[str] = frozenset()
 
     def reports_of(self, run_id: str) -> tuple[Destination, ...]:
         """Return where the reports of one run go, whatever the working directory is later."""
@@ -137,9 +131,8 @@ class Job:
 
     def by_pkey(self) -> "Job":
         """Return the job for what a run wrote, whose keys are PKeys whatever its input held."""
-        of_the_input = frozenset((*KEY_SETTINGS, *INPUT_SETTINGS))
-        settings = self.record.settings
-        kept = {name: settings[name] for name in settings if name not in of_the_input}
+        settings, of_input = self.record.settings, self.record.of_input
+        kept = {name: settings[name] for name in settings if name not in of_input}
         kept["api"] = self.connection.api  # may have been chosen for the keys
         record = replace(self.record, settings=kept)
         return replace(self, matching=Matching(), record=record)

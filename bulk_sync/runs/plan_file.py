@@ -6,7 +6,7 @@ plan of, and two hashes, stand beside the table, in the file's own metadata: one
 of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from io import BytesIO
@@ -24,7 +24,6 @@ from bulk_sync.ledger import Begun
 from bulk_sync.report import csv_file, table
 from bulk_sync.rows import columns
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs.job import INPUT_SETTINGS, KEY_SETTINGS
 from bulk_sync.storage import atomic, sealed
 
 SUFFIX: Final = ".parquet"
@@ -88,12 +87,13 @@ class PlanFile:
     sha256: str
 
 
-def facts_of(run_id: str, begun: Begun, totals: Totals) -> Facts:
+def facts_of(run_id: str, begun: Begun, of_input: Collection[str], totals: Totals) -> Facts:
     """Return what a plan is of.
 
     Args:
         run_id: of the run that made it.
         begun: what that was asked to do.
+        of_input: the names of the settings that the plan needs.
         totals: what the plan holds.
     """
     return Facts(
@@ -109,7 +109,7 @@ def facts_of(run_id: str, begun: Begun, totals: Totals) -> Facts:
         opt_ins=totals.opt_ins,
         opt_outs=totals.opt_outs,
         version=begun.version,
-        settings={name: begun.settings.get(name) for name in (*KEY_SETTINGS, *INPUT_SETTINGS)},
+        settings={name: begun.settings.get(name) for name in sorted(of_input)},
         limits={name: given for name in LIMITS if (given := begun.settings.get(name)) is not None},
     )
 

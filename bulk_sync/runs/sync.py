@@ -25,7 +25,7 @@ from bulk_sync.runs.begin import (
     working_alone,
     working_on_plan,
 )
-from bulk_sync.runs.job import INPUT_SETTINGS, KEY_SETTINGS, Input, Job, JobRecord, new_run_id
+from bulk_sync.runs.job import Input, Job, JobRecord, new_run_id
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import has_checkpoint
 from bulk_sync.runs.plan_file import OUT
@@ -144,7 +144,7 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
     """Find the plans of the same input that can be gone on with here, the newest first."""
 
     def what(each: Begun) -> tuple[object, ...]:
-        named = (*KEY_SETTINGS, *INPUT_SETTINGS, "sheet", "api")
+        named = (*job.record.of_input, "sheet", "api")
         settings = [each.settings.get(name) for name in named]
         return each.kind, each.input_sha256, each.attribute, each.job, settings
 
