@@ -1,7 +1,7 @@
 """Ends a run in which too much fails, instead of burning through the file.
 
-Rows that fail one by one are for the report. It is different if too many fail, if most of the last
-ones fail for one reason, or if no row gets an answer any more.
+Single failures are for the report. The run ends if too many rows fail, if most of the last ones
+fail for one reason, or if no row gets an answer any more.
 """
 
 from collections import Counter, deque
@@ -20,20 +20,20 @@ from bulk_sync.settings import Failures
 from bulk_sync.stopping import Stop
 
 _REFUSED_IN_A_ROW: Final = 5
-"""So many profiles refused one after the other, with no success between, are no accident."""
+"""Profiles refused one after the other, with no success between, before it is no accident."""
 
 
 class Breaker:
-    """Counts how rows of a run, over all its passes, go.
+    """Counts successes and failures over all passes of a run.
 
     Args:
         stop: ends the run.
-        failures: how many may fail.
-        attribute: the attribute's name, for the message if no profile has it.
+        failures: limits of rows that fail.
+        attribute: the attribute's name, for a message.
 
     Attributes:
-        rows: how many rows went well, or failed for the first time.
-        succeeded_rows: how many rows went well.
+        rows: rows with a success or a first failure.
+        succeeded_rows: rows with a success.
     """
 
     def __init__(self, stop: Stop, failures: Failures, attribute: str) -> None:
@@ -48,12 +48,7 @@ class Breaker:
         self._reasons: Counter[Reason] = Counter()
 
     def succeeded(self, name: str, *, again: bool) -> None:
-        """Count a row that went well.
-
-        Args:
-            name: the pass.
-            again: it had failed before in this run.
-        """
+        """Count a success of a pass; ``again`` after an earlier failure."""
         self.rows += 1
         self._failed -= again
         self._succeeded.add(name)
@@ -69,18 +64,18 @@ class Breaker:
         again: bool,
         suspect: bool = False,
     ) -> None:
-        """Count a row that failed, and stop the run when it is one too many.
+        """Count a failure, and stop the run if it is one too many.
 
-        Whether Campaign answers is learnt from rows that fail for the first time: many bad rows may
-        come together in the second tries. It is not learnt from a row during whose tries others
-        went well: the bad rows of a small file end together, after the good ones.
+        Only a first failure shows whether Campaign answers: in the second tries many bad rows come
+        together. A success during the tries of the row shows the contrary: the bad rows of a small
+        file end together, after the good ones.
 
         Args:
-            failed: what it failed with.
+            failed: the failure.
             name: the pass.
-            succeeded: how many rows had gone well when it was begun; None if as many as now.
-            again: it had failed before in this run.
-            suspect: it had failed, or was in flight, when an earlier process ended.
+            succeeded: successes when the row was begun; None: as many as now.
+            again: the row failed before in this run.
+            suspect: the row failed, or was in flight, when an earlier process ended.
         """
         if failed.outcome is not Outcome.FAILED:
             self.rows += 1
@@ -132,8 +127,8 @@ class Breaker:
     def _is_general(self, failed: RowFailed, name: str) -> bool:
         """Return whether the settings are refused, and not single profiles.
 
-        A gateway may refuse with 403 in the middle of a run, when rights are withdrawn. Any other
-        refusal is about profiles if rows went well in the same pass.
+        A gateway refuses with 403 when rights are withdrawn. Any other refusal is about profiles if
+        the pass had a success.
         """
         if isinstance(failed, Forbidden) and failed.by_gateway:
             return True
@@ -141,7 +136,7 @@ class Breaker:
         return is_refusal and name not in self._succeeded
 
     def _remember(self, reason: Reason) -> None:
-        """Keep the reasons of those of the last rows that failed."""
+        """Count the reasons of failures among the last rows."""
         self._last.append((self.rows, reason))
         self._reasons[reason] += 1
         while self._last[0][0] <= self.rows - self._limits.window:
@@ -149,7 +144,7 @@ class Breaker:
 
 
 def no_attribute(attribute: str, profiles: int) -> UsageProblem:
-    """Return the problem that no profile has the attribute, so the settings must be wrong."""
+    """Return the problem of an attribute without a value in any profile."""
     return UsageProblem(
         f"None of the {profiles} profiles read has a value for the attribute {attribute!r}, so "
         "nothing was written. Look at --attribute (custom fields begin with cus) and --api "

@@ -174,7 +174,7 @@ class Lookups:
     name: str = "read"
     calls_each: int = 1
 
-    async def one(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
+    async def do_row(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002
         """Look up one key."""
         key = self.keys[at]
         found, tries = await self.producer.find(client, key)

@@ -3,8 +3,8 @@
     Recorder      rows are done ---> in groups ---> recorded
     IntentQueue   intents, in groups ---> recorded ---> rows may be worked on
 
-The disk takes milliseconds, in which the event loop goes on. The caller's function records, and
-returns only when the record would survive a crash.
+The disk takes milliseconds; meanwhile the event loop goes on. The caller's function records, and
+returns when the record would survive a crash.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from bulk_sync.errors import StopRun
 from bulk_sync.stopping import Stop
 
 Record = Callable[[Sequence[int]], None]
-"""Makes durable what is known of some positions, or raises StopRun."""
+"""Makes the results of some positions durable, or raises StopRun."""
 
 
 class Source(Protocol):
@@ -38,8 +38,8 @@ _MOST: Final = 4096
 _SHORTEST_S: Final = 0.2
 _LONGEST_S: Final = 30.0
 _SHARE: Final = 0.05
-"""What is done is recorded after a twentieth of the time that the pass has taken so far, within
-these bounds: a crash costs no more, and a pass of six hours takes some 800 records."""
+"""Results are recorded after a twentieth of the time of the pass so far, within these bounds: a
+crash costs no more, and a pass of six hours takes some 800 records."""
 
 _AHEAD_S: Final = 1.0
 _FEWEST_AHEAD: Final = 16
@@ -52,13 +52,13 @@ _GROWTH: Final = 3
 
 
 class Recorder:
-    """Records the positions that are done. Belongs to one event loop.
+    """Records finished positions. Belongs to one event loop.
 
     Args:
         record: makes them durable.
-        thread: where that happens; it has one worker, so that records keep their order.
+        thread: runs it; one worker keeps records in order.
         stop: ends the run if nothing can be recorded any more.
-        most_s: seconds after which whatever is done is recorded.
+        most_s: seconds after which a finished position is recorded at the latest.
 
     Attributes:
         is_durable: whether everything so far could be recorded.
@@ -77,7 +77,7 @@ class Recorder:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, at: int) -> None:
-        """Add a position that is done."""
+        """Add a finished position."""
         self._done.append(at)
         if self._task is None and (self._timer is None or len(self._done) >= _MOST):
             self._record_soon()
@@ -124,14 +124,14 @@ class Recorder:
 
 
 class IntentQueue(Source):
-    """Hands out positions once their intents are durable. Belongs to one event loop.
+    """Yields positions after their intents are durable. Belongs to one event loop.
 
     Args:
-        ready: positions that need no intent.
-        todo: positions whose intents are recorded first.
+        ready: positions without need of an intent.
+        todo: positions to record intents of first.
         record: makes intents durable.
         thread: the one of ``Recorder``.
-        stop: ends the handing out, and the run if nothing can be recorded any more.
+        stop: ends the queue, and the run if nothing can be recorded any more.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class IntentQueue(Source):
         self._task: asyncio.Task[None] | None = None
 
     def take_now(self) -> int | None:
-        """Return the next position whose intent is durable; None if there is no such one yet."""
+        """Return the next position with a durable intent; None if there is none yet."""
         if self._stop.cause is not None:
             return None
         if self._task is None and self._todo and len(self._ready) <= self._size // 2:
@@ -165,7 +165,7 @@ class IntentQueue(Source):
         return at
 
     async def withdraw(self) -> list[int]:
-        """Return the positions whose intents are durable and that were not taken, and end."""
+        """Empty the queue, and return the positions left with durable intents."""
         if self._task is not None:
             await self._task
         left = list(self._ready)
@@ -173,7 +173,7 @@ class IntentQueue(Source):
         return left
 
     async def _grant(self) -> None:
-        """Record the next group of intents, as large as the pace wants it."""
+        """Record the next group of intents, in size by the pace."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self._granted_at is not None:
@@ -192,7 +192,7 @@ class IntentQueue(Source):
 
 
 class ReadyQueue(Source):
-    """Hands out positions that need no intent."""
+    """Yields positions without need of an intent."""
 
     def __init__(self, positions: Sequence[int]) -> None:
         self._positions = iter(positions)

@@ -1,8 +1,8 @@
 """Carries out the work on single rows in one event loop.
 
-A set of workers takes positions from one source, so that a slow answer holds up one worker and no
-batch. ``RowFailed`` ends here, in the work's ``Steps``. ``StopRun`` ends here too, as the cause of
-the run's ``Stop``: workers finish what is in flight, and the caller finds what was done.
+Workers take positions from one source: a slow answer holds up one worker, and no batch. Both
+``RowFailed`` and ``StopRun`` end here, in the work's ``Steps`` and as the cause of the run's
+``Stop``: workers finish what is in flight, and the caller finds the results.
 """
 
 import asyncio
@@ -45,12 +45,12 @@ class Work(Protocol):
     def calls_each(self) -> int:
         """How many calls one row takes, if nothing fails."""
 
-    async def one(self, client: Client, stop: Stop, at: int) -> None:
+    async def do_row(self, client: Client, stop: Stop, at: int) -> None:
         """Do one row, and record its result in ``steps``.
 
         Raises:
             RowFailed: it cannot be done.
-            StopRun: the run cannot go on; Campaign has refused everything that was sent.
+            StopRun: the run cannot go on; Campaign has refused every request for the row.
         """
 
 
@@ -75,7 +75,7 @@ class Workers:
     thread: Executor
 
     def rows_to_retry(self, steps: Steps, suspects: Sequence[int] = ()) -> list[int]:
-        """Return the rows to try once more: they failed, but the cause may have passed by now."""
+        """Return the failed rows to try once more: the cause may have passed by now."""
         rows = [] if self.stop.asked else sorted({*suspects, *steps.passing()})
         if rows:
             log.info("%d rows failed for what may have passed by now; trying them again", len(rows))
@@ -90,18 +90,17 @@ class Workers:
         done: int = 0,
         total: int | None = None,
     ) -> None:
-        """Do the work for every position from the source, and note each when it is done.
+        """Do the work for every position from the source.
 
-        Nothing is raised: rows that fail are in the work's ``steps``. If the run stops, what is in
-        flight is finished, and positions that were taken and not begun are noted too.
+        Nothing is raised: failed rows are in the work's ``steps``.
 
         Args:
-            work: what to do.
-            source: where positions are taken from.
+            work: data and coroutine.
+            source: yields positions.
             count: how many there are.
-            note: called with each position, in no order.
-            done: how many of the same kind were done before, for the progress.
-            total: how many there are of that kind in all; None: ``count``.
+            note: called after each position, in no order, and for one that the run stopped before.
+            done: how many were done earlier, for the progress.
+            total: how many there are with those; None: ``count``.
         """
         if not count:
             return
@@ -119,10 +118,10 @@ class Workers:
 
 
 class _Crew:
-    """The workers that carry out one work.
+    """The workers of one pass.
 
-    There are as many as requests may be in flight, and more while some wait alone for another try:
-    they are hired when that number grows, and the last ones leave when it shrinks.
+    There are as many as requests may be in flight, and more while some wait alone for another try.
+    They are hired when the limit grows, and the last ones leave when it shrinks.
     """
 
     def __init__(
@@ -148,7 +147,7 @@ class _Crew:
                 self._hire()
 
     def _hire(self) -> None:
-        """Hire workers if more requests may be begun than there are workers."""
+        """Hire workers up to the limit of requests."""
         self._limit = min(self._affordable, self._pacer.workers)
         for _ in range(min(self._limit, self.left) - self._at_work):
             self._at_work += 1
@@ -157,7 +156,7 @@ class _Crew:
     async def _keep_working(self) -> None:
         """Do one row after the other."""
         client, stop, pacer, breaker = self._client, self._stop, self._pacer, self._breaker
-        one, name, steps = self._work.one, self._work.name, self._work.steps
+        do_row, name, steps = self._work.do_row, self._work.name, self._work.steps
         source, note, problems = self._source, self._note, self._work.steps.problems
         while stop.cause is None and self._at_work <= self._limit:
             at = source.take_now()
@@ -165,7 +164,7 @@ class _Crew:
                 break
             has_failed, succeeded = at in problems, breaker.succeeded_rows
             try:
-                await one(client, stop, at)
+                await do_row(client, stop, at)
             except RowFailed as failed:
                 steps.failed(at, now_ms(), failed)
                 is_suspect = at in steps.suspects

@@ -2,8 +2,8 @@
 
     intent in the ledger --> decide --> look, send, read back --> outcome in the ledger
 
-A row without care costs one request and no object. What a row needs beyond that stands in its
-``Care``; ``decide.py`` decides, and the coroutine here carries the decision out.
+``decide.py`` decides, and the coroutine here carries the decision out. A row without ``Care`` costs
+one request and no object.
 """
 
 import asyncio
@@ -43,18 +43,10 @@ class Journal(Protocol):
     """Makes the writes of a run durable. Called in a thread of its own."""
 
     def intend(self, positions: Sequence[int]) -> None:
-        """Record that these writes are about to be attempted.
-
-        Raises:
-            StopRun: they cannot be recorded, so they must not be attempted.
-        """
+        """Record writes before they are attempted; if StopRun is raised, they must not be."""
 
     def settle(self, positions: Sequence[int]) -> None:
-        """Record the outcomes of these writes, as their ``Steps`` have them.
-
-        Raises:
-            StopRun: they cannot be recorded.
-        """
+        """Record the outcomes of writes, as their ``Steps`` have them, or raise StopRun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +54,14 @@ class Writes:
     """n states to set; see ``Work``.
 
     Attributes:
-        keys: the keys, each once; of a profile to create it is the address.
+        keys: PKeys, and addresses of profiles to create; each once.
         desired: the state of each.
-        steps: filled in place.
+        steps: the results; filled in place.
         verify: whether a confirmed change is read back.
-        cares: by position, what must be considered before a row is written; filled in place.
+        cares: the care of the rows with any of their own, by position; filled in place.
         usual: the care of all other rows.
-        finder: finds the profiles to create by their addresses.
-        began: time of the event loop, which is that of ``time.monotonic``, when the writing began.
+        resolver: looks up addresses.
+        began: when the writing began, by the clock of the event loop (``time.monotonic``).
     """
 
     keys: Sequence[str]
@@ -78,29 +70,29 @@ class Writes:
     verify: bool = False
     cares: dict[int, Care] = field(default_factory=dict)
     usual: Care | None = None
-    finder: Resolver | None = None
+    resolver: Resolver | None = None
     began: float = field(default_factory=time.monotonic)
     name: str = "write"
 
     @property
     def calls_each(self) -> int:
-        """Return how many calls one row takes, if nothing fails."""
+        """How many calls one row takes, if nothing fails."""
         looks = self.usual is not None
         looks |= any(care.reads_first or care.request for care in self.cares.values())
         return 1 + looks + self.verify
 
     @property
     def has_sent(self) -> bool:
-        """Return whether any write was sent: one is done, or one that was sent failed."""
+        """Whether any write was sent: it is done, or it failed."""
         done = np.count_nonzero(self.steps.attempts) - len(self.steps.problems)
         return bool(done > 0) or any(care.sent for care in self.cares.values())
 
     def may_have_arrived(self, at: int) -> bool:
-        """Return whether Campaign may have acted on a request for this row."""
+        """Return whether Campaign may have acted on a request for a row."""
         care = self.cares.get(at)
         return care is not None and care.may_have_arrived
 
-    async def one(self, client: Client, stop: Stop, at: int) -> None:
+    async def do_row(self, client: Client, stop: Stop, at: int) -> None:
         """Set one profile's state, unless it holds it already or must be left alone."""
         desired = self.desired[at]
         decision = decide(self.cares.get(at, self.usual), None, desired)
@@ -140,7 +132,7 @@ class Writes:
         return decide(care, seen, desired)
 
     async def _profile(self, client: Client, at: int, care: Care) -> Match:
-        """Read the profile to change; if that fails, it holds what was read of it before."""
+        """Read the profile to change; after a failure its last known state counts."""
         try:
             (state, changed_ms), _ = await client.stamped_state(self.keys[at])
         except RowFailed as failed:
@@ -152,18 +144,18 @@ class Writes:
         return Match(self.keys[at], int(state), changed_ms)
 
     async def _find(self, client: Client, at: int) -> tuple[Match, ...]:
-        """Find the profiles with the address of one to create."""
-        if self.finder is None:
-            raise ValueError("Profiles cannot be created without a finder.")
+        """Look up the address of a profile to create."""
+        if self.resolver is None:
+            raise ValueError("Profiles cannot be created without a resolver.")
         try:
-            return (await self.finder.find(client, self.keys[at]))[0]
+            return (await self.resolver.find(client, self.keys[at]))[0]
         except RowFailed as failed:
             if failed.reason is Reason.NOT_FOUND:
                 return ()
             raise
 
     async def _send(self, client: Client, stop: Stop, at: int) -> tuple[str | None, int]:
-        """Send one write; return the PKey of a profile that was created, and the tries."""
+        """Send one write; return the PKey of a created profile, and the tries."""
         care, key, desired = (
             self.cares.get(at) or self.usual or NO_CARE,
             self.keys[at],
@@ -186,7 +178,7 @@ class Writes:
         return pkey, tries
 
     async def _made(self, client: Client, at: int, care: Care) -> str | None:
-        """Return the PKey of a profile that was created after all; None if it is not there."""
+        """Return the PKey of a profile created by an unanswered POST; None if it is not there."""
         seen = Seen(await self._find(client, at))
         decision = decide(replace(care, sent=True), seen, self.desired[at])
         if not isinstance(decision, Done):
@@ -199,13 +191,8 @@ async def write(run: Workers, writes: Writes, journal: Journal) -> None:
     """Set states, each confirmed by Campaign.
 
     The intent of every write is durable before its first request is sent, and its outcome is
-    recorded afterwards. When the run stops, no outcome is recorded of a write that may have been
-    applied or not: the next process reads the profile first.
-
-    Args:
-        run: what the passes share.
-        writes: a row that the run stopped before is neither done nor a problem afterwards.
-        journal: makes intents and outcomes durable.
+    recorded afterwards. When the run stops, the outcome of a write in doubt is not recorded: the
+    next process reads the profile first. Rows after the stop are neither done nor a problem.
     """
     steps, cares = writes.steps, writes.cares
     settled = Recorder(journal.settle, run.thread, run.stop, most_s=_RECORD_EVERY_S)
@@ -253,25 +240,17 @@ def _is_known(writes: Writes, at: int) -> bool:
 
 
 def _still_open(problem: RowFailed) -> RowFailed:
-    """Return the problem of a row that could not be read first, but may still be written."""
-    waiting = RowFailed(
-        problem.reason, problem.detail, outcome=Outcome.PENDING, holds=problem.holds
-    )
+    """Return the problem of an unread row as one of a row to write later."""
+    reason, detail, holds = problem.reason, problem.detail, problem.holds
+    waiting = RowFailed(reason, detail, outcome=Outcome.PENDING, holds=holds)
     waiting.attempts = problem.attempts
     return waiting
 
 
 async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) -> None:
-    """Read a profile back after its change was confirmed.
-
-    Raises:
-        RowFailed: it does not hold the state; or the run stopped before, so that resume reads it.
-    """
-    unseen = RowFailed(
-        Reason.STOPPED,
-        "Campaign confirmed the change; the run stopped before it was read back.",
-        passing=True,  # so resume reads it back
-    )
+    """Read a confirmed change back; raise RowFailed unless it is stored."""
+    detail = "Campaign confirmed the change; the run stopped before it was read back."
+    unseen = RowFailed(Reason.STOPPED, detail, passing=True)  # so resume reads it back
     try:
         state, _ = await client.read_back(key)
     except StopRun as cause:
@@ -282,8 +261,5 @@ async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) 
             raise unseen from failed
         raise
     if state is not desired:
-        raise RowFailed(
-            Reason.NOT_STORED,
-            "Campaign confirmed the change, but the profile still has the old state.",
-            holds=state,
-        )
+        detail = "Campaign confirmed the change, but the profile still has the old state."
+        raise RowFailed(Reason.NOT_STORED, detail, holds=state)

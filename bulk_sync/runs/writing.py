@@ -82,7 +82,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         verify=job.writing.verify,
         cares=cares,
         usual=READ_FIRST if job.writing.guarded else None,
-        finder=Resolver(job.matching.keys, job.connection.attribute, is_wary=True),
+        resolver=Resolver(job.matching.keys, job.connection.attribute, is_wary=True),
     )
 
 

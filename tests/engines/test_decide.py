@@ -223,10 +223,10 @@ def carried_out(case: Case) -> tuple[list[str], str, Reason | None]:
     """Carry one row out, and return the requests, and what became of the row."""
     far_end = FarEnd(case, SimpleNamespace(usual_s=3600.0 if case.may_come else 0.0))
     steps = Steps.of(1)
-    finder = cast("Resolver", far_end)
-    writes = Writes(["@key"], [case.desired], steps, case.verify, {0: case.care}, finder=finder)
+    resolver = cast("Resolver", far_end)
+    writes = Writes(["@key"], [case.desired], steps, case.verify, {0: case.care}, resolver=resolver)
     try:
-        virtually(writes.one(cast("Client", far_end), Stop(), 0))
+        virtually(writes.do_row(cast("Client", far_end), Stop(), 0))
     except RowFailed as failed:
         return far_end.requests, str(failed.outcome), failed.reason
     assert steps.attempts[0] == 1

@@ -58,7 +58,7 @@ class Waiting:
     calls_each: int = 1
     done: list[int] = field(default_factory=list)
 
-    async def one(self, client: Client, stop: Stop, at: int) -> None:
+    async def do_row(self, client: Client, stop: Stop, at: int) -> None:
         await asyncio.sleep(0.05)
         if at == 0:
             with client.pacer.backing_off():

@@ -476,14 +476,14 @@ def test_a_creation_that_failed_and_is_acted_on_late_is_not_sent_again(
 ) -> None:
     """The last try fails, nobody is there, and then Campaign acts on it after all."""
     far_end = LateEnd(reason)
-    client, finder = cast("Client", far_end), cast("Resolver", far_end)
+    client, resolver = cast("Client", far_end), cast("Resolver", far_end)
     steps = Steps.of(1)
 
     async def work() -> None:
-        writes = Writes([EMAIL], [True], steps, cares={0: Care(body=BODY)}, finder=finder)
+        writes = Writes([EMAIL], [True], steps, cares={0: Care(body=BODY)}, resolver=resolver)
         with pytest.raises(RowFailed):
-            await writes.one(client, Stop(), 0)
-        await writes.one(client, Stop(), 0)
+            await writes.do_row(client, Stop(), 0)
+        await writes.do_row(client, Stop(), 0)
 
     virtually(work())
     (posted,) = far_end.posts
