@@ -5,7 +5,6 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import office_files as office
 import openpyxl
@@ -19,7 +18,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.report import xlsx_file
 from bulk_sync.rows import check, columns, read
 from bulk_sync.rows.parse import workbook
-from bulk_sync.rows.parse.number_format import displayed
+from bulk_sync.rows.parse.cell_text import displayed
 
 EXPECTED = {"PKey": ["@a", "#NAME?", "@c"], columns.ROW: [2, 3, 4]}
 
@@ -73,9 +72,8 @@ XLS_EMPTY = bytes([3, 0, 0, 0, 0, 0, 255, 255])
 
 def parsed(path: Path, sheet: str | None = None) -> tuple[pd.DataFrame, str]:
     """Parse a workbook, here and not in another process, which would take ten times as long."""
-    with TemporaryDirectory() as folder:
-        found = workbook.parse(path, sheet, Path(folder))
-        batches = list(found.batches)
+    found = workbook.parse(path, sheet)
+    batches = list(found.batches)
     names = [columns.ROW, *found.names]
     frames = [each.rename_columns(names).to_pandas() for each in batches]
     frame = pd.concat(frames or [pd.DataFrame(columns=names)], ignore_index=True)

@@ -91,9 +91,7 @@ def read_here(path: Path) -> Rows:
     if path.suffix == ".parquet":
         parsed = parquet.parse(path)
     elif path.suffix in {".xlsx", ".xls", ".ods"}:
-        with tempfile.TemporaryDirectory() as folder:
-            parsed = workbook.parse(path, None, Path(folder))
-            return rows_of(pa.Table.from_batches(parsed.batches).to_pandas())
+        parsed = workbook.parse(path, None)
     else:
         frame = read.rows(str(path))
         numbers = frame.pop(columns.ROW)

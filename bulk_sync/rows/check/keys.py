@@ -14,7 +14,7 @@ from bulk_sync.rows.characters import kind as kind_of
 from bulk_sync.rows.check.duplicates import Places
 from bulk_sync.rows.check.spellings import DAMAGE, NO_VALUE
 from bulk_sync.rows.check.verdicts import Verdicts, quoted
-from bulk_sync.rows.parse.prepared import UNCALCULATED
+from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.settings import KeyKind
 
 

@@ -10,7 +10,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.check.rules import BlankState, Rules
 from bulk_sync.rows.check.spellings import NO_VALUE, STATES
 from bulk_sync.rows.check.verdicts import Verdicts, quoted
-from bulk_sync.rows.parse.prepared import UNCALCULATED
+from bulk_sync.rows.parse.cell_text import UNCALCULATED
 
 
 def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.int8]:

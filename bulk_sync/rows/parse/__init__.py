@@ -1,11 +1,11 @@
 """Parses workbooks and Parquet files in a process of its own, whose memory and time are limited.
 
-    read/confined.py --path, sheet--> __main__ --> workbook --xlsx, ods, xls--> calamine
-                     <--rows as Arrow, notes--'`-> parquet --> pyarrow
+    read/confined.py --path, sheet--> __main__ --> workbook --> xlsx | ods | xls
+                     <--rows as Arrow, notes--'`-> parquet
 
-Such files come from strangers, and the libraries that parse them can abort the process, take any
-amount of memory, or never end. Here that costs this process alone. It imports no pandas, because
-it is started for each file.
+Such files come from strangers. The libraries that parse them can abort the process, take any amount
+of memory, or never end. Here that costs this process alone. It imports no pandas, because it is
+started for each file.
 """
 
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parsed:
     """One table, every cell as text.
 
     Attributes:
         names: the header's cells, untouched.
-        batches: the rows in their order: int64, the number that a spreadsheet shows, then for each
-            name its column, large_string without nulls.
-        notes: what the user should know, a sentence each.
+        batches: the rows in their order: int64, the number in a spreadsheet, then for each name its
+            column, large_string without nulls.
+        notes: warnings for the user, complete when all batches are.
     """
 
     names: list[str]

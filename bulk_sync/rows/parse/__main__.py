@@ -1,10 +1,11 @@
 """The process that parses one file; ``read/confined.py`` starts it.
 
-Standard input names the file. Standard output is the table, as a stream of Arrow. How it ended is
-written into a file when it is over: without one, the process died.
+Standard input names the file. Standard output is the table, as a stream of Arrow. The last line of
+standard error is the outcome. Without it, the process died.
 """
 
 import json
+import resource
 import sys
 from contextlib import suppress
 from importlib.abc import MetaPathFinder
@@ -19,8 +20,8 @@ from bulk_sync.rows.parse import Parsed
 _BYTES: Final = 272 << 20
 _BYTES_EACH: Final = 40
 _BYTES_EACH_OF_ODS: Final = 250
-"""Memory for a file: 116 MB are Python and Arrow, 64 MB the largest part of a sheet in calamine;
-and for each byte of the file, a packed one, what its cells take. Those of an .ods pack best."""
+"""Memory for a file: 116 MB are Python and Arrow, the rest are a few pieces and batches; and for
+each byte of the file, a packed one, what its texts take. Those of an .ods pack best."""
 
 _SECONDS: Final = 5
 _BYTES_A_SECOND: Final = 10 << 20
@@ -32,7 +33,7 @@ def main() -> None:
     """Parse the file that standard input names."""
     sys.meta_path.insert(0, _WithoutPandas())
     given = json.load(sys.stdin)
-    path, folder = Path(given["path"]), Path(given["folder"])
+    path = Path(given["path"])
     is_ods = path.suffix.lower() == ".ods"
     _limit(path.stat().st_size, _BYTES_EACH_OF_ODS if is_ods else _BYTES_EACH)
     outcome: dict[str, object]
@@ -44,12 +45,12 @@ def main() -> None:
         else:
             from bulk_sync.rows.parse import workbook  # noqa: PLC0415
 
-            parsed = workbook.parse(path, given["sheet"], folder)
+            parsed = workbook.parse(path, given["sheet"])
         _write(parsed)
         outcome = {"notes": parsed.notes}
     except InputProblem as problem:
         outcome = {"problem": str(problem)}
-    (folder / "outcome.json").write_text(json.dumps(outcome))
+    sys.stderr.write(f"\n{json.dumps(outcome)}")
 
 
 class _WithoutPandas(MetaPathFinder):
@@ -65,16 +66,13 @@ class _WithoutPandas(MetaPathFinder):
 
 
 def _limit(size: int, bytes_each: int) -> None:
-    """Limit memory and time of this process; not on Windows, which has no such limits."""
-    with suppress(ImportError):
-        import resource  # noqa: PLC0415
-
-        bytes_ = _BYTES + bytes_each * size
-        seconds = _SECONDS + bytes_each * size // _BYTES_A_SECOND
-        for what, most in {resource.RLIMIT_DATA: bytes_, resource.RLIMIT_CPU: seconds}.items():
-            with suppress(ValueError):  # a lower limit is set from outside
-                resource.setrlimit(what, (most, most))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    """Limit memory and time of this process."""
+    bytes_ = _BYTES + bytes_each * size
+    seconds = _SECONDS + bytes_each * size // _BYTES_A_SECOND
+    for what, most in {resource.RLIMIT_DATA: bytes_, resource.RLIMIT_CPU: seconds}.items():
+        with suppress(ValueError):  # a lower limit is set from outside
+            resource.setrlimit(what, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _write(parsed: Parsed) -> None:

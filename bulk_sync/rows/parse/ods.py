@@ -1,139 +1,158 @@
-"""Makes an .ods into one that calamine reads in full.
+"""Reads an .ods: the tables of its ``content.xml``, which is parsed piece by piece.
 
-In the text of its XML, an error value becomes the text that is shown, a formula without a value
-the text ``UNCALCULATED``, a number that displays more, such as ``007``, the text that is displayed,
-and blanks between tags go, on which calamine gives up.
+A number counts as its text where that displays more than the number, such as ``007``.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from bulk_sync.rows.parse.package import Package, written
-from bulk_sync.rows.parse.prepared import UNCALCULATED
+from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text
+from bulk_sync.rows.parse.package import Package
+from bulk_sync.rows.parse.sheets import Protected, Row, Sheet
 
-_END: Final = b"</table:table-row>"
-_ERROR: Final = re.compile(
-    rb"\soffice:string-value=\"[^\"]*\"(?=[^<>]*\bcalcext:value-type=\"error\")"
-)
-"""The empty value that hides the error, which stands as the text to be shown."""
+_CONTENT: Final = "content.xml"
+_MANIFEST: Final = "META-INF/manifest.xml"
+_CELLS: Final = frozenset({"table:table-cell", "table:covered-table-cell"})
+_ASIDE: Final = frozenset({"office:annotation", "table:shapes", "table:tracked-changes"})
+"""Elements whose texts and tables are none of the sheet's cells, as are drawings."""
 
-_INSIDE: Final = rb"(?:[^<>\"]|\"[^<\"]*\")*?"  # of a tag; formulas may hold a bare >
-_FORMULA: Final = re.compile(
-    rb"<table:table-cell(?=%b\stable:formula=)(?!%b\soffice:value-type=)%b"
-    rb"(?:/>|>.*?</table:table-cell>)" % (_INSIDE, _INSIDE, _INSIDE),
-    re.DOTALL,
-)
-_NUMBER: Final = re.compile(
-    rb"<table:table-cell(?=[^<>]*\boffice:value-type=\"float\")([^<>]*)(?<!/)>"
-    rb"\s*<text:p>([^<]*)</text:p>\s*</table:table-cell>"
-)
-_VALUE: Final = re.compile(rb"\soffice:value(?:-type)?=\"([^\"]*)\"")
-_REPEATED: Final = re.compile(rb"\stable:number-columns-repeated=\"\d+\"")
-_BLANKS: Final = re.compile(rb">\s+(?=<text:p[\s>/]|</?(?:table|office):)")
+_BLANKS: Final = {"text:s": " ", "text:tab": "\t", "text:line-break": "\n"}
+_NUMBERS: Final = frozenset({"float", "percentage", "currency"})
+_MOMENTS: Final = frozenset({"date", "time"})
+_TIME: Final = re.compile(r"PT(\d+)H(\d+)M([\d.]+)S")
 _MORE: Final = re.compile(r"-?0\d+|\D*[@A-Za-z_#]\D*\d+|\d+(?:-\d+)+")
 """What displays more than a number: leading zeros, a sign of a key, groups of digits."""
 
-_TABLE: Final = re.compile(rb"<table:table\s|<table:table-row(\s[^<>]*?)?(/?)>")
-_REPEATS: Final = re.compile(rb"\stable:number-rows-repeated=\"(\d+)\"")
-_CONTENT: Final = re.compile(rb"\soffice:value|<text:p[\s>]")
-_HIDDEN: Final = re.compile(rb"\stable:visibility=\"(?:filter|collapse)\"")
-_MANIFEST: Final = (
-    '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"><m:file-entry '
-    'm:full-path="/" m:media-type="application/vnd.oasis.opendocument.spreadsheet"/></m:manifest>'
-)
+_MOST_ROWS: Final = 1 << 20
+_MOST_COLUMNS: Final = 1 << 14
+"""A sheet has no more; a number of repetitions may be larger."""
 
 
-@dataclass(slots=True)
-class Document:
-    """What was written.
-
-    Attributes:
-        path: the document.
-        hidden: by position of the sheet, the numbers of hidden rows with content.
-    """
-
-    path: Path
-    hidden: dict[int, list[int]] = field(default_factory=dict)
-    _table: int = -1
-    _row: int = 0
-
-    def count(self, rows: bytes) -> None:
-        """Record the hidden rows among some rows, and where they stand."""
-        for match in _TABLE.finditer(rows):
-            if match[0].startswith(b"<table:table "):
-                self._table, self._row = self._table + 1, 0
-                continue
-            attributes = match[1] or b""
-            repeats = _REPEATS.search(attributes)
-            first, self._row = self._row + 1, self._row + (int(repeats[1]) if repeats else 1)
-            if _HIDDEN.search(attributes) and not match[2]:
-                end = rows.find(_END, match.end())
-                if _CONTENT.search(rows, match.end(), end if end >= 0 else len(rows)):
-                    numbers = range(first, min(self._row, first + 1_048_576) + 1)
-                    self.hidden.setdefault(self._table, []).extend(numbers)
-
-
-def rewritten(package: Package, folder: Path) -> Document:
-    """Write a document that holds the sheets alone.
-
-    Args:
-        package: the document as it was given.
-        folder: where to write.
+def sheets(package: Package) -> Sequence[Sheet]:
+    """Return all sheets.
 
     Raises:
         InputProblem: it unpacks to too much.
+        Protected: it is protected by a password.
+        expat.ExpatError: it is damaged.
     """
-    document = Document(folder / "sheets.ods")
-    with written(document.path) as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        manifest = package.read("META-INF/manifest.xml") or _MANIFEST.encode()
-        archive.writestr("META-INF/manifest.xml", manifest)
-        with archive.open("content.xml", "w", force_zip64=True) as target:
-            for rows in _chunks(package.pieces("content.xml")):
-                document.count(rows)
-                target.write(_changed(rows))
-    return document
+    if _MANIFEST in package and b"encryption-data" in package.read(_MANIFEST):
+        raise Protected
+    parser = _Tables(-1)
+    for _ in parser.rows(package):
+        pass
+    return [
+        Sheet(name, style in parser.hidden_styles, partial(_rows, package, position))
+        for position, (name, style) in enumerate(parser.tables)
+    ]
 
 
-def _chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the XML in pieces that end where a row ends."""
-    rest = b""
-    for piece in pieces:
-        rest += piece
-        cut = rest.rfind(_END)
-        if cut >= 0:
-            yield rest[: cut + len(_END)]
-            rest = rest[cut + len(_END) :]
-    yield rest
+def _rows(package: Package, position: int) -> Iterator[Row]:
+    """Yield the rows of the table at a position."""
+    return _Tables(position).rows(package)
 
 
-def _changed(rows: bytes) -> bytes:
-    rows = _BLANKS.sub(b">", rows)
-    rows = _ERROR.sub(b"", rows)
-    if b"table:formula" in rows:
-        rows = _FORMULA.sub(_uncalculated, rows)
-    return _NUMBER.sub(_displayed, rows)
+class _Tables:
+    """Collects the rows of one table while the XML is parsed, and the names of all.
 
+    Args:
+        position: the table's; -1 collects no rows.
 
-def _uncalculated(match: re.Match[bytes]) -> bytes:
-    return _text_cell(match[0].partition(b">")[0], UNCALCULATED.encode())
+    Attributes:
+        tables: the name and the style of each table.
+        hidden_styles: the names of styles that hide a table.
+    """
 
+    def __init__(self, position: int) -> None:
+        self.tables: list[tuple[str, str]] = []
+        self.hidden_styles: set[str] = set()
+        self._position = position
+        self._rows: list[tuple[Row, int]] = []
+        self._style = ""
+        self._depth_aside = 0
+        self._row: Mapping[str, str] = {}
+        self._number = 1
+        self._cells: dict[int, str] = {}
+        self._column = 0
+        self._cell: Mapping[str, str] = {}
+        self._paragraphs: list[str] = []
+        self._is_in_paragraph = False
 
-def _displayed(match: re.Match[bytes]) -> bytes:
-    """Return a number's cell as it is, or its text if that is more than the number."""
-    shown = match[2].decode("utf-8", "replace").strip()
-    if not _MORE.fullmatch(shown):
-        whole: bytes = match[0]
-        return whole
-    return _text_cell(match[1], match[2])
+    def rows(self, package: Package) -> Iterator[Row]:
+        """Yield the rows of the table."""
+        for _ in package.parse(_CONTENT, self._start, self._end, self._text):
+            for row, repeats in self._rows:
+                for number in range(row.number, row.number + repeats):
+                    yield row._replace(number=number)
+            self._rows.clear()
+            if -1 < self._position < len(self.tables) - 1:
+                return
 
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        if self._depth_aside or tag in _ASIDE or tag.startswith("draw:"):
+            self._depth_aside += 1
+        elif tag == "table:table":
+            style = attributes.get("table:style-name", "")
+            self.tables.append((attributes.get("table:name", ""), style))
+        elif tag == "style:style":
+            self._style = attributes.get("style:name", "")
+        elif attributes.get("table:display") == "false":
+            self.hidden_styles.add(self._style)
+        elif len(self.tables) - 1 == self._position:
+            self._start_inside(tag, attributes)
 
-def _text_cell(attributes: bytes, text: bytes) -> bytes:
-    repeated = _REPEATED.search(attributes)
-    return (
-        b'<table:table-cell%b office:value-type="string"><text:p>%b</text:p></table:table-cell>'
-        % (repeated[0] if repeated else b"", text)
-    )
+    def _start_inside(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag in _CELLS:
+            self._cell, self._paragraphs = attributes, []
+        elif tag == "text:p":
+            self._paragraphs.append("")
+            self._is_in_paragraph = True
+        elif tag in _BLANKS:
+            self._text(_BLANKS[tag] * int(attributes.get("text:c", 1)))
+        elif tag == "table:table-row":
+            self._row, self._cells, self._column = attributes, {}, 0
+
+    def _text(self, content: str) -> None:
+        if self._is_in_paragraph and not self._depth_aside:
+            self._paragraphs[-1] += content
+
+    def _end(self, tag: str) -> None:
+        if self._depth_aside:
+            self._depth_aside -= 1
+        elif len(self.tables) - 1 != self._position:
+            pass
+        elif tag == "text:p":
+            self._is_in_paragraph = False
+        elif tag in _CELLS:
+            repeats = int(self._cell.get("table:number-columns-repeated", 1))
+            text = self._cell_text()
+            if text:
+                columns = range(self._column, self._column + min(repeats, _MOST_COLUMNS))
+                self._cells.update(dict.fromkeys(columns, text))
+            self._column += repeats
+        elif tag == "table:table-row":
+            repeats = int(self._row.get("table:number-rows-repeated", 1))
+            if self._cells:
+                is_hidden = self._row.get("table:visibility") in {"filter", "collapse"}
+                row = Row(self._number, self._cells, is_hidden)
+                self._rows.append((row, min(repeats, _MOST_ROWS)))
+            self._number += repeats
+
+    def _cell_text(self) -> str:
+        """Return the text of the cell that has just ended."""
+        kind = self._cell.get("office:value-type")
+        shown = "\n".join(self._paragraphs)
+        if kind is None:
+            return UNCALCULATED if "table:formula" in self._cell else shown
+        if kind in _NUMBERS:
+            if _MORE.fullmatch(shown.strip()):
+                return shown.strip()
+            return number_text(float(self._cell.get("office:value", "nan")), "", self._number)
+        if kind == "boolean":
+            return self._cell.get("office:boolean-value", "").upper()
+        if self._cell.get("calcext:value-type") == "error":
+            return shown
+        value = self._cell.get(f"office:{kind}-value", shown)
+        return _TIME.sub(r"\1:\2:\3", value).replace("T", " ") if kind in _MOMENTS else value

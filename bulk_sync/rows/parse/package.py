@@ -1,22 +1,18 @@
-"""The ZIP archive that a workbook is, opened with a limit on what it may unpack to."""
+"""The ZIP archive of a workbook, with a limit on what it may unpack to."""
 
 import zipfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+from xml.parsers import expat
 
 from bulk_sync.errors import InputProblem
 
-BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
-"""What zipfile raises on damage; RuntimeError where it takes a part for encrypted."""
-
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 18
 _MOST: Final = 16 << 20
 _MOST_TIMES: Final = 250
-"""The parts that are read may unpack to so many bytes, and so many times the file's size more.
-Sheets of an .xlsx pack to a twentieth, of an .ods to a hundredth or less; a file made to
-exhaust memory packs to a thousandth."""
+"""The parts of a file may unpack to so many bytes, and so many times the file's size more. Sheets
+of an .xlsx pack to a twentieth, of an .ods to a hundredth or less, a file made to exhaust memory to
+a thousandth."""
 
 
 class Package:
@@ -31,46 +27,65 @@ class Package:
     def __init__(self, archive: zipfile.ZipFile, place: str, size: int) -> None:
         self._archive = archive
         self._place = place
-        self._left = self._most = _MOST + _MOST_TIMES * size
+        self._most = _MOST + _MOST_TIMES * size
         self._parts = {_plain(info.filename): info for info in archive.infolist()}
+        self._unpacked: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
         return _plain(name) in self._parts
 
     def read(self, name: str) -> bytes:
-        """Return a part; nothing if it is missing.
+        """Return a part.
 
         Raises:
             InputProblem: the file unpacks to too much.
+            KeyError: there is no such part.
         """
-        return b"".join(self.pieces(name)) if name in self else b""
+        return b"".join(self._pieces(name))
 
-    def pieces(self, name: str) -> Iterator[bytes]:
-        """Yield a part in pieces.
+    def parse(
+        self,
+        name: str,
+        start: Callable[[str, dict[str, str]], object],
+        end: Callable[[str], object],
+        text: Callable[[str], object],
+    ) -> Iterator[None]:
+        """Parse the XML of a part piece by piece; yield after each of them.
+
+        Args:
+            name: the part's name.
+            start: called with the tag and the attributes of each element.
+            end: called with its tag.
+            text: called with the text between two tags.
 
         Raises:
             InputProblem: the file unpacks to too much.
+            KeyError, expat.ExpatError: there is no such part, or it is damaged.
         """
+        parser: Any = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler, parser.EndElementHandler = start, end
+        parser.CharacterDataHandler = text
+        for piece in self._pieces(name):
+            parser.Parse(piece)
+            yield
+        parser.Parse(b"", True)  # noqa: FBT003 - it takes no keyword
+        yield
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
         info = self._parts[_plain(name)]
-        if info.file_size > self._left:
-            raise self._too_large()
+        others = sum(size for part, size in self._unpacked.items() if part != info.filename)
+        unpacked = 0
         with self._archive.open(info) as part:
             while piece := part.read(_PIECE):
-                self._left -= len(piece)
-                if self._left < 0:
-                    raise self._too_large()
+                unpacked += len(piece)
+                self._unpacked[info.filename] = unpacked
+                if others + max(unpacked, info.file_size) > self._most:
+                    raise InputProblem(
+                        f"{self._place} unpacks to more than {self._most >> 20} MB, far more than "
+                        "a workbook of its size does, so it was not read. Save it again, or as CSV."
+                    )
                 yield piece
-
-    def _too_large(self) -> InputProblem:
-        return InputProblem(
-            f"{self._place} unpacks to more than {self._most >> 20} MB, far more than a workbook "
-            "of its size does, so it was not read. Save it again, or as CSV."
-        )
-
-
-def written(path: Path) -> zipfile.ZipFile:
-    """Open a new archive; packed, because the folder for temporary files may be in memory."""
-    return zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 def _plain(name: str) -> str:

@@ -1,6 +1,6 @@
-"""Reads workbooks and Parquet files through a process that may not take more than a file needs.
+"""Reads workbooks and Parquet files through a process with limits on its memory and time.
 
-What that process does, and why it is one of its own, is described in ``rows/parse``.
+``rows/parse`` describes that process, and why it is one of its own.
 """
 
 import json
@@ -10,8 +10,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final
+from tempfile import TemporaryFile
+from typing import IO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -46,19 +46,16 @@ def cells(path: Path, sheet: str | None = None, *, is_parquet: bool = False) -> 
         size = path.stat().st_size
         with path.open("rb"):
             pass
-    with explained("The folder for temporary files"):
-        holder = TemporaryDirectory(prefix="bulk-sync-")
-    with holder as folder:
-        given = {"path": str(path), "sheet": sheet, "parquet": is_parquet, "folder": folder}
-        said = Path(folder) / "stderr.txt"
-        table = _table(given, said, _MOST + _MOST_TIMES * size)
-        result = Path(folder) / "outcome.json"
-        outcome = json.loads(result.read_bytes()) if result.is_file() else {}
-        stderr = said.read_text(errors="replace")
+    request = {"path": str(path), "sheet": sheet, "parquet": is_parquet}
+    with explained("The folder for temporary files"), TemporaryFile() as stderr:
+        table = _table(request, stderr, _MOST + _MOST_TIMES * size)
+        stderr.seek(0)
+        *output, last = stderr.read().decode(errors="replace").split("\n")
+    outcome = json.loads(last) if last.startswith("{") else {}
     if "problem" in outcome:
         raise InputProblem(outcome["problem"])
     if table is None or not outcome:
-        log.debug("The parser of %s died: %s", path, stderr[-2000:])
+        log.debug("The parser of %s died: %s", path, "\n".join([*output, last])[-2000:])
         raise InputProblem(
             f"{path} is damaged, or takes more memory or time to read than a file of its size "
             "needs, so it was not read. Save or export it again, or as CSV."
@@ -70,33 +67,30 @@ def cells(path: Path, sheet: str | None = None, *, is_parquet: bool = False) -> 
     return Cells(names, table.columns[1:], numbers)
 
 
-def _table(given: Mapping[str, object], said: Path, most: int) -> pa.Table | None:
-    """Run the process; None if it writes too much, or not to the end."""
+def _table(request: Mapping[str, object], stderr: IO[bytes], most: int) -> pa.Table | None:
+    """Run the process; return None if it writes too much, or not to the end."""
     # Secrets are not for a parser of files from strangers.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BULK_SYNC_")}
     path = os.pathsep.join(filter(None, sys.path))
-    with (
-        said.open("wb") as stderr,
-        subprocess.Popen(  # noqa: S603 - this program
-            _COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env={**kept, "PYTHONPATH": path},
-        ) as process,
-    ):
+    with subprocess.Popen(  # noqa: S603 - this program
+        _COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env={**kept, "PYTHONPATH": path},
+    ) as process:
         try:
-            return _received(process, json.dumps(given).encode(), most)
-        except (pa.ArrowInvalid, OSError):  # it died: the file says nothing of how it ended
+            return _received(process, json.dumps(request).encode(), most)
+        except (pa.ArrowInvalid, OSError):  # it died: the file does not show how it ended
             return None
         finally:
             process.kill()
 
 
-def _received(process: "subprocess.Popen[bytes]", given: bytes, most: int) -> pa.Table | None:
+def _received(process: "subprocess.Popen[bytes]", request: bytes, most: int) -> pa.Table | None:
     if process.stdin is None or process.stdout is None:
         return None
-    process.stdin.write(given)
+    process.stdin.write(request)
     process.stdin.close()
     batches, taken = [], 0
     with pa.ipc.open_stream(process.stdout) as stream:
