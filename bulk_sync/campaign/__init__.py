@@ -1,7 +1,7 @@
 """The API's near end: tokens, requests, responses and pace. Knows nothing of files and frames.
 
-Everything that is retried, and its rule. A backoff is half a second, doubled with each try up to
-thirty, less up to half of it at random. "Given up" is a failed row, which the pass retries once.
+All retries and their rules. A backoff is half a second, doubled with each try up to
+thirty, less up to half of it at random.
 
 what                            how often                       wait before                  where
 ------------------------------  ------------------------------  ---------------------------  -----

@@ -71,7 +71,7 @@ class Tokens:
         return is_seldom or time.monotonic() - self._fetched_at[0] > _RENEWALS_S
 
     def accepted(self, token: str) -> None:
-        """Record that Campaign accepted a token."""
+        """Record a token as accepted by Campaign."""
         if token is self._token:
             self._accepted = self._was_accepted = True
             self._refusals = 0
@@ -87,11 +87,7 @@ class Tokens:
             return self.ready() or await self._fetch()
 
     async def replace(self, refused: str, answer: str) -> None:
-        """Fetch another token, unless there is one by now.
-
-        Args:
-            refused: the token that Campaign refused.
-            answer: Campaign's text, for the message if nothing helps.
+        """Fetch another token after Campaign refused one, unless there is one by now.
 
         Raises:
             AccessDenied: there is no other token, or too many refusals came in a row.

@@ -1,11 +1,10 @@
-"""What a run spends: HTTP requests to Campaign, counted, and kept within what may be spent.
+"""Counts the HTTP requests of a run, and keeps them within its budgets.
 
-    allow ---> a call of today's budget is set aside ---> spend (it is sent) ---> answered
+    allow ---> a call of today's budget is set aside ---> spend (it is sent)
                  (taken in blocks, ahead of need)           `--- not sent: put_back
 
-A block that was taken is spent as far as others can know, so a process that is killed has counted
-what it sent, and at most one and a half blocks more. Where none is left, those that were set aside
-are sent first, each in its turn: only then the budget is spent.
+Other runs see a whole block as spent, so a killed process has counted all its calls, and at most
+one and a half blocks more. The budget is spent only after all calls set aside were sent.
 """
 
 import asyncio
@@ -21,13 +20,12 @@ _LARGEST_BLOCK: Final = 2000
 _BLOCK_SHARE: Final = 15
 _BLOCK_S: Final = 0.25
 _GROWTH: Final = 2
-"""A block is a fifteenth of what the run has spent so far, or what it spends in a quarter of a
-second if that is more, but at most twice the last one: each takes a transaction of the ledger
-beside the event loop, and a kill loses no more than one and a half."""
+"""A block is a fifteenth of the run's calls so far, or the calls of a quarter of a second if those
+are more, but at most twice the last one. Each takes a transaction of the ledger in a thread."""
 
 
 class Grant(NamedTuple):
-    """Calls that may be made on one day; ``until`` is the UTC time at which it is over, in s."""
+    """Calls for one day; ``until`` is its end, in seconds since the epoch."""
 
     calls: int
     day: str
@@ -35,20 +33,20 @@ class Grant(NamedTuple):
 
 
 class Budget(Protocol):
-    """What all runs together may spend in a day; called in a thread of its own."""
+    """What all runs together may spend in a day. Its methods run in a thread."""
 
     def take(self, count: int) -> Grant:
-        """Take so many calls out of what is left of today, or as many as there are.
+        """Take so many calls of today, or all calls left.
 
         Raises:
-            StoppedEarly: none is left, or nobody can tell.
+            StoppedEarly: today is spent, or the calls cannot be counted.
         """
 
     def left(self) -> int | None:
-        """Tell how many calls may still be taken today; None has no limit, or nobody can tell."""
+        """Return the calls left today; None without a limit, or if they cannot be counted."""
 
     def give_back(self, day: str, count: int) -> None:
-        """Put back what was taken and not spent; whoever cannot leaves it."""
+        """Return unspent calls, if possible."""
 
 
 _UNBOUNDED: Final = Grant(0, "", 0.0)
@@ -58,13 +56,13 @@ class Calls:
     """The calls of one run. Belongs to one event loop.
 
     Args:
-        most: calls of this run, at most; None has no limit.
-        budget: what all runs may spend in a day; None has no limit.
+        most: the most calls of this run; None has no limit.
+        budget: of all runs in a day; None has no limit.
 
     Attributes:
         by_method: calls so far.
-        by_status: their answers, and what stood in for one.
-        are_budgeted: there is such a budget, so each call must be allowed first.
+        by_status: their responses, or the reason for none.
+        are_budgeted: there is such a budget, so each call needs ``allow`` first.
     """
 
     def __init__(self, most: int | None = None, budget: Budget | None = None) -> None:
@@ -85,16 +83,16 @@ class Calls:
 
     @property
     def total(self) -> int:
-        """All calls; requests to IMS are not among them."""
+        """All calls so far, without requests to IMS."""
         return self.by_method.total()
 
     @property
     def set_aside(self) -> int:
-        """Calls that were taken from the day's budget, and are not spent yet."""
+        """Calls taken from the day's budget and not spent yet."""
         return self._left
 
     async def left(self) -> int | None:
-        """Tell how many calls may be made before a budget is spent; None has no limit."""
+        """Return the calls left until a budget is spent; None without a limit."""
         of_run = self._left_of_run()
         today = None if self._budget is None else await asyncio.to_thread(self._budget.left)
         of_today = None if today is None else today + self._left
@@ -104,7 +102,7 @@ class Calls:
         """Set one call of today's budget aside, for ``spend``.
 
         Raises:
-            StoppedEarly: there is none, or nobody can tell.
+            StoppedEarly: today is spent, or the calls cannot be counted.
         """
         if self._budget is None:
             return
@@ -119,17 +117,17 @@ class Calls:
             self._ahead = asyncio.create_task(self._refill_ahead(self._budget))
 
     def put_back(self) -> None:
-        """Tell that a call that was allowed is not made."""
+        """Return an allowed call to the budget; it is not sent."""
         if self._budget is not None:
             self._left += 1
             self._unsent -= 1
             self._unsent_changed.set()
 
     def spend(self, method: str) -> None:
-        """Count a call that is about to be sent.
+        """Count a call, to be sent now.
 
         Raises:
-            BudgetSpent: the run has spent what it may.
+            BudgetSpent: the run has spent its budget.
         """
         if self._left_of_run() == 0:
             self.put_back()
@@ -142,7 +140,7 @@ class Calls:
 
     async def close(self) -> None:
         """Give back what was set aside and not spent."""
-        await self._give_back()  # for somebody may wait for it, whom the next block waits for
+        await self._give_back()  # another run may wait for it, and hold up the next block
         if self._ahead is not None:
             await self._ahead
         await self._give_back()
@@ -153,14 +151,14 @@ class Calls:
             await asyncio.to_thread(self._budget.give_back, self._grant.day, left)
 
     def _left_of_run(self) -> int | None:
-        """Tell how many calls the run may make yet; None has no limit."""
+        """Return the calls left of this run's own budget; None without one."""
         return None if self._most is None else max(0, self._most - self.total)
 
     def _spent(self) -> BudgetSpent:
         return BudgetSpent(f"The budget of {self._most:,} calls is spent (--max-calls).")
 
     async def _refill_or_wait(self, budget: Budget) -> None:
-        """Take the next block; or wait as long as somebody may put a call back."""
+        """Take the next block, or wait while a call may be put back."""
         self._unsent_changed.clear()
         try:
             await self._refill(budget)
@@ -174,12 +172,12 @@ class Calls:
             await self._give_back()  # what is left of yesterday's
         grant = await asyncio.to_thread(budget.take, self._next_block())
         if grant.day != self._grant.day:
-            await self._give_back()  # for midnight may have passed meanwhile
+            await self._give_back()  # midnight may have passed meanwhile
         self._grant = grant
         self._left += grant.calls
 
     def _next_block(self) -> int:
-        """Tell how many calls to take at once."""
+        """Return the size of the next block."""
         now, total = time.monotonic(), self.total
         pace = (total - self._spent_by_then) / max(now - self._refilled_at, 1e-3)
         self._refilled_at, self._spent_by_then = now, total
@@ -191,7 +189,7 @@ class Calls:
         return block
 
     async def _refill_ahead(self, budget: Budget) -> None:
-        """Take the next block while the half of the last one is left, so that nobody waits."""
+        """Take the next block while half of the last one is left, so no request waits."""
         async with self._refilling:
-            with suppress(StopRun):  # which is said when there is really none left
+            with suppress(StopRun):  # raised again when no call is left
                 await self._refill(budget)

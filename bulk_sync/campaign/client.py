@@ -50,14 +50,7 @@ Tried = Coroutine[Any, Any, tuple[T, int]]
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What the preflight found.
-
-    Attributes:
-        api: the name by which the API answers.
-        profiles: the number of profiles, if the list shows it.
-        count_path: where else that number is.
-        first: the first page of the list.
-    """
+    """The API's name, the number of profiles or where to read it, and the first page."""
 
     api: str
     profiles: int | None
@@ -69,7 +62,7 @@ class Instance:
 async def connected(
     connection: Connection, pace: Pace, stop: Stop, budget: Budget | None = None
 ) -> AsyncIterator["Client"]:
-    """Open a client. At the end its connections close, and unspent calls are given back."""
+    """Open a client; with the block it closes, and unspent calls are given back."""
     async with pool_of(connection, pace.timeout_s) as pool:
         transport = Transport(pool, connection, _within_open_files(pace), stop, budget)
         try:
@@ -96,7 +89,7 @@ class Client:
 
     Attributes:
         api: the API's name in the URL.
-        is_ready: the preflight has found that name.
+        is_ready: the preflight has found the name.
         listing: the list of profiles.
         settling: how long Campaign may still act on a request without a response.
 
@@ -122,11 +115,8 @@ class Client:
     async def preflight(self, page_size: int = 1) -> Instance:
         """Find out, with one call or two, whether and by which name the API answers.
 
-        The call reads the first page of the list, so a scan can go on from there.
-
-        Args:
-            page_size: profiles to request; see ``Listing.first``. Campaign may give fewer, which
-                shows its largest page.
+        The call reads the first page of the list, as ``Listing.first`` does, so a scan can go on
+        from there.
 
         Raises:
             AccessDenied: the credentials, the organization or the API's name are refused.
@@ -172,10 +162,10 @@ class Client:
             return None
 
     async def check_attribute(self) -> None:
-        """Check, with one call or two, that the attribute exists and is a boolean.
+        """Check, with one call or two, for a boolean field of the attribute's name.
 
         Raises:
-            UsageProblem: it does not, or is not; the message names similar fields.
+            UsageProblem: there is none; the message names similar fields.
         """
         attribute, api = self._attribute, self.api if self.is_ready else self._connection.api
         known = await self._fields(api)
@@ -203,7 +193,7 @@ class Client:
         )
 
     async def check_fields(self, names: Sequence[str], option: str) -> None:
-        """Check, with one call, that profiles have some fields.
+        """Check, with one call, for some fields of profiles.
 
         Raises:
             UsageProblem: one is missing; the message names similar fields.
@@ -233,31 +223,18 @@ class Client:
         return (await self._transport.retry(send))[0]
 
     def profile(self, key: str, check: profiles.Check | None = None) -> Tried[profiles.Profile]:
-        """Read one profile.
-
-        Args:
-            key: as it stands in the URL.
-            check: raises ``Mismatch`` if a profile is not the one with this custom key; None for
-                a PKey.
-
-        Raises:
-            RowFailed: there is no such profile, or it could not be read.
-        """
+        """Read one profile; ``check`` is for a custom key."""
         return self._read(key, lambda profile: profile, check)
 
     def state(self, key: str) -> Tried[bool]:
-        """Read one profile's current state.
-
-        Raises:
-            RowFailed: as ``profile``, or the state is unknown.
-        """
+        """Read one profile's current state; an unknown state raises ``RowFailed``."""
         return self._read(key, self._state)
 
     def read_back(self, key: str) -> Tried[bool]:
         """Read a state as ``state`` does, after a write.
 
-        A response that repeats the one before it on its connection may be a copy from before the
-        write, so it is requested once more.
+        A response equal to the one before it on its connection may be a copy from before the write,
+        so it is requested once more.
         """
 
         def take(profile: profiles.Profile) -> bool:
@@ -310,8 +287,8 @@ class Client:
         read before another PATCH.
 
         Raises:
-            RowFailed: Campaign did not confirm the state; ``pending`` if the run stops after a
-                change that had not arrived. ``holds`` is the state if nothing was changed: after a
+            RowFailed: Campaign did not confirm the state; ``pending`` if the run stops and
+                the change had not arrived. ``holds`` is the state if nothing was changed: after a
                 refusal, or if the profile was read back.
             StopRun: the run stops, and nothing was sent but what Campaign refused.
         """
@@ -372,8 +349,8 @@ class Client:
         """Create a profile, and return its PKey and the number of tries.
 
         Raises:
-            RowFailed: Campaign did not confirm the profile; ``pending`` if the run stops while
-                that is not known.
+            RowFailed: Campaign did not confirm the profile; ``pending`` if the run stops in
+                doubt.
             StopRun: the run stops, and nothing was sent but what Campaign refused.
         """
         path = f"{self.api}/profile"

@@ -6,7 +6,7 @@ wait, but no more are answered. Many failures in a short time cut the number, an
 by one (additive increase, multiplicative decrease).
 
 Pure: the time is an argument, in seconds of any one clock. ``python tests/bench limits`` measures
-the constants against a server that slows under load, ``pytest tests/campaign/test_pacing.py`` in
+the constants against a server slow under load, ``pytest tests/campaign/test_pacing.py`` in
 virtual time against five such servers.
 """
 
@@ -46,7 +46,7 @@ _LONGEST_REST_S: Final = 60.0
 
 
 class Trouble:
-    """The share of recent responses that mean overload."""
+    """The share of overload among recent responses."""
 
     def __init__(self) -> None:
         self._share = 0.0
@@ -75,16 +75,7 @@ class _Round:
 
 
 class Load:
-    """The number of requests in flight.
-
-    Args:
-        now: the time.
-        first: the number to begin with.
-        most: the largest number.
-
-    Attributes:
-        limit: requests that may be in flight now.
-    """
+    """The number of requests in flight, ``limit``, between one and ``most``."""
 
     def __init__(self, now: float, *, first: int, most: int) -> None:
         self.limit = float(first)

@@ -36,13 +36,8 @@ _LONGEST_CONNECT_S: Final = 20.0
 class Way:
     """The sessions for requests with the same headers.
 
-    Attributes:
-        reads: for reads. No write shares a connection with them, so a fault on the connection of a
-            write cannot spoil what is read back.
-        writes: for writes.
-        alone: gives each request a connection of its own, so the response is its own.
-        headers: of each request, besides those of the session.
-        proxy: where requests go first.
+    Reads and writes share no connection, so a fault on the connection of a write cannot spoil what
+    is read back. ``alone`` gives each request a connection, so its response cannot be another's.
     """
 
     reads: aiohttp.ClientSession
@@ -53,12 +48,7 @@ class Way:
 
 
 class Pool:
-    """Connections, shared by requests with any headers. Belongs to one event loop.
-
-    Args:
-        context: verifies certificates.
-        connect_s: seconds in which a connection must be open, TLS included.
-    """
+    """Connections, shared by requests with any headers. Belongs to one event loop."""
 
     def __init__(self, context: ssl.SSLContext | bool, connect_s: float) -> None:  # noqa: FBT001
         options: dict[str, Any] = {
@@ -154,11 +144,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of a host.
-
-        Raises:
-            OSError: there are none.
-        """
+        """Return the addresses of a host; raise ``OSError`` if there are none."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[list[Any]] = loop.create_future()
 
@@ -195,7 +181,7 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: threads that still wait are daemons."""
+        """Do nothing: waiting threads are daemons."""
 
 
 def _with_scope(address: tuple[Any, ...]) -> str:

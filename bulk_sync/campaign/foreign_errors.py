@@ -1,10 +1,10 @@
 """Maps the errors of aiohttp, and of what lies below it, to those of this program. Pure.
 
 no server, or a lost connection      RetryLater, ``unreachable``
-TLS or HTTP that went wrong          RetryLater
-a certificate that does not verify   UsageProblem
-a host name that does not exist      UsageProblem, unless it existed a while ago
-a proxy that wants credentials       UsageProblem
+broken TLS or HTTP                   RetryLater
+an unverified certificate            UsageProblem
+an unknown host name                 UsageProblem, unless it existed a while ago
+a proxy without credentials          UsageProblem
 """
 
 import socket
@@ -26,12 +26,7 @@ def failure(
 ) -> RetryLater | UsageProblem:
     """Return the error for a request without a response.
 
-    Args:
-        error: what aiohttp raised.
-        url: the request's URL.
-        proxy: its proxy.
-        text: the error's text, without secrets.
-        was_reached: this run had a response before, so the names are right.
+    ``text`` is the error's text without secrets. After a response the host's name is right.
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return UsageProblem(

@@ -1,8 +1,8 @@
 """Campaign's limit on requests in flight, learnt from those beside a refused one.
 
 It looks like a limit on the rate, but pacing cannot keep it: two slow responses are enough to pass
-it. With a limit of N a request is refused while N others are in flight, and N is the most that were
-ever granted at once. With a limit on the rate as many were granted at once before:
+it. With a limit of N a request is refused while N others are in flight, and at most N were ever
+granted at once. With a limit on the rate as many were granted at once before:
 
     limit of 4 in flight             limit on the rate
     in flight, granted   4 4 4 4     in flight, granted   6 6 6 5
@@ -42,11 +42,7 @@ _RAISE_S: Final = 1.0
 
 
 class InFlightLimit:
-    """The most requests in flight.
-
-    Attributes:
-        most: requests in flight; infinite while no refusal showed a limit.
-    """
+    """The most requests in flight; infinite while no refusal showed a limit."""
 
     def __init__(self, now: float) -> None:
         self.most = float("inf")
@@ -72,7 +68,7 @@ class InFlightLimit:
         return now >= self._raise_at
 
     def try_more(self, now: float) -> None:
-        """Allow more, twice as much more each time, until that is refused."""
+        """Allow more, twice as much more each time, until a refusal."""
         self.most += self._raise_by
         self._raise_by *= 2
         self._raise_at = now + _RAISE_S
@@ -80,11 +76,7 @@ class InFlightLimit:
     def judge(self, now: float, in_flight: int, *, may_be_rate: bool) -> bool:
         """Return whether the recent refusals show a limit on requests in flight, and keep to it.
 
-        Args:
-            now: the time.
-            in_flight: requests without a response yet; all may be granted.
-            may_be_rate: a limit on the rate is as likely, so the limit must be new and not far
-                below the first one.
+        If they may be for the rate, the limit must be new, and not far below the first one.
         """
         shown, before = self._shown(in_flight)
         self._began = now
@@ -108,7 +100,7 @@ class InFlightLimit:
         """Return the most granted at once beside each refusal, and before all of them.
 
         Campaign had as many in flight as its limit after a refused request was sent, so each
-        refusal shows a number that the limit does not exceed.
+        refusal shows an upper bound of the limit.
         """
         granted = [each for each in self._granted if each[0] >= self._began]
         if not granted or not self._refused:

@@ -34,7 +34,7 @@ class Latency:
         self._new.clear()
 
     def quantile(self, share: float) -> float | None:
-        """Return the seconds that this share of the times did not exceed; None without times."""
+        """Return the seconds not exceeded by this share of the times; None without times."""
         self._count()
         left = share * self._counts.total()
         for step in sorted(self._counts):

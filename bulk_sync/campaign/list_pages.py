@@ -30,9 +30,9 @@ class Page:
         profiles: the profiles on it.
         next_path: the next page, below ``campaign/``; None on the last page.
         total: the number of all profiles, if the page shows it.
-        count_path: where else that number is, if the page shows it.
+        count_path: where else the number is, if the page shows it.
         cut_short: the list ends although there is more.
-        others: the number of entries that are no profiles.
+        others: the number of other entries.
     """
 
     profiles: list[Profile]
@@ -63,11 +63,11 @@ class Place:
 
 
 def parser_of(fields: Collection[str]) -> Parse:
-    """Make a parser of pages that reads only some fields of each profile.
+    """Make a parser of pages, for some fields of each profile.
 
-    That takes a third of the time of a whole page. Other fields need to be JSON in form only: bytes
-    there that are no UTF-8, or a number past all bounds, spoil no page. A response that is no page
-    is parsed as a whole, and judged as any other.
+    It takes a third of the time of a whole page. Other fields need to be JSON in form only: bad
+    UTF-8 there, or a number past all bounds, spoils no page. A response without a page is parsed as
+    a whole, and judged as any other.
     """
     import msgspec  # noqa: PLC0415 - as soon as there is a second page
 
@@ -122,12 +122,8 @@ def path(href: str, *, forced: bool = False) -> str | None:
     """Return the path and query of a link below ``campaign/``; None without an API's name.
 
     Credentials go to the configured endpoint alone, so the link's own host is dropped, with
-    everything before the API's name: samples come without host, and without ``/campaign``.
-
-    Args:
-        href: the link.
-        forced: append ``_forcePagination=true`` where it is missing: without it a large list ends,
-            and no sample shows whether Campaign keeps it (manual/campaign-api.md, section 2.1).
+    everything before the API's name. ``forced`` appends ``_forcePagination=true`` where it is
+    missing: without it a large list ends (manual/campaign-api.md, section 2.1).
     """
     try:
         parts = urlsplit("".join(char for char in href if char > " "))
@@ -145,13 +141,13 @@ def path(href: str, *, forced: bool = False) -> str | None:
 
 
 def line_count(path: str) -> int | None:
-    """Return the number of profiles that a path requests; None without one."""
+    """Return the number of profiles in a path; None without one."""
     found = _LINE_COUNT.search(path)
     return None if found is None else int(found[1])
 
 
 def with_line_count(path: str, count: int) -> str:
-    """Return a path that requests another number of profiles."""
+    """Return a path with another number of profiles."""
     return _LINE_COUNT.sub(f"_lineCount={count}", path)
 
 

@@ -17,10 +17,7 @@ _MOST: Final = 3
 
 
 class Mismatches:
-    """What was not accepted, by request.
-
-    Args:
-        stop: ends the run when several requests got a response about something else.
+    """The unaccepted responses, by request.
 
     Attributes:
         doubted: the last response to each request in doubt; None if it was about something else.
@@ -45,7 +42,7 @@ class Mismatches:
         Args:
             request: what was sent.
             response: what came on its connection.
-            parse: reads it; raises ``Mismatch`` or ``Unproven``.
+            parse: reads it.
             repeats: the response is the same as the one before it on its connection.
 
         Raises:
@@ -70,7 +67,7 @@ class Mismatches:
     def check_error(
         self, request: Request, response: Response, error: RowFailed, *, repeats: bool
     ) -> None:
-        """Check that an error is about its request.
+        """Check whether an error is about its request.
 
         Raises:
             Mismatch: it is about another request.

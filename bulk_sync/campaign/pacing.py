@@ -66,14 +66,7 @@ class Pulse(Protocol):
 class Pacer:
     """Paces one run. Belongs to one event loop, and is made in it.
 
-    Args:
-        pace: the bounds.
-        stop: ends every wait for a turn.
-        clock: returns seconds. The clock of uvloop counts in milliseconds, too coarse for a
-            thousand requests a second.
-
-    Attributes:
-        latency: how long good responses took.
+    The clock of uvloop counts in milliseconds, too coarse for a thousand requests a second.
     """
 
     def __init__(self, pace: Pace, stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
@@ -107,15 +100,15 @@ class Pacer:
 
     @property
     def limit(self) -> int:
-        """Requests that may be in flight now."""
+        """The most requests in flight now."""
         return self._given_limit or int(self._load.limit)
 
     @property
     def workers(self) -> int:
-        """Requests that may be begun: those in flight, and those that only wait to be retried.
+        """The most requests to begin: those in flight, and those in a backoff.
 
-        During much trouble the latter leave no room for others, so a server that is down does not
-        get a request for every row.
+        During much trouble the latter leave no room for others, so a server without responses does
+        not get a request for every row.
         """
         limit = self.limit
         if not self._backing_off or self._trouble.is_much:
@@ -149,16 +142,11 @@ class Pacer:
 
     @property
     def held_s(self) -> Mapping[str, float]:
-        """Seconds so far in which Campaign held every request, by cause."""
+        """Seconds so far of waits for every request, by cause."""
         found = dict(self._held_s)
         if self._held_why:
             found[self._held_why] = max(0.0, found[self._held_why] - self.held_for_s)
         return found
-
-    @property
-    def throttled_s(self) -> float:
-        """Seconds so far in which Campaign held every request."""
-        return sum(self.held_s.values())
 
     @property
     def rate(self) -> float | None:
@@ -196,17 +184,13 @@ class Pacer:
             if half_s is None or most_s is None
             else {"p50": round(half_s, 4), "p95": round(most_s, 4)},
             "held_seconds": round(self.held_for_s, 3),
-            "throttled_seconds": round(self.throttled_s, 3),
+            "throttled_seconds": round(sum(self.held_s.values()), 3),
             "throttled_by": {why: round(held_s, 3) for why, held_s in self.held_s.items()},
             "slowed_by": dict(self._slowed_by),
         }
 
     def try_acquire(self) -> float | None:
-        """Start one more request if it need not wait; ``release`` must follow.
-
-        Returns:
-            The time; None if it must wait in ``acquire``.
-        """
+        """Start a request and return the time, or None if it must wait; see ``acquire``."""
         now = self._clock()
         if self._waiting or self._wait_s(now) > 0:
             return None
@@ -214,10 +198,7 @@ class Pacer:
         return now
 
     async def acquire(self) -> float:
-        """Wait until one more request may start; ``release`` must follow.
-
-        Returns:
-            The time.
+        """Wait until a request may start, and return the time; ``release`` must follow.
 
         Raises:
             StopRun: the run stops, and the request would have to wait.
@@ -238,7 +219,7 @@ class Pacer:
         return self._clock()
 
     def release(self) -> None:
-        """Record that a request is over, whatever its result."""
+        """Record the end of a request, whatever its result."""
         self._in_flight -= 1
         if self._waiting and self._timer is None:
             self._start_waiting()
@@ -264,7 +245,7 @@ class Pacer:
         self._cut(why)
 
     def was_too_much(self, why: str, sent_at: float | None = None) -> None:
-        """Learn from a response that means overload."""
+        """Learn from a response about overload."""
         self._count_trouble(sent_at)
         if sent_at is not None:
             self._in_flight_limit.refused(self._clock(), sent_at)
@@ -272,7 +253,7 @@ class Pacer:
             self._hold_for(2 * (self.latency.quantile(0.95) or _UNKNOWN_S), why)
 
     def _count_trouble(self, sent_at: float | None) -> None:
-        """Count a failure that is not for the rate, so its request was granted."""
+        """Count a failure not for the rate, so its request was granted."""
         self._trouble.add()
         if sent_at is not None:
             now = self._clock()
@@ -295,10 +276,7 @@ class Pacer:
         """Start no request before a requested wait is over, if it counts for all of them.
 
         A 429 holds all. A 503 holds its own request, unless many recent responses were like it.
-
-        Args:
-            later: Campaign's response. Without a wait in it, a growing one holds instead; so it
-                does after a 429 with 0, as gateways round less than a second down.
+        Without a wait, or with 0 (gateways round down), a growing one holds instead.
         """
         now, wait_s = self._clock(), later.wait_s
         if later.reason is Reason.HTTP_429:
@@ -318,7 +296,7 @@ class Pacer:
             log.info("%s: work goes on at %s", later.detail, goes_on.isoformat(timespec="seconds"))
 
     def _hold_for(self, seconds: float, why: str) -> bool:
-        """Hold every request, and return whether that prolongs the wait."""
+        """Hold every request, and return whether the wait is longer now."""
         now = self._clock()
         until = now + seconds
         if until <= self._held_until:
@@ -381,7 +359,7 @@ class Pacer:
 
 
 def most_in_flight(pace: Pace) -> int:
-    """Return the most requests that may ever be in flight; a rate may need more."""
+    """Return the most requests ever in flight; a rate may need more."""
     if pace.concurrency is not None:
         return pace.concurrency
     if pace.rate is None:

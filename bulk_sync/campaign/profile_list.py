@@ -42,7 +42,7 @@ _SHOWN_BEFORE: Final = "Campaign's answer was a page that it had shown before"
 
 
 class _TooManyProfiles(RowFailed):
-    """A page that Campaign may deliver with fewer profiles."""
+    """A page too large; Campaign may deliver fewer profiles."""
 
 
 class Listing:
@@ -57,13 +57,10 @@ class Listing:
         self._shown: set[_Ends] = set()
 
     async def first(self, api: str, page_size: int) -> Page:
-        """Read the first page of the list, with as many profiles as Campaign can deliver.
+        """Read the first page of the list, or a smaller one if Campaign fails.
 
-        Args:
-            api: the API's name.
-            page_size: profiles to request, or fewer if Campaign fails. How it refuses a page that
-                is too large is documented nowhere, so nearly any failure may mean that, but not a
-                requested wait, nor a refusal of the credentials or the address.
+        How it refuses a large page is documented nowhere, so any failure may be a refusal but a
+        requested wait, or an error of the credentials or the address.
         """
         self._largest = None
         self._shown.clear()
@@ -77,15 +74,9 @@ class Listing:
     async def filtered(
         self, path: str, fits: Callable[[Profile], bool], about: str
     ) -> tuple[Page, int]:
-        """Read one page of a filter's profiles.
+        """Read one page of a filter's profiles; return it and the number of tries.
 
-        Args:
-            path: where it is, below ``campaign/``.
-            fits: whether a profile is a requested one.
-            about: the requested value.
-
-        Returns:
-            The page, and the number of tries.
+        ``fits`` returns whether a profile has the value ``about``.
         """
 
         def parse(response: Response) -> Page:
@@ -104,7 +95,7 @@ class Listing:
     async def _read(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
         """Read a page, with a quarter of the profiles whenever it is too large.
 
-        A size that works holds for the pages after it.
+        Later pages keep the size.
         """
         while True:
             size = list_pages.line_count(path) or 0
@@ -130,12 +121,7 @@ class Listing:
     async def _read_with_size(
         self, path: str, size: int, parse: Parse, is_too_large: "_Judge"
     ) -> Page:
-        """Read a page; one that is too large is not retried.
-
-        Raises:
-            _TooManyProfiles: it is too large.
-            RowFailed: it failed otherwise, too often.
-        """
+        """Read a page; raise ``_TooManyProfiles`` without a retry if it is too large."""
         tries = 0
 
         def check(response: Response) -> Page:
@@ -186,7 +172,7 @@ def _is_too_slow(error: RetryLater | RowFailed, _tries: int) -> bool:
 def _may_be_too_large(error: RetryLater | RowFailed, tries: int) -> bool:
     """Return whether Campaign may refuse a page for its size.
 
-    What may have passed is tried once more, and a server that was not reached refused nothing.
+    A passing failure is tried once more, and an unreached server refused nothing.
     """
     if isinstance(error, RowFailed):
         return error.reason in _REFUSED_SIZE and not isinstance(error, AddressRefused)

@@ -25,7 +25,7 @@ Check = Callable[[Profile], None]
 
 
 def segment(key: str) -> str:
-    """Encode a key as one segment of a path, so that no key reaches another path.
+    """Encode a key as one segment of a path; no key reaches another path.
 
     The dots of ``.`` and ``..`` are encoded too: normalizing a URL would resolve them.
     """
@@ -54,7 +54,7 @@ def single(parsed: object, attribute: str) -> Profile:
 
 
 def state(profile: Profile, attribute: str) -> bool | None:
-    """Return the state; None is unknown. Only a JSON boolean is a state: nothing is guessed."""
+    """Return the state if it is a JSON boolean; anything else is unknown, None."""
     value = profile.get(attribute)
     return value if isinstance(value, bool) else None
 
@@ -84,11 +84,7 @@ def changed_ms(profile: Profile, attribute: str) -> int:
 
 
 def hint(key: str) -> str:
-    """Return a sentence about a key that was not found; "" if it looks like a PKey.
-
-    Automatic PKeys begin with ``@``. A cryptedId is another attribute, standard base64
-    (manual/campaign-api.md, section 6).
-    """
+    """Return a sentence about an unknown key (manual/campaign-api.md, section 6)."""
     if _CRYPTED_ID.fullmatch(key):
         return " It looks like a cryptedId, which is another attribute: export the PKey instead."
     return "" if key.startswith("@") else " Automatic PKeys begin with @."

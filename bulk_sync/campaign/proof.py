@@ -1,4 +1,4 @@
-"""Proves that a response is about its request. Pure.
+"""Proves the link between a response and its request. Pure.
 
 Connections, proxies and caches mix responses up, so every response is checked:
 
@@ -8,7 +8,7 @@ GET by PKey        its ``PKey`` is the requested     another one, or a list of  
                    one; without any, its ``href``    several profiles
                    ends with it
 GET by custom key  the field of the key shows it;    it does not                  -
-                   if that is not known, any does
+                   if it is not known, any does
 PATCH              its ``PKey`` is the changed one   another one                  read back
 POST               its ``email`` is the sent one     another one                  looked for
 page of the list   its profiles name themselves      its ``next`` is itself, or   -
@@ -18,11 +18,11 @@ filter             a profile on it fits, or a link   its ``next`` is itself     
 404, 500, ...      its text names the key            its text names another key   sent again
 
 A disproved response is never used: its connection is closed, and the request goes out again on one
-of its own. "Sent again" means once, also there, and that response counts. An error, or an empty
+of its own. "Sent again" means once, also there, and the response counts. An error, or an empty
 page, counts at once unless it repeats the response before it on its connection; so does an error to
-a GET without a profile in its text. A profile that is read back after a write is requested again if
-the response repeats: it may be a copy from before. 429, 503 and all else that is retried anyway
-needs no proof, nor do 401 and 403 of the gateway, which are about the credentials.
+a GET without a profile in its text. A profile is read back again after a write if the response
+repeats: it may be a copy from before. 429, 503 and all else with a retry needs no proof, nor do 401
+and 403 of the gateway, about the credentials.
 """
 
 import re
@@ -51,7 +51,7 @@ _KEYS: Final = re.compile(
 
 
 class Mention(Enum):
-    """Whose key an error text names."""
+    """The key in an error text."""
 
     THIS = auto()
     ANOTHER = auto()
@@ -59,7 +59,7 @@ class Mention(Enum):
 
 
 def check_profile(profile: Profile, key: str) -> None:
-    """Check that a profile is the one with this PKey.
+    """Check the PKey of a profile.
 
     Raises:
         Mismatch: it is another one.
@@ -88,7 +88,7 @@ def check_profile(profile: Profile, key: str) -> None:
 
 
 def check_change(parsed: object, attribute: str, *, desired: bool, key: str) -> None:
-    """Check that the response to a PATCH confirms the desired state, for this profile.
+    """Check the response to a PATCH for the desired state and this profile.
 
     The documentation shows a reference in one place and the whole profile in another. Neither
     proves what is stored, but any other state disproves it.

@@ -1,7 +1,7 @@
-"""The environment's proxy for a URL. Pure, but for the environment.
+"""The environment's proxy for a URL.
 
-Not left to aiohttp's ``trust_env``: that takes credentials from ~/.netrc too, which clash with the
-Authorization header, and looks there again for every request.
+The ``trust_env`` of aiohttp would take credentials from ~/.netrc too, against the Authorization
+header, and look there again for every request.
 """
 
 import ipaddress

@@ -1,20 +1,20 @@
 """Campaign's limit on requests a second, learnt from what it refuses.
 
-Campaign publishes no rate. The run keeps to none until a 429 shows that there is one. The height of
+Campaign publishes no rate. The run keeps to none until the first 429. The height of
 the limit is what was granted while more was refused, and the run stays just below. After a while it
-tries a little more; each time that is in vain, the next attempt waits twice as long.
+tries a little more; after each failure the next attempt waits twice as long.
 
     sent:  + + + + + + + + + - + + + - + + + + - + + + - + +      + granted, - refused
                              |<---- the rate ---->|
 
-An idle server saves up requests that it grants beyond its rate, but none are left when it refuses.
+An idle server saves up requests and grants them beyond its rate, but none are left when it refuses.
 So the number granted by each refusal, in the order of sending, grows with its rate and nothing
 else.
 
 Pure: the time is an argument, in seconds of any one clock. ``python tests/bench limits`` measures
 the constants against real servers of 50, 200 and 1,000 requests a second, ``pytest
 tests/campaign/test_pacing.py tests/campaign/test_rate_limit.py`` in virtual time against 60 kinds:
-bursts, limits by the clock, jitter, gateways that refuse at once. Each constant is needed by one of
+bursts, limits by the clock, jitter, quick gateways. Each constant is needed by one of
 those tests at least.
 """
 
@@ -56,10 +56,6 @@ _EDGE: Final = 0.5
 """Requests to subtract from those granted up to the last one, since the rest of one is not known
 (``-k found_and_used``: with 1 a limit of 200/s is used by 89 %, not 91 %)."""
 
-_WATCHED: Final = 1 / 3
-"""The least time to count granted requests, as a share of a response's time. In less, requests that
-overtake each other count for too much."""
-
 _REMEMBERED: Final = 4096
 """Requests with a known time of sending: more than are ever in flight."""
 
@@ -85,13 +81,9 @@ _LATEST: Final = 0.1
 
 @dataclass(slots=True)
 class _Refusal:
-    """The 429s since a wait, and the other requests that were then in flight.
+    """The 429s since ``began``, and the requests granted beside them.
 
-    Attributes:
-        began: when the first 429 came.
-        granted: how many of the others were granted all the same.
-        refused: how many 429s there were.
-        sent: when those sent since the last wait were sent.
+    ``sent`` are the times of sending since the last wait.
     """
 
     began: float
@@ -101,11 +93,7 @@ class _Refusal:
 
 
 class RateLimit:
-    """The most requests a second.
-
-    Attributes:
-        rate: requests a second; None while none was refused for it.
-    """
+    """The most requests a second, ``rate``; None while no request was refused for it."""
 
     def __init__(self, now: float) -> None:
         self.rate: float | None = None
@@ -133,7 +121,7 @@ class RateLimit:
         return self._refusal is not None
 
     def granted(self, now: float, took_s: float) -> None:
-        """Record a response that is no 429."""
+        """Record a response other than 429."""
         self._granted += 1
         self._granted_sent.append(now - took_s)
         refusal = self._refusal
@@ -157,7 +145,7 @@ class RateLimit:
             self._refusal.sent.append(sent_at)
 
     def resumed(self, now: float) -> None:
-        """Learn from the 429s before a wait that is over."""
+        """Learn from the 429s before the last wait."""
         refusal, self._refusal = self._refusal, None
         if refusal is not None and now >= self._ignored_until:
             self._learn(refusal, now)
@@ -190,7 +178,7 @@ class RateLimit:
         log.info("Campaign refused more; going on with %.1f requests a second", self.rate)
 
     def _found(self, refusal: _Refusal, now: float) -> float:
-        """Return the rate that a refusal shows, in requests a second."""
+        """Return the rate behind a refusal, in requests a second."""
         watched_s = min(self._took_s or 1e-3, now - refusal.began)
         beside = max(1, refusal.granted) / max(1e-3, watched_s)
         since = self._granted_since(refusal)
@@ -211,7 +199,7 @@ class RateLimit:
         return max(_LEAST * self.rate, _BELOW * min(self.rate, found))
 
     def _granted_since(self, refusal: _Refusal) -> float | None:
-        """Return the rate that was granted after the first refusal, if that shows.
+        """Return the rate granted after the first refusal, if it shows.
 
         It is the slope of what was granted by each refusal, where refusals go on for long enough:
         nothing saved up was left at any of them. Otherwise it is at least the average up to the
@@ -220,7 +208,7 @@ class RateLimit:
         refused = sorted(refusal.sent)
         if not refused:
             return None
-        began, least_s = refused[0], _WATCHED * self._took_s
+        began, least_s = refused[0], self._took_s / 3  # in less, overtaking counts for too much
         granted = sorted(sent_at for sent_at in self._granted_sent if sent_at > began)
         if len(granted) < _ENOUGH:
             return None

@@ -1,4 +1,4 @@
-"""Removes this program's own credentials from everything that is quoted, logged or raised.
+"""Removes this program's own credentials from all quotes, logs and errors.
 
 A short secret may be a part of any word, so in prose it stays: "S***opped by SIGTERM" helps no
 reader. It goes where a header, a URL or a form shows it whole.
@@ -49,8 +49,8 @@ class Redaction:
     def response(self, response: Response) -> Response:
         """Remove long secrets from a response before it is quoted and cut short.
 
-        Short ones are left to ``error``: they may be parts of words by which a response is judged,
-        and a part of them gives nothing away.
+        Short ones are left to ``error``: they may be parts of decisive words, and a part of
+        them gives nothing away.
         """
         body, location = response.body, response.location or ""
         for secret in self._secrets:
@@ -60,7 +60,7 @@ class Redaction:
         return response._replace(body=body, location=location)
 
     def text_of(self, error: BaseException) -> str:
-        """Return the text of a library's error, which may repeat what was sent, as one line."""
+        """Return the text of a library's error as one line, without secrets."""
         return clean(self._text(str(error) or type(error).__name__))
 
     def error(self, error: BulkSyncError) -> None:

@@ -16,7 +16,7 @@ _MOST: Final = 5
 
 
 def fields(parsed: object) -> Mapping[str, str]:
-    """Return the type of each field; "" where none is given.
+    """Return the type of each field; "" without one.
 
     Raises:
         RetryLater: the response describes no fields.

@@ -6,8 +6,10 @@ status (manual/campaign-api.md, section 3).
 """
 
 import html
+import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
@@ -81,7 +83,7 @@ class Request(NamedTuple):
         method: GET, PATCH or POST.
         path: path and query below ``campaign/``, percent-encoded.
         body: JSON.
-        about: words of which an error about this request names one; empty if it need not.
+        about: one of these words is in an error about this request; empty for any error.
         profiles: the most profiles in the response.
     """
 
@@ -110,13 +112,6 @@ _PASSING: Final = {408: Reason.TIMEOUT, 425: Reason.TIMEOUT, 429: Reason.HTTP_42
 _LONGEST_TEXT: Final = 300
 _LONGEST_BODY: Final = 8192
 """Bytes of a response that are searched; the rest would only cost time."""
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_CONTROL: Final = re.compile(r"[\x00-\x1f]")
-_ESCAPE: Final = re.compile(
-    r"(?P<fine>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}",
-    re.DOTALL,
-)
 _NO_SUCH_KEY: Final = re.compile(
     r"XTK-170036|is not a valid constant|Unable to decrypt PKey|BAS-010040", re.IGNORECASE
 )
@@ -137,10 +132,8 @@ def document(response: Response) -> object:
     try:
         return orjson.loads(response.body)
     except orjson.JSONDecodeError:
-        try:
+        with suppress(ValueError, RecursionError):
             return orjson.loads(_mended(response.body))
-        except orjson.JSONDecodeError:
-            pass
     what = "no JSON"
     if not response.body.strip():
         what = "an empty body"
@@ -150,17 +143,13 @@ def document(response: Response) -> object:
 
 
 def _mended(body: bytes) -> str:
-    """Return JSON whose strings hold only what JSON allows.
+    """Return valid JSON; unreadable characters in strings become U+FFFD.
 
-    Names of people hold half an emoji, a byte of Latin-1, or a tab. Unreadable characters become
-    U+FFFD; nothing outside of strings changes.
+    Names of people hold half an emoji, a byte of Latin-1, or a tab.
     """
-    return _STRING.sub(_mended_string, body.decode("utf-8", "replace"))
-
-
-def _mended_string(found: re.Match[str]) -> str:
-    whole = _ESCAPE.sub(lambda each: each[0] if each["fine"] else r"\ufffd", found[0])
-    return _CONTROL.sub(lambda each: f"\\u{ord(each[0]):04x}", whole)
+    parsed = json.loads(body.decode("utf-8", "replace"), strict=False)
+    written = json.dumps(parsed, ensure_ascii=False)
+    return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def problem(response: Response) -> BulkSyncError:
@@ -169,7 +158,7 @@ def problem(response: Response) -> BulkSyncError:
     Returns:
         ``RetryLater``, ``RowFailed`` or one of its kinds above, ``TokenRefused``, or
         ``UsageProblem`` where a proxy wants credentials. A redirect, and a 403 of the gateway, are
-        retried first: they may come from a gateway that restarts.
+        retried first: the gateway may be starting.
     """
     found = summary(response)
     detail = f"Campaign answered {response.status}: {found}"
@@ -292,7 +281,7 @@ def _reason(status: int) -> Reason:
 
 
 def _retried_first(failed: RowFailed) -> RetryLater:
-    """Return an error whose last word is this one, if the response stays the same."""
+    """Return an error with a retry before this one."""
     later = RetryLater(failed.reason, failed.detail, refused=True)
     later.last_word = failed
     return later
@@ -303,10 +292,7 @@ def _is_markup(response: Response) -> bool:
 
 
 def access_denied(error: BulkSyncError) -> AccessDenied:
-    """Return the error for refused credentials or a refused address, with the usual causes.
-
-    See manual/campaign-api.md, section 3.1.
-    """
+    """Return the error for refused credentials or a refused address, with the usual causes."""
     if isinstance(error, Forbidden):
         hint = (
             "Check --api-key, that the project in the Developer Console has the Campaign API, and "
@@ -322,7 +308,7 @@ def access_denied(error: BulkSyncError) -> AccessDenied:
 
 
 def field_refused(failed: RowFailed) -> UsageProblem:
-    """Return the error for an attribute that cannot be written."""
+    """Return the error for an unwritable attribute."""
     return UsageProblem(
         f"{failed.detail} The profile resource of this API does not let the attribute be written: "
         "look at --attribute and --api (custom fields need --api profileAndServicesExt)."

@@ -1,6 +1,6 @@
 """Retries a request until it succeeds, or until nothing more is to be expected.
 
-The table in ``campaign/__init__.py`` lists what is retried, how often and after which wait.
+The table in ``campaign/__init__.py`` lists the rules.
 """
 
 import logging
@@ -48,13 +48,6 @@ class _Tries:
 class Retries:
     """The retries of one run. Belongs to one event loop.
 
-    Args:
-        pace: how many retries, and how much patience.
-        pacer: keeps the waits of a 429, which hold every request.
-        stop: ends waits early.
-        redaction: removes credentials from every error.
-        is_reachable: checks with one call whether a server responds.
-
     Attributes:
         responses: HTTP responses so far; without a new one the server is silent.
     """
@@ -78,14 +71,11 @@ class Retries:
     async def run(
         self, once: Callable[[], Awaitable[T]], explain: Callable[[RowFailed], None] | None = None
     ) -> tuple[T, int]:
-        """Call ``once`` until it succeeds.
+        """Call ``once`` until it succeeds; return its result and the number of tries.
 
         Args:
             once: sends a request and reads its response.
-            explain: may add to the error of a row that fails.
-
-        Returns:
-            The result, and the number of tries.
+            explain: may add to the error of a failed row.
 
         Raises:
             RowFailed: the request failed for good, or too often.
@@ -112,13 +102,7 @@ class Retries:
                 return result, 1 if tries is None else tries.count
 
     async def _wait(self, later: RetryLater, tries: _Tries, *, is_silent: bool) -> None:
-        """Sleep before the next try.
-
-        Raises:
-            RowFailed: there is no next try, or the run stops.
-            StoppedEarly: the next try would come too late.
-            StopRun: the last word of a request that was tried too often.
-        """
+        """Sleep before the next try; raise the last word of the request if there is none."""
         self._check_not_stopped(later, tries)
         if self._needs_no_wait(later, tries):
             tries.count += 1
@@ -147,11 +131,7 @@ class Retries:
         self._check_not_stopped(later, tries)
 
     def _needs_no_wait(self, later: RetryLater, tries: _Tries) -> bool:
-        """Return whether only the connection was at fault.
-
-        Raises:
-            RowFailed: several connections were.
-        """
+        """Return whether only the connection was at fault; raise if several were."""
         if isinstance(later, Mismatch):
             tries.mismatches += 1
             if tries.mismatches >= _MISMATCHES:

@@ -1,14 +1,11 @@
-"""Ends requests that take too long. One timer serves all: a timer each costs a tenth."""
+"""Ends slow requests. One timer serves all: a timer each costs a tenth."""
 
 import asyncio
 from typing import Any
 
 
 class Timeouts:
-    """The timeouts of requests in flight, in the order in which they began.
-
-    Belongs to one event loop, and is made in it.
-    """
+    """The timeouts of requests in flight, in order. Belongs to one event loop."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -28,7 +25,7 @@ class Timeouts:
         return task
 
     def end(self, task: asyncio.Task[Any]) -> None:
-        """Forget a request that is over, and a timeout that came too late to count."""
+        """Forget a finished request, and its timeout if that came too late."""
         if self._due.pop(task, None) is None and task in self._late:
             self._late.remove(task)
             task.uncancel()

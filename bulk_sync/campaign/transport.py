@@ -66,14 +66,7 @@ _LOST: Final = frozenset({504, Reason.TIMEOUT, Reason.CONNECTION})
 
 
 class Transport:
-    """The connections of one run to Campaign. Belongs to one event loop.
-
-    Args:
-        pool: the connections.
-        connection: where Campaign is, and the credentials.
-        pace: how much may be sent.
-        stop: ends waits early.
-        budget: what all runs may spend in a day; None has no limit.
+    """The requests of one run. Belongs to one event loop.
 
     Attributes:
         retry: retries a request; see ``Retries.run``.
@@ -113,15 +106,14 @@ class Transport:
         stop.on_asked(self._shorten_timeouts)
 
     async def request(self, request: Request, parse: Callable[[Response], T]) -> T:
-        """Send one request and return what its response holds.
+        """Send one request and return the content of its response.
 
         Args:
             request: what to send.
-            parse: reads a good response. It raises ``Mismatch`` if that is about something else,
-                and ``Unproven`` if nothing shows what it is about.
+            parse: reads a good response; raises ``Mismatch`` or ``Unproven``.
 
         Raises:
-            RetryLater: no response, or one that may be different next time.
+            RetryLater: no response, or perhaps a different one next time.
             RowFailed: Campaign's last word on this request.
             StopRun: the credentials are refused, or the budget of calls is spent.
         """
@@ -165,12 +157,7 @@ class Transport:
             return parse(self._redaction.response(response))  # fails too, and is quoted
 
     async def _is_token_new(self, token: str, error: BulkSyncError) -> bool:
-        """Return whether there is another token after a refusal that the token may explain.
-
-        Raises:
-            AccessDenied: tokens are refused again and again.
-            RetryLater: the same token may be accepted at the next try.
-        """
+        """Return whether there is another token, if the token explains the refusal."""
         if isinstance(error, TokenRefused):
             await self._tokens.replace(token, str(error))
             return True
@@ -182,12 +169,7 @@ class Transport:
         return False
 
     def _error(self, request: Request, response: Response, wire: Wire) -> BulkSyncError:
-        """Return the error for a response other than 2xx.
-
-        Raises:
-            Mismatch: it is about another request.
-            Unproven: it does not show its request, and came for the first time.
-        """
+        """Return the error for a response other than 2xx; raise if it may be another's."""
         error = problem(self._redaction.response(response))
         if isinstance(error, AddressRefused) and self._is_address_right:
             # A write may have arrived all the same, so it is read back before it is sent again.
@@ -202,10 +184,7 @@ class Transport:
         return error
 
     def _shorten_timeouts(self) -> None:
-        """Cut requests short after a signal.
-
-        At the end of a budget they go on: they were paid for.
-        """
+        """Cut requests short after a signal; at the end of a budget they were paid for."""
         if isinstance(self.stop.cause, Interrupted):
             self._timeouts_of_reads.shorten(_GRACE_S)
             self._timeouts.shorten(_GRACE_OF_WRITES_S)
@@ -225,11 +204,7 @@ class Transport:
         return self._base.with_path(self._base_path + path, encoded=True)
 
     async def _exchange(self, url: str, form: Mapping[str, str]) -> Response:
-        """POST a form to IMS; it counts for the rate, not as a call to Campaign.
-
-        Raises:
-            StopRun: the run stops, so no token is needed.
-        """
+        """POST a form to IMS; it counts for the rate, not as a call to Campaign."""
         if self.stop.cause is not None:
             raise self.stop.cause
         body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
@@ -250,11 +225,7 @@ class Transport:
     async def _send(
         self, way: Way, session: aiohttp.ClientSession, calls: Calls, request: Request, url: URL
     ) -> tuple[Response, Wire]:
-        """Send one request in its turn, and count it.
-
-        Returns:
-            The response, and the connection on which it came.
-        """
+        """Send one request in its turn; return its response and its connection."""
         pacer = self.pacer
         is_read = request.method == "GET" or calls is self._ims_calls
         timeouts = self._timeouts_of_reads if is_read else self._timeouts

@@ -1,16 +1,16 @@
-"""Watches each connection to Campaign: every byte must belong to the response that is due.
+"""Watches each connection to Campaign: every byte must belong to the due response.
 
-    a request is sent --> a response is due --> it is complete --> none is due
+    a request is sent --> a response is due --> it is complete --> nothing is due
              |                                                         |
-    a response that is there already,                    any byte closes the connection
+    an early response,                                   any byte closes the connection
     or a second one, closes it too
 
 A server, or a proxy before it, may send a response twice, too late, or with more bytes than
 announced. aiohttp keeps such bytes for the next request on the connection (aio-libs/aiohttp, issue
-13656), and they would pass for another profile's response. One that comes while another is due is
+13656), and they would pass for another profile's response. A response in place of a due one is
 found out by its content: see ``proof.py``.
 
-The only private name of aiohttp here is ``_factory``, by which a connector makes its connections.
+The only private name of aiohttp here is ``_factory``, the maker of a connector's connections.
 If aiohttp stops calling it, every request fails in ``WatchedResponse.start``.
 """
 
@@ -32,16 +32,12 @@ _MOST_KEPT: Final = 1 << 16
 
 
 class Wire(ResponseHandler):
-    """One connection.
-
-    Attributes:
-        due: the response that is due; None if none is. A new connection expects the response of a
-            proxy, if there is one.
-        repeats: the last response was the same as the one before it.
-    """
+    """One connection. A new one may get the response of a proxy first."""
 
     due: object = True
+    """The response that must come next, if any."""
     repeats: bool = False
+    """Whether the last response was the same as the one before it."""
     _last: bytes | None = None
     _is_paused: bool = False
 
@@ -84,7 +80,7 @@ class Wire(ResponseHandler):
             self.taint()
 
     def complete(self, response: object, body: bytes) -> None:
-        """Record that a response is complete; another request may be in flight by now."""
+        """Record a complete response; another request may be in flight by now."""
         if self.due is response:
             self.due = None
         if len(self):
@@ -100,18 +96,12 @@ class Wire(ResponseHandler):
 
 
 class WatchedResponse(aiohttp.ClientResponse):
-    """A response that knows its connection."""
+    """A response with its connection."""
 
     wire: Wire
 
     def start(self, connection: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
-        """Wait for the head of the response.
-
-        Raises:
-            ClientConnectionError: a response is there already, so it belongs to another request; or
-                the connection is lost.
-            TypeError: the connection is not watched.
-        """
+        """Wait for the head of the response; raise if one is there already, or unwatched."""
         wire = connection.protocol
         if not isinstance(wire, Wire):
             raise TypeError(f"aiohttp {aiohttp.__version__} makes connections in another way.")
@@ -123,11 +113,7 @@ class WatchedResponse(aiohttp.ClientResponse):
         return super().start(connection)
 
     async def whole_body(self, most: int) -> bytes:
-        """Read the whole body, decompressed.
-
-        Raises:
-            TooLarge: it has more bytes than this.
-        """
+        """Read the whole body, decompressed; raise ``TooLarge`` beyond so many bytes."""
         blocks, left, content = [], most, self.content
         try:
             while left >= 0 and not content.at_eof():
@@ -144,7 +130,7 @@ class WatchedResponse(aiohttp.ClientResponse):
 
 
 class Connector(aiohttp.TCPConnector):
-    """Makes connections that are watched."""
+    """Makes watched connections."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -289,10 +289,10 @@ def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:
         before = len(sent)
         pacer.hold(too_many(30.0))
         held_at = loop.time()
-        assert pacer.throttled_s == 0.0
+        assert pacer.held_s == {"http_429": 0.0}
         await asyncio.gather(*waiting)
         assert 0 < before < 10
-        assert pacer.throttled_s == pytest.approx(30.0)
+        assert pacer.held_s == {"http_429": pytest.approx(30.0)}
         return held_at, sent[before:]
 
     held_at, later = virtually(held())
