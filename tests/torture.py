@@ -327,11 +327,11 @@ def key_of(number: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument(
-        "--kills", type=int, default=20, help="of each kind, with and without faults"
+        "--kills", type=int, default=15, help="of each kind, with and without faults"
     )
-    parser.add_argument("--disks", type=int, default=15, help="times that the disk is full")
+    parser.add_argument("--disks", type=int, default=10, help="times that the disk is full")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", type=Kind, choices=list(Kind))
     given = parser.parse_args()

@@ -1,33 +1,32 @@
 """Decides what is done with one planned row: send the write, look first, or leave the row.
 
-A row without care is sent at once. One with care is looked at before if it asks for that, or is
-forbidden, dated, or may have arrived: a request for it was sent, and got no confirmation. Then a
-dot means "either":
+A row without care is sent at once. A row is looked at first if its care wants that, or if it is
+forbidden, dated, or in doubt: an earlier request may have arrived. After the look (a dot: either):
 
-    ===========================  ===============  =========  =========  =====  ====================
-    a profile to change          may have arrive  uncertain  forbidden  newer  done
-    ===========================  ===============  =========  =========  =====  ====================
-    has the desired state        yes              .          .          .      updated
-    "                            no               yes        .          .      unchanged stopped
-    "                            no               no         yes        .      unchanged newer_run
-    "                            no               no         no         .      drifted moved
-    has the other state          .                .          yes        .      drifted newer_run
-    "                            .                .          no         yes    drifted newer_choice
-    "                            .                .          no         no     send
-    ===========================  ===============  =========  =========  =====  ====================
+    =======================  ========  =========  =========  =====  ====================
+    a profile to change      in doubt  uncertain  forbidden  newer  decision
+    =======================  ========  =========  =========  =====  ====================
+    has the desired state    yes       .          .          .      updated
+    "                        no        yes        .          .      unchanged stopped
+    "                        no        no         yes        .      unchanged newer_run
+    "                        no        no         no         .      drifted moved
+    has the other state      .         .          yes        .      drifted newer_run
+    "                        .         .          no         yes    drifted newer_choice
+    "                        .         .          no         no     send
+    =======================  ========  =========  =========  =====  ====================
 
-    ===========================  ===============  =========  ======================================
-    a profile to create          may have arrived  forbidden  done
-    ===========================  ===============  =========  ======================================
-    was created and confirmed    yes              .          created
-    is not there, but may come   yes              .          wait, and look once more
-    ", and can come no more      .                yes        drifted newer_run
-    "                            .                no         send
-    one, with the desired state  yes              .          created
-    one with the other, several  yes              .          drifted exists
-    all with the desired state   no               .          unchanged exists
-    some with the other          no               .          drifted exists
-    ===========================  ===============  =========  ======================================
+    =============================  ========  =========  ================================
+    a profile to create            in doubt  forbidden  decision
+    =============================  ========  =========  ================================
+    creation was confirmed         yes       .          created
+    absent, but may still come     yes       .          wait, and look once more
+    absent                         .         yes        drifted newer_run
+    "                              .         no         send
+    one, with the desired state    yes       .          created
+    another state, or several      yes       .          drifted exists
+    all with the desired state     no        .          unchanged exists
+    some with the other state      no        .          drifted exists
+    =============================  ========  =========  ================================
 """
 
 from dataclasses import dataclass, replace
@@ -43,20 +42,20 @@ from bulk_sync.rows.results import Match
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """What must be considered before a row is written. Most rows need none.
+    """Reasons for not just sending the write of a row. Most rows have none.
 
     Attributes:
-        reads_first: what was read of the profile may be out of date.
+        reads_first: the state read before may be out of date.
         in_doubt: a process died while the write was in flight.
-        sent: this process has sent the write; it got no confirmation, or could not read it back.
-        created: the PKey of the profile that Campaign confirmed to have created.
-        quiet_at: time of the event loop after which Campaign no longer acts on it; None: the usual
-            time after the writing began.
+        sent: this process has sent the write, without a confirmation or without reading it back.
+        created: the PKey of the profile, if Campaign confirmed its creation.
+        quiet_at: when Campaign no longer acts on the request, by the clock of the event loop; None:
+            the usual time after the writing began.
         forbidden: why the row must not be written any more, for a person.
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
-        body: the JSON with which a profile is created; None: there is one to change.
+        body: the JSON of a profile to create; None: change the one there is.
     """
 
     reads_first: bool = False
@@ -72,7 +71,7 @@ class Care:
 
     @property
     def may_have_arrived(self) -> bool:
-        """Whether Campaign may have acted on a request for this row."""
+        """Whether the row is in doubt: Campaign may have acted on a request for it."""
         return self.sent or self.in_doubt
 
     @property
@@ -87,10 +86,10 @@ READ_FIRST: Final = Care(reads_first=True)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look has shown.
+    """The result of a look.
 
     Attributes:
-        profiles: the one to change, or those with the address of the one to create.
+        profiles: the one to change, or all with the address of the one to create.
         may_come_s: seconds in which Campaign may still act on an earlier request.
     """
 
@@ -116,11 +115,11 @@ class Done:
     """Nothing is sent.
 
     Attributes:
-        outcome: what became of the row.
-        reason: why the row is left; None if the write has arrived.
-        detail: the same for a person.
+        outcome: the outcome of the row.
+        reason: why the row is left alone; None if the write has arrived.
+        detail: the reason for a person.
         holds: the state in Campaign; None if there is no profile.
-        pkey: the profile that an earlier request has created.
+        pkey: the profile created by an earlier request.
         is_read_back: the profile was read after the last request for it.
     """
 
@@ -141,13 +140,7 @@ Decision = Send | LookFirst | Done
 
 
 def decide(care: Care | None, seen: Seen | None, desired: bool) -> Decision:  # noqa: FBT001 - a state
-    """Decide what to do with one row.
-
-    Args:
-        care: what must be considered; None if nothing.
-        seen: what Campaign holds; None before the first look.
-        desired: the state to set.
-    """
+    """Decide what to do with one row; ``seen`` is None before the first look."""
     if care is None:
         return Send.NOW
     if care.created:
@@ -162,9 +155,9 @@ def decide(care: Care | None, seen: Seen | None, desired: bool) -> Decision:  # 
 
 
 def learned(care: Care, seen: Seen, desired: bool) -> Care:  # noqa: FBT001 - a state
-    """Return the care after a look: what a dead process sent has not arrived if it is not there.
+    """Return the care after a look: a change by a dead process has not arrived if it is not there.
 
-    What this process sent may still arrive, and so may a profile.
+    A change by this process may still arrive, and so may a profile.
     """
     has_arrived = care.body is not None or bool(seen.profiles[0].state) is desired
     return care if has_arrived or care.sent else replace(care, in_doubt=False)
@@ -176,13 +169,16 @@ def _change(care: Care, profile: Match, desired: bool) -> Decision:  # noqa: FBT
     if state is desired and care.may_have_arrived:
         return Done(Outcome.UPDATED, holds=state, is_read_back=not care.sent)
     if state is desired and care.uncertain:
-        detail = "The run has not changed this profile, so there is nothing to put back."
+        detail = "The run to undo has not changed this profile, so there is nothing to put back."
         return Done(Outcome.UNCHANGED, Reason.STOPPED, detail, state)
     if care.forbidden is not None:
         outcome = Outcome.UNCHANGED if state is desired else Outcome.DRIFTED
         return Done(outcome, Reason.NEWER_RUN, care.forbidden, state)
     if state is desired:
-        detail = f"The profile has moved to {str(state).lower()} since; it was left alone."
+        detail = (
+            f"The profile was set to {str(state).lower()} by other means since the change was "
+            "planned, so nothing was sent."
+        )
         return Done(Outcome.DRIFTED, Reason.MOVED, detail, state)
     if care.request is not None:
         choice = request_order.choice(profile.changed_ms, care.own, care.request, desired=desired)
@@ -204,24 +200,25 @@ def _absent(care: Care, may_come_s: float) -> Decision:
 def _create(care: Care, seen: Seen, desired: bool) -> Done:  # noqa: FBT001 - a state
     """Decide about a profile to create whose address is there."""
     count = len(seen.profiles)
-    hold = all(each.state == desired for each in seen.profiles)
-    state = desired if hold else not desired
+    is_alike = all(each.state == desired for each in seen.profiles)
+    holds = desired if is_alike else not desired
+    again = "Run the file again to set the state."
     if not care.may_have_arrived:
-        detail = "A profile" if count == 1 else f"{count} profiles"
-        detail += " with this address came to be meanwhile, so none was created."
-        detail += "" if hold else " Run the file again for the state."
-        outcome = Outcome.UNCHANGED if hold else Outcome.DRIFTED
-        return Done(outcome, Reason.EXISTS, detail, state)
-    if count == 1 and hold:
-        return Done(Outcome.CREATED, holds=state, pkey=seen.profiles[0].pkey)
-    detail = (
-        "A profile with this address is there by now, perhaps by this very run, and has the other "
-        "state. Run the file again."
-    )
+        have = "A profile has" if count == 1 else f"{count} profiles have"
+        detail = f"{have} this address by now, so none was created."
+        if is_alike:
+            return Done(Outcome.UNCHANGED, Reason.EXISTS, detail, holds)
+        return Done(Outcome.DRIFTED, Reason.EXISTS, f"{detail} {again}", holds)
     if count > 1:
         detail = (
-            f"{count} profiles have this address by now: others made one too, or a request without "
-            "an answer was acted on late. Look at them in Campaign, and run the file again for the "
-            "state."
+            f"{count} profiles have this address by now: others created one too, or Campaign acted "
+            f"late on a request without an answer. Look at them in Campaign. {again}"
         )
-    return Done(Outcome.DRIFTED, Reason.EXISTS, detail, state)
+        return Done(Outcome.DRIFTED, Reason.EXISTS, detail, holds)
+    if is_alike:
+        return Done(Outcome.CREATED, holds=holds, pkey=seen.profiles[0].pkey)
+    detail = (
+        "A profile has this address by now, perhaps created by this run, and has the other state. "
+        f"{again}"
+    )
+    return Done(Outcome.DRIFTED, Reason.EXISTS, detail, holds)

@@ -118,7 +118,7 @@ class Writes:
         if wait_s:
             await stop.sleep(wait_s)
             if stop.asked:
-                detail = "The run was stopped before it was certain that nobody was created."
+                detail = "The run stopped before it was certain whether the profile was created."
                 raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
         if care.body is None:
             seen = Seen((await self._profile(client, at, care),))
