@@ -6,7 +6,7 @@ The file is a small file system (OLE, [MS-CFB]) whose stream ``Workbook`` is a l
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -49,7 +49,7 @@ def sheets(content: bytes) -> Sequence[Sheet]:
     content, start, length = next(filter(any, map(ole.locate_named_stream, _STREAMS)))
     stream = content[start : start + length]
     codes = (book.format_map[style.format_key].format_str or "" for style in book.xf_list)
-    formats = [relevant(code) for code in codes]
+    formats = {style: relevant(code) for style, code in enumerate(codes)}
     return [
         Sheet(
             sheet.name,
@@ -61,7 +61,7 @@ def sheets(content: bytes) -> Sequence[Sheet]:
 
 
 def _rows(
-    sheet: Any, formats: Sequence[str], uncalculated: frozenset[tuple[int, int]]
+    sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
 ) -> Iterator[Row]:
     """Yield the rows of a sheet.
 
@@ -77,7 +77,7 @@ def _rows(
             text = (
                 UNCALCULATED
                 if (at, column) in uncalculated
-                else _text(cell, formats[cell.xf_index], at + 1, is_1904=is_1904)
+                else _text(cell, formats.get(cell.xf_index, ""), at + 1, is_1904=is_1904)
             )
             if text:
                 cells[column] = text
