@@ -10,7 +10,7 @@ returns when the record would survive a crash.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Final, Protocol
 
@@ -24,12 +24,8 @@ Record = Callable[[Sequence[int]], None]
 class Source(Protocol):
     """Where workers take their positions from."""
 
-    def take_now(self) -> int | None:
-        """Return the next position; None if that takes a while, or there are no more."""
-
     async def take(self) -> int | None:
         """Return the next position; None after the last."""
-        return self.take_now()
 
 
 _MOST: Final = 4096
@@ -123,7 +119,7 @@ class Recorder:
             self._record_soon()
 
 
-class IntentQueue(Source):
+class IntentQueue:
     """Yields positions after their intents are durable. Belongs to one event loop.
 
     Args:
@@ -148,21 +144,17 @@ class IntentQueue(Source):
         self._granted_at: float | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def take_now(self) -> int | None:
-        """Return the next position with a durable intent; None if there is none yet."""
-        if self._stop.cause is not None:
-            return None
-        if self._task is None and self._todo and len(self._ready) <= self._size // 2:
-            self._task = asyncio.create_task(self._grant())
-        return self._ready.popleft() if self._ready else None
-
     async def take(self) -> int | None:
-        """Return the next position, once its intent is durable; None after the last."""
-        while (at := self.take_now()) is None and self._task is not None:
-            if self._stop.asked:
+        """Return the next position, after its intent is durable; None after the last."""
+        while self._stop.cause is None:
+            if self._task is None and self._todo and len(self._ready) <= self._size // 2:
+                self._task = asyncio.create_task(self._grant())
+            if self._ready:
+                return self._ready.popleft()
+            if self._task is None:
                 return None
             await asyncio.shield(self._task)
-        return at
+        return None
 
     async def withdraw(self) -> list[int]:
         """Empty the queue, and return the positions left with durable intents."""
@@ -191,13 +183,13 @@ class IntentQueue(Source):
             self._task = None
 
 
-class ReadyQueue(Source):
+class ReadyQueue:
     """Yields positions without need of an intent."""
 
-    def __init__(self, positions: Sequence[int]) -> None:
+    def __init__(self, positions: Iterable[int]) -> None:
         self._positions = iter(positions)
 
-    def take_now(self) -> int | None:
+    async def take(self) -> int | None:
         """Return the next position; None after the last."""
         return next(self._positions, None)
 

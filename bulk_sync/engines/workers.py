@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
@@ -117,6 +118,7 @@ class Workers:
             await crew.run()
 
 
+@dataclass(slots=True)
 class _Crew:
     """The workers of one pass.
 
@@ -124,45 +126,39 @@ class _Crew:
     They are hired when the limit grows, and the last ones leave when it shrinks.
     """
 
-    def __init__(
-        self,
-        workers: Workers,
-        work: Work,
-        source: Source,
-        note: Callable[[int], None],
-        count: int,
-        affordable: int,
-    ) -> None:
-        self._client, self._stop = workers.client, workers.stop
-        self._pacer, self._breaker = workers.client.pacer, workers.breaker
-        self._work, self._source, self._note = work, source, note
-        self._affordable = affordable
-        self._at_work = self._limit = 0
-        self.left = count
+    shared: Workers
+    work: Work
+    source: Source
+    note: Callable[[int], None]
+    left: int
+    affordable: int
+    limit: int = 0
+    at_work: int = 0
 
     async def run(self) -> None:
         """Do the work until the source is empty or the run stops."""
-        with self._pacer.listening(self._hire):
-            async with asyncio.TaskGroup() as self._tasks:
-                self._hire()
+        tasks = asyncio.TaskGroup()
+        with self.shared.client.pacer.listening(partial(self._hire, tasks)):
+            async with tasks:
+                self._hire(tasks)
 
-    def _hire(self) -> None:
+    def _hire(self, tasks: asyncio.TaskGroup) -> None:
         """Hire workers up to the limit of requests."""
-        self._limit = min(self._affordable, self._pacer.workers)
-        for _ in range(min(self._limit, self.left) - self._at_work):
-            self._at_work += 1
-            self._tasks.create_task(self._keep_working())
+        self.limit = min(self.affordable, self.shared.client.pacer.workers)
+        for _ in range(min(self.limit, self.left) - self.at_work):
+            self.at_work += 1
+            tasks.create_task(self._keep_working(tasks))
 
-    async def _keep_working(self) -> None:
+    async def _keep_working(self, tasks: asyncio.TaskGroup) -> None:
         """Do one row after the other."""
-        client, stop, pacer, breaker = self._client, self._stop, self._pacer, self._breaker
-        do_row, name, steps = self._work.do_row, self._work.name, self._work.steps
-        source, note, problems = self._source, self._note, self._work.steps.problems
-        while stop.cause is None and self._at_work <= self._limit:
-            at = source.take_now()
-            if at is None and (at := await source.take()) is None:
+        client, stop, breaker = self.shared.client, self.shared.stop, self.shared.breaker
+        do_row, name, steps = self.work.do_row, self.work.name, self.work.steps
+        take, note, pacer = self.source.take, self.note, client.pacer
+        while stop.cause is None and self.at_work <= self.limit:
+            at = await take()
+            if at is None:
                 break
-            has_failed, succeeded = at in problems, breaker.succeeded_rows
+            has_failed, succeeded = at in steps.problems, breaker.succeeded_rows
             try:
                 await do_row(client, stop, at)
             except RowFailed as failed:
@@ -177,9 +173,9 @@ class _Crew:
                 breaker.succeeded(name, again=has_failed)
             note(at)
             self.left -= 1
-            if pacer.workers != self._limit:
-                self._hire()
-        self._at_work -= 1
+            if pacer.workers != self.limit:
+                self._hire(tasks)
+        self.at_work -= 1
 
 
 @asynccontextmanager
