@@ -1,9 +1,9 @@
-"""Where a ledger's chain ended, noted outside of it: cutting the end off does not go unnoticed.
+"""A note outside the ledger of where its chain ended: a missing end does not go unnoticed.
 
     {"ledger": "sqlite:////...", "position": 1204, "hash": "9f86..."}
 
-The note only moves forward along the chain. Nothing is added to a chain without the noted line:
-``ledger verify`` shows the fault, and a person judges.
+The note only moves forward along the chain, and a chain without the noted line is not continued:
+``ledger verify`` shows what is wrong, and a person decides.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,16 @@ from bulk_sync.storage import atomic
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The note about one ledger.
-
-    Args:
-        path: of the file.
-        ledger: the ledger's URL without its password, for a reader.
-    """
+    """The note about one ledger; ``ledger`` is its URL without the password."""
 
     path: Path
     ledger: str
 
     def head(self) -> Head | None:
-        """Read the note; None if there is none yet.
+        """Return the noted end; None if there is no note yet.
 
         Raises:
-            UsageProblem: it cannot be read.
+            UsageProblem: the note cannot be read.
         """
         try:
             noted = orjson.loads(self.path.read_bytes())
@@ -41,17 +36,13 @@ class Anchor:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageProblem(
-                f"{self.path}, which says where the ledger ended, cannot be read ({error}). See "
-                "what happened to it; without it `bulk-sync ledger verify` cannot tell whether "
-                "the end of the ledger was cut off. Move it away to go on."
+                f"{self.path}, the note of where the ledger ended, cannot be read ({error}). "
+                "Without it `bulk-sync ledger verify` cannot prove that the end of the ledger is "
+                "complete. Find out what happened to it; move it away to go on."
             ) from error
 
     def move(self, head: Head) -> None:
-        """Write a new end.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write a new end; raise OSError if it cannot be written."""
         note = {"ledger": self.ledger, "position": head.position, "hash": head.hash}
         with atomic.replacing(self.path) as file:
             file.write(orjson.dumps(note))

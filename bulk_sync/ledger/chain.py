@@ -1,13 +1,13 @@
-"""The hash chain: each line carries the SHA-256 over itself and the line before. Pure.
+"""The hash chain: each line has the SHA-256 over itself and the line before. Pure.
 
     hash(n) = SHA-256( hash(n - 1)  newline  every column of line n as a JSON array )
 
 Columns of newer schemas are hashed up to the last one with a value, so older lines keep their hash.
-An array of another length is another text, so a value put in or taken out is noticed.
+An array of another length is another text: a value put in or taken out changes the hash.
 
-A line cannot be edited, removed, inserted or moved without every later hash being wrong. A chain
-alone cannot show that its end was cut off: its last position and hash are kept outside as well
-(``anchor.py``), and every run prints them.
+If a line is edited, removed, inserted or moved, a later hash is wrong. The chain alone cannot show
+a missing end. For this, the last position and hash are also kept outside it (``anchor.py``), and
+every run prints them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ NOTHING: Final = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a chain: the position of its last line (0 if there is none), and its hash."""
+    """The end of a chain: the position of its last line (0 if it is empty), and its hash."""
 
     position: int = 0
     hash: str = NOTHING
@@ -35,10 +35,10 @@ class Head:
 
     @classmethod
     def parse(cls, text: str) -> "Head":
-        """Parse the text of a head.
+        """Read the text of a head.
 
         Raises:
-            ValueError: it is no such text.
+            ValueError: it is something else.
         """
         position, _, digest = text.strip().partition(":")
         if len(digest) != len(NOTHING) or not set(digest) <= set("0123456789abcdef"):
@@ -48,12 +48,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """The first line that does not fit.
-
-    Attributes:
-        position: in the chain.
-        problem: a sentence for a person.
-    """
+    """The first line with a problem, in words for a person."""
 
     position: int
     problem: str
@@ -75,14 +70,11 @@ class Walk:
         self.head = Head()
 
     def follow(self, lines: Iterable[Sequence[object]], heads: Iterable[Head]) -> Misfit | None:
-        """Walk to the end.
+        """Walk to the end and return the first misfit.
 
         Args:
             lines: every column of each line, position first and hash last, in order of position.
-            heads: ends of this chain noted elsewhere at some time.
-
-        Returns:
-            The first line that does not fit; None if all do, and every head is on the way.
+            heads: earlier ends of this chain, noted elsewhere; each must be on the way.
         """
         noted: dict[int, set[str]] = {}
         for head in heads:
@@ -92,7 +84,7 @@ class Walk:
             expected = self.head.position + 1
             if body[0] != expected:
                 return Misfit(expected, f"is missing; line {body[0]} comes next")
-            # No honest line holds a float. JSON writes infinity as null, so it is spelled out.
+            # JSON has no infinity, and would write null: a forged number must change the hash.
             cells = [repr(cell) if isinstance(cell, float) else cell for cell in body]
             if digest != link(self.head.hash, cells):
                 return Misfit(expected, "was changed, or does not belong where it stands")

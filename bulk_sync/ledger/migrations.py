@@ -1,11 +1,11 @@
-"""Makes the tables of a new ledger, and adds to those of an older one what they lack.
+"""Makes the tables of a new ledger, and adds the missing tables and columns to an older one.
 
     0001    lines, head, holders
     0002    calls
     0003    columns requested and state_after of lines
 
-The schema stands in ``schema.py`` alone. An older ledger lacks tables or columns of it; its lines
-stay as they are, hashes included (``chain.py``).
+The schema is in ``schema.py`` alone. Lines of an older ledger keep their values and their hashes
+(``chain.py``).
 """
 
 from typing import Final
@@ -24,7 +24,7 @@ _OLDER: Final = {"0001", "0002"}
 
 
 class UnknownSchema(UsageProblem):
-    """A ledger's schema is not this program's."""
+    """The ledger has another schema than this program."""
 
 
 def version(connection: Connection) -> str | None:
@@ -60,10 +60,11 @@ def bring_forward(connection: Connection) -> None:
 
 
 def unknown(found: str) -> UnknownSchema:
-    """Return what to do about another schema."""
+    """Return an error with the next step for another schema."""
     if found in _OLDER:
         return UnknownSchema(
-            f"The ledger has the older schema {found}; the next run brings it forward to {NEWEST}."
+            f"An older bulk-sync wrote the ledger (schema {found}; this one reads {NEWEST}). "
+            "`bulk-sync runs`, or the next run, converts it and keeps every line; then try again."
         )
     return UnknownSchema(
         f"The ledger has schema {found}, which a newer bulk-sync made; this one knows schemas up "

@@ -1,4 +1,4 @@
-"""Records of the ledger, frozen: each stands for one line or sums up some."""
+"""The records of the ledger: frozen, each one line or a summary of several."""
 
 import json
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from bulk_sync.outcomes import Outcome
 
 
 def utc(at_ms: int) -> str:
-    """Write a time as the reports do: ISO 8601, in UTC."""
+    """Format a time like the reports: ISO 8601, in UTC."""
     stamp = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")
 
 
 class Kind(StrEnum):
-    """The command of a run."""
+    """The command behind a run."""
 
     RUN = "run"
     APPLY = "apply"
@@ -28,17 +28,17 @@ class Kind(StrEnum):
 
 
 class Intent(NamedTuple):
-    """One write that is about to be attempted.
+    """One write before it is attempted.
 
     Attributes:
-        key: of the profile; the address of one to be created.
+        key: of the profile; the address of a profile to be created.
         row: as a spreadsheet shows it.
         file: of the row, if the input was several files.
         before: the state; None for a profile to be created.
-        desired: the state to set.
-        used: the key of the row, if it is another than the profile's.
-        requested: the request date: a day, a time without a zone, or a time in UTC with its Z;
-            None if undated.
+        desired: the new state.
+        used: the key of the row, if the profile has another.
+        requested: when the state was requested: a day, a time without a zone, or a time ending in
+            Z; None if undated.
     """
 
     key: str
@@ -51,17 +51,17 @@ class Intent(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What became of a write.
+    """The outcome of a write.
 
     Attributes:
         intent: the position of its line.
-        outcome: of the row.
+        outcome: as in the report.
         reason: why, if it was not done.
         detail: a sentence for a person.
         attempts: HTTP tries.
         at_ms: UTC, when it ended.
         profile: the PKey of the profile, if it was created.
-        after: the profile's state after a write that was not done; None if unknown.
+        after: the state of the profile after a failed write; None if unknown.
     """
 
     intent: int
@@ -76,23 +76,23 @@ class Settled(NamedTuple):
 
 @dataclass(frozen=True)
 class Begun:
-    """The facts with which a run began.
+    """The task of a run.
 
     Attributes:
-        kind: its command.
-        job: the name shared by runs of one kind of file.
+        kind: the command behind it.
+        job: the common name of runs over one kind of file.
         endpoint: base URL of Campaign.
         organization: the instance's id in the URL.
         attribute: the profile attribute.
-        input: its path, as it was given.
+        input: as given on the command line.
         input_sha256: of the input's content.
         rows: data rows of the input.
-        parent: of a retry or an undo, the run before.
-        plan: of an apply, the plan.
-        plan_sha256: of the plan file.
-        settings: options as they were given, without secrets.
+        parent: the original run of a retry or an undo.
+        settings: the given options, without secrets.
         version: of this program.
         operator: user and host.
+        plan: the applied plan, if any.
+        plan_sha256: of the plan file.
     """
 
     kind: Kind
@@ -111,13 +111,13 @@ class Begun:
     plan_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        """Take the kind from JSON, where it is text."""
+        """Convert the kind, which is text in JSON."""
         object.__setattr__(self, "kind", Kind(self.kind))
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The facts with which the work on a run ended.
+    """How the work on a run ended.
 
     Attributes:
         exit: the exit status.
@@ -126,11 +126,11 @@ class Ended:
         outcomes: rows by outcome.
         opt_ins: rows written from true to false.
         opt_outs: rows written from false to true.
-        calls: calls to Campaign by method, of all processes of the run that were not killed.
+        calls: calls to Campaign by method, over all processes of the run that ended in order.
         seconds: their wall time.
-        reports: SHA-256 by path of the reports written.
+        reports: SHA-256 of each written report, by path.
         rows_kept_until: the last day, as ISO date, on which the machine of the run keeps its rows;
-            "" if it does not.
+            "" if it does not keep them.
     """
 
     exit: int
@@ -145,7 +145,7 @@ class Ended:
     rows_kept_until: str = ""
 
     def after(self, before: "Ended") -> "Ended":
-        """Add the calls and seconds of earlier processes."""
+        """Add the calls and the time of earlier processes."""
         calls = {**before.calls}
         for method, count in self.calls.items():
             calls[method] = calls.get(method, 0) + count
@@ -154,15 +154,15 @@ class Ended:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the ledger knows it.
+    """A run in the ledger.
 
     Attributes:
         run_id: sorts by time.
         position: of its first line.
-        begun_ms: UTC, of its first line.
-        begun: its facts.
-        ended_ms: UTC, when its last process ended; None if that process was killed.
-        ended: the facts of that end.
+        begun_ms: when it began, UTC.
+        begun: its task.
+        ended_ms: when its last process ended; None if it was killed.
+        ended: how it ended.
     """
 
     run_id: str
@@ -179,12 +179,12 @@ class Run:
 
     @property
     def is_done(self) -> bool:
-        """Whether it went through to its end; rows may have failed."""
+        """Whether it reached its end, with or without failed rows."""
         return self.ended is not None and self.ended.exit in {Exit.DONE, Exit.ROWS_LEFT}
 
 
 class Write(NamedTuple):
-    """One attempted write: its intent, and what became of it if that was recorded."""
+    """One attempted write: its intent, and its outcome if that was recorded."""
 
     run_id: str
     position: int
@@ -197,22 +197,18 @@ F = TypeVar("F", Begun, Ended)
 
 
 def dumps(facts: Begun | Ended) -> str:
-    """Write facts as JSON, in ASCII: the name of a file may be bytes without an encoding."""
-    found = {each.name: getattr(facts, each.name) for each in fields(facts)}
-    return json.dumps(found, default=dict)
+    """Return facts as JSON in ASCII: the name of a file may be no text in any encoding."""
+    cells = {each.name: getattr(facts, each.name) for each in fields(facts)}
+    return json.dumps(cells, default=dict)
 
 
 def loads(kind: type[F], text: str) -> F:
-    """Read facts back; pass over fields of newer programs.
-
-    Raises:
-        UsageProblem: this program never wrote them.
-    """
+    """Read facts from JSON; ignore those of newer programs; raise UsageProblem if it is damaged."""
     known = {each.name for each in fields(kind)}
     try:
         return kind(**{name: value for name, value in json.loads(text).items() if name in known})
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageProblem(
-            f"The ledger holds what this program never wrote ({error}): run `bulk-sync ledger "
-            "verify`, which says where."
+            f"The ledger holds text that no bulk-sync wrote ({error}). `bulk-sync ledger verify` "
+            "shows where."
         ) from error

@@ -1,7 +1,7 @@
-"""The lock of a database server: for runs on different machines that share a ledger.
+"""The lock of a database server, for runs on different machines with one ledger.
 
-Only PostgreSQL has a lock that dies with its connection. It is taken on the ledger's own
-connection: a run without the lock has no ledger either, and can write nothing any more.
+Only PostgreSQL has a lock that ends with its connection. It is taken on the ledger's own
+connection: a run that loses the lock loses the ledger too, and can write nothing more.
 """
 
 import time
@@ -17,13 +17,13 @@ _POLL_S: Final = 0.5
 
 
 def take(connection: Connection, lock: str, holder: str, wait_s: float) -> None:
-    """Take a lock for as long as the connection lasts; other databases have none.
+    """Take a lock until the connection ends; do nothing on databases without locks.
 
     Args:
         connection: the ledger's.
         lock: its name.
-        holder: the run and its machine, for other people to read.
-        wait_s: how long to wait for it.
+        holder: who takes it, for others to read.
+        wait_s: how long to wait for another holder.
 
     Raises:
         AnotherRun: another run holds it.
@@ -32,9 +32,11 @@ def take(connection: Connection, lock: str, holder: str, wait_s: float) -> None:
         return
     number = int.from_bytes(sha256(lock.encode()).digest()[:8], signed=True)
     give_up = time.monotonic() + wait_s
-    while not _try(connection, number):
+    while not _try_acquire(connection, number):
         if time.monotonic() >= give_up:
-            raise AnotherRun(_who(connection, lock))
+            with connection.begin():
+                found = select(holders.c.holder).where(holders.c.lock == lock)
+                raise AnotherRun(str(connection.execute(found).scalar() or ""))
         time.sleep(_POLL_S)
     with connection.begin():
         connection.execute(delete(holders).where(holders.c.lock == lock))
@@ -42,18 +44,12 @@ def take(connection: Connection, lock: str, holder: str, wait_s: float) -> None:
 
 
 def free(connection: Connection) -> None:
-    """Give all locks back at once: a server notices only later that a connection is gone."""
+    """Release all locks at once: a server notices a closed connection only later."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
 
-def _try(connection: Connection, number: int) -> bool:
+def _try_acquire(connection: Connection, number: int) -> bool:
     with connection.begin():
-        locked = text("SELECT pg_try_advisory_lock(:number)")
-        return bool(connection.execute(locked, {"number": number}).scalar())
-
-
-def _who(connection: Connection, lock: str) -> str:
-    with connection.begin():
-        found = connection.execute(select(holders.c.holder).where(holders.c.lock == lock)).scalar()
-    return str(found or "")
+        query = text("SELECT pg_try_advisory_lock(:number)")
+        return bool(connection.execute(query, {"number": number}).scalar())

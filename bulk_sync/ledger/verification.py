@@ -1,4 +1,4 @@
-"""The verdict on a ledger: is it as it was written, as far as that can be proved?"""
+"""The verdict on a ledger: whether it is as it was written, as far as that can be proved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from bulk_sync.settings import State
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result.
+    """The result of a verification.
 
     Attributes:
-        ledger: its place.
+        ledger: where it is.
         head: how far the chain fits.
         misfit: the first line that does not; None if all do.
-        end_is_proven: its end was noted elsewhere, so it cannot have been cut off.
+        end_is_proven: an earlier end was noted elsewhere, so a missing end would show.
     """
 
     ledger: str
@@ -33,15 +33,14 @@ class Verdict:
 
 
 def verify(state: State, noted: Sequence[Head] = ()) -> Verdict:
-    """Walk a ledger, offline; memory: one batch of lines.
+    """Verify a ledger without changing it; memory: one batch of lines.
 
     Args:
-        state: its place.
-        noted: ends of it noted at some time.
+        state: where it is.
+        noted: earlier ends of it, noted elsewhere.
 
     Raises:
-        UsageProblem: there is none, and no sign of an earlier one; or it cannot be reached, or has
-            another program's schema.
+        UsageProblem: there never was one, it cannot be reached, or it has another schema.
     """
     anchor = anchor_of(state)
     anchored = anchor.head()

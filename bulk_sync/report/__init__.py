@@ -21,9 +21,6 @@ from bulk_sync.report import csv_file, html_file, json_file, parquet_file, table
 from bulk_sync.report.destination import Destination
 from bulk_sync.rows import columns
 
-SHEET_COLUMNS: Final = 16_384
-"""How many columns a sheet of a workbook can hold."""
-
 
 def _write_xlsx(rows: pa.Table, file: BinaryIO, title: Mapping[str, str]) -> None:
     # Late: its library takes as long to import as a small run has calls to make.
@@ -43,7 +40,7 @@ _WRITERS: Final[Mapping[str, Callable[[pa.Table, BinaryIO, Mapping[str, str]], N
 _PACKED: Final = ".gz"
 
 SUFFIXES: Final = (*_WRITERS, *(f"{text}{_PACKED}" for text in (".csv", ".json", ".html")))
-"""The suffixes that a report may have, in small letters."""
+"""The possible suffixes of a report, in small letters."""
 
 
 def check(destinations: Sequence[Destination], inputs: set[Path], option: str = "--report") -> None:
@@ -69,9 +66,9 @@ def check_fits(results: pd.DataFrame, destinations: Sequence[Destination]) -> No
     """
     count = len(table.own_columns(results)) + len(columns.REPORT)
     for destination in destinations:
-        if _format(destination) == ".xlsx" and count > SHEET_COLUMNS:
+        if _format(destination) == ".xlsx" and count > table.SHEET_COLUMNS:
             raise UsageProblem(
-                f"The report {destination} cannot be written: a sheet holds {SHEET_COLUMNS} "
+                f"The report {destination} cannot be written: a sheet holds {table.SHEET_COLUMNS} "
                 f"columns, and with those of the report there are {count}. Give it another suffix, "
                 "such as .csv."
             )
@@ -83,7 +80,7 @@ def write(results: pd.DataFrame, destination: Destination, *, title: Mapping[str
     Args:
         results: the input's own columns and those of ``columns.REPORT``.
         destination: where to; the suffix decides the format.
-        title: what the report is of, by name, for formats that have room for it (HTML, XLSX).
+        title: the facts of the run by name, for formats with room for them (HTML, XLSX).
 
     Raises:
         UsageProblem: the suffix is unknown.
@@ -92,15 +89,15 @@ def write(results: pd.DataFrame, destination: Destination, *, title: Mapping[str
     write_rows = _WRITERS[_format(destination)]
     # A file's name may be no text in any encoding; what cannot be read is shown as such.
     title = {name: value.encode("utf-8", "replace").decode() for name, value in title.items()}
-    rows = table.of(results, table.report_columns(results))
+    rows = table.from_results(results, table.report_columns(results))
     with destination.writing() as whole, _packing(whole, destination.name) as file:
         write_rows(rows, file, title)
 
 
 def write_todo(results: pd.DataFrame, destination: Destination) -> bool:
-    """Write the rows that need a person as CSV, such that it can be the next run's input.
+    """Write the rows for a person to correct as CSV, ready to be the next run's input.
 
-    If no row needs a person, no file is left there, not even an older one.
+    Without such rows no file is left there, not even an older one.
 
     Returns:
         Whether there are such rows.
@@ -110,7 +107,7 @@ def write_todo(results: pd.DataFrame, destination: Destination) -> bool:
     """
     names = [*table.own_columns(results), columns.REASON, columns.DETAIL]
     needy = columns.have_outcome(results, NEEDS_A_PERSON)
-    rows = table.of(columns.rows_of(results, needy), names)
+    rows = table.from_results(columns.rows_of(results, needy), names)
     if not rows.num_rows:
         destination.remove()
         return False
@@ -120,7 +117,7 @@ def write_todo(results: pd.DataFrame, destination: Destination) -> bool:
 
 
 def _format(destination: Destination) -> str:
-    """Return the suffix that names the format, without that of packing."""
+    """Return the suffix of the format, without that of packing."""
     name = destination.name.lower()
     suffix = PurePath(name.removesuffix(_PACKED)).suffix
     if not name.endswith(SUFFIXES) or suffix not in _WRITERS:
@@ -133,10 +130,10 @@ def _format(destination: Destination) -> str:
 
 @contextmanager
 def _packing(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """Open what packs a report into a file, if its suffix asks for that."""
+    """Pack a report if its suffix ends in ``.gz``."""
     if not name.lower().endswith(_PACKED):
         yield file
         return
-    # Neither name nor time are inside, so that equal reports are equal files.
+    # No name and no time inside: equal reports are equal files.
     with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
         yield cast("BinaryIO", packed)

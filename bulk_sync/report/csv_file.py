@@ -1,13 +1,12 @@
 """CSV: UTF-8 without a mark, commas, LF, quotes only where a value needs them.
 
-The input's own columns are written to the letter. Columns of ours may hold text from elsewhere,
-which in a spreadsheet must not start a formula: where such a text begins with ``= + - @``, a tab
-or a carriage return, an apostrophe goes before it, which spreadsheets take for "this is text".
+The input's own columns are written to the letter. The report's columns may hold foreign text, and a
+spreadsheet must not take it for a formula: an apostrophe precedes a text that begins with
+``= + - @``, a tab or a carriage return.
 
-A key is an exception and has a way back. A plain PKey, ``@`` and then only letters, digits,
-``_`` and ``-``, stays as it is, because it can call nothing and because scripts compare it. Any
-other key is guarded like the rest, and one that begins with an apostrophe gets one more. Reading
-takes one apostrophe off again, so every key survives the round trip.
+Keys survive the round trip. A plain PKey, ``@`` and then only letters, digits, ``_`` and ``-``, is
+no formula and stays as it is. Other keys are guarded, also those that begin with an apostrophe;
+reading takes one apostrophe off.
 """
 
 from typing import BinaryIO, Final
@@ -24,42 +23,37 @@ _RISKY: Final = {
     columns.KEY: r"(?s)^(?:[=+\-\t\r']|@.*[^A-Za-z0-9_-])",
     columns.DETAIL: _STARTS_FORMULA,
 }
-"""RE2 patterns of what an apostrophe goes before, in the columns of ours with foreign text."""
+"""RE2 patterns of the texts that need an apostrophe, by column with foreign text."""
 
 _STRUCTURE: Final = b'",\r\n'
 _NEEDS_QUOTES: Final = r'[",\r\n]'
 
 
 def write(table: pa.Table, file: BinaryIO) -> None:
-    """Write a table of results.
-
-    Args:
-        table: what ``table.of`` made of the results.
-        file: where to.
-    """
+    """Write a table of results."""
     names = pa.array(table.column_names, tables.TEXT)
     file.write((",".join(_quoted(names).to_pylist()) + "\n").encode())
     for batch in tables.texts(table):
         cells = [_quoted(_harmless(name, column)) for name, column in batch.items()]
-        lines = tables.joined([tables.joined(cells, ","), "\n"])
+        lines = tables.join([tables.join(cells, ","), "\n"])
         file.write(tables.text_bytes(lines))
 
 
 def _harmless(name: str, column: pa.Array) -> pa.Array:
-    """Put an apostrophe before what would start a formula, in columns of ours."""
+    """Put an apostrophe before texts that a spreadsheet would take for a formula."""
     if name not in _RISKY:
         return column
     risky = pc.match_substring_regex(column, _RISKY[name])
     if not pc.any(risky).as_py():
         return column
-    return pc.if_else(risky, tables.joined(["'", column]), column)
+    return pc.if_else(risky, tables.join(["'", column]), column)
 
 
 def _quoted(column: pa.Array) -> pa.Array:
-    """Put quotes round the values that need them. Arrow's own writer quotes all texts or none."""
+    """Quote the values that need it. Arrow's own writer quotes all texts or none."""
     text = bytes(tables.text_bytes(column))
     if not any(char in text for char in _STRUCTURE):
         return column
     needy = pc.match_substring_regex(column, _NEEDS_QUOTES)
     doubled = pc.replace_substring(column, '"', '""')
-    return pc.if_else(needy, tables.joined(['"', doubled, '"']), column)
+    return pc.if_else(needy, tables.join(['"', doubled, '"']), column)

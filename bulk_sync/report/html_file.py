@@ -1,7 +1,7 @@
-"""HTML: one page that needs nothing else, to read or to print: facts, counts, every row.
+"""HTML: one page to read or to print, with the facts of the run, the counts and every row.
 
-It runs no script and loads nothing, and says so to the browser. A browser bears some ten
-thousand rows; for more, the other formats serve better.
+It runs no script and loads nothing; a Content-Security-Policy enforces this. A browser copes with
+some ten thousand rows; for more, choose another format.
 """
 
 from collections.abc import Mapping
@@ -57,13 +57,7 @@ _HEAD: Final = """\
 
 
 def write(table: pa.Table, file: BinaryIO, facts: Mapping[str, str]) -> None:
-    """Write a table of results.
-
-    Args:
-        table: what ``table.of`` made of the results.
-        file: where to.
-        facts: what the report is of, shown above it.
-    """
+    """Write a table of results below the facts of its run."""
     head = _HEAD.format(heading=_HEADING, style=_STYLE)
     file.write((head + _facts(facts) + _counts(table) + _header(table)).encode())
     file.writelines(tables.text_bytes(_rows(batch)) for batch in tables.texts(table))
@@ -116,7 +110,7 @@ def _rows(batch: dict[str, pa.Array]) -> pa.Array:
                 parts += ['<td class="label">', column, "</td>"]
             case _:
                 parts += ["<td>", _escaped(column), "</td>"]
-    return tables.joined([*parts, "</tr>\n"])
+    return tables.join([*parts, "</tr>\n"])
 
 
 def _escaped(column: pa.Array) -> pa.Array:

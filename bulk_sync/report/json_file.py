@@ -9,12 +9,7 @@ from bulk_sync.report import table as tables
 
 
 def write(table: pa.Table, file: BinaryIO) -> None:
-    """Write a table of results: states as booleans, missing as null, times as ISO 8601.
-
-    Args:
-        table: what ``table.of`` made of the results.
-        file: where to.
-    """
+    """Write a table of results: states as booleans, missing as null, times as ISO 8601."""
     separator = b"[\n"
     for batch in tables.values(table):
         columns = (column.to_pylist() for column in batch.values())

@@ -7,11 +7,6 @@ import pyarrow.parquet as pq
 
 
 def write(table: pa.Table, file: BinaryIO) -> None:
-    """Write a table of results.
-
-    Args:
-        table: what ``table.of`` made of the results.
-        file: where to.
-    """
+    """Write a table of results."""
     # Without Arrow's schema beside Parquet's, every reader sees text as plain strings.
     pq.write_table(table, file, compression="zstd", store_schema=False)

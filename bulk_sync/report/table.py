@@ -1,7 +1,4 @@
-"""Results as Arrow: the report's columns in their order, in batches that bound the memory.
-
-What each format then makes of a batch is its own affair; nothing is written here.
-"""
+"""Results as Arrow: the report's columns in their order, in batches that bound the memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -15,24 +12,27 @@ from bulk_sync.rows import columns
 TEXT: Final = pa.large_string()
 """The type of every text: pandas' own, so that nothing is copied."""
 
+SHEET_COLUMNS: Final = 16_384
+"""How many columns a sheet of a workbook can hold."""
+
 _BATCH_ROWS: Final = 65_536
 
 
 def own_columns(results: pd.DataFrame) -> list[str]:
-    """Tell the names of the input's own columns."""
+    """Return the names of the input's own columns."""
     return [name for name in results.columns if name not in columns.OURS]
 
 
 def report_columns(results: pd.DataFrame) -> list[str]:
-    """Tell the names of a report's columns: the input's own, then ours."""
+    """Return the names of a report's columns: the input's own, then ours."""
     return [*own_columns(results), *(name for name in columns.REPORT if name in results)]
 
 
-def of(results: pd.DataFrame, names: Sequence[str]) -> pa.Table:
-    """Turn some columns of the results into a table without copying text.
+def from_results(results: pd.DataFrame, names: Sequence[str]) -> pa.Table:
+    """Return some columns of the results as a table, without copying text.
 
     Returns:
-        text as large_string, OUTCOME, REASON and FILE as dictionaries, ROW and ATTEMPTS as int64,
+        Text as large_string, OUTCOME, REASON and FILE as dictionaries, ROW and ATTEMPTS as int64,
         states as bool, AT as timestamp[ms, UTC]; missing is null.
     """
     table = pa.Table.from_pandas(results, columns=list(names), preserve_index=False)
@@ -40,25 +40,25 @@ def of(results: pd.DataFrame, names: Sequence[str]) -> pa.Table:
 
 
 def values(table: pa.Table) -> Iterator[dict[str, pa.Array]]:
-    """Yield batches of columns that hold text, numbers, booleans and nulls only."""
+    """Yield batches of columns with text, numbers, booleans and nulls only."""
     for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
         yield dict(zip(batch.schema.names, map(_plain, batch.columns), strict=True))
 
 
 def texts(table: pa.Table) -> Iterator[dict[str, pa.Array]]:
-    """Yield batches of columns that hold text only: ``true``, ``17``; missing is empty."""
+    """Yield batches of columns with text only: ``true``, ``17``; missing is empty."""
     for batch in values(table):
         yield {name: pc.fill_null(column.cast(TEXT), "") for name, column in batch.items()}
 
 
-def joined(parts: Sequence[pa.Array | str], separator: str = "") -> pa.Array:
-    """Join texts row by row; a plain string stands in every row."""
+def join(parts: Sequence[pa.Array | str], separator: str = "") -> pa.Array:
+    """Join texts row by row; a plain string is the same in every row."""
     arrays = [pa.scalar(part, TEXT) if isinstance(part, str) else part for part in parts]
     return pc.binary_join_element_wise(*arrays, pa.scalar(separator, TEXT))
 
 
 def text_bytes(lines: pa.Array) -> memoryview:
-    """Give all texts of an array that is not empty, end to end, as UTF-8."""
+    """Return all texts of a non-empty array, end to end, as UTF-8."""
     offsets = memoryview(lines.buffers()[1]).cast("q")
     start, end = offsets[lines.offset], offsets[lines.offset + len(lines)]
     return memoryview(lines.buffers()[2])[start:end]
@@ -71,5 +71,5 @@ def _plain(column: pa.Array) -> pa.Array:
         # Without its zone, which is UTC: with one, Arrow would look for a time zone database.
         # Casting takes a tenth of the time of ``strftime``.
         written = column.cast(pa.timestamp("ms")).cast(TEXT)
-        return joined([pc.replace_substring(written, " ", "T"), "Z"])
+        return join([pc.replace_substring(written, " ", "T"), "Z"])
     return column

@@ -1,7 +1,7 @@
-"""XLSX: every text as text, the header frozen, a filter on, columns wide enough to read.
+"""XLSX: a frozen header, a filter, readable widths; every text stays text.
 
-No text becomes a number, a date, a link or a formula here, so nothing needs an apostrophe.
-A sheet that is full is followed by another with the same header.
+No text becomes a number, a date, a link or a formula, so nothing needs an apostrophe. A full sheet
+is followed by another with the same header.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,6 @@ SHEET_ROWS: Final = 1_048_575
 """Data rows that a sheet can hold under its header."""
 
 _ABOUT: Final = "About"
-_SHEET_COLUMNS: Final = 16_384
 _CELL_UNITS: Final = 32_767
 """UTF-16 units that a cell can hold."""
 
@@ -39,22 +38,24 @@ def write(
     *,
     sheet_rows: int = SHEET_ROWS,
 ) -> None:
-    """Write a table of results. The compressed workbook is held in memory, its content is not.
+    """Write a table of results. Memory: the compressed workbook.
 
     Args:
-        table: what ``table.of`` made of the results.
+        table: the results.
         file: where to.
-        title: what it is of, by name, for a last sheet of its own; none if there is nothing to say.
+        title: the facts of the run, for a last sheet of its own; no sheet without facts.
         sheet_rows: data rows after which another sheet begins.
 
     Raises:
-        OSError: it has more columns than a sheet can hold, or the disk is full.
+        OSError: the table has too many columns for a sheet, or the disk is full.
     """
-    if table.num_columns > _SHEET_COLUMNS:
-        raise OSError(f"a sheet holds {_SHEET_COLUMNS} columns, and there are {table.num_columns}")
-    # Not into the file at once: on a full disk the archive would go on writing after the error.
+    if table.num_columns > tables.SHEET_COLUMNS:
+        raise OSError(
+            f"a sheet holds {tables.SHEET_COLUMNS} columns, and there are {table.num_columns}"
+        )
+    # In memory first: on a full disk the archive would go on writing after the error.
     whole = BytesIO()
-    # What a failure leaves behind holds keys: it goes with the folder.
+    # The remains of a failure hold keys: they go with the folder.
     with TemporaryDirectory() as folder:
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
         try:
@@ -63,7 +64,7 @@ def write(
                 for first_row in range(0, max(table.num_rows, 1), sheet_rows):
                     _fill(book.add_worksheet(), table.slice(first_row, sheet_rows), bold, plain)
                 if title:
-                    _tell(book.add_worksheet(_ABOUT), title, bold, plain)
+                    _add_facts(book.add_worksheet(_ABOUT), title, bold, plain)
         except XlsxFileError as failure:
             raise OSError(str(failure)) from failure
     file.write(whole.getbuffer())
@@ -86,8 +87,8 @@ def _fill(sheet: Worksheet, table: pa.Table, bold: Format, plain: Format) -> Non
                     _write_text(sheet, row, column, value, plain)
 
 
-def _tell(sheet: Worksheet, title: Mapping[str, str], bold: Format, plain: Format) -> None:
-    """Say what the workbook is of, so that it can be filed by itself."""
+def _add_facts(sheet: Worksheet, title: Mapping[str, str], bold: Format, plain: Format) -> None:
+    """Add the facts of the run, so that the workbook can be filed by itself."""
     sheet.set_column(0, 0, max(map(len, title)) + 2)
     sheet.set_column(1, 1, _WIDEST)
     for row, (name, value) in enumerate(title.items()):
@@ -104,7 +105,7 @@ def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
 def _write_text(sheet: Worksheet, row: int, column: int, text: str, style: Format) -> None:
     text = _cut(text)
     if text.startswith("<r>") and text.endswith("</r>"):
-        # XlsxWriter takes such a text for markup of its own and would not escape it.
+        # XlsxWriter would take such a text for its own markup and not escape it.
         sheet.write_rich_string(row, column, text[0], style, text[1:], style)
     else:
         sheet.write_string(row, column, text, style)
@@ -121,7 +122,7 @@ def _cut(text: str) -> str:
 
 
 def _widths(table: pa.Table) -> list[int]:
-    """Tell how wide each column must be for its header and its first values."""
+    """Return the width of each column for its header and its first values."""
     widths = [len(name) for name in table.column_names]
     for batch in tables.texts(table.slice(0, _WIDTH_SAMPLE_ROWS)):
         longest = (pc.max(pc.utf8_length(column)).as_py() for column in batch.values())

@@ -213,7 +213,7 @@ def _seal(planned: pd.DataFrame, facts: bytes) -> str:
     hidden = (columns.COUNTS_AS, *columns.DATED, *columns.MATCHED)
     ours = [name for name in hidden if name in planned]
     names = [*table.report_columns(planned), *ours]
-    csv_file.write(table.of(planned, names), sink)
+    csv_file.write(table.from_results(planned, names), sink)
     return sink.hexdigest()
 
 

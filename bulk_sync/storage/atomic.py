@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, for nobody but their owner to read."""
+"""Files that appear whole or not at all, readable by their owner only."""
 
 import os
 import secrets
@@ -10,16 +10,12 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes its place at ``path`` when the block ends well.
+    """Open a new file, and move it to ``path`` when the block ends well.
 
-    Until then, and if the block raises, whatever stands at ``path`` stays as it was. A link is
-    replaced, not followed.
-
-    Args:
-        path: where the file is to appear.
+    If the block raises, the old file stays. A link is replaced, not followed.
 
     Raises:
-        OSError: the file cannot be made, filled or put in its place.
+        OSError: the file cannot be made, filled or moved.
     """
     # Not named after the report: a name of the greatest length has no room for more.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -31,15 +27,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    # The file is in place; that Windows and some network shares sync no folder is no failure.
-    with suppress(OSError):
-        _sync_folder(path.parent)
+    _sync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for nobody but their owner.
-
-    A power cut afterwards does not take it away again, nor the files that are synced in it.
+    """Make a folder and the missing ones above it, with mode 0700, to survive a power cut.
 
     Raises:
         OSError: it cannot be made.
@@ -48,8 +40,7 @@ def make_folder(folder: Path) -> None:
         parent = folder.absolute().parent
         make_folder(parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        with suppress(OSError):  # as in ``replacing``
-            _sync_folder(parent)
+        _sync_folder(parent)
 
 
 def _private(name: str, flags: int) -> int:
@@ -57,8 +48,10 @@ def _private(name: str, flags: int) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make a new name in a folder durable, unless its file system cannot, as some shares."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,7 +1,7 @@
-"""One run at a time on one organization: an OS lock that dies with its process.
+"""One run at a time on one organization: an OS lock that ends with its process.
 
-The file stays behind and says who held the lock last; only the lock itself counts, so a crash
-leaves nothing to clean up.
+The file stays behind and names the last holder. Only the lock counts: a crash leaves nothing to
+clean up.
 """
 
 import fcntl
@@ -28,21 +28,21 @@ _POLL_S: Final = 0.2
 
 
 class NoLocks(UsageProblem):
-    """The file system of the state folder cannot lock files, as some network shares."""
+    """The file system of the state folder cannot lock files, as on some network shares."""
 
 
 @contextmanager
 def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a lock for as long as the block lasts.
+    """Hold a lock until the block ends.
 
     Args:
         folder: the state folder.
-        lock: whose lock, as ``name`` has it.
-        holder: who wants it, as ``holder`` has it, for others to read.
-        wait_s: how long to wait for another process that holds it.
+        lock: the result of ``name``.
+        holder: the result of ``holder``, for others to read.
+        wait_s: how long to wait for another process.
 
     Raises:
-        AnotherRun: another process holds it; the message says who, since when.
+        AnotherRun: another process holds it; the message names it.
         UsageProblem: the state folder cannot be written.
         NoLocks: no file in it can be locked.
     """
@@ -53,13 +53,13 @@ def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
-        give_up, is_told = time.monotonic() + wait_s, False
-        while not _locked(descriptor, folder):
+        give_up, is_announced = time.monotonic() + wait_s, False
+        while not _try_acquire(descriptor, folder):
             if time.monotonic() >= give_up:
                 raise AnotherRun(_holder(descriptor))
-            if not is_told:
+            if not is_announced:
                 log.info("Waiting up to %.0f s for %s", wait_s, _holder(descriptor))
-                is_told = True
+                is_announced = True
             time.sleep(_POLL_S)
         try:
             os.ftruncate(descriptor, 0)
@@ -72,19 +72,19 @@ def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
 
 
 def name(connection: Connection) -> str:
-    """Name the lock of an organization and endpoint, however the endpoint is spelled."""
+    """Return the name of the lock of an organization and endpoint, in whatever spelling."""
     whose = f"{place(connection.endpoint)}\n{connection.organization}"
     return f"{connection.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
 
 
 def holder(run_id: str) -> str:
-    """Say who is at work, since when."""
+    """Describe this process: the run, who started it, since when."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
     return f"run {run_id} of {operator()}, process {os.getpid()}, since {since}"
 
 
 def operator() -> str:
-    """Name the user and the machine; in a container the user may have a number alone."""
+    """Return the user and the machine; in a container the user may have a number only."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -93,7 +93,7 @@ def operator() -> str:
 
 
 def place(endpoint: str) -> str:
-    """Write an endpoint in the one way that stands for all its spellings."""
+    """Return an endpoint in one spelling for all."""
     parts = urlsplit(endpoint)
     host = (parts.hostname or "").rstrip(".")
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
@@ -111,7 +111,7 @@ def _unwritable(folder: Path, error: OSError) -> UsageProblem:
     )
 
 
-def _locked(descriptor: int, folder: Path) -> bool:
+def _try_acquire(descriptor: int, folder: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

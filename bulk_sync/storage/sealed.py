@@ -1,7 +1,7 @@
-"""Parquet files that hold a SHA-256 of all their bytes, to be checked before anything is parsed.
+"""Parquet files with a SHA-256 of all their bytes, to be checked before anything is parsed.
 
-The hash stands in the file's own metadata, so other programs read the file as ever. It is taken
-while 64 zeros stand in its place.
+The hash is in the file's own metadata, so other programs can read the file. It is computed with 64
+zeros in its place.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,7 @@ _BLANK: Final = b"0" * 64
 
 
 def parquet(table: pa.Table, notes: Mapping[bytes, bytes]) -> memoryview:
-    """Return a table as a sealed Parquet file, with notes in its metadata.
-
-    Memory: the file.
-    """
+    """Return a table as a sealed Parquet file with notes in its metadata. Memory: the file."""
     metadata = {**(table.schema.metadata or {}), **notes, KEY: _MARK + _BLANK}
     file = BytesIO()
     pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
@@ -36,7 +33,7 @@ def parquet(table: pa.Table, notes: Mapping[bytes, bytes]) -> memoryview:
 
 
 def is_whole(content: bytes) -> bool | None:
-    """Return whether a file is as it was sealed; None if there is no seal."""
+    """Return whether a file is unchanged since it was sealed; None if it has no seal."""
     at = content.rfind(_MARK)
     if at < 0:
         return None

@@ -1,10 +1,19 @@
 """Made-up runs and writes."""
 
+from bulk_sync import ledger
 from bulk_sync.ledger import Begun, Ended, Intent, Kind, Ledger, Settled
 from bulk_sync.outcomes import Outcome
+from bulk_sync.settings import State
 
 RUN = "20261123T020000Z-7f3a9c"
 OTHER = "20261124T020000Z-0a1b2c"
+
+
+def database_url(state: State) -> str:
+    """Return the URL of a ledger as SQLAlchemy wants it."""
+    if state.ledger is None:
+        return f"sqlite:///{state.folder / ledger.connect.FILE}"
+    return state.ledger.replace("postgresql://", "postgresql+psycopg://")
 
 
 def begun(**changed: object) -> Begun:
@@ -37,7 +46,7 @@ def dated(number: int, requested: str) -> Intent:
 
 
 def fill(book: Ledger, writes: int = 4, run_id: str = RUN) -> list[int]:
-    """Record a whole run, and tell the positions of its intents."""
+    """Record a whole run, and return the positions of its intents."""
     book.begin(run_id, begun())
     positions = book.intend(run_id, intents(writes))
     book.settle(run_id, [updated(at) for at in positions])

@@ -1,79 +1,16 @@
-"""Opening a ledger: old and new schemas, the lock of a server, and what cannot be opened."""
+"""Opening a ledger: two at once, with the lock of a server, or not at all."""
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ledger_lines import fill, intents
-from sqlalchemy import Connection, create_engine, inspect, text
+from ledger_lines import database_url, fill, intents
+from sqlalchemy import create_engine, text
 
 from bulk_sync import ledger
 from bulk_sync.errors import AnotherRun, StoppedEarly, UsageProblem
 from bulk_sync.settings import State
-
-
-def engine_of(state: State) -> str:
-    if state.ledger is None:
-        return f"sqlite:///{state.folder / ledger.connect.FILE}"
-    return state.ledger.replace("postgresql://", "postgresql+psycopg://")
-
-
-def tables(connection: Connection) -> dict[str, object]:
-    """Return the columns, keys and indexes of all tables."""
-    found = inspect(connection)
-    return {
-        name: (
-            [
-                (each["name"], str(each["type"]), each["nullable"], each["default"])
-                for each in found.get_columns(name)
-            ],
-            found.get_pk_constraint(name)["constrained_columns"],
-            sorted((each["name"], each["column_names"]) for each in found.get_indexes(name)),
-        )
-        for name in found.get_table_names()
-    }
-
-
-@pytest.mark.parametrize("version", ["0001", "0002"])
-def test_an_older_ledger_gets_what_it_lacks_and_keeps_its_lines(state: State, version: str) -> None:
-    with ledger.open_ledger(state) as book:
-        fill(book)
-    engine = create_engine(engine_of(state))
-    with engine.begin() as connection:
-        newest = tables(connection)
-        for name in ("requested", "state_after"):
-            connection.execute(text(f"ALTER TABLE lines DROP COLUMN {name}"))
-        if version == "0001":
-            connection.execute(text("DROP TABLE calls"))
-        change = text("UPDATE alembic_version SET version_num = :version")
-        connection.execute(change, {"version": version})
-        assert tables(connection) != newest
-        before = connection.execute(text("SELECT * FROM lines ORDER BY position")).all()
-    with pytest.raises(UsageProblem, match=f"older schema {version}"), ledger.open_existing(state):
-        pass
-    with ledger.open_ledger(state) as book:
-        assert book.verify()[1] is None
-        assert len(book.runs()) == 1
-        fill(book, run_id="next")
-        assert book.verify()[1] is None
-    with engine.connect() as connection:
-        assert tables(connection) == newest
-        after = connection.execute(text("SELECT * FROM lines ORDER BY position")).all()
-        assert [line[: len(before[0])] for line in after[: len(before)]] == before
-    engine.dispose()
-
-
-def test_a_newer_ledger_is_refused(state: State) -> None:
-    with ledger.open_ledger(state):
-        pass
-    engine = create_engine(engine_of(state))
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    engine.dispose()
-    for way in (ledger.open_ledger, ledger.open_existing):
-        with pytest.raises(UsageProblem, match="newer bulk-sync"), way(state):
-            pass
 
 
 def test_two_that_make_the_same_ledger_at_once_both_may(state: State) -> None:
@@ -127,7 +64,7 @@ def test_who_loses_a_server_s_lock_loses_the_ledger_too(
     with ledger.open_ledger(state) as book:
         fill(book)
         book.hold("acme-1", "run 7", 0)
-        engine = create_engine(engine_of(state), isolation_level="AUTOCOMMIT")
+        engine = create_engine(database_url(state), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(
                 text(

@@ -92,7 +92,7 @@ def test_columns_are_as_wide_as_their_content_within_bounds(path: Path) -> None:
 def test_rows_that_do_not_fit_a_sheet_go_on_in_the_next(path: Path) -> None:
     frame = results(7)
     with path.open("wb") as file:
-        xlsx_file.write(table.of(frame, table.report_columns(frame)), file, sheet_rows=3)
+        xlsx_file.write(table.from_results(frame, table.report_columns(frame)), file, sheet_rows=3)
     parts = sheets(path)
     assert [part[0] for part in parts] == [report_columns(frame)] * 3
     assert [[row[0] for row in part[1:]] for part in parts] == [[2, 3, 4], [5, 6, 7], [8]]
