@@ -304,7 +304,7 @@ def test_what_was_stored_is_read_back_before_it_counts(
             super().append(write)
             sim.profiles[key(1)]["ccpaOptOut"] = False
 
-    sim._instance.patched = Forgetful()
+    sim.patched = Forgetful()
     words = ("--verify", "--concurrency", 1)
     ran = run(sim, "run", wishes(tmp_path / "in.csv", 2), *words)
     assert ran.status == 3

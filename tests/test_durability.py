@@ -58,7 +58,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
             super().append(write)
 
     with running(Options(latency_s=0.01)) as sim:
-        sim._instance.patched = Watched()
+        sim.patched = Watched()
         populate(sim, ROWS)
         wishes(folder / "root" / "in.csv", ROWS + 1)
         reports = [word for each in FORMATS for word in ("--report", f"out.{each}")]

@@ -22,8 +22,7 @@ from conftest import Ran, Run, key, populate, process, read_csv, wishes
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
-from bulk_sync.simulator import Fault, Options, Simulator, running
-from bulk_sync.simulator.handle import Request
+from bulk_sync.simulator import Fault, Options, Request, Simulator, running
 
 ROWS = [
     (key(0), "true", "plain"),

@@ -378,7 +378,7 @@ def test_no_write_is_sent_before_its_intent_is_on_the_disk(
                 seen.append(any(book.history(write[0])))
                 super().append(write)
 
-        sim._instance.patched = Watched()
+        sim.patched = Watched()
         assert run(sim, "run", path).status == 0
     assert seen == [True] * 300
 

@@ -1,7 +1,12 @@
 """A stand-in for the documented Campaign Standard API, for tests, demonstrations and rehearsals.
 
+    server.py  HTTP        simulation.py  requests, faults, counters     control.py  for processes
+      gateway.py             tokens, API keys, the rate limit; IMS
+      rest_api.py            reads, writes; profile_list.py, profile_metadata.py
+        instance.py            the profiles; sample_profiles.py
+
 It is written from what is known of the API, never from the client, and shares no code with it: a
-mistake made in both would pass every test. What the documentation leaves open is an option.
+mistake in both would pass every test. An option decides what the documentation leaves open.
 
     with running(Options(profiles=100)) as simulator:
         key = next(iter(simulator.profiles))
@@ -24,8 +29,8 @@ from bulk_sync.simulator.behavior import (
     ScanFault,
 )
 from bulk_sync.simulator.faults import Fault
-from bulk_sync.simulator.handle import Request, Simulator
 from bulk_sync.simulator.server import running, serve, serve_in_foreground
+from bulk_sync.simulator.simulation import Request, Simulator
 
 __all__ = [
     "Apis",

@@ -1,7 +1,7 @@
 """How the simulated instance behaves, above all where the documentation contradicts itself.
 
-Pure data. Each enum is a closed set of behaviours that a client has to live with; the first
-member of each is what the evidence speaks for.
+Pure data. Each enum is a closed set of behaviours for a client to live with; the first member is
+the one with the best evidence.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ PLURAL = "profilesAndServices"
 
 
 class Dialect(StrEnum):
-    """Whose error bodies and small deviations are shown."""
+    """The product whose error bodies and small deviations are shown."""
 
     STANDARD = "standard"
     V8 = "v8"
 
 
 class Apis(StrEnum):
-    """Which spellings of the API's name are routed."""
+    """The spellings of the API's name with a route."""
 
     BOTH = "both"
     SINGULAR = "singular"
     PLURAL = "plural"
 
     def routes(self, name: str) -> bool:
-        """Tell whether a path with this API name reaches Campaign.
+        """Return whether a path with this API name reaches Campaign.
 
         ``profileAndServicesExt`` always does: only the plural is in doubt.
         """
@@ -56,7 +56,7 @@ class PatchStyle(StrEnum):
 
 
 class CountStyle(StrEnum):
-    """What a list says of the number of all profiles: a link, link and number, or nothing."""
+    """The number of all profiles in a list: a link, link and number, or nothing."""
 
     HREF = "href"
     INLINE = "inline"
@@ -66,9 +66,9 @@ class CountStyle(StrEnum):
 class NextStyle(StrEnum):
     """How ``next.href`` is written.
 
-    ``relative`` begins with the API's name, as the documentation's samples do; ``rooted`` with
-    the organization; ``double-slash`` doubles one in the middle; ``foreign-host`` names a host
-    that has no business with the caller's token.
+    ``relative`` begins with the API's name, as in the documentation's samples; ``rooted`` with the
+    organization; ``double-slash`` doubles one in the middle; ``foreign-host`` names a host that
+    must not get the token.
     """
 
     ABSOLUTE = "absolute"
@@ -86,7 +86,7 @@ class ErrorStyle(StrEnum):
 
 
 class ScanFault(StrEnum):
-    """What is wrong with the list of profiles, although a GET of one works.
+    """A fault of the list of profiles; a GET of one profile works.
 
     ``ends-early`` withholds ``next`` halfway, ``loops`` repeats a page from halfway on, ``hides``
     leaves a share of the profiles out of the list and of the count.
@@ -99,10 +99,10 @@ class ScanFault(StrEnum):
 
 
 class ByEmail(StrEnum):
-    """What the filter ``byEmail`` finds: nobody says how exact it is.
+    """The matches of the filter ``byEmail``; its exactness is not documented.
 
-    ``finds-nothing`` is a build that never found anybody, ``absent`` an API for which somebody must
-    make the filter first, ``finds-everybody`` a parameter that is passed over.
+    ``finds-nothing`` is a defect of one build, ``absent`` an API where the filter must be made
+    first, ``finds-everybody`` an ignored parameter.
     """
 
     EXACT = "exact"
@@ -113,7 +113,7 @@ class ByEmail(StrEnum):
 
 
 class RetryAfter(StrEnum):
-    """How a 429 or 503 says when to come back."""
+    """The form of ``Retry-After`` in a 429 or 503."""
 
     SECONDS = "seconds"
     DATE = "date"
@@ -122,38 +122,28 @@ class RetryAfter(StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """A simulated instance.
+    """The behaviour of a simulated instance.
 
     Attributes:
         organization: the instance's id in the URL.
-        api_key: the one that is accepted.
+        api_key: the accepted one.
         access_token: a token that is valid until it is revoked; None for none.
-        client_secret: what IMS exchanges for tokens; None switches the exchange off.
-        token_life_s: for how long an exchanged token is valid.
+        client_secret: IMS exchanges it for tokens; None switches the exchange off.
+        token_life_s: how long an exchanged token is valid.
         profiles: how many to make up.
         profiles_csv: a file to read them from instead.
         seed: decides made-up profiles, cursors and faults.
-        dialect: Campaign Standard, or Campaign v8.
-        apis: which spellings of the API's name exist.
         attribute: the opt-out's name.
-        attribute_apis: where it is visible; a custom field is on the ``Ext`` API only.
-        custom_key: name of a custom key field, which then works in URLs of the ``Ext`` API.
-        by_email: what the filter byEmail finds.
-        get_style: the answer to a GET of one.
-        patch_style: the answer to a PATCH.
-        count_style: what a list says of the number of profiles.
-        next_style: how the link to the next page is written.
-        next_keeps_force: whether that link repeats ``_forcePagination=true``.
-        error_style: how Campaign's own error texts are sent.
-        scan_fault: what is wrong with the list.
-        scan_hides_share: share of the profiles that ``hides`` leaves out.
-        max_line_count: most profiles on one page, whatever ``_lineCount`` asks for.
-        big_table_threshold: with more profiles than this, ``next`` must be asked for.
+        attribute_apis: the APIs that show it; a custom field is on the ``Ext`` API only.
+        custom_key: name of a custom key field, for URLs of the ``Ext`` API.
+        next_keeps_force: whether the link to the next page repeats ``_forcePagination=true``.
+        scan_hides_share: the share of the profiles that ``hides`` leaves out.
+        max_line_count: most profiles on one page, whatever ``_lineCount`` is.
+        big_table_threshold: with more profiles than this, ``next`` needs ``_forcePagination``.
         latency_s: delay of every answer.
         rate: requests a second before 429s; None for no limit.
-        retry_after: how 429s and 503s say when to come back.
-        retry_after_s: and when that is.
-        hang_s: how long a hanging request takes; None is until the server ends.
+        retry_after_s: the wait in ``Retry-After``.
+        hang_s: how long a hanging request takes; None: until the server ends.
         faults: share of the API's requests, 0 to 1, by fault.
         log_requests: whether ``Simulator.requests`` is kept.
     """

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: by share, drawn from a seed, or queued one by one.
+"""Planned faults: by share, drawn from a seed, or queued one by one.
 
 The n-th request of one method and path always draws the same number, whatever else is in flight,
 so a concurrent run meets the same faults every time.
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """A way for one request to go wrong. The server acts on it only where this is said."""
+    """A way for one request to fail. The server acts on the request only where stated."""
 
     TRANSIENT_500 = "transient_500"
     """Campaign's bare ``RST-360011``."""
@@ -48,38 +48,51 @@ class Fault(StrEnum):
 class _Queued:
     fault: Fault
     method: str | None
-    matching: str | None
     times: int
+    matching: str | None
 
 
 @dataclass
 class FaultPlan:
-    """Decides which fault, if any, the next request meets: a queued one before a drawn one."""
+    """Chooses the fault of the next request, if any: a queued one before a drawn one."""
 
     seed: int
     _queue: list[_Queued] = field(default_factory=list)
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def queue(self, fault: Fault, method: str | None, times: int, matching: str | None) -> None:
-        """Let the next requests that fit meet this fault; earlier ones in the queue go first."""
-        self._queue.append(_Queued(fault, method, matching, times))
+    def queue(
+        self,
+        fault: Fault,
+        method: str | None = None,
+        times: int = 1,
+        matching: str | None = None,
+    ) -> None:
+        """Let the next matching requests fail; earlier faults in the queue go first.
 
-    def next_queued(self, method: str, target: str, *, named: bool) -> Fault | None:
-        """Take the first queued fault that fits; ``named`` wants one that says where."""
+        Args:
+            fault: how.
+            method: only requests with this method.
+            times: how many of them.
+            matching: only requests with this text in path and query, as sent. IMS is spared
+                without it.
+        """
+        self._queue.append(_Queued(fault, method, times, matching))
+
+    def next(
+        self, method: str, target: str, shares: Mapping[Fault, float], *, is_ims: bool
+    ) -> Fault | None:
+        """Take the first matching fault of the queue, or draw one by share."""
         for queued in self._queue:
-            if named and queued.matching is None:
+            if is_ims and queued.matching is None:
                 continue
             if queued.method in (None, method) and (queued.matching or "") in target:
                 queued.times -= 1
                 if queued.times <= 0:
                     self._queue.remove(queued)
                 return queued.fault
-        return None
+        return self._draw(method, target, shares) if shares and not is_ims else None
 
-    def drawn(self, method: str, target: str, shares: Mapping[Fault, float]) -> Fault | None:
-        """Draw by share."""
-        if not shares:
-            return None
+    def _draw(self, method: str, target: str, shares: Mapping[Fault, float]) -> Fault | None:
         key = (method, target)
         self._seen[key] += 1
         point = unit(f"{self.seed} {self._seen[key]} {method} {target}")
@@ -90,7 +103,7 @@ class FaultPlan:
         return None
 
     def clear(self) -> None:
-        """Forget what is queued and what was drawn."""
+        """Forget the queue and the draws."""
         self._queue.clear()
         self._seen.clear()
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from bulk_sync.simulator import bodies
+from bulk_sync.simulator import answers
+from bulk_sync.simulator.answers import Answer, Refusal
 from bulk_sync.simulator.behavior import Options
-from bulk_sync.simulator.bodies import Answer, Refusal
-from bulk_sync.simulator.received import Call
+from bulk_sync.simulator.call import Call
 
 IMS_PATH: Final = "/ims/token/v3"
 
@@ -24,42 +24,36 @@ class Gateway:
     _refilled_at: float = 0
 
     def admit(self, call: Call, options: Options) -> None:
-        """Let a request through to Campaign.
-
-        Raises:
-            Refusal: token or API key is not valid, or there are too many requests.
-        """
+        """Raise Refusal if token or API key are not valid, or there are too many requests."""
         if not self._knows(call.headers.get("Authorization", ""), options):
-            raise Refusal(bodies.bad_token())
+            raise Refusal(answers.BAD_TOKEN)
         if call.headers.get("X-Api-Key") != options.api_key:
-            raise Refusal(bodies.bad_api_key())
+            raise Refusal(answers.BAD_API_KEY)
         if options.rate is not None and not self._spend(options.rate):
-            raise Refusal(bodies.throttled(options))
+            raise Refusal(answers.throttled(options))
 
     def exchange(self, call: Call, options: Options) -> Answer:
-        """Answer IMS's token request; it takes its parameters from the form or the query."""
+        """Return IMS's answer to a token request, with parameters in the form or the query."""
         form = call.params | call.form()
         if form.get("grant_type") != "client_credentials":
-            return bodies.json({"error": "unsupported_grant_type"}, HTTPStatus.BAD_REQUEST)
+            return answers.json({"error": "unsupported_grant_type"}, HTTPStatus.BAD_REQUEST)
         credentials = (form.get("client_id"), form.get("client_secret"))
-        if options.client_secret is None or credentials != (
-            options.api_key,
-            options.client_secret,
-        ):
+        accepted = (options.api_key, options.client_secret)
+        if options.client_secret is None or credentials != accepted:
             error = {
                 "error": "invalid_client",
                 "error_description": "invalid client_id parameter",
             }
-            return bodies.json(error, HTTPStatus.BAD_REQUEST)
+            return answers.json(error, HTTPStatus.BAD_REQUEST)
         self._issued += 1
         token = f"ims-token-{self._issued}"
         self._expiries[token] = time.monotonic() + options.token_life_s
-        return bodies.json(
+        return answers.json(
             {"access_token": token, "token_type": "bearer", "expires_in": options.token_life_s}
         )
 
     def revoke(self, options: Options) -> None:
-        """Let every token so far be invalid from now on."""
+        """Invalidate every token so far."""
         self._expiries.clear()
         if options.access_token is not None:
             self._revoked.add(options.access_token)

@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from bulk_sync.simulator import bodies
-from bulk_sync.simulator.bodies import Answer
+from bulk_sync.simulator import answers
+from bulk_sync.simulator.answers import Answer
 from bulk_sync.simulator.instance import Instance
-from bulk_sync.simulator.list_endpoint import SORTABLE
-from bulk_sync.simulator.list_endpoint import filters as known_filters
+from bulk_sync.simulator.profile_list import SORTABLE
+from bulk_sync.simulator.profile_list import filters as known_filters
 from bulk_sync.simulator.sample_profiles import STANDARD_FIELDS
 
 _TYPES = {bool: ("boolean", "boolean"), int: ("number", "long"), dict: ("link", "link")}
 
 
 def profile(instance: Instance, api: str) -> Answer:
-    """Describe the fields that this API shows."""
+    """Return the fields of this API."""
     content = {name: _field(instance, name) for name in sorted(instance.fields(api))}
     base = instance.base(api)
-    return bodies.json(
+    return answers.json(
         {
             "content": content,
             "data": f"/{api}/profile/",
@@ -34,9 +34,9 @@ def profile(instance: Instance, api: str) -> Answer:
 
 
 def filters(instance: Instance, api: str) -> Answer:
-    """Describe the filters that this API knows."""
+    """Return the filters of this API."""
     params = {"byEmail": "email", "byText": "text"}
-    return bodies.json(
+    return answers.json(
         {
             name: {
                 "category": "99_none",

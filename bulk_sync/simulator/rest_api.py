@@ -1,13 +1,13 @@
-"""Campaign's REST API: what a request that the gateway let through is answered, and does.
+"""Campaign's REST API behind the gateway.
 
     /ORGANIZATION/campaign/API/profile                       GET a page of them, POST one
     /ORGANIZATION/campaign/API/profile/KEY                   GET one, PATCH one
     /ORGANIZATION/campaign/API/profile/FIELD                 GET one field of each
-    /ORGANIZATION/campaign/API/profile/FILTER/FILTER...      GET those that pass
+    /ORGANIZATION/campaign/API/profile/FILTER/FILTER...      GET the matching ones
     /ORGANIZATION/campaign/API/profile//_count               GET how many there are
     /ORGANIZATION/campaign/API/resourceType/profile          GET the fields
 
-Known keys win over names of fields and filters, so that a profile may bear any key.
+Known keys win over names of fields and filters, so a profile may have any key.
 """
 
 import re
@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import orjson
 
-from bulk_sync.simulator import bodies, list_endpoint, profile_metadata
+from bulk_sync.simulator import answers, profile_list, profile_metadata
+from bulk_sync.simulator.answers import Answer, Refusal
 from bulk_sync.simulator.behavior import Dialect, GetStyle, PatchStyle
-from bulk_sync.simulator.bodies import Answer, Refusal
+from bulk_sync.simulator.call import Call
 from bulk_sync.simulator.instance import Instance
-from bulk_sync.simulator.received import Call
 
 _PKEY: Final = re.compile(r"@[A-Za-z0-9_-]{16,}")
 _FILTER: Final = re.compile(r"by[A-Z]\w*")
@@ -28,18 +28,14 @@ _READ_ONLY: Final = frozenset({"PKey", "age", "created", "cryptedId", "href", "l
 
 
 def answer(instance: Instance, call: Call) -> Answer:
-    """Answer one request, and do what it asks.
-
-    Raises:
-        Refusal: it asks for something that cannot be.
-    """
+    """Act on one request and answer it; raise Refusal if Campaign refuses it."""
     match call.segments:
         case [organization, "campaign", api, resource, *rest] if (
             organization == instance.options.organization and instance.options.apis.routes(api)
         ):
             return _resource(instance, call, api, resource.removesuffix(".json"), rest)
         case _:
-            raise Refusal(bodies.oops())
+            raise Refusal(answers.NO_INSTANCE)
 
 
 def _resource(instance: Instance, call: Call, api: str, resource: str, rest: list[str]) -> Answer:
@@ -55,23 +51,23 @@ def _resource(instance: Instance, call: Call, api: str, resource: str, rest: lis
         case ("GET", "resourceType", ["profile", "filters"]):
             return profile_metadata.filters(instance, api)
         case _:
-            raise Refusal(instance.campaign.passing())
+            raise Refusal(instance.errors.passing())
 
 
 def _get(instance: Instance, call: Call, api: str, rest: list[str]) -> Answer:
     if len(rest) == 1 and (pkey := instance.find(rest[0], api)):
         return _one(instance, api, pkey)
-    if query := list_endpoint.parse(instance, api, rest, call.params):
-        return list_endpoint.answer(instance, query)
+    if query := profile_list.parse(instance, api, rest, call.params):
+        return profile_list.answer(instance, query)
     if len(rest) == 1:
         raise Refusal(_no_profile(instance, api, rest[0]))
-    raise Refusal(instance.campaign.passing())
+    raise Refusal(instance.errors.passing())
 
 
 def _one(instance: Instance, api: str, pkey: str) -> Answer:
     profile = instance.show(pkey, api)
     flat = instance.options.get_style is GetStyle.FLAT
-    return bodies.json(profile if flat else {"content": [profile]})
+    return answers.json(profile if flat else {"content": [profile]})
 
 
 def _patch(instance: Instance, api: str, key: str, body: bytes) -> Answer:
@@ -80,53 +76,52 @@ def _patch(instance: Instance, api: str, key: str, body: bytes) -> Answer:
         raise Refusal(_no_profile(instance, api, key))
     changes = _changes(instance, api, body)
     if pkey in instance.forbidden:
-        raise Refusal(instance.campaign.forbidden(key))
+        raise Refusal(instance.errors.forbidden(key))
     if not changes and instance.options.dialect is Dialect.V8:
         return Answer(HTTPStatus.NO_CONTENT)
     _check_custom_key(instance, pkey, changes)
     instance.write(pkey, changes)
     if instance.options.patch_style is PatchStyle.PROFILE:
-        return bodies.json(instance.show(pkey, api))
-    return bodies.json({"PKey": pkey, "href": instance.href(pkey, api)})
+        return answers.json(instance.show(pkey, api))
+    return answers.json({"PKey": pkey, "href": instance.href(pkey, api)})
 
 
 def _post(instance: Instance, api: str, body: bytes) -> Answer:
     key = instance.create(_changes(instance, api, body))
-    return bodies.json(instance.show(key, api), HTTPStatus.CREATED)
+    return answers.json(instance.show(key, api), HTTPStatus.CREATED)
 
 
 def _no_profile(instance: Instance, api: str, key: str) -> Answer:
-    """Say what Campaign says of a key in a URL that no profile has."""
+    """Return Campaign's answer to a key in a URL without a profile."""
     custom = instance.takes_custom_keys(api) and not key.startswith("@")
     if custom or _PKEY.fullmatch(key):
-        return instance.campaign.unknown_key(key)
+        return instance.errors.unknown_key(key)
     if _FILTER.fullmatch(key) and instance.options.dialect is Dialect.STANDARD:
-        return instance.campaign.no_such_filter(key)
-    return instance.campaign.unparsable_key(key, f"rest/{api}/profile/{key}")
+        return instance.errors.no_such_filter(key)
+    return instance.errors.unparsable_key(key, f"rest/{api}/profile/{key}")
 
 
 def _changes(instance: Instance, api: str, body: bytes) -> dict[str, Any]:
-    """Read the body of a write, and hold it against the fields that there are."""
+    """Parse the body of a write, and check its fields."""
     try:
         changes = orjson.loads(body)
     except orjson.JSONDecodeError:
         changes = None
     if not isinstance(changes, dict):
-        raise Refusal(instance.campaign.passing())
+        raise Refusal(instance.errors.passing())
     known = instance.fields(api)
     attribute = instance.options.attribute
     for name, value in changes.items():
         problem = f"'{name}' property is not valid for the 'profile' resource."
         if name not in known:
-            raise Refusal(instance.campaign.permanent(problem))
+            raise Refusal(instance.errors.permanent(problem))
         if name in _READ_ONLY or name.endswith("LastModified"):
             text = f"Cannot update the '{name}' property that is read-only. {problem}"
-            raise Refusal(instance.campaign.permanent(text))
-        # What Campaign does with "true", 1 or null is not known. Refusing them here keeps a
-        # client honest: only JSON booleans are documented.
+            raise Refusal(instance.errors.permanent(text))
+        # Campaign's treatment of "true", 1 or null is unknown. Only JSON booleans are documented.
         if name == attribute and not isinstance(value, bool):
             text = f"BAS-010040 Cannot convert '{value}' (text type) to boolean type."
-            raise Refusal(instance.campaign.permanent(text))
+            raise Refusal(instance.errors.permanent(text))
     return changes
 
 
@@ -137,7 +132,7 @@ def _check_custom_key(instance: Instance, pkey: str, changes: dict[str, Any]) ->
     current = instance.profiles[pkey].get(name)
     if changes[name] != current:
         raise Refusal(
-            instance.campaign.permanent(
+            instance.errors.permanent(
                 "RST-360012 Inconsistent operation on resource 'profile' - "
                 f"Cannot update key '{current}' to '{changes[name]}'"
             )

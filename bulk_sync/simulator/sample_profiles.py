@@ -1,7 +1,7 @@
 """The profiles of the simulated instance: made up from a seed, or read from a CSV file.
 
-A stored profile holds only its own fields; ``STANDARD_FIELDS`` is what every profile shows
-besides, with the blank values that real answers have. So a million of them fit into memory.
+A stored profile holds only its own fields, so a million of them fit into memory. The API shows
+``STANDARD_FIELDS`` besides, with the blank values of real answers.
 """
 
 import base64
@@ -15,56 +15,30 @@ from typing import Any, Final
 
 Profile = dict[str, Any]
 
+_CHANNELS: Final = ("Email", "Fax", "Mobile", "Phone", "PostalMail")
+
 STANDARD_FIELDS: Final[Profile] = {
-    "PKey": "",
-    "age": 0,
-    "birthDate": "",
-    "blackList": False,
-    "blackListAllLastModified": "",
-    "blackListEmail": False,
-    "blackListEmailLastModified": "",
-    "blackListFax": False,
-    "blackListFaxLastModified": "",
-    "blackListLastModified": "",
-    "blackListMobile": False,
-    "blackListMobileLastModified": "",
-    "blackListPhone": False,
-    "blackListPhoneLastModified": "",
-    "blackListPostalMail": False,
-    "blackListPostalMailLastModified": "",
-    "blackListPushnotification": False,
-    "created": "",
-    "cryptedId": "",
-    "domain": "",
-    "email": "",
-    "emailFormat": "unknown",
-    "externalId": "",
-    "fax": "",
-    "firstName": "",
-    "gender": "unknown",
-    "href": "",
-    "isExternal": False,
-    "lastModified": "",
-    "lastName": "",
+    "PKey": "", "age": 0, "birthDate": "",
+    "blackList": False, "blackListLastModified": "", "blackListAllLastModified": "",
+    **{f"blackList{channel}": False for channel in (*_CHANNELS, "Pushnotification")},
+    **{f"blackList{channel}LastModified": "" for channel in _CHANNELS},
+    "created": "", "cryptedId": "", "domain": "", "email": "", "emailFormat": "unknown",
+    "externalId": "", "fax": "", "firstName": "", "gender": "unknown", "href": "",
+    "isExternal": False, "lastModified": "", "lastName": "",
     "location": {"address1": "", "city": "", "countryCode": "", "stateCode": "", "zipCode": ""},
-    "middleName": "",
-    "mobilePhone": "",
-    "phone": "",
-    "preferredLanguage": "none",
-    "salutation": "",
-    "timeZone": "none",
-    "title": "",
-}
+    "middleName": "", "mobilePhone": "", "phone": "", "preferredLanguage": "none",
+    "salutation": "", "timeZone": "none", "title": "",
+}  # fmt: skip
 
 _FIRST_NAMES = ("Ada", "Ben", "Cleo", "Dana", "Eli", "Fay", "Gus", "Hana", "Ivo", "June", "Kai")
 _LAST_NAMES = ("Ash", "Birch", "Cedar", "Dale", "Elm", "Fern", "Grove", "Heath", "Iris", "Lake")
 _EPOCH: Final = datetime(2019, 12, 2, 8, tzinfo=UTC)
 _PKEY_BYTES: Final = 68
-"""68 bytes make the 91 base64url characters that most PKeys have."""
+"""68 bytes make the 91 base64url characters of most PKeys."""
 
 
 def make_up(count: int, seed: int, attribute: str) -> Iterator[Profile]:
-    """Make up profiles, the same ones for the same seed; a third of them has opted out."""
+    """Yield made-up profiles, the same for the same seed; a third of them has opted out."""
     draw = random.Random(seed)  # noqa: S311 - repeatable on purpose
     for number in range(count):
         first, last = draw.choice(_FIRST_NAMES), draw.choice(_LAST_NAMES)
@@ -82,12 +56,12 @@ def make_up(count: int, seed: int, attribute: str) -> Iterator[Profile]:
 
 
 def read(path: Path, seed: int, attribute: str) -> Iterator[Profile]:
-    """Read profiles from a CSV file with a header; ``PKey`` may be left out or blank.
+    """Yield the profiles of a CSV file with a header; ``PKey`` may be absent or blank.
 
-    The attribute's cell is ``true``, ``false`` or empty, which leaves it blank as Campaign does.
+    The attribute's cell is ``true``, ``false``, or empty for a blank value.
 
     Raises:
-        ValueError: it holds something else, or a row has more cells than the header.
+        ValueError: that cell holds something else, or a row has more cells than the header.
     """
     states = {"true": True, "false": False, "": ""}
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -108,11 +82,11 @@ def read(path: Path, seed: int, attribute: str) -> Iterator[Profile]:
 
 
 def pkey(seed: int, number: int) -> str:
-    """Make a PKey as Campaign shows them: ``@`` and 91 base64url characters."""
+    """Return a PKey like Campaign's: ``@`` and 91 base64url characters."""
     digest = hashlib.shake_256(f"{seed}/{number}".encode()).digest(_PKEY_BYTES)
     return "@" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a time as Campaign does: ``2019-09-26 11:49:48.817Z``."""
+    """Format a time like Campaign: ``2019-09-26 11:49:48.817Z``."""
     return moment.replace(tzinfo=None).isoformat(" ", "milliseconds") + "Z"

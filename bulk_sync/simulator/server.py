@@ -1,7 +1,7 @@
 """Serving a simulator over HTTP: in a thread for tests, in the foreground for the command.
 
-The low-level server of aiohttp is used, without its router: a key may hold anything, so the
-path must not be normalized or decoded before it is taken apart.
+It is the low-level server of aiohttp without a router: a key may hold any character, so the path
+must not be normalized or decoded before it is split.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bulk_sync.simulator import side_door
+from bulk_sync.simulator import control
+from bulk_sync.simulator.answers import Answer
 from bulk_sync.simulator.behavior import Options
-from bulk_sync.simulator.bodies import Answer
+from bulk_sync.simulator.call import Call
 from bulk_sync.simulator.faults import Fault
-from bulk_sync.simulator.handle import Simulator
-from bulk_sync.simulator.received import Call
+from bulk_sync.simulator.simulation import Simulator
 
 _new_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
     import uvloop
 
     _new_loop = uvloop.new_event_loop
-except ImportError:  # it is not made for Windows and PyPy
+except ImportError:  # PyPy has none
     _new_loop = asyncio.new_event_loop
 
 log = logging.getLogger(__name__)
@@ -39,11 +39,11 @@ _MISSING_BYTES: Final = 20
 
 @contextmanager
 def running(options: Options | None = None) -> Generator[Simulator]:
-    """Serve a simulator on a free port of 127.0.0.1, in a thread, until the block is left.
+    """Serve a simulator on a free port of 127.0.0.1, in a thread, until the block ends.
 
     Raises:
-        OSError: no port can be had, or the profiles' file not read.
-        ValueError: the profiles' file cannot be understood.
+        OSError: no port is free, or the profiles' file cannot be read.
+        ValueError: the profiles' file has an error.
     """
     started: Future[tuple[Simulator, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -83,16 +83,15 @@ def serve_in_foreground(
         listening: called once requests are accepted.
 
     Raises:
-        OSError: the port cannot be had, or the profiles' file not read.
-        ValueError: the profiles' file cannot be understood.
+        OSError: the port is taken, or the profiles' file cannot be read.
+        ValueError: the profiles' file has an error.
     """
 
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        # Not loop.add_signal_handler: Windows has none.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+            loop.add_signal_handler(number, stop.set)
         async with serve(options, host, port) as simulator:
             listening(simulator)
             await stop.wait()
@@ -108,15 +107,15 @@ async def serve(
     """Serve a simulator in the running event loop; port 0 is a free one.
 
     Raises:
-        OSError: the port cannot be had.
-        ValueError: the profiles' file cannot be understood.
+        OSError: the port is taken, or the profiles' file cannot be read.
+        ValueError: the profiles' file has an error.
     """
     simulator = Simulator(options)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         call = Call(request.method, request.raw_path, request.headers, await request.read())
-        if call.raw_path.startswith(side_door.PREFIX):
-            return _response(side_door.answer(simulator, call))
+        if call.raw_path.startswith(control.PREFIX):
+            return _response(control.answer(simulator, call))
         answer, fault = await simulator.answer(call)
         log.info("%s %s %s", call.method, call.target, answer.status if answer else "-")
         if answer is None:
@@ -145,7 +144,7 @@ def _response(answer: Answer) -> web.Response:
 
 
 def _drop(request: web.BaseRequest) -> web.Response:
-    """Cut the connection. The response that has to be returned goes nowhere."""
+    """Cut the connection; the returned response goes nowhere."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

@@ -28,7 +28,7 @@ from bulk_sync.rows.request_order import Precision, Request
 from bulk_sync.rows.results import UNREAD, Match, Steps
 from bulk_sync.settings import Connection, KeyKind, Keys, Pace, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
-from bulk_sync.simulator.handle import Request as RawRequest
+from bulk_sync.simulator import Request as RawRequest
 from bulk_sync.stopping import Stop
 
 WHY = "A later run has written this profile."

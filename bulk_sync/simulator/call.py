@@ -1,4 +1,4 @@
-"""One request as it came over the wire: the path is taken apart before anything is decoded."""
+"""One request from the wire; its path is split before it is decoded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Call:
 
     @property
     def raw_path(self) -> str:
-        """The path as sent; a client that takes this server for its proxy sends a whole URL."""
+        """The path as sent; a client with this server as its proxy sends a whole URL."""
         path = self.target.partition("?")[0]
         return urlsplit(path).path if path.startswith("http://") else path
 
@@ -37,8 +37,8 @@ class Call:
     def segments(self) -> list[str]:
         """The path's segments, decoded one by one.
 
-        Empty ones are passed over, as ``profile//_count`` demands. Plain ``.`` and ``..`` are
-        resolved as any proxy would; encoded as ``%2E`` they are text like any other.
+        Empty ones are ignored, for ``profile//_count``. Plain ``.`` and ``..`` are resolved, as by
+        any proxy; encoded as ``%2E`` they are text.
         """
         resolved: list[str] = []
         for segment in self.raw_path.split("/"):
@@ -55,5 +55,5 @@ class Call:
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
     def form(self) -> dict[str, str]:
-        """Read the body as a form."""
+        """Parse the body as a form."""
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))

@@ -3,8 +3,8 @@
     parse    path and parameters -> Query, or None if the path names no list
     answer   Query -> a page, or a count
 
-What makes a client's life hard is here: pages of 25, a cursor that only ``next`` may carry, no
-``next`` at all for big tables unless it was asked for, and every way of writing a link.
+The pitfalls for a client are here: pages of 25, a cursor for use in ``next`` only, no ``next`` for
+big tables without ``_forcePagination``, and several ways to write a link.
 """
 
 import base64
@@ -12,22 +12,22 @@ import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from bulk_sync.simulator import bodies
+from bulk_sync.simulator import answers
+from bulk_sync.simulator.answers import Answer, Refusal
 from bulk_sync.simulator.behavior import ByEmail, CountStyle, Dialect, NextStyle, ScanFault
-from bulk_sync.simulator.bodies import Answer, Refusal
 from bulk_sync.simulator.faults import unit
 from bulk_sync.simulator.instance import Instance
 from bulk_sync.simulator.sample_profiles import Profile
 
-Predicate = Callable[[Profile], bool]
+Filter = Callable[[Mapping[str, str], Profile], bool]
+"""Whether a profile matches the parameters of a request."""
 
 SORTABLE: Final = ("birthDate", "created", "email", "firstName", "lastModified", "lastName")
 CUSTOM_FILTER: Final = "ExternalId"
-"""A custom filter as somebody might have added it: ``byExternalId`` in Campaign Standard."""
+"""An example of a custom filter: ``byExternalId`` in Campaign Standard."""
 
 _DEFAULT_LINES: Final = 25
 _CURSOR_LENGTH: Final = 49
@@ -40,152 +40,144 @@ _FETCH_FAILED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A list that was asked for.
+    """A request for a list.
 
     Attributes:
         api: the API's name.
         path: segments after ``profile``: filters, or one field.
         params: all parameters.
-        field: the field of which bare values are listed; None for whole profiles.
-        counts: only the number is asked for.
+        field: the field whose bare values are listed; None for whole profiles.
+        is_count: only the number is requested.
     """
 
     api: str
     path: tuple[str, ...]
     params: Mapping[str, str]
     field: str | None
-    counts: bool
+    is_count: bool
 
     @property
     def identity(self) -> str:
-        """What a cursor is tied to: everything but where and how large the page is."""
+        """The scope of a cursor: everything but position and size of the page."""
         own = ("_lineStart", "_lineCount", "_forcePagination")
         params = sorted((name, value) for name, value in self.params.items() if name not in own)
         return repr((self.api, self.path, params))
+
+    def link_path(self) -> str:
+        """Return the path for links to this list."""
+        return "/".join(("profile", *(quote(name) for name in self.path)))
 
 
 def parse(
     instance: Instance, api: str, path: Sequence[str], params: Mapping[str, str]
 ) -> Query | None:
-    """Understand a path after ``profile`` as a list; None if it is not one."""
-    counts = bool(path) and path[-1] == "_count"
-    names = tuple(path[:-1] if counts else path)
+    """Parse a path after ``profile`` as a list; return None if it is not one."""
+    is_count = bool(path) and path[-1] == "_count"
+    names = tuple(path[:-1] if is_count else path)
     known = filters(instance, api)
     if all(name in known for name in names):
-        return Query(api, names, params, None, counts)
+        return Query(api, names, params, None, is_count)
     if len(names) == 1 and (field := names[0].removesuffix(".json")) in instance.fields(api):
-        return Query(api, names, params, field, counts)
+        return Query(api, names, params, field, is_count)
     return None
 
 
-def filters(instance: Instance, api: str) -> dict[str, Callable[[Mapping[str, str]], Predicate]]:
-    """Tell the filters that this API knows: each makes a predicate of the parameters.
+def filters(instance: Instance, api: str) -> dict[str, Filter]:
+    """Return the filters of this API by name.
 
-    Custom filters exist on ``Ext`` only, and lose their prefix in Campaign v8.
+    Custom filters exist on ``Ext`` only, and have no prefix in Campaign v8.
     """
     by_email = instance.options.by_email
-    known: dict[str, Callable[[Mapping[str, str]], Predicate]] = {"byText": _by_text}
+    known: dict[str, Filter] = {"byText": _by_text}
     if by_email is not ByEmail.ABSENT:
-        known["byEmail"] = partial(_by_email, by_email)
+        known["byEmail"] = _BY_EMAIL[by_email]
     if api.endswith("Ext"):
         prefix = "" if instance.options.dialect is Dialect.V8 else "by"
-        known[f"{prefix}{CUSTOM_FILTER}"] = _by_external_id
+        known[f"{prefix}{CUSTOM_FILTER}"] = lambda params, profile: (
+            profile.get("externalId") == params.get("externalId_parameter", "")
+        )
     return known
 
 
-def _by_email(how: ByEmail, params: Mapping[str, str]) -> Predicate:
-    wanted = params.get("email", "")
-    match how:
-        case ByEmail.ANY_CASE:
-            return lambda profile: str(profile.get("email")).lower() == wanted.lower()
-        case ByEmail.FINDS_NOTHING | ByEmail.FINDS_EVERYBODY:
-            finds = how is ByEmail.FINDS_EVERYBODY
-            return lambda _: finds
-        case _:
-            return lambda profile: profile.get("email") == wanted
+_BY_EMAIL: Final[Mapping[ByEmail, Filter]] = {
+    ByEmail.EXACT: lambda params, profile: profile.get("email") == params.get("email", ""),
+    ByEmail.ANY_CASE: lambda params, profile: (
+        str(profile.get("email")).lower() == params.get("email", "").lower()
+    ),
+    ByEmail.FINDS_NOTHING: lambda _params, _profile: False,
+    ByEmail.FINDS_EVERYBODY: lambda _params, _profile: True,
+}
 
 
-def _by_external_id(params: Mapping[str, str]) -> Predicate:
-    wanted = params.get("externalId_parameter", "")
-    return lambda profile: profile.get("externalId") == wanted
-
-
-def _by_text(params: Mapping[str, str]) -> Predicate:
+def _by_text(params: Mapping[str, str], profile: Profile) -> bool:
     """With ``filterType`` a case-sensitive prefix of that field, else any part of two fields."""
     text, field = params.get("text", ""), params.get("filterType")
     if field is not None:
-        return lambda profile: str(profile.get(field, "")).startswith(text)
-    return lambda profile: any(text in str(profile.get(name, "")) for name in ("email", "lastName"))
+        return str(profile.get(field, "")).startswith(text)
+    return any(text in str(profile.get(name, "")) for name in ("email", "lastName"))
 
 
 def answer(instance: Instance, query: Query) -> Answer:
-    """Answer with a page or a count.
+    """Return a page or a count.
 
     Raises:
-        Refusal: a forged cursor, a page size that is none, a field that cannot be ordered by.
+        Refusal: a forged cursor, a bad page size, or a field without an order.
     """
     start = _position(instance, query)
     keys = _selected(instance, query, start)
-    if query.counts:
-        return bodies.json({"count": len(keys)})
+    if query.is_count:
+        return answers.json({"count": len(keys)})
     lines = _lines(instance, query)
     on_page = (key for key in keys[start : start + lines] if key in instance.profiles)
-    shown = [instance.show(key, query.api) for key in on_page]
-    content = shown if query.field is None else [one.get(query.field) for one in shown]
+    profiles = [instance.show(key, query.api) for key in on_page]
+    content = profiles if query.field is None else [each.get(query.field) for each in profiles]
     page: dict[str, Any] = {"content": content}
-    paged = (
+    is_paged = (
         len(instance.profiles) <= instance.options.big_table_threshold
         or query.params.get("_forcePagination") == "true"
     )
     following = _following(instance, start, lines, len(keys))
-    if paged and following is not None:
+    if is_paged and following is not None:
         page["next"] = {"href": _next(instance, query, lines, following)}
     if query.field is None or instance.options.dialect is Dialect.V8:
         page |= _count(instance, query, lines, len(keys))
-        page["serverSidePagination"] = paged
-    return bodies.json(page)
+        page["serverSidePagination"] = is_paged
+    return answers.json(page)
 
 
 def _selected(instance: Instance, query: Query, start: int) -> list[str]:
-    """Tell the keys of the whole list; later pages see what the first one saw."""
+    """Return the keys of the whole list; later pages see the selection of the first one."""
     identity, keys = instance.snapshot
     if start and identity == query.identity:
         return keys
-    known = filters(instance, query.api)
-    predicates = [known[name](query.params) for name in query.path if name in known]
-    keys = [
-        key
-        for key in _candidates(instance, query)
-        if all(predicate(instance.profiles[key]) for predicate in predicates)
-    ]
-    if instance.options.scan_fault is ScanFault.HIDES:
-        share, seed = instance.options.scan_hides_share, instance.options.seed
+    options, known = instance.options, filters(instance, query.api)
+    if "byEmail" in query.path and options.by_email is ByEmail.EXACT:
+        keys = instance.having_email(query.params.get("email", ""))  # not all, for speed
+    else:
+        keys = list(instance.profiles)
+    for matches in (known[name] for name in query.path if name in known):
+        keys = [key for key in keys if matches(query.params, instance.profiles[key])]
+    if options.scan_fault is ScanFault.HIDES:
+        share, seed = options.scan_hides_share, options.seed
         keys = [key for key in keys if unit(f"{seed} hidden {key}") >= share]
     if order := query.params.get("_order"):
         _sort(instance, keys, order)
-    if not query.counts:
+    if not query.is_count:
         instance.snapshot = (query.identity, keys)
     return keys
-
-
-def _candidates(instance: Instance, query: Query) -> list[str]:
-    """Tell which profiles a list may hold, so that not all of them are looked at for an address."""
-    if "byEmail" in query.path and instance.options.by_email is ByEmail.EXACT:
-        return instance.having_email(query.params.get("email", ""))
-    return list(instance.profiles)
 
 
 def _sort(instance: Instance, keys: list[str], order: str) -> None:
     field, _, direction = order.partition(" ")
     if field not in SORTABLE or direction not in ("", "asc", "desc"):
-        raise Refusal(instance.campaign.permanent(_FETCH_FAILED))
+        raise Refusal(instance.errors.permanent(_FETCH_FAILED))
     keys.sort(
         key=lambda key: str(instance.profiles[key].get(field, "")), reverse=direction == "desc"
     )
 
 
 def _following(instance: Instance, start: int, lines: int, total: int) -> int | None:
-    """Tell where the next page begins; None if this one is, or claims to be, the last."""
+    """Return the position of the next page; None if this one is, or claims to be, the last."""
     after = start + lines
     past_half = 2 * after >= total
     match instance.options.scan_fault:
@@ -199,7 +191,7 @@ def _following(instance: Instance, start: int, lines: int, total: int) -> int | 
 def _lines(instance: Instance, query: Query) -> int:
     text = query.params.get("_lineCount", str(_DEFAULT_LINES))
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise Refusal(instance.campaign.permanent(_FETCH_FAILED))
+        raise Refusal(instance.errors.permanent(_FETCH_FAILED))
     return min(int(text), instance.options.max_line_count)
 
 
@@ -208,21 +200,16 @@ def _next(instance: Instance, query: Query, lines: int, position: int) -> str:
     params["_lineStart"] = _cursor(instance, query, position)
     if not instance.options.next_keeps_force:
         params.pop("_forcePagination", None)
-    path = "/".join(("profile", *(quote(name) for name in query.path)))
-    tail = f"{path}/?{urlencode(params, safe='@')}"
+    tail = f"{query.link_path()}/?{urlencode(params, safe='@')}"
     base = instance.base(query.api)
     rooted = base.removeprefix(instance.url)
-    match instance.options.next_style:
-        case NextStyle.ABSOLUTE:
-            return f"{base}/{tail}"
-        case NextStyle.RELATIVE:
-            return f"/{query.api}/{tail}"
-        case NextStyle.ROOTED:
-            return f"{rooted}/{tail}"
-        case NextStyle.DOUBLE_SLASH:
-            return f"{base}//{tail}"
-        case NextStyle.FOREIGN_HOST:
-            return f"{_FOREIGN_HOST}{rooted}/{tail}"
+    return {
+        NextStyle.ABSOLUTE: f"{base}/{tail}",
+        NextStyle.RELATIVE: f"/{query.api}/{tail}",
+        NextStyle.ROOTED: f"{rooted}/{tail}",
+        NextStyle.DOUBLE_SLASH: f"{base}//{tail}",
+        NextStyle.FOREIGN_HOST: f"{_FOREIGN_HOST}{rooted}/{tail}",
+    }[instance.options.next_style]
 
 
 def _count(instance: Instance, query: Query, lines: int, total: int) -> dict[str, Any]:
@@ -231,14 +218,14 @@ def _count(instance: Instance, query: Query, lines: int, total: int) -> dict[str
         return {}
     params = {**query.params, "_lineCount": str(lines)}
     params["_lineStart"] = _cursor(instance, query, 0)
-    path = "/".join(("profile", *(quote(name) for name in query.path)))
-    href = f"{instance.base(query.api)}/{path}//_count?{urlencode(params, safe='@')}"
+    base = instance.base(query.api)
+    href = f"{base}/{query.link_path()}//_count?{urlencode(params, safe='@')}"
     inline = {"value": total} if style is CountStyle.INLINE else {}
     return {"count": {"href": href, **inline}}
 
 
 def _cursor(instance: Instance, query: Query, position: int) -> str:
-    """Write a position so that only this query can read it: ``@`` and 48 characters."""
+    """Encode a position for this query only: ``@`` and 48 characters."""
     place = position.to_bytes(8)
     text = f"{instance.options.seed} {position} {query.identity}"
     seal = hashlib.blake2b(text.encode(), digest_size=28).digest()
@@ -246,7 +233,7 @@ def _cursor(instance: Instance, query: Query, position: int) -> str:
 
 
 def _position(instance: Instance, query: Query) -> int:
-    """Read the position out of a cursor that this query was given."""
+    """Decode the position of a cursor; raise Refusal if it is forged."""
     cursor = query.params.get("_lineStart")
     if cursor is None:
         return 0
@@ -255,5 +242,5 @@ def _position(instance: Instance, query: Query) -> int:
     except (binascii.Error, ValueError):
         position = -1
     if len(cursor) != _CURSOR_LENGTH or cursor != _cursor(instance, query, max(position, 0)):
-        raise Refusal(instance.campaign.permanent(_FETCH_FAILED))
+        raise Refusal(instance.errors.permanent(_FETCH_FAILED))
     return position

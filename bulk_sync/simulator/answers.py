@@ -1,4 +1,4 @@
-"""What the gateway, IMS and Campaign answer: bodies as they were seen, in the dialect asked for.
+"""The answers of the gateway, of IMS and of Campaign: bodies as they were seen, in each dialect.
 
 Two parties answer with errors. The gateway (adobe.io) sends JSON with ``error_code``; Campaign
 sends texts with codes such as ``XTK-170036``, and 500 even for a caller's mistake.
@@ -16,9 +16,8 @@ import orjson
 from bulk_sync.simulator.behavior import Dialect, ErrorStyle, Options, RetryAfter
 from bulk_sync.simulator.faults import Fault
 
-_JSON = "application/json"
-_CONTACT = "An error has occurred - please contact your administrator."
-_OOPS = "Oops. Something went wrong. Check your URI and try again."
+_CONTACT: Final = "An error has occurred - please contact your administrator."
+_OOPS: Final = "Oops. Something went wrong. Check your URI and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Answer:
 
     status: int
     body: bytes = b""
-    content_type: str = _JSON
+    content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -40,32 +39,22 @@ class Refusal(Exception):
 
 
 def json(value: object, status: int = HTTPStatus.OK) -> Answer:
-    """Answer with JSON."""
+    """Return an answer with a JSON body."""
     return Answer(status, orjson.dumps(value))
 
 
-def gateway(status: int, code: str, message: str) -> Answer:
-    """Answer as the gateway does when it knows what is wrong."""
+def _gateway(status: int, code: str, message: str) -> Answer:
     return json({"error_code": code, "message": message}, status)
 
 
-def bad_token() -> Answer:
-    """Answer to an invalid or expired token."""
-    return gateway(HTTPStatus.UNAUTHORIZED, "401013", "Oauth token is not valid")
-
-
-def bad_api_key() -> Answer:
-    """Answer to an unknown API key."""
-    return gateway(HTTPStatus.FORBIDDEN, "403000", "Api Key is invalid")
-
-
-def oops(status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> Answer:
-    """Answer as the gateway does when it cannot reach an instance behind the URL."""
-    return json({"code": int(status), "message": _OOPS}, status)
+BAD_TOKEN: Final = _gateway(HTTPStatus.UNAUTHORIZED, "401013", "Oauth token is not valid")
+BAD_API_KEY: Final = _gateway(HTTPStatus.FORBIDDEN, "403000", "Api Key is invalid")
+NO_INSTANCE: Final = json({"code": 500, "message": _OOPS}, HTTPStatus.INTERNAL_SERVER_ERROR)
+"""The gateway reaches no instance behind the URL."""
 
 
 def throttled(options: Options) -> Answer:
-    """Answer to one request too many."""
+    """Return the answer to one request too many."""
     body = {"error_code": "429050", "message": "Too many requests"}
     headers = _retry_after(options)
     return Answer(HTTPStatus.TOO_MANY_REQUESTS, orjson.dumps(body), headers=headers)
@@ -83,14 +72,14 @@ def _retry_after(options: Options) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Campaign:
+class CampaignErrors:
     """Campaign's own error answers, in one dialect and style."""
 
     dialect: Dialect
     style: ErrorStyle
 
     def unparsable_key(self, key: str, path: str) -> Answer:
-        """Answer to a key in the URL that cannot be a PKey."""
+        """Return the answer to a key in the URL that cannot be a PKey."""
         if self.dialect is Dialect.V8:
             text = f"Unable to decrypt PKey. (PKey={key}) Unsupported endpoint. (endpoint={path})"
             return self._text(HTTPStatus.NOT_FOUND, text)
@@ -101,37 +90,36 @@ class Campaign:
         )
 
     def unknown_key(self, key: str) -> Answer:
-        """Answer to a key that no profile has."""
-        standard = self.dialect is Dialect.STANDARD
-        prefix, suffix = (f"RST-360011 {_CONTACT} ", ":0") if standard else ("", "")
+        """Return the answer to a key without a profile."""
+        suffix = ":0" if self.dialect is Dialect.STANDARD else ""
         text = (
-            f"{prefix}Unable to find document with path 'Profile' from key '{key}{suffix}' "
+            f"Unable to find document with path 'Profile' from key '{key}{suffix}' "
             f"(document with schema 'profile' and name '{key}')"
         )
-        return self._text(HTTPStatus.NOT_FOUND, text)
+        return self._text(HTTPStatus.NOT_FOUND, self._prefix + text)
 
     def no_such_filter(self, name: str) -> Answer:
-        """Answer to a custom filter on the API without ``Ext``, which takes it for a raw key."""
+        """Return the answer to a custom filter on the API without ``Ext``: a raw key to it."""
         return self.permanent(
             f"BAS-010040 Cannot convert '{name}' (text type) to 32-bit integer type."
         )
 
     def forbidden(self, key: str) -> Answer:
-        """Answer to a write that the account's role or organizational unit does not allow."""
+        """Return the answer to a write beyond the account's role or organizational unit."""
         text = f"You do not have the rights needed to modify the 'profile' resource of ID '{key}'."
         return self._text(HTTPStatus.FORBIDDEN, text)
 
     def permanent(self, text: str) -> Answer:
-        """Answer 500 to a caller's mistake, as Campaign does."""
-        prefix = f"RST-360011 {_CONTACT} " if self.dialect is Dialect.STANDARD else ""
-        return self._text(HTTPStatus.INTERNAL_SERVER_ERROR, prefix + text)
+        """Return the 500 with which Campaign answers a caller's mistake."""
+        return self._text(HTTPStatus.INTERNAL_SERVER_ERROR, self._prefix + text)
 
     def passing(self) -> Answer:
-        """Answer 500 without a word about the cause."""
-        return self._text(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            f"RST-360011 {_CONTACT}" if self.dialect is Dialect.STANDARD else _CONTACT,
-        )
+        """Return a 500 without a word about the cause."""
+        return self._text(HTTPStatus.INTERNAL_SERVER_ERROR, (self._prefix or _CONTACT).strip())
+
+    @property
+    def _prefix(self) -> str:
+        return f"RST-360011 {_CONTACT} " if self.dialect is Dialect.STANDARD else ""
 
     def _text(self, status: HTTPStatus, text: str) -> Answer:
         if self.style is ErrorStyle.JSON:
@@ -139,10 +127,10 @@ class Campaign:
         return Answer(status, text.encode(), "text/plain")
 
 
-_FIXED: Final[Mapping[Fault, Answer]] = {
-    Fault.OOPS_500: oops(),
-    Fault.OOPS_502: oops(HTTPStatus.BAD_GATEWAY),
-    Fault.UNAUTHORIZED_401: bad_token(),
+_OF_FAULT: Final[Mapping[Fault, Answer]] = {
+    Fault.OOPS_500: NO_INSTANCE,
+    Fault.OOPS_502: json({"code": 502, "message": _OOPS}, HTTPStatus.BAD_GATEWAY),
+    Fault.UNAUTHORIZED_401: BAD_TOKEN,
     Fault.GATEWAY_TIMEOUT_504: Answer(HTTPStatus.GATEWAY_TIMEOUT, b"stream timeout", "text/plain"),
     Fault.BAD_GATEWAY_HTML: Answer(
         HTTPStatus.BAD_GATEWAY,
@@ -157,15 +145,15 @@ _FIXED: Final[Mapping[Fault, Answer]] = {
 }
 
 
-def of_fault(fault: Fault, method: str, options: Options) -> Answer | None:
-    """Find the answer that a fault gives in place of Campaign's.
+def replacement(fault: Fault, method: str, options: Options) -> Answer | None:
+    """Return the answer of a fault in place of Campaign's.
 
     Returns:
         None for faults that drop, delay or damage an answer instead of replacing it.
     """
     match fault:
         case Fault.TRANSIENT_500:
-            return Campaign(options.dialect, options.error_style).passing()
+            return CampaignErrors(options.dialect, options.error_style).passing()
         case Fault.UNAVAILABLE_503:
             return Answer(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -178,4 +166,4 @@ def of_fault(fault: Fault, method: str, options: Options) -> Answer | None:
         case Fault.WRONG_JSON:
             return json([] if method == "GET" else {})
         case _:
-            return _FIXED.get(fault)
+            return _OF_FAULT.get(fault)
