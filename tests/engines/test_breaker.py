@@ -1,4 +1,4 @@
-"""What ends a run in which rows fail, and what does not."""
+"""Failures of rows end a run, or do not."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def breaker(failures: Failures | None = None) -> tuple[Breaker, Stop]:
     ],
     ids=["read-only", "no rights", "by the gateway", "no such address"],
 )
-def test_what_every_profile_is_refused_for_ends_the_run_with_the_fifth(
+def test_a_refusal_of_every_profile_ends_the_run_with_the_fifth(
     failed: RowFailed, kind: type[StopRun], status: Exit
 ) -> None:
     counted, stop = breaker()
@@ -60,7 +60,7 @@ def test_profiles_that_are_refused_while_others_succeed_are_rows_that_failed(
     assert not stop.asked
 
 
-def test_a_gateway_that_refuses_everybody_in_the_middle_of_a_run_ends_it() -> None:
+def test_a_gateway_that_refuses_all_requests_in_the_middle_of_a_run_ends_it() -> None:
     counted, stop = breaker()
     for again in range(2):
         counted.succeeded("write", again=False)
@@ -97,7 +97,7 @@ def test_too_many_failures_name_the_count_the_limit_and_the_option() -> None:
     )
 
 
-def test_rows_during_whose_tries_others_went_well_say_nothing_of_campaign() -> None:
+def test_a_row_that_failed_while_others_succeeded_does_not_count_as_lost() -> None:
     counted, stop = breaker(Failures(most=5_000))
     counted.succeeded("write", again=False)
     for _ in range(100):
@@ -106,7 +106,7 @@ def test_rows_during_whose_tries_others_went_well_say_nothing_of_campaign() -> N
 
 
 @pytest.mark.parametrize("how", [{"again": True}, {"again": False, "suspect": True}])
-def test_rows_that_have_failed_before_say_nothing_of_campaign(how: dict[str, bool]) -> None:
+def test_rows_that_failed_before_do_not_count_as_lost(how: dict[str, bool]) -> None:
     counted, stop = breaker(Failures(most=5_000))
     for _ in range(400):
         counted.succeeded("write", again=False)

@@ -1,4 +1,4 @@
-"""Groups of intents and outcomes: recorded in order, ahead of the work, and never lost."""
+"""Groups of intents and outcomes are recorded in order, ahead of the work, and never lost."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from bulk_sync.stopping import Stop
 
 
 class Recorded:
-    """Takes groups down; from the n-th on it refuses, as a full disk would."""
+    """Keeps groups; from the n-th on it refuses, as a full disk does."""
 
     def __init__(self, full_at: int = 1_000_000) -> None:
         self.groups: list[list[int]] = []
@@ -58,24 +58,24 @@ def test_every_position_is_handed_out_once() -> None:
     assert record.all == list(range(100, 1100))
 
 
-def test_what_is_ready_needs_no_intent() -> None:
+def test_ready_positions_need_no_intent() -> None:
     record = Recorded()
     assert sorted(taken(3, record, ready=[1, 2])) == [1, 2, 100, 101, 102]
     assert record.all == [100, 101, 102]
 
 
-def test_nothing_is_handed_out_for_nothing() -> None:
+def test_an_empty_queue_yields_nothing() -> None:
     assert taken(0, Recorded()) == []
 
 
 @pytest.mark.parametrize("full_at", [1, 2, 3])
-def test_without_an_intent_nothing_is_handed_out(full_at: int) -> None:
+def test_no_position_is_yielded_without_an_intent(full_at: int) -> None:
     record = Recorded(full_at)
     handed = taken(5000, record)
     assert set(handed) <= set(record.all)
 
 
-def test_what_was_granted_and_not_taken_can_be_withdrawn() -> None:
+def test_positions_that_were_not_taken_can_be_withdrawn() -> None:
     async def work() -> tuple[list[int], list[int]]:
         stop, record = Stop(), Recorded()
         with ThreadPoolExecutor(1) as thread:
@@ -105,7 +105,7 @@ def kept(positions: Sequence[int], record: Record) -> StoppedEarly | None:
     return cause
 
 
-def test_what_is_done_is_recorded_in_order_and_to_the_last() -> None:
+def test_finished_positions_are_recorded_in_order_to_the_last() -> None:
     record = Recorded()
     assert kept(range(20_000), record) is None
     assert record.all == list(range(20_000))
@@ -125,7 +125,7 @@ Pace = Callable[[float], float]
 async def a_pass(
     each_s: Pace, seconds: float, **given: float
 ) -> tuple[dict[int, float], dict[int, float], list[float]]:
-    """Finish positions at some pace; tell when each was done and recorded, and when records were.
+    """Finish positions at some pace; return when each was done and recorded, and all records.
 
     Args:
         each_s: how long a position takes, by the time since the pass began.
@@ -197,7 +197,7 @@ def test_many_at_once_are_recorded_at_once() -> None:
     assert virtually(work()) == [(round(0.1 * number + TOOK_S, 6), 4096) for number in range(3)]
 
 
-def test_what_is_done_while_a_group_is_recorded_does_not_wait_for_more() -> None:
+def test_a_position_finished_during_a_record_is_recorded_next() -> None:
     async def work() -> list[int]:
         record = Recorded()
         kept = Recorder(record, Disk(), Stop())

@@ -1,6 +1,6 @@
-"""What is done with one row that is to be written, by what is known of it and what stands there.
+"""Writes one row to a simulator, for each kind of care and each state there.
 
-Each case is one row, one simulator, one pass; ``sent`` is what Campaign was asked to write.
+``sent`` lists the requests to Campaign that write.
 """
 
 import asyncio
@@ -31,16 +31,15 @@ from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.simulator import Request as RawRequest
 from bulk_sync.stopping import Stop
 
-WHY = "A later run has written this profile."
-NOVEMBER_MS = 1_795_572_000_000
+REASON = "A later run has written this profile."
 EMAIL = "ada@example.com"
 BODY = b'{"email":"ada@example.com","ccpaOptOut":true}'
 DONE = (Outcome.UPDATED, None)
 
 
 @dataclass
-class Noted:
-    """Keeps what is to be made durable."""
+class Journal:
+    """Keeps the positions of intents and outcomes."""
 
     intended: list[int] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
@@ -53,11 +52,11 @@ class Noted:
 
 
 @dataclass
-class Told:
-    """What became of one row."""
+class Result:
+    """The result of one row."""
 
     writes: Writes
-    journal: Noted
+    journal: Journal
     cause: StopRun | None
     sent: list[str]
 
@@ -70,7 +69,7 @@ class Told:
 
     @property
     def state(self) -> bool | None:
-        """What the profile is known to hold."""
+        """The known state of the profile."""
         state = int(self.writes.steps.state[0])
         return None if state == UNREAD else bool(state)
 
@@ -104,7 +103,7 @@ def written(
     guarded: bool = False,
     began: float = 0.0,
     **given: Any,
-) -> Told:
+) -> Result:
     """Carry out one write.
 
     Args:
@@ -119,7 +118,7 @@ def written(
     """
     connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
     care = Care(**{"reads_first": guarded, "body": BODY if creates else None, **given})
-    journal = Noted()
+    journal = Journal()
     writes = Writes(
         [EMAIL if creates else key(0)],
         [desired],
@@ -133,11 +132,11 @@ def written(
     with Session(connection, Pace(**pace), lambda *_: None) as session:
         session.write(writes, journal)
     sent = [each.method for each in sim.requests if each.method != "GET"]
-    return Told(writes, journal, session.cause, sent)
+    return Result(writes, journal, session.cause, sent)
 
 
 DOUBT: dict[str, Any] = {"in_doubt": True}
-FORBIDDEN: dict[str, Any] = {"forbidden": WHY}
+FORBIDDEN: dict[str, Any] = {"forbidden": REASON}
 GUARDED: dict[str, Any] = {"guarded": True}
 UNCERTAIN = {"uncertain": True, "guarded": True}
 KNOWN = (Outcome.UNCHANGED, Reason.NEWER_RUN)
@@ -167,7 +166,7 @@ NOTHING = (Outcome.UNCHANGED, Reason.STOPPED)
         (UNCERTAIN | DOUBT, True, DONE, False, 1),
     ],
 )
-def test_a_row_is_sent_or_left_alone_by_what_is_known_and_what_stands_there(
+def test_a_row_is_sent_or_left_alone_by_its_care_and_the_state_in_campaign(
     given: dict[str, Any],
     holds: bool,
     outcome: tuple[Outcome, Reason | None],
@@ -178,16 +177,16 @@ def test_a_row_is_sent_or_left_alone_by_what_is_known_and_what_stands_there(
 ) -> None:
     """``holds``: Campaign holds the desired state; else it holds the other one."""
     campaign.add(pkey=key(0), ccpaOptOut=desired if holds else not desired)
-    told = written(campaign, desired, **given)
-    assert told.outcome == outcome
-    assert told.sent == ["PATCH"] * is_sent
+    result = written(campaign, desired, **given)
+    assert result.outcome == outcome
+    assert result.sent == ["PATCH"] * is_sent
     assert campaign.counters.methods["GET"] == 1 + looks  # one to begin
-    assert told.state is campaign.profiles[key(0)]["ccpaOptOut"]
-    assert told.is_settled
-    assert told.cause is None
-    assert told.writes.steps.attempts[0] == 1
+    assert result.state is campaign.profiles[key(0)]["ccpaOptOut"]
+    assert result.is_settled
+    assert result.cause is None
+    assert result.writes.steps.attempts[0] == 1
     is_ready = "in_doubt" in given or "forbidden" in given
-    assert told.journal.intended == ([] if is_ready else [0])
+    assert result.journal.intended == ([] if is_ready else [0])
 
 
 @pytest.mark.parametrize(
@@ -212,10 +211,10 @@ def test_a_dated_row_is_left_alone_if_campaign_holds_a_newer_choice(
     campaign.add(pkey=key(0), ccpaOptOut=not desired, ccpaOptOutLastModified=changed)
     request = Request.parse("2026-11-25T12:00:00Z")
     assert request.precision is Precision.INSTANT
-    told = written(campaign, desired, request=request)
-    assert told.outcome == outcome
-    assert told.sent == ["PATCH"] * is_sent
-    assert told.state is campaign.profiles[key(0)]["ccpaOptOut"]
+    result = written(campaign, desired, request=request)
+    assert result.outcome == outcome
+    assert result.sent == ["PATCH"] * is_sent
+    assert result.state is campaign.profiles[key(0)]["ccpaOptOut"]
 
 
 @pytest.mark.parametrize(
@@ -226,39 +225,39 @@ def test_a_row_that_cannot_be_read_first_is_not_written(
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching=key(0)[1:])
-    told = written(campaign, **given)
-    assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
-    assert told.sent == []
-    assert told.is_settled
-    assert told.state is (None if given == DOUBT else False)  # as it was when it was read before
+    result = written(campaign, **given)
+    assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
+    assert result.sent == []
+    assert result.is_settled
+    assert result.state is (None if given == DOUBT else False)  # as it was when it was read before
     assert campaign.profiles[key(0)]["ccpaOptOut"] is False
 
 
 @pytest.mark.parametrize("given", [DOUBT, GUARDED], ids=["doubt", "guard"])
-def test_a_row_whose_state_is_gone_is_not_written_nor_is_it_known_what_it_holds(
+def test_a_row_without_a_state_in_campaign_is_not_written(
     given: dict[str, Any], campaign: Simulator
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=None)
-    told = written(campaign, **given)
-    assert told.outcome == (Outcome.FAILED, Reason.STATE_UNKNOWN)
-    assert (told.sent, told.state, told.is_settled) == ([], None, True)
+    result = written(campaign, **given)
+    assert result.outcome == (Outcome.FAILED, Reason.STATE_UNKNOWN)
+    assert (result.sent, result.state, result.is_settled) == ([], None, True)
 
 
 @pytest.mark.parametrize(
     "given", [DOUBT, GUARDED, FORBIDDEN], ids=["doubt", "guarded", "forbidden"]
 )
-def test_a_row_that_is_gone_is_not_found(given: dict[str, Any], campaign: Simulator) -> None:
-    told = written(campaign, **given)
-    assert told.outcome == (Outcome.NOT_FOUND, Reason.NOT_FOUND)
-    assert (told.sent, told.is_settled) == ([], True)
+def test_a_missing_profile_is_not_found(given: dict[str, Any], campaign: Simulator) -> None:
+    result = written(campaign, **given)
+    assert result.outcome == (Outcome.NOT_FOUND, Reason.NOT_FOUND)
+    assert (result.sent, result.is_settled) == ([], True)
 
 
-def test_a_read_that_works_the_second_time_is_followed_by_the_write(campaign: Simulator) -> None:
+def test_a_row_is_written_after_its_second_read_succeeds(campaign: Simulator) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=1, matching=key(0)[1:])
-    told = written(campaign, **DOUBT)
-    assert told.outcome == DONE
-    assert told.sent == ["PATCH"]
+    result = written(campaign, **DOUBT)
+    assert result.outcome == DONE
+    assert result.sent == ["PATCH"]
 
 
 @pytest.mark.parametrize(
@@ -274,41 +273,41 @@ def test_a_read_that_works_the_second_time_is_followed_by_the_write(campaign: Si
     ],
     ids=str,
 )
-def test_a_run_that_ends_settles_what_is_certain_and_nothing_else(
+def test_a_run_that_stops_records_only_certain_outcomes(
     calls: int, given: dict[str, Any], sent: list[str], is_settled: bool, campaign: Simulator
 ) -> None:
-    """One call to begin; then as far as it goes. What may have been sent stays open, and so does a
-    change for which the budget leaves too few calls."""
+    """The preflight takes one call. A change in doubt stays open, and so does one that needs more
+    calls than are left."""
     campaign.add(pkey=key(0), ccpaOptOut=False)
-    told = written(campaign, pace={"retries": 0, "max_calls": calls}, **given)
-    assert told.cause is not None
-    assert told.sent == sent
-    assert told.is_settled is is_settled
-    assert told.outcome[0] is not Outcome.UPDATED
+    result = written(campaign, pace={"retries": 0, "max_calls": calls}, **given)
+    assert result.cause is not None
+    assert result.sent == sent
+    assert result.is_settled is is_settled
+    assert result.outcome[0] is not Outcome.UPDATED
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET_AFTER_WRITE, Fault.HANG_AFTER_WRITE])
-def test_a_write_whose_answer_is_lost_counts_if_it_is_there_and_is_not_repeated(
+def test_a_write_without_an_answer_is_not_repeated_if_it_has_arrived(
     fault: Fault, campaign: Simulator
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(fault, "PATCH")
-    told = written(campaign, pace={"retries": 2, "timeout_s": 1.0})
-    assert told.outcome == DONE
-    assert told.sent == ["PATCH"]
+    result = written(campaign, pace={"retries": 2, "timeout_s": 1.0})
+    assert result.outcome == DONE
+    assert result.sent == ["PATCH"]
 
 
-def test_a_write_that_fails_is_tried_once_more_at_the_end_and_its_tries_are_counted(
+def test_a_failed_write_is_tried_once_more_at_the_end(
     campaign: Simulator,
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(Fault.TRANSIENT_500, "PATCH", times=100)
-    told = written(campaign)
-    assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
-    assert told.sent == ["PATCH", "PATCH"]
-    assert told.state is False
-    assert told.writes.steps.attempts[0] >= 1
-    assert told.is_settled
+    result = written(campaign)
+    assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
+    assert result.sent == ["PATCH", "PATCH"]
+    assert result.state is False
+    assert result.writes.steps.attempts[0] >= 1
+    assert result.is_settled
 
 
 SAME: dict[str, Any] = {"email": EMAIL, "ccpaOptOut": True}
@@ -333,10 +332,10 @@ FIRST = {"reads_first": True}
         (DOUBT | {"verify": True}, [SAME], DONE, False, ""),
         (DOUBT, [OTHER], DIFFERS, False, "has the other state. Run the file again"),
         (DOUBT, [SAME, SAME], DIFFERS, False, "2 profiles have this address by now"),
-        (FORBIDDEN, [], NEWER, False, WHY),
+        (FORBIDDEN, [], NEWER, False, REASON),
         (FORBIDDEN, [SAME], EXISTS, False, "A profile has this address by now, so none"),
         (FORBIDDEN, [OTHER], DIFFERS, False, "Run the file again"),
-        (FORBIDDEN | DOUBT, [], NEWER, False, WHY),
+        (FORBIDDEN | DOUBT, [], NEWER, False, REASON),
     ],
 )
 def test_a_profile_is_created_once_or_left_alone(
@@ -349,39 +348,39 @@ def test_a_profile_is_created_once_or_left_alone(
 ) -> None:
     for profile in there:
         campaign.add(**profile)
-    campaign.add(pkey=key(7), email="somebody-else@example.com", ccpaOptOut=False)
-    told = written(campaign, creates=True, **given)
-    assert told.outcome == outcome
-    assert told.sent == ["POST"] * is_sent
-    assert told.is_settled
+    campaign.add(pkey=key(7), email="other@example.com", ccpaOptOut=False)
+    result = written(campaign, creates=True, **given)
+    assert result.outcome == outcome
+    assert result.sent == ["POST"] * is_sent
+    assert result.is_settled
     if not given.keys() - {"verify"}:  # it was looked for just now
         assert campaign.counters.methods["GET"] == 1 + len(given)
     same = [each for each in campaign.profiles.values() if each["email"] == EMAIL]
     assert len(same) == len(there) + is_sent
-    problem = told.writes.steps.problems.get(0)
+    problem = result.writes.steps.problems.get(0)
     assert says in ("" if problem is None else problem.detail)
     if outcome == DONE:
-        (match,) = told.writes.steps.found[0]
+        (match,) = result.writes.steps.found[0]
         assert (match.pkey, match.state) == (same[0]["PKey"], 1)
-        assert told.writes.steps.attempts[0] == 1
+        assert result.writes.steps.attempts[0] == 1
     elif outcome in {EXISTS, DIFFERS}:
-        assert told.state is all(each["ccpaOptOut"] for each in there)
+        assert result.state is all(each["ccpaOptOut"] for each in there)
 
 
 @pytest.mark.parametrize("given", [DOUBT, FIRST, FORBIDDEN], ids=["doubt", "first", "forbidden"])
-def test_nobody_is_created_while_it_is_not_known_whether_somebody_is_there(
+def test_no_profile_is_created_while_the_address_cannot_be_looked_up(
     given: dict[str, Any], campaign: Simulator
 ) -> None:
-    campaign.add(pkey=key(7), email="somebody-else@example.com", ccpaOptOut=False)
+    campaign.add(pkey=key(7), email="other@example.com", ccpaOptOut=False)
     campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="mail")
-    told = written(campaign, creates=True, **given)
-    assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
-    assert told.sent == []
+    result = written(campaign, creates=True, **given)
+    assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
+    assert result.sent == []
     assert len(campaign.profiles) == 1
 
 
 class Looks(list[RawRequest]):
-    """The requests of a simulator; something happens after the n-th look for the address."""
+    """The requests of a simulator; the n-th look for the address triggers something."""
 
     def __init__(self, count: int, act: Callable[[], object]) -> None:
         super().__init__()
@@ -398,49 +397,51 @@ class Looks(list[RawRequest]):
 
 
 @pytest.fixture
-def lonely(campaign: Simulator) -> Iterator[Simulator]:
-    """Campaign with somebody else alone."""
-    campaign.add(pkey=key(7), email="somebody-else@example.com", ccpaOptOut=False)
+def occupied(campaign: Simulator) -> Iterator[Simulator]:
+    """Campaign with one other profile."""
+    campaign.add(pkey=key(7), email="other@example.com", ccpaOptOut=False)
     requests = campaign.requests
     yield campaign
     campaign.requests = requests
 
 
-def test_what_a_dead_process_asked_for_may_still_come_and_is_waited_for(lonely: Simulator) -> None:
-    lonely.requests = looks = Looks(1, lambda: lonely.add(**SAME))
-    told = written(lonely, creates=True, **DOUBT, began=time.monotonic())
-    assert told.outcome == DONE
-    assert (told.sent, looks.seen) == ([], 1)
+def test_a_creation_by_a_dead_process_is_waited_for(occupied: Simulator) -> None:
+    occupied.requests = looks = Looks(1, lambda: occupied.add(**SAME))
+    result = written(occupied, creates=True, **DOUBT, began=time.monotonic())
+    assert result.outcome == DONE
+    assert (result.sent, looks.seen) == ([], 1)
 
 
-def test_a_creation_in_doubt_is_sent_after_the_wait_and_a_second_look(lonely: Simulator) -> None:
-    lonely.requests = looks = Looks(0, lonely.clear)
+def test_a_creation_in_doubt_is_sent_after_the_wait_and_a_second_look(
+    occupied: Simulator,
+) -> None:
+    occupied.requests = looks = Looks(0, occupied.clear)
     began = time.monotonic()
-    told = written(lonely, creates=True, **DOUBT, began=began)
-    assert told.outcome == DONE
-    assert (told.sent, looks.seen) == (["POST"], 2)
+    result = written(occupied, creates=True, **DOUBT, began=began)
+    assert result.outcome == DONE
+    assert (result.sent, looks.seen) == (["POST"], 2)
     assert time.monotonic() - began >= 1.0
 
 
-def test_a_signal_during_that_wait_leaves_the_creation_in_doubt(lonely: Simulator) -> None:
-    lonely.requests = looks = Looks(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    told = written(lonely, creates=True, **DOUBT, began=time.monotonic() + 3600)
-    assert told.outcome == (Outcome.PENDING, Reason.STOPPED)
-    assert (told.sent, looks.seen) == ([], 1)
-    assert not told.is_settled
-    assert isinstance(told.cause, Terminated)
+def test_a_signal_during_the_wait_leaves_the_creation_in_doubt(occupied: Simulator) -> None:
+    occupied.requests = looks = Looks(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    result = written(occupied, creates=True, **DOUBT, began=time.monotonic() + 3600)
+    assert result.outcome == (Outcome.PENDING, Reason.STOPPED)
+    assert (result.sent, looks.seen) == ([], 1)
+    assert not result.is_settled
+    assert isinstance(result.cause, Terminated)
 
 
-def test_a_creation_without_an_answer_is_not_sent_again_before_it_can_come_no_more(
-    lonely: Simulator,
+def test_a_creation_without_an_answer_is_waited_for_before_it_is_sent_again(
+    occupied: Simulator,
 ) -> None:
-    """It is looked for at once, and after the wait: then it has come."""
-    lonely.queue_fault(Fault.HANG, "POST")
-    lonely.requests = looks = Looks(1, lambda: lonely.add(**SAME))
-    told = written(lonely, creates=True, pace={"retries": 0, "timeout_s": 1.0})
-    assert told.outcome == DONE
+    """It is looked for at once, and again after the wait."""
+    occupied.queue_fault(Fault.HANG, "POST")
+    occupied.requests = looks = Looks(1, lambda: occupied.add(**SAME))
+    result = written(occupied, creates=True, pace={"retries": 0, "timeout_s": 1.0})
+    assert result.outcome == DONE
     assert looks.seen == 1
-    assert len([each for each in lonely.profiles.values() if each["email"] == EMAIL]) == 1
+    assert len([each for each in occupied.profiles.values() if each["email"] == EMAIL]) == 1
 
 
 TIMEOUT_S = 60.0
@@ -471,10 +472,10 @@ class LateEnd:
 
 
 @pytest.mark.parametrize(("reason", "wait_s"), [(Reason.TIMEOUT, 60.0), (Reason.CONNECTION, 1.0)])
-def test_a_creation_that_failed_and_is_acted_on_late_is_not_sent_again(
+def test_a_failed_creation_that_campaign_acts_on_late_is_not_sent_again(
     reason: Reason, wait_s: float
 ) -> None:
-    """The last try fails, nobody is there, and then Campaign acts on it after all."""
+    """The last try fails, the address is not there yet, and later it is."""
     far_end = LateEnd(reason)
     client, resolver = cast("Client", far_end), cast("Resolver", far_end)
     steps = Steps.of(1)
@@ -491,32 +492,32 @@ def test_a_creation_that_failed_and_is_acted_on_late_is_not_sent_again(
     assert steps.found == {0: (Match("@new", 1, 0),)}
 
 
-def test_a_creation_whose_answer_is_lost_counts_if_it_is_there(lonely: Simulator) -> None:
-    lonely.queue_fault(Fault.RESET_AFTER_WRITE, "POST")
-    told = written(lonely, creates=True)
-    assert told.outcome == DONE
-    assert told.sent == ["POST"]
-    assert len(lonely.profiles) == 2
+def test_a_creation_without_an_answer_counts_if_the_profile_is_there(
+    occupied: Simulator,
+) -> None:
+    occupied.queue_fault(Fault.RESET_AFTER_WRITE, "POST")
+    result = written(occupied, creates=True)
+    assert result.outcome == DONE
+    assert result.sent == ["POST"]
+    assert len(occupied.profiles) == 2
 
 
 @pytest.mark.parametrize("creates", [False, True], ids=["updated", "created"])
-def test_a_change_that_cannot_be_read_back_is_not_called_done(
-    creates: bool, lonely: Simulator
-) -> None:
+def test_a_change_that_cannot_be_read_back_is_not_done(creates: bool, occupied: Simulator) -> None:
     if not creates:
-        lonely.add(pkey=key(0), ccpaOptOut=False)
-    lonely.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="/profile/%40")
-    told = written(lonely, creates=creates, verify=True)
-    assert told.outcome == (Outcome.FAILED, Reason.HTTP_500)
-    assert told.sent == ["POST" if creates else "PATCH"]
-    assert told.is_settled
+        occupied.add(pkey=key(0), ccpaOptOut=False)
+    occupied.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="/profile/%40")
+    result = written(occupied, creates=creates, verify=True)
+    assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
+    assert result.sent == ["POST" if creates else "PATCH"]
+    assert result.is_settled
 
 
 def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_again(
-    lonely: Simulator,
+    occupied: Simulator,
 ) -> None:
-    lonely.queue_fault(Fault.TRANSIENT_500, "GET", matching="/profile/%40")
-    lonely.requests = looks = Looks(1, lambda: None)
-    told = written(lonely, creates=True, verify=True)
-    assert told.outcome == DONE
-    assert (told.sent, looks.seen) == (["POST"], 0)
+    occupied.queue_fault(Fault.TRANSIENT_500, "GET", matching="/profile/%40")
+    occupied.requests = looks = Looks(1, lambda: None)
+    result = written(occupied, creates=True, verify=True)
+    assert result.outcome == DONE
+    assert (result.sent, looks.seen) == (["POST"], 0)

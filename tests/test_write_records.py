@@ -1,4 +1,4 @@
-"""What a run records of its writes is what it, or whoever resumes or undoes it, knows of them."""
+"""Writes in the ledger, and their use by a run that resumes or undoes them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def book(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def planned(files: Sequence[str] = (), created: int = 0) -> pd.DataFrame:
-    """A plan of six changes, of which the last ones create a profile; row 3 holds already."""
+    """Return a plan of six changes, the last ones creations; row 3 is unchanged."""
     states = [str(state).lower() for state in STATES]
     keys = [f"@key-{number}" for number in range(6)]
     raw = pd.DataFrame(
@@ -61,7 +61,7 @@ def recorded(book: Ledger, frame: pd.DataFrame) -> Recording:
     return Recording(book, RUN, frame, comparison.writes(frame))
 
 
-def test_an_intent_says_which_row_of_which_file_is_to_change_how(book: Ledger) -> None:
+def test_an_intent_holds_the_row_the_file_and_the_change(book: Ledger) -> None:
     one = recorded(book, planned(["b.csv", "b.csv", "a.csv", "a.csv", "a.csv", "c.csv"]))
     assert not one.has_begun
     one.intend([1, 5])
@@ -71,7 +71,7 @@ def test_an_intent_says_which_row_of_which_file_is_to_change_how(book: Ledger) -
     ]
 
 
-def test_one_file_needs_no_name_and_who_is_created_has_no_state_before(book: Ledger) -> None:
+def test_a_single_file_has_no_name_and_a_creation_no_state_before(book: Ledger) -> None:
     one = recorded(book, planned(created=1))
     one.intend([0, 5])
     assert [write.intent for write in book.writes(RUN)] == [
@@ -88,7 +88,7 @@ def problem(outcome: Outcome = Outcome.FAILED, holds: bool | None = False) -> Ro
     return failed
 
 
-def test_what_was_recorded_is_known_again_and_what_was_not_is_in_doubt_or_open(
+def test_recorded_writes_are_known_again_and_others_in_doubt_or_open(
     book: Ledger,
 ) -> None:
     one = recorded(book, planned())
@@ -125,7 +125,7 @@ def test_what_was_recorded_is_known_again_and_what_was_not_is_in_doubt_or_open(
     }
 
 
-def test_a_write_in_doubt_is_settled_by_who_goes_on_without_another_intent(book: Ledger) -> None:
+def test_a_write_in_doubt_is_settled_without_another_intent(book: Ledger) -> None:
     recorded(book, planned()).intend([0, 1])
     two = recorded(book, planned())
     two.steps.done(1, 1, AT_MS, state=False)
@@ -135,7 +135,7 @@ def test_a_write_in_doubt_is_settled_by_who_goes_on_without_another_intent(book:
     assert recorded(book, planned()).in_doubt == {0}
 
 
-def test_a_write_that_was_never_sent_stays_to_be_done(book: Ledger) -> None:
+def test_a_write_that_was_never_sent_stays_open(book: Ledger) -> None:
     one = recorded(book, planned())
     one.intend([2])
     one.settle([2])
@@ -147,7 +147,7 @@ def test_a_write_that_was_never_sent_stays_to_be_done(book: Ledger) -> None:
     assert (two.in_doubt, two.steps.open()) == (frozenset(), list(range(6)))
 
 
-def test_who_was_created_is_recorded_with_the_new_key(book: Ledger) -> None:
+def test_a_creation_is_recorded_with_the_new_key(book: Ledger) -> None:
     one = recorded(book, planned(created=2))
     one.intend([0, 4, 5])
     one.steps.done(0, 1, AT_MS, state=True)
@@ -165,7 +165,7 @@ def test_who_was_created_is_recorded_with_the_new_key(book: Ledger) -> None:
     assert [each.key for each in done] == ["@key-0", "@new", "@key-5"]
 
 
-def test_what_was_confirmed_and_could_not_be_recorded_is_counted(book: Ledger) -> None:
+def test_confirmed_writes_that_could_not_be_recorded_are_counted(book: Ledger) -> None:
     one = recorded(book, planned())
     one.intend([0, 1, 2, 3])
     one.steps.done(0, 1, AT_MS, state=True)
@@ -176,7 +176,7 @@ def test_what_was_confirmed_and_could_not_be_recorded_is_counted(book: Ledger) -
     assert one.unrecorded == 1
 
 
-def test_a_write_in_doubt_is_told_as_such(book: Ledger) -> None:
+def test_a_write_in_doubt_is_pending(book: Ledger) -> None:
     one = recorded(book, planned())
     one.leave_in_doubt([3])
     told = one.steps.problems[3]
@@ -185,10 +185,10 @@ def test_a_write_in_doubt_is_told_as_such(book: Ledger) -> None:
     assert one.steps.attempts.tolist() == [0, 0, 0, told.attempts, 0, 0]
 
 
-def test_a_run_has_written_what_was_confirmed_or_in_flight_in_the_input_s_order(
+def test_confirmed_writes_and_those_in_flight_are_done_in_the_input_s_order(
     book: Ledger,
 ) -> None:
-    """And it may have lifted the opt-outs that it says it failed to lift."""
+    """And a failed opt-in may have lifted the opt-out."""
     files = ["b.csv", "b.csv", "b.csv", "a.csv", "a.csv", "a.csv"]
     one = recorded(book, planned(files))
     one.intend([5, 3, 0, 1, 2, 4])
@@ -209,7 +209,7 @@ def test_a_run_has_written_what_was_confirmed_or_in_flight_in_the_input_s_order(
 
 
 @pytest.mark.parametrize("files", [(), ("a.csv", "b.csv")], ids=["one file", "two files"])
-def test_rows_can_be_made_of_the_writes_of_another_run(files: tuple[str, ...]) -> None:
+def test_the_writes_of_another_run_become_rows(files: tuple[str, ...]) -> None:
     intents = [
         Intent(f"@key-{at}", at + 7, files[at] if files else None, before=False, desired=True)
         for at in range(2)
@@ -224,7 +224,7 @@ def test_rows_can_be_made_of_the_writes_of_another_run(files: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize("files", [(), ("a.csv", "b.csv")], ids=["one file", "two files"])
-def test_rows_get_the_columns_of_the_file_back_by_their_place(files: tuple[str, ...]) -> None:
+def test_rows_get_the_columns_of_their_file_back(files: tuple[str, ...]) -> None:
     intents = [
         Intent(f"@key-{at}", (2, 4)[at], files[at] if files else None, before=False, desired=True)
         for at in range(2)
