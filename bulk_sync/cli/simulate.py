@@ -1,41 +1,27 @@
 """``bulk-sync simulate``: parse options, serve the simulator, say where.
 
-Its variables begin with ``BULK_SYNC_SIMULATE_``: those of the other commands hold real credentials,
-which must not become the simulator's, to be printed.
+Its variables begin with ``BULK_SYNC_SIMULATE_``. Those of the other commands hold real credentials,
+and the simulator would print them.
 """
 
 import logging
 import shlex
 import sys
-from collections.abc import Callable
+from dataclasses import fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import click
 
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import check_host
-from bulk_sync.simulator import (
-    Apis,
-    ByEmail,
-    CountStyle,
-    Dialect,
-    ErrorStyle,
-    Fault,
-    GetStyle,
-    NextStyle,
-    Options,
-    PatchStyle,
-    RetryAfter,
-    ScanFault,
-    Simulator,
-    serve_in_foreground,
-)
+from bulk_sync.simulator import Fault, Options, Simulator, serve_in_foreground
 from bulk_sync.simulator.behavior import SINGULAR
 
-F = TypeVar("F", bound=Callable[..., Any])
+_FROM_0: Final = click.IntRange(0)
+_FIELDS: Final = {field.name: field for field in fields(Options)}
 
 _EPILOG = """\b
 Examples:
@@ -46,12 +32,37 @@ Kinds of faults:
 """ + "\n".join(f"  {fault}" for fault in Fault)
 
 
-def _styles(flag: str, styles: type[StrEnum], text: str) -> Callable[[F], F]:
-    """Declare an option with the values of an enum, the first of which is the default."""
-    values = [str(style) for style in styles]
-    return click.option(
-        flag, type=click.Choice(values), default=values[0], show_default=True, help=text
-    )
+class _Style(click.Choice[str]):
+    """One value of an enum."""
+
+    def __init__(self, styles: type[StrEnum]) -> None:
+        super().__init__([str(style) for style in styles])
+        self._styles = styles
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the member of the enum."""
+        return self._styles(super().convert(value, param, ctx))
+
+
+def _option(usage: str, text: str, field: str = "", **attributes: Any) -> click.Option:
+    """Return an option that fills a field of the simulator's ``Options``, and has its default.
+
+    Args:
+        usage: how it is typed, such as ``--rate R``.
+        text: the help.
+        field: the name of the field, if it is not that of the option.
+        attributes: what ``click.Option`` takes.
+    """
+    flag, *metavar = usage.split()
+    field = field or flag.removeprefix("--").replace("-", "_")
+    default = attributes.pop("default", _FIELDS[field].default if field in _FIELDS else None)
+    if isinstance(default, StrEnum):
+        attributes["type"], default = _Style(type(default)), str(default)
+    if metavar:
+        attributes["metavar"] = metavar[0]
+    if default is not None and not attributes.get("multiple"):
+        attributes |= {"default": default, "show_default": True}
+    return click.Option([flag, field], help=text, **attributes)
 
 
 def _shares(
@@ -72,93 +83,77 @@ def _shares(
 @click.command(
     "simulate",
     cls=Command,
+    params=[
+        _option("--host", "Address to listen on.", default="127.0.0.1"),
+        _option(
+            "--port N",
+            "Port to listen on; 0 takes a free one.",
+            type=click.IntRange(0, 65_535),
+            default=8080,
+        ),
+        _option("--profiles N", "How many profiles to make up.", type=_FROM_0, default=1000),
+        _option(
+            "--profiles-csv FILE",
+            "Read profiles from this file instead: PKey, email, firstName, lastName, ccpaOptOut, "
+            "and any other columns.",
+            type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        ),
+        _option("--organization", "The one in the URL."),
+        _option("--api-key", "The one accepted."),
+        _option("--access-token", "A valid token."),
+        _option("--client-secret", "Exchange this, and the API key, for tokens as IMS does."),
+        _option(
+            "--token-life S",
+            "Seconds for which an exchanged token is valid.",
+            "token_life_s",
+            type=click.IntRange(1),
+        ),
+        _option("--dialect", "Campaign Standard, or Campaign v8."),
+        _option("--apis", "Spellings of profileAndServices that exist."),
+        _option("--attribute", "The opt-out's name."),
+        _option("--ext-only", "The attribute is a custom field: on Ext only.", is_flag=True),
+        _option("--custom-key FIELD", "A custom key that works in URLs on Ext."),
+        _option("--by-email", "What the filter byEmail finds."),
+        _option("--get-style", "Answer to a GET of one: a profile, or a list of one."),
+        _option("--patch-style", "Answer to a PATCH: PKey and href, or the profile."),
+        _option("--count-style", "How a list gives the number of profiles."),
+        _option("--next-style", "How the link to the next page is written."),
+        _option("--error-style", "How Campaign's own errors are sent."),
+        _option("--scan-fault", "What is wrong with the list of profiles."),
+        _option(
+            "--page-cap N", "Most profiles on one page.", "max_line_count", type=click.IntRange(1)
+        ),
+        _option(
+            "--big-table N",
+            "With more profiles than this, there is no next page without _forcePagination.",
+            "big_table_threshold",
+            type=_FROM_0,
+        ),
+        _option(
+            "--latency MS",
+            "Delay of every answer, in milliseconds.",
+            type=click.FloatRange(0),
+            default=0,
+        ),
+        _option(
+            "--rate R",
+            "Requests a second before 429s.  [default: no limit]",
+            type=click.FloatRange(0, min_open=True),
+        ),
+        _option("--retry-after", "How 429s and 503s name the time to come back."),
+        _option(
+            "--fault KIND=SHARE",
+            "Let this share of the requests, 0 to 1, go wrong. Can be repeated.",
+            "faults",
+            multiple=True,
+            callback=_shares,
+        ),
+        _option("--seed N", "Decides profiles and faults.", type=int),
+        _option("--access-log", "Print a line per request on standard error.", is_flag=True),
+    ],
     epilog=_EPILOG,
     context_settings={"auto_envvar_prefix": "BULK_SYNC_SIMULATE"},
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=8080,
-    show_default=True,
-    help="Port to listen on; 0 takes a free one.",
-)
-@click.option(
-    "--profiles",
-    type=click.IntRange(0),
-    default=1000,
-    show_default=True,
-    help="How many profiles to make up.",
-)
-@click.option(
-    "--profiles-csv",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Read profiles from this file instead: PKey, email, firstName, lastName, ccpaOptOut, "
-    "and any other columns.",
-)
-@click.option("--organization", default="acme", show_default=True, help="The one in the URL.")
-@click.option("--api-key", default="demo-key", show_default=True, help="The one accepted.")
-@click.option("--access-token", default="demo-token", show_default=True, help="A valid token.")
-@click.option("--client-secret", help="Exchange this, and the API key, for tokens as IMS does.")
-@click.option(
-    "--token-life",
-    type=click.IntRange(1),
-    default=86_399,
-    show_default=True,
-    metavar="S",
-    help="Seconds for which an exchanged token is valid.",
-)
-@_styles("--dialect", Dialect, "Campaign Standard, or Campaign v8.")
-@_styles("--apis", Apis, "Spellings of profileAndServices that exist.")
-@click.option("--attribute", default="ccpaOptOut", show_default=True, help="The opt-out's name.")
-@click.option("--ext-only", is_flag=True, help="The attribute is a custom field: on Ext only.")
-@click.option("--custom-key", metavar="FIELD", help="A custom key that works in URLs on Ext.")
-@_styles("--by-email", ByEmail, "What the filter byEmail finds.")
-@_styles("--get-style", GetStyle, "Answer to a GET of one: a profile, or a list of one.")
-@_styles("--patch-style", PatchStyle, "Answer to a PATCH: PKey and href, or the profile.")
-@_styles("--count-style", CountStyle, "What a list says of the number of profiles.")
-@_styles("--next-style", NextStyle, "How the link to the next page is written.")
-@_styles("--error-style", ErrorStyle, "How Campaign's own errors are sent.")
-@_styles("--scan-fault", ScanFault, "What is wrong with the list of profiles.")
-@click.option(
-    "--page-cap",
-    type=click.IntRange(1),
-    default=10_000,
-    show_default=True,
-    help="Most profiles on one page.",
-)
-@click.option(
-    "--big-table",
-    type=click.IntRange(0),
-    default=100_000,
-    show_default=True,
-    help="With more profiles than this, there is no next page without _forcePagination.",
-)
-@click.option(
-    "--latency",
-    type=click.FloatRange(0),
-    default=0,
-    show_default=True,
-    metavar="MS",
-    help="Delay of every answer, in milliseconds.",
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(0, min_open=True),
-    metavar="R",
-    help="Requests a second before 429s.  [default: no limit]",
-)
-@_styles("--retry-after", RetryAfter, "How 429s and 503s say when to come back.")
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="KIND=SHARE",
-    callback=_shares,
-    help="Let this share of the requests, 0 to 1, go wrong. Can be repeated.",
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="Decides profiles and faults.")
-@click.option("--access-log", is_flag=True, help="Print a line per request on standard error.")
 def command(**values: Any) -> None:
     """Serve a local stand-in for the Campaign Standard API.
 
@@ -169,50 +164,18 @@ def command(**values: Any) -> None:
         log = logging.getLogger("bulk_sync.simulator")
         log.addHandler(logging.StreamHandler(sys.stderr))
         log.setLevel(logging.INFO)
-    options = _options(values)
+    options = Options(**{name: value for name, value in values.items() if name in _FIELDS})
+    options = replace(options, latency_s=values["latency"] / 1000)
+    if values["ext_only"]:
+        options = replace(options, attribute_apis=(f"{SINGULAR}Ext",))
     try:
         check_host(values["host"])
-    except ValueError as error:
-        raise UsageProblem(f"--host {values['host']!r}: {error}.") from error
-    try:
         serve_in_foreground(options, values["host"], values["port"], _announce)
     except OSError as error:
         message = f"The simulator cannot start: {error}; --port 0 takes a free port."
         raise UsageProblem(message) from error
     except ValueError as error:
-        raise UsageProblem(str(error)) from error
-
-
-def _options(values: dict[str, Any]) -> Options:
-    extended = (f"{SINGULAR}Ext",)
-    return Options(
-        organization=values["organization"],
-        api_key=values["api_key"],
-        access_token=values["access_token"],
-        client_secret=values["client_secret"],
-        token_life_s=values["token_life"],
-        profiles=values["profiles"],
-        profiles_csv=values["profiles_csv"],
-        seed=values["seed"],
-        dialect=Dialect(values["dialect"]),
-        apis=Apis(values["apis"]),
-        attribute=values["attribute"],
-        attribute_apis=extended if values["ext_only"] else Options.attribute_apis,
-        custom_key=values["custom_key"],
-        by_email=ByEmail(values["by_email"]),
-        get_style=GetStyle(values["get_style"]),
-        patch_style=PatchStyle(values["patch_style"]),
-        count_style=CountStyle(values["count_style"]),
-        next_style=NextStyle(values["next_style"]),
-        error_style=ErrorStyle(values["error_style"]),
-        scan_fault=ScanFault(values["scan_fault"]),
-        max_line_count=values["page_cap"],
-        big_table_threshold=values["big_table"],
-        latency_s=values["latency"] / 1000,
-        rate=values["rate"],
-        retry_after=RetryAfter(values["retry_after"]),
-        faults=values["faults"],
-    )
+        raise UsageProblem(f"{error}.") from error
 
 
 def _announce(simulator: Simulator) -> None:
