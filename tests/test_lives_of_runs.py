@@ -24,7 +24,17 @@ from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.runs import Finished, Input, Job, JobRecord, NothingLeft, Plan
-from bulk_sync.settings import Bound, Connection, Fetch, Limits, Pace, Reading, Secret, State
+from bulk_sync.settings import (
+    Bound,
+    Connection,
+    Credentials,
+    Fetch,
+    Limits,
+    Pace,
+    Reading,
+    Secret,
+    State,
+)
 from bulk_sync.simulator import Options, running
 
 PROFILES = 8
@@ -69,7 +79,7 @@ class Lives(RuleBasedStateMachine):
         self.sim = self.stack.enter_context(running(Options(retry_after_s=0)))
         for number in range(PROFILES):
             self.sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=False)
-        connection = Connection(self.sim.url, "acme", "demo-key", Secret("demo-token"))
+        connection = Connection(self.sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
         self.job = Job(
             connection=connection,
             state=State(self.folder / "state"),

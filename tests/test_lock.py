@@ -19,7 +19,7 @@ from conftest import Run, populate, wishes
 
 from bulk_sync import ledger
 from bulk_sync.errors import AnotherRun, UsageProblem
-from bulk_sync.settings import Connection, Secret, State
+from bulk_sync.settings import Connection, Credentials, Secret, State
 from bulk_sync.simulator import Simulator
 from bulk_sync.storage import lock
 
@@ -27,7 +27,7 @@ LOCK = "acme-0123456789ab"
 
 
 def named(endpoint: str, organization: str = "acme") -> str:
-    return lock.name(Connection(endpoint, organization, "k", access_token=Secret("t")))
+    return lock.name(Connection(endpoint, organization, Credentials("k", access_token=Secret("t"))))
 
 
 def test_who_comes_second_is_told_who_is_at_work(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from bulk_sync import ledger
 from bulk_sync.ledger import Begun, Ledger, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs.write_records import Recording
-from bulk_sync.settings import Connection, Secret, State
+from bulk_sync.settings import Connection, Credentials, Secret, State
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.storage import lock
 
@@ -277,7 +277,7 @@ def test_two_runs_that_share_a_ledger_s_file_keep_each_other_out(
     shared = tmp_path / "shared" / "ledger.sqlite3"
     words = ("--ledger", f"sqlite:///{shared}", "--report", "r.csv")
     path = wishes(tmp_path / "in.csv", 1)
-    whose = lock.name(Connection(sim.url, "acme", "k", access_token=Secret("t")))
+    whose = lock.name(Connection(sim.url, "acme", Credentials("k", access_token=Secret("t"))))
     with lock.held(shared.parent, whose, "somebody"):
         ran = run(sim, "run", path, *words)
     assert ran.status == 11
@@ -290,7 +290,7 @@ def test_a_signal_ends_the_wait_for_another_run_with_a_summary(
 ) -> None:
     populate(sim, 1)
     path = wishes(tmp_path / "in.csv", 1)
-    whose = lock.name(Connection(sim.url, "acme", "k", access_token=Secret("t")))
+    whose = lock.name(Connection(sim.url, "acme", Credentials("k", access_token=Secret("t"))))
     with lock.held(tmp_path / "state", whose, "somebody"):
         thread = threading.Timer(0.3, terminate)
         thread.start()

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import Bound, Connection, Limits, Secret
+from bulk_sync.settings import Bound, Connection, Credentials, Limits, Secret
 
-GOOD = Connection("https://mc.adobe.io", "acme", "key", access_token=Secret("s3cret"))
+TOKEN = Secret("s3cret")
+GOOD = Connection("https://mc.adobe.io", "acme", Credentials("key", access_token=TOKEN))
 
 
 def test_a_secret_does_not_print_itself() -> None:
-    assert "s3cret" not in f"{GOOD} {GOOD!r} {GOOD.access_token} {GOOD.access_token!r}"
+    assert "s3cret" not in f"{GOOD} {GOOD!r} {TOKEN} {TOKEN!r}"
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,6 @@ def test_a_secret_does_not_print_itself() -> None:
         ({"endpoint": "https://[::zz]"}, "no URL"),
         ({"endpoint": "https://a..example"}, "empty part"),
         ({"endpoint": "https://.example"}, "empty part"),
-        ({"ims_endpoint": "https://ims..example"}, "--ims-endpoint .* empty part"),
         ({"endpoint": f"https://{'a' * 64}.example"}, "no host name has the part 'aaa"),
         ({"endpoint": "https://" + ".".join(["a" * 60] * 5)}, "at most 253"),
         ({"endpoint": "https://-a.example"}, "no host name has the part '-a'"),
@@ -36,18 +36,29 @@ def test_a_secret_does_not_print_itself() -> None:
         ({"endpoint": "https://mc.adobe.io:65536"}, "no URL"),
         ({"endpoint": "http://mc.adobe.io"}, "unencrypted"),
         ({"endpoint": "https://u:p@mc.adobe.io"}, "scheme, host and path"),
-        ({"ims_endpoint": "http://ims.example"}, "--ims-endpoint"),
         ({"organization": "a/../b"}, "--organization"),
         ({"organization": ".."}, "--organization"),
         ({"api": "x?y"}, "--api"),
         ({"attribute": 'a"b'}, "--attribute"),
-        ({"api_key": "k\r\nX-Evil: 1"}, "line breaks"),
-        ({"access_token": None}, "No credentials"),
     ],
 )
 def test_a_connection_that_cannot_work_is_refused(wrong: dict[str, object], says: str) -> None:
     with pytest.raises(UsageProblem, match=says):
         replace(GOOD, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"ims_endpoint": "https://ims..example"}, "--ims-endpoint .* empty part"),
+        ({"ims_endpoint": "http://ims.example"}, "--ims-endpoint"),
+        ({"api_key": "k\r\nX-Evil: 1"}, "line breaks"),
+        ({"access_token": None}, "No credentials"),
+    ],
+)
+def test_credentials_that_cannot_work_are_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageProblem, match=message):
+        replace(GOOD.credentials, **wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import orjson
 from bulk_sync.campaign.responses import Response, problem, summary
 from bulk_sync.errors import AccessDenied, RetryLater, UsageProblem
 from bulk_sync.outcomes import Reason
-from bulk_sync.settings import Connection, is_sendable
+from bulk_sync.settings import Credentials, is_sendable
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ Exchange = Callable[[str, dict[str, str]], Awaitable[Response]]
 class Tokens:
     """The token of the requests. Belongs to one event loop."""
 
-    def __init__(self, connection: Connection, exchange: Exchange) -> None:
-        self._connection = connection
+    def __init__(self, credentials: Credentials, exchange: Exchange) -> None:
+        self._credentials = credentials
         self._exchange = exchange
         self._lock = asyncio.Lock()
-        self._token = connection.access_token.value if connection.access_token else None
+        self._token = credentials.access_token.value if credentials.access_token else None
         self._renew_at = float("inf")
         self._accepted = False
         self._was_accepted = False
@@ -65,7 +65,7 @@ class Tokens:
     @property
     def may_be_renewed(self) -> bool:
         """Whether a refused token may be replaced by one from IMS now."""
-        if self._connection.client_secret is None:
+        if self._credentials.client_secret is None:
             return False
         is_seldom = len(self._fetched_at) < _RENEWALS
         return is_seldom or time.monotonic() - self._fetched_at[0] > _RENEWALS_S
@@ -109,7 +109,7 @@ class Tokens:
             raise later
 
     def _denied(self, answer: str) -> AccessDenied:
-        if self._connection.client_secret is None:
+        if self._credentials.client_secret is None:
             return AccessDenied(
                 f"{answer}. The access token is not valid, or not any more. Put a new one into "
                 "BULK_SYNC_ACCESS_TOKEN, or set BULK_SYNC_CLIENT_SECRET so that tokens are "
@@ -121,16 +121,16 @@ class Tokens:
         )
 
     async def _fetch(self) -> str:
-        connection = self._connection
-        if connection.client_secret is None:
+        credentials = self._credentials
+        if credentials.client_secret is None:
             raise AccessDenied("There is no client secret to fetch a token with.")
         form = {
             "grant_type": "client_credentials",
-            "client_id": connection.api_key,
-            "client_secret": connection.client_secret.value,
-            "scope": connection.scope,
+            "client_id": credentials.api_key,
+            "client_secret": credentials.client_secret.value,
+            "scope": credentials.scope,
         }
-        response = await self._exchange(f"{connection.ims_endpoint}/ims/token/v3", form)
+        response = await self._exchange(f"{credentials.ims_endpoint}/ims/token/v3", form)
         if response.status != 200:
             raise _refusal(response)
         given = _parsed(response)

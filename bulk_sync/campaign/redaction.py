@@ -33,7 +33,7 @@ class Redaction:
     def __init__(self, connection: Connection) -> None:
         self._secrets: list[str] = []
         self._short: list[re.Pattern[str]] = []
-        for secret in (connection.access_token, connection.client_secret):
+        for secret in (connection.credentials.access_token, connection.credentials.client_secret):
             if secret is not None:
                 self.add(secret.value)
 

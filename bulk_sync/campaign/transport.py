@@ -89,11 +89,11 @@ class Transport:
         self._timeouts_of_reads = Timeouts(pace.timeout_s)
         self._pool = pool
         self._connection = connection
-        self._tokens = Tokens(connection, self._exchange)
+        self._tokens = Tokens(connection.credentials, self._exchange)
         self._base = URL(f"{connection.endpoint}/{connection.organization}/campaign/")
         self._base_path = self._base.raw_path
         self._proxy = proxy_for(connection.endpoint)
-        self._ims_proxy = proxy_for(connection.ims_endpoint)
+        self._ims_proxy = proxy_for(connection.credentials.ims_endpoint)
         self._campaign: Way | None = None
         self._campaign_token = ""
         self._ims: Way | None = None
@@ -316,6 +316,6 @@ def _headers(connection: Connection, token: str) -> Mapping[str, str]:
     return {
         "Authorization": f"Bearer {token}",
         "Cache-Control": "no-cache",
-        "X-Api-Key": connection.api_key,
+        "X-Api-Key": connection.credentials.api_key,
         "Content-Type": CONTENT_TYPE,
     }

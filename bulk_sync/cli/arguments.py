@@ -20,6 +20,7 @@ from bulk_sync.settings import (
     Bound,
     Connection,
     Creating,
+    Credentials,
     Fetch,
     Keys,
     Limits,
@@ -164,14 +165,16 @@ def connection(values: Values) -> Connection:
     return Connection(
         endpoint=values["endpoint"].rstrip("/"),
         organization=values["organization"],
-        api_key=values["api_key"],
-        access_token=secret("access_token"),
-        client_secret=secret("client_secret"),
-        ims_endpoint=values["ims_endpoint"].rstrip("/"),
-        scope=values["scope"],
         api=values["api"],
         attribute=values["attribute"],
         ca_file=Path(values["ca_file"]) if values["ca_file"] else None,
+        credentials=Credentials(
+            api_key=values["api_key"],
+            access_token=secret("access_token"),
+            client_secret=secret("client_secret"),
+            ims_endpoint=values["ims_endpoint"].rstrip("/"),
+            scope=values["scope"],
+        ),
     )
 
 

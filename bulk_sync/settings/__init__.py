@@ -1,10 +1,10 @@
-"""What a run was asked to do: frozen, built once at the edge, validated on the way in.
+"""How a run is asked to work: frozen settings, validated once at the edge.
 
-    connection.py  where Campaign is, and who asks
-    pace.py        how hard it may be asked, and in which ways
-    keys.py        what the keys of an input are, and how profiles are created
-    limits.py      what stops a run that looks like a mistake
-    state.py       where the program keeps what it must remember
+    connection.py  where Campaign is, and the credentials
+    pace.py        how many requests it may be sent, and of which kinds
+    key_kinds.py   what the keys of an input are, and how profiles are created
+    safety.py      what stops a run that looks like a mistake
+    state_dir.py   where runs and the ledger are kept
 
 Each part goes to the one room that uses it. Nothing here reads the environment or a file.
 """
@@ -17,6 +17,7 @@ from bulk_sync.settings.connection import (
     SCOPE,
     SINGULAR,
     Connection,
+    Credentials,
     Secret,
     check_host,
     is_loopback,
@@ -37,32 +38,8 @@ from bulk_sync.settings.safety import Bound, Failures, Limits, Oddity
 from bulk_sync.settings.state_dir import State
 
 __all__ = [
-    "ATTRIBUTE",
-    "AUTO",
-    "BUILT_IN_FILTERS",
-    "EXTENDED",
-    "PLURAL",
-    "SCOPE",
-    "SINGULAR",
-    "Bound",
-    "Connection",
-    "Creating",
-    "Dialect",
-    "EmailCase",
-    "Failures",
-    "Fetch",
-    "KeyKind",
-    "Keys",
-    "Limits",
-    "Oddity",
-    "OnAmbiguous",
-    "Pace",
-    "Reading",
-    "Secret",
-    "State",
-    "Writing",
-    "check_host",
-    "is_loopback",
-    "is_sendable",
-    "reached",
-]
+    "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "SCOPE", "SINGULAR", "Bound",
+    "Connection", "Creating", "Credentials", "Dialect", "EmailCase", "Failures", "Fetch", "KeyKind",
+    "Keys", "Limits", "Oddity", "OnAmbiguous", "Pace", "Reading", "Secret", "State", "Writing",
+    "check_host", "is_loopback", "is_sendable", "reached",
+]  # fmt: skip

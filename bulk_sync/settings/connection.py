@@ -1,4 +1,4 @@
-"""Where Campaign is, by which names its APIs go, and who asks."""
+"""Where Campaign is, how its APIs are called, and the credentials."""
 
 import ipaddress
 import re
@@ -10,29 +10,27 @@ from urllib.parse import urlsplit
 from bulk_sync.errors import UsageProblem
 
 PLURAL: Final = "profilesAndServices"
-"""The spelling of the page on the CCPA opt-out, and of no other."""
+"""The spelling of Adobe's page on the CCPA opt-out, and of no other page."""
 
 SINGULAR: Final = "profileAndServices"
 EXTENDED: Final = "profileAndServicesExt"
 AUTO: Final = "auto"
 
 ATTRIBUTE: Final = "ccpaOptOut"
-"""The attribute that profiles have of themselves; any other one is a custom field."""
-
+"""The attribute of every profile; any other one is a custom field."""
 
 SCOPE: Final = (
     "openid,AdobeID,campaign_sdk,additional_info.projectedProductContext,"
     "campaign_config_server_general,deliverability_service_general"
 )
-"""What Campaign clients send; Adobe documents no list (manual/campaign-api.md, section 5)."""
-
+"""The scopes of Campaign clients; Adobe documents no list (manual/campaign-api.md, section 5)."""
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _LONGEST_HOST: Final = 253
 
 
 def is_sendable(value: str) -> bool:
-    """Tell whether an HTTP header can carry a value: visible ASCII characters alone."""
+    """Return whether an HTTP header can hold a value: visible ASCII characters alone."""
     return bool(value) and all(" " < char <= "~" for char in value)
 
 
@@ -43,7 +41,7 @@ class Secret:
     value: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what no HTTP header can carry."""
+        """Refuse a value for which there is no HTTP header."""
         if not is_sendable(self.value):
             raise UsageProblem(
                 "A token or secret is empty, or holds blanks, line breaks or non-ASCII characters. "
@@ -55,40 +53,26 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """Where Campaign is and who asks.
+class Credentials:
+    """The technical account of Campaign.
 
     Attributes:
-        endpoint: base URL, without a slash at its end.
-        organization: the instance's id in the URL.
         api_key: the OAuth client id.
         access_token: a ready token, or None.
         client_secret: exchanged for tokens at ``ims_endpoint``, or None.
         ims_endpoint: base URL of IMS.
-        scope: comma-separated OAuth scopes.
-        api: the API's name in the URL, or ``auto``.
-        attribute: the profile attribute that holds the opt-out.
-        ca_file: certificates of a private CA, PEM.
+        scope: OAuth scopes, separated by commas.
     """
 
-    endpoint: str
-    organization: str
     api_key: str
     access_token: Secret | None = None
     client_secret: Secret | None = None
     ims_endpoint: str = "https://ims-na1.adobelogin.com"
     scope: str = SCOPE
-    api: str = AUTO
-    attribute: str = ATTRIBUTE
-    ca_file: Path | None = None
 
     def __post_init__(self) -> None:
-        """Say at once what cannot work."""
-        _check_url("--endpoint", self.endpoint)
+        """Refuse credentials that cannot work."""
         _check_url("--ims-endpoint", self.ims_endpoint)
-        check_word("--organization", self.organization)
-        check_word("--api", self.api)
-        check_word("--attribute", self.attribute)
         Secret(self.api_key)
         if self.access_token is None and self.client_secret is None:
             raise UsageProblem(
@@ -96,6 +80,34 @@ class Connection:
                 "BULK_SYNC_ACCESS_TOKEN (a ready token), or name a file that holds it in the same "
                 "variable with _FILE appended."
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where Campaign is, and the credentials.
+
+    Attributes:
+        endpoint: base URL, without a slash at its end.
+        organization: the instance's id in the URL.
+        credentials: the technical account.
+        api: the API's name in the URL, or ``auto``.
+        attribute: the profile attribute that holds the opt-out.
+        ca_file: certificates of a private CA, PEM.
+    """
+
+    endpoint: str
+    organization: str
+    credentials: Credentials
+    api: str = AUTO
+    attribute: str = ATTRIBUTE
+    ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a connection that cannot work."""
+        _check_url("--endpoint", self.endpoint)
+        check_word("--organization", self.organization)
+        check_word("--api", self.api)
+        check_word("--attribute", self.attribute)
         try:
             is_missing = self.ca_file is not None and not self.ca_file.is_file()
         except OSError as error:
@@ -105,11 +117,7 @@ class Connection:
 
 
 def check_word(option: str, value: str) -> None:
-    """Refuse what is no single word of a URL.
-
-    Raises:
-        UsageProblem: it is not.
-    """
+    """Raise UsageProblem if a value is no single word of a URL."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]", value):
         raise UsageProblem(
             f"{option} {value!r}: letters, digits, '_', '-' and '.' only; it becomes a part of the "
@@ -142,11 +150,7 @@ def _check_url(option: str, url: str) -> None:
 
 
 def check_host(host: str) -> None:
-    """Check that a host can have this name.
-
-    Raises:
-        ValueError: it cannot; the message says which part of the name is wrong.
-    """
+    """Raise ValueError, with the wrong part, if no host can have this name."""
     if ":" in host:
         ipaddress.ip_address(host.partition("%")[0])
         return
@@ -165,7 +169,7 @@ def check_host(host: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Check whether a host is this machine, whatever a resolver says (RFC 6761)."""
+    """Return whether a host is this machine, whatever a resolver answers (RFC 6761)."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the keys of an input are, and with what a profile is created that none stands for."""
+"""What the keys of an input are, and with which fields missing profiles are created."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ class KeyKind(StrEnum):
 
 
 class Dialect(StrEnum):
-    """Whose names of filters are used: Campaign v8 knows custom ones without ``by``."""
+    """How filters are named: Campaign v8 names custom ones without ``by``."""
 
     STANDARD = "standard"
     V8 = "v8"
@@ -34,7 +34,7 @@ class EmailCase(StrEnum):
 
 
 class OnAmbiguous(StrEnum):
-    """What becomes of a key that stands for several profiles."""
+    """What to do with a key of several profiles."""
 
     ALL = "all"
     REJECT = "reject"
@@ -46,7 +46,12 @@ BUILT_IN_FILTERS: Final = frozenset(
         "hasOpenedDelivery", "hasReceivedDelivery", "profile", "subscribers",
     }
 )  # fmt: skip
-"""Filters that every instance has, on every API (manual/campaign-api.md, section 2.2)."""
+"""Filters of every instance and every API (manual/campaign-api.md, section 2.2)."""
+
+_FILLED_BY_CAMPAIGN: Final = frozenset(
+    {"PKey", "href", "email", "cryptedId", "created", "lastModified", "age"}
+)
+"""Fields that Campaign fills in, and the address, which is the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,13 @@ class Keys:
 
     Attributes:
         kind: what they are.
-        filter: the name of the filter, as Campaign has it in the URL; for ``FILTER`` alone.
+        filter: the name of the filter in the URL, for ``FILTER``.
         param: the name of its parameter.
-        field: the column that the keys stand in, which may be called like the profile's field.
-        key_field: the profile's field that shows the key, if it is called otherwise.
+        field: the column of the keys, often called like the profile's field.
+        key_field: the profile's field that holds the key, if it has another name.
         email_case: whether capitals count before the ``@``.
-        on_ambiguous: what becomes of a key that stands for several profiles; None takes all of them
-            for an opt-out, which is the person's, and none for an opt-in.
+        on_ambiguous: what to do with a key of several profiles. None: change all of them for an
+            opt-out, which is the person's; reject an opt-in.
     """
 
     kind: KeyKind = KeyKind.PKEY
@@ -74,7 +79,7 @@ class Keys:
 
     @classmethod
     def parse(cls, text: str, dialect: Dialect = Dialect.STANDARD) -> "Keys":
-        """Read ``pkey``, ``email``, ``custom`` or ``filter:NAME:PARAM``.
+        """Parse ``pkey``, ``email``, ``custom`` or ``filter:NAME:PARAM``.
 
         Raises:
             UsageProblem: it is none of them.
@@ -83,7 +88,7 @@ class Keys:
         if word.lower() == KeyKind.FILTER and len(names) == 2 and all(names):
             for name in names:
                 check_word("--key filter:NAME:PARAM", name)
-            return cls(KeyKind.FILTER, _called(names[0], dialect), names[1])
+            return cls(KeyKind.FILTER, _filter_name(names[0], dialect), names[1])
         if word.lower() in set(KeyKind) - {KeyKind.FILTER} and not names:
             return cls(KeyKind(word.lower()))
         raise UsageProblem(
@@ -93,10 +98,10 @@ class Keys:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Keys":
-        """Read the options about keys, by their names, as they were given or recorded.
+        """Build them from options by name, as they were given or recorded.
 
         Raises:
-            UsageProblem: ``--key`` says something else.
+            UsageProblem: ``--key`` is wrong.
         """
         key, ambiguous = options.get("key"), options.get("on_ambiguous")
         dialect = Dialect(options.get("dialect") or Dialect.STANDARD)
@@ -109,36 +114,30 @@ class Keys:
         )
 
     def __str__(self) -> str:
-        """Write them as ``parse`` reads them."""
+        """Return the text that ``parse`` reads."""
         names = (self.filter, self.param) if self.kind is KeyKind.FILTER else ()
         return ":".join((self.kind, *names))
 
     @property
     def needs_extended(self) -> bool:
-        """Whether only the API for extended resources knows such keys."""
+        """Return whether only the API for extended resources knows such keys."""
         is_own_filter = self.kind is KeyKind.FILTER and self.filter not in BUILT_IN_FILTERS
         return self.kind is KeyKind.CUSTOM or is_own_filter
 
 
-_NOT_GIVEN: Final = frozenset(
-    {"PKey", "href", "email", "cryptedId", "created", "lastModified", "age"}
-)
-"""Fields that Campaign fills in, and the address, which is the key."""
-
-
 @dataclass(frozen=True, slots=True)
 class Creating:
-    """With what a profile is created whose address is not found.
+    """With which fields a profile is created for an address that no profile has.
 
     Attributes:
-        fields: names of fields, and of the columns that hold them, beside name and address.
+        fields: names of fields and of their columns, beside name and address.
     """
 
     fields: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, texts: Iterable[str], attribute: str) -> "Creating":
-        """Read ``FIELD`` and ``FIELD=COLUMN``, beside the attribute that holds the state.
+        """Parse ``FIELD`` and ``FIELD=COLUMN``; ``attribute`` holds the state.
 
         Raises:
             UsageProblem: a field has no name that Campaign could know, or is given twice.
@@ -149,32 +148,32 @@ class Creating:
             check_word("--create-column", field)
             if field in fields:
                 raise UsageProblem(f"--create-column {field} is given twice.")
-            if field in (*_NOT_GIVEN, attribute):
+            if field in (*_FILLED_BY_CAMPAIGN, attribute):
                 raise UsageProblem(
-                    f"--create-column {field}: a profile is not created with that field of a file."
+                    f"--create-column {field}: Campaign or bulk-sync fills in that field."
                 )
             fields[field] = column or field
         return cls(tuple(fields.items()))
 
 
-def reached(there: Connection, keys: Keys) -> Connection:
+def reached(connection: Connection, keys: Keys) -> Connection:
     """Choose the API that knows such keys.
 
     Raises:
-        UsageProblem: the one asked for does not.
+        UsageProblem: the chosen one does not.
     """
-    if not keys.needs_extended or there.api.endswith("Ext"):
-        return there
-    if there.api != AUTO:
+    if not keys.needs_extended or connection.api.endswith("Ext"):
+        return connection
+    if connection.api != AUTO:
         raise UsageProblem(
-            f"--key {keys}: {there.api} knows no custom keys and filters. Give --api {EXTENDED}, "
-            "or leave --api out."
+            f"--key {keys}: {connection.api} knows no custom keys and filters. Give --api "
+            f"{EXTENDED}, or leave --api out."
         )
-    return replace(there, api=EXTENDED)
+    return replace(connection, api=EXTENDED)
 
 
-def _called(name: str, dialect: Dialect) -> str:
-    """Tell what a filter is called in the URL (manual/campaign-api.md, sections 2.3 and 7)."""
+def _filter_name(name: str, dialect: Dialect) -> str:
+    """Return the name of a filter in the URL (manual/campaign-api.md, sections 2.3 and 7)."""
     if name in BUILT_IN_FILTERS:
         return name
     has_prefix = re.match(r"by[A-Z]", name) is not None

@@ -1,4 +1,4 @@
-"""How hard Campaign may be asked, and in which ways."""
+"""How many requests Campaign may be sent, and how states are read and written."""
 
 import math
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ _LEAST_RATE: Final = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How hard Campaign may be asked.
+    """How many requests Campaign may be sent.
 
     Attributes:
-        rate: most requests a second over everything the run does; None adapts.
+        rate: most requests a second of the whole run; None adapts.
         concurrency: requests in flight; None adapts, up to 64, or to as many as ``rate`` needs.
-        max_calls: most calls of this run; None has no limit.
-        max_calls_per_day: most calls that all runs may make on a day of UTC; None has no limit.
-        retries: further tries after a first one that failed in passing.
+        max_calls: most calls of this run; None: no limit.
+        max_calls_per_day: most calls of all runs on a day of UTC; None: no limit.
+        retries: further tries after a first one with a passing failure.
         timeout_s: seconds for one request, answer included.
         patience_s: seconds that one request may take with all its tries and waits.
         most_in_flight: requests in flight, at most, while that adapts.
@@ -40,7 +40,7 @@ class Pace:
         return self.max_calls is not None or self.max_calls_per_day is not None
 
     def __post_init__(self) -> None:
-        """Refuse what is no measure of time."""
+        """Refuse values that measure no time."""
         for option, value in (
             ("--rate", self.rate),
             ("--timeout", self.timeout_s),
@@ -70,8 +70,7 @@ class Reading:
     Attributes:
         fetch: the strategy.
         page_size: ``_lineCount`` of a scan; None finds it by trying.
-        tries_keys: give up when none of a few keys, tried before all others, can be one of this
-            instance.
+        tries_keys: try a few keys first, and stop if this instance can have none of them.
     """
 
     fetch: Fetch = Fetch.AUTO

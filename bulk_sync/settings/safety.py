@@ -11,14 +11,14 @@ from bulk_sync.errors import UsageProblem
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A number of rows, or a share of those that the input holds."""
+    """A number of rows, or a share of the rows of the input."""
 
     count: int | None = None
     percent: Fraction | None = None
 
     @classmethod
     def parse(cls, text: str, option: str) -> "Bound":
-        """Read ``N`` or ``P%``.
+        """Parse ``N`` or ``P%``.
 
         Raises:
             UsageProblem: neither a whole number nor a percentage from 0 to 100.
@@ -32,7 +32,7 @@ class Bound:
         raise UsageProblem(f"{option} {text!r}: write a whole number, or a share such as 2%.")
 
     def of(self, rows: int) -> int:
-        """Tell the most rows that pass, out of so many."""
+        """Return the most rows that pass, out of so many."""
         return self.count if self.count is not None else int(rows * (self.percent or 0) / 100)
 
     def __str__(self) -> str:
@@ -49,13 +49,13 @@ class Oddity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """When to give up.
+    """When to stop; None never stops.
 
     Attributes:
-        most: when more rows than this failed; None never does.
-        alike: when so many of the last ``window`` rows failed for one reason; None never does.
+        most: after more failed rows than this.
+        alike: after so many failures for one reason among the last ``window`` rows.
         window: how many rows to look back.
-        lost: when so many rows were given up in a row, with no answer between; None never does.
+        lost: after so many rows in a row without any answer.
     """
 
     most: int | None = None
@@ -72,8 +72,8 @@ class Limits:
         max_changes: most changes.
         max_opt_ins: most changes from true to false.
         max_failures: most rows that may fail.
-        max_creates: most profiles that may be created; None has no limit.
-        allowed: what would be suspicious, and may pass all the same.
+        max_creates: most profiles that may be created; None: no limit.
+        allowed: oddities that pass.
     """
 
     max_changes: Bound | None = None
@@ -83,17 +83,12 @@ class Limits:
     allowed: frozenset[Oddity] = frozenset()
 
     def opt_ins(self, rows: int) -> int:
-        """Tell the most opt-ins that pass: by default 10 or 1 %, the larger."""
+        """Return the most opt-ins that pass: by default 10 or 1 %, the larger."""
         bound = self.max_opt_ins
         return max(10, rows // 100) if bound is None else bound.of(rows)
 
     def within(self, others: Mapping[str, Bound], rows: int) -> "Limits":
-        """Take of each of these limits and others the stricter one, for so many rows.
-
-        Args:
-            others: by the name of the field; of those that count changes.
-            rows: of the input.
-        """
+        """Return the stricter of these limits and others on changes, by name, for so many rows."""
 
         def stricter(name: str, own: Bound | None) -> Bound | None:
             other = others.get(name)
@@ -111,7 +106,7 @@ class Limits:
         )
 
     def failures(self, rows: int) -> Failures:
-        """Tell after how many failures to give up: by default 10 %, from 100 rows on."""
+        """Return after how many failures to stop: by default 10 %, from 100 rows on."""
         if self.max_failures is None:
             return Failures(most=rows // 10 if rows >= 100 else None)
         most = self.max_failures.of(rows)

@@ -1,4 +1,4 @@
-"""Where the program keeps what it must remember."""
+"""Where runs and the ledger are kept."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +11,13 @@ _MANY_ROWS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where the program keeps what it must remember.
+    """Where runs and the ledger are kept.
 
     Attributes:
         folder: runs, locks and, by default, the ledger.
-        ledger: an SQLAlchemy URL, which may hold a password; None is a file in ``folder``.
+        ledger: an SQLAlchemy URL, which may hold a password. None: a file in ``folder``.
         lock_wait_s: how long to wait for another run to end.
-        keep_rows: days for which a finished run's rows are kept; None takes the default.
+        keep_rows: days that a finished run's rows are kept. None takes the default.
     """
 
     folder: Path
@@ -26,7 +26,7 @@ class State:
     keep_rows: int | None = None
 
     def days_kept(self, rows: int) -> int:
-        """Return for how many days so many rows are kept: what takes much room goes sooner."""
+        """Return for how many days so many rows are kept: large runs go sooner."""
         if self.keep_rows is not None:
             return self.keep_rows
         return _DAYS if rows <= _MANY_ROWS else _DAYS_OF_MANY

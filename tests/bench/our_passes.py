@@ -27,7 +27,7 @@ from bulk_sync.rows import comparison
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import write_records
 from bulk_sync.runs.checkpoint import Checkpoint
-from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret, State
+from bulk_sync.settings import Connection, Credentials, Fetch, Pace, Reading, Secret, State
 
 
 def asked(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def main() -> None:
     endpoint, rows, changes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     pace = Pace(concurrency=int(sys.argv[4]) if len(sys.argv) > 4 else None)
     judged = asked(endpoint, rows, changes)
-    connection = Connection(endpoint, "acme", "demo-key", Secret("demo-token"))
+    connection = Connection(endpoint, "acme", Credentials("demo-key", Secret("demo-token")))
     with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as nowhere:
         state = State(Path(folder))
         bar, drawn_at = tqdm(total=rows, file=nowhere), 0.0

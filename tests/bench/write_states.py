@@ -23,7 +23,7 @@ from bulk_sync.ledger import Intent
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import write_records
-from bulk_sync.settings import Connection, Pace, Secret, State
+from bulk_sync.settings import Connection, Credentials, Pace, Secret, State
 
 
 class Nothing:
@@ -51,7 +51,7 @@ def planned(endpoint: str, rows: int) -> pd.DataFrame:
 def main() -> None:
     endpoint, rows, rate, kind = sys.argv[1:]
     frame = planned(endpoint, int(rows))
-    connection = Connection(endpoint, "acme", "demo-key", Secret("demo-token"))
+    connection = Connection(endpoint, "acme", Credentials("demo-key", Secret("demo-token")))
     with (
         tempfile.TemporaryDirectory() as folder,
         ledger.open_ledger(State(Path(folder))) as book,

@@ -14,7 +14,7 @@ from bulk_sync.campaign.client import Client, connected
 from bulk_sync.campaign.responses import AddressRefused, FieldRefused
 from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.simulator import (
     Apis,
     CountStyle,
@@ -37,13 +37,17 @@ def connection(sim: Simulator, **changes: Any) -> Connection:
     made = Connection(
         endpoint=sim.url,
         organization=sim.options.organization,
-        api_key=sim.options.api_key,
-        access_token=None if token is None else Secret(token),
-        client_secret=Secret("s3cret") if sim.options.client_secret else None,
-        ims_endpoint=sim.url,
         api="profileAndServices",
+        credentials=Credentials(
+            api_key=sim.options.api_key,
+            access_token=None if token is None else Secret(token),
+            client_secret=Secret("s3cret") if sim.options.client_secret else None,
+            ims_endpoint=sim.url,
+        ),
     )
-    return replace(made, **changes)
+    fields = {name for name in changes if hasattr(made.credentials, name)}
+    credentials = replace(made.credentials, **{name: changes.pop(name) for name in fields})
+    return replace(made, credentials=credentials, **changes)
 
 
 def do(

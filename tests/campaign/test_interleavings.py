@@ -15,7 +15,7 @@ from bulk_sync.campaign import mismatches, retries
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome
-from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.stopping import Stop
 
 KEYS = [f"@k{number}" for number in range(5)]
@@ -37,7 +37,10 @@ class Interleavings(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.runner.run(self.server.__aenter__())
         connection = Connection(
-            self.server.url, "acme", "key", access_token=Secret("token"), api="profileAndServices"
+            self.server.url,
+            "acme",
+            Credentials("key", access_token=Secret("token")),
+            api="profileAndServices",
         )
         self.opening = connected(connection, Pace(retries=4), Stop())
         self.client: Client = self.runner.run(self.opening.__aenter__())

@@ -15,7 +15,7 @@ from bulk_sync.campaign.client import Client, connected
 from bulk_sync.campaign.responses import Response, document
 from bulk_sync.errors import RetryLater, RowFailed
 from bulk_sync.outcomes import Reason
-from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.stopping import Stop
 
 T = TypeVar("T")
@@ -25,7 +25,10 @@ GOOD = b'{"PKey": "@a", "ccpaOptOut": true, "firstName": "'
 def ask(body: bytes, headers: dict[str, str], work: Callable[[Client], Awaitable[T]]) -> T:
     async def inside(host: str) -> T:
         connection = Connection(
-            f"http://{host}", "acme", "key", access_token=Secret("token"), api="profileAndServices"
+            f"http://{host}",
+            "acme",
+            Credentials("key", access_token=Secret("token")),
+            api="profileAndServices",
         )
         async with connected(connection, Pace(retries=0), Stop()) as client:
             return await work(client)
@@ -67,7 +70,7 @@ def test_a_page_that_is_too_large_gives_way_to_smaller_ones(
     body = orjson.dumps({"content": [{"PKey": "@a", "ccpaOptOut": True, "text": "a" * 5_000}]})
     with serving(200, body) as server:
         connection = Connection(
-            f"http://{server.host}", "acme", "key", access_token=Secret("token")
+            f"http://{server.host}", "acme", Credentials("key", access_token=Secret("token"))
         )
 
         async def inside() -> None:

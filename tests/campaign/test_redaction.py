@@ -11,11 +11,13 @@ from bulk_sync.campaign.redaction import Redaction
 from bulk_sync.campaign.responses import Response
 from bulk_sync.errors import AccessDenied, BulkSyncError, RetryLater, RowFailed
 from bulk_sync.outcomes import Reason
-from bulk_sync.settings import Connection, Secret
+from bulk_sync.settings import Connection, Credentials, Secret
 
 
 def redaction(secrets: Iterable[str] = ()) -> Redaction:
-    connection = Connection("http://127.0.0.1:9", "acme", "demo-key", Secret("token-of-the-start"))
+    connection = Connection(
+        "http://127.0.0.1:9", "acme", Credentials("demo-key", Secret("token-of-the-start"))
+    )
     made = Redaction(connection)
     for secret in secrets:
         made.add(secret)

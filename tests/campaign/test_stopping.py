@@ -13,7 +13,7 @@ from bulk_sync.campaign import transport
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.errors import Interrupted, RowFailed, StoppedEarly, StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.stopping import Stop
 
@@ -29,7 +29,7 @@ def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def connection(sim: Simulator) -> Connection:
     token = Secret("demo-token")
-    return Connection(sim.url, "acme", "demo-key", token, api="profileAndServices")
+    return Connection(sim.url, "acme", Credentials("demo-key", token), api="profileAndServices")
 
 
 async def stopped_while(client: Client, stop: Stop, cause: StopRun) -> bool | RowFailed:
@@ -107,9 +107,8 @@ def test_a_write_is_waited_for_after_a_signal() -> None:
 def test_no_token_is_asked_for_after_a_signal() -> None:
     async def read(sim: Simulator, ims: str) -> list[object]:
         stop = Stop()
-        secret = replace(
-            connection(sim), access_token=None, client_secret=Secret("s3cret"), ims_endpoint=ims
-        )
+        credentials = Credentials("key", client_secret=Secret("s3cret"), ims_endpoint=ims)
+        secret = replace(connection(sim), credentials=credentials)
         async with connected(secret, Pace(timeout_s=HUNG_S), stop) as client:
             stop.ask(Terminated("SIGTERM."))
             reads = [client.state(key(0)) for _ in range(20)]
@@ -163,7 +162,9 @@ def test_a_resolver_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Monk
         raise socket.gaierror(socket.EAI_AGAIN, "at last")
 
     async def read(stop: Stop) -> None:
-        there = Connection("https://campaign.example", "acme", "key", Secret("demo-token"), api="x")
+        there = Connection(
+            "https://campaign.example", "acme", Credentials("key", Secret("demo-token")), api="x"
+        )
         async with connected(there, Pace(timeout_s=HUNG_S), stop) as client:
             await stopped_while(client, stop, Terminated("SIGTERM."))
 

@@ -16,7 +16,7 @@ from bulk_sync.campaign.client import Client, connected
 from bulk_sync.campaign.proxies import Proxy, proxy_for
 from bulk_sync.errors import RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Reason
-from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.stopping import Stop
 
 PROFILE = b'{"PKey":"@a","ccpaOptOut":true}'
@@ -78,8 +78,7 @@ def read(endpoint: str, ca_file: Path | None = None) -> tuple[bool, int]:
     connection = Connection(
         endpoint,
         "acme",
-        "key",
-        access_token=Secret("t0ken-of-8"),
+        Credentials("key", access_token=Secret("t0ken-of-8")),
         api="profileAndServices",
         ca_file=ca_file,
     )
@@ -288,7 +287,7 @@ def test_no_part_of_a_long_token_is_shown_where_an_answer_is_cut_short(status: i
     token = "eyJ" + "abcdefghij" * 100
     with serving(status, f"<p>no: Bearer {token}</p>".encode()) as server:
         connection = Connection(
-            f"http://{server.host}", "acme", "key", access_token=Secret(token), api="x"
+            f"http://{server.host}", "acme", Credentials("key", access_token=Secret(token)), api="x"
         )
 
         async def inside() -> None:
@@ -305,7 +304,7 @@ def test_no_part_of_a_long_token_is_shown_where_an_answer_is_cut_short(status: i
 def test_a_token_that_occurs_in_data_leaves_them_alone(token: str) -> None:
     with serving() as server:
         connection = Connection(
-            f"http://{server.host}", "acme", "key", access_token=Secret(token), api="x"
+            f"http://{server.host}", "acme", Credentials("key", access_token=Secret(token)), api="x"
         )
 
         async def inside() -> tuple[bool, int]:
@@ -319,10 +318,9 @@ def test_what_ims_gave_is_never_quoted() -> None:
     with serving() as server:
         form = b"access_token=eyJmade-up&expires_in=3600"
         server.answer = (200, form, {})
-        connection = Connection(
-            f"http://{server.host}", "acme", "key",
-            client_secret=Secret("s3cret"), ims_endpoint=f"http://{server.host}",
-        )  # fmt: skip
+        ims = f"http://{server.host}"
+        credentials = Credentials("key", client_secret=Secret("s3cret"), ims_endpoint=ims)
+        connection = Connection(f"http://{server.host}", "acme", credentials)
 
         async def inside() -> None:
             async with connected(connection, Pace(retries=0), Stop()) as client:

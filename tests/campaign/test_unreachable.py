@@ -20,7 +20,7 @@ from bulk_sync.campaign.foreign_errors import failure
 from bulk_sync.campaign.proxies import Proxy
 from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun, Terminated, UsageProblem
 from bulk_sync.outcomes import Reason
-from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.stopping import Stop
 
 PROFILE: Final = b'{"PKey":"@a","ccpaOptOut":true}'
@@ -81,7 +81,9 @@ class Far:
 def place(port: int, scheme: str = "http", ca_file: Path | None = None) -> Connection:
     endpoint = f"{scheme}://127.0.0.1:{port}"
     token = Secret("a-token-of-these-tests")
-    return Connection(endpoint, "acme", "key", token, api="profileAndServices", ca_file=ca_file)
+    return Connection(
+        endpoint, "acme", Credentials("key", token), api="profileAndServices", ca_file=ca_file
+    )
 
 
 async def state(connection: Connection, pace: Pace, stop: Stop | None = None) -> tuple[bool, int]:
@@ -225,7 +227,7 @@ def test_a_host_that_does_not_exist_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", no_address(number))
     token = Secret("a-token-of-these-tests")
-    connection = Connection("https://campaign.example", "acme", "key", token, api="x")
+    connection = Connection("https://campaign.example", "acme", Credentials("key", token), api="x")
     with pytest.raises(raised, match=says):
         asyncio.run(state(connection, Pace(retries=0, patience_s=0.5)))
 
@@ -300,7 +302,9 @@ def test_a_certificate_that_does_not_verify_is_not_waited_for(tmp_path: Path, wr
             else:
                 ca_file = None
             token = Secret("a-token-of-these-tests")
-            other = Connection(endpoint, "acme", "key", token, api="x", ca_file=ca_file)
+            other = Connection(
+                endpoint, "acme", Credentials("key", token), api="x", ca_file=ca_file
+            )
             await state(other, Pace())
 
     with pytest.raises(UsageProblem, match="--ca-file"):

@@ -13,7 +13,7 @@ from bulk_sync.campaign.client import Client, connected
 from bulk_sync.campaign.wire import WatchedResponse
 from bulk_sync.errors import RowFailed, StoppedEarly
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.stopping import Stop
 
 T = TypeVar("T")
@@ -30,7 +30,10 @@ def ask(server: Mixing, work: Callable[[Client], Awaitable[T]], stop: Stop | Non
     async def inside() -> T:
         async with asyncio.timeout(60), server:
             connection = Connection(
-                server.url, "acme", "key", access_token=Secret("token"), api="profileAndServices"
+                server.url,
+                "acme",
+                Credentials("key", access_token=Secret("token")),
+                api="profileAndServices",
             )
             async with connected(connection, Pace(retries=4), stop or Stop()) as client:
                 return await work(client)

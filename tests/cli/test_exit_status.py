@@ -16,7 +16,7 @@ import orjson
 import pytest
 from conftest import Run, before_answer, key, populate, process, read_csv, wishes
 
-from bulk_sync.settings import Connection, Secret
+from bulk_sync.settings import Connection, Credentials, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.storage import lock
 
@@ -194,7 +194,9 @@ def test_6_when_the_budget_is_spent_and_again_it_goes_on(
 def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     spelled_otherwise = sim.url.replace("127.0.0.1", "LOCALHOST")
-    other = lock.name(Connection(spelled_otherwise, "acme", "k", access_token=Secret("t")))
+    other = lock.name(
+        Connection(spelled_otherwise, "acme", Credentials("k", access_token=Secret("t")))
+    )
     with lock.held(tmp_path / "state", other, lock.holder("20261123T020000Z-7f3a9c")):
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
     assert ran.status == 11

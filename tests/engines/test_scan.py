@@ -13,7 +13,7 @@ from conftest import Run, key, populate, wishes
 
 from bulk_sync.engines.session import Session
 from bulk_sync.rows.results import Steps
-from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret
+from bulk_sync.settings import Connection, Credentials, Fetch, Pace, Reading, Secret
 from bulk_sync.simulator import CountStyle, Fault, NextStyle, Options, ScanFault, running
 
 
@@ -60,7 +60,7 @@ def test_a_key_that_the_list_does_not_show_is_looked_up_before_it_is_not_found(
 def test_progress_goes_on_counting_where_the_list_has_left_off() -> None:
     with running(Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.3)) as sim:
         populate(sim, 60)
-        connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
+        connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
         told: list[tuple[str, int, int]] = []
         keys = [key(number) for number in range(60)]
         with Session(connection, Pace(), lambda *news: told.append(news[:3])) as session:

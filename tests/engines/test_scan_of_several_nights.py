@@ -13,7 +13,7 @@ from bulk_sync.campaign.list_pages import Place
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.rows.results import Steps
-from bulk_sync.settings import Connection, Fetch, Pace, Reading, Secret
+from bulk_sync.settings import Connection, Credentials, Fetch, Pace, Reading, Secret
 from bulk_sync.simulator import CountStyle, Fault, Options, ScanFault, Simulator, running
 
 SCAN = ("--fetch", "scan", "--page-size", 10, "--summary", "json")
@@ -182,7 +182,7 @@ def test_where_a_list_went_on_is_kept_after_what_its_pages_showed_and_not_withou
     noted = Noted(most)
     with running(Options(count_style=CountStyle.INLINE)) as sim:
         populate(sim, 100)
-        connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
+        connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
         keys = [key(number) for number in range(100)]
         with Session(connection, Pace(max_calls=4), lambda *_: None) as session:
             how = Reading(Fetch.SCAN, page_size=10)

@@ -12,12 +12,12 @@ from conftest import Run, key, populate, process, wishes
 
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Interrupted
-from bulk_sync.settings import Connection, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 def test_a_second_ctrl_c_ends_at_once_and_in_order(sim: Simulator) -> None:
-    connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
+    connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
     ended = []
 
     async def work() -> None:

@@ -26,7 +26,7 @@ from bulk_sync.errors import RowFailed, StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.request_order import Precision, Request
 from bulk_sync.rows.results import UNREAD, Match, Steps
-from bulk_sync.settings import Connection, KeyKind, Keys, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, KeyKind, Keys, Pace, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.simulator import Request as RawRequest
 from bulk_sync.stopping import Stop
@@ -116,7 +116,7 @@ def written(
         began: of ``Writes``.
         given: of ``Care``.
     """
-    connection = Connection(sim.url, "acme", "demo-key", Secret("demo-token"))
+    connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
     care = Care(**{"reads_first": guarded, "body": BODY if creates else None, **given})
     journal = Journal()
     writes = Writes(
