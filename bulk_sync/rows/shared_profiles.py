@@ -119,8 +119,8 @@ def _dated(
         return rows
     last = columns.LATEST if columns.LATEST in rows else columns.UNJUDGED
     names = (columns.REQUESTED, last, columns.RECEIVED, columns.PRECISION)
-    asked = request_dates.merged(
-        request_dates.Asked(*(rows[name].to_numpy() for name in names)), same, desired
+    asked = request_dates.merge(
+        request_dates.RequestTimes(*(rows[name].to_numpy() for name in names)), same, desired
     )
     for name, values in zip(names, asked, strict=True):
         rows[name] = np.asarray(values)

@@ -21,7 +21,7 @@ def column(*cells: str) -> pd.Series:
 
 
 def ms(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: float = 0) -> int:
-    """Tell a UTC time in ms since the epoch."""
+    """Return a UTC time in ms since the epoch."""
     midnight = datetime(year, month, day, hour, minute, tzinfo=UTC)
     return round(midnight.timestamp() * 1000 + second * 1000)
 
@@ -65,7 +65,7 @@ def dated(*cells: str) -> pd.DataFrame:
 def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     cell: str, read_as: int
 ) -> None:
-    assert request_dates.read(column(cell)).asked.tolist() == [read_as]
+    assert request_dates.read(column(cell)).earliest.tolist() == [read_as]
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     ],
 )  # fmt: skip
 def test_what_is_no_date_leaves_the_row_undated(cell: str) -> None:
-    assert request_dates.read(column(cell)).asked.tolist() == [UNDATED]
+    assert request_dates.read(column(cell)).earliest.tolist() == [UNDATED]
 
 
 def test_one_date_shows_how_the_others_are_meant() -> None:
-    assert request_dates.read(column("3/4/2026", "3/14/2026")).asked.tolist() == [
+    assert request_dates.read(column("3/4/2026", "3/14/2026")).earliest.tolist() == [
         ms(2026, 3, 4),
         ms(2026, 3, 14),
     ]
-    assert request_dates.read(column("3/4/2026", "14/3/2026")).asked.tolist() == [
+    assert request_dates.read(column("3/4/2026", "14/3/2026")).earliest.tolist() == [
         ms(2026, 4, 3),
         ms(2026, 3, 14),
     ]
@@ -106,7 +106,7 @@ def test_one_date_shows_how_the_others_are_meant() -> None:
 def test_day_and_month_are_never_guessed(
     cells: list[str], read_as: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert request_dates.read(column(*cells, "3/4/2026")).asked.tolist() == [*read_as, UNDATED]
+    assert request_dates.read(column(*cells, "3/4/2026")).earliest.tolist() == [*read_as, UNDATED]
     (warning,) = [each for each in caplog.messages if "swapped" in each]
     assert "'Received'" in warning
     assert "in 2 request dates" in warning
@@ -133,7 +133,7 @@ def test_the_log_names_the_first_rows_that_it_is_about(caplog: pytest.LogCapture
 
 
 def test_no_rows_have_no_dates() -> None:
-    assert request_dates.read(column()).asked.tolist() == []
+    assert request_dates.read(column()).earliest.tolist() == []
 
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -151,8 +151,8 @@ def test_dates_on_which_nobody_asked_are_undated_and_their_rows_named(
     read = request_dates.read(
         column("2000-01-01", far, "2028-11-28"), lambda at: f"row {at + 2}", today
     )
-    assert read.asked.tolist() == [ms(2000, 1, 1), UNDATED, ms(2028, 11, 28)]
-    assert read.until[1] == UNDATED
+    assert read.earliest.tolist() == [ms(2000, 1, 1), UNDATED, ms(2028, 11, 28)]
+    assert read.latest[1] == UNDATED
     assert read.day[1] == UNDATED
     (warning,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
     assert "1 request dates are before 2000 or more than two years ahead (row 3)" in warning
@@ -165,7 +165,7 @@ DAYS = st.dates(date(1900, 1, 1), date(2100, 1, 1))
 @settings(max_examples=100)
 def test_an_iso_time_comes_back_to_the_millisecond(times: list[datetime], separator: str) -> None:
     times = [each.replace(microsecond=each.microsecond // 1000 * 1000) for each in times]
-    found = request_dates.read(column(*(each.isoformat(separator) for each in times))).asked
+    found = request_dates.read(column(*(each.isoformat(separator) for each in times))).earliest
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert found.tolist() == [(each - epoch) // timedelta(milliseconds=1) for each in times]
 
@@ -179,7 +179,7 @@ def test_a_column_in_one_order_is_read_in_it_or_not_at_all(
         first, second = (day.day, day.month) if is_day_first else (day.month, day.day)
         return f"{first}/{second}/{day.year}"
 
-    found = request_dates.read(column(*map(written, days))).asked.tolist()
+    found = request_dates.read(column(*map(written, days))).earliest.tolist()
     right = [ms(day.year, day.month, day.day) for day in days]
     if any(day.day > 12 for day in days):
         assert found == right

@@ -18,7 +18,9 @@ def is_newer(requests: list[str], desired: int, changed: int) -> bool:
     """Judge a row that counts for several requests of one state."""
     read = request_dates.read(pd.Series(requests, dtype="str", name="Request date"))
     count = len(requests)
-    asked = request_dates.of_keys(read, np.zeros(count, np.int64), np.full(count, desired, np.int8))
+    asked = request_dates.combine_repeats(
+        read, np.zeros(count, np.int64), np.full(count, desired, np.int8)
+    )
     choices = request_order.choices(
         asked.latest[:1], np.array([desired], np.int8), np.array([changed], np.int64)
     )
@@ -34,7 +36,7 @@ def is_newer(requests: list[str], desired: int, changed: int) -> bool:
     return bool(choices[0])
 
 
-def precision(asked: request_dates.Asked) -> Precision:
+def precision(asked: request_dates.RequestTimes) -> Precision:
     return Precision(int(asked.precision[0]))
 
 

@@ -1,12 +1,12 @@
-"""Judges raw rows by the input rules: which may be looked up, and why the others may not.
+"""Checks raw rows by the rules: a row may be looked up, or it has a verdict.
 
-    names --header--> the columns --keys, states--> what each row says --repeats--> which counts
-                                          |                               |
-                                          '----------> verdicts <---------'
+    names --header--> columns --keys, states--> a key and a state a row --duplicates--> COUNTS_AS
+                                      |                                     |
+                                      '------------> verdicts <-------------'
 
-Nothing is guessed here: a state that is not on the list, a key that a spreadsheet has damaged or
-two states for one key make the row ``rejected`` with a sentence, never a best effort. Everything
-works on whole columns; only bad rows cost Python code of their own.
+Nothing is guessed here: an unknown spelling of a state, a damaged key or two states for one key
+reject the row with a sentence. All work is done on whole columns; only rows with a problem cost
+Python code of their own.
 """
 
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ __all__ = ["BlankState", "OnConflict", "Rules", "key", "keys_of", "rows"]
 
 
 def keys_of(raw: pd.DataFrame, rules: Rules) -> Keys:
-    """Tell what the keys of raw rows are, and in which column they stand.
+    """Return the kind of the keys of raw rows, and their column.
 
     Raises:
         InputProblem: the column is missing or ambiguous.
@@ -34,16 +34,16 @@ def keys_of(raw: pd.DataFrame, rules: Rules) -> Keys:
 
 
 def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
-    """Judge every row.
+    """Check every row.
 
     Args:
-        raw: what ``read.rows`` returned: own columns as str, ROW, perhaps FILE.
-        rules: how the file is to be understood.
+        raw: from ``read.rows``: own columns as str, ROW, perhaps FILE.
+        rules: the rules for the input.
 
     Returns:
         The input's own columns, then ROW, FILE if there is one, KEY, DESIRED, OUTCOME, REASON,
         DETAIL and COUNTS_AS, and DATED if there are request dates (dtypes in ``columns.py``).
-        OUTCOME is missing where the row is to be looked up. Own columns named like one of ours are
+        OUTCOME is missing where the row may be looked up. Own columns with one of our names are
         left out: they come from an earlier report or plan. Order and index (0..n-1) are kept.
 
     Raises:
@@ -74,13 +74,13 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
     if dated is not None:
-        asked = request_dates.of_keys(
+        times = request_dates.combine_repeats(
             request_dates.read(raw[dated], places.name, datetime.now(UTC).date()),
             counts_as,
             desired,
         )
-        checked[columns.REQUESTED] = asked.first
-        checked[columns.RECEIVED] = asked.day
-        checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = asked.latest
-        checked[columns.PRECISION] = asked.precision
+        checked[columns.REQUESTED] = times.first
+        checked[columns.RECEIVED] = times.day
+        checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = times.latest
+        checked[columns.PRECISION] = times.precision
     return checked

@@ -1,4 +1,6 @@
-"""Cleans keys of what programs put around them, and rejects those that were damaged."""
+"""Cleans keys of the signs that programs put around them, and rejects damaged ones."""
+
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,29 +14,53 @@ from bulk_sync.rows import emails
 from bulk_sync.rows.characters import INVISIBLE, named
 from bulk_sync.rows.characters import kind as kind_of
 from bulk_sync.rows.check.duplicates import Places
-from bulk_sync.rows.check.spellings import DAMAGE, NO_VALUE
-from bulk_sync.rows.check.verdicts import Verdicts, quoted
+from bulk_sync.rows.check.verdicts import NO_VALUE, Verdicts, quoted
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.settings import KeyKind
 
+_MONTH: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_DATES: Final = (
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?",
+    r"\d{1,2}[/.]\d{1,2}[/.]\d{4}(?: \d{1,2}:\d{2}(?::\d{2})?)?",
+    r"\d{1,2}/\d{1,2}/\d{2}",
+    rf"\d{{1,2}}-{_MONTH}(?:-\d{{2}}(?:\d{{2}})?)?",
+    rf"{_MONTH}-\d{{2}}(?:\d{{2}})?",
+)
+_DAMAGE: Final[dict[str, str]] = {
+    r"^[+-]?\d(?:[.,]\d+)?E[+-]\d{2,3}$": (
+        "is what a spreadsheet makes of a long number; its digits are lost. Export the key column "
+        "as text"
+    ),
+    r"^(?:#[¿¡]?[\p{Lu}\d/_]+[?!]|#N/A|#NV|#N/D|#GETTING_DATA|Err:\d{3})$": (
+        "is a spreadsheet's error value; it makes #NAME? of text that begins with @. Format the "
+        "key column as text and paste the keys again"
+    ),
+    r"^#{3,}$": "is what a spreadsheet shows for a cell too narrow for its content",
+    rf"^(?:{'|'.join(_DATES)})$": (
+        "is a date; a spreadsheet makes one of text that looks like it. Format the key column as "
+        "text and paste the keys again"
+    ),
+}
+"""RE2 patterns of keys that a spreadsheet damaged, and the rest of a sentence about each."""
+
 
 def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedArray:
-    """Remove what programs put around keys, and reject cells that hold no key.
+    """Remove the signs that programs put around keys, and reject cells without a usable key.
 
     Returns:
-        The keys as they are used, large_string.
+        The clean keys, large_string.
     """
     keys = _unwrapped(_trimmed(pa.chunked_array(column)), kind)
     for at in _hits(pc.equal(keys, "")):
         verdicts.reject(at, Reason.EMPTY_KEY, "The key is empty.")
-    # Nearly all keys are printable ASCII, and to see that takes a fraction of what the regex takes.
+    # Nearly all keys are printable ASCII, and this check takes a fraction of the regex's time.
     if not pc.all(pc.ascii_is_printable(keys)).as_py():
         for at in _hits(pc.match_substring_regex(keys, INVISIBLE)):
             verdicts.reject(at, Reason.BAD_KEY, f"The key {_hidden(keys[at].as_py())}")
     if not _all_at(keys):
         for at in _hits(pc.equal(keys, UNCALCULATED)):
             verdicts.reject(at, Reason.BAD_KEY, f"The key is {NO_VALUE}.")
-        for pattern, what in DAMAGE.items():
+        for pattern, what in _DAMAGE.items():
             for at in _hits(pc.match_substring_regex(keys, pattern)):
                 verdicts.reject(at, Reason.BAD_KEY, f"The key {quoted(keys[at].as_py())} {what}.")
     if kind is KeyKind.EMAIL:
@@ -43,7 +69,7 @@ def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedA
 
 
 def key(text: str) -> str:
-    """Clean one key as those of a file are cleaned, as an address if it looks like one.
+    """Return one key, cleaned like those of a file; as an address if it looks like one.
 
     Raises:
         UsageProblem: it is empty or holds an invisible character.
@@ -59,7 +85,7 @@ def key(text: str) -> str:
 
 
 def _hidden(text: str) -> str:
-    """Return a sentence on the first invisible character of a key, after the word for the key."""
+    """Return the rest of a sentence about the first invisible character of a key."""
     before = pc.find_substring_regex(text, INVISIBLE).as_py()
     at = len(text.encode()[:before].decode())
     char = text[at]
@@ -70,7 +96,7 @@ def _hidden(text: str) -> str:
 
 
 def _check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
-    """Reject what is no e-mail address."""
+    """Reject all but e-mail addresses."""
     plain = pc.and_(
         pc.less_equal(pc.binary_length(keys), emails.PLAIN_BYTES),
         pc.match_substring_regex(keys, emails.PLAIN),
@@ -84,7 +110,7 @@ def _check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
 
 
 def identities(keys: pa.ChunkedArray, *, ignore_case: bool) -> pa.ChunkedArray:
-    """Return what all spellings of an address have in common; see ``emails.identity``."""
+    """Return the identity of each address; see ``emails.identity``."""
     small = pc.utf8_lower(keys)
     is_plain = pc.all(pc.string_is_ascii(keys)).as_py()
     if is_plain and (ignore_case or small.equals(keys)):
@@ -96,7 +122,7 @@ def identities(keys: pa.ChunkedArray, *, ignore_case: bool) -> pa.ChunkedArray:
 def refuse_doubtful_opt_ins(
     identities: pa.ChunkedArray, desired: npt.NDArray[np.int8], places: Places, verdicts: Verdicts
 ) -> None:
-    """Reject opt-ins of addresses that another row, in other capitals, opts out.
+    """Reject opt-ins of addresses with an opt-out in other capitals.
 
     By the letter these are two addresses, and hardly ever two people.
     """
@@ -110,8 +136,8 @@ def refuse_doubtful_opt_ins(
         if desired[at] == 1:
             opted_out.setdefault(texts[at], {}).setdefault(letters[at], at)
     for at in usable:
-        said = opted_out.get(texts[at], {}) if desired[at] == 0 else {}
-        other = next((row for spelling, row in said.items() if spelling != letters[at]), None)
+        opt_outs = opted_out.get(texts[at], {}) if desired[at] == 0 else {}
+        other = next((row for spelling, row in opt_outs.items() if spelling != letters[at]), None)
         if other is not None:
             sentence = (
                 f"{places.name(other).capitalize()} opts this address out, in other capitals. Let "
@@ -121,13 +147,13 @@ def refuse_doubtful_opt_ins(
 
 
 def _all_at(keys: pa.ChunkedArray) -> bool:
-    """Tell whether all keys begin with ``@``: then nothing was forced on them, and none damaged."""
+    """Check whether all keys begin with ``@``: then no program has changed any."""
     all_do: bool = pc.all(pc.starts_with(keys, "@")).as_py()
     return all_do
 
 
 def _trimmed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Take off outer blanks; chunks without any are not copied."""
+    """Remove outer blanks; chunks without any are not copied."""
     chunks = []
     for chunk in texts.chunks:
         trimmed = pc.utf8_trim_whitespace(chunk)
@@ -136,7 +162,7 @@ def _trimmed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _unwrapped(keys: pa.ChunkedArray, kind: KeyKind) -> pa.ChunkedArray:
-    """Remove what spreadsheets put around keys, and Outlook around addresses."""
+    """Remove the signs that spreadsheets put around keys, and Outlook around addresses."""
     if kind is not KeyKind.EMAIL:
         return _unforced(keys)
     return _without_quotes(_unforced(_without_quotes(keys)))
@@ -155,7 +181,7 @@ def _without_quotes(keys: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _unforced(keys: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Take off what spreadsheets force on text that begins with ``@``: ``'`` and ``="..."``."""
+    """Remove ``'`` and ``="..."``, which spreadsheets force on text with a leading ``@``."""
     if _all_at(keys):
         return keys
     apostrophe = pc.starts_with(keys, "'")
@@ -169,5 +195,5 @@ def _unforced(keys: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _hits(matches: pa.ChunkedArray) -> list[int]:
-    """Turn a boolean column into the positions where it is true."""
+    """Return the positions where a boolean column is true."""
     return np.flatnonzero(matches.to_numpy()).tolist()

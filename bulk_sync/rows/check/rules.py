@@ -1,4 +1,4 @@
-"""How a file is to be understood: what its columns are called, and what settles doubtful rows."""
+"""The rules for an input: the names of its columns, and the fate of doubtful rows."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,14 +7,14 @@ from bulk_sync.settings import Keys
 
 
 class BlankState(StrEnum):
-    """What an empty state cell means."""
+    """The meaning of an empty state cell."""
 
     REJECT = "reject"
     SKIP = "skip"
 
 
 class OnConflict(StrEnum):
-    """What becomes of one key with two states."""
+    """The fate of one key with two states."""
 
     REJECT = "reject"
     OPT_OUT = "opt-out"
@@ -23,20 +23,20 @@ class OnConflict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a file is to be understood.
+    """The rules for an input.
 
     Attributes:
-        attribute: the attribute's name in Campaign, which a state column may bear.
+        attribute: the attribute's name in Campaign; a state column may have it too.
         key_column: name of the key column; None finds it.
         state_column: name of the state column; None finds it.
         date_column: name of the column of request dates; None finds it, if there is one.
         state: the one state of a file that holds only keys.
-        needs_state: whether rows are to say a state at all.
-        blank_state: what an empty state cell means.
-        on_conflict: what becomes of one key with two states.
-        keys: what the keys are.
-        tells_kind: whether the name of their column tells what they are: PKeys, or addresses.
-        ignore_dates: a choice in Campaign that is newer than the request is changed too.
+        blank_state: the meaning of an empty state cell.
+        on_conflict: the fate of one key with two states.
+        ignore_dates: a choice in Campaign is changed even if it is newer than the request.
+        keys: the kind of the keys.
+        tells_kind: the name of their column decides on it: PKeys, or addresses.
+        needs_state: rows must have a state at all.
     """
 
     attribute: str = "ccpaOptOut"

@@ -1,9 +1,10 @@
-"""What is known of each row so far: nothing against it, or an outcome with a reason and sentences.
+"""The verdicts on rows: an outcome, a reason and sentences for each row that has a problem.
 
-Not frames yet: two arrays of codes, and texts only for the rows that something was said against.
+These are two arrays of codes, and texts for the rows with problems alone; frames follow later.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,19 @@ import numpy.typing as npt
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
 
+NO_VALUE: Final = (
+    "a formula without a value: open the workbook in a spreadsheet program, save it, and upload it "
+    "again"
+)
+"""The rest of a sentence about a cell with the text ``UNCALCULATED``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What is known of each row so far; filled in place.
+    """The verdicts so far; filled in place.
 
     Attributes:
-        outcome: int8, ``OUTCOME_CODES``; ``NONE`` while nothing was said against the row.
+        outcome: int8, ``OUTCOME_CODES``; ``NONE`` while the row has no problem.
         reason: int8, ``REASON_CODES``; ``NONE`` where there is none.
         details: by position, the sentences.
     """
@@ -28,11 +35,11 @@ class Verdicts:
 
     @classmethod
     def of(cls, count: int) -> "Verdicts":
-        """Make room for so many rows, with nothing said against any."""
+        """Return verdicts on so many rows, none of which has a problem."""
         return cls(np.full(count, NONE, np.int8), np.full(count, NONE, np.int8), {})
 
     def settle(self, at: int, outcome: Outcome, reason: Reason | None, detail: str) -> None:
-        """Note a verdict; a row keeps its first outcome and reason, and collects sentences."""
+        """Add a verdict; a row keeps its first outcome and reason, and collects sentences."""
         if self.outcome[at] == NONE:
             self.outcome[at] = OUTCOME_CODES[outcome]
             self.reason[at] = NONE if reason is None else REASON_CODES[reason]
@@ -41,15 +48,15 @@ class Verdicts:
             self.details[at] += f" {detail}"
 
     def reject(self, at: int, reason: Reason, detail: str) -> None:
-        """Note a verdict against the row."""
+        """Reject a row."""
         self.settle(at, Outcome.REJECTED, reason, detail)
 
     @property
     def open(self) -> npt.NDArray[np.intp]:
-        """The positions of the rows that nothing was said against."""
+        """The positions of the rows without a problem."""
         return np.flatnonzero(self.outcome == NONE)
 
 
 def quoted(value: str) -> str:
-    """Put what a cell says into quotes, cut short if it is long."""
+    """Return the text of a cell in quotes, cut short if it is long."""
     return repr(value if len(value) <= 60 else f"{value[:60]}…")
