@@ -49,20 +49,20 @@ class Trouble:
     """The share of overload among recent responses."""
 
     def __init__(self) -> None:
-        self._share = 0.0
+        self.share = 0.0
 
     def add(self) -> None:
         """Count a 503, or a request without a response."""
-        self._share += (1 - self._share) / _RECENT
+        self.share += (1 - self.share) / _RECENT
 
     def fade(self) -> None:
         """Count a good response."""
-        self._share -= self._share / _RECENT
+        self.share -= self.share / _RECENT
 
     @property
     def is_much(self) -> bool:
         """Whether it is more than chance."""
-        return self._share > _MANY
+        return self.share > _MANY
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ class Way:
     reads: aiohttp.ClientSession
     writes: aiohttp.ClientSession
     alone: aiohttp.ClientSession
-    headers: Mapping[str, str] | None
+    options: Mapping[str, Any]
     proxy: Proxy
 
 
@@ -68,6 +68,7 @@ class Pool:
         The headers are built once, into the sessions. But a session shows its headers to a proxy
         too, so with a proxy they go with each request.
         """
+        options: dict[str, Any] = {"allow_redirects": False}
         headers = {"User-Agent": f"bulk-sync/{__version__}", **headers}
         sessions = [
             aiohttp.ClientSession(
@@ -83,7 +84,9 @@ class Pool:
         ]
         self._sessions += sessions
         reads, writes, alone = sessions
-        return Way(reads, writes, alone, None if proxy.url is None else headers, proxy)
+        if proxy.url is not None:
+            options |= {"headers": headers, "proxy": proxy.url, "proxy_headers": proxy.headers}
+        return Way(reads, writes, alone, options, proxy)
 
     async def close(self) -> None:
         """Close all sessions, then the connections."""

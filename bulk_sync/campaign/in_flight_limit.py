@@ -42,7 +42,7 @@ _RAISE_S: Final = 1.0
 
 
 class InFlightLimit:
-    """The most requests in flight; infinite while no refusal showed a limit."""
+    """The most requests in flight, infinite at first, and the time to try more, ``raise_at``."""
 
     def __init__(self, now: float) -> None:
         self.most = float("inf")
@@ -50,7 +50,7 @@ class InFlightLimit:
         self._refused: deque[tuple[float, float]] = deque(maxlen=_REFUSALS)
         self._began = now
         self._probe_s = PROBE_S
-        self._raise_at = float("inf")
+        self.raise_at = float("inf")
         self._raise_by = 1.0
         self._least = 0.0
 
@@ -63,15 +63,11 @@ class InFlightLimit:
         if sent_at >= self._began:
             self._refused.append((sent_at, now))
 
-    def is_raise_due(self, now: float) -> bool:
-        """Return whether it is time to try more."""
-        return now >= self._raise_at
-
     def try_more(self, now: float) -> None:
         """Allow more, twice as much more each time, until a refusal."""
         self.most += self._raise_by
         self._raise_by *= 2
-        self._raise_at = now + _RAISE_S
+        self.raise_at = now + _RAISE_S
 
     def judge(self, now: float, in_flight: int, *, may_be_rate: bool) -> bool:
         """Return whether the recent refusals show a limit on requests in flight, and keep to it.
@@ -92,7 +88,7 @@ class InFlightLimit:
         if was_raised:  # in vain
             self._probe_s = min(LONGEST_PROBE_S, 2 * self._probe_s)
         self.most, self._raise_by = shown, 1.0
-        self._raise_at = now + self._probe_s
+        self.raise_at = now + self._probe_s
         log.info("Campaign allows %d requests at once", self.most)
         return True
 

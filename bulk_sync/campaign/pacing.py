@@ -230,12 +230,13 @@ class Pacer:
         took_s = now - sent_at
         self._hold_s = _FIRST_HOLD_S
         self.latency.add(took_s)
-        self._trouble.fade()
+        if self._trouble.share:
+            self._trouble.fade()
         self._rate_limit.granted(now, took_s)
         self._in_flight_limit.granted(now, took_s)
         if not self._is_held and (self._rate_limit.rate is None or self._load.is_cut):
             self._load.responded(now, took_s)
-        if self._in_flight_limit.is_raise_due(now) and self._in_flight >= self.limit - 1:
+        if now >= self._in_flight_limit.raise_at and self._in_flight >= self.limit - 1:
             self._in_flight_limit.try_more(now)
             self._load.bound(self._in_flight_limit.most)
 

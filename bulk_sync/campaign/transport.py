@@ -118,9 +118,12 @@ class Transport:
             StopRun: the credentials are refused, or the budget of calls is spent.
         """
         tokens, doubted = self._tokens, self._mismatches.doubted
+        accept = self._mismatches.accept
         while True:
             token = tokens.ready() or await tokens.take()
-            way = self._way(token)
+            way = self._campaign
+            if way is None or token is not self._campaign_token:
+                way = self._way(token)
             session = way.reads if request.method == "GET" else way.writes
             if doubted and request in doubted:
                 session = way.alone
@@ -136,25 +139,17 @@ class Transport:
                 if response.status < 300:
                     tokens.accepted(token)
                     self._is_address_right = True
-                    return self._accept(request, response, wire, parse)
+                    return accept(request, response, parse, repeats=wire.repeats)
                 error = self._error(request, response, wire)
             except Unproven:
                 raise
-            except RetryLater:
+            except RetryLater as later:
                 wire.taint()
+                if response.status < 300 and not isinstance(later, Mismatch):
+                    parse(self._redaction.response(response))  # fails too, and is quoted
                 raise
             if not await self._is_token_new(token, error):
                 raise error
-
-    def _accept(
-        self, request: Request, response: Response, wire: Wire, parse: Callable[[Response], T]
-    ) -> T:
-        try:
-            return self._mismatches.accept(request, response, parse, repeats=wire.repeats)
-        except (Mismatch, Unproven):
-            raise
-        except RetryLater:
-            return parse(self._redaction.response(response))  # fails too, and is quoted
 
     async def _is_token_new(self, token: str, error: BulkSyncError) -> bool:
         """Return whether there is another token, if the token explains the refusal."""
@@ -190,7 +185,7 @@ class Transport:
             self._timeouts.shorten(_GRACE_OF_WRITES_S)
 
     def _way(self, token: str) -> Way:
-        """Return the sessions for a token."""
+        """Make the sessions for a token, or return those that it has."""
         if self._campaign is None or token != self._campaign_token:
             self._redaction.add(token)
             self._campaign = self._pool.way(_headers(self._connection, token), self._proxy)
@@ -240,18 +235,8 @@ class Transport:
         task = timeouts.begin()
         try:
             calls.spend(request.method)
-            received = cast(
-                "WatchedResponse",
-                await session.request(
-                    request.method,
-                    url,
-                    headers=way.headers,
-                    data=request.body,
-                    allow_redirects=False,
-                    proxy=way.proxy.url,
-                    proxy_headers=way.proxy.headers,
-                ),
-            )
+            sent = await session.request(request.method, url, data=request.body, **way.options)
+            received = cast("WatchedResponse", sent)
             body = await received.whole_body(_MOST_BYTES + request.profiles * _MOST_OF_ONE)
         except asyncio.CancelledError as error:
             if not timeouts.has_passed(task):
@@ -266,7 +251,13 @@ class Transport:
             pacer.release()
         self._retries.responses += 1
         self._reached.add(calls)
-        return _response(received, body, sent_at), received.wire
+        wire = received.wire
+        wire.complete(received, body)
+        if received.status < 300:
+            return Response(received.status, body, sent_at=sent_at), wire
+        read = received.headers.get
+        waits = read("Retry-After"), read("Date")
+        return Response(received.status, body, *waits, read("Location"), sent_at), wire
 
     def _learn(self, response: Response) -> None:
         """Count a response of Campaign, and adapt the pace to it."""
@@ -299,16 +290,6 @@ class Transport:
             return False
         self._learn(response)
         return True
-
-
-def _response(received: WatchedResponse, body: bytes, sent_at: float) -> Response:
-    received.wire.complete(received, body)
-    if received.status < 300:
-        return Response(received.status, body, sent_at=sent_at)
-    read = received.headers.get
-    return Response(
-        received.status, body, read("Retry-After"), read("Date"), read("Location"), sent_at
-    )
 
 
 def _headers(connection: Connection, token: str) -> Mapping[str, str]:
