@@ -34,7 +34,7 @@ def test_a_custom_boolean_is_checked_with_one_call(tmp_path: Path, run: Run) -> 
     [
         (("--attribute", "cusOptOutCpa", "--api", EXT), f"come close: {CUSTOM}"),
         (("--attribute", "cusoptoutccpa", "--api", EXT), f"come close: {CUSTOM}"),
-        (("--attribute", "firstName", "--api", EXT), "no boolean, but string"),
+        (("--attribute", "firstName", "--api", EXT), "not a boolean, but string"),
         (("--attribute", CUSTOM), f"Give --api {EXT}"),
         (("--attribute", CUSTOM, "--api", "profileAndServices"), f"Give --api {EXT}"),
         (("--attribute", "cusNothing", "--api", EXT), "no such field"),
@@ -66,4 +66,4 @@ def test_where_fields_are_not_described_the_run_goes_on(tmp_path: Path, run: Run
         words = ("--attribute", CUSTOM, "--api", EXT, "--retries", 0)
         ran = run(filled(sim), "run", path, *words)
         assert ran.status == 0
-        assert f"Whether profiles have {CUSTOM} could not be found out" in ran.err
+        assert f"Campaign did not show whether profiles have the field {CUSTOM}" in ran.err

@@ -111,7 +111,7 @@ class Tokens:
     def _denied(self, answer: str) -> AccessDenied:
         if self._credentials.client_secret is None:
             return AccessDenied(
-                f"{answer}. The access token is not valid, or not any more. Put a new one into "
+                f"{answer}. The access token is not valid, or has expired. Put a new one into "
                 "BULK_SYNC_ACCESS_TOKEN, or set BULK_SYNC_CLIENT_SECRET so that tokens are "
                 "renewed by themselves."
             )

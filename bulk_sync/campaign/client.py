@@ -78,7 +78,7 @@ def _within_open_files(pace: Pace) -> Pace:
     if room == wanted:
         return pace
     log.warning(
-        "At most %d requests are in flight, for the system lets no more files be open (ulimit -n)",
+        "At most %d requests are in flight: the system allows no more open files (ulimit -n)",
         room,
     )
     return replace(pace, concurrency=room)
@@ -158,7 +158,7 @@ class Client:
                 instance.count_path, lambda found: list_pages.total(document(found))
             )
         except RowFailed as failed:
-            log.warning("How many profiles there are could not be read: %s", failed.detail)
+            log.warning("The number of profiles could not be read: %s", failed.detail)
             return None
 
     async def check_attribute(self) -> None:
@@ -170,14 +170,14 @@ class Client:
         attribute, api = self._attribute, self.api if self.is_ready else self._connection.api
         known = await self._fields(api)
         if known is None:
-            log.warning("Whether profiles have %s could not be found out", attribute)
+            log.warning("Campaign did not show whether profiles have the field %s", attribute)
             return
         kind = known.get(attribute)
         if kind in {"boolean", ""}:
             return
         if kind is not None:
             raise UsageProblem(
-                f"--attribute {attribute}: the field is no boolean, but {kind}."
+                f"--attribute {attribute}: the field is not a boolean, but {kind}."
                 + resource_metadata.similar_booleans(attribute, known)
             )
         elsewhere = resource_metadata.other(api)

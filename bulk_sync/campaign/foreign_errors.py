@@ -67,7 +67,7 @@ def _refused_by_proxy(
     where = "The proxy" if proxy.url is None else f"The proxy {proxy.url.host}:{proxy.url.port}"
     if error.status == _WANTS_CREDENTIALS:
         return UsageProblem(
-            f"{where} asks for a user and password, or refuses those that it was given (407). "
+            f"{where} asks for a user and password, or refuses the given ones (407). "
             f"Write them into {url.scheme}_proxy=http://USER:PASSWORD@HOST:PORT, percent-encoded, "
             f"or name {url.host} in no_proxy if it can be reached without the proxy."
         )

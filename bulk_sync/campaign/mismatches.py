@@ -104,10 +104,9 @@ class Mismatches:
         if len(self._mixed_up) >= _MOST:
             self._stop.ask(
                 StoppedEarly(
-                    f"The answers to {len(self._mixed_up)} requests were about something other "
-                    f"than what was asked for; the last one: {detail}. None of them was used. "
-                    "Something between this machine and Campaign mixes answers up: a proxy, a "
-                    "cache or a load balancer. Have that repaired, then go on with "
-                    "`bulk-sync resume`."
+                    f"{len(self._mixed_up)} requests got the answer to another request; the last "
+                    f"one: {detail}. None of these answers was used. Something between this "
+                    "machine and Campaign mixes answers up: a proxy, a cache or a load balancer. "
+                    "Have it repaired, then continue with `bulk-sync resume`."
                 )
             )

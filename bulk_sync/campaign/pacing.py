@@ -294,7 +294,9 @@ class Pacer:
         if self._hold_for(wait_s, str(later.reason)) and now >= self._hold_logged_at + _LOG_EVERY_S:
             self._hold_logged_at = now
             goes_on = datetime.now().astimezone() + timedelta(seconds=wait_s)
-            log.info("%s: work goes on at %s", later.detail, goes_on.isoformat(timespec="seconds"))
+            log.info(
+                "%s: the run continues at %s", later.detail, goes_on.isoformat(timespec="seconds")
+            )
 
     def _hold_for(self, seconds: float, why: str) -> bool:
         """Hold every request, and return whether the wait is longer now."""

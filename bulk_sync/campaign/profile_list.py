@@ -109,7 +109,7 @@ class Listing:
                     raise
                 self._largest = max(_SMALLEST_PAGE, size // 4)
                 log.info(
-                    "A page of %d profiles is too large, so %d are asked for: %s",
+                    "A page of %d profiles is too large; requesting %d: %s",
                     size,
                     self._largest,
                     failed.detail,

@@ -45,7 +45,7 @@ def single(parsed: object, attribute: str) -> Profile:
     if isinstance(parsed, dict) and isinstance(parsed.get("content"), list):
         content = parsed["content"]
         if len(content) != 1:
-            detail = f"Campaign answered with {len(content)} profiles where one was asked for"
+            detail = f"Campaign answered with {len(content)} profiles where one was requested"
             raise Mismatch(detail) if content else RetryLater(Reason.BAD_ANSWER, detail)
         found = content[0]
     if isinstance(found, dict) and ("PKey" in found or "href" in found or attribute in found):

@@ -70,12 +70,12 @@ def check_profile(profile: Profile, key: str) -> None:
     if pkey == key:
         return
     if not key.strip("."):
-        detail = f"No profile can be asked for by {key!r}."
+        detail = f"No profile can be read by the key {key!r}."
         raise RowFailed(Reason.INVALID_KEY, detail, outcome=Outcome.NOT_FOUND)
     if pkey in (None, ""):
         href = profile.get("href")
         if not isinstance(href, str) or not href:
-            detail = "Campaign answered with a profile that does not say which it is"
+            detail = "Campaign answered with a profile without a PKey"
             raise RetryLater(Reason.BAD_ANSWER, detail)
         if unquote(href.partition("?")[0].rstrip("/").rpartition("/")[2]) == key:
             return
@@ -99,7 +99,7 @@ def check_change(parsed: object, attribute: str, *, desired: bool, key: str) -> 
     found = single(parsed, attribute)
     _check_errors(found)
     if not found.get("PKey"):
-        detail = "Campaign answered the change without saying whose it was"
+        detail = "Campaign answered the change without a PKey"
         raise RetryLater(Reason.BAD_ANSWER, detail)
     check_profile(found, key)
     _check_state(found, attribute, desired=desired)
@@ -117,7 +117,7 @@ def check_creation(parsed: object, attribute: str, *, desired: bool, email: str)
     if isinstance(shown, str) and shown.casefold() != email.casefold():
         raise Mismatch
     if not isinstance(shown, str) or not isinstance(pkey, str) or not pkey:
-        detail = "Campaign answered the creation without saying whose it was"
+        detail = "Campaign answered the creation without an email or a PKey"
         raise RetryLater(Reason.BAD_ANSWER, detail)
     _check_state(found, attribute, desired=desired)
     return pkey

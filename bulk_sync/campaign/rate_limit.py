@@ -167,7 +167,7 @@ class RateLimit:
         self._granted_in_all += self._granted
         is_no_rarer = self._granted < 2 * self._granted_in_all / self._stretches
         if found < self._first_found / _IN_VAIN and is_no_rarer:
-            log.info("Campaign refuses requests however few they are; it is not for the rate")
+            log.info("Campaign refuses requests at any rate, so the rate is not the cause")
             self.rate, self._raise_at = None, math.inf
             self._ignored_until = now + _IGNORED_S
             return
@@ -175,7 +175,7 @@ class RateLimit:
         self._probe_s = min(LONGEST_PROBE_S, 2 * self._probe_s) if in_vain else PROBE_S
         self.rate = self._steady = max(found, self._least, _SLOWEST)
         self._raise_at, self._raises = now + self._probe_s, 0
-        log.info("Campaign refused more; going on with %.1f requests a second", self.rate)
+        log.info("Campaign refused more; continuing with %.1f requests a second", self.rate)
 
     def _found(self, refusal: _Refusal, now: float) -> float:
         """Return the rate behind a refusal, in requests a second."""

@@ -60,7 +60,7 @@ class Unproven(RetryLater):
     """
 
     def __init__(self, meaning: object, *, if_repeated: bool = True) -> None:
-        detail = "Nothing in Campaign's answer showed whom it was about"
+        detail = "Campaign's answer did not show which profile it was about"
         super().__init__(Reason.BAD_ANSWER, detail)
         self.meaning = meaning
         self.if_repeated = if_repeated

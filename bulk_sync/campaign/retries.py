@@ -161,9 +161,7 @@ class Retries:
         now = time.monotonic()
         if now >= self._logged_at + _LOG_EVERY_S:
             self._logged_at = now
-            log.warning(
-                "%s. It is tried again for %.0f s at most (--patience)", later.detail, left_s
-            )
+            log.warning("%s. Retrying for %.0f s at most (--patience)", later.detail, left_s)
 
     def _check_not_stopped(self, later: RetryLater, tries: _Tries) -> None:
         if self._stop.asked:
