@@ -1,4 +1,4 @@
-"""Records the writes of a run in the ledger, and reads back what is recorded."""
+"""Records the writes of a run in the ledger, and reads them back."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -25,12 +25,12 @@ _DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 
 class Recording:
-    """The writes of one run, and what is known of them.
+    """The writes of one run, and their results so far.
 
     Args:
         ledger: where they are recorded.
         run_id: the run.
-        planned: every row of the input, with what will become of it.
+        planned: every row of the input, with its planned outcome.
         writes: positions of the rows to write.
         early: keys of profiles written before the plan was complete.
 
@@ -77,7 +77,7 @@ class Recording:
 
     @property
     def opt_ins(self) -> list[int]:
-        """Positions of the writes that lift an opt-out."""
+        """Positions of opt-ins."""
         positions = range(len(self.desired))
         return [at for at in positions if not self.desired[at] and at not in self.bodies]
 
@@ -92,11 +92,11 @@ class Recording:
         read_first: bool,
         find_first: bool,
     ) -> dict[int, Care]:
-        """Return the care of the rows that need any: by position, what is known of them.
+        """Return the care of all rows with any, by position.
 
         ``written`` holds the last writes of this tool to the profiles of dated requests. With
-        ``read_first`` every profile is read before it is changed, with ``find_first`` every address
-        is looked up before its profile is created.
+        ``read_first`` every profile is read before its change, with ``find_first`` every address
+        is looked up before the creation.
         """
 
         def care(at: int) -> Care:
@@ -146,7 +146,7 @@ class Recording:
         return sum(bool(confirmed[at]) for at in self._intents if at not in self.steps.problems)
 
     def leave_in_doubt(self, positions: Iterable[int]) -> None:
-        """Mark writes that were in flight when a process died, and were not read back yet."""
+        """Mark writes as in flight when a process died, and not read back yet."""
         for at in positions:
             problem = RowFailed(Reason.STOPPED, _IN_DOUBT, outcome=Outcome.PENDING)
             self.steps.failed(at, 0, problem)
@@ -156,8 +156,8 @@ class Recording:
         problem, tries = steps.problems.get(at), int(steps.attempts[at])
         at_ms = int(steps.at_ms[at])
         if problem is not None:
-            told = str(problem.reason), problem.detail
-            return Settled(intent, problem.outcome, *told, tries, at_ms, after=problem.holds)
+            why = str(problem.reason), problem.detail
+            return Settled(intent, problem.outcome, *why, tries, at_ms, after=problem.holds)
         if steps.state[at] != UNREAD:
             if at not in self.bodies:
                 return Settled(intent, Outcome.UPDATED, None, "", tries, at_ms)
@@ -194,8 +194,8 @@ class Written(NamedTuple):
     Attributes:
         done: confirmed, or in flight when the run was interrupted. A created profile has the PKey
             from Campaign, if that is known.
-        perhaps_lifted: opt-outs that the run may have lifted, though the row failed: the answer to
-            one try may have been lost, whatever the next one was answered.
+        perhaps_lifted: opt-outs of failed rows, perhaps lifted: the answer to one try may have been
+            lost, whatever the answer to the next one.
     """
 
     done: list[Intent]
@@ -227,8 +227,8 @@ def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -
 
     Args:
         intents: the writes, each key once.
-        desired: the state that each row asks for.
-        attribute: the name of the column of states, so that the rows can be an input again.
+        desired: the state of each row.
+        attribute: the name of the column of states: the rows can be an input again.
     """
     frame = pd.DataFrame(
         {
@@ -274,5 +274,5 @@ def _places(rows: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def _texts(names: pd.Series) -> list[str]:
-    """Return the names of files as text that every database takes."""
+    """Return the names of files as text for any database."""
     return [str(name).encode("utf-8", "replace").decode() for name in names.astype(object)]
