@@ -156,11 +156,8 @@ class Writes:
 
     async def _send(self, client: Client, stop: Stop, at: int) -> tuple[str | None, int]:
         """Send one write; return the PKey of a created profile, and the tries."""
-        care, key, desired = (
-            self.cares.get(at) or self.usual or NO_CARE,
-            self.keys[at],
-            self.desired[at],
-        )
+        care = self.cares.get(at) or self.usual or NO_CARE
+        key, desired = self.keys[at], self.desired[at]
         pkey: str | None = None
         try:
             if care.body is None:
@@ -187,7 +184,7 @@ class Writes:
         return decision.pkey
 
 
-async def write(run: Workers, writes: Writes, journal: Journal) -> None:
+async def write(workers: Workers, writes: Writes, journal: Journal) -> None:
     """Set states, each confirmed by Campaign.
 
     The intent of every write is durable before its first request is sent, and its outcome is
@@ -195,7 +192,7 @@ async def write(run: Workers, writes: Writes, journal: Journal) -> None:
     next process reads the profile first. Rows after the stop are neither done nor a problem.
     """
     steps, cares = writes.steps, writes.cares
-    settled = Recorder(journal.settle, run.thread, run.stop, most_s=_RECORD_EVERY_S)
+    settled = Recorder(journal.settle, workers.thread, workers.stop, most_s=_RECORD_EVERY_S)
 
     def note(at: int) -> None:
         if _is_known(writes, at):
@@ -206,18 +203,18 @@ async def write(run: Workers, writes: Writes, journal: Journal) -> None:
     to_read = [at for at in todo if at in ready]
     to_write = [at for at in todo if at not in ready]
     steps.suspects.update(at for at, care in cares.items() if care.in_doubt)
-    left = await run.client.calls.left()
+    left = await workers.client.calls.left()
     if left is not None and not to_read and 1 < writes.calls_each > left:
         cost = f"one change takes {writes.calls_each}"
-        run.stop.ask(BudgetSpent(f"The budget leaves {left} calls, and {cost}."))
-    granted = IntentQueue(to_read, to_write, journal.intend, run.thread, run.stop)
-    await run.carry_out(writes, granted, len(todo), note)
+        workers.stop.ask(BudgetSpent(f"The budget leaves {left} calls, and {cost}."))
+    granted = IntentQueue(to_read, to_write, journal.intend, workers.thread, workers.stop)
+    await workers.carry_out(writes, granted, len(todo), note)
     for at in await granted.withdraw():
         note(at)
-    if again := run.rows_to_retry(steps):
-        await run.carry_out(writes, ReadyQueue(again), len(again), note)
+    if again := workers.rows_to_retry(steps):
+        await workers.carry_out(writes, ReadyQueue(again), len(again), note)
     for at in steps.passing():
-        if not run.stop.asked:
+        if not workers.stop.asked:
             settled.add(at)  # tried and given up
         elif not writes.may_have_arrived(at):
             steps.problems[at] = _still_open(steps.problems[at])
