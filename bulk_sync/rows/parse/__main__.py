@@ -8,6 +8,7 @@ import json
 import resource
 import sys
 from contextlib import suppress
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Final
@@ -32,20 +33,14 @@ _BYTES_A_SECOND: Final = 10 << 20
 def main() -> None:
     """Parse the file that standard input names."""
     sys.meta_path.insert(0, _WithoutPandas())
-    given = json.load(sys.stdin)
-    path = Path(given["path"])
+    request = json.load(sys.stdin)
+    path = Path(request["path"])
     is_ods = path.suffix.lower() == ".ods"
     _limit(path.stat().st_size, _BYTES_EACH_OF_ODS if is_ods else _BYTES_EACH)
     outcome: dict[str, object]
     try:
-        if given["parquet"]:
-            from bulk_sync.rows.parse import parquet  # noqa: PLC0415 - either takes 50 ms
-
-            parsed = parquet.parse(path)
-        else:
-            from bulk_sync.rows.parse import workbook  # noqa: PLC0415
-
-            parsed = workbook.parse(path, given["sheet"])
+        parser = import_module(f"bulk_sync.rows.parse.{request['parser']}")
+        parsed = parser.parse(path, request["sheet"])
         _write(parsed)
         outcome = {"notes": parsed.notes}
     except InputProblem as problem:

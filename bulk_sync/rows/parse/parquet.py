@@ -18,6 +18,7 @@ import pyarrow.types as pt
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import Parsed, batch
+from bulk_sync.rows.parse.formats import describe
 
 _EXACT: Final = 2**53
 """From here on a float no longer tells neighbouring integers apart."""
@@ -34,12 +35,19 @@ _SENT_BYTES: Final = 8 << 20
 """Rows are made into text a few at a time, and handed on when there are so many bytes of them."""
 
 
-def parse(path: Path) -> Parsed:
+def parse(path: Path, _: str | None = None) -> Parsed:
     """Parse one file.
 
     Raises:
-        InputProblem: it is damaged, or holds bytes that are no text.
+        InputProblem: it is another file, damaged, or holds bytes that are no text.
     """
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if not head.startswith(b"PAR1"):
+        raise InputProblem(
+            f"{path} is not a Parquet file: it is {describe(head)}. Give it the suffix that fits, "
+            "or export it again."
+        )
     with _explained(path):
         parquet = pq.ParquetFile(path, coerce_int96_timestamp_unit="us", pre_buffer=False)
         schema = parquet.schema_arrow

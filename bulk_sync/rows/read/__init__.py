@@ -1,9 +1,9 @@
 """Reads the input, whatever its format, into raw rows: every cell as text, to the letter.
 
-    source --files--> paths --by suffix--> text | parquet | workbook --> Cells --> frame
+    source --sources--> paths --by suffix--> text, or rows/parse --> Cells --> frame
 
-Not a judge of keys and states: that is ``check/``. What cannot be read as a whole is refused
-here, in one sentence. The files that it is given are its only input and output.
+Keys and states are checked later, by ``check/``. An input that cannot be read as a whole is refused
+here, in one sentence.
 """
 
 import os
@@ -17,17 +17,18 @@ import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
-from bulk_sync.rows.read import confined, formats, text
+from bulk_sync.rows.parse import formats
+from bulk_sync.rows.parse.formats import SUFFIXES
+from bulk_sync.rows.read import confined, text
 from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained, unpacked
-from bulk_sync.rows.read.formats import SUFFIXES, Format
 from bulk_sync.rows.read.sources import STDIN, digest, files, is_one, warn_of_others
 
 __all__ = ["STDIN", "SUFFIXES", "digest", "files", "rows", "stdin"]
 
 
 def stdin() -> bytes:
-    """Take all that is on the process's standard input.
+    """Read all of the process's standard input.
 
     Raises:
         InputProblem: it cannot be read.
@@ -42,14 +43,14 @@ def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> pd.Dat
     Args:
         source: a file, a folder, a glob, or ``-`` for CSV on standard input.
         sheet: the sheet of a workbook; None takes the first visible one with data.
-        stdin: what was on standard input, if that is the source.
+        stdin: the content of standard input, if that is the source.
 
     Returns:
-        The input's own columns as str, in its order and with its names, "" where a cell is empty;
-        then ROW, and FILE if the source is a folder or a glob. Index 0..n-1.
+        The input's own columns as str, with its names and in its order, "" for an empty cell; then
+        ROW, and FILE if the source is a folder or a glob. Index 0..n-1.
 
     Raises:
-        InputProblem: it cannot be read; the message says where, why, and what to do.
+        InputProblem: it cannot be read; the message has the place, the reason and the next step.
     """
     if source == STDIN:
         _refuse_sheet(sheet, "Standard input")
@@ -72,21 +73,17 @@ def _file(path: Path, sheet: str | None) -> pd.DataFrame:
 
 
 def _cells(path: Path, sheet: str | None) -> Cells:
-    match formats.of(path):
-        case Format.WORKBOOK:
-            return confined.cells(path, sheet)
-        case Format.PARQUET:
-            _refuse_sheet(sheet, str(path))
-            _refuse_other(path)
-            return confined.cells(path, is_parquet=True)
-        case Format.TEXT:
-            _refuse_sheet(sheet, str(path))
-            return text.cells(unpacked(path), str(path), prefer_tab=".tsv" in path.suffixes)
-        case None:
-            raise InputProblem(
-                f"{path} has an unsupported suffix: {path.suffix or 'none'}. Supported are "
-                f"{formats.named()}; - reads CSV from standard input."
-            )
+    kind = formats.find(path)
+    if kind is None:
+        raise InputProblem(
+            f"{path} has an unsupported suffix: {path.suffix or 'none'}. Supported are "
+            f"{formats.list_suffixes()}; - reads CSV from standard input."
+        )
+    if not kind.has_sheets:
+        _refuse_sheet(sheet, str(path))
+    if kind.parser:
+        return confined.cells(path, sheet, kind.parser)
+    return text.cells(unpacked(path), str(path), prefer_tab=".tsv" in path.suffixes)
 
 
 def _refuse_sheet(sheet: str | None, place: str) -> None:
@@ -96,20 +93,8 @@ def _refuse_sheet(sheet: str | None, place: str) -> None:
         )
 
 
-def _refuse_other(path: Path) -> None:
-    """Refuse what is called Parquet and is something else."""
-    with explained(str(path)), path.open("rb") as file:
-        head = file.read(1024)
-    if not head.startswith(b"PAR1"):
-        what = formats.look(head) if head else "empty"
-        raise InputProblem(
-            f"{path} is not a Parquet file: it is {what}. Give it the suffix that fits, or export "
-            "it again."
-        )
-
-
 def _joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put the rows of several files below each other, in the first one's order of columns.
+    """Join the rows of several files, in the first one's order of columns.
 
     Raises:
         InputProblem: the files do not have the same columns.
@@ -126,7 +111,7 @@ def _joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFra
             )
     joined = pd.concat([frame[names] for frame in frames], ignore_index=True)
     origins = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
-    # Names of files may be no text in any encoding; what cannot be read is shown as such.
+    # A file's name may be no text in any encoding.
     names_of_files = pd.Index([os.fsencode(path).decode("utf-8", "replace") for path in paths])
     joined[columns.FILE] = pd.Categorical.from_codes(origins, names_of_files)
     return joined

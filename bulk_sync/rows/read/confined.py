@@ -31,13 +31,13 @@ text, and 1 to 3 MB as Parquet."""
 _COMMAND: Final = (sys.executable, "-P", "-m", "bulk_sync.rows.parse")
 
 
-def cells(path: Path, sheet: str | None = None, *, is_parquet: bool = False) -> Cells:
+def cells(path: Path, sheet: str | None, parser: str) -> Cells:
     """Read one file.
 
     Args:
         path: the file.
         sheet: of a workbook, the sheet's name; None takes the first visible one with data.
-        is_parquet: it is a Parquet file, not a workbook.
+        parser: the module of ``rows/parse`` for its format.
 
     Raises:
         InputProblem: it cannot be read, or takes more than a file of its size needs.
@@ -46,7 +46,7 @@ def cells(path: Path, sheet: str | None = None, *, is_parquet: bool = False) -> 
         size = path.stat().st_size
         with path.open("rb"):
             pass
-    request = {"path": str(path), "sheet": sheet, "parquet": is_parquet}
+    request = {"path": str(path), "sheet": sheet, "parser": parser}
     with explained("The folder for temporary files"), TemporaryFile() as stderr:
         table = _table(request, stderr, _MOST + _MOST_TIMES * size)
         stderr.seek(0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.read import formats
+from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read.content import explained
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def files(source: str) -> list[Path]:
         where = f"The {'folder' if Path(source).is_dir() else 'pattern'} {source}"
     if not taken:
         raise InputProblem(
-            f"{where} names no data file. Looked for the suffixes {formats.named()}; reports of "
+            f"{where} names no data file. Looked for the suffixes {formats.list_suffixes()}; reports of "
             "earlier runs do not count."
         )
     return taken
@@ -92,7 +92,7 @@ def warn_of_others(source: str, taken: Sequence[Path]) -> None:
             source,
             len(skipped),
             named,
-            formats.named(),
+            formats.list_suffixes(),
         )
 
 
@@ -136,7 +136,7 @@ def _found(source: str) -> list[Path]:
 def _is_data(path: Path, source: str) -> bool:
     report = _OUR_REPORT.search(path.name)
     return (
-        formats.of(path) is not None
+        formats.find(path) is not None
         and not path.name.startswith(_HIDDEN)
         and (report is None or f".{report[1]}." in source)
         and path.is_file()

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.read import formats
+from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read.cells import Cells, from_records
 from bulk_sync.rows.read.encoding import line_at, utf8
 
