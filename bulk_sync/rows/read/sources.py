@@ -59,8 +59,8 @@ def files(source: str) -> list[Path]:
         where = f"The {'folder' if Path(source).is_dir() else 'pattern'} {source}"
     if not taken:
         raise InputProblem(
-            f"{where} names no data file. Looked for the suffixes {formats.list_suffixes()}; reports of "
-            "earlier runs do not count."
+            f"{where} names no data file. Looked for the suffixes {formats.list_suffixes()}; "
+            "reports of earlier runs do not count."
         )
     return taken
 
