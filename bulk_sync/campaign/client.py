@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from bulk_sync.campaign import create, list_pages, pacing, profiles, proof, resource_metadata
+from bulk_sync.campaign import concurrency, create, list_pages, profiles, proof, resource_metadata
 from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.connections import pool_of, room_for
 from bulk_sync.campaign.create import Creation, Settling
@@ -27,7 +27,7 @@ from bulk_sync.campaign.responses import (
     field_refused,
 )
 from bulk_sync.campaign.transport import Transport
-from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun, UsageProblem
+from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import AUTO, PLURAL, SINGULAR, Connection, Pace
 from bulk_sync.stopping import Stop
@@ -73,7 +73,7 @@ async def connected(
 
 def _within_open_files(pace: Pace) -> Pace:
     """Return a pace with no more requests in flight than the system allows connections."""
-    wanted = pacing.most_in_flight(pace)
+    wanted = concurrency.most_in_flight(pace)
     room = max(1, room_for(2 * wanted) // 2)  # reads and writes share no connection
     if room == wanted:
         return pace
@@ -167,30 +167,8 @@ class Client:
         Raises:
             UsageProblem: there is none; the message names similar fields.
         """
-        attribute, api = self._attribute, self.api if self.is_ready else self._connection.api
-        known = await self._fields(api)
-        if known is None:
-            log.warning("Campaign did not show whether profiles have the field %s", attribute)
-            return
-        kind = known.get(attribute)
-        if kind in {"boolean", ""}:
-            return
-        if kind is not None:
-            raise UsageProblem(
-                f"--attribute {attribute}: the field is not a boolean, but {kind}."
-                + resource_metadata.similar_booleans(attribute, known)
-            )
-        elsewhere = resource_metadata.other(api)
-        there = await self._fields(elsewhere) or {}
-        if attribute in there:
-            raise UsageProblem(
-                f"--attribute {attribute}: {api} does not show this field, {elsewhere} does. Give "
-                f"--api {elsewhere}."
-            )
-        raise UsageProblem(
-            f"--attribute {attribute}: profiles have no such field, neither on {api} nor on "
-            f"{elsewhere}." + resource_metadata.similar_booleans(attribute, {**there, **known})
-        )
+        api = self.api if self.is_ready else self._connection.api
+        await resource_metadata.check_attribute(self._fields, self._attribute, api)
 
     async def check_fields(self, names: Sequence[str], option: str) -> None:
         """Check, with one call, for some fields of profiles.
@@ -198,13 +176,8 @@ class Client:
         Raises:
             UsageProblem: one is missing; the message names similar fields.
         """
-        known = await self._fields(self.api)
-        for name in names:
-            if known and name not in known:
-                raise UsageProblem(
-                    f"{option} {name}: profiles have no such field on {self.api}."
-                    + resource_metadata.similar(name, known)
-                )
+        known = await self._fields(self.api) or {}
+        resource_metadata.check_fields(known, names, option, self.api)
 
     async def _fields(self, api: str) -> Mapping[str, str] | None:
         """Read the fields of profiles and their types; None if the API does not show them."""

@@ -11,7 +11,10 @@ virtual time against five such servers.
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
+
+from bulk_sync.settings import Pace
 
 FIRST_IN_FLIGHT: Final = 16
 
@@ -43,6 +46,19 @@ _EPOCH_ROUNDS: Final = 4
 _REST_S: Final = 5.0
 _LONGEST_REST_S: Final = 60.0
 """A load better than its neighbours rests for so long; doubles up to the longer."""
+
+_MOST_FOR_A_RATE: Final = 2048
+_SLOW_S: Final = 1.5
+"""A given rate is reached although responses take so long, with so many in flight at most."""
+
+
+def most_in_flight(pace: Pace) -> int:
+    """Return the most requests ever in flight; a rate may need more."""
+    if pace.concurrency is not None:
+        return pace.concurrency
+    if pace.rate is None:
+        return pace.most_in_flight
+    return max(pace.most_in_flight, min(_MOST_FOR_A_RATE, ceil(pace.rate * _SLOW_S)))
 
 
 class Trouble:

@@ -16,10 +16,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from math import ceil
 from typing import Any, Final, Protocol
 
-from bulk_sync.campaign.concurrency import FIRST_IN_FLIGHT, Load, Trouble
+from bulk_sync.campaign.concurrency import FIRST_IN_FLIGHT, Load, Trouble, most_in_flight
 from bulk_sync.campaign.in_flight_limit import InFlightLimit
 from bulk_sync.campaign.latency import Latency
 from bulk_sync.campaign.rate_limit import RateLimit
@@ -39,16 +38,9 @@ at once, up to this time's worth. So no second exceeds the rate, and no minute 9
 _TICK_S: Final = 0.001
 """The shortest wait: timers of uvloop count in milliseconds."""
 
-_MOST_FOR_A_RATE: Final = 2048
-_SLOW_S: Final = 1.5
-"""A given rate is reached although responses take so long, with so many in flight at most."""
-
 _FIRST_HOLD_S: Final = 1.0
 _LONGEST_HOLD_S: Final = 60.0
 """The wait after a 429 without one; it doubles while they go on."""
-
-_UNKNOWN_S: Final = 0.25
-"""The assumed time of a response before the first one."""
 
 _LOG_EVERY_S: Final = 30.0
 
@@ -162,16 +154,11 @@ class Pacer:
         if self.rate is not None:
             shown = f"{self.rate:,.{1 if self.rate < 100 else 0}f}"
             parts.append(f"at most {shown.removesuffix('.0')}/s")
-        return ", ".join([*parts, *self.waits()])
-
-    def waits(self) -> list[str]:
-        """Return the time of responses, and the present wait, for a person."""
-        parts = []
         if (half_s := self.latency.quantile(0.5)) is not None:
             parts.append(f"answers in {1000 * half_s:,.0f} ms")
         if held_s := self.held_for_s:
             parts.append(f"waiting {held_s:.0f} s as Campaign asks ({self._held_why})")
-        return parts
+        return ", ".join(parts)
 
     def facts(self) -> Mapping[str, Any]:
         """Return counts, requests a second, seconds and causes of waits, for a log."""
@@ -251,10 +238,10 @@ class Pacer:
         if sent_at is not None:
             self._in_flight_limit.refused(self._clock(), sent_at)
         if self._cut(why):  # what is in flight shows whether there is a limit on that
-            self._hold_for(2 * (self.latency.quantile(0.95) or _UNKNOWN_S), why)
+            self._hold_for(2 * (self.latency.quantile(0.95) or _FIRST_HOLD_S / 4), why)
 
     def _count_trouble(self, sent_at: float | None) -> None:
-        """Count a failure not for the rate, so its request was granted."""
+        """Count a failure not for the rate: its request was granted."""
         self._trouble.add()
         if sent_at is not None:
             now = self._clock()
@@ -359,12 +346,3 @@ class Pacer:
             waiter = self._waiting.popleft()
             if not waiter.done() and self._stop.cause is not None:
                 waiter.set_exception(self._stop.cause)
-
-
-def most_in_flight(pace: Pace) -> int:
-    """Return the most requests ever in flight; a rate may need more."""
-    if pace.concurrency is not None:
-        return pace.concurrency
-    if pace.rate is None:
-        return pace.most_in_flight
-    return max(pace.most_in_flight, min(_MOST_FOR_A_RATE, ceil(pace.rate * _SLOW_S)))
