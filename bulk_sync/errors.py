@@ -4,7 +4,7 @@
       StopRun               end now: one sentence, what to do next, no traceback
         UsageProblem          exit 2   wrong options or configuration
           InputProblem        exit 2   the input cannot be read as a whole
-        Refused               exit 4   a safety limit or the person said no
+        Refused               exit 4   a safety limit or the person refused
         AccessDenied          exit 5   credentials or organization refused
         StoppedEarly          exit 6   Campaign unavailable, too many failures
           BudgetSpent           exit 6   a budget of calls does not go further
@@ -25,7 +25,7 @@ from bulk_sync.outcomes import Outcome, Reason
 
 
 class Exit(IntEnum):
-    """Exit statuses; any code but 0 means that something is left to do."""
+    """Exit statuses; any code but 0 means: something is left to do."""
 
     DONE = 0
     BUG = 1
@@ -40,7 +40,7 @@ class Exit(IntEnum):
 
 
 class BulkSyncError(Exception):
-    """Everything that this program raises on purpose."""
+    """Every error of this program."""
 
 
 class StopRun(BulkSyncError):
@@ -60,11 +60,11 @@ class InputProblem(UsageProblem):
 
 
 class Refused(StopRun):
-    """A safety limit, or the person at the terminal, said no: nothing was written.
+    """A safety limit, or the person at the terminal, refused: nothing was written.
 
     Args:
         message: what the person reads.
-        option: the option, with its value, that would let it pass; "" if none would.
+        option: the option, with its value, to let it pass; "" if there is none.
     """
 
     exit = Exit.REFUSED
@@ -81,13 +81,13 @@ class AccessDenied(StopRun):
 
 
 class StoppedEarly(StopRun):
-    """Rows are left that another run can finish."""
+    """Rows are left; another run can finish them."""
 
     exit = Exit.STOPPED_EARLY
 
 
 class BudgetSpent(StoppedEarly):
-    """No further call may be made under a budget that is in force."""
+    """A budget in force allows no further call."""
 
 
 class BudgetTooSmall(StoppedEarly):
@@ -95,7 +95,7 @@ class BudgetTooSmall(StoppedEarly):
 
     Args:
         message: what the person reads.
-        option: the option with the least value that gets something done.
+        option: the option with the least useful value.
     """
 
     def __init__(self, message: str, option: str) -> None:
@@ -107,7 +107,7 @@ class AnotherRun(StopRun):
     """Another process is at work on this organization.
 
     Args:
-        holder: who it is, and since when, in its own words; "" if it has not said.
+        holder: the other process, and its beginning; "" if unknown.
     """
 
     exit = Exit.ANOTHER_RUN
@@ -132,14 +132,14 @@ class Terminated(Interrupted):
 
 
 class RetryLater(BulkSyncError):
-    """An answer, or the lack of one, that may be different next time.
+    """No answer, or one that may be different next time.
 
     Args:
         reason: what a row is given as its reason if no try succeeds.
         detail: a sentence for a person.
-        wait_s: seconds that the server asked to wait, or None if it did not ask.
+        wait_s: seconds to wait, as the server asked; None if it did not.
         refused: the server certainly did not act on the request.
-        sent_at: when the request was sent, by the clock of the event loop, if that is known.
+        sent_at: when the request was sent, by the clock of the event loop; None if unknown.
         unreachable: nothing came back, as if there were no server.
 
     Attributes:
@@ -173,11 +173,11 @@ class RowFailed(BulkSyncError):
         reason: a stable code for the report.
         detail: a sentence for a person.
         outcome: ``failed`` or ``not_found``.
-        passing: every try met something that may pass, so a later round may succeed.
-        holds: the state that the profile holds all the same; None if that is not known.
+        passing: every try met a passing failure, so a later round may succeed.
+        holds: the state of the profile all the same; None if unknown.
 
     Attributes:
-        attempts: HTTP tries that it took to find out.
+        attempts: HTTP tries until then.
     """
 
     def __init__(

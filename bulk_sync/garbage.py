@@ -1,6 +1,6 @@
 """When the interpreter collects garbage: never among what was imported.
 
-Imports make some 190,000 objects that live as long as the process. To visit them again and again,
+Imports make some 190,000 objects for the life of the process. To visit them again and again,
 while importing and once more at the end, took a fifth of a run of one row.
 """
 

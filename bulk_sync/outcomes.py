@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of a row. A dry run says ``would_...`` where a run says ``updated``."""
+    """What became of a row. ``would_...`` in a dry run is ``updated`` in a run."""
 
     UNCHANGED = "unchanged"
     UPDATED = "updated"
@@ -42,14 +42,14 @@ class Reason(StrEnum):
     AMBIGUOUS = "ambiguous"
     EXISTS = "exists"
     INCOMPLETE = "incomplete"
-    # what Campaign said of the profile
+    # what Campaign answered about the profile
     NOT_FOUND = "not_found"
     INVALID_KEY = "invalid_key"
     STATE_UNKNOWN = "state_unknown"
     NOT_STORED = "not_stored"
     MOVED = "moved"
     NEWER_CHOICE = "newer_choice"
-    # what a later run said of it
+    # what a later run wants of it
     NEWER_RUN = "newer_run"
     # what became of the request
     BAD_ANSWER = "bad_answer"

@@ -41,7 +41,7 @@ _END_WITHIN_S: Final = 18.0
 
 
 def _handlers() -> dict[signal.Signals, Any]:
-    """Return the handlers of now, in the main thread; without that of an ignored SIGHUP."""
+    """Return the handlers of now, in the main thread; an ignored SIGHUP is left out."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     now = {number: signal.getsignal(number) for number in _CAUSES}
@@ -64,7 +64,7 @@ class Deadline:
     def start(self, number: int) -> None:
         """Start after a first SIGTERM; end the process at once after a second.
 
-        Handlers call this, so it takes no lock that the interrupted code may hold.
+        Handlers call this: it takes no lock, since the interrupted code may hold it.
         """
         if number != signal.SIGTERM:
             return
@@ -77,7 +77,7 @@ class Deadline:
             _thread.start_new_thread(self._wait, (self._ends_at,))
 
     def replay(self, number: int) -> None:
-        """Raise a signal again that has been counted."""
+        """Raise a counted signal again."""
         self._is_replayed = number == signal.SIGTERM
         signal.raise_signal(number)
 

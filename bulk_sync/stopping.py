@@ -1,6 +1,6 @@
-"""The request to stop: a signal, a limit or a server that is gone ends a run early.
+"""The request to stop: a signal, a limit or a lost server ends a run early.
 
-No new row is taken, requests in flight are finished, and all who sleep wake up.
+No new row is taken, requests in flight are finished, and sleeping tasks wake up.
 """
 
 import asyncio

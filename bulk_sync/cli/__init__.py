@@ -104,8 +104,8 @@ def commands() -> dict[str, click.Command]:
 def program() -> NoReturn:
     """Run ``main`` as a process of its own, and end the process with its exit status.
 
-    The process ends without taking the interpreter down. While that happens, Arrow's threads may
-    still free what was read, which aborts the process with -6 in place of the exit status.
+    The process ends without taking the interpreter down. Meanwhile Arrow's threads may still free
+    memory, and abort the process with -6 in place of the exit status.
     """
     try:
         main()

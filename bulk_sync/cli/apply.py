@@ -29,11 +29,11 @@ Examples:
     epilog=_EPILOG,
 )
 def command(**values: Any) -> Exit:
-    """Carry out PLAN, which `bulk-sync plan INPUT --out PLAN` made.
+    """Carry out PLAN, made by `bulk-sync plan INPUT --out PLAN`.
 
-    Every profile is read again before it is written; one whose state moved since is `drifted`, and
-    left alone. A plan is carried out once: a second time finishes what the first left. The limits
-    of the plan hold too, except those that are given on the command line.
+    Every profile is read again before it is written; if its state has changed since, it is
+    `drifted`, and left alone. A plan is carried out once: a second time finishes what the first
+    left. The limits of the plan hold too, except those on the command line.
     """
     from bulk_sync import runs
     from bulk_sync.cli.screen import Look, Screen

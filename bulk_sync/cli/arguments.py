@@ -1,6 +1,6 @@
 """Builds settings from parsed options, once, at the edge.
 
-A command that follows up a run takes the options of the run, unless they are given now.
+To follow up a run, a command takes the options of the run, unless they are given now.
 ``option.Recorded`` has the rules.
 """
 
@@ -87,10 +87,10 @@ def job(values: Values, reports: tuple[Path, ...], name: str) -> "Job":
 def follow_up(
     values: Values, run: "Run", reports: tuple[Path, ...], *, is_undo: bool = False
 ) -> "Job":
-    """Build a job that follows up a run, from the options of both.
+    """Build the job to follow up a run, from the options of both.
 
     Args:
-        values: the options that are given now.
+        values: the options given now.
         run: the run.
         reports: where the reports go.
         is_undo: the limits are those of now: they are about the other direction.
@@ -103,7 +103,7 @@ def follow_up(
 
 
 def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
-    """Merge the options of a run with those that are given now.
+    """Merge the options of a run with those given now.
 
     Raises:
         UsageProblem: the run is of another organization, endpoint or attribute.
@@ -126,7 +126,7 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
 
 
 def is_for(values: Values, run: "Run") -> bool:
-    """Return whether a run is of the organization, endpoint and attribute that are given now."""
+    """Return whether a run is of the organization, endpoint and attribute given now."""
     given = _given(values)
     return all(
         name not in given or _is_same(name, str(given[name]).rstrip("/"), getattr(run.begun, name))
@@ -135,20 +135,20 @@ def is_for(values: Values, run: "Run") -> bool:
 
 
 def typed(values: Values) -> frozenset[str]:
-    """Return the names of the options that are on the command line itself."""
+    """Return the names of the options on the command line itself."""
     source = click.get_current_context().get_parameter_source
     return frozenset(name for name in values if source(name) is ParameterSource.COMMANDLINE)
 
 
 def _given(values: Values) -> dict[str, Any]:
-    """Return the options that are on the command line, in a variable or in the configuration."""
+    """Return the options on the command line, in a variable or in the configuration."""
     source = click.get_current_context().get_parameter_source
     silent = {ParameterSource.DEFAULT, None}
     return {name: value for name, value in values.items() if source(name) not in silent}
 
 
 def _complete(values: Values) -> Values:
-    """Add the options that the command does not have, with their defaults."""
+    """Add the options missing from the command, with their defaults."""
     return {**{option.key: option.absent for option in DECLARED}, **values}
 
 

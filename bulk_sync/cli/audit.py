@@ -31,7 +31,7 @@ Examples:
 def command(**values: Any) -> Exit:
     """Read again what a run applied, and report what no longer holds. Changes nothing.
 
-    Exits with 3 if anything does not hold. Options that are not given are those of the run.
+    Exits with 3 if anything does not hold. Other options are those of the run.
     """
     sample = None if values["sample"] is None else Bound.parse(values["sample"], "--sample")
     if sample is not None and not (sample.count or sample.percent):

@@ -1,4 +1,4 @@
-"""The class of all commands, and what the program knows of the command line that it was given."""
+"""The class of all commands, and the command line of this process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Invocation:
 
     @property
     def form(self) -> Mapping[str, Any]:
-        """The options ``summary``, ``log_format`` and ``quiet``, in which errors are printed too.
+        """The options ``summary``, ``log_format`` and ``quiet``, for errors too.
 
         If no command began, the words make no sense as a whole. Click then looks for these options
         alone and tolerates everything else.

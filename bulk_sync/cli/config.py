@@ -1,6 +1,6 @@
 """Where values come from beside the command line: the configuration file, and secrets.
 
-A secret is never an option: a variable, or the file that it names, or either in the configuration.
+A secret is never an option: a variable, or a file named by it, or either in the configuration.
 """
 
 import difflib
@@ -57,13 +57,13 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
 
 
 def path_of(ctx: click.Context) -> Path | None:
-    """Return the configuration file that was read; None if there was none."""
+    """Return the configuration file, if there is one."""
     path: Path | None = ctx.meta.get(_PATH)
     return path
 
 
 def stray_variables() -> Iterator[str]:
-    """Yield a sentence for each variable that is named like an option and belongs to none."""
+    """Yield a sentence for each variable named like an option without being one."""
     prefix, simulated = variable(""), variable("simulate-")
     known = {"config", *_known()}
     for found in sorted(os.environ):
@@ -91,7 +91,7 @@ def _hint(name: str, shown: Callable[[str], str]) -> str:
 
 
 def _checked(place: str, value: object, option: Option | None) -> object:
-    """Return a value of the file as the command line would hold it, so that it is judged alike.
+    """Return a value of the file as the command line would hold it, to be judged alike.
 
     Raises:
         UsageProblem: no command line could hold it.
@@ -110,7 +110,7 @@ def _checked(place: str, value: object, option: Option | None) -> object:
 
 
 def secret(name: str) -> Secret | None:
-    """Find a secret: the variable, the file that it names, then the same two in the config."""
+    """Find a secret: the variable, the file named by it, then the same two in the config."""
     text = secret_text(name)
     return None if text is None else Secret(text)
 

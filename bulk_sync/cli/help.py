@@ -59,7 +59,7 @@ def command(topic: str | None) -> None:
     """Show a page of the manual; without TOPIC, list the topics.
 
     At a terminal the page is styled, and opened in a pager if it is long. Elsewhere it is plain
-    Markdown. The name of a command shows the options of that command.
+    Markdown. With the name of a command it shows its options.
     """
     if topic is None:
         say("\n".join(_contents()))

@@ -32,7 +32,7 @@ Examples:
 def command(**values: Any) -> Exit:
     """Show the whole story of one person: every write, and every row about them.
 
-    KEY is a PKey, an e-mail address (capitals aside), or any key that a file used. First comes what
+    KEY is a PKey, an e-mail address (capitals aside), or any key of a file. First comes what
     stands now as far as this tool knows.
     """
     from bulk_sync import runs

@@ -1,4 +1,4 @@
-"""The story of one person, as lines for a reader and objects for a script."""
+"""The story of one person: lines for a reader, objects for a script."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,17 +19,19 @@ _DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 
 def lines(story: Story, *, looked_up: bool) -> list[str]:
-    """Lay a story out: what stands now, every event, and what is not known."""
-    told = [_event(event) for event in story.events]
-    said = _standing(story)
-    if told:
-        said += ["", *laid_out(_SHOWN, [[str(each[name]) for name in _SHOWN] for each in told])]
+    """Return a story as lines: what stands now, every event, and what is unknown."""
+    events = [_event(event) for event in story.events]
+    table = [[str(each[name]) for name in _SHOWN] for each in events]
     notes = _notes(story, looked_up=looked_up)
-    return [*said, *([""] if notes else []), *notes]
+    return [
+        *_standing(story),
+        *(["", *laid_out(_SHOWN, table)] if events else []),
+        *(["", *notes] if notes else []),
+    ]
 
 
 def facts(story: Story, *, looked_up: bool) -> list[dict[str, Any]]:
-    """Return a story as objects: one for each event, then one for each thing that is unknown."""
+    """Return a story as objects: one for each event, then one for each unknown fact."""
     standing = list(story.standing().values())
     events = [_event(event) | {"stands": event in standing} for event in story.events]
     notes = _notes(story, looked_up=looked_up)
@@ -39,10 +41,10 @@ def facts(story: Story, *, looked_up: bool) -> list[dict[str, Any]]:
 def _event(event: Event) -> dict[str, Any]:
     """Return an event as one object."""
     if event.write is not None:
-        told = {"event": "write", **write_facts(event.write, event.run)}
+        facts = {"event": "write", **write_facts(event.write, event.run)}
     else:
-        told = {"event": "row", **_row_facts(event)}
-    return told | {
+        facts = {"event": "row", **_row_facts(event)}
+    return facts | {
         "pkeys": list(event.pkeys),
         "after": _text(event.state),
         "requested": _requested(event),
@@ -75,7 +77,7 @@ def _row_facts(event: Event) -> dict[str, Any]:
 
 
 def _requested(event: Event) -> str:
-    """Write when the row's state was asked for; empty if that is not known."""
+    """Return the date of the request; empty if it is unknown."""
     if event.write is not None:
         return event.write.intent.requested or ""
     latest = event.row.get(columns.LATEST, event.row.get(columns.UNJUDGED))
@@ -97,10 +99,10 @@ def _standing(story: Story) -> list[str]:
         return [
             f"This tool never changed {story.key}, nor tried to; no row of its {runs} names it."
         ]
-    said, doubts = [], story.doubts()
+    sentences, doubts = [], story.doubts()
     if not standing:
         why = "" if doubts else ": no run has read or changed it"
-        said.append(f"This tool does not know the state of {story.key}{why}.")
+        sentences.append(f"This tool does not know the state of {story.key}{why}.")
     for pkey, event in standing.items():
         who = f"profile {pkey}" if pkey else story.key
         attribute = event.run.begun.attribute
@@ -109,8 +111,8 @@ def _standing(story: Story) -> list[str]:
             if event.state
             else f"has not opted out ({attribute} is false)"
         )
-        said.append(f"As far as this tool knows, {who} {holds}: {_how(event)}.")
-    return said + [
+        sentences.append(f"As far as this tool knows, {who} {holds}: {_how(event)}.")
+    return sentences + [
         f"Whether a later change to {str(event.write.intent.desired).lower()} by run "
         f"{event.run.run_id} has arrived is not known: `bulk-sync {_reads(event.run)}` reads the "
         "profile again."
@@ -120,7 +122,7 @@ def _standing(story: Story) -> list[str]:
 
 
 def _reads(run: Run) -> str:
-    """Return the command that reads again what a run has written."""
+    """Return the command to read the profiles of a run again."""
     return f"{'audit' if run.is_finished else 'resume'} {run.run_id}"
 
 
@@ -144,7 +146,7 @@ def _how(event: Event) -> str:
 
 
 def _notes(story: Story, *, looked_up: bool) -> list[str]:
-    """Return a sentence for each thing that is not known."""
+    """Return a sentence for each unknown fact."""
     notes = []
     if story.not_kept:
         notes.append(

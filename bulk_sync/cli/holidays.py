@@ -1,4 +1,4 @@
-"""``bulk-sync holidays``: the days that are no business days, to check last days by."""
+"""``bulk-sync holidays``: the days that are no business days, to check deadlines."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the ledger tells, as tables for a person and objects for a script."""
+"""The content of the ledger: tables for a person, objects for a script."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from bulk_sync.outcomes import NEEDS_A_PERSON
 
 
 def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay rows of text out below their names, in columns as wide as they need."""
+    """Return rows of text below their names, in columns."""
     table = [names, *rows]
     widths = [max(len(row[at]) for row in table) for at in range(len(names))]
     return [
@@ -19,7 +19,7 @@ def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def run_row(run: Run) -> list[str]:
-    """Put a run into one row."""
+    """Return a run as one row."""
     begun, ended = run.begun, run.ended
     outcomes = {} if ended is None else ended.outcomes
     left = sum(outcomes.get(outcome, 0) for outcome in NEEDS_A_PERSON)
@@ -40,7 +40,7 @@ def run_row(run: Run) -> list[str]:
 
 
 def run_facts(run: Run) -> dict[str, Any]:
-    """Put all that is known of a run into one object."""
+    """Return a run as one object."""
     ended = {} if run.ended is None else asdict(run.ended)
     return {
         "run_id": run.run_id,
@@ -54,7 +54,7 @@ def run_facts(run: Run) -> dict[str, Any]:
 
 
 def write_facts(write: Write, run: Run) -> dict[str, Any]:
-    """Put an attempted write, and where it came from, into one object."""
+    """Return an attempted write, and its origin, as one object."""
     intent, settled = write.intent, write.settled
     return {
         "run": write.run_id,
@@ -79,21 +79,24 @@ def write_facts(write: Write, run: Run) -> dict[str, Any]:
 
 
 def facts_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Lay an object out, a fact per line; what says nothing is left out."""
+    """Return an object as lines, a fact each, without empty ones."""
     lines = []
     for name, value in facts.items():
         if value in (None, "", [], {}):
             continue
         if isinstance(value, Mapping):
             lines.append(f"{name}:")
-            said = {key: each for key, each in value.items() if each not in (None, "", [], False)}
-            lines += [f"  {key}: {_told(each)}" for key, each in said.items()]
+            lines += [
+                f"  {key}: {_text(each)}"
+                for key, each in value.items()
+                if each not in (None, "", [], False)
+            ]
         else:
-            lines.append(f"{name}: {_told(value)}")
+            lines.append(f"{name}: {_text(value)}")
     return lines
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)

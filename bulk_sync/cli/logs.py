@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def open_for(log_format: str) -> None:
-    """Send the log to standard error, warnings of others too."""
+    """Send the log to standard error, with the warnings of libraries."""
     # On a full disk the handler loses a line and goes on.
     handler = logging.StreamHandler(_AboveBars())
     handler.setFormatter(_Json() if log_format == "json" else _Text())
@@ -18,7 +18,7 @@ def open_for(log_format: str) -> None:
 
 
 def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
-    """Open the log, and decide how much it holds."""
+    """Open the log, and set how much it holds."""
     open_for(log_format)
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.getLogger("bulk_sync").setLevel(level)

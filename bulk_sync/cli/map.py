@@ -1,4 +1,4 @@
-"""``bulk-sync map``: the PKeys that this instance knows, for rows that hold others, or none."""
+"""``bulk-sync map``: the PKeys of this instance, for rows with others, or none."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ Examples:
     epilog=_EPILOG,
 )
 def command(**values: Any) -> Exit:
-    """Find the PKeys that this instance knows now for the rows in INPUT. Nothing is written to it.
+    """Find the PKeys of this instance for the rows in INPUT. Nothing is written to it.
 
     For a migration: PKeys of Campaign Standard do not work in Campaign v8. Profiles are found by
     another column, an e-mail address unless --key names another. The rows with a profile go to

@@ -1,4 +1,4 @@
-"""Builds the commands that messages suggest next, quoted for a shell.
+"""Builds the next command to type, quoted for a shell.
 
     typed options --Typed--> by name --suggested--> bulk-sync COMMAND ARGUMENT ...
 
@@ -47,7 +47,7 @@ class Typed:
         ]
 
     def resume(self, run_id: str, instead: Collection[str] = ()) -> str:
-        """Return the command that goes on with a run.
+        """Return the command to go on with a run.
 
         Args:
             run_id: of the run.
@@ -58,15 +58,15 @@ class Typed:
         )
 
     def retry(self, run_id: str) -> str:
-        """Return the command that tries the failed rows of a run again."""
+        """Return the command to try the failed rows of a run again."""
         return suggested("retry", run_id, self._words(_PLACE))
 
     def plan_of(self, file: str) -> str:
-        """Return the command that plans a file that ``map`` made."""
+        """Return the command to plan a file made by ``map``."""
         return suggested("plan", file, self._words([*_CONNECTION, *_PLACE]))
 
     def apply(self, plan: str, sha256: str, instead: Collection[str]) -> str:
-        """Return the command that carries out a plan file, in the place where it was made."""
+        """Return the command to carry out a plan file, in the place where it was made."""
         sealed = [*_CONNECTION, *recorded(Recorded.SEALED), *_PLACE]
         words = ["--expect-sha256", sha256, *self._words(sealed, instead)]
         return suggested("apply", plan, words)
@@ -74,11 +74,11 @@ class Typed:
     def run_after_preview(
         self, source: str, settings: Mapping[str, Any], instead: Collection[str]
     ) -> str:
-        """Return the command that carries out a preview that was not saved.
+        """Return the command to carry out a preview without a plan file.
 
         Args:
             source: the input.
-            settings: the options that the preview worked with.
+            settings: the options of the preview.
             instead: an option and its value, in place of what was typed for it.
         """
         if self._command == "resume":
@@ -86,7 +86,7 @@ class Typed:
         return suggested("run", source, self._words_but(_OF_A_PREVIEW, instead))
 
     def run_of_rest(self, todo: str, settings: Mapping[str, Any]) -> str:
-        """Return the command for the rows that are left, with a report of their own."""
+        """Return the command for the remaining rows, with a report of their own."""
         words = (
             self._words_but(_OF_THE_INPUT) if self._command == "run" else self._for_input(settings)
         )
@@ -108,7 +108,7 @@ class Typed:
         )
 
     def _for_input(self, settings: Mapping[str, Any], instead: Collection[str] = ()) -> list[str]:
-        """Return the options that an input was read with, for a command other than this one."""
+        """Return the options to read an input again, for a command other than this one."""
         words = [
             option.words(settings[option.key])
             for option in DECLARED

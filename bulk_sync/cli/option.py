@@ -2,7 +2,7 @@
 
     Option(...) --.--> the flag, the variable, the name in the configuration file
                   |--> its place in the help, its row in the manual
-                  '--> whether a run is recorded with it, and what `resume` makes of that
+                  '--> the record of a run, and what `resume` makes of it
 
 No list of options stands anywhere else. ``options.py`` declares them.
 """
@@ -30,7 +30,7 @@ class Group(StrEnum):
 
 
 class Recorded(Enum):
-    """What `resume`, `retry`, `undo` and `audit` do with an option that their run was given."""
+    """What `resume`, `retry`, `undo` and `audit` do with an option of their run."""
 
     REPEATED = "they repeat it, unless it is given now"
     SEALED = "they repeat it, unless it is typed now: no variable loosens a limit of the run"
@@ -44,14 +44,14 @@ DECLARED: Final[list["Option"]] = []
 
 
 class Option(click.Option):
-    """An option that can also be given as a variable, or in the configuration file.
+    """An option, also read from a variable and from the configuration file.
 
     Args:
         usage: how it is typed: ``-n --dry-run``, ``--rate R``, or ``--report FILE ...`` if it can
             be repeated. Without a value or a type it is a flag.
         text: the help.
         group: the heading of the help.
-        recorded: what the commands that follow up a run do with it.
+        recorded: what later commands on the same run do with it.
         attributes: what ``click.Option`` takes.
     """
 
@@ -123,7 +123,7 @@ class Option(click.Option):
 
 
 def choice(values: Iterable[str]) -> click.Choice[str]:
-    """Return the type of an option that has one of these values."""
+    """Return the type of an option with one of these values."""
     return click.Choice([str(each) for each in values])
 
 
@@ -177,7 +177,7 @@ def rows(commands: Mapping[str, click.Command]) -> list[Row]:
 
 
 def recorded(*how: Recorded) -> list[str]:
-    """Return the names of the options that runs are recorded with, of these kinds or of all."""
+    """Return the names of the recorded options, of these kinds or of all."""
     wanted = how or set(Recorded) - {Recorded.NEVER}
     return [each.key for each in DECLARED if each.recorded in wanted]
 

@@ -1,7 +1,7 @@
 """Every option of the commands, declared once; to add one, declare it here and use it.
 
-Each command lists what it takes (``run.py`` and its neighbours). The groups below save the commands
-that are alike from repeating themselves. ``simulate`` has its own options, in its own module.
+Each command lists its options (``run.py`` and its neighbours); the groups below save repetition.
+``simulate`` has options of its own, in its own module.
 """
 
 from functools import partial
@@ -338,10 +338,10 @@ CONFIG: Final = _output(
 LOGGING: Final = (LOG_FORMAT, _output("-v --verbose", "Log more."), QUIET, CONFIG)
 
 WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, *LOGGING)
-"""What every command takes that reads from Campaign or writes to it."""
+"""The options of every command with calls to Campaign."""
 
 WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK)
-"""What every command takes that writes to Campaign."""
+"""The options of every command with writes to Campaign."""
 
 COMPARING: Final = (*INPUT, ON_AMBIGUOUS, *CREATE, IGNORE_DATES, JOB, ALLOW, FRESH, *READING)
-"""What every command takes that compares a file with Campaign."""
+"""The options of every command to compare a file with Campaign."""

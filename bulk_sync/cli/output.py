@@ -1,7 +1,6 @@
-"""What a command says, even where nobody can hear it.
+"""What a command prints, even where no reader is left.
 
-A reader that has gone (``| head``), a full disk or a closed stream must not end a run half-way: the
-report is what counts.
+A run goes on without a reader (``| head``), on a full disk or a closed stream: the report counts.
 """
 
 import contextlib
@@ -19,7 +18,7 @@ _MODES: Final = {"stdin": os.O_RDONLY, "stdout": os.O_WRONLY, "stderr": os.O_WRO
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line on standard output or error; give the stream up if that fails."""
+    """Print a line on standard output or error; give the stream up after a failure."""
     try:
         click.echo(text.encode("utf-8", "replace").decode(), err=err)
     except OSError as error:
@@ -27,7 +26,7 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def lost(stream: TextIO, error: OSError) -> None:
-    """Close a stream that cannot be written, and warn if it is standard output."""
+    """Close a stream after a failed write, and warn if it is standard output."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if stream is sys.stdout and not isinstance(error, BrokenPipeError):  # a reader's own wish
@@ -35,7 +34,7 @@ def lost(stream: TextIO, error: OSError) -> None:
 
 
 def say_error(message: str) -> None:
-    """Say on standard error why a command failed, in the form that the log has."""
+    """Print on standard error why a command failed, in the form of the log."""
     for handler in logging.getLogger().handlers:
         if getattr(handler.formatter, "is_json", False):
             log.error("%s", message)
@@ -45,12 +44,12 @@ def say_error(message: str) -> None:
 
 def say_json(value: object) -> None:
     """Print a value as one line of JSON."""
-    # Not orjson, which refuses the name of a file that is no text; ``say`` makes it legible.
+    # Not orjson: it refuses a file name that is no text. ``say`` makes it legible.
     say(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 
 def open_streams() -> None:
-    """Open to nowhere whichever standard stream the process was started without."""
+    """Open each missing standard stream to nowhere."""
     for name, mode in _MODES.items():
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, mode), "r" if not mode else "w"))

@@ -32,7 +32,7 @@ Examples:
 def command(**values: Any) -> Exit:
     """Show what `run INPUT` would write, without writing it.
 
-    Exits with 0 also when a limit would be passed, and reports it. A plan that is saved, or has a
+    Exits with 0 also when a limit would be passed, and reports it. A saved plan, or one with a
     budget of calls, can be resumed: by the same command, or by `bulk-sync resume`.
     """
     from bulk_sync import runs

@@ -44,8 +44,8 @@ def command(**values: Any) -> Exit:
 
     Neither the input file nor the options are needed: it goes on where the run stood, and what is
     not given is as it was for the run, except the budget of calls. Credentials come from the
-    environment as always. A profile whose write was in flight is read again before anything is
-    written. A run that a limit refused goes on too, if it is named.
+    environment as always. Profiles with a write in flight are read again before anything is
+    written. A run refused by a limit goes on too, if it is named.
     """
     from bulk_sync import runs
 
@@ -82,8 +82,8 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
     """Finish the runs of the configured instance, the oldest first.
 
     Returns:
-        The exit status of the first that stopped early, else the highest. A run whose checkpoint is
-        elsewhere or cannot be used is named, and skipped.
+        The exit status of the first that stopped early, else the highest. A run without a usable
+        checkpoint here is named, and skipped.
     """
     from bulk_sync import runs
 

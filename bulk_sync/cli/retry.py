@@ -1,4 +1,4 @@
-"""``bulk-sync retry``: try again only the rows that failed."""
+"""``bulk-sync retry``: try the failed rows again."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ Example:
 
 @click.command("retry", cls=Command, params=[options.RUN_ID, *options.WRITING], epilog=_EPILOG)
 def command(**values: Any) -> Exit:
-    """Try again only the rows of a run that failed, as a run of its own.
+    """Try only the failed rows of a run again, as a run of its own.
 
     Their states are read anew. An opt-out is not lifted any more if another run has worked on the
-    organization since: its file is newer. Options that are not given are those of the run.
+    organization since: its file is newer. Other options are those of the run.
     """
     from bulk_sync import runs
     from bulk_sync.cli.screen import Look, Screen

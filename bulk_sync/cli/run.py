@@ -27,9 +27,9 @@ def command(**values: Any) -> Exit:
     """Carry the desired states in INPUT into Campaign.
 
     INPUT is a .csv, .tsv, .txt (also .gz, .bz2, .xz, .zst), .parquet, .xlsx, .xls or .ods file, a
-    folder or a quoted glob of them, or - for CSV on standard input. Only profiles whose state
-    differs are written, and every row of INPUT stands once in the report. A run that is killed
-    can be resumed.
+    folder or a quoted glob of them, or - for CSV on standard input. Only profiles with another
+    state are written, and every row of INPUT stands once in the report. A killed run can be
+    resumed.
     """
     from bulk_sync import runs
     from bulk_sync.cli.screen import Look, Screen

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of a run, and what a log without one says of it."""
+"""What a person at a terminal sees of a run, and what a log without a terminal holds."""
 
 import logging
 import os
@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 
 _STATUS_EVERY_S: Final = 30.0
 _DRAWN_EVERY_S: Final = 0.1
-"""A bar is told no more often: it is drawn no more often, and telling it costs more than a row."""
+"""tqdm draws no more often, and to call it costs more than a row."""
 
 _PASSES: Final = {
-    "scan": ("Scanning profiles", "profile"),
+    "scan": ("Reading Campaign's list", "profile"),
     "read": ("Reading states", "row"),
     "write": ("Writing", "row"),
 }
@@ -52,7 +52,7 @@ class Look:
         quiet: draw no bars; with ``json``, leave all else out.
         ask: ask at a terminal before anything is written.
         preview: nothing is to be written.
-        out: the plan file that is to be written.
+        out: the plan file to be written.
         title: what is shown: a run, a plan, or the audit of a run.
     """
 
@@ -130,7 +130,7 @@ class Screen:
         self._bar, self._what = None, ""
 
     def show(self, reviewed: Plan) -> None:
-        """Print the plan: the dangerous direction first, a sum that adds up, then what it costs."""
+        """Print the plan, and the limit against it."""
         self.end_pass()
         self._print(f"Plan for {self._source}\n")
         for line in plan_lines(reviewed):
@@ -138,23 +138,23 @@ class Screen:
         if reviewed.refusal is not None:
             self._option = reviewed.refusal.option
         if self._look.preview and reviewed.refusal is not None:
-            said = str(reviewed.refusal).removeprefix("Nothing was written: ")
-            self._print(f"\nA limit would stop the run: {said}")
+            why = str(reviewed.refusal).removeprefix("Nothing was written: ")
+            self._print(f"\nA limit would stop the run: {why}")
         self._print("")
 
     def approve(self, reviewed: Plan) -> None:
         """Ask at a terminal; elsewhere the command itself is the approval.
 
         Raises:
-            Refused: the person said no.
+            Refused: the person refused.
             Interrupted: the person left, by Ctrl-C.
         """
         if not self._ask or not (sys.stdin.isatty() or self._source == "-"):
             return
         if not sys.stdin.isatty():
             raise Refused(
-                "Nothing was written: standard input is the file, so nobody can be asked. If the "
-                "plan is right, add --yes."
+                "Nothing was written: standard input is the file, so there is no place to ask. If "
+                "the plan is right, add --yes."
             )
         changes = reviewed.totals.writes
         noun = "change" if changes == 1 else "changes"
@@ -168,7 +168,7 @@ class Screen:
             raise Refused("Nothing was written: the plan was not agreed to.")
 
     def finish(self, finished: Finished) -> Exit:
-        """Print what became of the run, and what to type next.
+        """Print the result of the run, and the next command to type.
 
         Returns:
             The exit status.
@@ -182,12 +182,11 @@ class Screen:
             say_error(str(finished.cause))
         if self._look.json:
             resume = self._resume(finished)
-            told = summary_json(finished, self._source, resume, dry_run=self._look.preview)
-            say_json(told)
+            say_json(summary_json(finished, self._source, resume, dry_run=self._look.preview))
         return finished.exit
 
     def finish_mapping(self, mapped: Mapped) -> Exit:
-        """Print what became of a file of old keys, and what to type next.
+        """Print the result of ``map``, and the next command to type.
 
         Returns:
             The exit status.
@@ -228,7 +227,7 @@ class Screen:
         return steps
 
     def _resume(self, finished: Finished) -> str | None:
-        """Return the command that goes on with an unfinished run; None if none does."""
+        """Return the command to go on with an unfinished run, if there is one."""
         cause = finished.cause
         is_refused = isinstance(cause, Refused) and finished.head is not None
         if not finished.is_resumable and not is_refused:
@@ -237,7 +236,7 @@ class Screen:
         return self._typed.resume(finished.run_id, option.split())
 
     def _carry_out(self, finished: Finished) -> str:
-        """Return the command that carries out a preview."""
+        """Return the command to carry out a preview."""
         option = self._option.split()
         if self._look.out is not None and finished.files.plan_sha256 is not None:
             return self._typed.apply(str(self._look.out), finished.files.plan_sha256, option)
@@ -249,13 +248,13 @@ class Screen:
 
 
 def _is_lost(finished: Finished) -> bool:
-    """Return whether a preview was stopped that nothing is kept of."""
+    """Return whether a run stopped early and cannot be resumed."""
     is_stopped = isinstance(finished.cause, StoppedEarly | Interrupted)
     return is_stopped and not finished.is_resumable
 
 
 def _bar(what: str, total: int) -> "tqdm[Any]":
-    """Draw a bar, on a terminal that does not tell its size, as in a container, too."""
+    """Draw a bar. A terminal in a container may not know its size."""
     from tqdm import tqdm
 
     title, unit = _PASSES[what]

@@ -1,4 +1,4 @@
-"""``bulk-sync simulate``: parse options, serve the simulator, say where.
+"""``bulk-sync simulate``: parse options, serve the simulator, print its URL.
 
 Its variables begin with ``BULK_SYNC_SIMULATE_``. Those of the other commands hold real credentials,
 and the simulator would print them.
@@ -45,12 +45,12 @@ class _Style(click.Choice[str]):
 
 
 def _option(usage: str, text: str, field: str = "", **attributes: Any) -> click.Option:
-    """Return an option that fills a field of the simulator's ``Options``, and has its default.
+    """Return an option for a field of the simulator's ``Options``, with its default.
 
     Args:
         usage: how it is typed, such as ``--rate R``.
         text: the help.
-        field: the name of the field, if it is not that of the option.
+        field: the name of the field, if the option has another.
         attributes: what ``click.Option`` takes.
     """
     flag, *metavar = usage.split()

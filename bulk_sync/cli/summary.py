@@ -1,9 +1,10 @@
-"""What is told of a plan, a run or a file: lines for a person, one object for a script."""
+"""A plan, a run or a file in short: lines for a person, one object for a script."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,7 @@ _LISTED: Final = (columns.ROW, columns.OUTCOME, columns.DETAIL)
 
 
 def plan_lines(reviewed: Plan) -> list[str]:
-    """Lay a plan out."""
+    """Return a plan as lines: the dangerous direction first, a sum, then the costs."""
     totals = reviewed.totals
     lines = [
         _count_line("opt-ins", totals.opt_ins, "true -> false: lifts an opt-out"),
@@ -30,36 +31,33 @@ def plan_lines(reviewed: Plan) -> list[str]:
     ]
     if totals.opt_ins:
         lines[0] += f" ({_row_numbers(reviewed.rows, comparison.opt_ins(reviewed.rows))})"
-    for outcome, count in totals.outcomes.items():
-        if outcome != Outcome.WOULD_UPDATE:
-            lines.append(_count_line(outcome, count, _reasons(reviewed.rows, outcome)))
-    lines.append(_sum_line(totals))
-    lines.append("")
+    others = [outcome for outcome in totals.outcomes if outcome != Outcome.WOULD_UPDATE]
+    lines += [*_outcome_lines(reviewed.rows, totals, others), ""]
     read = reviewed.forecast.read
     if read.costs is not None:
-        scan = read.costs.scan
-        way = "paging through the list" if read.paged else "looking up each key"
+        way = "page by page from Campaign's list" if read.paged else "one profile after another"
         if read.paged and read.looked_up:
-            way += f", and looking up {_count(read.looked_up, 'key')} that it did not show"
-        pages = "an unknown number of pages" if scan is None else _count(scan, "page")
+            way += f", and {_count(read.looked_up, 'key')} that are not in the list one by one"
+        pages = read.costs.scan
+        of_list = "an unknown number of" if pages is None else f"{pages:,}"
         lines.append(
-            f"States were read by {way}: look-ups cost {read.costs.lookups:,} calls, "
-            f"a scan {pages}."
+            f"States were read {way}. Costs: one by one {read.costs.lookups:,} calls, from the "
+            f"list {of_list} {'page' if pages == 1 else 'pages'}."
         )
     return [*lines, *_forecast_lines(reviewed.forecast, datetime.now().astimezone())]
 
 
 def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
-    """Say what writing will cost, how often it meets a budget, and when it is over."""
-    seconds, days, again = forecast.seconds, forecast.days, forecast.runs
+    """Return what writing costs, how often it meets a budget, and when it is over."""
+    seconds, days, times = forecast.seconds, forecast.days, forecast.runs
     least = forecast.is_lower_bound
     how = "at the very least" if least else "about"
     about = "" if seconds is None else f", {how} {_duration(seconds)}"
-    if seconds is not None and forecast.calls_to_come and not days and not again:
-        ends = now + timedelta(seconds=seconds)
-        date = "" if ends.date() == now.date() else f" on {ends:%Y-%m-%d}"
+    if seconds is not None and forecast.calls_to_come and not days and not times:
+        end = now + timedelta(seconds=seconds)
+        day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
         soonest = " at the soonest" if least else ""
-        about += f": over at {ends:%H:%M %Z}{date}{soonest}, if it begins now"
+        about += f": over at {end:%H:%M %Z}{day}{soonest}, if it begins now"
     before = forecast.calls_before
     anew = f" and {before:,} to read everything again" if before > 1 else ""
     lines = [f"Calls: {forecast.calls:,} spent, {forecast.calls_to_come:,} to come{anew}{about}."]
@@ -70,60 +68,64 @@ def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
             f"{forecast.budgets.max_calls_per_day:,} (--max-calls-per-day): with `bulk-sync "
             f"resume` on each day after, {_count(days, 'more day')}, it is over on {last}."
         )
-    if again:
+    if times:
         lines.append(
             f"With {forecast.budgets.max_calls:,} calls a run (--max-calls) it is to be resumed "
-            f"{_count(again, 'time')}."
+            f"{_count(times, 'time')}."
         )
     return lines
 
 
-def summary_lines(finished: Finished, of: str) -> list[str]:
-    """Lay the end of a run, or of what else ``of`` names, out."""
-    totals = finished.totals
-    lines = [f"{of} {finished.run_id} ended with exit status {int(finished.exit)}.\n"]
-    for outcome, count in totals.outcomes.items():
-        note = _reasons(finished.rows, outcome)
-        if outcome in (Outcome.UPDATED, Outcome.WOULD_UPDATE):
-            note = f"{totals.opt_ins:,} opt-ins, {totals.opt_outs:,} opt-outs"
-        lines.append(_count_line(outcome, count, note))
-    lines.append(_sum_line(totals))
-    lines.append("")
+def summary_lines(finished: Finished, title: str) -> list[str]:
+    """Return the end of a run as lines.
+
+    Args:
+        finished: the run.
+        title: its kind, such as ``Run``.
+    """
+    totals, files = finished.totals, finished.files
+    changes = f"{totals.opt_ins:,} opt-ins, {totals.opt_outs:,} opt-outs"
+    notes = dict.fromkeys(map(str, (Outcome.UPDATED, Outcome.WOULD_UPDATE)), changes)
     named = set(NEEDS_A_PERSON)
-    if finished.cause is not None:  # which says why the others are pending
+    if finished.cause is not None:  # it explains the pending rows
         named.remove(Outcome.PENDING)
-    lines += needing_a_person(finished.rows, named)
-    lines += _deadline_lines(finished.rows)
-    lines += _cost_lines(finished.cost)
-    lines += [f"Report: {shown(path)}" for path in finished.files.reports]
-    if finished.files.todo is not None:
-        lines.append(f"To do:  {shown(finished.files.todo)}")
+    lines = [
+        f"{title} {finished.run_id} ended with exit status {int(finished.exit)}.\n",
+        *_outcome_lines(finished.rows, totals, totals.outcomes, notes),
+        "",
+        *needing_a_person(finished.rows, named),
+        *_deadline_lines(finished.rows),
+        *_cost_lines(finished.cost),
+        *(f"Report: {shown(path)}" for path in files.reports),
+    ]
+    if files.todo is not None:
+        lines.append(f"To do:  {shown(files.todo)}")
     if finished.head is not None:
         lines.append(f"Ledger: {finished.head}")
     return lines
 
 
 def _deadline_lines(rows: pd.DataFrame) -> list[str]:
-    """Say which opt-outs are late, or soon will be."""
+    """Return how many opt-outs are late, or soon will be."""
     late = due_dates.late(rows, _today())
     if late is None or not (late.left or late.done or late.soon or late.undated):
         return []
-    said = [
+    counts = [
         f"{late.left:,} left are past their last day",
         f"{late.done:,} were carried out after it",
         f"{late.soon:,} left are due within {due_dates.SOON} business days",
     ]
     if late.undated:
-        said.append(f"{late.undated:,} left have no date that can be read")
+        counts.append(f"{late.undated:,} left have no date that can be read")
     line = (
-        f"Opt-outs, {due_dates.BUSINESS_DAYS} business days: {'; '.join(said)} (sync_due in the "
-        "report; `bulk-sync holidays` lists what does not count)."
+        f"Opt-outs, {due_dates.BUSINESS_DAYS} business days: {'; '.join(counts)} (sync_due in the "
+        "report; `bulk-sync holidays` lists the days that do not count)."
     )
     return [line, ""]
 
 
 def _today() -> date:
-    """Tell the day that it is, by UTC: in California it is that day or still the one before."""
+    """Return today by UTC: in California it is the same day or the one before."""
     return datetime.now(UTC).date()
 
 
@@ -133,7 +135,7 @@ def figure(value: float) -> str:
 
 
 def _cost_lines(cost: Cost) -> list[str]:
-    """Say what a run cost, and what it had to wait for."""
+    """Return what a run cost, and what it waited for."""
     calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
     reached = "" if cost.rate is None else f", {figure(cost.rate)} calls/s"
     lines = [f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{reached}."]
@@ -153,20 +155,14 @@ def _cost_lines(cost: Cost) -> list[str]:
 def needing_a_person(
     rows: pd.DataFrame, among: Iterable[Outcome], most: int = _NAMED_ROWS
 ) -> list[str]:
-    """Name the first rows that a person must look at, with their reasons.
-
-    Args:
-        rows: results.
-        among: the outcomes that bring a row here.
-        most: how many are named.
-    """
+    """Return the first rows with these outcomes, and their reasons, as lines."""
     left = columns.rows_of(rows, columns.have_outcome(rows, among))
     if left.empty:
         return []
-    shown = left.head(most)
-    numbers, outcomes, details = (shown[name] for name in _LISTED)
-    reasons = shown[columns.REASON].astype(object).fillna("")
-    files = shown[columns.FILE] if columns.FILE in shown else [""] * len(shown)
+    first = left.head(most)
+    numbers, outcomes, details = (first[name] for name in _LISTED)
+    reasons = first[columns.REASON].astype(object).fillna("")
+    files = first[columns.FILE] if columns.FILE in first else [""] * len(first)
     width = max(len(str(number)) for number in numbers)
     lines = [
         f"  {file}{' ' if file else ''}row {number:>{width}}  {outcome} {reason}: {detail}"
@@ -174,7 +170,7 @@ def needing_a_person(
             files, numbers, outcomes, reasons, details, strict=True
         )
     ]
-    more = len(left) - len(shown)
+    more = len(left) - len(first)
     if more:
         lines.append(f"  ... and {more:,} more; the report (--report) has them all.")
     return ["Rows that need a person:", *lines, ""]
@@ -183,7 +179,7 @@ def needing_a_person(
 def summary_json(
     finished: Finished, source: str, resume: str | None, *, dry_run: bool
 ) -> dict[str, object]:
-    """Put the end of a run into one object for scripts."""
+    """Return the end of a run as one object for scripts."""
     totals, cost, head = finished.totals, finished.cost, finished.head
     late = due_dates.late(finished.rows, _today())
     return {
@@ -219,24 +215,24 @@ def summary_json(
 
 
 def mapped_lines(mapped: Mapped, source: str) -> list[str]:
-    """Lay out what became of a file of old keys."""
-    totals = mapped.totals
-    lines = [f"{source}\n"]
-    for outcome, count in totals.outcomes.items():
-        if outcome == Outcome.UNCHANGED:
-            lines.append(_count_line("placed", count, _count(mapped.profiles, "profile")))
-        else:
-            lines.append(_count_line(outcome, count, _reasons(mapped.rows, outcome)))
-    lines += [_sum_line(totals), "", *needing_a_person(mapped.rows, NEEDS_A_PERSON)]
-    lines += _cost_lines(mapped.cost)
-    lines.append(f"New PKeys: {shown(mapped.out)}")
+    """Return the result of ``map`` as lines."""
+    names = {str(Outcome.UNCHANGED): "placed"}
+    notes = {str(Outcome.UNCHANGED): _count(mapped.profiles, "profile")}
+    lines = [
+        f"{source}\n",
+        *_outcome_lines(mapped.rows, mapped.totals, mapped.totals.outcomes, notes, names),
+        "",
+        *needing_a_person(mapped.rows, NEEDS_A_PERSON),
+        *_cost_lines(mapped.cost),
+        f"New PKeys: {shown(mapped.out)}",
+    ]
     if mapped.todo is not None:
         lines.append(f"To do:     {shown(mapped.todo)}")
     return lines
 
 
 def mapped_json(mapped: Mapped, source: str) -> dict[str, object]:
-    """Put what became of a file of old keys into one object for scripts."""
+    """Return the result of ``map`` as one object for scripts."""
     outcomes = dict(mapped.totals.outcomes)
     placed = outcomes.pop(Outcome.UNCHANGED, 0)
     return {
@@ -266,22 +262,18 @@ def shown(place: object) -> str:
 
 
 def verdict_lines(judged: pd.DataFrame, source: str) -> list[str]:
-    """Lay out how a file was judged: ``judged`` is a run's results that tried no row."""
-    totals = Totals.of(judged)
-    names = {str(Outcome.PENDING): "usable"}
-    lines = [f"{source}\n"]
-    for outcome, count in totals.outcomes.items():
-        lines.append(_count_line(names.get(outcome, outcome), count, _reasons(judged, outcome)))
+    """Return the verdict on a file as lines; ``judged`` has the results of a run without tries."""
+    totals, names = Totals.of(judged), {str(Outcome.PENDING): "usable"}
     return [
-        *lines,
-        _sum_line(totals),
+        f"{source}\n",
+        *_outcome_lines(judged, totals, totals.outcomes, names=names),
         "",
         *needing_a_person(judged, [Outcome.REJECTED], _JUDGED_ROWS),
     ]
 
 
 def verdict_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, object]:
-    """Put how a file was judged into one object for scripts."""
+    """Return the verdict on a file as one object for scripts."""
     totals = Totals.of(judged)
     outcomes = dict(totals.outcomes)
     usable = outcomes.pop(Outcome.PENDING, 0)
@@ -296,14 +288,37 @@ def verdict_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, o
     }
 
 
-def _count_line(name: str, count: int, note: str) -> str:
-    return f"  {name:<13}{count:>11,}  {note}".rstrip()
+def _outcome_lines(
+    rows: pd.DataFrame,
+    totals: Totals,
+    outcomes: Iterable[str],
+    notes: Mapping[str, str] = MappingProxyType({}),
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """Return a line for each outcome, with its reasons, and their sum.
 
-
-def _sum_line(totals: Totals) -> str:
+    Args:
+        rows: results.
+        totals: their counts.
+        outcomes: those to list; the sum includes all.
+        notes: texts in place of the reasons.
+        names: texts in place of the outcomes.
+    """
+    lines = [
+        _count_line(
+            names.get(outcome, outcome),
+            totals.outcomes[outcome],
+            notes.get(outcome) or _reasons(rows, outcome),
+        )
+        for outcome in outcomes
+    ]
     counted = sum(totals.outcomes.values())
     verdict = "all" if counted == totals.rows else "NOT the"
-    return _count_line("sum", counted, f"= {verdict} {totals.rows:,} rows")
+    return [*lines, _count_line("sum", counted, f"= {verdict} {totals.rows:,} rows")]
+
+
+def _count_line(name: str, count: int, note: str) -> str:
+    return f"  {name:<13}{count:>11,}  {note}".rstrip()
 
 
 def _reasons(rows: pd.DataFrame, outcome: str) -> str:

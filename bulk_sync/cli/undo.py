@@ -18,9 +18,9 @@ Example:
 def command(**values: Any) -> Exit:
     """Put back what a run changed, where the profile still is as the run left it.
 
-    That is a run of its own, under the same limits: undoing an opt-out is an opt-in. A profile
-    that moved since is `drifted`, and left alone. An interrupted run is given up with it. Options
-    that are not given, limits aside, are those of the run.
+    The undo is a run of its own, under the same limits: undoing an opt-out is an opt-in. If a
+    profile has changed since, it is `drifted`, and left alone. An interrupted run is given up with
+    it. Other options, limits aside, are those of the run.
     """
     from bulk_sync import runs
     from bulk_sync.cli.screen import Look, Screen

@@ -6,7 +6,7 @@
     safety.py      what stops a run that looks like a mistake
     state_dir.py   where runs and the ledger are kept
 
-Each part goes to the one room that uses it. Nothing here reads the environment or a file.
+Each part goes to one room. Nothing here reads the environment or a file.
 """
 
 from bulk_sync.settings.connection import (

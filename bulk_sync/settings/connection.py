@@ -41,7 +41,7 @@ class Secret:
     value: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a value for which there is no HTTP header."""
+        """Refuse a value that no HTTP header can hold."""
         if not is_sendable(self.value):
             raise UsageProblem(
                 "A token or secret is empty, or holds blanks, line breaks or non-ASCII characters. "
@@ -91,7 +91,7 @@ class Connection:
         organization: the instance's id in the URL.
         credentials: the technical account.
         api: the API's name in the URL, or ``auto``.
-        attribute: the profile attribute that holds the opt-out.
+        attribute: the profile attribute of the opt-out.
         ca_file: certificates of a private CA, PEM.
     """
 

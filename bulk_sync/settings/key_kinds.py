@@ -1,4 +1,4 @@
-"""What the keys of an input are, and with which fields missing profiles are created."""
+"""What the keys of an input are, and the fields of new profiles."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -63,10 +63,10 @@ class Keys:
         filter: the name of the filter in the URL, for ``FILTER``.
         param: the name of its parameter.
         field: the column of the keys, often called like the profile's field.
-        key_field: the profile's field that holds the key, if it has another name.
+        key_field: the profile's field of the key, if it has another name.
         email_case: whether capitals count before the ``@``.
         on_ambiguous: what to do with a key of several profiles. None: change all of them for an
-            opt-out, which is the person's; reject an opt-in.
+            opt-out, since it is the person's; reject an opt-in.
     """
 
     kind: KeyKind = KeyKind.PKEY
@@ -114,7 +114,7 @@ class Keys:
         )
 
     def __str__(self) -> str:
-        """Return the text that ``parse`` reads."""
+        """Return the text for ``parse``."""
         names = (self.filter, self.param) if self.kind is KeyKind.FILTER else ()
         return ":".join((self.kind, *names))
 
@@ -127,7 +127,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Creating:
-    """With which fields a profile is created for an address that no profile has.
+    """The fields of a profile created for an unknown address.
 
     Attributes:
         fields: names of fields and of their columns, beside name and address.
@@ -140,7 +140,7 @@ class Creating:
         """Parse ``FIELD`` and ``FIELD=COLUMN``; ``attribute`` holds the state.
 
         Raises:
-            UsageProblem: a field has no name that Campaign could know, or is given twice.
+            UsageProblem: a field has an impossible name, or is given twice.
         """
         fields: dict[str, str] = {}
         for text in texts:
@@ -157,7 +157,7 @@ class Creating:
 
 
 def reached(connection: Connection, keys: Keys) -> Connection:
-    """Choose the API that knows such keys.
+    """Choose the API for such keys.
 
     Raises:
         UsageProblem: the chosen one does not.

@@ -21,8 +21,8 @@ class Pace:
         max_calls_per_day: most calls of all runs on a day of UTC; None: no limit.
         retries: further tries after a first one with a passing failure.
         timeout_s: seconds for one request, answer included.
-        patience_s: seconds that one request may take with all its tries and waits.
-        most_in_flight: requests in flight, at most, while that adapts.
+        patience_s: seconds for one request with all its tries and waits.
+        most_in_flight: requests in flight, at most, while ``concurrency`` adapts.
     """
 
     rate: float | None = None
@@ -40,7 +40,7 @@ class Pace:
         return self.max_calls is not None or self.max_calls_per_day is not None
 
     def __post_init__(self) -> None:
-        """Refuse values that measure no time."""
+        """Refuse values that are no measure of time."""
         for option, value in (
             ("--rate", self.rate),
             ("--timeout", self.timeout_s),

@@ -1,4 +1,4 @@
-"""What stops a run that looks like a mistake."""
+"""When a run looks like a mistake, and stops."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Bound:
         raise UsageProblem(f"{option} {text!r}: write a whole number, or a share such as 2%.")
 
     def of(self, rows: int) -> int:
-        """Return the most rows that pass, out of so many."""
+        """Return the most rows to pass, out of so many."""
         return self.count if self.count is not None else int(rows * (self.percent or 0) / 100)
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Bound:
 
 
 class Oddity(StrEnum):
-    """What makes a whole input suspicious, and the word that lets it pass once."""
+    """What makes a whole input suspicious, and the word to let it pass once."""
 
     FEWER_ROWS = "fewer-rows"
     UNKNOWN_KEYS = "unknown-keys"
@@ -66,14 +66,14 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What stops a run that looks like a mistake; None takes the default of the contract.
+    """When a run looks like a mistake and stops; None takes the default of the contract.
 
     Attributes:
         max_changes: most changes.
         max_opt_ins: most changes from true to false.
-        max_failures: most rows that may fail.
-        max_creates: most profiles that may be created; None: no limit.
-        allowed: oddities that pass.
+        max_failures: most failed rows.
+        max_creates: most new profiles; None: no limit.
+        allowed: tolerated oddities.
     """
 
     max_changes: Bound | None = None
@@ -83,7 +83,7 @@ class Limits:
     allowed: frozenset[Oddity] = frozenset()
 
     def opt_ins(self, rows: int) -> int:
-        """Return the most opt-ins that pass: by default 10 or 1 %, the larger."""
+        """Return the most opt-ins to pass: by default 10 or 1 %, the larger."""
         bound = self.max_opt_ins
         return max(10, rows // 100) if bound is None else bound.of(rows)
 

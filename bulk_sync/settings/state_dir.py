@@ -15,9 +15,9 @@ class State:
 
     Attributes:
         folder: runs, locks and, by default, the ledger.
-        ledger: an SQLAlchemy URL, which may hold a password. None: a file in ``folder``.
+        ledger: an SQLAlchemy URL, perhaps with a password. None: a file in ``folder``.
         lock_wait_s: how long to wait for another run to end.
-        keep_rows: days that a finished run's rows are kept. None takes the default.
+        keep_rows: days to keep a finished run's rows. None takes the default.
     """
 
     folder: Path
