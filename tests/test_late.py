@@ -28,7 +28,7 @@ def test_the_report_tells_the_last_day_and_the_summary_who_is_late(
     assert ran.status == 3
     due = [row["sync_due"] for row in ran.report]
     assert due[0] == due[3] == "2026-02-24"
-    assert datetime.fromisoformat(due[1]).date() >= datetime.now(UTC).date() + timedelta(days=20)
+    assert datetime.fromisoformat(due[1]).date() >= datetime.now(UTC).date() + timedelta(days=19)
     assert [due[2], due[4]] == ["", ""]
     assert list(ran.report[0])[-1] == "sync_due"
     assert [row["Channel"] for row in ran.report] == ["web", "phone", "web", "web", "mail"]
