@@ -2,8 +2,8 @@
 
     begin: preflight, the first page --> scan: Campaign's list --> look up: the missing keys
 
-A ``Producer`` knows what the keys are: ``PKeys`` name their profiles, ``resolve.Resolver`` finds
-those of other keys. Either fills the same table, one row per profile: see ``rows.results.Steps``.
+A ``Producer`` knows what the keys are. Whatever they are, it fills the same table, one row per
+profile: see ``rows.results.Steps``.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from bulk_sync.engines import list_choice, scan
 from bulk_sync.engines.breaker import no_attribute
 from bulk_sync.engines.journal import ReadyQueue, Recorder, now_ms
 from bulk_sync.engines.list_choice import Costs, ProfileList
+from bulk_sync.engines.producer import Producer
 from bulk_sync.engines.workers import Workers
 from bulk_sync.errors import Refused, RowFailed, StopRun
 from bulk_sync.outcomes import Reason
-from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.plan_limits import FEWEST, MIGRATED
-from bulk_sync.rows.results import Match, Steps
+from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Connection, Fetch, Oddity, Reading
 from bulk_sync.stopping import Stop
 
@@ -36,109 +36,11 @@ would be in one run of a hundred."""
 _UNKNOWN: Final = frozenset({Reason.INVALID_KEY, Reason.NOT_FOUND})
 
 
-class Producer(Protocol):
-    """Gets from keys to the states of their profiles."""
-
-    @property
-    def needs_whole_list(self) -> bool:
-        """Whether a key may have several profiles.
-
-        Then a list counts only at its end, and the first lookup shows if others can succeed.
-        """
-
-    @property
-    def can_scan(self) -> bool:
-        """Whether Campaign's list shows the keys."""
-
-    @property
-    def tries_keys(self) -> bool:
-        """Whether to give up if none of a few keys is known."""
-
-    @property
-    def reads_states(self) -> bool:
-        """Whether states are needed, not only PKeys."""
-
-    async def check(self, client: Client) -> None:
-        """Raise StopRun if Campaign lacks something that is needed later."""
-
-    def lookups(self, keys: Sequence[str], positions: Sequence[int]) -> int:
-        """Forecast the calls of looking up some keys."""
-
-    async def pages(
-        self,
-        client: Client,
-        listing: ProfileList,
-        keys: Sequence[str],
-        steps: Steps,
-        kept: Recorder,
-    ) -> scan.Pages | None:
-        """Return what takes in the pages of the list; None if keys must be looked up.
-
-        Raises:
-            StopRun: the run cannot go on.
-        """
-
-    async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
-        """Return the profiles with a key, at least one, and the HTTP tries.
-
-        Raises:
-            RowFailed: there is none, or Campaign gave no answer.
-            StopRun: the run cannot go on.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class PKeys:
-    """A ``Producer`` for keys that are PKeys: each has one profile, or none.
-
-    Attributes:
-        attribute: the attribute with the state.
-        stamped: whether the time of the last change is needed.
-        tries_keys: as in ``Producer``.
-    """
-
-    attribute: str
-    stamped: bool = False
-    tries_keys: bool = False
-    needs_whole_list: bool = False
-    can_scan: bool = True
-    reads_states: bool = True
-
-    async def check(self, client: Client) -> None:
-        """Do nothing."""
-
-    def lookups(self, keys: Sequence[str], positions: Sequence[int]) -> int:  # noqa: ARG002
-        """Return one call for each key."""
-        return len(positions)
-
-    async def pages(
-        self,
-        client: Client,
-        listing: ProfileList,
-        keys: Sequence[str],
-        steps: Steps,
-        kept: Recorder,
-    ) -> scan.Pages | None:
-        """Return what takes in the pages of the list, if it is to be read."""
-        del client
-        if listing.first is None:
-            return None
-        return scan.Listing(Texts.of(keys), steps, self.attribute, kept, listing.left_at)
-
-    async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
-        """Read the state of one profile."""
-        if not self.stamped:
-            state, tries = await client.state(key)
-            return (Match(key, int(state), 0),), tries
-        (state, changed_ms), tries = await client.stamped_state(key)
-        return (Match(key, int(state), changed_ms),), tries
-
-
 class Checkpoint(Protocol):
     """Makes durable what is read. Called in a thread of its own; raises StopRun if it cannot."""
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
-        """Write what is known of some positions."""
+        """Write what is known of some keys."""
 
     def keep_place(self, place: Place | None) -> None:
         """Write where the list is left; None while it is read."""
@@ -274,9 +176,11 @@ class StateReader:
         if listing is None or run.stop.asked:
             return
         self._pages_left = None
-        kept = self._kept()
+        recorder = self._new_recorder()
         try:
-            pages = await self._producer.pages(run.client, listing, self._keys, self._steps, kept)
+            pages = await self._producer.pages(
+                run.client, listing, self._keys, self._steps, recorder
+            )
         except StopRun as cause:
             run.stop.ask(cause)
             return
@@ -290,9 +194,9 @@ class StateReader:
         pages_before = pages.pages
         path = await scan.scan(run, pages, listing.first, how)
         pages.settle(listing.total)
-        await kept.close()
+        await recorder.close()
         place = pages.place(run.client.api, path)
-        if kept.is_durable:
+        if recorder.is_durable:
             await self._keep_place(place)
         self._paged = pages.is_used
         self.pages = pages.pages - pages_before if pages.is_used else 0
@@ -329,7 +233,7 @@ class StateReader:
     async def _look_up(self, positions: Sequence[int]) -> None:
         """Look some keys up, and once more those that failed for a passing reason."""
         run, steps = self._run, self._steps
-        kept = self._kept()
+        recorder = self._new_recorder()
         lookups = Lookups(self._keys, steps, self._producer)
         suspects = [at for at in positions if at in steps.suspects]
         left = [at for at in positions if at not in steps.suspects] if suspects else positions
@@ -337,10 +241,10 @@ class StateReader:
         for some in (left[:alone], left[alone:]):
             done = self._missing - len(steps.open())
             source = ReadyQueue(some)
-            await run.carry_out(lookups, source, len(some), kept.add, done, self._missing)
+            await run.carry_out(lookups, source, len(some), recorder.add, done, self._missing)
         if retried := run.rows_to_retry(steps, suspects):
-            await run.carry_out(lookups, ReadyQueue(retried), len(retried), kept.add)
-        await kept.close()
+            await run.carry_out(lookups, ReadyQueue(retried), len(retried), recorder.add)
+        await recorder.close()
 
     async def _try_keys(self) -> None:
         """Look a few keys up before all others, and stop if this instance knows none of them.
@@ -360,7 +264,7 @@ class StateReader:
                 return
         self._run.stop.ask(_unknown_keys(count, steps.problems[0]))
 
-    def _kept(self) -> Recorder:
+    def _new_recorder(self) -> Recorder:
         run = self._run
         return Recorder(
             lambda positions: self._checkpoint.keep_states(positions, self._steps),

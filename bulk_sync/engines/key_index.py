@@ -13,7 +13,7 @@ _BATCH: Final = 1 << 16
 _Positions = npt.NDArray[np.intp]
 
 
-class KeyIndex:
+class HashIndex:
     """Positions of n keys.
 
     Memory: 24 bytes a key at most, and 8 more while it is made.

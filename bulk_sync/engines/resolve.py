@@ -22,6 +22,7 @@ from bulk_sync.engines.email_search import EmailSearch, not_found
 from bulk_sync.engines.filter_search import FilterSearch, is_refusal
 from bulk_sync.engines.journal import Recorder
 from bulk_sync.engines.list_choice import ProfileList
+from bulk_sync.engines.producer import Producer
 from bulk_sync.engines.resolve_from_list import Gathering, ListedKeys, text_of
 from bulk_sync.errors import RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
@@ -36,8 +37,8 @@ _PREFIX: Final = "cus"
 """Campaign's prefix for the names of added fields (manual/campaign-api.md, section 1.1)."""
 
 
-class Resolver:
-    """A ``Producer`` of current states for keys that are no PKeys. Belongs to one event loop.
+class Resolver(Producer):
+    """Finds the profiles of keys that are no PKeys. Belongs to one event loop.
 
     Args:
         keys: what the keys are.
@@ -52,7 +53,6 @@ class Resolver:
     """
 
     needs_whole_list = True
-    tries_keys = False
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Resolver:
         listing: ProfileList,
         keys: Sequence[str],
         steps: Steps,
-        kept: Recorder,
+        recorder: Recorder,
     ) -> Gathering | None:
         """Return what takes in the pages of the list; None if keys must be looked up.
 
@@ -116,7 +116,7 @@ class Resolver:
         if self._keys.kind is KeyKind.EMAIL:
             identity = partial(emails.identity, ignore_case=self._ignores_case)
             shows = replace(shows, identity=identity, alike=self._emails.alike)
-        return Gathering(keys, steps, kept, shows)
+        return Gathering(keys, steps, recorder, shows)
 
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
         """Return the profiles with a key, at least one, and the HTTP tries.

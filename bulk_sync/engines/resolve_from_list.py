@@ -46,7 +46,7 @@ class Gathering:
     Args:
         keys: n keys, each once.
         steps: n rows; filled in place.
-        kept: makes what is found durable.
+        recorder: makes what is found durable.
         shows: how profiles show their keys.
 
     Attributes:
@@ -54,12 +54,12 @@ class Gathering:
     """
 
     def __init__(
-        self, keys: Sequence[str], steps: Steps, kept: Recorder, shows: ListedKeys
+        self, keys: Sequence[str], steps: Steps, recorder: Recorder, shows: ListedKeys
     ) -> None:
         self.pages = self.shown = 0
         self._keys = keys
         self._steps = steps
-        self._kept = kept
+        self._recorder = recorder
         self._shows = shows
         self._positions = {shows.identity(keys[at]): at for at in steps.open()}
         self._small = set() if shows.alike is None else {key.lower() for key in self._positions}
@@ -107,7 +107,7 @@ class Gathering:
         for at in settled:
             found = tuple(self._found[at].values())
             self._steps.found_at(at, 1, now, found, key=self._keys[at])
-        self._kept.add_all(settled)
+        self._recorder.add_all(settled)
 
     def place(self, api: str, path: str | None) -> None:
         """Return None: half of a list is of no use to another run."""

@@ -17,7 +17,7 @@ from bulk_sync.campaign import profiles
 from bulk_sync.campaign.list_pages import Page, Place, parser_of
 from bulk_sync.campaign.responses import Parse
 from bulk_sync.engines.journal import Recorder, now_ms
-from bulk_sync.engines.key_index import KeyIndex
+from bulk_sync.engines.key_index import HashIndex
 from bulk_sync.engines.workers import Workers
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.rows.lazy_texts import Texts
@@ -159,7 +159,7 @@ class Listing:
         keys: n keys, each once.
         steps: n rows; filled in place. Known states are compared with the pages too.
         attribute: the attribute with the state.
-        kept: makes the states durable.
+        recorder: makes the states durable.
         left_at: where an earlier run left the list, if this one continues there.
     """
 
@@ -170,15 +170,15 @@ class Listing:
         keys: Texts,
         steps: Steps,
         attribute: str,
-        kept: Recorder,
+        recorder: Recorder,
         left_at: Place | None = None,
     ) -> None:
         self.pages = 0 if left_at is None else left_at.pages
         self.shown = 0 if left_at is None else left_at.shown
         is_open = steps.attempts == 0
-        self._index = KeyIndex(keys, np.flatnonzero(is_open | (steps.state != UNREAD)))
+        self._index = HashIndex(keys, np.flatnonzero(is_open | (steps.state != UNREAD)))
         self.missing = int(np.count_nonzero(is_open))
-        self._kept = kept
+        self._recorder = recorder
         self._steps = steps
         self._attribute = attribute
         self._first_keys: set[str] = set()
@@ -239,7 +239,7 @@ class Listing:
             steps.attempts[where] = 1
             steps.at_ms[where] = now
             self.missing -= len(places)
-            self._kept.add_all(places)
+            self._recorder.add_all(places)
             return
         for at, state in zip(places, values.tolist(), strict=True):
             if at in self._contradictions:
@@ -251,7 +251,7 @@ class Listing:
                 self._contradictions.add(at)
                 self.missing += 1
                 steps.undo(at)  # so it is looked up
-            self._kept.add(at)
+            self._recorder.add(at)
 
 
 def _states(listed: Sequence[profiles.Profile], attribute: str) -> npt.NDArray[np.uint8]:

@@ -20,12 +20,11 @@ from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.current import (
     NO_CHECKPOINT,
     Checkpoint,
-    PKeys,
-    Producer,
     Read,
     StateReader,
 )
 from bulk_sync.engines.list_choice import preflight
+from bulk_sync.engines.producer import PKeys, Producer
 from bulk_sync.engines.workers import Progress, Workers, loop_factory
 from bulk_sync.engines.write import Journal, Writes, write
 from bulk_sync.errors import StopRun
@@ -149,7 +148,7 @@ class Session:
             producer: knows what the keys are; None: they are PKeys.
             checkpoint: makes states durable as they come.
         """
-        pkeys = PKeys(self._connection.attribute, steps.changed_ms is not None)
+        pkeys = PKeys(self._connection.attribute, stamped=steps.changed_ms is not None)
         self._stages = StateReader(
             self._workers, self._connection, keys, steps, how, producer or pkeys, checkpoint
         )

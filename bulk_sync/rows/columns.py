@@ -4,8 +4,8 @@ read.rows    -> the input's own columns (str, untouched, no missing values)
                 + ROW, and FILE when the input is several files
 check.rows   -> adds KEY, DESIRED, OUTCOME, REASON, DETAIL, COUNTS_AS, and REQUESTED when the
                 input has request dates; OUTCOME is missing where the row is to be looked up
-matched.parted -> adds PROFILE, PROFILES and OWNER when keys are no PKeys; a row per profile
-plan.compare -> adds BEFORE, AFTER, ATTEMPTS, AT; OUTCOME is complete
+expand.expand -> adds PROFILE, PROFILES and OWNER when keys are no PKeys; a row per profile
+comparison.compare -> adds BEFORE, AFTER, ATTEMPTS, AT; OUTCOME is complete
 """
 
 from collections.abc import Iterable, Mapping
@@ -57,7 +57,7 @@ DUE: Final = "sync_due"
 known; only when the input has request dates. Reports alone have it."""
 
 PROFILES: Final = "sync_profiles"
-"""int64: how many profiles the key stands for; only when keys are no PKeys."""
+"""int64: number of profiles with the key; only when keys are no PKeys."""
 
 REPORT: Final = (
     ROW, FILE, KEY, DESIRED, BEFORE, AFTER, OUTCOME, REASON, DETAIL, ATTEMPTS, AT, DUE, PROFILES,
@@ -68,36 +68,35 @@ COUNTS_AS: Final = "sync_counts_as"
 """int64: position of the row that counts for this key; its own unless it repeats another."""
 
 REQUESTED: Final = "sync_requested"
-"""int64: ms since the epoch at which the row's state was asked for, ``newer.UNDATED`` where that is
-not known; only when the input has request dates. Rows are worked on in this order."""
+"""int64: ms since the epoch of the row's request, ``request_order.UNDATED`` if unknown; only when
+the input has request dates. Rows are worked on in this order."""
 
 LATEST: Final = "sync_requested_last"
-"""int64: as REQUESTED, of the last of repeated requests, as ``dates.Asked`` has it; only when a
-choice in Campaign that is newer is to be left alone."""
+"""int64: as REQUESTED, of the last of repeated requests; only when a newer choice in Campaign is to
+be left alone."""
 
 UNJUDGED: Final = "sync_requested_unjudged"
-"""int64: as LATEST, in its place where choices in Campaign are overwritten whatever their date: the
-ledger has it all the same."""
+"""int64: in place of LATEST where newer choices in Campaign are overwritten; the ledger has it."""
 
 PRECISION: Final = "sync_requested_precision"
-"""int8: how exact LATEST is, as ``newer.Precision``; only when the input has request dates."""
+"""int8: how exact LATEST is, as ``request_order.Precision``; only with request dates."""
 
 RECEIVED: Final = "sync_received"
-"""int64: days since the epoch, the day on which the row's state was first asked for,
-``newer.UNDATED`` where that is not known; only when the input has request dates."""
+"""int64: days since the epoch, of the first request; ``request_order.UNDATED`` if unknown; only
+with request dates."""
 
 PROFILE: Final = "sync_profile"
-"""str: the PKey of the profile that the row is about, KEY where none was found; only when keys are
-no PKeys, as the next two."""
+"""str: PKey of the row's profile, KEY where none was found; only when keys are no PKeys, as the two
+below."""
 
 OWNER: Final = "sync_owner"
-"""int64: position of the input's row that this one is of."""
+"""int64: position of the input's row."""
 
 CREATE: Final = "sync_create"
 """str: the JSON with which a profile is created for the row; empty where none is."""
 
 PKEYS: Final = "sync_pkeys"
-"""list of str: the PKeys of the profiles that a row's key stands for; kept rows alone have it."""
+"""list of str: the PKeys of the profiles with the row's key; only kept rows have it."""
 
 MATCHED: Final = (PROFILE, OWNER, CREATE)
 
@@ -107,13 +106,13 @@ OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED, PKEYS)
 """Every column that is not the input's own."""
 
 NONE: Final = -1
-"""How arrays of codes say that there is no outcome, or no reason."""
+"""No outcome, or no reason, in arrays of codes."""
 
 OUTCOME_CODES: Final = {outcome: code for code, outcome in enumerate(Outcome)}
-"""The int8 that stands for each outcome in arrays: one byte a row instead of an object."""
+"""The int8 of each outcome in arrays: one byte a row instead of an object."""
 
 REASON_CODES: Final = {reason: code for code, reason in enumerate(Reason)}
-"""The int8 that stands for each reason in arrays."""
+"""The int8 of each reason in arrays."""
 
 _OUTCOMES: Final = pd.Index([str(outcome) for outcome in Outcome])
 _REASONS: Final = pd.Index([str(reason) for reason in Reason])
@@ -166,31 +165,26 @@ def reason_codes(column: pd.Series) -> npt.NDArray[np.int8]:
 
 
 def have_outcome(frame: pd.DataFrame, among: Iterable[Outcome]) -> npt.NDArray[np.bool_]:
-    """Tell which rows have one of these outcomes."""
+    """Return whether each row has one of some outcomes."""
     return np.isin(outcome_codes(frame[OUTCOME]), [OUTCOME_CODES[each] for each in among])
 
 
 def profiles(frame: pd.DataFrame) -> pd.Series:
-    """Tell by what each row's profile is asked for and written."""
+    """Return the key or PKey by which each row's profile is read and written."""
     return frame[PROFILE] if PROFILE in frame else frame[KEY]
 
 
 def input_rows(frame: pd.DataFrame) -> int:
-    """Tell how many rows of the input a frame is of."""
+    """Return the number of rows of the input in a frame."""
     if OWNER not in frame or frame.empty:
         return len(frame)
     return int(frame[OWNER].to_numpy()[-1]) + 1
 
 
 def rows_of(frame: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pd.DataFrame:
-    """Take some rows of a frame: the same columns, dtypes and index labels.
+    """Return some rows of a frame, with the same columns, dtypes and index labels.
 
-    Args:
-        frame: any of the frames above.
-        chosen: by row, whether it is taken.
-
-    Memory: the rows taken. pandas would first put all chunks of a text column into one, which takes
-    as much again as the input's own texts.
+    Memory: the rows returned. pandas would first copy a whole text column into one chunk.
     """
     mask = pa.array(chosen)
     taken = [
@@ -204,10 +198,9 @@ def rows_of(frame: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pd.DataFrame:
 
 
 def details(count: int, sentences: Mapping[int, str]) -> pd.Series:
-    """Make a str column of so many rows: these sentences by position, "" elsewhere.
+    """Return a str column with some sentences by position, and "" elsewhere.
 
-    Arrow's buffers are filled directly: where each text ends, and the texts end to end. So rows
-    without a sentence, nearly all, cost 8 bytes and no object.
+    Arrow's buffers are filled directly, so a row without a sentence costs 8 bytes and no object.
     """
     texts = {at: sentences[at].encode() for at in sorted(sentences)}
     ends = np.zeros(count + 1, np.int64)
@@ -218,12 +211,26 @@ def details(count: int, sentences: Mapping[int, str]) -> pd.Series:
 
 
 def with_details(column: pd.Series, sentences: Mapping[int, str]) -> pd.Series:
-    """Put other sentences into some rows of DETAIL."""
+    """Return DETAIL with other sentences in some rows."""
     if not sentences:
         return column
     changed = column.copy()
     changed.iloc[list(sentences)] = list(sentences.values())
     return changed
+
+
+def with_verdicts(
+    frame: pd.DataFrame,
+    outcome: npt.NDArray[np.int8],
+    reason: npt.NDArray[np.int8],
+    sentences: Mapping[int, str],
+) -> pd.DataFrame:
+    """Return a shallow copy of rows with other outcomes, reasons and, for some, sentences."""
+    judged = frame.copy(deep=False)
+    judged[OUTCOME] = outcomes(outcome)
+    judged[REASON] = reasons(reason)
+    judged[DETAIL] = with_details(frame[DETAIL], sentences)
+    return judged
 
 
 def _codes(column: pd.Series, categories: pd.Index) -> npt.NDArray[np.int8]:

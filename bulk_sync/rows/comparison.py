@@ -1,11 +1,10 @@
-"""Compares desired with current states: what is to be written, and what became of it.
+"""Compares desired with current states: what is to be written, and the results of it.
 
-    checked --compare(reading)--> planned --settle(writing)--> results
+    checked --compare(states)--> planned --settle(writes)--> results
 
 The decision about a row is the table in ``compare``; everything else counts or fills in.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -18,35 +17,38 @@ from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.request_order import UNDATED, Choice, LastWrites
 from bulk_sync.rows.results import UNREAD, Steps
 
+_Positions = npt.NDArray[np.intp]
+_Codes = npt.NDArray[np.int8]
+
 WRITTEN: Final = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
 """Rows whose state is to be changed, or was."""
 
 
-def open_rows(checked: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Tell the positions of the rows that are to be looked up, oldest request first."""
+def open_rows(checked: pd.DataFrame) -> _Positions:
+    """Return the positions of the rows to be looked up, oldest request first."""
     return _oldest_first(checked, np.flatnonzero(checked[columns.OUTCOME].isna()))
 
 
-def changes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Tell the positions of the rows whose profile's state is to be changed."""
+def changes(planned: pd.DataFrame) -> _Positions:
+    """Return the positions of the rows whose profile's state is to be changed."""
     return np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_UPDATE]))
 
 
-def writes(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Tell the positions of the rows to be written, be it anew, oldest request first."""
+def writes(planned: pd.DataFrame) -> _Positions:
+    """Return the positions of the rows to be changed or created, oldest request first."""
     is_write = columns.have_outcome(planned, [Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE])
     return _oldest_first(planned, np.flatnonzero(is_write))
 
 
-def opt_outs(planned: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Return the positions of the rows that are to be opted out, oldest request first."""
-    at = changes(planned)
-    before = columns.state_codes(planned[columns.BEFORE].iloc[at])
-    desired = columns.state_codes(planned[columns.DESIRED].iloc[at])
-    return _oldest_first(planned, at[(before == 0) & (desired == 1)])
+def opt_outs(planned: pd.DataFrame) -> _Positions:
+    """Return the positions of the rows to be opted out, oldest request first."""
+    positions = changes(planned)
+    before = columns.state_codes(planned[columns.BEFORE].iloc[positions])
+    desired = columns.state_codes(planned[columns.DESIRED].iloc[positions])
+    return _oldest_first(planned, positions[(before == 0) & (desired == 1)])
 
 
-def narrowed(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> pd.DataFrame:
+def narrowed(planned: pd.DataFrame, positions: _Positions) -> pd.DataFrame:
     """Return a plan of which only some rows are written; the others wait, ``pending``."""
     waits = np.zeros(len(planned), np.bool_)
     waits[writes(planned)] = True
@@ -58,81 +60,84 @@ def narrowed(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> pd.DataF
     return left
 
 
-def opt_ins(frame: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Tell the positions of the rows that lift an opt-out, or have lifted it."""
+def opt_ins(frame: pd.DataFrame) -> _Positions:
+    """Return the positions of the rows that lift an opt-out, or have lifted it."""
     written = np.flatnonzero(columns.have_outcome(frame, WRITTEN))
     before = columns.state_codes(frame[columns.BEFORE].iloc[written])
     desired = columns.state_codes(frame[columns.DESIRED].iloc[written])
-    # Should the state before ever be unknown here, the change counts as the dangerous one.
-    lifts: npt.NDArray[np.intp] = written[(before != 0) & (desired == 0)]
+    # If the state before is unknown, the change counts as the dangerous one.
+    lifts: _Positions = written[(before != 0) & (desired == 0)]
     return lifts
 
 
 def compare(
-    checked: pd.DataFrame, reading: Steps, last_writes: LastWrites = request_order.no_writes
+    checked: pd.DataFrame, states: Steps, last_writes: LastWrites = request_order.no_writes
 ) -> pd.DataFrame:
-    """Decide about every row that was looked up.
+    """Decide about every open row.
 
     ================================  ==============
-    what the reading found            outcome
+    current state                     outcome
     ================================  ==============
     a problem                         the problem's
-    nothing: the run stopped before   ``pending``
+    not read: the run stopped before  ``pending``
     the desired state                 ``unchanged``
     the other one, a newer choice     ``drifted``
     the other state                   ``would_update``
     ================================  ==============
 
     Args:
-        checked: what ``check.rows`` returned.
-        reading: the current states of its open rows, in their order.
-        last_writes: looks up what this tool wrote last to profiles whose state is another one.
+        checked: rows of ``check.rows``, or of ``expand.expand``.
+        states: the current states of its open rows, in their order.
+        last_writes: looks up the last writes of this tool to profiles with another state.
 
     Returns:
         The same rows with BEFORE, AFTER, ATTEMPTS and AT; OUTCOME is complete.
     """
     positions = open_rows(checked)
     before = np.full(len(checked), UNREAD, np.int8)
-    before[positions] = reading.state
+    before[positions] = states.state
     desired = columns.state_codes(checked[columns.DESIRED])[positions]
     verdict = np.full(len(positions), OUTCOME_CODES[Outcome.WOULD_UPDATE], np.int8)
-    verdict[reading.state == desired] = OUTCOME_CODES[Outcome.UNCHANGED]
-    verdict[reading.state == UNREAD] = OUTCOME_CODES[Outcome.PENDING]
+    verdict[states.state == desired] = OUTCOME_CODES[Outcome.UNCHANGED]
+    verdict[states.state == UNREAD] = OUTCOME_CODES[Outcome.PENDING]
     differ = np.flatnonzero(verdict == OUTCOME_CODES[Outcome.WOULD_UPDATE])
-    left_alone = _newer(checked, positions, reading, differ, last_writes)
-    verdict[list(left_alone)] = OUTCOME_CODES[Outcome.DRIFTED]
+    newer = _newer_choices(checked, positions, states, differ, last_writes)
+    verdict[list(newer)] = OUTCOME_CODES[Outcome.DRIFTED]
     planned = checked.copy(deep=False)
     planned[columns.BEFORE] = columns.states(before)
     planned[columns.AFTER] = columns.states(before)
     planned[columns.ATTEMPTS] = np.zeros(len(checked), np.int64)
     planned[columns.AT] = columns.times(np.zeros(len(checked), np.int64))
-    planned = _record(planned, positions, reading, verdict)
-    return planned if not left_alone else _leave_alone(planned, positions, left_alone)
+    planned = _with_step(planned, positions, states, verdict)
+    if not newer:
+        return planned
+    reason = columns.reason_codes(planned[columns.REASON])
+    reason[positions[list(newer)]] = REASON_CODES[Reason.NEWER_CHOICE]
+    outcome = columns.outcome_codes(planned[columns.OUTCOME])
+    details = {int(positions[at]): request_order.sentence(each) for at, each in newer.items()}
+    return columns.with_verdicts(planned, outcome, reason, details)
 
 
-def _newer(
+def _newer_choices(
     checked: pd.DataFrame,
-    positions: npt.NDArray[np.intp],
-    reading: Steps,
-    differ: npt.NDArray[np.intp],
+    positions: _Positions,
+    states: Steps,
+    differ: _Positions,
     last_writes: LastWrites,
 ) -> dict[int, Choice]:
-    """Find the rows for which Campaign holds a newer choice.
+    """Return the newer choices in Campaign, by place among the open rows.
 
-    An opt-in without a date may be older than a request for the opt-out that has one, so it does
-    not lift what this tool wrote, or found, for such a request.
+    An opt-in without a date may be older than a dated request for the opt-out, so it does not lift
+    the opt-out that this tool wrote, or found, for such a request.
 
     Args:
-        checked: what ``check.rows`` returned.
-        positions: its open rows.
-        reading: their current states.
-        differ: places among them whose state is not the desired one.
-        last_writes: looks up what this tool wrote last.
-
-    Returns:
-        The newer choices, by place among the open rows.
+        checked: all rows.
+        positions: the open ones.
+        states: their current states.
+        differ: places among them with a state that is not desired.
+        last_writes: looks up the last writes of this tool.
     """
-    if reading.changed_ms is None or columns.LATEST not in checked:
+    if states.changed_ms is None or columns.LATEST not in checked:
         return {}
     desired = columns.state_codes(checked[columns.DESIRED])[positions[differ]]
     latest = checked[columns.LATEST].to_numpy()[positions[differ]]
@@ -142,7 +147,7 @@ def _newer(
     requests = request_order.requests(checked, positions[differ])
     firsts_ms = [0 if request is None else request.first_ms for request in requests]
     written = last_writes(keys, min(firsts_ms)) if firsts_ms else {}
-    changed_ms = reading.changed_ms[differ]
+    changed_ms = states.changed_ms[differ]
     found = {}
     for at, request in enumerate(requests if written else ()):
         wanted = bool(desired[at])
@@ -160,33 +165,14 @@ def _newer(
     }
 
 
-def _leave_alone(
-    planned: pd.DataFrame, positions: npt.NDArray[np.intp], left_alone: Mapping[int, Choice]
-) -> pd.DataFrame:
-    """Say of rows for which Campaign holds a newer choice that they are left alone."""
-    reason = columns.reason_codes(planned[columns.REASON])
-    sentences = {}
-    for at, choice in left_alone.items():
-        row = int(positions[at])
-        reason[row] = REASON_CODES[Reason.NEWER_CHOICE]
-        sentences[row] = request_order.sentence(choice)
-    planned[columns.REASON] = columns.reasons(reason)
-    planned[columns.DETAIL] = columns.with_details(planned[columns.DETAIL], sentences)
-    return planned
-
-
 def reopened(rows: pd.DataFrame) -> pd.DataFrame:
-    """Turn rows of a plan or of results into judged rows again: each is to be looked up anew.
+    """Return rows of a plan or of results as checked rows: each is to be looked up anew.
 
     Args:
-        rows: judged rows, of which each counts by itself; what comparing added is left out.
-
-    Returns:
-        The same rows as ``check.rows`` would return them.
+        rows: each counts by itself.
     """
     added = (columns.BEFORE, columns.AFTER, columns.ATTEMPTS, columns.AT)
-    fresh = rows.drop(columns=[name for name in added if name in rows])
-    return unjudged(fresh)
+    return unjudged(rows.drop(columns=[name for name in added if name in rows]))
 
 
 def unjudged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -204,96 +190,90 @@ def unjudged(rows: pd.DataFrame) -> pd.DataFrame:
     return fresh
 
 
-def settle(planned: pd.DataFrame, writing: Steps) -> pd.DataFrame:
-    """Note what became of the writes.
+def settle(planned: pd.DataFrame, steps: Steps) -> pd.DataFrame:
+    """Return the results of a plan.
 
     Args:
-        planned: what ``compare`` returned.
-        writing: its ``writes``, in their order.
+        planned: rows of ``compare``.
+        steps: the steps of its ``writes``, in their order.
 
     Returns:
         The same rows; each ``would_update`` is ``updated``, each ``would_create`` ``created``, or
         ``pending`` or its problem's outcome.
     """
     positions = writes(planned)
-    written = writing.state != UNREAD
+    is_done = steps.state != UNREAD
     after = columns.state_codes(planned[columns.AFTER])
-    tried = written | (writing.attempts > 0)
-    after[positions[tried]] = writing.state[tried]
+    is_tried = is_done | (steps.attempts > 0)
+    after[positions[is_tried]] = steps.state[is_tried]
     verdict = np.full(len(positions), OUTCOME_CODES[Outcome.PENDING], np.int8)
     is_new = columns.have_outcome(planned, [Outcome.WOULD_CREATE])[positions]
     done = np.where(is_new, OUTCOME_CODES[Outcome.CREATED], OUTCOME_CODES[Outcome.UPDATED])
-    verdict[written] = done[written]
+    verdict[is_done] = done[is_done]
     results = planned.copy(deep=False)
     results[columns.AFTER] = columns.states(after)
-    return _record(results, positions, writing, verdict)
+    return _with_step(results, positions, steps, verdict)
 
 
 def hold_back(frame: pd.DataFrame, reason: Reason, detail: str) -> pd.DataFrame:
-    """Say why nothing was tried: every row still to be done is ``pending`` for this reason."""
-    waiting = frame[columns.OUTCOME].isin(
+    """Return the rows with those still to be done ``pending`` for a reason."""
+    waits = frame[columns.OUTCOME].isin(
         [Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE, Outcome.PENDING]
     )
     held = frame.copy(deep=False)
-    held[columns.OUTCOME] = frame[columns.OUTCOME].mask(waiting, str(Outcome.PENDING))
-    held[columns.REASON] = frame[columns.REASON].mask(waiting, str(reason))
-    unsaid = waiting & (frame[columns.DETAIL] == "")
-    held[columns.DETAIL] = frame[columns.DETAIL].mask(unsaid, detail)
+    held[columns.OUTCOME] = frame[columns.OUTCOME].mask(waits, str(Outcome.PENDING))
+    held[columns.REASON] = frame[columns.REASON].mask(waits, str(reason))
+    is_blank = waits & (frame[columns.DETAIL] == "")
+    held[columns.DETAIL] = frame[columns.DETAIL].mask(is_blank, detail)
     return held
 
 
-def _oldest_first(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Order positions by REQUESTED, undated last and the input's order among equals.
-
-    What is recorded of a reading is recorded by place in this order, so the order must depend on
-    the frame alone: whoever resumes finds the same one.
-    """
-    if columns.REQUESTED not in frame:
-        return positions
-    return positions[np.argsort(frame[columns.REQUESTED].to_numpy()[positions], kind="stable")]
-
-
-def _record(
-    frame: pd.DataFrame,
-    positions: npt.NDArray[np.intp],
-    steps: Steps,
-    verdict: npt.NDArray[np.int8],
-) -> pd.DataFrame:
-    """Write one step's verdicts, problems, tries and times into the rows that it worked on.
-
-    Args:
-        frame: whose columns are replaced, not changed: another frame may share them.
-        positions: the rows worked on.
-        steps: what became of each.
-        verdict: ``OUTCOME_CODES`` of those without a problem.
-    """
-    outcome = columns.outcome_codes(frame[columns.OUTCOME])
-    reason = columns.reason_codes(frame[columns.REASON])
-    outcome[positions] = verdict
-    sentences = {}
-    for at, problem in steps.problems.items():
-        row = int(positions[at])
-        outcome[row] = OUTCOME_CODES[problem.outcome]
-        reason[row] = REASON_CODES[problem.reason]
-        sentences[row] = problem.detail
-    attempts = frame[columns.ATTEMPTS].to_numpy(copy=True)
-    times = columns.times_ms(frame[columns.AT])
-    tried = np.flatnonzero(steps.attempts)
-    attempts[positions[tried]] = steps.attempts[tried]
-    times[positions[tried]] = steps.at_ms[tried]
-    frame[columns.OUTCOME] = columns.outcomes(outcome)
-    frame[columns.REASON] = columns.reasons(reason)
-    frame[columns.DETAIL] = columns.with_details(frame[columns.DETAIL], sentences)
-    frame[columns.ATTEMPTS] = attempts
-    frame[columns.AT] = columns.times(times)
-    return repeat(frame)
-
-
 def repeat(frame: pd.DataFrame) -> pd.DataFrame:
-    """Let rows that repeat a key show the states of the row that counts."""
+    """Copy the states of a row to those that repeat its key."""
     counts_as = frame[columns.COUNTS_AS].to_numpy()
     if (counts_as == np.arange(len(frame))).all():
         return frame
     for name in (columns.BEFORE, columns.AFTER):
         frame[name] = columns.states(columns.state_codes(frame[name])[counts_as])
     return frame
+
+
+def _oldest_first(frame: pd.DataFrame, positions: _Positions) -> _Positions:
+    """Order positions by REQUESTED, undated last, and the input's order among equals.
+
+    A checkpoint names keys by their place in this order, so it depends on the frame alone.
+    """
+    if columns.REQUESTED not in frame:
+        return positions
+    return positions[np.argsort(frame[columns.REQUESTED].to_numpy()[positions], kind="stable")]
+
+
+def _with_step(
+    frame: pd.DataFrame, positions: _Positions, steps: Steps, verdict: _Codes
+) -> pd.DataFrame:
+    """Return the rows with the problems, tries and times of a step.
+
+    Args:
+        frame: all rows.
+        positions: those of the step.
+        steps: its results, in their order.
+        verdict: ``OUTCOME_CODES`` of those without a problem.
+    """
+    outcome = columns.outcome_codes(frame[columns.OUTCOME])
+    reason = columns.reason_codes(frame[columns.REASON])
+    outcome[positions] = verdict
+    details = {}
+    for at, problem in steps.problems.items():
+        row = int(positions[at])
+        outcome[row] = OUTCOME_CODES[problem.outcome]
+        reason[row] = REASON_CODES[problem.reason]
+        details[row] = problem.detail
+    attempts = frame[columns.ATTEMPTS].to_numpy(copy=True)
+    times = columns.times_ms(frame[columns.AT])
+    tried = np.flatnonzero(steps.attempts)
+    attempts[positions[tried]] = steps.attempts[tried]
+    times[positions[tried]] = steps.at_ms[tried]
+    results = columns.with_verdicts(frame, outcome, reason, details)
+    results[columns.ATTEMPTS] = attempts
+    results[columns.AT] = columns.times(times)
+    return repeat(results)

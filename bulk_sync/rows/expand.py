@@ -65,7 +65,7 @@ def expand(
     """
     if keys.kind is KeyKind.PKEY:
         return checked, current
-    found = _matches(checked, current)
+    found = matches_by_row(checked, current)
     counts = np.ones(len(checked), np.int64)
     profiles = np.zeros(len(checked), np.int64)
     is_taken = _taken(checked, found, keys.on_ambiguous)
@@ -157,7 +157,7 @@ def _worst(rows: pd.DataFrame) -> _Worst:
     return _Worst(profile, source[profile])
 
 
-def _matches(checked: pd.DataFrame, current: Steps) -> dict[RowIndex, tuple[Match, ...]]:
+def matches_by_row(checked: pd.DataFrame, current: Steps) -> dict[RowIndex, tuple[Match, ...]]:
     """Return the profiles by position in the input, in its order."""
     positions = comparison.open_rows(checked)
     keys = Texts(checked[columns.KEY], positions)

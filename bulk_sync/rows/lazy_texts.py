@@ -1,7 +1,7 @@
 """Some texts of a column, made into Python's strings only while they are looked at.
 
-A key of a hundred characters takes 150 bytes as an object, and lies in the frame anyway: ten
-million of them would take as much again as the frame.
+A key of a hundred characters takes 150 bytes as an object, beside the frame. Ten million of them
+would double its memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,8 +22,8 @@ _Where = npt.NDArray[np.intp] | slice
 class Texts(Sequence[str]):
     """The texts at some positions of a column, in the order of the positions.
 
-    Looking at one makes objects of those around it. Two such batches are kept, for whoever looks at
-    them in their order, or a little ahead. Threads may share it.
+    Reading one makes objects of those around it. Two such batches are kept, so reading in order,
+    or a little ahead, makes each object once. Threads may share it.
 
     Args:
         column: str, without missing values.
@@ -40,7 +40,7 @@ class Texts(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Texts":
-        """Take all of some texts, however they are held."""
+        """Return all of some texts, however they are held."""
         if isinstance(texts, cls):
             return texts
         return cls(pd.Series(list(texts), dtype="str"), np.arange(len(texts)))
@@ -69,7 +69,7 @@ class Texts(Sequence[str]):
             yield from self._made(self._positions[start : start + _BATCH])
 
     def equal(self, ats: npt.NDArray[np.intp], others: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Tell which of the texts at n places are the same as n others; makes no objects."""
+        """Return whether the texts at n places equal n others; makes no objects."""
         given = pa.array(others, pa.large_string())
         same = np.empty(len(ats), np.bool_)
         for where, texts in self._parts(self._positions[ats]):
@@ -83,7 +83,7 @@ class Texts(Sequence[str]):
         return at + len(self)
 
     def _made(self, positions: npt.NDArray[np.intp]) -> list[str]:
-        """Make objects of some texts."""
+        """Return some texts as objects."""
         if len(self._chunks) == 1:
             found: list[str] = self._chunks[0].take(pa.array(positions)).to_pylist()
             return found
@@ -93,7 +93,7 @@ class Texts(Sequence[str]):
         return made.tolist()
 
     def _parts(self, positions: npt.NDArray[np.intp]) -> Iterator[tuple[_Where, pa.Array]]:
-        """Take texts out of each chunk, and tell where among the positions they belong.
+        """Yield the texts of each chunk, with their places among the positions.
 
         Arrow would make one chunk of all first.
         """

@@ -1,4 +1,4 @@
-"""Which profiles are to be created, and with what: rows whose address no profile has.
+"""Plans the profiles to create: rows with an address that no profile has.
 
 planned rows, not found --complete, not twice--> would_create, with the body of the POST
 """
@@ -19,46 +19,45 @@ from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import Creating, KeyKind, Keys
 
 _NAMES: Final = ("firstName", "lastName")
-"""Fields that a profile is created with besides its address, as the seed of this tool shows."""
+"""Fields of a new profile besides its address, as in the seed of this tool."""
 
 
 def fields(names: Iterable[str], how: Creating, keys: Keys) -> Mapping[str, str]:
-    """Tell from which columns a profile is created, by the fields that they go into.
+    """Return the columns that fill the fields of a new profile, by field.
 
     Args:
         names: the input's own columns.
-        how: what was asked for.
+        how: the fields that were named.
         keys: what the keys are.
 
     Raises:
         UsageProblem: the keys are no addresses.
-        InputProblem: a column is missing, or two could be meant; the message lists the columns.
+        InputProblem: a column is missing, or ambiguous; the message lists the columns.
     """
     if keys.kind is not KeyKind.EMAIL:
         raise UsageProblem(
             "--create makes profiles by their e-mail address, so it needs --key email."
         )
-    own = [name for name in names if name not in columns.OURS]
-    asked = dict(how.fields)
+    own, named = [name for name in names if name not in columns.OURS], dict(how.fields)
     found = {
-        field: _column(own, asked.get(field, field), field, is_asked=field in asked)
-        for field in dict.fromkeys((*_NAMES, *asked))
+        field: _column(own, named.get(field, field), field, is_named=field in named)
+        for field in dict.fromkeys((*_NAMES, *named))
     }
     return {**found, "email": keys.field}
 
 
 def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd.DataFrame:
-    """Plan a profile for every row whose address no profile has.
+    """Plan a profile for every row with an address that no profile has.
 
     Args:
-        rows: what ``plan.compare`` returned for rows as ``matched.parted`` made them.
-        how: what a profile is created with.
+        rows: expanded and compared rows.
+        how: the fields of a new profile.
         keys: what the keys are.
-        attribute: the attribute that holds the state.
+        attribute: the attribute with the state.
 
     Returns:
-        The same rows with CREATE; those to be created are ``would_create``. A row that lacks what
-        it takes, or whose address another row has in other capitals, stays as it is and says so.
+        The same rows with CREATE; those to be created are ``would_create``. A row without the
+        needed fields, or with the address of another row in other capitals, has a sentence instead.
     """
     outcome = columns.outcome_codes(rows[columns.OUTCOME])
     reason = columns.reason_codes(rows[columns.REASON])
@@ -91,10 +90,7 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
             sentences[at] = ""
             given = {field: text for field, text in values.items() if text}
             bodies[at] = orjson.dumps({**given, attribute: bool(desired[at])}).decode()
-    made = rows.copy(deep=False)
-    made[columns.OUTCOME] = columns.outcomes(outcome)
-    made[columns.REASON] = columns.reasons(reason)
-    made[columns.DETAIL] = columns.with_details(rows[columns.DETAIL], sentences)
+    made = columns.with_verdicts(rows, outcome, reason, sentences)
     made[columns.CREATE] = columns.details(len(rows), bodies)
     return made
 
@@ -102,15 +98,16 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
 def _people(
     rows: pd.DataFrame, positions: npt.NDArray[np.intp], source: Mapping[str, str]
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Tell of some rows what a profile would be created with, by field."""
+    """Yield some rows with the fields of their new profiles."""
     cells = {field: rows[name].iloc[positions].tolist() for field, name in source.items()}
     cells["email"] = rows[columns.KEY].iloc[positions].tolist()  # cleaned
     for number, at in enumerate(positions.tolist()):
         yield at, {field: texts[number].strip() for field, texts in cells.items()}
 
 
-def _column(own: Sequence[str], column: str, field: str, *, is_asked: bool) -> str:
-    if is_asked and column in own:
+def _column(own: Sequence[str], column: str, field: str, *, is_named: bool) -> str:
+    """Return the column for a field."""
+    if is_named and column in own:
         return column
     fits = [name for name in own if plain(name) == plain(column)]
     if len(fits) == 1:

@@ -16,7 +16,7 @@ _Positions = npt.NDArray[np.intp]
 
 
 def settled(rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflict) -> pd.DataFrame:
-    """Return expanded rows of which one counts for each profile.
+    """Return expanded rows; one counts for each profile.
 
     Args:
         rows: with PROFILE and OWNER.
@@ -27,9 +27,7 @@ def settled(rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflic
         columns.outcome_codes(rows[columns.OUTCOME]), columns.reason_codes(rows[columns.REASON]), {}
     )
     same = _shared(rows, with_profile, on_conflict, verdicts)
-    rows[columns.OUTCOME] = columns.outcomes(verdicts.outcome)
-    rows[columns.REASON] = columns.reasons(verdicts.reason)
-    rows[columns.DETAIL] = columns.with_details(rows[columns.DETAIL], verdicts.details)
+    rows = columns.with_verdicts(rows, verdicts.outcome, verdicts.reason, verdicts.details)
     rows[columns.COUNTS_AS] = _counts_as(rows, same)
     return _dated(rows, same, columns.state_codes(rows[columns.DESIRED]))
 
@@ -43,7 +41,7 @@ def _shared(
     opt-out is to win.
 
     Returns:
-        int64: the position of the row that counts for this one.
+        int64: the position of the counting row for each.
     """
     same = np.arange(len(rows))
     owner = rows[columns.OWNER].to_numpy()
@@ -87,7 +85,7 @@ def _contradicted(
     owner: npt.NDArray[np.int64],
     desired: npt.NDArray[np.int8],
 ) -> dict[int, int]:
-    """Return the rows of the input that want another state than others, with one of the others."""
+    """Return the rows of the input in contradiction to another one, with this one."""
     found = {}
     for group in groups:
         for at in group:
@@ -100,7 +98,7 @@ def _contradicted(
 def _refuse(
     rows: pd.DataFrame, refused: Mapping[int, int], places: duplicates.Places, verdicts: Verdicts
 ) -> None:
-    """Reject the rows of the input that are contradicted, and those that repeat their keys."""
+    """Reject contradicted rows of the input, and those with the same keys."""
     owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
     for at in np.flatnonzero(np.isin(owner, list(refused))).tolist():
         place = places.name(refused[int(owner[at])]).capitalize()
@@ -114,7 +112,7 @@ def _refuse(
 def _dated(
     rows: pd.DataFrame, same: npt.NDArray[np.int64], desired: npt.NDArray[np.int8]
 ) -> pd.DataFrame:
-    """Merge the dates of rows about one profile into the row that counts."""
+    """Merge the dates of rows about one profile into the counting row."""
     if columns.REQUESTED not in rows:
         return rows
     last = columns.LATEST if columns.LATEST in rows else columns.UNJUDGED
@@ -128,7 +126,7 @@ def _dated(
 
 
 def _counts_as(rows: pd.DataFrame, same: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return for each row the one that counts; for a repeated key, the first profile of it."""
+    """Return the counting row of each; for a repeated key, the first profile of it."""
     owner = rows[columns.OWNER].to_numpy()
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     by_key = rows[columns.COUNTS_AS].to_numpy()  # positions in the input

@@ -1,4 +1,4 @@
-"""What a plan, or a result, holds: counts that add up to the rows of the input."""
+"""Counts of a plan or of results, which add up to the rows of the input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from bulk_sync.rows.columns import OUTCOME_CODES
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a plan, or a result, holds.
+    """Counts of a plan or of results.
 
     Attributes:
         rows: rows of the input.
@@ -33,17 +33,15 @@ class Totals:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "Totals":
-        """Count a plan or a result, from its recorded outcomes alone.
+        """Count a plan or results, from recorded outcomes alone.
 
         Rows of the input are counted by outcome, and profiles by what is written to them.
         """
-        codes = columns.outcome_codes(frame[columns.OUTCOME])
-        counts = _counted(codes)
+        counts = _counted(columns.outcome_codes(frame[columns.OUTCOME]))
         written = sum(counts[OUTCOME_CODES[each]] for each in comparison.WRITTEN)
         creates = sum(counts[OUTCOME_CODES[each]] for each in _NEW)
         lifted = len(comparison.opt_ins(frame))
-        if columns.OWNER in frame:
-            codes = expand.outcomes(frame)
+        codes = expand.outcomes(frame)
         return cls(
             rows=len(codes),
             outcomes=by_outcome(codes),
@@ -54,7 +52,7 @@ class Totals:
 
     @property
     def writes(self) -> int:
-        """How many profiles are to be written, or were."""
+        """Profiles to be written, or written."""
         return self.opt_ins + self.opt_outs + self.creates
 
     @property

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from bulk_sync.engines.current import NO_CHECKPOINT, PKeys, Producer, StateReader
+from bulk_sync.engines.current import NO_CHECKPOINT, StateReader
+from bulk_sync.engines.producer import PKeys, Producer
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.rows import columns, comparison, expand, new_profiles
@@ -38,7 +39,8 @@ def _producer(job: Job, *, stamped: bool) -> Producer:
     """Return what gets from the job's keys to the states of their profiles."""
     attribute, matching = job.connection.attribute, job.matching
     if matching.keys.kind is KeyKind.PKEY:
-        return PKeys(attribute, stamped, Oddity.UNKNOWN_KEYS not in job.limits.allowed)
+        tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
+        return PKeys(attribute, stamped=stamped, tries_keys=tries_keys)
     creating = matching.creating
     fields = () if creating is None else [name for name, _ in creating.fields]
     return Resolver(matching.keys, attribute, is_wary=creating is not None, created_with=fields)

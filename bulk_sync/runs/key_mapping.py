@@ -1,27 +1,27 @@
-"""New PKeys for old ones: profiles are found by another column, and nothing is written.
+"""Finds new PKeys for old ones by another column; nothing is written to Campaign.
 
 rows --find--> one profile: placed, with its PKey | several, or none: for a person
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync import report
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
-from bulk_sync.errors import Exit, StopRun, UsageProblem
+from bulk_sync.errors import Exit, RowFailed, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.destination import LocalFile
-from bulk_sync.rows import columns, comparison
+from bulk_sync.rows import columns, comparison, expand
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.lazy_texts import Texts
+from bulk_sync.rows.positions import RowIndex
 from bulk_sync.rows.results import Match, Steps
 from bulk_sync.rows.same_name import plain
 from bulk_sync.rows.totals import Totals, by_outcome
@@ -40,15 +40,15 @@ _SUFFIXES: Final = (".csv", ".parquet", ".xlsx")
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """What became of a file of old keys.
+    """Result for a file of old keys.
 
     Attributes:
-        rows: every row of the input, with what became of it.
-        totals: their counts; ``unchanged`` are those that were placed.
-        profiles: how many profiles these stand for.
+        rows: every row of the input, with its outcome.
+        totals: their counts; ``unchanged`` are those placed.
+        profiles: profiles of these.
         out: the file with the new PKeys.
-        todo: the file of the rows that were not; None if there are none.
-        cost: what it took.
+        todo: the file of the other rows; None if there are none.
+        cost: calls and time.
         cause: why it ended early; None if it did not.
     """
 
@@ -69,33 +69,20 @@ class Mapped:
 
 
 def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
-    """Find the PKeys that this instance knows for the rows of a file.
+    """Find the PKeys of this instance for the rows of a file.
 
     Args:
         job: how to work.
         given: what to read; its keys are no PKeys.
-        screen: is told how far it is.
-        out: where the rows that were placed go; the suffix decides the format.
+        screen: shows progress.
+        out: file for the rows that are placed; the suffix decides the format.
 
     Raises:
-        StopRun: it could not begin, or the files not be written.
+        StopRun: it could not begin, or a file could not be written.
     """
     began = time.monotonic()
-    if given.rules.keys.kind is KeyKind.PKEY:
-        raise UsageProblem(
-            "`map` finds new PKeys by another column: give --key email, custom or filter."
-        )
-    if out.suffix.lower() not in _SUFFIXES:
-        raise UsageProblem(
-            f"--out {out}: the result is to be an input again, so give it one of the suffixes "
-            f"{', '.join(_SUFFIXES)}."
-        )
-    todo = out.with_name(f"{out.stem}.todo.csv")
-    part = out.with_name(f"{out.stem}.part{out.suffix}")  # over no result that is complete
-    part_todo = part.with_name(f"{part.stem}.todo.csv")
-    files = [LocalFile(path) for path in (out, todo, part, part_todo)]
-    report.check(files, validation.files(given), "--out")
-    check_budget(job.pace, job.connection, Writing())
+    part = out.with_name(f"{out.stem}.part{out.suffix}")  # never over a complete result
+    _check(job, given, out, part)
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         rows, _, keys = validation.judged(given)
         finding = Steps.of(len(comparison.open_rows(rows)))
@@ -105,90 +92,102 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
             resolver = Resolver(keys, job.connection.attribute, reads_states=False)
             session.read(wanted, finding, job.reading, resolver)
         interrupts.defer()
-        found = _found(rows, finding, keys.on_ambiguous)
-        told = _told(rows, finding, found)
-        mapped = _with_pkeys(rows, found)
-        if session.cause is not None:
-            out, todo = part, part_todo
+        found = expand.matches_by_row(rows, finding)
+        placed = _placed(rows, found, keys.on_ambiguous)
+        judged = _judged(rows, finding, found, placed)
+        mapped = _with_pkeys(rows, placed)
+        out = out if session.cause is None else part
         report.write(mapped, LocalFile(out), title={})
-        left = report.write_todo(told, LocalFile(todo))
-    codes = columns.outcome_codes(told[columns.OUTCOME])
+        todo = _todo(out)
+        has_left = report.write_todo(judged, LocalFile(todo))
+    codes = columns.outcome_codes(judged[columns.OUTCOME])
     return Mapped(
-        rows=told,
-        totals=Totals(len(told), by_outcome(codes), opt_ins=0, opt_outs=0),
+        rows=judged,
+        totals=Totals(len(judged), by_outcome(codes), opt_ins=0, opt_outs=0),
         profiles=len(mapped),
         out=out,
-        todo=todo if left else None,
+        todo=todo if has_left else None,
         cost=cost_of(session, began),
         cause=session.cause,
     )
 
 
-def _found(
-    rows: pd.DataFrame, finding: Steps, on_ambiguous: OnAmbiguous | None
+def _check(job: Job, given: Input, out: Path, part: Path) -> None:
+    """Raise StopRun if there is nothing to find, or a file or a budget would not do."""
+    if given.rules.keys.kind is KeyKind.PKEY:
+        raise UsageProblem(
+            "`map` finds new PKeys by another column: give --key email, custom or filter."
+        )
+    if out.suffix.lower() not in _SUFFIXES:
+        raise UsageProblem(
+            f"--out {out}: the result is to be an input again, so give it one of the suffixes "
+            f"{', '.join(_SUFFIXES)}."
+        )
+    files = [LocalFile(path) for path in (out, _todo(out), part, _todo(part))]
+    report.check(files, validation.files(given), "--out")
+    check_budget(job.pace, job.connection, Writing())
+
+
+def _todo(out: Path) -> Path:
+    return out.with_name(f"{out.stem}.todo.csv")
+
+
+def _placed(
+    rows: pd.DataFrame,
+    found: Mapping[RowIndex, Sequence[Match]],
+    on_ambiguous: OnAmbiguous | None,
 ) -> dict[int, Sequence[Match]]:
-    """Tell by row the profiles that it stands for, rows that repeat a key included."""
-    by_position = dict(
-        zip(comparison.open_rows(rows).tolist(), range(len(finding.state)), strict=True)
-    )
-    takes_all = on_ambiguous is OnAmbiguous.ALL
-    found: dict[int, Sequence[Match]] = {}
-    for at, counting in enumerate(rows[columns.COUNTS_AS].tolist()):
-        number = by_position.get(counting)
-        matches = () if number is None else finding.found.get(number, ())
-        if len(matches) == 1 or (takes_all and matches):
-            found[at] = matches
-    return found
+    """Return the rows that are placed, with their profiles; rows with a repeated key included."""
+    most = None if on_ambiguous is OnAmbiguous.ALL else 1
+    counts_as = enumerate(rows[columns.COUNTS_AS].tolist())
+    matches = {row: found[counting] for row, counting in counts_as if counting in found}
+    return {row: group for row, group in matches.items() if most is None or len(group) <= most}
 
 
-def _told(rows: pd.DataFrame, finding: Steps, found: dict[int, Sequence[Match]]) -> pd.DataFrame:
-    """Say what became of every row."""
-    places = {at: number for number, at in enumerate(comparison.open_rows(rows).tolist())}
+def _judged(
+    rows: pd.DataFrame,
+    finding: Steps,
+    found: Mapping[RowIndex, Sequence[Match]],
+    placed: Mapping[int, Sequence[Match]],
+) -> pd.DataFrame:
+    """Return every row with its outcome."""
+    key_of = {row: key for key, row in enumerate(comparison.open_rows(rows).tolist())}
     outcome = columns.outcome_codes(rows[columns.OUTCOME])
     reason = columns.reason_codes(rows[columns.REASON])
-    counts_as: npt.NDArray[np.int64] = rows[columns.COUNTS_AS].to_numpy()
     sentences = {}
-    for at, counting in enumerate(counts_as.tolist()):
-        number = places.get(counting)
-        if at in found:
-            outcome[at], sentences[at] = OUTCOME_CODES[Outcome.UNCHANGED], ""
-        elif number is not None:
-            code, why, sentences[at] = _why_not(finding, number)
-            outcome[at], reason[at] = OUTCOME_CODES[code], REASON_CODES[why]
-    told = rows.copy(deep=False)
-    told[columns.OUTCOME] = columns.outcomes(outcome)
-    told[columns.REASON] = columns.reasons(reason)
-    told[columns.DETAIL] = columns.with_details(rows[columns.DETAIL], sentences)
-    return told
+    for row, counting in enumerate(rows[columns.COUNTS_AS].tolist()):
+        if row in placed:
+            outcome[row], sentences[row] = OUTCOME_CODES[Outcome.UNCHANGED], ""
+        elif counting in key_of:
+            ambiguous = (
+                expand.ambiguous(len(found[counting])) if counting in found else _NOT_LOOKED_FOR
+            )
+            problem = finding.problems.get(key_of[counting], ambiguous)
+            outcome[row] = OUTCOME_CODES[problem.outcome]
+            reason[row], sentences[row] = REASON_CODES[problem.reason], problem.detail
+    return columns.with_verdicts(rows, outcome, reason, sentences)
 
 
-def _why_not(finding: Steps, number: int) -> tuple[Outcome, Reason, str]:
-    """Say why a row was not placed."""
-    problem = finding.problems.get(number)
-    if problem is not None:
-        return problem.outcome, problem.reason, problem.detail
-    matches = finding.found.get(number, ())
-    if matches:
-        detail = f"{len(matches)} profiles have this key; --on-ambiguous all takes all of them."
-        return Outcome.REJECTED, Reason.AMBIGUOUS, detail
-    return Outcome.PENDING, Reason.STOPPED, "Not looked for: the command stopped before."
+_NOT_LOOKED_FOR: Final = RowFailed(
+    Reason.STOPPED, "Not looked for: the command stopped before.", outcome=Outcome.PENDING
+)
 
 
-def _with_pkeys(rows: pd.DataFrame, found: dict[int, Sequence[Match]]) -> pd.DataFrame:
-    """Give the rows that were placed their new PKeys; one row per profile."""
+def _with_pkeys(rows: pd.DataFrame, placed: Mapping[int, Sequence[Match]]) -> pd.DataFrame:
+    """Return the rows that are placed with their new PKeys; one row per profile."""
     own = [name for name in rows.columns if name not in columns.OURS]
-    at = np.repeat(list(found), [len(matches) for matches in found.values()]).astype(np.intp)
-    placed = rows[own].iloc[at].reset_index(drop=True)
+    at = np.repeat(list(placed), [len(matches) for matches in placed.values()]).astype(np.intp)
+    mapped = rows[own].iloc[at].reset_index(drop=True)
     for name in own:
         if plain(name) == plain(_PKEY):
-            placed = placed.rename(columns={name: _free(list(placed.columns))})
-    pkeys = [match.pkey for matches in found.values() for match in matches]
-    placed.insert(0, _PKEY, pd.Series(pkeys, dtype="str"))
-    return placed
+            mapped = mapped.rename(columns={name: _unused_name(list(mapped.columns))})
+    pkeys = [match.pkey for matches in placed.values() for match in matches]
+    mapped.insert(0, _PKEY, pd.Series(pkeys, dtype="str"))
+    return mapped
 
 
-def _free(own: Sequence[str]) -> str:
-    """Name the column of the old keys like none that is there."""
+def _unused_name(own: Sequence[str]) -> str:
+    """Return a name for the column of the old keys that no other column has."""
     name = _OLD
     while name in own:
         name += "_"

@@ -1,4 +1,4 @@
-"""A file of desired states, carried into Campaign; or as far as its plan, or its verdicts."""
+"""Carries a file of desired states into Campaign, or as far as a plan or a check."""
 
 import logging
 from collections.abc import Sequence
@@ -42,11 +42,8 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     Args:
         job: how to work.
         given: what to read.
-        screen: is told how far it is, and asked before anything is written.
-        fresh: give an interrupted run of the same input up, instead of refusing to start anew.
-
-    Returns:
-        What became of it; whatever ended it early, once the run had begun, is in ``cause``.
+        screen: shows the run to a person, who is asked before anything is written.
+        fresh: give up an interrupted run of the same input, instead of refusing to start anew.
 
     Raises:
         StopRun: it could not begin; nothing was sent.
@@ -67,17 +64,17 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
 def preview(
     job: Job, given: Input, screen: Screen, out: Path | None = None, *, fresh: bool = False
 ) -> Finished:
-    """Show what ``sync`` would write, and write nothing to Campaign.
+    """Show the writes of ``sync``, and write nothing to Campaign.
 
-    A preview that is saved, or that a budget may end, is a run of its own: what it has read is
-    kept, and the same command, or ``resume``, goes on with it. Any other leaves no trace.
+    A preview with a plan file, or with a budget, is a run of its own: its states are kept, and the
+    same command, or ``resume``, continues it. Any other leaves no trace.
 
     Args:
         job: how to work.
         given: what to read.
-        screen: is told how far it is, and shown the plan.
-        out: where to write the plan for ``apply``; None for nowhere.
-        fresh: give an interrupted one of the same input up, instead of going on with it.
+        screen: shows the plan to a person.
+        out: plan file for ``apply``; None writes none.
+        fresh: give up an interrupted one of the same input, instead of continuing it.
 
     Raises:
         StopRun: it could not begin.
@@ -114,7 +111,7 @@ def preview(
 def _kept_preview(
     job: Job, given: Input, screen: Screen, out: Path | None, *, fresh: bool
 ) -> Finished:
-    """Make a preview that is a run of its own, or go on with one that was interrupted."""
+    """Make a preview as a run of its own, or continue an interrupted one."""
     run_id = new_run_id()
     _check_reports(job.record.reports_of(run_id), given)
     if out is not None:
@@ -141,9 +138,9 @@ def _kept_preview(
 
 
 def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
-    """Find the plans of the same input that can be gone on with here, the newest first."""
+    """Return the interrupted plans of the same input, the newest first."""
 
-    def what(each: Begun) -> tuple[object, ...]:
+    def identity(each: Begun) -> tuple[object, ...]:
         named = (*job.record.of_input, "sheet", "api")
         settings = [each.settings.get(name) for name in named]
         return each.kind, each.input_sha256, each.attribute, each.job, settings
@@ -152,17 +149,17 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
         run
         for run in reversed(book.runs())
         if not run.is_finished
-        and what(run.begun) == what(begun)
+        and identity(run.begun) == identity(begun)
         and same_place(run.begun, begun)
         and has_checkpoint(job.state, run)
     ]
 
 
 def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
-    """Judge a file without contacting Campaign, and write the verdicts where asked.
+    """Check a file without contacting Campaign, and write the verdicts to reports.
 
     Returns:
-        Results of a run that tried no row, and how many rows are rejected.
+        Results of a run without any call, and the number of rejected rows.
 
     Raises:
         StopRun: the file cannot be read, or a report not be written.
@@ -182,7 +179,7 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
 
 
 def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
-    """See to interrupted runs before another begins.
+    """Give up interrupted runs of the same input, or refuse to begin beside them.
 
     Raises:
         Refused: one had the same input.
@@ -216,5 +213,5 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
 
 
 def _check_reports(paths: Sequence[Destination], given: Input) -> None:
-    """Say before anything is read that a report cannot be written, or would replace the input."""
+    """Raise UsageProblem if a report cannot be written, or would replace the input."""
     report.check(paths, validation.files(given))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_sync.engines.key_index import KeyIndex
+from bulk_sync.engines.key_index import HashIndex
 from bulk_sync.rows.lazy_texts import Texts
 
 KEYS = st.text("abä", max_size=5)
@@ -26,7 +26,7 @@ def test_a_key_is_found_where_a_search_through_all_finds_it(
     keys = list(sought)
     positions = [at for at, key in enumerate(keys) if sought[key]]
     listed = [*others, *keys]
-    index = KeyIndex(Texts.of(keys), np.array(positions, np.intp), hashed)
+    index = HashIndex(Texts.of(keys), np.array(positions, np.intp), hashed)
     assert index.find(listed).tolist() == [
         next((at for at in positions if keys[at] == each), -1) for each in listed
     ]
