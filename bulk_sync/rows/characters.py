@@ -1,4 +1,4 @@
-"""Names characters that people cannot see, or take for others. Pure."""
+"""Names invisible and look-alike characters. Pure."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ INVISIBLE: Final = (
 """RE2: controls, line breaks, joiners, direction marks, fillers, variation selectors, tags.
 
 These are Unicode's default ignorable characters (DerivedCoreProperties.txt), the blank of Braille,
-and U+FFFD, which programs write where they lost a character.
+and U+FFFD, the mark of a lost character.
 """
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -19,7 +19,7 @@ _LOST: Final = "\ufffd"
 _CONTROLS: Final = {"\0": "NULL", "\t": "TAB", "\n": "LINE FEED", "\r": "CARRIAGE RETURN"}
 _BREAKS: Final = ("Cc", "Zl", "Zp")
 _ALPHABETS: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "COPTIC", "CHEROKEE"})
-"""Alphabets whose letters look like those of another one."""
+"""Alphabets with look-alike letters."""
 
 
 def named(char: str) -> str:
@@ -29,7 +29,7 @@ def named(char: str) -> str:
 
 
 def kind(char: str) -> str:
-    """Return what an invisible character is, in words."""
+    """Return the kind of an invisible character, in words."""
     if char == _LOST:
         return "the mark of a character that a program lost"
     if unicodedata.category(char) in _BREAKS:
@@ -38,17 +38,17 @@ def kind(char: str) -> str:
 
 
 def is_letter(char: str) -> bool:
-    """Return whether a character is a letter, a digit or an accent, of whatever script."""
+    """Check whether a character is a letter, a digit or an accent, of any script."""
     category = unicodedata.category(char)
     return category == "Nd" or category[0] in "LM"
 
 
 def first_look_alike(text: str) -> str | None:
-    """Return the first character that people take for another one; None if there is none.
+    """Return the first look-alike of another character; None if there is none.
 
-    That is a variant of another character (a full-width letter, a ligature), or a letter whose
-    alphabet differs from that of its word (a Cyrillic letter among Latin ones). A word that
-    consists of look-alikes cannot be recognized.
+    It is a variant of another character (a full-width letter, a ligature), or a letter of another
+    alphabet than the rest of its word (a Cyrillic letter among Latin ones). A word of nothing but
+    look-alikes cannot be recognized.
     """
     if text.isascii():
         return None

@@ -1,7 +1,7 @@
-"""When two e-mail addresses are the same, and what is wrong with a text that is none. Pure.
+"""Compares e-mail addresses, and explains faults of other texts. Pure.
 
 Capitals never count after the ``@``. Before it they may, by the standard (RFC 5321, section 2.4),
-although hardly anybody lets them.
+but hardly ever do.
 """
 
 import unicodedata
@@ -12,8 +12,7 @@ from bulk_sync.rows.characters import first_look_alike, is_letter, named
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 PLAIN: Final = rf"^{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*$"
-"""RE2: what nearly all addresses look like; ``problem`` finds nothing wrong with one of these that
-has at most ``PLAIN_BYTES``."""
+"""RE2: nearly all addresses; ``problem`` finds no fault in one of at most ``PLAIN_BYTES``."""
 PLAIN_BYTES: Final = 63
 
 _IN_LOCAL: Final = frozenset("!#$%&'*+-/=?^_`{|}~.")
@@ -29,13 +28,13 @@ _MOST: Final = 254
 
 
 def problem(text: str) -> str | None:
-    """Return what is wrong with a text as an e-mail address; None if it is one.
+    """Return the fault of a text as an e-mail address; None if it is one.
 
     An address is ``local@domain`` (RFC 5321; RFC 6531 for letters beyond ASCII). The local part
     holds letters, digits and ``!#$%&'*+-/=?^_`{|}~``, and dots between them; in double quotes it
     may hold blanks, and dots anywhere. The domain is made of labels of letters, digits and
-    hyphens. An IP address in brackets and other characters in quotes are valid by the standard,
-    but nobody's address in Campaign: they are refused.
+    hyphens. IP addresses in brackets and other characters in quotes are refused, although the
+    standard allows them: Campaign holds none.
     """
     if text.lower().startswith("mailto:"):
         return "it begins with mailto:, so keep only what follows that"
@@ -51,7 +50,7 @@ def problem(text: str) -> str | None:
 
 
 def _local_problem(local: str) -> str | None:
-    """Return what is wrong before the ``@``."""
+    """Return the fault before the ``@``."""
     if not local:
         return "nothing stands before the @"
     if len(local.encode()) > _MOST_LOCAL:
@@ -62,7 +61,7 @@ def _local_problem(local: str) -> str | None:
 
 
 def _domain_problem(domain: str) -> str | None:
-    """Return what is wrong after the ``@``."""
+    """Return the fault after the ``@``."""
     if not domain:
         return "nothing stands after the @"
     wrong = _foreign(domain, _IN_DOMAIN, _AFTER) or _misplaced_dot(domain, _AFTER)
@@ -78,7 +77,7 @@ def _domain_problem(domain: str) -> str | None:
 
 
 def _whole_problem(text: str) -> str | None:
-    """Return what is wrong with an address whose parts are right."""
+    """Return the fault of an address with right parts."""
     if len(text.encode()) > _MOST:
         return f"it is longer than {_MOST} bytes"
     other = first_look_alike(text)
@@ -86,7 +85,7 @@ def _whole_problem(text: str) -> str | None:
 
 
 def _foreign(part: str, allowed: frozenset[str], where: str) -> str | None:
-    """Return which character does not belong into a part of an address."""
+    """Return the fault of a part with a foreign character."""
     for char in part:
         if not is_letter(char) and char not in allowed:
             if char == " ":
@@ -96,7 +95,7 @@ def _foreign(part: str, allowed: frozenset[str], where: str) -> str | None:
 
 
 def _misplaced_dot(part: str, where: str) -> str | None:
-    """Return which dot does not stand between two other characters."""
+    """Return the fault of a part with a dot at an end, or two in a row."""
     if part.startswith("."):
         return f"{where} begins with a dot"
     if part.endswith("."):
@@ -105,7 +104,7 @@ def _misplaced_dot(part: str, where: str) -> str | None:
 
 
 def identity(text: str, *, ignore_case: bool) -> str:
-    """Return what all spellings of one address have in common."""
+    """Return the same text for all spellings of one address."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)  # a letter and its accent may be two characters
     local, at, domain = text.rpartition("@")
@@ -113,20 +112,20 @@ def identity(text: str, *, ignore_case: bool) -> str:
 
 
 def same(found: object, wanted: str, *, ignore_case: bool) -> bool:
-    """Return whether what a profile shows is the requested address."""
+    """Check whether a profile's address is the requested one."""
     if not isinstance(found, str):
         return False
     return identity(found, ignore_case=ignore_case) == identity(wanted, ignore_case=ignore_case)
 
 
 def beginnings(text: str) -> list[str]:
-    """Tell what the address begins with, up to the ``@``: so do all spellings of its domain."""
+    """Return the possible beginnings of an address, up to the ``@``."""
     local = text.rpartition("@")[0]
     return [f"{each}@" for each in dict.fromkeys((local, local.lower()))]
 
 
 def spellings(text: str, *, ignore_case: bool) -> list[str]:
-    """Tell how an address may stand in Campaign, which may compare to the letter."""
+    """Return the possible spellings of an address in Campaign; it may compare to the letter."""
     ways = [text, unicodedata.normalize("NFC", text), identity(text, ignore_case=False)]
     if ignore_case:
         ways.append(text.lower())

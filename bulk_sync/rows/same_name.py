@@ -1,6 +1,6 @@
-"""When two names, of a column or of a profile's field, are the same. Pure."""
+"""Compares names of columns and of fields of profiles. Pure."""
 
 
 def plain(name: str) -> str:
-    """Take case, blanks and punctuation away from a name."""
+    """Return a name without case, blanks and punctuation."""
     return "".join(char for char in name.casefold() if char.isalnum())

@@ -3,9 +3,9 @@
 from collections import defaultdict
 
 import pandas as pd
+from checked_rows import raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judging import raw
 
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import BlankState, OnConflict, Rules

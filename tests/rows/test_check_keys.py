@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from judging import raw
+from checked_rows import raw
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.rows import check, columns

@@ -1,7 +1,7 @@
 """What becomes of a cell that should hold a state."""
 
 import pytest
-from judging import raw, verdicts
+from checked_rows import raw, verdicts
 
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import BlankState, Rules

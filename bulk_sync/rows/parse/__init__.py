@@ -3,9 +3,9 @@
     read/confined.py --path, sheet--> __main__ --> workbook --> xlsx | ods | xls
                      <--rows as Arrow, notes--'`-> parquet
 
-Such files come from strangers. The libraries that parse them can abort the process, take any amount
-of memory, or never end. Here that costs this process alone. It imports no pandas, because it is
-started for each file.
+Such files come from strangers. Their parsers can abort the process, take any amount of memory, or
+never end. Here that costs this process alone. It imports no pandas, because it is started for each
+file.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The process that parses one file; ``read/confined.py`` starts it.
+"""The process for parsing one file; ``read/confined.py`` starts it.
 
 Standard input names the file. Standard output is the table, as a stream of Arrow. The last line of
 standard error is the outcome. Without it, the process died.
@@ -22,7 +22,7 @@ _BYTES: Final = 272 << 20
 _BYTES_EACH: Final = 40
 _BYTES_EACH_OF_ODS: Final = 250
 """Memory for a file: 116 MB are Python and Arrow, the rest are a few pieces and batches; and for
-each byte of the file, a packed one, what its texts take. Those of an .ods pack best."""
+each packed byte of the file its texts. Those of an .ods pack best."""
 
 _SECONDS: Final = 5
 _BYTES_A_SECOND: Final = 10 << 20
@@ -31,7 +31,7 @@ _BYTES_A_SECOND: Final = 10 << 20
 
 
 def main() -> None:
-    """Parse the file that standard input names."""
+    """Parse the file named on standard input."""
     sys.meta_path.insert(0, _WithoutPandas())
     request = json.load(sys.stdin)
     path = Path(request["path"])
@@ -49,10 +49,7 @@ def main() -> None:
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Refuses to import pandas, as pyarrow would, to find out whether a text is a Series.
-
-    That takes most of a second, and half of the memory.
-    """
+    """Refuses the import of pandas by pyarrow: most of a second, and half of the memory."""
 
     def find_spec(self, fullname: str, *_: object) -> None:
         """Raise ImportError for pandas; leave every other module to the finders below."""

@@ -1,4 +1,4 @@
-"""Returns the text that a spreadsheet shows in full for a number, by its number format.
+"""Writes numbers as a spreadsheet shows them in full, by their number formats.
 
 Numbers are plain digits up to the 15 that a spreadsheet keeps. A longer one is shown damaged, as
 the spreadsheet does: its last digits are lost.
@@ -19,7 +19,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _PLAIN: Final = frozenset(" $-+():!^&'~{}<>=")
-"""Characters that a format displays although they are not quoted."""
+"""Characters displayed without quotes."""
 
 _CONDITIONS: Final = ("<", ">", "=")
 _DURATION: Final = re.compile(r"h+|m+|s+", re.IGNORECASE)
@@ -29,7 +29,7 @@ _KEPT: Final = 10**15
 _DAY_ZERO: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - workbooks have no time zones
 _DAY_ZERO_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
 _LEAP_BUG: Final = 60
-"""Spreadsheets count 29 February 1900, which there was not. Days before it are one too early."""
+"""Spreadsheets count a 29 February 1900. Days before it are one too early."""
 
 
 class NotANumber(Exception):
@@ -76,21 +76,21 @@ def relevant(code: str) -> str:
 
 
 def displayed(code: str, value: float) -> str | None:
-    """Return what a spreadsheet displays for an integer, if that is more than its digits.
+    """Return the displayed text of an integer, if it is more than its digits.
 
     Args:
         code: a number format, such as ``0000000`` or ``"@"0``.
         value: the number.
 
     Returns:
-        The text; None if it is the number itself, or a date, a fraction, an amount or the like,
-        whose number is what counts.
+        The text; None if it is the number itself, or a date, a fraction, an amount or the like:
+        then the number counts.
     """
     if not abs(value) < _KEPT or value != int(value):
         return None
     sections = _sections(code)
     use = 1 if value < 0 and len(sections) > 1 else 2 if value == 0 and len(sections) > 2 else 0
-    parts: list[tuple[str, str]] = []  # a placeholder and "", or "" and what is displayed as it is
+    parts: list[tuple[str, str]] = []  # a placeholder and "", or "" and a literal
     for match in sections[use]:
         other, bracket = match["other"], match["bracket"]
         if (other is not None and other not in _PLAIN) or (bracket or "")[:1] in _CONDITIONS:

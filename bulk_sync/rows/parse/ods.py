@@ -1,6 +1,6 @@
-"""Reads an .ods: the tables of its ``content.xml``, which is parsed piece by piece.
+"""Reads an .ods: the tables of its ``content.xml``, piece by piece.
 
-A number counts as its text where that displays more than the number, such as ``007``.
+The text of a number counts if it displays more than the number, such as ``007``.
 """
 
 import re
@@ -23,7 +23,7 @@ _NUMBERS: Final = frozenset({"float", "percentage", "currency"})
 _MOMENTS: Final = frozenset({"date", "time"})
 _TIME: Final = re.compile(r"PT(\d+)H(\d+)M([\d.]+)S")
 _MORE: Final = re.compile(r"-?0\d+|\D*[@A-Za-z_#]\D*\d+|\d+(?:-\d+)+")
-"""What displays more than a number: leading zeros, a sign of a key, groups of digits."""
+"""Texts with more than a number: leading zeros, a sign of a key, groups of digits."""
 
 _MOST_ROWS: Final = 1 << 20
 _MOST_COLUMNS: Final = 1 << 14
@@ -62,7 +62,7 @@ class _Tables:
 
     Attributes:
         tables: the name and the style of each table.
-        hidden_styles: the names of styles that hide a table.
+        hidden_styles: the names of styles of hidden tables.
     """
 
     def __init__(self, position: int) -> None:
@@ -141,7 +141,7 @@ class _Tables:
             self._number += repeats
 
     def _cell_text(self) -> str:
-        """Return the text of the cell that has just ended."""
+        """Return the text of the current cell."""
         kind = self._cell.get("office:value-type")
         shown = "\n".join(self._paragraphs)
         if kind is None:

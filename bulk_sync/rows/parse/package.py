@@ -1,4 +1,4 @@
-"""The ZIP archive of a workbook, with a limit on what it may unpack to."""
+"""The ZIP archive of a workbook, with a limit on its unpacked size."""
 
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ class Package:
 
     Args:
         archive: the opened file.
-        place: how messages call it.
+        place: its name in messages.
         size: its bytes.
     """
 

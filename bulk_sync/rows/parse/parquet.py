@@ -1,7 +1,4 @@
-"""Parses Parquet: any type of column as the text that a person would have written.
-
-Rows are numbered as if a header stood above them, as in a spreadsheet of the same table.
-"""
+"""Parses Parquet: any type of column as text. Rows are numbered as in a spreadsheet."""
 
 import json
 import re
@@ -21,10 +18,10 @@ from bulk_sync.rows.parse import Parsed, batch
 from bulk_sync.rows.parse.formats import describe
 
 _EXACT: Final = 2**53
-"""From here on a float no longer tells neighbouring integers apart."""
+"""From here on a float has no digit for every integer."""
 
 _NO_TEXT: Final = (OverflowError, ValueError, TypeError, RecursionError)
-"""Errors for values that Python cannot hold, such as a date of the year 300,000 in a list."""
+"""Errors for values beyond Python, such as a date of the year 300,000 in a list."""
 
 _AT_INDEX: Final = re.compile(r"Invalid UTF8 sequence at string index (\d+)")
 _UNNAMED_INDEX: Final = re.compile(r"__index_level_\d+__")
@@ -39,7 +36,7 @@ def parse(path: Path, _: str | None = None) -> Parsed:
     """Parse one file.
 
     Raises:
-        InputProblem: it is another file, damaged, or holds bytes that are no text.
+        InputProblem: it is another format, damaged, or holds bytes that are no text.
     """
     with path.open("rb") as file:
         head = file.read(1024)
@@ -95,7 +92,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _unnamed_indexes(schema: pa.Schema) -> set[str]:
-    """Name the columns that pandas stored only because a frame must have an index."""
+    """Return the names of the indexes that pandas stored without a name."""
     try:
         notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
     except ValueError:
@@ -106,16 +103,10 @@ def _unnamed_indexes(schema: pa.Schema) -> set[str]:
 
 
 def _text(values: pa.Array, name: str, path: Path, first: int) -> pa.Array:
-    """Return values as text.
-
-    Args:
-        values: some rows of a column.
-        name: the column's.
-        path: the file.
-        first: the number of the first of the rows.
+    """Return some rows of a column as text; ``first`` is the number of the first row.
 
     Raises:
-        InputProblem: a value cannot be read as text, or is a text that no report can hold.
+        InputProblem: a value cannot be read as text, or holds a NUL.
     """
     try:
         values.validate(full=True)
@@ -154,7 +145,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Write integral floats as plain digits, and those that lost digits as a spreadsheet would."""
+    """Return integral floats as plain digits, and inexact ones as a spreadsheet shows them."""
     text = pa.large_string()
     wide = column.cast(pa.float64())
     exact = pc.and_(pc.equal(wide, pc.floor(wide)), pc.less(pc.abs(wide), _EXACT))
@@ -168,7 +159,7 @@ def _floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Write decimals without an exponent, and integral ones without a fraction."""
+    """Return decimals without an exponent, and integral ones without a fraction."""
     text = pa.large_string()
     written = column.cast(text)
     if pc.any(pc.match_substring(written, "E")).as_py():

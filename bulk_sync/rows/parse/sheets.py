@@ -1,4 +1,4 @@
-"""The sheets of a workbook, whatever its format, and which of them is read."""
+"""The sheets of a workbook, whatever its format, and the choice of one."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from bulk_sync.errors import InputProblem
 
 _ABOUT: Final = ("About", {"Run", "Plan", "Input"})
-"""The sheet that reports have beside their rows, and the text of its first cell."""
+"""The second sheet of our reports, and the texts of its first cell."""
 
 
 class Protected(Exception):
@@ -49,7 +49,7 @@ def choose(sheets: Sequence[Sheet], name: str | None, place: str) -> tuple[Sheet
     Args:
         sheets: all of a workbook.
         name: the sheet's name; None takes the first visible one with data.
-        place: how messages call the workbook.
+        place: the workbook's name in messages.
 
     Raises:
         InputProblem: there is no such sheet, or none with data.

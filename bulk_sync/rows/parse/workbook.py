@@ -1,4 +1,4 @@
-"""Parses one sheet of a workbook: each cell as the text that the spreadsheet would show in full.
+"""Parses one sheet of a workbook: each cell as the text in the spreadsheet, in full.
 
 content --.xlsx, .ods, .xls--> sheets --choose--> rows --as wide as the header--> batches
 """
@@ -30,7 +30,7 @@ _DAMAGE: Final = (
     OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError,
     ET.ParseError, expat.ExpatError, LookupError, ValueError, struct.error, *xls.DAMAGE,
 )  # fmt: skip
-"""Errors that damaged files lead to; RuntimeError where zipfile takes a part for encrypted."""
+"""Errors of damaged files; RuntimeError where zipfile takes a part for encrypted."""
 
 
 def parse(path: Path, sheet: str | None) -> Parsed:
@@ -77,7 +77,7 @@ def _sheets(path: Path) -> Sequence[Sheet]:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what a file's content leads to into a sentence."""
+    """Turn an error of a file's content into a sentence."""
     try:
         yield
     except Protected as problem:
@@ -102,7 +102,7 @@ def _explained(path: Path) -> Iterator[None]:
 def _batches(
     rows: Iterator[Row], parsed: Parsed, sheet: str, path: Path
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows below the header, and note those that are hidden.
+    """Yield the rows below the header, and add a note of hidden ones.
 
     Raises:
         InputProblem: there is content beyond the header's last name.

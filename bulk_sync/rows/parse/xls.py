@@ -1,4 +1,4 @@
-"""Reads an .xls, by xlrd, and finds what that does not: formulas without a value.
+"""Reads an .xls, by xlrd, and finds formulas without a value, which xlrd does not.
 
 The file is a small file system (OLE, [MS-CFB]) whose stream ``Workbook`` is a list of records
 ([MS-XLS] 2.4), each with a kind, a length and its data.
@@ -19,14 +19,14 @@ from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text, relevant
 from bulk_sync.rows.parse.sheets import Protected, Row, Sheet
 
 DAMAGE: Final = (xlrd.XLRDError, CompDocError, FormulaError, AssertionError)
-"""What xlrd raises on damage, beside Python's own errors."""
+"""Errors of xlrd for damaged files, beside Python's own."""
 
 _STREAMS: Final = ("Workbook", "Book")
 _BOF, _EOF, _BOUNDSHEET, _FORMULA = 0x809, 0x0A, 0x85, 0x06
 
 
 def sheets(content: bytes) -> Sequence[Sheet]:
-    """Return all sheets that hold cells.
+    """Return all sheets with cells.
 
     Raises:
         Protected: it is protected by a password.
@@ -67,7 +67,7 @@ def _rows(
 
     Args:
         sheet: the sheet as xlrd read it.
-        formats: by style, the number format; "" for one that shows numbers alone.
+        formats: by style, the number format; "" if it shows numbers alone.
         uncalculated: by row and column, from 0, the formulas without a value.
     """
     is_1904 = bool(sheet.book.datemode)
@@ -98,7 +98,7 @@ def _text(cell: Any, code: str, row: int, *, is_1904: bool) -> str:
 
 
 def _records(stream: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the records from one place to the end of what begins there, without embedded charts."""
+    """Yield the records of the substream at a place, without embedded charts."""
     depth = 0
     while at + 4 <= len(stream):
         kind, length = struct.unpack_from("<HH", stream, at)

@@ -1,4 +1,4 @@
-"""Reads an .xlsx: its parts, found through the relationships, and the rows of its sheets.
+"""Reads an .xlsx: its parts, through the relationships, and the rows of its sheets.
 
 The XML of a sheet is parsed piece by piece. Memory: the shared texts, and the rows of one piece.
 """
@@ -17,7 +17,7 @@ from bulk_sync.rows.parse.sheets import Row, Sheet
 _TRUE: Final = frozenset({"1", "true"})
 _DIGITS: Final = "0123456789"
 _ESCAPED: Final = re.compile("_x(?![Dd][89A-Fa-f])([0-9A-Fa-f]{4})_")
-"""A character that XML cannot hold, or a line end that it would change; no half of a pair."""
+"""A character that XML cannot hold, or would change; no half of a pair."""
 
 _BLANKS: Final = " \t\r\n"
 
@@ -25,11 +25,11 @@ _BUILT_IN: Final = {
     **dict.fromkeys(map(str, (*range(14, 23), *range(27, 37), 45, 47, *range(50, 59))), "yyyy"),
     "46": "[h]:mm:ss",
 }
-"""The number formats of dates and durations that a workbook need not list."""
+"""The number formats of dates and durations outside a workbook's own list."""
 
 
 def sheets(package: Package) -> Sequence[Sheet]:
-    """Return the sheets of a workbook that hold cells.
+    """Return the sheets with cells.
 
     Raises:
         InputProblem: it unpacks to too much.
@@ -68,7 +68,7 @@ class _Book:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The shared texts, which cells refer to by position."""
+        """The shared texts; cells refer to them by position."""
         part = self._parts.get("sharedStrings", "")
         parser = _Texts()
         if part in self.package:
@@ -116,7 +116,7 @@ class _Texts:
     """Collects texts, of cells or shared ones, while their XML is parsed.
 
     Attributes:
-        texts: the shared texts that are complete.
+        texts: the complete shared texts.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class _Texts:
         self._current: list[str] | None = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Note that an element begins."""
+        """Take the beginning of an element."""
         tag = tag.rpartition(":")[2]
         if tag == "t":
             self._current = []
@@ -138,12 +138,12 @@ class _Texts:
             self._is_aside = True
 
     def text(self, content: str) -> None:
-        """Note the text of an element."""
+        """Take the text of an element."""
         if self._current is not None:
             self._current.append(content)
 
     def end(self, tag: str) -> None:
-        """Note that an element ends."""
+        """Take the end of an element."""
         tag = tag.rpartition(":")[2]
         if tag == "t" and self._current is not None:
             piece = "".join(self._current)
@@ -156,7 +156,7 @@ class _Texts:
             self._is_aside = False
 
     def whole(self) -> str:
-        """Return the text that consists of the pieces so far."""
+        """Return the text of the pieces so far."""
         return _unescaped("".join(self._pieces))
 
 
@@ -164,7 +164,7 @@ class _Rows(_Texts):
     """Collects the rows of a sheet while its XML is parsed.
 
     Attributes:
-        rows: the rows that are complete.
+        rows: the complete rows.
     """
 
     def __init__(self, book: _Book) -> None:
@@ -181,7 +181,7 @@ class _Rows(_Texts):
         self._value: list[str] | None = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Note that an element begins."""
+        """Take the beginning of an element."""
         if tag == "c":
             letters = attributes["r"].rstrip(_DIGITS) if "r" in attributes else None
             self._column = self._column + 1 if letters is None else self._columns[letters]
@@ -200,7 +200,7 @@ class _Rows(_Texts):
             super().start(tag, attributes)
 
     def end(self, tag: str) -> None:
-        """Note that an element ends."""
+        """Take the end of an element."""
         if tag == "v":
             self._current = None
         elif tag == "c":
@@ -216,7 +216,7 @@ class _Rows(_Texts):
             super().end(tag)
 
     def _cell_text(self) -> str:
-        """Return the text of the cell that has just ended."""
+        """Return the text of the current cell."""
         kind = self._cell.get("t", "n")
         if kind == "inlineStr" and self._value is None:
             text, self._pieces = self.whole(), []
@@ -238,7 +238,7 @@ class _Rows(_Texts):
         return text
 
     def _is_uncalculated(self, kind: str, value: str | None) -> bool:
-        """Check whether a formula has no value, or the 0 that XlsxWriter writes instead of one."""
+        """Check whether a formula has no value, or XlsxWriter's 0 in place of one."""
         if kind == "str":
             return value is None
         value = (value or "").strip()
@@ -250,7 +250,7 @@ def _unescaped(text: str) -> str:
 
 
 def _relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
-    """Return the parts that a part is related to: by identity their kind and their name."""
+    """Return the parts related to a part: by identity their kind and their name."""
     folder, _, name = part.rpartition("/")
     found = {}
     for each in ET.fromstring(package.read(f"{folder}/_rels/{name}.rels")):  # noqa: S314

@@ -1,9 +1,6 @@
-"""What every format is read into: columns of text, and the row numbers that a spreadsheet shows.
+"""The table of an input, whatever its format: columns of text, and row numbers."""
 
-Not a judge of what the columns mean, that is ``check/``; only of whether they can be told apart.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -28,7 +25,7 @@ class Cells:
     Attributes:
         names: the header's cells, untouched.
         texts: by column, large_string without nulls.
-        numbers: by row, the number that a spreadsheet shows.
+        numbers: by row, its number in a spreadsheet.
     """
 
     names: Sequence[str]
@@ -36,14 +33,14 @@ class Cells:
     numbers: npt.NDArray[np.int64]
 
     def frame(self, place: str) -> pd.DataFrame:
-        """Turn the table into a frame.
+        """Return the table as a frame.
 
         Args:
-            place: how messages call the input.
+            place: the input's name in messages.
 
         Returns:
             The input's own columns as str, then ROW. Nameless columns without content are left
-            out, and so are columns called ROW or FILE: they come from an earlier report.
+            out, as are columns called ROW or FILE: they come from an earlier report.
 
         Raises:
             InputProblem: a column with content has no name, or two have the same.
@@ -79,13 +76,14 @@ class Cells:
 
 
 def from_records(names: Sequence[str], records: Iterable[tuple[int, Sequence[str]]]) -> Cells:
-    """Turn numbered records, each as long as the header, into columns.
+    """Return numbered records, each as long as the header, as columns.
 
     Memory: one batch of records, beside the columns so far.
     """
     batches: list[list[pa.Array]] = []
     numbers: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    for batch in _batches(records):
+    iterator = iter(records)
+    while batch := list(islice(iterator, _BATCH_ROWS)):
         numbers.append(np.array([number for number, _ in batch], np.int64))
         cells = zip(*(record for _, record in batch), strict=True)
         batches.append([pa.array(column, pa.large_string()) for column in cells])
@@ -94,11 +92,3 @@ def from_records(names: Sequence[str], records: Iterable[tuple[int, Sequence[str
         for at in range(len(names))
     ]
     return Cells(names, texts, np.concatenate(numbers))
-
-
-def _batches(
-    records: Iterable[tuple[int, Sequence[str]]],
-) -> Iterator[list[tuple[int, Sequence[str]]]]:
-    iterator = iter(records)
-    while batch := list(islice(iterator, _BATCH_ROWS)):
-        yield batch

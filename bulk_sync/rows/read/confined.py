@@ -1,6 +1,6 @@
 """Reads workbooks and Parquet files through a process with limits on its memory and time.
 
-``rows/parse`` describes that process, and why it is one of its own.
+``rows/parse`` describes that process.
 """
 
 import json

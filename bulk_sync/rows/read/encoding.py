@@ -1,8 +1,8 @@
-"""Bytes as people save text, turned into UTF-8 without a byte order mark.
+"""Decodes text into UTF-8 without a byte order mark.
 
-With a mark it is what the mark says; without one UTF-8, or else Windows-1252, in which Excel
-saves CSV. Decoding is strict: a character that cannot be read is an error, never a question mark.
-UTF-8 with a byte that does not belong there is refused too, not read as Windows-1252.
+A mark decides. Without one the text is UTF-8, or else Windows-1252, the encoding of Excel's CSV.
+Decoding is strict: an unreadable character is an error, never a question mark. Damaged UTF-8 is
+refused too, not read as Windows-1252.
 """
 
 import codecs
@@ -21,27 +21,27 @@ _MULTIBYTE: Final = re.compile(
     rb"|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}"
     rb"|\xf4[\x80-\x8f][\x80-\xbf]{2}"
 )
-"""A character of UTF-8 that is not ASCII: in Windows-1252 it would be signs that no name has."""
+"""A character of UTF-8 beyond ASCII: no name has its bytes in Windows-1252."""
 
 _CUT: Final = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}")
-"""Half a character at the end of a file, unless it is what a Western word may well end with."""
+"""Half a character at the end of a file, unless it may be the end of a Western word."""
 
 _PIECE_BYTES: Final = 1 << 20
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
 def utf8(content: bytes, place: str) -> bytes:
-    """Turn the content of a text file into UTF-8.
+    """Return the content of a text file as UTF-8.
 
     Args:
         content: the whole file.
-        place: how messages call it.
+        place: its name in messages.
 
     Returns:
         The same text; the very object if it is UTF-8 already.
 
     Raises:
-        InputProblem: there is a byte that is no character, or a NUL; the message says where.
+        InputProblem: a byte is no character, or NUL; the message has its line.
     """
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
     if mark:
@@ -63,12 +63,12 @@ def utf8(content: bytes, place: str) -> bytes:
 
 
 def line_at(text: bytes, offset: int) -> int:
-    """Number the line, as an editor shows it, that an offset lies in."""
+    """Return the number of the line at an offset, as in an editor."""
     return len(_LINE_END.findall(text, 0, offset)) + 1
 
 
 def _not_utf8(content: bytes) -> int | None:
-    """Find the first byte that is not UTF-8; None if all are. Looks at a piece at a time."""
+    """Return the offset of the first byte that is not UTF-8; None if all are."""
     start = 0
     while start < len(content):
         end = min(start + _PIECE_BYTES, len(content))
@@ -96,10 +96,7 @@ def _marked(content: bytes, encoding: str, place: str) -> bytes:
 
 
 def _western(content: bytes, bad: int, place: str) -> bytes:
-    """Read Windows-1252, unless it is UTF-8 that was damaged or cut off.
-
-    Then one byte would make readable, and wrong, text of all of it.
-    """
+    """Decode Windows-1252, but refuse UTF-8 with a damaged byte: its letters would be wrong."""
     where = f"the byte 0x{content[bad]:02X} at offset {bad}, in line {line_at(content, bad)}"
     if _MULTIBYTE.search(content) or _CUT.fullmatch(content, bad):
         raise InputProblem(

@@ -1,6 +1,6 @@
-"""Which files a source names: one, all of a folder, or what a glob matches.
+"""Finds the files of a source: one, all of a folder, or the matches of a glob.
 
-A source that exists as it is written wins over its reading as a glob.
+A file with the very name of the source wins over the glob.
 """
 
 import glob
@@ -19,23 +19,23 @@ from bulk_sync.rows.read.content import explained
 log = logging.getLogger(__name__)
 
 STDIN: Final = "-"
-"""The source that is no file."""
+"""The source for standard input."""
 
 _OUR_REPORT: Final = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-f]{6}\.(results|todo)\.[a-z]+$")
-"""By the run's id in it: a file that somebody else calls ``.results.csv`` is data."""
+"""By the run's id in it: another file called ``.results.csv`` is data."""
 _NAMED: Final = 10
 _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
 
 
 def is_one(source: str) -> bool:
-    """Tell whether a source is a single file by its very name."""
+    """Check whether a source is a single file by its very name."""
     with explained(source):
         path = Path(source)
         return path.exists() and not path.is_dir()
 
 
 def files(source: str) -> list[Path]:
-    """Name the files that a source stands for, sorted by name.
+    """Return the files of a source, sorted by name.
 
     Args:
         source: a file, a folder, a glob, or ``-`` for standard input.
@@ -46,7 +46,7 @@ def files(source: str) -> list[Path]:
         ``.results.``; nothing for standard input.
 
     Raises:
-        InputProblem: there is no such file, or none that can be read.
+        InputProblem: there is no such file, or none with an accepted suffix.
     """
     if source == STDIN:
         return []
@@ -66,14 +66,13 @@ def files(source: str) -> list[Path]:
 
 
 def warn_of_others(source: str, taken: Sequence[Path]) -> None:
-    """Warn of files and folders that a source names and that are not read.
+    """Warn of other files and folders in a folder or glob.
 
-    Hidden ones and this program's reports are none of them. Nor are the folders of a pattern with
-    ``**``, which passes through them.
+    Hidden ones and this program's reports do not count, nor do the folders on the way of ``**``.
 
     Args:
         source: a folder or a glob.
-        taken: what ``files`` returned for it.
+        taken: its files, from ``files``.
     """
     with explained(source):
         others = sorted(set(_found(source)) - set(taken))
@@ -97,14 +96,14 @@ def warn_of_others(source: str, taken: Sequence[Path]) -> None:
 
 
 def digest(source: str, stdin: bytes) -> str:
-    """Tell the SHA-256 of an input: what ``sha256sum`` says of a single file.
+    """Return the SHA-256 of an input, for a single file the same as ``sha256sum``.
 
     Args:
         source: as for ``files``.
-        stdin: what was on standard input, if that is the source.
+        stdin: the content of standard input, if that is the source.
 
     Returns:
-        64 hexadecimal digits; of several files the SHA-256 of the lines that ``sha256sum`` prints.
+        64 hexadecimal digits; of several files the SHA-256 of the output of ``sha256sum``.
 
     Raises:
         InputProblem: it cannot be read.
@@ -125,7 +124,7 @@ def _digest(path: Path) -> str:
 
 
 def _found(source: str) -> list[Path]:
-    """List what a folder holds, or what a glob matches."""
+    """Return the content of a folder, or the matches of a glob."""
     if Path(source).is_dir():
         return list(Path(source).iterdir())
     if any(char in source for char in "*?["):

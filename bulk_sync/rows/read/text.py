@@ -3,12 +3,12 @@
     bytes --encoding--> UTF-8 --header--> separator, names --+--> pyarrow: even files, at once
                                                              '--> csv: the others, record by record
 
-pyarrow reads what both readers understand alike: quotes only around whole cells, no empty lines.
-All else, and every error, is for the csv module, which knows its lines. Neither guesses: ragged
-lines and stray quotes are refused, for they are how rows get lost.
+pyarrow reads even files: quotes only around whole cells, no empty lines. The csv module reads the
+others, and finds the line of every error. Ragged lines and stray quotes are refused, because they
+are how rows get lost.
 
-A record is one row, however many lines its cells hold; a line with nothing on it, or nothing but
-separators, is none, but keeps its number, as in a spreadsheet.
+A record is one row, however many lines its cells hold. A line with nothing but separators is no
+row, but keeps its number, as in a spreadsheet.
 """
 
 import csv
@@ -37,13 +37,13 @@ _QUOTE: Final = ord('"')
 
 _BLOCKS: Final = 32
 _LEAST_BLOCK: Final = 1 << 20
-"""A large input is read in so many blocks, each of which becomes a chunk of its columns: whoever
-looks for rows in any order pays for each chunk."""
+"""A large input is read in so many blocks. Each becomes a chunk of its columns, and a search for
+rows in any order pays for each chunk."""
 
-csv.field_size_limit(1 << 30)  # its default would call a cell of 131,073 characters damaged
+csv.field_size_limit(1 << 30)  # its default refuses a cell of 131,073 characters
 
 _EXCEL_HINT: Final = re.compile(rb"sep=([^\w\s\"\x80-\xff]|\t)(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
-"""The first line by which Excel is told the separator."""
+"""A first line with the separator, for Excel."""
 
 _LEADING: Final = re.compile(rb"(?:[,;\t|]*+[\r\n])*")
 """Lines above the header with nothing on them."""
@@ -51,14 +51,14 @@ _LEADING: Final = re.compile(rb"(?:[,;\t|]*+[\r\n])*")
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the data rows lie, and how their cells are set apart.
+    """The places of header and data rows in a text.
 
     Attributes:
         text: the whole input, UTF-8.
         separator: one ASCII character.
         names: the header's cells.
         start: offset of the first byte below the header.
-        end: offset behind the last byte that is no line end.
+        end: offset behind the last byte before the final line ends.
         row: number of the header's row.
         line: number of the header's last line.
     """
@@ -72,7 +72,7 @@ class _Layout:
     line: int
 
     def lines(self) -> Iterator[str]:
-        """Go through the lines below the header, with their ends."""
+        """Return the lines below the header, with their ends."""
         content = io.BytesIO(self.text)
         content.seek(self.start)
         return io.TextIOWrapper(content, encoding="utf-8", newline="")
@@ -83,12 +83,12 @@ def cells(content: bytes, place: str, *, prefer_tab: bool = False) -> Cells:
 
     Args:
         content: the whole input, unpacked.
-        place: how messages call it.
-        prefer_tab: take the tab if it is one of the separators that would do.
+        place: its name in messages.
+        prefer_tab: take the tab if it is one of the possible separators.
 
     Raises:
-        InputProblem: it is no text, empty, ragged, or a quote is not closed; the message says
-            in which line.
+        InputProblem: it is no text, empty, ragged, or a quote is not closed; the message has the
+            line.
 
     Memory: the content, its text as UTF-8 (the same object if it was that), and the columns.
     """
@@ -133,10 +133,10 @@ def _layout(text: bytes, place: str, *, prefer_tab: bool) -> _Layout:
 
 
 def _separator(sample: str, *, prefer_tab: bool) -> str:
-    """Find what sets the cells apart; "" if the header has one cell.
+    """Find the separator; "" if the header has one cell.
 
     The header decides. Of several separators in it those win that give the next records as many
-    cells, and of them the one that gives most.
+    cells, and of these the one with the most cells.
     """
     widths = {}
     for separator in _SEPARATORS:
@@ -153,12 +153,12 @@ def _separator(sample: str, *, prefer_tab: bool) -> str:
 
 
 def _absent(text: bytes) -> str:
-    """Find a character to set apart the cells of a file that has one column: none it holds."""
+    """Find a separator for a file of one column: a character that it does not hold."""
     return next(chr(code) for code in range(1, 32) if code not in b"\t\r\n" and code not in text)
 
 
 def _even(layout: _Layout) -> Cells | None:
-    """Read at once what is even; None if the exact way is needed."""
+    """Read an even file at once; return None if it is not even."""
     text, start, end = layout.text, layout.start, layout.end
     if start >= end or text[start] in b"\r\n":
         return None
@@ -193,7 +193,7 @@ def _even(layout: _Layout) -> Cells | None:
 
 
 def _has_empty_rows(table: pa.Table) -> bool:
-    """Check for rows without content: blank lines, and lines with nothing but separators."""
+    """Check for lines with nothing but separators."""
     empty: pa.ChunkedArray | None = None
     for column in table.columns:
         here = pc.equal(column, "")
@@ -204,10 +204,10 @@ def _has_empty_rows(table: pa.Table) -> bool:
 
 
 def _quotes_enclose(layout: _Layout) -> bool:
-    """Tell whether quotes only open before a cell, close behind it, or are doubled inside.
+    """Check whether quotes only open before a cell, close behind it, or are doubled inside.
 
-    Then every other quote opens, and stands behind a separator, a line end, or the quote that it
-    doubles; the ones between close likewise. One stray quote breaks this somewhere.
+    Then every other quote opens, and stands behind a separator, a line end, or the other half of a
+    double quote; the ones between close likewise. One stray quote breaks this somewhere.
     """
     text = np.frombuffer(layout.text, np.uint8, count=layout.end)
     quotes = np.flatnonzero(text[layout.start :] == _QUOTE) + layout.start
@@ -219,7 +219,7 @@ def _quotes_enclose(layout: _Layout) -> bool:
 
 
 def _records(layout: _Layout, place: str) -> Iterator[tuple[int, Sequence[str]]]:
-    """Read one record after the other, each with its row number; refuse what is uneven."""
+    """Yield each record with its row number; refuse uneven ones."""
     width = len(layout.names)
     ragged: list[tuple[int, int]] = []
     reader = csv.reader(layout.lines(), delimiter=layout.separator, strict=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from judging import OPEN, raw, verdicts
+from checked_rows import OPEN, raw, verdicts
 
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import OnConflict, Rules, duplicates
