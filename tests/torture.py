@@ -261,7 +261,7 @@ def full_disk(rows: int, count: int, seed: int) -> Tally:
     tally = Tally()
     with rounds_of(Kind.PKEYS, rows, seed, Options(seed=seed)) as rounds:
         for tally.rounds, this in zip(range(1, count + 1), rounds, strict=False):
-            with small_disk(this.state_dir, this.dice.randint(60, 2500)) as make_room:
+            with small_disk(this.state_dir, this.dice.randint(60, 800)) as make_room:
                 status = this.start(*this.words).wait()
                 assert status in {0, 2, 6}, this.log.read_text()
                 assert "Traceback" not in this.log.read_text()
