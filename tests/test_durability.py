@@ -93,7 +93,7 @@ def test_no_write_is_sent_before_its_intent_would_survive(
 
 
 @each_loss_of_names
-def test_what_was_said_at_the_end_would_survive(
+def test_the_end_that_a_run_printed_would_survive(
     recorded: Recorded, names: Names, tmp_path: Path, run: Run
 ) -> None:
     root = recorded.disk.after_power_cut(recorded.disk.moment(), names, tmp_path / "after")

@@ -30,7 +30,7 @@ def named(endpoint: str, organization: str = "acme") -> str:
     return lock.name(Connection(endpoint, organization, Credentials("k", access_token=Secret("t"))))
 
 
-def test_who_comes_second_is_told_who_is_at_work(tmp_path: Path) -> None:
+def test_the_second_run_learns_the_holder_of_the_lock(tmp_path: Path) -> None:
     with (
         lock.held(tmp_path, LOCK, "run 1 of somebody, since yesterday"),
         pytest.raises(AnotherRun, match="run 1 of somebody, since yesterday"),
@@ -57,9 +57,9 @@ def test_a_long_name_leaves_nothing_behind_a_short_one(tmp_path: Path) -> None:
     with lock.held(tmp_path, LOCK, "run 2"):
         (path,) = (tmp_path / "locks").iterdir()
         assert path.read_text() == "run 2\n"
-        with pytest.raises(AnotherRun) as told, lock.held(tmp_path, LOCK, "run 3"):
+        with pytest.raises(AnotherRun) as raised, lock.held(tmp_path, LOCK, "run 3"):
             pass
-        assert "very long name" not in str(told.value)
+        assert "very long name" not in str(raised.value)
         assert path.read_text() == "run 2\n"
 
 
@@ -74,7 +74,7 @@ def test_a_lock_is_its_owner_s_alone(tmp_path: Path) -> None:
         os.umask(before)
 
 
-def test_who_waits_goes_on_when_the_other_is_done(
+def test_a_waiting_run_goes_on_after_the_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="bulk_sync")
@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_option(tmp_path: Path
         pass
 
 
-def test_a_full_disk_is_told_and_the_lock_is_free_again(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_lock_is_free_again(tmp_path: Path) -> None:
     with (
         no_room(),
         pytest.raises(UsageProblem, match=rf"{tmp_path}: .*Nothing was sent.*--state-dir"),
@@ -181,7 +181,7 @@ def test_runs_on_two_organizations_do_not_keep_each_other_out(
     assert "somebody" in ran.err
 
 
-def test_who_is_at_work_is_told_with_run_user_machine_process_and_time(
+def test_a_holder_is_named_with_run_user_machine_process_and_time(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)

@@ -9,7 +9,7 @@ import sqlite3
 import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
@@ -39,22 +39,18 @@ def open_ledger(state: State) -> Iterator[Ledger]:
     """Open the ledger for writing; make it if there is none.
 
     Raises:
-        UsageProblem: it cannot be opened, a newer program made it, or its last known line is not
-            there.
+        UsageProblem: it cannot be opened, a newer program wrote it, or its known end is missing.
     """
     url, anchor = _url(state), anchor_of(state)
     with _errors(anchor.ledger):
         atomic.make_folder(state.folder)
         if _is_file(url):
-            _make_private(Path(str(url.database)))
+            _make_private(_path(url))
     with _connected(url, anchor.ledger) as connection:
         _upgrade(connection, anchor.ledger)
-        book = Ledger(connection, anchor)
-        book.check_anchor()
-        try:
+        with closing(Ledger(connection, anchor)) as book:
+            book.check_anchor()
             yield book
-        finally:
-            book.close()
 
 
 @contextmanager
@@ -63,14 +59,14 @@ def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | N
 
     Args:
         state: where it is.
-        forward: bring an older schema forward first.
+        forward: whether to convert an older ledger first.
 
     Raises:
-        UsageProblem: it cannot be opened, or its schema is not this program's.
+        UsageProblem: it cannot be opened, or has another schema.
     """
     url, anchor = _url(state), anchor_of(state)
     with _errors(anchor.ledger):
-        is_missing = _is_file(url) and not _is_there(Path(str(url.database)))
+        is_missing = _is_file(url) and not _is_there(_path(url))
     if is_missing:
         yield None
         return
@@ -80,22 +76,19 @@ def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | N
         if found is None:
             yield None
             return
-        if forward and found < migrations.NEWEST:
+        if forward:
             _upgrade(connection, anchor.ledger)
         elif found != migrations.NEWEST:
             raise migrations.unknown(found)
-        book = Ledger(connection, anchor)
-        try:
+        with closing(Ledger(connection, anchor)) as book:
             yield book
-        finally:
-            book.close()
 
 
 def anchor_of(state: State) -> Anchor:
     """Return the file in which the end of the ledger is noted."""
     url = _url(state)
     if _is_file(url):
-        name = str(Path(str(url.database)).absolute())
+        name = str(_path(url))
     else:
         secrets = [each for each in url.query if "password" in each]
         name = url.difference_update_query(secrets).render_as_string(hide_password=True)
@@ -107,11 +100,11 @@ def anchor_of(state: State) -> Anchor:
 def folder_of(state: State) -> Path | None:
     """Return the folder of the ledger's file; None if it is no file."""
     url = _url(state)
-    return Path(str(url.database)).absolute().parent if _is_file(url) else None
+    return _path(url).parent if _is_file(url) else None
 
 
 def has_lock(state: State) -> bool:
-    """Check whether the ledger's database locks runs that share it; see ``server_lock``."""
+    """Return whether the ledger's database locks runs that share it; see ``server_lock``."""
     return _url(state).get_backend_name() == "postgresql"
 
 
@@ -133,6 +126,10 @@ def _url(state: State) -> URL:
             "sqlite:////var/lib/bulk-sync/ledger.sqlite3."
         )
     return url
+
+
+def _path(url: URL) -> Path:
+    return Path(str(url.database)).absolute()
 
 
 def _is_there(path: Path) -> bool:

@@ -38,8 +38,8 @@ class Ledger(Queries):
     """An open ledger; ``connect.py`` makes them.
 
     Args:
-        connection: to the database, whose schema is the newest.
-        anchor: where the chain ended is noted here as well.
+        connection: to a database with the newest schema.
+        anchor: the note of where the chain ended.
     """
 
     def __init__(self, connection: Connection, anchor: Anchor) -> None:
@@ -49,28 +49,20 @@ class Ledger(Queries):
         self._end = Head()
 
     def check_anchor(self) -> None:
-        """Make sure that the chain holds what it held before.
-
-        Raises:
-            UsageProblem: it does not, so nothing is to be added to it.
-        """
+        """Raise UsageProblem if the noted end is missing: nothing may be added then."""
         noted = self._anchor.head()
         if noted is not None and self._hash_at(noted.position) != noted.hash:
             raise UsageProblem(
-                f"The ledger {self.name} does not hold any more what it held before "
+                f"The ledger {self.name} no longer holds what it held before "
                 f"({noted.position:,} lines), so nothing is added to it and nothing was sent. "
-                "`bulk-sync ledger verify` says where. Bring the ledger back; or, to go on with it "
-                f"as it is, move {self._anchor.path} away, and keep it with your records."
+                "`bulk-sync ledger verify` shows where. Bring the ledger back; or, to go on with "
+                f"it as it is, move {self._anchor.path} away, and keep it with your records."
             )
 
     def hold(self, lock: str, holder: str, wait_s: float) -> None:
-        """Hold a lock of the database server, if it is one that has locks; see ``server_lock.py``.
-
-        Raises:
-            AnotherRun: another run holds it.
-        """
-        with self._errors(UsageProblem), self._turn:
-            server_lock.take(self._connection, lock, holder, wait_s)
+        """Take a lock of the database server, if it has any; raise AnotherRun if it is taken."""
+        with self._exclusive(UsageProblem) as connection:
+            server_lock.take(connection, lock, holder, wait_s)
 
     def begin(self, run_id: str, begun: Begun) -> None:
         """Record that a run began."""
@@ -78,7 +70,7 @@ class Ledger(Queries):
         self._move_anchor()
 
     def intend(self, run_id: str, intents: Sequence[Intent]) -> list[int]:
-        """Record writes that are about to be attempted; they are durable when this returns.
+        """Record writes before they are attempted; they are durable when this returns.
 
         Returns:
             The positions of their lines.
@@ -108,11 +100,7 @@ class Ledger(Queries):
         return positions
 
     def settle(self, run_id: str, outcomes: Sequence[Settled]) -> None:
-        """Record what became of writes.
-
-        Raises:
-            StoppedEarly: it could not be recorded.
-        """
+        """Record the outcomes of writes; raise StoppedEarly if that fails."""
         kind = str(LineKind.OUTCOME)
         self._append(
             [
@@ -135,7 +123,7 @@ class Ledger(Queries):
             self._move_anchor()
 
     def end(self, run_id: str, ended: Ended) -> Head:
-        """Record how the work on a run ended, and return where the chain ends now.
+        """Record the end of a process of a run, and return the end of the chain.
 
         Raises:
             StoppedEarly: it could not be recorded.
@@ -148,7 +136,7 @@ class Ledger(Queries):
         """Walk the whole chain; memory: one batch of lines.
 
         Args:
-            noted: ends of the chain that were noted at some time.
+            noted: earlier ends of the chain, noted elsewhere.
 
         Returns:
             How far the chain fits, and the first line that does not.
@@ -161,7 +149,7 @@ class Ledger(Queries):
         walk = Walk()
         every = select(*COLUMNS).order_by(lines.c.position)
         streamed = every.execution_options(yield_per=BATCH_ROWS)
-        with self._errors(UsageProblem), self._transaction() as connection:
+        with self._transaction(UsageProblem) as connection:
             misfit = walk.follow(connection.execute(streamed), heads)
         if misfit is None and ends != [walk.head]:
             misfit = Misfit(walk.head.position, "is not where the ledger says that it ends")
@@ -170,7 +158,7 @@ class Ledger(Queries):
     def _append(self, new: Sequence[Line]) -> list[int]:
         if not new:
             return []
-        with self._errors(StoppedEarly), self._transaction() as connection:
+        with self._transaction(StoppedEarly) as connection:
             # Moving the head first takes the writers' turn, on SQLite and on servers alike.
             connection.execute(update(head).values(position=head.c.position + len(new)))
             end = connection.execute(select(head.c.position, head.c.hash)).one()
@@ -212,7 +200,7 @@ def _insert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
         connection.execute(insert(lines), [dict(zip(_NAMES, row, strict=True)) for row in rows])
         return
     columns = tuple(zip(*rows, strict=True))
-    # Half of the columns are of other kinds of lines, and need not be sent.
+    # Half of the columns belong to other kinds of lines and need not be sent.
     filled = [index for index, cells in enumerate(columns) if cells.count(None) < len(cells)]
     names = ", ".join(dialect.identifier_preparer.quote(_NAMES[index]) for index in filled)
     values = f"({', '.join([mark] * len(filled))})"

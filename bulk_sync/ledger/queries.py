@@ -16,17 +16,9 @@ BATCH_ROWS: Final = 10_000
 _KEYS_A_QUERY: Final = 10_000
 """SQLite takes at most 32,766 values in one statement."""
 _INTENT: Final = (
-    lines.c.run_id,
-    lines.c.position,
-    lines.c.at_ms,
-    lines.c.profile_key,
-    lines.c.input_row,
-    lines.c.input_file,
-    lines.c.state_before,
-    lines.c.state_desired,
-    lines.c.facts,
-    lines.c.requested,
-)
+    "run_id", "position", "at_ms", "profile_key", "input_row", "input_file", "state_before",
+    "state_desired", "facts", "requested",
+)  # fmt: skip
 _OUTCOME: Final = (
     "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after",
 )  # fmt: skip
@@ -51,11 +43,7 @@ class Queries(Transactions):
         ]
 
     def run(self, run_id: str) -> Run:
-        """Return one run.
-
-        Raises:
-            UsageProblem: the ledger has no such run.
-        """
+        """Return one run; raise UsageProblem if the ledger does not know it."""
         for run in self.runs():
             if run.run_id == run_id:
                 return run
@@ -86,14 +74,11 @@ class Queries(Transactions):
             keys: PKeys, also those of profiles that were created; or keys of the rows of a file.
             addresses: e-mail addresses of rows, in small letters; capitals do not count.
         """
-        created = select(lines.c.intent).where(
-            lines.c.kind == str(LineKind.OUTCOME), lines.c.profile_key.in_(keys)
-        )
         is_used = or_(lines.c.facts.in_(keys), func.lower(lines.c.facts).in_(addresses))
         return self._writes(
             or_(
                 lines.c.profile_key.in_(keys),
-                lines.c.position.in_(created),
+                lines.c.position.in_(_created(keys)),
                 and_(lines.c.kind == str(LineKind.INTENT), is_used),
             )
         )
@@ -105,10 +90,7 @@ class Queries(Transactions):
         """
         for first in range(0, len(pkeys), _KEYS_A_QUERY):
             some = pkeys[first : first + _KEYS_A_QUERY]
-            created = _of_kind(LineKind.OUTCOME, lines.c.intent).where(
-                lines.c.profile_key.in_(some)
-            )
-            intents = [intent for (intent,) in self._rows(created)]
+            intents = [intent for (intent,) in self._rows(_created(some))]
             yield from self._writes(
                 or_(lines.c.profile_key.in_(some), lines.c.position.in_(intents))
             )
@@ -116,18 +98,18 @@ class Queries(Transactions):
     def keys_of(self, runs: Collection[str], besides: Collection[Outcome] = ()) -> dict[str, str]:
         """Return the keys that some runs meant to write, with the last run that did.
 
-        A write that was never sent, because its run was stopped before, does not count.
+        A write does not count if its run stopped before sending it.
 
         Args:
             runs: their ids.
-            besides: outcomes of writes that do not count.
+            besides: writes with these outcomes do not count either.
         """
         query = _of_kind(LineKind.INTENT, lines.c.profile_key, lines.c.run_id)
         outcome = lines.alias()
-        became = outcome.c.outcome.in_([str(each) for each in besides])
+        is_excluded = outcome.c.outcome.in_([str(each) for each in besides])
         is_unsent = and_(outcome.c.outcome == str(Outcome.PENDING), outcome.c.attempts == 0)
         does_not_count = exists().where(
-            outcome.c.intent == lines.c.position, or_(became, is_unsent)
+            outcome.c.intent == lines.c.position, or_(is_excluded, is_unsent)
         )
         return dict(self._rows(query.where(lines.c.run_id.in_(runs), ~does_not_count)))
 
@@ -137,33 +119,27 @@ class Queries(Transactions):
         return int(found[0][0]) if found else 0
 
     def take_calls(self, whose: str, day: str, count: int, most: int | None) -> int:
-        """Count calls as spent, as long as the day has no more than ``most`` of them.
-
-        Returns:
-            How many of ``count`` were left.
+        """Count calls as spent, up to ``most`` on this day, and return how many were left.
 
         Raises:
             StoppedEarly: they could not be counted.
         """
-        with self._errors(StoppedEarly):
-            try:
-                return self._take_calls(whose, day, count, most)
-            except IntegrityError:  # another run has made the day's row just now
-                return self._take_calls(whose, day, count, most)
+        try:
+            return self._take_calls(whose, day, count, most)
+        except StoppedEarly as stop:
+            if not isinstance(stop.__cause__, IntegrityError):
+                raise
+            return self._take_calls(whose, day, count, most)  # another run just made the row
 
     def give_calls_back(self, whose: str, day: str, count: int) -> None:
-        """Count calls as not spent after all.
-
-        Raises:
-            StoppedEarly: it could not be recorded.
-        """
+        """Count calls as not spent after all; raise StoppedEarly if that fails."""
         less = update(calls).where(*_of_day(whose, day)).values(spent=calls.c.spent - count)
-        with self._errors(StoppedEarly), self._transaction() as connection:
+        with self._transaction(StoppedEarly) as connection:
             connection.execute(less)
 
     def _take_calls(self, whose: str, day: str, count: int, most: int | None) -> int:
         row = update(calls).where(*_of_day(whose, day))
-        with self._transaction() as connection:
+        with self._transaction(StoppedEarly) as connection:
             # Adding first takes the writers' turn; what was too much is taken off again.
             if not connection.execute(row.values(spent=calls.c.spent + count)).rowcount:
                 connection.execute(insert(calls).values(whose=whose, day=day, spent=count))
@@ -175,8 +151,9 @@ class Queries(Transactions):
 
     def _writes(self, which: ColumnElement[bool], most: int | None = None) -> list[Write]:
         outcome = lines.alias()
+        columns = (*(lines.c[name] for name in _INTENT), *(outcome.c[name] for name in _OUTCOME))
         query = (
-            _of_kind(LineKind.INTENT, *_INTENT, *(outcome.c[name] for name in _OUTCOME))
+            _of_kind(LineKind.INTENT, *columns)
             .outerjoin_from(lines, outcome, outcome.c.intent == lines.c.position)
             .where(which)
             .limit(most)
@@ -209,6 +186,11 @@ def _state(code: int | None) -> bool | None:
 
 def _of_day(whose: str, day: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return calls.c.whose == whose, calls.c.day == day
+
+
+def _created(keys: Collection[str]) -> Select[Any]:
+    """Select the intents whose outcome has the PKey of a created profile."""
+    return _of_kind(LineKind.OUTCOME, lines.c.intent).where(lines.c.profile_key.in_(keys))
 
 
 def _of_kind(kind: LineKind, *columns: Any) -> Select[Any]:

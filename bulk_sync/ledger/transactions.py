@@ -15,12 +15,7 @@ from bulk_sync.errors import StoppedEarly, UsageProblem
 
 
 class Transactions:
-    """The connection of an open ledger.
-
-    Args:
-        connection: to the database, whose schema is the newest.
-        name: of the ledger in messages; never with a password.
-    """
+    """The connection of an open ledger; ``name`` is for messages, without a password."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self.name = name
@@ -31,31 +26,32 @@ class Transactions:
     def close(self) -> None:
         """Wait for the transaction of another thread, and allow no further one.
 
-        A driver whose connection is closed under a statement may take the process with it.
+        A driver may crash the process if its connection is closed under a statement.
         """
         with self._turn:
             self._is_open = False
 
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
-        with self._errors(UsageProblem), self._transaction() as connection:
+        with self._transaction(UsageProblem) as connection:
             return connection.execute(query).all()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _transaction(self, stop: type[StoppedEarly | UsageProblem]) -> Iterator[Connection]:
+        """Run the block in a transaction; raise ``stop`` if the database refuses."""
+        with self._exclusive(stop) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _exclusive(self, stop: type[StoppedEarly | UsageProblem]) -> Iterator[Connection]:
+        """Lend the connection to one thread; raise ``stop`` if the database refuses."""
         with self._turn:
             if not self._is_open:
                 raise StoppedEarly(f"The ledger {self.name} is closed: the run is ending.")
-            with self._connection.begin():
+            try:
                 yield self._connection
-
-    @contextmanager
-    def _errors(self, stop: type[StoppedEarly | UsageProblem]) -> Iterator[None]:
-        """Map the errors of the database, in this one place."""
-        try:
-            yield
-        except SQLAlchemyError as error:
-            message = database_message(error)
-            raise stop(f"The ledger {self.name} cannot be used: {message}.") from error
+            except SQLAlchemyError as error:
+                message = database_message(error)
+                raise stop(f"The ledger {self.name} cannot be used: {message}.") from error
 
 
 def database_message(error: Exception) -> str:

@@ -29,7 +29,7 @@ from bulk_sync.simulator.behavior import (
     ScanFault,
 )
 from bulk_sync.simulator.faults import Fault
-from bulk_sync.simulator.server import running, serve, serve_in_foreground
+from bulk_sync.simulator.server import running, serve_in_foreground
 from bulk_sync.simulator.simulation import Request, Simulator
 
 __all__ = [
@@ -48,6 +48,5 @@ __all__ = [
     "ScanFault",
     "Simulator",
     "running",
-    "serve",
     "serve_in_foreground",
 ]

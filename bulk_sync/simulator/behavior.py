@@ -30,15 +30,10 @@ class Apis(StrEnum):
     PLURAL = "plural"
 
     def routes(self, name: str) -> bool:
-        """Return whether a path with this API name reaches Campaign.
-
-        ``profileAndServicesExt`` always does: only the plural is in doubt.
-        """
-        if name == f"{SINGULAR}Ext":
-            return True
-        if name == SINGULAR:
-            return self is not Apis.PLURAL
-        return name in (PLURAL, f"{PLURAL}Ext") and self is not Apis.SINGULAR
+        """Return whether there is such an API; ``profileAndServicesExt`` is never in doubt."""
+        if name in (PLURAL, f"{PLURAL}Ext"):
+            return self is not Apis.SINGULAR
+        return name == f"{SINGULAR}Ext" or (name == SINGULAR and self is not Apis.PLURAL)
 
 
 class GetStyle(StrEnum):

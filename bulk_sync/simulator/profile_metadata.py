@@ -14,11 +14,10 @@ _TYPES = {bool: ("boolean", "boolean"), int: ("number", "long"), dict: ("link", 
 
 def profile(instance: Instance, api: str) -> Answer:
     """Return the fields of this API."""
-    content = {name: _field(instance, name) for name in sorted(instance.fields(api))}
     base = instance.base(api)
     return answers.json(
         {
-            "content": content,
+            "content": {name: _field(instance, name) for name in sorted(instance.fields(api))},
             "data": f"/{api}/profile/",
             "filters": {"href": f"{base}/resourceType/profile/filters/"},
             "help": "Identified profiles",

@@ -126,11 +126,9 @@ def _changes(instance: Instance, api: str, body: bytes) -> dict[str, Any]:
 
 
 def _check_custom_key(instance: Instance, pkey: str, changes: dict[str, Any]) -> None:
-    name = instance.options.custom_key
-    if name is None or name not in changes:
-        return
+    name = instance.options.custom_key or ""
     current = instance.profiles[pkey].get(name)
-    if changes[name] != current:
+    if name in changes and changes[name] != current:
         raise Refusal(
             instance.errors.permanent(
                 "RST-360012 Inconsistent operation on resource 'profile' - "

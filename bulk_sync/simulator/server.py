@@ -7,10 +7,10 @@ must not be normalized or decoded before it is split.
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Final
 
 from aiohttp import web
 
@@ -45,30 +45,18 @@ def running(options: Options | None = None) -> Generator[Simulator]:
         OSError: no port is free, or the profiles' file cannot be read.
         ValueError: the profiles' file has an error.
     """
-    started: Future[tuple[Simulator, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def main() -> None:
-        stop = asyncio.Event()
-        async with serve(options or Options()) as simulator:
-            started.set_result((simulator, asyncio.get_running_loop(), stop))
-            await stop.wait()
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(main())
-
-    with ThreadPoolExecutor(1, "simulator") as pool:
-        ended = pool.submit(run)
-        either: list[Future[Any]] = [started, ended]
-        wait(either, return_when=FIRST_COMPLETED)
-        if not started.done():
-            ended.result()
-        simulator, loop, stop = started.result()
+    simulator = Simulator(options or Options())
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        server = runner.run(_start(simulator, "127.0.0.1", 0))
+        loop = runner.get_loop()
+        thread = threading.Thread(target=loop.run_forever, name="simulator")
+        thread.start()
         try:
             yield simulator
         finally:
-            loop.call_soon_threadsafe(stop.set)
-            ended.result()
+            asyncio.run_coroutine_threadsafe(server.cleanup(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
 
 
 def serve_in_foreground(
@@ -86,31 +74,25 @@ def serve_in_foreground(
         OSError: the port is taken, or the profiles' file cannot be read.
         ValueError: the profiles' file has an error.
     """
+    simulator = Simulator(options)
 
     async def main() -> None:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        async with serve(options, host, port) as simulator:
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        server = await _start(simulator, host, port)
+        try:
             listening(simulator)
             await stop.wait()
+        finally:
+            await server.cleanup()
 
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(main())
 
 
-@asynccontextmanager
-async def serve(
-    options: Options, host: str = "127.0.0.1", port: int = 0
-) -> AsyncGenerator[Simulator]:
-    """Serve a simulator in the running event loop; port 0 is a free one.
-
-    Raises:
-        OSError: the port is taken, or the profiles' file cannot be read.
-        ValueError: the profiles' file has an error.
-    """
-    simulator = Simulator(options)
+async def _start(simulator: Simulator, host: str, port: int) -> web.ServerRunner:
+    """Listen, and set the simulator's URL."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         call = Call(request.method, request.raw_path, request.headers, await request.read())
@@ -122,15 +104,12 @@ async def serve(
             return _drop(request)
         return await _deliver(request, answer, fault)
 
-    runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=_SHUTDOWN_S)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
-        name = f"[{host}]" if ":" in host else host
-        simulator.url = f"http://{name}:{runner.addresses[0][1]}"
-        yield simulator
-    finally:
-        await runner.cleanup()
+    server = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=_SHUTDOWN_S)
+    await server.setup()
+    await web.TCPSite(server, host, port, backlog=1024).start()
+    name = f"[{host}]" if ":" in host else host
+    simulator.url = f"http://{name}:{server.addresses[0][1]}"
+    return server
 
 
 def _response(answer: Answer) -> web.Response:

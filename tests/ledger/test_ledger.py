@@ -16,7 +16,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.settings import State
 
 
-def test_a_run_is_told_as_it_was_noted(state: State) -> None:
+def test_a_run_is_read_back_as_it_was_recorded(state: State) -> None:
     how = Ended(3, "said", final=True, outcomes={"failed": 1}, calls={"GET": 7}, seconds=1.5)
     with ledger.open_ledger(state) as book:
         book.begin(RUN, begun())
@@ -29,7 +29,7 @@ def test_a_run_is_told_as_it_was_noted(state: State) -> None:
     assert (run.run_id, run.position, run.is_finished, run.is_done) == (RUN, 1, True, True)
 
 
-def test_a_run_that_ends_twice_is_told_as_it_ended_last(state: State) -> None:
+def test_the_last_end_of_a_run_counts(state: State) -> None:
     with ledger.open_ledger(state) as book:
         book.begin(RUN, begun())
         assert book.run(RUN).ended is None
@@ -39,7 +39,7 @@ def test_a_run_that_ends_twice_is_told_as_it_ended_last(state: State) -> None:
         assert book.run(RUN).is_finished
 
 
-def test_a_write_is_told_with_its_intent_and_its_outcome(state: State) -> None:
+def test_a_write_has_its_intent_and_its_outcome(state: State) -> None:
     intent = Intent(
         '@k"é\U0001f600',
         7,
@@ -145,7 +145,7 @@ def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: St
         book.end(RUN, Ended(0, "", final=True))
 
 
-def test_a_loop_over_writes_that_an_error_ends_keeps_nobody_waiting(state: State) -> None:
+def test_a_loop_over_writes_ended_by_an_error_blocks_no_one(state: State) -> None:
     """Python keeps such a loop for as long as it keeps the error."""
     with ledger.open_ledger(state) as book, ThreadPoolExecutor(1) as thread:
         fill(book, 20)
@@ -181,9 +181,7 @@ def test_writes_are_read_in_batches_and_every_one_once(
     assert [write.position for write in found if write.settled is not None] == positions[::2]
 
 
-def test_nobody_who_reads_keeps_a_writer_waiting(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_does_not_block_a_writer(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bulk_sync.ledger.queries.BATCH_ROWS", 8)
     with ledger.open_ledger(state) as book:
         fill(book, 20)

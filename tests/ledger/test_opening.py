@@ -43,7 +43,7 @@ def test_there_is_none_until_one_is_made(state: State) -> None:
         assert book is not None
 
 
-def test_a_server_s_lock_keeps_others_out_and_says_who_has_it(
+def test_a_server_lock_keeps_others_out_and_names_its_holder(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     state = State(tmp_path / "one", ledger=new_database())
@@ -57,7 +57,7 @@ def test_a_server_s_lock_keeps_others_out_and_says_who_has_it(
         waiting.hold("acme-1", "the next", 0)
 
 
-def test_who_loses_a_server_s_lock_loses_the_ledger_too(
+def test_a_run_that_loses_the_server_lock_loses_the_ledger_too(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     state = State(tmp_path / "one", ledger=new_database())
@@ -94,12 +94,15 @@ def test_who_loses_a_server_s_lock_loses_the_ledger_too(
         ("sqlite:////proc/none/ledger.sqlite3", "cannot be opened"),
     ],
 )
-def test_what_cannot_be_opened_is_said_without_a_password(
+def test_a_ledger_that_cannot_be_opened_is_named_without_a_password(
     url: str, says: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageProblem, match=says) as told, ledger.open_ledger(State(tmp_path, url)):
+    with (
+        pytest.raises(UsageProblem, match=says) as raised,
+        ledger.open_ledger(State(tmp_path, url)),
+    ):
         pass
-    assert "s3cret" not in str(told.value)
+    assert "s3cret" not in str(raised.value)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

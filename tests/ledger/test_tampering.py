@@ -56,7 +56,7 @@ def verified(run: Run) -> tuple[int, int | None]:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_ledger_that_nobody_touched_fits(run: Run) -> None:
+def test_an_untouched_ledger_fits(run: Run) -> None:
     assert verified(run) == (0, None)
     ran = run(None, "ledger", "verify")
     assert f"all {LINES} lines fit" in ran.out
@@ -229,7 +229,7 @@ def test_a_ledger_that_is_gone_is_missed(
     assert sim.requests == []
 
 
-def test_without_the_anchor_the_end_is_said_to_be_unproven(folder: Path, run: Run) -> None:
+def test_without_the_anchor_the_end_is_not_proven(folder: Path, run: Run) -> None:
     (folder / "ledger.anchor").unlink()
     ran = run(None, "ledger", "verify")
     assert ran.status == 0
@@ -272,7 +272,7 @@ def test_where_it_once_ended_can_be_held_against_it(folder: Path, run: Run) -> N
     assert run(None, "ledger", "verify", "--head", first).status == 3
 
 
-def test_a_damaged_file_is_told_with_a_sentence(folder: Path, run: Run) -> None:
+def test_a_damaged_file_is_reported_in_a_sentence(folder: Path, run: Run) -> None:
     path = folder / "ledger.sqlite3"
     path.write_bytes(path.read_bytes()[:5000])
     ran = run(None, "ledger", "verify")
@@ -296,7 +296,7 @@ def test_a_server_that_cannot_be_reached_is_no_tampering(
     assert run(None, "ledger", "verify", "--head", f"{LINES}:{'9f' * 32}").status == 2
 
 
-def test_without_a_ledger_nothing_is_said_to_fit(run: Run) -> None:
+def test_without_a_ledger_there_is_no_verdict(run: Run) -> None:
     ran = run(None, "ledger", "verify")
     assert ran.status == 2
     assert "no ledger" in ran.err

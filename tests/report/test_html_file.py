@@ -93,7 +93,7 @@ def test_the_page_can_be_read_aloud_and_needs_nothing_else(path: Path) -> None:
     assert not any({"src", "href", "onclick"} & set(attributes) for _, attributes in tags)
 
 
-def test_an_outcome_is_told_in_words_and_not_by_colour_alone(path: Path) -> None:
+def test_an_outcome_is_shown_in_words_and_not_by_colour_alone(path: Path) -> None:
     report.write(results(1, ours={columns.OUTCOME: ["failed"]}), LocalFile(path), title={})
     text = path.read_text()
     assert '<tr class="failed">' in text

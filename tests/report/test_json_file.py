@@ -19,7 +19,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("report") / "report.json"
 
 
-def test_a_row_reads_as_the_contract_says(path: Path) -> None:
+def test_a_row_is_written_as_the_contract_requires(path: Path) -> None:
     frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [UNREAD]})
     report.write(frame, LocalFile(path), title={})
     assert path.read_text() == (

@@ -70,7 +70,7 @@ def test_no_rows_and_no_own_columns_are_no_problem(
 
 
 @EVERY_SUFFIX
-def test_a_full_disk_is_told_and_leaves_the_older_report(tmp_path: Path, suffix: str) -> None:
+def test_a_full_disk_is_reported_and_the_older_report_stays(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"report{suffix}"
     path.write_bytes(b"old")
     rng = random.Random(1)
@@ -150,7 +150,7 @@ def test_more_columns_than_a_sheet_holds_are_refused_before_the_run() -> None:
         report.check_fits(rows, [LocalFile(Path("report.csv")), LocalFile(Path("report.xlsx"))])
 
 
-def test_a_folder_that_went_away_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoppedEarly, match=r"gone/report\.csv could not be written: No such file"):
         report.write(results(1), LocalFile(tmp_path / "gone" / "report.csv"), title={})
 

@@ -128,7 +128,7 @@ def test_text_that_looks_like_markup_of_the_writer_is_shown_as_it_is(path: Path)
     assert (header[0], row[0]) == (text, text)
 
 
-def test_a_last_sheet_says_what_the_workbook_is_of(path: Path) -> None:
+def test_the_last_sheet_holds_the_facts_of_the_run(path: Path) -> None:
     report.write(
         results(2), LocalFile(path), title={"Run": "20261125T0", "Input": "=1+1", "Plan": ""}
     )

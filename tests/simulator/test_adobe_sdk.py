@@ -116,5 +116,5 @@ def test_it_creates_a_profile(seen: dict[str, Any]) -> None:
         ("gibberish", "XTK-170036"),
     ],
 )
-def test_it_sees_what_was_wrong(seen: dict[str, Any], wrong: str, said: str) -> None:
+def test_it_reports_the_error(seen: dict[str, Any], wrong: str, said: str) -> None:
     assert said in seen["failures"][wrong]

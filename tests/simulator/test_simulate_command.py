@@ -28,7 +28,7 @@ def simulate(*arguments: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_listens_and_ends_with_0(number: signal.Signals) -> None:
+def test_it_prints_its_url_and_ends_with_0(number: signal.Signals) -> None:
     with simulate("--profiles", "3", "--organization", "a b") as (url, process):
         with urlopen(f"{url}/_simulator/state") as answer:  # noqa: S310
             assert len(orjson.loads(answer.read())) == 3
@@ -71,14 +71,14 @@ def test_its_exports_and_options_reach_the_server(tmp_path: Path) -> None:
     ],
     ids=["kind", "share", "sum", "file", "host", "name", "no name"],
 )
-def test_it_refuses_what_cannot_be(arguments: Sequence[str], said: str) -> None:
+def test_it_refuses_impossible_options(arguments: Sequence[str], said: str) -> None:
     with simulate(*arguments) as (url, process):
         _, err = process.communicate(timeout=60)
     assert (url, process.returncode) == ("", 2)
     assert said in " ".join(err.split())
 
 
-def test_a_port_in_use_is_said_in_one_line() -> None:
+def test_a_port_in_use_is_reported_in_one_line() -> None:
     with simulate() as (url, _), simulate("--port", url.rpartition(":")[2]) as (_, second):
         _, err = second.communicate(timeout=60)
     assert second.returncode == 2

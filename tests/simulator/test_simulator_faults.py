@@ -12,7 +12,7 @@ BODY = {"ccpaOptOut": True}
 
 
 def patch(wire: Wire, timeout_s: float = 10) -> tuple[object, object]:
-    """Send a PATCH; tell the status, or the exception's class, and whether it was applied."""
+    """Send a PATCH; return the status, or the exception's class, and whether it was applied."""
     key = wire.simulator.add(ccpaOptOut=False)
     saw: object
     try:

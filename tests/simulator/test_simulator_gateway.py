@@ -145,7 +145,7 @@ def test_requests_above_the_rate_are_throttled_until_it_is_raised() -> None:
         (RetryAfter.ABSENT, r"absent"),
     ],
 )
-def test_retry_after_is_said_in_the_style_asked_for(
+def test_retry_after_has_the_style_of_the_options(
     fault: Fault, style: RetryAfter, pattern: str
 ) -> None:
     with wired(Options(retry_after=style, retry_after_s=7)) as wire:

@@ -85,7 +85,7 @@ def test_a_profile_deleted_during_a_scan_shifts_no_other() -> None:
         (NextStyle.FOREIGN_HOST, "https://campaign.example.net/acme/campaign/"),
     ],
 )
-def test_the_next_link_is_written_in_the_style_asked_for(style: NextStyle, start: str) -> None:
+def test_the_next_link_has_the_style_of_the_options(style: NextStyle, start: str) -> None:
     with wired(Options(profiles=2, next_style=style)) as wire:
         href = wire.get(f"{PROFILE}?_lineCount=1").json["next"]["href"]
         assert href.startswith(start.format(url=wire.simulator.url))
