@@ -166,7 +166,7 @@ def preflight(page_size: int) -> Callable[[Client], Coroutine[Any, Any, object]]
 
 
 @pytest.mark.parametrize("page_size", PAGES)
-def test_an_outage_is_asked_no_oftener_for_a_larger_page(sim: Simulator, page_size: int) -> None:
+def test_an_outage_gets_no_more_requests_for_a_larger_page(sim: Simulator, page_size: int) -> None:
     faults = {Fault.UNAVAILABLE_503: 1.0}
     sim.options = replace(sim.options, faults=faults, retry_after=RetryAfter.ABSENT)
     with pytest.raises(StoppedEarly, match="not available"):
@@ -176,7 +176,7 @@ def test_an_outage_is_asked_no_oftener_for_a_larger_page(sim: Simulator, page_si
 
 
 @pytest.mark.parametrize("page_size", PAGES)
-def test_a_server_that_is_not_there_is_tried_no_oftener_for_a_larger_page(
+def test_a_missing_server_gets_no_more_tries_for_a_larger_page(
     sim: Simulator, page_size: int
 ) -> None:
     pace = Pace(retries=0, patience_s=0.7)
@@ -229,7 +229,7 @@ def test_a_page_that_fails_twice_gives_way_to_smaller_ones(sim: Simulator, fault
     assert asked_sizes(sim) == [10_000, 10_000, 2500, 2500, 625]
 
 
-def test_a_page_that_fails_once_is_asked_for_again_as_large_as_it_was(sim: Simulator) -> None:
+def test_a_page_that_fails_once_is_retried_with_its_size(sim: Simulator) -> None:
     sim.queue_fault(Fault.TRANSIENT_500)
     do(sim, preflight(10_000))
     assert asked_sizes(sim) == [10_000, 10_000]
@@ -248,7 +248,7 @@ def test_refused_credentials_or_an_address_cost_no_call_for_each_size(
     assert set(asked_sizes(sim)) == {10_000}
 
 
-def test_an_unknown_profile_is_asked_for_once(sim: Simulator) -> None:
+def test_an_unknown_profile_is_requested_once(sim: Simulator) -> None:
     for key, reason in (("@" + "z" * 91, Reason.NOT_FOUND), ("gibberish", Reason.INVALID_KEY)):
         sim.clear()
         with pytest.raises(RowFailed) as failed:
@@ -331,7 +331,7 @@ def test_a_wait_that_campaign_asks_for_costs_no_try(sim: Simulator, fault: Fault
     assert do(sim, state(), Pace(retries=0)) == (False, 1)
 
 
-def test_who_asks_to_wait_for_no_time_is_not_asked_all_the_time(sim: Simulator) -> None:
+def test_a_server_that_asks_for_no_wait_gets_growing_waits(sim: Simulator) -> None:
     sim.options = replace(sim.options, retry_after_s=0)
     sim.queue_fault(Fault.UNAVAILABLE_503, times=10_000)
     with pytest.raises(StoppedEarly):
@@ -534,7 +534,7 @@ def test_a_ready_token_that_runs_out_ends_the_run_after_few_calls(sim: Simulator
     assert 10 <= sim.counters.statuses[401] <= 50
 
 
-def test_ims_is_asked_again_if_a_gateway_before_it_refuses_in_passing() -> None:
+def test_a_passing_refusal_before_ims_is_retried() -> None:
     with running(Options(access_token=None, client_secret="s3cret")) as sim:
         sim.add(pkey=KEY, email="a@example.com", ccpaOptOut=False)
         sim.queue_fault(Fault.BAD_GATEWAY_HTML, "POST", matching="/ims/")

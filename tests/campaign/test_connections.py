@@ -17,7 +17,7 @@ _TELL = (
     [(200, 2000, 64, 64), (200, 2000, 1000, 1000), (200, 400, 1000, 272), (60, 60, 64, 1)],
     ids=["enough", "more is had", "as far as the system lets", "hardly any"],
 )
-def test_the_system_is_asked_for_room_and_no_more_is_used_than_it_gives(
+def test_connections_stay_within_the_open_files_of_the_system(
     soft: int, hard: int, wanted: int, room: int
 ) -> None:
     words = _TELL.format(soft=soft, hard=hard, wanted=wanted)

@@ -55,7 +55,7 @@ class Interleavings(RuleBasedStateMachine):
     def choose(self, asked: Asked, status: int) -> Wrong | None:
         del asked
         wrong = self.left.popleft() if self.left else None
-        # Whose "not found" it is that comes alone, nobody can tell.
+        # A "not found" alone does not show its request.
         return None if status == 404 and wrong is Wrong.FOREIGN else wrong
 
     @rule(keys=st.permutations([*KEYS, UNKNOWN]), wrongs=WRONGS)

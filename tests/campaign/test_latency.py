@@ -19,15 +19,15 @@ def noted(times: list[float]) -> Latency:
 
 
 def true_quantile(times: list[float], share: float) -> float:
-    """Tell the least of the times that so large a share of them did not exceed."""
+    """Return the least time not exceeded by so large a share."""
     return sorted(times)[math.ceil(share * len(times)) - 1]
 
 
 @given(times=st.lists(SECONDS, min_size=1, max_size=200), share=SHARES)
 def test_a_quantile_is_off_by_less_than_three_percent(times: list[float], share: float) -> None:
-    told, true = noted(times).quantile(share), true_quantile(times, share)
-    assert told is not None
-    assert abs(told / true - 1) < 0.03
+    found, true = noted(times).quantile(share), true_quantile(times, share)
+    assert found is not None
+    assert abs(found / true - 1) < 0.03
 
 
 def test_without_times_there_is_no_quantile() -> None:

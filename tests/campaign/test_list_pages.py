@@ -95,7 +95,7 @@ PAGES: st.SearchStrategy[object] = st.builds(
 
 
 def judged(parse: Callable[[Response], object], body: bytes) -> list_pages.Page | str:
-    """Read a page, or tell what is said instead; of profiles, only some fields."""
+    """Read a page, for some fields of profiles, or return its error."""
     try:
         page = list_pages.read(parse(Response(200, body)))
     except RetryLater as later:
@@ -107,7 +107,7 @@ def judged(parse: Callable[[Response], object], body: bytes) -> list_pages.Page 
 
 
 @given(PAGES | VALUES, st.just(0) | st.integers(0, 9), st.sampled_from([b"", b"}", b"\xff"]))
-def test_a_page_of_which_some_fields_are_taken_says_the_same(
+def test_a_page_read_for_some_fields_holds_the_same(
     page: object, cut_off: int, added: bytes
 ) -> None:
     written = orjson.dumps(page)
@@ -128,7 +128,7 @@ def test_a_page_of_which_some_fields_are_taken_says_the_same(
         b"",
     ],
 )
-def test_a_page_that_is_odd_is_read_in_the_same_way(body: bytes) -> None:
+def test_an_odd_page_is_read_in_the_same_way(body: bytes) -> None:
     assert judged(list_pages.parser_of(FIELDS), body) == judged(document, body)
 
 

@@ -42,7 +42,7 @@ def state(client: Client) -> Awaitable[tuple[bool, int]]:
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_an_answer_that_is_too_large_is_not_read_to_its_end(*, is_packed: bool) -> None:
+def test_a_response_that_is_too_large_is_not_read_to_its_end(*, is_packed: bool) -> None:
     body = GOOD + b"a" * 50_000_000 + b'"}'
     headers = {"Content-Encoding": "gzip"} if is_packed else {}
     body = gzip.compress(body, 1) if is_packed else body
@@ -62,7 +62,7 @@ def test_a_page_may_be_as_large_as_its_profiles_need() -> None:
     assert len(page.profiles) == 1_000
 
 
-def test_a_page_that_is_too_large_gives_way_to_smaller_ones(
+def test_a_page_that_is_too_large_is_read_in_smaller_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport, "_MOST_BYTES", 1_000)
@@ -113,7 +113,7 @@ def test_long_headers_are_no_obstacle(
     ],
     ids=str,
 )
-def test_text_that_is_no_json_spoils_nothing_else(name: bytes, read: str) -> None:
+def test_a_string_that_is_not_json_spoils_nothing_else(name: bytes, read: str) -> None:
     body = b'{\n\t"PKey": "@a",\r\n\t"firstName": "' + name + b'", "ccpaOptOut": true}'
     assert document(Response(200, body)) == {"PKey": "@a", "firstName": read, "ccpaOptOut": True}
 
@@ -127,6 +127,6 @@ def test_what_is_no_json_is_not_quoted(body: bytes) -> None:
     assert "jo@x.com" not in refused.value.detail
 
 
-def test_a_page_of_somebody_else_s_is_quoted_without_its_markup() -> None:
+def test_a_page_of_a_proxy_is_quoted_without_its_markup() -> None:
     with pytest.raises(RetryLater, match="no JSON: Sign in to the network"):
         document(Response(200, b"<html><h1>Sign in to the network</h1></html>"))

@@ -120,7 +120,7 @@ def test_a_limit_that_falls_and_rises_is_followed() -> None:
 @pytest.mark.parametrize(
     ("contention", "crosstalk"), [(0, 0.0025), (0.03, 0.001), (0, 0.01), (0.05, 0.004), (0, 0.0002)]
 )
-def test_a_server_that_slows_under_load_is_asked_as_much_as_is_best(
+def test_a_server_that_slows_under_load_gets_its_best_load(
     contention: float, crosstalk: float
 ) -> None:
     def reached(pace: Pace, count: int) -> float:
@@ -217,7 +217,7 @@ def test_a_limit_on_requests_in_flight_is_used_although_single_requests_fail(
 @pytest.mark.parametrize(
     "failures", [{504: 0.33}, {503: 0.33}, {504: 0.5}, {503: 0.2, 504: 0.2}], ids=str
 )
-def test_a_server_that_fails_often_is_asked_less(failures: Mapping[int, float]) -> None:
+def test_a_server_that_fails_often_gets_fewer_requests(failures: Mapping[int, float]) -> None:
     far_end = Failing(FarEnd(0.05), failures)
     went = virtually(calls(far_end, Pace(), 2000, retry_after_s=None))
     assert len(went.sent) / went.seconds <= 0.2 * FIRST_IN_FLIGHT / 0.05
@@ -231,7 +231,7 @@ def test_a_hidden_limit_is_found_within_seconds(burst_s: float, jitter: float) -
     assert virtually(calls(far_end, Pace(), 4000)).seconds <= 21.4
 
 
-def test_a_wait_that_a_single_503_asks_for_holds_nobody_else() -> None:
+def test_the_wait_of_a_single_503_holds_no_other_request() -> None:
     async def after_a_503() -> float:
         loop = asyncio.get_running_loop()
         pacer = Pacer(Pace(), Stop(), loop.time)
@@ -244,7 +244,7 @@ def test_a_wait_that_a_single_503_asks_for_holds_nobody_else() -> None:
     assert virtually(after_a_503()) == 0.0
 
 
-def test_the_wait_that_one_of_several_503s_asks_for_holds_every_request() -> None:
+def test_the_wait_of_one_of_several_503s_holds_every_request() -> None:
     async def after_503s() -> float:
         loop = asyncio.get_running_loop()
         pacer = Pacer(Pace(), Stop(), loop.time)
@@ -299,7 +299,7 @@ def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:
     assert min(later) >= held_at + 30.0
 
 
-def test_who_waits_for_a_turn_is_sent_away_when_the_run_is_to_end() -> None:
+def test_waits_for_a_turn_end_when_the_run_stops() -> None:
     async def stopped() -> list[StopRun | float | BaseException]:
         stop = Stop()
         pacer = Pacer(Pace(concurrency=1), stop, asyncio.get_running_loop().time)

@@ -51,7 +51,7 @@ def test_a_profile_without_a_key_proves_nothing(profile: dict[str, object]) -> N
     assert refused.value.reason is Reason.BAD_ANSWER
 
 
-def test_for_a_key_that_is_no_pkey_the_option_is_named() -> None:
+def test_the_option_is_named_for_a_key_that_is_not_a_pkey() -> None:
     with pytest.raises(Mismatch, match="--key custom"):
         proof.check_profile({"PKey": "@b"}, "C-17")
 
@@ -158,7 +158,9 @@ def test_an_error_s_text_says_whom_it_is_about(
         (None, False),
     ],
 )
-def test_a_link_may_repeat_what_was_asked_for(link: str | None, *, repeats: bool) -> None:
+def test_a_link_may_repeat_the_parameters_of_the_request(
+    link: str | None, *, repeats: bool
+) -> None:
     path = "profileAndServices/profile/byEmail?email=a%40x.com&_lineCount=100"
     assert proof.repeats(link, path) is repeats
 

@@ -13,7 +13,7 @@ BEGAN = 100.0
 def found(
     sent: list[tuple[float, bool]], *, resumed_at: float = 2.0, took_s: float = TOOK_S
 ) -> float:
-    """Tell the rate that is kept to after requests were granted, or not, by when they were sent."""
+    """Return the rate after requests were granted or refused, by the time of sending."""
     limit = RateLimit(BEGAN)
     for sent_at, is_granted in sent:
         now = BEGAN + sent_at + took_s
@@ -51,18 +51,18 @@ def from_a_bucket(
 
 @pytest.mark.parametrize("saved", [20, 100, 400])
 @pytest.mark.parametrize("asked", [1070, 1280, 2000])
-def test_what_a_server_had_saved_up_does_not_count_for_its_rate(asked: float, saved: float) -> None:
+def test_saved_up_requests_do_not_count_for_the_rate(asked: float, saved: float) -> None:
     rate = found(from_a_bucket(1000, saved, asked, TOOK_S), resumed_at=20.0)
     assert rate == pytest.approx(1000, rel=0.015)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_requests_that_overtake_each_other_show_a_rate_all_the_same(seed: int) -> None:
+def test_requests_that_overtake_each_other_show_a_rate(seed: int) -> None:
     sent = from_a_bucket(1000, 100, 4000, 0.3, latest_s=0.1, seed=seed)
     assert found(sent, resumed_at=20.0, took_s=0.3) == pytest.approx(1000, rel=0.1)
 
 
-def test_where_nothing_is_granted_for_a_while_no_rate_shows() -> None:
+def test_no_rate_shows_while_nothing_is_granted() -> None:
     """As by the clock: what came late of the last second's is no rate of this one."""
     sent = [(index / 1280, True) for index in range(1000)]
     sent += [(0.782, False), *((0.783 + index / 1280, True) for index in range(12))]
@@ -70,19 +70,19 @@ def test_where_nothing_is_granted_for_a_while_no_rate_shows() -> None:
     assert found(sorted(sent)) >= 0.6 * 1000
 
 
-def test_requests_that_came_too_late_to_be_refused_show_the_least_that_is_granted() -> None:
+def test_requests_too_late_to_be_refused_show_a_lower_bound() -> None:
     sent = [(index / 1280, True) for index in range(1280)]
     sent += [(1.0, False), (1.002, False), (1.004, False)]
     sent += [(1.005 + index / 950, True) for index in range(45)]
     assert 850 <= found(sent) <= 950
 
 
-def test_a_refusal_after_which_nothing_was_sent_shows_a_rate_roughly() -> None:
+def test_a_refusal_without_later_requests_shows_a_rate_roughly() -> None:
     sent = [(index / 1280, True) for index in range(1280)]
     assert 0.8 * 1280 <= found([*sent, (1.0, False)]) <= 0.9 * 1280
 
 
-def test_what_was_sent_before_a_wait_says_nothing_about_the_time_after_it() -> None:
+def test_requests_from_before_a_wait_do_not_count_after_it() -> None:
     limit = RateLimit(BEGAN)
     limit.refused(BEGAN + 0.1, BEGAN + 0.05)
     limit.resumed(BEGAN + 1.1)

@@ -26,10 +26,10 @@ def redaction(secrets: Iterable[str] = ()) -> Redaction:
 
 @given(st.permutations(["token-one", "token-one-and-more", "one-time", "a/b c d/e"]))
 def test_of_a_secret_that_begins_with_another_nothing_is_left(secrets: list[str]) -> None:
-    said = redaction(secrets).text_of(
+    text = redaction(secrets).text_of(
         ValueError("token-one-and-more, a%2Fb%20c%20d%2Fe, token-of-the-start")
     )
-    assert said == "***, ***, ***"
+    assert text == "***, ***, ***"
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_an_answer_loses_the_long_ones_and_is_still_understood() -> None:
     answer = Response(
         403, b'{"error_code":"403010","it":"token-of-the-start"}', location="?1=token-of-the-start"
     )
-    told = redaction(["1"]).response(answer)
-    assert told.body == b'{"error_code":"403010","it":"***"}'
-    assert told.location == "?1=***"
+    found = redaction(["1"]).response(answer)
+    assert found.body == b'{"error_code":"403010","it":"***"}'
+    assert found.location == "?1=***"
 
 
 PROSE = (
@@ -63,10 +63,10 @@ PROSE = (
 
 @pytest.mark.parametrize("secret", ["S", "t", "token", "503", "443", "acme", "a", "Stopped"])
 def test_a_secret_of_a_few_letters_leaves_prose_as_it_is(secret: str) -> None:
-    told = redaction([secret])
-    assert told.text_of(ValueError(PROSE)) == PROSE
+    found = redaction([secret])
+    assert found.text_of(ValueError(PROSE)) == PROSE
     failed = RowFailed(Reason.HTTP_503, PROSE)
-    told.error(failed)
+    found.error(failed)
     assert (failed.detail, str(failed)) == (PROSE, PROSE)
 
 
@@ -88,11 +88,11 @@ def test_a_secret_of_a_few_letters_leaves_prose_as_it_is(secret: str) -> None:
 )
 def test_no_secret_is_shown_whole_in_a_header_or_a_url(dump: str, secret: str) -> None:
     for spelled in {secret, quote(secret, safe="")}:
-        said = redaction([secret]).text_of(ValueError(dump.format(spelled)))
-        assert said == dump.format("***")
+        text = redaction([secret]).text_of(ValueError(dump.format(spelled)))
+        assert text == dump.format("***")
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=7))
 def test_no_short_secret_is_taken_out_of_a_sentence(secret: str) -> None:
-    told = f"Campaign has refused {secret} and {secret}s; the row {secret} failed."
-    assert redaction([secret]).text_of(ValueError(told)) == told
+    found = f"Campaign has refused {secret} and {secret}s; the row {secret} failed."
+    assert redaction([secret]).text_of(ValueError(found)) == found

@@ -109,7 +109,7 @@ def test_an_unknown_key_means_not_found() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"PKey": "@a', b"<html></html>", b"\xff\xfe"])
-def test_an_answer_that_is_no_json_may_be_better_next_time(body: bytes) -> None:
+def test_a_response_that_is_not_json_is_retried(body: bytes) -> None:
     with pytest.raises(RetryLater, match="Campaign answered 200"):
         document(Response(200, body))
 
@@ -163,6 +163,6 @@ STAMPS = st.from_regex(
 @example("Mon, 01 Jan 2026 00:00:00 +99999999999999", "")
 @example("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "")
 @example("9" * 400, "")
-def test_whatever_is_asked_for_is_a_wait_or_none(retry_after: str, date: str) -> None:
+def test_any_retry_after_is_a_wait_or_none(retry_after: str, date: str) -> None:
     asked = wait_s(Response(503, b"", retry_after, date))
     assert asked is None or asked >= 0

@@ -19,7 +19,7 @@ from bulk_sync.stopping import Stop
 
 GRACE_S = 0.3
 HUNG_S = 600.0
-"""So long nobody waits here: a wait for the whole time-out would fail these tests."""
+"""Longer than any test takes: a wait for the whole timeout would fail."""
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +104,7 @@ def test_a_write_is_waited_for_after_a_signal() -> None:
         assert sim.states[key(0)] is True
 
 
-def test_no_token_is_asked_for_after_a_signal() -> None:
+def test_no_token_is_requested_after_a_signal() -> None:
     async def read(sim: Simulator, ims: str) -> list[object]:
         stop = Stop()
         credentials = Credentials("key", client_secret=Secret("s3cret"), ims_endpoint=ims)
@@ -117,14 +117,14 @@ def test_no_token_is_asked_for_after_a_signal() -> None:
     with running(Options()) as sim, socket.create_server(("127.0.0.1", 0)) as silent:
         populate(sim, 1)
         began = time.monotonic()
-        told = asyncio.run(read(sim, f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        found = asyncio.run(read(sim, f"http://127.0.0.1:{silent.getsockname()[1]}"))
         assert time.monotonic() - began < HUNG_S / 2
-        assert {type(each) for each in told} == {Terminated}
+        assert {type(each) for each in found} == {Terminated}
         assert not sim.requests
 
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.HANG_AFTER_WRITE])
-def test_a_write_that_is_not_answered_after_a_signal_is_read_back(
+def test_a_write_without_a_response_after_a_signal_is_read_back(
     fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "_GRACE_OF_WRITES_S", GRACE_S)
@@ -145,13 +145,13 @@ def test_a_write_that_is_not_answered_after_a_signal_is_read_back(
         populate(sim, 1)
         sim.queue_fault(fault, "PATCH")
         began = time.monotonic()
-        told = asyncio.run(write(sim))
+        found = asyncio.run(write(sim))
     assert time.monotonic() - began < HUNG_S / 2
     if fault is Fault.HANG_AFTER_WRITE:
-        assert told == 1
+        assert found == 1
     else:
-        assert isinstance(told, RowFailed)
-        assert told.outcome is Outcome.PENDING
+        assert isinstance(found, RowFailed)
+        assert found.outcome is Outcome.PENDING
 
 
 def test_a_resolver_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

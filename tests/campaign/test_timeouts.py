@@ -1,4 +1,4 @@
-"""Deadlines in virtual time: who is late is ended, and nobody else is."""
+"""Timeouts in virtual time: late requests end, and no others."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -38,7 +38,7 @@ def cancelling() -> int:
 
 
 async def timed(deadlines: Timeouts, takes_s: float) -> tuple[str, float, int]:
-    """Tell how it ended, after how long, and how many cancellations are left of it."""
+    """Return the end, the seconds, and the cancellations left."""
     began = now_s()
     try:
         ended = await one(deadlines, asyncio.sleep(takes_s))
@@ -47,7 +47,7 @@ async def timed(deadlines: Timeouts, takes_s: float) -> tuple[str, float, int]:
     return ended, now_s() - began, cancelling()
 
 
-def test_who_is_late_is_ended_when_it_is_due_and_others_are_not() -> None:
+def test_late_requests_end_at_their_timeout_and_others_do_not() -> None:
     async def several() -> list[tuple[str, float, int]]:
         deadlines = Timeouts(TIMEOUT_S)
 
@@ -129,7 +129,7 @@ def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
 
 
 @pytest.mark.parametrize("after_s", [1.0, TIMEOUT_S], ids=["before it is due", "when it is due"])
-def test_a_task_that_somebody_else_cancels_is_cancelled_and_not_late(after_s: float) -> None:
+def test_a_task_cancelled_by_another_is_not_late(after_s: float) -> None:
     async def cancelled() -> None:
         task = asyncio.create_task(one(Timeouts(TIMEOUT_S), asyncio.sleep(60.0)))
         asyncio.get_running_loop().call_later(after_s, task.cancel)

@@ -23,7 +23,7 @@ PROFILE = b'{"PKey":"@a","ccpaOptOut":true}'
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request with what it was told, and remembers what it was asked."""
+    """Gives every request the same response, and remembers requests."""
 
     def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -107,7 +107,7 @@ def test_a_redirect_is_not_followed() -> None:
     assert elsewhere.asked == []
 
 
-def test_a_token_that_an_answer_repeats_is_blotted_out() -> None:
+def test_a_token_in_a_response_is_removed() -> None:
     with serving(400, b"Bad token t0ken-of-8!") as server, pytest.raises(RowFailed) as failed:
         read(f"http://{server.host}")
     assert "t0ken-of-8" not in failed.value.detail
@@ -124,7 +124,7 @@ def test_a_token_that_an_answer_repeats_is_blotted_out() -> None:
     ],
     ids=["a page", "a state", "a redirect", "a broken header"],
 )
-def test_a_token_is_blotted_out_wherever_it_is_repeated(
+def test_a_token_is_removed_wherever_it_is_repeated(
     status: int, body: bytes, headers: dict[str, Any]
 ) -> None:
     with serving(status, body, **headers) as server, pytest.raises(RowFailed) as failed:
@@ -132,7 +132,7 @@ def test_a_token_is_blotted_out_wherever_it_is_repeated(
     assert "t0ken-of-8" not in failed.value.detail
 
 
-def test_a_redirect_to_a_place_of_odd_letters_can_still_be_told() -> None:
+def test_a_redirect_to_odd_letters_can_be_reported() -> None:
     with (
         serving(302, b"", Location="/d\xe9connexion") as server,
         pytest.raises(RowFailed) as failed,

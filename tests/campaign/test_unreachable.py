@@ -39,11 +39,11 @@ def answer(status: int, body: bytes = b"", *headers: str) -> bytes:
 
 @dataclass
 class Far:
-    """A server that answers the first requests with what it was told, and then as it should.
+    """A server with given first responses, and right ones after them.
 
     Attributes:
         answers: the first answers; ``RESET`` resets the connection.
-        asked: how many requests it has seen.
+        asked: the number of requests so far.
         port: where it listens.
     """
 
@@ -58,13 +58,13 @@ class Far:
             while (await reader.readline()).strip():
                 pass
             self.asked += 1
-            said = answer(200, PROFILE)
+            sent = answer(200, PROFILE)
             if self.asked <= len(self.answers):
-                said = self.answers[self.asked - 1]
-            if said == RESET:
+                sent = self.answers[self.asked - 1]
+            if sent == RESET:
                 writer.transport.abort()
                 return
-            writer.write(said)
+            writer.write(sent)
 
     @asynccontextmanager
     async def listening(self, port: int = 0) -> AsyncIterator["Far"]:
@@ -108,7 +108,7 @@ GATEWAY_403: Final = b'{"error_code":"403003","message":"Api Key is invalid"}'
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         answer(302, b"", "Location: https://login.example/"),
         answer(307, b"<html>Moved</html>", "Location: /maintenance"),
@@ -118,20 +118,20 @@ GATEWAY_403: Final = b'{"error_code":"403003","message":"Api Key is invalid"}'
     ],
     ids=["302", "307", "a page", "json", "nothing"],
 )
-def test_a_gateway_that_restarts_costs_tries_and_no_row(said: bytes) -> None:
-    assert state_of([said], Pace(retries=1)) == ((True, 2), 2)
+def test_a_gateway_that_restarts_costs_tries_and_no_row(sent: bytes) -> None:
+    assert state_of([sent], Pace(retries=1)) == ((True, 2), 2)
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("sent", "reason"),
     [
         (answer(302, b"", "Location: https://login.example/"), Reason.REDIRECT),
         (answer(403, GATEWAY_403), Reason.HTTP_403),
     ],
     ids=["302", "403"],
 )
-def test_what_stays_is_reported_as_it_is(said: bytes, reason: Reason) -> None:
-    failed, asked = state_of([said] * 9, Pace(retries=1))
+def test_what_stays_is_reported_as_it_is(sent: bytes, reason: Reason) -> None:
+    failed, asked = state_of([sent] * 9, Pace(retries=1))
     assert isinstance(failed, RowFailed)
     assert (failed.reason, failed.attempts, asked) == (reason, 2, 2)
 

@@ -1,7 +1,10 @@
 """What comes on a connection that was not asked for, and which connection a request takes."""
 
 import asyncio
+import gzip
+import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import aiohttp
@@ -46,14 +49,14 @@ async def states(client: Client) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize(
-    "said", [b"H", b"\r\n", written(200, {"PKey": KEYS[1], "ccpaOptOut": True})]
+    "sent", [b"H", b"\r\n", written(200, {"PKey": KEYS[1], "ccpaOptOut": True})]
 )
-def test_bytes_on_an_idle_connection_close_it(said: bytes) -> None:
+def test_bytes_on_an_idle_connection_close_it(sent: bytes) -> None:
     server = Mixing(dict(TRUTH))
 
     async def work(client: Client) -> None:
         await client.state(KEYS[0])
-        server.writers[1].write(said)
+        server.writers[1].write(sent)
         assert await server.closed.get() == 1
         assert (await client.state(KEYS[1]))[0] is TRUTH[KEYS[1]]
 
@@ -61,14 +64,14 @@ def test_bytes_on_an_idle_connection_close_it(said: bytes) -> None:
     assert [each.connection for each in server.asked] == [1, 2]
 
 
-def test_an_answer_that_comes_twice_in_one_piece_is_taken_once() -> None:
+def test_a_response_that_comes_twice_in_one_piece_counts_once() -> None:
     server = Mixing(dict(TRUTH), lambda _asked, _status: Wrong.TOGETHER)
     assert ask(server, states) == TRUTH
     assert [each.connection for each in server.asked] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("wrong", [Wrong.LONGER, Wrong.CUT, Wrong.LOST])
-def test_an_answer_that_does_not_end_where_it_says_is_asked_for_again(wrong: Wrong) -> None:
+def test_a_response_of_another_length_than_announced_is_retried(wrong: Wrong) -> None:
     server = Mixing(dict(TRUTH), one_by_one([None, wrong, None]))
     assert ask(server, states) == TRUTH
     connections = [each.connection for each in server.asked]
@@ -76,14 +79,14 @@ def test_an_answer_that_does_not_end_where_it_says_is_asked_for_again(wrong: Wro
     assert connections[1] not in connections[2:]
 
 
-def test_what_a_server_says_before_it_is_asked_is_no_answer() -> None:
+def test_a_response_before_its_request_is_not_accepted() -> None:
     foreign = written(200, {"PKey": KEYS[1], "ccpaOptOut": False})
     server = Mixing(dict(TRUTH), greets=[foreign])
     assert ask(server, states) == TRUTH
     assert 1 not in [each.connection for each in server.asked[1:]]
 
 
-def test_no_connection_that_is_not_watched_is_used() -> None:
+def test_an_unwatched_connection_is_not_used() -> None:
     async def work() -> None:
         server = Mixing(dict(TRUTH))
         async with server, aiohttp.ClientSession(response_class=WatchedResponse) as session:
@@ -114,7 +117,7 @@ def test_no_read_shares_a_connection_with_a_write(wrong: Wrong | None) -> None:
     assert sum(each.method == "PATCH" for each in server.asked) == 2
 
 
-def test_one_whose_answers_are_always_about_another_is_given_up() -> None:
+def test_a_row_fails_if_its_responses_are_always_about_another() -> None:
     server = Mixing(
         dict(TRUTH), lambda asked, _status: Wrong.FOREIGN if asked.key == KEYS[2] else None
     )
@@ -134,7 +137,7 @@ def test_one_whose_answers_are_always_about_another_is_given_up() -> None:
     assert stop.cause is None
 
 
-def test_answers_about_several_others_end_the_run_though_each_was_had_in_the_end() -> None:
+def test_mixed_up_responses_to_several_requests_end_the_run() -> None:
     wrongs = [Wrong.FOREIGN, None] * 3
     server = Mixing(dict(TRUTH), one_by_one(wrongs))
     stop = Stop()
@@ -152,7 +155,7 @@ def test_answers_about_several_others_end_the_run_though_each_was_had_in_the_end
     assert "a proxy, a cache or a load balancer" in str(stop.cause)
 
 
-def test_a_late_copy_of_not_found_makes_nobody_unknown() -> None:
+def test_a_late_copy_of_not_found_makes_no_profile_unknown() -> None:
     server = Mixing(dict(TRUTH), lambda _asked, status: Wrong.LATE if status == 404 else None)
 
     async def work(client: Client) -> None:
@@ -165,7 +168,7 @@ def test_a_late_copy_of_not_found_makes_nobody_unknown() -> None:
     assert [each.key for each in server.asked] == ["@gone", KEYS[0], KEYS[0]]
 
 
-def test_two_who_are_not_found_are_not_found() -> None:
+def test_two_unknown_profiles_are_not_found() -> None:
     server = Mixing(dict(TRUTH))
 
     async def work(client: Client) -> list[int]:
@@ -181,7 +184,7 @@ def test_two_who_are_not_found_are_not_found() -> None:
     assert [each.connection for each in server.asked] == [1, 1, 2]
 
 
-def test_a_late_copy_of_what_a_profile_was_is_not_what_it_is() -> None:
+def test_a_late_copy_of_a_profile_is_not_its_state() -> None:
     server = Mixing(dict(TRUTH), one_by_one([Wrong.LATE]))
 
     async def work(client: Client) -> None:
@@ -193,7 +196,7 @@ def test_a_late_copy_of_what_a_profile_was_is_not_what_it_is() -> None:
     assert [each.method for each in server.asked] == ["GET", "PATCH", "GET", "GET"]
 
 
-def test_changes_refused_in_the_same_words_are_each_asked_for_once_more_at_most() -> None:
+def test_changes_refused_in_the_same_words_are_sent_again_once_at_most() -> None:
     server = Mixing(dict(TRUTH), refused=frozenset(KEYS))
 
     async def work(client: Client) -> list[RowFailed]:
@@ -213,3 +216,28 @@ def test_changes_refused_in_the_same_words_are_each_asked_for_once_more_at_most(
     assert max(changes.count(key) for key in KEYS) == 2
     assert not stop.asked
     assert server.states == TRUTH
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_page_larger_than_the_buffers_is_read_whole(encoding: str) -> None:
+    listed = [{"PKey": f"@{number}", "ccpaOptOut": True, "x": "y" * 300} for number in range(5000)]
+    body = json.dumps({"content": listed}).encode()
+    body = gzip.compress(body) if encoding == "gzip" else body
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(head.encode() + body)
+        writer.close()
+
+    async def read() -> list[int]:
+        async with asyncio.timeout(60), await asyncio.start_server(respond, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            credentials = Credentials("key", access_token=Secret("token"))
+            connection = Connection(f"http://127.0.0.1:{port}", "acme", credentials)
+            async with connected(connection, Pace(retries=0), Stop()) as client:
+                pages = [await client.listing.first("x", 5000) for _ in range(2)]
+                return [len(page.profiles) for page in pages]
+
+    assert asyncio.run(read()) == [5000, 5000]
