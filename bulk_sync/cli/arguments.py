@@ -50,7 +50,7 @@ INPUT_AGAIN: Final = [
 """What is needed to read rows again, and to find their profiles: it goes into plan files."""
 
 
-def job(values: Values, reports: tuple[Path, ...], name: str) -> "Job":
+def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
     """Build a job.
 
     Raises:
@@ -78,14 +78,14 @@ def job(values: Values, reports: tuple[Path, ...], name: str) -> "Job":
         record=JobRecord(
             name=str(values["job"] or name),
             settings={each: _plain(values[each]) for each in recorded()},
-            reports=tuple(map(str, reports)),
+            reports=reports,
             of_input=frozenset(names(INPUT_AGAIN)),
         ),
     )
 
 
 def follow_up(
-    values: Values, run: "Run", reports: tuple[Path, ...], *, is_undo: bool = False
+    values: Values, run: "Run", reports: tuple[str, ...], *, is_undo: bool = False
 ) -> "Job":
     """Build the job to follow up a run, from the options of both.
 
@@ -235,12 +235,12 @@ def limits(values: Values) -> Limits:
     return Limits(**bounds, allowed=frozenset(Oddity(each) for each in values["allow"]))
 
 
-def reports(values: Values, stem: str) -> tuple[Path, ...]:
+def reports(values: Values, stem: str) -> tuple[str, ...]:
     """Return where the reports go: by default beside the input's name, in the working directory."""
     from bulk_sync.runs import RUN_ID
 
-    given: tuple[Path, ...] = values["report"]
-    return given or (Path(f"{stem}.{RUN_ID}.results.csv"),)
+    given: tuple[str, ...] = values["report"]
+    return given or (f"{stem}.{RUN_ID}.results.csv",)
 
 
 def job_name(given: "Input") -> str:

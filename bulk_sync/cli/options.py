@@ -282,7 +282,7 @@ REPORT: Final = _output(
     "--report FILE ...",
     "Where to write the report. The suffix decides the format: .csv .parquet .json .xlsx .html; "
     ".gz after a text one packs it.",
-    type=_FILE,
+    type=click.Path(dir_okay=False),  # a text: it may be a URL
 )
 PLAN_OUT: Final = _output(
     "--out PLAN", "Save the plan, as Parquet, for `bulk-sync apply PLAN`.", type=_FILE

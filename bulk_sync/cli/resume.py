@@ -89,7 +89,7 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
 
     if values["run_id"] or values["give_up"]:
         raise UsageProblem("--all takes neither a RUN_ID nor --give-up: runs are given up by name.")
-    if any("{run_id}" not in str(path) for path in values["report"]):
+    if any("{run_id}" not in path for path in values["report"]):
         raise UsageProblem("With --all, --report needs {run_id} in its name: one report a run.")
     here = [run for run in reversed(unfinished) if arguments.is_for(values, run)]
     if not here:

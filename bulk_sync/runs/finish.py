@@ -91,7 +91,7 @@ def write_reports(
         What was written, and what went wrong.
     """
     written: list[Destination] = []
-    rows = due_dates.with_due(rows)
+    rows = report_rows(rows)
     try:
         for destination in reports:
             report.write(rows, destination, title=title)
@@ -102,6 +102,11 @@ def write_reports(
         log.warning("%s", failure)
         return Files(tuple(written)), failure
     return Files(tuple(written), todo if has_left else None), None
+
+
+def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return results with the columns that reports alone have."""
+    return due_dates.with_due(rows)
 
 
 def _write_plan(run: RunContext, job: Job, rows: pd.DataFrame, totals: Totals) -> str | None:

@@ -12,7 +12,7 @@ from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import Destination
-from bulk_sync.rows import comparison, due_dates, expand
+from bulk_sync.rows import comparison, expand
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, finish, pipeline, plan_file, precedence, validation
@@ -155,7 +155,7 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
     ]
 
 
-def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
+def judge(given: Input, reports: Sequence[str]) -> tuple[pd.DataFrame, int]:
     """Check a file without contacting Campaign, and write the verdicts to reports.
 
     Returns:
@@ -164,14 +164,14 @@ def judge(given: Input, reports: Sequence[Path]) -> tuple[pd.DataFrame, int]:
     Raises:
         StopRun: the file cannot be read, or a report not be written.
     """
-    paths = JobRecord(reports=tuple(map(str, reports))).reports_of(new_run_id())
+    paths = JobRecord(reports=tuple(reports)).reports_of(new_run_id())
     _check_reports(paths, given)
     checked, _, _ = validation.judged(given)
     report.check_fits(checked, paths)
     judged = comparison.compare(checked, Steps.of(len(comparison.open_rows(checked))))
     for path in paths:
         report.write(
-            due_dates.with_due(judged),
+            finish.report_rows(judged),
             path,
             title={"Input": given.source, "Rows": str(len(judged))},
         )
