@@ -127,6 +127,8 @@ BAD = (*range(60, 80), *range(380, 400))
 """Forty profiles of a thousand: a block in the middle, and one more."""
 
 WORDS = ("--retries", 0, "--report", "r.csv", "--summary", "json", "--concurrency", 4)
+ONE_BY_ONE = ("--concurrency", 1)
+"""So no good row ends between the bad ones, however slow its response."""
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
@@ -154,7 +156,7 @@ def test_more_of_them_in_a_row_stop_a_run_once_and_not_again_when_it_is_resumed(
             Fault.TRANSIENT_500, "PATCH", times=999, matching=f"profile/%40{key(number)[1:]}"
         )
     path = wishes(tmp_path / "in.csv", 400)
-    ran = run(sim, "run", path, *WORDS)
+    ran = run(sim, "run", path, *WORDS, *ONE_BY_ONE)
     assert ran.status == 6
     ran = run(sim, "resume", *WORDS[:2], "--summary", "json")
     assert ran.status == 3, ran.err
@@ -170,7 +172,8 @@ def test_the_same_holds_for_states_that_are_looked_up(
             Fault.TRANSIENT_500, "GET", times=999, matching=f"profile/%40{key(number)[1:]}"
         )
     path = wishes(tmp_path / "in.csv", 400)
-    assert run(sim, "run", path, *WORDS, "--fetch", "lookup").status == 6
+    words = (*WORDS, *ONE_BY_ONE, "--fetch", "lookup")
+    assert run(sim, "run", path, *words).status == 6
     ran = run(sim, "resume", *WORDS[:2], "--summary", "json")
     assert ran.status == 3, ran.err
     assert ran.summary["outcomes"] == {"failed": 35, "updated": 365}
