@@ -151,7 +151,8 @@ def test_the_table_decides_every_combination(case: Case) -> None:
             assert outcome == SEND
         case LookFirst(wait_s):
             assert (outcome, wait_s) == (WAIT, 3600.0)
-        case Done() as done:
+        case done:
+            assert isinstance(done, Done)
             assert (done.outcome, done.reason) == (outcome, reason)
             assert done.holds == (case.desired is all(case.states) if case.states else None)
             assert (done.reason is None) == (done.detail == "")
