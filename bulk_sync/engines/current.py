@@ -1,4 +1,4 @@
-"""Reads the current states of keys, by the way that costs fewer calls.
+"""Reads the current states of keys, by the cheaper way.
 
     begin: preflight, the first page --> scan: Campaign's list --> look up: the missing keys
 
@@ -30,7 +30,7 @@ from bulk_sync.stopping import Stop
 
 _FIRST: Final = 3
 _RANDOM: Final = 4
-"""Keys that are tried before all others. If every other key of a file were good, none of these
+"""Keys tried before all others. If every other key of a file were good, none of these
 would be in one run of a hundred."""
 
 _UNKNOWN: Final = frozenset({Reason.INVALID_KEY, Reason.NOT_FOUND})
@@ -40,7 +40,7 @@ class Checkpoint(Protocol):
     """Makes durable what is read. Called in a thread of its own; raises StopRun if it cannot."""
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
-        """Write what is known of some keys."""
+        """Write the states of some keys."""
 
     def keep_place(self, place: Place | None) -> None:
         """Write where the list is left; None while it is read."""
@@ -107,13 +107,13 @@ class StateReader:
         run: what the passes share.
         connection: where Campaign is.
         keys: n keys, each once.
-        steps: what is known of them so far; filled in place.
+        steps: their states so far; filled in place.
         how: the strategy.
-        producer: knows what the keys are.
+        producer: for the kind of the keys.
         checkpoint: makes states durable.
 
     Attributes:
-        pages: pages of the list with something that counts.
+        pages: pages of the list with valid states.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class StateReader:
         return min(self._lookups(), self._pages_left)
 
     async def begin(self) -> None:
-        """Check that Campaign answers, and find out the calls of either way."""
+        """Make the first calls, and find out the calls of either way."""
         if not self._missing:
             return
         run, needs_whole_list = self._run, self._producer.needs_whole_list
@@ -171,7 +171,7 @@ class StateReader:
             self._pages_left = self._listing.pages_left
 
     async def scan(self) -> None:
-        """Read Campaign's list, if that costs fewer calls."""
+        """Read Campaign's list, if it costs fewer calls."""
         run, listing = self._run, self._listing
         if listing is None or run.stop.asked:
             return
@@ -217,7 +217,7 @@ class StateReader:
             run.stop.ask(no_attribute(run.attribute, unknown))
 
     async def read_all(self) -> Read:
-        """Carry out all stages; the run's ``Stop`` holds what ended them early."""
+        """Carry out all stages; the run's ``Stop`` holds the cause of an early end."""
         await self.begin()
         await self.scan()
         await self.look_up()
@@ -231,7 +231,7 @@ class StateReader:
         return Read(self._listing.costs, self._paged, self._looked_up, seconds)
 
     async def _look_up(self, positions: Sequence[int]) -> None:
-        """Look some keys up, and once more those that failed for a passing reason."""
+        """Look some keys up, and once more after failures for a passing reason."""
         run, steps = self._run, self._steps
         recorder = self._new_recorder()
         lookups = Lookups(self._keys, steps, self._producer)

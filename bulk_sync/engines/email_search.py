@@ -30,10 +30,10 @@ class EmailSearch:
     Args:
         match: takes PKey and state from a profile.
         ignores_case: whether capitals before the @ make no difference.
-        is_wary: whether other spellings of an address are searched before it counts as unknown.
+        is_wary: whether to search other spellings of an address too before it counts as unknown.
 
     Attributes:
-        known_email: an address of some profile, for a test of ``byEmail``; "" if none is known.
+        known_email: an address of some profile, for a test of ``byEmail``; "" if unknown.
         alike: addresses in Campaign's list, by their form in small letters.
     """
 
@@ -113,7 +113,7 @@ class EmailSearch:
                 hits.tries = max(hits.tries, search.tries)
 
     async def _prove(self, client: Client) -> bool:
-        """Return whether ``byEmail`` finds profiles, which it never did in some builds.
+        """Return whether ``byEmail`` finds profiles, unlike in some builds.
 
         Tried once, with the address of some profile.
         """
@@ -139,11 +139,11 @@ class EmailSearch:
 
 @dataclass(slots=True)
 class _Hits:
-    """Profiles found for one address.
+    """Search results for one address.
 
     Attributes:
         matches: those with the address, by PKey.
-        alike: an address that differs only in capitals.
+        alike: an address with other capitals only.
         strangers: profiles found with other addresses.
         tries: most HTTP tries of one request.
     """

@@ -26,10 +26,10 @@ class ListedKeys:
 
     Attributes:
         field: the field with the key.
-        fields: the other fields that are needed.
+        fields: the other fields needed.
         match: takes PKey and state from a profile.
         identity: what spellings of one key have in common.
-        alike: filled with keys that differ from a wanted one in capitals, by their form in small
+        alike: filled with keys unlike a wanted one in capitals alone, by their form in small
             letters; None if capitals matter.
     """
 
@@ -46,7 +46,7 @@ class Gathering:
     Args:
         keys: n keys, each once.
         steps: n rows; filled in place.
-        recorder: makes what is found durable.
+        recorder: makes matches durable.
         shows: how profiles show their keys.
 
     Attributes:
@@ -72,7 +72,7 @@ class Gathering:
 
     @property
     def missing(self) -> int:
-        """Keys that more pages are needed for: all of them, up to the end."""
+        """Keys left to find: all of them, up to the end."""
         return len(self._positions)
 
     def take(self, page: Page) -> str | None:
@@ -93,7 +93,7 @@ class Gathering:
         return page.next_path
 
     def settle(self, total: int | None) -> None:
-        """Record what was found, if the list was shown to its end."""
+        """Record the matches, if the list was shown to its end."""
         if not self.is_used or total is None or len(self._pkeys) < total:
             self.is_used = False
             log.warning("Campaign's list was not shown to its end, so every key is looked up")

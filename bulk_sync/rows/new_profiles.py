@@ -1,4 +1,4 @@
-"""Plans the profiles to create: rows with an address that no profile has.
+"""Plans new profiles, for rows with an unknown address.
 
 planned rows, not found --complete, not twice--> would_create, with the body of the POST
 """
@@ -23,11 +23,11 @@ _NAMES: Final = ("firstName", "lastName")
 
 
 def fields(names: Iterable[str], how: Creating, keys: Keys) -> Mapping[str, str]:
-    """Return the columns that fill the fields of a new profile, by field.
+    """Return the columns for the fields of a new profile, by field.
 
     Args:
         names: the input's own columns.
-        how: the fields that were named.
+        how: the named fields.
         keys: what the keys are.
 
     Raises:
@@ -47,7 +47,7 @@ def fields(names: Iterable[str], how: Creating, keys: Keys) -> Mapping[str, str]
 
 
 def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd.DataFrame:
-    """Plan a profile for every row with an address that no profile has.
+    """Plan a profile for every row with an unknown address.
 
     Args:
         rows: expanded and compared rows.

@@ -1,8 +1,8 @@
-"""The table of current states, and what became of one step of n rows: arrays that answers fill.
+"""The table of current states, and the results of one step of n rows, as arrays.
 
 A table of current states has one row per profile: key, PKey, state, time of the last change,
-problem. A key that is its profile's own PKey needs no PKey in the table, so its row is nothing but
-a place in the arrays. Only profiles with another PKey, and rows with a problem, are objects.
+problem. For a key equal to the PKey, this row is nothing but a place in the arrays. Only profiles
+with another PKey, and rows with a problem, are objects.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,16 +37,16 @@ class Steps:
     """One step, reading or writing, of n rows.
 
     Attributes:
-        state: int8, what Campaign holds after the step; ``UNREAD`` if unknown.
+        state: int8, the state in Campaign after the step; ``UNREAD`` if unknown.
         attempts: int32, HTTP tries; 0 where nothing was sent.
         at_ms: int64, UTC end of the step in ms since the epoch; 0 where there was none.
-        problems: by position, what went wrong.
+        problems: problems by position.
         changed_ms: int64, time of the last change of the state by Campaign's clock, in ms since
             the epoch; 0 if unknown. None if it is not needed.
-        found: by position, the profiles with the row's key, at least one. A profile whose PKey is
-            the key has no entry.
-        suspects: positions that failed for a passing reason, or were in flight, when an earlier
-            process ended. They come last, and count for no verdict about Campaign.
+        found: by position, the profiles with the row's key, at least one; no entry for a key equal
+            to the PKey.
+        suspects: positions with a passing failure, or in flight, when an earlier process ended.
+            They come last, and count for no verdict about Campaign.
     """
 
     state: npt.NDArray[np.int8]
@@ -65,7 +65,7 @@ class Steps:
         return cls(state, np.zeros(count, np.int32), np.zeros(count, np.int64), {}, changed_ms)
 
     def done(self, at: int, attempts: int, at_ms: int, *, state: int) -> None:
-        """Record that the step succeeded for one row."""
+        """Record the success of one row."""
         self.state[at] = state
         self.attempts[at] = attempts
         self.at_ms[at] = at_ms
@@ -75,7 +75,7 @@ class Steps:
     def found_at(
         self, at: int, attempts: int, at_ms: int, found: tuple[Match, ...], *, key: str = ""
     ) -> None:
-        """Record the profiles with the row's key; with ``key``, one of that PKey as its own."""
+        """Record the profiles with the row's key; one whose PKey is ``key`` needs no entry."""
         self.done(at, attempts, at_ms, state=max(each.state for each in found))
         if len(found) > 1 or found[0].pkey != key:
             self.found[at] = found
@@ -105,12 +105,12 @@ class Steps:
                     self.changed_ms[at] = 0
 
     def undo(self, at: int) -> None:
-        """Forget what is known of one row."""
+        """Forget the result of one row."""
         self.state[at], self.attempts[at], self.at_ms[at] = UNREAD, 0, 0
         self.found.pop(at, None)
 
     def failed(self, at: int, at_ms: int, problem: RowFailed) -> None:
-        """Record that the step failed for one row, and the state of its profile, if known."""
+        """Record the failure of one row, and the state of its profile, if known."""
         self.state[at] = UNREAD if problem.holds is None else problem.holds
         self.attempts[at] = problem.attempts
         self.at_ms[at] = at_ms
@@ -121,5 +121,5 @@ class Steps:
         return np.flatnonzero(self.attempts == 0).tolist()
 
     def passing(self) -> list[int]:
-        """Return the rows that failed for reasons that may have passed."""
+        """Return the rows with failures for a passing reason."""
         return sorted(at for at, problem in self.problems.items() if problem.passing)

@@ -1,4 +1,4 @@
-"""Counts of a plan or of results, which add up to the rows of the input."""
+"""Counts of a plan or of results, adding up to the rows of the input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

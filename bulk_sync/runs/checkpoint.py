@@ -1,18 +1,18 @@
-"""The checkpoint of a run: all that it must find again after a crash, in a folder of its own.
+"""The checkpoint of a run: a folder with all it needs after a crash.
 
     STATE_DIR/runs/RUN_ID/
       rows.parquet            the judged rows, with the input's own columns
       states-000001.parquet   the table of current states so far, in parts, one row per profile;
-                              a later part replaces what an earlier one has of a key
+                              a later part replaces the rows of a key in earlier ones
       list.json               where Campaign's list was left, if its pages were being read
-      early.json              profiles that were opted out before everything was read
-      plan.parquet            what comparing added, once everything was read
+      early.json              profiles opted out before everything was read
+      plan.parquet            the columns added by comparing, once everything was read
       results.parquet         the results, once the run is finished and rows failed
 
 Every file appears whole or not at all. The writes to Campaign are in the ledger, not here.
 
 All files but the first name rows by their positions alone. So each holds its format and the SHA-256
-of the ``rows.parquet`` whose positions it means, and is refused if either is another one.
+of its ``rows.parquet``, and is refused if either is another one.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import StoppedEarly, UsageProblem
-from bulk_sync.rows import columns, current_table
+from bulk_sync.rows import columns, current_table, expand
 from bulk_sync.rows.results import Steps
 from bulk_sync.storage import atomic, sealed
 
@@ -64,17 +64,12 @@ _ADDED: Final = (
 )
 """What comparing and writing add to the judged rows, or change of them."""
 
-_EXPANDED: Final = (
-    columns.COUNTS_AS,
-    columns.PROFILES,
-    *columns.MATCHED,
-    *columns.DATED,
-)
+_EXPANDED: Final = (columns.COUNTS_AS, columns.PROFILES, *columns.MATCHED, *columns.DATED)
 """What expanding adds to them, or changes."""
 
 
 class CheckpointProblem(UsageProblem):
-    """A file that a run needs to go on is damaged, or of another version of this program."""
+    """A file of the run is damaged, or of another version of this program."""
 
 
 class Checkpoint:
@@ -132,7 +127,7 @@ class Checkpoint:
         return self._frame(_ROWS)
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
-        """Write what is known of some keys.
+        """Write the states of some keys.
 
         Raises:
             StoppedEarly: it cannot be written.
@@ -143,9 +138,9 @@ class Checkpoint:
             _write(current_table.part(positions, steps), path, self._tie)
 
     def states(self, steps: Steps) -> Steps:
-        """Fill in what is known of the keys, and return it.
+        """Fill in the states of the keys, and return them.
 
-        Rows that failed for a passing reason, or were stopped before, are unknown.
+        Rows with a passing failure, or stopped before, are unknown.
 
         Raises:
             CheckpointProblem: a part is damaged, in another format, or of other rows.
@@ -193,7 +188,7 @@ class Checkpoint:
         Raises:
             StoppedEarly: it cannot be written.
         """
-        expanded = _EXPANDED if columns.OWNER in planned else ()
+        expanded = _EXPANDED if expand.may_share_profiles(planned) else ()
         names = [*_ADDED, *(name for name in expanded if name in planned)]
         self._keep(planned[names], _PLAN)
 
@@ -222,7 +217,7 @@ class Checkpoint:
         return self._beside(rows, _RESULTS)
 
     def keep_early(self, keys: Sequence[str]) -> None:
-        """Write which profiles are opted out before the plan is complete.
+        """Add profiles to be opted out before the plan is complete.
 
         Raises:
             StoppedEarly: it cannot be written.
@@ -230,7 +225,7 @@ class Checkpoint:
         self._keep_json(orjson.dumps(sorted({*keys, *self.early()})), self.folder / _EARLY)
 
     def early(self) -> frozenset[str]:
-        """Return the profiles that were opted out before the plan was complete.
+        """Return the profiles opted out before the plan was complete.
 
         Raises:
             CheckpointProblem: the file is damaged, in another format, or of other rows.
@@ -248,7 +243,7 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def problem(self, path: Path, what: str) -> CheckpointProblem:
-        """Return the error with what is wrong with a file, and what to do."""
+        """Return the error about a file, with the next step."""
         return CheckpointProblem(
             f"Run {self.run_id} cannot go on: {path} {what}. What the run wrote is in the ledger: "
             f"`bulk-sync runs {self.run_id}`. To start anew, run the input again with --fresh; to "
@@ -271,7 +266,7 @@ class Checkpoint:
             return None
         added = self._frame(name)
         with self._whole(self.folder / name):
-            if columns.OWNER in added:
+            if expand.may_share_profiles(added):
                 rows = rows.iloc[added[columns.OWNER].to_numpy()].reset_index(drop=True)
             return rows.assign(**{str(name): added[name] for name in added})
 
@@ -281,7 +276,7 @@ class Checkpoint:
         return frame
 
     def _table(self, name: str) -> pa.Table:
-        """Read a file, and check its format and the rows that it belongs to."""
+        """Read a file, and check its format and its rows."""
         path = self.folder / name
         content = path.read_bytes()
         is_whole = sealed.is_whole(content)

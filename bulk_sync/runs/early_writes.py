@@ -1,4 +1,4 @@
-"""Writes the opt-outs that are due before everything is read, if a budget does not cover both."""
+"""Writes due opt-outs before everything is read, if a budget does not cover both."""
 
 import logging
 from dataclasses import replace
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 def write_early(
     execution: Execution, run: RunContext, states: Steps, reader: StateReader
 ) -> Refused | None:
-    """Write the opt-outs that are known to be due, if the budget does not cover the rest too.
+    """Write the opt-outs known to be due, if the budget does not cover the rest too.
 
     Only if no limit can be passed, whatever the unread rows turn out to be; and a person is asked
     as before any other write.
@@ -88,7 +88,7 @@ def results_so_far(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
 
 
 def refusal_after(refused: Refused, early: int) -> Refused:
-    """Return a refusal that mentions the early writes."""
+    """Return a refusal with the early writes in its message."""
     detail = str(refused).removeprefix("Nothing was written: ")
     return Refused(
         f"Nothing more was written than the {early:,} opt-outs that were due first: {detail}",

@@ -29,7 +29,7 @@ class Execution:
         screen: shows the run to a person.
         session: carries out passes.
         past: finished runs of the same job, for comparison.
-        budget: the calls that all runs may spend in a day; None if it is not known.
+        budget: the calls of all runs in a day; None if unknown.
     """
 
     job: Job
@@ -55,7 +55,7 @@ class Execution:
         return Plan(expand.collapse(planned), totals, refusal, forecast)
 
     def budgets(self, left_now: int) -> Budgets:
-        """Return what limits calls; those set aside for this run count as left today."""
+        """Return the budgets; calls set aside for this run count as left today."""
         pace, left_today = self.job.pace, None if self.budget is None else self.budget.left()
         if left_today is not None:
             left_today += self.session.client.calls.set_aside
@@ -85,7 +85,7 @@ def held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> Ended
     Args:
         rows: results so far.
         cause: what ended the run.
-        was_sent: whether a write was sent.
+        was_sent: whether any write was sent.
     """
     has_begun = was_sent or rows[columns.BEFORE].notna().any()
     if isinstance(cause, UsageProblem) and has_begun:  # which would mean that nothing was sent

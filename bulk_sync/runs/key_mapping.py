@@ -75,7 +75,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         job: how to work.
         given: what to read; its keys are no PKeys.
         screen: shows progress.
-        out: file for the rows that are placed; the suffix decides the format.
+        out: file for the placed rows; the suffix decides the format.
 
     Raises:
         StopRun: it could not begin, or a file could not be written.
@@ -137,7 +137,7 @@ def _placed(
     found: Mapping[RowIndex, Sequence[Match]],
     on_ambiguous: OnAmbiguous | None,
 ) -> dict[int, Sequence[Match]]:
-    """Return the rows that are placed, with their profiles; rows with a repeated key included."""
+    """Return the placed rows with their profiles, rows with a repeated key included."""
     most = None if on_ambiguous is OnAmbiguous.ALL else 1
     counts_as = enumerate(rows[columns.COUNTS_AS].tolist())
     matches = {row: found[counting] for row, counting in counts_as if counting in found}
@@ -174,7 +174,7 @@ _NOT_LOOKED_FOR: Final = RowFailed(
 
 
 def _with_pkeys(rows: pd.DataFrame, placed: Mapping[int, Sequence[Match]]) -> pd.DataFrame:
-    """Return the rows that are placed with their new PKeys; one row per profile."""
+    """Return the placed rows with their new PKeys, one row per profile."""
     own = [name for name in rows.columns if name not in columns.OURS]
     at = np.repeat(list(placed), [len(matches) for matches in placed.values()]).astype(np.intp)
     mapped = rows[own].iloc[at].reset_index(drop=True)
@@ -187,7 +187,7 @@ def _with_pkeys(rows: pd.DataFrame, placed: Mapping[int, Sequence[Match]]) -> pd
 
 
 def _unused_name(own: Sequence[str]) -> str:
-    """Return a name for the column of the old keys that no other column has."""
+    """Return an unused name for the column of the old keys."""
     name = _OLD
     while name in own:
         name += "_"

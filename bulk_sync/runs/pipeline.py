@@ -5,7 +5,7 @@
 
 Everything is read and compared before anything is written, so a preview, a refusal and an
 interrupted run are the same run stopped early. A resumed run continues from its checkpoint and the
-ledger. Only opt-outs that are known to be due may be written before that: see ``early_writes``.
+ledger. Only opt-outs known to be due may be written before: see ``early_writes``.
 """
 
 import logging
@@ -194,7 +194,7 @@ def _read_states(
 
 
 def _forecast(execution: Execution, reader: StateReader) -> RemainingCost | None:
-    """Log the cost of reading if the budget does not cover it, and return it."""
+    """Return the cost of reading, and log it, if the budget does not cover it."""
     session = execution.session
     left, calls = session.run(session.client.calls.left()), reader.calls_left
     if left is None or calls <= left or session.cause is not None:
@@ -221,7 +221,7 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
 
 
 def _cost_to_come(execution: Execution, ended: Ended, *, is_plan: bool) -> RemainingCost:
-    """Return what is left to spend on the pending rows."""
+    """Return the remaining cost of the pending rows."""
     rows = ended.rows
     waits = columns.have_outcome(rows, [Outcome.PENDING])
     is_read = rows[columns.BEFORE].notna().to_numpy()
@@ -235,7 +235,7 @@ def _cost_to_come(execution: Execution, ended: Ended, *, is_plan: bool) -> Remai
 
 
 def _budget_spent(cause: BudgetSpent, to_come: RemainingCost, session: Session) -> BudgetSpent:
-    """Return why the run ended, with the calls that are left to do."""
+    """Return why the run ended, with the remaining cost."""
     detail, calls = f"{cause} Left to do: {to_come}.", session.client.calls.total
     if calls and not session.has_progressed:
         detail += f" Nothing got further with {calls} calls: give at least {calls + 1} at once."
@@ -243,7 +243,7 @@ def _budget_spent(cause: BudgetSpent, to_come: RemainingCost, session: Session) 
 
 
 def _warn_of_limits(run: RunContext, job: Job) -> None:
-    """Warn that new limits come too late for a run that has begun to write."""
+    """Warn about new limits for a run after its first write."""
     for name in LIMITS:
         given = job.record.settings.get(name)
         if given is not None and given != run.begun.settings.get(name):

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def write(
     execution: Execution, run: RunContext, planned: pd.DataFrame, recording: Recording
 ) -> Ended:
-    """Send the writes that are left, and return the results."""
+    """Send the remaining writes, and return the results."""
     if not recording.keys:
         return Ended(planned, None)
     session = execution.session
@@ -44,14 +44,14 @@ def write(
 def settled(
     run: RunContext, planned: pd.DataFrame, recording: Recording | None = None
 ) -> pd.DataFrame:
-    """Return the results of the writes that are recorded; those in flight are in doubt."""
+    """Return the results by the ledger; writes in flight are in doubt."""
     recording = recording or recorded(run, planned)
     recording.leave_in_doubt(recording.in_doubt)
     return comparison.settle(planned, recording.steps)
 
 
 def recorded(run: RunContext, planned: pd.DataFrame) -> Recording:
-    """Return the writes of a plan, and what the ledger knows of them."""
+    """Return the writes of a plan, with their results by the ledger."""
     early = run.checkpoint.early()
     return Recording(run.ledger, run.run_id, planned, comparison.writes(planned), early)
 
@@ -89,9 +89,8 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
 def _requests(planned: pd.DataFrame) -> Mapping[int, Request]:
     """Return the dates of the requests, by write, if dates are judged; undated ones are left out.
 
-    A choice may have been made in Campaign since the writes were planned. ``apply`` reads every
-    profile again and looks for that. A resumed run reads a profile before an opt-in, which lifts an
-    opt-out, and before it overrules the write of a later run.
+    A choice may have been made in Campaign since the plan. ``apply`` reads every profile again for
+    it. A resumed run reads a profile before an opt-in, and before overruling a later run.
     """
     if columns.LATEST not in planned:
         return {}
