@@ -78,13 +78,7 @@ class Tally:
 
 @dataclass
 class Round:
-    """One file on its way into Campaign.
-
-    Attributes:
-        kind: what the file names its profiles by.
-        before: the states in Campaign, by key; None where there is no profile.
-        desired: the states in the file, by key.
-    """
+    """One file on its way into Campaign; ``before`` has None where there is no profile."""
 
     sim: Simulator
     folder: Path
