@@ -52,10 +52,11 @@ def fill(steps: Steps, table: pa.Table) -> None:
     steps.at_ms[keys] = table["at_ms"].to_numpy()
     if steps.changed_ms is not None:
         steps.changed_ms[keys] = table["changed_ms"].to_numpy()
-    for at in keys.tolist():
-        steps.problems.pop(at, None)
-        steps.found.pop(at, None)
-        steps.suspects.discard(at)
+    if steps.problems or steps.found or steps.suspects:
+        for at in keys.tolist():
+            steps.problems.pop(at, None)
+            steps.found.pop(at, None)
+            steps.suspects.discard(at)
     for at, group in _groups(table.filter(pc.is_valid(table["pkey"]))):
         steps.state[at] = max(match.state for match in group)
         steps.found[at] = group
@@ -65,9 +66,6 @@ def fill(steps: Steps, table: pa.Table) -> None:
 
 def _own(keys: npt.NDArray[np.int64], steps: Steps) -> pa.Table:
     """Return a row for each key, without a PKey."""
-    problems: list[RowFailed | None] = [None] * len(keys)
-    if steps.problems:
-        problems = [steps.problems.get(at) for at in keys.tolist()]
     changed_ms = np.zeros(len(keys), np.int64)
     if steps.changed_ms is not None:
         changed_ms = steps.changed_ms[keys]
@@ -79,12 +77,23 @@ def _own(keys: npt.NDArray[np.int64], steps: Steps) -> pa.Table:
             "changed_ms": changed_ms,
             "attempts": steps.attempts[keys],
             "at_ms": steps.at_ms[keys],
-            "outcome": pa.array([p and str(p.outcome) for p in problems], pa.string()),
-            "reason": pa.array([p and str(p.reason) for p in problems], pa.string()),
-            "detail": pa.array([p and p.detail for p in problems], pa.string()),
-            "passing": pa.array([p and p.passing for p in problems], pa.bool_()),
+            **_problems(keys, steps),
         }
     )
+
+
+def _problems(keys: npt.NDArray[np.int64], steps: Steps) -> dict[str, pa.Array]:
+    """Return the columns about problems."""
+    if not steps.problems:
+        blank = dict.fromkeys(("outcome", "reason", "detail"), pa.nulls(len(keys), pa.string()))
+        return {**blank, "passing": pa.nulls(len(keys), pa.bool_())}
+    problems = [steps.problems.get(at) for at in keys.tolist()]
+    return {
+        "outcome": pa.array([p and str(p.outcome) for p in problems], pa.string()),
+        "reason": pa.array([p and str(p.reason) for p in problems], pa.string()),
+        "detail": pa.array([p and p.detail for p in problems], pa.string()),
+        "passing": pa.array([p and p.passing for p in problems], pa.bool_()),
+    }
 
 
 def _groups(table: pa.Table) -> Iterator[tuple[int, tuple[Match, ...]]]:

@@ -76,11 +76,14 @@ class Steps:
         self, at: int, attempts: int, at_ms: int, found: tuple[Match, ...], *, key: str = ""
     ) -> None:
         """Record the profiles with the row's key; one whose PKey is ``key`` needs no entry."""
-        self.done(at, attempts, at_ms, state=max(each.state for each in found))
-        if len(found) > 1 or found[0].pkey != key:
+        first = found[0]
+        if len(found) > 1 or first.pkey != key:
+            self.done(at, attempts, at_ms, state=max(each.state for each in found))
             self.found[at] = found
-        elif self.changed_ms is not None:
-            self.changed_ms[at] = found[0].changed_ms
+            return
+        self.done(at, attempts, at_ms, state=first.state)
+        if self.changed_ms is not None:
+            self.changed_ms[at] = first.changed_ms
 
     def matches(self, keys: Sequence[str]) -> Iterator[tuple[int, tuple[Match, ...]]]:
         """Yield the positions of rows with profiles, and these."""
