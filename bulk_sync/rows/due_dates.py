@@ -1,4 +1,4 @@
-"""Tells until when an opt-out must be carried out: 15 business days from the day it was received.
+"""Counts the last day for an opt-out: 15 business days from the day it was received.
 
 11 CCR 7026 allows no later day (manual/campaign-api.md, section 8). A business day is neither on a
 weekend nor a state holiday of California; ``holidays_of`` gives the table. Where it is not certain
@@ -23,16 +23,10 @@ from bulk_sync.rows.request_order import UNDATED
 
 BUSINESS_DAYS: Final = 15
 SOON: Final = 3
-"""Business days before the last one from which on a request is soon late."""
+"""A request is soon late from this many business days before its last one."""
 
 _MOVED_FROM_SUNDAY: Final = frozenset(
-    {
-        "New Year's Day",
-        "Cesar Chavez Day",
-        "Independence Day",
-        "Veterans Day",
-        "Christmas Day",
-    }
+    {"New Year's Day", "Cesar Chavez Day", "Independence Day", "Veterans Day", "Christmas Day"}
 )
 """Holidays of a fixed date, whose Monday is one if they fall on a Sunday; of those on a Saturday
 only Veterans Day moves, to the Friday (Government Code 6701)."""
@@ -46,8 +40,8 @@ _HOLIDAYS: Final = _MOVED_FROM_SUNDAY | {
     "Thanksgiving Day",
     "Day After Thanksgiving",
 }
-"""State holidays. Whatever else the tables have, such as days that schools observe, is no reason to
-be later."""
+"""State holidays. Whatever else the tables have, such as days that schools observe, makes no
+day later."""
 
 _OBSERVED: Final = " (observed)"
 _SUNDAY_MOVES_TO, _SATURDAY_MOVES_TO = 0, 4
@@ -60,13 +54,13 @@ _Days = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Opt-outs that were received and are, or were, not carried out in time.
+    """Opt-outs that are, or were, not carried out in time.
 
     Attributes:
         left: past their last day, and still to be carried out.
         done: carried out by this run, after their last day.
-        soon: still to be carried out, with no more than three business days left.
-        undated: still to be carried out, and nobody can tell by when.
+        soon: still to be carried out, with at most three business days left.
+        undated: still to be carried out, by a day that is not known.
     """
 
     left: int
@@ -76,7 +70,7 @@ class Late:
 
 
 def holidays_of(years: Iterable[int]) -> Mapping[date, str]:
-    """Tell the state holidays of California, those observed on another day among them."""
+    """Return the state holidays of California, also those observed on another day."""
     import holidays  # noqa: PLC0415 - whose tables take a while, and which few runs need
 
     found = holidays.country_holidays("US", subdiv="CA", years=list(years), language="en_US")
@@ -85,7 +79,7 @@ def holidays_of(years: Iterable[int]) -> Mapping[date, str]:
 
 
 def _names(day: date, name: str) -> list[str]:
-    """Tell which of a day's names, which the tables separate by semicolons, make it a holiday."""
+    """Return the names that make a day a holiday; the tables separate them by semicolons."""
     names = (unaccented(each) for each in name.split("; "))
     return [each for each in names if _is_holiday(each, day)]
 
@@ -100,18 +94,15 @@ def _is_holiday(name: str, day: date) -> bool:
 
 
 def unaccented(name: str) -> str:
-    """Take accents away: some tables write César Chávez."""
+    """Remove accents: some tables write César Chávez."""
     return "".join(char for char in normalize("NFKD", name) if not combining(char))
 
 
 def last_days(received: npt.NDArray[np.int64]) -> _Days:
-    """Tell the last day for requests.
+    """Return the last day for requests; not a time where undated.
 
     Args:
         received: int64, the days of receipt in days since the epoch; ``UNDATED`` where unknown.
-
-    Returns:
-        datetime64[D]; not a time where the request is undated.
     """
     last = np.full(len(received), np.datetime64("NaT", "D"))
     dated = received != UNDATED
@@ -120,10 +111,7 @@ def last_days(received: npt.NDArray[np.int64]) -> _Days:
 
 
 def with_due(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add DUE to rows that have request dates: the last day of each, as ISO text.
-
-    A row whose state cannot be read may be an opt-out, so it has one too.
-    """
+    """Add DUE to rows with request dates; an unreadable state may be an opt-out, so it has one."""
     if columns.RECEIVED not in rows:
         return rows
     texts = pa.array(_due(rows)).cast(pa.large_string()).fill_null("")
@@ -133,12 +121,7 @@ def with_due(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def late(rows: pd.DataFrame, today: date) -> Late | None:
-    """Count the opt-outs that are late or soon late; None if the input has no request dates.
-
-    Args:
-        rows: results, or a plan.
-        today: the day that it is.
-    """
+    """Count late opt-outs of results, or of a plan; None if the input has no request dates."""
     if columns.RECEIVED not in rows:
         return None
     due, now = _due(rows), np.datetime64(today, "D")
@@ -162,7 +145,7 @@ def _due(rows: pd.DataFrame) -> _Days:
 
 
 def _counted_on(days: _Days, business_days: int) -> _Days:
-    """Count business days on, beginning with the day after each."""
+    """Count business days, beginning with the day after each."""
     if not len(days):
         return days
     years = np.unique(days.astype("datetime64[Y]").astype(np.int64)) + 1970
@@ -174,5 +157,5 @@ def _counted_on(days: _Days, business_days: int) -> _Days:
 
 @cache
 def _closed(year: int) -> list[date]:
-    """Tell the holidays of a year and the next, for a date may be a slip: 0206, or 9999."""
+    """Return the holidays of a year and the next; a date may be a slip: 0206, or 9999."""
     return list(holidays_of(each for each in (year, year + 1) if each <= MAXYEAR))

@@ -1,10 +1,10 @@
-"""Holds a whole plan against its limits, before anything is written: may it pass unseen?
+"""Compares a whole plan with its limits, before anything is written.
 
-Limits count changes. Oddities look at the input as a whole, beside what earlier inputs of the same
-job were like: a file that was cut off, keys of another instance, an inverted column.
+Limits count changes. Oddities are about the input as a whole, compared with earlier ones of the
+same job: a file that was cut off, keys of another instance, an inverted column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,10 +24,10 @@ MIGRATED: Final = (
 """What to do about PKeys of another time (manual/campaign-api.md, section 6)."""
 
 _NAMED_ROWS: Final = 5
-"""How many of the rows concerned a refusal names."""
+"""How many rows a refusal names."""
 
 FEWEST: Final = 20
-"""Of fewer rows than this nothing can be said as a whole."""
+"""Fewer rows than this are never odd as a whole."""
 
 _KNOWN: Final = (
     Outcome.UNCHANGED, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE, Outcome.DRIFTED
@@ -46,27 +46,15 @@ class Past:
 
 
 def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) -> Refused | None:
-    """Tell whether a plan may be written.
+    """Return the refusal of a plan, with all limits that it passes; None if it may be written.
 
     Args:
-        planned: what ``plan.compare`` returned.
+        planned: the plan, as ``comparison.compare`` returns it.
         limits: what may pass.
         past: finished runs of the same job, the newest first.
-
-    Returns:
-        What a run must end with instead of writing, with every limit that is passed in one
-        message; None if it may be written.
     """
-    found = [
-        each
-        for each in (
-            _odd(planned, limits, past),
-            _too_many_opt_ins(planned, limits),
-            _too_many_changes(planned, limits),
-            _too_many_creates(planned, limits),
-        )
-        if each is not None
-    ]
+    odd = _odd(planned, limits, past)
+    found = [*([] if odd is None else [odd]), *_passed(planned, limits)]
     if not found:
         return None
     sentences = " Besides, ".join(str(each) for each in found)
@@ -74,13 +62,7 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
 
 
 def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) -> bool:
-    """Return whether a plan may be written however the rows turn out that were not read yet.
-
-    Args:
-        planned: what ``plan.compare`` returned; rows that were not read are ``pending``.
-        limits: what may pass.
-        past: finished runs of the same job, the newest first.
-    """
+    """Return whether a plan may be written whatever the states of its ``pending`` rows are."""
     if refusal(planned, limits, past) is not None:
         return False
     unread = columns.have_outcome(planned, [Outcome.PENDING])
@@ -108,42 +90,27 @@ def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] =
     )
 
 
-def _too_many_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
-    lifted, most = comparison.opt_ins(planned), limits.opt_ins(columns.input_rows(planned))
-    if len(lifted) <= most:
-        return None
-    return _refused(planned, lifted, "opt-ins (true to false)", most, "--max-opt-ins")
-
-
-def _too_many_changes(planned: pd.DataFrame, limits: Limits) -> Refused | None:
-    if limits.max_changes is None:
-        return None
-    changed, most = comparison.writes(planned), limits.max_changes.of(columns.input_rows(planned))
-    if len(changed) <= most:
-        return None
-    return _refused(planned, changed, "changes", most, "--max-changes")
-
-
-def _too_many_creates(planned: pd.DataFrame, limits: Limits) -> Refused | None:
-    if limits.max_creates is None:
-        return None
-    made = np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_CREATE]))
-    most = limits.max_creates.of(columns.input_rows(planned))
-    if len(made) <= most:
-        return None
-    return _refused(planned, made, "profiles to be created", most, "--max-creates")
-
-
-def _refused(
-    planned: pd.DataFrame, positions: npt.NDArray[np.intp], what: str, most: int, option: str
-) -> Refused:
-    count, rows = len(positions), columns.input_rows(planned)
-    return Refused(
-        f"{count} {what} of {rows} rows ({100 * count / rows:.3g}%) are more than "
-        f"the limit of {most} ({_first(planned, positions)}). If that is right, let them pass "
-        f"with {option} {count}.",
-        f"{option} {count}",
+def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[Refused]:
+    """Yield a refusal for each limit on a count that a plan passes."""
+    rows = columns.input_rows(planned)
+    created = np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_CREATE]))
+    max_changes, max_creates = (
+        None if bound is None else bound.of(rows)
+        for bound in (limits.max_changes, limits.max_creates)
     )
+    for positions, most, what, option in (
+        (comparison.opt_ins(planned), limits.opt_ins(rows), "opt-ins (true to false)", "opt-ins"),
+        (comparison.writes(planned), max_changes, "changes", "changes"),
+        (created, max_creates, "profiles to be created", "creates"),
+    ):
+        count = len(positions)
+        if most is not None and count > most:
+            yield Refused(
+                f"{count} {what} of {rows} rows ({100 * count / rows:.3g}%) are more than the limit "
+                f"of {most} ({_first(planned, positions)}). If that is right, let them pass with "
+                f"--max-{option} {count}.",
+                f"--max-{option} {count}",
+            )
 
 
 def _odd(planned: pd.DataFrame, limits: Limits, past: Sequence[Past]) -> Refused | None:
@@ -164,7 +131,7 @@ def _let_pass(sentence: str, oddity: Oddity) -> Refused:
 
 
 def cut_off(rows: int, limits: Limits, past: Sequence[Past]) -> Refused | None:
-    """Tell whether an input has so few rows that it need not even be read on."""
+    """Return the refusal of an input with too few rows, before any state is read."""
     sentence = _fewer_rows(rows, past)
     if sentence is None or Oddity.FEWER_ROWS in limits.allowed:
         return None

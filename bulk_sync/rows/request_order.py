@@ -1,11 +1,10 @@
 """Decides which of two requests for one profile is the later one.
 
-Campaign's stamp says when the state was last changed there. Where the last change was this tool's
-own write, the date of the request behind that write counts instead: a request of the 25th wins over
-one of the 20th, whatever was written when. A stamp can move without a change
-(manual/campaign-api.md, section 1.1), so it only ever leaves a profile alone, and a person decides.
-Where it is not certain which of two came last, the opt-out counts, as in Adobe's own rule for a tie
-(section 8).
+Campaign's stamp is the time of the last change there. If that change was this tool's own write, the
+date of the request behind the write counts instead: a request of the 25th wins over one of the
+20th, whatever was written when. A stamp can move without a change (manual/campaign-api.md, section
+1.1), so it only ever leaves a profile alone, and a person decides. In doubt the opt-out counts, as
+in Adobe's own rule for a tie (section 8).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,35 +19,32 @@ import pandas as pd
 from bulk_sync.rows import columns
 
 UNDATED: Final = np.iinfo(np.int64).max
-"""How arrays of request dates say that there is none; so it sorts last, and is never the oldest."""
+"""A missing date in arrays of request dates; it sorts last."""
 
 UNREADABLE: Final = -1
-"""How times of changes say that there is one, but nobody can read it."""
+"""A time of a change that cannot be read."""
 
 TOLERANCE_MS: Final = 60_000
-"""How far Campaign's clock may be from that of the machine that wrote: a stamp counts as that of a
-write if it lies no more than this before its request or after its confirmation."""
+"""The difference tolerated between Campaign's clock and ours: a stamp belongs to a write from this
+long before its request until this long after its confirmation."""
 
 _DOUBT_MS: Final = 3_600_000
-"""A stamp that lies no more than this after a write may still be of it: clocks go wrong."""
+"""A stamp until this long after a write may still belong to it: clocks go wrong."""
 
 
 LOCAL_DOUBT_MS: Final = 8 * 3_600_000
-"""A time without a zone may be California's, which is so far behind UTC at most."""
+"""A time without a zone may be California's, at most this far behind UTC."""
 
 DAY_DOUBT_MS: Final = 24 * 3_600_000 + LOCAL_DOUBT_MS - 1
-"""A day ends so long after its midnight in UTC at most."""
+"""A day ends at most this long after its midnight in UTC."""
 
 
 class Precision(IntEnum):
-    """How exact a request date is."""
+    """How exact a request date is: a time with its zone, one without, or a day."""
 
     INSTANT = 0
-    """A time with its zone."""
     LOCAL = 1
-    """A time without a zone."""
     DAY = 2
-    """A day."""
 
 
 _DOUBTS_MS: Final = {
@@ -59,19 +55,14 @@ _DOUBTS_MS: Final = {
 
 
 class Request(NamedTuple):
-    """When a state was asked for.
-
-    Attributes:
-        first_ms: the earliest moment that may be meant, in ms since the epoch.
-        precision: how exact that is.
-    """
+    """The date of a request: the earliest moment it may mean, in ms since the epoch."""
 
     first_ms: int
     precision: Precision
 
     @property
     def last_ms(self) -> int:
-        """The latest moment that may be meant."""
+        """Return the latest moment it may mean."""
         return self.first_ms + _DOUBTS_MS[self.precision]
 
     def __str__(self) -> str:
@@ -94,7 +85,7 @@ class Request(NamedTuple):
 
 
 def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Request | None]:
-    """Return when rows were asked for; None where undated. Without request dates there is none."""
+    """Return the request dates of rows; None where a row has none."""
     names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in frame]
     if not names:
         return [None] * len(positions)
@@ -112,13 +103,7 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
 
 
 class Confirmed(NamedTuple):
-    """A request that found the state as it asked for it, so that nothing was written.
-
-    Attributes:
-        request: when it was asked for.
-        run_id: the run that found it so.
-        at_ms: when that was, in ms since the epoch, UTC.
-    """
+    """A request that found its state in Campaign: its date, the run, and when the run read it."""
 
     request: Request
     run_id: str
@@ -127,19 +112,18 @@ class Confirmed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A write of this tool to one profile, and the request that it was for.
+    """A write of this tool to one profile, and the request behind it.
 
     Attributes:
-        state: the state that was written.
+        state: the state written.
         began_ms: when the write was about to be sent, in ms since the epoch, UTC.
         ended_ms: when it was confirmed, or given up.
-        request: when the state was asked for; None if undated, or if an undo has put back what
-            this tool does not know the date of.
+        request: the request's date; None if undated, or if an undo put back an undated state.
         no_later_ms: the request is not later than this.
         run_id: the run that carried the request out.
-        is_doubtful: whether it is not known that Campaign has acted on the write.
-        is_seen: whether nothing was written: the state was only found as it was asked for.
-        confirmed: the latest request that has found the state so since; None if there was none.
+        is_doubtful: whether Campaign may not have acted on the write.
+        is_seen: whether nothing was written, because Campaign held the state already.
+        confirmed: the latest request since then that found the state; None if there was none.
     """
 
     state: bool
@@ -154,12 +138,12 @@ class Own:
 
 
 class Choice(NamedTuple):
-    """A state that Campaign holds.
+    """A state in Campaign, with its time and its source.
 
     Attributes:
-        at_ms: when it was asked for, or else changed, in ms since the epoch; 0 if that is not
+        at_ms: when it was requested, or else changed, in ms since the epoch; 0 if that is not
             known, ``UNREADABLE`` if it cannot be read.
-        own: the write of this tool that it comes from; None if it comes from elsewhere.
+        own: this tool's write behind it; None if it comes from elsewhere.
     """
 
     at_ms: int
@@ -167,20 +151,20 @@ class Choice(NamedTuple):
 
 
 Writes = Mapping[tuple[str, bool], Own]
-"""What this tool wrote last, by PKey and state: two for a profile only if one is doubtful."""
+"""This tool's last writes, by PKey and state: two for a profile only if one is doubtful."""
 
 LastWrites = Callable[[Sequence[str], int], Writes]
-"""Looks up, for some PKeys, what this tool wrote last; and which requests since a time, in ms, have
-found the state as they asked for it."""
+"""Looks up the last writes to some PKeys, and the requests since a time, in ms, that found their
+state in Campaign."""
 
 
 def no_writes(_keys: Sequence[str], _since_ms: int) -> Writes:
-    """Return that this tool has written nothing."""
+    """Return no writes."""
     return {}
 
 
 def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool) -> Choice:
-    """Find out when the state that Campaign holds, and that is not desired, was chosen.
+    """Return when the state in Campaign, other than the desired one, was chosen.
 
     =========================================  ====================================
     Campaign's stamp                           the time that counts
@@ -192,16 +176,16 @@ def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool)
     cannot be read                             none that can be read
     =========================================  ====================================
 
-    A later request that has found the state as it asked for it counts in any case.
+    A later request that found the state in Campaign counts in any case.
 
     Args:
         changed_ms: Campaign's stamp, as ``choices`` takes it.
-        own: what this tool wrote last to the profile, if it is the state that Campaign holds.
-        request: when the other state is asked for now.
+        own: this tool's last write to the profile, if Campaign holds its state.
+        request: the request for the other state.
         desired: that state.
 
     Returns:
-        A time to be held against ``of_request``.
+        A time to be compared with ``of_request``.
     """
     found = _written(changed_ms, own, request, desired=desired)
     if own is None or own.confirmed is None or (found.at_ms < 0 and not desired):
@@ -214,7 +198,7 @@ def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool)
 
 
 def dated(own: Own) -> Choice | None:
-    """Return the newest request with a date behind what this tool wrote; None if there is none."""
+    """Return the newest dated request behind a write; None if there is none."""
     confirmed = own.confirmed
     if confirmed is not None and (own.request is None or own.request < confirmed.request):
         own = replace(own, request=confirmed.request, run_id=confirmed.run_id, is_seen=True)
@@ -222,7 +206,7 @@ def dated(own: Own) -> Choice | None:
 
 
 def _written(changed_ms: int, own: Own | None, request: Request, *, desired: bool) -> Choice:
-    """Find out when the state was chosen, by the stamp and what this tool wrote."""
+    """Return when the state was chosen, by the stamp and this tool's write."""
     is_later = own is not None and changed_ms > own.ended_ms + _DOUBT_MS
     if own is None or own.is_seen or changed_ms < 0 or is_later:
         return Choice(changed_ms)
@@ -238,7 +222,7 @@ def _written(changed_ms: int, own: Own | None, request: Request, *, desired: boo
 
 
 def _comparable(other: Request, request: Request, *, desired: bool) -> int:
-    """Return the moment of another request that is to be held against ``of_request``."""
+    """Return the moment of another request, to be compared with ``of_request``."""
     if other.precision is request.precision:  # two days, or two times of the same zone
         moment = other.first_ms + of_request(request, desired) - request.first_ms
     else:
@@ -251,13 +235,13 @@ def choices(
     desired: npt.NDArray[np.int8],
     changed_ms: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.bool_]:
-    """Tell where Campaign holds a newer choice than the one that was asked for.
+    """Return where Campaign holds a newer choice than the request.
 
     Args:
         latest_ms: n times of requests, as ``dates.Asked.latest``.
         desired: n states, 1 or 0.
-        changed_ms: n times at which Campaign's state was chosen, ms since the epoch; 0 where there
-            was none, ``UNREADABLE`` where that cannot be told, which leaves an opt-out in place.
+        changed_ms: n times of Campaign's states, in ms since the epoch; 0 where there is none,
+            ``UNREADABLE`` where it cannot be read: an opt-out stays then.
 
     Returns:
         n booleans; False where the request is undated.
@@ -269,18 +253,18 @@ def choices(
 
 
 def of_request(request: Request, desired: bool) -> int:  # noqa: FBT001 - a state
-    """Return the moment of a request that counts, as ``dates.Asked.latest`` has it."""
+    """Return the decisive moment of a request, as ``dates.Asked.latest`` has it."""
     return request.last_ms if desired else request.first_ms
 
 
 def is_newer(found: Choice, request: Request, *, desired: bool) -> bool:
-    """Return of one row what ``choices`` returns of many."""
+    """Return the answer of ``choices`` for one row."""
     latest = np.array([of_request(request, desired)])
     return bool(choices(latest, np.array([desired], np.int8), np.array([found.at_ms]))[0])
 
 
 def sentence(found: Choice) -> str:
-    """Return the sentence on why a row is left alone."""
+    """Return the sentence for the report about a row left alone."""
     if found.own is not None:
         dated = found.own.request
         when = "whose date is not known" if dated is None else f"of {dated}"
