@@ -106,9 +106,9 @@ def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[Refused]:
         count = len(positions)
         if most is not None and count > most:
             yield Refused(
-                f"{count} {what} of {rows} rows ({100 * count / rows:.3g}%) are more than the limit "
-                f"of {most} ({_first(planned, positions)}). If that is right, let them pass with "
-                f"--max-{option} {count}.",
+                f"{count} {what} of {rows} rows ({100 * count / rows:.3g}%) are more than the "
+                f"limit of {most} ({_first(planned, positions)}). If that is right, let them "
+                f"pass with --max-{option} {count}.",
                 f"--max-{option} {count}",
             )
 

@@ -14,8 +14,8 @@ A run passes through these:
                                                   |  '--> write_records.py   to and from the ledger
                                                   '--> checkpoint.py         survives a crash
 
-What a run means for others: lineage.py (which run follows which), precedence.py (whose request
-stands), past_runs.py, kept_rows.py, identity.py. What a person sees: review.py, plan_file.py. What
+Runs and other runs: lineage.py (the order of runs), precedence.py (whose request stands),
+past_runs.py, kept_rows.py, identity.py. What a person sees: review.py, plan_file.py. What
 it may cost: day_budget.py, remaining_cost.py.
 """
 

@@ -63,7 +63,7 @@ def working_on_plan(state: State, run_id: str) -> Iterator[None]:
 def begun_as(
     kind: Kind, job: Job, source: str, digest: str, rows: int, parent: str | None = None
 ) -> Begun:
-    """Return the facts that a run is to be recorded with when it begins.
+    """Return the facts at the beginning of a run, for the ledger.
 
     Args:
         kind: the command.
@@ -71,7 +71,7 @@ def begun_as(
         source: the input, as it was given.
         digest: SHA-256 of the input.
         rows: how many rows it has.
-        parent: the run that it retries or undoes.
+        parent: the run to be retried or undone.
     """
     return Begun(
         kind=kind,
@@ -107,7 +107,7 @@ def begin(
         run_id: its name.
         begun: how it begins.
         rows: the checked rows.
-        stem: the name that its reports begin with.
+        stem: the beginning of its reports' names.
         planned: the plan, if it is known already.
 
     Raises:
@@ -130,13 +130,13 @@ def begin(
 
 
 def was_refused(state: State, run: Run) -> bool:
-    """Return whether a limit or a person stopped a run whose checkpoint is still here."""
+    """Return whether a limit or a person stopped a run, and its checkpoint is still here."""
     refused = run.ended is not None and run.ended.exit == Exit.REFUSED
     return refused and Checkpoint.find(state.folder, run.run_id) is not None
 
 
 def tidy_up(book: Ledger, state: State) -> None:
-    """Remove the checkpoints of finished runs that were kept for long enough."""
+    """Remove the checkpoints of finished runs after their time."""
     unfinished = {run.run_id for run in book.runs() if not run.is_finished}
     oldest_s = time.time() - _KEPT_FOR.total_seconds()
     for each in all_checkpoints(state.folder):

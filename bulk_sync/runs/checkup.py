@@ -15,7 +15,7 @@ _PATIENCE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was tested; ``exit`` is what a run would end with, were it not good."""
+    """One test; ``exit`` is the exit status of a run if it is not good."""
 
     good: bool
     text: str

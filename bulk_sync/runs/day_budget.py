@@ -1,7 +1,7 @@
 """What all runs on one organization together may spend in a day, by the ledger.
 
-Every run is counted, dry runs, plans and audits too, whether it has a limit or not; so the next run
-with a limit knows what is left. A day is a day of UTC.
+Every run is counted, dry runs, plans and audits too, with or without a limit: the next run with a
+limit knows what is left. A day is a day of UTC.
 """
 
 import logging
@@ -34,7 +34,7 @@ class DayBudget:
         self._place = place
 
     def left(self) -> int | None:
-        """Return how many calls today has left; None if that has no limit or is not known."""
+        """Return the calls left of today; None without a limit, or if they are not known."""
         if self.most is None:
             return None
         try:
@@ -64,7 +64,7 @@ class DayBudget:
         return Grant(granted, str(today), until)
 
     def give_back(self, day: str, count: int) -> None:
-        """Return calls that were not spent."""
+        """Return unspent calls."""
         try:
             self._book.give_calls_back(self._place, day, count)
         except StoppedEarly as failure:
@@ -72,13 +72,13 @@ class DayBudget:
 
 
 def budget_of(book: Ledger, job: Job) -> DayBudget:
-    """Return the budget that a job spends."""
+    """Return the daily budget of a job."""
     return DayBudget(book, lock.name(job.connection), job.pace.max_calls_per_day)
 
 
 @contextmanager
 def reading(job: Job) -> Iterator[Ledger | None]:
-    """Open the ledger for a command that only reads; without a limit it makes none."""
+    """Open the ledger for a command that only reads; make none without a limit."""
     if job.pace.max_calls_per_day is None:
         with ledger.open_existing(job.state, forward=True) as book:
             yield book

@@ -105,7 +105,7 @@ def write_reports(
 
 
 def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return results with the columns that reports alone have."""
+    """Return results with the columns of reports alone."""
     return due_dates.with_due(rows)
 
 

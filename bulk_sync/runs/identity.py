@@ -1,4 +1,4 @@
-"""The keys of a person, and the columns of a run's rows in which a person can be recognized."""
+"""The keys of a person, and the columns of a run's rows with such keys."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from bulk_sync.settings import KeyKind, Keys
 
 _EMAIL_NAMES: Final = frozenset({"email", "emailaddress"})
 _PKEY_NAMES: Final = frozenset({"pkey"})
-"""Names of own columns that identify a person, beside the column of keys."""
+"""Names of own columns with keys of people, beside the column of keys."""
 
 
 def is_address(key: str) -> bool:
@@ -30,7 +30,7 @@ class Identity:
 
     Attributes:
         exactly: PKeys, and other keys, to the letter.
-        addresses: e-mail addresses in the one spelling that stands for all, capitals aside.
+        addresses: e-mail addresses in one spelling for all, capitals aside.
     """
 
     exactly: frozenset[str] = frozenset()
@@ -50,7 +50,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class IdentityColumns:
-    """The columns of a run's rows in which people can be recognized.
+    """The columns of a run's rows with keys of people.
 
     Attributes:
         are_pkeys: whether the keys are PKeys.
@@ -79,11 +79,11 @@ class IdentityColumns:
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the columns that a search reads."""
+        """Return the names of the columns to be searched."""
         return list(dict.fromkeys([columns.KEY, columns.PKEYS, *self.emails, *self.pkeys]))
 
     def matches(self, part: pa.Table, person: Identity) -> pa.Array:
-        """Return which rows of a table are about a person."""
+        """Return a mask of a table's rows about a person."""
         hits = _is_in(part[columns.KEY], person.exactly)
         for name in self.pkeys:
             hits = pc.or_(hits, _is_in(part[name], person.exactly))

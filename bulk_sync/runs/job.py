@@ -39,7 +39,7 @@ class Input:
 
     @property
     def stem(self) -> str:
-        """The name that reports are called by."""
+        """Return the beginning of the names of reports."""
         path = Path(self.source)
         if self.source == "-":
             return "stdin"
@@ -60,7 +60,7 @@ class Matching:
     Attributes:
         keys: what the keys are.
         on_conflict: what becomes of one profile with two states.
-        creating: with what profiles are created that are not found; None creates none.
+        creating: the fields of new profiles for unknown keys; None creates none.
     """
 
     keys: Keys = field(default_factory=Keys)
@@ -73,7 +73,7 @@ class JobRecord:
     """What a run of a job is recorded with.
 
     Attributes:
-        name: the name that runs over the same kind of input share.
+        name: a common name for runs over the same kind of input.
         settings: the options as they were given, without secrets, for the commands that follow.
         reports: where to write the report; the suffix decides its format, and the run's id takes
             the place of ``{run_id}``.
@@ -101,7 +101,7 @@ class Job:
         pace: how many requests Campaign may be sent.
         reading: how states are read.
         writing: how they are written.
-        limits: what stops a run that looks like a mistake.
+        limits: what stops a run by mistake.
         matching: how rows find their profiles.
         record: what the run is recorded with.
     """
@@ -130,7 +130,7 @@ class Job:
         return replace(self, limits=replace(self.limits, allowed=frozenset(Oddity)))
 
     def by_pkey(self) -> "Job":
-        """Return the job for what a run wrote, whose keys are PKeys whatever its input held."""
+        """Return the job for the writes of a run: their keys are PKeys, whatever its input held."""
         settings, of_input = self.record.settings, self.record.of_input
         kept = {name: settings[name] for name in settings if name not in of_input}
         kept["api"] = self.connection.api  # may have been chosen for the keys
@@ -144,5 +144,5 @@ def _shortened(name: str) -> str:
 
 
 def new_run_id() -> str:
-    """Make an id that sorts by time and fits a file name: ``20261123T020000Z-7f3a9c``."""
+    """Return a new id, sorted by time and fit for a file name: ``20261123T020000Z-7f3a9c``."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,10 +1,10 @@
 """The rows of runs, kept for questions about one person and for reports to be made again.
 
     STATE_DIR/rows/RUN_ID.20290131.parquet     every row of the input with what became of it, and
-                                               the day until which it is kept
+                                               its last day here
 
-A file says in its metadata in which format it is and in which columns people can be recognized.
-A search reads those columns alone, and whole rows only of parts that hold a hit. Of a run that is
+The metadata of a file hold its format and the columns with keys of people.
+A search reads those columns alone, and whole rows only of parts with a hit. Of a run that is
 not finished the rows are made from its checkpoint.
 """
 
@@ -50,13 +50,13 @@ _GROUP_ROWS: Final = 1 << 17
 class KeptRows:
     """The kept rows of one run.
 
-    Reading them raises OSError, ValueError or pa.ArrowException if the file is damaged, or has a
-    format that this program does not know; see ``warning_of``.
+    Reading them raises OSError, ValueError or pa.ArrowException if the file is damaged, or of an
+    unknown format; see ``warning_of``.
 
     Attributes:
         path: the file.
         run_id: the run.
-        until: the last day on which they are kept.
+        until: their last day here.
     """
 
     path: Path
@@ -64,19 +64,14 @@ class KeptRows:
     until: date
 
     def identity_columns(self) -> IdentityColumns:
-        """Read in which columns people can be recognized."""
+        """Return the columns with keys of people."""
         facts = self._facts()
         return IdentityColumns(facts["are_pkeys"], facts["emails"], facts["pkeys"])
 
     def confirmed(
         self, pkeys: frozenset[str], since_ms: int
     ) -> Iterator[tuple[str, bool, Confirmed]]:
-        """Yield, by PKey and state, the requests that found a state as they asked for it.
-
-        Args:
-            pkeys: the profiles that are wanted.
-            since_ms: older requests are left out.
-        """
+        """Yield, by PKey and state, requests since a time that found their state in Campaign."""
         newest_ms = self._facts()["newest_ms"]
         if newest_ms is None or newest_ms < since_ms:
             return
@@ -136,7 +131,7 @@ def warning_of(run_id: str) -> Iterator[None]:
 
 
 def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | None:
-    """Keep the rows of a finished run, and delete rows that were kept for long enough.
+    """Keep the rows of a finished run, and delete rows after their last day.
 
     Args:
         state: where, and for how long.
@@ -145,7 +140,7 @@ def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | 
         rows: results, a row per profile if keys are no PKeys.
 
     Returns:
-        The last day on which they are kept; None if they are not: the log says why.
+        Their last day here; None, with a warning in the log, if they could not be kept.
     """
     today = datetime.now(UTC).date()
     _remove_expired(state.folder, today)
@@ -178,7 +173,7 @@ def all_of(state_dir: Path) -> Mapping[str, KeptRows]:
 
 
 def table(rows: pd.DataFrame) -> pa.Table:
-    """Turn results into a table with a row per row of the input, and the PKeys that are known."""
+    """Turn results into a table with a row per row of the input, and the known PKeys."""
     whole = pa.Table.from_pandas(expand.collapse(rows), preserve_index=False)
     return whole if columns.OWNER not in rows else whole.append_column(columns.PKEYS, _pkeys(rows))
 
@@ -198,11 +193,7 @@ def own_columns(state: State, run_id: str) -> pd.DataFrame | None:
 
 
 def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
-    """Return what is known of the rows of an unfinished run; None if they are not here.
-
-    Returns:
-        Results, a row per profile if keys are no PKeys; what is left to do is ``pending``.
-    """
+    """Return results of an unfinished run, as far as it got; None if its rows are not here."""
     checkpoint = Checkpoint.find(state.folder, run.run_id)
     if checkpoint is None:
         return None
@@ -223,7 +214,7 @@ def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
 
 
 def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:
-    """Read some columns, those that are there, part by part."""
+    """Read some columns part by part, as far as a file has them."""
     found = [name for name in names if name in file.schema_arrow.names]
     return (file.read_row_group(group, columns=found) for group in range(file.num_row_groups))
 
@@ -265,7 +256,7 @@ def _pkeys(rows: pd.DataFrame) -> pa.Array:
 
 
 def _newest_ms(rows: pd.DataFrame) -> int | None:
-    """Return when the newest request was made that found the state as it asked for it."""
+    """Return the date of the newest request that found its state in Campaign."""
     names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in rows]
     if not names:
         return None

@@ -4,23 +4,22 @@
                              run A      run X      retry B     undo C      undo D
                              list.csv   other.csv  parent A    parent A    parent C
 
-    A <--- B   B sends rows of A's file once more: to B, X is a later run, although B began after X
-    A <--- C   C puts back what A wrote, where X has not written since
-    C <--- D   D puts back what C wrote: A stands again, and C counts for nothing
+    A <--- B   B sends rows of A's file once more: X is later than B, although B began after X
+    A <--- C   C puts A's writes back, except where X has written since
+    C <--- D   D puts C's writes back: A stands again, and C counts for nothing
 
 =============  ================================  =====================  ============================
 command        recorded as                       how often              its rows count as of
 =============  ================================  =====================  ============================
-run INPUT      a run                             any number of times    the line with which it began
-resume RUN     nothing new: the same run         until it is finished   the line with which it began
-apply PLAN     a run with the plan's SHA-256     once for each plan     the line with which it began
-retry RUN      a run whose parent is RUN         once, unless undone    the line of the parent
-undo RUN       a run whose parent is RUN         once, unless undone    the line of the parent
+run INPUT      a run                             any number of times    its own first line
+resume RUN     nothing new: the same run         until it is finished   its own first line
+apply PLAN     a run with the plan's SHA-256     once for each plan     its own first line
+retry RUN      a run with the parent RUN         once, unless undone    the parent's first line
+undo RUN       a run with the parent RUN         once, unless undone    the parent's first line
 =============  ================================  =====================  ============================
 
-A run is later than another if it began after that line, in the same organization and for the same
-attribute, is no ancestor of it, and was not refused. What a later run means for a single row is
-decided in ``precedence.py``.
+A run is later if it began after that line, in the same organization and for the same attribute, is
+no ancestor, and was not refused. ``precedence.py`` decides what a later run means for a row.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,9 +37,9 @@ class Lineage:
     """Where a run stands among the others.
 
     Attributes:
-        since: position in the ledger as of which its rows count; None if no run can be later.
+        since: its rows count as of this position in the ledger; None if no run can be later.
         family: the run and its ancestors.
-        undone: the run whose writes it puts back; None if it is no undo.
+        undone: the run to be undone, if this is an undo, or the retry of one.
     """
 
     since: int | None = None
@@ -48,7 +47,7 @@ class Lineage:
     undone: str | None = None
 
     def later(self, runs: Iterable[Run], begun: Begun) -> list[Run]:
-        """Return the runs that are later than one that was begun so."""
+        """Return the runs later than this one, which began so."""
         if self.since is None:
             return []
         return [
@@ -76,11 +75,11 @@ def trace(runs: Sequence[Run], run_id: str) -> Lineage:
 
 
 def undone(runs: Sequence[Run], *, also_begun: bool = False) -> Mapping[str, str]:
-    """Return the undo that put each run back; one that was itself undone does not count.
+    """Return the undo of each undone run among some; an undo may be undone itself.
 
     Args:
-        runs: among which both are.
-        also_begun: whether an undo that is still to be finished counts too.
+        runs: the runs.
+        also_begun: count an unfinished undo too.
     """
     undo_of = {
         run.begun.parent: run.run_id
@@ -95,7 +94,7 @@ def undone(runs: Sequence[Run], *, also_begun: bool = False) -> Mapping[str, str
 
 
 def apply_of(runs: Sequence[Run], plan_sha256: str) -> Run | None:
-    """Return the newest run that has applied a plan, or is still to finish that."""
+    """Return the newest run to have applied a plan, finished or not."""
     for run in reversed(runs):
         begun = run.begun
         is_it = begun.kind is Kind.APPLY and begun.plan_sha256 == plan_sha256
@@ -105,7 +104,7 @@ def apply_of(runs: Sequence[Run], plan_sha256: str) -> Run | None:
 
 
 def check_first(runs: Sequence[Run], kind: Kind, parent: str) -> None:
-    """Check that a retry, or an undo, of a run is the first one.
+    """Check for an earlier retry, or undo, of a run.
 
     Raises:
         NothingLeft: another one is done.
@@ -125,11 +124,7 @@ def check_first(runs: Sequence[Run], kind: Kind, parent: str) -> None:
 
 
 def check_stands(runs: Sequence[Run], run: Run, what: str) -> None:
-    """Check that what a run did was not put back.
-
-    Raises:
-        UsageProblem: another run has put it back.
-    """
+    """Raise UsageProblem if a run was undone."""
     undo = undone(runs, also_begun=True).get(run.run_id)
     if undo is not None:
         raise UsageProblem(

@@ -1,4 +1,4 @@
-"""Finds runs in the ledger, for commands that name one, or need the newest."""
+"""Finds runs in the ledger by their ids, or the newest ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ class NothingLeft(StopRun):
 
     Args:
         message: what a person reads.
-        done_by: the run that did it, whose exit status is repeated; None if there is none.
+        done_by: the run with that work, to repeat its exit status; None if there is none.
     """
 
     exit = Exit.DONE
@@ -32,18 +32,14 @@ class NothingLeft(StopRun):
 
 
 def interrupted(state: State) -> list[Run]:
-    """Return the runs that ``resume`` can go on with, the newest first."""
+    """Return the unfinished runs, the newest first."""
     with ledger.open_existing(state, forward=True) as book:
         found = [] if book is None else book.runs()
     return [run for run in reversed(found) if not run.is_finished]
 
 
 def newest_change(state: State) -> Run | None:
-    """Return the newest run that changed anything; None if there is none.
-
-    Raises:
-        UsageProblem: there is no ledger.
-    """
+    """Return the newest run with a write; None if there is none."""
     with known(state) as book:
         for run in reversed(book.runs()):
             if any(book.writes(run.run_id)):
@@ -52,11 +48,7 @@ def newest_change(state: State) -> Run | None:
 
 
 def recorded(state: State, run_id: str) -> Run:
-    """Return a run of the ledger.
-
-    Raises:
-        UsageProblem: there is no ledger, or no such run.
-    """
+    """Return a run of the ledger; raise UsageProblem if there is none."""
     with known(state) as book:
         return book.run(run_id)
 
@@ -67,7 +59,7 @@ def has_checkpoint(state: State, run: Run) -> bool:
 
 
 def without_checkpoint(state: State, run: Run) -> str:
-    """Return what to do about an interrupted run whose checkpoint is not here."""
+    """Return what to do about an interrupted run without a checkpoint here."""
     return (
         f"Run {run.run_id} was interrupted, but what is needed to go on with it is not at "
         f"{checkpoint_folder(state.folder, run.run_id)}: it began as "
@@ -79,11 +71,7 @@ def without_checkpoint(state: State, run: Run) -> str:
 
 @contextmanager
 def known(state: State) -> Iterator[Ledger]:
-    """Open the ledger, which must exist.
-
-    Raises:
-        UsageProblem: it does not.
-    """
+    """Open the ledger; raise UsageProblem if there is none."""
     with ledger.open_existing(state, forward=True) as book:
         if book is None:
             raise UsageProblem(

@@ -1,11 +1,10 @@
-"""The story of one person: every write by any run, and every row that named the person.
+"""The story of one person: every write by any run, and every row about the person.
 
     a key --ledger, kept rows--> its PKeys and addresses --ledger--> writes --.
                                                        '--kept rows--> rows --+--> events, in order
 
-A person is looked for by PKey, by e-mail address (capitals aside), or by any key that a file used.
-A story also lists what it cannot know: rows that are not kept here, and runs whose rows hold PKeys
-alone, in which no address can be found.
+A person is found by PKey, by e-mail address (capitals aside), or by any key of a file. A story also
+lists what it cannot know: rows not kept here, and runs with PKeys alone and no addresses.
 """
 
 import logging
@@ -35,7 +34,7 @@ _DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a person: a write, or a row that led to none.
+    """One event of a person's story: a write, or a row without one.
 
     Attributes:
         run: the run.
@@ -53,7 +52,7 @@ class Event:
 
     @property
     def state(self) -> bool | None:
-        """Return what the profile held afterwards; None if that is not known."""
+        """Return the state afterwards; None if it is not known."""
         if self.write is None:
             after: bool | None = self.row.get(columns.AFTER)
             is_one = len(self.row.get(columns.PKEYS) or ()) <= 1
@@ -88,11 +87,11 @@ class Story:
 
     Attributes:
         key: as it was given.
-        pkeys: the profiles that the key stands for, as far as they are known.
+        pkeys: the profiles of the key, as far as they are known.
         events: in the order of time.
         runs: how many runs the ledger holds.
-        not_kept: runs whose rows are not here.
-        pkeys_alone: runs whose rows show no address; empty if the key is no address.
+        not_kept: runs without rows here.
+        pkeys_alone: runs without addresses in their rows; empty if the key is no address.
     """
 
     key: str
@@ -113,7 +112,7 @@ class Story:
         return found
 
     def doubts(self) -> Sequence[Event]:
-        """Return later writes that may or may not have arrived."""
+        """Return later writes with an unknown end."""
         standing = self.standing()
         return [
             event
@@ -130,14 +129,13 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
     """Return the story of one person.
 
     A PKey stands for one profile. Any other key, such as an address, may stand for several, all of
-    them the person's. So a person looked for by PKey is not mixed up with others who share the
-    address.
+    them the person's. A search by PKey does not mix up people with a common address.
 
     Args:
         book: the ledger.
         state: where rows are kept.
-        key: a PKey, an address, or another key that a file used.
-        pkeys: PKeys of the person that are known from elsewhere.
+        key: a PKey, an address, or another key of a file.
+        pkeys: further PKeys of the person.
 
     Memory: what is known of the person, and a part of one run's rows.
     """
@@ -223,7 +221,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row that shows a key of a person."""
+    """A row with a key of a person."""
 
     run: Run
     where: IdentityColumns
@@ -236,25 +234,25 @@ class _Row:
 
     @property
     def pkeys(self) -> set[str]:
-        """Return the PKeys that it names."""
+        """Return its PKeys."""
         where, cells = self.where, self.cells
         found = {cells[columns.KEY]} if where.are_pkeys else set(cells.get(columns.PKEYS) or ())
         return {*found, *(cells[name] for name in where.pkeys)} - {"", None}
 
     @property
     def other_keys(self) -> set[str]:
-        """Return the other keys that it names."""
+        """Return its other keys."""
         found = set() if self.where.are_pkeys else {self.cells[columns.KEY]}
         return {*found, *(self.cells[name] for name in self.where.emails)} - {"", None}
 
     @property
     def identity(self) -> Identity:
-        """Return all keys that it names."""
+        """Return all its keys."""
         return Identity.of_keys(self.pkeys | self.other_keys)
 
 
 def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Source]:
-    """Find the rows of all runs that are here."""
+    """Find the rows of runs, if they are here."""
     finished = kept_rows.all_of(state.folder)
     for run in runs:
         if run.run_id in finished:
@@ -269,7 +267,7 @@ def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Sourc
 def _search(
     book: Ledger, sources: Iterable[_Source], person: Identity
 ) -> tuple[list[_Row], list[Write]]:
-    """Find the rows and the writes that show a key of a person."""
+    """Find the rows and the writes with a key of a person."""
     rows = list[_Row]()
     for source in sources:
         with kept_rows.warning_of(source.run.run_id):
@@ -278,7 +276,7 @@ def _search(
 
 
 def _linked(key: str, rows: Iterable[_Row], writes: Iterable[Write]) -> tuple[set[str], set[str]]:
-    """Return the PKeys that a key stands for, and the other keys that stand for it as a PKey."""
+    """Return the PKeys of a key, and the other keys of the same rows if it is a PKey."""
     profiles, others = set[str](), set[str]()
     for row in rows:
         if key in row.pkeys:

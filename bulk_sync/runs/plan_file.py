@@ -1,9 +1,8 @@
 """A plan as one file: what a person reviews, and ``apply`` carries out.
 
-Parquet, so that pandas opens it: every row of the input with what would become of it. What it is a
-plan of, and two hashes, stand beside the table, in the file's own metadata: one over all bytes
-(``sealed.py``), which plans of earlier versions lack, and one over the rows, whatever Parquet makes
-of them.
+Parquet, so that pandas opens it: every row of the input with its outcome. The file's own metadata
+hold its facts and two hashes: one over all bytes (``sealed.py``), missing in plans of earlier
+versions, and one over the rows, independent of the version of Parquet.
 """
 
 from collections.abc import Collection, Mapping
@@ -32,7 +31,7 @@ OUT: Final = "out"
 """Among the settings of a run that is a plan: where the plan goes."""
 
 LIMITS: Final = ("max_changes", "max_opt_ins", "max_creates")
-"""Options that keep a plan from being carried out; they go with it."""
+"""Options that hold for a plan; they are saved with it."""
 
 _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"
@@ -43,23 +42,11 @@ _DAMAGED: Final = (pa.ArrowException, LookupError, TypeError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a plan is of.
+    """The run that made a plan, its place, its input and its counts.
 
     Attributes:
-        run_id: of the ``plan`` that made it, and when.
-        job: the name that runs of one kind of file share.
-        endpoint: base URL of Campaign.
-        organization: the instance's id in the URL.
-        attribute: the profile attribute.
-        input: what was read, as it was given.
-        input_sha256: of its content.
-        rows: how many there are.
-        outcomes: rows by outcome.
-        opt_ins: rows to be written from true to false.
-        opt_outs: rows to be written from false to true.
-        version: of the program.
-        settings: options that say what the keys are, what is created, and how rows are read.
-        limits: those of ``LIMITS`` that it was made with.
+        settings: the options for keys, new profiles and input rows.
+        limits: those of ``LIMITS``, as they were given.
     """
 
     run_id: str
@@ -80,7 +67,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """A plan that was read: its rows, what it is of, and the SHA-256 of the file."""
+    """A plan as it was read, with the SHA-256 of the file."""
 
     rows: pd.DataFrame
     facts: Facts
@@ -91,9 +78,9 @@ def facts_of(run_id: str, begun: Begun, of_input: Collection[str], totals: Total
     """Return what a plan is of.
 
     Args:
-        run_id: of the run that made it.
-        begun: what that was asked to do.
-        of_input: the names of the settings that the plan needs.
+        run_id: of its run.
+        begun: the beginning of that run.
+        of_input: the names of the settings needed by the plan.
         totals: what the plan holds.
     """
     return Facts(
@@ -115,7 +102,7 @@ def facts_of(run_id: str, begun: Begun, of_input: Collection[str], totals: Total
 
 
 def check_path(path: Path) -> None:
-    """Check, before anything is read, that a plan can be written to a path.
+    """Check, before anything is read, if a plan can be written to a path.
 
     Raises:
         UsageProblem: the suffix promises another format, or the folder is missing or takes no
@@ -137,15 +124,7 @@ def check_path(path: Path) -> None:
 
 
 def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
-    """Write a plan.
-
-    Args:
-        path: where to.
-        planned: what ``plan.compare`` returned.
-        facts: what it is of.
-
-    Returns:
-        The SHA-256 of the file, as ``sha256sum`` tells it.
+    """Write a plan, and return the SHA-256 of the file.
 
     Raises:
         UsageProblem: it cannot be written.
@@ -162,7 +141,7 @@ def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
 
 
 def read(path: Path) -> PlanFile:
-    """Read a plan, and make sure that it is what was written.
+    """Read a plan, and check that it is as it was written.
 
     Raises:
         InputProblem: it cannot be read, is no plan, or was edited.
@@ -207,7 +186,7 @@ def read(path: Path) -> PlanFile:
 
 
 def _seal(planned: pd.DataFrame, facts: bytes) -> str:
-    """Hash the rows, as CSV, and what is said of them: whatever Parquet makes of them."""
+    """Hash the facts, and the rows as CSV: that does not depend on the version of Parquet."""
     sink = _Hashing()
     sink.write(facts)
     hidden = (columns.COUNTS_AS, *columns.DATED, *columns.MATCHED)
@@ -218,7 +197,7 @@ def _seal(planned: pd.DataFrame, facts: bytes) -> str:
 
 
 class _Hashing(BytesIO):
-    """A file that keeps nothing but its hash."""
+    """A file without content: only its hash is kept."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -230,5 +209,5 @@ class _Hashing(BytesIO):
         return taken.nbytes
 
     def hexdigest(self) -> str:
-        """Tell the hash of all that was written."""
+        """Return the hash of everything written."""
         return self._hash.hexdigest()

@@ -1,25 +1,24 @@
-"""Whose request stands at a profile: what this tool wrote there last, and what later runs wrote.
+"""Whose request stands at a profile: that of the last write, or a later run's.
 
-    writes of one profile, in order --undo puts back what stood before--> what stands
+    writes of one profile, in order --an undo restores the one before--> the last write
 
-A run that goes on, a retry and an undo meet profiles on which later runs (``lineage.py``) have
-worked since:
+A resumed run, a retry and an undo meet the work of later runs (``lineage.py``):
 
 ==================  =====================================  =======================================
 its row             a later run meant to write the profile  a later run worked, but not on it
 ==================  =====================================  =======================================
 opt-out             sent if its request is not older,       sent
                     else left alone
-opt-in              left alone                              left alone: what the later file said
-                                                            about it is not known
+opt-in              left alone                              left alone: the later file may have
+                                                            named it too
 of an undo          left alone, unless the later run did    sent
                     not change the profile
 ==================  =====================================  =======================================
 
-A later run that was undone does not count, except where the undo failed.
+An undone later run does not count, except where the undo failed.
 
-Writes are known from the ledger, by every machine that shares it. That a request found the state as
-it asked for it is known from the rows kept here.
+Writes are in the ledger, for every machine with access to it. Requests that found their state in
+Campaign are in the rows kept here.
 """
 
 import logging
@@ -42,17 +41,17 @@ log = logging.getLogger(__name__)
 _DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 _IN_FLIGHT_MS: Final = 1_800_000
-"""A write whose end is not recorded arrived, if it did, within the usual patience."""
+"""The usual patience: a write without a recorded end has arrived by then, or never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """Rows of a run on which later runs have worked.
+    """Rows of a run with profiles of later runs.
 
     Attributes:
-        forbidden: rows that must not be written any more, each with the sentence for the report.
-        rewritten: rows whose profiles a later run meant to write.
-        overruled: those of them whose own request is not older, so that they are written.
+        forbidden: rows not to be written any more, each with the sentence for the report.
+        rewritten: rows with a profile of a later run's writes.
+        overruled: those of them with a request at least as new as the later run's.
     """
 
     forbidden: Mapping[int, str] = field(default_factory=dict)
@@ -66,13 +65,13 @@ def superseded(
     requests: Mapping[int, Request],
     last_writes: LastWrites,
 ) -> Superseded:
-    """Return which rows of a run later runs have worked on, by the table above.
+    """Return the rows of a run with profiles of later runs, by the table above.
 
     Args:
         run: the run.
         recording: its writes.
         requests: the request dates of its rows; undated ones are missing.
-        last_writes: looks up what this tool wrote last.
+        last_writes: looks up the last writes.
     """
     later = run.lineage.later(run.ledger.runs(), run.begun)
     if not later:
@@ -94,7 +93,7 @@ def superseded(
 def own_writes(
     last_writes: LastWrites, recording: Recording, requests: Mapping[int, Request]
 ) -> Writes:
-    """Look up what this tool wrote last to the profiles of some rows."""
+    """Look up the last writes to the profiles of some rows."""
     if not requests:
         return {}
     since_ms = min(request.first_ms for request in requests.values())
@@ -102,7 +101,7 @@ def own_writes(
 
 
 def uncertain(run: RunContext, recording: Recording) -> frozenset[int]:
-    """Return the rows of an undo whose writes, by the run that it undoes, may not have arrived."""
+    """Return the rows of an undo with writes of the undone run that may not have arrived."""
     if run.lineage.undone is None:
         return frozenset()
     unknown = {
@@ -116,15 +115,15 @@ def uncertain(run: RunContext, recording: Recording) -> frozenset[int]:
 def last_writes(
     book: Ledger | None, state: State, connection: Connection, besides: str | None = None
 ) -> LastWrites:
-    """Return a function that looks up what this tool wrote last to profiles of one instance.
+    """Return a function to look up the last writes to profiles of one instance.
 
     Args:
-        book: the ledger; without one nothing was written.
+        book: the ledger, if there is one.
         state: where rows of finished runs are kept.
         connection: the instance.
-        besides: a run whose writes do not count.
+        besides: a run to be left out.
 
-    Memory: the writes to the profiles asked for.
+    Memory: the writes to the profiles looked up.
     """
 
     def look_up(keys: Sequence[str], since_ms: int) -> Writes:
@@ -147,11 +146,11 @@ def last_writes(
 
 
 def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
-    """Find what was written last, by PKey and state.
+    """Return the last writes, by PKey and state.
 
     Args:
-        writes: in the order in which they were recorded.
-        runs: how the runs began whose writes count.
+        writes: in the order of the ledger.
+        runs: the beginnings of the runs to be counted.
     """
     stands: dict[tuple[str, bool], Own] = {}
     before: dict[tuple[str, str], Own] = {}
@@ -180,7 +179,7 @@ def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
 
 
 def _written_by(later: Sequence[Run], book: Ledger, *, is_undo: bool) -> dict[str, str]:
-    """Return the keys that later runs meant to write, each with the last such run."""
+    """Return the keys of later runs' writes, each with the last such run."""
     put_back = lineage.undone(later)
     cancelled = {*put_back, *put_back.values()}
     besides = (Outcome.DRIFTED, Outcome.UNCHANGED) if is_undo else ()
@@ -193,7 +192,7 @@ def _written_by(later: Sequence[Run], book: Ledger, *, is_undo: bool) -> dict[st
 
 
 def _opt_ins_forbidden(recording: Recording, later: Sequence[Run]) -> dict[int, str]:
-    """Forbid every opt-in if a file was carried out later: what it said of them is not known."""
+    """Forbid every opt-in if a file was carried out later: it may have named them too."""
     put_back = lineage.undone(later)
     cancelled = {*put_back, *put_back.values()}
     files = [
@@ -213,7 +212,7 @@ def _opt_ins_forbidden(recording: Recording, later: Sequence[Run]) -> dict[int, 
 def _overruled(
     recording: Recording, opt_outs: Mapping[int, Request], last_writes: LastWrites
 ) -> frozenset[int]:
-    """Return the opt-outs whose request is not older than the one that a later run carried out."""
+    """Return the opt-outs with a request at least as new as the one carried out later."""
     found = own_writes(last_writes, recording, opt_outs)
     overruled = set()
     for at, request in opt_outs.items():
@@ -228,7 +227,7 @@ def _overruled(
 def _confirmed(
     state: State, keys: Sequence[str], since_ms: int, runs: Iterable[str]
 ) -> Iterator[tuple[str, bool, Confirmed]]:
-    """Yield the requests that found a state as they asked for it, as far as rows are kept here."""
+    """Yield the requests that found their state in Campaign, from the rows kept here."""
     kept, wanted = kept_rows.all_of(state.folder), frozenset(keys)
     for run_id in runs:
         if run_id in kept:
@@ -237,7 +236,7 @@ def _confirmed(
 
 
 def _with_confirmed(written: Writes, confirmed: Iterable[tuple[str, bool, Confirmed]]) -> Writes:
-    """Add to what was written last the latest request that has found the state so since."""
+    """Add to each last write the latest request since then that found its state."""
     found = dict(written)
     for pkey, state, each in confirmed:
         own = found.get((pkey, state))
@@ -250,7 +249,7 @@ def _with_confirmed(written: Writes, confirmed: Iterable[tuple[str, bool, Confir
 
 
 def _is_doubtful(write: Write) -> bool:
-    """Return whether a write may have changed the profile although that was not confirmed."""
+    """Return whether an unconfirmed write may have changed the profile."""
     settled = write.settled
     if settled is None:
         return True
@@ -271,5 +270,5 @@ def _own(write: Write, *, is_doubtful: bool) -> Own:
 
 
 def _undated(write: Write, state: bool) -> Own:  # noqa: FBT001 - a state
-    """Return the state before a write that this tool did not write: its date is not known."""
+    """Return the state before a write, if it is not this tool's: its date is not known."""
     return Own(state, write.at_ms, write.at_ms, None, write.at_ms, write.run_id)

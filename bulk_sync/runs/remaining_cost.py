@@ -1,6 +1,6 @@
 """What a run still costs, and how many days or runs that takes under the budgets in force.
 
-A run that goes on spends a call first to find out whether Campaign answers: a budget of 100 calls
+A resumed run spends a call first to find out whether Campaign answers: a budget of 100 calls
 leaves 99 for the work.
 """
 
@@ -21,10 +21,10 @@ def calls_per_change(writing: Writing) -> int:
 
 
 def check_budget(pace: Pace, connection: Connection, writing: Writing) -> None:
-    """Raise BudgetTooSmall if a budget is so small that it is spent before anything is done.
+    """Raise BudgetTooSmall if a budget is spent before anything is done.
 
-    A run begins with a call, and another one if the attribute is a custom one; a change that is
-    begun must be finished, or it is begun again the next time.
+    A run begins with a call, and another one for a custom attribute; a change must be finished, or
+    it begins anew the next time.
     """
     begins = _TO_BEGIN + (connection.attribute != ATTRIBUTE)
     least = begins + calls_per_change(writing)
@@ -48,8 +48,8 @@ class Budgets:
     Attributes:
         max_calls: most calls of each run; None has no limit.
         max_calls_per_day: most calls of all runs in a day; None has no limit.
-        left_now: calls that this run has left.
-        left_today: calls that the day has left; None if that is not known, or has no limit.
+        left_now: calls left for this run.
+        left_today: calls left of the day; None if that is not known, or has no limit.
     """
 
     max_calls: int | None
@@ -73,8 +73,8 @@ class RemainingCost:
     """What is left to spend on a run.
 
     Attributes:
-        calls: calls that are left, if nothing fails.
-        most: the same if every profile that is still to be read is to be changed.
+        calls: calls to come, if nothing fails.
+        most: the same if every unread profile is to be changed.
         budgets: what limits them.
     """
 
@@ -128,10 +128,7 @@ class RemainingCost:
 
 
 def _further(calls: int, left: int, budget: int) -> int:
-    """Return how many more budgets it takes when this one is spent.
-
-    ``check_budget`` refuses budgets so small that this would divide by zero.
-    """
+    """Return how many more budgets it takes; ``check_budget`` refuses those that divide by 0."""
     return ceil(max(0, calls - left) / (budget - _TO_BEGIN))
 
 

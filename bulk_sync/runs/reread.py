@@ -68,7 +68,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
 
 
 def _auditable(intents: Sequence[Intent]) -> Sequence[Intent]:
-    """Leave out profiles that may have been created, and whose PKey is not known."""
+    """Leave out profiles that may have been created, with an unknown PKey."""
     known_ones = [each for each in intents if each.before is not None or each.key.startswith("@")]
     if len(known_ones) < len(intents):
         log.warning(

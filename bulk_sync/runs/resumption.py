@@ -33,10 +33,10 @@ _PATIENCE_S: Final = 30.0
 
 
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
-    """Finish an interrupted run, or one that a limit refused and that may pass now.
+    """Finish an interrupted run, or a refused one that may pass now.
 
     Args:
-        job: how to work, with the options that the run was recorded with.
+        job: how to work, with the options of the run.
         run_id: the run.
         screen: shows progress, and asks if the plan was not approved yet.
 
@@ -87,8 +87,8 @@ def continue_run(
 def abandon(job: Job, run_id: str, screen: Screen) -> str:
     """Give an interrupted run up: what it wrote stays, and nothing more is written.
 
-    Writes that were in flight when its process died are read again, so that the ledger says what
-    became of them; those that cannot be read stay in doubt there.
+    Writes in flight when its process died are read again for the ledger; if they cannot be read,
+    they stay in doubt there.
 
     Returns:
         What stays, as a sentence.
@@ -189,7 +189,7 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
 def _read_again(
     book: Ledger, job: Job, run_id: str, in_flight: Sequence[Write], screen: Screen
 ) -> list[Settled]:
-    """Read the profiles whose writes were in flight, and return what became of those writes."""
+    """Read the profiles of writes in flight, and return what became of them."""
     # A profile that may have been created has no PKey yet to read it by.
     writes = [write for write in in_flight if write.intent.key.startswith("@")]
     if not writes:

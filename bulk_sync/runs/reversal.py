@@ -48,7 +48,7 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
 
 
 def _to_put_back(book: Ledger, parent_id: str) -> list[Intent]:
-    """Return the writes of a run that are to be put back; created profiles stay."""
+    """Return the writes of a run to be put back; created profiles stay."""
     written, perhaps = write_records.written(book, parent_id)
     if perhaps:
         log.info("%d opt-outs that the run failed to lift are checked too", len(perhaps))
@@ -64,7 +64,7 @@ def _to_put_back(book: Ledger, parent_id: str) -> list[Intent]:
 
 
 def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFrame:
-    """Return the plan that gives profiles the states that they had before a run."""
+    """Return the plan to give profiles the states from before a run."""
     before = [bool(each.before) for each in intents]
     rows = write_records.judged(intents, before, parent.begun.attribute)
     own = kept_rows.own_columns(state, parent.run_id)
@@ -76,7 +76,7 @@ def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFr
 
 
 def _warn_of_later_runs(book: Ledger, parent: Run) -> None:
-    """Warn of rows that later files found as they wanted them: their states are put back too."""
+    """Warn of later runs: states that their files agreed with are put back too."""
     for run in book.runs():
         is_later = run.position > parent.position and run.begun.kind is not Kind.PLAN
         if is_later and run.is_done and same_place(run.begun, parent.begun):

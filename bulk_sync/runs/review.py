@@ -22,13 +22,12 @@ class Forecast:
     Attributes:
         read: how the current states were read.
         calls: calls to Campaign so far.
-        calls_to_come: calls that writing takes, if nothing fails.
-        calls_before: calls that are made anew before, since a preview keeps nothing of what it has
-            read; 0 if this is no preview.
+        calls_to_come: calls for writing, if nothing fails.
+        calls_before: calls to read everything anew after a preview; 0 if this is none.
         budgets: what limits calls.
-        rate: most requests a second that the run may send; None if it adapts.
-        quickest_s: how long the quickest answer took so far; None if there was none.
-        most_in_flight: requests that may be in flight at once.
+        rate: most requests a second; None if it adapts.
+        quickest_s: the time of the quickest answer so far; None if there was none.
+        most_in_flight: most requests in flight at once.
     """
 
     read: Read
@@ -47,11 +46,10 @@ class Forecast:
 
     @property
     def seconds(self) -> float | None:
-        """Estimate how long writing takes, and reading anew if that comes before it.
+        """Estimate how long writing takes, with reading anew, by the rate of the look-ups.
 
-        It goes by the allowed rate, or by that of the look-ups. After a scan it is a lower bound: a
-        page does not show how long a single profile takes, and Campaign may tolerate fewer requests
-        at once than are allowed.
+        After a scan it is a lower bound: a page does not show how long a single profile takes, and
+        Campaign may tolerate fewer requests at once than are allowed.
         """
         before_s = self.read.seconds if self.calls_before > 1 else 0.0
         if self.rate is not None:
@@ -86,9 +84,9 @@ class Plan:
     """What a run is about to write, for review.
 
     Attributes:
-        rows: every row of the input, with what would become of it.
+        rows: every row of the input, with its outcome.
         totals: its counts.
-        refusal: the limits that it passes; None if it passes none.
+        refusal: the limits against it; None if there are none.
         forecast: what carrying it out is expected to take.
     """
 
@@ -120,8 +118,8 @@ class Cost:
         answers: what came back, by HTTP status, or by reason where nothing did.
         seconds: wall time.
         working_s: seconds of it in which calls were made.
-        held_s: seconds in which Campaign had every request wait, by the answer that caused it.
-        latency_s: what half, and what 95 % of the good answers took at most; None without any.
+        held_s: seconds in which every request had to wait, by the answer of Campaign.
+        latency_s: the median and the 95th percentile of good answers; None without any.
         to_come: what is left to spend, if a budget ended the run.
         needed: what reading was forecast to take, if a budget did not cover it.
     """
@@ -153,7 +151,7 @@ class Files:
 
     Attributes:
         reports: the reports.
-        todo: the file of the rows that need a person, if there are any.
+        todo: the file of the rows for a person, if there are any.
         plan_sha256: of the plan file, if there is one.
     """
 
@@ -175,7 +173,7 @@ class Finished:
         files: what it wrote for people.
         head: where the ledger ends now; None if nothing was written there.
         is_resumable: whether ``resume`` can go on with it.
-        settings: the options that the run works with, by name.
+        settings: the options of the run, by name.
     """
 
     run_id: str

@@ -24,7 +24,7 @@ from bulk_sync.signals import Interrupts
 log = logging.getLogger(__name__)
 
 _SECONDS: Final = len("20261123T020000Z")
-"""The part of a run's id that is the time when it was made."""
+"""The part of a run's id with its time."""
 
 
 def apply(
@@ -42,7 +42,7 @@ def apply(
         path: the plan.
         screen: shows progress, and asks before anything is written.
         expected: SHA-256 that the file must have; None for any.
-        typed: options that were typed for this very plan; its own limits hold besides.
+        typed: options of the command line, in place of the plan's own limits.
 
     Raises:
         NothingLeft: it was carried out, and that stands.
@@ -71,10 +71,7 @@ def apply(
 
 
 def _job_of(job: Job, facts: Facts, typed: Collection[str]) -> Job:
-    """Return the job of a plan, within the stricter of its limits and those that it was made with.
-
-    Limits that were typed for the plan take the place of its own.
-    """
+    """Return the job of a plan; of two limits the stricter one holds, unless one was typed."""
     kept = {
         name: Bound.parse(str(most), f"The plan's {name}")
         for name, most in facts.limits.items()
@@ -93,7 +90,7 @@ def _job_of(job: Job, facts: Facts, typed: Collection[str]) -> Job:
 
 
 def _check(planned: PlanFile, path: Path, connection: Connection, expected: str | None) -> None:
-    """Check that a plan is the one that was reviewed, and of this place.
+    """Check that a plan is the reviewed one, and of this place.
 
     Raises:
         Refused: it is another one.

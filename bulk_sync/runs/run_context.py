@@ -1,4 +1,4 @@
-"""A run that is on disk and in the ledger: all that the pipeline needs to take it further."""
+"""A run on disk and in the ledger: all that the pipeline needs to take it further."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from bulk_sync.runs.lineage import Lineage
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run that may have got as far as any stage.
+    """A run at any stage.
 
     Attributes:
         run_id: its name.
@@ -37,5 +37,5 @@ class RunContext:
 
     @property
     def stem(self) -> str:
-        """Return the name that its todo file begins with."""
+        """Return the beginning of its todo file's name."""
         return str(self.begun.settings.get("stem", "input"))

@@ -1,4 +1,4 @@
-"""``retry``: sends only the rows of a run that failed once more, as a run of its own."""
+"""``retry``: sends the failed rows of a run once more, as a run of its own."""
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ from bulk_sync.signals import Interrupts
 
 
 def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
-    """Send only the rows of a run that failed once more.
+    """Send only the failed rows of a run once more.
 
     Raises:
         NothingLeft: none did.
@@ -37,7 +37,7 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
 
 
 def _check_parent(book: Ledger, parent: Run) -> None:
-    """Check that a run can have failed rows that were not tried again yet.
+    """Check that the failed rows of a run may be tried again.
 
     Raises:
         NothingLeft: they were.
@@ -64,7 +64,7 @@ def _check_parent(book: Ledger, parent: Run) -> None:
 
 
 def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
-    """Return the rows of a run that failed, as they were checked, to be looked up again.
+    """Return the failed rows of a run, to be looked up again.
 
     Raises:
         NothingLeft: there are none.

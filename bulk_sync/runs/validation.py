@@ -22,12 +22,12 @@ _KINDS: Final = {
 
 
 def files(given: Input) -> set[Path]:
-    """Return the files that an input is read from."""
+    """Return the files of an input."""
     return set(read.files(given.source))
 
 
 def judged(given: Input, job: Job | None = None) -> tuple[pd.DataFrame, str, Keys]:
-    """Return the checked rows of a file, the SHA-256 of its content, and what its keys are."""
+    """Return the checked rows of a file, its SHA-256, and the kind of its keys."""
     stdin = read.stdin() if given.source == read.STDIN else b""
     digest = read.digest(given.source, stdin)
     raw = read.rows(given.source, sheet=given.sheet, stdin=stdin)
@@ -45,7 +45,7 @@ def judged(given: Input, job: Job | None = None) -> tuple[pd.DataFrame, str, Key
 
 
 def with_keys(job: Job, keys: Keys) -> Job:
-    """Return a job with what the keys are; it is recorded, unless they are PKeys."""
+    """Return a job with its keys; they are recorded, unless they are PKeys."""
     job = replace(job, matching=replace(job.matching, keys=keys))
     if keys.kind is KeyKind.PKEY:
         return job
