@@ -70,12 +70,10 @@ class Reading:
     Attributes:
         fetch: the strategy.
         page_size: ``_lineCount`` of a scan; None finds it by trying.
-        tries_keys: try a few keys first, and stop if this instance can have none of them.
     """
 
     fetch: Fetch = Fetch.AUTO
     page_size: int | None = None
-    tries_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)

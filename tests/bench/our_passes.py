@@ -2,7 +2,7 @@
 
     our_passes.py ENDPOINT ROWS CHANGES [CONCURRENCY]
 
-The load adapts, unless so many requests in flight are given. States read go to the working set,
+The load adapts, unless so many requests in flight are given. States read go to the checkpoint,
 writes to the ledger, progress to a bar that draws nowhere.
 Prints the seconds of the two passes.
 """
