@@ -73,10 +73,10 @@ class CheckpointProblem(UsageProblem):
 
 
 class Checkpoint:
-    """The folder of one run.
+    """The folder of one run, which exists.
 
-    Args:
-        folder: it exists.
+    Methods that write raise StoppedEarly if they cannot. Those that read raise CheckpointProblem if
+    a file is damaged, in another format, or of other rows.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,19 +119,11 @@ class Checkpoint:
         return self.folder / _PLAN
 
     def rows(self) -> pd.DataFrame:
-        """Read the judged rows, as of ``check.rows``.
-
-        Raises:
-            CheckpointProblem: they are damaged, or in another format.
-        """
+        """Read the judged rows, as of ``check.rows``."""
         return self._frame(_ROWS)
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
-        """Write the states of some keys.
-
-        Raises:
-            StoppedEarly: it cannot be written.
-        """
+        """Write the states of some keys."""
         self._parts += 1
         path = self.folder / _PART.format(number=self._parts)
         with _stopping_at(path):
@@ -141,9 +133,6 @@ class Checkpoint:
         """Fill in the states of the keys, and return them.
 
         Rows with a passing failure, or stopped before, are unknown.
-
-        Raises:
-            CheckpointProblem: a part is damaged, in another format, or of other rows.
         """
         for path in self._paths():
             with self._whole(path):
@@ -151,11 +140,7 @@ class Checkpoint:
         return steps
 
     def keep_place(self, place: Place | None) -> None:
-        """Write where Campaign's list was left; None while it is being read.
-
-        Raises:
-            StoppedEarly: it cannot be written.
-        """
+        """Write where Campaign's list was left; None while it is being read."""
         path = self.folder / _LIST
         if place is not None:
             self._keep_json(orjson.dumps(place), path)
@@ -183,53 +168,29 @@ class Checkpoint:
         return None
 
     def keep_plan(self, planned: pd.DataFrame) -> None:
-        """Write the whole plan.
-
-        Raises:
-            StoppedEarly: it cannot be written.
-        """
+        """Write the whole plan."""
         expanded = _EXPANDED if expand.may_share_profiles(planned) else ()
         names = [*_ADDED, *(name for name in expanded if name in planned)]
         self._keep(planned[names], _PLAN)
 
     def plan(self, rows: pd.DataFrame) -> pd.DataFrame | None:
-        """Read the plan, beside the judged rows; None if it was not complete.
-
-        Raises:
-            CheckpointProblem: it is damaged, in another format, or of other rows.
-        """
+        """Read the plan, beside the judged rows; None if it was not complete."""
         return self._beside(rows, _PLAN)
 
     def keep_results(self, results: pd.DataFrame) -> None:
-        """Write the results of every row.
-
-        Raises:
-            StoppedEarly: they cannot be written.
-        """
+        """Write the results of every row."""
         self._keep(results[list(_ADDED)], _RESULTS)
 
     def results(self, rows: pd.DataFrame) -> pd.DataFrame | None:
-        """Read the results, beside the judged rows; None if the run did not end.
-
-        Raises:
-            CheckpointProblem: they are damaged, in another format, or of other rows.
-        """
+        """Read the results, beside the judged rows; None if the run did not end."""
         return self._beside(rows, _RESULTS)
 
     def keep_early(self, keys: Sequence[str]) -> None:
-        """Add profiles to be opted out before the plan is complete.
-
-        Raises:
-            StoppedEarly: it cannot be written.
-        """
+        """Add profiles to be opted out before the plan is complete."""
         self._keep_json(orjson.dumps(sorted({*keys, *self.early()})), self.folder / _EARLY)
 
     def early(self) -> frozenset[str]:
-        """Return the profiles opted out before the plan was complete.
-
-        Raises:
-            CheckpointProblem: the file is damaged, in another format, or of other rows.
-        """
+        """Return the profiles opted out before the plan was complete."""
         path = self.folder / _EARLY
         if not path.is_file():
             return frozenset()
