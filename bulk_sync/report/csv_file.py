@@ -1,11 +1,11 @@
 """CSV: UTF-8 without a mark, commas, LF, quotes only where a value needs them.
 
 The input's own columns are written to the letter. The report's columns may hold foreign text, and a
-spreadsheet must not take it for a formula: an apostrophe precedes a text that begins with
-``= + - @``, a tab or a carriage return.
+spreadsheet must not take it for a formula: an apostrophe precedes ``= + - @``, a tab or a carriage
+return at its beginning.
 
 Keys survive the round trip. A plain PKey, ``@`` and then only letters, digits, ``_`` and ``-``, is
-no formula and stays as it is. Other keys are guarded, also those that begin with an apostrophe;
+no formula and stays as it is. Other keys are guarded, also one with an apostrophe at its beginning;
 reading takes one apostrophe off.
 """
 
@@ -40,7 +40,7 @@ def write(table: pa.Table, file: BinaryIO) -> None:
 
 
 def _harmless(name: str, column: pa.Array) -> pa.Array:
-    """Put an apostrophe before texts that a spreadsheet would take for a formula."""
+    """Put an apostrophe before the beginning of a formula."""
     if name not in _RISKY:
         return column
     risky = pc.match_substring_regex(column, _RISKY[name])
@@ -50,7 +50,7 @@ def _harmless(name: str, column: pa.Array) -> pa.Array:
 
 
 def _quoted(column: pa.Array) -> pa.Array:
-    """Quote the values that need it. Arrow's own writer quotes all texts or none."""
+    """Quote values where needed. Arrow's own writer quotes all texts or none."""
     text = bytes(tables.text_bytes(column))
     if not any(char in text for char in _STRUCTURE):
         return column

@@ -1,4 +1,4 @@
-"""Where a report goes: it checks that it can be written, and makes it appear whole or not at all.
+"""The destination of a report: checked before the run; the report appears whole or not at all.
 
     --report TEXT --parse--> Destination --of_run--> Destination --check-----> before the run
                                                              '----writing---> after it
@@ -20,7 +20,7 @@ from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.storage import atomic
 
 RUN_ID: Final = "{run_id}"
-"""The part of a destination's name that the run's id takes the place of."""
+"""The place of the run's id in the name of a destination."""
 
 
 class Destination(Protocol):
@@ -28,7 +28,7 @@ class Destination(Protocol):
 
     @property
     def name(self) -> str:
-        """Return its last part, whose suffix decides the format."""
+        """Return its last part; the suffix decides the format."""
 
     def beside(self, name: str) -> "Destination":
         """Return the destination of another name in the same place."""
@@ -37,24 +37,20 @@ class Destination(Protocol):
         """Raise UsageProblem, before a run, if nothing can be written there."""
 
     def is_file(self, path: Path) -> bool:
-        """Return whether it is that local file."""
+        """Return whether it is the same local file."""
 
     def writing(self) -> AbstractContextManager[BinaryIO]:
-        """Open a file that appears when the block ends well; raise StoppedEarly if it cannot."""
+        """Open a file, to appear when the block ends well; raise StoppedEarly if that fails."""
 
     def remove(self) -> None:
-        """Remove what is there, if anything; raise StoppedEarly if that cannot be done."""
+        """Remove an older file, if any; raise StoppedEarly if that fails."""
 
     def sha256(self) -> str:
-        """Return the SHA-256 of what was written."""
+        """Return the SHA-256 of the content."""
 
 
 def parse(text: str) -> Destination:
-    """Return the destination that an option names.
-
-    Raises:
-        UsageProblem: it names no file.
-    """
+    """Return the destination in an option; raise UsageProblem if it names no file."""
     path = Path(text)
     if not path.name:
         raise UsageProblem("--report names no file. Write it like --report results.csv.")
@@ -62,11 +58,7 @@ def parse(text: str) -> Destination:
 
 
 def of_run(text: str, run_id: str) -> Destination:
-    """Return the destination that an option names, with a run's id in its name if it asks for it.
-
-    Raises:
-        UsageProblem: it names no file.
-    """
+    """Return the destination in an option, with the run's id in the place of ``{run_id}``."""
     destination = parse(text)
     return destination.beside(destination.name.replace(RUN_ID, run_id))
 
@@ -90,11 +82,7 @@ class LocalFile:
         return LocalFile(self.path.with_name(name))
 
     def check(self) -> None:
-        """Check that the folder takes files, and that no folder or device has the name.
-
-        Raises:
-            UsageProblem: that is not so.
-        """
+        """Raise UsageProblem if the folder takes no files, or a folder or device has the name."""
         try:
             with suppress(FileNotFoundError):
                 if not S_ISREG(self.path.stat().st_mode):
@@ -111,12 +99,12 @@ class LocalFile:
             ) from error
 
     def is_file(self, path: Path) -> bool:
-        """Return whether it is that file."""
+        """Return whether it is the same file."""
         return self.path.resolve() == path.resolve()
 
     @contextmanager
     def writing(self) -> Iterator[BinaryIO]:
-        """Open a file that appears under its name when the block ends well."""
+        """Open a file, to appear under its name when the block ends well."""
         with self._stopping(), atomic.replacing(self.path) as file:
             yield file
 

@@ -1,4 +1,4 @@
-"""JSON: one array of objects, a row per line, so that line tools can read it too."""
+"""JSON: one array of objects, one row on each line for line-based tools."""
 
 from typing import BinaryIO
 

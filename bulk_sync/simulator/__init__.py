@@ -28,9 +28,10 @@ from bulk_sync.simulator.behavior import (
     RetryAfter,
     ScanFault,
 )
+from bulk_sync.simulator.call import Request
 from bulk_sync.simulator.faults import Fault
 from bulk_sync.simulator.server import running, serve_in_foreground
-from bulk_sync.simulator.simulation import Request, Simulator
+from bulk_sync.simulator.simulation import Simulator
 
 __all__ = [
     "Apis",

@@ -1,4 +1,4 @@
-"""One request from the wire; its path is split before it is decoded."""
+"""Requests from the wire; a path is split before it is decoded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,3 +57,16 @@ class Call:
     def form(self) -> dict[str, str]:
         """Parse the body as a form."""
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+@dataclass(frozen=True)
+class Request(Call):
+    """A request with its result.
+
+    Attributes:
+        status: of the answer; 0 if there was none, or not in time.
+        at: seconds since the epoch.
+    """
+
+    status: int
+    at: float

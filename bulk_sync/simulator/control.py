@@ -16,9 +16,9 @@ import orjson
 
 from bulk_sync.simulator import answers
 from bulk_sync.simulator.answers import Answer
-from bulk_sync.simulator.call import Call
+from bulk_sync.simulator.call import Call, Request
 from bulk_sync.simulator.faults import Fault
-from bulk_sync.simulator.simulation import Request, Simulator
+from bulk_sync.simulator.simulation import Simulator
 
 PREFIX: Final = "/_simulator/"
 

@@ -3,43 +3,19 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from bulk_sync.simulator import answers, rest_api
 from bulk_sync.simulator.answers import Answer, Refusal
 from bulk_sync.simulator.behavior import Options
-from bulk_sync.simulator.call import Call
+from bulk_sync.simulator.call import Call, Request
 from bulk_sync.simulator.faults import Fault, FaultPlan
 from bulk_sync.simulator.gateway import IMS_PATH, Gateway
 from bulk_sync.simulator.instance import Instance
 
 _FOREVER_S: Final = 1e9
 _UNANSWERED: Final = {Fault.RESET, Fault.RESET_AFTER_WRITE, Fault.HANG, Fault.HANG_AFTER_WRITE}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as it arrived: path, query and body exactly as sent.
-
-    Attributes:
-        method: in upper case.
-        raw_path: without the query.
-        query: without its question mark.
-        headers: names are compared without regard to case.
-        body: empty if there was none.
-        status: of the answer; 0 if there was none, or not in time.
-        at: seconds since the epoch.
-    """
-
-    method: str
-    raw_path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-    status: int
-    at: float
 
 
 @dataclass(frozen=True)
@@ -126,5 +102,5 @@ class Simulator(Instance):
             self.counters.faults[fault] += 1
         if self.options.log_requests:
             self.requests.append(
-                Request(call.method, call.raw_path, call.query, call.headers, call.body, status, at)
+                Request(call.method, call.target, call.headers, call.body, status, at)
             )
