@@ -185,6 +185,7 @@ def test_a_row_is_sent_or_left_alone_by_its_care_and_the_state_in_campaign(
     assert result.is_settled
     assert result.cause is None
     assert result.writes.steps.attempts[0] == 1
+    assert result.writes.has_sent is (outcome == DONE)
     is_ready = "in_doubt" in given or "forbidden" in given
     assert result.journal.intended == ([] if is_ready else [0])
 
@@ -284,6 +285,7 @@ def test_a_run_that_stops_records_only_certain_outcomes(
     assert result.sent == sent
     assert result.is_settled is is_settled
     assert result.outcome[0] is not Outcome.UPDATED
+    assert result.writes.has_sent is bool(sent)
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET_AFTER_WRITE, Fault.HANG_AFTER_WRITE])
@@ -305,6 +307,7 @@ def test_a_failed_write_is_tried_once_more_at_the_end(
     result = written(campaign)
     assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert result.sent == ["PATCH", "PATCH"]
+    assert result.writes.has_sent
     assert result.state is False
     assert result.writes.steps.attempts[0] >= 1
     assert result.is_settled
