@@ -136,7 +136,10 @@ def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
         with atomic.replacing(path) as file:
             file.write(content)
     except OSError as error:
-        raise UsageProblem(f"--out {path} could not be written: {error.strerror}.") from error
+        raise UsageProblem(
+            f"--out {path} could not be written: {error.strerror}. Make room, or plan again with "
+            "another path."
+        ) from error
     return sha256(content).hexdigest()
 
 

@@ -100,7 +100,8 @@ def _check(planned: PlanFile, path: Path, connection: Connection, expected: str 
     if expected is not None and expected.strip().lower() != planned.sha256:
         raise Refused(
             f"Nothing was written: {path} is not the plan that was reviewed. Its SHA-256 is "
-            f"{planned.sha256}, and --expect-sha256 is {expected}."
+            f"{planned.sha256}, and --expect-sha256 is {expected}. Apply the reviewed file, "
+            "or have this one reviewed."
         )
     if not same_place(facts, connection):
         raise UsageProblem(
@@ -121,5 +122,7 @@ def _warn_of_later_runs(book: Ledger, facts: Facts) -> None:
         is_later = run.run_id[:_SECONDS] >= made and not lineage.was_turned_away(run)
         if is_later and run.begun.kind is not Kind.PLAN and same_place(run.begun, facts):
             log.warning(
-                "Run %s has worked on this organization since the plan was made.", run.run_id
+                "Run %s has worked on this organization since the plan was made. Profiles whose "
+                "state moved since are left alone.",
+                run.run_id,
             )
