@@ -18,7 +18,7 @@ import pyarrow as pa
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import Parsed
 
-_BYTES: Final = 272 << 20
+_BYTES: Final = 224 << 20
 _BYTES_EACH: Final = 40
 _BYTES_EACH_OF_ODS: Final = 250
 """Memory for a file: 116 MB are Python and Arrow, the rest are a few pieces and batches; and for

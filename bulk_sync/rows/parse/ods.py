@@ -15,7 +15,7 @@ from bulk_sync.rows.parse.sheets import Protected, Row, Sheet
 _CONTENT: Final = "content.xml"
 _MANIFEST: Final = "META-INF/manifest.xml"
 _CELLS: Final = frozenset({"table:table-cell", "table:covered-table-cell"})
-_ASIDE: Final = frozenset({"office:annotation", "table:shapes", "table:tracked-changes"})
+_ASIDE: Final = frozenset({"office:annotation", "table:shapes"})
 """Elements whose texts and tables are none of the sheet's cells, as are drawings."""
 
 _BLANKS: Final = {"text:s": " ", "text:tab": "\t", "text:line-break": "\n"}
@@ -41,7 +41,7 @@ def sheets(package: Package) -> Sequence[Sheet]:
     if _MANIFEST in package and b"encryption-data" in package.read(_MANIFEST):
         raise Protected
     parser = _Tables(-1)
-    for _ in parser.rows(package):
+    for _ in package.parse(_CONTENT, parser.list_table):
         pass
     return [
         Sheet(name, style in parser.hidden_styles, partial(_rows, package, position))
@@ -71,6 +71,7 @@ class _Tables:
         self._position = position
         self._rows: list[tuple[Row, int]] = []
         self._style = ""
+        self._is_inside = False
         self._depth_aside = 0
         self._row: Mapping[str, str] = {}
         self._number = 1
@@ -87,24 +88,26 @@ class _Tables:
                 for number in range(row.number, row.number + repeats):
                     yield row._replace(number=number)
             self._rows.clear()
-            if -1 < self._position < len(self.tables) - 1:
+            if self._position < len(self.tables) - 1:
                 return
 
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self._depth_aside or tag in _ASIDE or tag.startswith("draw:"):
-            self._depth_aside += 1
-        elif tag == "table:table":
+    def list_table(self, tag: str, attributes: dict[str, str]) -> None:
+        """Add a table, or a style of tables."""
+        if tag == "table:table":
             style = attributes.get("table:style-name", "")
             self.tables.append((attributes.get("table:name", ""), style))
+            self._is_inside = len(self.tables) - 1 == self._position
         elif tag == "style:style":
             self._style = attributes.get("style:name", "")
-        elif attributes.get("table:display") == "false":
+        elif tag == "style:table-properties" and attributes.get("table:display") == "false":
             self.hidden_styles.add(self._style)
-        elif len(self.tables) - 1 == self._position:
-            self._start_inside(tag, attributes)
 
-    def _start_inside(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag in _CELLS:
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        if self._depth_aside:
+            self._depth_aside += 1
+        elif not self._is_inside:
+            self.list_table(tag, attributes)
+        elif tag in _CELLS:
             self._cell, self._paragraphs = attributes, []
         elif tag == "text:p":
             self._paragraphs.append("")
@@ -113,6 +116,8 @@ class _Tables:
             self._text(_BLANKS[tag] * int(attributes.get("text:c", 1)))
         elif tag == "table:table-row":
             self._row, self._cells, self._column = attributes, {}, 0
+        elif tag in _ASIDE or tag.startswith("draw:"):
+            self._depth_aside = 1
 
     def _text(self, content: str) -> None:
         if self._is_in_paragraph and not self._depth_aside:
@@ -121,10 +126,12 @@ class _Tables:
     def _end(self, tag: str) -> None:
         if self._depth_aside:
             self._depth_aside -= 1
-        elif len(self.tables) - 1 != self._position:
+        elif not self._is_inside:
             pass
         elif tag == "text:p":
             self._is_in_paragraph = False
+        elif tag == "table:table":
+            self._is_inside = False
         elif tag in _CELLS:
             repeats = int(self._cell.get("table:number-columns-repeated", 1))
             text = self._cell_text()

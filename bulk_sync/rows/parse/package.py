@@ -47,8 +47,8 @@ class Package:
         self,
         name: str,
         start: Callable[[str, dict[str, str]], object],
-        end: Callable[[str], object],
-        text: Callable[[str], object],
+        end: Callable[[str], object] | None = None,
+        text: Callable[[str], object] | None = None,
     ) -> Iterator[None]:
         """Parse the XML of a part piece by piece; yield after each of them.
 
