@@ -1,8 +1,8 @@
 """Campaign's limit on requests a second, learnt from what it refuses.
 
-Campaign publishes no rate. The run keeps to none until the first 429. The height of
-the limit is what was granted while more was refused, and the run stays just below. After a while it
-tries a little more; after each failure the next attempt waits twice as long.
+Campaign publishes no rate. The run keeps to none until the first 429. The height of the limit is
+what was granted while more was refused, and the run stays just below. After a while it tries a
+little more; after each failure the next attempt waits twice as long.
 
     sent:  + + + + + + + + + - + + + - + + + + - + + + - + +      + granted, - refused
                              |<---- the rate ---->|
@@ -12,10 +12,10 @@ So the number granted by each refusal, in the order of sending, grows with its r
 else.
 
 Pure: the time is an argument, in seconds of any one clock. ``python tests/bench limits`` measures
-the constants against real servers of 50, 200 and 1,000 requests a second, ``pytest
-tests/campaign/test_pacing.py tests/campaign/test_rate_limit.py`` in virtual time against 60 kinds:
-bursts, limits by the clock, jitter, quick gateways. Each constant is needed by one of
-those tests at least.
+the constants against real servers of 50, 200 and 1,000 requests a second, and ``pytest
+tests/campaign/test_pacing.py tests/campaign/test_rate_limit.py`` in virtual time: against bursts,
+limits by the clock, jitter and quick gateways. The notes below name the tests (``-k``) of the first
+file that fail without a constant.
 """
 
 import logging
@@ -32,20 +32,19 @@ log = logging.getLogger(__name__)
 
 _FIRST_BELOW: Final = 0.87
 _BELOW: Final = 0.97
-"""How far the run stays below a limit that one refusal shows roughly, or several show well. A
-second refusal costs more than the difference (``-k found_within_seconds``)."""
+"""How far the run stays below a limit that one refusal shows roughly, or several show well
+(``-k found_and_used``)."""
 
 _SOON_S: Final = 3.0
 _SOON_BELOW: Final = 0.8
 """The limit is not found yet if a refusal follows the last wait so soon; then the rate falls so far
 (``-k found_and_used``)."""
 
-_LEAST: Final = 0.5
 _SLOWEST: Final = 0.1
-"""The furthest that the rate falls at once, and the least requests a second."""
+"""The least requests a second."""
 
 _ENOUGH: Final = 10
-"""So many granted requests beside a refused one show a limit."""
+"""So many granted requests beside a refused one show a limit (``-k found_and_used``)."""
 
 _FITS: Final = 0.9
 """The least coefficient of determination of a line through what was granted by each refusal. A
@@ -74,9 +73,6 @@ refused for its rate. For so long then refusals teach nothing (``-k nothing_to_d
 _RAISE: Final = 0.01
 _LARGEST_RAISE: Final = 0.1
 """The rate grows by the first share, and by twice as much each second, up to the second share."""
-
-_LATEST: Final = 0.1
-"""The weight of the latest response in the average time of responses."""
 
 
 @dataclass(slots=True)
@@ -126,7 +122,7 @@ class RateLimit:
         self._granted_sent.append(now - took_s)
         refusal = self._refusal
         if refusal is None or not self._took_s:  # the last ones in flight are the slowest
-            self._took_s += (took_s - self._took_s) * (_LATEST if self._took_s else 1.0)
+            self._took_s = took_s
         if refusal is not None:
             refusal.granted += 1
             return
@@ -196,7 +192,7 @@ class RateLimit:
             found = self._granted / worked_s
         else:
             found = _SOON_BELOW * self.rate
-        return max(_LEAST * self.rate, _BELOW * min(self.rate, found))
+        return _BELOW * min(self.rate, found)
 
     def _granted_since(self, refusal: _Refusal) -> float | None:
         """Return the rate granted after the first refusal, if it shows.
