@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from bulk_sync.cli import logs
-from bulk_sync.cli.config import stray_variables
 from bulk_sync.cli.option import Group
 
 
@@ -32,6 +31,8 @@ class Command(click.Command):
         if invocation is not None:
             invocation.params = ctx.params
         if "log_format" in ctx.params:
+            from bulk_sync.cli.config import stray_variables
+
             logs.set_up(
                 ctx.params["log_format"], verbose=ctx.params["verbose"], quiet=ctx.params["quiet"]
             )
