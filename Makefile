@@ -23,11 +23,12 @@ demo: $(VENV)/run.stamp ## show the whole job against a simulator, without crede
 test: $(VENV)/dev.stamp ## run the whole test suite
 	$(BIN)/pytest -n 3
 
-lint: $(VENV)/dev.stamp ## check style, types and layers
+lint: $(VENV)/dev.stamp ## check style, types, layers and the language of docstrings
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/language.py
 
 format: $(VENV)/dev.stamp ## put the code into its format
 	$(BIN)/ruff check --fix $(CODE)

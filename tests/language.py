@@ -1,0 +1,51 @@
+"""Holds docstrings to plain English: ``make lint``.
+
+Words that hide who does what may stand only so often in 1,000 words of docstrings, and some never.
+The limits are those of packages that read well, rounded up; the page about the design explains the
+rules.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent / "bulk_sync"
+MOST: Final = {r"tell|tells|told|say|says|said": 1.5, r"that|which|who|whose": 15.0}
+"""Occurrences in 1,000 words, at most."""
+NEVER: Final = r"whoever|nobody|somebody|none is|be it|bears|to be had"
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """Yield each docstring of the package, with its place."""
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                text = ast.get_docstring(node)
+                line = 1 if isinstance(node, ast.Module) else node.lineno
+                if text:
+                    yield f"{path.relative_to(ROOT.parent)}:{line}", text
+
+
+def problems() -> Iterator[str]:
+    """Yield what breaks the rules."""
+    found = list(docstrings())
+    every = " ".join(text for _, text in found)
+    words = len(re.findall(r"[A-Za-z']+", every))
+    for pattern, most in MOST.items():
+        share = 1000 * len(re.findall(rf"\b({pattern})\b", every, re.IGNORECASE)) / words
+        if share > most:
+            yield f"{pattern}: {share:.1f} in 1,000 words of docstrings, at most {most}"
+    for place, text in found:
+        if hit := re.search(rf"\b({NEVER})\b", text, re.IGNORECASE):
+            yield f"{place}: {hit[0]!r}"
+        if re.match(r"(Tell|Say|Note)\b", text):
+            yield f"{place}: begins with {text.split()[0]!r}"
+
+
+if __name__ == "__main__":
+    lines = list(problems())
+    print(*lines, sep="\n")
+    sys.exit(bool(lines))
