@@ -93,7 +93,7 @@ program()
 """
 
 
-def test_writes_that_are_not_answered_are_told_truthfully_and_read_again(
+def test_writes_without_an_answer_are_reported_truthfully_and_read_again(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)

@@ -84,7 +84,7 @@ def removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "map in.csv", "check", "run in.csv --config c.toml",
     ],
 )  # fmt: skip
-def test_a_removed_working_directory_is_told_of(line: str, sim: Simulator, run: Run) -> None:
+def test_a_removed_working_directory_is_wrong_usage(line: str, sim: Simulator, run: Run) -> None:
     ran = run(sim, *line.split())
     assert ran.status == 2
     assert "The working directory cannot be read. Perhaps it was removed." in ran.err
@@ -151,7 +151,7 @@ def test_without_a_home_the_state_folder_is_to_be_named(capfd: pytest.CaptureFix
 
 
 @pytest.mark.usefixtures("nameless")
-def test_a_secret_s_file_below_a_home_that_nobody_knows_is_wrong_usage(
+def test_a_secret_file_below_an_unknown_home_is_wrong_usage(
     filled: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET_FILE", "~/secret")
@@ -181,9 +181,7 @@ def test_a_state_folder_that_cannot_be_looked_into_is_wrong_usage(
         ("nonsense >&- 2>&-", 2),
     ],
 )
-def test_help_and_usage_that_nobody_can_read_are_no_bug(
-    line: str, status: int, tmp_path: Path
-) -> None:
+def test_help_and_usage_without_a_reader_are_no_bug(line: str, status: int, tmp_path: Path) -> None:
     words = f"{sys.executable} -m bulk_sync {line}"
     ended = subprocess.run(
         ["/bin/sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -102,7 +102,7 @@ def test_3_when_rows_are_left_for_a_person(sim: Simulator, tmp_path: Path, run: 
     assert ran.outcomes == ["updated", "not_found"]
 
 
-def test_4_when_a_limit_says_no(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_4_when_a_limit_refuses(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 11, state=True)
     ran = run(sim, "run", wishes(tmp_path / "in.csv", 11, "false"))
     assert ran.status == 4
@@ -357,7 +357,7 @@ def test_error_paths_give_scripts_their_object_too(run: Run) -> None:
     assert summary["message"]
 
 
-def test_whatever_goes_wrong_is_told_in_the_form_that_was_asked_for(
+def test_every_error_has_the_chosen_form(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -9,9 +9,7 @@ from bulk_sync.cli import summary
 from bulk_sync.simulator import Fault, Options, running
 
 
-def test_the_summary_tells_how_long_answers_took_and_what_was_waited_for(
-    tmp_path: Path, run: Run
-) -> None:
+def test_the_summary_has_the_latency_and_the_waits(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.05, retry_after_s=1)) as sim:
         populate(sim, 20)
         sim.queue_fault(Fault.THROTTLED_429, "GET", matching="profile/")

@@ -42,7 +42,7 @@ def test_the_command_line_beats_the_variable(
     assert run_five(run, filled, tmp_path, "--max-changes", "100%") == 0
 
 
-def test_a_variable_that_is_no_option_is_told(
+def test_a_variable_without_an_option_is_a_warning(
     filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("MAX_OPTINS", "EXPECT_SHA256", "SIMULATE_PORT", "LEDGER_FILE", "CONFIG"):

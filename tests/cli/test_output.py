@@ -45,7 +45,7 @@ def shell(sim: Simulator, folder: Path, line: str) -> subprocess.CompletedProces
         "bulk-sync run in.csv --report r.csv --summary json >/dev/full",
     ],
 )
-def test_a_run_does_not_depend_on_being_heard(sim: Simulator, tmp_path: Path, line: str) -> None:
+def test_a_run_goes_on_without_readers(sim: Simulator, tmp_path: Path, line: str) -> None:
     ended = shell(sim, tmp_path, line)
     assert ended.returncode == 0, ended.stderr
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
@@ -54,7 +54,7 @@ def test_a_run_does_not_depend_on_being_heard(sim: Simulator, tmp_path: Path, li
 @pytest.mark.parametrize(
     "line", ["validate in.csv", "validate in.csv --summary json", "plan in.csv"]
 )
-def test_an_answer_that_is_lost_is_told_of(sim: Simulator, tmp_path: Path, line: str) -> None:
+def test_a_lost_answer_is_a_warning(sim: Simulator, tmp_path: Path, line: str) -> None:
     lost = shell(sim, tmp_path, f"bulk-sync {line} >/dev/full")
     assert "The output could not be written: No space left on device." in lost.stderr
     assert "is lost" not in shell(sim, tmp_path, f"bulk-sync {line} | true").stderr

@@ -13,7 +13,7 @@ from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 @pytest.fixture(autouse=True)
-def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def every_status_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait for half a minute to pass."""
     monkeypatch.setattr(screen, "_STATUS_EVERY_S", 0.0)
 
@@ -51,7 +51,7 @@ def test_progress_in_a_json_log_is_numbers(tmp_path: Path, run: Run) -> None:
     assert writing[-1] in answered
 
 
-def test_for_what_less_is_asked_at_once_is_told(tmp_path: Path, run: Run) -> None:
+def test_the_log_names_the_cause_of_fewer_requests_in_flight(tmp_path: Path, run: Run) -> None:
     rows = 600
     with running(Options(latency_s=0.002, faults={Fault.GATEWAY_TIMEOUT_504: 0.3})) as sim:
         populate(sim, rows)
@@ -74,7 +74,7 @@ def test_without_a_bound_the_log_names_no_rate(tmp_path: Path, run: Run) -> None
     assert not any("at most" in line["message"] for line in lines)
 
 
-def test_the_pages_of_a_scan_are_told_too(tmp_path: Path, run: Run) -> None:
+def test_the_log_counts_the_pages_of_a_scan(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, 40)
         words = ("--fetch", "scan", "--page-size", 10, "--log-format", "json")
