@@ -524,3 +524,21 @@ def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_a
     result = written(occupied, creates=True, verify=True)
     assert result.outcome == DONE
     assert (result.sent, looks.seen) == (["POST"], 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "calls"),
+    [
+        ({}, 1),
+        ({"verify": True}, 2),
+        ({"usual": READ_FIRST}, 2),
+        ({"cares": {0: Care(in_doubt=True)}}, 1),
+        ({"cares": {0: Care(reads_first=True)}, "verify": True}, 3),
+        ({"cares": {0: Care(request=Request.parse("2026-11-25"))}}, 2),
+    ],
+    ids=["plain", "verified", "guarded", "in doubt", "found first", "dated"],
+)
+def test_the_calls_of_a_change_count_what_is_read_before_and_after(
+    given: dict[str, Any], calls: int
+) -> None:
+    assert Writes([key(0)], [True], Steps.of(1), **given).calls_each == calls
