@@ -65,8 +65,8 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         keys.refuse_doubtful_opt_ins(distinct, desired, places, verdicts)
     counts_as = duplicates.counts_as(distinct, desired, rules.on_conflict, places, verdicts)
 
-    own = [name for name in raw.columns if name not in columns.OURS]
-    checked = raw[own + [name for name in (columns.ROW, columns.FILE) if name in raw]]
+    ours = set(columns.OURS) - {columns.ROW, columns.FILE}
+    checked = raw[[name for name in raw.columns if name not in ours]]
     checked[columns.KEY] = pd.Series(pd.array(used, dtype="str"))
     checked[columns.DESIRED] = columns.states(desired)
     checked[columns.OUTCOME] = columns.outcomes(verdicts.outcome)

@@ -85,7 +85,8 @@ class _Tables:
         """Yield the rows of the table."""
         for _ in package.parse(_CONTENT, self._start, self._end, self._text):
             for row, repeats in self._rows:
-                for number in range(row.number, row.number + repeats):
+                yield row
+                for number in range(row.number + 1, row.number + repeats):
                     yield row._replace(number=number)
             self._rows.clear()
             if self._position < len(self.tables) - 1:
