@@ -82,10 +82,10 @@ class _Book:
         if part not in self.package:
             return {}
         root = ET.fromstring(self.package.read(part))  # noqa: S314 - expat bounds expansion
+        listed = _first(root, "numFmts")  # those of conditional formats stand elsewhere
         codes = _BUILT_IN | {
             each.get("numFmtId", ""): each.get("formatCode", "")
-            for each in root.iter()
-            if _local(each.tag) == "numFmt"
+            for each in (() if listed is None else listed)
         }
         styles = _first(root, "cellXfs")
         numbers = [each.get("numFmtId", "") for each in (() if styles is None else styles)]
