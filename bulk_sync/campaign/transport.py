@@ -260,7 +260,10 @@ class Transport:
         return Response(received.status, body, *waits, read("Location"), sent_at), wire
 
     def _learn(self, response: Response) -> None:
-        """Count a response of Campaign, and adapt the pace to it."""
+        """Count a response of Campaign, and adapt the pace to it.
+
+        The pace does not follow from what is retried: name a status here if it means load.
+        """
         status = response.status
         self.calls.by_status[_text(status)] += 1
         if status < 300:

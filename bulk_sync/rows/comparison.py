@@ -241,7 +241,8 @@ def repeat(frame: pd.DataFrame) -> pd.DataFrame:
 def _oldest_first(frame: pd.DataFrame, positions: _Positions) -> _Positions:
     """Order positions by REQUESTED, undated last, and the input's order among equals.
 
-    A checkpoint names keys by their place in this order, so it depends on the frame alone.
+    A checkpoint names keys by their place in ``open_rows``, so the order depends on the frame
+    alone; another one needs another format of checkpoints.
     """
     if columns.REQUESTED not in frame:
         return positions

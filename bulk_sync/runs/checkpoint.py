@@ -45,7 +45,8 @@ _EARLY: Final = "early.json"
 _PART: Final = "states-{number:06}.parquet"
 
 _FORMAT: Final = "format 2;"
-"""Changes whenever a file means something else than before, or its rows stand in another order."""
+"""Changes whenever a file means something else than before, or its rows stand in another order,
+such as that of ``comparison.open_rows``."""
 
 _TIED: Final = b"bulk-sync.checkpoint"
 """Name in a file's own metadata of its format, and of the rows that it belongs to."""
