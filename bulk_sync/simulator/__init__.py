@@ -2,7 +2,7 @@
 
     server.py  HTTP        simulation.py  requests, faults, counters     control.py  for processes
       gateway.py             tokens, API keys, the rate limit; IMS
-      rest_api.py            reads, writes; profile_list.py, profile_metadata.py
+      rest_api.py            reads, writes; profile_pages.py, profile_metadata.py
         instance.py            the profiles; sample_profiles.py
 
 It is written from what is known of the API, never from the client, and shares no code with it: a

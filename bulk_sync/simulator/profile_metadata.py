@@ -5,8 +5,8 @@ from typing import Any
 from bulk_sync.simulator import answers
 from bulk_sync.simulator.answers import Answer
 from bulk_sync.simulator.instance import Instance
-from bulk_sync.simulator.profile_list import SORTABLE
-from bulk_sync.simulator.profile_list import filters as known_filters
+from bulk_sync.simulator.profile_pages import SORTABLE
+from bulk_sync.simulator.profile_pages import filters as known_filters
 from bulk_sync.simulator.sample_profiles import STANDARD_FIELDS
 
 _TYPES = {bool: ("boolean", "boolean"), int: ("number", "long"), dict: ("link", "link")}

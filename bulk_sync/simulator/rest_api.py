@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from bulk_sync.simulator import answers, profile_list, profile_metadata
+from bulk_sync.simulator import answers, profile_metadata, profile_pages
 from bulk_sync.simulator.answers import Answer, Refusal
 from bulk_sync.simulator.behavior import Dialect, GetStyle, PatchStyle
 from bulk_sync.simulator.call import Call
@@ -57,8 +57,8 @@ def _resource(instance: Instance, call: Call, api: str, resource: str, rest: lis
 def _get(instance: Instance, call: Call, api: str, rest: list[str]) -> Answer:
     if len(rest) == 1 and (pkey := instance.find(rest[0], api)):
         return _one(instance, api, pkey)
-    if query := profile_list.parse(instance, api, rest, call.params):
-        return profile_list.answer(instance, query)
+    if query := profile_pages.parse(instance, api, rest, call.params):
+        return profile_pages.answer(instance, query)
     if len(rest) == 1:
         raise Refusal(_no_profile(instance, api, rest[0]))
     raise Refusal(instance.errors.passing())

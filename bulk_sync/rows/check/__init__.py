@@ -79,8 +79,13 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             counts_as,
             desired,
         )
-        checked[columns.REQUESTED] = times.first
-        checked[columns.RECEIVED] = times.day
-        checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = times.latest
-        checked[columns.PRECISION] = times.precision
+        _add_dates(checked, times, columns.UNJUDGED if rules.ignore_dates else columns.LATEST)
     return checked
+
+
+def _add_dates(checked: pd.DataFrame, times: request_dates.RequestTimes, latest: str) -> None:
+    """Add the columns of request dates; the latest possible time goes into the column named."""
+    checked[columns.REQUESTED] = times.first
+    checked[columns.RECEIVED] = times.day
+    checked[latest] = times.latest
+    checked[columns.PRECISION] = times.precision
