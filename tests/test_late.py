@@ -32,7 +32,8 @@ def test_the_report_tells_the_last_day_and_the_summary_who_is_late(
     assert [due[2], due[4]] == ["", ""]
     assert list(ran.report[0])[-1] == "sync_due"
     assert [row["Channel"] for row in ran.report] == ["web", "phone", "web", "web", "mail"]
-    assert "1 left are past their last day; 1 were carried out after it" in ran.out
+    assert "Still to be carried out: 1 past their last day, 0 due within" in ran.out
+    assert "Carried out too late: 1." in ran.out
     again = run(sim, "run", tmp_path / "in.csv", "--summary", "json", "--report", "again.csv")
     assert again.summary["late"] == {"left": 1, "done": 0, "soon": 0, "undated": 0}
 
@@ -56,7 +57,8 @@ def test_whatever_became_of_them_opt_outs_that_are_not_done_are_late(
     assert ran.outcomes == [
         "drifted", "rejected", "rejected", "failed", "failed", "not_found", "rejected", "rejected",
     ]  # fmt: skip
-    assert "7 left are past their last day; 0 were carried out after it" in ran.out
+    assert "Still to be carried out: 7 past their last day" in ran.out
+    assert "Carried out too late: 0." in ran.out
 
 
 def test_of_several_profiles_none_was_taken_so_the_opt_out_is_late(
@@ -67,7 +69,7 @@ def test_of_several_profiles_none_was_taken_so_the_opt_out_is_late(
     (tmp_path / "in.csv").write_text("email,ccpaOptOut,Received\na@example.com,true,2026-02-02\n")
     ran = run(sim, "run", "in.csv", "--on-ambiguous", "reject")
     assert ran.report[0]["sync_reason"] == "ambiguous"
-    assert "1 left are past their last day" in ran.out
+    assert "Still to be carried out: 1 past their last day" in ran.out
 
 
 def test_without_request_dates_there_is_no_last_day(

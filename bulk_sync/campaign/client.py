@@ -331,7 +331,7 @@ class Client:
 
 
 def _not_found(failed: RowFailed, key: str) -> str:
-    detail, hint = failed.detail.rstrip("."), profiles.hint(key)
+    detail, hint = failed.detail.rstrip(". "), profiles.hint(key)
     if failed.reason is Reason.INVALID_KEY and not hint:
         hint = _OF_ANOTHER
-    return f"Campaign knows no profile by this key ({detail}).{hint}"
+    return f"Campaign knows no profile by this key.{hint} {detail}."

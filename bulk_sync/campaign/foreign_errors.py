@@ -42,7 +42,7 @@ def failure(
     if isinstance(error, aiohttp.ClientResponseError):
         return RetryLater(Reason.BAD_ANSWER, f"The answer was not HTTP ({text})")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return RetryLater(Reason.BAD_ANSWER, f"The answer was cut off ({text})")
+        return RetryLater(Reason.BAD_ANSWER, "The answer was cut off")
     return _unconnected(error, url, text)
 
 

@@ -65,6 +65,10 @@ class Typed:
         """Return the command to plan a file made by ``map``."""
         return suggested("plan", file, self._words([*_CONNECTION, *_PLACE]))
 
+    def plan_after_validate(self, source: str) -> str:
+        """Return the command to plan an input that ``validate`` found good."""
+        return suggested("plan", source, self._words_but(names([REPORT])))
+
     def apply(self, plan: str, sha256: str, instead: Collection[str]) -> str:
         """Return the command to carry out a plan file, in the place where it was made."""
         sealed = [*_CONNECTION, *recorded(Recorded.SEALED), *_PLACE]

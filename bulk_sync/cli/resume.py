@@ -26,6 +26,9 @@ Examples:
 _GO_ON_AFTER: Final = (Exit.DONE, Exit.ROWS_LEFT, Exit.REFUSED)
 """With ``--all``, the next run begins after one that ended with one of these."""
 
+_NAMED: Final = 3
+"""How many refused runs a message names."""
+
 
 @click.command(
     "resume",
@@ -93,7 +96,7 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
         raise UsageProblem("With --all, --report needs {run_id} in its name: one report a run.")
     here = [run for run in reversed(unfinished) if arguments.is_for(values, run)]
     if not here:
-        raise _nothing_left(unfinished)
+        raise _nothing_left(values, unfinished)
     ended, state = Exit.DONE, arguments.state(values)
     for run in here:
         if not runs.has_checkpoint(state, run):
@@ -131,12 +134,23 @@ def _newest(values: arguments.Values, unfinished: "list[Run]") -> "Run":
                 run.run_id,
             )
     if not chosen:
-        raise _nothing_left(unfinished)
+        raise _nothing_left(values, unfinished)
     return chosen[0]
 
 
-def _nothing_left(unfinished: "list[Run]") -> Exception:
+def _nothing_left(values: arguments.Values, unfinished: "list[Run]") -> Exception:
     from bulk_sync import runs
 
+    refused = [
+        run for run in runs.refused(arguments.state(values)) if arguments.is_for(values, run)
+    ]
+    if refused:
+        newest = refused[0].run_id
+        named = ", ".join(run.run_id for run in refused[:_NAMED])
+        more = ", ..." if len(refused) > _NAMED else ""
+        return runs.NothingLeft(
+            f"There is nothing to resume, but these runs were refused: {named}{more}. "
+            f"`bulk-sync runs {newest}` shows why, and `bulk-sync resume {newest}` goes on."
+        )
     where = " of this organization, endpoint and attribute" if unfinished else ""
     return runs.NothingLeft(f"There is nothing to resume: every run{where} is finished.")

@@ -110,18 +110,22 @@ def _deadline_lines(rows: pd.DataFrame) -> list[str]:
     late = due_dates.late(rows, _today())
     if late is None or not (late.left or late.done or late.soon or late.undated):
         return []
-    counts = [
-        f"{late.left:,} left are past their last day",
-        f"{late.done:,} were carried out after it",
-        f"{late.soon:,} left are due within {due_dates.SOON} business days",
-    ]
-    if late.undated:
-        counts.append(f"{late.undated:,} left have no date that can be read")
-    line = (
-        f"Opt-outs, {due_dates.BUSINESS_DAYS} business days: {'; '.join(counts)} (sync_due in the "
+    deadline = (
+        f"Opt-outs have {due_dates.BUSINESS_DAYS} business days (the last one is sync_due in the "
         "report; `bulk-sync holidays` lists the days that do not count)."
     )
-    return [line, ""]
+    left = [
+        f"{late.left:,} past their last day",
+        f"{late.soon:,} due within {due_dates.SOON} business days",
+    ]
+    if late.undated:
+        left.append(f"{late.undated:,} without a date that can be read")
+    return [
+        deadline,
+        f"  Still to be carried out: {', '.join(left)}.",
+        f"  Carried out too late: {late.done:,}.",
+        "",
+    ]
 
 
 def _today() -> date:

@@ -6,6 +6,7 @@ import click
 
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
+from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
 
@@ -46,4 +47,9 @@ def command(**values: Any) -> Exit:
     else:
         for line in verdict_lines(judged, given.source):
             say(line)
+        if rejected:
+            say(f"Correct these rows in {given.source}, and validate it again.")
+        else:
+            plan = Typed(click.get_current_context()).plan_after_validate(given.source)
+            say(f"No row is rejected. To see what would change:\n  {plan}")
     return status

@@ -132,12 +132,20 @@ def read(
     is_instant = is_dated & (doubt_ms < _DAY_MS)
     day[is_instant] = (earliest[is_instant] - LOCAL_DOUBT_MS) // _DAY_MS
     log.info("The oldest requests are worked on first, by the dates in column %r", column.name)
-    for problem, has_problem in {
-        "in {} request dates day and month could be swapped": is_ambiguous,
-        "{} request dates cannot be read": is_unreadable,
-        "{} request dates are before 2000 or more than two years ahead": is_far,
-    }.items():
-        _warn(column.name, problem, has_problem[cell_of], name_row)
+    for one, several, has_problem in (
+        (
+            "in 1 request date day and month could be swapped",
+            "in {:,} request dates day and month could be swapped",
+            is_ambiguous,
+        ),
+        ("1 request date cannot be read", "{:,} request dates cannot be read", is_unreadable),
+        (
+            "1 request date is before 2000 or more than two years ahead",
+            "{:,} request dates are before 2000 or more than two years ahead",
+            is_far,
+        ),
+    ):
+        _warn(column.name, one, several, has_problem[cell_of], name_row)
     return Requests(earliest[cell_of], latest[cell_of], day[cell_of])
 
 
@@ -254,7 +262,11 @@ def _is_far(days: _Int64, today: date | None) -> _Mask:
 
 
 def _warn(
-    column: object, problem: str, has_problem: _Mask, name_row: Callable[[int], str] | None
+    column: object,
+    one: str,
+    several: str,
+    has_problem: _Mask,
+    name_row: Callable[[int], str] | None,
 ) -> None:
     """Log how many dates have a problem, and in which rows."""
     positions = np.flatnonzero(has_problem).tolist()
@@ -263,10 +275,11 @@ def _warn(
     named = [] if name_row is None else [name_row(at) for at in positions[:_NAMED_ROWS]]
     more = ", ..." if len(named) < len(positions) else ""
     log.warning(
-        "Column %r: %s%s, so these rows are worked on last. Write ISO dates, such as 2026-11-23",
+        "Column %r: %s%s, so %s worked on last. Write ISO dates, such as 2026-11-23",
         column,
-        problem.format(len(positions)),
+        one if len(positions) == 1 else several.format(len(positions)),
         f" ({', '.join(named)}{more})" if named else "",
+        "this row is" if len(positions) == 1 else "these rows are",
     )
 
 

@@ -30,6 +30,7 @@ from bulk_sync.runs.past_runs import (
     known,
     newest_change,
     recorded,
+    refused,
     without_checkpoint,
 )
 from bulk_sync.runs.person_history import Event, Story, look_up, story_of
@@ -45,6 +46,6 @@ __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
     "JobRecord", "Mapped", "Matching", "NothingLeft", "Plan", "Story", "abandon", "apply", "audit",
     "has_checkpoint", "interrupted", "judge", "known", "look_up", "map_keys", "new_run_id",
-    "newest_change", "preview", "recorded", "resume", "retry", "story_of", "sync", "undo",
-    "without_checkpoint",
+    "newest_change", "preview", "recorded", "refused", "resume", "retry", "story_of", "sync",
+    "undo", "without_checkpoint",
 ]  # fmt: skip

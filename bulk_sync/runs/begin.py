@@ -15,8 +15,8 @@ from typing import Final
 import pandas as pd
 
 from bulk_sync import __version__, ledger
-from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
-from bulk_sync.ledger import Begun, Kind, Ledger, Run
+from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.ledger import Begun, Kind, Ledger
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.runs import lineage
 from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints, checkpoint_folder
@@ -127,12 +127,6 @@ def begin(
     if begun.parent is None:
         return run  # no run can be later yet
     return replace(run, lineage=lineage.trace(book.runs(), run_id))
-
-
-def was_refused(state: State, run: Run) -> bool:
-    """Return whether a limit or a person stopped a run, and its checkpoint is still here."""
-    refused = run.ended is not None and run.ended.exit == Exit.REFUSED
-    return refused and Checkpoint.find(state.folder, run.run_id) is not None
 
 
 def tidy_up(book: Ledger, state: State) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from bulk_sync import ledger
 from bulk_sync.errors import Exit, StopRun, UsageProblem
-from bulk_sync.ledger import Ledger, Run
+from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.runs.checkpoint import Checkpoint, checkpoint_folder
 from bulk_sync.settings import State
@@ -36,6 +36,21 @@ def interrupted(state: State) -> list[Run]:
     with ledger.open_existing(state, forward=True) as book:
         found = [] if book is None else book.runs()
     return [run for run in reversed(found) if not run.is_finished]
+
+
+def was_refused(state: State, run: Run) -> bool:
+    """Return whether a limit or a person stopped a run, and its checkpoint is still here."""
+    refused = run.ended is not None and run.ended.exit == Exit.REFUSED
+    return refused and Checkpoint.find(state.folder, run.run_id) is not None
+
+
+def refused(state: State) -> list[Run]:
+    """Return the runs that wait for a person to let them pass, the newest first."""
+    with ledger.open_existing(state, forward=True) as book:
+        found = [] if book is None else book.runs()
+    return [
+        run for run in reversed(found) if run.begun.kind != Kind.PLAN and was_refused(state, run)
+    ]
 
 
 def newest_change(state: State) -> Run | None:

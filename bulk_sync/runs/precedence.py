@@ -203,8 +203,8 @@ def _opt_ins_forbidden(recording: Recording, later: Sequence[Run]) -> dict[int, 
     if not files:
         return {}
     detail = (
-        f"Run {files[-1]} has worked on this organization since, so its file is the newer one: no "
-        "opt-out is lifted any more for this one. If it is to be lifted, run the file again."
+        f"This opt-out was not lifted: run {files[-1]} has worked on this organization since, and "
+        "its file is newer. To lift it all the same, run this row again from a file."
     )
     return dict.fromkeys(recording.opt_ins, detail)
 

@@ -14,10 +14,16 @@ from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import day_budget, kept_rows, lineage, pipeline, write_records
-from bulk_sync.runs.begin import past_of, was_refused, working_alone, working_on_plan
+from bulk_sync.runs.begin import past_of, working_alone, working_on_plan
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.job import Job
-from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, recorded, without_checkpoint
+from bulk_sync.runs.past_runs import (
+    NothingLeft,
+    has_checkpoint,
+    recorded,
+    was_refused,
+    without_checkpoint,
+)
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.run_context import RunContext

@@ -9,10 +9,10 @@ from bulk_sync.ledger import Intent, Kind, Ledger, Run
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import kept_rows, lineage, pipeline, write_records
-from bulk_sync.runs.begin import begin, begun_as, was_refused, working_alone
+from bulk_sync.runs.begin import begin, begun_as, working_alone
 from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.lineage import same_place
-from bulk_sync.runs.past_runs import NothingLeft
+from bulk_sync.runs.past_runs import NothingLeft, was_refused
 from bulk_sync.runs.resumption import give_up
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import State

@@ -21,13 +21,12 @@ from bulk_sync.runs.begin import (
     begun_as,
     past_of,
     tidy_up,
-    was_refused,
     working_alone,
     working_on_plan,
 )
 from bulk_sync.runs.job import Input, Job, JobRecord, new_run_id
 from bulk_sync.runs.lineage import same_place
-from bulk_sync.runs.past_runs import has_checkpoint
+from bulk_sync.runs.past_runs import has_checkpoint, was_refused
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen

@@ -53,6 +53,19 @@ def test_a_folder_of_any_name_is_read_again_by_the_command_after_a_preview(
     assert len(filled.patched) == ROWS
 
 
+def test_validate_suggests_to_plan_what_can_be_used(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = wishes(tmp_path / "in.csv", ROWS)
+    ran = run(filled, "validate", "in.csv", "--state-column", "ccpaOptOut", "--report", "v.csv")
+    words = last_command(ran.out)
+    assert words == ["plan", "in.csv", "--state-column", "ccpaOptOut"]
+    assert run(filled, *words).status == 0
+    path.write_text(path.read_text().replace("true", "maybe", 1))
+    ran = run(filled, "validate", "in.csv")
+    assert ran.out.splitlines()[-1] == "Correct these rows in in.csv, and validate it again."
+
+
 @pytest.mark.parametrize(
     ("typed", "repeated"),
     [

@@ -428,3 +428,12 @@ def test_odd_notes_of_pandas_in_parquet_are_passed_over(tmp_path: Path, notes: b
     table = pa.table({"PKey": ["@a"]}).replace_schema_metadata({b"pandas": notes})
     pq.write_table(table, tmp_path / "in.parquet")
     assert rows(tmp_path / "in.parquet") == [("@a",)]
+
+
+def test_a_missing_file_is_compared_with_the_files_that_can_be_read(tmp_path: Path) -> None:
+    save(tmp_path / "nightly.sh", "")
+    with pytest.raises(InputProblem, match="Check the path"):
+        read.rows(str(tmp_path / "nightly.csv"))
+    save(tmp_path / "nightly1.csv", "")
+    with pytest.raises(InputProblem, match=r"Did you mean nightly1\.csv\?"):
+        read.rows(str(tmp_path / "nightly.csv"))

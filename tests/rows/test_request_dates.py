@@ -127,7 +127,7 @@ def test_the_log_names_the_first_rows_that_it_is_about(caplog: pytest.LogCapture
         rows = column("2026-11-23", "soon", *["3/4/2026"] * 7)
         request_dates.read(rows, lambda at: f"row {at + 2} of a.csv")
     swapped, unreadable = caplog.messages
-    assert "1 request dates cannot be read (row 3 of a.csv), so" in unreadable
+    assert "1 request date cannot be read (row 3 of a.csv), so this row is" in unreadable
     assert "7 request dates day and month could be swapped (row 4 of a.csv, " in swapped
     assert "row 8 of a.csv, ...), so" in swapped
 
@@ -155,7 +155,7 @@ def test_dates_on_which_nobody_asked_are_undated_and_their_rows_named(
     assert read.latest[1] == UNDATED
     assert read.day[1] == UNDATED
     (warning,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
-    assert "1 request dates are before 2000 or more than two years ahead (row 3)" in warning
+    assert "1 request date is before 2000 or more than two years ahead (row 3)" in warning
 
 
 DAYS = st.dates(date(1900, 1, 1), date(2100, 1, 1))

@@ -13,7 +13,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
 
 NO_VALUE: Final = (
-    "a formula without a value: open the workbook in a spreadsheet program, save it, and upload it "
+    "a formula without a value: open the workbook in a spreadsheet program, save it there, and try "
     "again"
 )
 """The rest of a sentence about a cell with the text ``UNCALCULATED``."""

@@ -138,8 +138,8 @@ def _note_of_hidden(hidden: list[int], sheet: str, path: Path) -> str:
         else f"{len(hidden)} rows are hidden and were read too (rows {named})"
     )
     return (
-        f"{path}: on the sheet {sheet!r}, {rows}. If they are not meant, copy the visible rows "
-        "into a file of their own."
+        f"{path}: on the sheet {sheet!r}, {rows}. To leave hidden rows out, copy the visible "
+        "ones into a file of their own."
     )
 
 

@@ -145,6 +145,7 @@ def _is_data(path: Path, source: str) -> bool:
 def _missing(path: Path) -> str:
     if not path.parent.is_dir():
         return f"No such file: {path}, and no folder {path.parent}. Check the path."
-    near = get_close_matches(path.name, [other.name for other in path.parent.iterdir()])
+    inputs = [other.name for other in path.parent.iterdir() if formats.find(other) is not None]
+    near = get_close_matches(path.name, inputs)
     hint = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
     return f"No such file: {path}. {hint}"
