@@ -37,7 +37,7 @@ def plan_lines(reviewed: Plan) -> list[str]:
     if read.costs is not None:
         way = "page by page from Campaign's list" if read.paged else "one profile after another"
         if read.paged and read.looked_up:
-            way += f", and {_count(read.looked_up, 'key')} that are not in the list one by one"
+            way += f", and {_count(read.looked_up, 'key')} not in the list one by one"
         pages = read.costs.scan
         of_list = "an unknown number of" if pages is None else f"{pages:,}"
         lines.append(

@@ -365,6 +365,51 @@ def test_a_padded_number_is_read_as_it_is_displayed(tmp_path: Path, suffix: str)
     assert table(PADDED[suffix](tmp_path / f"in{suffix}")) == [(2, "0000123"), (3, "123")]
 
 
+NO_DATES: dict[str, Callable[[Path], Path]] = {
+    ".xlsx": lambda path: office.xlsx(
+        path,
+        {"S": office.row(1, "PKey") + '<row r="2"><c r="A2" s="1"><v>5551234567</v></c></row>'
+              '<row r="3"><c r="A3" s="1"><v>-1000000</v></c></row>'},
+        formats=["yyyy-mm-dd"],
+    ),
+    ".xls": lambda path: office.xls(
+        path,
+        {"S": office.xls_text(0, 0, "PKey") + office.xls_number(1, 0, 5551234567, 1)
+              + office.xls_number(2, 0, -1000000, 1)},
+        formats=["yyyy-mm-dd"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", NO_DATES)
+def test_a_number_that_is_no_date_stays_a_number_whatever_its_format(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = NO_DATES[suffix](tmp_path / f"in{suffix}")
+    assert table(path) == [(2, "5551234567"), (3, "-1000000")]
+
+
+def test_a_text_inside_a_cell_is_read_although_the_cell_does_not_name_its_type(
+    tmp_path: Path,
+) -> None:
+    cells = '<c r="A2"><is><t>@a</t></is></c><c r="B2"><v>1</v></c>'
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + f'<row r="2">{cells}</row>'})
+    assert table(path) == [(2, "@a", "1")]
+
+
+def test_a_number_of_an_ods_without_its_value_is_read_as_it_is_displayed(tmp_path: Path) -> None:
+    cell = '<table:table-cell office:value-type="float"><text:p>7</text:p></table:table-cell>'
+    rows = office.ods_row("PKey", "n") + office.ods_row("@a", cell)
+    assert table(office.ods(tmp_path / "in.ods", {"S": rows})) == [(2, "@a", "7")]
+
+
+@pytest.mark.parametrize(("value", "expected"), [("PT10H20M30S", "10:20:30"), ("PT0S", "PT0S")])
+def test_a_time_of_an_ods_is_read(tmp_path: Path, value: str, expected: str) -> None:
+    cell = f'<table:table-cell office:value-type="time" office:time-value="{value}"/>'
+    rows = office.ods_row("PKey", "at") + office.ods_row("@a", cell)
+    assert table(office.ods(tmp_path / "in.ods", {"S": rows})) == [(2, "@a", expected)]
+
+
 def test_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
     rows = office.row(1, "PKey") + office.row(2, "@a")
     assert table(office.xlsx(tmp_path / "in.xls", {"S": rows})) == [(2, "@a")]

@@ -6,6 +6,7 @@ the spreadsheet does: its last digits are lost.
 
 import math
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -45,20 +46,22 @@ def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> 
 
     Args:
         value: the number.
-        code: its number format; "" if the format shows the number alone.
+        code: its number format; "" if the format shows the number alone. A date that does not
+            exist is the number, too.
         row: the number of its row.
         is_1904: the workbook counts days from 1904.
 
     Raises:
         NotANumber: it is NaN or infinite.
-        OverflowError: its format is a date's, and there is no such date.
+        OverflowError: its format is a duration's, and there is no such duration.
     """
     if not math.isfinite(value):
         raise NotANumber(value, row)
     if code:
         match _kind(code):
             case "date":
-                return _date(value, is_1904=is_1904)
+                with suppress(OverflowError):  # such as a telephone number: shown as ####
+                    return _date(value, is_1904=is_1904)
             case "duration":
                 return str(_rounded(value))
         text = displayed(code, value)

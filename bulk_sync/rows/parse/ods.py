@@ -20,7 +20,6 @@ _ASIDE: Final = frozenset({"office:annotation", "table:shapes"})
 
 _BLANKS: Final = {"text:s": " ", "text:tab": "\t", "text:line-break": "\n"}
 _NUMBERS: Final = frozenset({"float", "percentage", "currency"})
-_MOMENTS: Final = frozenset({"date", "time"})
 _TIME: Final = re.compile(r"PT(\d+)H(\d+)M([\d.]+)S")
 _MORE: Final = re.compile(r"-?0\d+|\D*[@A-Za-z_#]\D*\d+|\d+(?:-\d+)+")
 """Texts with more than a number: leading zeros, a sign of a key, groups of digits."""
@@ -155,12 +154,15 @@ class _Tables:
         if kind is None:
             return UNCALCULATED if "table:formula" in self._cell else shown
         if kind in _NUMBERS:
-            if _MORE.fullmatch(shown.strip()):
-                return shown.strip()
-            return number_text(float(self._cell.get("office:value", "nan")), "", self._number)
+            number, text = self._cell.get("office:value"), shown.strip()
+            if number is not None and not _MORE.fullmatch(text):
+                text = number_text(float(number), "", self._number)
+            return text
         if kind == "boolean":
             return self._cell.get("office:boolean-value", "").upper()
         if self._cell.get("calcext:value-type") == "error":
             return shown
         value = self._cell.get(f"office:{kind}-value", shown)
-        return _TIME.sub(r"\1:\2:\3", value).replace("T", " ") if kind in _MOMENTS else value
+        if kind == "time":
+            return _TIME.sub(r"\1:\2:\3", value)
+        return value.replace("T", " ") if kind == "date" else value

@@ -218,7 +218,7 @@ class _Rows(_Texts):
     def _cell_text(self) -> str:
         """Return the text of the current cell."""
         kind = self._cell.get("t", "n")
-        if kind == "inlineStr" and self._value is None:
+        if self._value is None and (kind == "inlineStr" or self._pieces):
             text, self._pieces = self.whole(), []
             return text
         value = None if self._value is None else "".join(self._value)
