@@ -85,8 +85,9 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
     """Finish the runs of the configured instance, the oldest first.
 
     Returns:
-        The exit status of the first that stopped early, else the highest. A run without a usable
-        checkpoint here is named, and skipped.
+        The exit status of the first that stopped early, else the highest. A run without a
+        checkpoint here is named, and left to its own machine. One with an unusable checkpoint
+        needs a person: 3.
     """
     from bulk_sync import runs
 
@@ -106,7 +107,7 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
             status = _finish(values, run)
         except runs.CheckpointProblem as problem:
             log.warning("%s", problem)
-            continue
+            status = Exit.ROWS_LEFT
         if status not in _GO_ON_AFTER:
             return status
         ended = max(ended, status)
