@@ -93,6 +93,17 @@ class RequestTimes(NamedTuple):
     precision: npt.NDArray[np.int8]
 
 
+_AMBIGUOUS: Final = (
+    "in 1 request date day and month could be swapped",
+    "in {:,} request dates day and month could be swapped",
+)
+_UNREADABLE: Final = ("1 request date cannot be read", "{:,} request dates cannot be read")
+_FAR: Final = (
+    "1 request date is before 2000 or more than two years ahead",
+    "{:,} request dates are before 2000 or more than two years ahead",
+)
+
+
 def read(
     column: pd.Series,
     name_row: Callable[[int], str] | None = None,
@@ -132,19 +143,8 @@ def read(
     is_instant = is_dated & (doubt_ms < _DAY_MS)
     day[is_instant] = (earliest[is_instant] - LOCAL_DOUBT_MS) // _DAY_MS
     log.info("The oldest requests are worked on first, by the dates in column %r", column.name)
-    for one, several, has_problem in (
-        (
-            "in 1 request date day and month could be swapped",
-            "in {:,} request dates day and month could be swapped",
-            is_ambiguous,
-        ),
-        ("1 request date cannot be read", "{:,} request dates cannot be read", is_unreadable),
-        (
-            "1 request date is before 2000 or more than two years ahead",
-            "{:,} request dates are before 2000 or more than two years ahead",
-            is_far,
-        ),
-    ):
+    problems = ((_AMBIGUOUS, is_ambiguous), (_UNREADABLE, is_unreadable), (_FAR, is_far))
+    for (one, several), has_problem in problems:
         _warn(column.name, one, several, has_problem[cell_of], name_row)
     return Requests(earliest[cell_of], latest[cell_of], day[cell_of])
 
