@@ -139,7 +139,7 @@ class Done:
 Decision = Send | LookFirst | Done
 
 
-def decide(care: Care | None, seen: Seen | None, desired: bool) -> Decision:  # noqa: FBT001 - a state
+def decide(care: Care | None, seen: Seen | None, *, desired: bool) -> Decision:
     """Decide what to do with one row; ``seen`` is None before the first look."""
     if care is None:
         return Send.NOW
@@ -150,11 +150,13 @@ def decide(care: Care | None, seen: Seen | None, desired: bool) -> Decision:  # 
         looks = care.reads_first or is_dated or care.forbidden is not None or care.may_have_arrived
         return LookFirst() if looks else Send.NOW
     if care.body is None:
-        return _change(care, seen.profiles[0], desired)
-    return _create(care, seen, desired) if seen.profiles else _absent(care, seen.may_come_s)
+        return _change(care, seen.profiles[0], desired=desired)
+    if seen.profiles:
+        return _create(care, seen, desired=desired)
+    return _absent(care, seen.may_come_s)
 
 
-def learned(care: Care, seen: Seen, desired: bool) -> Care:  # noqa: FBT001 - a state
+def learned(care: Care, seen: Seen, *, desired: bool) -> Care:
     """Return the care after a look: a change by a dead process has not arrived if it is not there.
 
     A change by this process may still arrive, and so may a profile.
@@ -163,7 +165,7 @@ def learned(care: Care, seen: Seen, desired: bool) -> Care:  # noqa: FBT001 - a 
     return care if has_arrived or care.sent else replace(care, in_doubt=False)
 
 
-def _change(care: Care, profile: Match, desired: bool) -> Decision:  # noqa: FBT001 - a state
+def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
     """Decide about a profile to change."""
     state = bool(profile.state)
     if state is desired and care.may_have_arrived:
@@ -197,7 +199,7 @@ def _absent(care: Care, may_come_s: float) -> Decision:
     return Send.NOW
 
 
-def _create(care: Care, seen: Seen, desired: bool) -> Done:  # noqa: FBT001 - a state
+def _create(care: Care, seen: Seen, *, desired: bool) -> Done:
     """Decide about a profile to create whose address is there."""
     count = len(seen.profiles)
     is_alike = all(each.state == desired for each in seen.profiles)

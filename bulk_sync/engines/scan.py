@@ -202,7 +202,9 @@ class Listing:
         self._record(places[is_wanted], states[is_wanted] == _TRUE)
         self.pages += 1
         self.shown += len(listed)
-        return self._following(page, str(pkeys[0]) if pkeys else "", bool(is_known.any()))
+        return self._following(
+            page, str(pkeys[0]) if pkeys else "", has_states=bool(is_known.any())
+        )
 
     def settle(self, total: int | None) -> None:
         """Do nothing: what a page shows counts at once."""
@@ -213,7 +215,7 @@ class Listing:
             return None
         return Place(api, path, self.pages, self.shown, sorted(self._contradictions))
 
-    def _following(self, page: Page, first_key: str, has_states: bool) -> str | None:  # noqa: FBT001
+    def _following(self, page: Page, first_key: str, *, has_states: bool) -> str | None:
         """Return the path of the next page; None if the list is over, or of no use."""
         if not has_states and page.next_path is not None:
             log.warning(

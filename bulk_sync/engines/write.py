@@ -95,7 +95,7 @@ class Writes:
     async def do_row(self, client: Client, stop: Stop, at: int) -> None:
         """Set one profile's state, unless it holds it already or must be left alone."""
         desired = self.desired[at]
-        decision = decide(self.cares.get(at, self.usual), None, desired)
+        decision = decide(self.cares.get(at, self.usual), None, desired=desired)
         while isinstance(decision, LookFirst):
             decision = await self._look(client, stop, at, decision.wait_s)
         if isinstance(decision, Done):
@@ -127,9 +127,9 @@ class Writes:
             quiet_at = usual_at if care.quiet_at is None else care.quiet_at
             found = await self._find(client, at)
             seen = Seen(found, 0.0 if wait_s else quiet_at - _now())
-        if (now_known := learned(care, seen, desired)) is not care:
+        if (now_known := learned(care, seen, desired=desired)) is not care:
             self.cares[at] = now_known
-        return decide(care, seen, desired)
+        return decide(care, seen, desired=desired)
 
     async def _profile(self, client: Client, at: int, care: Care) -> Match:
         """Read the profile to change; after a failure its last known state counts."""
@@ -177,7 +177,7 @@ class Writes:
     async def _made(self, client: Client, at: int, care: Care) -> str | None:
         """Return the PKey of a profile created by an unanswered POST; None if it is not there."""
         seen = Seen(await self._find(client, at))
-        decision = decide(replace(care, sent=True), seen, self.desired[at])
+        decision = decide(replace(care, sent=True), seen, desired=self.desired[at])
         if not isinstance(decision, Done):
             return None
         decision.check()

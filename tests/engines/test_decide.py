@@ -144,9 +144,9 @@ def cases(draw: st.DrawFn) -> Case:
 @settings(max_examples=500)
 def test_the_table_decides_every_combination(case: Case) -> None:
     outcome, reason = case.expected()
-    before = decide(case.care, None, case.desired)
+    before = decide(case.care, None, desired=case.desired)
     assert before == (LookFirst() if case.looks() else Send.NOW)
-    match decide(case.care, case.seen, case.desired):
+    match decide(case.care, case.seen, desired=case.desired):
         case Send():
             assert outcome == SEND
         case LookFirst(wait_s):
@@ -159,13 +159,14 @@ def test_the_table_decides_every_combination(case: Case) -> None:
 
 
 def test_a_row_without_care_is_sent_at_once() -> None:
-    assert decide(None, None, True) is Send.NOW
+    assert decide(None, None, desired=True) is Send.NOW
 
 
 def test_a_profile_whose_creation_was_confirmed_is_never_created_again() -> None:
     care = Care(sent=True, created="@new", body=BODY)
     done = Done(Outcome.CREATED, holds=True, pkey="@new")
-    assert decide(care, None, True) == decide(care, Seen(()), True) == done
+    assert decide(care, None, desired=True) == done
+    assert decide(care, Seen(()), desired=True) == done
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_only_a_change_by_a_dead_process_is_known_not_to_arrive(
     care: Care, same: bool, is_in_doubt: bool
 ) -> None:
     seen = Seen((Match("@0", int(same), 0),))
-    assert learned(care, seen, True).may_have_arrived is is_in_doubt
+    assert learned(care, seen, desired=True).may_have_arrived is is_in_doubt
 
 
 @dataclass
