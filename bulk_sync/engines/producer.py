@@ -1,5 +1,6 @@
 """How to get from keys to the states of their profiles, whatever the keys are."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from bulk_sync.campaign.client import Client
@@ -10,7 +11,7 @@ from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import Match, Steps
 
 
-class Producer:
+class Producer(ABC):
     """Fills the table of current states.
 
     Attributes:
@@ -26,6 +27,7 @@ class Producer:
     tries_keys: bool = False
     reads_states: bool = True
 
+    @abstractmethod
     async def check(self, client: Client) -> None:
         """Raise StopRun if Campaign lacks something that is needed later."""
 
@@ -33,6 +35,7 @@ class Producer:
         """Forecast the calls of looking up some keys."""
         return len(positions)
 
+    @abstractmethod
     async def pages(
         self,
         client: Client,
@@ -46,8 +49,8 @@ class Producer:
         Raises:
             StopRun: the run cannot go on.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
         """Return the profiles with a key, at least one, and the HTTP tries.
 
@@ -55,7 +58,6 @@ class Producer:
             RowFailed: there is none, or Campaign gave no answer.
             StopRun: the run cannot go on.
         """
-        raise NotImplementedError
 
 
 class PKeys(Producer):
@@ -71,6 +73,9 @@ class PKeys(Producer):
         self._attribute = attribute
         self._stamped = stamped
         self.tries_keys = tries_keys
+
+    async def check(self, client: Client) -> None:
+        """Require nothing more."""
 
     async def pages(
         self,
