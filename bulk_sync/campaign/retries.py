@@ -28,11 +28,13 @@ _LONGEST_EXPONENT: Final = 16
 """Keeps 2 ** tries small; the backoff is the longest long before."""
 
 _SILENT_TRIES: Final = 3
+"""Tries of a request without any server before the log mentions it."""
+
 _LOG_EVERY_S: Final = 30.0
-"""So many tries without a server are not logged; later ones are, so often."""
+"""Seconds between two lines of the log about a server out of reach."""
 
 _MISMATCHES: Final = 3
-"""A row fails after so many responses about something else, each on another connection."""
+"""Responses about something else, each on another connection, after which a row fails."""
 
 
 @dataclass(slots=True)
@@ -176,7 +178,7 @@ def _backoff_s(tries: int) -> float:
         return 0.0
     growing_s = _FIRST_BACKOFF_S * 2 ** min(tries - 1, _LONGEST_EXPONENT)
     longest_s = min(_LONGEST_BACKOFF_S, growing_s)
-    return random.uniform(longest_s / 2, longest_s)  # noqa: S311
+    return random.uniform(longest_s / 2, longest_s)  # noqa: S311 - jitter
 
 
 def _with_attempts(failed: RowFailed, tries: _Tries) -> RowFailed:
