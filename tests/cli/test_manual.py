@@ -19,6 +19,7 @@ from bulk_sync.cli.help import TOPICS
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.rows import columns
+from bulk_sync.rows.parse.formats import SUFFIXES
 from bulk_sync.settings import Oddity
 
 ROOT = Path(__file__).parents[2]
@@ -196,6 +197,11 @@ def test_every_column_outcome_and_reason_of_a_report_is_explained() -> None:
     assert named(outcomes) == [*Outcome]
     assert named([row for row in outcomes if row[-1] == "yes"]) == [*NEEDS_A_PERSON]
     assert sorted(named(cells(report, "## Reasons"))) == sorted(Reason)
+
+
+def test_every_format_of_input_is_named() -> None:
+    for text in (MANUAL.joinpath("spreadsheets.md").read_text("utf-8"), shown("run")):
+        assert [each for each in SUFFIXES if not re.search(rf"{re.escape(each)}\b", text)] == []
 
 
 def test_every_option_and_command_is_listed() -> None:
