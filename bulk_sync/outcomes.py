@@ -20,6 +20,9 @@ class Outcome(StrEnum):
     PENDING = "pending"
 
 
+CONFIRMED = (Outcome.UPDATED, Outcome.CREATED)
+"""The outcomes of a write that Campaign has confirmed."""
+
 NEEDS_A_PERSON = (
     Outcome.REJECTED,
     Outcome.NOT_FOUND,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bulk_sync.cli.ledger_tables import laid_out, write_facts
 from bulk_sync.ledger import Kind, Run, utc
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import CONFIRMED
 from bulk_sync.rows import columns, request_order
 from bulk_sync.runs import Event, Story
 
@@ -14,8 +14,6 @@ _SHOWN: Final = (
 )  # fmt: skip
 
 _NAMED: Final = 5
-
-_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 
 def lines(story: Story, *, looked_up: bool) -> list[str]:
@@ -134,7 +132,7 @@ def _how(event: Event) -> str:
     place = f"row {row} of {_event(event)['input']}"
     if event.write is None or (
         event.write.settled is not None
-        and event.write.settled.outcome not in _DONE
+        and event.write.settled.outcome not in CONFIRMED
         and event.state is event.write.intent.desired
     ):
         return f"so run {run.run_id} found it on {when} ({place})"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.outcomes import CONFIRMED, NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.request_order import UNDATED
 
@@ -127,7 +127,7 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
     due, now = _due(rows), np.datetime64(today, "D")
     left = columns.have_outcome(rows, _LEFT)
     desired = columns.state_codes(rows[columns.DESIRED])
-    updated = columns.have_outcome(rows, [Outcome.UPDATED, Outcome.CREATED])
+    updated = columns.have_outcome(rows, CONFIRMED)
     is_past = due < now  # which no missing day is
     soon = _counted_on(np.array([now]), SOON)[0]
     return Late(

@@ -10,7 +10,7 @@ lists what it cannot know: rows not kept here, and runs with PKeys alone and no 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,7 +18,7 @@ from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run, Write
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import day_budget, kept_rows
@@ -28,8 +28,6 @@ from bulk_sync.runs.kept_rows import KeptRows
 from bulk_sync.settings import EmailCase, Fetch, KeyKind, Keys, Reading, State
 
 log = logging.getLogger(__name__)
-
-_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class Event:
         settled = self.write.settled
         if settled is None:
             return None
-        return self.write.intent.desired if settled.outcome in _DONE else settled.after
+        return self.write.intent.desired if settled.outcome in CONFIRMED else settled.after
 
     @property
     def outcome(self) -> str:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import request_order
 from bulk_sync.rows.request_order import Confirmed, LastWrites, Own, Request, Writes
 from bulk_sync.runs import kept_rows, lineage
@@ -38,7 +38,6 @@ from bulk_sync.settings import Connection, State
 
 log = logging.getLogger(__name__)
 
-_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 _IN_FLIGHT_MS: Final = 1_800_000
 """The usual patience: a write without a recorded end has arrived by then, or never."""
@@ -156,7 +155,7 @@ def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
     before: dict[tuple[str, str], Own] = {}
     for write in writes:
         begun, intent = runs.get(write.run_id), write.intent
-        is_done = write.settled is not None and write.settled.outcome in _DONE
+        is_done = write.settled is not None and write.settled.outcome in CONFIRMED
         if begun is None or not (is_done or _is_doubtful(write)):
             continue
         created = None if write.settled is None else write.settled.profile

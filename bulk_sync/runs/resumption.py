@@ -11,7 +11,7 @@ from bulk_sync import ledger
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
-from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import day_budget, kept_rows, lineage, pipeline, write_records
 from bulk_sync.runs.begin import past_of, working_alone, working_on_plan
@@ -32,7 +32,6 @@ from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
 
-_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 _PATIENCE_S: Final = 30.0
 """How long each profile of a run that is given up may take: it can be given up offline."""
@@ -123,7 +122,7 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
     made = _count_writes(book, run.run_id)
     before = run.ended or Ended(int(Exit.STOPPED_EARLY), "", final=False)
     outcomes = Counter({**before.outcomes} or {str(Outcome.PENDING): run.begun.rows})
-    for outcome in _DONE:
+    for outcome in CONFIRMED:
         count = made[outcome, True] + made[outcome, False]
         more = min(count - outcomes[outcome], outcomes[Outcome.PENDING])
         if more > 0:
@@ -243,5 +242,5 @@ def _count_writes(book: Ledger, run_id: str) -> Counter[tuple[Outcome, bool]]:
     return Counter(
         (write.settled.outcome, write.intent.desired)
         for write in book.writes(run_id)
-        if write.settled is not None and write.settled.outcome in _DONE
+        if write.settled is not None and write.settled.outcome in CONFIRMED
     )

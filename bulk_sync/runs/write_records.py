@@ -11,7 +11,7 @@ from bulk_sync.engines.decide import Care
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled, Write
-from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.request_order import Request
@@ -21,7 +21,6 @@ _IN_DOUBT: Final = (
     "The change was in flight, or about to be, when the process that sent it died: whether it "
     "arrived is not known. The profile is read again before anything is written."
 )
-_DONE: Final = (Outcome.UPDATED, Outcome.CREATED)
 
 
 class Recording:
@@ -176,7 +175,7 @@ class Recording:
             has_begun |= write.intent.key not in self._early
             if settled is None:
                 self._intents[at] = write.position
-            elif settled.outcome in _DONE:
+            elif settled.outcome in CONFIRMED:
                 self.steps.done(at, settled.attempts, settled.at_ms, state=self.desired[at])
             elif settled.outcome is not Outcome.PENDING:
                 reason = Reason(settled.reason or Reason.BAD_ANSWER)
@@ -208,7 +207,7 @@ def written(ledger: Ledger, run_id: str) -> Written:
     perhaps: dict[str, Intent] = {}
     for write in ledger.writes(run_id):
         intent, settled = write.intent, write.settled
-        if settled is None or settled.outcome in _DONE:
+        if settled is None or settled.outcome in CONFIRMED:
             made = None if settled is None else settled.profile
             done[intent.key] = intent if made is None else intent._replace(key=made)
             perhaps.pop(intent.key, None)
