@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +10,9 @@ import pyarrow.compute as pc
 
 from bulk_sync.ledger import Begun
 from bulk_sync.rows import columns, emails
+from bulk_sync.rows.check.header import EMAIL_NAMES, PKEY_NAMES
 from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import KeyKind, Keys
-
-_EMAIL_NAMES: Final = frozenset({"email", "emailaddress"})
-_PKEY_NAMES: Final = frozenset({"pkey"})
-"""Names of own columns with keys of people, beside the column of keys."""
 
 
 def is_address(key: str) -> bool:
@@ -68,8 +64,8 @@ class IdentityColumns:
         own = [str(name) for name in names if name not in columns.OURS]
         return cls(
             Keys.of(begun.settings).kind is KeyKind.PKEY,
-            [name for name in own if plain(name) in _EMAIL_NAMES],
-            [name for name in own if plain(name) in _PKEY_NAMES],
+            [name for name in own if plain(name) in EMAIL_NAMES],
+            [name for name in own if plain(name) in PKEY_NAMES],
         )
 
     @property

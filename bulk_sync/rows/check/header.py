@@ -18,8 +18,10 @@ from bulk_sync.settings import KeyKind, Keys
 log = logging.getLogger(__name__)
 
 
-_PKEY: Final = frozenset({"pkey"})
-_EMAIL: Final = frozenset({"email", "emailaddress"})
+PKEY_NAMES: Final = frozenset({"pkey"})
+EMAIL_NAMES: Final = frozenset({"email", "emailaddress"})
+"""Names of columns of keys, as ``plain`` makes them."""
+
 _SALE: Final = frozenset(
     {"donotsell", "donotshare", "donotsellorshare", "donotsellmyinfo", "donotsellmydata"}
     | {"donotsellmypersonalinformation", "donotsellmypersonalinfo"}
@@ -130,13 +132,17 @@ def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Key
     keys, given = rules.keys, rules.key_column
     if rules.tells_kind:
         there = {plain(name) for name in own}
-        is_email = plain(given) in _EMAIL if given else bool(there & _EMAIL) and not there & _PKEY
+        is_email = (
+            plain(given) in EMAIL_NAMES
+            if given
+            else bool(there & EMAIL_NAMES) and not there & PKEY_NAMES
+        )
         keys = replace(keys, kind=KeyKind.EMAIL if is_email else KeyKind.PKEY)
-        if given is None and not there & (_PKEY | _EMAIL):
+        if given is None and not there & (PKEY_NAMES | EMAIL_NAMES):
             _find(own, names, None, frozenset(), "--key-column", "keys (PKey, or email)")
     usual = {
-        KeyKind.PKEY: _PKEY,
-        KeyKind.EMAIL: _EMAIL,
+        KeyKind.PKEY: PKEY_NAMES,
+        KeyKind.EMAIL: EMAIL_NAMES,
         KeyKind.CUSTOM: frozenset[str](),
         KeyKind.FILTER: _names_of_filter(keys),
     }[keys.kind]
