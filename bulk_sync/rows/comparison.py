@@ -106,8 +106,6 @@ def compare(
     planned = checked.copy(deep=False)
     planned[columns.BEFORE] = columns.states(before)
     planned[columns.AFTER] = columns.states(before)
-    planned[columns.ATTEMPTS] = np.zeros(len(checked), np.int64)
-    planned[columns.AT] = columns.times(np.zeros(len(checked), np.int64))
     planned = _with_step(planned, positions, states, verdict)
     if not newer:
         return planned
@@ -269,8 +267,11 @@ def _with_step(
         outcome[row] = OUTCOME_CODES[problem.outcome]
         reason[row] = REASON_CODES[problem.reason]
         details[row] = problem.detail
-    attempts = frame[columns.ATTEMPTS].to_numpy(copy=True)
-    times = columns.times_ms(frame[columns.AT])
+    if columns.AT in frame:
+        attempts = frame[columns.ATTEMPTS].to_numpy(copy=True)
+        times = columns.times_ms(frame[columns.AT])
+    else:
+        attempts, times = np.zeros((2, len(frame)), np.int64)
     tried = np.flatnonzero(steps.attempts)
     attempts[positions[tried]] = steps.attempts[tried]
     times[positions[tried]] = steps.at_ms[tried]

@@ -169,19 +169,26 @@ def combine_repeats(
 
 
 def merge(times: RequestTimes, counts_as: _Int64, desired: npt.NDArray[np.int8]) -> RequestTimes:
-    """Let the dates of some rows count for others; see ``combine_repeats``."""
-    latest = times.latest.copy()
-    latest[(desired != 1) & (latest == UNDATED)] = -UNDATED  # which is before all others
-    first, last, day = times.first.copy(), latest.copy(), times.day.copy()
-    same = desired == desired[counts_as]
-    counting = counts_as[same]
-    np.minimum.at(first, counting, times.first[same])
-    np.minimum.at(day, counting, times.day[same])
-    np.maximum.at(last, counting, latest[same])
-    is_last = latest[same] == last[counting]
+    """Let the dates of some rows count for others; see ``combine_repeats``.
+
+    Memory: that of the times, and nothing if no row counts for another.
+    """
+    repeats = np.flatnonzero(counts_as != np.arange(len(counts_as)))
+    if not len(repeats):
+        return times
+    rows = np.union1d(repeats, counts_as[repeats])
+    rows = rows[desired[rows] == desired[counts_as[rows]]]
+    counting, latest = counts_as[rows], times.latest[rows]
+    latest[(desired[rows] != 1) & (latest == UNDATED)] = -UNDATED  # which is before all others
+    first, last, day = (array.copy() for array in times[:3])
     precision = times.precision.copy()
+    last[rows] = latest
+    np.minimum.at(first, counting, times.first[rows])
+    np.minimum.at(day, counting, times.day[rows])
+    np.maximum.at(last, counting, latest)
+    is_last = latest == last[counting]
     precision[counting] = Precision.INSTANT
-    np.maximum.at(precision, counting[is_last], times.precision[same][is_last])
+    np.maximum.at(precision, counting[is_last], times.precision[rows[is_last]])
     last[last == -UNDATED] = UNDATED
     return RequestTimes(first, last, day, precision)
 
