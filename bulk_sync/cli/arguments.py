@@ -179,18 +179,30 @@ def connection(values: Values) -> Connection:
 
 
 def given_input(values: Values, *, needs_state: bool = True) -> "Input":
-    """Build the description of the input."""
-    from bulk_sync.rows.check import BlankState, OnConflict, Rules
+    """Build the description of the input.
+
+    Raises:
+        UsageProblem: options contradict each other.
+    """
+    from bulk_sync.rows.check import BlankState, OnConflict, Rules, StateWords
     from bulk_sync.runs import Input
 
     values = _complete(values)
     desired = values["state"]
+    about_cells = [values[name] for name in ("state_means", "true_values", "false_values")]
+    if desired is not None and any(about_cells):
+        raise UsageProblem(
+            "--state is for a file that holds only keys; --state-means, --true-values and "
+            "--false-values are about the cells of a column of states. Leave out --state, or the "
+            "others."
+        )
     rules = Rules(
         attribute=values["attribute"],
         key_column=values["key_column"],
         state_column=values["state_column"],
         date_column=values["date_column"],
         state=None if desired is None else desired.lower() == "true",
+        words=StateWords.parse(*about_cells),
         blank_state=BlankState(values["blank_state"]),
         on_conflict=OnConflict(values["on_conflict"]),
         keys=Keys.of(values),

@@ -96,6 +96,22 @@ INPUT: Final = (
         show_default="found by name, such as ccpaOptOut or Opt out",
     ),
     _input(
+        "--state-means",
+        "What yes means in the column of states. opt-out: yes forbids the sale; consent: yes "
+        "allows it.",
+        type=choice(["opt-out", "consent"]),
+        show_default="opt-out",
+    ),
+    _input(
+        "--true-values LIST",
+        'Further words that forbid the sale, such as "opted out,DNS". They do so whatever yes '
+        "means.",
+    ),
+    _input(
+        "--false-values LIST",
+        "Further words that allow the sale. They do so whatever yes means.",
+    ),
+    _input(
         "--date-column NAME",
         "The column of request dates. The oldest requests are carried out first.",
         show_default="found by name, such as Request date or Received",

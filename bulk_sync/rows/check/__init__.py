@@ -18,10 +18,20 @@ from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check import duplicates, header, keys, states
 from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
+from bulk_sync.rows.check.state_words import StateMeans, StateWords
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.settings import EmailCase, KeyKind, Keys
 
-__all__ = ["BlankState", "OnConflict", "Rules", "key", "keys_of", "rows"]
+__all__ = [
+    "BlankState",
+    "OnConflict",
+    "Rules",
+    "StateMeans",
+    "StateWords",
+    "key",
+    "keys_of",
+    "rows",
+]
 
 
 def keys_of(raw: pd.DataFrame, rules: Rules) -> Keys:

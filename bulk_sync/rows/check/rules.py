@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bulk_sync.rows.check.state_words import StateWords
 from bulk_sync.settings import Keys
 
 
@@ -31,6 +32,7 @@ class Rules:
         state_column: name of the state column; None finds it.
         date_column: name of the column of request dates; None finds it, if there is one.
         state: the one state of a file that holds only keys.
+        words: the words for states, and what yes means.
         blank_state: the meaning of an empty state cell.
         on_conflict: the fate of one key with two states.
         ignore_dates: a choice in Campaign is changed even if it is newer than the request.
@@ -44,6 +46,7 @@ class Rules:
     state_column: str | None = None
     date_column: str | None = None
     state: bool | None = None
+    words: StateWords = field(default_factory=StateWords)
     blank_state: BlankState = BlankState.REJECT
     on_conflict: OnConflict = OnConflict.REJECT
     ignore_dates: bool = False
