@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -21,6 +21,10 @@ from bulk_sync.cli import main
 from bulk_sync.settings import State
 from bulk_sync.signals import DEADLINE
 from bulk_sync.simulator import Options, Request, Simulator, running
+
+if TYPE_CHECKING:
+    from chromium import Shown
+    from playwright.sync_api import Browser
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,28 @@ def server() -> Iterator[str]:
         database = get_server(Path(folder) / "data")
         yield database.get_uri()
         database.cleanup()
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A real browser, until the module ends.
+
+    While it lives, Playwright's event loop runs in this thread, so that no simulator starts and no
+    command runs there: an autouse fixture of the module does that before, or another process.
+    """
+    import chromium  # noqa: PLC0415  # late: few tests need it
+
+    with chromium.running() as browser:
+        yield browser
+
+
+@pytest.fixture
+def shown(browser: "Browser") -> "Iterator[Shown]":
+    """A page of the browser."""
+    import chromium  # noqa: PLC0415
+
+    with chromium.shown(browser) as shown:
+        yield shown
 
 
 @pytest.fixture

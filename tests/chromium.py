@@ -1,0 +1,79 @@
+"""A real browser, and pages that tell what a person, or a tool for one, would notice."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import npm
+from playwright.sync_api import Browser, Page, sync_playwright
+
+Look = Literal["light", "dark", "print"]
+LOOKS: Final[tuple[Look, ...]] = get_args(Look)
+
+_WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
+
+
+@dataclass
+class Shown:
+    """A page as a browser shows it."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    """What the console said."""
+    requests: list[str] = field(default_factory=list)
+
+    def look(self, look: Look) -> None:
+        """Show it in another way."""
+        if look == "print":
+            self.page.emulate_media(media="print", color_scheme="light")
+        else:
+            self.page.emulate_media(media="screen", color_scheme=look)
+
+    def violations(self) -> list[str]:
+        """Check the page as it is shown now against WCAG 2.2, levels A and AA, by axe."""
+        self.page.evaluate((_packages() / "node_modules/axe-core/axe.min.js").read_text())
+        found: list[dict[str, Any]] = self.page.evaluate(
+            "tags => axe.run({runOnly: tags}).then(result => result.violations)", _WCAG
+        )
+        return [
+            f"{one['id']}: {one['help']}: {node['html'][:200]}: {node['failureSummary']}"
+            for one in found
+            for node in one["nodes"]
+        ]
+
+
+@contextmanager
+def running() -> Iterator[Browser]:
+    """Run Chromium: the system's, else the one that npm has."""
+    system = shutil.which("chromium")
+    own = {
+        "LD_LIBRARY_PATH": f"{_packages() / 'al2023' / 'lib'}",
+        "FONTCONFIG_FILE": f"{_packages() / 'fonts.conf'}",
+    }
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=system or _packages() / "chromium",
+            args=["--no-sandbox", "--disable-gpu"],
+            env={**os.environ, **({} if system else own)},
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def shown(browser: Browser) -> Iterator[Shown]:
+    """Open a page in a window of its own."""
+    with browser.new_context() as context, context.new_page() as page:
+        seen = Shown(page)
+        page.on("console", lambda message: seen.complaints.append(message.text))
+        page.on("pageerror", lambda error: seen.complaints.append(error.message))
+        page.on("request", lambda request: seen.requests.append(request.url))
+        yield seen
+
+
+def _packages() -> Path:
+    return npm.installed(Path(__file__).parent / "browser" / "packages")
