@@ -6,6 +6,7 @@ import filed_reports
 import pytest
 from chromium import LOOKS, Shown
 
+
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The reports, made before the browser starts."""
