@@ -6,6 +6,7 @@ from enum import StrEnum
 class Outcome(StrEnum):
     """What became of a row. ``would_...`` in a dry run is ``updated`` in a run."""
 
+    USABLE = "usable"
     UNCHANGED = "unchanged"
     UPDATED = "updated"
     WOULD_UPDATE = "would_update"

@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows import columns, comparison, due_dates
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
 
 _NAMED_ROWS: Final = 10
-_JUDGED_ROWS: Final = 200
 _LISTED: Final = (columns.ROW, columns.OUTCOME, columns.DETAIL)
 
 
@@ -32,7 +30,7 @@ def plan_lines(reviewed: Plan) -> list[str]:
     if totals.opt_ins:
         lines[0] += f" ({_row_numbers(reviewed.rows, comparison.opt_ins(reviewed.rows))})"
     others = [outcome for outcome in totals.outcomes if outcome != Outcome.WOULD_UPDATE]
-    lines += [*_outcome_lines(reviewed.rows, totals, others), ""]
+    lines += [*outcome_lines(reviewed.rows, totals, others), ""]
     read = reviewed.forecast.read
     if read.costs is not None:
         way = "page by page from Campaign's list" if read.paged else "one profile after another"
@@ -91,7 +89,7 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
         named.remove(Outcome.PENDING)
     lines = [
         f"{title} {finished.run_id} ended with exit status {int(finished.exit)}.\n",
-        *_outcome_lines(finished.rows, totals, totals.outcomes, notes),
+        *outcome_lines(finished.rows, totals, totals.outcomes, notes),
         "",
         *needing_a_person(finished.rows, named),
         *_deadline_lines(finished.rows),
@@ -224,7 +222,7 @@ def mapped_lines(mapped: Mapped, source: str) -> list[str]:
     notes = {str(Outcome.UNCHANGED): _count(mapped.profiles, "profile")}
     lines = [
         f"{source}\n",
-        *_outcome_lines(mapped.rows, mapped.totals, mapped.totals.outcomes, notes, names),
+        *outcome_lines(mapped.rows, mapped.totals, mapped.totals.outcomes, notes, names),
         "",
         *needing_a_person(mapped.rows, NEEDS_A_PERSON),
         *_cost_lines(mapped.cost),
@@ -265,34 +263,7 @@ def shown(place: object) -> str:
     return str(place).removeprefix(f"{str(here).rstrip('/')}/")
 
 
-def verdict_lines(judged: pd.DataFrame, source: str) -> list[str]:
-    """Return the verdict on a file as lines; ``judged`` has the results of a run without tries."""
-    totals, names = Totals.of(judged), {str(Outcome.PENDING): "usable"}
-    return [
-        f"{source}\n",
-        *_outcome_lines(judged, totals, totals.outcomes, names=names),
-        "",
-        *needing_a_person(judged, [Outcome.REJECTED], _JUDGED_ROWS),
-    ]
-
-
-def verdict_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, object]:
-    """Return the verdict on a file as one object for scripts."""
-    totals = Totals.of(judged)
-    outcomes = dict(totals.outcomes)
-    usable = outcomes.pop(Outcome.PENDING, 0)
-    return {
-        "input": source,
-        "exit": int(status),
-        "message": "",
-        "rows": totals.rows,
-        "usable": usable,
-        "outcomes": outcomes,
-        "sum": usable + sum(outcomes.values()),
-    }
-
-
-def _outcome_lines(
+def outcome_lines(
     rows: pd.DataFrame,
     totals: Totals,
     outcomes: Iterable[str],

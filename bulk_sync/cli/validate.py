@@ -37,15 +37,15 @@ def command(**values: Any) -> Exit:
     verdict.
     """
     from bulk_sync import runs
-    from bulk_sync.cli.summary import verdict_json, verdict_lines
+    from bulk_sync.cli import verdict
 
     given = arguments.given_input(values)
     judged, rejected = runs.judge(given, values["report"])
     status = Exit.ROWS_LEFT if rejected else Exit.DONE
     if values["summary"]:
-        say_json(verdict_json(judged, given.source, status))
+        say_json(verdict.as_json(judged, given.source, status))
     else:
-        for line in verdict_lines(judged, given.source):
+        for line in verdict.lines(judged, given.source):
             say(line)
         if rejected:
             say(f"Correct these rows in {given.source}, and validate it again.")

@@ -116,6 +116,14 @@ def compare(
     return columns.with_verdicts(planned, outcome, reason, details)
 
 
+def without_states(checked: pd.DataFrame) -> pd.DataFrame:
+    """Return checked rows as results of ``validate``: no state was read, open rows are usable."""
+    results = compare(checked, Steps.of(len(open_rows(checked))))
+    is_open = checked[columns.OUTCOME].isna()
+    results[columns.OUTCOME] = results[columns.OUTCOME].mask(is_open, str(Outcome.USABLE))
+    return results
+
+
 def _newer_choices(
     checked: pd.DataFrame,
     positions: _Positions,

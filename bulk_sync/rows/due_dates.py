@@ -47,7 +47,7 @@ _OBSERVED: Final = " (observed)"
 _SUNDAY_MOVES_TO, _SATURDAY_MOVES_TO = 0, 4
 _LAST: Final = np.datetime64("9999-12-31")
 
-_LEFT: Final = (*NEEDS_A_PERSON, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
+_LEFT: Final = (*NEEDS_A_PERSON, Outcome.USABLE, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
 
 _Days = npt.NDArray[np.datetime64]
 

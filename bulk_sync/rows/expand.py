@@ -38,6 +38,7 @@ _WORST: Final = (
     Outcome.WOULD_CREATE,
     Outcome.CREATED,
     Outcome.UNCHANGED,
+    Outcome.USABLE,
     Outcome.SKIPPED,
     Outcome.DUPLICATE,
 )

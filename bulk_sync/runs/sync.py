@@ -13,7 +13,6 @@ from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import Destination
 from bulk_sync.rows import comparison, expand
-from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, finish, pipeline, plan_file, precedence, validation
 from bulk_sync.runs.begin import (
@@ -158,7 +157,7 @@ def judge(given: Input, reports: Sequence[str]) -> tuple[pd.DataFrame, int]:
     """Check a file without contacting Campaign, and write the verdicts to reports.
 
     Returns:
-        Results of a run without any call, and the number of rejected rows.
+        The rows, usable or with a verdict, and the number of rejected ones.
 
     Raises:
         StopRun: the file cannot be read, or a report not be written.
@@ -167,7 +166,7 @@ def judge(given: Input, reports: Sequence[str]) -> tuple[pd.DataFrame, int]:
     _check_reports(paths, given)
     checked, _, _ = validation.judged(given)
     report.check_fits(checked, paths)
-    judged = comparison.compare(checked, Steps.of(len(comparison.open_rows(checked))))
+    judged = comparison.without_states(checked)
     for path in paths:
         report.write(
             finish.report_rows(judged),
