@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "undo": "Put back what a run changed.",
     "audit": "Read again what a run applied, and report what no longer holds.",
     "runs": "List past runs; one run in full.",
+    "report": "Make the report of a run again, in any format.",
     "history": "Show the whole story of one person: every write, and every row about them.",
     "ledger": "Prove that the ledger was not altered.",
     "validate": "Check every row in INPUT, without contacting Campaign.",

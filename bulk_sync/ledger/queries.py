@@ -15,6 +15,9 @@ from bulk_sync.outcomes import Outcome
 BATCH_ROWS: Final = 10_000
 _KEYS_A_QUERY: Final = 10_000
 """SQLite takes at most 32,766 values in one statement."""
+_SHORTEST_ID: Final = 8
+"""Characters of a run's id that stand for all of it: the day. A mere slip is no run."""
+
 _INTENT: Final = (
     "run_id", "position", "at_ms", "profile_key", "input_row", "input_file", "state_before",
     "state_desired", "facts", "requested",
@@ -43,10 +46,23 @@ class Queries(Transactions):
         ]
 
     def run(self, run_id: str) -> Run:
-        """Return one run; raise UsageProblem if the ledger does not know it."""
-        for run in self.runs():
-            if run.run_id == run_id:
-                return run
+        """Return the run with an id, or with the only id that begins so.
+
+        Raises:
+            UsageProblem: the ledger knows none, or several.
+        """
+        runs = {run.run_id: run for run in self.runs()}
+        if run_id in runs:
+            return runs[run_id]
+        begin_so = [each for each in runs if each.startswith(run_id)]
+        is_long = len(run_id) >= _SHORTEST_ID
+        if len(begin_so) == 1 and is_long:
+            return runs[begin_so[0]]
+        if begin_so and is_long:
+            raise UsageProblem(
+                f"{len(begin_so):,} runs begin with {run_id!r}, such as {begin_so[-1]}: type more "
+                "of the id."
+            )
         raise UsageProblem(
             f"The ledger {self.name} knows no run {run_id!r}. `bulk-sync runs` lists them; look at "
             "--state-dir and --ledger."

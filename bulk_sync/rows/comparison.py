@@ -23,6 +23,11 @@ _Codes = npt.NDArray[np.int8]
 WRITTEN: Final = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
 """Rows whose state is to be changed, or was."""
 
+_NOT_DONE: Final = {
+    Reason.LIMIT: "Not done: a safety limit, or a person, said no.",
+    Reason.STOPPED: "Not done: the run stopped before this row.",
+}
+
 
 def open_rows(checked: pd.DataFrame) -> _Positions:
     """Return the positions of the rows to be looked up, oldest request first."""
@@ -221,8 +226,11 @@ def settle(planned: pd.DataFrame, steps: Steps) -> pd.DataFrame:
     return _with_step(results, positions, steps, verdict)
 
 
-def hold_back(frame: pd.DataFrame, reason: Reason, detail: str) -> pd.DataFrame:
-    """Return the rows with those still to be done ``pending`` for a reason."""
+def hold_back(frame: pd.DataFrame, reason: Reason) -> pd.DataFrame:
+    """Return the rows with those still to be done ``pending`` for LIMIT or STOPPED.
+
+    Why the run ended is told once, by the run. Its rows have a short sentence.
+    """
     waits = frame[columns.OUTCOME].isin(
         [Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE, Outcome.PENDING]
     )
@@ -230,7 +238,7 @@ def hold_back(frame: pd.DataFrame, reason: Reason, detail: str) -> pd.DataFrame:
     held[columns.OUTCOME] = frame[columns.OUTCOME].mask(waits, str(Outcome.PENDING))
     held[columns.REASON] = frame[columns.REASON].mask(waits, str(reason))
     is_blank = waits & (frame[columns.DETAIL] == "")
-    held[columns.DETAIL] = frame[columns.DETAIL].mask(is_blank, detail)
+    held[columns.DETAIL] = frame[columns.DETAIL].mask(is_blank, _NOT_DONE[reason])
     return held
 
 

@@ -6,7 +6,7 @@ One command, one module:
     reviewed_plan.py         apply                   person_history.py   history
     resumption.py            resume                  key_mapping.py      map
     second_try.py            retry                   checkup.py          check
-    reversal.py              undo
+    reversal.py              undo                past_reports.py     report
 
 A run passes through these:
 
@@ -23,6 +23,7 @@ from bulk_sync.report.destination import RUN_ID
 from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.job import Input, Job, JobRecord, Matching, new_run_id
 from bulk_sync.runs.key_mapping import Mapped, map_keys
+from bulk_sync.runs.past_reports import report_again
 from bulk_sync.runs.past_runs import (
     NothingLeft,
     has_checkpoint,
@@ -46,6 +47,6 @@ __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
     "JobRecord", "Mapped", "Matching", "NothingLeft", "Plan", "Story", "abandon", "apply", "audit",
     "has_checkpoint", "interrupted", "judge", "known", "look_up", "map_keys", "new_run_id",
-    "newest_change", "preview", "recorded", "refused", "resume", "retry", "story_of", "sync",
-    "undo", "without_checkpoint",
+    "newest_change", "preview", "recorded", "refused", "report_again", "resume", "retry",
+    "story_of", "sync", "undo", "without_checkpoint",
 ]  # fmt: skip

@@ -90,7 +90,7 @@ def held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> Ended
     has_begun = was_sent or rows[columns.BEFORE].notna().any()
     if isinstance(cause, UsageProblem) and has_begun:  # which would mean that nothing was sent
         cause = StoppedEarly(str(cause))
-    return Ended(comparison.hold_back(rows, Reason.STOPPED, str(cause)), cause)
+    return Ended(comparison.hold_back(rows, Reason.STOPPED), cause)
 
 
 def cost_of(session: Session, began: float) -> Cost:

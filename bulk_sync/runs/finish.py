@@ -15,7 +15,7 @@ import pandas as pd
 from bulk_sync import report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
-from bulk_sync.ledger import Ended, Kind, utc
+from bulk_sync.ledger import Begun, Ended, Kind, utc
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import Destination
 from bulk_sync.rows import columns, due_dates, expand
@@ -46,7 +46,9 @@ def finish_run(
     is_undo = run.lineage.undone is not None
     left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
     reports, name = job.record.reports_of(run.run_id), f"{run.stem}.{run.run_id}"
-    files, failure = write_reports(joined, reports, name, _title(run, totals), left)
+    files, failure = write_reports(
+        joined, reports, name, title_of(run.run_id, run.begun, totals), left
+    )
     cause = cause or failure
     if cause is None:
         try:
@@ -157,17 +159,17 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
     return replace(finished, head=head)
 
 
-def _title(run: RunContext, totals: Totals) -> Mapping[str, str]:
+def title_of(run_id: str, begun: Begun, totals: Totals) -> Mapping[str, str]:
     """Return what a report is of, for formats that have room for it."""
     return {
-        "Run": run.run_id,
-        "Kind": run.begun.kind,
-        "Input": run.begun.input,
-        "Input SHA-256": run.begun.input_sha256,
-        "Endpoint": run.begun.endpoint,
-        "Organization": run.begun.organization,
-        "Attribute": run.begun.attribute,
-        "Operator": run.begun.operator,
+        "Run": run_id,
+        "Kind": begun.kind,
+        "Input": begun.input,
+        "Input SHA-256": begun.input_sha256,
+        "Endpoint": begun.endpoint,
+        "Organization": begun.organization,
+        "Attribute": begun.attribute,
+        "Operator": begun.operator,
         "Written": utc(now_ms()),
         "Rows": str(totals.rows),
     }

@@ -209,8 +209,7 @@ def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
         recording = Recording(book, run.run_id, planned, comparison.writes(planned))
         recording.leave_in_doubt(recording.in_doubt)
         results = comparison.settle(planned, recording.steps)
-    why = "" if run.ended is None else run.ended.message
-    return comparison.hold_back(results, Reason.STOPPED, why or "The run is not finished.")
+    return comparison.hold_back(results, Reason.STOPPED)
 
 
 def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:

@@ -98,7 +98,7 @@ def preview(
             session.run(stage())
         planned = current_states.compare(rows, states, job, last_writes)
         if session.cause is not None:
-            planned = comparison.hold_back(planned, Reason.STOPPED, str(session.cause))
+            planned = comparison.hold_back(planned, Reason.STOPPED)
         else:
             screen.show(_of_preview(execution.review(planned, reader.read()), job))
     return planned, session.cause, cost_of(session, began)
@@ -129,7 +129,7 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
             if early := run.checkpoint.early():
                 refused = early_writes.refusal_after(refused, len(early))
             left = early_writes.results_so_far(run, planned)
-            return Ended(comparison.hold_back(left, Reason.LIMIT, str(refused)), refused)
+            return Ended(comparison.hold_back(left, Reason.LIMIT), refused)
     interrupts.defer()
     return replace(writing.write(execution, run, planned, recording), needed=needed)
 
@@ -153,7 +153,7 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
     cut_off = None if is_plan else plan_limits.cut_off(len(run.rows), job.limits, run.past)
     if cut_off is not None:
         unread = comparison.compare(run.rows, current_states.unread(run.rows))
-        unread = comparison.hold_back(unread, Reason.LIMIT, str(cut_off))
+        unread = comparison.hold_back(unread, Reason.LIMIT)
         return Ended(unread, cut_off), _NOTHING_READ
     states = run.checkpoint.states(current_states.unread(run.rows))
     reader = current_states.reader_of(session, run.rows, states, job, run.checkpoint)

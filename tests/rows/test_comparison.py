@@ -88,10 +88,10 @@ def test_a_repeat_shows_the_states_of_the_row_that_counts() -> None:
 
 def test_a_refused_plan_leaves_every_change_pending_with_the_reason() -> None:
     planned = comparison.compare(checked(["true", "false"]), read([False, False]))
-    held = comparison.hold_back(planned, Reason.LIMIT, "too many")
+    held = comparison.hold_back(planned, Reason.LIMIT)
     assert outcomes(held) == ["pending", "unchanged"]
     assert held[columns.REASON].astype(object).fillna("").tolist() == ["limit", ""]
-    assert held[columns.DETAIL].tolist() == ["too many", ""]
+    assert held[columns.DETAIL].tolist() == ["Not done: a safety limit, or a person, said no.", ""]
 
 
 def opt_ins(count: int, rows: int) -> pd.DataFrame:

@@ -1,0 +1,55 @@
+"""``bulk-sync report``: make the report of a past run again, in any format."""
+
+from typing import Any
+
+import click
+
+from bulk_sync.cli import arguments, options
+from bulk_sync.cli.command import Command
+from bulk_sync.cli.output import say, say_json
+from bulk_sync.errors import Exit, UsageProblem
+
+_EPILOG = """\b
+Examples:
+  bulk-sync report 20261123T020000Z-7f3a9c --report result.xlsx
+  bulk-sync report --report result.html         the newest run
+"""
+
+
+@click.command(
+    "report",
+    cls=Command,
+    params=[
+        options.MAYBE_RUN_ID,
+        options.REPORT,
+        options.SUMMARY,
+        *options.STATE,
+        *options.LOGGING,
+    ],
+    epilog=_EPILOG,
+)
+def command(**values: Any) -> Exit:
+    """Make the report of a run again, in any format: of the newest run, if no RUN_ID is given.
+
+    The rows are those that the run kept (--keep-rows); of a plan, those in its file. Campaign is
+    not asked. The report of an unfinished run shows how far it got.
+    """
+    from bulk_sync import runs
+    from bulk_sync.cli.summary import shown
+
+    state, paths = arguments.state(values), values["report"]
+    if not paths:
+        raise UsageProblem(
+            "--report is missing: name the file to write, such as --report result.xlsx. The suffix "
+            "decides the format."
+        )
+    run, reports = runs.report_again(state, values["run_id"], paths)
+    names = [shown(report) for report in reports]
+    if values["summary"]:
+        say_json({"run_id": run.run_id, "exit": int(Exit.DONE), "message": "", "reports": names})
+        return Exit.DONE
+    same = set() if run.ended is None else set(run.ended.reports.values())
+    for name, destination in zip(names, reports, strict=True):
+        is_same = destination.sha256() in same
+        say(f"Report: {name}{' (byte for byte as the run wrote it)' if is_same else ''}")
+    return Exit.DONE

@@ -1,0 +1,149 @@
+"""``report``: writes the report of a past run again, in any format.
+
+    finished run --kept rows-------.
+    plan         --plan file--------+--> results --> reports
+    unfinished   --its checkpoint--'
+
+Campaign is not asked, and nothing is recorded.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from bulk_sync import report
+from bulk_sync.errors import InputProblem, UsageProblem
+from bulk_sync.ledger import Kind, Ledger, Run
+from bulk_sync.report.destination import Destination
+from bulk_sync.rows import expand, read
+from bulk_sync.rows.totals import Totals
+from bulk_sync.runs import finish, kept_rows, plan_file
+from bulk_sync.runs.job import JobRecord
+from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, known, without_checkpoint
+from bulk_sync.runs.plan_file import OUT
+from bulk_sync.settings import State
+
+log = logging.getLogger(__name__)
+
+
+def report_again(
+    state: State, run_id: str | None, paths: Sequence[str]
+) -> tuple[Run, tuple[Destination, ...]]:
+    """Write the reports of a past run again.
+
+    Args:
+        state: where its rows are.
+        run_id: the run, or the beginning of its id; None for the newest that is no plan.
+        paths: where the reports go, as for a run.
+
+    Returns:
+        The run, and the reports.
+
+    Raises:
+        NothingLeft: there is no run yet.
+        UsageProblem: there is no such run, its rows are not here, or a report cannot go there.
+        StoppedEarly: a report cannot be written.
+    """
+    with known(state) as book:
+        run = book.run(run_id) if run_id else _newest(book)
+        destinations = JobRecord(reports=tuple(paths)).reports_of(run.run_id)
+        report.check(destinations, _inputs(run))
+        rows = expand.collapse(_rows(book, state, run))
+    report.check_fits(rows, destinations)
+    title = finish.title_of(run.run_id, run.begun, Totals.of(rows))
+    for destination in destinations:
+        report.write(finish.report_rows(rows), destination, title=title)
+    return run, destinations
+
+
+def _newest(book: Ledger) -> Run:
+    for run in reversed(book.runs()):
+        if run.begun.kind is not Kind.PLAN:
+            return run
+    raise NothingLeft("There is no run yet, so there is nothing to report.")
+
+
+def _inputs(run: Run) -> set[Path]:
+    """Return the files that the run read, as far as they are still here."""
+    with suppress(UsageProblem):
+        return set(read.files(run.begun.input))
+    return set()
+
+
+def _rows(book: Ledger, state: State, run: Run) -> pd.DataFrame:
+    """Return the results of a run.
+
+    Raises:
+        UsageProblem: they are not here, or cannot be read.
+    """
+    kept = kept_rows.all_of(state.folder).get(run.run_id)
+    if kept is not None:
+        try:
+            return kept.rows()
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise UsageProblem(
+                f"The rows of run {run.run_id} cannot be read from {kept.path}: {error}. "
+                f"{_where_reports_are(run)}"
+            ) from error
+    if not run.is_finished:
+        return _so_far(book, state, run)
+    if run.begun.kind is Kind.PLAN:
+        return _planned(run)
+    raise UsageProblem(f"{_why_not_kept(run)} {_where_reports_are(run)}")
+
+
+def _so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame:
+    """Return the results of an unfinished run, as far as it got."""
+    rows = kept_rows.so_far(book, state, run)
+    if rows is None:
+        if has_checkpoint(state, run):  # the log has the reason
+            raise UsageProblem(f"What run {run.run_id} has done so far cannot be read.")
+        raise UsageProblem(without_checkpoint(state, run))
+    log.warning(
+        "Run %s is not finished: the report shows how far it got. To finish it: bulk-sync resume "
+        "%s",
+        run.run_id,
+        run.run_id,
+    )
+    return rows
+
+
+def _planned(run: Run) -> pd.DataFrame:
+    """Return the rows of a plan from its file."""
+    out = run.begun.settings.get(OUT)
+    with suppress(InputProblem):
+        if out and (plan := plan_file.read(Path(out))).facts.run_id == run.run_id:
+            return plan.rows
+    where = f", and its file is not at {out} any more" if out else ", and it was saved to no file"
+    raise UsageProblem(
+        f"Run {run.run_id} is a plan, whose rows are kept in the plan file alone{where}. Make the "
+        f"plan again: `bulk-sync plan {run.begun.input} --out plan.parquet`, with --report."
+    )
+
+
+def _why_not_kept(run: Run) -> str:
+    """Return why the rows of a finished run are not here, and since when."""
+    until = "" if run.ended is None else run.ended.rows_kept_until
+    if not until:
+        return f"The rows of run {run.run_id} were not kept when it ended (--keep-rows)."
+    if date.fromisoformat(until) < datetime.now(UTC).date():
+        return (
+            f"The rows of run {run.run_id} were kept until {until}, and are deleted. Give later "
+            "runs a larger --keep-rows DAYS."
+        )
+    return (
+        f"The rows of run {run.run_id} are kept until {until}, but not here: it ran as "
+        f"{run.begun.operator}. Make the report there, with the --state-dir of that run."
+    )
+
+
+def _where_reports_are(run: Run) -> str:
+    """Return where the first reports of a run went, and what else is known of it."""
+    paths = () if run.ended is None else tuple(run.ended.reports)
+    first = f"Its report went to {', '.join(paths)}. " if paths else ""
+    return f"{first}What it changed is in the ledger: `bulk-sync runs {run.run_id}`."

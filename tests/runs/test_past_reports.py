@@ -1,0 +1,183 @@
+"""``report``: the report of a past run again, byte for byte, in any format, or why not."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import Run, populate, read_csv, wishes
+
+from bulk_sync import ledger
+from bulk_sync.runs import kept_rows
+from bulk_sync.settings import State
+from bulk_sync.simulator import Simulator
+
+SAME = ("csv", "csv.gz", "parquet", "json")
+"""Formats without the time of writing."""
+
+
+def runs(run: Run) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = orjson.loads(run(None, "runs", "--json").out)
+    return found
+
+
+def asked(suffixes: tuple[str, ...], name: str) -> list[str]:
+    return [word for suffix in suffixes for word in ("--report", f"{name}.{suffix}")]
+
+
+def check_same(run: Run, folder: Path, run_id: str, name: str = "first") -> None:
+    """Make the reports of a run again, and compare their bytes with the first ones."""
+    ran = run(None, "report", run_id, *asked(SAME, f"{name}-again"))
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.count("byte for byte as the run wrote it") == len(SAME)
+    for suffix in SAME:
+        again, first = folder / f"{name}-again.{suffix}", folder / f"{name}.{suffix}"
+        assert again.read_bytes() == first.read_bytes(), suffix
+
+
+def several_files(folder: Path) -> Path:
+    (folder / "in").mkdir()
+    for number, text in enumerate(["a,b,true,2026-11-02\n", "twin,,yes,\n,x,false,\nout,,no,\n"]):
+        rows = text.replace("a,b", "a,'=b").replace("twin", "TWIN")
+        lines = [f"{line.split(',')[0]}@x.com,{line}" for line in rows.splitlines()]
+        content = "\n".join(["email,note,more,opt out,Received", *lines, ""])
+        (folder / "in" / f"{number}.csv").write_text(content)
+    return folder / "in"
+
+
+def test_it_is_the_first_one_byte_for_byte(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    for name, state in (("a", False), ("twin", False), ("TWIN", True), ("out", True)):
+        sim.add(email=f"{name}@x.com", ccpaOptOut=state)
+    source = several_files(tmp_path)
+    words = ("--email-case", "ignore", "--max-opt-ins", 5)
+    assert run(sim, "run", source, *words, *asked(SAME, "first")).status == 3
+    rows = read_csv(tmp_path / "first.csv")
+    assert {"note", "sync_file", "sync_due", "sync_profiles"} <= set(rows[0])
+    assert "2" in [row["sync_profiles"] for row in rows]
+    ((run_id),) = [each["run_id"] for each in runs(run)]
+    check_same(run, tmp_path, run_id)
+    undo = ("undo", run_id, "--max-opt-ins", 5)
+    assert run(sim, *undo, *asked(SAME, "undo")).status in {0, 3}
+    check_same(run, tmp_path, runs(run)[-1]["run_id"], "undo")
+    assert len(runs(run)) == 2  # nothing is recorded
+
+
+def test_the_newest_run_is_meant_without_an_id_and_plans_are_passed_over(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1), "--report", "first.csv").status == 0
+    plan = ("plan", wishes(tmp_path / "in.csv", 2), "--out", "p.parquet", "--report", "plan.csv")
+    assert run(sim, *plan).status == 0
+    ran = run(None, "report", "--report", "{run_id}.csv")
+    (run_id, plan_id) = (each["run_id"] for each in runs(run))
+    assert ran.out == f"Report: {run_id}.csv (byte for byte as the run wrote it)\n"
+    ran = run(None, "report", plan_id, "--report", "again.csv", "--summary", "json")
+    assert ran.summary == {"run_id": plan_id, "exit": 0, "message": "", "reports": ["again.csv"]}
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "plan.csv").read_bytes()
+
+
+def test_the_beginning_of_an_id_stands_for_it_if_it_is_the_only_one(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    (first,) = (each["run_id"] for each in runs(run))
+    assert run(None, "report", first[:-3], "--report", "x.csv").status == 0
+    assert run(None, "report", first[:7], "--report", "x.csv").status == 2  # less than the day
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    ran = run(None, "report", first[:8], "--report", "x.csv")
+    if runs(run)[0]["run_id"][:8] == runs(run)[1]["run_id"][:8]:  # not at midnight
+        assert ran.status == 2
+        assert "2 runs begin with" in ran.err
+
+
+def kept(folder: Path) -> kept_rows.KeptRows:
+    ((_, found),) = kept_rows.all_of(folder / "state").items()
+    return found
+
+
+@pytest.mark.parametrize("why", ["never", "deleted", "elsewhere", "damaged", "plan"])
+def test_without_its_rows_a_message_tells_why_and_what_is_left(
+    why: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    words: tuple[object, ...] = ("--keep-rows", 0) if why == "never" else ()
+    if why == "plan":
+        words = ("--out", "p.parquet")
+    command = "plan" if why == "plan" else "run"
+    path = wishes(tmp_path / "in.csv", 1)
+    assert run(sim, command, path, "--report", "first.csv", *words).status == 0
+    run_id = runs(run)[0]["run_id"]
+    match why:
+        case "deleted":
+            kept(tmp_path).path.unlink()
+            with ledger.open_ledger(State(tmp_path / "state")) as book:
+                ended = book.run(run_id).ended
+                assert ended is not None
+                book.end(run_id, replace(ended, rows_kept_until="2026-01-31", calls={}))
+        case "elsewhere":
+            kept(tmp_path).path.unlink()
+        case "damaged":
+            kept(tmp_path).path.write_bytes(b"PAR1")
+        case "plan":
+            (tmp_path / "p.parquet").unlink()
+    ran = run(None, "report", run_id, "--report", "again.csv")
+    assert ran.status == 2
+    expected = {
+        "never": "were not kept when it ended (--keep-rows). Its report went to",
+        "deleted": "were kept until 2026-01-31, and are deleted. Give later runs",
+        "elsewhere": "but not here: it ran as",
+        "damaged": "cannot be read from",
+        "plan": "its file is not at",
+    }
+    assert expected[why] in " ".join(ran.err.split())
+    assert not (tmp_path / "again.csv").exists()
+
+
+def test_of_an_unfinished_run_it_shows_how_far_it_got(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10)
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14, "--report", "first.csv")
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
+    ran = run(None, "report", "--report", "again.csv")
+    assert ran.status == 0
+    assert "is not finished: the report shows how far it got" in ran.err
+    assert read_csv(tmp_path / "again.csv") == read_csv(tmp_path / "first.csv")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--report is missing"),
+        (("--report", "x"), "has no suffix that names a format"),
+        (("--report", "in.csv"), "would replace the input"),
+        (("--report", "nowhere/x.csv"), "cannot be written"),
+        (("20200101T000000Z", "--report", "x.csv"), "knows no run"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence(
+    words: tuple[str, ...], message: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    path = wishes(tmp_path / "in.csv", 1)
+    assert run(sim, "run", os.path.relpath(path), "--report", "first.csv").status == 0
+    before = path.read_bytes()
+    ran = run(None, "report", *words)
+    assert ran.status == 2
+    assert message in ran.err
+    assert path.read_bytes() == before
+
+
+def test_why_a_run_was_refused_is_not_repeated_in_every_row(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "--max-changes", 2)
+    assert ran.status == 4
+    assert ran.err.count("--max-changes 3") == 1
+    assert {(row["sync_reason"], row["sync_detail"]) for row in ran.report} == {
+        ("limit", "Not done: a safety limit, or a person, said no.")
+    }
