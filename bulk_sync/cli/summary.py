@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.report import wording
+from bulk_sync.report.wording import count
 from bulk_sync.rows import columns, comparison, due_dates
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
@@ -35,7 +37,7 @@ def plan_lines(reviewed: Plan) -> list[str]:
     if read.costs is not None:
         way = "page by page from Campaign's list" if read.paged else "one profile after another"
         if read.paged and read.looked_up:
-            way += f", and {_count(read.looked_up, 'key')} not in the list one by one"
+            way += f", and {count(read.looked_up, 'key')} not in the list one by one"
         pages = read.costs.scan
         of_list = "an unknown number of" if pages is None else f"{pages:,}"
         lines.append(
@@ -64,12 +66,12 @@ def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
         lines.append(
             f"Today (UTC) has {forecast.budgets.left_today:,} calls left of "
             f"{forecast.budgets.max_calls_per_day:,} (--max-calls-per-day): with `bulk-sync "
-            f"resume` on each day after, {_count(days, 'more day')}, it is over on {last}."
+            f"resume` on each day after, {count(days, 'more day')}, it is over on {last}."
         )
     if times:
         lines.append(
             f"With {forecast.budgets.max_calls:,} calls a run (--max-calls) it is to be resumed "
-            f"{_count(times, 'time')}."
+            f"{count(times, 'time')}."
         )
     return lines
 
@@ -105,25 +107,8 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
 
 def _deadline_lines(rows: pd.DataFrame) -> list[str]:
     """Return how many opt-outs are late, or soon will be."""
-    late = due_dates.late(rows, _today())
-    if late is None or not (late.left or late.done or late.soon or late.undated):
-        return []
-    deadline = (
-        f"Opt-outs have {due_dates.BUSINESS_DAYS} business days (the last one is sync_due in the "
-        "report; `bulk-sync holidays` lists the days that do not count)."
-    )
-    left = [
-        f"{late.left:,} past their last day",
-        f"{late.soon:,} due within {due_dates.SOON} business days",
-    ]
-    if late.undated:
-        left.append(f"{late.undated:,} without a date that can be read")
-    return [
-        deadline,
-        f"  Still to be carried out: {', '.join(left)}.",
-        f"  Carried out too late: {late.done:,}.",
-        "",
-    ]
+    first, *rest = wording.deadlines(due_dates.late(rows, _today())) or [""]
+    return [first, *(f"  {line}" for line in rest), ""] if first else []
 
 
 def _today() -> date:
@@ -219,7 +204,7 @@ def summary_json(
 def mapped_lines(mapped: Mapped, source: str) -> list[str]:
     """Return the result of ``map`` as lines."""
     names = {str(Outcome.UNCHANGED): "placed"}
-    notes = {str(Outcome.UNCHANGED): _count(mapped.profiles, "profile")}
+    notes = {str(Outcome.UNCHANGED): count(mapped.profiles, "profile")}
     lines = [
         f"{source}\n",
         *outcome_lines(mapped.rows, mapped.totals, mapped.totals.outcomes, notes, names),
@@ -305,10 +290,6 @@ def _row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
     numbers = rows[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]].tolist()
     more = ", ..." if len(positions) > len(numbers) else ""
     return f"{'row' if len(positions) == 1 else 'rows'} {', '.join(map(str, numbers))}{more}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

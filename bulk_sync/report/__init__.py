@@ -1,6 +1,6 @@
 """Results as files: every input row once, in input order, in the format of the suffix.
 
-    results --table--> Arrow --csv_file, xlsx_file, ...--> bytes --destination--> a file
+    results --table--> batches --csv_file, xlsx_file, ...--> bytes --destination--> a file
 
 Each format is a module with a function ``write``, and a line in ``_WRITERS``. Where a report goes
 is decided in ``destination.py``.
@@ -13,23 +13,24 @@ from pathlib import Path, PurePath
 from typing import BinaryIO, Final, cast
 
 import pandas as pd
-import pyarrow as pa
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import csv_file, html_file, json_file, parquet_file, table
 from bulk_sync.report.destination import Destination
+from bulk_sync.report.facts import Facts
+from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 
 
-def _write_xlsx(rows: pa.Table, file: BinaryIO, title: Mapping[str, str]) -> None:
+def _write_xlsx(rows: Results, file: BinaryIO, facts: Facts) -> None:
     # Late: its library takes as long to import as a small run has calls to make.
     from bulk_sync.report import xlsx_file  # noqa: PLC0415
 
-    xlsx_file.write(rows, file, title)
+    xlsx_file.write(rows, file, facts)
 
 
-_WRITERS: Final[Mapping[str, Callable[[pa.Table, BinaryIO, Mapping[str, str]], None]]] = {
+_WRITERS: Final[Mapping[str, Callable[[Results, BinaryIO, Facts], None]]] = {
     ".csv": lambda rows, file, _: csv_file.write(rows, file),
     ".parquet": lambda rows, file, _: parquet_file.write(rows, file),
     ".json": lambda rows, file, _: json_file.write(rows, file),
@@ -74,24 +75,21 @@ def check_fits(results: pd.DataFrame, destinations: Sequence[Destination]) -> No
             )
 
 
-def write(results: pd.DataFrame, destination: Destination, *, title: Mapping[str, str]) -> None:
+def write(results: Results, destination: Destination, facts: Facts) -> None:
     """Write a report.
 
     Args:
         results: the input's own columns and those of ``columns.REPORT``.
         destination: where to; the suffix decides the format.
-        title: the facts of the run by name, for formats with room for them (HTML, XLSX).
+        facts: what formats for people (HTML, XLSX) show beside the rows.
 
     Raises:
         UsageProblem: the suffix is unknown.
         StoppedEarly: it cannot be written.
     """
     write_rows = _WRITERS[_format(destination)]
-    # A file's name may be no text in any encoding; what cannot be read is shown as such.
-    title = {name: value.encode("utf-8", "replace").decode() for name, value in title.items()}
-    rows = table.from_results(results, table.report_columns(results))
     with destination.writing() as whole, _packing(whole, destination.name) as file:
-        write_rows(rows, file, title)
+        write_rows(results, file, facts)
 
 
 def write_todo(results: pd.DataFrame, destination: Destination) -> bool:
@@ -107,8 +105,8 @@ def write_todo(results: pd.DataFrame, destination: Destination) -> bool:
     """
     names = [*table.own_columns(results), columns.REASON, columns.DETAIL]
     needy = columns.have_outcome(results, NEEDS_A_PERSON)
-    rows = table.from_results(columns.rows_of(results, needy), names)
-    if not rows.num_rows:
+    rows = Results.of(columns.rows_of(results, needy), names)
+    if not rows.count:
         destination.remove()
         return False
     with destination.writing() as file:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_sync.report import table as tables
+from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 
 _STARTS_FORMULA: Final = r"^[=+\-@\t\r]"
@@ -29,11 +30,11 @@ _STRUCTURE: Final = b'",\r\n'
 _NEEDS_QUOTES: Final = r'[",\r\n]'
 
 
-def write(table: pa.Table, file: BinaryIO) -> None:
-    """Write a table of results."""
-    names = pa.array(table.column_names, tables.TEXT)
+def write(results: Results, file: BinaryIO) -> None:
+    """Write results."""
+    names = pa.array(results.names, tables.TEXT)
     file.write((",".join(_quoted(names).to_pylist()) + "\n").encode())
-    for batch in tables.texts(table):
+    for batch in results.texts():
         cells = [_quoted(_harmless(name, column)) for name, column in batch.items()]
         lines = tables.join([tables.join(cells, ","), "\n"])
         file.write(tables.text_bytes(lines))

@@ -11,8 +11,9 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_sync.outcomes import Outcome
 from bulk_sync.report import table as tables
+from bulk_sync.report.facts import Counts, Facts
+from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 
 _HEADING: Final = "CCPA opt-out report"
@@ -56,11 +57,12 @@ _HEAD: Final = """\
 """
 
 
-def write(table: pa.Table, file: BinaryIO, facts: Mapping[str, str]) -> None:
-    """Write a table of results below the facts of its run."""
+def write(results: Results, file: BinaryIO, facts: Facts) -> None:
+    """Write results below the facts of their run."""
     head = _HEAD.format(heading=_HEADING, style=_STYLE)
-    file.write((head + _facts(facts) + _counts(table) + _header(table)).encode())
-    file.writelines(tables.text_bytes(_rows(batch)) for batch in tables.texts(table))
+    above = _facts(dict(facts.lines())) + _counts(facts.counts)
+    file.write((head + above + _header(results)).encode())
+    file.writelines(tables.text_bytes(_rows(batch)) for batch in results.texts())
     file.write(b"</tbody>\n</table>\n</main>\n</body>\n</html>\n")
 
 
@@ -72,28 +74,23 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f"<table>\n<caption>Run</caption>\n<tbody>\n{rows}</tbody>\n</table>\n" if rows else ""
 
 
-def _counts(table: pa.Table) -> str:
-    counted = {
-        pair["values"]: pair["counts"]
-        for pair in pc.value_counts(table[columns.OUTCOME].cast(tables.TEXT)).to_pylist()
-    }
+def _counts(counts: Counts) -> str:
     rows = "".join(
         f'<tr class="{outcome}"><th scope="row" class="label">{outcome}</th>'
-        f'<td class="number">{counted[outcome]}</td></tr>\n'
-        for outcome in Outcome
-        if outcome in counted
+        f'<td class="number">{number}</td></tr>\n'
+        for outcome, number in counts.outcomes.items()
     )
     return (
         "<table>\n<caption>Rows by outcome</caption>\n"
         '<thead><tr><th scope="col">outcome</th><th scope="col">rows</th></tr></thead>\n'
         f"<tbody>\n{rows}</tbody>\n"
         '<tfoot><tr><th scope="row">all</th>'
-        f'<td class="number">{table.num_rows}</td></tr></tfoot>\n</table>\n'
+        f'<td class="number">{counts.rows}</td></tr></tfoot>\n</table>\n'
     )
 
 
-def _header(table: pa.Table) -> str:
-    cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.column_names)
+def _header(results: Results) -> str:
+    cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in results.names)
     return (
         "<table>\n<caption>Every row of the input</caption>\n"
         f"<thead><tr>{cells}</tr></thead>\n<tbody>\n"

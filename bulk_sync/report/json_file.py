@@ -3,18 +3,17 @@
 from typing import BinaryIO
 
 import orjson
-import pyarrow as pa
 
-from bulk_sync.report import table as tables
+from bulk_sync.report.table import Results
 
 
-def write(table: pa.Table, file: BinaryIO) -> None:
-    """Write a table of results: states as booleans, missing as null, times as ISO 8601."""
+def write(results: Results, file: BinaryIO) -> None:
+    """Write results: states as booleans, missing as null, times as ISO 8601."""
     separator = b"[\n"
-    for batch in tables.values(table):
+    for batch in results.values():
         columns = (column.to_pylist() for column in batch.values())
         for row in zip(*columns, strict=True):
             file.write(separator)
             file.write(orjson.dumps(dict(zip(batch, row, strict=True))))
             separator = b",\n"
-    file.write(b"\n]\n" if table.num_rows else b"[]\n")
+    file.write(b"\n]\n" if results.count else b"[]\n")

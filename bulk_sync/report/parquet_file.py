@@ -2,11 +2,14 @@
 
 from typing import BinaryIO
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bulk_sync.report.table import Results
 
-def write(table: pa.Table, file: BinaryIO) -> None:
-    """Write a table of results."""
+
+def write(results: Results, file: BinaryIO) -> None:
+    """Write results; a batch is a row group."""
     # Without Arrow's schema beside Parquet's, every reader sees text as plain strings.
-    pq.write_table(table, file, compression="zstd", store_schema=False)
+    with pq.ParquetWriter(file, results.schema, compression="zstd", store_schema=False) as writer:
+        for batch in results.read():
+            writer.write_batch(batch)

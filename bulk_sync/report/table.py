@@ -1,6 +1,7 @@
 """Results as Arrow: the report's columns in their order, in batches that bound the memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
@@ -28,27 +29,51 @@ def report_columns(results: pd.DataFrame) -> list[str]:
     return [*own_columns(results), *(name for name in columns.REPORT if name in results)]
 
 
-def from_results(results: pd.DataFrame, names: Sequence[str]) -> pa.Table:
-    """Return some columns of the results as a table, without copying text.
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Rows to be written, in batches that can be read again and again; never held whole.
 
-    Returns:
-        Text as large_string, OUTCOME, REASON and FILE as dictionaries, ROW and ATTEMPTS as int64,
-        states as bool, AT as timestamp[ms, UTC]; missing is null.
+    Text is large_string, OUTCOME, REASON and FILE are dictionaries, ROW and ATTEMPTS int64, states
+    bool, AT is timestamp[ms, UTC]; missing is null.
+
+    Attributes:
+        schema: the columns, in the order to write them.
+        count: how many rows there are.
+        read: starts a pass over all rows.
     """
-    table = pa.Table.from_pandas(results, columns=list(names), preserve_index=False)
-    return table.replace_schema_metadata(None)
+
+    schema: pa.Schema
+    count: int
+    read: Callable[[], Iterable[pa.RecordBatch]]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, names: Sequence[str] | None = None) -> "Results":
+        """Read from a frame, without copying text; ``names`` are those of a report by default."""
+        chosen = report_columns(frame) if names is None else list(names)
+        table = pa.Table.from_pandas(frame, columns=chosen, preserve_index=False)
+        table = table.replace_schema_metadata(None)
+        return cls(
+            table.schema, table.num_rows, lambda: table.to_batches(max_chunksize=_BATCH_ROWS)
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the columns."""
+        return list(self.schema.names)
+
+    def values(self) -> Iterator[dict[str, pa.Array]]:
+        """Yield batches of columns with text, numbers, booleans and nulls only."""
+        for batch in self.read():
+            yield dict(zip(self.names, map(_plain, batch.columns), strict=True))
+
+    def texts(self) -> Iterator[dict[str, pa.Array]]:
+        """Yield batches of columns with text only: ``true``, ``17``; missing is empty."""
+        return map(as_texts, self.values())
 
 
-def values(table: pa.Table) -> Iterator[dict[str, pa.Array]]:
-    """Yield batches of columns with text, numbers, booleans and nulls only."""
-    for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
-        yield dict(zip(batch.schema.names, map(_plain, batch.columns), strict=True))
-
-
-def texts(table: pa.Table) -> Iterator[dict[str, pa.Array]]:
-    """Yield batches of columns with text only: ``true``, ``17``; missing is empty."""
-    for batch in values(table):
-        yield {name: pc.fill_null(column.cast(TEXT), "") for name, column in batch.items()}
+def as_texts(values: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+    """Turn columns of plain values into text: ``true``, ``17``; missing is empty."""
+    return {name: pc.fill_null(column.cast(TEXT), "") for name, column in values.items()}
 
 
 def join(parts: Sequence[pa.Array | str], separator: str = "") -> pa.Array:

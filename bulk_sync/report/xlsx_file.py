@@ -4,13 +4,12 @@ No text becomes a number, a date, a link or a formula, so nothing needs an apost
 is followed by another with the same header.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
+from itertools import islice
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
@@ -18,6 +17,8 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.report import table as tables
+from bulk_sync.report.facts import Facts, Subject
+from bulk_sync.report.table import Results
 
 SHEET_ROWS: Final = 1_048_575
 """Data rows that a sheet can hold under its header."""
@@ -31,27 +32,21 @@ _NARROWEST: Final = 8
 _WIDEST: Final = 60
 
 
-def write(
-    table: pa.Table,
-    file: BinaryIO,
-    title: Mapping[str, str] = MappingProxyType({}),
-    *,
-    sheet_rows: int = SHEET_ROWS,
-) -> None:
-    """Write a table of results. Memory: the compressed workbook.
+def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = SHEET_ROWS) -> None:
+    """Write results. Memory: the compressed workbook.
 
     Args:
-        table: the results.
+        results: the rows.
         file: where to.
-        title: the facts of the run, for a last sheet of its own; no sheet without facts.
+        facts: those of the run, for a last sheet of its own; a new input has none.
         sheet_rows: data rows after which another sheet begins.
 
     Raises:
         OSError: the table has too many columns for a sheet, or the disk is full.
     """
-    if table.num_columns > tables.SHEET_COLUMNS:
+    if len(results.names) > tables.SHEET_COLUMNS:
         raise OSError(
-            f"a sheet holds {tables.SHEET_COLUMNS} columns, and there are {table.num_columns}"
+            f"a sheet holds {tables.SHEET_COLUMNS} columns, and there are {len(results.names)}"
         )
     # In memory first: on a full disk the archive would go on writing after the error.
     whole = BytesIO()
@@ -61,22 +56,31 @@ def write(
         try:
             with xlsxwriter.Workbook(whole, options) as book:
                 bold, plain = book.add_format({"bold": True}), book.add_format()
-                for first_row in range(0, max(table.num_rows, 1), sheet_rows):
-                    _fill(book.add_worksheet(), table.slice(first_row, sheet_rows), bold, plain)
-                if title:
-                    _add_facts(book.add_worksheet(_ABOUT), title, bold, plain)
+                rows, widths = _rows(results), _widths(results)
+                for first_row in range(0, max(results.count, 1), sheet_rows):
+                    sheet = book.add_worksheet()
+                    count = min(sheet_rows, results.count - first_row)
+                    _head(sheet, results.names, widths, count, bold)
+                    _fill(sheet, islice(rows, sheet_rows), plain)
+                if facts.subject is not Subject.MAP:
+                    _add_facts(book.add_worksheet(_ABOUT), facts, bold, plain)
         except XlsxFileError as failure:
             raise OSError(str(failure)) from failure
     file.write(whole.getbuffer())
 
 
-def _fill(sheet: Worksheet, table: pa.Table, bold: Format, plain: Format) -> None:
+def _head(
+    sheet: Worksheet, names: Sequence[str], widths: Sequence[int], count: int, bold: Format
+) -> None:
     sheet.freeze_panes(1, 0)
-    sheet.autofilter(0, 0, table.num_rows, table.num_columns - 1)
-    for column, (name, width) in enumerate(zip(table.column_names, _widths(table), strict=True)):
+    sheet.autofilter(0, 0, count, len(names) - 1)
+    for column, (name, width) in enumerate(zip(names, widths, strict=True)):
         sheet.set_column(column, column, width)
         _write_text(sheet, 0, column, name, bold)
-    for row, cells in enumerate(_rows(table), start=1):
+
+
+def _fill(sheet: Worksheet, rows: Iterable[tuple[Any, ...]], plain: Format) -> None:
+    for row, cells in enumerate(rows, start=1):
         for column, value in enumerate(cells):
             match value:
                 case bool():
@@ -87,18 +91,19 @@ def _fill(sheet: Worksheet, table: pa.Table, bold: Format, plain: Format) -> Non
                     _write_text(sheet, row, column, value, plain)
 
 
-def _add_facts(sheet: Worksheet, title: Mapping[str, str], bold: Format, plain: Format) -> None:
+def _add_facts(sheet: Worksheet, facts: Facts, bold: Format, plain: Format) -> None:
     """Add the facts of the run, so that the workbook can be filed by itself."""
-    sheet.set_column(0, 0, max(map(len, title)) + 2)
+    # Reading passes over a sheet that begins with the name of this program.
+    lines = {"bulk-sync": str(facts.subject), **dict(facts.lines())}
+    sheet.set_column(0, 0, max(map(len, lines)) + 2)
     sheet.set_column(1, 1, _WIDEST)
-    for row, (name, value) in enumerate(title.items()):
+    for row, (name, value) in enumerate(lines.items()):
         _write_text(sheet, row, 0, name, bold)
-        if value:
-            _write_text(sheet, row, 1, value, plain)
+        _write_text(sheet, row, 1, value, plain)
 
 
-def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    for batch in tables.values(table):
+def _rows(results: Results) -> Iterator[tuple[Any, ...]]:
+    for batch in results.values():
         yield from zip(*(column.to_pylist() for column in batch.values()), strict=True)
 
 
@@ -121,10 +126,11 @@ def _cut(text: str) -> str:
     return units[: 2 * (_CELL_UNITS - 1)].decode("utf-16-le", errors="ignore") + "…"
 
 
-def _widths(table: pa.Table) -> list[int]:
+def _widths(results: Results) -> list[int]:
     """Return the width of each column for its header and its first values."""
-    widths = [len(name) for name in table.column_names]
-    for batch in tables.texts(table.slice(0, _WIDTH_SAMPLE_ROWS)):
-        longest = (pc.max(pc.utf8_length(column)).as_py() for column in batch.values())
+    widths = [len(name) for name in results.names]
+    for batch in islice(results.texts(), 1):
+        shown = [column[:_WIDTH_SAMPLE_ROWS] for column in batch.values()]
+        longest = (pc.max(pc.utf8_length(column)).as_py() for column in shown)
         widths = list(map(max, widths, longest))
     return [min(max(width + 2, _NARROWEST), _WIDEST) for width in widths]

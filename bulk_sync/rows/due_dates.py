@@ -25,6 +25,9 @@ BUSINESS_DAYS: Final = 15
 SOON: Final = 3
 """A request is soon late from this many business days before its last one."""
 
+_CLASSES: Final = (SOON, 7, BUSINESS_DAYS)
+"""Where classes of days left end."""
+
 _MOVED_FROM_SUNDAY: Final = frozenset(
     {"New Year's Day", "Cesar Chavez Day", "Independence Day", "Veterans Day", "Christmas Day"}
 )
@@ -136,6 +139,27 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
         soon=int((left & ~is_past & (due <= soon)).sum()),
         undated=int((left & np.isnat(due) & (desired != 0)).sum()),
     )
+
+
+def days_left(rows: pd.DataFrame, today: date) -> Mapping[str, int]:
+    """Count opt-outs still to be carried out by the business days until their last one.
+
+    Returns:
+        Every class with its count; nothing without request dates, or without such opt-outs.
+    """
+    if columns.RECEIVED not in rows:
+        return {}
+    is_opt_out = columns.state_codes(rows[columns.DESIRED]) != 0
+    due = _due(rows)[columns.have_outcome(rows, _LEFT) & is_opt_out]
+    now = np.array([today], "datetime64[D]")
+    ends = np.concatenate([now - 1, *(_counted_on(now, most) for most in _CLASSES)])
+    # The places of the last class, and of no day at all, follow those with an end.
+    found = np.searchsorted(ends, due) + np.isnat(due)
+    counts = np.bincount(found, minlength=len(ends) + 2).tolist()
+    starts = [0, *(most + 1 for most in _CLASSES)]
+    spans = [f"{least} to {most} days" for least, most in zip(starts, _CLASSES, strict=False)]
+    names = ["overdue", *spans, f"over {_CLASSES[-1]} days", "no date"]
+    return dict(zip(names, counts, strict=True)) if len(due) else {}
 
 
 def _due(rows: pd.DataFrame) -> _Days:

@@ -6,7 +6,7 @@ A failure here is why the run ended early, unless there was another reason befor
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +15,14 @@ import pandas as pd
 from bulk_sync import report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
-from bulk_sync.ledger import Begun, Ended, Kind, utc
+from bulk_sync.ledger import Ended, Kind, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import Destination
+from bulk_sync.report.facts import Facts
+from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, due_dates, expand
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import kept_rows, plan_file, write_records
+from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import OUT, facts_of
 from bulk_sync.runs.review import Cost, Files, Finished
@@ -46,9 +48,10 @@ def finish_run(
     is_undo = run.lineage.undone is not None
     left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
     reports, name = job.record.reports_of(run.run_id), f"{run.stem}.{run.run_id}"
-    files, failure = write_reports(
-        joined, reports, name, title_of(run.run_id, run.begun, totals), left
-    )
+    now = now_ms()
+    ending = Run(run.run_id, 1, now, run.begun, now, report_facts.ended_with(totals, cause))
+    facts = report_facts.facts_of(ending, joined, _known_runs(run), reports=reports)
+    files, failure = write_reports(joined, reports, name, facts, left)
     cause = cause or failure
     if cause is None:
         try:
@@ -77,7 +80,7 @@ def write_reports(
     rows: pd.DataFrame,
     reports: Sequence[Destination],
     name: str,
-    title: Mapping[str, str],
+    facts: Facts,
     left: pd.DataFrame | None = None,
 ) -> tuple[Files, StopRun | None]:
     """Write the reports, and the todo file if a row needs a person.
@@ -86,17 +89,17 @@ def write_reports(
         rows: results.
         reports: where the reports go.
         name: the name that the todo file, beside the first of them, begins with.
-        title: what the reports are of.
+        facts: what reports for people show beside the rows.
         left: the results as the todo file is to have them; None for the same.
 
     Returns:
         What was written, and what went wrong.
     """
     written: list[Destination] = []
-    rows = report_rows(rows)
+    results = Results.of(report_rows(rows))
     try:
         for destination in reports:
-            report.write(rows, destination, title=title)
+            report.write(results, destination, facts)
             written.append(destination)
         todo = reports[0].beside(f"{name}.todo.csv") if reports else None
         has_left = todo is not None and report.write_todo(rows if left is None else left, todo)
@@ -159,17 +162,10 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
     return replace(finished, head=head)
 
 
-def title_of(run_id: str, begun: Begun, totals: Totals) -> Mapping[str, str]:
-    """Return what a report is of, for formats that have room for it."""
-    return {
-        "Run": run_id,
-        "Kind": begun.kind,
-        "Input": begun.input,
-        "Input SHA-256": begun.input_sha256,
-        "Endpoint": begun.endpoint,
-        "Organization": begun.organization,
-        "Attribute": begun.attribute,
-        "Operator": begun.operator,
-        "Written": utc(now_ms()),
-        "Rows": str(totals.rows),
-    }
+def _known_runs(run: RunContext) -> list[Run]:
+    """Return the runs of the ledger; none, with a warning, if it cannot be read now."""
+    try:
+        return run.ledger.runs()
+    except StopRun as problem:
+        log.warning("%s", problem)
+        return []

@@ -6,6 +6,7 @@ rows --find--> one profile: placed, with its PKey | several, or none: for a pers
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, RowFailed, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.destination import LocalFile
+from bulk_sync.report.facts import Facts, Subject
+from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, comparison, expand
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.lazy_texts import Texts
@@ -29,7 +32,7 @@ from bulk_sync.runs import day_budget, validation
 from bulk_sync.runs.execution import cost_of
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.remaining_cost import check_budget
-from bulk_sync.runs.review import Cost, Screen
+from bulk_sync.runs.review import Cost, Screen, exit_of
 from bulk_sync.settings import KeyKind, OnAmbiguous, Writing
 from bulk_sync.signals import Interrupts
 
@@ -63,9 +66,7 @@ class Mapped:
     @property
     def exit(self) -> Exit:
         """The exit status by the contract."""
-        if self.cause is not None:
-            return self.cause.exit
-        return Exit.DONE if self.totals.complete else Exit.ROWS_LEFT
+        return exit_of(self.totals, self.cause)
 
 
 def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
@@ -97,7 +98,8 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         judged = _judged(rows, finding, found, placed)
         mapped = _with_pkeys(rows, placed)
         out = out if session.cause is None else part
-        report.write(mapped, LocalFile(out), title={})
+        facts = Facts(Subject.MAP, "", datetime.now().astimezone())
+        report.write(Results.of(mapped), LocalFile(out), facts)
         todo = _todo(out)
         has_left = report.write_todo(judged, LocalFile(todo))
     codes = columns.outcome_codes(judged[columns.OUTCOME])

@@ -10,6 +10,7 @@ Campaign is not asked, and nothing is recorded.
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,12 +18,13 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_sync import report
-from bulk_sync.errors import InputProblem, UsageProblem
-from bulk_sync.ledger import Kind, Ledger, Run
+from bulk_sync.errors import Exit, InputProblem, UsageProblem
+from bulk_sync.ledger import Ended, Kind, Ledger, Run
 from bulk_sync.report.destination import Destination
+from bulk_sync.report.table import Results
 from bulk_sync.rows import expand, read
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import finish, kept_rows, plan_file
+from bulk_sync.runs import finish, kept_rows, plan_file, report_facts
 from bulk_sync.runs.job import JobRecord
 from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, known, without_checkpoint
 from bulk_sync.runs.plan_file import OUT
@@ -53,12 +55,28 @@ def report_again(
         run = book.run(run_id) if run_id else _newest(book)
         destinations = JobRecord(reports=tuple(paths)).reports_of(run.run_id)
         report.check(destinations, _inputs(run))
-        rows = expand.collapse(_rows(book, state, run))
+        found, past = _rows(book, state, run), book.runs()
+    rows = expand.collapse(found)
     report.check_fits(rows, destinations)
-    title = finish.title_of(run.run_id, run.begun, Totals.of(rows))
+    ending = run if run.is_finished else _as_far_as_it_got(run, Totals.of(found))
+    facts = report_facts.facts_of(ending, rows, past, reports=destinations)
+    results = Results.of(finish.report_rows(rows))
     for destination in destinations:
-        report.write(finish.report_rows(rows), destination, title=title)
+        report.write(results, destination, facts)
     return run, destinations
+
+
+def _as_far_as_it_got(run: Run, totals: Totals) -> Run:
+    """Return an unfinished run with the counts of its rows."""
+    ended = run.ended or Ended(
+        exit=int(Exit.STOPPED_EARLY),
+        message="The run has not ended: it was killed, or is still at work.",
+        final=False,
+    )
+    counted = replace(
+        ended, outcomes=totals.outcomes, opt_ins=totals.opt_ins, opt_outs=totals.opt_outs
+    )
+    return replace(run, ended=counted)
 
 
 def _newest(book: Ledger) -> Run:

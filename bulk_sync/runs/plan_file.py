@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.report import csv_file, table
+from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.totals import Totals
 from bulk_sync.storage import atomic, sealed
@@ -195,7 +196,7 @@ def _seal(planned: pd.DataFrame, facts: bytes) -> str:
     hidden = (columns.COUNTS_AS, *columns.DATED, *columns.MATCHED)
     ours = [name for name in hidden if name in planned]
     names = [*table.report_columns(planned), *ours]
-    csv_file.write(table.from_results(planned, names), sink)
+    csv_file.write(Results.of(planned, names), sink)
     return sink.hexdigest()
 
 

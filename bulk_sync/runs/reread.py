@@ -4,17 +4,20 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
+from bulk_sync.engines.journal import now_ms
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StopRun
 from bulk_sync.ledger import Intent, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.report.facts import Subject
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import day_budget, finish, write_records
+from bulk_sync.runs import day_budget, finish, report_facts, write_records
 from bulk_sync.runs.execution import cost_of
 from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.past_runs import NothingLeft, known
@@ -54,12 +57,15 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         interrupts.defer()
         found = _mark_moved(compared, later)
         reports = job.record.reports_of(f"audit-{new_run_id()}")  # leaves the run's report alone
-        title = {"Audit of run": run_id, "Writes looked at": str(len(found))}
-        files, failure = finish.write_reports(found, reports, f"audit-{run_id}", title)
+        totals = Totals.of(found)
+        ended = report_facts.ended_with(totals, cause)
+        audited = replace(run, ended_ms=now_ms(), ended=ended)
+        facts = report_facts.facts_of(audited, found, reports=reports, subject=Subject.AUDIT)
+        files, failure = finish.write_reports(found, reports, f"audit-{run_id}", facts)
     return Finished(
         run_id=run_id,
         rows=found,
-        totals=Totals.of(found),
+        totals=totals,
         cost=cost,
         cause=cause or failure,
         files=files,

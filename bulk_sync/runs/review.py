@@ -189,6 +189,11 @@ class Finished:
     @property
     def exit(self) -> Exit:
         """The exit status by the contract."""
-        if self.cause is not None:
-            return self.cause.exit
-        return Exit.DONE if self.totals.complete else Exit.ROWS_LEFT
+        return exit_of(self.totals, self.cause)
+
+
+def exit_of(totals: Totals, cause: StopRun | None) -> Exit:
+    """Return the exit status by the contract."""
+    if cause is not None:
+        return cause.exit
+    return Exit.DONE if totals.complete else Exit.ROWS_LEFT

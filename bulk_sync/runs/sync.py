@@ -8,13 +8,23 @@ from pathlib import Path
 import pandas as pd
 
 from bulk_sync import ledger, report
+from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import Destination
+from bulk_sync.report.table import Results
 from bulk_sync.rows import comparison, expand
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import day_budget, finish, pipeline, plan_file, precedence, validation
+from bulk_sync.runs import (
+    day_budget,
+    finish,
+    pipeline,
+    plan_file,
+    precedence,
+    report_facts,
+    validation,
+)
 from bulk_sync.runs.begin import (
     begin,
     begun_as,
@@ -83,7 +93,7 @@ def preview(
     paths = job.record.reports_of(run_id)
     _check_reports(paths, given)
     with Interrupts() as interrupts, ledger.open_existing(job.state) as book:
-        rows, _, keys = validation.judged(given, job)
+        rows, digest, keys = validation.judged(given, job)
         report.check_fits(rows, paths)
         job = validation.with_keys(job, keys)
         past = [] if book is None else past_of(book, job)
@@ -92,8 +102,11 @@ def preview(
         planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals = Totals.of(planned)
-        facts = {"Plan": run_id, "Input": given.source, "Rows": str(len(rows))}
-        joined = expand.collapse(planned)
+        joined, now = expand.collapse(planned), now_ms()
+        begun = begun_as(Kind.PLAN, job, given.source, digest, len(rows))
+        ending = Run(run_id, 0, now, begun, now, report_facts.ended_with(totals, cause))
+        known = [] if book is None else book.runs()
+        facts = report_facts.facts_of(ending, joined, known, reports=paths)
         files, failure = finish.write_reports(joined, paths, f"{given.stem}.{run_id}", facts)
     return Finished(
         run_id=run_id,
@@ -164,16 +177,15 @@ def judge(given: Input, reports: Sequence[str]) -> tuple[pd.DataFrame, int]:
     """
     paths = JobRecord(reports=tuple(reports)).reports_of(new_run_id())
     _check_reports(paths, given)
-    checked, _, _ = validation.judged(given)
+    checked, digest, _ = validation.judged(given)
     report.check_fits(checked, paths)
     judged = comparison.without_states(checked)
+    outcomes = Totals.of(judged).outcomes
+    facts = report_facts.verdict(given.source, digest, judged, outcomes, paths)
+    results = Results.of(finish.report_rows(judged))
     for path in paths:
-        report.write(
-            finish.report_rows(judged),
-            path,
-            title={"Input": given.source, "Rows": str(len(judged))},
-        )
-    return judged, Totals.of(judged).outcomes.get(Outcome.REJECTED, 0)
+        report.write(results, path, facts)
+    return judged, outcomes.get(Outcome.REJECTED, 0)
 
 
 def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:

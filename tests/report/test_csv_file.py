@@ -17,10 +17,9 @@ from report_frames import (
     report_columns,
     results,
     text,
+    write,
 )
 
-from bulk_sync import report
-from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import check, columns
 
 
@@ -36,7 +35,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_row_is_written_as_the_contract_requires(path: Path) -> None:
     frame = results(1, {"PKey": ["@a"], "note": ['5", blue'], "x": ["plain"]})
-    report.write(frame, LocalFile(path), title={})
+    write(frame, path)
     assert path.read_bytes().decode() == (
         f"PKey,note,x,{','.join(OUR_COLUMNS)}\n"
         f'@a,"5"", blue",plain,2,@key0,true,false,true,updated,,,1,{AT}\n'
@@ -48,7 +47,7 @@ def test_a_row_is_written_as_the_contract_requires(path: Path) -> None:
 def test_every_value_is_read_back_but_for_the_apostrophes_before_formulas(
     path: Path, frame: pd.DataFrame
 ) -> None:
-    report.write(frame, LocalFile(path), title={})
+    write(frame, path)
     header, *rows = read_back(path)
     wanted = expected(frame)
     assert header == report_columns(frame)
@@ -85,7 +84,7 @@ def test_every_value_is_read_back_but_for_the_apostrophes_before_formulas(
 def test_a_key_that_could_start_a_formula_is_guarded_and_a_plain_pkey_is_not(
     path: Path, key: str, written: str
 ) -> None:
-    report.write(results(1, ours={columns.KEY: [key]}), LocalFile(path), title={})
+    write(results(1, ours={columns.KEY: [key]}), path)
     header, row = read_back(path)
     assert row[header.index(columns.KEY)] == written
 
@@ -107,7 +106,7 @@ def test_a_key_that_could_start_a_formula_is_guarded_and_a_plain_pkey_is_not(
 def test_foreign_text_in_columns_of_ours_starts_no_formula(
     path: Path, name: str, said: str, written: str
 ) -> None:
-    report.write(results(1, ours={name: [said]}), LocalFile(path), title={})
+    write(results(1, ours={name: [said]}), path)
     header, row = read_back(path)
     assert row[header.index(name)] == written
 
@@ -118,7 +117,7 @@ def test_a_key_is_the_same_when_the_report_is_the_next_input(
     path: Path, written: list[str]
 ) -> None:
     keys = judged_keys("PKey", written)
-    report.write(results(len(keys), ours={columns.KEY: keys}), LocalFile(path), title={})
+    write(results(len(keys), ours={columns.KEY: keys}), path)
     header, *rows = read_back(path)
     at = header.index(columns.KEY)
     assert judged_keys(columns.KEY, [row[at] for row in rows]) == keys
@@ -131,11 +130,11 @@ def judged_keys(name: str, cells: list[str]) -> list[str]:
 
 def test_the_inputs_own_columns_are_left_to_the_letter(path: Path) -> None:
     own = ["=cmd", "'@a", "@b", " x ", "-"]
-    report.write(results(5, {"PKey": own}), LocalFile(path), title={})
+    write(results(5, {"PKey": own}), path)
     assert [row[0] for row in read_back(path)[1:]] == own
 
 
 def test_rows_beyond_one_batch_keep_their_order(path: Path) -> None:
     count = 70_000
-    report.write(results(count, {"n": [str(n) for n in range(count)]}), LocalFile(path), title={})
+    write(results(count, {"n": [str(n) for n in range(count)]}), path)
     assert [row[0] for row in read_back(path)[1:]] == [str(n) for n in range(count)]

@@ -1,15 +1,16 @@
 """HTML reports, read back with Python's own parser."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
-from report_frames import as_text, expected, nasty_results, report_columns, results
+from report_frames import FACTS, as_text, expected, nasty_results, report_columns, results, write
 
-from bulk_sync import report
-from bulk_sync.report.destination import LocalFile
+from bulk_sync.outcomes import Outcome
+from bulk_sync.report.facts import Counts, Source
 from bulk_sync.rows import columns
 
 
@@ -58,7 +59,7 @@ def page(path: Path) -> Page:
 def test_every_value_is_read_back_and_nothing_of_it_is_markup(
     path: Path, frame: pd.DataFrame
 ) -> None:
-    report.write(frame, LocalFile(path), title={})
+    write(frame, path)
     shown = page(path)
     header, *rows = shown.tables[-1]
     assert header == report_columns(frame)
@@ -68,13 +69,15 @@ def test_every_value_is_read_back_and_nothing_of_it_is_markup(
 
 def test_facts_and_counts_that_add_up_stand_above_the_rows(path: Path) -> None:
     outcomes = ["updated", "failed", "updated", "unchanged"]
-    report.write(
-        results(4, ours={columns.OUTCOME: outcomes}),
-        LocalFile(path),
-        title={"Run": "20261124T031750Z-7f3a9c", "Input": "<a & b>.csv"},
-    )
-    facts, counts, _ = page(path).tables
-    assert facts == [["Run", "20261124T031750Z-7f3a9c"], ["Input", "<a & b>.csv"]]
+    counted = Counts(4, {Outcome.UNCHANGED: 1, Outcome.UPDATED: 2, Outcome.FAILED: 1})
+    facts = replace(FACTS, source=Source(input="<a & b>.csv"), counts=counted)
+    write(results(4, ours={columns.OUTCOME: outcomes}), path, facts)
+    shown, counts, _ = page(path).tables
+    assert shown == [
+        ["Date", "2026-11-24 03:17 UTC"],
+        ["Run", "20261124T031750Z-7f3a9c"],
+        ["Input", "<a & b>.csv"],
+    ]
     assert counts == [
         ["outcome", "rows"],
         ["unchanged", "1"],
@@ -85,7 +88,7 @@ def test_facts_and_counts_that_add_up_stand_above_the_rows(path: Path) -> None:
 
 
 def test_the_page_can_be_read_aloud_and_needs_nothing_else(path: Path) -> None:
-    report.write(results(2, {"own": ["a", "b"]}), LocalFile(path), title={"Run": "1"})
+    write(results(2, {"own": ["a", "b"]}), path)
     tags = page(path).tags
     assert ("html", {"lang": "en"}) in tags
     assert all(attributes.get("scope") in ("row", "col") for tag, attributes in tags if tag == "th")
@@ -94,7 +97,7 @@ def test_the_page_can_be_read_aloud_and_needs_nothing_else(path: Path) -> None:
 
 
 def test_an_outcome_is_shown_in_words_and_not_by_colour_alone(path: Path) -> None:
-    report.write(results(1, ours={columns.OUTCOME: ["failed"]}), LocalFile(path), title={})
+    write(results(1, ours={columns.OUTCOME: ["failed"]}), path)
     text = path.read_text()
     assert '<tr class="failed">' in text
     assert '<td class="label">failed</td>' in text

@@ -6,10 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from hypothesis import given, settings
-from report_frames import AT, expected, nasty_results, results
+from report_frames import AT, expected, nasty_results, results, write
 
-from bulk_sync import report
-from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import UNREAD
 
@@ -21,7 +19,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_row_is_written_as_the_contract_requires(path: Path) -> None:
     frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [UNREAD]})
-    report.write(frame, LocalFile(path), title={})
+    write(frame, path)
     assert path.read_text() == (
         '[\n{"PKey":"@a","sync_row":2,"sync_key":"@key0","sync_desired":true,"sync_before":false,'
         '"sync_after":null,"sync_outcome":"updated","sync_reason":null,"sync_detail":"",'
@@ -32,14 +30,14 @@ def test_a_row_is_written_as_the_contract_requires(path: Path) -> None:
 @given(frame=nasty_results())
 @settings(max_examples=60)
 def test_every_value_is_read_back_in_column_order(path: Path, frame: pd.DataFrame) -> None:
-    report.write(frame, LocalFile(path), title={})
+    write(frame, path)
     rows = json.loads(path.read_bytes())
     assert rows == expected(frame)
     assert [list(row) for row in rows] == [list(row) for row in expected(frame)]
 
 
 def test_each_row_stands_on_a_line_of_its_own(path: Path) -> None:
-    report.write(results(3, {"note": ["a\nb", "c", "d"]}), LocalFile(path), title={})
+    write(results(3, {"note": ["a\nb", "c", "d"]}), path)
     start, *rows, end, nothing = path.read_text().split("\n")
     assert (start, end, nothing) == ("[", "]", "")
     assert [json.loads(row.removesuffix(","))["sync_row"] for row in rows] == [2, 3, 4]

@@ -7,10 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
-from report_frames import expected, nasty_results, report_columns, results
+from report_frames import expected, nasty_results, report_columns, results, write
 
-from bulk_sync import report
-from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import columns
 
 
@@ -20,7 +18,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_columns_have_plain_types(path: Path) -> None:
-    report.write(results(1, {"PKey": ["@a"]}, {columns.FILE: ["a.csv"]}), LocalFile(path), title={})
+    write(results(1, {"PKey": ["@a"]}, {columns.FILE: ["a.csv"]}), path)
     schema = pq.read_schema(path)
     assert dict(zip(schema.names, schema.types, strict=True)) == {
         "PKey": pa.string(),
@@ -42,7 +40,7 @@ def test_columns_have_plain_types(path: Path) -> None:
 @given(frame=nasty_results())
 @settings(max_examples=60)
 def test_every_value_is_read_back_and_missing_is_null(path: Path, frame: pd.DataFrame) -> None:
-    report.write(frame, LocalFile(path), title={})
+    write(frame, path)
     rows = pq.read_table(path).to_pylist()
     for row in rows:
         stamp = row[columns.AT]
@@ -52,7 +50,7 @@ def test_every_value_is_read_back_and_missing_is_null(path: Path, frame: pd.Data
 
 def test_pandas_reads_it_into_the_same_columns(path: Path) -> None:
     frame = results(2, {"PKey": ["007", "NA"]})
-    report.write(frame, LocalFile(path), title={})
+    write(frame, path)
     read = pd.read_parquet(path)
     assert list(read.columns) == report_columns(frame)
     assert read["PKey"].tolist() == ["007", "NA"]

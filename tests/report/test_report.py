@@ -14,7 +14,7 @@ from stat import S_IMODE
 
 import pandas as pd
 import pytest
-from report_frames import results
+from report_frames import results, write
 
 from bulk_sync import report
 from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
@@ -49,7 +49,7 @@ def test_a_packed_report_holds_what_the_plain_one_holds(tmp_path: Path, suffix: 
     plain, packed = tmp_path / f"r{suffix}", tmp_path / f"r{suffix.upper()}.GZ"
     for path in (plain, packed):
         report.check([LocalFile(path)], set())
-        report.write(frame, LocalFile(path), title={"run": "R"})
+        write(frame, path)
     assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
 
 
@@ -60,11 +60,7 @@ def test_no_rows_and_no_own_columns_are_no_problem(
     tmp_path: Path, suffix: str, count: int, own: dict[str, list[str]]
 ) -> None:
     path = tmp_path / f"report{suffix}"
-    report.write(
-        results(count, {name: cells[:count] for name, cells in own.items()}),
-        LocalFile(path),
-        title={},
-    )
+    write(results(count, {name: cells[:count] for name, cells in own.items()}), path)
     assert path.stat().st_size > 0
     assert S_IMODE(path.stat().st_mode) == 0o600
 
@@ -78,7 +74,7 @@ def test_a_full_disk_is_reported_and_the_older_report_stays(tmp_path: Path, suff
     # XlsxWriter leaves its own temporary files to the garbage collector.
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):
         with full_disk(4096), pytest.raises(StoppedEarly) as stopped:
-            report.write(frame, LocalFile(path), title={})
+            write(frame, path)
         message = str(stopped.value)
         assert stopped.value.exit is Exit.STOPPED_EARLY
         del stopped
@@ -131,17 +127,6 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_run(
     assert str(tmp_path / path) in str(refused.value)
 
 
-@EVERY_SUFFIX
-def test_a_title_that_is_no_text_in_any_encoding_fails_no_report(
-    tmp_path: Path, suffix: str
-) -> None:
-    path = tmp_path / f"report{suffix}"
-    report.write(
-        results(1, {"PKey": ["@a"]}), LocalFile(path), title={"Input": os.fsdecode(b"in\xff.csv")}
-    )
-    assert path.stat().st_size > 0
-
-
 def test_more_columns_than_a_sheet_holds_are_refused_before_the_run() -> None:
     rows = pd.DataFrame(columns=[f"column {at}" for at in range(16_384)])
     report.check_fits(rows, [LocalFile(Path("report.csv")), LocalFile(Path("report.parquet"))])
@@ -152,7 +137,7 @@ def test_more_columns_than_a_sheet_holds_are_refused_before_the_run() -> None:
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoppedEarly, match=r"gone/report\.csv could not be written: No such file"):
-        report.write(results(1), LocalFile(tmp_path / "gone" / "report.csv"), title={})
+        write(results(1), tmp_path / "gone" / "report.csv")
 
 
 def test_the_todo_file_holds_the_own_columns_of_the_rows_that_need_a_person(

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from python_calamine import CalamineWorkbook
-from report_frames import AT, expected, nasty_results, report_columns, results
+from report_frames import AT, FACTS, expected, nasty_results, report_columns, results, write
 
-from bulk_sync import report
-from bulk_sync.report import table, xlsx_file
-from bulk_sync.report.destination import LocalFile
+from bulk_sync.report import xlsx_file
+from bulk_sync.report.facts import Source
+from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import UNREAD
 
@@ -40,20 +41,18 @@ def xml(path: Path, part: str = "xl/worksheets/sheet1.xml") -> str:
 
 def test_states_are_booleans_numbers_are_numbers_and_times_are_text(path: Path) -> None:
     frame = results(1, {"PKey": ["@a"]}, {columns.AFTER: [UNREAD]})
-    report.write(frame, LocalFile(path), title={})
-    assert sheets(path) == [
-        [
-            report_columns(frame),
-            ["@a", 2.0, "@key0", True, False, "", "updated", "", "", 1.0, AT],
-        ]
+    write(frame, path)
+    assert sheets(path)[0] == [
+        report_columns(frame),
+        ["@a", 2.0, "@key0", True, False, "", "updated", "", "", 1.0, AT],
     ]
 
 
 @given(frame=nasty_results())
 @settings(max_examples=60)
 def test_every_value_is_read_back(path: Path, frame: pd.DataFrame) -> None:
-    report.write(frame, LocalFile(path), title={})
-    [[header, *rows]] = sheets(path)
+    write(frame, path)
+    [[header, *rows], _] = sheets(path)
     assert header == list(map(as_read, report_columns(frame)))
     assert rows == [[as_read(value) for value in row.values()] for row in expected(frame)]
 
@@ -67,13 +66,13 @@ def as_read(value: Any) -> Any:
 
 @pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "007", "1e5", "http://example.com/", "TRUE"])
 def test_text_that_looks_like_something_else_stays_text(path: Path, text: str) -> None:
-    report.write(results(1, {"own": [text]}, {columns.KEY: [text]}), LocalFile(path), title={})
+    write(results(1, {"own": [text]}, {columns.KEY: [text]}), path)
     assert xml(path).count(f"<is><t>{text}</t></is>") == 2
     assert "<f>" not in xml(path)
 
 
 def test_the_header_is_bold_and_frozen_with_a_filter_on_it(path: Path) -> None:
-    report.write(results(2), LocalFile(path), title={})
+    write(results(2), path)
     sheet = xml(path)
     assert 'ySplit="1"' in sheet
     assert 'state="frozen"' in sheet
@@ -84,7 +83,7 @@ def test_the_header_is_bold_and_frozen_with_a_filter_on_it(path: Path) -> None:
 
 def test_columns_are_as_wide_as_their_content_within_bounds(path: Path) -> None:
     own = {"a": ["x"], "b": ["x" * 30], "c": ["x" * 500], "a name of some length": [""]}
-    report.write(results(1, own), LocalFile(path), title={})
+    write(results(1, own), path)
     widths = [float(width) for width in re.findall(r'<col [^>]*?width="([\d.]+)"', xml(path))]
     assert widths[:4] == pytest.approx([8, 32, 60, 23], abs=1)
 
@@ -92,8 +91,8 @@ def test_columns_are_as_wide_as_their_content_within_bounds(path: Path) -> None:
 def test_rows_that_do_not_fit_a_sheet_go_on_in_the_next(path: Path) -> None:
     frame = results(7)
     with path.open("wb") as file:
-        xlsx_file.write(table.from_results(frame, table.report_columns(frame)), file, sheet_rows=3)
-    parts = sheets(path)
+        xlsx_file.write(Results.of(frame), file, FACTS, sheet_rows=3)
+    *parts, _ = sheets(path)
     assert [part[0] for part in parts] == [report_columns(frame)] * 3
     assert [[row[0] for row in part[1:]] for part in parts] == [[2, 3, 4], [5, 6, 7], [8]]
 
@@ -110,28 +109,31 @@ def test_rows_that_do_not_fit_a_sheet_go_on_in_the_next(path: Path) -> None:
 def test_text_beyond_what_a_cell_holds_ends_in_an_ellipsis(
     path: Path, text: str, shown: str
 ) -> None:
-    report.write(results(1, {"own": [text]}), LocalFile(path), title={})
-    [[_, row]] = sheets(path)
+    write(results(1, {"own": [text]}), path)
+    [[_, row], _] = sheets(path)
     assert row[0] == shown
 
 
 def test_more_columns_than_a_sheet_holds_are_refused_and_not_dropped() -> None:
-    wide = pa.table({f"c{number}": ["x"] for number in range(16_385)})
+    wide = pa.schema([(f"c{number}", pa.string()) for number in range(16_385)])
     with pytest.raises(OSError, match="holds 16384 columns, and there are 16385"):
-        xlsx_file.write(wide, BytesIO())
+        xlsx_file.write(Results(wide, 0, list), BytesIO(), FACTS)
 
 
 def test_text_that_looks_like_markup_of_the_writer_is_shown_as_it_is(path: Path) -> None:
     text = "<r><t>other</t></r>"
-    report.write(results(1, {text: [text]}), LocalFile(path), title={})
-    [[header, row]] = sheets(path)
+    write(results(1, {text: [text]}), path)
+    [[header, row], _] = sheets(path)
     assert (header[0], row[0]) == (text, text)
 
 
 def test_the_last_sheet_holds_the_facts_of_the_run(path: Path) -> None:
-    report.write(
-        results(2), LocalFile(path), title={"Run": "20261125T0", "Input": "=1+1", "Plan": ""}
-    )
+    write(results(2), path, replace(FACTS, source=Source(input="=1+1")))
     _, about = sheets(path)
-    assert [row[:2] for row in about] == [["Run", "20261125T0"], ["Input", "=1+1"], ["Plan", ""]]
+    assert [row[:2] for row in about] == [
+        ["bulk-sync", "Result of opt-out changes"],
+        ["Date", "2026-11-24 03:17 UTC"],
+        ["Run", "20261124T031750Z-7f3a9c"],
+        ["Input", "=1+1"],
+    ]
     assert "<f>" not in xml(path, "xl/worksheets/sheet2.xml")

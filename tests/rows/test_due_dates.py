@@ -167,6 +167,30 @@ def test_late_are_those_past_their_last_day_and_soon_those_that_will_be() -> Non
     assert due_dates.late(frame.iloc[:0], today) == Late(0, 0, 0, 0)
 
 
+def test_days_left_are_counted_as_the_deadline_lines_count_them() -> None:
+    days = ("02", "03", "07", "12", "20", "30")
+    received = [*(f"2026-11-{day}" for day in days), None]
+    frame = rows(
+        *((day, 1, Outcome.FAILED) for day in received),
+        ("2026-11-02", 1, Outcome.UPDATED),  # carried out
+        (None, 0, Outcome.FAILED),  # an opt-in
+    )
+    today = date(2026, 11, 25)
+    assert due_dates.days_left(frame, today) == {
+        "overdue": 1,
+        "0 to 3 days": 2,
+        "4 to 7 days": 1,
+        "8 to 15 days": 1,
+        "over 15 days": 1,
+        "no date": 1,
+    }
+    late = due_dates.late(frame, today)
+    assert late is not None
+    assert (late.left, late.soon, late.undated) == (1, 2, 1)
+    assert due_dates.days_left(rows(("2026-11-02", 1, Outcome.UPDATED)), today) == {}
+    assert due_dates.days_left(frame.drop(columns=columns.RECEIVED), today) == {}
+
+
 @pytest.mark.parametrize("reason", [None, *Reason])
 @pytest.mark.parametrize("outcome", NEEDS_A_PERSON)
 def test_an_opt_out_that_is_not_done_is_late_whatever_the_reason(

@@ -9,13 +9,12 @@ from pathlib import Path
 import office_files as office
 import openpyxl
 import pandas as pd
-import pyarrow as pa
 import pytest
+import report_frames
 import xlsxwriter
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.outcomes import Outcome
-from bulk_sync.report import xlsx_file
 from bulk_sync.rows import check, columns, read
 from bulk_sync.rows.parse import workbook
 from bulk_sync.rows.parse.cell_text import displayed
@@ -255,8 +254,7 @@ def test_data_on_hidden_sheets_alone_is_not_read_by_itself(tmp_path: Path) -> No
 
 
 def test_a_report_given_back_is_read_from_its_rows(tmp_path: Path) -> None:
-    with (tmp_path / "in.xlsx").open("wb") as file:
-        xlsx_file.write(pa.table({"PKey": ["@a"], "n": ["1"]}), file, {"Run": "x", "Input": "y"})
+    report_frames.write(report_frames.results(1, {"PKey": ["@a"]}), tmp_path / "in.xlsx")
     frame, notes = parsed(tmp_path / "in.xlsx")
     assert frame["PKey"].tolist() == ["@a"]
     assert not notes

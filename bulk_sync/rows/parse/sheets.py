@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from bulk_sync.errors import InputProblem
 
 _ABOUT: Final = ("About", {"Run", "Plan", "Input"})
-"""The second sheet of our reports, and the texts of its first cell."""
+"""A sheet of reports of older versions, and the texts of its first cell."""
 
 
 class Protected(Exception):
@@ -89,8 +89,8 @@ def choose(sheets: Sequence[Sheet], name: str | None, place: str) -> tuple[Sheet
 
 def _is_ours(sheet: Sheet) -> bool:
     name, first_cells = _ABOUT
-    first = next(sheet.rows())
-    return sheet.name == name and next(iter(first.cells.values())) in first_cells
+    first = next(iter(next(sheet.rows()).cells.values()))
+    return first.startswith("bulk-sync") or (sheet.name == name and first in first_cells)
 
 
 def _described(sheet: Sheet) -> str:

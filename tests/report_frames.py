@@ -1,6 +1,8 @@
 """Results as a run leaves them, and text that has broken reports before."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -8,6 +10,10 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from bulk_sync import report
+from bulk_sync.report.destination import LocalFile
+from bulk_sync.report.facts import Facts, Subject
+from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import UNREAD
 
@@ -94,6 +100,14 @@ def results(
     frame[columns.AT] = columns.times(np.array(said[columns.AT], np.int64))
     frame[columns.COUNTS_AS] = np.arange(count)
     return frame
+
+
+FACTS = Facts(Subject.RESULT, "20261124T031750Z-7f3a9c", datetime(2026, 11, 24, 3, 17, tzinfo=UTC))
+
+
+def write(frame: pd.DataFrame, path: Path, facts: Facts = FACTS) -> None:
+    """Write a report to a local file."""
+    report.write(Results.of(frame), LocalFile(path), facts)
 
 
 def text(values: Sequence[str]) -> pd.Series:

@@ -1,0 +1,118 @@
+"""Outcomes, reasons, exit statuses and deadlines in plain words, for all that people read."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from bulk_sync.errors import Exit
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.due_dates import BUSINESS_DAYS, SOON, Late
+
+
+class Word(NamedTuple):
+    """An outcome for people: a sign that colour does not replace, and its meaning."""
+
+    sign: str
+    meaning: str
+
+
+OUTCOMES: Final[Mapping[Outcome, Word]] = {
+    Outcome.USABLE: Word("○", "the row can be used; Campaign was not asked"),
+    Outcome.UNCHANGED: Word("=", "Campaign already had it"),
+    Outcome.UPDATED: Word("✓", "changed, and confirmed by Campaign"),
+    Outcome.WOULD_UPDATE: Word("→", "dry run or plan: would be changed"),
+    Outcome.CREATED: Word("+", "made by `--create`, and confirmed by Campaign"),
+    Outcome.WOULD_CREATE: Word("→+", "dry run or plan: would be made"),
+    Outcome.DUPLICATE: Word("≡", "same key as another row, which counts"),
+    Outcome.SKIPPED: Word("/", "empty state under `--blank-state skip`"),
+    Outcome.REJECTED: Word("✗", "the row cannot be used"),
+    Outcome.NOT_FOUND: Word("?", "Campaign knows no such profile"),
+    Outcome.DRIFTED: Word(
+        "≠",
+        "left alone: the profile changed since, Campaign has a newer choice, or a later run worked "
+        "on it",
+    ),
+    Outcome.FAILED: Word("!", "tried and given up"),
+    Outcome.PENDING: Word("…", "not tried: the run stopped before it"),
+}
+
+_LAST_ANSWER: Final = "Campaign's last answer was this HTTP status"
+
+REASONS: Final[Mapping[Reason, str]] = {
+    Reason.BAD_STATE: "the state is neither yes nor no",
+    Reason.BLANK_STATE: "the state is empty",
+    Reason.EMPTY_KEY: "the key is empty",
+    Reason.BAD_KEY: "the key is damaged, or no e-mail address",
+    Reason.CONFLICT: "the input has two states for this key",
+    Reason.AMBIGUOUS: "several profiles have this key, and an opt-in is not spread over them",
+    Reason.EXISTS: "`--create`: the address is there already, in other capitals",
+    Reason.INCOMPLETE: "`--create`: the row has no name",
+    Reason.NOT_FOUND: "Campaign knows no such profile",
+    Reason.INVALID_KEY: "the key is none of this instance of Campaign",
+    Reason.STATE_UNKNOWN: "Campaign shows no state for the profile",
+    Reason.NOT_STORED: "Campaign confirmed the write, but does not show it",
+    Reason.MOVED: "the state changed after it was read",
+    Reason.NEWER_CHOICE: "Campaign has a newer choice than the request",
+    Reason.NEWER_RUN: "a later run worked on this profile",
+    Reason.BAD_ANSWER: "Campaign's answer could not be understood",
+    Reason.WRONG_PROFILE: "three answers were about another profile",
+    Reason.CONNECTION: "no connection to Campaign",
+    Reason.TIMEOUT: "no answer came in time",
+    Reason.HTTP_400: _LAST_ANSWER,
+    Reason.HTTP_403: _LAST_ANSWER,
+    Reason.HTTP_404: _LAST_ANSWER,
+    Reason.HTTP_413: _LAST_ANSWER,
+    Reason.HTTP_429: _LAST_ANSWER,
+    Reason.HTTP_500: _LAST_ANSWER,
+    Reason.HTTP_502: _LAST_ANSWER,
+    Reason.HTTP_503: _LAST_ANSWER,
+    Reason.HTTP_504: _LAST_ANSWER,
+    Reason.HTTP_4XX: "Campaign refused the request",
+    Reason.HTTP_5XX: "an error inside Campaign",
+    Reason.REDIRECT: "Campaign's address sent the request elsewhere",
+    Reason.LIMIT: "left undone because a limit was passed",
+    Reason.STOPPED: "the run stopped before this row",
+}
+
+EXITS: Final[Mapping[Exit, str]] = {
+    Exit.DONE: "nothing is left to do",
+    Exit.BUG: "an unexpected error",
+    Exit.USAGE: "wrong options or configuration, or unreadable input",
+    Exit.ROWS_LEFT: "finished, but some rows need a person",
+    Exit.REFUSED: "a safety limit, or the person at the terminal, said no",
+    Exit.ACCESS_DENIED: "Campaign refused the credentials or the organization",
+    Exit.STOPPED_EARLY: "stopped early; `bulk-sync resume` goes on",
+    Exit.ANOTHER_RUN: "another run is at work on this organization",
+    Exit.INTERRUPTED: "interrupted; `bulk-sync resume` goes on",
+    Exit.TERMINATED: "interrupted; `bulk-sync resume` goes on",
+}
+
+
+def exit_status(status: Exit) -> str:
+    """Return an exit status with its meaning."""
+    return f"exit status {int(status)}: {EXITS[status]}"
+
+
+def count(number: int, what: str) -> str:
+    """Return a number of things: ``1 opt-in``, ``1,520 rows``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def deadlines(late: Late | None) -> list[str]:
+    """Return how many opt-outs are late, or soon will be, as sentences; none without any."""
+    if late is None or not (late.left or late.done or late.soon or late.undated):
+        return []
+    left = [
+        f"{late.left:,} past their last day",
+        f"{late.soon:,} due within {SOON} business days",
+    ]
+    if late.undated:
+        left.append(f"{late.undated:,} without a date that can be read")
+    deadline = (
+        f"Opt-outs have {BUSINESS_DAYS} business days (the last one is sync_due in the report; "
+        "`bulk-sync holidays` lists the days that do not count)."
+    )
+    return [
+        deadline,
+        f"Still to be carried out: {', '.join(left)}.",
+        f"Carried out too late: {late.done:,}.",
+    ]

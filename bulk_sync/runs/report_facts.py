@@ -1,0 +1,228 @@
+"""Makes the facts of a report from a run as the ledger has it, and its rows.
+
+Nothing else goes in, so a report that is made again says the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import takewhile
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from bulk_sync import __version__
+from bulk_sync.engines.journal import now_ms
+from bulk_sync.errors import Exit, StopRun
+from bulk_sync.ledger import Begun, Ended, Kind, Run
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
+from bulk_sync.report import wording
+from bulk_sync.report.destination import Destination
+from bulk_sync.report.facts import STATES, Counts, Facts, PastRun, Request, Result, Source, Subject
+from bulk_sync.report.wording import count
+from bulk_sync.rows import columns, due_dates
+from bulk_sync.rows.totals import Totals
+from bulk_sync.runs.lineage import same_place
+from bulk_sync.runs.review import exit_of
+from bulk_sync.storage import lock
+
+_PAST_RUNS: Final = 30
+
+_SUBJECTS: Final = {Kind.PLAN: Subject.PLAN, Kind.UNDO: Subject.UNDO}
+_CHANGED: Final = (
+    Outcome.UPDATED, Outcome.WOULD_UPDATE, Outcome.CREATED, Outcome.WOULD_CREATE,
+)  # fmt: skip
+
+
+def ended_with(totals: Totals, cause: StopRun | None) -> Ended:
+    """Return the end of a run, as far as it is known before its reports are written."""
+    return Ended(
+        exit=int(exit_of(totals, cause)),
+        message="" if cause is None else str(cause),
+        final=False,
+        outcomes=totals.outcomes,
+        opt_ins=totals.opt_ins,
+        opt_outs=totals.opt_outs,
+    )
+
+
+def verdict(
+    source: str,
+    digest: str,
+    judged: pd.DataFrame,
+    outcomes: Mapping[str, int],
+    reports: Sequence[Destination] = (),
+) -> Facts:
+    """Return the facts of a check of a file, which is no run.
+
+    Args:
+        source: the file, as it was given.
+        digest: its SHA-256.
+        judged: its rows, with their verdicts.
+        outcomes: their counts.
+        reports: where its reports go.
+    """
+    status = Exit.ROWS_LEFT if outcomes.get(Outcome.REJECTED) else Exit.DONE
+    ended = Ended(exit=int(status), message="", final=True, outcomes=outcomes)
+    begun = Begun(
+        kind=Kind.PLAN,
+        job="",
+        endpoint="",
+        organization="",
+        attribute="",
+        input=source,
+        input_sha256=digest,
+        rows=len(judged),
+        parent=None,
+        settings={},
+        version=__version__,
+        operator=lock.operator(),
+    )
+    run = Run("", 0, now_ms(), begun, now_ms(), ended)
+    return facts_of(run, judged, reports=reports, subject=Subject.VERDICT)
+
+
+def facts_of(
+    run: Run,
+    rows: pd.DataFrame,
+    past: Sequence[Run] = (),
+    *,
+    reports: Sequence[Destination] = (),
+    subject: Subject | None = None,
+) -> Facts:
+    """Return the facts of a run that has ended.
+
+    Args:
+        run: the run, with its end.
+        rows: its results, a row per row of the input.
+        past: the runs of the ledger, the oldest first; those before it are taken.
+        reports: where its reports go, one of which may hold every row for the others.
+        subject: what the report is about; None goes by the command.
+    """
+    begun, ended = run.begun, run.ended or Ended(exit=int(Exit.BUG), message="", final=False)
+    subject = subject or _SUBJECTS.get(begun.kind, Subject.RESULT)
+    at = datetime.fromtimestamp((run.ended_ms or run.begun_ms) / 1000, UTC)
+    late = due_dates.late(rows, at.date())
+    before = takewhile(lambda each: each.run_id != run.run_id, past)
+    return Facts(
+        subject=subject,
+        run_id=run.run_id,
+        at=at.astimezone(),
+        request=_request(begun.settings, begun.operator),
+        source=Source(
+            input=_text(begun.input),
+            sha256=begun.input_sha256,
+            read_as=_text(begun.settings.get("read_as")),
+            organization=begun.organization,
+            endpoint=begun.endpoint,
+            attribute=begun.attribute,
+        ),
+        result=Result(
+            sentences=(
+                _sentence(subject, ended, rows),
+                f"{wording.exit_status(Exit(ended.exit))}.".capitalize(),
+            ),
+            refusal=_text(ended.message),
+            deadlines=tuple(wording.deadlines(late)),
+            all_rows=_all_rows(run, reports, subject),
+        ),
+        counts=_counts(rows, ended.outcomes, due_dates.days_left(rows, at.date())),
+        past=_past_runs(run, [*before, run]),
+    )
+
+
+def _request(settings: Mapping[str, Any], operator: str) -> Request:
+    return Request(
+        prepared_by=_text(settings.get("prepared_by") or operator),
+        approved_by=tuple(map(_text, settings.get("approved_by") or ())),
+        ticket=_text(settings.get("ticket")),
+        comment=_text(settings.get("comment")),
+    )
+
+
+def _text(value: object) -> str:
+    """Return what people may read: the name of a file may be no text in any encoding."""
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+
+
+def _sentence(subject: Subject, ended: Ended, rows: pd.DataFrame) -> str:
+    """Return what became of the rows."""
+    counted, total = ended.outcomes, count(len(rows), "row")
+    of_person = sum(counted.get(each, 0) for each in NEEDS_A_PERSON)
+    needy = f"{count(of_person, 'row')} need{'s' if of_person == 1 else ''} a person"
+    if subject is Subject.VERDICT:
+        usable = columns.have_outcome(rows, [Outcome.USABLE])
+        desired = columns.state_codes(rows[columns.DESIRED])[usable]
+        return (
+            f"{int(usable.sum()):,} of {total} can be used: {int((desired == 1).sum()):,} forbid "
+            f"the sale, {int((desired == 0).sum()):,} allow it."
+        )
+    if subject is Subject.AUDIT:
+        return f"{counted.get(Outcome.UNCHANGED, 0):,} of {count(len(rows), 'write')} still hold."
+    changed = sum(counted.get(each, 0) for each in _CHANGED)
+    made = counted.get(Outcome.CREATED, 0) + counted.get(Outcome.WOULD_CREATE, 0)
+    directions = [count(ended.opt_ins, "opt-in"), count(ended.opt_outs, "opt-out")]
+    if made:
+        directions.append(count(made, "new profile"))
+    what = {
+        Subject.PLAN: "would be changed in Campaign",
+        Subject.UNDO: "were put back in Campaign",
+    }.get(subject, "were changed in Campaign")
+    return f"{changed:,} of {total} {what} ({', '.join(directions)}); {needy}."
+
+
+def _all_rows(run: Run, reports: Sequence[Destination], subject: Subject) -> str:
+    """Return the name of a report without a limit, or how to get one."""
+    for destination in reports:
+        if ".html" not in destination.name.lower():
+            return _text(destination.name)
+    if run.position and subject is not Subject.AUDIT:
+        return f"bulk-sync report {run.run_id} --report all.csv"
+    return "--report all.csv"
+
+
+def _counts(
+    rows: pd.DataFrame, outcomes: Mapping[str, int], days_left: Mapping[str, int]
+) -> Counts:
+    codes = columns.reason_codes(rows[columns.REASON])
+    found = np.bincount(codes[codes >= 0], minlength=len(Reason)).tolist()
+    reasons = sorted(zip(Reason, found, strict=True), key=lambda pair: -pair[1])
+    return Counts(
+        rows=len(rows),
+        outcomes={Outcome(name): number for name, number in outcomes.items()},
+        reasons={reason: number for reason, number in reasons if number},
+        matrix=_matrix(rows),
+        days_left=days_left,
+    )
+
+
+def _matrix(rows: pd.DataFrame) -> tuple[tuple[int, ...], ...]:
+    before = columns.state_codes(rows[columns.BEFORE])
+    after = columns.state_codes(rows[columns.AFTER])
+    planned = columns.have_outcome(rows, (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE))
+    after[planned] = columns.state_codes(rows[columns.DESIRED])[planned]
+    if (before < 0).all() and (after < 0).all():
+        return ()
+    # true, false, unknown: codes 1, 0, -1.
+    size = len(STATES)
+    counted = np.bincount((1 - before) * size + (1 - after), minlength=size * size)
+    return tuple(map(tuple, counted.reshape(size, size).tolist()))
+
+
+def _past_runs(run: Run, runs: Sequence[Run]) -> tuple[PastRun, ...]:
+    begun = run.begun
+    return tuple(
+        PastRun(
+            run_id=each.run_id,
+            at=datetime.fromtimestamp(each.ended_ms / 1000, UTC).astimezone(),
+            rows=each.begun.rows,
+            changes=sum(each.ended.outcomes.get(name, 0) for name in _CHANGED),
+            failures=each.ended.outcomes.get(Outcome.FAILED, 0),
+        )
+        for each in runs
+        if each.ended is not None
+        and each.ended_ms is not None
+        and each.begun.kind in {Kind.RUN, Kind.APPLY}
+        and each.begun.job == begun.job
+        and same_place(each.begun, begun)
+    )[-_PAST_RUNS:]

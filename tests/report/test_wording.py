@@ -1,0 +1,33 @@
+"""The words for people: one for everything that there is."""
+
+import pytest
+
+from bulk_sync.errors import Exit
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.report import wording
+from bulk_sync.rows.due_dates import Late
+
+
+def test_every_outcome_reason_and_exit_status_has_words() -> None:
+    assert list(wording.OUTCOMES) == list(Outcome)
+    assert set(wording.REASONS) == set(Reason)
+    assert list(wording.EXITS) == list(Exit)
+    assert all(wording.REASONS.values())
+    assert len({word.sign for word in wording.OUTCOMES.values()}) == len(Outcome)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 opt-ins"), (1, "1 opt-in"), (1520, "1,520 opt-ins")]
+)
+def test_one_thing_is_not_several(number: int, text: str) -> None:
+    assert wording.count(number, "opt-in") == text
+
+
+def test_deadlines_are_named_only_if_there_is_something_to_say() -> None:
+    assert wording.deadlines(None) == []
+    assert wording.deadlines(Late(0, 0, 0, 0)) == []
+    assert wording.deadlines(Late(left=2, done=1, soon=3, undated=0))[1:] == [
+        "Still to be carried out: 2 past their last day, 3 due within 3 business days.",
+        "Carried out too late: 1.",
+    ]
+    assert "4 without a date" in wording.deadlines(Late(0, 0, 0, 4))[1]

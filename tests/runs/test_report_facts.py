@@ -1,0 +1,171 @@
+"""The facts of reports, made of runs as the ledger has them and of rows."""
+
+import os
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_frames import results
+
+from bulk_sync.errors import Exit
+from bulk_sync.ledger import Begun, Ended, Kind, Run
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.report.destination import LocalFile
+from bulk_sync.report.facts import PastRun, Request, Subject
+from bulk_sync.rows import columns
+from bulk_sync.rows.results import UNREAD
+from bulk_sync.runs import report_facts
+
+AT_MS = 1795490270123
+
+BEGUN = Begun(
+    kind=Kind.RUN,
+    job="optouts",
+    endpoint="https://mc.adobe.io",
+    organization="geometrixx",
+    attribute="ccpaOptOut",
+    input="optouts.xlsx",
+    input_sha256="ab12",
+    rows=5,
+    parent=None,
+    settings={
+        "prepared_by": "Ada",
+        "approved_by": ["Grace", "Edsger"],
+        "ticket": "PRIV-7",
+        "comment": "November",
+        "read_as": "Header in row 4 of sheet 'Requests'.",
+    },
+    version="1",
+    operator="cron on host",
+)
+
+
+def ended_run(rows: pd.DataFrame, begun: Begun = BEGUN, status: Exit = Exit.ROWS_LEFT) -> Run:
+    counted = rows[columns.OUTCOME].value_counts()
+    outcomes = {str(each): int(counted[each]) for each in Outcome if counted.get(each)}
+    ended = Ended(int(status), "", final=True, outcomes=outcomes, opt_ins=1, opt_outs=2)
+    return Run("20261124T031750Z-7f3a9c", 1, AT_MS, begun, AT_MS, ended)
+
+
+def five_rows() -> pd.DataFrame:
+    return results(
+        5,
+        ours={
+            columns.DESIRED: [1, 1, 0, 1, 1],
+            columns.BEFORE: [0, 0, 1, UNREAD, 1],
+            columns.AFTER: [1, 1, 0, UNREAD, 1],
+            columns.OUTCOME: ["updated", "updated", "updated", "failed", "unchanged"],
+            columns.REASON: [None, None, None, "http_403", None],
+        },
+    )
+
+
+def test_a_report_names_who_when_what_and_how_it_ended() -> None:
+    facts = report_facts.facts_of(ended_run(five_rows()), five_rows())
+    assert facts.subject is Subject.RESULT
+    assert facts.request == Request("Ada", ("Grace", "Edsger"), "PRIV-7", "November")
+    assert dict(facts.lines())["Approved by"] == "Grace, Edsger"
+    assert dict(facts.lines())["How it was read"] == "Header in row 4 of sheet 'Requests'."
+    assert facts.at == datetime.fromtimestamp(AT_MS / 1000, UTC)
+    assert facts.at.tzinfo is not None
+    assert facts.result.sentences == (
+        "3 of 5 rows were changed in Campaign (1 opt-in, 2 opt-outs); 1 row needs a person.",
+        "Exit status 3: finished, but some rows need a person.",
+    )
+
+
+def test_without_a_name_the_user_of_the_system_prepared_it() -> None:
+    run = ended_run(five_rows(), replace(BEGUN, settings={}))
+    assert report_facts.facts_of(run, five_rows()).request == Request("cron on host")
+
+
+def test_every_row_is_counted_once_by_outcome_and_in_the_matrix() -> None:
+    counts = report_facts.facts_of(ended_run(five_rows()), five_rows()).counts
+    assert counts.outcomes == {Outcome.UNCHANGED: 1, Outcome.UPDATED: 3, Outcome.FAILED: 1}
+    assert counts.reasons == {Reason.HTTP_403: 1}
+    assert counts.matrix == ((1, 1, 0), (2, 0, 0), (0, 0, 1))
+    assert counts.rows == 5
+
+
+def test_after_a_plan_is_what_it_would_leave() -> None:
+    rows = results(
+        2,
+        ours={
+            columns.BEFORE: [0, 1],
+            columns.AFTER: [0, 1],
+            columns.OUTCOME: ["would_update", "unchanged"],
+        },
+    )
+    run = ended_run(rows, replace(BEGUN, kind=Kind.PLAN), Exit.DONE)
+    facts = report_facts.facts_of(run, rows)
+    assert facts.subject is Subject.PLAN
+    assert facts.counts.matrix == ((1, 0, 0), (1, 0, 0), (0, 0, 0))
+    assert facts.result.sentences[0].startswith("1 of 2 rows would be changed in Campaign")
+
+
+def test_the_last_thirty_runs_of_the_job_end_with_this_one() -> None:
+    run = ended_run(five_rows())
+    before = [replace(run, run_id=f"before-{at}", position=at) for at in range(40)]
+    other = replace(run, run_id="other", begun=replace(BEGUN, job="other"))
+    elsewhere = replace(run, run_id="elsewhere", begun=replace(BEGUN, organization="other"))
+    plan = replace(run, run_id="plan", begun=replace(BEGUN, kind=Kind.PLAN))
+    killed = replace(run, run_id="killed", ended=None, ended_ms=None)
+    later = replace(run, run_id="later")
+    known = [*before, other, elsewhere, plan, killed, replace(run, ended=None), later]
+    past = report_facts.facts_of(run, five_rows(), known).past
+    assert [each.run_id for each in past] == [
+        *(f"before-{at}" for at in range(11, 40)),
+        run.run_id,
+    ]
+    at = datetime.fromtimestamp(AT_MS / 1000, UTC)
+    assert past[-1] == PastRun(run.run_id, at, rows=5, changes=3, failures=1)
+
+
+@pytest.mark.parametrize(
+    ("reports", "named"),
+    [
+        (["a.html", "b.CSV.gz"], "b.CSV.gz"),
+        (["a.html"], "bulk-sync report 20261124T031750Z-7f3a9c --report all.csv"),
+    ],
+    ids=["another-report", "a-command"],
+)
+def test_a_report_that_leaves_rows_out_names_where_all_are(reports: list[str], named: str) -> None:
+    files = [LocalFile(Path(name)) for name in reports]
+    facts = report_facts.facts_of(ended_run(five_rows()), five_rows(), reports=files)
+    assert facts.result.all_rows == named
+
+
+def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
+    rows = results(
+        4,
+        ours={
+            columns.DESIRED: [1, 0, UNREAD, 1],
+            columns.BEFORE: [UNREAD] * 4,
+            columns.AFTER: [UNREAD] * 4,
+            columns.OUTCOME: ["usable", "usable", "rejected", "duplicate"],
+        },
+    )
+    facts = report_facts.verdict("in.csv", "ab", rows, {"usable": 2, "rejected": 1})
+    assert facts.subject is Subject.VERDICT
+    assert facts.result.sentences == (
+        "2 of 4 rows can be used: 1 forbid the sale, 1 allow it.",
+        "Exit status 3: finished, but some rows need a person.",
+    )
+    assert facts.counts.matrix == ()
+    assert (facts.run_id, facts.source.organization) == ("", "")
+
+
+def test_opt_outs_that_are_left_have_days_left_as_of_the_end_of_the_run() -> None:
+    rows = results(2, ours={columns.OUTCOME: ["failed", "updated"]})
+    rows[columns.RECEIVED] = np.array(2 * [(date(2026, 11, 2) - date(1970, 1, 1)).days])
+    facts = report_facts.facts_of(ended_run(rows), rows)
+    assert facts.counts.days_left["0 to 3 days"] == 1
+    assert facts.result.deadlines[1].startswith("Still to be carried out: 0 past their last day, 1")
+
+
+def test_the_name_of_a_file_may_be_no_text() -> None:
+    run = ended_run(five_rows(), replace(BEGUN, input=os.fsdecode(b"in\xff.csv")))
+    assert report_facts.facts_of(run, five_rows()).source.input == "in?.csv"
