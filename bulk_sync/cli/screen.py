@@ -25,6 +25,7 @@ from bulk_sync.cli.summary import (
 )
 from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
+from bulk_sync.rows.layout import Layout
 from bulk_sync.runs import Finished, Mapped, Plan
 
 if TYPE_CHECKING:
@@ -97,6 +98,10 @@ class Screen:
         self._what = ""
         self._bar: tqdm[Any] | None = None
         self._status_at = 0.0
+
+    def announce(self, layout: Layout) -> None:
+        """Print what of the input was read as what."""
+        self._print(f"{layout}.\n")
 
     def tell(self, what: str, done: int, total: int, pulse: Pulse) -> None:
         """Move the bar on a terminal; elsewhere log a line now and then."""

@@ -175,6 +175,7 @@ def summary_json(
         "dry_run": dry_run,
         "exit": int(finished.exit),
         "message": "" if finished.cause is None else str(finished.cause),
+        "read_as": finished.settings.get("read_as"),
         "rows": totals.rows,
         "outcomes": dict(totals.outcomes),
         "sum": sum(totals.outcomes.values()),

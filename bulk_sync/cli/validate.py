@@ -9,6 +9,7 @@ from bulk_sync.cli.command import Command
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
+from bulk_sync.outcomes import Outcome
 
 _EPILOG = """\b
 Examples:
@@ -38,9 +39,11 @@ def command(**values: Any) -> Exit:
     """
     from bulk_sync import runs
     from bulk_sync.cli import verdict
+    from bulk_sync.rows import columns
 
     given = arguments.given_input(values)
-    judged, rejected = runs.judge(given, values["report"])
+    judged = runs.judge(given, values["report"])
+    rejected = columns.have_outcome(judged.rows, [Outcome.REJECTED]).any()
     status = Exit.ROWS_LEFT if rejected else Exit.DONE
     if values["summary"]:
         say_json(verdict.as_json(judged, given.source, status))

@@ -9,36 +9,39 @@ from bulk_sync.errors import Exit
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.totals import Totals
+from bulk_sync.runs import Judged
 
 _NAMED_ROWS: Final = 200
 
 
-def lines(judged: pd.DataFrame, source: str) -> list[str]:
-    """Return the verdict as lines; ``judged`` has the results of ``comparison.without_states``."""
-    totals = Totals.of(judged)
-    forbid, allow = _forbid_and_allow(judged)
+def lines(judged: Judged, source: str) -> list[str]:
+    """Return the verdict as lines; its rows come from ``comparison.without_states``."""
+    rows = judged.rows
+    totals = Totals.of(rows)
+    forbid, allow = _forbid_and_allow(rows)
     directions = (
         f"of these {forbid:,} {'forbids' if forbid == 1 else 'forbid'} the sale (opt-outs), "
         f"{allow:,} {'allows' if allow == 1 else 'allow'} it"
     )
     return [
-        f"{source}\n",
-        *outcome_lines(judged, totals, totals.outcomes, {Outcome.USABLE: directions}),
+        f"{source}\n{judged.layout}.\n",
+        *outcome_lines(rows, totals, totals.outcomes, {Outcome.USABLE: directions}),
         "",
-        *needing_a_person(judged, [Outcome.REJECTED], _NAMED_ROWS),
+        *needing_a_person(rows, [Outcome.REJECTED], _NAMED_ROWS),
     ]
 
 
-def as_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, object]:
+def as_json(judged: Judged, source: str, status: Exit) -> dict[str, object]:
     """Return the verdict as one object for scripts."""
-    totals = Totals.of(judged)
+    totals = Totals.of(judged.rows)
     outcomes = dict(totals.outcomes)
     usable = outcomes.pop(Outcome.USABLE, 0)
-    forbid, allow = _forbid_and_allow(judged)
+    forbid, allow = _forbid_and_allow(judged.rows)
     return {
         "input": source,
         "exit": int(status),
         "message": "",
+        "read_as": str(judged.layout),
         "rows": totals.rows,
         "usable": usable,
         "forbid": forbid,
@@ -48,8 +51,8 @@ def as_json(judged: pd.DataFrame, source: str, status: Exit) -> dict[str, object
     }
 
 
-def _forbid_and_allow(judged: pd.DataFrame) -> tuple[int, int]:
+def _forbid_and_allow(rows: pd.DataFrame) -> tuple[int, int]:
     """Return how many usable rows forbid the sale, and how many allow it."""
-    is_usable = columns.have_outcome(judged, [Outcome.USABLE])
-    states = columns.state_codes(judged[columns.DESIRED])[is_usable]
+    is_usable = columns.have_outcome(rows, [Outcome.USABLE])
+    states = columns.state_codes(rows[columns.DESIRED])[is_usable]
     return int((states == 1).sum()), int((states == 0).sum())

@@ -42,11 +42,12 @@ from bulk_sync.runs.review import Cost, Finished, Forecast, Plan
 from bulk_sync.runs.reviewed_plan import apply
 from bulk_sync.runs.second_try import retry
 from bulk_sync.runs.sync import judge, preview, sync
+from bulk_sync.runs.validation import Judged
 
 __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
-    "JobRecord", "Mapped", "Matching", "NothingLeft", "Plan", "Story", "abandon", "apply", "audit",
-    "has_checkpoint", "interrupted", "judge", "known", "look_up", "map_keys", "new_run_id",
+    "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "Story", "abandon", "apply",
+    "audit", "has_checkpoint", "interrupted", "judge", "known", "look_up", "map_keys", "new_run_id",
     "newest_change", "preview", "recorded", "refused", "report_again", "resume", "retry",
     "story_of", "sync", "undo", "without_checkpoint",
 ]  # fmt: skip

@@ -85,7 +85,9 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     part = out.with_name(f"{out.stem}.part{out.suffix}")  # never over a complete result
     _check(job, given, out, part)
     with Interrupts() as interrupts, day_budget.reading(job) as book:
-        rows, _, keys = validation.judged(given)
+        checked = validation.judged(given)
+        rows, keys = checked.rows, checked.layout.columns.keys
+        screen.announce(checked.layout)
         finding = Steps.of(len(comparison.open_rows(rows)))
         budget = None if book is None else day_budget.budget_of(book, job)
         with Session(job.connection, job.pace, screen.tell, budget=budget) as session:

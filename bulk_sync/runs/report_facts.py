@@ -24,6 +24,7 @@ from bulk_sync.rows import columns, due_dates
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.review import exit_of
+from bulk_sync.runs.validation import Judged
 from bulk_sync.storage import lock
 
 _PAST_RUNS: Final = 30
@@ -46,22 +47,15 @@ def ended_with(totals: Totals, cause: StopRun | None) -> Ended:
     )
 
 
-def verdict(
-    source: str,
-    digest: str,
-    judged: pd.DataFrame,
-    outcomes: Mapping[str, int],
-    reports: Sequence[Destination] = (),
-) -> Facts:
+def verdict(source: str, judged: Judged, reports: Sequence[Destination] = ()) -> Facts:
     """Return the facts of a check of a file, which is no run.
 
     Args:
         source: the file, as it was given.
-        digest: its SHA-256.
         judged: its rows, with their verdicts.
-        outcomes: their counts.
         reports: where its reports go.
     """
+    outcomes = Totals.of(judged.rows).outcomes
     status = Exit.ROWS_LEFT if outcomes.get(Outcome.REJECTED) else Exit.DONE
     ended = Ended(exit=int(status), message="", final=True, outcomes=outcomes)
     begun = Begun(
@@ -71,15 +65,15 @@ def verdict(
         organization="",
         attribute="",
         input=source,
-        input_sha256=digest,
-        rows=len(judged),
+        input_sha256=judged.sha256,
+        rows=len(judged.rows),
         parent=None,
-        settings={},
+        settings={"read_as": str(judged.layout)},
         version=__version__,
         operator=lock.operator(),
     )
     run = Run("", 0, now_ms(), begun, now_ms(), ended)
-    return facts_of(run, judged, reports=reports, subject=Subject.VERDICT)
+    return facts_of(run, judged.rows, reports=reports, subject=Subject.VERDICT)
 
 
 def facts_of(

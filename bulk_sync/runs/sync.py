@@ -5,13 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from bulk_sync import ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
-from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
 from bulk_sync.rows import comparison, expand
@@ -39,6 +36,7 @@ from bulk_sync.runs.past_runs import has_checkpoint, was_refused
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen
+from bulk_sync.runs.validation import Judged
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
@@ -59,9 +57,11 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     run_id = new_run_id()
     _check_reports(job.record.reports_of(run_id), given)
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
-        rows, digest, keys = validation.judged(given, job)
+        judged = validation.judged(given, job)
+        rows, digest = judged.rows, judged.sha256
         report.check_fits(rows, job.record.reports_of(run_id))
-        job = validation.with_keys(job, keys)
+        job = validation.with_layout(job, judged.layout)
+        screen.announce(judged.layout)
         _make_way(book, job, digest, fresh=fresh)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
         run = begin(book, job, run_id, begun, rows, given.stem)
@@ -93,9 +93,11 @@ def preview(
     paths = job.record.reports_of(run_id)
     _check_reports(paths, given)
     with Interrupts() as interrupts, ledger.open_existing(job.state) as book:
-        rows, digest, keys = validation.judged(given, job)
+        judged = validation.judged(given, job)
+        rows = judged.rows
         report.check_fits(rows, paths)
-        job = validation.with_keys(job, keys)
+        job = validation.with_layout(job, judged.layout)
+        screen.announce(judged.layout)
         past = [] if book is None else past_of(book, job)
         budget = None if book is None else day_budget.budget_of(book, job)
         last_writes = precedence.last_writes(book, job.state, job.connection)
@@ -103,7 +105,7 @@ def preview(
         interrupts.defer()
         totals = Totals.of(planned)
         joined, now = expand.collapse(planned), now_ms()
-        begun = begun_as(Kind.PLAN, job, given.source, digest, len(rows))
+        begun = begun_as(Kind.PLAN, job, given.source, judged.sha256, len(rows))
         ending = Run(run_id, 0, now, begun, now, report_facts.ended_with(totals, cause))
         known = [] if book is None else book.runs()
         facts = report_facts.facts_of(ending, joined, known, reports=paths)
@@ -129,8 +131,10 @@ def _kept_preview(
         plan_file.check_path(out)
         job = job.guarded()  # as ``apply`` will be
     with Interrupts() as interrupts, ledger.open_ledger(job.state) as book:
-        rows, digest, keys = validation.judged(given, job)
-        job = validation.with_keys(job, keys)
+        judged = validation.judged(given, job)
+        rows, digest = judged.rows, judged.sha256
+        job = validation.with_layout(job, judged.layout)
+        screen.announce(judged.layout)
         report.check_fits(rows, job.record.reports_of(run_id))
         saved = {OUT: None if out is None else str(out.absolute())}
         begun = begun_as(Kind.PLAN, job, given.source, digest, len(rows))
@@ -166,26 +170,25 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
     ]
 
 
-def judge(given: Input, reports: Sequence[str]) -> tuple[pd.DataFrame, int]:
+def judge(given: Input, reports: Sequence[str]) -> Judged:
     """Check a file without contacting Campaign, and write the verdicts to reports.
 
     Returns:
-        The rows, usable or with a verdict, and the number of rejected ones.
+        The file; its rows are usable, or have a verdict.
 
     Raises:
         StopRun: the file cannot be read, or a report not be written.
     """
     paths = JobRecord(reports=tuple(reports)).reports_of(new_run_id())
     _check_reports(paths, given)
-    checked, digest, _ = validation.judged(given)
-    report.check_fits(checked, paths)
-    judged = comparison.without_states(checked)
-    outcomes = Totals.of(judged).outcomes
-    facts = report_facts.verdict(given.source, digest, judged, outcomes, paths)
-    results = Results.of(finish.report_rows(judged))
+    judged = validation.judged(given)
+    report.check_fits(judged.rows, paths)
+    judged = replace(judged, rows=comparison.without_states(judged.rows))
+    facts = report_facts.verdict(given.source, judged, paths)
+    results = Results.of(finish.report_rows(judged.rows))
     for path in paths:
         report.write(results, path, facts)
-    return judged, outcomes.get(Outcome.REJECTED, 0)
+    return judged
 
 
 def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:

@@ -1,24 +1,30 @@
 """Reads a file and checks its rows, for every command that takes one."""
 
-import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.rows import check, new_profiles, read
+from bulk_sync.rows.layout import Layout
 from bulk_sync.runs.job import Input, Job
-from bulk_sync.settings import KeyKind, Keys
+from bulk_sync.settings import KeyKind
 
-log = logging.getLogger(__name__)
 
-_KINDS: Final = {
-    KeyKind.EMAIL: "e-mail addresses",
-    KeyKind.CUSTOM: "custom keys",
-    KeyKind.FILTER: "values for a filter",
-}
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An input, read and checked.
+
+    Attributes:
+        rows: from ``check.rows``.
+        sha256: of the input.
+        layout: what was read as what.
+    """
+
+    rows: pd.DataFrame
+    sha256: str
+    layout: Layout
 
 
 def files(given: Input) -> set[Path]:
@@ -26,27 +32,28 @@ def files(given: Input) -> set[Path]:
     return set(read.files(given.source))
 
 
-def judged(given: Input, job: Job | None = None) -> tuple[pd.DataFrame, str, Keys]:
-    """Return the checked rows of a file, its SHA-256, and the kind of its keys."""
+def judged(given: Input, job: Job | None = None) -> Judged:
+    """Read a file, and check its rows."""
     stdin = read.stdin() if given.source == read.STDIN else b""
     digest = read.digest(given.source, stdin)
-    raw = read.rows(given.source, sheet=given.sheet, stdin=stdin)
+    raw, places = read.rows(given.source, sheet=given.sheet, stdin=stdin)
     if read.digest(given.source, stdin) != digest:
         raise UsageProblem(
             f"{given.source} changed while it was read. Run again when it is complete; nothing "
             "was sent."
         )
-    keys = check.keys_of(raw, given.rules)
+    found = check.find_columns(raw.columns, given.rules)
     if job is not None and job.matching.creating is not None:
-        new_profiles.fields(raw.columns, job.matching.creating, keys)  # raises if one is missing
-    if keys.kind is not KeyKind.PKEY:
-        log.info("Keys: the column %r, %s", keys.field, _KINDS[keys.kind])
-    return check.rows(raw, given.rules), digest, keys
+        new_profiles.fields(raw.columns, job.matching.creating, found.keys)  # raises if one lacks
+    layout = Layout(places, found, given.rules)
+    return Judged(check.rows(raw, given.rules), digest, layout)
 
 
-def with_keys(job: Job, keys: Keys) -> Job:
-    """Return a job with its keys; they are recorded, unless they are PKeys."""
+def with_layout(job: Job, layout: Layout) -> Job:
+    """Return a job with its keys; they are recorded, unless they are PKeys, and the layout too."""
+    keys = layout.columns.keys
     job = replace(job, matching=replace(job.matching, keys=keys))
+    job = job.with_settings(read_as=str(layout))
     if keys.kind is KeyKind.PKEY:
         return job
     return job.with_settings(key=str(keys), key_column=keys.field)

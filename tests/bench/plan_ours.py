@@ -35,7 +35,7 @@ def noted(checked: pd.DataFrame, known: str) -> Steps:
 
 def main() -> None:
     source, known = sys.argv[1:]
-    checked = check.rows(read.rows(source), check.Rules())
+    checked = check.rows(read.rows(source).frame, check.Rules())
     changes = Totals.of(comparison.compare(checked, noted(checked, known))).writes
     assert changes > 0
 

@@ -28,13 +28,13 @@ HEADER = "PKey,ccpaOptOut\n"
 
 
 def rows(path: Path | str, **more: Any) -> list[tuple[str, ...]]:
-    frame = read.rows(str(path), **more)
+    frame = read.rows(str(path), **more).frame
     own = [name for name in frame.columns if name not in columns.REPORT]
     return list(frame[own].itertuples(index=False, name=None))
 
 
 def numbers(path: Path) -> list[int]:
-    return [int(number) for number in read.rows(str(path))[columns.ROW]]
+    return [int(number) for number in read.rows(str(path)).frame[columns.ROW]]
 
 
 def save(path: Path, content: str | bytes) -> Path:
@@ -130,7 +130,7 @@ def test_a_folder_or_glob_is_read_file_by_file(tmp_path: Path) -> None:
     save(tmp_path / "a.20261123T020000Z-7f3a9c.results.csv", "x\n1\n")
     save(tmp_path / "notes.md", "no data")
     for source in (tmp_path, tmp_path / "[ab].csv"):
-        frame = read.rows(str(source))
+        frame = read.rows(str(source)).frame
         assert frame["PKey"].tolist() == ["@a", "@c", "@b"]
         assert frame[columns.ROW].tolist() == [2, 3, 2]
         assert [Path(name).name for name in frame[columns.FILE]] == ["a.csv", "a.csv", "b.csv"]
@@ -405,7 +405,7 @@ def test_a_million_cells_keep_their_order(tmp_path: Path) -> None:
     count = 100_000
     path = tmp_path / "in.csv"
     pd.DataFrame({"PKey": range(count), "b": "true"}).to_csv(path, index=False)
-    frame = read.rows(str(path))
+    frame = read.rows(str(path)).frame
     assert frame["PKey"].tolist() == [str(number) for number in range(count)]
     assert frame[columns.ROW].tolist() == list(range(2, count + 2))
 
@@ -418,7 +418,7 @@ def test_a_cell_may_be_huge_and_a_header_long(tmp_path: Path) -> None:
     ]
     names = [f"column {number:06d}" for number in range(8000)]
     wide = ",".join(names) + "\n" + ",".join("1" * 8000) + "\n"
-    assert read.rows(str(save(tmp_path / "wide.csv", wide))).columns.tolist() == [
+    assert read.rows(str(save(tmp_path / "wide.csv", wide))).frame.columns.tolist() == [
         *names, columns.ROW
     ]  # fmt: skip
 

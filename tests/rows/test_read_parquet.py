@@ -105,13 +105,13 @@ def test_only_a_named_pandas_index_is_a_column(
 ) -> None:
     frame = pd.DataFrame({"PKey": ["@a", "@b"]}, index=pd.Index([5, 9], name=index))
     frame.to_parquet(tmp_path / "states.parquet")
-    assert list(read.rows(str(tmp_path / "states.parquet"))) == [*expected, columns.ROW]
+    assert list(read.rows(str(tmp_path / "states.parquet")).frame) == [*expected, columns.ROW]
 
 
 def test_a_folder_called_like_a_partition_adds_no_column(tmp_path: Path) -> None:
     folder = tmp_path / "day=2026-11-24"
     folder.mkdir()
-    frame = read.rows(str(save(folder, PKey=["@a"])))
+    frame = read.rows(str(save(folder, PKey=["@a"]))).frame
     assert list(frame) == ["PKey", columns.ROW]
 
 
@@ -192,7 +192,7 @@ def test_old_timestamps_out_of_the_range_of_nanoseconds_are_read(tmp_path: Path)
     path = tmp_path / "states.parquet"
     table = pa.table({"PKey": ["@a", "@b", "@c"], "day": pa.array(days, pa.timestamp("us"))})
     pq.write_table(table, path, use_deprecated_int96_timestamps=True)
-    found = read.rows(str(path))["day"].tolist()
+    found = read.rows(str(path)).frame["day"].tolist()
     assert found == ["0001-01-01 00:00:00", "2026-11-01 00:00:00", "9999-12-31 00:00:00"]
 
 

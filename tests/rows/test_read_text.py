@@ -16,7 +16,7 @@ CELL = st.text(st.sampled_from("ab@\"',;\t|\n\r é\u00a0\u2028\x0b\x1f😀"), ma
 
 def read_text(text: str | bytes) -> tuple[list[tuple[str, ...]], list[int]]:
     content = text.encode() if isinstance(text, str) else text
-    frame = read.rows("-", stdin=content)
+    frame = read.rows("-", stdin=content).frame
     row_numbers = frame.pop(columns.ROW).tolist()
     return list(frame.itertuples(index=False, name=None)), row_numbers
 

@@ -233,7 +233,7 @@ def test_what_the_user_should_know_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = of_three_sheets(tmp_path, ".xlsx")
-    assert read.rows(str(path))["PKey"].tolist() == ["@new"]
+    assert read.rows(str(path)).frame["PKey"].tolist() == ["@new"]
     assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
         parsed(path)[1]
     ]

@@ -93,7 +93,7 @@ def read_here(path: Path) -> Rows:
     elif path.suffix in {".xlsx", ".xls", ".ods"}:
         parsed = workbook.parse(path, None)
     else:
-        frame = read.rows(str(path))
+        frame = read.rows(str(path)).frame
         numbers = frame.pop(columns.ROW)
         return rows_of(pd.concat([numbers, frame], axis=1))
     return rows_of(pa.Table.from_batches(parsed.batches).to_pandas())
@@ -153,7 +153,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, suffix: str, data: st.Dat
     path = tmp_path / f"in{suffix}"
     path.write_bytes(data.draw(changed(WRITE[suffix](SAMPLE))))
     with suppress(InputProblem):
-        assert len(read.rows(str(path)))
+        assert len(read.rows(str(path)).frame)
 
 
 @pytest.mark.parametrize("suffix", [".xlsx", ".xls", ".ods", ".parquet"])
@@ -167,4 +167,4 @@ def test_any_bytes_of_a_file_that_another_process_parses_are_read_or_refused(
     path = tmp_path / f"in{suffix}"
     path.write_bytes(data.draw(changed(WRITE[suffix](SAMPLE))))
     with suppress(InputProblem):
-        assert len(read.rows(str(path)))
+        assert len(read.rows(str(path)).frame)

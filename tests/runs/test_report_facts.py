@@ -16,8 +16,12 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.facts import PastRun, Request, Subject
 from bulk_sync.rows import columns
+from bulk_sync.rows.check import Found, Rules
+from bulk_sync.rows.layout import Layout, Place
 from bulk_sync.rows.results import UNREAD
 from bulk_sync.runs import report_facts
+from bulk_sync.runs.validation import Judged
+from bulk_sync.settings import Keys
 
 AT_MS = 1795490270123
 
@@ -148,7 +152,9 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
             columns.OUTCOME: ["usable", "usable", "rejected", "duplicate"],
         },
     )
-    facts = report_facts.verdict("in.csv", "ab", rows, {"usable": 2, "rejected": 1})
+    layout = Layout([Place("in.csv", header_row=1)], Found(Keys(), "PKey", "Opt out?"), Rules())
+    facts = report_facts.verdict("in.csv", Judged(rows, "ab", layout))
+    assert facts.source.read_as == str(layout)
     assert facts.subject is Subject.VERDICT
     assert facts.result.sentences == (
         "2 of 4 rows can be used: 1 forbid the sale, 1 allow it.",

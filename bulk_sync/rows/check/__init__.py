@@ -9,38 +9,27 @@ reject the row with a sentence. All work is done on whole columns; only rows wit
 Python code of their own.
 """
 
+import logging
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 
 from bulk_sync.rows import columns, request_dates
-from bulk_sync.rows.check import duplicates, header, keys, states
+from bulk_sync.rows.check import duplicates, keys, states
+from bulk_sync.rows.check.header import Found, find_columns
 from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
 from bulk_sync.rows.check.verdicts import Verdicts
-from bulk_sync.settings import EmailCase, KeyKind, Keys
+from bulk_sync.settings import EmailCase, KeyKind
+
+log = logging.getLogger(__name__)
 
 __all__ = [
-    "BlankState",
-    "OnConflict",
-    "Rules",
-    "StateMeans",
-    "StateWords",
-    "key",
-    "keys_of",
+    "BlankState", "Found", "OnConflict", "Rules", "StateMeans", "StateWords", "find_columns", "key",
     "rows",
-]
-
-
-def keys_of(raw: pd.DataFrame, rules: Rules) -> Keys:
-    """Return the kind of the keys of raw rows, and their column.
-
-    Raises:
-        InputProblem: the column is missing or ambiguous.
-    """
-    return header.find_keys(raw.columns, rules)[1]
+]  # fmt: skip
 
 
 def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -59,8 +48,14 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Raises:
         InputProblem: a column is missing or ambiguous.
     """
-    found = header.find_columns(raw.columns, rules)
-    dated = header.find_dates(raw.columns, rules, found)
+    found = find_columns(raw.columns, rules)
+    if len(found.dates) > 1:
+        log.warning(
+            "More than one column could hold the dates of the requests: %s. Rows are worked on in "
+            "the order of the input; to have the oldest requests first, name one with "
+            "--date-column.",
+            ", ".join(map(repr, found.dates)),
+        )
     verdicts = Verdicts.of(len(raw))
     used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)
     if found.state is None:
@@ -83,9 +78,9 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.REASON] = columns.reasons(verdicts.reason)
     checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
-    if dated is not None:
+    if found.date is not None:
         times = request_dates.combine_repeats(
-            request_dates.read(raw[dated], places.name, datetime.now(UTC).date()),
+            request_dates.read(raw[found.date], places.name, datetime.now(UTC).date()),
             counts_as,
             desired,
         )

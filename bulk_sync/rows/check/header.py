@@ -4,8 +4,7 @@ Case, blanks and punctuation of a name do not count. Where more than one column 
 states, the user must choose.
 """
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,9 +13,6 @@ from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import KeyKind, Keys
-
-log = logging.getLogger(__name__)
-
 
 PKEY_NAMES: Final = frozenset({"pkey"})
 EMAIL_NAMES: Final = frozenset({"email", "emailaddress"})
@@ -38,21 +34,28 @@ _STATE: Final = _SALE | {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The columns of keys and states.
+    """The columns of keys, states and request dates.
 
     Attributes:
-        key: name of the column of keys.
-        state: name of the column of states; None if one state serves all rows.
         keys: the kind of the keys.
+        key: name of the column of keys.
+        state: name of the column of states; None if no row needs one.
+        dates: names of the columns that could hold request dates; more than one are not used.
     """
 
-    key: str
-    state: str | None
     keys: Keys
+    key: str
+    state: str | None = None
+    dates: tuple[str, ...] = ()
+
+    @property
+    def date(self) -> str | None:
+        """Return the name of the column of request dates, if there is one."""
+        return self.dates[0] if len(self.dates) == 1 else None
 
 
 def find_columns(names: Iterable[str], rules: Rules) -> Found:
-    """Find the columns of keys and desired states.
+    """Find the columns of keys, desired states and request dates.
 
     Args:
         names: the input's own columns.
@@ -64,11 +67,15 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     Raises:
         InputProblem: none, or more than one, fits; the message lists the columns.
     """
-    names = _own(names)
-    own = [name for name in names if name not in columns.REPORT] or names
+    names = [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
+    own = [name for name in names if name not in columns.OURS] or names
     key, keys = _find_keys(own, names, rules)
-    if not rules.needs_state:
-        return Found(key, None, keys)
+    state = _find_state(own, names, key, rules) if rules.needs_state else None
+    return Found(keys, key, state, _find_dates(names, rules, {key, state}))
+
+
+def _find_state(own: list[str], names: list[str], key: str, rules: Rules) -> str | None:
+    """Find the column of states; None if one state serves all rows."""
     usual = _STATE | {plain(rules.attribute)}
     if rules.state is not None:
         clash = rules.state_column or next((name for name in own if plain(name) in usual), None)
@@ -77,7 +84,7 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
                 f"--state is for a file that holds only keys, but there is a column {clash!r}. "
                 "Leave out --state, or take the column out of the file."
             )
-        return Found(key, None, keys)
+        return None
     what = f"states ({rules.attribute})"
     state = _find(own, names, rules.state_column, usual, "--state-column", what)
     if state == key:
@@ -85,46 +92,16 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
             f"Column {key!r} cannot hold both keys and states. Name two columns with --key-column "
             "and --state-column."
         )
-    return Found(key, state, keys)
+    return state
 
 
-def find_keys(names: Iterable[str], rules: Rules) -> tuple[str, Keys]:
-    """Find the column of keys, and their kind.
-
-    Raises:
-        InputProblem: none, or more than one, fits; the message lists the columns.
-    """
-    names = _own(names)
-    return _find_keys([name for name in names if name not in columns.OURS] or names, names, rules)
-
-
-def find_dates(names: Iterable[str], rules: Rules, found: Found) -> str | None:
-    """Find the column of request dates.
-
-    Returns:
-        Its name; None if there is none. If two fit it is None too, and the log names them: the
-        order of the work is not worth a refusal.
-
-    Raises:
-        InputProblem: there is no column of the given name; the message lists the columns.
-    """
-    names = _own(names)
+def _find_dates(names: list[str], rules: Rules, others: Collection[str | None]) -> tuple[str, ...]:
+    """Find the columns that could hold request dates."""
     if rules.date_column is not None:
-        return _find(names, names, rules.date_column, frozenset(), "--date-column", "request dates")
-    own = [name for name in names if name not in (*columns.OURS, found.key, found.state)]
-    fits = [name for name in own if plain(name) in request_dates.NAMES]
-    if len(fits) > 1:
-        log.warning(
-            "More than one column could hold the dates of the requests: %s. Rows are worked on in "
-            "the order of the input; to have the oldest requests first, name one with "
-            "--date-column.",
-            ", ".join(map(repr, fits)),
-        )
-    return fits[0] if len(fits) == 1 else None
-
-
-def _own(names: Iterable[str]) -> list[str]:
-    return [str(name) for name in names if name not in (columns.ROW, columns.FILE)]
+        given = rules.date_column
+        return (_find(names, names, given, frozenset(), "--date-column", "request dates"),)
+    own = [name for name in names if name not in columns.OURS and name not in others]
+    return tuple(name for name in own if plain(name) in request_dates.NAMES)
 
 
 def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Keys]:

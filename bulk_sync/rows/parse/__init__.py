@@ -22,11 +22,15 @@ class Parsed:
         names: the header's cells, untouched.
         batches: the rows in their order: int64, the number in a spreadsheet, then for each name its
             column, large_string without nulls.
+        sheet: the sheet of a workbook.
+        header_row: the number of the header's row; None in Parquet, which has none.
         notes: warnings for the user, complete when all batches are.
     """
 
     names: list[str]
     batches: Iterator[pa.RecordBatch]
+    sheet: str | None = None
+    header_row: int | None = None
     notes: list[str] = field(default_factory=list)
 
 

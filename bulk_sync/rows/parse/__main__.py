@@ -69,7 +69,8 @@ def _limit(size: int, bytes_each: int) -> None:
 
 def _write(parsed: Parsed) -> None:
     columns = [pa.field(str(at + 1), pa.large_string()) for at in range(len(parsed.names))]
-    schema = pa.schema([pa.field("0", pa.int64()), *columns], {"names": json.dumps(parsed.names)})
+    header = {"names": parsed.names, "sheet": parsed.sheet, "row": parsed.header_row}
+    schema = pa.schema([pa.field("0", pa.int64()), *columns], {"header": json.dumps(header)})
     with pa.ipc.new_stream(sys.stdout.buffer, schema) as stream:
         for each in parsed.batches:
             stream.write_batch(each)

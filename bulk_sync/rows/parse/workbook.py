@@ -53,7 +53,7 @@ def parse(path: Path, sheet: str | None) -> Parsed:
             "that the export finished."
         )
     names = [header.cells.get(at, "") for at in range(max(header.cells) + 1)]
-    parsed = Parsed(names, iter(()), notes)
+    parsed = Parsed(names, iter(()), chosen.name, header.number, notes)
     parsed.batches = _batches(chain([header], rows), parsed, chosen.name, path)
     return parsed
 

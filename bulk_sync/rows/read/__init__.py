@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
+from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import SUFFIXES
 from bulk_sync.rows.read import confined, text
@@ -37,7 +39,20 @@ def stdin() -> bytes:
         return sys.stdin.buffer.read()
 
 
-def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> pd.DataFrame:
+class Raw(NamedTuple):
+    """The rows of an input, and where they were.
+
+    Attributes:
+        frame: the input's own columns as str, with its names and in its order, "" for an empty
+            cell; then ROW, and FILE if the source is a folder or a glob. Index 0..n-1.
+        places: of each file, where its table is.
+    """
+
+    frame: pd.DataFrame
+    places: Sequence[Place]
+
+
+def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> Raw:
     """Read the whole input.
 
     Args:
@@ -45,31 +60,39 @@ def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> pd.Dat
         sheet: the sheet of a workbook; None takes the first visible one with data.
         stdin: the content of standard input, if that is the source.
 
-    Returns:
-        The input's own columns as str, with its names and in its order, "" for an empty cell; then
-        ROW, and FILE if the source is a folder or a glob. Index 0..n-1.
-
     Raises:
         InputProblem: it cannot be read; the message has the place, the reason and the next step.
     """
+    paths: list[Path] = []
     if source == STDIN:
         _refuse_sheet(sheet, "Standard input")
-        frame = text.cells(stdin, "Standard input").frame("Standard input")
+        tables = [_table(text.cells(stdin, "Standard input"), "Standard input")]
     elif source.strip() and is_one(source):
-        frame = _file(Path(source), sheet)
+        tables = [_file(Path(source), sheet)]
     else:
         paths = files(source)
         warn_of_others(source, paths)
-        frame = _joined(paths, [_file(path, sheet) for path in paths])
+        tables = [_file(path, sheet) for path in paths]
+    frames, places = [frame for frame, _ in tables], [place for _, place in tables]
+    frame = _joined(paths, frames) if paths else frames[0]
     if frame.empty:
         place = "Standard input" if source == STDIN else source
         raise InputProblem(f"{place} has a header but no data rows. See that its export finished.")
     pa.default_memory_pool().release_unused()  # 330 MB of 10,000,000 rows
-    return frame
+    return Raw(frame, places)
 
 
-def _file(path: Path, sheet: str | None) -> pd.DataFrame:
-    return _cells(path, sheet).frame(str(path))
+def _file(path: Path, sheet: str | None) -> tuple[pd.DataFrame, Place]:
+    return _table(_cells(path, sheet), str(path))
+
+
+def _table(cells: Cells, place: str) -> tuple[pd.DataFrame, Place]:
+    return cells.frame(place), Place(_legible(place), cells.sheet, cells.header_row)
+
+
+def _legible(place: str | Path) -> str:
+    """Return the name of a file as text; it may be none in any encoding."""
+    return os.fsencode(place).decode("utf-8", "replace")
 
 
 def _cells(path: Path, sheet: str | None) -> Cells:
@@ -111,7 +134,5 @@ def _joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFra
             )
     joined = pd.concat([frame[names] for frame in frames], ignore_index=True)
     origins = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
-    # A file's name may be no text in any encoding.
-    names_of_files = pd.Index([os.fsencode(path).decode("utf-8", "replace") for path in paths])
-    joined[columns.FILE] = pd.Categorical.from_codes(origins, names_of_files)
+    joined[columns.FILE] = pd.Categorical.from_codes(origins, pd.Index(map(_legible, paths)))
     return joined

@@ -26,11 +26,15 @@ class Cells:
         names: the header's cells, untouched.
         texts: by column, large_string without nulls.
         numbers: by row, its number in a spreadsheet.
+        sheet: the sheet of a workbook.
+        header_row: the number of the header's row; None in Parquet, which has none.
     """
 
     names: Sequence[str]
     texts: Sequence[pa.ChunkedArray]
     numbers: npt.NDArray[np.int64]
+    sheet: str | None = None
+    header_row: int | None = None
 
     def frame(self, place: str) -> pd.DataFrame:
         """Return the table as a frame.

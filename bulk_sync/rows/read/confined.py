@@ -62,9 +62,9 @@ def cells(path: Path, sheet: str | None, parser: str) -> Cells:
         )
     for note in outcome["notes"]:
         log.warning("%s", note)
-    names = json.loads(table.schema.metadata[b"names"])
+    header = json.loads(table.schema.metadata[b"header"])
     numbers = table.column(0).to_numpy().astype(np.int64, copy=False)
-    return Cells(names, table.columns[1:], numbers)
+    return Cells(header["names"], table.columns[1:], numbers, header["sheet"], header["row"])
 
 
 def _table(request: Mapping[str, object], stderr: IO[bytes], most: int) -> pa.Table | None:

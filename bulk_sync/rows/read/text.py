@@ -15,7 +15,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -95,7 +95,8 @@ def cells(content: bytes, place: str, *, prefer_tab: bool = False) -> Cells:
     formats.refuse_binary(place, content[:1024])
     layout = _layout(utf8(content, place), place, prefer_tab=prefer_tab)
     even = _even(layout)
-    return from_records(layout.names, _records(layout, place)) if even is None else even
+    cells = even or from_records(layout.names, _records(layout, place))
+    return replace(cells, header_row=layout.row)
 
 
 def _layout(text: bytes, place: str, *, prefer_tab: bool) -> _Layout:

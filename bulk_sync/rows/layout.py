@@ -1,0 +1,82 @@
+"""What of an input was read as what: where its table is, and the meaning of its columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bulk_sync.rows.check.header import Found
+from bulk_sync.rows.check.rules import Rules
+from bulk_sync.settings import KeyKind
+
+_NAMED_FILES: Final = 3
+_KINDS: Final = {KeyKind.CUSTOM: " (custom keys)", KeyKind.FILTER: " (values for a filter)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of the table in one file.
+
+    Attributes:
+        file: the file's name as it was given.
+        sheet: the sheet of a workbook; None in other files.
+        header_row: the number of the header's row; None in Parquet, which has none.
+    """
+
+    file: str
+    sheet: str | None = None
+    header_row: int | None = None
+
+    def __str__(self) -> str:
+        """Return the place without the file, such as ``row 4 of sheet 'Requests'``."""
+        sheet = "" if self.sheet is None else f" of sheet {self.sheet!r}"
+        return f"row {self.header_row}{sheet}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The tables of an input, and the meaning of their columns.
+
+    Attributes:
+        places: where the table of each file is.
+        columns: the names of the columns of keys, states and dates, and the kind of the keys.
+        rules: how the columns were looked for.
+    """
+
+    places: Sequence[Place]
+    columns: Found
+    rules: Rules
+
+    @property
+    def sheet(self) -> str | None:
+        """Return the sheet of the only workbook; None for any other input."""
+        return self.places[0].sheet if len(self.places) == 1 else None
+
+    @property
+    def header_row(self) -> int | None:
+        """Return the header's row in the only file; None for several files, or Parquet."""
+        return self.places[0].header_row if len(self.places) == 1 else None
+
+    def __str__(self) -> str:
+        """Return what was read as what, as one sentence without a full stop."""
+        found, rules = self.columns, self.rules
+        parts = [*self._headers(), f"keys: {found.key!r}{_KINDS.get(found.keys.kind, '')}"]
+        if found.state is not None:
+            parts.append(f"states: {found.state!r}, {rules.words}")
+        elif rules.state is not None:
+            parts.append(f"every row {'forbids' if rules.state else 'allows'} the sale")
+        if found.date is not None:
+            parts.append(f"request dates: {found.date!r}")
+        sentence = "; ".join(parts)
+        return sentence[0].upper() + sentence[1:]
+
+    def _headers(self) -> list[str]:
+        """Return where the headers are, if the files have any."""
+        places = [place for place in self.places if place.header_row is not None]
+        if not places:
+            return []
+        if len({str(place) for place in places}) == 1:
+            several = f", in each of {len(places)} files" * (len(places) > 1)
+            return [f"Header in {places[0]}{several}"]
+        named = [f"{place} of {place.file}" for place in places[:_NAMED_FILES]]
+        more = ", ..." if len(places) > len(named) else ""
+        return [f"Headers in {', '.join(named)}{more}"]
