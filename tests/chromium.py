@@ -11,6 +11,9 @@ from typing import Any, Final, Literal, get_args
 import npm
 from playwright.sync_api import Browser, Page, sync_playwright
 
+_NEW_SURFACE: Final = "CDPScreenshotNewSurface"
+"""With it one of 16 pictures of long pages failed."""
+
 Look = Literal["light", "dark", "print"]
 LOOKS: Final[tuple[Look, ...]] = get_args(Look)
 
@@ -57,7 +60,7 @@ def running() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=system or _packages() / "chromium",
-            args=["--no-sandbox", "--disable-gpu"],
+            args=["--no-sandbox", "--disable-gpu", f"--disable-features={_NEW_SURFACE}"],
             env={**os.environ, **({} if system else own)},
         )
         yield browser

@@ -2,6 +2,6 @@
 import { inflate } from "@sparticuz/chromium";
 
 process.env.TMPDIR = import.meta.dirname;
-for (const part of ["chromium.br", "al2023.tar.br", "fonts.tar.br"]) {
+for (const part of ["chromium.br", "al2023.tar.br", "fonts.tar.br", "swiftshader.tar.br"]) {
   await inflate(`${import.meta.dirname}/node_modules/@sparticuz/chromium/bin/${part}`);
 }
