@@ -15,7 +15,6 @@ from typing import BinaryIO, Final, cast
 import pandas as pd
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import csv_file, html_file, json_file, parquet_file, table
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
@@ -90,28 +89,6 @@ def write(results: Results, destination: Destination, facts: Facts) -> None:
     write_rows = _WRITERS[_format(destination)]
     with destination.writing() as whole, _packing(whole, destination.name) as file:
         write_rows(results, file, facts)
-
-
-def write_todo(results: pd.DataFrame, destination: Destination) -> bool:
-    """Write the rows for a person to correct as CSV, ready to be the next run's input.
-
-    Without such rows no file is left there, not even an older one.
-
-    Returns:
-        Whether there are such rows.
-
-    Raises:
-        StoppedEarly: it cannot be written.
-    """
-    names = [*table.own_columns(results), columns.REASON, columns.DETAIL]
-    needy = columns.have_outcome(results, NEEDS_A_PERSON)
-    rows = Results.of(columns.rows_of(results, needy), names)
-    if not rows.count:
-        destination.remove()
-        return False
-    with destination.writing() as file:
-        csv_file.write(rows, file)
-    return True
 
 
 def _format(destination: Destination) -> str:

@@ -76,7 +76,7 @@ def _head(
     sheet.autofilter(0, 0, count, len(names) - 1)
     for column, (name, width) in enumerate(zip(names, widths, strict=True)):
         sheet.set_column(column, column, width)
-        _write_text(sheet, 0, column, name, bold)
+        write_text(sheet, 0, column, name, bold)
 
 
 def _fill(sheet: Worksheet, rows: Iterable[tuple[Any, ...]], plain: Format) -> None:
@@ -88,7 +88,7 @@ def _fill(sheet: Worksheet, rows: Iterable[tuple[Any, ...]], plain: Format) -> N
                 case int():
                     sheet.write_number(row, column, value)
                 case str() if value:
-                    _write_text(sheet, row, column, value, plain)
+                    write_text(sheet, row, column, value, plain)
 
 
 def _add_facts(sheet: Worksheet, facts: Facts, bold: Format, plain: Format) -> None:
@@ -98,8 +98,8 @@ def _add_facts(sheet: Worksheet, facts: Facts, bold: Format, plain: Format) -> N
     sheet.set_column(0, 0, max(map(len, lines)) + 2)
     sheet.set_column(1, 1, _WIDEST)
     for row, (name, value) in enumerate(lines.items()):
-        _write_text(sheet, row, 0, name, bold)
-        _write_text(sheet, row, 1, value, plain)
+        write_text(sheet, row, 0, name, bold)
+        write_text(sheet, row, 1, value, plain)
 
 
 def _rows(results: Results) -> Iterator[tuple[Any, ...]]:
@@ -107,7 +107,8 @@ def _rows(results: Results) -> Iterator[tuple[Any, ...]]:
         yield from zip(*(column.to_pylist() for column in batch.values()), strict=True)
 
 
-def _write_text(sheet: Worksheet, row: int, column: int, text: str, style: Format) -> None:
+def write_text(sheet: Worksheet, row: int, column: int, text: str, style: Format) -> None:
+    """Write a cell that is a text, whatever it looks like."""
     text = _cut(text)
     if text.startswith("<r>") and text.endswith("</r>"):
         # XlsxWriter would take such a text for its own markup and not escape it.

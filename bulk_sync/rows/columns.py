@@ -98,6 +98,10 @@ CREATE: Final = "sync_create"
 PKEYS: Final = "sync_pkeys"
 """list of str: the PKeys of the profiles with the row's key; only kept rows have it."""
 
+ORIGINAL: Final = {"original_file": FILE, "original_row": ROW}
+"""The columns that a todo file adds to the input's own, and where they come from: the place of the
+row in the original file. In the next input they are columns of its own."""
+
 MATCHED: Final = (PROFILE, OWNER, CREATE)
 
 DATED: Final = (REQUESTED, LATEST, UNJUDGED, PRECISION, RECEIVED)

@@ -17,6 +17,7 @@ from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Run
 from bulk_sync.outcomes import Outcome
+from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
@@ -101,12 +102,14 @@ def write_reports(
         for destination in reports:
             report.write(results, destination, facts)
             written.append(destination)
-        todo = reports[0].beside(f"{name}.todo.csv") if reports else None
-        has_left = todo is not None and report.write_todo(rows if left is None else left, todo)
+        todo = None
+        if reports:
+            left = rows if left is None else left
+            todo = todo_file.write(left, facts.source.input, reports[0].beside(name))
     except StopRun as failure:
         log.warning("%s", failure)
         return Files(tuple(written)), failure
-    return Files(tuple(written), todo if has_left else None), None
+    return Files(tuple(written), todo), None
 
 
 def report_rows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, RowFailed, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.report.destination import LocalFile
+from bulk_sync.report import todo_file
+from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, comparison, expand
@@ -59,7 +60,7 @@ class Mapped:
     totals: Totals
     profiles: int
     out: Path
-    todo: Path | None
+    todo: Destination | None
     cost: Cost
     cause: StopRun | None
 
@@ -102,15 +103,14 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         out = out if session.cause is None else part
         facts = Facts(Subject.MAP, "", datetime.now().astimezone())
         report.write(Results.of(mapped), LocalFile(out), facts)
-        todo = _todo(out)
-        has_left = report.write_todo(judged, LocalFile(todo))
+        todo = todo_file.write(judged, given.source, LocalFile(out.with_suffix("")))
     codes = columns.outcome_codes(judged[columns.OUTCOME])
     return Mapped(
         rows=judged,
         totals=Totals(len(judged), by_outcome(codes), opt_ins=0, opt_outs=0),
         profiles=len(mapped),
         out=out,
-        todo=todo if has_left else None,
+        todo=todo,
         cost=cost_of(session, began),
         cause=session.cause,
     )
@@ -127,13 +127,9 @@ def _check(job: Job, given: Input, out: Path, part: Path) -> None:
             f"--out {out}: the result is to be an input again, so give it one of the suffixes "
             f"{', '.join(_SUFFIXES)}."
         )
-    files = [LocalFile(path) for path in (out, _todo(out), part, _todo(part))]
-    report.check(files, validation.files(given), "--out")
+    todo = [path.with_suffix(suffix) for path in (out, part) for suffix in todo_file.SUFFIXES]
+    report.check(list(map(LocalFile, (out, part, *todo))), validation.files(given), "--out")
     check_budget(job.pace, job.connection, Writing())
-
-
-def _todo(out: Path) -> Path:
-    return out.with_name(f"{out.stem}.todo.csv")
 
 
 def _placed(

@@ -259,10 +259,14 @@ def with_own_columns(rows: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame
 
 
 def as_input(rows: pd.DataFrame, attribute: str) -> pd.DataFrame:
-    """Replace an input's own columns by the keys and states in use: an undo turns the states."""
+    """Replace an input's own columns by the keys and states in use: an undo turns the states.
+
+    The place of each row in an earlier original file stays.
+    """
     states = rows[columns.DESIRED].map({True: "true", False: "false"}).astype("str")
     made = pd.DataFrame({"PKey": rows[columns.KEY], attribute: states})
-    own = [name for name in rows.columns if name not in columns.OURS]
+    kept = {*columns.OURS, *columns.ORIGINAL}
+    own = [name for name in rows.columns if name not in kept]
     return pd.concat([made, rows.drop(columns=own)], axis="columns")
 
 

@@ -186,11 +186,13 @@ def test_what_a_resumed_run_leaves_is_carried_out_where_the_run_was(
         assert again[3:] == ["--state", "true", "--attribute", "cusOptOut"]
 
 
-def test_a_todo_file_is_no_sheet(filled: Simulator, tmp_path: Path, run: Run) -> None:
+def test_a_todo_file_is_read_without_the_sheet_of_its_input(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
     frame = pd.DataFrame({"PKey": ["@unknown-key-of-some-length"], "ccpaOptOut": ["true"]})
     frame.to_excel(tmp_path / "in.xlsx", sheet_name="Wishes", index=False)
     ran = run(filled, "run", "in.xlsx", "--sheet", "Wishes", "--report", "r.json")
-    (todo,) = tmp_path.glob("*.todo.csv")
+    (todo,) = tmp_path.glob("*.todo.xlsx")
     assert ran.out.endswith(f"  bulk-sync run {todo.name}\n")
 
 

@@ -1,6 +1,5 @@
 """What holds for reports of every format, the todo file, and paths that cannot be used."""
 
-import csv
 import gc
 import gzip
 import os
@@ -18,9 +17,7 @@ from report_frames import results, write
 
 from bulk_sync import report
 from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
-from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report.destination import LocalFile
-from bulk_sync.rows import columns
 
 EVERY_SUFFIX = pytest.mark.parametrize("suffix", report.SUFFIXES)
 
@@ -138,35 +135,3 @@ def test_more_columns_than_a_sheet_holds_are_refused_before_the_run() -> None:
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoppedEarly, match=r"gone/report\.csv could not be written: No such file"):
         write(results(1), tmp_path / "gone" / "report.csv")
-
-
-def test_the_todo_file_holds_the_own_columns_of_the_rows_that_need_a_person(
-    tmp_path: Path,
-) -> None:
-    outcomes = list(Outcome)
-    frame = results(
-        len(outcomes),
-        {"PKey": [f"'@{outcome}" for outcome in outcomes], "state": ["x, y"] * len(outcomes)},
-        {
-            columns.OUTCOME: outcomes,
-            columns.REASON: ["http_403"] * len(outcomes),
-            columns.DETAIL: ["=no"] * len(outcomes),
-        },
-    )
-    path = tmp_path / "todo.csv"
-    assert report.write_todo(frame, LocalFile(path))
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file, strict=True)
-    assert header == ["PKey", "state", columns.REASON, columns.DETAIL]
-    assert sorted(row[0] for row in rows) == sorted(f"'@{outcome}" for outcome in NEEDS_A_PERSON)
-    assert {tuple(row[1:]) for row in rows} == {("x, y", "http_403", "'=no")}
-    assert S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_there_is_no_todo_file_where_no_row_needs_a_person(tmp_path: Path) -> None:
-    path = tmp_path / "todo.csv"
-    assert not report.write_todo(results(2), LocalFile(path))
-    assert not path.exists()
-    path.write_bytes(b"what an interrupted run had left to do")
-    assert not report.write_todo(results(2), LocalFile(path))
-    assert not path.exists()

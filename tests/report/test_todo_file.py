@@ -1,0 +1,184 @@
+"""The todo file: what a person corrects is the input of the next run, in the input's format."""
+
+import csv
+from datetime import datetime
+from pathlib import Path
+from stat import S_IMODE
+
+import openpyxl
+import pandas as pd
+import pytest
+from conftest import Run, key, read_csv
+from report_frames import results, text
+
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.report import todo_file
+from bulk_sync.report.destination import LocalFile
+from bulk_sync.rows import columns, read
+from bulk_sync.simulator import Simulator
+
+
+def written(frame: pd.DataFrame, source: str, folder: Path) -> Path:
+    destination = todo_file.write(frame, source, LocalFile(folder / "in.RUN"))
+    assert isinstance(destination, LocalFile)
+    return destination.path
+
+
+def rejected(**own: list[str]) -> pd.DataFrame:
+    count = len(next(iter(own.values())))
+    ours = {
+        columns.KEY: next(iter(own.values())),
+        columns.OUTCOME: ["rejected"] * count,
+        columns.REASON: ["bad_state"] * count,
+        columns.DETAIL: ["=no"] * count,
+    }
+    return results(count, own, ours)
+
+
+def test_it_holds_the_own_columns_of_the_rows_that_need_a_person(tmp_path: Path) -> None:
+    outcomes = list(Outcome)
+    frame = results(
+        len(outcomes),
+        {"PKey": [f"'@{outcome}" for outcome in outcomes], "state": ["x, y"] * len(outcomes)},
+        {
+            columns.OUTCOME: outcomes,
+            columns.REASON: ["http_403"] * len(outcomes),
+            columns.DETAIL: ["=no"] * len(outcomes),
+        },
+    )
+    path = written(frame, "in.csv", tmp_path)
+    assert path.name == "in.RUN.todo.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, strict=True)
+    assert header == ["PKey", "state", "original_row", columns.REASON, columns.DETAIL]
+    numbers = {f"'@{each}": str(at + 2) for at, each in enumerate(outcomes)}
+    assert {row[0]: row[2] for row in rows} == {
+        f"'@{each}": numbers[f"'@{each}"] for each in NEEDS_A_PERSON
+    }
+    assert {(row[1], *row[3:]) for row in rows} == {("x, y", "http_403", "'=no")}
+    assert S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("source", ["in.csv", "in.xlsx"])
+def test_there_is_none_where_no_row_needs_a_person(tmp_path: Path, source: str) -> None:
+    stem = LocalFile(tmp_path / "in.RUN")
+    assert todo_file.write(results(2), source, stem) is None
+    for suffix in todo_file.SUFFIXES:
+        (tmp_path / f"in.RUN{suffix}").write_bytes(b"what an interrupted run had left to do")
+    assert todo_file.write(results(2), source, stem) is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("source", "suffix"),
+    [
+        ("in.xlsx", ".xlsx"),
+        ("in.XLS", ".xlsx"),
+        ("a/in.ods", ".xlsx"),
+        ("in.csv", ".csv"),
+        ("in.csv.gz", ".csv"),
+        ("in.parquet", ".csv"),
+        ("-", ".csv"),
+    ],
+)
+def test_that_of_a_workbook_is_a_workbook(tmp_path: Path, source: str, suffix: str) -> None:
+    assert written(rejected(PKey=["@a"]), source, tmp_path).suffix == suffix
+
+
+def test_a_cell_that_fits_no_workbook_is_not_cut(tmp_path: Path) -> None:
+    long = "n" * 20_000
+    path = written(rejected(PKey=["@a"], note=[long]), "in.ods", tmp_path)
+    assert path.suffix == ".csv"
+    assert read_csv(path)[0]["note"] == long
+
+
+TRICKY = ["007", "'@a", '="@b"', "1e5", "=1+1", "a\nb", " c ", "<r>x</r>", "NA", "true", "-1"]
+
+
+def test_texts_stay_texts_and_dates_become_dates_and_all_is_read_as_before(tmp_path: Path) -> None:
+    count = len(TRICKY)
+    days = ["2026-02-28", "", "2024-02-29", *["2026-11-30"] * (count - 3)]
+    times = ["2026-11-30 10:11:12", "", "1999-12-31 23:59:59", *["2026-01-01 00:00:01"] * 8]
+    own = {
+        "PKey": TRICKY,
+        "day": days,
+        "time": times,
+        "no day": ["2026-02-30"] * count,
+        "midnight": ["2026-02-03 00:00:00"] * count,
+    }
+    path = written(rejected(**own), "in.xlsx", tmp_path)
+    sheet = openpyxl.load_workbook(path).active
+    assert sheet is not None
+    assert [type(sheet.cell(2, at).value) for at in range(1, 6)] == [
+        str, datetime, datetime, str, str,
+    ]  # fmt: skip
+    assert sheet.cell(2, 6).value == 2  # original_row
+    assert sheet.freeze_panes == "A2"
+    again = read.rows(str(path)).frame
+    assert {name: again[name].tolist() for name in own} == own
+
+
+def test_keys_that_are_dates_become_texts_to_be_corrected(tmp_path: Path) -> None:
+    path = written(rejected(PKey=["2026-11-30", "2026-12-01"]), "in.xlsx", tmp_path)
+    sheet = openpyxl.load_workbook(path).active
+    assert sheet is not None
+    assert sheet["A2"].value == "2026-11-30"
+
+
+def test_rows_of_several_files_name_their_file(tmp_path: Path) -> None:
+    frame = rejected(PKey=["@a", "@b"])
+    frame[columns.FILE] = text(["x/a.xlsx", "x/b.xlsx"]).astype("category")
+    path = written(frame, "x", tmp_path)
+    assert path.suffix == ".xlsx"
+    again = read.rows(str(path)).frame
+    assert again["original_file"].tolist() == ["x/a.xlsx", "x/b.xlsx"]
+    assert again["original_row"].tolist() == ["2", "3"]
+
+
+def test_the_original_row_is_carried_through_all_later_files(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    """Three rounds: the number of the first file is in every report and every todo file."""
+    for number in (0, 1):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=False)
+    pd.DataFrame(
+        {"PKey": [key(0), key(1), "@unknown-key-of-some-length"], "Opt out?": ["yes", "?", "?"]}
+    ).to_excel(tmp_path / "in.xlsx", index=False)
+    assert run(sim, "run", "in.xlsx", "--report", "1.csv").status == 3
+    (first,) = tmp_path.glob("in.*.todo.xlsx")
+    book = openpyxl.load_workbook(first)
+    sheet = book["To correct"]
+    assert [[cell.value for cell in row][:3] for row in sheet.iter_rows()] == [
+        ["PKey", "Opt out?", "original_row"],
+        [key(1), "?", 3],
+        ["@unknown-key-of-some-length", "?", 4],
+    ]
+    sheet["B2"], sheet["B3"] = "yes", "yes"
+    book.save(first)
+    assert run(sim, "run", first, "--report", "2.csv").status == 3
+    rows = read_csv(tmp_path / "2.csv")
+    assert [(row["sync_row"], row["original_row"], row["sync_outcome"]) for row in rows] == [
+        ("2", "3", "updated"),
+        ("3", "4", "not_found"),
+    ]
+    (second,) = set(tmp_path.glob("*.todo.xlsx")) - {first}
+    again = read.rows(str(second)).frame
+    assert again.columns.tolist() == [
+        "PKey", "Opt out?", "original_row", "sync_reason", "sync_detail", "sync_row",
+    ]  # fmt: skip
+    assert again["original_row"].tolist() == ["4"]
+    sim.add(pkey="@unknown-key-of-some-length", email="late@example.com", ccpaOptOut=False)
+    assert run(sim, "run", second, "--report", "3.csv").status == 0
+    assert read_csv(tmp_path / "3.csv")[0]["original_row"] == "4"
+
+
+def test_what_an_undo_leaves_has_the_row_of_the_original_file(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(0), email="p0@example.com", ccpaOptOut=False)
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut,original_row\n{key(0)},true,41\n")
+    done = run(sim, "run", "in.csv", "--summary", "json").summary
+    sim.forbidden.add(key(0))
+    undone = run(sim, "undo", done["run_id"], "--summary", "json", "--max-opt-ins", "100%").summary
+    (left,) = read_csv(tmp_path / undone["todo"])
+    assert left["original_row"] == "41"
