@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from bulk_sync import garbage
 from bulk_sync.cli.config import secret, secret_text
 from bulk_sync.cli.option import DECLARED, Group, Recorded, names, recorded, variable
-from bulk_sync.cli.options import SHEET
+from bulk_sync.cli.options import LIMITS, SHEET
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     Bound,
@@ -120,7 +120,7 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
     spent = recorded(Recorded.SPENT)
     taken = {name: value for name, value in begun.settings.items() if name not in spent}
     for name in sealed:
-        if taken.get(name) is not None:
+        if name in taken:  # also if it was the default: that is a limit too
             given.pop(name, None)
     return {**values, **taken, **given}
 
@@ -240,11 +240,12 @@ def state(values: Values) -> State:
 def limits(values: Values) -> Limits:
     """Build the limits."""
     bounds = {
-        name: Bound.parse(str(text), f"--{name.replace('_', '-')}")
-        for name in recorded(Recorded.SEALED)
-        if (text := values[name]) is not None
+        option.key: Bound.parse(str(text), option.flag)
+        for option in LIMITS
+        if not option.is_flag and (text := values[option.key]) is not None
     }
-    return Limits(**bounds, allowed=frozenset(Oddity(each) for each in values["allow"]))
+    allowed = frozenset(Oddity(each) for each in values["allow"])
+    return Limits(**bounds, hold_opt_ins=bool(values["hold_opt_ins"]), allowed=allowed)
 
 
 def reports(values: Values, stem: str) -> tuple[str, ...]:

@@ -167,11 +167,17 @@ LIMITS: Final = (
         show_default="10%, from 100 rows on",
     ),
     _limit("--max-creates N|P%", "More new profiles than this: nothing is written."),
+    _limit(
+        "--hold-opt-ins",
+        "If only the opt-ins pass a limit, write the rest and leave those pending (exit 3). "
+        "`resume RUN --max-opt-ins N` writes them.",
+    ),
 )
 ALLOW: Final = _safety(
     "--allow ...",
     "Let an input pass that looks like a mistake: far fewer rows than the last ones, no key that "
-    "Campaign knows, nearly every state the inverse of the current one.",
+    "Campaign knows, nearly every state the inverse of the current one. same-file leaves out the "
+    "warning about a file that was carried out before.",
     type=choice(Oddity),
 )
 JOB: Final = _safety(

@@ -27,7 +27,7 @@ _GO_ON_AFTER: Final = (Exit.DONE, Exit.ROWS_LEFT, Exit.REFUSED)
 """With ``--all``, the next run begins after one that ended with one of these."""
 
 _NAMED: Final = 3
-"""How many refused runs a message names."""
+"""How many runs a message names."""
 
 
 @click.command(
@@ -48,7 +48,7 @@ def command(**values: Any) -> Exit:
     Neither the input file nor the options are needed: it goes on where the run stood, and what is
     not given is as it was for the run, except the budget of calls. Credentials come from the
     environment as always. Profiles with a write in flight are read again before anything is
-    written. A run refused by a limit goes on too, if it is named.
+    written. A run that a limit refused, or whose opt-ins it held back, goes on too if it is named.
     """
     from bulk_sync import runs
 
@@ -142,15 +142,18 @@ def _newest(values: arguments.Values, unfinished: "list[Run]") -> "Run":
 def _nothing_left(values: arguments.Values, unfinished: "list[Run]") -> Exception:
     from bulk_sync import runs
 
-    refused = [
-        run for run in runs.refused(arguments.state(values)) if arguments.is_for(values, run)
+    waiting = [
+        run for run in runs.undecided(arguments.state(values)) if arguments.is_for(values, run)
     ]
-    if refused:
-        newest = refused[0].run_id
-        named = ", ".join(run.run_id for run in refused[:_NAMED])
-        more = ", ..." if len(refused) > _NAMED else ""
+    if waiting:
+        newest = waiting[0].run_id
+        named = ", ".join(run.run_id for run in waiting[:_NAMED])
+        more = ", ..." if len(waiting) > _NAMED else ""
+        were = "were refused"
+        if any(map(runs.is_held, waiting)):
+            were += ", or hold opt-ins back"
         return runs.NothingLeft(
-            f"There is nothing to resume, but these runs were refused: {named}{more}. "
+            f"There is nothing to resume, but these runs {were}: {named}{more}. "
             f"`bulk-sync runs {newest}` shows why, and `bulk-sync resume {newest}` goes on."
         )
     where = " of this organization, endpoint and attribute" if unfinished else ""

@@ -25,6 +25,7 @@ from bulk_sync.cli.summary import (
 )
 from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
+from bulk_sync.report.wording import count
 from bulk_sync.rows.layout import Layout
 from bulk_sync.runs import Finished, Mapped, Plan
 
@@ -145,6 +146,10 @@ class Screen:
         if self._look.preview and reviewed.refusal is not None:
             why = str(reviewed.refusal).removeprefix("Nothing was written: ")
             self._print(f"\nA limit would stop the run: {why}")
+        if reviewed.held is not None:
+            would = "would be" if self._look.preview else "will be"
+            what = count(reviewed.totals.opt_ins, "opt-in")
+            self._print(f"\n{what} {would} held back, and the rest written: {reviewed.held}")
         self._print("")
 
     def approve(self, reviewed: Plan) -> None:
@@ -161,7 +166,7 @@ class Screen:
                 "Nothing was written: standard input is the file, so there is no place to ask. If "
                 "the plan is right, add --yes."
             )
-        changes = reviewed.totals.writes
+        changes = reviewed.writes
         noun = "change" if changes == 1 else "changes"
         try:
             agreed = click.confirm(
@@ -223,6 +228,9 @@ class Screen:
         elif isinstance(finished.cause, Refused) and finished.head is not None:
             resume = self._resume(finished)
             steps.append(f"\nTo let it pass, without reading anything again:\n  {resume}")
+        elif finished.held is not None:
+            resume = self._resume(finished)
+            steps.append(f"\nHeld back: {finished.held}\nTo write them too:\n  {resume}")
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
             retry = self._typed.retry(finished.run_id)
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
@@ -233,9 +241,9 @@ class Screen:
 
     def _resume(self, finished: Finished) -> str | None:
         """Return the command to go on with an unfinished run, if there is one."""
-        cause = finished.cause
-        is_refused = isinstance(cause, Refused) and finished.head is not None
-        if not finished.is_resumable and not is_refused:
+        cause = finished.cause or finished.held
+        may_pass = isinstance(cause, Refused) and finished.head is not None
+        if not finished.is_resumable and not may_pass:
             return None
         option = cause.option if isinstance(cause, Refused | BudgetTooSmall) else ""
         return self._typed.resume(finished.run_id, option.split())

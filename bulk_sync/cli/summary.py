@@ -174,7 +174,7 @@ def summary_json(
         "input": source,
         "dry_run": dry_run,
         "exit": int(finished.exit),
-        "message": "" if finished.cause is None else str(finished.cause),
+        "message": str(finished.cause or finished.held or ""),
         "read_as": finished.settings.get("read_as"),
         "rows": totals.rows,
         "outcomes": dict(totals.outcomes),

@@ -230,10 +230,12 @@ def hold_back(frame: pd.DataFrame, reason: Reason) -> pd.DataFrame:
     """Return the rows with those still to be done ``pending`` for LIMIT or STOPPED.
 
     Why the run ended is told once, by the run. Its rows have a short sentence.
+    Opt-ins that a limit holds back keep their own.
     """
     waits = frame[columns.OUTCOME].isin(
         [Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE, Outcome.PENDING]
     )
+    waits &= ~frame[columns.REASON].eq(Reason.LIMIT).to_numpy()
     held = frame.copy(deep=False)
     held[columns.OUTCOME] = frame[columns.OUTCOME].mask(waits, str(Outcome.PENDING))
     held[columns.REASON] = frame[columns.REASON].mask(waits, str(reason))

@@ -5,7 +5,8 @@ same job: a file that was cut off, keys of another instance, an inverted column.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -13,15 +14,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync.errors import Refused
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison
-from bulk_sync.settings import Limits, Oddity
+from bulk_sync.settings import Bound, Limits, Oddity
 
 MIGRATED: Final = (
     "those of Campaign Standard do not work after a migration to v8: `bulk-sync map` finds the new "
     "ones by another column, and --key email, custom or filter:NAME:PARAM needs none."
 )
 """What to do about PKeys of another time (manual/campaign-api.md, section 6)."""
+
+_OPT_INS: Final = "opt-ins"
 
 _NAMED_ROWS: Final = 5
 """How many rows a refusal names."""
@@ -54,17 +57,41 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
         past: finished runs of the same job, the newest first.
     """
     odd = _odd(planned, limits, past)
-    found = [*([] if odd is None else [odd]), *_passed(planned, limits)]
+    passed = dict(_passed(planned, limits))
+    if limits.hold_opt_ins and odd is None and set(passed) == {_OPT_INS}:
+        return None
+    found = [*([] if odd is None else [odd]), *passed.values()]
     if not found:
         return None
     sentences = " Besides, ".join(str(each) for each in found)
     return Refused(f"Nothing was written: {sentences}", " ".join(each.option for each in found))
 
 
+def held_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
+    """Return why the opt-ins of a plan without a refusal wait; None if they may be written."""
+    return dict(_passed(planned, limits)).get(_OPT_INS) if limits.hold_opt_ins else None
+
+
+def without_opt_ins(planned: pd.DataFrame) -> pd.DataFrame:
+    """Return a plan with its opt-ins ``pending``, because of the limit."""
+    held = comparison.opt_ins(planned)
+    outcome = columns.outcome_codes(planned[columns.OUTCOME])
+    reason = columns.reason_codes(planned[columns.REASON])
+    outcome[held] = columns.OUTCOME_CODES[Outcome.PENDING]
+    reason[held] = columns.REASON_CODES[Reason.LIMIT]
+    sentence = (
+        "Held back for a person to decide: this lifts an opt-out, and the run has more of these "
+        "than its limit allows."
+    )
+    return columns.with_verdicts(planned, outcome, reason, dict.fromkeys(held.tolist(), sentence))
+
+
 def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) -> bool:
     """Return whether a plan may be written whatever the states of its ``pending`` rows are."""
     if refusal(planned, limits, past) is not None:
         return False
+    if limits.hold_opt_ins:  # then opt-ins refuse nothing
+        limits = replace(limits, max_opt_ins=Bound(percent=Fraction(100)))
     unread = columns.have_outcome(planned, [Outcome.PENDING])
     desired = columns.state_codes(planned[columns.DESIRED])
     outcome = columns.outcome_codes(planned[columns.OUTCOME])
@@ -90,8 +117,8 @@ def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] =
     )
 
 
-def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[Refused]:
-    """Yield a refusal for each limit on a count that a plan passes."""
+def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[tuple[str, Refused]]:
+    """Yield a refusal for each limit on a count that a plan passes, by the end of its option."""
     rows = columns.input_rows(planned)
     created = np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_CREATE]))
     max_changes, max_creates = (
@@ -99,17 +126,20 @@ def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[Refused]:
         for bound in (limits.max_changes, limits.max_creates)
     )
     for positions, most, what, option in (
-        (comparison.opt_ins(planned), limits.opt_ins(rows), "opt-ins (true to false)", "opt-ins"),
+        (comparison.opt_ins(planned), limits.opt_ins(rows), "opt-ins (true to false)", _OPT_INS),
         (comparison.writes(planned), max_changes, "changes", "changes"),
         (created, max_creates, "profiles to be created", "creates"),
     ):
         count = len(positions)
         if most is not None and count > most:
-            yield Refused(
-                f"{count} {what} of {rows} rows ({100 * count / rows:.3g}%) are more than the "
-                f"limit of {most} ({_first(planned, positions)}). If that is right, let them "
-                f"pass with --max-{option} {count}.",
-                f"--max-{option} {count}",
+            yield (
+                option,
+                Refused(
+                    f"{count} {what} of {rows} rows ({100 * count / rows:.3g}%) are more than the "
+                    f"limit of {most} ({_first(planned, positions)}). If that is right, let them "
+                    f"pass with --max-{option} {count}.",
+                    f"--max-{option} {count}",
+                ),
             )
 
 

@@ -28,10 +28,11 @@ from bulk_sync.runs.past_runs import (
     NothingLeft,
     has_checkpoint,
     interrupted,
+    is_held,
     known,
     newest_change,
     recorded,
-    refused,
+    undecided,
     without_checkpoint,
 )
 from bulk_sync.runs.person_history import Event, Story, look_up, story_of
@@ -47,7 +48,7 @@ from bulk_sync.runs.validation import Judged
 __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
     "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "Story", "abandon", "apply",
-    "audit", "has_checkpoint", "interrupted", "judge", "known", "look_up", "map_keys", "new_run_id",
-    "newest_change", "preview", "recorded", "refused", "report_again", "resume", "retry",
-    "story_of", "sync", "undo", "without_checkpoint",
+    "audit", "has_checkpoint", "interrupted", "is_held", "judge", "known", "look_up", "map_keys",
+    "new_run_id", "newest_change", "preview", "recorded", "report_again", "resume", "retry",
+    "story_of", "sync", "undecided", "undo", "without_checkpoint",
 ]  # fmt: skip

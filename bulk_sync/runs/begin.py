@@ -5,26 +5,30 @@
 One run at a time works on an organization.
 """
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 import pandas as pd
 
 from bulk_sync import __version__, ledger
 from bulk_sync.errors import StoppedEarly, UsageProblem
-from bulk_sync.ledger import Begun, Kind, Ledger
+from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.runs import lineage
 from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints, checkpoint_folder
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
-from bulk_sync.settings import State
+from bulk_sync.settings import Oddity, State
 from bulk_sync.storage import lock
+
+log = logging.getLogger(__name__)
 
 _COMPARED: Final = 5
 """How many finished runs of the same job an input is compared with."""
@@ -140,12 +144,33 @@ def tidy_up(book: Ledger, state: State) -> None:
 
 def past_of(book: Ledger, job: Job) -> list[Past]:
     """Return the last finished runs of the same job, the newest first."""
-    return [
-        Past(run.begun.rows, run.ended.opt_ins + run.ended.opt_outs)
-        for run in reversed(book.runs())
-        if run.begun.kind in {Kind.RUN, Kind.APPLY}
-        and run.begun.job == job.record.name
-        and same_place(run.begun, job.connection)
-        and run.is_done
-        and run.ended is not None
-    ][:_COMPARED]
+    done = islice(_done_before(book.runs(), job), _COMPARED)
+    return [Past(begun.rows, ended.opt_ins + ended.opt_outs) for _, begun, ended in done]
+
+
+def warn_of_same_file(book: Ledger, job: Job, digest: str) -> None:
+    """Warn if a run of the same job that stands has carried out this very input."""
+    if Oddity.SAME_FILE in job.limits.allowed:
+        return
+    runs = book.runs()
+    put_back = lineage.undone(runs)
+    for run, begun, _ in _done_before(runs, job):
+        is_same = begun.input_sha256 == digest and begun.attribute == job.connection.attribute
+        if is_same and run.run_id not in put_back:
+            log.warning(
+                "Run %s of this job, begun %s, has carried out this very file. If it is meant "
+                "again, --allow same-file leaves out this warning.",
+                run.run_id,
+                ledger.utc(run.begun_ms),
+            )
+            return
+
+
+def _done_before(runs: Sequence[Run], job: Job) -> Iterator[tuple[Run, Begun, Ended]]:
+    """Yield the runs of the same job that reached their end, the newest first."""
+    for run in reversed(runs):
+        begun, ended = run.begun, run.ended
+        is_of_job = begun.job == job.record.name and same_place(begun, job.connection)
+        is_one = begun.kind in {Kind.RUN, Kind.APPLY} and is_of_job
+        if is_one and run.is_done and ended is not None:
+            yield run, begun, ended

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bulk_sync.engines.current import Read
 from bulk_sync.engines.session import Session
-from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem
+from bulk_sync.errors import Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, comparison, expand, plan_limits
 from bulk_sync.rows.plan_limits import Past
@@ -41,18 +41,20 @@ class Execution:
     def review(self, planned: pd.DataFrame, read: Read) -> Plan:
         """Return a plan for a person, with its limits and its forecast."""
         job, calls, totals = self.job, self.session.client.calls, Totals.of(planned)
+        refusal = plan_limits.refusal(planned, job.limits, self.past)
+        held = None if refusal else plan_limits.held_opt_ins(planned, job.limits)
+        writes = totals.writes - (0 if held is None else totals.opt_ins)
         forecast = Forecast(
             read=read,
             calls=calls.total,
-            calls_to_come=totals.writes * calls_per_change(job.writing),
+            calls_to_come=writes * calls_per_change(job.writing),
             calls_before=0,
             budgets=self.budgets(max(0, (job.pace.max_calls or 0) - calls.total)),
             rate=job.pace.rate,
             quickest_s=self.session.client.pacer.latency.quantile(0),
             most_in_flight=job.pace.concurrency or job.pace.most_in_flight,
         )
-        refusal = plan_limits.refusal(planned, job.limits, self.past)
-        return Plan(expand.collapse(planned), totals, refusal, forecast)
+        return Plan(expand.collapse(planned), totals, refusal, forecast, held)
 
     def budgets(self, left_now: int) -> Budgets:
         """Return the budgets; calls set aside for this run count as left today."""
@@ -71,12 +73,14 @@ class Ended:
         cause: why the run ended early; None if it did not.
         reads: calls that reading still takes, if known.
         needed: forecast cost of reading, if a budget does not cover it.
+        held: why the opt-ins wait, if they were held back.
     """
 
     rows: pd.DataFrame
     cause: StopRun | None
     reads: int | None = None
     needed: RemainingCost | None = None
+    held: Refused | None = None
 
 
 def held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> Ended:

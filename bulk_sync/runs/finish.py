@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from bulk_sync import report
+from bulk_sync import ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
-from bulk_sync.ledger import Ended, Kind, Run
+from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
@@ -24,6 +24,7 @@ from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, due_dates, expand
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
+from bulk_sync.runs.execution import Ended
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import OUT, facts_of
 from bulk_sync.runs.review import Cost, Files, Finished
@@ -32,28 +33,27 @@ from bulk_sync.runs.run_context import RunContext
 log = logging.getLogger(__name__)
 
 
-def finish_run(
-    run: RunContext, job: Job, rows: pd.DataFrame, cause: StopRun | None, cost: Cost
-) -> Finished:
+def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost) -> Finished:
     """Write the reports, end the run in the ledger, and keep what later commands may need.
 
     Args:
         run: the run.
         job: how it worked.
-        rows: results, a row per profile if keys are no PKeys.
-        cause: why it ended early; None if it did not.
+        ended: how far it got.
         cost: what it took.
     """
+    rows = ended.rows
     totals, joined = Totals.of(rows), expand.collapse(rows)
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None
     left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
     reports, name = job.record.reports_of(run.run_id), f"{run.stem}.{run.run_id}"
     now = now_ms()
-    ending = Run(run.run_id, 1, now, run.begun, now, report_facts.ended_with(totals, cause))
+    line = report_facts.ended_with(totals, ended.cause, ended.held)
+    ending = Run(run.run_id, 1, now, run.begun, now, line)
     facts = report_facts.facts_of(ending, joined, _known_runs(run), reports=reports)
     files, failure = write_reports(joined, reports, name, facts, left)
-    cause = cause or failure
+    cause = ended.cause or failure
     if cause is None:
         try:
             files = replace(files, plan_sha256=_write_plan(run, job, rows, totals))
@@ -69,6 +69,7 @@ def finish_run(
         files=files,
         is_resumable=not is_final,
         settings=job.record.settings,
+        held=None if cause else ended.held,
     )
     try:
         return _end(run, job, finished, rows)
@@ -147,9 +148,10 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
     until = None
     if is_final and not is_plan:
         until = kept_rows.keep(job.state, run.run_id, run.begun, rows)
-    ended = Ended(
+    why = finished.cause or finished.held
+    last_line = ledger.Ended(
         exit=int(finished.exit),
-        message="" if finished.cause is None else str(finished.cause),
+        message=str(why or ""),
         final=is_final,
         outcomes=finished.totals.outcomes,
         opt_ins=finished.totals.opt_ins,
@@ -159,8 +161,8 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
         reports={str(file): file.sha256() for file in finished.files.reports},
         rows_kept_until="" if until is None else str(until),
     )
-    head = run.ledger.end(run.run_id, ended)
-    if is_final and not has_failed and not isinstance(finished.cause, Refused):
+    head = run.ledger.end(run.run_id, last_line)
+    if is_final and not has_failed and not isinstance(why, Refused):
         run.checkpoint.remove()
     return replace(finished, head=head)
 

@@ -38,19 +38,29 @@ def interrupted(state: State) -> list[Run]:
     return [run for run in reversed(found) if not run.is_finished]
 
 
-def was_refused(state: State, run: Run) -> bool:
-    """Return whether a limit or a person stopped a run, and its checkpoint is still here."""
-    refused = run.ended is not None and run.ended.exit == Exit.REFUSED
-    return refused and Checkpoint.find(state.folder, run.run_id) is not None
+def may_pass(state: State, run: Run) -> bool:
+    """Return whether a stopped run can go on: its checkpoint is here."""
+    return was_stopped(run) and has_checkpoint(state, run)
 
 
-def refused(state: State) -> list[Run]:
+def was_stopped(run: Run) -> bool:
+    """Return whether a limit or a person refused a run, or a limit holds its opt-ins back."""
+    return is_held(run) or (run.ended is not None and run.ended.exit == Exit.REFUSED)
+
+
+def is_held(run: Run) -> bool:
+    """Return whether a run is finished but for opt-ins that are held back."""
+    ended = run.ended
+    if ended is None or not ended.final or ended.exit != Exit.ROWS_LEFT:
+        return False
+    return ended.outcomes.get(Outcome.PENDING, 0) > 0
+
+
+def undecided(state: State) -> list[Run]:
     """Return the runs that wait for a person to let them pass, the newest first."""
     with ledger.open_existing(state, forward=True) as book:
         found = [] if book is None else book.runs()
-    return [
-        run for run in reversed(found) if run.begun.kind != Kind.PLAN and was_refused(state, run)
-    ]
+    return [run for run in reversed(found) if run.begun.kind != Kind.PLAN and may_pass(state, run)]
 
 
 def newest_change(state: State) -> Run | None:

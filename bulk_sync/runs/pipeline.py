@@ -42,6 +42,7 @@ from bulk_sync.runs.plan_file import LIMITS
 from bulk_sync.runs.remaining_cost import RemainingCost, calls_per_change, check_budget
 from bulk_sync.runs.review import Cost, Finished, Plan, Screen
 from bulk_sync.runs.run_context import RunContext
+from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import Writing
 from bulk_sync.signals import Interrupts
 
@@ -72,7 +73,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
         to_come = _cost_to_come(execution, ended, is_plan=is_plan)
         cost = replace(cost, to_come=to_come)
         ended = replace(ended, cause=_budget_spent(ended.cause, to_come, session))
-    return finish_run(run, job, ended.rows, ended.cause, cost)
+    return finish_run(run, job, ended, cost)
 
 
 def preview(
@@ -121,17 +122,40 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         planned, needed = ended.rows, ended.needed
     recording = writing.recorded(run, planned)
     if recording.has_begun:
+        held = _held_still(execution, planned, recording)
         _warn_of_limits(run, execution.job)
     else:
+        reviewed = execution.review(planned, read)
+        held = reviewed.held
         try:
-            _approve(execution, execution.review(planned, read))
+            _approve(execution, reviewed)
         except Refused as refused:
             if early := run.checkpoint.early():
                 refused = early_writes.refusal_after(refused, len(early))
             left = early_writes.results_so_far(run, planned)
             return Ended(comparison.hold_back(left, Reason.LIMIT), refused)
+    if held is not None:
+        planned = plan_limits.without_opt_ins(planned)
+        recording = writing.recorded(run, planned)
     interrupts.defer()
-    return replace(writing.write(execution, run, planned, recording), needed=needed)
+    return replace(writing.write(execution, run, planned, recording), needed=needed, held=held)
+
+
+def _held_still(
+    execution: Execution, planned: pd.DataFrame, recording: Recording
+) -> Refused | None:
+    """Return why opt-ins that were held back wait on; ask a person if they may pass by now."""
+    limits, opt_ins = execution.job.limits, comparison.opt_ins(planned)
+    if not limits.hold_opt_ins or recording.has_lifted or not len(opt_ins):
+        return None
+    held = plan_limits.held_opt_ins(planned, limits)
+    if held is None:
+        try:
+            alone = comparison.narrowed(planned, opt_ins)
+            execution.screen.approve(execution.review(alone, _NOTHING_READ))
+        except Refused as refused:
+            return refused
+    return held
 
 
 def _approve(execution: Execution, reviewed: Plan) -> None:
@@ -143,7 +167,7 @@ def _approve(execution: Execution, reviewed: Plan) -> None:
     execution.screen.show(reviewed)
     if reviewed.refusal is not None:
         raise reviewed.refusal
-    if reviewed.totals.writes:
+    if reviewed.writes:
         execution.screen.approve(reviewed)
 
 
@@ -244,9 +268,12 @@ def _budget_spent(cause: BudgetSpent, to_come: RemainingCost, session: Session) 
 
 def _warn_of_limits(run: RunContext, job: Job) -> None:
     """Warn about new limits for a run after its first write."""
+    settings = run.begun.settings
     for name in LIMITS:
         given = job.record.settings.get(name)
-        if given is not None and given != run.begun.settings.get(name):
+        if name == "max_opt_ins" and job.limits.hold_opt_ins:
+            continue  # this one can still let held opt-ins pass
+        if given is not None and given != settings.get(name):
             log.warning(
                 "--%s %s comes too late: the run has begun to write, and was checked before "
                 "that. To write no more of it: bulk-sync resume %s --give-up",

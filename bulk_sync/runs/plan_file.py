@@ -32,7 +32,10 @@ OUT: Final = "out"
 """Among the settings of a run that is a plan: where the plan goes."""
 
 LIMITS: Final = ("max_changes", "max_opt_ins", "max_creates")
-"""Options that hold for a plan; they are saved with it."""
+"""Limits that hold for a plan; they are saved with it."""
+
+HOLD: Final = "hold_opt_ins"
+"""Among the limits of a plan: its opt-ins alone are held back."""
 
 _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"
@@ -47,7 +50,7 @@ class Facts:
 
     Attributes:
         settings: the options for keys, new profiles and input rows.
-        limits: those of ``LIMITS``, as they were given.
+        limits: those of ``LIMITS``, and ``HOLD``, as they were given.
     """
 
     run_id: str
@@ -98,7 +101,11 @@ def facts_of(run_id: str, begun: Begun, of_input: Collection[str], totals: Total
         opt_outs=totals.opt_outs,
         version=begun.version,
         settings={name: begun.settings.get(name) for name in sorted(of_input)},
-        limits={name: given for name in LIMITS if (given := begun.settings.get(name)) is not None},
+        limits={
+            name: given
+            for name in (*LIMITS, HOLD)
+            if (given := begun.settings.get(name)) is not None
+        },
     )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bulk_sync import __version__
 from bulk_sync.engines.journal import now_ms
-from bulk_sync.errors import Exit, StopRun
+from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Begun, Ended, Kind, Run
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report import wording
@@ -35,11 +35,11 @@ _CHANGED: Final = (
 )  # fmt: skip
 
 
-def ended_with(totals: Totals, cause: StopRun | None) -> Ended:
+def ended_with(totals: Totals, cause: StopRun | None, held: Refused | None = None) -> Ended:
     """Return the end of a run, as far as it is known before its reports are written."""
     return Ended(
         exit=int(exit_of(totals, cause)),
-        message="" if cause is None else str(cause),
+        message=str(cause or held or ""),
         final=False,
         outcomes=totals.outcomes,
         opt_ins=totals.opt_ins,

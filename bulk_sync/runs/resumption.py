@@ -20,8 +20,9 @@ from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import (
     NothingLeft,
     has_checkpoint,
+    may_pass,
     recorded,
-    was_refused,
+    was_stopped,
     without_checkpoint,
 )
 from bulk_sync.runs.plan_file import OUT
@@ -38,7 +39,7 @@ _PATIENCE_S: Final = 30.0
 
 
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
-    """Finish an interrupted run, or a refused one that may pass now.
+    """Finish an interrupted run, or one that may pass a limit now.
 
     Args:
         job: how to work, with the options of the run.
@@ -51,9 +52,9 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
     """
     with Interrupts() as interrupts, _working_on(job, run_id) as book:
         run = book.run(run_id)
-        if run.is_finished and not was_refused(job.state, run):
+        if run.is_finished and not may_pass(job.state, run):
             why = ""
-            if run.ended is not None and run.ended.exit == Exit.REFUSED:
+            if was_stopped(run):
                 why = ": its input was run again since, or its checkpoint is not kept any more"
             raise NothingLeft(f"There is nothing to resume{why}.", run)
         return continue_run(book, job, run, screen, interrupts)
@@ -76,7 +77,7 @@ def continue_run(
     """
     context = _from_checkpoint(book, job, run)
     log.info("Resuming run %s", run.run_id)
-    if run.is_finished and run.ended is not None:  # a limit refused it
+    if run.is_finished and run.ended is not None:  # a limit stopped it
         reopened = replace(run.ended, exit=int(Exit.STOPPED_EARLY), final=False)
         book.end(run.run_id, replace(reopened, calls={}, seconds=0.0, message="Resumed."))
     if not job.record.reports:
@@ -104,7 +105,7 @@ def abandon(job: Job, run_id: str, screen: Screen) -> str:
     """
     with Interrupts(), _working_on(job, run_id) as book:
         run = book.run(run_id)
-        if run.is_finished and not was_refused(job.state, run):
+        if run.is_finished and not may_pass(job.state, run):
             raise NothingLeft("There is nothing to give up.", run)
         in_flight = [write for write in book.writes(run_id) if write.settled is None]
         known = _read_again(book, job.by_pkey(), run_id, in_flight, screen)

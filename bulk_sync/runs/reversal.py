@@ -12,7 +12,7 @@ from bulk_sync.runs import kept_rows, lineage, pipeline, write_records
 from bulk_sync.runs.begin import begin, begun_as, working_alone
 from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.lineage import same_place
-from bulk_sync.runs.past_runs import NothingLeft, was_refused
+from bulk_sync.runs.past_runs import NothingLeft, may_pass
 from bulk_sync.runs.resumption import give_up
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import State
@@ -35,7 +35,7 @@ def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
         report.check(job.record.reports_of(run_id), set())
         intents = _to_put_back(book, parent_id)
         planned = _inverse_plan(intents, parent, job.state) if intents else None
-        if not parent.is_finished or was_refused(job.state, parent):
+        if not parent.is_finished or may_pass(job.state, parent):
             give_up(book, job.state, parent, "Given up, to be undone.")
         if planned is None:
             raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo.")

@@ -89,12 +89,19 @@ class Plan:
         totals: its counts.
         refusal: the limits against it; None if there are none.
         forecast: what carrying it out is expected to take.
+        held: why its opt-ins are held back, and the rest is written; None if they are not.
     """
 
     rows: pd.DataFrame
     totals: Totals
     refusal: Refused | None
     forecast: Forecast
+    held: Refused | None = None
+
+    @property
+    def writes(self) -> int:
+        """Return the number of profiles to be written, opt-ins held back left out."""
+        return self.totals.writes - (0 if self.held is None else self.totals.opt_ins)
 
 
 class Screen(Protocol):
@@ -178,6 +185,7 @@ class Finished:
         head: where the ledger ends now; None if nothing was written there.
         is_resumable: whether ``resume`` can go on with it.
         settings: the options of the run, by name.
+        held: why the opt-ins among the pending rows wait; None if none do.
     """
 
     run_id: str
@@ -189,6 +197,7 @@ class Finished:
     head: Head | None = None
     is_resumable: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    held: Refused | None = None
 
     @property
     def exit(self) -> Exit:

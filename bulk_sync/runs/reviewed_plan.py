@@ -11,11 +11,11 @@ from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.ledger import Kind, Ledger
 from bulk_sync.rows import expand
 from bulk_sync.runs import lineage, pipeline, plan_file
-from bulk_sync.runs.begin import begin, begun_as, past_of, working_alone
+from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file, working_alone
 from bulk_sync.runs.job import Input, Job, new_run_id
 from bulk_sync.runs.lineage import same_place
-from bulk_sync.runs.past_runs import NothingLeft
-from bulk_sync.runs.plan_file import LIMITS, Facts, PlanFile
+from bulk_sync.runs.past_runs import NothingLeft, is_held
+from bulk_sync.runs.plan_file import HOLD, LIMITS, Facts, PlanFile
 from bulk_sync.runs.resumption import continue_run
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import Bound, Connection, Keys, reached
@@ -56,11 +56,12 @@ def apply(
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         runs = book.runs()
         earlier = lineage.apply_of(runs, planned.sha256)
-        if earlier is not None and not earlier.is_finished:
+        if earlier is not None and (not earlier.is_finished or is_held(earlier)):
             return continue_run(book, job, earlier, screen, interrupts)
         if earlier is not None:
             lineage.check_stands(runs, earlier, f"The apply of {path}")
             raise NothingLeft(f"{path} has been carried out.", earlier)
+        warn_of_same_file(book, job, facts.input_sha256)
         _warn_of_later_runs(book, facts)
         rows = expand.collapse(planned.rows)
         begun = begun_as(Kind.APPLY, job, facts.input, facts.input_sha256, facts.rows)
@@ -78,6 +79,7 @@ def _job_of(job: Job, facts: Facts, typed: Collection[str]) -> Job:
         if name in LIMITS and name not in typed
     }
     limits, keys = job.limits.within(kept, facts.rows), Keys.of(facts.settings)
+    limits = replace(limits, hold_opt_ins=limits.hold_opt_ins or bool(facts.limits.get(HOLD)))
     settings = {name: str(most) for name in kept if (most := getattr(limits, name)) is not None}
     job = replace(
         job,
@@ -86,7 +88,8 @@ def _job_of(job: Job, facts: Facts, typed: Collection[str]) -> Job:
         matching=replace(job.matching, keys=keys),
         record=replace(job.record, name=facts.job),
     )
-    return job.with_settings(**settings, **facts.settings).guarded()
+    held = {HOLD: limits.hold_opt_ins}
+    return job.with_settings(**held, **settings, **facts.settings).guarded()
 
 
 def _check(planned: PlanFile, path: Path, connection: Connection, expected: str | None) -> None:

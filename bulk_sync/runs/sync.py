@@ -27,12 +27,13 @@ from bulk_sync.runs.begin import (
     begun_as,
     past_of,
     tidy_up,
+    warn_of_same_file,
     working_alone,
     working_on_plan,
 )
 from bulk_sync.runs.job import Input, Job, JobRecord, new_run_id
 from bulk_sync.runs.lineage import same_place
-from bulk_sync.runs.past_runs import has_checkpoint, was_refused
+from bulk_sync.runs.past_runs import has_checkpoint, may_pass
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen
@@ -63,6 +64,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         job = validation.with_layout(job, judged.layout)
         screen.announce(judged.layout)
         _make_way(book, job, digest, fresh=fresh)
+        warn_of_same_file(book, job, digest)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
         run = begin(book, job, run_id, begun, rows, given.stem)
         run = replace(run, past=past_of(book, job))
@@ -98,6 +100,8 @@ def preview(
         report.check_fits(rows, paths)
         job = validation.with_layout(job, judged.layout)
         screen.announce(judged.layout)
+        if book is not None:
+            warn_of_same_file(book, job, judged.sha256)
         past = [] if book is None else past_of(book, job)
         budget = None if book is None else day_budget.budget_of(book, job)
         last_writes = precedence.last_writes(book, job.state, job.connection)
@@ -146,6 +150,7 @@ def _kept_preview(
                 with working_on_plan(job.state, run.run_id):
                     return continue_run(book, job, run, screen, interrupts)
             give_up(book, job.state, run, "Given up for a fresh start.")
+        warn_of_same_file(book, job, digest)
         opening = begin(book, job, run_id, begun, rows, given.stem)
         with working_on_plan(job.state, run_id):
             opening = replace(opening, past=past_of(book, job))
@@ -202,7 +207,7 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
         if not same_place(begun, job.connection) or begun.kind != Kind.RUN:
             continue
         if run.is_finished:
-            if begun.input_sha256 == digest and was_refused(job.state, run):
+            if begun.input_sha256 == digest and may_pass(job.state, run):
                 give_up(book, job.state, run, run.ended.message if run.ended else "")
             continue
         if begun.input_sha256 != digest or begun.attribute != job.connection.attribute:

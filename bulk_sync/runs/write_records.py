@@ -39,6 +39,7 @@ class Recording:
         steps: the results.
         in_doubt: positions of writes in flight when a process died.
         has_begun: whether any write of the whole plan was ever intended.
+        has_lifted: whether any opt-in was ever intended.
         bodies: by position, the JSON with which a profile is created.
     """
 
@@ -71,6 +72,7 @@ class Recording:
         has_others = columns.PROFILE in planned
         self._used = Texts(planned[columns.KEY], writes) if has_others else None
         self._intents: dict[int, int] = {}
+        self.has_lifted = False
         self.has_begun = self._recall(ledger.writes(run_id))
         self.in_doubt = frozenset(self._intents)
 
@@ -173,6 +175,7 @@ class Recording:
                 index = {key: at for at, key in enumerate(self.keys)}
             at, settled = index[write.intent.key], write.settled
             has_begun |= write.intent.key not in self._early
+            self.has_lifted |= not self.desired[at] and at not in self.bodies
             if settled is None:
                 self._intents[at] = write.position
             elif settled.outcome in CONFIRMED:

@@ -45,6 +45,7 @@ class Oddity(StrEnum):
     FEWER_ROWS = "fewer-rows"
     UNKNOWN_KEYS = "unknown-keys"
     INVERTED = "inverted"
+    SAME_FILE = "same-file"  # which never refuses: it is a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Limits:
         max_opt_ins: most changes from true to false.
         max_failures: most failed rows.
         max_creates: most new profiles; None: no limit.
+        hold_opt_ins: if nothing but the opt-ins passes a limit, hold them back and write the rest.
         allowed: tolerated oddities.
     """
 
@@ -80,6 +82,7 @@ class Limits:
     max_opt_ins: Bound | None = None
     max_failures: Bound | None = None
     max_creates: Bound | None = None
+    hold_opt_ins: bool = False
     allowed: frozenset[Oddity] = frozenset()
 
     def opt_ins(self, rows: int) -> int:

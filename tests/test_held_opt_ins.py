@@ -1,0 +1,185 @@
+"""``--hold-opt-ins``: opt-ins beyond the limit wait for a person, and the rest is written."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Ran, Run, before_answer, key, populate, process, read_csv
+
+from bulk_sync.simulator import Simulator
+
+ROWS, OPT_INS = 40, 12
+HOLD = ("--hold-opt-ins", "--report", "r.csv", "--summary", "json", "--fetch", "lookup")
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    """Hold forty profiles: the file lifts the opt-out of 12, and opts 20 others out."""
+    populate(sim, ROWS)
+    lines = ["PKey,ccpaOptOut"]
+    for number in range(ROWS):
+        sim.profiles[key(number)]["ccpaOptOut"] = number < OPT_INS or number >= 32
+        lines.append(f"{key(number)},{str(number >= OPT_INS).lower()}")
+    (tmp_path / "in.csv").write_text("\n".join(lines))
+    return sim
+
+
+def opted_out(sim: Simulator) -> int:
+    return sum(bool(state) for state in sim.states.values())
+
+
+def held(sim: Simulator, run: Run, *words: object) -> Ran:
+    ran = run(sim, "run", "in.csv", *HOLD, *words)
+    assert ran.status == 3, ran.err
+    return ran
+
+
+def test_the_rest_is_written_and_the_opt_ins_wait(
+    filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    summary = held(filled, run).summary
+    assert opted_out(filled) == ROWS  # 20 opted out, and no opt-out lifted
+    assert summary["outcomes"] == {"unchanged": 8, "updated": 20, "pending": OPT_INS}
+    assert summary["opt_ins"] == 0
+    command = ["bulk-sync", "resume", summary["run_id"], "--max-opt-ins", str(OPT_INS)]
+    assert summary["resume"].split() == command
+    assert "12 opt-ins (true to false) of 40 rows (30%)" in summary["message"]
+    left = [row for row in read_csv(tmp_path / "r.csv") if row["sync_outcome"] == "pending"]
+    assert {row["sync_reason"] for row in left} == {"limit"}
+    assert {"Held back for a person to decide"} == {row["sync_detail"][:32] for row in left}
+    (todo,) = tmp_path.glob("*.todo.csv")
+    assert len(read_csv(todo)) == OPT_INS
+
+
+def test_a_resume_that_names_the_run_and_the_limit_writes_them(filled: Simulator, run: Run) -> None:
+    run_id = held(filled, run).summary["run_id"]
+    assert run(filled, "resume", "--all").status == 0  # the run is finished
+    assert opted_out(filled) == ROWS
+    told = run(filled, "resume")
+    assert told.status == 0
+    assert f"these runs were refused, or hold opt-ins back: {run_id}" in told.out
+
+    again = run(filled, "resume", run_id, "--summary", "json")
+    assert (again.status, opted_out(filled)) == (3, ROWS)
+    assert again.summary["outcomes"] == {"unchanged": 8, "updated": 20, "pending": OPT_INS}
+
+    filled.requests.clear()
+    done = run(filled, "resume", run_id, "--max-opt-ins", OPT_INS, "--summary", "json")
+    assert done.status == 0, done.err
+    assert done.summary["outcomes"] == {"unchanged": 8, "updated": 32}
+    assert done.summary["opt_ins"] == OPT_INS
+    assert opted_out(filled) == ROWS - OPT_INS
+    assert [request.method for request in filled.requests if request.method == "PATCH"] == [
+        "PATCH"
+    ] * OPT_INS
+    assert run(filled, "resume", run_id, "--max-opt-ins", OPT_INS).status == 0
+    assert run(filled, "runs", run_id, "--json").status == 0
+
+
+def test_another_limit_refuses_everything_as_ever(filled: Simulator, run: Run) -> None:
+    ran = run(filled, "run", "in.csv", *HOLD, "--max-changes", 31)
+    assert ran.status == 4
+    assert filled.patched == []
+    assert "--max-opt-ins 12 --max-changes 32" in ran.summary["resume"]
+
+
+def test_opt_ins_within_the_limit_are_written(filled: Simulator, run: Run) -> None:
+    ran = run(filled, "run", "in.csv", *HOLD, "--max-opt-ins", OPT_INS)
+    assert ran.status == 0
+    assert opted_out(filled) == ROWS - OPT_INS
+
+
+@pytest.mark.parametrize("words", [("run", "-n"), ("plan",)], ids=["dry run", "plan"])
+def test_a_preview_tells_what_would_be_held(
+    words: tuple[str, ...], filled: Simulator, run: Run
+) -> None:
+    ran = run(filled, *words, "in.csv", "--hold-opt-ins")
+    assert ran.status == 0
+    assert "12 opt-ins would be held back, and the rest written: 12 opt-ins" in ran.out
+    assert ran.out.endswith("bulk-sync run in.csv --hold-opt-ins\n")
+    assert filled.patched == []
+
+
+def test_a_plan_keeps_its_opt_ins_and_apply_holds_them(filled: Simulator, run: Run) -> None:
+    assert run(filled, "plan", "in.csv", "--hold-opt-ins", "--out", "p.parquet").status == 0
+    ran = run(filled, "apply", "p.parquet", "--report", "r.csv", "--summary", "json")
+    assert (ran.status, opted_out(filled)) == (3, ROWS)
+    assert ran.summary["outcomes"]["pending"] == OPT_INS
+    assert run(filled, "apply", "p.parquet").status == 3  # still over the limit
+    assert opted_out(filled) == ROWS
+    done = run(filled, "apply", "p.parquet", "--max-opt-ins", OPT_INS, "--report", "s.csv")
+    assert (done.status, opted_out(filled)) == (0, ROWS - OPT_INS)
+
+
+def test_a_run_that_was_killed_holds_them_when_it_is_resumed(
+    filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    child = process(filled, tmp_path, "run", "in.csv", *HOLD, "--concurrency", "1")
+    before_answer(filled, "PATCH", 5, child.kill)
+    child.communicate(timeout=30)
+    assert run(filled, "resume", "--all").status == 3
+    assert opted_out(filled) == ROWS
+    assert run(filled, "resume", "--all").status == 0
+
+
+def test_no_variable_lets_the_opt_ins_of_a_run_pass(
+    filled: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = held(filled, run).summary["run_id"]
+    monkeypatch.setenv("BULK_SYNC_MAX_OPT_INS", "100%")
+    monkeypatch.setenv("BULK_SYNC_HOLD_OPT_INS", "no")
+    assert run(filled, "resume", run_id).status == 3
+    assert opted_out(filled) == ROWS
+
+
+def test_opt_ins_held_back_wait_no_longer_once_another_file_was_carried_out(
+    filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    run_id = held(filled, run).summary["run_id"]
+    (tmp_path / "later.csv").write_text(f"PKey,ccpaOptOut\n{key(39)},true\n")
+    assert run(filled, "run", "later.csv").status == 0
+    ran = run(filled, "resume", run_id, "--max-opt-ins", OPT_INS, "--summary", "json")
+    assert (ran.status, opted_out(filled)) == (3, ROWS)
+    assert ran.summary["outcomes"]["drifted"] == OPT_INS
+
+
+def test_a_run_that_held_opt_ins_back_can_be_retried_undone_and_given_up(
+    filled: Simulator, run: Run
+) -> None:
+    filled.forbidden.add(key(20))
+    run_id = held(filled, run).summary["run_id"]
+    filled.forbidden.clear()
+    assert run(filled, "retry", run_id, "--report", "retry.csv").status == 0
+    assert opted_out(filled) == ROWS
+    assert run(filled, "resume", run_id, "--give-up").status == 0
+    assert run(filled, "resume", run_id, "--max-opt-ins", OPT_INS).status == 3
+    assert opted_out(filled) == ROWS
+    undone = run(filled, "undo", run_id, "--report", "undo.csv", "--max-opt-ins", 20)
+    assert undone.status == 0, undone.err
+    assert opted_out(filled) == 21
+
+
+def test_an_undo_holds_back_what_lifts_opt_outs(filled: Simulator, run: Run) -> None:
+    run_id = held(filled, run).summary["run_id"]
+    words = ("--hold-opt-ins", "--max-opt-ins", 0, "--report", "undo.csv")
+    assert run(filled, "undo", run_id, *words).status == 3
+    assert opted_out(filled) == ROWS
+
+
+def test_the_same_file_again_gives_up_what_was_held_back(filled: Simulator, run: Run) -> None:
+    first = held(filled, run).summary["run_id"]
+    second = held(filled, run).summary["run_id"]
+    assert run(filled, "resume", first, "--max-opt-ins", OPT_INS).status == 3
+    assert opted_out(filled) == ROWS
+    assert run(filled, "resume", second, "--max-opt-ins", OPT_INS).status == 0
+    assert opted_out(filled) == ROWS - OPT_INS
+
+
+def test_opt_ins_of_addresses_are_held_back_too(
+    filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    lines = [f"p{at}@example.com,{str(at >= OPT_INS).lower()}" for at in range(ROWS)]
+    (tmp_path / "in.csv").write_text("\n".join(["email,ccpaOptOut", *lines]))
+    run_id = held(filled, run).summary["run_id"]
+    assert opted_out(filled) == ROWS
+    assert run(filled, "resume", run_id, "--max-opt-ins", OPT_INS).status == 0
+    assert opted_out(filled) == ROWS - OPT_INS
