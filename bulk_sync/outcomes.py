@@ -38,6 +38,7 @@ class Reason(StrEnum):
     """Why a row has its outcome. Stable: scripts compare with these."""
 
     # the row itself
+    NOT_DATA = "not_data"
     BAD_STATE = "bad_state"
     BLANK_STATE = "blank_state"
     EMPTY_KEY = "empty_key"

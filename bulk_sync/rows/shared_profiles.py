@@ -102,7 +102,10 @@ def _refuse(
     owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
     for at in np.flatnonzero(np.isin(owner, list(refused))).tolist():
         place = places.name(refused[int(owner[at])]).capitalize()
-        sentence = f"{place} stands for the same profile and says the other state."
+        sentence = (
+            f"{place} is about the same profile, and has the other state. Delete the wrong one of "
+            "the two rows."
+        )
         verdicts.reject(at, Reason.CONFLICT, sentence)
     for at in np.flatnonzero((by_key != owner) & np.isin(by_key, list(refused))).tolist():
         verdicts.outcome[at] = NONE

@@ -43,7 +43,7 @@ def test_keys_that_differ_in_case_are_two_keys() -> None:
 
 def test_a_conflict_names_the_first_row_that_says_the_other_state() -> None:
     checked = check.rows(raw([("@a", "true"), *[("@a", "false")] * 2, ("@a", "true")]), Rules())
-    named = checked[columns.DETAIL].str.extract(r"(row \d+) has the other")[0].tolist()
+    named = checked[columns.DETAIL].str.extract(r"and (row \d+) (?:allows|forbids)")[0].tolist()
     assert named == ["row 3", "row 2", "row 2", "row 3"]
 
 

@@ -1,8 +1,8 @@
 """Checks raw rows by the rules: a row may be looked up, or it has a verdict.
 
-    names --header--> columns --keys, states--> a key and a state a row --duplicates--> COUNTS_AS
-                                      |                                     |
-                                      '------------> verdicts <-------------'
+    names --header--> columns --footer, keys, states--> a key and a state --duplicates--> COUNTS_AS
+                                          |                                   |
+                                          '------------> verdicts <-----------'
 
 Nothing is guessed here: an unknown spelling of a state, a damaged key or two states for one key
 reject the row with a sentence. All work is done on whole columns; only rows with a problem cost
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_sync.rows import columns, request_dates
-from bulk_sync.rows.check import duplicates, keys, states
+from bulk_sync.rows.check import duplicates, footer, keys, states
 from bulk_sync.rows.check.header import Found, find_columns
 from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
@@ -57,9 +57,11 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             ", ".join(map(repr, found.dates)),
         )
     verdicts = Verdicts.of(len(raw))
+    footer.reject(raw, found, rules.words, verdicts)
     used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)
     if found.state is None:
         desired = np.full(len(raw), int(bool(rules.state)), np.int8)
+        desired[list(verdicts.aside)] = -1
     else:
         desired = states.read(raw[found.state], rules, verdicts)
     places = duplicates.Places.of(raw)
@@ -79,8 +81,11 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
     if found.date is not None:
+        dates = raw[found.date]
+        if verdicts.aside:
+            dates = dates.mask(np.isin(np.arange(len(raw)), list(verdicts.aside)), "")
         times = request_dates.combine_repeats(
-            request_dates.read(raw[found.date], places.name, datetime.now(UTC).date()),
+            request_dates.read(dates, places.name, datetime.now(UTC).date()),
             counts_as,
             desired,
         )

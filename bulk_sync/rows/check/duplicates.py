@@ -54,7 +54,7 @@ def counts_as(
     first_true, first_false = _first(rows, group, wants_true), _first(rows, group, ~wants_true)
     if on_conflict is OnConflict.REJECT:
         others = np.where(wants_true, first_false, first_true)
-        _refuse_conflicts(rows, others, places, verdicts)
+        _refuse_conflicts(rows, others, desired, places, verdicts)
         kept = others < 0
         rows, first_true, first_false = rows[kept], first_true[kept], first_false[kept]
         wants_true = wants_true[kept]
@@ -80,16 +80,22 @@ def counts_as(
 
 
 def _refuse_conflicts(
-    rows: npt.NDArray[np.intp], others: npt.NDArray[np.intp], places: Places, verdicts: Verdicts
+    rows: npt.NDArray[np.intp],
+    others: npt.NDArray[np.intp],
+    desired: npt.NDArray[np.int8],
+    places: Places,
+    verdicts: Verdicts,
 ) -> None:
     """Reject the rows whose key has both states; ``others`` has a row with the other one, or -1."""
     refused = others >= 0
-    for at, other in zip(rows[refused].tolist(), others[refused].tolist(), strict=True):
+    wants_true = desired[rows[refused]] == 1
+    for at, other, forbids in zip(rows[refused], others[refused], wants_true, strict=True):
+        here, there = ("forbids", "allows") if forbids else ("allows", "forbids")
         sentence = (
-            f"This key has both states in the input: {places.name(other)} has the other one. Keep "
-            "the right row, or let the opt-out count with --on-conflict opt-out."
+            f"This row {here} the sale, and {places.name(other)} {there} it for the same key. "
+            "Delete the wrong one, or let the opt-out count with --on-conflict opt-out."
         )
-        verdicts.reject(at, Reason.CONFLICT, sentence)
+        verdicts.reject(int(at), Reason.CONFLICT, sentence)
 
 
 def _first(

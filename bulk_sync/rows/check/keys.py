@@ -28,14 +28,17 @@ _DATES: Final = (
 )
 _DAMAGE: Final[dict[str, str]] = {
     r"^[+-]?\d(?:[.,]\d+)?E[+-]\d{2,3}$": (
-        "is what a spreadsheet makes of a long number; its digits are lost. Export the key column "
-        "as text"
+        "is what a spreadsheet makes of a long number; its digits are lost. Format the key column "
+        "as text and paste the keys again"
     ),
     r"^(?:#[¿¡]?[\p{Lu}\d/_]+[?!]|#N/A|#NV|#N/D|#GETTING_DATA|Err:\d{3})$": (
         "is a spreadsheet's error value; it makes #NAME? of text that begins with @. Format the "
         "key column as text and paste the keys again"
     ),
-    r"^#{3,}$": "is what a spreadsheet shows for a cell too narrow for its content",
+    r"^#{3,}$": (
+        "is what a spreadsheet shows for a cell too narrow for its content. Widen the column and "
+        "export the file again"
+    ),
     rf"^(?:{'|'.join(_DATES)})$": (
         "is a date; a spreadsheet makes one of text that looks like it. Format the key column as "
         "text and paste the keys again"
@@ -51,8 +54,9 @@ def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedA
         The clean keys, large_string.
     """
     keys = _unwrapped(_trimmed(pa.chunked_array(column)), kind)
+    empty = f"Column {column.name!r} is empty in this row. Write the key there, or delete the row."
     for at in _hits(pc.equal(keys, "")):
-        verdicts.reject(at, Reason.EMPTY_KEY, "The key is empty.")
+        verdicts.reject(at, Reason.EMPTY_KEY, empty)
     # Nearly all keys are printable ASCII, and this check takes a fraction of the regex's time.
     if not pc.all(pc.ascii_is_printable(keys)).as_py():
         for at in _hits(pc.match_substring_regex(keys, INVISIBLE)):
@@ -105,7 +109,7 @@ def _check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
         text = keys[at].as_py()
         wrong = emails.problem(text)
         if wrong is not None:
-            sentence = f"{quoted(text)} is no e-mail address: {wrong}."
+            sentence = f"{quoted(text)} is no e-mail address: {wrong}. Correct it in this row."
             verdicts.reject(at, Reason.BAD_KEY, sentence)
 
 

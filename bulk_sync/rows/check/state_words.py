@@ -7,10 +7,12 @@ or allows it, whatever yes means.
 """
 
 import csv
+import difflib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
@@ -75,6 +77,18 @@ _STATES: Final[dict[str, bool]] = {
 }
 """All accepted words: English ones, and those of the languages of spreadsheet programs."""
 
+_LONGEST_NEAR: Final = 12
+_TYPED_OFTEN: Final = ("yes", "true", "false")
+_OPTED_OUT: Final = frozenset({"optout", "optedout", "optingout", "donotsell", "dns"})
+
+
+def _letters(word: str) -> str:
+    """Return the letters of a word, doubled ones once."""
+    return "".join(char for char, _ in groupby(filter(str.isalpha, word)))
+
+
+_NEAR: Final = {letters: word for word in _STATES if (letters := _letters(word))}
+
 
 class StateMeans(StrEnum):
     """What yes means in a column of states."""
@@ -132,24 +146,36 @@ class StateWords:
         is_yes = _STATES.get(word)
         return None if is_yes is None else is_yes is self.yes_forbids
 
+    def near(self, cell: str) -> str | None:
+        """Return the word to write for a cell that only looks like one; None if it does not."""
+        has_digit = any(map(str.isdigit, cell))
+        if len(cell) > _LONGEST_NEAR or has_digit or self.state(cell) is not None:
+            return None
+        letters = _letters(plain_word(cell))
+        opt_out = dict.fromkeys(map(_letters, _OPTED_OUT), "yes" if self.yes_forbids else "no")
+        own = {_letters(word): word for word in self.further}
+        close = difflib.get_close_matches(letters, _TYPED_OFTEN, 1, 0.75)
+        known = {**_NEAR, **opt_out, **own, "": None}
+        return known.get(letters) or next(iter(close), None)
+
+    def effect(self, word: str) -> str:
+        """Return what a known word does with the sale: ``forbids`` or ``allows``."""
+        return "forbids" if self.state(word) else "allows"
+
     def __str__(self) -> str:
         """Return what the words mean: ``yes forbids the sale, 'consented' allows it``."""
-        own = (f", {word!r} {_does(forbids)} it" for word, forbids in self.further.items())
-        return f"yes {_does(self.yes_forbids)} the sale{''.join(own)}"
+        own = (f", {word!r} {self.effect(word)} it" for word in self.further)
+        return f"yes {self.effect('yes')} the sale{''.join(own)}"
 
     def _contradiction(self, word: str) -> str:
         """Return the rest of a sentence about a word that has another meaning already."""
-        means = f"{word!r} {_does(bool(self.state(word)))} the sale"
+        means = f"{word!r} {self.effect(word)} the sale"
         if self.means is None:
             return (
                 f"{means} already. Leave it out; or, if yes allows the sale in this column, give "
                 "--state-means consent instead."
             )
         return f"with --state-means {self.means}, {means}. Leave it out, or change --state-means."
-
-
-def _does(forbids: bool) -> str:  # noqa: FBT001 - the one thing it is about
-    return "forbids" if forbids else "allows"
 
 
 def _listed(option: str, text: str | None) -> Iterator[str]:

@@ -1,5 +1,11 @@
 """Reads the states in cells, by the words of ``state_words.py``."""
 
+import logging
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -8,15 +14,33 @@ import pyarrow.compute as pc
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.check.rules import BlankState, Rules
+from bulk_sync.rows.check.state_words import plain_word
 from bulk_sync.rows.check.verdicts import NO_VALUE, Verdicts, quoted
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 
+log = logging.getLogger(__name__)
+
+_COMPARED: Final = 1000
+"""If a column has more words that are no states, it is the wrong column. Comparing one with the
+known words takes 40 µs."""
+
+_NAMED_WORDS: Final = 3
+_LONGEST_WORD: Final = 40
+
+
+class _Verdict(NamedTuple):
+    """What becomes of all cells with one spelling."""
+
+    outcome: Outcome
+    reason: Reason
+    sentence: str
+
 
 def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.int8]:
-    """Read the states, each spelling once.
+    """Read the states, each spelling once. The log names words that are no states, but repeated.
 
     Returns:
-        int8: 1, 0, or -1 where the cell holds none.
+        int8: 1, 0, or -1 where the cell holds none, and in rows set aside.
     """
     cells = pc.dictionary_encode(pa.chunked_array(column)).unify_dictionaries()
     spellings = cells.chunk(0).dictionary.to_pylist() if cells.num_chunks else []
@@ -26,18 +50,71 @@ def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.
     )
     values = np.array([-1 if state is None else int(state) for state in known], np.int8)
     states = values[codes] if len(values) else np.zeros(0, np.int8)
-    skip = rules.blank_state is BlankState.SKIP
-    for at in np.flatnonzero(states < 0).tolist():
-        spelling = spellings[codes[at]]
-        if spelling == UNCALCULATED:
-            verdicts.reject(at, Reason.BAD_STATE, f"The state is {NO_VALUE}.")
-        elif spelling.strip():
-            sentence = f"{quoted(spelling)} is no state; write true or false."
-            verdicts.reject(at, Reason.BAD_STATE, sentence)
-        elif skip:
-            sentence = "The state is empty, and --blank-state skip leaves such rows out."
-            verdicts.settle(at, Outcome.SKIPPED, Reason.BLANK_STATE, sentence)
-        else:
-            sentence = "The state is empty; write true or false, or use --blank-state skip."
-            verdicts.reject(at, Reason.BLANK_STATE, sentence)
+    states[list(verdicts.aside)] = -1
+    unread = [at for at in np.flatnonzero(states < 0).tolist() if at not in verdicts.aside]
+    counts = np.bincount(codes[unread], minlength=len(spellings))
+    several = int(np.count_nonzero(counts)) > _COMPARED
+    judged = {
+        code: _judge(spellings[code], str(column.name), rules, is_near=not several)
+        for code in np.flatnonzero(counts).tolist()
+    }
+    for at in unread:
+        verdicts.settle(at, *judged[codes[at]])
+    if judged:
+        _say_what_to_do(str(column.name), rules, spellings, counts.tolist())
     return states
+
+
+def _judge(spelling: str, column: str, rules: Rules, *, is_near: bool) -> _Verdict:
+    """Return the verdict on a spelling that is no state."""
+    words = rules.words
+    write = f"Write yes ({words.effect('yes')} the sale) or no ({words.effect('no')} it)."
+    if spelling == UNCALCULATED:
+        return _Verdict(Outcome.REJECTED, Reason.BAD_STATE, f"Column {column!r} has {NO_VALUE}.")
+    if spelling.strip():
+        near = words.near(spelling) if is_near else None
+        if near is not None:
+            write = f"If it {words.effect(near)} the sale, write {near}."
+        sentence = f"Column {column!r} has {quoted(spelling)}, which is neither yes nor no. {write}"
+        return _Verdict(Outcome.REJECTED, Reason.BAD_STATE, sentence)
+    empty = f"Column {column!r} is empty in this row"
+    if rules.blank_state is BlankState.SKIP:
+        sentence = f"{empty}, so the row is left out (--blank-state skip)."
+        return _Verdict(Outcome.SKIPPED, Reason.BLANK_STATE, sentence)
+    return _Verdict(Outcome.REJECTED, Reason.BLANK_STATE, f"{empty}. {write}")
+
+
+def _say_what_to_do(
+    column: str, rules: Rules, spellings: Sequence[str], counts: Sequence[int]
+) -> None:
+    """Log the options for cells that many rows have: the rows themselves cannot all be typed."""
+    blank = sum(n for word, n in zip(spellings, counts, strict=True) if not word.strip())
+    if blank > 1 and rules.blank_state is BlankState.REJECT:
+        log.warning(
+            "Column %r is empty in %d rows. If nothing was chosen there, leave these rows out with "
+            "--blank-state skip.",
+            column,
+            blank,
+        )
+    rows: Counter[str] = Counter()
+    shown: dict[str, str] = {}
+    for count, spelling in zip(counts, spellings, strict=True):
+        if count and spelling != UNCALCULATED:
+            word = plain_word(spelling)
+            rows[word] += count
+            shown.setdefault(word, spelling.strip())
+    often = [(shown[word], n) for word, n in rows.most_common() if n > 1 and word]
+    for word, count in often[:_NAMED_WORDS]:
+        if len(word) > _LONGEST_WORD:
+            continue
+        listed = shlex.quote(f'"{word}"' if "," in word else word)
+        log.warning(
+            "Column %r has %r in %d rows, which is neither yes nor no. If it forbids the sale, add "
+            "--true-values %s; if it allows the sale, --false-values %s. Several words go into one "
+            "list, with commas.",
+            column,
+            word,
+            count,
+            listed,
+            listed,
+        )

@@ -3,7 +3,7 @@
 These are two arrays of codes, and texts for the rows with problems alone; frames follow later.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -27,11 +27,13 @@ class Verdicts:
         outcome: int8, ``OUTCOME_CODES``; ``NONE`` while the row has no problem.
         reason: int8, ``REASON_CODES``; ``NONE`` where there is none.
         details: by position, the sentences.
+        aside: positions of rows that get no further verdict.
     """
 
     outcome: npt.NDArray[np.int8]
     reason: npt.NDArray[np.int8]
     details: dict[int, str]
+    aside: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, count: int) -> "Verdicts":
@@ -40,6 +42,8 @@ class Verdicts:
 
     def settle(self, at: int, outcome: Outcome, reason: Reason | None, detail: str) -> None:
         """Add a verdict; a row keeps its first outcome and reason, and collects sentences."""
+        if at in self.aside:
+            return
         if self.outcome[at] == NONE:
             self.outcome[at] = OUTCOME_CODES[outcome]
             self.reason[at] = NONE if reason is None else REASON_CODES[reason]
@@ -50,6 +54,11 @@ class Verdicts:
     def reject(self, at: int, reason: Reason, detail: str) -> None:
         """Reject a row."""
         self.settle(at, Outcome.REJECTED, reason, detail)
+
+    def set_aside(self, at: int, reason: Reason, detail: str) -> None:
+        """Reject a row whose cells are not worth another sentence."""
+        self.reject(at, reason, detail)
+        self.aside.add(at)
 
     @property
     def open(self) -> npt.NDArray[np.intp]:
