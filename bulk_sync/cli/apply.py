@@ -7,13 +7,15 @@ import click
 
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
-from bulk_sync.errors import Exit
+from bulk_sync.cli.next_command import Typed
+from bulk_sync.errors import Exit, Refused
+from bulk_sync.settings import Approval
 
 _EPILOG = """\b
 Examples:
   bulk-sync plan optouts.csv --out plan.parquet
   bulk-sync apply plan.parquet
-  bulk-sync apply plan.parquet --expect-sha256 9f86d0... --summary json -q
+  bulk-sync apply plan.parquet --expect-sha256 9f86d0... --approved-by 'Ben Miller'
 """
 
 
@@ -22,8 +24,13 @@ Examples:
     cls=Command,
     params=[
         click.Argument(["plan"], metavar="PLAN", type=click.Path(path_type=Path)),
-        options.EXPECT_SHA256,
         options.ALLOW,
+        options.EXPECT_SHA256,
+        options.APPROVED_BY,
+        options.APPROVALS,
+        options.PLAN_VALID,
+        options.TICKET,
+        options.COMMENT,
         *options.WRITING,
     ],
     epilog=_EPILOG,
@@ -33,7 +40,8 @@ def command(**values: Any) -> Exit:
 
     Every profile is read again before it is written; if its state has changed since, it is
     `drifted`, and left alone. A plan is carried out once: a second time finishes what the first
-    left. The limits of the plan hold too, except those on the command line.
+    left. The limits of the plan hold too, except those on the command line. So do its ticket and
+    its comment: what you give here is added.
     """
     from bulk_sync import runs
     from bulk_sync.cli.screen import Look, Screen
@@ -41,5 +49,12 @@ def command(**values: Any) -> Exit:
     path: Path = values["plan"]
     job = arguments.job(values, arguments.reports(values, runs.Input(str(path)).stem), "")
     screen = Screen(str(path), Look.of(values))
-    expected, typed = values["expect_sha256"], arguments.typed(values)
-    return screen.finish(runs.apply(job, path, screen, expected=expected, typed=typed))
+    approval = Approval(
+        values["expect_sha256"], values["approved_by"], values["approvals"], values["plan_valid"]
+    )
+    try:
+        finished = runs.apply(job, path, screen, approval, arguments.typed(values))
+    except runs.PlanExpired as expired:
+        again = Typed(click.get_current_context()).plan_again(expired.planned.begun, path)
+        raise Refused(f"{expired}:\n  {again}") from expired
+    return screen.finish(finished)

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from bulk_sync import garbage
 from bulk_sync.cli.config import secret, secret_text
 from bulk_sync.cli.option import DECLARED, Group, Recorded, names, recorded, variable
-from bulk_sync.cli.options import LIMITS, SHEET
+from bulk_sync.cli.options import COMMENT, LIMITS, SHEET, TICKET
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     Bound,
@@ -93,12 +93,14 @@ def follow_up(
         values: the options given now.
         run: the run.
         reports: where the reports go.
-        is_undo: the limits are those of now: they are about the other direction.
+        is_undo: the limits are those of now: they are about the other direction. So are ticket and
+            comment.
     """
     begun = run.begun
     options = _merged(values, begun)
     if is_undo:
-        options |= {name: values[name] for name in recorded(Recorded.SEALED)}
+        own = (*recorded(Recorded.SEALED), *names([TICKET, COMMENT]))
+        options |= {name: values[name] for name in own}
     return job(options, reports, begun.job)
 
 
@@ -117,8 +119,8 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
                 f"configuration) says {now!r}. Leave it out, or name another run."
             )
     sealed = set(recorded(Recorded.SEALED)) - typed(values)
-    spent = recorded(Recorded.SPENT)
-    taken = {name: value for name, value in begun.settings.items() if name not in spent}
+    forgotten = recorded(Recorded.SPENT, Recorded.OWN)
+    taken = {name: value for name, value in begun.settings.items() if name not in forgotten}
     for name in sealed:
         if name in taken:  # also if it was the default: that is a limit too
             given.pop(name, None)

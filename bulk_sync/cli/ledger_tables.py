@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from textwrap import wrap
+from typing import Any, Final
 
-from bulk_sync.ledger import Run, Write, utc
+from bulk_sync.ledger import Kind, Run, Write, local, utc
 from bulk_sync.outcomes import NEEDS_A_PERSON
+
+_OF_A_RUN: Final = ("run", "kind", "input", "rows", "opt-ins", "opt-outs", "left", "exit")
+
+_INPUT: Final = 2
+_LEAST_INPUT: Final = 12
+_WIDTH: Final = 100
 
 
 def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -18,8 +27,18 @@ def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def run_row(run: Run) -> list[str]:
-    """Return a run as one row."""
+def run_lines(runs: Sequence[Run]) -> list[str]:
+    """Return runs as a table; below each one who wanted it, when, and which plan it is of."""
+    rows = [_run_row(run) for run in runs]
+    others = [max(map(len, cells)) + 2 for cells in zip(_OF_A_RUN, *rows, strict=True)]
+    room = max(_LEAST_INPUT, _WIDTH - sum(others) + others[_INPUT])
+    for row in rows:
+        row[_INPUT] = _shortened(row[_INPUT], room)
+    first, *lines = laid_out(_OF_A_RUN, rows)
+    return [first, *chain(*([line, *_notes(run)] for line, run in zip(lines, runs, strict=True)))]
+
+
+def _run_row(run: Run) -> list[str]:
     begun, ended = run.begun, run.ended
     outcomes = {} if ended is None else ended.outcomes
     left = sum(outcomes.get(outcome, 0) for outcome in NEEDS_A_PERSON)
@@ -29,14 +48,48 @@ def run_row(run: Run) -> list[str]:
     return [
         run.run_id,
         begun.kind,
-        begun.input,
+        Path(begun.input).name or begun.input,
         str(begun.rows),
         "" if ended is None else str(ended.opt_ins),
         "" if ended is None else str(ended.opt_outs),
         "" if ended is None else str(left),
         status,
-        begun.operator,
     ]
+
+
+def _notes(run: Run) -> list[str]:
+    """Return the request behind a run, and its plan, as lines below it."""
+    asked, begun = _request(run), run.begun
+    kind = "retry" if begun.kind is Kind.RETRY else "undo"
+    facts = [
+        local(run.begun_ms),
+        f"prepared by {asked['prepared_by'] or begun.operator}",
+        f"approved by {' and '.join(asked['approved_by'])}" if asked["approved_by"] else "",
+        f"ticket {asked['ticket']}" if asked["ticket"] else "",
+        f"{kind} of {begun.parent}" if begun.parent else "",
+    ]
+    notes = wrap(_text(", ".join(filter(None, facts))), _WIDTH - 2)
+    if run.plan_sha256:
+        notes.append(f"SHA-256 of the plan: {run.plan_sha256}")
+    return [f"  {note}" for note in notes]
+
+
+def _request(run: Run) -> dict[str, Any]:
+    """Return who wanted a run, and why."""
+    settings = run.begun.settings
+    return {
+        "prepared_by": settings.get("prepared_by") or "",
+        "approved_by": settings.get("approved_by") or [],
+        "ticket": settings.get("ticket") or "",
+        "comment": settings.get("comment") or "",
+    }
+
+
+def _shortened(text: str, width: int) -> str:
+    """Return a text in one line; a long one without its middle."""
+    text = _text(text)
+    half = (width - 1) // 2
+    return text if len(text) <= width else f"{text[: width - 1 - half]}…{text[-half:]}"
 
 
 def run_facts(run: Run) -> dict[str, Any]:
@@ -45,11 +98,13 @@ def run_facts(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "begun_at": utc(run.begun_ms),
+        **_request(run),
         **asdict(run.begun),
         "ended_at": None if run.ended_ms is None else utc(run.ended_ms),
         "finished": run.is_finished,
         "calls_total": sum(ended.get("calls", {}).values()),
         **{name: value for name, value in ended.items() if name != "final"},
+        "plan_sha256": run.plan_sha256 or None,
     }
 
 
@@ -78,25 +133,35 @@ def write_facts(write: Write, run: Run) -> dict[str, Any]:
     }
 
 
-def facts_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Return an object as lines, a fact each, without empty ones."""
+def facts_lines(run: Run) -> list[str]:
+    """Return a run as lines, a fact each, without empty ones; times are local."""
+    facts = run_facts(run)
+    facts["begun_at"] = local(run.begun_ms)
+    facts["ended_at"] = "" if run.ended_ms is None else local(run.ended_ms)
+    facts["settings"] = {
+        name: value for name, value in facts["settings"].items() if name not in facts
+    }
     lines = []
     for name, value in facts.items():
         if value in (None, "", [], {}):
             continue
         if isinstance(value, Mapping):
-            lines.append(f"{name}:")
+            lines.append(f"{name.replace('_', ' ')}:")
             lines += [
                 f"  {key}: {_text(each)}"
                 for key, each in value.items()
                 if each not in (None, "", [], False)
             ]
         else:
-            lines.append(f"{name}: {_text(value)}")
+            lines.append(f"{name.replace('_', ' ')}: {_text(value)}")
     return lines
 
 
 def _text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+    """Return a value as one line, without what would change a terminal."""
+    text = (
+        ", ".join(map(str, value))
+        if isinstance(value, list)
+        else ("" if value is None else str(value))
+    )
+    return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))

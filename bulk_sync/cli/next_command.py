@@ -9,15 +9,30 @@ command too.
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
 from bulk_sync.cli.arguments import INPUT_AGAIN
 from bulk_sync.cli.config import path_of
-from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, names, recorded
-from bulk_sync.cli.options import CONFIG, CONNECTION, DRY_RUN, FRESH, PLAN_OUT, REPORT, SHEET, STATE
+from bulk_sync.cli.option import DECLARED, NAME, Group, Option, Recorded, names, recorded
+from bulk_sync.cli.options import (
+    APPROVALS,
+    APPROVED_BY,
+    CONFIG,
+    CONNECTION,
+    DRY_RUN,
+    FRESH,
+    PLAN_OUT,
+    REPORT,
+    SHEET,
+    STATE,
+)
+
+if TYPE_CHECKING:
+    from bulk_sync.ledger import Begun
 
 _PLACE: Final = names([*STATE, CONFIG])
 """Where a run is kept: the next command needs it too."""
@@ -26,7 +41,14 @@ _CONNECTION: Final = names(CONNECTION)
 _OF_THE_INPUT: Final = names([REPORT, SHEET])
 """These fit the input alone: what is left of it is CSV, and has a report of its own."""
 
-_OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH])
+_OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH, APPROVALS])
+
+_OF_A_PLAN: Final = [
+    option
+    for option in DECLARED
+    if option.recorded in {Recorded.REPEATED, Recorded.SEALED}
+    and option.group in {Group.INPUT, Group.KEYS, Group.SAFETY, Group.APPROVAL}
+]
 
 
 class Typed:
@@ -69,11 +91,33 @@ class Typed:
         """Return the command to plan an input that ``validate`` found good."""
         return suggested("plan", source, self._words_but(names([REPORT])))
 
-    def apply(self, plan: str, sha256: str, instead: Collection[str]) -> str:
-        """Return the command to carry out a plan file, in the place where it was made."""
-        sealed = [*_CONNECTION, *recorded(Recorded.SEALED), *_PLACE]
-        words = ["--expect-sha256", sha256, *self._words(sealed, instead)]
+    def apply(
+        self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]
+    ) -> str:
+        """Return the command to carry out a plan file, in the place where it was made.
+
+        Args:
+            plan: the file.
+            sha256: of the file.
+            settings: the options of the plan.
+            instead: an option and its value, in place of what was typed for it.
+        """
+        sealed = [*recorded(Recorded.SEALED), *_PLACE]
+        words = [
+            *("--expect-sha256", sha256),
+            *self._again(settings, CONNECTION),
+            *self._words(sealed, instead),
+            *(APPROVED_BY.flag, NAME) * (settings.get(APPROVALS.key) or 0),
+        ]
         return suggested("apply", plan, words)
+
+    def plan_again(self, begun: "Begun", out: Path) -> str:
+        """Return the command to make a plan anew, with the options that it was made with."""
+        words = [PLAN_OUT.flag, str(out), *self._again(begun.settings, _OF_A_PLAN)]
+        words += self._words(_PLACE)
+        if begun.parent is not None:
+            return suggested("undo", begun.parent, words)
+        return suggested("plan", begun.input, words)
 
     def run_after_preview(
         self, source: str, settings: Mapping[str, Any], instead: Collection[str]
@@ -113,20 +157,24 @@ class Typed:
 
     def _for_input(self, settings: Mapping[str, Any], instead: Collection[str] = ()) -> list[str]:
         """Return the options to read an input again, for a command other than this one."""
+        return [*self._again(settings, [*INPUT_AGAIN, *CONNECTION]), *self._words(_PLACE, instead)]
+
+    def _again(self, settings: Mapping[str, Any], among: Iterable[Option]) -> list[str]:
+        """Return those of some recorded options that another command would not have by itself."""
         words = [
             option.words(settings[option.key])
-            for option in DECLARED
+            for option in among
             if settings.get(option.key) is not None
             and self._is_needed(option, settings[option.key])
         ]
-        return [*chain(*words), *self._words(_PLACE, instead)]
+        return [*chain(*words)]
 
     def _is_needed(self, option: Option, value: Any) -> bool:
         """Return whether another command would not have this value of an option by itself."""
         if option.group is Group.CONNECTION:
             now = str(self._params.get(option.key)).rstrip("/")
             return option in self._options or str(value).rstrip("/") != now
-        return option in INPUT_AGAIN and value != option.absent
+        return bool(value != option.absent)
 
 
 def suggested(command: str, argument: str, options: Iterable[str]) -> str:

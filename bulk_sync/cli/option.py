@@ -24,6 +24,7 @@ class Group(StrEnum):
     INPUT = "Input"
     KEYS = "Keys"
     SAFETY = "Safety"
+    APPROVAL = "Approval"
     PACE = "Pace"
     CONNECTION = "Connection"
     OUTPUT = "Output"
@@ -36,8 +37,12 @@ class Recorded(Enum):
     SEALED = "they repeat it, unless it is typed now: no variable loosens a limit of the run"
     FIXED = "they repeat it, and refuse another value"
     SPENT = "they forget it: a budget is for one command"
+    OWN = "they forget it: it is of one run alone"
     NEVER = "it is not recorded"
 
+
+NAME: Final = "NAME"
+"""What suggested commands have in place of a person's name."""
 
 DECLARED: Final[list["Option"]] = []
 """Every option, in the order of declaration."""
@@ -140,6 +145,20 @@ class Duration(click.ParamType[float]):
         if match is None:
             self.fail(f"{value!r}: write a number of seconds, or 90s, 30m, 2h, 1d.", param, ctx)
         return float(match[1]) * _UNITS_S[match[2]]
+
+
+class Name(click.ParamType[str]):
+    """The name of a person; several of them stand on lines of their own in a variable."""
+
+    name = "name"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name without outer blanks."""
+        text = str(value).strip()
+        if text in {"", NAME}:
+            self.fail(f"{text!r} is nobody: write the name of a person.", param, ctx)
+        return text
 
 
 class Row(NamedTuple):

@@ -12,16 +12,18 @@ import click
 import platformdirs
 
 from bulk_sync.cli import config
-from bulk_sync.cli.option import Duration, Group, Option, Recorded, choice
+from bulk_sync.cli.option import Duration, Group, Name, Option, Recorded, choice
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE, Dialect, EmailCase, Fetch, Oddity, OnAmbiguous
+from bulk_sync.storage import lock
 
 _input = partial(Option, group=Group.INPUT)
 _key = partial(Option, group=Group.KEYS)
 _safety = partial(Option, group=Group.SAFETY)
 _once = partial(Option, group=Group.SAFETY, recorded=Recorded.NEVER)
 _limit = partial(Option, group=Group.SAFETY, recorded=Recorded.SEALED)
+_approval = partial(Option, group=Group.APPROVAL)
 _pace = partial(Option, group=Group.PACE)
 _connection = partial(Option, group=Group.CONNECTION)
 _output = partial(Option, group=Group.OUTPUT, recorded=Recorded.NEVER)
@@ -150,10 +152,6 @@ HEAD: Final = _input(
 
 DRY_RUN: Final = _once("-n --dry-run", "Send no method but GET; outcomes say what would happen.")
 YES: Final = _once("--yes", "Do not ask at a terminal.")
-EXPECT_SHA256: Final = _once(
-    "--expect-sha256 SHA256",
-    "Refuse any other file than the one that was reviewed; `plan --out` prints its SHA-256.",
-)
 LIMITS: Final = (
     _limit("--max-changes N|P%", "More changes than this: nothing is written."),
     _limit(
@@ -194,6 +192,43 @@ ALL: Final = _once(
 )
 GIVE_UP: Final = _once(
     "--give-up", "Write nothing more and end the run for good. What it wrote stays."
+)
+
+TICKET: Final = _approval(
+    "--ticket TEXT", "The ticket of the request: it stands in the ledger and in the reports."
+)
+COMMENT: Final = _approval(
+    "--comment TEXT", "A remark: it stands in the ledger and in the reports."
+)
+PREPARED_BY: Final = _approval(
+    "--prepared-by NAME",
+    "Who asks for it, if you start the program for somebody else.",
+    recorded=Recorded.OWN,
+    type=Name(),
+    default=lock.user,
+    show_default="the user of the system",
+)
+APPROVALS: Final = _approval(
+    "--approvals N",
+    "So many people other than the preparer must approve a plan before it is applied.",
+    recorded=Recorded.SEALED,
+    type=_FROM_0,
+    default=0,
+)
+APPROVED_BY: Final = _approval(
+    "--approved-by NAME ...", "Who approves the plan.", recorded=Recorded.OWN, type=Name()
+)
+PLAN_VALID: Final = _approval(
+    "--plan-valid DURATION",
+    "Refuse an older plan. Its age counts when it begins to be applied.",
+    recorded=Recorded.NEVER,
+    type=Duration(),
+    default="7d",
+)
+EXPECT_SHA256: Final = _approval(
+    "--expect-sha256 SHA256",
+    "Refuse any other file than the one that was reviewed; `plan --out` prints its SHA-256.",
+    recorded=Recorded.NEVER,
 )
 
 READING: Final = (
@@ -364,6 +399,9 @@ WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, *LOGGING)
 
 WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK)
 """The options of every command with writes to Campaign."""
+
+ASKING: Final = (TICKET, COMMENT, PREPARED_BY)
+"""The options of every command with a request of its own."""
 
 COMPARING: Final = (*INPUT, ON_AMBIGUOUS, *CREATE, IGNORE_DATES, JOB, ALLOW, FRESH, *READING)
 """The options of every command to compare a file with Campaign."""

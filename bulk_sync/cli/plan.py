@@ -24,6 +24,8 @@ Examples:
         options.PLAN_OUT,
         *options.COMPARING,
         *options.LIMITS,
+        *options.ASKING,
+        options.APPROVALS,
         options.REPORT,
         *options.WORK,
     ],

@@ -14,7 +14,9 @@ Example:
 """
 
 
-@click.command("retry", cls=Command, params=[options.RUN_ID, *options.WRITING], epilog=_EPILOG)
+@click.command(
+    "retry", cls=Command, params=[options.RUN_ID, *options.ASKING, *options.WRITING], epilog=_EPILOG
+)
 def command(**values: Any) -> Exit:
     """Try only the failed rows of a run again, as a run of its own.
 

@@ -20,7 +20,13 @@ Examples:
 @click.command(
     "run",
     cls=Command,
-    params=[options.INPUT_FILE, options.DRY_RUN, *options.COMPARING, *options.WRITING],
+    params=[
+        options.INPUT_FILE,
+        options.DRY_RUN,
+        *options.COMPARING,
+        *options.ASKING,
+        *options.WRITING,
+    ],
     epilog=_EPILOG,
 )
 def command(**values: Any) -> Exit:

@@ -1,6 +1,6 @@
 """``bulk-sync runs``: past runs, or one of them in full."""
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -16,10 +16,6 @@ Examples:
   bulk-sync runs 20261123T020000Z-7f3a9c
 """
 
-_COLUMNS: Final = (
-    "run", "kind", "input", "rows", "opt-ins", "opt-outs", "left", "exit", "operator",
-)  # fmt: skip
-
 
 @click.command(
     "runs",
@@ -30,7 +26,7 @@ _COLUMNS: Final = (
 def command(**values: Any) -> Exit:
     """List past runs, the newest last; with RUN_ID show all of one."""
     from bulk_sync import runs
-    from bulk_sync.cli.ledger_tables import facts_lines, laid_out, run_facts, run_row
+    from bulk_sync.cli.ledger_tables import facts_lines, run_facts, run_lines
 
     run_id = values["run_id"]
     with runs.known(arguments.state(values)) as book:
@@ -39,7 +35,6 @@ def command(**values: Any) -> Exit:
         facts = [run_facts(run) for run in found]
         say_json(facts[0] if run_id else facts)
         return Exit.DONE
-    table = [run_row(run) for run in found]
-    for line in facts_lines(run_facts(found[0])) if run_id else laid_out(_COLUMNS, table):
+    for line in facts_lines(found[0]) if run_id else run_lines(found):
         say(line)
     return Exit.DONE

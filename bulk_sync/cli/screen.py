@@ -217,6 +217,8 @@ class Screen:
         steps: list[str] = []
         if self._look.preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
+            if self._look.out is not None and finished.settings.get("approvals"):
+                wanted += ", another person types this, with their own name"
             steps.append(f"\nNothing was written. {wanted}:\n  {self._carry_out(finished)}")
         elif self._look.preview and _is_lost(finished):
             steps.append(
@@ -252,7 +254,8 @@ class Screen:
         """Return the command to carry out a preview."""
         option = self._option.split()
         if self._look.out is not None and finished.files.plan_sha256 is not None:
-            return self._typed.apply(str(self._look.out), finished.files.plan_sha256, option)
+            sha256, settings = finished.files.plan_sha256, finished.settings
+            return self._typed.apply(str(self._look.out), sha256, settings, option)
         return self._typed.run_after_preview(self._source, finished.settings, option)
 
     def _print(self, line: str) -> None:

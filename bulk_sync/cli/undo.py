@@ -9,24 +9,40 @@ from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit
 
 _EPILOG = """\b
-Example:
+Examples:
   bulk-sync undo 20261123T020000Z-7f3a9c
+  bulk-sync undo 20261123T020000Z-7f3a9c --out undo.parquet     for `bulk-sync apply`
 """
 
 
-@click.command("undo", cls=Command, params=[options.RUN_ID, *options.WRITING], epilog=_EPILOG)
+@click.command(
+    "undo",
+    cls=Command,
+    params=[
+        options.RUN_ID,
+        options.PLAN_OUT,
+        *options.ASKING,
+        options.APPROVALS,
+        *options.WRITING,
+    ],
+    epilog=_EPILOG,
+)
 def command(**values: Any) -> Exit:
     """Put back what a run changed, where the profile still is as the run left it.
 
     The undo is a run of its own, under the same limits: undoing an opt-out is an opt-in. If a
     profile has changed since, it is `drifted`, and left alone. An interrupted run is given up with
-    it. Other options, limits aside, are those of the run.
+    it. Other options, limits, ticket and comment aside, are those of the run. With --out nothing
+    is written: the undo is saved as a plan, for another person to review and apply.
     """
     from bulk_sync import runs
     from bulk_sync.cli.screen import Look, Screen
 
     run = runs.recorded(arguments.state(values), values["run_id"])
-    reports = arguments.reports(values, str(run.begun.settings["stem"]))
+    out, stem = values["out"], str(run.begun.settings["stem"])
+    reports = values["report"] if out else arguments.reports(values, stem)
     job = arguments.follow_up(values, run, reports, is_undo=True)
-    screen = Screen(f"the undo of {run.run_id} ({run.begun.input})", Look.of(values))
-    return screen.finish(runs.undo(job, run.run_id, screen))
+    screen = Screen(
+        f"the undo of {run.run_id} ({run.begun.input})", Look.of(values, preview=bool(out))
+    )
+    return screen.finish(runs.undo(job, run.run_id, screen, out))

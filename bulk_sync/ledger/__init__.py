@@ -15,7 +15,7 @@ Knows nothing of frames, HTTP and terminals.
 from bulk_sync.ledger.chain import Head, Misfit
 from bulk_sync.ledger.connect import anchor_of, folder_of, has_lock, open_existing, open_ledger
 from bulk_sync.ledger.database import Ledger
-from bulk_sync.ledger.records import Begun, Ended, Intent, Kind, Run, Settled, Write, utc
+from bulk_sync.ledger.records import Begun, Ended, Intent, Kind, Run, Settled, Write, local, utc
 from bulk_sync.ledger.verification import Verdict, verify
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "anchor_of",
     "folder_of",
     "has_lock",
+    "local",
     "open_existing",
     "open_ledger",
     "utc",

@@ -17,6 +17,11 @@ def utc(at_ms: int) -> str:
     return stamp.replace("+00:00", "Z")
 
 
+def local(at_ms: int) -> str:
+    """Format a time for people: local time, with its zone."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M %Z}"
+
+
 class Kind(StrEnum):
     """The command behind a run."""
 
@@ -131,6 +136,7 @@ class Ended:
         reports: SHA-256 of each written report, by path.
         rows_kept_until: the last day, as ISO date, on which the machine of the run keeps its rows;
             "" if it does not keep them.
+        plan_sha256: of the plan file that it wrote, if it did.
     """
 
     exit: int
@@ -143,6 +149,7 @@ class Ended:
     seconds: float = 0.0
     reports: Mapping[str, str] = field(default_factory=dict)
     rows_kept_until: str = ""
+    plan_sha256: str = ""
 
     def after(self, before: "Ended") -> "Ended":
         """Add the calls and the time of earlier processes."""
@@ -171,6 +178,11 @@ class Run:
     begun: Begun
     ended_ms: int | None
     ended: Ended | None
+
+    @property
+    def plan_sha256(self) -> str:
+        """Return that of the plan which it applied or made; "" if there is none."""
+        return self.begun.plan_sha256 or (self.ended.plan_sha256 if self.ended else "")
 
     @property
     def is_finished(self) -> bool:

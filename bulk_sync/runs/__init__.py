@@ -40,15 +40,15 @@ from bulk_sync.runs.reread import audit
 from bulk_sync.runs.resumption import abandon, resume
 from bulk_sync.runs.reversal import undo
 from bulk_sync.runs.review import Cost, Finished, Forecast, Plan
-from bulk_sync.runs.reviewed_plan import apply
+from bulk_sync.runs.reviewed_plan import PlanExpired, apply
 from bulk_sync.runs.second_try import retry
 from bulk_sync.runs.sync import judge, preview, sync
 from bulk_sync.runs.validation import Judged
 
 __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
-    "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "Story", "abandon", "apply",
-    "audit", "has_checkpoint", "interrupted", "is_held", "judge", "known", "look_up", "map_keys",
-    "new_run_id", "newest_change", "preview", "recorded", "report_again", "resume", "retry",
-    "story_of", "sync", "undecided", "undo", "without_checkpoint",
+    "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired", "Story",
+    "abandon", "apply", "audit", "has_checkpoint", "interrupted", "is_held", "judge", "known",
+    "look_up", "map_keys", "new_run_id", "newest_change", "preview", "recorded", "report_again",
+    "resume", "retry", "story_of", "sync", "undecided", "undo", "without_checkpoint",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.execution import Ended
 from bulk_sync.runs.job import Job
-from bulk_sync.runs.plan_file import OUT, facts_of
+from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.review import Cost, Files, Finished
 from bulk_sync.runs.run_context import RunContext
 
@@ -56,7 +56,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost) -> Finished:
     cause = ended.cause or failure
     if cause is None:
         try:
-            files = replace(files, plan_sha256=_write_plan(run, job, rows, totals))
+            files = replace(files, plan_sha256=_write_plan(run, rows, totals))
         except UsageProblem as problem:
             cause = problem
     is_final = _is_final(cause, joined)
@@ -118,13 +118,12 @@ def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return due_dates.with_due(rows)
 
 
-def _write_plan(run: RunContext, job: Job, rows: pd.DataFrame, totals: Totals) -> str | None:
+def _write_plan(run: RunContext, rows: pd.DataFrame, totals: Totals) -> str | None:
     """Write the plan file, if the run is a plan with one, and return its SHA-256."""
     out = run.begun.settings.get(OUT) if run.begun.kind is Kind.PLAN else None
     if not out:
         return None
-    facts = facts_of(run.run_id, run.begun, job.record.of_input, totals)
-    return plan_file.write(Path(out), rows, facts)
+    return plan_file.write(Path(out), rows, run.run_id, run.begun, totals)
 
 
 def _is_final(cause: StopRun | None, rows: pd.DataFrame) -> bool:
@@ -160,6 +159,7 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
         seconds=round(finished.cost.seconds, 3),
         reports={str(file): file.sha256() for file in finished.files.reports},
         rows_kept_until="" if until is None else str(until),
+        plan_sha256=finished.files.plan_sha256 or "",
     )
     head = run.ledger.end(run.run_id, last_line)
     if is_final and not has_failed and not isinstance(why, Refused):

@@ -16,6 +16,8 @@ resume RUN     nothing new: the same run         until it is finished   its own 
 apply PLAN     a run with the plan's SHA-256     once for each plan     its own first line
 retry RUN      a run with the parent RUN         once, unless undone    the parent's first line
 undo RUN       a run with the parent RUN         once, unless undone    the parent's first line
+undo --out     a plan with the parent RUN;       once for each plan,    the parent's first line
+               its apply is an undo of RUN       and as undo RUN
 =============  ================================  =====================  ============================
 
 A run is later if it began after that line, in the same organization and for the same attribute, is
@@ -96,9 +98,7 @@ def undone(runs: Sequence[Run], *, also_begun: bool = False) -> Mapping[str, str
 def apply_of(runs: Sequence[Run], plan_sha256: str) -> Run | None:
     """Return the newest run to have applied a plan, finished or not."""
     for run in reversed(runs):
-        begun = run.begun
-        is_it = begun.kind is Kind.APPLY and begun.plan_sha256 == plan_sha256
-        if is_it and _counts(run, also_begun=True):
+        if run.begun.plan_sha256 == plan_sha256 and _counts(run, also_begun=True):
             return run
     return None
 

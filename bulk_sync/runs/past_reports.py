@@ -135,7 +135,7 @@ def _planned(run: Run) -> pd.DataFrame:
     """Return the rows of a plan from its file."""
     out = run.begun.settings.get(OUT)
     with suppress(InputProblem):
-        if out and (plan := plan_file.read(Path(out))).facts.run_id == run.run_id:
+        if out and (plan := plan_file.read(Path(out))).run_id == run.run_id:
             return plan.rows
     where = f", and its file is not at {out} any more" if out else ", and it was saved to no file"
     raise UsageProblem(

@@ -115,9 +115,13 @@ def _of_preview(reviewed: Plan, job: Job) -> Plan:
 def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) -> Ended:
     """Read, compare, show, check limits, ask and write, as far as it goes."""
     planned, read, needed = run.planned, _NOTHING_READ, None
+    is_plan = run.begun.kind is Kind.PLAN
+    if planned is not None and is_plan:  # of an undo: the ledger has the states
+        execution.screen.show(_of_preview(execution.review(planned, read), execution.job))
+        return Ended(planned, None)
     if planned is None:
         ended, read = _read(execution, run)
-        if ended.cause is not None or run.begun.kind is Kind.PLAN:
+        if ended.cause is not None or is_plan:
             return ended
         planned, needed = ended.rows, ended.needed
     recording = writing.recorded(run, planned)

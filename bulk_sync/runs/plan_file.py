@@ -5,21 +5,23 @@ hold its facts and two hashes: one over all bytes (``sealed.py``), missing in pl
 versions, and one over the rows, independent of the version of Parquet.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import InputProblem, UsageProblem
-from bulk_sync.ledger import Begun
+from bulk_sync.ledger import Begun, Kind, utc
 from bulk_sync.report import csv_file, table
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
@@ -45,68 +47,22 @@ _DAMAGED: Final = (pa.ArrowException, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The run that made a plan, its place, its input and its counts.
+class PlanFile:
+    """A plan as it was read.
 
     Attributes:
-        settings: the options for keys, new profiles and input rows.
-        limits: those of ``LIMITS``, and ``HOLD``, as they were given.
+        rows: every row of the input, with its planned outcome.
+        run_id: the run that made it.
+        begun: the beginning of that run; its parent is to be undone, if there is one.
+        made: when it was complete.
+        sha256: of the file.
     """
-
-    run_id: str
-    job: str
-    endpoint: str
-    organization: str
-    attribute: str
-    input: str
-    input_sha256: str
-    rows: int
-    outcomes: Mapping[str, int]
-    opt_ins: int
-    opt_outs: int
-    version: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    limits: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class PlanFile:
-    """A plan as it was read, with the SHA-256 of the file."""
 
     rows: pd.DataFrame
-    facts: Facts
+    run_id: str
+    begun: Begun
+    made: datetime
     sha256: str
-
-
-def facts_of(run_id: str, begun: Begun, of_input: Collection[str], totals: Totals) -> Facts:
-    """Return what a plan is of.
-
-    Args:
-        run_id: of its run.
-        begun: the beginning of that run.
-        of_input: the names of the settings needed by the plan.
-        totals: what the plan holds.
-    """
-    return Facts(
-        run_id=run_id,
-        job=begun.job,
-        endpoint=begun.endpoint,
-        organization=begun.organization,
-        attribute=begun.attribute,
-        input=begun.input,
-        input_sha256=begun.input_sha256,
-        rows=totals.rows,
-        outcomes=totals.outcomes,
-        opt_ins=totals.opt_ins,
-        opt_outs=totals.opt_outs,
-        version=begun.version,
-        settings={name: begun.settings.get(name) for name in sorted(of_input)},
-        limits={
-            name: given
-            for name in (*LIMITS, HOLD)
-            if (given := begun.settings.get(name)) is not None
-        },
-    )
 
 
 def check_path(path: Path) -> None:
@@ -131,14 +87,29 @@ def check_path(path: Path) -> None:
         ) from error
 
 
-def write(path: Path, planned: pd.DataFrame, facts: Facts) -> str:
+def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: Totals) -> str:
     """Write a plan, and return the SHA-256 of the file.
+
+    Args:
+        path: where to.
+        planned: every row of the input, with its planned outcome.
+        run_id: the run that made it.
+        begun: the beginning of that run.
+        totals: the counts of the rows.
 
     Raises:
         UsageProblem: it cannot be written.
     """
     whole = pa.Table.from_pandas(planned, preserve_index=False)
-    told = orjson.dumps(asdict(facts))
+    facts = {
+        "run_id": run_id,
+        "made_at": utc(now_ms()),
+        **asdict(begun),
+        "outcomes": dict(totals.outcomes),
+        "opt_ins": totals.opt_ins,
+        "opt_outs": totals.opt_outs,
+    }
+    told = json.dumps(facts).encode()  # in ASCII: the name of a file may be no text
     content = sealed.parquet(whole, {_FACTS: told, _SEAL: _seal(planned, told).encode()})
     try:
         with atomic.replacing(path) as file:
@@ -190,10 +161,17 @@ def read(path: Path) -> PlanFile:
         raise edited from error
     if not is_as_made:
         raise edited
-    told = orjson.loads(notes[_FACTS])
-    known = {each.name for each in fields(Facts)}
-    facts = Facts(**{name: value for name, value in told.items() if name in known})
-    return PlanFile(rows, facts, sha256(content).hexdigest())
+    told = json.loads(notes[_FACTS])
+    run_id = told["run_id"]
+    made = datetime.fromisoformat(told.get("made_at") or run_id.partition("-")[0])
+    return PlanFile(rows, run_id, _begun(told), made, sha256(content).hexdigest())
+
+
+def _begun(told: Mapping[str, Any]) -> Begun:
+    """Return the beginning of a plan's run; earlier versions saved a part of it."""
+    missing = {"kind": Kind.PLAN, "parent": None, "operator": ""}
+    known = {each.name: told[each.name] for each in fields(Begun) if each.name in told}
+    return Begun(**{**missing, **known, "settings": told["settings"] | told.get("limits", {})})
 
 
 def _seal(planned: pd.DataFrame, facts: bytes) -> str:

@@ -85,7 +85,7 @@ def continue_run(
         job = replace(job, record=replace(job.record, reports=reports))
     if run.begun.kind in {Kind.APPLY, Kind.UNDO} or run.begun.settings.get(OUT):
         job = job.guarded()
-    if run.begun.kind in {Kind.RETRY, Kind.UNDO}:
+    if run.begun.parent is not None:
         job = job.with_any_oddity()
     return pipeline.carry_out(context, job, screen, interrupts)
 

@@ -1,18 +1,23 @@
-"""``undo``: puts back what a run changed, as a run of its own."""
+"""``undo``: puts back what a run changed, as a run of its own, or saves that as a plan."""
 
 import logging
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
-from bulk_sync import report
+from bulk_sync import ledger, report
+from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Intent, Kind, Ledger, Run
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
-from bulk_sync.runs import kept_rows, lineage, pipeline, write_records
-from bulk_sync.runs.begin import begin, begun_as, working_alone
+from bulk_sync.runs import kept_rows, lineage, pipeline, plan_file, write_records
+from bulk_sync.runs.begin import begin, begun_as, working_alone, working_on_plan
 from bulk_sync.runs.job import Job, new_run_id
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, may_pass
+from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.resumption import give_up
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import State
@@ -21,30 +26,59 @@ from bulk_sync.signals import Interrupts
 log = logging.getLogger(__name__)
 
 
-def undo(job: Job, parent_id: str, screen: Screen) -> Finished:
+def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> Finished:
     """Put back what a run changed, where the profile still is as the run left it.
+
+    Args:
+        job: how to work.
+        parent_id: the run.
+        screen: shows progress, and asks before anything is written.
+        out: plan file for ``apply``, in place of writing to Campaign.
 
     Raises:
         NothingLeft: it changed nothing, or was undone.
         StopRun: it could not begin; nothing was sent.
     """
     run_id, job = new_run_id(), job.by_pkey()
-    with Interrupts() as interrupts, working_alone(job, run_id) as book:
-        parent = book.run(parent_id)
-        lineage.check_first(book.runs(), Kind.UNDO, parent_id)
+    if out is not None:
+        plan_file.check_path(out)
+    alone = working_alone(job, run_id) if out is None else ledger.open_ledger(job.state)
+    with Interrupts() as interrupts, alone as book:
+        parent = check(book, parent_id)
         report.check(job.record.reports_of(run_id), set())
         intents = _to_put_back(book, parent_id)
         planned = _inverse_plan(intents, parent, job.state) if intents else None
         if not parent.is_finished or may_pass(job.state, parent):
+            if out is not None:
+                raise UsageProblem(
+                    f"Run {parent_id} is not finished, so it is not known yet what is to be undone."
+                    f" Finish it, or give it up: bulk-sync resume {parent_id} --give-up"
+                )
             give_up(book, job.state, parent, "Given up, to be undone.")
         if planned is None:
             raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo.")
+        kind = Kind.UNDO if out is None else Kind.PLAN
         source, digest = parent.begun.input, parent.begun.input_sha256
-        begun = begun_as(Kind.UNDO, job, source, digest, len(planned), parent_id)
-        _warn_of_later_runs(book, parent)
+        begun = begun_as(kind, job, source, digest, len(planned), parent_id)
+        if out is not None:
+            begun = replace(begun, settings={**begun.settings, OUT: str(out.absolute())})
         stem = str(parent.begun.settings["stem"])
         run = begin(book, job, run_id, begun, planned, stem, planned=planned)
-        return pipeline.carry_out(run, job.guarded().with_any_oddity(), screen, interrupts)
+        with working_on_plan(job.state, run_id) if out is not None else nullcontext():
+            return pipeline.carry_out(run, job.guarded().with_any_oddity(), screen, interrupts)
+
+
+def check(book: Ledger, parent_id: str) -> Run:
+    """Return a run to be undone, and warn of later runs.
+
+    Raises:
+        NothingLeft: it was undone.
+        UsageProblem: the ledger does not know it, or its undo was interrupted, or put back.
+    """
+    parent = book.run(parent_id)
+    lineage.check_first(book.runs(), Kind.UNDO, parent_id)
+    _warn_of_later_runs(book, parent)
+    return parent
 
 
 def _to_put_back(book: Ledger, parent_id: str) -> list[Intent]:

@@ -163,7 +163,7 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
     def identity(each: Begun) -> tuple[object, ...]:
         named = (*job.record.of_input, "sheet", "api")
         settings = [each.settings.get(name) for name in named]
-        return each.kind, each.input_sha256, each.attribute, each.job, settings
+        return each.kind, each.parent, each.input_sha256, each.attribute, each.job, settings
 
     return [
         run

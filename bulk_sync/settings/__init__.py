@@ -34,12 +34,12 @@ from bulk_sync.settings.key_kinds import (
     reached,
 )
 from bulk_sync.settings.pace import Fetch, Pace, Reading, Writing
-from bulk_sync.settings.safety import Bound, Failures, Limits, Oddity
+from bulk_sync.settings.safety import Approval, Bound, Failures, Limits, Oddity
 from bulk_sync.settings.state_dir import State
 
 __all__ = [
-    "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "SCOPE", "SINGULAR", "Bound",
-    "Connection", "Creating", "Credentials", "Dialect", "EmailCase", "Failures", "Fetch", "KeyKind",
-    "Keys", "Limits", "Oddity", "OnAmbiguous", "Pace", "Reading", "Secret", "State", "Writing",
-    "check_host", "is_loopback", "is_sendable", "reached",
+    "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "SCOPE", "SINGULAR", "Approval",
+    "Bound", "Connection", "Creating", "Credentials", "Dialect", "EmailCase", "Failures", "Fetch",
+    "KeyKind", "Keys", "Limits", "Oddity", "OnAmbiguous", "Pace", "Reading", "Secret", "State",
+    "Writing", "check_host", "is_loopback", "is_sendable", "reached",
 ]  # fmt: skip

@@ -49,6 +49,23 @@ class Oddity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """What a plan needs before it is applied.
+
+    Attributes:
+        sha256: of the file that was reviewed; None for any.
+        names: who approves it.
+        needed: how many names other than the preparer's.
+        valid_s: how old it may be.
+    """
+
+    sha256: str | None
+    names: tuple[str, ...]
+    needed: int
+    valid_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failures:
     """When to stop; None never stops.
 

@@ -83,13 +83,17 @@ def holder(run_id: str) -> str:
     return f"run {run_id} of {operator()}, process {os.getpid()}, since {since}"
 
 
-def operator() -> str:
-    """Return the user and the machine; in a container the user may have a number only."""
+def user() -> str:
+    """Return the user of the system; in a container it may have a number only."""
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):
-        user = f"user {os.getuid()}"
-    return f"{user} on {socket.gethostname()}"
+        return f"user {os.getuid()}"
+
+
+def operator() -> str:
+    """Return the user and the machine."""
+    return f"{user()} on {socket.gethostname()}"
 
 
 def place(endpoint: str) -> str:

@@ -46,10 +46,13 @@ def test_the_help_groups_options_in_the_order_of_the_groups() -> None:
     assert [each for each in headings if each in list(Group)] == list(Group)
 
 
-def test_a_recorded_option_is_one_of_run() -> None:
+def test_a_recorded_option_is_one_of_a_command_that_is_resumed() -> None:
     """Otherwise a run could not be recorded with it, and ``resume`` would forget it."""
     assert set(recorded()) == {
-        option.key for option in OPTIONS["run"] if option.recorded is not Recorded.NEVER
+        option.key
+        for command in ("run", "plan", "apply")
+        for option in OPTIONS[command]
+        if option.recorded is not Recorded.NEVER
     }
 
 

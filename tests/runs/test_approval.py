@@ -1,0 +1,320 @@
+"""Who asks for a plan, who approves it, how old it may be, and what the ledger holds of that."""
+
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from conftest import Ran, Run, before_answer, key, populate, wishes
+
+from bulk_sync.runs import plan_file
+from bulk_sync.simulator import Options, Simulator, running
+from bulk_sync.storage import sealed
+
+ROWS = 6
+DAY_S = 86_400
+ASKED = ("--ticket", "PRIV-231", "--comment", "November requests", "--prepared-by", "Anna Schmidt")
+
+
+@pytest.fixture
+def plan(sim: Simulator, tmp_path: Path, run: Run) -> Path:
+    """Return the plan of a file that opts six people out."""
+    populate(sim, ROWS)
+    wishes(tmp_path / "in.csv", ROWS)
+    ran = run(sim, "plan", "in.csv", "--out", "plan.parquet", *ASKED)
+    assert ran.status == 0, ran.err
+    return tmp_path / "plan.parquet"
+
+
+def told(run: Run, kind: str) -> dict[str, Any]:
+    """Return the newest run of a kind, as a script sees it."""
+    runs = orjson.loads(run(None, "runs", "--json").out)
+    found = [each for each in runs if each["kind"] == kind][-1]
+    assert isinstance(found, dict)
+    return found
+
+
+def command_in(text: str, name: str) -> list[str]:
+    (line,) = (line for line in text.splitlines() if f"bulk-sync {name} " in line)
+    return shlex.split(line)[1:]
+
+
+def refused(ran: Ran, sim: Simulator) -> str:
+    assert ran.status == 4, ran.err
+    assert sim.patched == []
+    return " ".join(ran.err.split())
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_who_asks_and_why_is_recorded(
+    command: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    out = ("--out", "plan.parquet") if command == "plan" else ()
+    assert run(sim, command, wishes(tmp_path / "in.csv", ROWS), *out, *ASKED).status == 0
+    facts = told(run, command)
+    for holder in (facts, facts["settings"]):
+        assert holder["ticket"] == "PRIV-231"
+        assert holder["comment"] == "November requests"
+        assert holder["prepared_by"] == "Anna Schmidt"
+        assert holder["approved_by"] == []
+    full = run(None, "runs", facts["run_id"]).out
+    assert "prepared by: Anna Schmidt\n" in full
+    assert full.count("PRIV-231") == 1
+    assert run(None, "ledger", "verify").status == 0
+
+
+def test_the_preparer_is_the_user_of_the_system_unless_somebody_says_another(
+    sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(sim, ROWS)
+    monkeypatch.setenv("LOGNAME", "anna")
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 1), "--report", "1.csv").status == 0
+    assert told(run, "run")["prepared_by"] == "anna"
+    monkeypatch.setenv("BULK_SYNC_PREPARED_BY", "Ben")
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 2), "--report", "2.csv").status == 0
+    assert told(run, "run")["prepared_by"] == "Ben"
+
+
+def test_a_plan_stands_among_the_runs_with_preparer_time_sha256_and_counts(
+    plan: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = told(run, "plan")
+    assert facts["plan_sha256"] == plan_file.read(plan).sha256
+    assert (facts["opt_ins"], facts["opt_outs"]) == (0, ROWS)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        listed = run(None, "runs").out
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert "Anna Schmidt" in listed
+    assert "PRIV-231" in listed
+    assert facts["plan_sha256"] in listed
+    assert " CET," in listed or " CEST," in listed
+
+
+def test_a_list_of_runs_fits_a_hundred_columns_whatever_they_are_called(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / f"{'long-' * 30}name.csv", ROWS)
+    long = ("--ticket", "T" * 90, "--prepared-by", f"{'n' * 70}\n\x1b[31m")
+    assert run(sim, "run", path, *long, "--max-calls", 8, "--fetch", "lookup").status == 6
+    listed = run(None, "runs").out
+    assert max(map(len, listed.splitlines())) <= 100
+    assert "name.csv" in listed
+    assert "…" in listed
+    assert "\x1b" not in listed
+
+
+def test_an_apply_takes_over_who_asked_for_the_plan_and_why(
+    plan: Path, sim: Simulator, run: Run
+) -> None:
+    words = ("--approved-by", "Ben", "--approved-by", " ben", "--approved-by", "Cleo")
+    ran = run(sim, "apply", plan, *words, "--ticket", "PRIV-240", "--comment", "November requests")
+    assert ran.status == 0
+    assert "prepared by Anna Schmidt" in ran.err
+    facts = told(run, "apply")
+    assert facts["prepared_by"] == "Anna Schmidt"
+    assert facts["approved_by"] == ["Ben", "Cleo"]
+    assert facts["ticket"] == "PRIV-231; PRIV-240"
+    assert facts["comment"] == "November requests"
+    assert facts["settings"]["approved_by"] == ["Ben", "Cleo"]
+    full = run(None, "runs", facts["run_id"]).out
+    assert "approved by: Ben, Cleo\n" in full
+
+
+def test_the_approval_stands_in_the_report(plan: Path, sim: Simulator, run: Run) -> None:
+    assert run(sim, "apply", plan, "--approved-by", "Ben Miller", "--report", "r.html").status == 0
+    text = plan.with_name("r.html").read_text("utf-8")
+    for fact in ("Anna Schmidt", "Ben Miller", "PRIV-231", "November requests"):
+        assert fact in text
+
+
+def test_a_plan_needs_as_many_approvals_as_the_configuration_says(
+    plan: Path, sim: Simulator, run: Run
+) -> None:
+    plan.with_name("bulk-sync.toml").write_text("approvals = 2\n")
+    said = refused(run(sim, "apply", plan), sim)
+    assert "prepared by Anna Schmidt" in said
+    assert "--approved-by" in said
+    assert "2 other people (--approvals 2)" in said
+    assert refused(run(sim, "apply", plan, "--approved-by", "Ben"), sim).count("Ben") == 1
+    same = ("--approved-by", "Ben", "--approved-by", "  BEN ")
+    assert "only that of Ben." in refused(run(sim, "apply", plan, *same), sim)
+    assert [each["kind"] for each in orjson.loads(run(None, "runs", "--json").out)] == ["plan"]
+    assert run(sim, "resume").status == 0  # there is nothing: it never began
+    assert sim.patched == []
+    assert run(sim, "apply", plan, "--approved-by", "Ben", "--approved-by", "Cleo").status == 0
+    assert len(sim.patched) == ROWS
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Anna Schmidt", " anna  schmidt ", "ANNA SCHMIDT", "\uff21\uff4e\uff4e\uff41\u00a0Schmidt"],
+    ids=["the same", "small letters and blanks", "capitals", "wide letters and a hard blank"],
+)
+def test_nobody_approves_their_own_plan(name: str, plan: Path, sim: Simulator, run: Run) -> None:
+    ran = run(sim, "apply", plan, "--approvals", 1, "--approved-by", name)
+    assert "own approval does not count" in refused(ran, sim)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "NAME"])
+def test_a_name_must_be_one(name: str, plan: Path, sim: Simulator, run: Run) -> None:
+    ran = run(sim, "apply", plan, "--approvals", 1, "--approved-by", name)
+    assert ran.status == 2
+    assert "--approved-by" in ran.err
+    assert sim.patched == []
+
+
+def test_a_name_in_a_variable_is_one_person(
+    plan: Path, sim: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_APPROVALS", "2")
+    monkeypatch.setenv("BULK_SYNC_APPROVED_BY", "Ben Miller")
+    assert "only that of Ben Miller." in refused(run(sim, "apply", plan), sim)
+
+
+def test_a_plan_keeps_the_number_of_approvals_that_it_was_made_with(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    ran = run(sim, "plan", path, "--out", "plan.parquet", "--approvals", 1, "--prepared-by", "Anna")
+    assert "another person types this" in ran.out
+    words = command_in(ran.out, "apply")
+    assert words[-4:] == ["--approvals", "1", "--approved-by", "NAME"]
+    assert run(sim, *words).status == 2  # not as it stands: with a name
+    refused(run(sim, "apply", "plan.parquet"), sim)
+    assert run(sim, *words[:-1], "Ben").status == 0
+
+
+def test_an_approved_run_is_resumed_without_another_approval(tmp_path: Path, run: Run) -> None:
+    with running(Options(latency_s=0.01)) as sim:
+        populate(sim, 40)
+        wishes(tmp_path / "in.csv", 40)
+        run(sim, "plan", "in.csv", "--out", "plan.parquet", *ASKED)
+        before_answer(sim, "PATCH", 5, lambda: os.kill(os.getpid(), signal.SIGINT))
+        words = ("--approvals", 1, "--approved-by", "Ben", "--concurrency", 2)
+        assert run(sim, "apply", "plan.parquet", *words).status == 130
+        ran = run(sim, "apply", "plan.parquet", "--approvals", 3, "--approved-by", "Cleo",
+                  "--plan-valid", "0s", "--max-calls", 12)  # fmt: skip
+        assert ran.status == 6
+        assert "Cleo comes too late" in ran.err
+        assert run(sim, "resume").status == 0
+        assert len(sim.patched) == 40
+        assert told(run, "apply")["approved_by"] == ["Ben"]
+
+
+def reseal(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Save a plan with other facts, as a program saved it."""
+    table, rows = pq.read_table(path), plan_file.read(path).rows
+    facts = orjson.dumps(change(orjson.loads(table.schema.metadata[b"bulk-sync.plan"])))
+    seal = plan_file._seal(rows, facts).encode()
+    notes = {b"bulk-sync.plan": facts, b"bulk-sync.sha256": seal}
+    path.write_bytes(sealed.parquet(table, notes))
+
+
+def made(path: Path, ago_s: float) -> None:
+    """Save a plan as if it had been made so many seconds ago."""
+    then = datetime.now(UTC) - timedelta(seconds=ago_s)
+    reseal(path, lambda facts: facts | {"made_at": then.isoformat()})
+
+
+def test_an_old_plan_is_refused_with_the_command_that_makes_a_new_one(
+    plan: Path, sim: Simulator, run: Run
+) -> None:
+    made(plan, 7.5 * DAY_S)
+    ran = run(sim, "apply", plan)
+    said = refused(ran, sim)
+    assert "--plan-valid 7d" in said
+    assert "--plan-valid 8d" in said
+    words = command_in(ran.err, "plan")
+    assert words[:4] == ["plan", "in.csv", "--out", str(plan)]
+    assert words[4:] == ["--ticket", "PRIV-231", "--comment", "November requests"]
+    assert run(sim, *words).status == 0
+    assert run(sim, "apply", plan).status == 0
+    assert len(sim.patched) == ROWS
+
+
+def test_the_new_plan_is_made_with_the_options_of_the_old_one(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    (tmp_path / "in put.csv").write_text("Mail\np0@example.com\np1@example.com\n")
+    words = ("--key", "email", "--key-column", "Mail", "--state", "true", "--max-changes", 5)
+    assert run(sim, "plan", "in put.csv", "--out", "plan.parquet", *words).status == 0
+    again = command_in(run(sim, "apply", "plan.parquet", "--plan-valid", "0s").err, "plan")
+    assert run(sim, *again).status == 0
+    assert run(sim, "apply", "plan.parquet").status == 0
+    assert [state for _, state in sim.patched] == [True, True]
+
+
+@pytest.mark.parametrize(("days", "valid", "status"), [(6.9, "7d", 0), (20, "30d", 0), (2, 1, 4)])
+def test_a_plan_is_valid_for_as_long_as_was_said(
+    days: float, valid: object, status: int, plan: Path, sim: Simulator, run: Run
+) -> None:
+    made(plan, days * DAY_S)
+    assert run(sim, "apply", plan, "--plan-valid", valid).status == status
+
+
+def test_a_plan_from_the_future_is_refused_unless_the_clocks_nearly_agree(
+    plan: Path, sim: Simulator, run: Run
+) -> None:
+    made(plan, -DAY_S)
+    assert "clock" in refused(run(sim, "apply", plan), sim)
+    made(plan, -60)
+    assert run(sim, "apply", plan).status == 0
+
+
+def as_earlier_versions_saved(facts: dict[str, Any]) -> dict[str, Any]:
+    gone = {"kind", "parent", "operator", "made_at", "plan", "plan_sha256", "settings"}
+    old = {name: value for name, value in facts.items() if name not in gone}
+    limits = {"max_changes": facts["settings"]["max_changes"]}
+    return {**old, "settings": {"key": None, "state": None}, "limits": limits}
+
+
+def test_a_plan_of_an_earlier_version_keeps_its_limits_and_its_age(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    path, plan = wishes(tmp_path / "in.csv", ROWS), tmp_path / "plan.parquet"
+    assert run(sim, "plan", path, "--out", plan, "--max-changes", 3).status == 0
+    reseal(plan, as_earlier_versions_saved)
+    assert "--max-changes 6" in run(sim, "apply", plan).out
+    assert "--plan-valid" in refused(run(sim, "apply", plan, "--plan-valid", "0s"), sim)
+    approved = ("--approvals", 1, "--approved-by", "Ben")
+    assert "plan again" in refused(run(sim, "apply", plan, *approved), sim)
+    assert run(sim, "apply", plan, "--max-changes", 6).status == 0
+    assert len(sim.patched) == ROWS
+
+
+def test_a_retry_has_the_ticket_of_its_run_and_a_preparer_of_its_own(
+    plan: Path, sim: Simulator, run: Run
+) -> None:
+    sim.forbidden.add(key(0))
+    assert run(sim, "apply", plan, "--approved-by", "Ben").status == 3
+    sim.forbidden.clear()
+    applied = told(run, "apply")["run_id"]
+    assert run(sim, "retry", applied, "--prepared-by", "Cleo", "--report", "r.csv").status == 0
+    facts = told(run, "retry")
+    assert (facts["ticket"], facts["prepared_by"]) == ("PRIV-231", "Cleo")
+    assert facts["approved_by"] == []  # that of the run it retries
+    assert f"retry of {applied}" in run(None, "runs").out
+
+
+def test_an_undo_has_a_ticket_of_its_own(plan: Path, sim: Simulator, run: Run) -> None:
+    assert run(sim, "apply", plan).status == 0
+    assert run(sim, "undo", told(run, "apply")["run_id"], "--report", "u.csv").status == 0
+    facts = told(run, "undo")
+    assert (facts["ticket"], facts["comment"]) == ("", "")
+    assert facts["prepared_by"] != "Anna Schmidt"
