@@ -1,8 +1,8 @@
 """Reads the dates of requests. Rows are worked on in their order.
 
 An unreadable date rejects no row: the row is undated, and its turn comes last. No date is guessed:
-``3/4/2026`` is a date only if another one in the column, such as ``3/14/2026``, shows the order of
-day and month.
+``3/4/2026`` is a date only if another one, such as ``3/14/2026``, or the column's name shows the
+order of day and month. A column has one order.
 """
 
 import logging
@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_sync.rows.request_order import DAY_DOUBT_MS, LOCAL_DOUBT_MS, UNDATED, Precision
+from bulk_sync.rows.same_name import plain
 
 log = logging.getLogger(__name__)
 
-NAMES: Final = frozenset(
+_NAMES: Final = frozenset(
     "".join(name.split())
     for name in (
         "request date", "request time", "request date time", "request timestamp",
@@ -31,19 +32,36 @@ NAMES: Final = frozenset(
         "received", "received at", "received on", "received date", "date received",
         "date of receipt", "receipt date",
         "submitted", "submitted at", "submitted on", "submitted date", "date submitted",
-        "submission date", "date of submission",
+        "submission date", "date of submission", "submission time", "submission timestamp",
         "opt out date", "opt out time", "opt out timestamp", "opt out at", "opt out on",
         "date of opt out", "opted out at", "opted out on", "date opted out",
         "opt out request date", "opt out requested at", "opt out requested on",
+        "date of opt out request", "date request received", "request received time",
         "ccpa request date", "privacy request date", "consumer request date",
     )
 )  # fmt: skip
-"""Names of a column of request dates, without case, blanks and punctuation. A mere ``date`` or
-``created at`` is not here: it may be the date of the export, or of the profile."""
+"""Names of a column of request dates, as ``plain`` makes them. A mere ``date`` or ``created at`` is
+not here: it may be the date of the export, or of the profile."""
 
-_HALVES: Final = r"(?s)^(?P<day>[\d./-]*)(?P<clock>.*)$"
-_DAYS: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y")
-_MONTH_FIRST, _DAY_FIRST = "%m/%d/%Y", "%d/%m/%Y"
+_MONTH: Final = r"[A-Za-z]{3,9}\.?"
+_NAMED_DAY: Final = (
+    rf"(?:[A-Za-z]{{3,9}}, )?(?:\d{{1,2}}[ -]{_MONTH},?[ -]\d{{2,4}}|{_MONTH} \d{{1,2}}, ?\d{{4}})"
+)
+"""A month's name in it leaves no doubt: ``3-Nov-26``, ``Tuesday, November 3, 2026``."""
+_HALVES: Final = rf"(?s)^(?P<day>{_NAMED_DAY}|[\d./-]*)(?P<clock>.*)$"
+_DAYS: Final = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y"),
+    *("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d %b %y"),
+)
+_ORDERS: Final = {
+    "month/day/year": ("%m/%d/%Y", "%m/%d/%y"),
+    "day/month/year": ("%d/%m/%Y", "%d/%m/%y"),
+    "year/month/day": ("%y/%m/%d",),
+}
+"""The possible orders of numbers with strokes, and their forms; a column has one order."""
+_IN_NAMES: Final = {"mm/dd": "month/day/year", "dd/mm": "day/month/year"}
+"""What a column's name may say of its order, such as ``Received (MM/DD/YYYY)``."""
+
 _CLOCK: Final = (
     r"^(?:[Tt]|,? +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<seconds>\d{2}(?:\.\d{1,9})?))?"
     r"(?: ?(?P<half>[AaPp])[Mm])?(?: ?(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?$"
@@ -104,15 +122,21 @@ _FAR: Final = (
 )
 
 
+def is_name(name: str) -> bool:
+    """Return whether a column's name, but for a remark in parentheses, is that of request dates."""
+    return plain(name.partition("(")[0]) in _NAMES
+
+
 def read(
     column: pd.Series,
     name_row: Callable[[int], str] | None = None,
     today: date | None = None,
 ) -> Requests:
-    """Read a column of dates: ISO ones, ``m/d/yyyy`` or ``d/m/yyyy``, and ``d.m.yyyy``.
+    """Read a column of dates.
 
-    A time of day may follow; it is UTC unless it names a zone. The log counts unreadable and
-    ambiguous dates.
+    They are ISO ones, ``d.m.yyyy``, ones with the English name of a month, and numbers with strokes
+    or hyphens in the column's one order. A time of day may follow; it is UTC unless it names a
+    zone. The log counts unreadable and ambiguous dates.
 
     Args:
         column: str, without missing values; the log uses its name.
@@ -127,7 +151,7 @@ def read(
     halves = pc.extract_regex(pc.utf8_trim_whitespace(cells), _HALVES)
     day_texts, day_of = _distinct(pc.struct_field(halves, "day"))
     clock_texts, clock_of = _distinct(pc.struct_field(halves, "clock"))
-    known_days, is_two_days = _days(day_texts)
+    known_days, is_two_days, order = _days(day_texts, str(column.name), today)
     clocks_ms, doubts_ms = _clocks_ms(clock_texts)
     days, clock_ms, doubt_ms = known_days[day_of], clocks_ms[clock_of], doubts_ms[clock_of]
     is_dated = (days != UNDATED) & (clock_ms != UNDATED)
@@ -142,7 +166,11 @@ def read(
     day[is_dated] = days[is_dated]
     is_instant = is_dated & (doubt_ms < _DAY_MS)
     day[is_instant] = (earliest[is_instant] - LOCAL_DOUBT_MS) // _DAY_MS
-    log.info("The oldest requests are worked on first, by the dates in column %r", column.name)
+    log.info(
+        "The oldest requests are worked on first, by the dates in column %r%s",
+        column.name,
+        f", read as {order}" if order else "",
+    )
     problems = ((_AMBIGUOUS, is_ambiguous), (_UNREADABLE, is_unreadable), (_FAR, is_far))
     for (one, several), has_problem in problems:
         _warn(column.name, one, several, has_problem[cell_of], name_row)
@@ -201,21 +229,42 @@ def _distinct(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, _Int64]:
     return encoded.dictionary, np.asarray(encoded.indices.to_numpy(), np.int64)
 
 
-def _days(texts: pa.Array) -> tuple[_Int64, _Mask]:
-    """Return the days since the epoch of distinct texts, and whether each could be two days."""
-    column = pd.Series(pd.array(texts, dtype="str"))
-    month_first, day_first = _read_days(column, _MONTH_FIRST), _read_days(column, _DAY_FIRST)
-    # UNDATED is after all days.
-    days = np.minimum.reduce([_read_days(column, form) for form in _DAYS])
-    sure = np.minimum.reduce([days, month_first, day_first])
-    is_month_first, is_day_first = month_first != UNDATED, day_first != UNDATED
-    is_two_days = is_month_first & is_day_first & (month_first != day_first)
-    shows_month_first = bool((is_month_first & ~is_day_first).any())
-    shows_day_first = bool((is_day_first & ~is_month_first).any())
-    if shows_month_first is shows_day_first:
-        return np.where(is_two_days, UNDATED, sure), is_two_days
-    meant = month_first if shows_month_first else day_first
-    return np.where(is_two_days, meant, sure), np.zeros(len(sure), np.bool_)
+def _days(texts: pa.Array, name: str, today: date | None) -> tuple[_Int64, _Mask, str | None]:
+    """Return the days since the epoch of distinct texts, whether each is in doubt, and the order.
+
+    ``UNDATED`` is after all days.
+    """
+    column = _plain(texts)
+    sure = np.minimum.reduce([_read_days(column, form) for form in _DAYS])
+    readings = np.array(
+        [
+            np.minimum.reduce([_read_days(column, form) for form in forms])
+            for forms in _ORDERS.values()
+        ]
+    )
+    years_first = readings[-1]  # 26/11/03 is 2003 or 2026, and 03/11/30 is no request of 2003
+    years_first[_is_far(years_first, today)] = UNDATED
+    fits = readings != UNDATED
+    least = readings.min(axis=0)
+    is_in_doubt = (fits & (readings != least)).any(axis=0)
+    shown = {order for order, each in enumerate(fits & (fits.sum(axis=0) == 1)) if each.any()}
+    said = (order for words, order in _IN_NAMES.items() if words in name.casefold())
+    shown |= {list(_ORDERS).index(order) for order in said}
+    if len(shown) != 1:
+        return np.where(is_in_doubt, UNDATED, np.minimum(sure, least)), is_in_doubt, None
+    (order,) = shown
+    is_in_doubt &= ~fits[order]
+    days = np.where(fits[order], readings[order], np.where(is_in_doubt, UNDATED, least))
+    return np.minimum(sure, days), is_in_doubt, list(_ORDERS)[order]
+
+
+def _plain(texts: pa.Array) -> pd.Series:
+    """Return days in fewer forms: without the day of the week, and with one sign between parts."""
+    has_name = pc.match_substring_regex(texts, "[A-Za-z]")
+    bare = pc.replace_substring_regex(texts, "^[A-Za-z]+, ", "")
+    named = pc.replace_substring_regex(bare, "[ .,-]+", " ")
+    strokes = pc.replace_substring_regex(texts, r"^(\d\d?)-(\d\d?)-(\d{4}|\d\d)$", r"\1/\2/\3")
+    return pd.Series(pd.array(pc.if_else(has_name, named, strokes), dtype="str"))
 
 
 def _read_days(column: pd.Series, form: str) -> _Int64:

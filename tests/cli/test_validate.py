@@ -1,7 +1,9 @@
 """What `validate` prints and reports."""
 
+from datetime import date
 from pathlib import Path
 
+import openpyxl
 import orjson
 import pytest
 from conftest import Run, read_csv
@@ -50,3 +52,28 @@ def test_every_format_of_report_knows_usable_rows(
 ) -> None:
     assert run(None, "validate", checked, "--report", f"judged{suffix}").status == 3
     assert (tmp_path / f"judged{suffix}").stat().st_size
+
+
+def test_a_workbook_as_people_have_it_needs_no_option(tmp_path: Path, run: Run) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (
+        ["Customer", "E-mail", "Opt out?", "Date received", "Verified on"],
+        ["Ann", "ann@example.com", "Yes", "11/03/2026", date(2026, 11, 4)],
+        ["Ben", "ben@example.com", "No.", "11/23/2026", date(2026, 11, 24)],
+        ["Cid", "cid@example.com", "YES ", "11/05/2026", None],
+        [],
+        ["Total requests: 3"],
+        ["Prepared by Jane Doe", None, None, "11/30/2026"],
+    ):
+        sheet.append(row)
+    book.save(tmp_path / "requests.xlsx")
+    ran = run(None, "validate", "requests.xlsx", "--report", "judged.csv")
+    assert ran.status == 3
+    assert "of these 2 forbid the sale (opt-outs), 1 allows it" in ran.out
+    assert "WARNING" not in ran.err
+    rows = read_csv(tmp_path / "judged.csv")
+    assert [row["sync_due"] for row in rows] == ["2026-11-25", "", "2026-12-01", "", ""]
+    assert [row["sync_reason"] for row in rows] == ["", "", "", "not_data", "not_data"]
+    assert [row["sync_row"] for row in rows] == ["2", "3", "4", "6", "7"]

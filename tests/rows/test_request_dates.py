@@ -60,6 +60,16 @@ def dated(*cells: str) -> pd.DataFrame:
         ("5/5/2026", ms(2026, 5, 5)),
         ("11/23/2026 12:05 AM", ms(2026, 11, 23, 0, 5)),
         ("11/23/2026, 2:05:06 pm", ms(2026, 11, 23, 14, 5, 6)),
+        ("11/23/26", ms(2026, 11, 23)),
+        ("11-23-2026", ms(2026, 11, 23)),
+        ("23-11-2026", ms(2026, 11, 23)),
+        ("3-Nov-26", ms(2026, 11, 3)),
+        ("03-NOV-2026 14:05", ms(2026, 11, 3, 14, 5)),
+        ("3 November 2026", ms(2026, 11, 3)),
+        ("Nov 3, 2026", ms(2026, 11, 3)),
+        ("Nov. 3, 2026", ms(2026, 11, 3)),
+        ("Tuesday, November 3, 2026", ms(2026, 11, 3)),
+        ("November 3, 2026, 2:05 PM", ms(2026, 11, 3, 14, 5)),
     ],
 )
 def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
@@ -73,7 +83,8 @@ def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     [
         "", "soon", "46349", "1795392000000", "2026-11", "2026-02-29", "2026-13-01", "0000-00-00",
         "2026-11-23T24:01", "2026-11-23T02:60", "2026-11-23 13:05 PM", "2026-11-23 0:05 AM",
-        "2026-11.23", "11.23.2026", "13/13/2026", "2/30/2026", "11/23/26", "11-23-2026",
+        "2026-11.23", "11.23.2026", "13/13/2026", "2/30/2026", "2/30/26", "11-2026", "Nov 2026",
+        "3-Nov", "31 Nov 2026", "Movember 3, 2026", "3 Nov", "Nov 3", "November", "3/Nov/2026",
         "202-11-23", "2026-11-2026", "2026-11-0023", "0023/11/2026",
         "2026-11-23 and more", "\uff12\uff10\uff12\uff16-11-23",
     ],
@@ -91,6 +102,46 @@ def test_one_date_shows_how_the_others_are_meant() -> None:
         ms(2026, 4, 3),
         ms(2026, 3, 14),
     ]
+
+
+@pytest.mark.parametrize(
+    ("shows", "day", "order"),
+    [
+        ("11/23/2026", ms(2026, 11, 3), "month/day/year"),
+        ("11/23/26", ms(2026, 11, 3), "month/day/year"),
+        ("11-23-2026", ms(2026, 11, 3), "month/day/year"),
+        ("23/11/2026", ms(2026, 3, 11), "day/month/year"),
+        ("31/12/25", ms(2026, 3, 11), "day/month/year"),  # 2031 is too far ahead for a request
+    ],
+)
+@pytest.mark.parametrize("cell", ["11/03/2026", "11-3-2026", "11/03/26"])
+def test_the_whole_column_has_one_order(
+    shows: str, day: int, order: str, cell: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    read = request_dates.read(column(cell, shows, "2026-01-02"), today=date(2026, 11, 29))
+    assert read.earliest[0] == day
+    assert UNDATED not in read.earliest
+    (told,) = caplog.messages
+    assert told.endswith(f"by the dates in column 'Received', read as {order}")
+
+
+def test_a_column_s_name_may_show_the_order() -> None:
+    for name, day in (("MM/DD/YYYY", ms(2026, 11, 3)), ("dd/mm/yy", ms(2026, 3, 11))):
+        cells = pd.Series(["11/03/2026"], dtype="str", name=f"Date received ({name})")
+        assert request_dates.read(cells).earliest.tolist() == [day]
+    cells = pd.Series(["11/03/2026", "23/11/2026"], dtype="str", name="Received (MM/DD)")
+    assert request_dates.read(cells).earliest.tolist() == [UNDATED, ms(2026, 11, 23)]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [("11/03/26",), ("26/11/03", "26/11/04"), ("03/04/26", "11/23/26", "23/11/2026")],
+    ids=["no cell shows it", "the year may come first", "two are shown"],
+)
+def test_a_short_year_is_never_guessed(cells: tuple[str, ...]) -> None:
+    read = request_dates.read(column(*cells), today=date(2026, 11, 29))
+    assert read.earliest[0] == UNDATED
 
 
 @pytest.mark.parametrize(
@@ -231,8 +282,11 @@ def test_a_row_that_counts_for_others_is_as_old_as_the_oldest_that_says_the_same
 
 @pytest.mark.parametrize(
     "name",
-    ["Request date", "REQUEST_DATE", "requestedAt", "Date of request", "received", "Opt-out date"],
-)
+    [
+        "Request date", "REQUEST_DATE", "requestedAt", "Date of request", "received",
+        "Opt-out date", "Date received (MM/DD/YYYY)", "Requested on", "Submission time",
+    ],
+)  # fmt: skip
 def test_the_column_is_found_by_name_case_and_punctuation_aside(name: str) -> None:
     checked = check.rows(raw(["PKey", "ccpaOptOut", name], ("@a", "true", "2026-01-01")), Rules())
     assert checked[columns.REQUESTED].tolist() == [ms(2026, 1, 1)]
@@ -242,6 +296,13 @@ def test_the_column_is_found_by_name_case_and_punctuation_aside(name: str) -> No
 def test_no_other_date_is_taken_for_the_request_s(name: str) -> None:
     checked = check.rows(raw(["PKey", "ccpaOptOut", name], ("@a", "true", "2026-01-01")), Rules())
     assert columns.REQUESTED not in checked
+
+
+def test_the_log_names_the_option_for_a_mere_date(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    check.rows(raw(["PKey", "ccpaOptOut", "Date"], ("@a", "true", "2026-01-01")), Rules())
+    (told,) = caplog.messages
+    assert told.endswith("add --date-column Date")
 
 
 def test_the_column_may_be_named() -> None:

@@ -10,6 +10,7 @@ Python code of their own.
 """
 
 import logging
+import shlex
 from datetime import UTC, datetime
 
 import numpy as np
@@ -22,6 +23,7 @@ from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
 from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import EmailCase, KeyKind
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,14 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             "--date-column.",
             ", ".join(map(repr, found.dates)),
         )
+    for name in raw.columns if rules.needs_state and not found.dates else ():
+        if plain(str(name)) == "date":
+            log.info(
+                "Column %r is not used: it may be the date of something else. If it has the dates "
+                "of the requests, add --date-column %s",
+                name,
+                shlex.quote(name),
+            )
     verdicts = Verdicts.of(len(raw))
     footer.reject(raw, found, rules.words, verdicts)
     used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)

@@ -101,7 +101,7 @@ def _find_dates(names: list[str], rules: Rules, others: Collection[str | None]) 
         given = rules.date_column
         return (_find(names, names, given, frozenset(), "--date-column", "request dates"),)
     own = [name for name in names if name not in columns.OURS and name not in others]
-    return tuple(name for name in own if plain(name) in request_dates.NAMES)
+    return tuple(name for name in own if request_dates.is_name(name))
 
 
 def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Keys]:
