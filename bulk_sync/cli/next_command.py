@@ -87,9 +87,9 @@ class Typed:
         """Return the command to plan a file made by ``map``."""
         return suggested("plan", file, self._words([*_CONNECTION, *_PLACE]))
 
-    def plan_after_validate(self, source: str) -> str:
-        """Return the command to plan an input that ``validate`` found good."""
-        return suggested("plan", source, self._words_but(names([REPORT])))
+    def after_validate(self, command: str, source: str) -> str:
+        """Return the command to go on with an input after ``validate``."""
+        return suggested(command, source, self._words_but(names([REPORT])))
 
     def apply(
         self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]

@@ -14,7 +14,7 @@ from bulk_sync.outcomes import Outcome
 _EPILOG = """\b
 Examples:
   bulk-sync validate optouts.csv
-  bulk-sync validate optouts.xlsx --sheet Requests --report judged.xlsx
+  bulk-sync validate requests.xlsx --report marked.xlsx
 """
 
 
@@ -35,10 +35,11 @@ def command(**values: Any) -> Exit:
     """Check every row in INPUT, without contacting Campaign.
 
     Exits with 0 if all can be used, and with 3 if some cannot; --report writes every row with its
-    verdict.
+    verdict. Of a workbook, --report marked.xlsx is a copy in which the bad cells are marked.
     """
     from bulk_sync import runs
     from bulk_sync.cli import verdict
+    from bulk_sync.cli.summary import shown
     from bulk_sync.rows import columns
 
     given = arguments.given_input(values)
@@ -50,9 +51,14 @@ def command(**values: Any) -> Exit:
     else:
         for line in verdict.lines(judged, given.source):
             say(line)
-        if rejected:
+        typed = Typed(click.get_current_context())
+        if rejected and judged.marked:
+            book = shown(judged.marked[0])
+            again = typed.after_validate("validate", book)
+            say(f"Correct the red cells in {book}, save it, and check it again:\n  {again}")
+        elif rejected:
             say(f"Correct these rows in {given.source}, and validate it again.")
         else:
-            plan = Typed(click.get_current_context()).plan_after_validate(given.source)
+            plan = typed.after_validate("plan", given.source)
             say(f"No row is rejected. To see what would change:\n  {plan}")
     return status

@@ -10,6 +10,7 @@ from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.report.destination import Destination
+from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
 from bulk_sync.rows import comparison, expand
 from bulk_sync.rows.totals import Totals
@@ -191,9 +192,39 @@ def judge(given: Input, reports: Sequence[str]) -> Judged:
     judged = replace(judged, rows=comparison.without_states(judged.rows))
     facts = report_facts.verdict(given.source, judged, paths)
     results = Results.of(finish.report_rows(judged.rows))
+    marked = []
     for path in paths:
-        report.write(results, path, facts)
-    return judged
+        if _mark(given, judged, path, facts):
+            marked.append(path)
+        else:
+            report.write(results, path, facts)
+    return replace(judged, marked=tuple(marked))
+
+
+def _mark(given: Input, judged: Judged, path: Destination, facts: Facts) -> bool:
+    """Write the input with its bad cells marked, and return whether that was possible."""
+    if not path.name.lower().endswith(".xlsx") or judged.layout.sheet is None:
+        return False
+    # Late: its libraries take as long to import as a small file to check.
+    from bulk_sync.report import marked  # noqa: PLC0415
+
+    (source,) = validation.files(given)
+    content = source.read_bytes()
+    try:
+        book = marked.mark(content, judged.rows, judged.layout, facts)
+    except marked.Unmarkable as why:
+        log.warning(
+            "%s is a workbook of its own, not a copy of %s with marks, because %s. Correct the "
+            "rows that it lists in %s.",
+            path,
+            source,
+            why,
+            source,
+        )
+        return False
+    with path.writing() as file:
+        file.write(book)
+    return True
 
 
 def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:

@@ -1,11 +1,13 @@
 """Reads a file and checks its rows, for every command that takes one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from bulk_sync.errors import UsageProblem
+from bulk_sync.report.destination import Destination
 from bulk_sync.rows import check, new_profiles, read
 from bulk_sync.rows.layout import Layout
 from bulk_sync.runs.job import Input, Job
@@ -20,11 +22,13 @@ class Judged:
         rows: from ``check.rows``.
         sha256: of the input.
         layout: what was read as what.
+        marked: copies of the input with marks in it.
     """
 
     rows: pd.DataFrame
     sha256: str
     layout: Layout
+    marked: Sequence[Destination] = ()
 
 
 def files(given: Input) -> set[Path]:

@@ -1,7 +1,7 @@
 """The ZIP archive of a workbook, with a limit on its unpacked size."""
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -33,6 +33,11 @@ class Package:
 
     def __contains__(self, name: str) -> bool:
         return _plain(name) in self._parts
+
+    @property
+    def parts(self) -> Mapping[str, zipfile.ZipInfo]:
+        """Return all parts by their names in small letters."""
+        return self._parts
 
     def read(self, name: str) -> bytes:
         """Return a part.

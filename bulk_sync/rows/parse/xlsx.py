@@ -52,10 +52,10 @@ class _Book:
     """What the sheets have in common: ``workbook.xml``, its relationships, texts and styles."""
 
     def __init__(self, package: Package) -> None:
-        top = _relations(package, "")
+        top = relations(package, "")
         main = next(part for kind, part in top.values() if kind == "officeDocument")
         self.package = package
-        self.related = _relations(package, main)
+        self.related = relations(package, main)
         self.root = ET.fromstring(package.read(main))  # noqa: S314 - expat bounds expansion
         self._parts = dict(self.related.values())
         self.formats = self._formats()
@@ -249,7 +249,7 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
 
 
-def _relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
+def relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
     """Return the parts related to a part: by identity their kind and their name."""
     folder, _, name = part.rpartition("/")
     found = {}

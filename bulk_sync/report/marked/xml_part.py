@@ -1,0 +1,170 @@
+"""One XML part of a workbook, changed in places: every other byte stays as it is.
+
+Parsing and writing it anew would lose what the library does not know, such as charts, pictures,
+lists to choose from and the values of formulas.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+_START_TAG: Final = re.compile(rb"""<(?:"[^"]*"|'[^']*'|[^"'>])*>""")
+_NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LIKE_AN_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+
+
+@dataclass(slots=True)
+class Element:
+    """An element and its place.
+
+    Attributes:
+        name: without its prefix.
+        attributes: by their names, prefixes included.
+        parent: the name of the element around it; "" for the root.
+        start: where its start tag begins.
+        close: where its end tag begins; ``start`` if it has none.
+    """
+
+    name: str
+    attributes: Mapping[str, str]
+    parent: str
+    start: int
+    close: int = -1
+
+
+@dataclass(slots=True)
+class XmlPart:
+    """The XML of a part, and the changes to it.
+
+    Attributes:
+        xml: as it was.
+    """
+
+    xml: bytes
+    _inserted: dict[int, bytes] = field(default_factory=dict)
+    _replaced: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+
+    def elements(self) -> list[Element]:
+        """Return all elements in their order.
+
+        Raises:
+            ValueError: it is not UTF-8, or its elements have a prefix.
+            expat.ExpatError: it is damaged.
+        """
+        found: list[Element] = []
+        open_: list[Element] = []
+        parser: Any = parser_of(self.xml)
+
+        def start(tag: str, attributes: dict[str, str]) -> None:
+            parent = open_[-1].name if open_ else ""
+            name = tag.rpartition(":")[2]
+            open_.append(Element(name, attributes, parent, parser.CurrentByteIndex))
+            found.append(open_[-1])
+
+        def end(_: str) -> None:
+            element = open_.pop()
+            is_empty = self.tag(element.start).endswith(b"/>")
+            element.close = element.start if is_empty else parser.CurrentByteIndex
+
+        parser.StartElementHandler, parser.EndElementHandler = start, end
+        parser.Parse(self.xml, True)  # noqa: FBT003 - it takes no keyword
+        return found
+
+    def tag(self, start: int) -> bytes:
+        """Return the start tag at a place."""
+        match = _START_TAG.match(self.xml, start)
+        if match is None:
+            raise ValueError("no tag")
+        return match[0]
+
+    def end(self, element: Element) -> int:
+        """Return where an element ends."""
+        return element.close + len(self.tag(element.close))
+
+    def whole(self, element: Element) -> bytes:
+        """Return an element with its tags."""
+        return self.xml[element.start : self.end(element)]
+
+    def inside(self, element: Element) -> bytes:
+        """Return the content of an element."""
+        return self.xml[element.start + len(self.tag(element.start)) : element.close]
+
+    def insert(self, at: int, new: bytes) -> None:
+        """Insert something at a place, after what was inserted there before."""
+        self._inserted[at] = self._inserted.get(at, b"") + new
+
+    def replace(self, start: int, end: int, new: bytes) -> None:
+        """Replace what is between two places."""
+        self._replaced[start] = end, new
+
+    def remove(self, element: Element) -> None:
+        """Remove an element."""
+        self.replace(element.start, self.end(element), b"")
+
+    def change(self, start: int, **attributes: str | None) -> None:
+        """Change attributes of the start tag at a place; None removes one."""
+        tag = self.tag(start)
+        self.replace(start, start + len(tag), with_attributes(tag, attributes))
+
+    def append(self, element: Element, new: bytes, **attributes: str | None) -> None:
+        """Add content at the end of an element, and change its attributes."""
+        tag = self.tag(element.start)
+        opened = with_attributes(tag, attributes)
+        if element.close > element.start:
+            self.replace(element.start, element.start + len(tag), opened)
+            self.insert(element.close, new)
+            return
+        name = re.split(rb"[\s/>]", tag[1:], maxsplit=1)[0]
+        opened = re.sub(rb"\s*/>$", b">", opened)
+        self.replace(element.start, element.start + len(tag), opened + new + b"</" + name + b">")
+
+    def changed(self) -> bytes:
+        """Return the XML with all changes."""
+        pieces, at = [], 0
+        for start in sorted({*self._inserted, *self._replaced}):
+            end, new = self._replaced.get(start, (start, b""))
+            pieces += [self.xml[at:start], self._inserted.get(start, b""), new]
+            at = end
+        return b"".join([*pieces, self.xml[at:]])
+
+
+def parser_of(xml: bytes) -> Any:
+    """Return a parser whose places are those in the bytes.
+
+    Raises:
+        ValueError: it is not UTF-8, or its elements have a prefix: what is added has none.
+    """
+    parser: Any = expat.ParserCreate()
+    encodings: list[str | None] = []
+    parser.XmlDeclHandler = lambda _, encoding, __: encodings.append(encoding)
+    root: list[str] = []
+    parser.StartElementHandler = lambda tag, _: root.append(tag)
+    parser.Parse(xml[:4096])
+    if any(each and each.lower() not in {"utf-8", "us-ascii"} for each in encodings):
+        raise ValueError(f"it is written in {encodings[0]}")
+    if b"\0" in xml[:4] or ":" in next(iter(root), ""):
+        raise ValueError("it is written in an unusual way")
+    return expat.ParserCreate()
+
+
+def with_attributes(tag: bytes, attributes: Mapping[str, str | None]) -> bytes:
+    """Return a start tag with other values of attributes; None removes one."""
+    for name, value in attributes.items():
+        tag = re.sub(rb"""\s%s\s*=\s*(?:"[^"]*"|'[^']*')""" % name.encode(), b"", tag, count=1)
+        if value is not None:
+            end = b"/>" if tag.endswith(b"/>") else b">"
+            tag = tag.removesuffix(end).rstrip() + f" {name}={quoteattr(value)}".encode() + end
+    return tag
+
+
+def literal(content: str) -> str:
+    """Return a text that a workbook shows as it is, to be escaped as XML."""
+    return _LIKE_AN_ESCAPE.sub("_x005F_", _NOT_XML.sub("\ufffd", content))
+
+
+def text(content: str) -> str:
+    """Return a text as a workbook's XML holds it."""
+    return escape(literal(content))
