@@ -98,6 +98,8 @@ def results(
     frame[columns.REASON] = columns.reasons(np.array(reasons, np.int8))
     frame[columns.ATTEMPTS] = np.ones(count, np.int64)
     frame[columns.AT] = columns.times(np.array(said[columns.AT], np.int64))
+    if columns.DUE in ours:
+        frame[columns.DUE] = text(ours[columns.DUE])
     frame[columns.COUNTS_AS] = np.arange(count)
     return frame
 

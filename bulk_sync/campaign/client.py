@@ -4,6 +4,7 @@ Requests travel by ``transport.py``; ``responses.py`` and ``profiles.py`` read w
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -38,6 +39,8 @@ _OF_ANOTHER: Final = (
     " It may be of another instance, or of Campaign Standard before a migration: `bulk-sync map` "
     "finds the new one by another column."
 )
+
+_ANSWER: Final = re.compile(r"Campaign answered \d+(: [A-Z]+-\d+)?")
 
 _UNAVAILABLE: Final = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_503})
 """Failures for which the API's name is not at fault."""
@@ -331,7 +334,9 @@ class Client:
 
 
 def _not_found(failed: RowFailed, key: str) -> str:
-    detail, hint = failed.detail.rstrip(". "), profiles.hint(key)
+    hint = profiles.hint(key)
     if failed.reason is Reason.INVALID_KEY and not hint:
         hint = _OF_ANOTHER
-    return f"Campaign knows no profile by this key.{hint} {detail}."
+    # The rest of the answer repeats the key, and would fill reports.
+    answer = _ANSWER.match(failed.detail)
+    return f"Campaign knows no profile by this key.{hint}{f' {answer[0]}.' if answer else ''}"

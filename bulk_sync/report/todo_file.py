@@ -108,7 +108,7 @@ def _write_workbook(needy: pd.DataFrame, file: BinaryIO) -> None:
     # Late: its library takes as long to import as a small run has calls to make.
     import xlsxwriter  # noqa: PLC0415
 
-    from bulk_sync.report.xlsx_file import write_text  # noqa: PLC0415
+    from bulk_sync.report.xlsx_cells import write_text  # noqa: PLC0415
 
     names = _names(needy)
     texts = [_texts(needy[name]) for name in names]

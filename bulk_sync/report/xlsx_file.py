@@ -1,35 +1,84 @@
-"""XLSX: a frozen header, a filter, readable widths; every text stays text.
+"""XLSX: a workbook to read, to filter, to print, and to give back as input.
 
-No text becomes a number, a date, a link or a formula, so nothing needs an apostrophe. A full sheet
-is followed by another with the same header.
+    Summary           facts, counts, charts; it opens here     xlsx_summary.py
+    Needs a person    rows that are left to a person, in short
+    Changes           rows that change a profile, opt-ins first
+    All rows          every row with every column; a full sheet is followed by "All rows 2"
+
+A title that begins with "bulk-sync" tells readers that a sheet is no input.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import islice
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Final
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
-from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import table as tables
+from bulk_sync.report import xlsx_rows, xlsx_summary
 from bulk_sync.report.facts import Facts, Subject
-from bulk_sync.report.table import Results
+from bulk_sync.report.table import TEXT, Results
+from bulk_sync.report.wording import count
+from bulk_sync.report.xlsx_cells import Styles, write_text
+from bulk_sync.report.xlsx_rows import SAMPLE_ROWS, Look
+from bulk_sync.rows import columns
 
 SHEET_ROWS: Final = 1_048_575
 """Data rows that a sheet can hold under its header."""
 
-_ABOUT: Final = "About"
-_CELL_UNITS: Final = 32_767
-"""UTF-16 units that a cell can hold."""
+ALL_ROWS: Final = "All rows"
 
-_WIDTH_SAMPLE_ROWS: Final = 1_000
-_NARROWEST: Final = 8
-_WIDEST: Final = 60
+_LISTED_ROWS: Final = 20_000
+"""Most rows of a listing; "All rows" has the others too. Only up to so many are lines wrapped."""
+
+_KEY_WIDTH: Final = 96
+"""Characters in a line of a key, if it is the only wide column: a PKey of 92 fits."""
+_TEXT_WIDTH: Final = 48
+"""The same among other columns."""
+
+_LETTER: Final = 1
+"""The paper of California, where the law is from; on A4 spreadsheet programs scale it."""
+
+_CHANGED: Final = (
+    Outcome.UPDATED, Outcome.WOULD_UPDATE, Outcome.CREATED, Outcome.WOULD_CREATE,
+)  # fmt: skip
+_NEW: Final = pa.array(["created", "would_create"], TEXT)
+
+_DIRECTION: Final = "direction"
+_OPT_IN: Final = "opt-in: lifts an opt-out"
+
+
+_NEEDY: Final = {
+    columns.ROW: "Row",
+    columns.FILE: "File",
+    columns.KEY: "Key",
+    columns.DESIRED: "Wanted",
+    columns.BEFORE: "Before",
+    columns.AFTER: "After",
+    columns.OUTCOME: "Outcome",
+    columns.REASON: "Reason",
+    columns.DETAIL: "What happened",
+    columns.DUE: "Due",
+}
+_CHANGES: Final = {
+    columns.ROW: "Row",
+    columns.FILE: "File",
+    columns.KEY: "Key",
+    columns.BEFORE: "Before",
+    columns.DESIRED: "Wanted",
+    _DIRECTION: "Direction",
+    columns.OUTCOME: "Outcome",
+    columns.DUE: "Due",
+    columns.AT: "At",
+}
+"""Headings of the listings, by column."""
 
 
 def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = SHEET_ROWS) -> None:
@@ -38,7 +87,7 @@ def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = S
     Args:
         results: the rows.
         file: where to.
-        facts: those of the run, for a last sheet of its own; a new input has none.
+        facts: those of the run; a new input, which ``map`` makes, has nothing but its rows.
         sheet_rows: data rows after which another sheet begins.
 
     Raises:
@@ -55,83 +104,99 @@ def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = S
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
         try:
             with xlsxwriter.Workbook(whole, options) as book:
-                bold, plain = book.add_format({"bold": True}), book.add_format()
-                rows, widths = _rows(results), _widths(results)
-                for first_row in range(0, max(results.count, 1), sheet_rows):
-                    sheet = book.add_worksheet()
-                    count = min(sheet_rows, results.count - first_row)
-                    _head(sheet, results.names, widths, count, bold)
-                    _fill(sheet, islice(rows, sheet_rows), plain)
-                if facts.subject is not Subject.MAP:
-                    _add_facts(book.add_worksheet(_ABOUT), facts, bold, plain)
+                _fill(book, results, facts, sheet_rows)
         except XlsxFileError as failure:
             raise OSError(str(failure)) from failure
     file.write(whole.getbuffer())
 
 
-def _head(
-    sheet: Worksheet, names: Sequence[str], widths: Sequence[int], count: int, bold: Format
+def _fill(book: xlsxwriter.Workbook, results: Results, facts: Facts, sheet_rows: int) -> None:
+    styles = Styles.of(book)
+
+    def add(name: str) -> Worksheet:
+        sheet = book.add_worksheet(name)
+        sheet.set_landscape()
+        sheet.set_paper(_LETTER)
+        sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.7)
+        sheet.fit_to_pages(1, 0)
+        sheet.set_footer(f"&L{facts.subject}: {name}&CPage &P of &N&R{facts.run_id}")
+        return sheet
+
+    if facts.subject is not Subject.MAP:
+        xlsx_summary.write(book, add(xlsx_summary.NAME), facts, styles)
+        needy = _with_outcomes(results, NEEDS_A_PERSON)
+        _list(add("Needs a person"), "rows that need a person", _NEEDY, needy, styles)
+        _list(add("Changes"), "changes, opt-ins first", _CHANGES, _changes(results), styles)
+    head = _head(dict(zip(results.names, results.names, strict=True)), results, styles, _TEXT_WIDTH)
+    rows = _rows(results)
+    for number in range(1, max(1, -(-results.count // sheet_rows)) + 1):
+        sheet = add(ALL_ROWS if number == 1 else f"{ALL_ROWS} {number}")
+        xlsx_rows.write(sheet, head, islice(rows, sheet_rows), styles)
+
+
+def _list(
+    sheet: Worksheet, what: str, headings: Mapping[str, str], listed: Results, styles: Styles
 ) -> None:
-    sheet.freeze_panes(1, 0)
-    sheet.autofilter(0, 0, count, len(names) - 1)
-    for column, (name, width) in enumerate(zip(names, widths, strict=True)):
-        sheet.set_column(column, column, width)
-        write_text(sheet, 0, column, name, bold)
+    """Fill a sheet with some rows, and the columns that matter most to people."""
+    sheet.set_row_pixels(0, 30)
+    write_text(sheet, 0, 0, f"bulk-sync: {what}", styles.title)
+    counted = f"{count(listed.count, 'row')}."
+    if listed.count > _LISTED_ROWS:
+        counted = (
+            f'The first {_LISTED_ROWS:,} of {listed.count:,} rows: "{ALL_ROWS}" has them all; '
+            f"filter its column {columns.OUTCOME}."
+        )
+    write_text(sheet, 1, 0, counted, styles.plain)
+    if listed.count:
+        shown = {each: name for each, name in headings.items() if each in listed.names}
+        rows = islice(_rows(listed, list(shown)), _LISTED_ROWS)
+        xlsx_rows.write(sheet, _head(shown, listed, styles, _KEY_WIDTH), rows, styles, first=3)
 
 
-def _fill(sheet: Worksheet, rows: Iterable[tuple[Any, ...]], plain: Format) -> None:
-    for row, cells in enumerate(rows, start=1):
-        for column, value in enumerate(cells):
-            match value:
-                case bool():
-                    sheet.write_boolean(row, column, value)
-                case int():
-                    sheet.write_number(row, column, value)
-                case str() if value:
-                    write_text(sheet, row, column, value, plain)
+def _head(
+    headings: Mapping[str, str], results: Results, styles: Styles, widest: int
+) -> dict[str, Look]:
+    """Return the looks of columns by their headings, from the first rows."""
+    first = next(iter(results.read()), None)
+    sample = {} if first is None else xlsx_rows.cells(first.slice(0, SAMPLE_ROWS))
+    wraps = results.count <= _LISTED_ROWS
+    return {
+        heading: xlsx_rows.look(name, [heading, *sample.get(name, ())], styles, widest, wraps=wraps)
+        for name, heading in headings.items()
+    }
 
 
-def _add_facts(sheet: Worksheet, facts: Facts, bold: Format, plain: Format) -> None:
-    """Add the facts of the run, so that the workbook can be filed by itself."""
-    # Reading passes over a sheet that begins with the name of this program.
-    lines = {"bulk-sync": str(facts.subject), **dict(facts.lines())}
-    sheet.set_column(0, 0, max(map(len, lines)) + 2)
-    sheet.set_column(1, 1, _WIDEST)
-    for row, (name, value) in enumerate(lines.items()):
-        write_text(sheet, row, 0, name, bold)
-        write_text(sheet, row, 1, value, plain)
+def _rows(results: Results, names: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
+    """Yield all rows of some columns."""
+    for batch in results.read():
+        chosen = batch if names is None else batch.select(names)
+        yield from zip(*xlsx_rows.cells(chosen).values(), strict=True)
 
 
-def _rows(results: Results) -> Iterator[tuple[Any, ...]]:
-    for batch in results.values():
-        yield from zip(*(column.to_pylist() for column in batch.values()), strict=True)
+def _with_outcomes(results: Results, outcomes: Collection[Outcome]) -> Results:
+    """Return the rows with some outcomes."""
+    wanted = pa.array(map(str, outcomes), TEXT)
+
+    def read() -> Iterator[pa.RecordBatch]:
+        for batch in results.read():
+            yield batch.filter(pc.is_in(batch[columns.OUTCOME].cast(TEXT), wanted))
+
+    return Results(results.schema, sum(batch.num_rows for batch in read()), read)
 
 
-def write_text(sheet: Worksheet, row: int, column: int, text: str, style: Format) -> None:
-    """Write a cell that is a text, whatever it looks like."""
-    text = _cut(text)
-    if text.startswith("<r>") and text.endswith("</r>"):
-        # XlsxWriter would take such a text for its own markup and not escape it.
-        sheet.write_rich_string(row, column, text[0], style, text[1:], style)
-    else:
-        sheet.write_string(row, column, text, style)
+def _changes(results: Results) -> Results:
+    """Return the rows that change a profile, opt-ins first, with their direction."""
+    changed = _with_outcomes(results, _CHANGED)
 
+    def read() -> Iterator[pa.RecordBatch]:
+        for is_opt_in in (True, False):
+            for batch in changed.read():
+                is_new = pc.is_in(batch[columns.OUTCOME].cast(TEXT), _NEW)
+                is_opt_out = pc.fill_null(batch[columns.DESIRED], True)  # noqa: FBT003
+                words = pc.if_else(
+                    is_new, "new profile", pc.if_else(is_opt_out, "opt-out", _OPT_IN)
+                )
+                directed = batch.append_column(_DIRECTION, words.cast(TEXT))
+                yield directed.filter(pc.equal(pc.equal(words, _OPT_IN), is_opt_in))
 
-def _cut(text: str) -> str:
-    """Cut a text to what a cell can hold, with an ellipsis where something is missing."""
-    if len(text) <= _CELL_UNITS // 2:  # a character has two UTF-16 units at most
-        return text
-    units = text.encode("utf-16-le")
-    if len(units) <= 2 * _CELL_UNITS:
-        return text
-    return units[: 2 * (_CELL_UNITS - 1)].decode("utf-16-le", errors="ignore") + "…"
-
-
-def _widths(results: Results) -> list[int]:
-    """Return the width of each column for its header and its first values."""
-    widths = [len(name) for name in results.names]
-    for batch in islice(results.texts(), 1):
-        shown = [column[:_WIDTH_SAMPLE_ROWS] for column in batch.values()]
-        longest = (pc.max(pc.utf8_length(column)).as_py() for column in shown)
-        widths = list(map(max, widths, longest))
-    return [min(max(width + 2, _NARROWEST), _WIDEST) for width in widths]
+    return Results(changed.schema.append(pa.field(_DIRECTION, TEXT)), changed.count, read)

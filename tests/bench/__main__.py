@@ -2,9 +2,9 @@
 
 Prints a table, and writes it to ``.cache/bench.md`` and as JSON to ``.cache/bench.json``. Names of
 rooms on the command line (``beside``, ``calling``, ``huge``, ``limits``, ``reading``,
-``recording``) measure just those; ``huge``, which takes minutes and 3 GB of disk, is measured only
-if it is named. Each room is a process of its own: what is started takes over the peak of memory of
-who starts it.
+``recording``, ``reporting``) measure just those; ``huge``, which takes minutes and 3 GB of disk, is
+measured only if it is named. Each room is a process of its own: what is started takes over the peak
+of memory of who starts it.
 """
 
 import json

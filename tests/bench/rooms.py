@@ -4,6 +4,7 @@ import beside
 import calling
 import reading
 import recording
+import reporting
 from measuring import Line
 
 ROOMS = {
@@ -13,6 +14,7 @@ ROOMS = {
     "limits": calling.limits,
     "reading": reading.lines,
     "recording": recording.lines,
+    "reporting": reporting.lines,
 }
 
 

@@ -1,0 +1,124 @@
+"""Cells of a workbook: their styles, and text that stays text.
+
+No text becomes a number, a date, a link or a formula, so nothing needs an apostrophe.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from xlsxwriter import Workbook
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from bulk_sync.outcomes import Outcome
+
+_CELL_UNITS: Final = 32_767
+"""UTF-16 units that a cell can hold."""
+
+_GREY: Final = ("#EDEDED", "#333333")
+_GREEN: Final = ("#C6EFCE", "#00591B")
+_BLUE: Final = ("#DDEBF7", "#1F3F68")
+_AMBER: Final = ("#FFEB9C", "#6B3F00")
+_RED: Final = ("#FFC7CE", "#8A0010")
+_COLORS: Final[Mapping[Outcome, tuple[str, str]]] = {
+    Outcome.USABLE: _GREEN,
+    Outcome.UNCHANGED: _GREY,
+    Outcome.UPDATED: _GREEN,
+    Outcome.WOULD_UPDATE: _BLUE,
+    Outcome.CREATED: _GREEN,
+    Outcome.WOULD_CREATE: _BLUE,
+    Outcome.DUPLICATE: _GREY,
+    Outcome.SKIPPED: _GREY,
+    Outcome.REJECTED: _AMBER,
+    Outcome.NOT_FOUND: _AMBER,
+    Outcome.DRIFTED: _AMBER,
+    Outcome.FAILED: _RED,
+    Outcome.PENDING: _RED,
+}
+"""Background and text of each outcome, beside its word; their contrast is 7 to 1 or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Styles:
+    """The formats of a workbook.
+
+    Attributes:
+        key: of text that stays text when a person types it again.
+        lifted: of an opt-in.
+        outcomes: of each outcome.
+    """
+
+    title: Format
+    heading: Format
+    head: Format
+    head_number: Format
+    bold: Format
+    plain: Format
+    wrapped: Format
+    key: Format
+    wrapped_key: Format
+    number: Format
+    share: Format
+    state: Format
+    date: Format
+    time: Format
+    lifted: Format
+    signature: Format
+    outcomes: Mapping[str, Format]
+
+    @classmethod
+    def of(cls, book: Workbook) -> "Styles":
+        """Add them to a workbook."""
+
+        def add(**how: Any) -> Format:
+            return book.add_format({"valign": "top", **how})
+
+        return cls(
+            title=add(bold=True, font_size=16),
+            heading=add(bold=True, font_size=13, bottom=1),
+            head=add(bold=True, bg_color="#D9D9D9", bottom=1),
+            head_number=add(bold=True, bg_color="#D9D9D9", bottom=1, align="right"),
+            bold=add(bold=True),
+            plain=add(),
+            wrapped=add(text_wrap=True),
+            key=add(num_format="@"),
+            wrapped_key=add(num_format="@", text_wrap=True),
+            number=add(num_format="#,##0_)"),
+            share=add(num_format="0.0%_)"),
+            # Excel shows a state by itself, LibreOffice at times as a number without this.
+            state=add(num_format='"TRUE";"TRUE";"FALSE"', align="left"),
+            date=add(num_format="yyyy-mm-dd", align="left"),
+            time=add(num_format='yyyy-mm-dd hh:mm:ss "UTC"', align="left"),
+            lifted=_colored(add, _AMBER),
+            signature=add(top=1, font_color="#595959"),
+            outcomes={str(each): _colored(add, colors) for each, colors in _COLORS.items()},
+        )
+
+
+def _colored(add: Any, colors: tuple[str, str]) -> Format:
+    return add(bg_color=colors[0], font_color=colors[1])
+
+
+def strong_color(outcome: Outcome) -> str:
+    """Return the colour of an outcome in a chart, on white."""
+    return _COLORS[outcome][1]
+
+
+def write_text(sheet: Worksheet, row: int, column: int, text: str, style: Format) -> None:
+    """Write a text, which must not be empty, as a text."""
+    if len(text) > _CELL_UNITS // 2:  # a character has two UTF-16 units at most
+        text = _cut(text)
+    if text[:3] == "<r>" and text.endswith("</r>"):
+        # XlsxWriter would take such a text for its own markup and not escape it.
+        sheet.write_rich_string(row, column, text[0], style, text[1:], style)
+    else:
+        sheet.write_string(row, column, text, style)
+
+
+def _cut(text: str) -> str:
+    """Cut a text to what a cell can hold, with an ellipsis where something is missing."""
+    units = text.encode("utf-16-le")
+    if len(units) <= 2 * _CELL_UNITS:
+        return text
+    return units[: 2 * (_CELL_UNITS - 1)].decode("utf-16-le", errors="ignore") + "…"
