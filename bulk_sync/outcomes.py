@@ -47,6 +47,7 @@ class Reason(StrEnum):
     AMBIGUOUS = "ambiguous"
     EXISTS = "exists"
     INCOMPLETE = "incomplete"
+    PROTECTED = "protected"
     # what Campaign answered about the profile
     NOT_FOUND = "not_found"
     INVALID_KEY = "invalid_key"

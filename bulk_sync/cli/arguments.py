@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from bulk_sync import garbage
 from bulk_sync.cli.config import secret, secret_text
 from bulk_sync.cli.option import DECLARED, Group, Recorded, names, recorded, variable
-from bulk_sync.cli.options import COMMENT, LIMITS, SHEET, TICKET
+from bulk_sync.cli.options import BOUNDS, COMMENT, SHEET, TICKET
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     Bound,
@@ -58,6 +58,7 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
     """
     from bulk_sync.rows.check import OnConflict
     from bulk_sync.runs import Job, JobRecord, Matching
+    from bulk_sync.runs.protection import Protection
 
     garbage.spare_imports()
     values = _complete(values)
@@ -81,6 +82,7 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
             reports=reports,
             of_input=frozenset(names(INPUT_AGAIN)),
         ),
+        protection=Protection(map(Path, values["protect"])),
     )
 
 
@@ -124,6 +126,9 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
     for name in sealed:
         if name in taken:  # also if it was the default: that is a limit too
             given.pop(name, None)
+    for name in set(recorded(Recorded.ADDED)) - typed(values):
+        both = (*taken.get(name, ()), *_plain(given.get(name, ())))
+        given[name] = list(dict.fromkeys(both))
     return {**values, **taken, **given}
 
 
@@ -243,8 +248,8 @@ def limits(values: Values) -> Limits:
     """Build the limits."""
     bounds = {
         option.key: Bound.parse(str(text), option.flag)
-        for option in LIMITS
-        if not option.is_flag and (text := values[option.key]) is not None
+        for option in BOUNDS
+        if (text := values[option.key]) is not None
     }
     allowed = frozenset(Oddity(each) for each in values["allow"])
     return Limits(**bounds, hold_opt_ins=bool(values["hold_opt_ins"]), allowed=allowed)

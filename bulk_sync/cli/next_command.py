@@ -26,6 +26,7 @@ from bulk_sync.cli.options import (
     DRY_RUN,
     FRESH,
     PLAN_OUT,
+    PROTECT,
     REPORT,
     SHEET,
     STATE,
@@ -157,7 +158,7 @@ class Typed:
 
     def _for_input(self, settings: Mapping[str, Any], instead: Collection[str] = ()) -> list[str]:
         """Return the options to read an input again, for a command other than this one."""
-        return [*self._again(settings, [*INPUT_AGAIN, *CONNECTION]), *self._words(_PLACE, instead)]
+        return [*self._again(settings, [*INPUT_AGAIN, PROTECT, *CONNECTION]), *self._words(_PLACE, instead)]
 
     def _again(self, settings: Mapping[str, Any], among: Iterable[Option]) -> list[str]:
         """Return those of some recorded options that another command would not have by itself."""
@@ -174,7 +175,7 @@ class Typed:
         if option.group is Group.CONNECTION:
             now = str(self._params.get(option.key)).rstrip("/")
             return option in self._options or str(value).rstrip("/") != now
-        return bool(value != option.absent)
+        return value not in ([], option.absent)
 
 
 def suggested(command: str, argument: str, options: Iterable[str]) -> str:

@@ -35,6 +35,7 @@ class Recorded(Enum):
 
     REPEATED = "they repeat it, unless it is given now"
     SEALED = "they repeat it, unless it is typed now: no variable loosens a limit of the run"
+    ADDED = "they repeat it, and what is given now besides; a typed one takes its place"
     FIXED = "they repeat it, and refuse another value"
     SPENT = "they forget it: a budget is for one command"
     OWN = "they forget it: it is of one run alone"

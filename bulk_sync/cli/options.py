@@ -152,7 +152,7 @@ HEAD: Final = _input(
 
 DRY_RUN: Final = _once("-n --dry-run", "Send no method but GET; outcomes say what would happen.")
 YES: Final = _once("--yes", "Do not ask at a terminal.")
-LIMITS: Final = (
+BOUNDS: Final = (
     _limit("--max-changes N|P%", "More changes than this: nothing is written."),
     _limit(
         "--max-opt-ins N|P%",
@@ -165,11 +165,22 @@ LIMITS: Final = (
         show_default="10%, from 100 rows on",
     ),
     _limit("--max-creates N|P%", "More new profiles than this: nothing is written."),
+)
+PROTECT: Final = _safety(
+    "--protect FILE ...",
+    "People that no run may change, by PKey or e-mail address: a CSV with one column. Their rows "
+    "are rejected.",
+    recorded=Recorded.ADDED,
+    type=_FILE,
+)
+LIMITS: Final = (
+    *BOUNDS,
     _limit(
         "--hold-opt-ins",
         "If only the opt-ins pass a limit, write the rest and leave those pending (exit 3). "
         "`resume RUN --max-opt-ins N` writes them.",
     ),
+    PROTECT,
 )
 ALLOW: Final = _safety(
     "--allow ...",

@@ -27,6 +27,8 @@ forbidden, dated, or in doubt: an earlier request may have arrived. After the lo
     all with the desired state     no        .          unchanged exists
     some with the other state      no        .          drifted exists
     =============================  ========  =========  ================================
+
+A row forbidden by ``--protect`` is ``rejected protected`` in place of ``drifted newer_run``.
 """
 
 from dataclasses import dataclass, replace
@@ -52,6 +54,7 @@ class Care:
         quiet_at: when Campaign no longer acts on the request, by the clock of the event loop; None:
             the usual time after the writing began.
         forbidden: why the row must not be written any more, for a person.
+        forbidden_by: the reason of that.
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
@@ -64,6 +67,7 @@ class Care:
     created: str | None = None
     quiet_at: float | None = None
     forbidden: str | None = None
+    forbidden_by: Reason = Reason.NEWER_RUN
     uncertain: bool = False
     request: Request | None = None
     own: Own | None = None
@@ -81,6 +85,7 @@ class Care:
 
 
 NO_CARE: Final = Care()
+_FORBIDDEN: Final = {Reason.NEWER_RUN: Outcome.DRIFTED, Reason.PROTECTED: Outcome.REJECTED}
 READ_FIRST: Final = Care(reads_first=True)
 
 
@@ -174,8 +179,8 @@ def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
         detail = "The run to undo has not changed this profile, so there is nothing to put back."
         return Done(Outcome.UNCHANGED, Reason.STOPPED, detail, state)
     if care.forbidden is not None:
-        outcome = Outcome.UNCHANGED if state is desired else Outcome.DRIFTED
-        return Done(outcome, Reason.NEWER_RUN, care.forbidden, state)
+        outcome = Outcome.UNCHANGED if state is desired else _FORBIDDEN[care.forbidden_by]
+        return Done(outcome, care.forbidden_by, care.forbidden, state)
     if state is desired:
         detail = (
             f"The profile was set to {str(state).lower()} by other means since the change was "
@@ -195,7 +200,7 @@ def _absent(care: Care, may_come_s: float) -> Decision:
     if care.may_have_arrived and may_come_s > 0:
         return LookFirst(may_come_s)
     if care.forbidden is not None:
-        return Done(Outcome.DRIFTED, Reason.NEWER_RUN, care.forbidden)
+        return Done(_FORBIDDEN[care.forbidden_by], care.forbidden_by, care.forbidden)
     return Send.NOW
 
 

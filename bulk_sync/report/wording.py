@@ -24,7 +24,7 @@ OUTCOMES: Final[Mapping[Outcome, Word]] = {
     Outcome.WOULD_CREATE: Word("→+", "dry run or plan: would be made"),
     Outcome.DUPLICATE: Word("≡", "same key as another row, which counts"),
     Outcome.SKIPPED: Word("/", "empty state under `--blank-state skip`"),
-    Outcome.REJECTED: Word("✗", "the row cannot be used"),
+    Outcome.REJECTED: Word("✗", "the row cannot be used, or the person is protected"),
     Outcome.NOT_FOUND: Word("?", "Campaign knows no such profile"),
     Outcome.DRIFTED: Word(
         "≠",
@@ -47,6 +47,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.AMBIGUOUS: "several profiles have this key, and an opt-in is not spread over them",
     Reason.EXISTS: "`--create`: the address is there already, in other capitals",
     Reason.INCOMPLETE: "`--create`: the row has no name",
+    Reason.PROTECTED: "a list given with `--protect` forbids any change of this person",
     Reason.NOT_FOUND: "Campaign knows no such profile",
     Reason.INVALID_KEY: "the key is none of this instance of Campaign",
     Reason.STATE_UNKNOWN: "Campaign shows no state for the profile",

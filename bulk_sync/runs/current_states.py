@@ -66,4 +66,12 @@ def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
         before = {each.key: each.before for each in intents if each.before is not None}
         states.put_back(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows)), before)
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection, besides=run.run_id)
-    return compare(run.rows, states, job, last_writes)
+    return protected(run, compare(run.rows, states, job, last_writes), job)
+
+
+def protected(run: RunContext, planned: pd.DataFrame, job: Job) -> pd.DataFrame:
+    """Return a plan with the rows of protected people rejected; what the run has written stays."""
+    if not job.protection.files:
+        return planned
+    written = {write.intent.key for write in run.ledger.writes(run.run_id)}
+    return job.protection.rejected(planned, written)

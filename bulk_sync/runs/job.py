@@ -13,6 +13,7 @@ from bulk_sync.report import destination
 from bulk_sync.report.destination import Destination
 from bulk_sync.rows import read
 from bulk_sync.rows.check import OnConflict, Rules
+from bulk_sync.runs.protection import Protection
 from bulk_sync.settings import (
     Connection,
     Creating,
@@ -104,6 +105,7 @@ class Job:
         limits: what stops a run by mistake.
         matching: how rows find their profiles.
         record: what the run is recorded with.
+        protection: people that no run may change.
     """
 
     connection: Connection
@@ -114,6 +116,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     matching: Matching = field(default_factory=Matching)
     record: JobRecord = field(default_factory=JobRecord)
+    protection: Protection = field(default_factory=Protection)
 
     def with_settings(self, **settings: Any) -> "Job":
         """Return the job with further options to be recorded."""

@@ -43,7 +43,7 @@ from bulk_sync.runs.remaining_cost import RemainingCost, calls_per_change, check
 from bulk_sync.runs.review import Cost, Finished, Plan, Screen
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
-from bulk_sync.settings import Writing
+from bulk_sync.settings import KeyKind, Writing
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
@@ -95,9 +95,12 @@ def preview(
         execution = Execution(job, screen, session, past, budget)
         states = current_states.unread(rows)
         reader = current_states.reader_of(session, rows, states, job)
+        _find_protected(execution)
         for stage in (reader.begin, reader.scan, reader.look_up):
-            session.run(stage())
+            if session.cause is None:
+                session.run(stage())
         planned = current_states.compare(rows, states, job, last_writes)
+        planned = job.protection.rejected(planned)
         if session.cause is not None:
             planned = comparison.hold_back(planned, Reason.STOPPED)
         else:
@@ -115,22 +118,27 @@ def _of_preview(reviewed: Plan, job: Job) -> Plan:
 def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) -> Ended:
     """Read, compare, show, check limits, ask and write, as far as it goes."""
     planned, read, needed = run.planned, _NOTHING_READ, None
+    _find_protected(execution)
+    if execution.session.cause is not None:
+        return held(_results_so_far(run, execution.job), execution.session.cause)
     is_plan = run.begun.kind is Kind.PLAN
-    if planned is not None and is_plan:  # of an undo: the ledger has the states
-        execution.screen.show(_of_preview(execution.review(planned, read), execution.job))
-        return Ended(planned, None)
-    if planned is None:
+    if planned is not None:
+        planned = current_states.protected(run, planned, execution.job)
+        if is_plan:  # of an undo: the ledger has the states
+            execution.screen.show(_of_preview(execution.review(planned, read), execution.job))
+            return Ended(planned, None)
+    else:
         ended, read = _read(execution, run)
         if ended.cause is not None or is_plan:
             return ended
         planned, needed = ended.rows, ended.needed
     recording = writing.recorded(run, planned)
     if recording.has_begun:
-        held = _held_still(execution, planned, recording)
+        waiting = _held_still(execution, planned, recording)
         _warn_of_limits(run, execution.job)
     else:
         reviewed = execution.review(planned, read)
-        held = reviewed.held
+        waiting = reviewed.held
         try:
             _approve(execution, reviewed)
         except Refused as refused:
@@ -138,11 +146,18 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
                 refused = early_writes.refusal_after(refused, len(early))
             left = early_writes.results_so_far(run, planned)
             return Ended(comparison.hold_back(left, Reason.LIMIT), refused)
-    if held is not None:
+    if waiting is not None:
         planned = plan_limits.without_opt_ins(planned)
         recording = writing.recorded(run, planned)
     interrupts.defer()
-    return replace(writing.write(execution, run, planned, recording), needed=needed, held=held)
+    return replace(writing.write(execution, run, planned, recording), needed=needed, held=waiting)
+
+
+def _find_protected(execution: Execution) -> None:
+    """Look up protected addresses, unless the rows are found by addresses themselves."""
+    job = execution.job
+    if job.matching.keys.kind is not KeyKind.EMAIL:
+        job.protection.find_profiles(execution.session, job.connection.attribute)
 
 
 def _held_still(
@@ -243,7 +258,7 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
     if planned is None:
         planned = run.checkpoint.plan(run.rows)
     if planned is not None:
-        return writing.settled(run, planned)
+        return writing.settled(run, current_states.protected(run, planned, job))
     states = run.checkpoint.states(current_states.unread(run.rows))
     return early_writes.results_so_far(run, current_states.compare_run(run, states, job))
 

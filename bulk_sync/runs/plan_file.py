@@ -37,7 +37,10 @@ LIMITS: Final = ("max_changes", "max_opt_ins", "max_creates")
 """Limits that hold for a plan; they are saved with it."""
 
 HOLD: Final = "hold_opt_ins"
-"""Among the limits of a plan: its opt-ins alone are held back."""
+"""Among the settings of a plan: its opt-ins alone are held back."""
+
+PROTECT: Final = "protect"
+"""Among the settings of a plan: the lists of people that no run may change."""
 
 _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"

@@ -75,6 +75,7 @@ def continue_run(
     Raises:
         UsageProblem: its checkpoint is not here, or cannot be used.
     """
+    job.protection.read()
     context = _from_checkpoint(book, job, run)
     log.info("Resuming run %s", run.run_id)
     if run.is_finished and run.ended is not None:  # a limit stopped it

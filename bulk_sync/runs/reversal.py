@@ -45,7 +45,8 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
     alone = working_alone(job, run_id) if out is None else ledger.open_ledger(job.state)
     with Interrupts() as interrupts, alone as book:
         parent = check(book, parent_id)
-        report.check(job.record.reports_of(run_id), set())
+        job.protection.read()
+        report.check(job.record.reports_of(run_id), set(job.protection.files))
         intents = _to_put_back(book, parent_id)
         planned = _inverse_plan(intents, parent, job.state) if intents else None
         if not parent.is_finished or may_pass(job.state, parent):

@@ -14,14 +14,15 @@ from typing import Any, Final
 
 from bulk_sync import report
 from bulk_sync.errors import Refused, UsageProblem
-from bulk_sync.ledger import Kind, Ledger, Run, local
+from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.runs import lineage, pipeline, plan_file, reversal
 from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file, working_alone
 from bulk_sync.runs.job import Input, Job, new_run_id
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, is_held
-from bulk_sync.runs.plan_file import HOLD, LIMITS, PlanFile
+from bulk_sync.runs.plan_file import HOLD, LIMITS, PROTECT, PlanFile
+from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import Approval, Bound, Connection, Keys, reached
@@ -68,7 +69,8 @@ def apply(
     _check(planned, path, job.connection, approval.sha256)
     approval = _of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
-    report.check(job.record.reports_of(run_id), {path})
+    job.protection.read()
+    report.check(job.record.reports_of(run_id), {path, *job.protection.files})
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         runs = book.runs()
         earlier = lineage.apply_of(runs, planned.sha256)
@@ -122,8 +124,16 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
         connection=reached(job.connection, keys),
         matching=replace(job.matching, keys=keys),
         record=replace(job.record, name=begun.job),
+        protection=_protection_of(job, begun, typed),
     )
+    settings[PROTECT] = list(map(str, job.protection.files))
     return job.with_settings(**settings).guarded()
+
+
+def _protection_of(job: Job, begun: Begun, typed: Collection[str]) -> Protection:
+    """Return the lists of a plan and those of this command, unless they were typed."""
+    kept = () if PROTECT in typed else map(Path, begun.settings.get(PROTECT, ()))
+    return Protection(dict.fromkeys((*kept, *job.protection.files)))
 
 
 def _check(planned: PlanFile, path: Path, connection: Connection, expected: str | None) -> None:

@@ -29,7 +29,8 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         parent = book.run(parent_id)
         _check_parent(book, parent)
         rows = _failed_rows(job.state, parent)
-        report.check(job.record.reports_of(run_id), set())
+        job.protection.read()
+        report.check(job.record.reports_of(run_id), set(job.protection.files))
         digest = parent.begun.input_sha256
         begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
         run = begin(book, job, run_id, begun, rows, str(parent.begun.settings["stem"]))

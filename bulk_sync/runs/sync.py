@@ -57,7 +57,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         StopRun: it could not begin; nothing was sent.
     """
     run_id = new_run_id()
-    _check_reports(job.record.reports_of(run_id), given)
+    _check_files(job, job.record.reports_of(run_id), given)
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         judged = validation.judged(given, job)
         rows, digest = judged.rows, judged.sha256
@@ -94,7 +94,7 @@ def preview(
         return _kept_preview(job, given, screen, out, fresh=fresh)
     run_id = new_run_id()
     paths = job.record.reports_of(run_id)
-    _check_reports(paths, given)
+    _check_files(job, paths, given)
     with Interrupts() as interrupts, ledger.open_existing(job.state) as book:
         judged = validation.judged(given, job)
         rows = judged.rows
@@ -131,7 +131,7 @@ def _kept_preview(
 ) -> Finished:
     """Make a preview as a run of its own, or continue an interrupted one."""
     run_id = new_run_id()
-    _check_reports(job.record.reports_of(run_id), given)
+    _check_files(job, job.record.reports_of(run_id), given)
     if out is not None:
         plan_file.check_path(out)
         job = job.guarded()  # as ``apply`` will be
@@ -186,7 +186,7 @@ def judge(given: Input, reports: Sequence[str]) -> Judged:
         StopRun: the file cannot be read, or a report not be written.
     """
     paths = JobRecord(reports=tuple(reports)).reports_of(new_run_id())
-    _check_reports(paths, given)
+    report.check(paths, validation.files(given))
     judged = validation.judged(given)
     report.check_fits(judged.rows, paths)
     judged = replace(judged, rows=comparison.without_states(judged.rows))
@@ -261,6 +261,10 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
     tidy_up(book, job.state)
 
 
-def _check_reports(paths: Sequence[Destination], given: Input) -> None:
-    """Raise UsageProblem if a report cannot be written, or would replace the input."""
-    report.check(paths, validation.files(given))
+def _check_files(job: Job, reports: Sequence[Destination], given: Input) -> None:
+    """Raise UsageProblem if a list of protected people cannot be read, or a report written.
+
+    A report may replace neither such a list nor the input.
+    """
+    job.protection.read()
+    report.check(reports, {*validation.files(given), *job.protection.files})

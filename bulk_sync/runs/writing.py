@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from bulk_sync.engines.decide import READ_FIRST
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
+from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.request_order import Request
 from bulk_sync.runs import precedence
@@ -65,16 +67,18 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     elif not job.writing.guarded:
         read_first = {*recording.opt_ins, *since.overruled}
         requests = {at: requests[at] for at in read_first if at in requests}
+    protected = _protected(job, planned)
     cares = recording.cares(
         # A write that a later run had to make again had not arrived: the state is that run's.
         in_doubt=recording.in_doubt - since.rewritten,
-        forbidden=since.forbidden,
+        forbidden={**since.forbidden, **protected},
         uncertain=precedence.uncertain(run, recording),
         requests=requests,
         written=precedence.own_writes(last_writes, recording, requests),
         read_first=job.writing.guarded,
         find_first=run.planned is not None,
     )
+    cares |= {at: replace(cares[at], forbidden_by=Reason.PROTECTED) for at in protected}
     return Writes(
         keys=recording.keys,
         desired=recording.desired,
@@ -84,6 +88,15 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         usual=READ_FIRST if job.writing.guarded else None,
         resolver=Resolver(job.matching.keys, job.connection.attribute, is_wary=True),
     )
+
+
+def _protected(job: Job, planned: pd.DataFrame) -> dict[int, str]:
+    """Return the writes of protected people that an earlier process intended, with sentences."""
+    if not job.protection.files:
+        return {}
+    sentences = job.protection.keys.sentences(planned)
+    positions = enumerate(comparison.writes(planned).tolist())
+    return {at: sentences[row] for at, row in positions if row in sentences}
 
 
 def _requests(planned: pd.DataFrame) -> Mapping[int, Request]:

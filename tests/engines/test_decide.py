@@ -253,3 +253,18 @@ def test_a_row_is_carried_out_as_the_table_decides(case: Case) -> None:
     if reason is None and outcome != SEND:
         outcome = "arrived"
     assert carried_out(case) == ([*looks, *sends, *read_back], outcome, reason)
+
+
+@pytest.mark.parametrize("in_doubt", [False, True])
+@pytest.mark.parametrize(("state", "expected"), [(1, "as it is"), (0, "rejected")])
+def test_a_protected_row_is_looked_at_and_never_sent(
+    in_doubt: bool, state: int, expected: str
+) -> None:
+    care = Care(in_doubt=in_doubt, forbidden=WHY, forbidden_by=Reason.PROTECTED)
+    assert decide(care, None, desired=True) == LookFirst()
+    done = decide(care, Seen((Match("@1", state, 0),)), desired=True)
+    assert isinstance(done, Done)
+    if expected == "rejected":
+        assert (done.outcome, done.reason) == (Outcome.REJECTED, Reason.PROTECTED)
+    else:
+        assert done.outcome is (Outcome.UPDATED if in_doubt else Outcome.UNCHANGED)

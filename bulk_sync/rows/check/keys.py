@@ -72,6 +72,11 @@ def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedA
     return keys
 
 
+def bare(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return keys or addresses without blanks and signs around them, checked for nothing."""
+    return _unwrapped(_trimmed(texts), KeyKind.EMAIL)
+
+
 def key(text: str) -> str:
     """Return one key, cleaned like those of a file; as an address if it looks like one.
 

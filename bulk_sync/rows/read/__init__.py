@@ -26,7 +26,7 @@ from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained, unpacked
 from bulk_sync.rows.read.sources import STDIN, digest, files, is_one, warn_of_others
 
-__all__ = ["STDIN", "SUFFIXES", "digest", "files", "rows", "stdin"]
+__all__ = ["STDIN", "SUFFIXES", "digest", "files", "rows", "stdin", "table"]
 
 
 def stdin() -> bytes:
@@ -80,6 +80,15 @@ def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> Raw:
         raise InputProblem(f"{place} has a header but no data rows. See that its export finished.")
     pa.default_memory_pool().release_unused()  # 330 MB of 10,000,000 rows
     return Raw(frame, places)
+
+
+def table(path: Path) -> Cells:
+    """Read the table of one file.
+
+    Raises:
+        InputProblem: it cannot be read.
+    """
+    return _cells(path, None)
 
 
 def _file(path: Path, sheet: str | None) -> tuple[pd.DataFrame, Place]:
