@@ -32,7 +32,7 @@ OUTCOMES: Final[Mapping[Outcome, Word]] = {
         "on it",
     ),
     Outcome.FAILED: Word("!", "tried and given up"),
-    Outcome.PENDING: Word("…", "not tried: the run stopped before it"),
+    Outcome.PENDING: Word("…", "not tried: the run stopped before it, or a limit holds it back"),
 }
 
 _LAST_ANSWER: Final = "Campaign's last answer was this HTTP status"
