@@ -47,7 +47,7 @@ _OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH, APPROVALS])
 _OF_A_PLAN: Final = [
     option
     for option in DECLARED
-    if option.recorded in {Recorded.REPEATED, Recorded.SEALED}
+    if option.recorded in {Recorded.REPEATED, Recorded.SEALED, Recorded.ADDED}
     and option.group in {Group.INPUT, Group.KEYS, Group.SAFETY, Group.APPROVAL}
 ]
 
@@ -158,7 +158,10 @@ class Typed:
 
     def _for_input(self, settings: Mapping[str, Any], instead: Collection[str] = ()) -> list[str]:
         """Return the options to read an input again, for a command other than this one."""
-        return [*self._again(settings, [*INPUT_AGAIN, PROTECT, *CONNECTION]), *self._words(_PLACE, instead)]
+        return [
+            *self._again(settings, [*INPUT_AGAIN, PROTECT, *CONNECTION]),
+            *self._words(_PLACE, instead),
+        ]
 
     def _again(self, settings: Mapping[str, Any], among: Iterable[Option]) -> list[str]:
         """Return those of some recorded options that another command would not have by itself."""

@@ -109,10 +109,10 @@ class ProtectedKeys:
 def read_list(path: Path) -> ProtectedKeys:
     """Read a list of keys: a file with one column, or with columns called PKey or email.
 
-    A header is not needed. One that is no such name is taken for a key, which nobody has.
+    A header is not needed. One that is no such name is taken for a key that no profile has.
 
     Raises:
-        UsageProblem: it cannot be read, is empty, or holds a key that protects nobody.
+        UsageProblem: it cannot be read, is empty, or holds a damaged key.
     """
     try:
         cells = read.table(path)
