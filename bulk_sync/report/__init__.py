@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, cast
 import pandas as pd
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.report import csv_file, html_file, json_file, parquet_file, table
+from bulk_sync.report import csv_file, json_file, parquet_file, table
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
@@ -29,12 +29,19 @@ def _write_xlsx(rows: Results, file: BinaryIO, facts: Facts) -> None:
     xlsx_file.write(rows, file, facts)
 
 
+def _write_html(rows: Results, file: BinaryIO, facts: Facts) -> None:
+    # Late, as well: the library of templates.
+    from bulk_sync.report import html_file  # noqa: PLC0415
+
+    html_file.write(rows, file, facts)
+
+
 _WRITERS: Final[Mapping[str, Callable[[Results, BinaryIO, Facts], None]]] = {
     ".csv": lambda rows, file, _: csv_file.write(rows, file),
     ".parquet": lambda rows, file, _: parquet_file.write(rows, file),
     ".json": lambda rows, file, _: json_file.write(rows, file),
     ".xlsx": _write_xlsx,
-    ".html": html_file.write,
+    ".html": _write_html,
 }
 
 _PACKED: Final = ".gz"

@@ -1,116 +1,263 @@
-"""HTML: one page to read or to print, with the facts of the run, the counts and every row.
+"""HTML: one page to read, to print and to file.
 
-It runs no script and loads nothing; a Content-Security-Policy enforces this. A browser copes with
-some ten thousand rows; for more, choose another format.
+Rows that need a person come first, then changes, opt-ins before the others, then the rest. A page
+with every row of a large input would open in no browser, so it shows the first of them and counts
+the others. It runs no script and loads nothing; a Content-Security-Policy enforces this.
 """
 
-from collections.abc import Mapping
-from html import escape
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.report import charts, wording
 from bulk_sync.report import table as tables
-from bulk_sync.report.facts import Counts, Facts
+from bulk_sync.report.facts import STATES, Facts
 from bulk_sync.report.table import Results
+from bulk_sync.report.wording import OUTCOMES, Tone
 from bulk_sync.rows import columns
+from bulk_sync.rows.comparison import WRITTEN
 
-_HEADING: Final = "CCPA opt-out report"
+SHOWN_ROWS: Final = 5_000
+"""A page with so many rows opens in a second."""
 
-_STYLE: Final = """\
-:root { color-scheme: light; }
-body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem; }
-table { border-collapse: collapse; margin: 0 0 2rem; }
-caption { text-align: left; font-weight: bold; padding: .3rem 0; }
-th, td { border: 1px solid #c8c8c8; padding: .2rem .5rem; text-align: left; vertical-align: top;
-  unicode-bidi: isolate; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 3rem; }
-thead th { background: #f0f0f0; position: sticky; top: 0; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-tr > .label { border-left: .4rem solid #767676; font-weight: bold; }
-.updated > .label, .created > .label { border-left-color: #1b7a3d; }
-.would_update > .label, .would_create > .label { border-left-color: #1f5fae; }
-.rejected > .label, .not_found > .label, .drifted > .label { border-left-color: #a65a00; }
-.failed > .label, .pending > .label { border-left-color: #b3201d; }
-@media print {
-  body { margin: 0; font-size: 9pt; }
-  thead th { position: static; }
-  tr { break-inside: avoid; }
+_TOGETHER: Final = (columns.ROW, columns.FILE, columns.OUTCOME, columns.REASON, columns.DETAIL)
+"""What became of a row: these columns come before the input's own."""
+
+HEADINGS: Final = {
+    columns.ROW: "Row",
+    columns.OUTCOME: "Outcome",
+    columns.FILE: "File",
+    columns.REASON: "Reason",
+    columns.DETAIL: "Explanation",
+    columns.KEY: "Key",
+    columns.DESIRED: "Asked for",
+    columns.BEFORE: "Before",
+    columns.AFTER: "After",
+    columns.DUE: "Last day",
+    columns.AT: "Time (UTC)",
+    columns.ATTEMPTS: "Tries",
+    columns.PROFILES: "Profiles",
 }
-"""
+"""What our columns are called for people, in the order in which they are shown."""
 
-_HEAD: Final = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<meta name="robots" content="noindex">
-<title>{heading}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<h1>{heading}</h1>
-"""
+_ONE_LINE: Final = 12
+"""Characters; shorter texts, such as dates, are never wrapped."""
+
+_LONGEST_KEY: Final = 28
+_KEY_HEAD, _KEY_TAIL = 12, 8
+
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_CONTROLS: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+_PICTURES: Final = {chr(code): chr(0x2400 + code) for code in range(32)} | {"\x7f": "\u2421"}
+"""What is shown in place of control characters, which browsers do not show."""
+
+_UNBROKEN_HYPHEN: Final = "\u2011"
+
+_Rows = dict[str, pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A table of the page.
+
+    Attributes:
+        name: of its place in the page.
+        title: its heading.
+        note: what a person is to know of it.
+        total: how many rows it would have.
+        shown: how many it has.
+        head: groups of columns, and their names.
+        body: its rows.
+    """
+
+    name: str
+    title: str
+    note: str
+    total: int
+    shown: int
+    head: Mapping[str, Sequence[str]]
+    body: Markup
+
+
+_SECTIONS: Final = (
+    ("person", "Rows that need a person", "Correct these rows, or find out why they failed."),
+    ("opt-ins", "Changes: opt-ins", "An opt-in lifts an opt-out: the sale is allowed again."),
+    ("changes", "Changes: opt-outs and new profiles", ""),
+    ("others", "Other rows", "Nothing is to be done about them."),
+)
 
 
 def write(results: Results, file: BinaryIO, facts: Facts) -> None:
-    """Write results below the facts of their run."""
-    head = _HEAD.format(heading=_HEADING, style=_STYLE)
-    above = _facts(dict(facts.lines())) + _counts(facts.counts)
-    file.write((head + above + _header(results)).encode())
-    file.writelines(tables.text_bytes(_rows(batch)) for batch in results.texts())
-    file.write(b"</tbody>\n</table>\n</main>\n</body>\n</html>\n")
+    """Write results below the facts of their run.
 
-
-def _facts(facts: Mapping[str, str]) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>\n'
-        for name, value in facts.items()
+    Memory: ``SHOWN_ROWS`` rows for each section.
+    """
+    sections = list(_sections(results))
+    page = _environment().get_template("report.html.j2")
+    text = page.render(
+        facts=facts,
+        sections=sections,
+        left=results.count - sum(section.shown for section in sections),
+        states=STATES,
+        wording=wording,
+        charts=charts,
     )
-    return f"<table>\n<caption>Run</caption>\n<tbody>\n{rows}</tbody>\n</table>\n" if rows else ""
+    file.write(text.encode())
 
 
-def _counts(counts: Counts) -> str:
-    rows = "".join(
-        f'<tr class="{outcome}"><th scope="row" class="label">{outcome}</th>'
-        f'<td class="number">{number}</td></tr>\n'
-        for outcome, number in counts.outcomes.items()
+@cache
+def _environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("bulk_sync.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return (
-        "<table>\n<caption>Rows by outcome</caption>\n"
-        '<thead><tr><th scope="col">outcome</th><th scope="col">rows</th></tr></thead>\n'
-        f"<tbody>\n{rows}</tbody>\n"
-        '<tfoot><tr><th scope="row">all</th>'
-        f'<td class="number">{counts.rows}</td></tr></tfoot>\n</table>\n'
+    found.filters["code"] = _with_code
+    return found
+
+
+def _with_code(text: str) -> Markup:
+    """Turn what is between backticks into code."""
+    return Markup(re.sub("`(.*?)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
+
+
+def _sections(results: Results) -> Iterator[_Section]:
+    """Yield the sections that have rows."""
+    found: list[list[pa.RecordBatch]] = [[] for _ in _SECTIONS]
+    totals = [0] * len(_SECTIONS)
+    for batch in results.read():
+        for at, mask in enumerate(_masks(batch)):
+            chosen = batch.filter(mask)
+            room = SHOWN_ROWS - totals[at]
+            totals[at] += chosen.num_rows
+            if chosen.num_rows and room > 0:
+                found[at].append(chosen.slice(0, room))
+    if results.count > SHOWN_ROWS:
+        found[-1] = []
+    room = SHOWN_ROWS
+    for (name, title, note), total, batches in zip(_SECTIONS, totals, found, strict=True):
+        rows = pa.Table.from_batches(batches, results.schema).slice(0, room)
+        room -= rows.num_rows
+        if rows.num_rows:
+            (batch,) = rows.combine_chunks().to_batches()
+            yield _Section(name, title, note, total, rows.num_rows, *_table(batch))
+        elif total:
+            yield _Section(name, title, note, total, 0, {}, Markup())
+
+
+def _table(batch: pa.RecordBatch) -> tuple[Mapping[str, Sequence[str]], Markup]:
+    """Return the names of the columns, in groups, and the rows."""
+    rows, names = tables.as_texts(tables.values_of(batch)), dict(HEADINGS)
+    head = _head(rows)
+    rows[columns.AT] = pc.replace_substring_regex(rows[columns.AT], r"T(.{8}).*", r" \1")
+    days = set(pc.utf8_slice_codeunits(rows[columns.AT], 0, 10).to_pylist()) - {""}
+    if len(days) == 1:
+        names[columns.AT] += f" {days.pop().replace('-', _UNBROKEN_HYPHEN)}"
+        rows[columns.AT] = pc.utf8_slice_codeunits(rows[columns.AT], 11)
+    shown = {group: [names.get(name, name) for name in of] for group, of in head.items()}
+    return shown, Markup(_body(rows, head))  # noqa: S704 - every text in it is escaped
+
+
+def _masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    """Yield which rows belong to each section; each belongs to one."""
+    outcome = batch[columns.OUTCOME].cast(tables.TEXT)
+    lifts = pc.and_(
+        pc.fill_null(pc.invert(batch[columns.DESIRED]), False),  # noqa: FBT003 - Arrow has no name
+        pc.fill_null(batch[columns.BEFORE], True),  # noqa: FBT003
     )
+    person = pc.is_in(outcome, pa.array(NEEDS_A_PERSON, tables.TEXT))
+    changed = pc.is_in(outcome, pa.array(WRITTEN, tables.TEXT))
+    made = pc.is_in(outcome, pa.array([Outcome.CREATED, Outcome.WOULD_CREATE], tables.TEXT))
+    opt_in = pc.and_(changed, lifts)
+    other = pc.or_(pc.and_not(changed, opt_in), made)
+    yield from (person, opt_in, other, pc.invert(pc.or_(person, pc.or_(opt_in, other))))
 
 
-def _header(results: Results) -> str:
-    cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in results.names)
-    return (
-        "<table>\n<caption>Every row of the input</caption>\n"
-        f"<thead><tr>{cells}</tr></thead>\n<tbody>\n"
-    )
+def _head(rows: _Rows) -> dict[str, list[str]]:
+    """Return the columns to show, in groups: those of ours with a value, and the input's own."""
+    own = [name for name in rows if name not in columns.OURS]
+    key = rows[columns.KEY]
+    ours = [name for name in HEADINGS if name in rows and _says_something(name, rows[name])]
+    return {
+        "Result": [name for name in ours if name in _TOGETHER],
+        "Your file": [
+            *(name for name in ours if name == columns.KEY),
+            *(name for name in own if not _repeats(rows[name], key)),
+        ],
+        "States and times": [name for name in ours if name not in (*_TOGETHER, columns.KEY)],
+    }
 
 
-def _rows(batch: dict[str, pa.Array]) -> pa.Array:
-    parts: list[pa.Array | str] = ['<tr class="', batch[columns.OUTCOME], '">']
-    for name, column in batch.items():
+def _says_something(name: str, column: pa.Array) -> bool:
+    """Return whether a column of ours has a value: one try, and one profile, go without saying."""
+    usual = ["", "0", "1"] if name in {columns.ATTEMPTS, columns.PROFILES} else [""]
+    return bool(pc.any(pc.invert(pc.is_in(column, pa.array(usual, tables.TEXT)))).as_py())
+
+
+def _repeats(column: pa.Array, key: pa.Array) -> bool:
+    """Return whether a column has the keys, as a spreadsheet may wrap them."""
+    bare = pc.utf8_trim_whitespace(pc.replace_substring_regex(column, r"^\s*(?:'|=\")|\"$", ""))
+    same = pc.or_(pc.equal(pc.utf8_lower(bare), pc.utf8_lower(key)), pc.equal(key, ""))
+    return bool(pc.all(same).as_py()) and bool(pc.any(pc.not_equal(key, "")).as_py())
+
+
+def _body(rows: _Rows, head: Mapping[str, Sequence[str]]) -> str:
+    """Return rows as HTML, without what HTML lets be left out: that would be a third of it."""
+    outcome = rows[columns.OUTCOME]
+    begin = {
+        each: "<tr>" if word.tone is Tone.QUIET else f"<tr class={word.tone}>"
+        for each, word in OUTCOMES.items()
+    }
+    parts: list[pa.Array | str] = [_looked_up(outcome, begin)]
+    for name in (name for group in head.values() for name in group):
+        column = rows[name]
         match name:
             case columns.ROW:
-                parts += ['<th scope="row" class="number">', column, "</th>"]
+                parts += ["<th scope=row>", column]
             case columns.OUTCOME:
-                parts += ['<td class="label">', column, "</td>"]
+                signs = {each: f"<td>{word.sign} {each}" for each, word in OUTCOMES.items()}
+                parts.append(_looked_up(outcome, signs))
+            case columns.KEY:
+                parts += ["<td>", _shortened(column)]
             case _:
-                parts += ["<td>", _escaped(column), "</td>"]
-    return tables.join([*parts, "</tr>\n"])
+                wide = "<td class=d>" if name == columns.DETAIL else "<td class=w>"
+                is_wide = pc.greater(pc.utf8_length(column), _ONE_LINE)
+                parts += [pc.if_else(is_wide, wide, "<td>").cast(tables.TEXT), _escaped(column)]
+    lines = tables.join([*parts, "</tr>\n"])
+    return bytes(tables.text_bytes(lines)).decode()
+
+
+def _looked_up(outcomes: pa.Array, words: Mapping[Outcome, str]) -> pa.Array:
+    found = pc.index_in(outcomes, pa.array(words, tables.TEXT))
+    return pa.array(words.values(), tables.TEXT).take(found)
+
+
+def _shortened(keys: pa.Array) -> pa.Array:
+    """Mark the middle of long keys, which the style hides; to copy a key takes all of it."""
+    is_long = pc.greater(pc.utf8_length(keys), _LONGEST_KEY)
+    if not pc.any(is_long).as_py():
+        return _escaped(keys)
+    head = _escaped(pc.utf8_slice_codeunits(keys, 0, _KEY_HEAD))
+    middle = _escaped(pc.utf8_slice_codeunits(keys, _KEY_HEAD, -_KEY_TAIL))
+    tail = _escaped(pc.utf8_slice_codeunits(keys, -_KEY_TAIL))
+    return pc.if_else(is_long, tables.join([head, "<i>", middle, "</i>", tail]), _escaped(keys))
 
 
 def _escaped(column: pa.Array) -> pa.Array:
-    for char, entity in {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}.items():
+    for char, entity in _ENTITIES.items():
         column = pc.replace_substring(column, char, entity)
+    if pc.any(pc.match_substring_regex(column, _CONTROLS)).as_py():
+        for char, picture in _PICTURES.items():
+            if char not in "\t\n\r":
+                column = pc.replace_substring(column, char, picture)
     return column

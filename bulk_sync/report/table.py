@@ -63,12 +63,16 @@ class Results:
 
     def values(self) -> Iterator[dict[str, pa.Array]]:
         """Yield batches of columns with text, numbers, booleans and nulls only."""
-        for batch in self.read():
-            yield dict(zip(self.names, map(_plain, batch.columns), strict=True))
+        return map(values_of, self.read())
 
     def texts(self) -> Iterator[dict[str, pa.Array]]:
         """Yield batches of columns with text only: ``true``, ``17``; missing is empty."""
         return map(as_texts, self.values())
+
+
+def values_of(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Turn a batch into columns with text, numbers, booleans and nulls only."""
+    return dict(zip(batch.schema.names, map(_plain, batch.columns), strict=True))
 
 
 def as_texts(values: Mapping[str, pa.Array]) -> dict[str, pa.Array]:

@@ -1,6 +1,7 @@
 """Outcomes, reasons, exit statuses and deadlines in plain words, for all that people read."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bulk_sync.errors import Exit
@@ -8,36 +9,51 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.due_dates import BUSINESS_DAYS, SOON, Late
 
 
+class Tone(StrEnum):
+    """What a colour stands for. A sign and a word are always beside it."""
+
+    DONE = "done"
+    PLANNED = "planned"
+    QUIET = "quiet"
+    PERSON = "person"
+    FAILED = "failed"
+
+
 class Word(NamedTuple):
-    """An outcome for people: a sign that colour does not replace, and its meaning."""
+    """An outcome for people: its sign, its colour, and its meaning."""
 
     sign: str
+    tone: Tone
     meaning: str
 
 
 OUTCOMES: Final[Mapping[Outcome, Word]] = {
-    Outcome.USABLE: Word("○", "the row can be used; Campaign was not asked"),
-    Outcome.UNCHANGED: Word("=", "Campaign already had it"),
-    Outcome.UPDATED: Word("✓", "changed, and confirmed by Campaign"),
-    Outcome.WOULD_UPDATE: Word("→", "dry run or plan: would be changed"),
-    Outcome.CREATED: Word("+", "made by `--create`, and confirmed by Campaign"),
-    Outcome.WOULD_CREATE: Word("→+", "dry run or plan: would be made"),
-    Outcome.DUPLICATE: Word("≡", "same key as another row, which counts"),
-    Outcome.SKIPPED: Word("/", "empty state under `--blank-state skip`"),
-    Outcome.REJECTED: Word("✗", "the row cannot be used, or the person is protected"),
-    Outcome.NOT_FOUND: Word("?", "Campaign knows no such profile"),
+    Outcome.USABLE: Word("○", Tone.DONE, "`validate` only: the row can be used"),
+    Outcome.UNCHANGED: Word("=", Tone.QUIET, "Campaign already had it"),
+    Outcome.UPDATED: Word("✓", Tone.DONE, "changed, and confirmed by Campaign"),
+    Outcome.WOULD_UPDATE: Word("→", Tone.PLANNED, "dry run or plan: would be changed"),
+    Outcome.CREATED: Word("+", Tone.DONE, "made by `--create`, and confirmed by Campaign"),
+    Outcome.WOULD_CREATE: Word("→+", Tone.PLANNED, "dry run or plan: would be made"),
+    Outcome.DUPLICATE: Word("≡", Tone.QUIET, "same key as another row, which counts"),
+    Outcome.SKIPPED: Word("/", Tone.QUIET, "empty state under `--blank-state skip`"),
+    Outcome.REJECTED: Word("✗", Tone.PERSON, "the row cannot be used, or the person is protected"),
+    Outcome.NOT_FOUND: Word("?", Tone.PERSON, "Campaign knows no such profile"),
     Outcome.DRIFTED: Word(
         "≠",
+        Tone.PERSON,
         "left alone: the profile changed since, Campaign has a newer choice, or a later run worked "
         "on it",
     ),
-    Outcome.FAILED: Word("!", "tried and given up"),
-    Outcome.PENDING: Word("…", "not tried: the run stopped before it, or a limit holds it back"),
+    Outcome.FAILED: Word("!", Tone.FAILED, "tried and given up"),
+    Outcome.PENDING: Word(
+        "…", Tone.FAILED, "not tried: the run stopped before it, or a limit holds it back"
+    ),
 }
 
 _LAST_ANSWER: Final = "Campaign's last answer was this HTTP status"
 
 REASONS: Final[Mapping[Reason, str]] = {
+    Reason.NOT_DATA: "no request: a total, a legend or a signature below the list",
     Reason.BAD_STATE: "the state is neither yes nor no",
     Reason.BLANK_STATE: "the state is empty",
     Reason.EMPTY_KEY: "the key is empty",
@@ -71,7 +87,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.HTTP_4XX: "Campaign refused the request",
     Reason.HTTP_5XX: "an error inside Campaign",
     Reason.REDIRECT: "Campaign's address sent the request elsewhere",
-    Reason.LIMIT: "left undone because a limit was passed",
+    Reason.LIMIT: "left undone because a limit was passed, or held back by `--hold-opt-ins`",
     Reason.STOPPED: "the run stopped before this row",
 }
 

@@ -5,6 +5,9 @@ from pathlib import Path
 import filed_reports
 import pytest
 from chromium import LOOKS, Shown
+from report_frames import results, write
+
+from bulk_sync.rows import columns
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,3 +36,14 @@ def test_everybody_can_read_it_and_it_asks_the_network_for_nothing(
         assert shown.violations() == []
     assert shown.requests == [address]
     assert shown.complaints == []
+
+
+def test_a_click_on_a_long_key_selects_all_of_it(shown: Shown, folder: Path) -> None:
+    keys = [f"@{letter * 84}" for letter in "abc"]
+    write(results(3, ours={columns.KEY: keys}), folder / "keys.html")
+    shown.page.goto((folder / "keys.html").as_uri())
+    cell = shown.page.locator("td", has_text=keys[1])
+    width = cell.evaluate("cell => cell.offsetWidth")
+    assert width < 300
+    cell.click()
+    assert shown.page.evaluate("getSelection().toString()") == keys[1]

@@ -18,6 +18,7 @@ from bulk_sync.cli import group
 from bulk_sync.cli.help import TOPICS
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
+from bulk_sync.report.wording import OUTCOMES, REASONS
 from bulk_sync.rows import columns
 from bulk_sync.rows.parse.formats import SUFFIXES
 from bulk_sync.settings import Oddity
@@ -196,7 +197,11 @@ def test_every_column_outcome_and_reason_of_a_report_is_explained() -> None:
     outcomes = cells(report, "## Outcomes")
     assert named(outcomes) == [*Outcome]
     assert named([row for row in outcomes if row[-1] == "yes"]) == [*NEEDS_A_PERSON]
-    assert sorted(named(cells(report, "## Reasons"))) == sorted(Reason)
+    assert [meaning for _, meaning, *_ in outcomes] == [word.meaning for word in OUTCOMES.values()]
+    reasons = cells(report, "## Reasons")
+    assert sorted(named(reasons)) == sorted(Reason)
+    meanings = {name: meaning for names, meaning in reasons for name in named([[names]])}
+    assert meanings == {str(reason): meaning for reason, meaning in REASONS.items()}
 
 
 def test_every_format_of_input_is_named() -> None:
