@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final
 
-from bulk_sync.ledger import Kind, Run, Write, local, utc
+from bulk_sync.ledger import Run, Write, local, utc
 from bulk_sync.outcomes import NEEDS_A_PERSON
 
 _OF_A_RUN: Final = ("run", "kind", "input", "rows", "opt-ins", "opt-outs", "left", "exit")
@@ -60,13 +60,12 @@ def _run_row(run: Run) -> list[str]:
 def _notes(run: Run) -> list[str]:
     """Return the request behind a run, and its plan, as lines below it."""
     asked, begun = _request(run), run.begun
-    kind = "retry" if begun.kind is Kind.RETRY else "undo"
     facts = [
         local(run.begun_ms),
         f"prepared by {asked['prepared_by'] or begun.operator}",
         f"approved by {' and '.join(asked['approved_by'])}" if asked["approved_by"] else "",
         f"ticket {asked['ticket']}" if asked["ticket"] else "",
-        f"{kind} of {begun.parent}" if begun.parent else "",
+        begun.purpose,
     ]
     notes = wrap(_text(", ".join(filter(None, facts))), _WIDTH - 2)
     if run.plan_sha256:

@@ -119,6 +119,12 @@ class Begun:
         """Convert the kind, which is text in JSON."""
         object.__setattr__(self, "kind", Kind(self.kind))
 
+    @property
+    def purpose(self) -> str:
+        """Return which run is undone or retried, in words; "" for any other."""
+        what = "retry" if self.kind is Kind.RETRY else "undo"
+        return f"{what} of run {self.parent}" if self.parent else ""
+
 
 @dataclass(frozen=True)
 class Ended:

@@ -37,12 +37,16 @@ class Request:
         approved_by: who approved it.
         ticket: of the request.
         comment: what they wrote about it.
+        purpose: which run it undoes or retries.
+        plan_sha256: of the plan that it applied.
     """
 
     prepared_by: str = ""
     approved_by: tuple[str, ...] = ()
     ticket: str = ""
     comment: str = ""
+    purpose: str = ""
+    plan_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +157,12 @@ class Facts:
         found = {
             "Date": f"{self.at:%Y-%m-%d %H:%M %Z}".rstrip(),
             "Run": self.run_id,
+            "Purpose": request.purpose,
             "Prepared by": request.prepared_by,
             "Approved by": ", ".join(request.approved_by),
             "Ticket": request.ticket,
             "Comment": request.comment,
+            "SHA-256 of the plan": request.plan_sha256,
             "Input": source.input,
             "SHA-256 of the input": source.sha256,
             "How it was read": source.read_as,

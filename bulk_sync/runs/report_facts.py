@@ -6,7 +6,7 @@ Nothing else goes in, so a report that is made again says the same.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,7 @@ def facts_of(
         subject=subject,
         run_id=run.run_id,
         at=at.astimezone(),
-        request=_request(begun.settings, begun.operator),
+        request=_request(begun),
         source=Source(
             input=_text(begun.input),
             sha256=begun.input_sha256,
@@ -125,12 +125,15 @@ def facts_of(
     )
 
 
-def _request(settings: Mapping[str, Any], operator: str) -> Request:
+def _request(begun: Begun) -> Request:
+    settings = begun.settings
     return Request(
-        prepared_by=_text(settings.get("prepared_by") or operator),
+        prepared_by=_text(settings.get("prepared_by") or begun.operator),
         approved_by=tuple(map(_text, settings.get("approved_by") or ())),
         ticket=_text(settings.get("ticket")),
         comment=_text(settings.get("comment")),
+        purpose=begun.purpose,
+        plan_sha256=begun.plan_sha256 or "",
     )
 
 

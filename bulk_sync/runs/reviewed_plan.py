@@ -234,7 +234,7 @@ def _whose(path: Path, planned: PlanFile, settings: Mapping[str, Any]) -> str:
     by = f" by {preparer}" if preparer else ""
     approved = f", approved by {' and '.join(names)}" if names else ""
     ticket = f", ticket {settings['ticket']}" if settings["ticket"] else ""
-    return f"{path} was prepared{by} on {made}{approved}{ticket}"
+    return f"{path} is the plan {planned.run_id}, prepared{by} on {made}{approved}{ticket}"
 
 
 def _warn_of_late_names(earlier: Run, approval: Approval) -> None:

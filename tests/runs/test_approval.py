@@ -136,7 +136,8 @@ def test_an_apply_takes_over_who_asked_for_the_plan_and_why(
 def test_the_approval_stands_in_the_report(plan: Path, sim: Simulator, run: Run) -> None:
     assert run(sim, "apply", plan, "--approved-by", "Ben Miller", "--report", "r.html").status == 0
     text = plan.with_name("r.html").read_text("utf-8")
-    for fact in ("Anna Schmidt", "Ben Miller", "PRIV-231", "November requests"):
+    sha256 = plan_file.read(plan).sha256
+    for fact in ("Anna Schmidt", "Ben Miller", "PRIV-231", "November requests", sha256):
         assert fact in text
 
 
@@ -309,7 +310,7 @@ def test_a_retry_has_the_ticket_of_its_run_and_a_preparer_of_its_own(
     facts = told(run, "retry")
     assert (facts["ticket"], facts["prepared_by"]) == ("PRIV-231", "Cleo")
     assert facts["approved_by"] == []  # that of the run it retries
-    assert f"retry of {applied}" in run(None, "runs").out
+    assert f"retry of run {applied}" in run(None, "runs").out
 
 
 def test_an_undo_has_a_ticket_of_its_own(plan: Path, sim: Simulator, run: Run) -> None:
@@ -318,3 +319,18 @@ def test_an_undo_has_a_ticket_of_its_own(plan: Path, sim: Simulator, run: Run) -
     facts = told(run, "undo")
     assert (facts["ticket"], facts["comment"]) == ("", "")
     assert facts["prepared_by"] != "Anna Schmidt"
+
+
+def test_an_interrupted_plan_is_continued_for_the_same_request_alone(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    words = ("plan", wishes(tmp_path / "in.csv", ROWS), "--out", "plan.parquet")
+    budget = ("--max-calls", 4, "--fetch", "lookup")
+    assert run(sim, *words, *ASKED, *budget).status == 6
+    assert run(sim, *words, "--prepared-by", "Ben", *budget[2:]).status == 0
+    assert told(run, "plan")["prepared_by"] == "Ben"
+    assert run(sim, *words, *ASKED).status == 0
+    first, _ = orjson.loads(run(None, "runs", "--json").out)
+    assert (first["prepared_by"], first["finished"]) == ("Anna Schmidt", True)
+    assert plan_file.read(tmp_path / "plan.parquet").run_id == first["run_id"]

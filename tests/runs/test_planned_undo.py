@@ -37,7 +37,8 @@ def test_the_plan_writes_nothing_and_asks_nothing(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     sim.requests.clear()
-    words = ("--ticket", "PRIV-240", "--prepared-by", "Anna", "--report", "undo.csv")
+    words = ("--ticket", "PRIV-240", "--prepared-by", "Anna", "--report", "undo.csv",
+             "--report", "undo.html")  # fmt: skip
     ran = run(sim, "undo", done, "--out", "undo.parquet", *words)
     assert ran.status == 0
     assert sim.requests == []
@@ -46,6 +47,7 @@ def test_the_plan_writes_nothing_and_asks_nothing(
     assert rows["sync_row"].tolist() == [4, 5, 6, 7, 8, 9]
     assert rows["sync_desired"].tolist() == [False] * 6
     assert len(pd.read_csv(tmp_path / "undo.csv")) == 6
+    assert f"undo of run {done}" in (tmp_path / "undo.html").read_text("utf-8")
     plan = runs(run)[-1]
     assert (plan["kind"], plan["parent"], plan["finished"]) == ("plan", done, True)
     assert (plan["ticket"], plan["prepared_by"], plan["opt_ins"]) == ("PRIV-240", "Anna", 6)
