@@ -6,7 +6,7 @@ One command, one module:
     reviewed_plan.py         apply                   person_history.py   history
     resumption.py            resume                  key_mapping.py      map
     second_try.py            retry                   checkup.py          check
-    reversal.py              undo                past_reports.py     report
+    reversal.py              undo                    past_reports.py     report
 
 A run passes through these:
 
@@ -15,11 +15,12 @@ A run passes through these:
                                                   '--> checkpoint.py         survives a crash
 
 Runs and other runs: lineage.py (the order of runs), precedence.py (whose request stands),
-past_runs.py, kept_rows.py, identity.py. What a person sees: review.py, plan_file.py. What
-it may cost: day_budget.py, remaining_cost.py.
+past_runs.py, kept_rows.py, identity.py. What a person sees: review.py, plan_file.py; who must
+approve it: approvals.py. What it may cost: day_budget.py, remaining_cost.py.
 """
 
 from bulk_sync.report.destination import RUN_ID
+from bulk_sync.runs.approvals import PlanExpired
 from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.job import Input, Job, JobRecord, Matching, new_run_id
 from bulk_sync.runs.key_mapping import Mapped, map_keys
@@ -40,7 +41,7 @@ from bulk_sync.runs.reread import audit
 from bulk_sync.runs.resumption import abandon, resume
 from bulk_sync.runs.reversal import undo
 from bulk_sync.runs.review import Cost, Finished, Forecast, Plan
-from bulk_sync.runs.reviewed_plan import PlanExpired, apply
+from bulk_sync.runs.reviewed_plan import apply
 from bulk_sync.runs.second_try import retry
 from bulk_sync.runs.sync import judge, preview, sync
 from bulk_sync.runs.validation import Judged

@@ -1,22 +1,19 @@
 """``apply``: carries out a reviewed plan, once.
 
-plan file --the reviewed one, of this place--> approved, not too old --> a run, or an undo
+A plan that undoes a run is carried out as an undo; any other one as a run of its own.
 """
 
 import logging
-import math
-import time
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from bulk_sync import report
 from bulk_sync.errors import Refused, UsageProblem
-from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
+from bulk_sync.ledger import Begun, Kind, Ledger, local
 from bulk_sync.rows import expand
-from bulk_sync.runs import lineage, pipeline, plan_file, reversal
+from bulk_sync.runs import approvals, lineage, pipeline, plan_file, reversal
 from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file, working_alone
 from bulk_sync.runs.job import Input, Job, new_run_id
 from bulk_sync.runs.lineage import same_place
@@ -29,24 +26,6 @@ from bulk_sync.settings import Approval, Bound, Connection, Keys, reached
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
-
-_FAST_CLOCK_S: Final = 600
-"""How far the clock of another machine may be ahead."""
-
-_UNITS_S: Final[Mapping[str, int]] = {"d": 86_400, "h": 3600, "m": 60}
-
-
-class PlanExpired(Refused):
-    """A plan is too old, or from the future.
-
-    Args:
-        message: what the person reads.
-        planned: the plan, to make it again.
-    """
-
-    def __init__(self, message: str, planned: PlanFile) -> None:
-        super().__init__(message)
-        self.planned = planned
 
 
 def apply(
@@ -67,7 +46,7 @@ def apply(
     """
     planned = plan_file.read(path)
     _check(planned, path, job.connection, approval.sha256)
-    approval = _of_plan(approval, planned, typed)
+    approval = approvals.of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
     job.protection.read()
     report.check(job.record.reports_of(run_id), {path, *job.protection.files})
@@ -75,13 +54,13 @@ def apply(
         runs = book.runs()
         earlier = lineage.apply_of(runs, planned.sha256)
         if earlier is not None and (not earlier.is_finished or is_held(earlier)):
-            _warn_of_late_names(earlier, approval)
+            approvals.warn_of_late_names(earlier, approval)
             return continue_run(book, job, earlier, screen, interrupts)
         if earlier is not None:
             lineage.check_stands(runs, earlier, f"The apply of {path}")
             raise NothingLeft(f"{path} has been carried out.", earlier)
-        _check_approved(planned, path, approval)
-        _check_age(planned, path, approval.valid_s)
+        approvals.check(planned, path, approval)
+        approvals.check_age(planned, path, approval.valid_s)
         kind, of = Kind.APPLY, planned.begun
         if of.parent is None:
             warn_of_same_file(book, job, of.input_sha256)
@@ -162,71 +141,6 @@ def _check(planned: PlanFile, path: Path, connection: Connection, expected: str 
         )
 
 
-def _of_plan(approval: Approval, planned: PlanFile, typed: Collection[str]) -> Approval:
-    """Return an approval with each name once; of two numbers the larger holds, unless typed."""
-    names = dict[str, str]()
-    for name in approval.names:
-        names.setdefault(_folded(name), name)
-    of_plan = planned.begun.settings.get("approvals") or 0
-    needed = approval.needed if "approvals" in typed else max(approval.needed, of_plan)
-    return replace(approval, names=tuple(names.values()), needed=needed)
-
-
-def _check_approved(planned: PlanFile, path: Path, approval: Approval) -> None:
-    """Raise Refused if too few people other than the preparer approve a plan."""
-    preparer = planned.begun.settings.get("prepared_by") or ""
-    others = [name for name in approval.names if _folded(name) != _folded(preparer)]
-    if approval.needed and not preparer:
-        raise Refused(
-            f"Nothing was written: {path} does not say who prepared it, so nobody can approve it "
-            "(--approvals). An earlier version of this program made it: plan again."
-        )
-    if len(others) >= approval.needed:
-        return
-    people = "person" if approval.needed == 1 else "people"
-    has = f"only that of {' and '.join(others)}" if others else "none"
-    own = (
-        " The preparer's own approval does not count." if len(others) < len(approval.names) else ""
-    )
-    raise Refused(
-        f"Nothing was written: {path} was prepared by {preparer} and needs the approval of "
-        f"{approval.needed} other {people} (--approvals {approval.needed}); it has {has}.{own} "
-        f"Whoever approves it adds their own name to the command: --approved-by NAME."
-    )
-
-
-def _check_age(planned: PlanFile, path: Path, valid_s: float) -> None:
-    """Raise PlanExpired if a plan is too old, or if its age is not known."""
-    made_s = planned.made.timestamp()
-    age_s, made = time.time() - made_s, local(round(made_s * 1000))
-    if age_s < -_FAST_CLOCK_S:
-        raise PlanExpired(
-            f"Nothing was written: {path} was made on {made}, and by the clock of this machine it "
-            f"is {local(round(time.time() * 1000))}. One of the two clocks is wrong, so the age "
-            "of the plan is not known. Set the clock, or make a new plan",
-            planned,
-        )
-    if age_s >= valid_s:
-        days = math.ceil(age_s / _UNITS_S["d"])
-        raise PlanExpired(
-            f"Nothing was written: {path} was made on {made}, and is older than --plan-valid "
-            f"{_span(valid_s)}. To apply it all the same, add --plan-valid {days}d. Better make a "
-            "new plan",
-            planned,
-        )
-
-
-def _span(seconds: float) -> str:
-    """Return a duration as it is typed."""
-    unit = next((unit for unit, size in _UNITS_S.items() if seconds % size == 0), "s")
-    return f"{seconds / _UNITS_S.get(unit, 1):g}{unit}"
-
-
-def _folded(name: str) -> str:
-    """Return a name in one spelling for all: capitals and outer blanks do not count."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
 def _whose(path: Path, planned: PlanFile, settings: Mapping[str, Any]) -> str:
     """Return who wanted a plan, as a sentence."""
     preparer, names = settings.get("prepared_by"), settings["approved_by"]
@@ -235,19 +149,6 @@ def _whose(path: Path, planned: PlanFile, settings: Mapping[str, Any]) -> str:
     approved = f", approved by {' and '.join(names)}" if names else ""
     ticket = f", ticket {settings['ticket']}" if settings["ticket"] else ""
     return f"{path} is the plan {planned.run_id}, prepared{by} on {made}{approved}{ticket}"
-
-
-def _warn_of_late_names(earlier: Run, approval: Approval) -> None:
-    """Warn of names that a run which goes on is not recorded with."""
-    before = set(map(_folded, earlier.begun.settings.get("approved_by") or ()))
-    late = [name for name in approval.names if _folded(name) not in before]
-    if late:
-        log.warning(
-            "Run %s goes on as it was approved when it began. The approval of %s comes too late "
-            "to be recorded.",
-            earlier.run_id,
-            " and ".join(late),
-        )
 
 
 def _warn_of_later_runs(book: Ledger, planned: PlanFile) -> None:
