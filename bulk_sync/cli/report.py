@@ -35,6 +35,7 @@ def command(**values: Any) -> Exit:
     not asked. The report of an unfinished run shows how far it got.
     """
     from bulk_sync import runs
+    from bulk_sync.cli.screen import Look, Screen
     from bulk_sync.cli.summary import shown
 
     state, paths = arguments.state(values), values["report"]
@@ -43,7 +44,9 @@ def command(**values: Any) -> Exit:
             "--report is missing: name the file to write, such as --report result.xlsx. The suffix "
             "decides the format."
         )
-    run, reports = runs.report_again(state, values["run_id"], paths)
+    screen = Screen("", Look.of(values))
+    run, reports = runs.report_again(state, values["run_id"], paths, screen.tell)
+    screen.end_pass()
     names = [shown(report) for report in reports]
     if values["summary"]:
         say_json({"run_id": run.run_id, "exit": int(Exit.DONE), "message": "", "reports": names})

@@ -104,8 +104,11 @@ class Screen:
         """Print what of the input was read as what."""
         self._print(f"{layout}.\n")
 
-    def tell(self, what: str, done: int, total: int, pulse: Pulse) -> None:
-        """Move the bar on a terminal; elsewhere log a line now and then."""
+    def tell(self, what: str, done: int, total: int, pulse: Pulse | None = None) -> None:
+        """Move the bar on a terminal; elsewhere log a line now and then, but not of reports."""
+        is_short = done >= total and what != self._what
+        if pulse is None and (is_short or not self._bars):
+            return
         if what != self._what:
             self.end_pass()
             self._what, self._status_at = what, time.monotonic() + _STATUS_EVERY_S
@@ -119,10 +122,10 @@ class Screen:
         if self._bar is not None:
             self._status_at = now + _DRAWN_EVERY_S
             self._bar.total = total
-            self._bar.set_postfix_str(str(pulse), refresh=False)
+            self._bar.set_postfix_str(str(pulse or ""), refresh=False)
             with suppress(OSError):
                 self._bar.update(done - self._bar.n)
-        else:
+        elif pulse is not None:
             self._status_at = now + _STATUS_EVERY_S
             facts = {"pass": what, "done": done, "total": total, **pulse.facts()}
             title = _PASSES[what][0]
@@ -273,7 +276,7 @@ def _bar(what: str, total: int) -> "tqdm[Any]":
     """Draw a bar. A terminal in a container may not know its size."""
     from tqdm import tqdm
 
-    title, unit = _PASSES[what]
+    title, unit = _PASSES.get(what, (what, "row"))
     columns, lines = os.get_terminal_size(sys.stderr.fileno())
     width, height = (columns or 80) - 1, lines or 24
     return tqdm(desc=title, unit=unit, total=total, leave=False, ncols=width, nrows=height)

@@ -39,11 +39,14 @@ def command(**values: Any) -> Exit:
     """
     from bulk_sync import runs
     from bulk_sync.cli import verdict
+    from bulk_sync.cli.screen import Look, Screen
     from bulk_sync.cli.summary import shown
     from bulk_sync.rows import columns
 
     given = arguments.given_input(values)
-    judged = runs.judge(given, values["report"])
+    screen = Screen(given.source, Look.of(values))
+    judged = runs.judge(given, values["report"], screen.tell)
+    screen.end_pass()
     rejected = columns.have_outcome(judged.rows, [Outcome.REJECTED]).any()
     status = Exit.ROWS_LEFT if rejected else Exit.DONE
     if values["summary"]:

@@ -9,6 +9,7 @@ is decided in ``destination.py``.
 import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final, cast
 
@@ -43,6 +44,9 @@ _WRITERS: Final[Mapping[str, Callable[[Results, BinaryIO, Facts], None]]] = {
     ".xlsx": _write_xlsx,
     ".html": _write_html,
 }
+
+Tell = Callable[[str, int, int], object]
+"""Takes what is being done, and how much of it is done out of how much."""
 
 _PACKED: Final = ".gz"
 
@@ -81,21 +85,29 @@ def check_fits(results: pd.DataFrame, destinations: Sequence[Destination]) -> No
             )
 
 
-def write(results: Results, destination: Destination, facts: Facts) -> None:
+def write(
+    results: Results, destination: Destination, facts: Facts, tell: Tell = lambda *_: None
+) -> None:
     """Write a report.
 
     Args:
         results: the input's own columns and those of ``columns.REPORT``.
         destination: where to; the suffix decides the format.
         facts: what formats for people (HTML, XLSX) show beside the rows.
+        tell: is told how far it got.
 
     Raises:
         UsageProblem: the suffix is unknown.
         StoppedEarly: it cannot be written.
     """
     write_rows = _WRITERS[_format(destination)]
+    watched = results.watched(partial(_tell, tell, destination, results.count))
     with destination.writing() as whole, _packing(whole, destination.name) as file:
-        write_rows(results, file, facts)
+        write_rows(watched, file, facts)
+
+
+def _tell(tell: Tell, destination: Destination, total: int, done: int) -> None:
+    tell(f"Writing {destination.name}", done, total)
 
 
 def _format(destination: Destination) -> str:

@@ -33,7 +33,7 @@ from bulk_sync.runs.run_context import RunContext
 log = logging.getLogger(__name__)
 
 
-def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost) -> Finished:
+def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report.Tell) -> Finished:
     """Write the reports, end the run in the ledger, and keep what later commands may need.
 
     Args:
@@ -41,6 +41,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost) -> Finished:
         job: how it worked.
         ended: how far it got.
         cost: what it took.
+        tell: is told how far each report got.
     """
     rows = ended.rows
     totals, joined = Totals.of(rows), expand.collapse(rows)
@@ -52,7 +53,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost) -> Finished:
     line = report_facts.ended_with(totals, ended.cause, ended.held)
     ending = Run(run.run_id, 1, now, run.begun, now, line)
     facts = report_facts.facts_of(ending, joined, _known_runs(run), reports=reports)
-    files, failure = write_reports(joined, reports, name, facts, left)
+    files, failure = write_reports(joined, reports, name, facts, tell, left)
     cause = ended.cause or failure
     if cause is None:
         try:
@@ -83,6 +84,7 @@ def write_reports(
     reports: Sequence[Destination],
     name: str,
     facts: Facts,
+    tell: report.Tell,
     left: pd.DataFrame | None = None,
 ) -> tuple[Files, StopRun | None]:
     """Write the reports, and the todo file if a row needs a person.
@@ -92,6 +94,7 @@ def write_reports(
         reports: where the reports go.
         name: the name that the todo file, beside the first of them, begins with.
         facts: what reports for people show beside the rows.
+        tell: is told how far each report got.
         left: the results as the todo file is to have them; None for the same.
 
     Returns:
@@ -101,7 +104,7 @@ def write_reports(
     results = Results.of(report_rows(rows))
     try:
         for destination in reports:
-            report.write(results, destination, facts)
+            report.write(results, destination, facts, tell)
             written.append(destination)
         todo = None
         if reports:

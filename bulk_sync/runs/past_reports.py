@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def report_again(
-    state: State, run_id: str | None, paths: Sequence[str]
+    state: State, run_id: str | None, paths: Sequence[str], tell: report.Tell
 ) -> tuple[Run, tuple[Destination, ...]]:
     """Write the reports of a past run again.
 
@@ -42,6 +42,7 @@ def report_again(
         state: where its rows are.
         run_id: the run, or the beginning of its id; None for the newest that is no plan.
         paths: where the reports go, as for a run.
+        tell: is told how far each report got.
 
     Returns:
         The run, and the reports.
@@ -62,7 +63,7 @@ def report_again(
     facts = report_facts.facts_of(ending, rows, past, reports=destinations)
     results = Results.of(finish.report_rows(rows))
     for destination in destinations:
-        report.write(results, destination, facts)
+        report.write(results, destination, facts, tell)
     return run, destinations
 
 

@@ -73,7 +73,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
         to_come = _cost_to_come(execution, ended, is_plan=is_plan)
         cost = replace(cost, to_come=to_come)
         ended = replace(ended, cause=_budget_spent(ended.cause, to_come, session))
-    return finish_run(run, job, ended, cost)
+    return finish_run(run, job, ended, cost, screen.tell)
 
 
 def preview(

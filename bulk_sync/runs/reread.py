@@ -61,7 +61,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         ended = report_facts.ended_with(totals, cause)
         audited = replace(run, ended_ms=now_ms(), ended=ended)
         facts = report_facts.facts_of(audited, found, reports=reports, subject=Subject.AUDIT)
-        files, failure = finish.write_reports(found, reports, f"audit-{run_id}", facts)
+        files, failure = finish.write_reports(found, reports, f"audit-{run_id}", facts, screen.tell)
     return Finished(
         run_id=run_id,
         rows=found,

@@ -110,8 +110,8 @@ class Screen(Protocol):
     def announce(self, layout: Layout) -> None:
         """Show what of the input was read as what."""
 
-    def tell(self, what: str, done: int, total: int, pulse: Pulse) -> None:
-        """Show progress in a pass: ``scan``, ``read`` or ``write``."""
+    def tell(self, what: str, done: int, total: int, pulse: Pulse | None = None) -> None:
+        """Show progress in a pass: ``scan``, ``read`` or ``write``, or in the words of a report."""
 
     def show(self, reviewed: Plan) -> None:
         """Show the plan."""

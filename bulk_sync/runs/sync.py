@@ -114,7 +114,9 @@ def preview(
         ending = Run(run_id, 0, now, begun, now, report_facts.ended_with(totals, cause))
         known = [] if book is None else book.runs()
         facts = report_facts.facts_of(ending, joined, known, reports=paths)
-        files, failure = finish.write_reports(joined, paths, f"{given.stem}.{run_id}", facts)
+        files, failure = finish.write_reports(
+            joined, paths, f"{given.stem}.{run_id}", facts, screen.tell
+        )
     return Finished(
         run_id=run_id,
         rows=joined,
@@ -176,8 +178,13 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
     ]
 
 
-def judge(given: Input, reports: Sequence[str]) -> Judged:
+def judge(given: Input, reports: Sequence[str], tell: report.Tell) -> Judged:
     """Check a file without contacting Campaign, and write the verdicts to reports.
+
+    Args:
+        given: the file.
+        reports: where they go.
+        tell: is told how far each report got.
 
     Returns:
         The file; its rows are usable, or have a verdict.
@@ -197,7 +204,7 @@ def judge(given: Input, reports: Sequence[str]) -> Judged:
         if _mark(given, judged, path, facts):
             marked.append(path)
         else:
-            report.write(results, path, facts)
+            report.write(results, path, facts, tell)
     return replace(judged, marked=tuple(marked))
 
 

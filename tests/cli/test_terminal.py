@@ -147,3 +147,14 @@ def test_without_a_terminal_nothing_is_asked_and_no_bar_is_drawn(
     assert ran.status == 0
     assert "[y/N]" not in ran.err + ran.out
     assert "%|" not in ran.err
+
+
+def test_a_bar_shows_how_far_a_long_report_got(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    rows = 20_000  # more than a batch
+    (tmp_path / "in.csv").write_text("PKey,ccpaOptOut\n" + "@key,true\n" * rows)
+    _, shown = typed(filled, tmp_path, "", "--yes", "--report", "long.csv")
+    assert "Writing long.csv: " in shown
+    _, shown = typed(filled, tmp_path, "", "--yes", "--report", "long.csv", "-q")
+    assert "Writing" not in shown
+    ran = run(None, "report", "--report", "again.csv")
+    assert "Writing" not in ran.out + ran.err
