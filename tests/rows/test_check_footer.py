@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import Rules
+from bulk_sync.rows.parse.cell_text import UNCALCULATED
 
 Cells = tuple[str, ...]
 EMAIL = ("Name", "E-mail", "Opt out?")
@@ -39,6 +40,9 @@ def reasons(table: pd.DataFrame, **rules: Any) -> list[str]:
         ([("Summe", "", "7")], "a total"),
         ([("", "7", "")], "the rows above"),
         ([("", "7", "7 yes")], "the rows above"),
+        ([("", "7 requests", "6 yes, 1 no")], "the rows above"),
+        ([("Total", UNCALCULATED, UNCALCULATED)], "a total"),
+        ([("", "Opt-outs:", "7")], "a note"),
         ([("Prepared by Jane Doe", "", "")], "a note"),
         ([("", "Prepared by Jane Doe", "")], "a note"),
         ([("Prepared by", "jane@example.com", "")], "a request"),  # an address is a key
@@ -74,6 +78,8 @@ def test_several_rows_below_the_list_are_judged_each() -> None:
         (("Jane Doe", "", "no"), "empty_key"),
         (("", "8", ""), "bad_key"),  # not the number of rows
         (("", "7", "Yes"), "bad_key"),
+        (("", UNCALCULATED, ""), "bad_key"),
+        (("", "@opt-outs:", ""), "bad_key"),
         (("", "jane.doe", ""), "bad_key"),
         (("Total Wine & More", "jane@example.com", ""), "blank_state"),
         (("Total", "jane@example.com", "Yes"), ""),

@@ -17,6 +17,7 @@ from bulk_sync.rows import columns, emails
 from bulk_sync.rows.check.header import Found
 from bulk_sync.rows.check.state_words import StateWords
 from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.parse.cell_text import UNCALCULATED
 
 _MOST_ROWS: Final = 50
 """If more rows at the end of a file have no key, it is keys that are missing."""
@@ -38,6 +39,10 @@ _NOTE: Final = re.compile(
 )
 _ADDRESS: Final = re.compile(emails.PLAIN)
 _NUMBER: Final = re.compile(r"\d{1,3}(?:[,.\u00a0\u202f ']\d{3})+|\d+")
+_COUNT: Final = re.compile(
+    rf"({_NUMBER.pattern})(?: (?:requests?|rows?|records?|entries|people|consumers|customers))?",
+    re.IGNORECASE,
+)
 
 _LEFT_OUT: Final = (
     "not like a request: nothing is done for it. Delete the row from the file; if it is a request, "
@@ -112,14 +117,16 @@ def _below(lines: list[_Line], before: int, words: StateWords) -> Iterator[tuple
     if last < 0:
         return
     for at, kind in enumerate(kinds[last + 1 :], last + 1):
-        if kind is _Kind.COUNT:
-            rows_above = {before + at, before + last + 1}
-            if int(re.sub(r"\D", "", lines[at].key)) not in rows_above:
-                continue
-            if _NUMBER.fullmatch(lines[last].key):  # the keys are numbers
-                continue
+        rows_above = {before + at, before + last + 1}
+        are_numbers = _NUMBER.fullmatch(lines[last].key) is not None
+        if kind is _Kind.COUNT and (are_numbers or _count(lines[at]) not in rows_above):
+            continue
         if kind is not _Kind.NO_KEY:
             yield at, kind
+
+
+def _count(line: _Line) -> int:
+    return int(re.sub(r"\D", "", line.key))
 
 
 def _kind(line: _Line, words: StateWords) -> _Kind:
@@ -134,12 +141,14 @@ def _kind(line: _Line, words: StateWords) -> _Kind:
         return _kind_without_key(line, has_state=has_state, is_total=says_total and may_be_sum)
     if has_state:
         return _Kind.REQUEST
-    if _NUMBER.fullmatch(line.key):
-        return _Kind.TOTAL if says_total else _Kind.COUNT
-    if _TOTAL.match(line.key):
+    is_count = _COUNT.fullmatch(line.key) is not None
+    if _TOTAL.match(line.key) or (says_total and (is_count or line.key == UNCALCULATED)):
         return _Kind.TOTAL
-    is_text = line.state == "" and " " in line.key and "@" not in line.key
-    return _Kind.NOTE if is_text or _NOTE.match(line.key) else _Kind.REQUEST
+    if is_count:
+        return _Kind.COUNT
+    is_text = line.key.endswith(":") or (line.state == "" and " " in line.key)
+    is_note = _NOTE.match(line.key) or (is_text and "@" not in line.key)
+    return _Kind.NOTE if is_note else _Kind.REQUEST
 
 
 def _kind_without_key(line: _Line, *, has_state: bool, is_total: bool) -> _Kind:
