@@ -26,8 +26,7 @@ from bulk_sync.cli.summary import (
 from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.wording import count
-from bulk_sync.rows.layout import Layout
-from bulk_sync.runs import Finished, Mapped, Plan
+from bulk_sync.runs import Finished, Judged, Mapped, Plan
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -100,9 +99,9 @@ class Screen:
         self._bar: tqdm[Any] | None = None
         self._status_at = 0.0
 
-    def announce(self, layout: Layout) -> None:
-        """Print what of the input was read as what."""
-        self._print(f"{layout}.\n")
+    def announce(self, judged: Judged) -> None:
+        """Print what of the input was read as what, and the options for cells of many rows."""
+        self._print("\n".join([f"{judged.layout}.", *judged.hints, ""]))
 
     def tell(self, what: str, done: int, total: int, pulse: Pulse | None = None) -> None:
         """Move the bar on a terminal; elsewhere log a line now and then, but not of reports."""

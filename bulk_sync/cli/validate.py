@@ -60,7 +60,8 @@ def command(**values: Any) -> Exit:
             again = typed.after_validate("validate", book)
             say(f"Correct the red cells in {book}, save it, and check it again:\n  {again}")
         elif rejected:
-            say(f"Correct these rows in {given.source}, and validate it again.")
+            options_too = ", or add such an option," if judged.hints else ","
+            say(f"Correct these rows in {given.source}{options_too} and validate it again.")
         else:
             plan = typed.after_validate("plan", given.source)
             say(f"No row is rejected. To see what would change:\n  {plan}")

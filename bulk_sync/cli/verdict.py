@@ -28,6 +28,7 @@ def lines(judged: Judged, source: str) -> list[str]:
         *outcome_lines(rows, totals, totals.outcomes, {Outcome.USABLE: directions}),
         "",
         *needing_a_person(rows, [Outcome.REJECTED], _NAMED_ROWS),
+        *judged.hints,
     ]
 
 
@@ -48,6 +49,7 @@ def as_json(judged: Judged, source: str, status: Exit) -> dict[str, object]:
         "allow": allow,
         "outcomes": outcomes,
         "sum": usable + sum(outcomes.values()),
+        "hints": judged.hints,
     }
 
 

@@ -88,7 +88,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         checked = validation.judged(given)
         rows, keys = checked.rows, checked.layout.columns.keys
-        screen.announce(checked.layout)
+        screen.announce(checked)
         finding = Steps.of(len(comparison.open_rows(rows)))
         budget = None if book is None else day_budget.budget_of(book, job)
         with Session(job.connection, job.pace, screen.tell, budget=budget) as session:

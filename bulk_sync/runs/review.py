@@ -11,9 +11,9 @@ from bulk_sync.engines.current import Read
 from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Head
 from bulk_sync.report.destination import Destination
-from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.remaining_cost import Budgets, RemainingCost
+from bulk_sync.runs.validation import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Plan:
 class Screen(Protocol):
     """Shows a run to a person."""
 
-    def announce(self, layout: Layout) -> None:
+    def announce(self, judged: Judged) -> None:
         """Show what of the input was read as what."""
 
     def tell(self, what: str, done: int, total: int, pulse: Pulse | None = None) -> None:

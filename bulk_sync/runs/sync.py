@@ -63,7 +63,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         rows, digest = judged.rows, judged.sha256
         report.check_fits(rows, job.record.reports_of(run_id))
         job = validation.with_layout(job, judged.layout)
-        screen.announce(judged.layout)
+        screen.announce(judged)
         _make_way(book, job, digest, fresh=fresh)
         warn_of_same_file(book, job, digest)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
@@ -100,7 +100,7 @@ def preview(
         rows = judged.rows
         report.check_fits(rows, paths)
         job = validation.with_layout(job, judged.layout)
-        screen.announce(judged.layout)
+        screen.announce(judged)
         if book is not None:
             warn_of_same_file(book, job, judged.sha256)
         past = [] if book is None else past_of(book, job)
@@ -141,7 +141,7 @@ def _kept_preview(
         judged = validation.judged(given, job)
         rows, digest = judged.rows, judged.sha256
         job = validation.with_layout(job, judged.layout)
-        screen.announce(judged.layout)
+        screen.announce(judged)
         report.check_fits(rows, job.record.reports_of(run_id))
         saved = {OUT: None if out is None else str(out.absolute())}
         begun = begun_as(Kind.PLAN, job, given.source, digest, len(rows))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.report.destination import Destination
-from bulk_sync.rows import check, new_profiles, read
+from bulk_sync.rows import check, hints, new_profiles, read
 from bulk_sync.rows.layout import Layout
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.settings import KeyKind
@@ -29,6 +29,11 @@ class Judged:
     sha256: str
     layout: Layout
     marked: Sequence[Destination] = ()
+
+    @property
+    def hints(self) -> list[str]:
+        """Return sentences that name options for cells without a state in many rows."""
+        return hints.for_states(self.rows, self.layout)
 
 
 def files(given: Input) -> set[Path]:

@@ -77,3 +77,19 @@ def test_a_workbook_as_people_have_it_needs_no_option(tmp_path: Path, run: Run) 
     assert [row["sync_due"] for row in rows] == ["2026-11-25", "", "2026-12-01", "", ""]
     assert [row["sync_reason"] for row in rows] == ["", "", "", "not_data", "not_data"]
     assert [row["sync_row"] for row in rows] == ["2", "3", "4", "6", "7"]
+
+
+def test_the_option_that_it_names_is_all_that_a_column_of_marks_needs(
+    tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("PKey,Do not sell,note\n@a,x,1\n@b,X,2\n@c,,3\n@d,,4\n")
+    ran = run(None, "validate", path)
+    assert ran.status == 3
+    assert "add --true-values x;" in ran.out
+    assert ran.out.splitlines()[-1].endswith(", or add such an option, and validate it again.")
+    options = ("--true-values", "x", "--blank-state", "skip")
+    ran = run(None, "validate", path, *options)
+    assert (ran.status, "of these 2 forbid the sale (opt-outs), 0 allow it" in ran.out) == (0, True)
+    plan = ran.out.splitlines()[-1]
+    assert plan.endswith(" --true-values x --blank-state skip")

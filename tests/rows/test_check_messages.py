@@ -78,21 +78,6 @@ def test_a_conflict_says_which_row_wants_what() -> None:
     assert second.startswith("This row forbids the sale, and row 2 allows it for the same key.")
 
 
-def test_the_log_names_the_options_for_words_of_many_rows(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    cells = ["Opted Out", "opted out ", "DNS, sold", "DNS, sold", "once", "", "", "yes"]
-    check.rows(raw([(f"@{at}", cell) for at, cell in enumerate(cells)]), Rules())
-    blank, first, second = (record.getMessage() for record in caplog.records)
-    assert "is empty in 2 rows" in blank
-    assert "--blank-state skip" in blank
-    assert "has 'Opted Out' in 2 rows" in first
-    assert "--true-values 'Opted Out'; if it allows the sale, --false-values 'Opted Out'" in first
-    assert """--true-values '"DNS, sold"';""" in second
-    given = StateWords.parse(None, "Opted Out", '"DNS, sold"')  # as a shell would pass them
-    assert [given.state(cells[0]), given.state(cells[2])] == [True, False]
-
-
 def test_a_column_of_anything_is_judged_without_comparing_each_word() -> None:
     words = ["yess", *map("".join, product("abcdefghijkl", repeat=3))]
     told = details([(f"@{at}", word) for at, word in enumerate(words)])

@@ -23,8 +23,7 @@ from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
-from bulk_sync.rows.layout import Layout
-from bulk_sync.runs import Finished, Input, Job, JobRecord, NothingLeft, Plan
+from bulk_sync.runs import Finished, Input, Job, JobRecord, Judged, NothingLeft, Plan
 from bulk_sync.settings import (
     Bound,
     Connection,
@@ -54,7 +53,7 @@ class Watcher:
     def __init__(self, killed_after: int | None) -> None:
         self._left = killed_after
 
-    def announce(self, _layout: Layout) -> None:
+    def announce(self, _judged: Judged) -> None:
         self.tell("", 0, 0)
 
     def tell(

@@ -1,9 +1,5 @@
 """Reads the states in cells, by the words of ``state_words.py``."""
 
-import logging
-import shlex
-from collections import Counter
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,18 +10,12 @@ import pyarrow.compute as pc
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.check.rules import BlankState, Rules
-from bulk_sync.rows.check.state_words import plain_word
 from bulk_sync.rows.check.verdicts import NO_VALUE, Verdicts, quoted
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
-
-log = logging.getLogger(__name__)
 
 _COMPARED: Final = 1000
 """If a column has more words that are no states, it is the wrong column. Comparing one with the
 known words takes 40 µs."""
-
-_NAMED_WORDS: Final = 3
-_LONGEST_WORD: Final = 40
 
 
 class _Verdict(NamedTuple):
@@ -37,7 +27,7 @@ class _Verdict(NamedTuple):
 
 
 def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.int8]:
-    """Read the states, each spelling once. The log names words that are no states, but repeated.
+    """Read the states, each spelling once.
 
     Returns:
         int8: 1, 0, or -1 where the cell holds none, and in rows set aside.
@@ -60,8 +50,6 @@ def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.
     }
     for at in unread:
         verdicts.settle(at, *judged[codes[at]])
-    if judged:
-        _say_what_to_do(str(column.name), rules, spellings, counts.tolist())
     return states
 
 
@@ -82,39 +70,3 @@ def _judge(spelling: str, column: str, rules: Rules, *, is_near: bool) -> _Verdi
         sentence = f"{empty}, so the row is left out (--blank-state skip)."
         return _Verdict(Outcome.SKIPPED, Reason.BLANK_STATE, sentence)
     return _Verdict(Outcome.REJECTED, Reason.BLANK_STATE, f"{empty}. {write}")
-
-
-def _say_what_to_do(
-    column: str, rules: Rules, spellings: Sequence[str], counts: Sequence[int]
-) -> None:
-    """Log the options for cells that many rows have: the rows themselves cannot all be typed."""
-    blank = sum(n for word, n in zip(spellings, counts, strict=True) if not word.strip())
-    if blank > 1 and rules.blank_state is BlankState.REJECT:
-        log.warning(
-            "Column %r is empty in %d rows. If nothing was chosen there, leave these rows out with "
-            "--blank-state skip.",
-            column,
-            blank,
-        )
-    rows: Counter[str] = Counter()
-    shown: dict[str, str] = {}
-    for count, spelling in zip(counts, spellings, strict=True):
-        if count and spelling != UNCALCULATED:
-            word = plain_word(spelling)
-            rows[word] += count
-            shown.setdefault(word, spelling.strip())
-    often = [(shown[word], n) for word, n in rows.most_common() if n > 1 and word]
-    for word, count in often[:_NAMED_WORDS]:
-        if len(word) > _LONGEST_WORD:
-            continue
-        listed = shlex.quote(f'"{word}"' if "," in word else word)
-        log.warning(
-            "Column %r has %r in %d rows, which is neither yes nor no. If it forbids the sale, add "
-            "--true-values %s; if it allows the sale, --false-values %s. Several words go into one "
-            "list, with commas.",
-            column,
-            word,
-            count,
-            listed,
-            listed,
-        )

@@ -1,0 +1,64 @@
+"""Names the options for cells that many rows of an input have, and that are no states."""
+
+import shlex
+from collections import Counter
+from typing import Final
+
+import pandas as pd
+
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns
+from bulk_sync.rows.check.state_words import plain_word
+from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.parse.cell_text import UNCALCULATED
+
+_NAMED_WORDS: Final = 3
+_LONGEST_WORD: Final = 40
+
+
+def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
+    """Return sentences about words, and empty cells, that are no states in several rows.
+
+    Args:
+        rows: from ``check.rows``.
+        layout: their columns.
+    """
+    column = layout.columns.state
+    if column is None or column not in rows:
+        return []
+    hints = []
+    blank = int(_rejected(rows, Reason.BLANK_STATE).sum())
+    if blank > 1:
+        hints.append(
+            f"{blank:,} rows are empty in column {column!r}. If nothing was chosen there, leave "
+            "these rows out with --blank-state skip."
+        )
+    unknown = _unknown_words(rows.loc[_rejected(rows, Reason.BAD_STATE), column])
+    for word, count in unknown:
+        listed = shlex.quote(f'"{word}"' if "," in word else word)
+        hints.append(
+            f"{count:,} rows have {word!r} in column {column!r}. If it forbids the sale, add "
+            f"--true-values {listed}; if it allows the sale, add --false-values {listed}."
+        )
+    if unknown and len(unknown) + len(layout.rules.words.further) > 1:
+        hints.append("Write several words into one list, with commas between them.")
+    return hints
+
+
+def _rejected(rows: pd.DataFrame, reason: Reason) -> pd.Series:
+    return (rows[columns.OUTCOME] == Outcome.REJECTED) & (rows[columns.REASON] == reason)
+
+
+def _unknown_words(cells: pd.Series) -> list[tuple[str, int]]:
+    """Return the most frequent words that several cells have, as the first one writes each."""
+    count: Counter[str] = Counter()
+    written: dict[str, str] = {}
+    for cell in cells:
+        word = plain_word(cell)
+        count[word] += 1
+        written.setdefault(word, cell.strip())
+    return [
+        (written[word], number)
+        for word, number in count.most_common(_NAMED_WORDS)
+        if number > 1 and len(word) <= _LONGEST_WORD and written[word] != UNCALCULATED
+    ]

@@ -1,0 +1,57 @@
+"""The options that are named for cells of many rows."""
+
+from checked_rows import raw
+
+from bulk_sync.rows import check, hints
+from bulk_sync.rows.check import BlankState, Rules, StateWords
+from bulk_sync.rows.layout import Layout
+
+
+def told(*cells: str, rules: Rules | None = None) -> list[str]:
+    rules = rules or Rules()
+    frame = raw([(f"@{at}", cell) for at, cell in enumerate(cells)])
+    layout = Layout([], check.find_columns(frame.columns, rules), rules)
+    return hints.for_states(check.rows(frame, rules), layout)
+
+
+def test_a_word_of_several_rows_has_an_option() -> None:
+    (first,) = told("Opted Out", "opted out ", "once", "yes", "no")
+    assert first == (
+        "2 rows have 'Opted Out' in column 'ccpaOptOut'. If it forbids the sale, add --true-values "
+        "'Opted Out'; if it allows the sale, add --false-values 'Opted Out'."
+    )
+
+
+def test_the_option_is_understood_as_it_is_named() -> None:
+    first, second, how = told("x", "x", "DNS, sold", "DNS, sold")
+    assert "--true-values x;" in first
+    assert """--true-values '"DNS, sold"';""" in second
+    assert how == "Write several words into one list, with commas between them."
+    words = StateWords.parse(None, 'x,"DNS, sold"', None)  # as a shell passes it
+    assert told("x", "DNS, sold", rules=Rules(words=words)) == []
+
+
+def test_a_further_word_goes_into_the_list_that_is_there() -> None:
+    assert len(told("x", "x", rules=Rules(words=StateWords.parse(None, "dns", None)))) == 2
+
+
+def test_empty_cells_have_an_option_unless_it_is_given() -> None:
+    (blank,) = told("", "", "yes")
+    assert blank.startswith("2 rows are empty in column 'ccpaOptOut'.")
+    assert blank.endswith("--blank-state skip.")
+    assert told("", "", rules=Rules(blank_state=BlankState.SKIP)) == []
+
+
+def test_the_words_of_most_rows_come_first_and_sentences_are_no_words() -> None:
+    cells = [word for count, word in enumerate("abcd", 2) for _ in range(count)]
+    assert [each[:12] for each in told(*cells, *["long " * 9] * 3)][:3] == [
+        "5 rows have ", "4 rows have ", "3 rows have ",
+    ]  # fmt: skip
+    assert told(*["long " * 9] * 3) == []
+
+
+def test_a_file_of_keys_has_no_such_option() -> None:
+    frame = raw([("", "x"), ("", "x")], ("PKey", "note"))
+    rules = Rules(state=True)
+    layout = Layout([], check.find_columns(frame.columns, rules), rules)
+    assert hints.for_states(check.rows(frame, rules), layout) == []
