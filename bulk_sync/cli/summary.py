@@ -15,6 +15,7 @@ from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import wording
 from bulk_sync.report.wording import count
 from bulk_sync.rows import columns, comparison, due_dates
+from bulk_sync.rows.check.duplicates import Places
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
 
@@ -147,14 +148,16 @@ def needing_a_person(
     if left.empty:
         return []
     first = left.head(most)
+    places = Places.of(first)
     numbers, outcomes, details = (first[name] for name in _LISTED)
     reasons = first[columns.REASON].astype(object).fillna("")
     files = first[columns.FILE] if columns.FILE in first else [""] * len(first)
     width = max(len(str(number)) for number in numbers)
     lines = [
-        f"  {file}{' ' if file else ''}row {number:>{width}}  {outcome} {reason}: {detail}"
-        for file, number, outcome, reason, detail in zip(
-            files, numbers, outcomes, reasons, details, strict=True
+        f"  {file}{' ' if file else ''}row {number:>{width}}{places.original(at)}  "
+        f"{outcome} {reason}: {detail}"
+        for at, (file, number, outcome, reason, detail) in enumerate(
+            zip(files, numbers, outcomes, reasons, details, strict=True)
         )
     ]
     more = len(left) - len(first)

@@ -155,7 +155,9 @@ def test_the_original_row_is_carried_through_all_later_files(
     ]
     sheet["B2"], sheet["B3"] = "yes", "yes"
     book.save(first)
-    assert run(sim, "run", first, "--report", "2.csv").status == 3
+    ran = run(sim, "run", first, "--report", "2.csv")
+    assert ran.status == 3
+    assert "  row 3 (row 4 of the original file)  not_found" in ran.out
     rows = read_csv(tmp_path / "2.csv")
     assert [(row["sync_row"], row["original_row"], row["sync_outcome"]) for row in rows] == [
         ("2", "3", "updated"),
@@ -182,3 +184,12 @@ def test_what_an_undo_leaves_has_the_row_of_the_original_file(
     undone = run(sim, "undo", done["run_id"], "--summary", "json", "--max-opt-ins", "100%").summary
     (left,) = read_csv(tmp_path / undone["todo"])
     assert left["original_row"] == "41"
+
+
+def test_a_conflict_names_both_rows_in_the_original_file(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "in.csv").write_text(
+        "PKey,ccpaOptOut,original_row,original_file\n@a,yes,40,a.xlsx\n@a,no,41,b.xlsx\n"
+    )
+    out = run(None, "validate", "in.csv").out
+    assert "row 2 (row 40 of a.xlsx)  rejected conflict: " in out
+    assert "row 3 (row 41 of b.xlsx)" in out

@@ -34,10 +34,17 @@ class Place(NamedTuple):
 
 
 class Tag(NamedTuple):
-    """Where a cell's tag begins, or would begin; and the number of its style."""
+    """A cell's tag.
+
+    Attributes:
+        start: where it begins, or would begin.
+        style: the number of the cell's style.
+        row: where the tag of its row begins.
+    """
 
     start: int
     style: int
+    row: int
 
 
 @dataclass(slots=True)
@@ -63,7 +70,9 @@ class Sheet:
         if place in self.there:
             self.part.change(self.there[place].start, s=str(style))
         else:
-            self.part.insert(self.missing[place].start, f'<c r="{place}" s="{style}"/>'.encode())
+            tag = self.missing[place]
+            self.part.insert(tag.start, f'<c r="{place}" s="{style}"/>'.encode())
+            self.part.change(tag.row, spans=None)  # may name the former cells alone
 
 
 def find(xml: bytes, wanted: Mapping[int, Collection[int]], styles: Collection[int]) -> Sheet:
@@ -94,7 +103,7 @@ class _Scan:
     ) -> None:
         self.parser: Any = None
         self._sheet, self._wanted, self._styles = sheet, wanted, styles
-        self._depth = self._row = 0
+        self._depth = self._row = self._row_start = 0
         self._column = -1
         self._columns: dict[str, int] = {}
         self._column_styles: dict[int, int] = {}
@@ -109,6 +118,7 @@ class _Scan:
         elif tag == "row":
             self._row = int(attributes.get("r") or self._row + 1)
             self._column, self._starts = -1, {}
+            self._row_start = self.parser.CurrentByteIndex
             has_style = attributes.get("customFormat") in _TRUE
             self._row_style = int(attributes.get("s", "0")) if has_style else None
         elif tag == "col":
@@ -143,7 +153,7 @@ class _Scan:
         style = int(attributes.get("s", "0"))
         if self._column in columns or style in self._styles:
             place = Place(self._row, self._column)
-            self._sheet.there[place] = Tag(self.parser.CurrentByteIndex, style)
+            self._sheet.there[place] = Tag(self.parser.CurrentByteIndex, style, self._row_start)
 
     def _close_row(self) -> None:
         """Find where the missing cells of a row would stand, and the style each would have."""
@@ -153,7 +163,8 @@ class _Scan:
             style = self._row_style
             if style is None:
                 style = self._column_styles.get(column, 0)
-            self._sheet.missing[Place(self._row, column)] = Tag(min(after, default=end), style)
+            tag = Tag(min(after, default=end), style, self._row_start)
+            self._sheet.missing[Place(self._row, column)] = tag
 
     def _position(self, reference: str) -> int:
         letters = reference.rstrip(_DIGITS)

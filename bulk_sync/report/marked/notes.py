@@ -6,6 +6,7 @@ note stays. A note is an entry in the part of comments, and a shape in a drawing
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -58,8 +59,9 @@ class Notes:
         self._elements = self._part.elements()
         self._kept: dict[Place, tuple[Element, list[bytes]]] = {}
         self.colours: dict[Place, str] = {}
-        for each in self._named("comment"):
-            self._read(each)
+        for at, each in enumerate(self._elements):
+            if each.name == "comment":
+                self._read(at)
 
     def changed(self, notes: Mapping[Place, tuple[str, str]]) -> tuple[bytes, bytes]:
         """Return both parts with further notes.
@@ -85,10 +87,12 @@ class Notes:
         shapes = [place for place in notes if place not in self._kept]
         return self._part.changed(), self._changed_drawing(gone, shapes)
 
-    def _read(self, comment: Element) -> None:
+    def _read(self, at: int) -> None:
         """Take our paragraph off a note; keep the note if something else is left of it."""
+        comment = self._elements[at]
+        following = map(self._elements.__getitem__, range(at + 1, len(self._elements)))
         end = self._part.end(comment)
-        within = [each for each in self._elements if comment.start < each.start < end]
+        within = list(takewhile(lambda each: each.start < end, following))
         whole = next(each for each in within if each.name == "text")
         runs = [
             self._part.whole(each) if each.name == "r" else b"<r>%s</r>" % self._part.whole(each)

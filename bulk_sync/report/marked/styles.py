@@ -39,6 +39,7 @@ class Styles:
             name: [self._part.whole(each) for each in elements if each.parent == name]
             for name in self._lists
         }
+        self._filled: dict[tuple[int, str], int] = {}
         self._counts = {name: len(items) for name, items in self._items.items()}
         styles = range(self._counts["cellXfs"])
         self.ours = frozenset(style for style in styles if self._colour(style) in _OURS)
@@ -50,6 +51,11 @@ class Styles:
 
     def filled(self, style: int, colour: str) -> int:
         """Return the number of a style with a fill of another colour in words; "" is no fill."""
+        if (style, colour) not in self._filled:
+            self._filled[style, colour] = self._with_fill(style, colour)
+        return self._filled[style, colour]
+
+    def _with_fill(self, style: int, colour: str) -> int:
         values = _SPOKEN.findall(colour)
         fill = b"0"
         if values:

@@ -25,16 +25,28 @@ class Places:
 
     numbers: npt.NDArray[np.int64]
     files: pd.Series | None
+    originals: tuple[pd.Series | None, pd.Series | None]
 
     @classmethod
     def of(cls, raw: pd.DataFrame) -> "Places":
         """Return the places of the rows of an input."""
-        return cls(raw[columns.ROW].to_numpy(), raw.get(columns.FILE))
+        file, row = map(raw.get, columns.ORIGINAL)
+        return cls(raw[columns.ROW].to_numpy(), raw.get(columns.FILE), (file, row))
 
     def name(self, at: int) -> str:
         """Return the place of the row at a position."""
         place = f"row {self.numbers[at]}"
-        return place if self.files is None else f"{place} of {self.files.iat[at]}"
+        if self.files is not None:
+            place += f" of {self.files.iat[at]}"
+        return place + self.original(at)
+
+    def original(self, at: int) -> str:
+        """Return the place of a row before it went through a todo file, or nothing."""
+        file, row = self.originals
+        if row is None or not row.iat[at]:
+            return ""
+        name = "the original file" if file is None else str(file.iat[at])
+        return f" (row {row.iat[at]!s} of {name})"
 
 
 def counts_as(
