@@ -19,7 +19,9 @@
 ``StopRun`` reaches ``cli/``. Bad rows of the input are data, not exceptions: see ``rows/check/``.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 from bulk_sync.outcomes import Outcome, Reason
 
@@ -55,8 +57,36 @@ class UsageProblem(StopRun):
     exit = Exit.USAGE
 
 
+class Remedy(NamedTuple):
+    """Options with which an input can be read.
+
+    Attributes:
+        words: options, each followed by its value.
+        when: what must be so that they are right; "" if nothing is in doubt.
+    """
+
+    words: Sequence[str]
+    when: str = ""
+
+
 class InputProblem(UsageProblem):
-    """The input as a whole cannot be read: nothing was sent."""
+    """The input as a whole cannot be read: nothing was sent.
+
+    Args:
+        message: what happened, without anything that may be personal data.
+        overview: lines with the beginning of the input, for the person at the terminal alone.
+        remedies: the input can be read with any of them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        overview: Sequence[str] = (),
+        remedies: Sequence[Remedy] = (),
+    ) -> None:
+        super().__init__(message)
+        self.overview = overview
+        self.remedies = remedies
 
 
 class Refused(StopRun):

@@ -19,7 +19,7 @@ from bulk_sync import __version__, garbage
 from bulk_sync.cli import logs
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.output import lost, open_streams, say, say_error, say_json
-from bulk_sync.errors import Exit, StopRun
+from bulk_sync.errors import Exit, InputProblem, StopRun
 from bulk_sync.signals import DEADLINE, Interrupts
 
 _COMMANDS: Final = {
@@ -133,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         usage = io.StringIO()
         error.show(usage)
         status = _failed(invocation, Exit.USAGE, error.format_message(), usage.getvalue().rstrip())
+    except InputProblem as problem:
+        status = _failed(invocation, problem.exit, str(problem), _explained(problem, invocation))
     except StopRun as stop:
         status = _failed(invocation, stop.exit, str(stop))
     except (click.Abort, KeyboardInterrupt):
@@ -151,6 +153,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     finally:
         DEADLINE.cancel()
     sys.exit(int(status or Exit.DONE))
+
+
+def _explained(problem: InputProblem, invocation: Invocation) -> str:
+    """Return what a person reads of a problem: with the beginning of the input, unless ``-q``."""
+    from bulk_sync.cli.next_command import again
+
+    lines = [f"bulk-sync: {problem}"]
+    if problem.overview and not invocation.form["quiet"]:
+        lines += ["", *problem.overview]
+    for words, when in problem.remedies:
+        lines += ["", f"{when or 'To go on, type'}:", f"  {again(invocation.words, words)}"]
+    return "\n".join(lines)
 
 
 def _failed(invocation: Invocation, status: Exit, message: str, shown: str = "") -> Exit:

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from bulk_sync import garbage
 from bulk_sync.cli.config import secret, secret_text
 from bulk_sync.cli.option import DECLARED, Group, Recorded, names, recorded, variable
-from bulk_sync.cli.options import BOUNDS, COMMENT, SHEET, TICKET
+from bulk_sync.cli.options import BOUNDS, COMMENT, HEADER_ROW, SHEET, TICKET
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     Bound,
@@ -45,7 +45,7 @@ INPUT_AGAIN: Final = [
     for option in DECLARED
     if option.group in {Group.INPUT, Group.KEYS}
     and option.recorded is Recorded.REPEATED
-    and option is not SHEET  # the rows of a workbook that are left lie in a CSV file
+    and option not in {SHEET, HEADER_ROW}  # what is left of an input lies in a file of our own
 ]
 """What is needed to read rows again, and to find their profiles: it goes into plan files."""
 
@@ -217,7 +217,7 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
         needs_state=needs_state,
         ignore_dates=values["ignore_dates"],
     )
-    return Input(values["input"], values["sheet"], rules)
+    return Input(values["input"], values["sheet"], values["header_row"], rules)
 
 
 def pace(values: Values) -> Pace:

@@ -26,6 +26,7 @@ Examples:
         *options.KEYS,
         options.ON_AMBIGUOUS,
         options.SHEET,
+        options.HEADER_ROW,
         *options.READING,
         *options.WORK,
     ],

@@ -7,7 +7,7 @@ command too.
 """
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,16 @@ from click.core import ParameterSource
 
 from bulk_sync.cli.arguments import INPUT_AGAIN
 from bulk_sync.cli.config import path_of
-from bulk_sync.cli.option import DECLARED, NAME, Group, Option, Recorded, names, recorded
+from bulk_sync.cli.option import (
+    DECLARED,
+    NAME,
+    Group,
+    Option,
+    Recorded,
+    names,
+    recorded,
+    without_password,
+)
 from bulk_sync.cli.options import (
     APPROVALS,
     APPROVED_BY,
@@ -25,6 +34,7 @@ from bulk_sync.cli.options import (
     CONNECTION,
     DRY_RUN,
     FRESH,
+    HEADER_ROW,
     PLAN_OUT,
     PROTECT,
     REPORT,
@@ -39,8 +49,8 @@ _PLACE: Final = names([*STATE, CONFIG])
 """Where a run is kept: the next command needs it too."""
 
 _CONNECTION: Final = names(CONNECTION)
-_OF_THE_INPUT: Final = names([REPORT, SHEET])
-"""These fit the input alone: what is left of it is CSV, and has a report of its own."""
+_OF_THE_INPUT: Final = names([REPORT, SHEET, HEADER_ROW])
+"""These fit the input alone: what is left of it lies in a file, and has a report, of its own."""
 
 _OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH, APPROVALS])
 
@@ -131,7 +141,7 @@ class Typed:
             instead: an option and its value, in place of what was typed for it.
         """
         if self._command == "resume":
-            return suggested("run", source, self._for_input(settings, instead))
+            return suggested("run", source, self._for_input(settings, instead, place=True))
         return suggested("run", source, self._words_but(_OF_A_PREVIEW, instead))
 
     def run_of_rest(self, todo: str, settings: Mapping[str, Any]) -> str:
@@ -156,12 +166,16 @@ class Typed:
             [each.key for each in self._options if each.key not in unwanted], instead
         )
 
-    def _for_input(self, settings: Mapping[str, Any], instead: Collection[str] = ()) -> list[str]:
+    def _for_input(
+        self,
+        settings: Mapping[str, Any],
+        instead: Collection[str] = (),
+        *,
+        place: bool = False,
+    ) -> list[str]:
         """Return the options to read an input again, for a command other than this one."""
-        return [
-            *self._again(settings, [*INPUT_AGAIN, PROTECT, *CONNECTION]),
-            *self._words(_PLACE, instead),
-        ]
+        wanted = [*INPUT_AGAIN, PROTECT, *([SHEET, HEADER_ROW] if place else []), *CONNECTION]
+        return [*self._again(settings, wanted), *self._words(_PLACE, instead)]
 
     def _again(self, settings: Mapping[str, Any], among: Iterable[Option]) -> list[str]:
         """Return those of some recorded options that another command would not have by itself."""
@@ -179,6 +193,24 @@ class Typed:
             now = str(self._params.get(option.key)).rstrip("/")
             return option in self._options or str(value).rstrip("/") != now
         return value not in ([], option.absent)
+
+
+def again(words: Sequence[str], remedy: Sequence[str]) -> str:
+    """Return a command line with other values for some options.
+
+    Args:
+        words: the command line as it was typed, without the program's name.
+        remedy: options, each with its value.
+    """
+    kept, flags = [], set(remedy[::2])
+    values = iter(words)
+    for word in values:
+        if word in flags:
+            next(values, None)
+        elif word.partition("=")[0] not in flags:
+            kept.append(without_password(word))
+    end = kept.index("--") if "--" in kept else len(kept)
+    return shlex.join(["bulk-sync", *kept[:end], *remedy, *kept[end:]])
 
 
 def suggested(command: str, argument: str, options: Iterable[str]) -> str:

@@ -50,6 +50,12 @@ MAYBE_RUN_ID: Final = click.Argument(["run_id"], metavar="[RUN_ID]", required=Fa
 SHEET: Final = _input(
     "--sheet NAME", "The sheet of a workbook.", show_default="the first visible one with data"
 )
+HEADER_ROW: Final = _input(
+    "--header-row N",
+    "The row with the names of the columns, as a spreadsheet numbers it.",
+    type=_FROM_1,
+    show_default="the first row, or the only header among the first 20",
+)
 KEYS: Final = (
     _key(
         "--key KIND",
@@ -124,6 +130,7 @@ INPUT: Final = (
         type=click.Choice(["true", "false"], case_sensitive=False),
     ),
     SHEET,
+    HEADER_ROW,
     _input(
         "--blank-state",
         "What to do with a row whose state is empty.",

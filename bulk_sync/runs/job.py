@@ -32,10 +32,18 @@ _LONGEST_STEM: Final = 180
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What to read: a file, folder, glob or ``-``, the sheet of a workbook, and the rules."""
+    """What to read.
+
+    Attributes:
+        source: a file, a folder, a glob, or ``-`` for standard input.
+        sheet: the sheet of a workbook; None chooses one.
+        header_row: the number of the header's row; None finds it.
+        rules: how rows are checked.
+    """
 
     source: str
     sheet: str | None = None
+    header_row: int | None = None
     rules: Rules = field(default_factory=Rules)
 
     @property

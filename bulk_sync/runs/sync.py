@@ -164,7 +164,10 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
     """Return the interrupted plans of the same input, the newest first."""
 
     def identity(each: Begun) -> tuple[object, ...]:
-        named = (*job.record.of_input, "sheet", "api", "ticket", "comment", "prepared_by")
+        named = (
+            *job.record.of_input,
+            *("sheet", "header_row", "api", "ticket", "comment", "prepared_by"),
+        )
         settings = [each.settings.get(name) for name in named]
         return each.kind, each.parent, each.input_sha256, each.attribute, each.job, settings
 

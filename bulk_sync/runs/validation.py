@@ -45,7 +45,8 @@ def judged(given: Input, job: Job | None = None) -> Judged:
     """Read a file, and check its rows."""
     stdin = read.stdin() if given.source == read.STDIN else b""
     digest = read.digest(given.source, stdin)
-    raw, places = read.rows(given.source, sheet=given.sheet, stdin=stdin)
+    wanted = read.Wanted(given.sheet, given.header_row, given.rules)
+    raw, places = read.rows(given.source, wanted, stdin=stdin)
     if read.digest(given.source, stdin) != digest:
         raise UsageProblem(
             f"{given.source} changed while it was read. Run again when it is complete; nothing "

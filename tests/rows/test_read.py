@@ -27,8 +27,8 @@ from bulk_sync.rows import columns, read
 HEADER = "PKey,ccpaOptOut\n"
 
 
-def rows(path: Path | str, **more: Any) -> list[tuple[str, ...]]:
-    frame = read.rows(str(path), **more).frame
+def rows(path: Path | str, stdin: bytes = b"", **more: Any) -> list[tuple[str, ...]]:
+    frame = read.rows(str(path), read.Wanted(**more), stdin=stdin).frame
     own = [name for name in frame.columns if name not in columns.REPORT]
     return list(frame[own].itertuples(index=False, name=None))
 
@@ -269,7 +269,7 @@ def test_the_sheet_is_the_first_or_the_one_named(tmp_path: Path) -> None:
     assert rows(path) == [("@1",)]
     assert rows(path, sheet="Zwei & drei") == [("@2",)]
     with pytest.raises(InputProblem, match="'One', 'Zwei & drei'"):
-        read.rows(str(path), sheet="Drei")
+        read.rows(str(path), read.Wanted("Drei"))
 
 
 ODS_NAMESPACES = " ".join(

@@ -10,7 +10,7 @@ import gzip
 import io
 import lzma
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, read
 from bulk_sync.rows.parse import parquet, workbook
+from bulk_sync.rows.parse.sheets import Chosen, Sheet
 
 Table = list[list[str]]
 Rows = list[tuple[int, list[str]]]
@@ -86,12 +87,18 @@ WRITE: Final[dict[str, Callable[[Table], bytes]]] = {
 }
 
 
+def first_sheet(sheets: Sequence[Sheet]) -> Chosen:
+    """Choose the first row of the first sheet with content."""
+    at, rows = next((at, rows) for at, each in enumerate(sheets) if (rows := each.first_rows()))
+    return Chosen(at, rows[0][0])
+
+
 def read_here(path: Path) -> Rows:
     """Read a file as ``read.rows`` does, but without another process."""
     if path.suffix == ".parquet":
         parsed = parquet.parse(path)
     elif path.suffix in {".xlsx", ".xls", ".ods"}:
-        parsed = workbook.parse(path, None)
+        parsed = workbook.parse(path, first_sheet)
     else:
         frame = read.rows(str(path)).frame
         numbers = frame.pop(columns.ROW)

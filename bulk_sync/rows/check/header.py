@@ -4,19 +4,34 @@ Case, blanks and punctuation of a name do not count. Where more than one column 
 states, the user must choose.
 """
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.check.state_words import StateMeans
 from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import KeyKind, Keys
 
 PKEY_NAMES: Final = frozenset({"pkey"})
-EMAIL_NAMES: Final = frozenset({"email", "emailaddress"})
+EMAIL_NAMES: Final = frozenset(
+    {"email", "emailaddress", "emailaddresses", "emails", "emailid", "mail", "mailaddress"}
+    | {"emailadresse", "adresseemail", "courriel", "correoelectrónico", "indirizzoemail"}
+)
 """Names of columns of keys, as ``plain`` makes them."""
+
+_EMAIL_OF: Final = frozenset(
+    f"{whose}{email}"
+    for whose in (
+        "client", "consumer", "contact", "customer", "member", "person", "primary", "profile",
+        "recipient", "requester", "requestor", "subscriber", "user",
+    )
+    for email in ("email", "emailaddress", "mail")
+)  # fmt: skip
+"""Names of columns of addresses that count if there is none of ``EMAIL_NAMES``."""
 
 _SALE: Final = frozenset(
     {"donotsell", "donotshare", "donotsellorshare", "donotsellmyinfo", "donotsellmydata"}
@@ -29,7 +44,18 @@ _STATE: Final = _SALE | {
     for before in ("", "ccpa", "cpra")
     for after in ("", "status", "flag", "ofsale", "requested")
 }
-"""Names of columns whose yes forbids the sale. One whose yes allows it is not found by its name."""
+"""Names of columns whose yes forbids the sale."""
+
+_YES_OR_NO: Final = re.compile("(yn|yesno|truefalse)$")
+"""The end of a name such as ``Opt out (Y/N)``."""
+
+_ALLOWS: Final = re.compile(
+    r"consent|opt(ed)?in(?!g)|(may|can|ok|okay|to)(be)?(sell|sold|share)"
+    r"|^(sale|selling|sell|sharing|share)?(is)?(ok|okay|allowed|permitted|authori[sz]ed)$"
+    r"|^(allow|permit|authori[sz]e)(s|ed|d)?(the)?(sale|selling|sell|sharing|share)?$"
+)
+_NEGATES: Final = re.compile(r"withdr|revok|refus|declin|den[iy]|not|non|without|^no|out|date|time")
+"""Parts of names of columns whose yes allows the sale, and of others that are like them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +100,78 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     return Found(keys, key, state, _find_dates(names, rules, {key, state}))
 
 
+def allows(name: str) -> bool:
+    """Return whether the name of a column says that a yes in it allows the sale."""
+    return _ALLOWS.search(plain(name)) is not None and _NEGATES.search(plain(name)) is None
+
+
+def is_known(name: str, rules: Rules) -> bool:
+    """Return whether the name of a column is one of keys, states or dates."""
+    word, given = plain(name), (rules.key_column, rules.state_column, rules.date_column)
+    usual = PKEY_NAMES | EMAIL_NAMES | _EMAIL_OF
+    if word in usual or word in {plain(each) for each in given if each is not None}:
+        return True
+    return forbids(name, rules) or allows(name) or request_dates.is_name(name)
+
+
+def forbids(name: str, rules: Rules) -> bool:
+    """Return whether the name of a column says that a yes in it forbids the sale."""
+    word = plain(name)
+    return word == plain(rules.attribute) or _YES_OR_NO.sub("", word) in _STATE
+
+
 def _find_state(own: list[str], names: list[str], key: str, rules: Rules) -> str | None:
     """Find the column of states; None if one state serves all rows."""
-    usual = _STATE | {plain(rules.attribute)}
+    forbidding = [name for name in own if forbids(name, rules)]
     if rules.state is not None:
-        clash = rules.state_column or next((name for name in own if plain(name) in usual), None)
+        clash = rules.state_column or next(iter(forbidding), None)
         if clash is not None:
             raise InputProblem(
                 f"--state is for a file that holds only keys, but there is a column {clash!r}. "
                 "Leave out --state, or take the column out of the file."
             )
         return None
+    fits = forbidding
+    if rules.words.means is not None:
+        allowing = [name for name in own if allows(name)]
+        fits = allowing if rules.words.means is StateMeans.CONSENT else forbidding or allowing
     what = f"states ({rules.attribute})"
-    state = _find(own, names, rules.state_column, usual, "--state-column", what)
+    state = _only(names, fits, rules.state_column, "--state-column", what, _hint(own, rules))
     if state == key:
         raise InputProblem(
             f"Column {key!r} cannot hold both keys and states. Name two columns with --key-column "
             "and --state-column."
         )
+    if rules.words.means is None and allows(state) and not forbids(state, rules):
+        raise InputProblem(
+            f"By its name, a yes in column {state!r} allows the sale. If so, add --state-means "
+            "consent; if it forbids the sale, --state-means opt-out."
+        )
     return state
+
+
+def _hint(own: Iterable[str], rules: Rules) -> str:
+    """Return a sentence about columns that were not taken because of what yes means."""
+    is_consent = rules.words.means is StateMeans.CONSENT
+    others = [name for name in own if (forbids(name, rules) if is_consent else allows(name))]
+    if not others:
+        return ""
+    named = ", ".join(map(repr, others))
+    if is_consent:
+        return (
+            f" By its name, a yes in {named} forbids the sale, and --state-means consent says that "
+            "it allows the sale: leave one of the two out, or name the column with --state-column."
+        )
+    return (
+        f" By its name, a yes in {named} allows the sale, so it is not used unless you say so: add "
+        "--state-means consent, or, if it forbids the sale, --state-means opt-out."
+    )
 
 
 def _find_dates(names: list[str], rules: Rules, others: Collection[str | None]) -> tuple[str, ...]:
     """Find the columns that could hold request dates."""
     if rules.date_column is not None:
-        given = rules.date_column
-        return (_find(names, names, given, frozenset(), "--date-column", "request dates"),)
+        return (_only(names, [], rules.date_column, "--date-column", "request dates"),)
     own = [name for name in names if name not in columns.OURS and name not in others]
     return tuple(name for name in own if request_dates.is_name(name))
 
@@ -107,24 +179,23 @@ def _find_dates(names: list[str], rules: Rules, others: Collection[str | None]) 
 def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Keys]:
     """Find the column of keys; without ``--key`` one of PKeys, else one of e-mail addresses."""
     keys, given = rules.keys, rules.key_column
+    pkeys = [name for name in own if plain(name) in PKEY_NAMES]
+    emails = [name for name in own if plain(name) in EMAIL_NAMES]
+    emails = emails or [name for name in own if plain(name) in _EMAIL_OF]
+    what = f"keys (--key {keys.kind})"
     if rules.tells_kind:
-        there = {plain(name) for name in own}
-        is_email = (
-            plain(given) in EMAIL_NAMES
-            if given
-            else bool(there & EMAIL_NAMES) and not there & PKEY_NAMES
-        )
+        is_email = bool(emails) and not pkeys
+        if given:
+            is_email = plain(given) in EMAIL_NAMES | _EMAIL_OF
         keys = replace(keys, kind=KeyKind.EMAIL if is_email else KeyKind.PKEY)
-        if given is None and not there & (PKEY_NAMES | EMAIL_NAMES):
-            _find(own, names, None, frozenset(), "--key-column", "keys (PKey, or email)")
-    usual = {
-        KeyKind.PKEY: PKEY_NAMES,
-        KeyKind.EMAIL: EMAIL_NAMES,
-        KeyKind.CUSTOM: frozenset[str](),
-        KeyKind.FILTER: _names_of_filter(keys),
+        what = "keys (PKey, or email)"
+    fits = {
+        KeyKind.PKEY: pkeys,
+        KeyKind.EMAIL: emails,
+        KeyKind.CUSTOM: [],
+        KeyKind.FILTER: [name for name in own if plain(name) in _names_of_filter(keys)],
     }[keys.kind]
-    what = "keys (PKey)" if keys.kind is KeyKind.PKEY else f"keys (--key {keys.kind})"
-    column = _find(own, names, given, usual, "--key-column", what)
+    column = _only(names, fits, given, "--key-column", what)
     return column, replace(keys, field=column)
 
 
@@ -134,29 +205,25 @@ def _names_of_filter(keys: Keys) -> frozenset[str]:
     return frozenset({plain(each) for each in (keys.filter, name, keys.param, param)} - {""})
 
 
-def _find(
-    own: list[str],
-    names: list[str],
+def _only(
+    names: Sequence[str],
+    fits: Sequence[str],
     given: str | None,
-    usual: frozenset[str],
     option: str,
     what: str,
+    hint: str = "",
 ) -> str:
-    """Find one column: by the given name, else by the usual ones."""
-    there = ", ".join(map(repr, names)) or "none"
-    if given in names:
-        return str(given)
+    """Return the one column that fits: by the given name, else the only one found."""
+    there = f"Columns: {', '.join(map(repr, names)) or 'none'}."
+    problem = f"No column for the {what} was found; name it with {option}.{hint}"
     if given is not None:
-        fits = [name for name in names if plain(name) == plain(given)]
-        problem = f"{option} {given!r}: the input has no such column"
-    else:
-        fits = [name for name in own if plain(name) in usual]
-        problem = f"No column for the {what} was found; name it with {option}"
+        fits = [given] if given in names else [x for x in names if plain(x) == plain(given)]
+        problem = f"{option} {given!r}: the input has no such column."
     if not fits:
-        raise InputProblem(f"{problem}. Columns: {there}.")
+        raise InputProblem(f"{problem} {there}")
     if len(fits) > 1:
         raise InputProblem(
             f"More than one column could hold the {what}: {', '.join(map(repr, fits))}. "
-            f"Choose one with {option}. Columns: {there}."
+            f"Choose one with {option}. {there}"
         )
     return fits[0]

@@ -1,13 +1,18 @@
 """The process for parsing one file; ``read/confined.py`` starts it.
 
-Standard input names the file. Standard output is the table, as a stream of Arrow. The last line of
-standard error is the outcome. Without it, the process died.
+    in:   the file                      the sheet, its header
+    out:             the first rows of each sheet           the table, as a stream of Arrow
+
+The second lines are for workbooks alone. The last line of standard error is the outcome. Without
+it, the process died.
 """
 
 import json
 import resource
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -17,6 +22,7 @@ import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import Parsed
+from bulk_sync.rows.parse.sheets import Chosen, Sheet
 
 _BYTES: Final = 224 << 20
 _BYTES_EACH: Final = 40
@@ -33,14 +39,14 @@ _BYTES_A_SECOND: Final = 10 << 20
 def main() -> None:
     """Parse the file named on standard input."""
     sys.meta_path.insert(0, _WithoutPandas())
-    request = json.load(sys.stdin)
+    request = json.loads(sys.stdin.readline())
     path = Path(request["path"])
     is_ods = path.suffix.lower() == ".ods"
     _limit(path.stat().st_size, _BYTES_EACH_OF_ODS if is_ods else _BYTES_EACH)
     outcome: dict[str, object]
     try:
         parser = import_module(f"bulk_sync.rows.parse.{request['parser']}")
-        parsed = parser.parse(path, request["sheet"])
+        parsed = parser.parse(path, partial(_choose, request["sheet"]))
         _write(parsed)
         outcome = {"notes": parsed.notes}
     except InputProblem as problem:
@@ -65,6 +71,17 @@ def _limit(size: int, bytes_each: int) -> None:
         with suppress(ValueError):  # a lower limit is set from outside
             resource.setrlimit(what, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _choose(name: str | None, sheets: Sequence[Sheet]) -> Chosen:
+    """Write the first rows of the sheets, or of a named one, and read which one to parse."""
+    listed = [
+        (each.name, each.is_hidden, each.first_rows() if name in {None, each.name} else [])
+        for each in sheets
+    ]
+    sys.stdout.buffer.write(json.dumps(listed).encode() + b"\n")
+    sys.stdout.buffer.flush()
+    return Chosen(*json.loads(sys.stdin.readline()))
 
 
 def _write(parsed: Parsed) -> None:

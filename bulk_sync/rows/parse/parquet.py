@@ -32,7 +32,7 @@ _SENT_BYTES: Final = 8 << 20
 """Rows are made into text a few at a time, and handed on when there are so many bytes of them."""
 
 
-def parse(path: Path, _: str | None = None) -> Parsed:
+def parse(path: Path, _: object = None) -> Parsed:
     """Parse one file.
 
     Raises:

@@ -1,13 +1,14 @@
-"""The sheets of a workbook, whatever its format, and the choice of one."""
+"""The sheets of a workbook, whatever its format."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
-from bulk_sync.errors import InputProblem
+_FIRST_ROWS: Final = 50
+"""Rows by which sheet and header are chosen, and which are shown if that fails."""
 
-_ABOUT: Final = ("About", {"Run", "Plan", "Input"})
-"""A sheet of reports of older versions, and the texts of its first cell."""
+_CELL_CHARACTERS: Final = 1000
 
 
 class Protected(Exception):
@@ -27,6 +28,10 @@ class Row(NamedTuple):
     cells: Mapping[int, str]
     is_hidden: bool
 
+    def texts(self) -> list[str]:
+        """Return the texts of all cells up to the last one with content."""
+        return [self.cells.get(at, "") for at in range(max(self.cells) + 1)]
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -42,56 +47,18 @@ class Sheet:
     is_hidden: bool
     rows: Callable[[], Iterator[Row]]
 
-
-def choose(sheets: Sequence[Sheet], name: str | None, place: str) -> tuple[Sheet, list[str]]:
-    """Return the sheet to read, and a note if others have data too.
-
-    Args:
-        sheets: all of a workbook.
-        name: the sheet's name; None takes the first visible one with data.
-        place: the workbook's name in messages.
-
-    Raises:
-        InputProblem: there is no such sheet, or none with data.
-    """
-    if not sheets:
-        raise InputProblem(f"{place} has no sheets with cells.")
-    if name is not None:
-        chosen = next((sheet for sheet in sheets if sheet.name == name), None)
-        if chosen is None:
-            there = ", ".join(repr(sheet.name) for sheet in sheets)
-            raise InputProblem(
-                f"{place} has no sheet {name!r}. Name one of these with --sheet: {there}."
-            )
-        return chosen, []
-    filled = [sheet for sheet in sheets if next(sheet.rows(), None)]
-    filled = [sheet for sheet in filled if not _is_ours(sheet)] or filled
-    visible = [sheet for sheet in filled if not sheet.is_hidden]
-    if visible:
-        chosen, *_ = visible
-        others = [_described(sheet) for sheet in filled if sheet is not chosen]
-        note = (
-            f"{place}: only the sheet {chosen.name!r} was read. There is data on others too: "
-            f"{', '.join(others)}. To read another one, name it with --sheet."
-        )
-        return chosen, [note] if others else []
-    if filled:
-        hidden = ", ".join(repr(sheet.name) for sheet in filled)
-        raise InputProblem(
-            f"The visible sheets of {place} are empty; there is data on hidden ones: {hidden}. "
-            "Name the one to read with --sheet."
-        )
-    raise InputProblem(
-        f"The sheet {sheets[0].name!r} of {place} is empty, and so are all others. See that its "
-        "export finished."
-    )
+    def first_rows(self) -> list[tuple[int, list[str]]]:
+        """Return its first rows with content, with their numbers; long texts are cut off."""
+        rows = islice(self.rows(), _FIRST_ROWS)
+        return [(row.number, [text[:_CELL_CHARACTERS] for text in row.texts()]) for row in rows]
 
 
-def _is_ours(sheet: Sheet) -> bool:
-    name, first_cells = _ABOUT
-    first = next(iter(next(sheet.rows()).cells.values()))
-    return first.startswith("bulk-sync") or (sheet.name == name and first in first_cells)
+class Chosen(NamedTuple):
+    """The sheet to read, by its position, and the number of its header's row."""
+
+    sheet: int
+    header_row: int
 
 
-def _described(sheet: Sheet) -> str:
-    return f"{sheet.name!r}" + " (hidden)" * sheet.is_hidden
+Choose = Callable[[Sequence[Sheet]], Chosen]
+"""Chooses by the first rows of the sheets."""

@@ -1,6 +1,6 @@
 """Parses one sheet of a workbook: each cell as the text in the spreadsheet, in full.
 
-content --.xlsx, .ods, .xls--> sheets --choose--> rows --as wide as the header--> batches
+content --.xlsx, .ods, .xls--> sheets --choose--> header, rows as wide as it --> batches
 """
 
 import struct
@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -20,7 +20,7 @@ from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import Parsed, batch, ods, xls, xlsx
 from bulk_sync.rows.parse.cell_text import NotANumber
 from bulk_sync.rows.parse.package import Package
-from bulk_sync.rows.parse.sheets import Protected, Row, Sheet, choose
+from bulk_sync.rows.parse.sheets import Choose, Protected, Row, Sheet
 
 _BATCH_ROWS: Final = 1 << 13
 _NAMED: Final = 5
@@ -33,28 +33,30 @@ _DAMAGE: Final = (
 """Errors of damaged files; RuntimeError where zipfile takes a part for encrypted."""
 
 
-def parse(path: Path, sheet: str | None) -> Parsed:
+def parse(path: Path, choose: Choose) -> Parsed:
     """Parse one sheet.
 
     Args:
         path: the workbook.
-        sheet: the sheet's name; None takes the first visible one with data.
+        choose: chooses the sheet and its header.
 
     Raises:
-        InputProblem: it is no workbook, protected, damaged, has no such sheet, or it is empty.
+        InputProblem: it is no workbook, protected or damaged, or nothing is in the header's row.
     """
     with _explained(path):
-        chosen, notes = choose(_sheets(path), sheet, str(path))
-        rows = chosen.rows()
-        header = next(rows, None)
-    if header is None:
+        sheets = _sheets(path)
+        if not sheets:
+            raise InputProblem(f"{path} has no sheets with cells.")
+        at, number = choose(sheets)
+        rows = sheets[at].rows()
+        header = next((row for row in rows if row.number >= number), None)
+    if header is None or header.number != number:
         raise InputProblem(
-            f"The sheet {chosen.name!r} of {path} is empty. Name another one with --sheet, or see "
-            "that the export finished."
+            f"Row {number} on the sheet {sheets[at].name!r} of {path} is empty. Name the row with "
+            "the names of the columns with --header-row."
         )
-    names = [header.cells.get(at, "") for at in range(max(header.cells) + 1)]
-    parsed = Parsed(names, iter(()), chosen.name, header.number, notes)
-    parsed.batches = _batches(chain([header], rows), parsed, chosen.name, path)
+    parsed = Parsed(header.texts(), iter(()), sheets[at].name, number)
+    parsed.batches = _batches(rows, parsed, path)
     return parsed
 
 
@@ -99,16 +101,13 @@ def _explained(path: Path) -> Iterator[None]:
         ) from problem
 
 
-def _batches(
-    rows: Iterator[Row], parsed: Parsed, sheet: str, path: Path
-) -> Iterator[pa.RecordBatch]:
+def _batches(rows: Iterator[Row], parsed: Parsed, path: Path) -> Iterator[pa.RecordBatch]:
     """Yield the rows below the header, and add a note of hidden ones.
 
     Raises:
         InputProblem: there is content beyond the header's last name.
     """
     width = len(parsed.names)
-    header = next(rows).number
     hidden: list[int] = []
     with _explained(path):
         while some := list(islice(rows, _BATCH_ROWS)):
@@ -117,8 +116,8 @@ def _batches(
                     beyond = min(column for column in row.cells if column >= width)
                     raise InputProblem(
                         f"Cell {_letters(beyond)}{row.number} of {path} holds data, but its column "
-                        f"has no name in row {header}, which was taken for the header. Name it "
-                        "there, clear the cell, or delete the rows above the header."
+                        f"has no name in row {parsed.header_row}, which was taken for the header. "
+                        "Name it there, clear the cell, or name the header's row with --header-row."
                     )
             hidden += [row.number for row in some if row.is_hidden]
             columns = [
@@ -127,10 +126,10 @@ def _batches(
             ]
             yield batch(pa.array([row.number for row in some], pa.int64()), columns)
     if hidden:
-        parsed.notes.append(_note_of_hidden(hidden, sheet, path))
+        parsed.notes.append(_note_of_hidden(hidden, parsed.sheet, path))
 
 
-def _note_of_hidden(hidden: list[int], sheet: str, path: Path) -> str:
+def _note_of_hidden(hidden: list[int], sheet: str | None, path: Path) -> str:
     named = ", ".join(map(str, hidden[:_NAMED])) + (", ..." if len(hidden) > _NAMED else "")
     rows = (
         f"1 row is hidden and was read too (row {named})"

@@ -9,8 +9,10 @@ here, in one sentence.
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,11 +24,14 @@ from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import SUFFIXES
 from bulk_sync.rows.read import confined, text
+from bulk_sync.rows.read.advice import refusal
 from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained, unpacked
+from bulk_sync.rows.read.first_rows import Wanted
+from bulk_sync.rows.read.location import choose_sheet
 from bulk_sync.rows.read.sources import STDIN, digest, files, is_one, warn_of_others
 
-__all__ = ["STDIN", "SUFFIXES", "digest", "files", "rows", "stdin", "table"]
+__all__ = ["STDIN", "SUFFIXES", "Wanted", "digest", "files", "rows", "stdin", "table"]
 
 
 def stdin() -> bytes:
@@ -37,6 +42,9 @@ def stdin() -> bytes:
     """
     with explained("Standard input"):
         return sys.stdin.buffer.read()
+
+
+_ANY: Final = Wanted()
 
 
 class Raw(NamedTuple):
@@ -52,12 +60,12 @@ class Raw(NamedTuple):
     places: Sequence[Place]
 
 
-def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> Raw:
+def rows(source: str, wanted: Wanted = _ANY, *, stdin: bytes = b"") -> Raw:
     """Read the whole input.
 
     Args:
         source: a file, a folder, a glob, or ``-`` for CSV on standard input.
-        sheet: the sheet of a workbook; None takes the first visible one with data.
+        wanted: what is known of the table's place, and of its columns.
         stdin: the content of standard input, if that is the source.
 
     Raises:
@@ -65,14 +73,14 @@ def rows(source: str, *, sheet: str | None = None, stdin: bytes = b"") -> Raw:
     """
     paths: list[Path] = []
     if source == STDIN:
-        _refuse_sheet(sheet, "Standard input")
-        tables = [_table(text.cells(stdin, "Standard input"), "Standard input")]
+        _refuse_sheet(wanted.sheet, "Standard input")
+        tables = [_table(text.cells(stdin, "Standard input", wanted), "Standard input", wanted)]
     elif source.strip() and is_one(source):
-        tables = [_file(Path(source), sheet)]
+        tables = [_file(Path(source), wanted)]
     else:
         paths = files(source)
         warn_of_others(source, paths)
-        tables = [_file(path, sheet) for path in paths]
+        tables = [_file(path, wanted) for path in paths]
     frames, places = [frame for frame, _ in tables], [place for _, place in tables]
     frame = _joined(paths, frames) if paths else frames[0]
     if frame.empty:
@@ -88,14 +96,16 @@ def table(path: Path) -> Cells:
     Raises:
         InputProblem: it cannot be read.
     """
-    return _cells(path, None)
+    return _cells(path, _ANY)
 
 
-def _file(path: Path, sheet: str | None) -> tuple[pd.DataFrame, Place]:
-    return _table(_cells(path, sheet), str(path))
+def _file(path: Path, wanted: Wanted) -> tuple[pd.DataFrame, Place]:
+    return _table(_cells(path, wanted), str(path), wanted)
 
 
-def _table(cells: Cells, place: str) -> tuple[pd.DataFrame, Place]:
+def _table(cells: Cells, place: str, wanted: Wanted) -> tuple[pd.DataFrame, Place]:
+    if not wanted.is_header(cells.names):
+        raise refusal([cells.first_rows()], replace(wanted, header_row=cells.header_row), place)
     return cells.frame(place), Place(_legible(place), cells.sheet, cells.header_row)
 
 
@@ -104,7 +114,7 @@ def _legible(place: str | Path) -> str:
     return os.fsencode(place).decode("utf-8", "replace")
 
 
-def _cells(path: Path, sheet: str | None) -> Cells:
+def _cells(path: Path, wanted: Wanted) -> Cells:
     kind = formats.find(path)
     if kind is None:
         raise InputProblem(
@@ -112,10 +122,18 @@ def _cells(path: Path, sheet: str | None) -> Cells:
             f"{formats.list_suffixes()}; - reads CSV from standard input."
         )
     if not kind.has_sheets:
-        _refuse_sheet(sheet, str(path))
-    if kind.parser:
-        return confined.cells(path, sheet, kind.parser)
-    return text.cells(unpacked(path), str(path), prefer_tab=".tsv" in path.suffixes)
+        _refuse_sheet(wanted.sheet, str(path))
+    if kind.has_sheets:
+        choose = partial(choose_sheet, wanted=wanted, place=str(path))
+        return confined.cells(path, kind.parser, wanted.sheet, choose)
+    if not kind.parser:
+        return text.cells(unpacked(path), str(path), wanted, prefer_tab=".tsv" in path.suffixes)
+    if wanted.header_row is not None:
+        raise InputProblem(
+            f"--header-row {wanted.header_row}: {path} holds the names of its columns apart from "
+            "its rows. Leave out --header-row."
+        )
+    return confined.cells(path, kind.parser, None, None)
 
 
 def _refuse_sheet(sheet: str | None, place: str) -> None:

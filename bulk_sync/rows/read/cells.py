@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
+from bulk_sync.rows.read.first_rows import FirstRows
 
 _OURS: Final = (columns.ROW, columns.FILE)
+_FIRST: Final = 8
 _BATCH_ROWS: Final = 1 << 16
 
 
@@ -35,6 +37,14 @@ class Cells:
     numbers: npt.NDArray[np.int64]
     sheet: str | None = None
     header_row: int | None = None
+
+    def first_rows(self) -> FirstRows:
+        """Return the header, as row 1 where it has no number, and the first rows below it."""
+        rows = [
+            [text[at].as_py() for text in self.texts] for at in range(len(self.numbers[:_FIRST]))
+        ]
+        numbered = zip(self.numbers.tolist(), rows, strict=False)
+        return FirstRows({self.header_row or 1: self.names, **dict(numbered)}, self.sheet)
 
     def frame(self, place: str) -> pd.DataFrame:
         """Return the table as a frame.

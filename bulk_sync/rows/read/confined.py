@@ -8,7 +8,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
@@ -19,6 +19,7 @@ import pyarrow as pa
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained
+from bulk_sync.rows.read.first_rows import FirstRows
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +29,24 @@ _MOST_TIMES: Final = 128
 values pack best: a million rows of sequential keys, a state, a date and a channel take 71 MB as
 text, and 1 to 3 MB as Parquet."""
 
+_MOST_FIRST_ROWS: Final = 64 << 20
+"""How many bytes the first rows of all sheets may take."""
+
+Choose = Callable[[Sequence[FirstRows]], tuple[int, int]]
+"""Chooses by the first rows of all sheets: the position of one, and the number of its header's row.
+Raises InputProblem if none will do."""
+
 _COMMAND: Final = (sys.executable, "-P", "-m", "bulk_sync.rows.parse")
 
 
-def cells(path: Path, sheet: str | None, parser: str) -> Cells:
+def cells(path: Path, parser: str, sheet: str | None, choose: Choose | None) -> Cells:
     """Read one file.
 
     Args:
         path: the file.
-        sheet: of a workbook, the sheet's name; None takes the first visible one with data.
         parser: the module of ``rows/parse`` for its format.
+        sheet: the name of the only sheet whose first rows are needed; None needs those of all.
+        choose: chooses the sheet and its header; None for a file without sheets.
 
     Raises:
         InputProblem: it cannot be read, or takes more than a file of its size needs.
@@ -48,7 +57,7 @@ def cells(path: Path, sheet: str | None, parser: str) -> Cells:
             pass
     request = {"path": str(path), "sheet": sheet, "parser": parser}
     with explained("The folder for temporary files"), TemporaryFile() as stderr:
-        table = _table(request, stderr, _MOST + _MOST_TIMES * size)
+        table = _table(request, stderr, _MOST + _MOST_TIMES * size, choose)
         stderr.seek(0)
         *output, last = stderr.read().decode(errors="replace").split("\n")
     outcome = json.loads(last) if last.startswith("{") else {}
@@ -67,7 +76,9 @@ def cells(path: Path, sheet: str | None, parser: str) -> Cells:
     return Cells(header["names"], table.columns[1:], numbers, header["sheet"], header["row"])
 
 
-def _table(request: Mapping[str, object], stderr: IO[bytes], most: int) -> pa.Table | None:
+def _table(
+    request: Mapping[str, object], stderr: IO[bytes], most: int, choose: Choose | None
+) -> pa.Table | None:
     """Run the process; return None if it writes too much, or not to the end."""
     # Secrets are not for a parser of files from strangers.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BULK_SYNC_")}
@@ -80,17 +91,31 @@ def _table(request: Mapping[str, object], stderr: IO[bytes], most: int) -> pa.Ta
         env={**kept, "PYTHONPATH": path},
     ) as process:
         try:
-            return _received(process, json.dumps(request).encode(), most)
+            return _received(process, request, most, choose)
         except (pa.ArrowInvalid, OSError):  # it died: the file does not show how it ended
             return None
         finally:
             process.kill()
 
 
-def _received(process: "subprocess.Popen[bytes]", request: bytes, most: int) -> pa.Table | None:
+def _received(
+    process: "subprocess.Popen[bytes]",
+    request: Mapping[str, object],
+    most: int,
+    choose: Choose | None,
+) -> pa.Table | None:
     if process.stdin is None or process.stdout is None:
         return None
-    process.stdin.write(request)
+    process.stdin.write(json.dumps(request).encode() + b"\n")
+    process.stdin.flush()
+    if choose is not None:
+        line = process.stdout.readline(_MOST_FIRST_ROWS)
+        if not line.endswith(b"\n"):
+            return None
+        sheets = [
+            FirstRows(dict(rows), name, is_hidden) for name, is_hidden, rows in json.loads(line)
+        ]
+        process.stdin.write(json.dumps(choose(sheets)).encode() + b"\n")
     process.stdin.close()
     batches, taken = [], 0
     with pa.ipc.open_stream(process.stdout) as stream:

@@ -1,0 +1,257 @@
+"""Explains why no table is found in a file: what is there, and which options would name it. Pure.
+
+The message itself holds no cell that may be personal data: these are in the overview, which is for
+the person at the terminal.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bulk_sync.errors import InputProblem, Remedy
+from bulk_sync.rows.check.header import allows, find_columns, forbids, is_known
+from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.check.state_words import StateMeans, StateWords
+from bulk_sync.rows.read.first_rows import HEADER_ROWS, Choice, FirstRows, Wanted, choose
+from bulk_sync.settings import KeyKind
+
+_SHOWN_CHARACTERS: Final = 32
+_SHOWN_CELLS: Final = 8
+_SHOWN_COLUMNS: Final = 30
+_ROWS_BELOW: Final = 3
+_REMEDIES: Final = 4
+
+_MEANINGS: Final = ((StateMeans.OPT_OUT, "forbids"), (StateMeans.CONSENT, "allows"))
+_EMAILS, _PKEYS, _STATES, _TEXT = "e-mail addresses", "PKeys", "yes or no", "text"
+_LOOKS: Final = {
+    _EMAILS: re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+    _PKEYS: re.compile(r"['\"=]*@\S+"),
+    "dates": re.compile(
+        r"\d{1,4}([./-])\d{1,2}\1\d{1,4}([T ,].*)?|\d{1,2}[. -]+[A-Za-z]{3,9}[. -]+\d{2,4}"
+    ),
+    "numbers": re.compile(r"[-+]?\d[\d.,]*"),
+}
+"""What a cell looks like. States are known by their words, and everything else is text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column below a row that may be the header.
+
+    Attributes:
+        name: its name there.
+        sample: the first cell with content; "" if there is none.
+        look: what most of its cells look like.
+    """
+
+    name: str
+    sample: str
+    look: str
+
+
+def refusal(
+    sheets: Sequence[FirstRows], wanted: Wanted, place: str, listed: Sequence[FirstRows] = ()
+) -> InputProblem:
+    """Return why no table is found, with what is there, and what would help.
+
+    Args:
+        sheets: those that may be read, at least one.
+        wanted: what is known of the table.
+        place: the file's name in messages.
+        listed: all sheets of the workbook.
+    """
+    rules = wanted.rules or Rules()
+    able = [Choice(each, row) for each in sheets for row in wanted.headers(each)]
+    if able:
+        remedies = [
+            Remedy(_place(each, sheets, wanted), f"If {each} is the header, type") for each in able
+        ]
+        message = (
+            f"more than one row could be the header: {', '.join(map(str, able[:_REMEDIES]))}. "
+            "Choose one with --header-row or --sheet."
+        )
+        best, columns = able[0], _columns_of(able[0], rules)
+    else:
+        best = _most_like_a_header(sheets, wanted, rules)
+        columns = _columns_of(best, rules)
+        remedies = []
+        if _is_data(best, rules):
+            columns = _nameless(best, rules)
+            message = (
+                f"no row with the names of the columns was found; {best} looks like data. Write "
+                "the names above the data, such as PKey,ccpaOptOut or E-mail,Opt out."
+            )
+        else:
+            message = _why(best, columns, wanted, rules)
+            remedies = list(_remedies(sheets, best, columns, wanted))
+    overview = _overview(best, columns, listed)
+    return InputProblem(f"{place}: {message}", [*overview], remedies[:_REMEDIES])
+
+
+def _most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules) -> Choice:
+    """Return the row with the most known names; of several with the most cells of mere text."""
+    if wanted.header_row is not None:
+        return Choice(sheets[0], wanted.header_row)
+
+    def score(choice: Choice) -> tuple[int, int]:
+        cells = [cell for cell in choice.first.rows[choice.header_row] if cell.strip()]
+        known = sum(is_known(cell, rules) for cell in cells)
+        return known, sum(_look([cell], rules) == _TEXT for cell in cells)
+
+    return max((Choice(each, row) for each in sheets for row in each.rows), key=score)
+
+
+def _is_data(choice: Choice, rules: Rules) -> bool:
+    """Return whether a row that is no header is a row of data."""
+    names = [name for name in choice.first.rows.get(choice.header_row, ()) if name.strip()]
+    if any(is_known(name, rules) for name in names):
+        return False
+    return any(_look([name], rules) != _TEXT for name in names)
+
+
+def _why(best: Choice, columns: Sequence[_Column], wanted: Wanted, rules: Rules) -> str:
+    """Return why a row is no header, in the words of the column that it lacks."""
+    is_first = wanted.header_row is None and best.header_row == min(best.first.rows)
+    try:
+        find_columns([each.name for each in columns], rules)
+    except InputProblem as problem:
+        return str(problem) if is_first else f"{best} looks most like a header. {problem}"
+    return (
+        f"{best} could be the header, but it is not among the first {HEADER_ROWS} rows. If it is, "
+        f"name it with --header-row {best.header_row}."
+    )
+
+
+def _columns_of(choice: Choice, rules: Rules) -> list[_Column]:
+    """Return the named columns below a row."""
+    below = [cells for row, cells in choice.first.rows.items() if row > choice.header_row]
+    columns = []
+    for at, name in enumerate(choice.first.rows.get(choice.header_row, ())):
+        cells = [cells[at] for cells in below if at < len(cells) and cells[at].strip()]
+        if name.strip():
+            columns.append(_Column(name, cells[0] if cells else "", _look(cells, rules)))
+    return columns
+
+
+def _nameless(choice: Choice, rules: Rules) -> list[_Column]:
+    """Return the columns of a table without a header."""
+    width = max(map(len, choice.first.rows.values()))
+    names = [f"Column {at + 1}" for at in range(width)]
+    rows = {0: names, **choice.first.rows}
+    return _columns_of(Choice(replace(choice.first, rows=rows), 0), rules)
+
+
+def _look(cells: Sequence[str], rules: Rules) -> str:
+    """Return what most of some cells look like."""
+    if not cells:
+        return "empty"
+    look, count = Counter(_look_of(cell.strip(), rules) for cell in cells).most_common(1)[0]
+    return look if 2 * count > len(cells) else _TEXT
+
+
+def _look_of(cell: str, rules: Rules) -> str:
+    if rules.words.state(cell) is not None:
+        return _STATES
+    return next((look for look, form in _LOOKS.items() if form.fullmatch(cell)), _TEXT)
+
+
+def _remedies(
+    sheets: Sequence[FirstRows], best: Choice, columns: Sequence[_Column], wanted: Wanted
+) -> Iterator[Remedy]:
+    """Yield options with any of which the input can be read, each tried before."""
+    rules, names = wanted.rules or Rules(), [each.name for each in columns]
+    for of_keys, with_keys in _with_keys(columns, rules):
+        for (of_states, when), complete in _with_states(columns, with_keys):
+            able = replace(wanted, rules=complete)
+            if able.is_header(names):
+                yield Remedy([*of_keys, *of_states, *_place(best, sheets, able)], when)
+
+
+def _with_keys(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[list[str], Rules]]:
+    """Yield options that name a column of keys, and the rules with them."""
+    if _is_complete(columns, replace(rules, needs_state=False, date_column=None)):
+        yield [], rules
+        return
+    for look, kind in ((_PKEYS, KeyKind.PKEY), (_EMAILS, KeyKind.EMAIL)):
+        if not rules.tells_kind and rules.keys.kind is not kind:
+            continue
+        for column in columns:
+            if column.look == look:
+                keys = replace(rules.keys, kind=kind)
+                named = replace(rules, key_column=column.name, keys=keys, tells_kind=False)
+                words = ["--key", "email"] if rules.tells_kind and kind is KeyKind.EMAIL else []
+                yield [*words, "--key-column", column.name], named
+
+
+def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Remedy, Rules]]:
+    """Yield options that name a column of states, or what yes means in it, with the rules."""
+    if _is_complete(columns, rules):
+        yield Remedy([]), rules
+        return
+    states = [each.name for each in columns if each.look == _STATES]
+    for name in states:
+        named, words = replace(rules, state_column=name), ["--state-column", name]
+        if rules.words.means is not None or forbids(name, rules):
+            yield Remedy(words), named
+            continue
+        for means, does in sorted(_MEANINGS, reverse=not allows(name)):
+            said = replace(named, words=replace(rules.words, means=means))
+            alone = replace(said, state_column=None)
+            words_of_column = [] if _is_complete(columns, alone) else words
+            is_default = means is StateMeans.OPT_OUT and not allows(name)
+            words_of_means = [] if is_default else ["--state-means", means]
+            when = f"If yes in {name!r} {does} the sale, type"
+            yield Remedy([*words_of_column, *words_of_means], when), said
+    if not states and rules.needs_state and rules.words == StateWords():
+        yield (
+            Remedy(["--state", "true"], "If every row forbids the sale, type"),
+            replace(rules, state=True),
+        )
+
+
+def _is_complete(columns: Sequence[_Column], rules: Rules) -> bool:
+    return Wanted(rules=rules).is_header([each.name for each in columns])
+
+
+def _place(choice: Choice, sheets: Sequence[FirstRows], wanted: Wanted) -> list[str]:
+    """Return the options that the place of a table takes, as few as will do."""
+    by_sheet = [] if choice.first.sheet is None else ["--sheet", choice.first.sheet]
+    by_row = ["--header-row", str(choice.header_row)]
+    given = replace(wanted, header_row=choice.header_row)
+    if choose(sheets, wanted) == choice:
+        return []
+    if choose([choice.first], wanted) == choice:
+        return by_sheet
+    return by_row if choose(sheets, given) == choice else [*by_sheet, *by_row]
+
+
+def _overview(
+    best: Choice, columns: Sequence[_Column], listed: Sequence[FirstRows]
+) -> Iterator[str]:
+    """Yield lines with the sheets, the first rows and the columns."""
+    if listed:
+        empty = {True: "", False: " (empty)"}
+        named = ", ".join(f"{each}{empty[bool(each.rows)]}" for each in listed)
+        yield f"Sheets: {named}"
+    sheet = "" if best.first.sheet is None else f" of sheet {best.first.sheet!r}"
+    yield f"First rows{sheet}:"
+    below = [row for row in best.first.rows if row > best.header_row][:_ROWS_BELOW]
+    for row, cells in best.first.rows.items():
+        if row <= best.header_row or row in below:
+            more = " | ..." if len(cells) > _SHOWN_CELLS else ""
+            yield f"  row {row:<3} {' | '.join(map(_short, cells[:_SHOWN_CELLS]))}{more}"
+    if columns:
+        is_named = columns[0].name in best.first.rows.get(best.header_row, ())
+        yield f"Columns, if row {best.header_row} is the header:" if is_named else "Columns:"
+        width = max(len(_short(each.name)) for each in columns)
+        for each in columns[:_SHOWN_COLUMNS]:
+            sample = f", such as {_short(each.sample)}" if each.sample else ""
+            yield f"  {_short(each.name):<{width}}  {each.look}{sample}"
+
+
+def _short(cell: str) -> str:
+    """Return a cell for a terminal: on one line, without control characters, not too long."""
+    text = " ".join("".join(char if char.isprintable() else " " for char in cell).split())
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."

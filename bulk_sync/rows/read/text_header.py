@@ -1,0 +1,216 @@
+"""Finds the header of a text, and its separator.
+
+text --> the first row with content --.--> header
+                                      '--no header--> the first rows, by each separator
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows.read.encoding import line_at
+from bulk_sync.rows.read.first_rows import FirstRows, Wanted
+from bulk_sync.rows.read.location import locate
+
+_SEPARATORS: Final = ",;\t|"
+_SAMPLE_BYTES: Final = 1 << 16
+_SAMPLE_RECORDS: Final = 20
+_FIRST_RECORDS: Final = 50
+
+_EXCEL_HINT: Final = re.compile(rb"sep=([^\w\s\"\x80-\xff]|\t)(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
+"""A first line with the separator, for Excel."""
+
+_LEADING: Final = re.compile(rb"(?:[,;\t|]*+[\r\n])*")
+"""Lines above the header with nothing on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The header of a text, and the place of the rows below it.
+
+    Attributes:
+        text: the whole input, UTF-8.
+        separator: one ASCII character.
+        names: the header's cells.
+        start: offset of the first byte below the header.
+        end: offset behind the last byte before the final line ends.
+        row: number of the header's row.
+        line: number of the header's last line.
+    """
+
+    text: bytes
+    separator: str
+    names: Sequence[str]
+    start: int
+    end: int
+    row: int
+    line: int
+
+    def lines(self) -> Iterator[str]:
+        """Return the lines below the header, with their ends."""
+        content = io.BytesIO(self.text)
+        content.seek(self.start)
+        return io.TextIOWrapper(content, encoding="utf-8", newline="")
+
+
+def find_header(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool) -> Header:
+    """Find the header: the first row with content, or the one header among the first rows.
+
+    Args:
+        content: the whole text, UTF-8.
+        place: its name in messages.
+        wanted: what is known of the header.
+        prefer_tab: take the tab if it is one of the possible separators.
+
+    Raises:
+        InputProblem: there is none, or more than one.
+    """
+    text = _Text.of(content, place, prefer_tab=prefer_tab)
+    leading = _LEADING.match(text.text, text.begin)
+    first = leading.end() if leading else text.begin
+    if first >= text.end:
+        raise InputProblem(f"{place} is empty. See that its export finished.")
+    if wanted.header_row is None:
+        header = text.header(first, line_at(text.text, first))
+        if wanted.is_header(header.names):
+            return header
+    return text.searched(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text, before its header is found.
+
+    Attributes:
+        text: the whole input, UTF-8.
+        place: its name in messages.
+        begin: offset behind a hint at the separator.
+        end: offset behind the last byte before the final line ends.
+        separators: the possible ones.
+        prefer_tab: take the tab if it is one of them.
+    """
+
+    text: bytes
+    place: str
+    begin: int
+    end: int
+    separators: str
+    prefer_tab: bool
+
+    @classmethod
+    def of(cls, text: bytes, place: str, *, prefer_tab: bool) -> "_Text":
+        hint = _EXCEL_HINT.match(text)
+        end = len(text)
+        while end and text[end - 1] in b"\r\n":
+            end -= 1
+        separators = hint[1].decode() if hint else _SEPARATORS
+        return cls(text, place, hint.end() if hint else 0, end, separators, prefer_tab)
+
+    def header(self, start: int, row: int, separator: str = "") -> Header:
+        """Return the header at an offset; without a separator its cells decide on it."""
+        header_end = self.text.find(b"\n", start)
+        reach = max(start, header_end) + _SAMPLE_BYTES
+        sample = self.text[start:reach].decode(errors="ignore")
+        if not separator:
+            separator = self._separator(sample) or _absent(self.text)
+        record = io.StringIO(sample, newline="")
+        reader = csv.reader(record, delimiter=separator, strict=True)
+        above = line_at(self.text, start) - 1
+        try:
+            names = next(reader)
+        except csv.Error as problem:
+            raise InputProblem(
+                f"In {self.place}, the header (line {above + 1}) has a quote that is not closed "
+                "before its cell ends. Close it, or take the quotes out."
+            ) from problem
+        return Header(
+            text=self.text,
+            separator=separator,
+            names=names,
+            start=start + len(sample[: record.tell()].encode()),
+            end=self.end,
+            row=row,
+            line=above + reader.line_num,
+        )
+
+    def _separator(self, sample: str) -> str:
+        """Find the separator; "" if the header has one cell.
+
+        The header decides. Of several separators in it those win that give the next records as
+        many cells, and of these the one with the most cells.
+        """
+        if len(self.separators) == 1:
+            return self.separators
+        widths = {}
+        for separator in self.separators:
+            records = filter(None, csv.reader(io.StringIO(sample, newline=""), delimiter=separator))
+            found = [len(record) for record in islice(records, _SAMPLE_RECORDS)]
+            if found[0] > 1:
+                widths[separator] = found
+        even = [separator for separator, found in widths.items() if len(set(found)) == 1]
+        return max(
+            even or widths,
+            key=lambda separator: (self.prefer_tab and separator == "\t", widths[separator][0]),
+            default="",
+        )
+
+    def searched(self, wanted: Wanted) -> Header:
+        """Return the header that is found among the first records.
+
+        Raises:
+            InputProblem: there is none, or more than one.
+        """
+        first = {each: self._first_rows(each, wanted.header_row or 0) for each in self.separators}
+        able = [each for each in first if wanted.headers(first[each][0])]
+        rows, starts = max(
+            (first[each] for each in able or first), key=lambda each: each[0].count_cells()
+        )
+        row = locate([rows], wanted, self.place).header_row
+        if row not in starts:
+            raise InputProblem(
+                f"Row {row} of {self.place} is empty. Name the row with the names of the columns "
+                "with --header-row."
+            )
+        separator = next(each for each in first if first[each][0] is rows)
+        return self.header(starts[row], row, separator if len(rows.rows[row]) > 1 else "")
+
+    def _first_rows(self, separator: str, least: int) -> tuple[FirstRows, dict[int, int]]:
+        """Return the first rows, up to a certain one at least, and their offsets."""
+        rows: dict[int, list[str]] = {}
+        starts: dict[int, int] = {}
+        for row, start, cells in self._records(separator):
+            if len(rows) >= _FIRST_RECORDS and row > least:
+                break
+            if any(cells):
+                rows[row], starts[row] = cells, start
+        return FirstRows(rows), starts
+
+    def _records(self, separator: str) -> Iterator[tuple[int, int, list[str]]]:
+        """Yield the number, the offset and the cells of each record, without strictness."""
+        content = io.BytesIO(self.text)
+        content.seek(self.begin)
+        offset = self.begin
+
+        def lines() -> Iterator[str]:
+            nonlocal offset
+            for line in io.TextIOWrapper(content, encoding="utf-8", newline=""):
+                offset += len(line.encode())
+                yield line
+
+        start = offset
+        with suppress(csv.Error):
+            reader = csv.reader(lines(), delimiter=separator)
+            for row, cells in enumerate(reader, line_at(self.text, self.begin)):
+                yield row, start, cells
+                start = offset
+
+
+def _absent(text: bytes) -> str:
+    """Find a separator for a file of one column: a character that it does not hold."""
+    return next(chr(code) for code in range(1, 32) if code not in b"\t\r\n" and code not in text)

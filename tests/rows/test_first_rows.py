@@ -1,0 +1,259 @@
+"""Where the table is, by the first rows: the header, the sheet, and what is said if none is found.
+
+The properties read real files of each format: a table below title rows is the table itself.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import office_files as office
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows import columns
+from bulk_sync.rows.check import Rules, StateMeans, StateWords
+from bulk_sync.rows.parse import workbook
+from bulk_sync.rows.parse.sheets import Chosen, Sheet
+from bulk_sync.rows.read import text
+from bulk_sync.rows.read.first_rows import FirstRows, Wanted
+from bulk_sync.rows.read.location import choose_sheet, locate
+
+HEADER = ("E-mail", "Name", "Opt out?")
+DATA = (("a@x.com", "Ann", "Yes"), ("b@x.com", "Bob", "No"))
+TITLE = ("Opt-out requests, November 2026",)
+
+
+def sheet(*rows: Sequence[str], name: str | None = None, first: int = 1) -> FirstRows:
+    return FirstRows({at: cells for at, cells in enumerate(rows, first) if any(cells)}, name)
+
+
+def header_of(*sheets: FirstRows, rules: Rules | None = None, row: int | None = None) -> str:
+    return str(locate(sheets, Wanted(header_row=row, rules=rules or Rules()), "in.xlsx"))
+
+
+def problem_of(
+    *sheets: FirstRows, rules: Rules | None = None, row: int | None = None
+) -> InputProblem:
+    with pytest.raises(InputProblem) as refused:
+        header_of(*sheets, rules=rules, row=row)
+    return refused.value
+
+
+def options_of(problem: InputProblem) -> list[str]:
+    return [" ".join(each.words) for each in problem.remedies]
+
+
+@pytest.mark.parametrize(
+    ("rows", "rules", "expected"),
+    [
+        ((HEADER, *DATA), Rules(), "row 1"),
+        ((TITLE, (), (), HEADER, *DATA), Rules(), "row 4"),
+        ((*[TITLE] * 19, HEADER, *DATA), Rules(), "row 20"),
+        ((*[()] * 40, HEADER, *DATA), Rules(), "row 41"),
+        ((("Who", "Answer"), ("a@x.com", "Yes")), Rules(state=True, key_column="who"), "row 1"),
+        ((TITLE, ("Who", "Answer")), Rules(key_column="Who", state_column="answer"), "row 2"),
+        ((HEADER, HEADER), Rules(), "row 1"),
+        ((TITLE, ("E-mail",), ("a@x.com",)), Rules(state=True), "row 2"),
+        ((TITLE, ("E-mail", "Name")), Rules(needs_state=False), "row 2"),
+    ],
+    ids=[
+        "first row", "below a title", "the last of the first rows", "first row with content",
+        "named key", "named columns below a title", "first one counts", "keys alone", "no states",
+    ],
+)  # fmt: skip
+def test_the_header_is_the_first_row_or_the_only_one_among_the_first(
+    rows: Sequence[Sequence[str]], rules: Rules, expected: str
+) -> None:
+    assert header_of(sheet(*rows), rules=rules) == expected
+
+
+def test_a_row_behind_the_first_ones_is_no_header_unless_it_is_named() -> None:
+    rows = sheet(*[TITLE] * 20, HEADER, *DATA)
+    problem = problem_of(rows)
+    assert "row 21 could be the header" in str(problem)
+    assert options_of(problem) == ["--header-row 21"]
+    assert header_of(rows, row=21) == "row 21"
+
+
+def test_two_headers_below_a_title_are_a_question() -> None:
+    problem = problem_of(sheet(TITLE, HEADER, DATA[0], HEADER, DATA[1], name="R"))
+    assert "row 2 of sheet 'R', row 4 of sheet 'R'" in str(problem)
+    assert options_of(problem) == ["--header-row 2", "--header-row 4"]
+
+
+def test_a_cover_sheet_is_passed_over_for_the_only_sheet_with_a_header() -> None:
+    cover, table = sheet(TITLE, name="Cover"), sheet(TITLE, HEADER, *DATA, name="R")
+    assert header_of(cover, table) == "row 2 of sheet 'R'"
+    assert header_of(cover, table, row=2) == "row 2 of sheet 'R'"
+    first = sheet(HEADER, *DATA, name="First")
+    assert header_of(first, table) == "row 1 of sheet 'First'"
+    problem = problem_of(cover, table, first)
+    assert options_of(problem) == ["--sheet R", "--sheet First"]
+
+
+def test_rows_above_a_header_that_look_like_data_are_not_lost() -> None:
+    problem = problem_of(sheet(DATA[0], HEADER, DATA[1]))
+    assert "row 1 above the header in row 2 look like data" in str(problem)
+    assert options_of(problem) == ["--header-row 2"]
+    assert header_of(sheet(DATA[0], HEADER, DATA[1]), row=2) == "row 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "is_ours"),
+    [
+        ("Summary", [("bulk-sync: result of a run",)], True),
+        ("Summary", [(), ("bulk-sync: result of a run",)], False),
+        ("About", [("Run", "20261123T020000Z-7f3a9c")], True),
+        ("Requests", [("Run", "x")], False),
+    ],
+)
+def test_sheets_of_our_own_are_known_by_their_first_cell(
+    name: str, rows: list[Sequence[str]], is_ours: bool
+) -> None:
+    assert sheet(*rows, name=name).is_ours is is_ours
+
+
+def test_sheets_of_our_own_are_passed_over_unless_one_is_named() -> None:
+    ours = sheet(("bulk-sync: rows that need a person",), HEADER, DATA[1], name="Needs a person")
+    table = sheet(HEADER, *DATA, name="R")
+    wanted = Wanted(rules=Rules())
+    assert choose_sheet([ours, table], wanted, "in.xlsx") == (1, 1)
+    assert choose_sheet([ours], wanted, "in.xlsx") == (0, 2)
+    named = Wanted("Needs a person", rules=Rules())
+    assert choose_sheet([ours, table], named, "in.xlsx") == (0, 2)
+
+
+UNKNOWN = ("Customer", "Received", "Decision")
+ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Total", "2", ""))
+
+
+@pytest.mark.parametrize(
+    ("rows", "rules", "options"),
+    [
+        (
+            (TITLE, UNKNOWN, *ROWS),
+            Rules(),
+            [
+                "--key email --key-column Customer --state-column Decision",
+                "--key email --key-column Customer --state-column Decision --state-means consent",
+            ],
+        ),
+        (
+            (("Profile", "Opt out"), ("@a", "1")),
+            Rules(),
+            ["--key-column Profile"],
+        ),
+        (
+            (("E-mail", "Consent"), ("a@x.com", "yes")),
+            Rules(),
+            ["--state-means consent", "--state-means opt-out"],
+        ),
+        ((("E-mail", "Name"), ("a@x.com", "Ann")), Rules(), ["--state true"]),
+        (
+            (("PKey", "Opt out", "Do not sell"), ("@a", "1", "0")),
+            Rules(),
+            ["--state-column Opt out", "--state-column Do not sell"],
+        ),
+        (
+            (("PKey", "opt out"), ("@a", "1")),
+            Rules(words=StateWords(StateMeans.CONSENT)),
+            ["--state-column opt out"],
+        ),
+        (DATA, Rules(), []),
+    ],
+    ids=[
+        "no known name", "PKeys", "yes allows", "keys alone", "two states", "consent", "no header",
+    ],
+)  # fmt: skip
+def test_the_options_that_would_help_are_named_and_do_help(
+    rows: Sequence[Sequence[str]], rules: Rules, options: list[str]
+) -> None:
+    assert options_of(problem_of(sheet(*rows), rules=rules)) == options
+
+
+def test_what_is_there_is_shown_but_not_in_the_message_itself() -> None:
+    problem = problem_of(
+        sheet(("Privacy team",), name="Cover"), sheet(TITLE, UNKNOWN, *ROWS, name="R")
+    )
+    shown = "\n".join(problem.overview)
+    assert "row 3   a@x.com | 11/03/2026 | Yes" in shown
+    for line in (
+        "Customer  e-mail addresses, such as a@x.com",
+        "Received  dates",
+        "Decision  yes or no",
+    ):
+        assert line in shown
+    assert "'Customer', 'Received', 'Decision'" in str(problem)
+    assert "a@x.com" not in str(problem)
+
+
+def test_a_row_of_data_is_never_quoted_in_a_message() -> None:
+    problem = problem_of(sheet(*DATA))
+    assert "row 1 looks like data" in str(problem)
+    assert "@" not in str(problem)
+    assert "  Column 1  e-mail addresses, such as a@x.com" in problem.overview
+
+
+CELL = st.text(
+    st.characters(codec="ascii", categories=["L", "N"], exclude_characters="@"), max_size=5
+)
+TITLES = st.lists(st.lists(CELL, max_size=3), max_size=18)
+TABLE = st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=6).filter(
+    lambda table: any(map(any, table))
+)
+QUICK = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def read_text(rows: Sequence[Sequence[str]], separator: str, wanted: Wanted) -> pd.DataFrame:
+    content = io.StringIO()
+    csv.writer(content, delimiter=separator, lineterminator="\n").writerows(rows)
+    return text.cells(content.getvalue().encode(), "in.csv", wanted).frame("in.csv")
+
+
+def read_book(path: Path, rows: Sequence[Sequence[str]], wanted: Wanted) -> pd.DataFrame:
+    office.xlsx(path, {"S": "".join(office.row(at, *row) for at, row in enumerate(rows, 1))})
+
+    def choose(sheets: Sequence[Sheet]) -> Chosen:
+        first = [FirstRows(dict(each.first_rows()), each.name) for each in sheets]
+        return Chosen(*choose_sheet([each for each in first if each.rows], wanted, str(path)))
+
+    parsed = workbook.parse(path, choose)
+    names = [columns.ROW, *parsed.names]
+    frames = [batch.rename_columns(names).to_pandas() for batch in parsed.batches]
+    frame: pd.DataFrame = pd.concat(frames or [pd.DataFrame(columns=names)], ignore_index=True)
+    return frame.reindex(columns=[*parsed.names, columns.ROW])
+
+
+def shifted(table: Sequence[Sequence[str]], rows: int) -> list[list[object]]:
+    return [[*cells, at] for at, cells in enumerate(table, rows + 2) if any(cells)]
+
+
+@QUICK
+@given(titles=TITLES, table=TABLE, separator=st.sampled_from(",;\t|"))
+def test_a_text_below_title_rows_is_read_as_without_them(
+    titles: list[list[str]], table: list[tuple[str, str, str]], separator: str
+) -> None:
+    wanted = Wanted(rules=Rules())
+    frame = read_text([*titles, HEADER, *table], separator, wanted)
+    assert frame.to_numpy().tolist() == shifted(table, len(titles))
+    named = Wanted(header_row=len(titles) + 1, rules=Rules())
+    assert read_text([*titles, HEADER, *table], separator, named).equals(frame)
+
+
+@QUICK
+@given(titles=TITLES, table=TABLE)
+def test_a_workbook_below_title_rows_is_read_as_without_them(
+    tmp_path: Path, titles: list[list[str]], table: list[tuple[str, str, str]]
+) -> None:
+    wanted = Wanted(rules=Rules())
+    frame = read_book(tmp_path / "in.xlsx", [*titles, HEADER, *table], wanted)
+    assert frame.to_numpy().tolist() == shifted(table, len(titles))
+    named = Wanted(header_row=len(titles) + 1, rules=Rules())
+    assert read_book(tmp_path / "in.xlsx", [*titles, HEADER, *table], named).equals(frame)

@@ -1,0 +1,143 @@
+"""Workbooks as people have them: title rows, a cover sheet, other names of columns, other words.
+
+From the file to Campaign, with no option, or with the one that the message named.
+"""
+
+import datetime as dt
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from conftest import Run, populate
+
+from bulk_sync.simulator import Simulator
+
+TITLE: list[Sequence[object]] = [["Opt-out requests, November"], ["Prepared by", "Jane Doe"], []]
+HEADER = ("E-mail", "Name", "Received", "Opt out?")
+ROWS: list[Sequence[object]] = [
+    ("p0@example.com", "Ann", dt.date(2026, 11, 3), "Yes"),
+    ("p1@example.com", "Bob", dt.date(2026, 11, 13), "No"),
+]
+READ_AS = (
+    "Header in row 4 of sheet 'Requests'; keys: 'E-mail'; states: 'Opt out?', yes forbids the "
+    "sale; request dates: 'Received'"
+)
+
+
+def save(path: Path, **sheets: Sequence[Sequence[object]]) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.worksheets[0])
+    for name, rows in sheets.items():
+        page = book.create_sheet(name)
+        for row in rows:
+            page.append(row)
+    book.save(path)
+    return path
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> Path:
+    cover: list[Sequence[object]] = [["Privacy team"], ["Questions to", "privacy@example.com"]]
+    return save(tmp_path / "in.xlsx", Cover=cover, Requests=[*TITLE, HEADER, *ROWS])
+
+
+def test_a_workbook_with_a_cover_and_titles_reaches_campaign_without_an_option(
+    sim: Simulator, tmp_path: Path, run: Run, requests: Path
+) -> None:
+    populate(sim, 2, state=False)
+    checked = run(None, "validate", requests)
+    assert checked.status == 0
+    assert checked.out.index(READ_AS) < checked.out.index("usable")
+    assert "only the sheet 'Requests' was read" in checked.err
+    assert "what is above the header in row 4 of sheet 'Requests' was not read" in checked.err
+    planned = run(sim, "plan", requests, "--out", "plan.parquet")
+    assert planned.out.index(READ_AS) < planned.out.index("opt-outs")
+    assert run(sim, "apply", "plan.parquet").status == 0
+    assert sorted(sim.states.values(), key=str) == [False, True]
+    report = run(sim, "run", requests, "--report", "r.csv", "--summary", "json")
+    assert json.loads(report.out)["read_as"] == READ_AS
+    numbers = [line.split(",")[4] for line in (tmp_path / "r.csv").read_text().splitlines()]
+    assert numbers == ["sync_row", "5", "6"]
+
+
+def test_the_option_that_the_message_names_is_enough(tmp_path: Path, run: Run) -> None:
+    unknown = [*TITLE, ("Customer", "Name", "Received", "Decision"), *ROWS]
+    save(tmp_path / "in put.xlsx", Cover=[["Privacy team"]], Requests=unknown)
+    refused = run(None, "validate", "in put.xlsx")
+    assert refused.status == 2
+    for shown in (
+        "Sheets: 'Cover', 'Requests'",
+        "row 5   p0@example.com | Ann | 2026-11-03 | Yes",
+        "Customer  e-mail addresses, such as p0@example.com",
+        "Received  dates, such as 2026-11-03",
+        "Decision  yes or no, such as Yes",
+        "If yes in 'Decision' allows the sale, type:",
+    ):
+        assert shown in refused.err
+    command, inverted = (
+        shlex.split(line) for line in refused.err.splitlines() if line.startswith("  bulk-sync")
+    )
+    accepted = run(None, *command[1:])
+    assert accepted.status == 0
+    assert "keys: 'Customer'; states: 'Decision', yes forbids the sale" in accepted.out
+    assert "1 forbids the sale" in accepted.out
+    assert "states: 'Decision', yes allows the sale" in run(None, *inverted[1:]).out
+
+
+@pytest.mark.parametrize("words", [("--log-format", "json"), ("-q",)], ids=["JSON log", "-q"])
+def test_no_row_of_the_file_goes_into_a_log(
+    tmp_path: Path, run: Run, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "in.csv").write_text("Customer,Decision\np0@example.com,Yes\n")
+    refused = run(None, "validate", "in.csv", *words)
+    assert refused.status == 2
+    assert "--key-column" in refused.err
+    assert "p0@example.com" not in refused.err
+
+
+def test_the_row_of_the_header_is_repeated_where_the_file_is_read_again_and_only_there(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2, state=False)
+    (tmp_path / "in.csv").write_text("a\n\nb\nPKey,ccpaOptOut\n@nobody,maybe\n")
+    words = ("--header-row", "4")
+    planned = run(sim, "run", "in.csv", *words, "--dry-run")
+    assert "bulk-sync run in.csv --header-row 4" in planned.out
+    done = run(sim, "run", "in.csv", *words)
+    assert done.status == 3
+    (line,) = [line for line in done.out.splitlines() if ".todo.csv" in line and "run " in line]
+    assert "--header-row" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "says"),
+    [
+        ("in.csv", ("--header-row", "9"), "Row 9 of in.csv is empty"),
+        ("in.csv", ("--header-row", "2"), "row 2 looks like data"),
+        ("in.csv", ("--header-row", "0"), "--header-row"),
+        ("in.parquet", ("--header-row", "1"), "Leave out --header-row"),
+    ],
+)
+def test_a_row_that_is_no_header_is_refused(
+    tmp_path: Path, run: Run, name: str, words: tuple[str, str], says: str
+) -> None:
+    (tmp_path / "in.csv").write_text("PKey,ccpaOptOut\n@a,true\n@b,false\n")
+    if name == "in.parquet":
+        pd.read_csv(tmp_path / "in.csv").to_parquet(tmp_path / name)
+    refused = run(None, "validate", name, *words)
+    assert refused.status == 2
+    assert says in refused.err
+
+
+def test_each_file_of_a_folder_may_have_its_header_elsewhere(tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "requests"
+    folder.mkdir()
+    (folder / "a.csv").write_text("PKey,ccpaOptOut\n@a,true\n")
+    (folder / "b.csv").write_text("November\nPKey;ccpaOptOut\n@b;true\n")
+    checked = run(None, "validate", "requests")
+    assert checked.status == 0
+    assert "Headers in row 1 of requests/a.csv, row 2 of requests/b.csv; keys" in checked.out
