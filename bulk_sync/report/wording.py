@@ -58,7 +58,6 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.BLANK_STATE: "the state is empty",
     Reason.EMPTY_KEY: "the key is empty",
     Reason.BAD_KEY: "the key is damaged, or no e-mail address",
-    Reason.NOT_DATA: "no request: a total, a legend or a signature below the list",
     Reason.CONFLICT: "the input has two states for this key",
     Reason.AMBIGUOUS: "several profiles have this key, and an opt-in is not spread over them",
     Reason.EXISTS: "`--create`: the address is there already, in other capitals",

@@ -148,7 +148,7 @@ def test_a_plan_is_given_up_by_fresh_or_by_name(filled: Simulator, run: Run) -> 
 
 @pytest.mark.parametrize(
     "change",
-    [("--blank-state", "skip"), ("--job", "other")],
+    [("--blank-state", "skip"), ("--job", "other"), ("--true-values", "x")],
     ids=lambda words: words[0],
 )
 def test_a_plan_of_other_options_is_another_plan(
