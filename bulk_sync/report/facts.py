@@ -76,7 +76,7 @@ class Result:
 
     Attributes:
         sentences: what became of the rows, and the exit status with its meaning.
-        refusal: why it ended early; "" if it did not.
+        refusal: why rows were left undone; "" if the run did all it could.
         deadlines: what is late, or soon will be; empty without request dates.
         all_rows: the file with every row, or the command that writes it.
     """

@@ -28,28 +28,30 @@ from bulk_sync.rows.comparison import WRITTEN
 SHOWN_ROWS: Final = 5_000
 """A page with so many rows opens in a second."""
 
-_TOGETHER: Final = (columns.ROW, columns.FILE, columns.OUTCOME, columns.REASON, columns.DETAIL)
-"""What became of a row: these columns come before the input's own."""
+_CHANGED: Final = (*WRITTEN, Outcome.CREATED, Outcome.WOULD_CREATE)
+
+_FIRST: Final = (columns.ROW, columns.OUTCOME, columns.FILE, columns.REASON, columns.DETAIL)
 
 HEADINGS: Final = {
     columns.ROW: "Row",
     columns.OUTCOME: "Outcome",
     columns.FILE: "File",
     columns.REASON: "Reason",
-    columns.DETAIL: "Explanation",
+    columns.DETAIL: "What happened",
     columns.KEY: "Key",
-    columns.DESIRED: "Asked for",
+    columns.DESIRED: "Wanted",
     columns.BEFORE: "Before",
     columns.AFTER: "After",
-    columns.DUE: "Last day",
+    columns.DUE: "Due",
     columns.AT: "Time (UTC)",
     columns.ATTEMPTS: "Tries",
     columns.PROFILES: "Profiles",
 }
 """What our columns are called for people, in the order in which they are shown."""
 
-_ONE_LINE: Final = 12
-"""Characters; shorter texts, such as dates, are never wrapped."""
+_ONE_LINE, _LONG = 12, 40
+"""Characters; texts up to the first, such as dates, are not wrapped; above the second they have a
+wide column."""
 
 _LONGEST_KEY: Final = 28
 _KEY_HEAD, _KEY_TAIL = 12, 8
@@ -171,16 +173,11 @@ def _table(batch: pa.RecordBatch) -> tuple[Mapping[str, Sequence[str]], Markup]:
 def _masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     """Yield which rows belong to each section; each belongs to one."""
     outcome = batch[columns.OUTCOME].cast(tables.TEXT)
-    lifts = pc.and_(
-        pc.fill_null(pc.invert(batch[columns.DESIRED]), False),  # noqa: FBT003 - Arrow has no name
-        pc.fill_null(batch[columns.BEFORE], True),  # noqa: FBT003
-    )
     person = pc.is_in(outcome, pa.array(NEEDS_A_PERSON, tables.TEXT))
-    changed = pc.is_in(outcome, pa.array(WRITTEN, tables.TEXT))
-    made = pc.is_in(outcome, pa.array([Outcome.CREATED, Outcome.WOULD_CREATE], tables.TEXT))
-    opt_in = pc.and_(changed, lifts)
-    other = pc.or_(pc.and_not(changed, opt_in), made)
-    yield from (person, opt_in, other, pc.invert(pc.or_(person, pc.or_(opt_in, other))))
+    changed = pc.is_in(outcome, pa.array(_CHANGED, tables.TEXT))
+    allows = pc.fill_null(pc.invert(batch[columns.DESIRED]), False)  # noqa: FBT003
+    opt_in = pc.and_(changed, allows)
+    yield from (person, opt_in, pc.and_not(changed, opt_in), pc.invert(pc.or_(person, changed)))
 
 
 def _head(rows: _Rows) -> dict[str, list[str]]:
@@ -189,12 +186,9 @@ def _head(rows: _Rows) -> dict[str, list[str]]:
     key = rows[columns.KEY]
     ours = [name for name in HEADINGS if name in rows and _says_something(name, rows[name])]
     return {
-        "Result": [name for name in ours if name in _TOGETHER],
-        "Your file": [
-            *(name for name in ours if name == columns.KEY),
-            *(name for name in own if not _repeats(rows[name], key)),
-        ],
-        "States and times": [name for name in ours if name not in (*_TOGETHER, columns.KEY)],
+        "Result": [name for name in ours if name in _FIRST],
+        "State": [name for name in ours if name not in _FIRST],
+        "Your file": [name for name in own if not _repeats(rows[name], key)],
     }
 
 
@@ -230,11 +224,16 @@ def _body(rows: _Rows, head: Mapping[str, Sequence[str]]) -> str:
             case columns.KEY:
                 parts += ["<td>", _shortened(column)]
             case _:
-                wide = "<td class=d>" if name == columns.DETAIL else "<td class=w>"
-                is_wide = pc.greater(pc.utf8_length(column), _ONE_LINE)
-                parts += [pc.if_else(is_wide, wide, "<td>").cast(tables.TEXT), _escaped(column)]
+                parts += [_begun(column), _escaped(column)]
     lines = tables.join([*parts, "</tr>\n"])
     return bytes(tables.text_bytes(lines)).decode()
+
+
+def _begun(column: pa.Array) -> pa.Array:
+    """Return the beginnings of cells, of a class that gives long texts room."""
+    length = pc.utf8_length(column)
+    wide = pc.if_else(pc.greater(length, _LONG), "<td class=d>", "<td class=w>")
+    return pc.if_else(pc.greater(length, _ONE_LINE), wide, "<td>").cast(tables.TEXT)
 
 
 def _looked_up(outcomes: pa.Array, words: Mapping[Outcome, str]) -> pa.Array:

@@ -125,8 +125,8 @@ def deadlines(late: Late | None) -> list[str]:
     if late.undated:
         left.append(f"{late.undated:,} without a date that can be read")
     deadline = (
-        f"Opt-outs have {BUSINESS_DAYS} business days (the last one is sync_due in the report; "
-        "`bulk-sync holidays` lists the days that do not count)."
+        f"Opt-outs have {BUSINESS_DAYS} business days: the report has the last day of each, and "
+        "`bulk-sync holidays` lists the days that do not count."
     )
     return [
         deadline,

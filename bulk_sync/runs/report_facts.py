@@ -20,7 +20,7 @@ from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import STATES, Counts, Facts, PastRun, Request, Result, Source, Subject
 from bulk_sync.report.wording import count
-from bulk_sync.rows import columns, due_dates
+from bulk_sync.rows import columns, due_dates, read
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.review import exit_of
@@ -68,7 +68,7 @@ def verdict(source: str, judged: Judged, reports: Sequence[Destination] = ()) ->
         input_sha256=judged.sha256,
         rows=len(judged.rows),
         parent=None,
-        settings={"read_as": str(judged.layout)},
+        settings={"read_as": str(judged.layout), "prepared_by": lock.user()},
         version=__version__,
         operator=lock.operator(),
     )
@@ -104,7 +104,7 @@ def facts_of(
         at=at.astimezone(),
         request=_request(begun),
         source=Source(
-            input=_text(begun.input),
+            input="standard input" if begun.input == read.STDIN else _text(begun.input),
             sha256=begun.input_sha256,
             read_as=_text(begun.settings.get("read_as")),
             organization=begun.organization,
@@ -169,13 +169,13 @@ def _sentence(subject: Subject, ended: Ended, rows: pd.DataFrame) -> str:
 
 
 def _all_rows(run: Run, reports: Sequence[Destination], subject: Subject) -> str:
-    """Return the name of a report without a limit, or how to get one."""
+    """Return the name of a report that has every row, or the command that writes one."""
     for destination in reports:
         if ".html" not in destination.name.lower():
             return _text(destination.name)
     if run.position and subject is not Subject.AUDIT:
         return f"bulk-sync report {run.run_id} --report all.csv"
-    return "--report all.csv"
+    return "the same command with --report all.csv"
 
 
 def _counts(
