@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from bulk_sync import garbage
 from bulk_sync.cli.config import secret, secret_text
-from bulk_sync.cli.option import DECLARED, Group, Recorded, names, recorded, variable
+from bulk_sync.cli.option import DECLARED, Recorded, names, recorded, variable
 from bulk_sync.cli.options import BOUNDS, COMMENT, HEADER_ROW, SHEET, TICKET
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
@@ -43,8 +43,7 @@ Values = Mapping[str, Any]
 INPUT_AGAIN: Final = [
     option
     for option in DECLARED
-    if option.group in {Group.INPUT, Group.KEYS}
-    and option.recorded is Recorded.REPEATED
+    if option.is_of_input
     and option not in {SHEET, HEADER_ROW}  # what is left of an input lies in a file of our own
 ]
 """What is needed to read rows again, and to find their profiles: it goes into plan files."""
@@ -78,7 +77,7 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
         ),
         record=JobRecord(
             name=str(values["job"] or name),
-            settings={each: _plain(values[each]) for each in recorded()},
+            settings={each: plain(values[each]) for each in recorded()},
             reports=reports,
             of_input=frozenset(names(INPUT_AGAIN)),
         ),
@@ -127,7 +126,7 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
         if name in taken:  # also if it was the default: that is a limit too
             given.pop(name, None)
     for name in set(recorded(Recorded.ADDED)) - typed(values):
-        both = (*taken.get(name, ()), *_plain(given.get(name, ())))
+        both = (*taken.get(name, ()), *plain(given.get(name, ())))
         given[name] = list(dict.fromkeys(both))
     return {**values, **taken, **given}
 
@@ -272,10 +271,10 @@ def _is_same(name: str, now: str, before: str) -> bool:
     return lock.place(now) == lock.place(before) if name == "endpoint" else now == before
 
 
-def _plain(value: Any) -> Any:
-    """Return a parsed option as JSON can hold it."""
+def plain(value: Any) -> Any:
+    """Return a parsed option as JSON, or TOML, can hold it."""
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, Path):
         return str(value.absolute())  # another command may run in another folder
     return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -1,12 +1,18 @@
 """Where values come from beside the command line: the configuration file, and secrets.
 
-A secret is never an option: a variable, or a file named by it, or either in the configuration.
+    max-opt-ins = 5             for every command
+    [job.requests]              for the inputs of one job, in place of those above
+    key-column = "E-mail"
+
+The order: command line, variable, ``[job.NAME]``, top of the file, default. A secret is never an
+option: a variable, or a file named by it, or either in the configuration.
 """
 
 import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +24,41 @@ from bulk_sync.settings import Secret
 
 FILE: Final = "bulk-sync.toml"
 _PATH: Final = f"{__name__}.path"
+_JOB: Final = f"{__name__}.job"
 _SECRETS: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
+
+_OF_ALL_JOBS: Final = frozenset(
+    {"state_dir", "job", *_SECRETS, *(f"{name}_file" for name in _SECRETS)}
+)
+"""What no table of a job may hold: a run is found, and resumed, without knowing its job."""
+
+JOBS: Final = "job"
+"""The table of the tables of jobs."""
+
+
+class Config(Option):
+    """The option of the configuration file; the other words of the command line name the job."""
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Process the option before all others."""
+        ctx.meta[_JOB] = opts
+        return super().handle_parse_result(ctx, opts, args)
+
+
+@dataclass(frozen=True, slots=True)
+class JobTable:
+    """The part of the configuration for one job.
+
+    Attributes:
+        job: its name.
+        options: the names of the options that it sets.
+    """
+
+    job: str
+    options: frozenset[str]
 
 
 def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
@@ -39,21 +78,75 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
         path = Path(FILE)
         if not path.is_file():
             return None
-    ctx.meta[_PATH] = path
+    typed, ctx.meta[_PATH] = ctx.meta.pop(_JOB), path
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageProblem(f"{path}: {error}.") from error
-    named = {name.replace("-", "_"): value for name, value in values.items()}
-    ctx.default_map = {**named, **(ctx.default_map or {})}
-    ctx.meta[__name__] = named
-    known = _known()
-    for name, value in named.items():
+    tables = values.pop(JOBS, {}) if isinstance(values.get(JOBS), dict) else {}
+    # If the file is wrong, the form of the message still follows it.
+    ctx.default_map = {name.replace("-", "_"): value for name, value in values.items()}
+    own = _table(str(path), values)
+    ctx.meta[__name__] = ctx.default_map = own
+    jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
+    job = _job(typed) if jobs else None
+    if job is not None and job in jobs:
+        ctx.default_map = {**own, **jobs[job]}
+        ctx.meta[_JOB] = JobTable(job, frozenset(jobs[job]))
+    return path
+
+
+def job_table(ctx: click.Context) -> JobTable | None:
+    """Return what the configuration sets for the job at hand, if it has a table."""
+    found = ctx.meta.get(_JOB)
+    return found if isinstance(found, JobTable) else None
+
+
+def _job(typed: Mapping[str, Any]) -> str | None:
+    """Return the name of the job by the words of a command line; None if they name none.
+
+    The follow-ups of a run take its options from its record.
+    """
+    if job := typed.get("job") or os.environ.get(variable("job")):
+        return str(job)
+    from bulk_sync.cli.arguments import job_name
+    from bulk_sync.runs import Input, plan_file
+
+    if source := typed.get("input"):
+        return job_name(Input(str(source)))
+    return plan_file.job_of(Path(plan)) if (plan := typed.get("plan")) else None
+
+
+def _table_of_job(path: Path, job: str, table: object) -> dict[str, object]:
+    """Return the options of one job."""
+    if not isinstance(table, dict):
+        raise UsageProblem(
+            f"{path}: [{JOBS}] holds nothing but tables of jobs, such as [{JOBS}.requests]. Put "
+            f"{job!r} into one of them, or above the first table."
+        )
+    place = f"{path}, [{JOBS}.{job}]"
+    options = _table(place, table)
+    for name in sorted(_OF_ALL_JOBS & set(options)):
+        raise UsageProblem(
+            f"{place}: {_dashed(name)} holds for all jobs. Put it above the first table of {path}."
+        )
+    return options
+
+
+def _table(place: str, values: Mapping[str, object]) -> dict[str, object]:
+    """Return the options of a table by name.
+
+    Raises:
+        UsageProblem: there is no such option, or the command line could not hold such a value.
+    """
+    known, options = _known(), dict[str, object]()
+    for written, value in values.items():
+        name = written.replace("-", "_")
         if name not in known:
             hint = _hint(name, _dashed)
-            raise UsageProblem(f"{path}: there is no option {_dashed(name)!r}.{hint}")
-        ctx.default_map[name] = _checked(f"{path}: {_dashed(name)}", value, known[name])
-    return path
+            raise UsageProblem(f"{place}: there is no option {_dashed(name)!r}.{hint}")
+        options[name] = _checked(f"{place}: {_dashed(name)}", value, known[name])
+    return options
 
 
 def path_of(ctx: click.Context) -> Path | None:

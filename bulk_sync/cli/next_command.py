@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync.cli.arguments import INPUT_AGAIN
-from bulk_sync.cli.config import path_of
+from bulk_sync.cli.config import job_table, path_of
 from bulk_sync.cli.option import (
     DECLARED,
     NAME,
@@ -38,6 +38,7 @@ from bulk_sync.cli.options import (
     PLAN_OUT,
     PROTECT,
     REPORT,
+    SAVE_MAPPING,
     SHEET,
     STATE,
 )
@@ -70,7 +71,7 @@ class Typed:
     """
 
     def __init__(self, context: click.Context) -> None:
-        self._command = context.command.name
+        self._command, self._table = context.command.name, job_table(context)
         self._params = {**context.params, "config": path_of(context)}
         self._options = [
             param
@@ -100,7 +101,7 @@ class Typed:
 
     def after_validate(self, command: str, source: str) -> str:
         """Return the command to go on with an input after ``validate``."""
-        return suggested(command, source, self._words_but(names([REPORT])))
+        return suggested(command, source, self._words_for(source, names([REPORT])))
 
     def apply(
         self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]
@@ -142,13 +143,12 @@ class Typed:
         """
         if self._command == "resume":
             return suggested("run", source, self._for_input(settings, instead, place=True))
-        return suggested("run", source, self._words_but(_OF_A_PREVIEW, instead))
+        return suggested("run", source, self._words_for(source, _OF_A_PREVIEW, instead))
 
     def run_of_rest(self, todo: str, settings: Mapping[str, Any]) -> str:
         """Return the command for the remaining rows, with a report of their own."""
-        words = (
-            self._words_but(_OF_THE_INPUT) if self._command == "run" else self._for_input(settings)
-        )
+        is_run = self._command == "run"
+        words = self._words_for(todo, _OF_THE_INPUT) if is_run else self._for_input(settings)
         return suggested("run", todo, words)
 
     def _words(self, wanted: Collection[str], instead: Collection[str] = ()) -> list[str]:
@@ -160,11 +160,26 @@ class Typed:
         ]
         return [*chain(*kept), *instead]
 
-    def _words_but(self, unwanted: Collection[str], instead: Collection[str] = ()) -> list[str]:
-        """Return all options but those with these names, otherwise as ``_words``."""
-        return self._words(
-            [each.key for each in self._options if each.key not in unwanted], instead
-        )
+    def _words_for(
+        self, source: str, unwanted: Collection[str], instead: Collection[str] = ()
+    ) -> list[str]:
+        """Return all options but those with these names, for an input of this job or another.
+
+        What the configuration holds for this job is repeated for another file alone.
+        """
+        unwanted, words = {*unwanted, SAVE_MAPPING.key}, list[str]()
+        if source == self._params.get("input"):
+            if self._params.get(SAVE_MAPPING.key):
+                unwanted |= {each.key for each in self._options if each.is_of_input}
+        elif self._table is not None:
+            words = [
+                word
+                for option in INPUT_AGAIN
+                if option.key in self._table.options - unwanted and option not in self._options
+                for word in option.words(self._params.get(option.key))
+            ]
+        typed = [each.key for each in self._options if each.key not in unwanted]
+        return [*words, *self._words(typed, instead)]
 
     def _for_input(
         self,

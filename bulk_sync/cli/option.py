@@ -92,6 +92,12 @@ class Option(click.Option):
         return str(self.name)
 
     @property
+    def is_of_input(self) -> bool:
+        """Return whether it says how to read an input, or how to find its profiles."""
+        is_one = self.group in {Group.INPUT, Group.KEYS}
+        return is_one and self.recorded is Recorded.REPEATED
+
+    @property
     def absent(self) -> Any:
         """Return the value in a command without this option."""
         if self.multiple or self.is_flag:

@@ -145,6 +145,12 @@ INPUT: Final = (
         default="reject",
     ),
 )
+SAVE_MAPPING: Final = _input(
+    "--save-mapping",
+    "Write these choices, and the columns that were found, into the configuration, [job.NAME], so "
+    "that the next file of the job needs none of them.",
+    recorded=Recorded.NEVER,
+)
 IGNORE_DATES: Final = _input(
     "--ignore-dates", "Change a profile even if its choice in Campaign is newer than the request."
 )
@@ -401,9 +407,11 @@ LOG_FORMAT: Final = _output(
     default="text",
 )
 QUIET: Final = _output("-q --quiet", "Log warnings only, and show no progress.")
-CONFIG: Final = _output(
+CONFIG: Final = config.Config(
     "--config FILE",
-    "TOML file with the same names as these options.",
+    "TOML file with the same names as these options. A table [job.NAME] is for one job.",
+    Group.OUTPUT,
+    recorded=Recorded.NEVER,
     type=_FILE,
     is_eager=True,
     expose_value=False,
@@ -421,5 +429,15 @@ WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK)
 ASKING: Final = (TICKET, COMMENT, PREPARED_BY)
 """The options of every command with a request of its own."""
 
-COMPARING: Final = (*INPUT, ON_AMBIGUOUS, *CREATE, IGNORE_DATES, JOB, ALLOW, FRESH, *READING)
+COMPARING: Final = (
+    *INPUT,
+    SAVE_MAPPING,
+    ON_AMBIGUOUS,
+    *CREATE,
+    IGNORE_DATES,
+    JOB,
+    ALLOW,
+    FRESH,
+    *READING,
+)
 """The options of every command to compare a file with Campaign."""

@@ -38,9 +38,14 @@ def command(**values: Any) -> Exit:
     budget of calls, can be resumed: by the same command, or by `bulk-sync resume`.
     """
     from bulk_sync import runs
+    from bulk_sync.cli import mapping
     from bulk_sync.cli.screen import Look, Screen
 
+    mapping.check(values)
     given = arguments.given_input(values)
     job = arguments.job(values, values["report"], arguments.job_name(given))
     screen = Screen(given.source, Look.of(values, preview=True))
-    return screen.finish(runs.preview(job, given, screen, values["out"], fresh=values["fresh"]))
+    finished = runs.preview(job, given, screen, values["out"], fresh=values["fresh"])
+    status = screen.finish(finished)
+    mapping.save(values, screen.layout, job.record.name, status)
+    return status

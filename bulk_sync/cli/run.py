@@ -38,10 +38,14 @@ def command(**values: Any) -> Exit:
     resumed.
     """
     from bulk_sync import runs
+    from bulk_sync.cli import mapping
     from bulk_sync.cli.screen import Look, Screen
 
+    mapping.check(values)
     given = arguments.given_input(values)
     job = arguments.job(values, arguments.reports(values, given.stem), arguments.job_name(given))
     screen = Screen(given.source, Look.of(values, preview=values["dry_run"]))
     carry_out = runs.preview if values["dry_run"] else runs.sync
-    return screen.finish(carry_out(job, given, screen, fresh=values["fresh"]))
+    status = screen.finish(carry_out(job, given, screen, fresh=values["fresh"]))
+    mapping.save(values, screen.layout, job.record.name, status)
+    return status

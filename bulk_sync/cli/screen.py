@@ -86,6 +86,9 @@ class Screen:
     Args:
         source: the input, as it was given.
         look: how it is shown.
+
+    Attributes:
+        layout: what was read as what, once that is known.
     """
 
     def __init__(self, source: str, look: Look) -> None:
@@ -93,6 +96,7 @@ class Screen:
         self._look = look
         self._typed = Typed(click.get_current_context())
         self._ask = look.ask and (sys.stderr.isatty() or sys.stdout.isatty())
+        self.layout: Layout | None = None
         self._bars = not look.quiet and sys.stderr.isatty()
         self._option = ""
         self._what = ""
@@ -101,6 +105,7 @@ class Screen:
 
     def announce(self, judged: Judged) -> None:
         """Print what of the input was read as what, and the options for cells of many rows."""
+        self.layout = judged.layout
         self._print("\n".join([f"{judged.layout}.", *judged.hints, ""]))
 
     def tell(self, what: str, done: int, total: int, pulse: Pulse | None = None) -> None:

@@ -24,6 +24,8 @@ Examples:
     params=[
         options.INPUT_FILE,
         *options.INPUT,
+        options.SAVE_MAPPING,
+        options.JOB,
         options.ATTRIBUTE,
         options.REPORT,
         options.SUMMARY,
@@ -38,11 +40,12 @@ def command(**values: Any) -> Exit:
     verdict. Of a workbook, --report marked.xlsx is a copy in which the bad cells are marked.
     """
     from bulk_sync import runs
-    from bulk_sync.cli import verdict
+    from bulk_sync.cli import mapping, verdict
     from bulk_sync.cli.screen import Look, Screen
     from bulk_sync.cli.summary import shown
     from bulk_sync.rows import columns
 
+    mapping.check(values)
     given = arguments.given_input(values)
     screen = Screen(given.source, Look.of(values))
     judged = runs.judge(given, values["report"], screen.tell)
@@ -65,4 +68,5 @@ def command(**values: Any) -> Exit:
         else:
             plan = typed.after_validate("plan", given.source)
             say(f"No row is rejected. To see what would change:\n  {plan}")
+    mapping.save(values, judged.layout, arguments.job_name(given), status)
     return status

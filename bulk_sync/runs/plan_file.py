@@ -170,6 +170,15 @@ def read(path: Path) -> PlanFile:
     return PlanFile(rows, run_id, _begun(told), made, sha256(content).hexdigest())
 
 
+def job_of(path: Path) -> str | None:
+    """Return the job of a plan; None if the file is no plan."""
+    try:
+        notes = pq.read_schema(path).metadata or {}
+        return str(json.loads(notes[_FACTS])["job"])
+    except (OSError, *_DAMAGED):
+        return None
+
+
 def _begun(told: Mapping[str, Any]) -> Begun:
     """Return the beginning of a plan's run; earlier versions saved a part of it."""
     missing = {"kind": Kind.PLAN, "parent": None, "operator": ""}

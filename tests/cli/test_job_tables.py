@@ -1,0 +1,231 @@
+"""``[job.NAME]`` of the configuration, and ``--save-mapping``, which writes it."""
+
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Run, key, populate, wishes
+
+from bulk_sync.simulator import Simulator
+
+TABLE = """\
+max-changes = 100
+[job.requests]
+key-column = "Id"
+state_column = "DNS"
+max-changes = 4
+"""
+
+
+@pytest.fixture
+def filled(sim: Simulator) -> Simulator:
+    populate(sim, 5)
+    return sim
+
+
+def requests(folder: Path, name: str = "requests11.csv") -> Path:
+    path = wishes(folder / name, 5)
+    path.write_text(path.read_text().replace("PKey,ccpaOptOut", "Id,DNS"))
+    return path
+
+
+def configured(folder: Path) -> dict[str, object]:
+    content: dict[str, object] = tomllib.loads((folder / "bulk-sync.toml").read_text())
+    return content
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("requests11.csv",), 4),
+        (("other.csv", "--job", "requests"), 4),
+        (("requests11.csv", "--max-changes", 5), 0),
+        (("requests11.csv", "--job", "other"), 2),
+        (("other.csv",), 2),
+    ],
+    ids=["by the file's name", "by --job", "the command line", "another job", "another file"],
+)
+def test_a_table_holds_for_the_inputs_of_its_job(
+    words: tuple[object, ...], status: int, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(TABLE)
+    requests(tmp_path)
+    requests(tmp_path, "other.csv")
+    assert run(filled, "run", *words).status == status
+
+
+def test_the_variables_of_a_run_beat_the_table_of_its_job(
+    filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(TABLE.replace("requests", "list"))
+    requests(tmp_path)
+    monkeypatch.setenv("BULK_SYNC_JOB", "list")
+    assert run(filled, "run", "requests11.csv").status == 4
+    monkeypatch.setenv("BULK_SYNC_MAX_CHANGES", "5")
+    assert run(filled, "run", "requests11.csv").status == 0
+
+
+def test_the_top_of_the_file_holds_where_the_table_says_nothing(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text("max-changes = 4\n[job.requests]\nverify = true\n")
+    wishes(tmp_path / "requests.csv", 5)
+    assert run(filled, "run", "requests.csv").status == 4
+
+
+def test_apply_has_the_table_of_the_plan_s_job(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    requests(tmp_path)
+    words = ("--key-column", "Id", "--state-column", "DNS", "--out", "p.parquet")
+    assert run(filled, "plan", "requests11.csv", *words).status == 0
+    (tmp_path / "bulk-sync.toml").write_text(TABLE)
+    assert run(filled, "apply", "p.parquet").status == 4
+    assert run(filled, "apply", "p.parquet", "--max-changes", 5).status == 0
+
+
+def test_no_table_loosens_a_limit_of_a_run(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    requests(tmp_path)
+    words = ("--key-column", "Id", "--state-column", "DNS", "--max-changes", 3)
+    refused = run(filled, "run", "requests11.csv", *words, "--summary", "json")
+    assert refused.status == 4
+    (tmp_path / "bulk-sync.toml").write_text(TABLE.replace("4", "9"))
+    assert run(filled, "resume", refused.summary["run_id"]).status == 4
+    assert filled.patched == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[job.a]\nmax-change = 1", "[job.a]: there is no option 'max-change'. Did you mean"),
+        ("[job.a]\ndry-run = 1", "[job.a]: dry-run is on or off"),
+        ("[job]\nmax-changes = 1", "[job] holds nothing but tables of jobs"),
+        ('[job.a]\nclient-secret = "s3cret"', "client-secret holds for all jobs"),
+        ('[job.a]\nledger-file = "f"', "ledger-file holds for all jobs"),
+        ('[job.a]\nstate-dir = "d"', "state-dir holds for all jobs"),
+        ('[job.a]\njob = "b"', "job holds for all jobs"),
+        ("[job.a]\n[job.a.b]\nc = 1", "there is no option 'b'"),
+    ],
+    ids=[
+        "a name misspelt", "no switch", "no table", "a secret", "the ledger", "the place of runs",
+        "a name", "a table too many",
+    ],
+)  # fmt: skip
+def test_a_wrong_table_is_explained_whatever_the_job(
+    filled: Simulator, tmp_path: Path, run: Run, content: str, says: str
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(content)
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 1))
+    assert ran.status == 2
+    assert says in ran.err
+    assert "s3cret" not in ran.err
+
+
+GIVEN = ("--key-column", "Id", "--state-column", "DNS")
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run"])
+def test_the_next_file_of_a_job_needs_no_options(
+    command: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    requests(tmp_path)
+    ran = run(filled, command, "requests11.csv", *GIVEN, "--save-mapping")
+    assert ran.status == 0, ran.err
+    told = "for the job 'requests': key-column 'Id', state-column 'DNS'."
+    assert told in ran.out
+    table = {"key-column": "Id", "state-column": "DNS"}
+    assert configured(tmp_path) == {"job": {"requests": table}}
+    assert (tmp_path / "bulk-sync.toml").stat().st_mode & 0o777 == 0o600
+    if command == "validate":
+        assert "\n  bulk-sync plan requests11.csv\n" in ran.out
+    requests(tmp_path, "requests12.csv")
+    assert run(filled, "run", "requests12.csv", "--report", "r12.csv").status == 0
+
+
+def test_columns_that_were_found_are_saved_with_what_was_given(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    frame = pd.DataFrame({"E-mail": ["p1@example.com"], "Opt out?": ["Yes"], "Received": "today"})
+    frame.to_excel(tmp_path / "OptOuts 2026-11.xlsx", index=False)
+    words = ("--blank-state", "skip", "--email-case", "ignore", "--create-column", "phone")
+    name = "OptOuts 2026-11.xlsx"
+    ran = run(filled, "plan", name, *words, "--save-mapping", "--on-ambiguous", "reject")
+    assert ran.status == 0, ran.err
+    assert configured(tmp_path) == {
+        "job": {
+            "OptOuts -": {
+                "key": "email",
+                "key-column": "E-mail",
+                "state-column": "Opt out?",
+                "blank-state": "skip",
+                "email-case": "ignore",
+                "create-column": ["phone"],
+                "on-ambiguous": "reject",
+            }
+        }
+    }
+    assert run(filled, "run", name, "--report", "r.csv").status == 0
+    assert filled.states[key(1)] is True
+
+
+def test_comments_order_and_other_jobs_stay(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    before = (
+        "# ours\r\nmax-changes = 100  # enough\r\n\r\n[job.other]\r\nverify = true\r\n\r\n"
+        '[job.requests]  # monthly\r\nkey_column = "Old"\r\nmax-changes = 9\r\n'
+    )
+    path = tmp_path / "settings.toml"
+    path.write_bytes(before.encode())
+    path.chmod(0o640)
+    link = tmp_path / "linked.toml"
+    link.symlink_to(path)
+    requests(tmp_path)
+    words = (*GIVEN, "--save-mapping", "--config", link)
+    assert run(filled, "validate", "requests11.csv", *words).status == 0
+    after = path.read_bytes().decode()
+    assert after.startswith(before.replace('"Old"', '"Id"').rstrip())
+    assert tomllib.loads(after)["job"]["requests"] == {
+        "key_column": "Id", "max-changes": 9, "state-column": "DNS"
+    }  # fmt: skip
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_nothing_is_saved_of_a_file_that_could_not_be_used(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    requests(tmp_path)
+    ran = run(filled, "validate", "requests11.csv", "--key-column", "Id", "--save-mapping")
+    assert ran.status == 2
+    assert not (tmp_path / "bulk-sync.toml").exists()
+
+
+def test_a_mapping_that_cannot_be_saved_stops_the_run_before_it_begins(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('job = "all"\n')
+    requests(tmp_path)
+    ran = run(filled, "run", "requests11.csv", *GIVEN, "--save-mapping")
+    assert ran.status == 2
+    assert "has one job for all inputs" in ran.err
+    assert filled.requests == []
+
+
+def test_what_the_table_says_is_repeated_for_the_rows_that_are_left(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(TABLE)
+    path = requests(tmp_path)
+    path.write_text(path.read_text() + "@unknown-key-of-some-length,true\n")
+    ran = run(filled, "run", path, "--max-changes", 9, "--report", "r.csv")
+    assert ran.status == 3
+    command = ran.out.rstrip().splitlines()[-1].split()
+    assert command[3:7] == ["--key-column", "Id", "--state-column", "DNS"]
+    assert run(filled, *command[1:], "--report", "s.csv").status == 3
+
+
+def test_the_summary_of_a_script_holds_nothing_else(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    requests(tmp_path)
+    ran = run(filled, "run", "requests11.csv", *GIVEN, "--save-mapping", "--summary", "json")
+    assert ran.summary["exit"] == 0
+    assert "Saved in" in ran.err
