@@ -26,6 +26,7 @@ from bulk_sync.cli.summary import (
 from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.wording import count
+from bulk_sync.rows.layout import Layout
 from bulk_sync.runs import Finished, Judged, Mapped, Plan
 
 if TYPE_CHECKING:
