@@ -37,12 +37,16 @@ def reasons(table: pd.DataFrame, **rules: Any) -> list[str]:
         ([("", "Total requests: 7", "")], "a total"),
         ([("", "Total", "1")], "a total"),
         ([("Grand total:", "", "0")], "a total"),
+        ([("Total requests: 7", "", "1")], "a total"),
+        ([("Total of the month", "", "7 yes")], "a total"),
         ([("Summe", "", "7")], "a total"),
         ([("", "7", "")], "the rows above"),
         ([("", "7", "7 yes")], "the rows above"),
         ([("", "7 requests", "6 yes, 1 no")], "the rows above"),
         ([("Total", UNCALCULATED, UNCALCULATED)], "a total"),
         ([("", "Opt-outs:", "7")], "a note"),
+        ([("", "", "7")], "a total"),
+        ([("", "Contact: privacy@example.com", "")], "a note"),
         ([("Prepared by Jane Doe", "", "")], "a note"),
         ([("", "Prepared by Jane Doe", "")], "a note"),
         ([("Prepared by", "jane@example.com", "")], "a request"),  # an address is a key
@@ -79,9 +83,13 @@ def test_several_rows_below_the_list_are_judged_each() -> None:
         (("", "8", ""), "bad_key"),  # not the number of rows
         (("", "7", "Yes"), "bad_key"),
         (("", UNCALCULATED, ""), "bad_key"),
+        (("", "mailto: jane@example.com", ""), "bad_key"),
         (("", "@opt-outs:", ""), "bad_key"),
         (("", "jane.doe", ""), "bad_key"),
         (("Total Wine & More", "jane@example.com", ""), "blank_state"),
+        (("Total Wine & More", "12345", ""), "bad_key"),
+        (("Total Wine & More", "", "1"), "empty_key"),
+        (("Signed by Jane", "", "no"), "empty_key"),
         (("Total", "jane@example.com", "Yes"), ""),
     ],
 )
@@ -104,10 +112,13 @@ def test_a_row_that_fills_many_cells_has_lost_its_key() -> None:
     assert reasons(frame([*rows, total], names))[-1] == "not_data"
 
 
-@pytest.mark.parametrize("key", ["3", "007", "count-3", "note-3", "total_3", "a b", "May"])
+@pytest.mark.parametrize(
+    "key", ["3", "007", "count-3", "sum12", "TOTAL3", "note-3", "total_3", "a b", "May"]
+)
 def test_the_last_key_of_a_file_of_keys_is_a_key(key: str) -> None:
-    keys = raw([("1", ""), ("2", ""), ("x", ""), (key, "")], ("PKey", "note"))
-    assert reasons(keys.iloc[[0, 1, 3]].reset_index(drop=True), state=True) == [""] * 3
+    for others in ("@", "", "K-"):
+        keys = raw([(f"{others}1", ""), (f"{others}2", ""), (key, "")], ("PKey", "note"))
+        assert reasons(keys, state=True) == [""] * 3
 
 
 def test_a_count_below_keys_that_are_numbers_may_be_a_key() -> None:

@@ -29,20 +29,22 @@ _TOTAL_WORD: Final = (
     r"(?:grand |sub-?)?(?:totals?|sum|count)|total g[eé]n[eé]ral|somme|summe|gesamt|insgesamt|"
     r"totale|totaal|totalt|i alt|yhteensä|suma|razem|celkem|összesen|итого|всего|toplam"
 )
+_WHAT: Final = r"(?:requests?|rows?|records?|entries|people|persons|consumers|customers)"
 _TOTAL: Final = re.compile(rf"\W*(?:{_TOTAL_WORD})(?=[\s:=(]|$)", re.IGNORECASE)
-_TOTAL_ALONE: Final = re.compile(rf"\W*(?:{_TOTAL_WORD})\W*", re.IGNORECASE)
+_TOTAL_ALONE: Final = re.compile(
+    rf"\W*(?:{_TOTAL_WORD})(?: (?:of )?{_WHAT})?(?:[\s.:=(][\W\d]*)?", re.IGNORECASE
+)
 _NOTE: Final = re.compile(
     r"\W*(?:(?:prepared|reviewed|approved|checked|signed|created|compiled|exported|printed) "
     r"(?:by|on)|signature|legend|notes?|n\.?b\.?|source|page \d+ of \d+|confidential|generated|"
     r"end of|légende|legende|leyenda|legenda|unterschrift|handtekening|podpis)(?=[\s:=(]|$)",
     re.IGNORECASE,
 )
+_LABEL: Final = re.compile(r"(?!mailto)[^@:]+:(?:\s|$)", re.IGNORECASE)
+"""Such as ``Contact: privacy@example.com``."""
 _ADDRESS: Final = re.compile(emails.PLAIN)
 _NUMBER: Final = re.compile(r"\d{1,3}(?:[,.\u00a0\u202f ']\d{3})+|\d+")
-_COUNT: Final = re.compile(
-    rf"({_NUMBER.pattern})(?: (?:requests?|rows?|records?|entries|people|consumers|customers))?",
-    re.IGNORECASE,
-)
+_COUNT: Final = re.compile(rf"({_NUMBER.pattern})(?: {_WHAT})?", re.IGNORECASE)
 
 _LEFT_OUT: Final = (
     "not like a request: nothing is done for it. Delete the row from the file; if it is a request, "
@@ -136,9 +138,10 @@ def _kind(line: _Line, words: StateWords) -> _Kind:
     may_be_sum = not has_state or state.isdecimal()  # the sum may be 1 or 0
     if _TOTAL_ALONE.fullmatch(line.key) and may_be_sum:
         return _Kind.TOTAL
-    says_total = any(map(_TOTAL.match, line.cells))
+    says_total = any(map(_TOTAL_ALONE.fullmatch, line.cells))
     if not line.key:
-        return _kind_without_key(line, has_state=has_state, is_total=says_total and may_be_sum)
+        is_total = says_total and may_be_sum
+        return _Kind.TOTAL if is_total else _kind_without_key(line, has_state=has_state)
     if has_state:
         return _Kind.REQUEST
     is_count = _COUNT.fullmatch(line.key) is not None
@@ -146,18 +149,19 @@ def _kind(line: _Line, words: StateWords) -> _Kind:
         return _Kind.TOTAL
     if is_count:
         return _Kind.COUNT
-    is_text = line.key.endswith(":") or (line.state == "" and " " in line.key)
-    is_note = _NOTE.match(line.key) or (is_text and "@" not in line.key)
+    is_text = line.state == "" and " " in line.key and "@" not in line.key
+    is_note = is_text or _NOTE.match(line.key) or _LABEL.match(line.key)
     return _Kind.NOTE if is_note else _Kind.REQUEST
 
 
-def _kind_without_key(line: _Line, *, has_state: bool, is_total: bool) -> _Kind:
+def _kind_without_key(line: _Line, *, has_state: bool) -> _Kind:
     """Return what a row without a key looks like; in doubt it is a request that lost it."""
-    if is_total:
-        return _Kind.TOTAL
-    if any(map(_NOTE.match, line.cells)):
-        return _Kind.NOTE
     filled = [cell for cell in line.cells if cell.strip()]
-    if has_state or len(filled) > _MOST_CELLS or any(map(_ADDRESS.match, filled)):
+    if has_state:
         return _Kind.NO_KEY
-    return _Kind.NOTE
+    if all(map(_NUMBER.fullmatch, filled)) or any(map(_TOTAL.match, filled)):
+        return _Kind.TOTAL
+    if any(map(_NOTE.match, filled)):
+        return _Kind.NOTE
+    is_like_data = len(filled) > _MOST_CELLS or any(map(_ADDRESS.match, filled))
+    return _Kind.NO_KEY if is_like_data else _Kind.NOTE

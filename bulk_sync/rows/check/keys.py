@@ -54,7 +54,10 @@ def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedA
         The clean keys, large_string.
     """
     keys = _unwrapped(_trimmed(pa.chunked_array(column)), kind)
-    empty = f"Column {column.name!r} is empty in this row. Write the key there, or delete the row."
+    what = "e-mail address" if kind is KeyKind.EMAIL else "key"
+    empty = (
+        f"Column {column.name!r} is empty in this row. Write the {what} there, or delete the row."
+    )
     for at in _hits(pc.equal(keys, "")):
         verdicts.reject(at, Reason.EMPTY_KEY, empty)
     # Nearly all keys are printable ASCII, and this check takes a fraction of the regex's time.
