@@ -14,6 +14,7 @@ CONSENT = StateWords.parse("consent", None, None)
 
 
 def details(rows: list[tuple[str, str]], **rules: Any) -> list[str]:
+    rules = {"state_column": "ccpaOptOut", **rules}
     return list(check.rows(raw(rows), Rules(**rules))[columns.DETAIL])
 
 
