@@ -33,6 +33,9 @@ _CELL_CHARACTERS: Final = 16_383
 
 _WIDTH_SAMPLE: Final = 1_000
 _NARROWEST, _WIDEST = 10, 60
+_LINE: Final = 15
+"""The height of a line of text."""
+
 _DATES: Final = {
     r"^(?:19[1-9]|2\d\d)\d-\d\d-\d\d$": "yyyy-mm-dd",
     r"^(?:19[1-9]|2\d\d)\d-\d\d-\d\d \d\d:\d\d:\d\d$": "yyyy-mm-dd hh:mm:ss",
@@ -121,18 +124,24 @@ def _write_workbook(needy: pd.DataFrame, file: BinaryIO) -> None:
             sheet.freeze_panes(1, 0)
             sheet.autofilter(0, 0, len(needy), len(names) - 1)
             sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{len(needy) + 1}"})
+            sheet.set_landscape()
+            sheet.fit_to_pages(1, 0)
+            sheet.repeat_rows(0)
             header = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8EDF3"})
             ours = book.add_format({"text_wrap": True, "valign": "top", "bg_color": "#FFF4D6"})
             looks = [
                 ours
                 if name in columns.OURS
-                else book.add_format({"num_format": form or "@", "valign": "top"})
+                else book.add_format({"num_format": form or "@", "valign": "top", "align": "left"})
                 for name, form in zip(names, forms, strict=True)
             ]
             for at, (name, cells) in enumerate(zip(names, texts, strict=True)):
-                sheet.set_column(at, at, _width(name, cells), looks[at])
+                below = None if looks[at] is ours else looks[at]  # a new key is to be text too
+                sheet.set_column(at, at, _width(name, cells), below)
                 write_text(sheet, 0, at, name, header)
+            detail = names.index(columns.DETAIL)
             for number, row in enumerate(_zipped(texts), start=1):
+                sheet.set_row(number, _LINE * -(-max(len(row[detail]), 1) // _WIDEST))
                 for at, cell in enumerate(row):
                     if not cell:
                         continue
