@@ -65,7 +65,7 @@ def _shared(
                 sentence = f"Same profile and state as {place}, which counts."
                 verdicts.settle(at, Outcome.DUPLICATE, None, sentence)
             else:
-                sentence = f"{place.capitalize()} opts this profile out, and counts."
+                sentence = f"{places.beginning(counting)} opts this profile out, and counts."
                 verdicts.settle(at, Outcome.DUPLICATE, Reason.CONFLICT, sentence)
     return same
 
@@ -101,7 +101,7 @@ def _refuse(
     """Reject contradicted rows of the input, and those with the same keys."""
     owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
     for at in np.flatnonzero(np.isin(owner, list(refused))).tolist():
-        place = places.name(refused[int(owner[at])]).capitalize()
+        place = places.beginning(refused[int(owner[at])])
         sentence = (
             f"{place} is about the same profile, and has the other state. Delete the wrong one of "
             "the two rows."

@@ -168,6 +168,28 @@ def test_the_first_sheet_counts_the_reasons_and_links_to_the_rows(tmp_path: Path
     }  # fmt: skip
 
 
+def test_titles_above_the_header_and_a_cover_sheet_change_nothing(tmp_path: Path, run: Run) -> None:
+    path = requests(tmp_path / "in.xlsx")
+    book = openpyxl.load_workbook(path)
+    book.worksheets[0].insert_rows(1, amount=3)
+    book.worksheets[0]["A1"] = "Opt-out requests"
+    book.worksheets[0]["A2"] = "November 2026"
+    cover = book.create_sheet("Cover", 0)
+    cover["A1"] = "Acme privacy team"
+    book.save(path)
+    for place, now in (("in.xlsx", "marked.xlsx"), ("marked.xlsx", "again.xlsx")):
+        ran = check(run, tmp_path / place, now)
+        assert ran.status == 3
+        assert "Header in row 4 of sheet" in ran.out
+        lower = {f"{cell[0]}{int(cell[1]) + 3}": colour for cell, colour in MARKS.items()}
+        assert marks(tmp_path / now, sheet=2) == lower
+    lower_cells = {f"{cell[0]}{int(cell[1]) + 3}": value for cell, value in CORRECTED.items()}
+    correct(tmp_path / "again.xlsx", lower_cells, sheet=2)
+    assert check(run, tmp_path / "again.xlsx", "good.csv").status == 0
+    rows = [int(row["sync_row"]) for row in read_csv(tmp_path / "good.csv")]
+    assert rows == list(range(5, 13))
+
+
 def test_a_file_without_problems_says_so(tmp_path: Path, run: Run) -> None:
     path = requests(tmp_path / "in.xlsx")
     correct(path, CORRECTED, sheet=0)

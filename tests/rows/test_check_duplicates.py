@@ -1,6 +1,7 @@
 """What becomes of rows that have the same key."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from checked_rows import OPEN, raw, verdicts
 
@@ -35,6 +36,13 @@ def test_the_last_state_wins_even_if_it_is_the_dangerous_one() -> None:
     rows = [("@a", "true"), ("@a", "false")]
     assert verdicts(rows, on_conflict=OnConflict.LAST) == [("duplicate", "conflict"), OPEN]
     assert verdicts(rows, on_conflict=OnConflict.OPT_OUT) == [OPEN, ("duplicate", "conflict")]
+
+
+def test_a_sentence_spells_the_name_of_a_file_as_it_is() -> None:
+    rows = raw([("@a", "true"), ("@a", "false")])
+    rows[columns.FILE] = pd.Categorical(["Lists/Q4 Ann.csv", "b.csv"])
+    checked = check.rows(rows, Rules(on_conflict=OnConflict.OPT_OUT))
+    assert checked[columns.DETAIL][1].startswith("Row 2 of Lists/Q4 Ann.csv has this key")
 
 
 def test_keys_that_differ_in_case_are_two_keys() -> None:

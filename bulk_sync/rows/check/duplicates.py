@@ -40,6 +40,10 @@ class Places:
             place += f" of {self.files.iat[at]}"
         return place + self.original(at)
 
+    def beginning(self, at: int) -> str:
+        """Return the same as the beginning of a sentence."""
+        return f"R{self.name(at)[1:]}"
+
     def original(self, at: int) -> str:
         """Return the place of a row before it went through a todo file, or nothing."""
         file, row = self.originals
@@ -82,8 +86,8 @@ def counts_as(
             verdicts.settle(int(rows[at]), Outcome.DUPLICATE, None, sentence)
         else:
             sentence = (
-                f"{place.capitalize()} has this key with the other state, and counts by "
-                f"--on-conflict {on_conflict}."
+                f"{places.beginning(counting[at])} has this key with the other state, and counts "
+                f"by --on-conflict {on_conflict}."
             )
             verdicts.settle(int(rows[at]), Outcome.DUPLICATE, Reason.CONFLICT, sentence)
     positions = np.arange(len(desired))

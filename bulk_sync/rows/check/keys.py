@@ -152,7 +152,7 @@ def refuse_doubtful_opt_ins(
         other = next((row for spelling, row in opt_outs.items() if spelling != letters[at]), None)
         if other is not None:
             sentence = (
-                f"{places.name(other).capitalize()} opts this address out, in other capitals. Let "
+                f"{places.beginning(other)} opts this address out, in other capitals. Let "
                 "them count as one with --email-case ignore, or correct one of them."
             )
             verdicts.reject(at, Reason.CONFLICT, sentence)
