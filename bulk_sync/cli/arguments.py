@@ -190,10 +190,14 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
     Raises:
         UsageProblem: options contradict each other.
     """
+    from bulk_sync.rows import read
     from bulk_sync.rows.check import BlankState, OnConflict, Rules, StateWords
     from bulk_sync.runs import Input
 
     values = _complete(values)
+    if read.is_todo(values["input"]):  # what a job has for its other files is not about this one
+        place = {SHEET.key, HEADER_ROW.key} - typed(values)
+        values = {**values, **dict.fromkeys(place)}
     desired = values["state"]
     about_cells = [values[name] for name in ("state_means", "true_values", "false_values")]
     if desired is not None and any(about_cells):

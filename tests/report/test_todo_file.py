@@ -193,3 +193,29 @@ def test_a_conflict_names_both_rows_in_the_original_file(tmp_path: Path, run: Ru
     out = run(None, "validate", "in.csv").out
     assert "row 2 (row 40 of a.xlsx)  rejected conflict: " in out
     assert "row 3 (row 41 of b.xlsx)" in out
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_what_a_job_has_for_its_workbooks_is_not_about_its_todo_files(
+    sim: Simulator, tmp_path: Path, run: Run, suffix: str
+) -> None:
+    """Next month's workbook is read by the configuration, and so is what is left of it."""
+    sim.add(pkey=key(0), email="p0@example.com", ccpaOptOut=False)
+    (tmp_path / "bulk-sync.toml").write_text('[job.monthly]\nsheet = "Requests"\nheader-row = 3\n')
+    book = openpyxl.Workbook()
+    sheet = book.create_sheet("Requests")
+    for row in (["November"], [], ["PKey", "Opt out?"], [key(0), "?"]):
+        sheet.append(row)
+    book.save(tmp_path / "in.xlsx")
+    assert run(sim, "run", "in.xlsx", "--job", "monthly").status == 3
+    (todo,) = tmp_path.glob("*.todo.xlsx")
+    if suffix == "xlsx":
+        left = openpyxl.load_workbook(todo)
+        left.worksheets[0]["B2"] = "yes"
+        left.save(todo)
+    else:
+        todo = todo.with_suffix(".csv")
+        todo.write_text(f"PKey,Opt out?,original_row\n{key(0)},yes,4\n")
+    assert run(sim, "run", todo, "--job", "monthly", "--allow", "fewer-rows").status == 0
+    assert sim.states[key(0)] is True
+    assert run(sim, "run", todo, "--sheet", "Requests").status == 2  # typed, so it is meant

@@ -34,6 +34,12 @@ def is_one(source: str) -> bool:
         return path.exists() and not path.is_dir()
 
 
+def is_todo(source: str) -> bool:
+    """Check whether a source is a todo file by its name: a run's id is in it."""
+    report = _OUR_REPORT.search(Path(source).name)
+    return report is not None and report[1] == "todo"
+
+
 def files(source: str) -> list[Path]:
     """Return the files of a source, sorted by name.
 
