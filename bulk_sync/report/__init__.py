@@ -85,6 +85,11 @@ def check_fits(results: pd.DataFrame, destinations: Sequence[Destination]) -> No
             )
 
 
+def shows_facts(destinations: Sequence[Destination]) -> bool:
+    """Return whether a report shows more than the rows."""
+    return any(_format(each) in {".xlsx", ".html"} for each in destinations)
+
+
 def write(
     results: Results, destination: Destination, facts: Facts, tell: Tell = lambda *_: None
 ) -> None:

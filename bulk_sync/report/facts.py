@@ -18,8 +18,8 @@ class Subject(StrEnum):
 
     PLAN = "Plan of opt-out changes"
     RESULT = "Result of opt-out changes"
-    VERDICT = "Check of an opt-out file"
-    UNDO = "Result of an undo"
+    VERDICT = "Verdict on an opt-out file"
+    UNDO = "Undo of opt-out changes"
     AUDIT = "Audit of opt-out changes"
     MAP = "New PKeys"  # no report, but a new input
 

@@ -52,7 +52,8 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
     now = now_ms()
     line = report_facts.ended_with(totals, ended.cause, ended.held)
     ending = Run(run.run_id, 1, now, run.begun, now, line)
-    facts = report_facts.facts_of(ending, joined, _known_runs(run), reports=reports)
+    past = _known_runs(run) if report.shows_facts(reports) else []
+    facts = report_facts.facts_of(ending, joined, past, reports=reports)
     files, failure = write_reports(joined, reports, name, facts, tell, left)
     cause = ended.cause or failure
     if cause is None:

@@ -112,7 +112,7 @@ def preview(
         joined, now = expand.collapse(planned), now_ms()
         begun = begun_as(Kind.PLAN, job, given.source, judged.sha256, len(rows))
         ending = Run(run_id, 0, now, begun, now, report_facts.ended_with(totals, cause))
-        known = [] if book is None else book.runs()
+        known = [] if book is None or not report.shows_facts(paths) else book.runs()
         facts = report_facts.facts_of(ending, joined, known, reports=paths)
         files, failure = finish.write_reports(
             joined, paths, f"{given.stem}.{run_id}", facts, screen.tell
@@ -200,6 +200,8 @@ def judge(given: Input, reports: Sequence[str], tell: report.Tell) -> Judged:
     judged = validation.judged(given)
     report.check_fits(judged.rows, paths)
     judged = replace(judged, rows=comparison.without_states(judged.rows))
+    if not paths:
+        return judged  # without the tables of holidays, which take longer than a small file
     facts = report_facts.verdict(given.source, judged, paths)
     results = Results.of(finish.report_rows(judged.rows))
     marked = []
