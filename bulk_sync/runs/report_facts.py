@@ -146,26 +146,34 @@ def _sentence(subject: Subject, ended: Ended, rows: pd.DataFrame) -> str:
     """Return what became of the rows."""
     counted, total = ended.outcomes, count(len(rows), "row")
     of_person = sum(counted.get(each, 0) for each in NEEDS_A_PERSON)
-    needy = f"{count(of_person, 'row')} need{'s' if of_person == 1 else ''} a person"
+    needy = f"{count(of_person, 'row')} {_agreeing(of_person, 'needs', 'need')} a person"
     if subject is Subject.VERDICT:
         usable = columns.have_outcome(rows, [Outcome.USABLE])
         desired = columns.state_codes(rows[columns.DESIRED])[usable]
+        forbid, allow = int((desired == 1).sum()), int((desired == 0).sum())
         return (
-            f"{int(usable.sum()):,} of {total} can be used: {int((desired == 1).sum()):,} forbid "
-            f"the sale, {int((desired == 0).sum()):,} allow it."
+            f"{int(usable.sum()):,} of {total} can be used: {forbid:,} "
+            f"{_agreeing(forbid, 'forbids', 'forbid')} the sale, {allow:,} "
+            f"{_agreeing(allow, 'allows', 'allow')} it; {needy}."
         )
     if subject is Subject.AUDIT:
-        return f"{counted.get(Outcome.UNCHANGED, 0):,} of {count(len(rows), 'write')} still hold."
+        hold = counted.get(Outcome.UNCHANGED, 0)
+        return f"{hold:,} of {count(len(rows), 'write')} still {_agreeing(hold, 'holds', 'hold')}."
     changed = sum(counted.get(each, 0) for each in _CHANGED)
     made = counted.get(Outcome.CREATED, 0) + counted.get(Outcome.WOULD_CREATE, 0)
+    was = "would be" if subject is Subject.PLAN else _agreeing(changed, "was", "were")
+    what = f"{was} {'put back' if subject is Subject.UNDO else 'changed'} in Campaign"
+    if not changed:
+        return f"None of {total} {what}; {needy}."
     directions = [count(ended.opt_ins, "opt-in"), count(ended.opt_outs, "opt-out")]
     if made:
         directions.append(count(made, "new profile"))
-    what = {
-        Subject.PLAN: "would be changed in Campaign",
-        Subject.UNDO: "were put back in Campaign",
-    }.get(subject, "were changed in Campaign")
     return f"{changed:,} of {total} {what} ({', '.join(directions)}); {needy}."
+
+
+def _agreeing(number: int, one: str, several: str) -> str:
+    """Return the form of a verb for a number of things."""
+    return one if number == 1 else several
 
 
 def _all_rows(run: Run, reports: Sequence[Destination], subject: Subject) -> str:

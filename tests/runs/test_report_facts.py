@@ -81,6 +81,23 @@ def test_a_report_names_who_when_what_and_how_it_ended() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("subject", "outcomes", "said"),
+    [
+        (Subject.RESULT, ["failed"] * 2, "None of 2 rows were changed in Campaign; 2 rows need a"),
+        (Subject.RESULT, ["updated", "unchanged"], "1 of 2 rows was changed in Campaign (1 opt-in"),
+        (Subject.RESULT, ["updated", "created"], "2 of 2 rows were changed in Campaign (1 opt-in"),
+        (Subject.UNDO, ["updated", "drifted"], "1 of 2 rows was put back in Campaign (1 opt-in"),
+        (Subject.PLAN, ["would_update", "unchanged"], "1 of 2 rows would be changed in Campaign"),
+        (Subject.AUDIT, ["unchanged", "drifted"], "1 of 2 writes still holds."),
+    ],
+)
+def test_the_result_is_one_sentence(subject: Subject, outcomes: list[str], said: str) -> None:
+    rows = results(2, ours={columns.OUTCOME: outcomes})
+    facts = report_facts.facts_of(ended_run(rows), rows, subject=subject)
+    assert facts.result.sentences[0].startswith(said)
+
+
 def test_without_a_name_the_user_of_the_system_prepared_it() -> None:
     run = ended_run(five_rows(), replace(BEGUN, settings={}))
     assert report_facts.facts_of(run, five_rows()).request == Request("cron on host")
@@ -157,7 +174,7 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
     assert facts.source.read_as == str(layout)
     assert facts.subject is Subject.VERDICT
     assert facts.result.sentences == (
-        "2 of 4 rows can be used: 1 forbid the sale, 1 allow it.",
+        "2 of 4 rows can be used: 1 forbids the sale, 1 allows it; 1 row needs a person.",
         "Exit status 3: finished, but some rows need a person.",
     )
     assert facts.counts.matrix == ()
