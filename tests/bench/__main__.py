@@ -1,7 +1,7 @@
 """Speed and memory as ratios against a reference in the same run: ``make bench``.
 
 Prints a table, and writes it to ``.cache/bench.md`` and as JSON to ``.cache/bench.json``. Names of
-rooms on the command line (``beside``, ``calling``, ``huge``, ``limits``, ``reading``,
+rooms on the command line (``beside``, ``calling``, ``huge``, ``limits``, ``opening``, ``reading``,
 ``recording``, ``reporting``) measure just those; ``huge``, which takes minutes and 3 GB of disk, is
 measured only if it is named. Each room is a process of its own: what is started takes over the peak
 of memory of who starts it.

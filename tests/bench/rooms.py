@@ -2,6 +2,7 @@
 
 import beside
 import calling
+import opening
 import reading
 import recording
 import reporting
@@ -12,6 +13,7 @@ ROOMS = {
     "calling": calling.lines,
     "huge": reading.huge,
     "limits": calling.limits,
+    "opening": opening.lines,
     "reading": reading.lines,
     "recording": recording.lines,
     "reporting": reporting.lines,

@@ -1,4 +1,4 @@
-"""The HTML reports that a compliance team files, made by the commands that make them."""
+"""The reports that a compliance team files, made by the commands that make them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ ROWS = 30
 
 
 def write_all(folder: Path) -> None:
-    """Write each of ``REPORTS`` as HTML; all outcomes that there are stand in one or another."""
+    """Write each of ``REPORTS`` as HTML and as a workbook; all outcomes stand in one or another."""
     requests = folder / "requests.csv"
     requests.write_text("\n".join(_lines()) + "\n")
     with running(Options()) as sim:
@@ -23,11 +23,21 @@ def write_all(folder: Path) -> None:
             sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
         _type(sim, folder, "validate", requests.name, report="verdict", status=3)
         common = (requests.name, "--blank-state", "skip")
-        plan = ("--create", "--ignore-dates", "--out", "plan.parquet")
+        asked = ("--ticket", "PRIV-142", "--comment", "First two weeks", "--prepared-by", "Dana")
+        plan = ("--create", "--ignore-dates", "--out", "plan.parquet", *asked)
         _type(sim, folder, "plan", *common, *plan, report="plan", status=3)
         sim.profiles[key(9)]["ccpaOptOut"] = True
         sim.forbidden.add(key(10))
-        _type(sim, folder, "apply", "plan.parquet", report="result", status=3)
+        _type(
+            sim,
+            folder,
+            "apply",
+            "plan.parquet",
+            "--approved-by",
+            "Maria",
+            report="result",
+            status=3,
+        )
         (folder / "plan.parquet").rename(folder / "applied.parquet")
         _type(sim, folder, "audit", report="audit")
         sim.profiles[key(11)]["ccpaOptOut"] = False
@@ -56,5 +66,5 @@ def _type(sim: Simulator, folder: Path, *words: str, report: str, status: int = 
         patch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
         patch.setenv("BULK_SYNC_STATE_DIR", str(folder / "state"))
         with pytest.raises(SystemExit) as ended:
-            main([*words, "--report", f"{report}.html"])
+            main([*words, "--report", f"{report}.html", "--report", f"{report}.xlsx"])
     assert ended.value.code == status

@@ -47,3 +47,38 @@ def test_a_click_on_a_long_key_selects_all_of_it(shown: Shown, folder: Path) -> 
     assert width < 300
     cell.click()
     assert shown.page.evaluate("getSelection().toString()") == keys[1]
+
+
+@pytest.mark.parametrize("report", filed_reports.REPORTS)
+def test_on_a_narrow_screen_only_labelled_regions_scroll_sideways(
+    shown: Shown, folder: Path, report: str
+) -> None:
+    shown.page.set_viewport_size({"width": 320, "height": 800})
+    shown.page.goto((folder / f"{report}.html").as_uri())
+    shown.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert shown.page.evaluate("document.documentElement.scrollWidth") == 320
+    assert shown.page.evaluate(_UNLABELLED_REGIONS) == []
+
+
+@pytest.mark.parametrize("report", ["verdict", "plan", "result", "stopped", "audit"])
+def test_the_keyboard_alone_opens_what_is_folded(shown: Shown, folder: Path, report: str) -> None:
+    shown.page.goto((folder / f"{report}.html").as_uri())
+    folded = shown.page.locator("summary").count()
+    assert folded
+    for _ in range(200):
+        shown.page.keyboard.press("Tab")
+        if shown.page.evaluate("document.activeElement.matches('details:not([open]) > summary')"):
+            shown.page.keyboard.press("Enter")
+        if shown.page.locator("details[open]").count() == folded:
+            return
+    pytest.fail("Tab does not lead to everything that is folded")
+
+
+_UNLABELLED_REGIONS = """
+Array.from(document.querySelectorAll("body *"))
+  .filter(each => each.scrollWidth > each.clientWidth + 1)
+  .filter(each => ["auto", "scroll"].includes(getComputedStyle(each).overflowX))
+  .filter(each => !(each.role == "region" && each.tabIndex == 0 &&
+    (each.ariaLabel || each.ariaLabelledByElements?.length)))
+  .map(each => each.outerHTML.slice(0, 200))
+"""
