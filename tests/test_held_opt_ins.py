@@ -45,7 +45,9 @@ def test_the_rest_is_written_and_the_opt_ins_wait(
     assert "12 opt-ins (true to false) of 40 rows (30%)" in summary["message"]
     left = [row for row in read_csv(tmp_path / "r.csv") if row["sync_outcome"] == "pending"]
     assert {row["sync_reason"] for row in left} == {"limit"}
-    assert {"Held back for a person to decide"} == {row["sync_detail"][:32] for row in left}
+    assert {row["sync_detail"] for row in left} == {
+        "Held back: a person decides about these opt-ins."
+    }
     (todo,) = tmp_path.glob("*.todo.csv")
     assert len(read_csv(todo)) == OPT_INS
 
@@ -79,7 +81,10 @@ def test_another_limit_refuses_everything_as_ever(filled: Simulator, run: Run) -
     ran = run(filled, "run", "in.csv", *HOLD, "--max-changes", 31)
     assert ran.status == 4
     assert filled.patched == []
-    assert "--max-opt-ins 12 --max-changes 32" in ran.summary["resume"]
+    command = ran.summary["resume"].split()
+    assert command[3:] == ["--max-changes", "32"]  # which still holds the opt-ins back
+    assert run(filled, *command[1:], "--report", "s.csv").status == 3
+    assert opted_out(filled) == ROWS
 
 
 def test_opt_ins_within_the_limit_are_written(filled: Simulator, run: Run) -> None:

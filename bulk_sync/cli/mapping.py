@@ -1,5 +1,6 @@
 """``--save-mapping``: keeps the choices about an input in the configuration, for its job."""
 
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,12 +14,15 @@ from bulk_sync.cli.arguments import plain
 from bulk_sync.cli.config import FILE, JOBS, path_of
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
+from bulk_sync.cli.summary import shown
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.settings import KeyKind
 from bulk_sync.storage import atomic
 
 if TYPE_CHECKING:
     from bulk_sync.rows.layout import Layout
+
+log = logging.getLogger(__name__)
 
 _GIVEN: Final = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
@@ -63,12 +67,18 @@ def save(
     try:
         _write(path, job, chosen)
     except OSError as error:
-        raise UsageProblem(
-            f"--save-mapping: {path} could not be written: {error.strerror or error}. Everything "
-            "else is done."
-        ) from error
+        log.warning(
+            "--save-mapping: %s could not be written: %s. Everything else is done.",
+            path,
+            error.strerror or error,
+        )
+        return
     told = ", ".join(f"{name} {value!r}" for name, value in chosen.items())
-    say(f"\nSaved in {path} for the job {job!r}: {told}.", err=values["summary"] is not None)
+    say(
+        f"\nSaved in {shown(path)} for the job {job!r}: {told}. The next file of this job needs none "
+        "of these options.",
+        err=values["summary"] is not None,
+    )
 
 
 def _path(context: click.Context) -> Path:

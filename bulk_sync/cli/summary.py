@@ -88,7 +88,7 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
     changes = f"{totals.opt_ins:,} opt-ins, {totals.opt_outs:,} opt-outs"
     notes = dict.fromkeys(map(str, (Outcome.UPDATED, Outcome.WOULD_UPDATE)), changes)
     named = set(NEEDS_A_PERSON)
-    if finished.cause is not None:  # it explains the pending rows
+    if finished.cause or finished.held:  # which explains the pending rows
         named.remove(Outcome.PENDING)
     lines = [
         f"{title} {finished.run_id} ended with exit status {int(finished.exit)}.\n",

@@ -58,8 +58,8 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
     """
     odd = _odd(planned, limits, past)
     passed = dict(_passed(planned, limits))
-    if limits.hold_opt_ins and odd is None and set(passed) == {_OPT_INS}:
-        return None
+    if limits.hold_opt_ins:
+        passed.pop(_OPT_INS, None)
     found = [*([] if odd is None else [odd]), *passed.values()]
     if not found:
         return None
@@ -79,10 +79,7 @@ def without_opt_ins(planned: pd.DataFrame) -> pd.DataFrame:
     reason = columns.reason_codes(planned[columns.REASON])
     outcome[held] = columns.OUTCOME_CODES[Outcome.PENDING]
     reason[held] = columns.REASON_CODES[Reason.LIMIT]
-    sentence = (
-        "Held back for a person to decide: this lifts an opt-out, and the run has more of these "
-        "than its limit allows."
-    )
+    sentence = "Held back: a person decides about these opt-ins."
     return columns.with_verdicts(planned, outcome, reason, dict.fromkeys(held.tolist(), sentence))
 
 

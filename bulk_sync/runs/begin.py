@@ -161,7 +161,7 @@ def warn_of_same_file(book: Ledger, job: Job, digest: str) -> None:
                 "Run %s of this job, begun %s, has carried out this very file. If it is meant "
                 "again, --allow same-file leaves out this warning.",
                 run.run_id,
-                ledger.utc(run.begun_ms),
+                ledger.local(run.begun_ms),
             )
             return
 
