@@ -188,3 +188,16 @@ def test_opt_ins_of_addresses_are_held_back_too(
     assert opted_out(filled) == ROWS
     assert run(filled, "resume", run_id, "--max-opt-ins", OPT_INS).status == 0
     assert opted_out(filled) == ROWS - OPT_INS
+
+
+def test_opt_ins_that_a_person_let_pass_are_finished_after_a_crash(
+    filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    run_id = held(filled, run).summary["run_id"]
+    words = ("--max-opt-ins", str(OPT_INS), "--concurrency", "1")
+    child = process(filled, tmp_path, "resume", run_id, *words)
+    before_answer(filled, "PATCH", 3, child.kill)
+    child.communicate(timeout=30)
+    assert ROWS - OPT_INS < opted_out(filled)
+    assert run(filled, "resume", "--all").status == 0
+    assert opted_out(filled) == ROWS - OPT_INS

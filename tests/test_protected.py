@@ -249,6 +249,30 @@ def test_all_rows_of_one_person_are_rejected(filled: Simulator, tmp_path: Path, 
     assert not filled.states["@twin"]
 
 
+def test_one_protected_row_protects_every_row_with_its_key(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    lines = [f"{key(0)},true,", f"{key(1)},true,", f"{key(0)},true,vip@example.com"]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,email", *lines]))
+    words = ("--protect", protect(tmp_path, "VIP@example.com\n"), "--report", "r.csv")
+    assert run(filled, "run", "in.csv", *words).status == 3
+    reasons = [row["sync_reason"] for row in read_csv(tmp_path / "r.csv")]
+    assert reasons == ["protected", "", "protected"]
+    assert not filled.states[key(0)]
+
+
+def test_a_row_that_is_unusable_keeps_its_own_reason(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "in.csv").write_text(
+        f"PKey,ccpaOptOut\n{key(VIP)},perhaps\n{key(VIP)},true\n@unknown,true\n"
+    )
+    words = ("--protect", protect(tmp_path, f"{key(VIP)}\n@unknown\n"), "--report", "r.csv")
+    assert run(filled, "run", "in.csv", *words).status == 3
+    reasons = [row["sync_reason"] for row in read_csv(tmp_path / "r.csv")]
+    assert reasons == ["bad_state", "protected", "protected"]
+
+
 def test_nobody_protected_is_created(filled: Simulator, tmp_path: Path, run: Run) -> None:
     (tmp_path / "in.csv").write_text(
         "email,ccpaOptOut,firstName,lastName\nnew@example.com,true,Ann,Lee\n"
