@@ -75,8 +75,8 @@ def save(
         return
     told = ", ".join(f"{name} {value!r}" for name, value in chosen.items())
     say(
-        f"\nSaved in {shown(path)} for the job {job!r}: {told}. The next file of this job needs none "
-        "of these options.",
+        f"\nSaved in {shown(path)} for the job {job!r}: {told}. The next file of this job needs "
+        "none of these options.",
         err=values["summary"] is not None,
     )
 
