@@ -204,39 +204,35 @@ def judge(given: Input, reports: Sequence[str], tell: report.Tell) -> Judged:
         return judged  # without the tables of holidays, which take longer than a small file
     facts = report_facts.verdict(given.source, judged, paths)
     results = Results.of(finish.report_rows(judged.rows))
-    marked = []
-    for path in paths:
-        if _mark(given, judged, path, facts):
-            marked.append(path)
-        else:
-            report.write(results, path, facts, tell)
+    marked = [path for path in paths if _report(judged, results, path, facts, tell)]
     return replace(judged, marked=tuple(marked))
 
 
-def _mark(given: Input, judged: Judged, path: Destination, facts: Facts) -> bool:
-    """Write the input with its bad cells marked, and return whether that was possible."""
-    if not path.name.lower().endswith(".xlsx") or judged.layout.sheet is None:
-        return False
-    # Late: its libraries take as long to import as a small file to check.
-    from bulk_sync.report import marked  # noqa: PLC0415
+def _report(
+    judged: Judged, results: Results, path: Destination, facts: Facts, tell: report.Tell
+) -> bool:
+    """Write a verdict; return whether it is the input itself, with marks in it."""
+    if path.name.lower().endswith(".xlsx") and judged.layout.sheet is not None:
+        # Late: its libraries take as long to import as a small file to check.
+        from bulk_sync.report import marked  # noqa: PLC0415
 
-    (source,) = validation.files(given)
-    content = source.read_bytes()
-    try:
-        book = marked.mark(content, judged.rows, judged.layout, facts)
-    except marked.Unmarkable as why:
-        log.warning(
-            "%s is a workbook of its own, not a copy of %s with marks, because %s. Correct the "
-            "rows that it lists in %s.",
-            path,
-            source,
-            why,
-            source,
-        )
-        return False
-    with path.writing() as file:
-        file.write(book)
-    return True
+        source = judged.layout.places[0].file
+        try:
+            book = marked.mark(Path(source), judged.rows, judged.layout, facts)
+        except marked.Unmarkable as why:
+            note = (
+                f"This is a new workbook, not a copy of {source} with marks, because {why}. "
+                f"Correct the rows in {source}."
+            )
+            log.warning("%s: %s", path, note)
+            sentences = *facts.result.sentences, note
+            facts = replace(facts, result=replace(facts.result, sentences=sentences))
+        else:
+            with path.writing() as file:
+                file.write(book)
+            return True
+    report.write(results, path, facts, tell)
+    return False
 
 
 def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:

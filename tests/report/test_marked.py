@@ -23,6 +23,13 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 DOCUMENT = "application/vnd.openxmlformats-officedocument"
 
+LAUGHS = (
+    b"<!DOCTYPE comments [<!ENTITY a0 'ha'>"
+    + b"".join(b"<!ENTITY a%d '%s'>" % (at, b"&a%d;" % (at - 1) * 10) for at in range(1, 10))
+    + b"]><comments a='&a9;'"
+)
+"""The beginning of XML that would unpack to a gigabyte."""
+
 SHEET = "Check by bulk-sync"
 BY_LIBREOFFICE = Path(__file__).with_name("marked_saved_by_libreoffice.xlsx")
 """``requests`` of this module, marked, then opened and saved by LibreOffice 7.4."""
@@ -370,7 +377,10 @@ def test_a_longer_file_gets_a_workbook_of_its_own_with_a_note(tmp_path: Path, ru
     ran = check(run, tmp_path / "in.xlsx")
     assert ran.status == 0
     assert "because it has more than 20,000 rows" in ran.err
-    assert SHEET not in openpyxl.load_workbook(tmp_path / "marked.xlsx", read_only=True).sheetnames
+    own = openpyxl.load_workbook(tmp_path / "marked.xlsx", read_only=True)
+    assert SHEET not in own.sheetnames
+    summary = [cell.value for row in own["Summary"] for cell in row if cell.value]
+    assert any("because it has more than 20,000 rows" in str(value) for value in summary)
 
 
 def is_fallback(run: Run, path: Path, why: str) -> bool:
@@ -424,9 +434,11 @@ def test_a_workbook_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, run
         pytest.param("xl/styles.xml", b"cellXfs", b"otherXfs", id="no cell styles"),
         pytest.param("xl/styles.xml", b'fillId="2"', b'fillId="99"', id="a fill too many"),
         pytest.param("xl/workbook.xml", b'sheetId="1"', b'sheetId="x"', id="no number"),
+        pytest.param("xl/workbook.xml", MAIN.encode(), b"http://purl.oclc.org/x", id="strict"),
         pytest.param("[Content_Types].xml", b"<Types", b"<a:Types xmlns:a='b'", id="other root"),
         pytest.param("xl/comments/comment1.xml", b"<authors>", b"<writers>", id="odd notes"),
         pytest.param("xl/drawings/commentsDrawing1.vml", b"</xml>", b"", id="odd drawing"),
+        pytest.param("xl/comments/comment1.xml", b"<comments", LAUGHS, id="many laughs"),
     ],
 )
 def test_a_workbook_built_in_another_way_is_not_broken(

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
@@ -51,6 +52,7 @@ _DAMAGE: Final = (
 _NOT_XLSX: Final = "it is no .xlsx workbook"
 _TYPES: Final = "[Content_Types].xml"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006/relationships"
 _SPREADSHEET: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _CONTENT_TYPES: Final = {
@@ -68,11 +70,11 @@ class Unmarkable(Exception):
     """The workbook cannot be marked; the text is the reason, to follow *because*."""
 
 
-def mark(content: bytes, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
+def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     """Return a workbook with marks.
 
     Args:
-        content: of an .xlsx.
+        path: an .xlsx; it is only read.
         rows: the results of its check.
         layout: what of it was read as what.
         facts: those of the check.
@@ -84,17 +86,18 @@ def mark(content: bytes, rows: pd.DataFrame, layout: Layout, facts: Facts) -> by
     """
     if len(rows) > MOST_ROWS:
         raise Unmarkable(f"it has more than {MOST_ROWS:,} rows")
-    if sha256(content).hexdigest() != facts.source.sha256:
-        raise Unmarkable("it has changed since it was read")
     try:
+        content = path.read_bytes()
+        if sha256(content).hexdigest() != facts.source.sha256:
+            raise Unmarkable("it has changed since it was read")
+        if not zipfile.is_zipfile(path):
+            raise Unmarkable(_NOT_XLSX)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
                 raise Unmarkable(f"it unpacks to more than {_MOST_BYTES >> 20} MB")
             book = _Workbook(archive, len(content), str(layout.sheet))
             found = problems.find(rows, layout.columns, book.header(layout.header_row))
             return book.marked(found, problems.head(rows, layout, facts, found))
-    except zipfile.BadZipFile as problem:
-        raise Unmarkable(_NOT_XLSX) from problem
     except _DAMAGE as problem:
         raise Unmarkable(f"it is built in an unusual way ({problem})") from problem
 
@@ -120,6 +123,8 @@ class _Workbook:
         self._related = relations(self._package, self._main)
         self._book = XmlPart(self._package.read(self._main))
         self._elements = self._book.elements()
+        if self._elements[0].attributes.get("xmlns") != _MAIN:  # Strict, or of the far past
+            raise ValueError("its XML has other names than usual")
         self._sheets = [each for each in self._elements if each.name == "sheet"]
 
     def header(self, number: int | None) -> dict[str, int]:

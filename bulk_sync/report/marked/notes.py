@@ -24,7 +24,6 @@ _SHAPE_PLACE: Final = re.compile(
 _SHAPE_ID: Final = re.compile(rb"_x0000_s(\d+)")
 _FIRST_SHAPE: Final = 1025
 _COLUMNS_WIDE: Final = 3
-_CHARACTERS_A_LINE: Final = 32
 
 COMMENTS: Final = (
     b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -80,7 +79,7 @@ class Notes:
                 whole, runs = self._kept[place]
                 self._set_runs(whole, [*runs, _run(f"\n\n{note}")])
             else:
-                added += (f'<comment ref="{place}" authorId="{author}" shapeId="0"><text>').encode()
+                added += f'<comment ref="{place}" authorId="{author}" shapeId="0"><text>'.encode()
                 added += _run(note) + b"</text></comment>"
         (comments,) = self._named("commentList")
         self._part.append(comments, bytes(added))
