@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from bulk_sync.outcomes import CONFIRMED, NEEDS_A_PERSON, Outcome
+from bulk_sync.outcomes import CONFIRMED, NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.request_order import UNDATED
 
@@ -128,7 +128,7 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
     if columns.RECEIVED not in rows:
         return None
     due, now = _due(rows), np.datetime64(today, "D")
-    left = columns.have_outcome(rows, _LEFT)
+    left = _are_left(rows)
     desired = columns.state_codes(rows[columns.DESIRED])
     updated = columns.have_outcome(rows, CONFIRMED)
     is_past = due < now  # which no missing day is
@@ -150,7 +150,7 @@ def days_left(rows: pd.DataFrame, today: date) -> Mapping[str, int]:
     if columns.RECEIVED not in rows:
         return {}
     is_opt_out = columns.state_codes(rows[columns.DESIRED]) != 0
-    due = _due(rows)[columns.have_outcome(rows, _LEFT) & is_opt_out]
+    due = _due(rows)[_are_left(rows) & is_opt_out]
     now = np.array([today], "datetime64[D]")
     ends = np.concatenate([now - 1, *(_counted_on(now, most) for most in _CLASSES)])
     # The places of the last class, and of no day at all, follow those with an end.
@@ -160,6 +160,19 @@ def days_left(rows: pd.DataFrame, today: date) -> Mapping[str, int]:
     spans = [f"{least} to {most} days" for least, most in zip(starts, _CLASSES, strict=False)]
     names = ["overdue", *spans, f"over {_CLASSES[-1]} days", "no date"]
     return dict(zip(names, counts, strict=True)) if len(due) else {}
+
+
+def _are_left(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return whether each row is, or may be, a request still to be carried out.
+
+    A total below the list is none, unless it has a date, or asks for an opt-out.
+    """
+    not_data = columns.reason_codes(rows[columns.REASON]) == columns.REASON_CODES[Reason.NOT_DATA]
+    is_undated = rows[columns.RECEIVED].to_numpy(np.int64) == UNDATED
+    asks = columns.state_codes(rows[columns.DESIRED]) == 1
+    left = columns.have_outcome(rows, _LEFT)
+    left[not_data & is_undated & ~asks] = False
+    return left
 
 
 def _due(rows: pd.DataFrame) -> _Days:

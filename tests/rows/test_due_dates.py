@@ -200,3 +200,12 @@ def test_an_opt_out_that_is_not_done_is_late_whatever_the_reason(
     code = NONE if reason is None else REASON_CODES[reason]
     frame[columns.REASON] = columns.reasons(np.full(3, code, np.int8))
     assert due_dates.late(frame, date(2026, 11, 30)) == Late(left=1, done=0, soon=1, undated=1)
+
+
+def test_a_total_below_the_list_is_no_opt_out_without_a_date() -> None:
+    frame = rows((None, -1, Outcome.REJECTED), (None, -1, Outcome.REJECTED))
+    codes = np.array([REASON_CODES[Reason.NOT_DATA], REASON_CODES[Reason.BAD_STATE]], np.int8)
+    frame[columns.REASON] = columns.reasons(codes)
+    today = date(2026, 11, 30)
+    assert due_dates.late(frame, today) == Late(left=0, done=0, soon=0, undated=1)
+    assert due_dates.days_left(frame, today)["no date"] == 1
