@@ -52,7 +52,7 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
         if not parent.is_finished or may_pass(job.state, parent):
             if out is not None:
                 raise UsageProblem(
-                    f"Run {parent_id} is not finished, so it is not known yet what is to be undone."
+                    f"Run {parent_id} may still go on, so it is not known yet what is to be undone."
                     f" Finish it, or give it up: bulk-sync resume {parent_id} --give-up"
                 )
             give_up(book, job.state, parent, "Given up, to be undone.")
