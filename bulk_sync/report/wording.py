@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.report.facts import Subject
 from bulk_sync.rows.due_dates import BUSINESS_DAYS, SOON, Late
 
 
@@ -104,9 +105,18 @@ EXITS: Final[Mapping[Exit, str]] = {
 }
 
 
-def exit_status(status: Exit) -> str:
-    """Return an exit status with its meaning."""
-    return f"exit status {int(status)}: {EXITS[status]}"
+_DONE: Final[Mapping[Subject, str]] = {
+    Subject.PLAN: "everything could be planned; nothing was written",
+    Subject.VERDICT: "every row can be used",
+}
+
+
+def exit_status(status: Exit, subject: Subject = Subject.RESULT) -> str:
+    """Return an exit status with its meaning for what was done."""
+    meaning = EXITS[status]
+    if status is Exit.DONE:
+        meaning = _DONE.get(subject, meaning)
+    return f"exit status {int(status)}: {meaning}"
 
 
 def count(number: int, what: str) -> str:

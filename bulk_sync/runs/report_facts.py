@@ -114,7 +114,7 @@ def facts_of(
         result=Result(
             sentences=(
                 _sentence(subject, ended, rows),
-                f"E{wording.exit_status(Exit(ended.exit))[1:]}.",
+                f"E{wording.exit_status(Exit(ended.exit), subject)[1:]}.",
             ),
             refusal=_text(ended.message),
             deadlines=tuple(wording.deadlines(late)),

@@ -47,7 +47,9 @@ def test_the_plan_writes_nothing_and_asks_nothing(
     assert rows["sync_row"].tolist() == [4, 5, 6, 7, 8, 9]
     assert rows["sync_desired"].tolist() == [False] * 6
     assert len(pd.read_csv(tmp_path / "undo.csv")) == 6
-    assert f"undo of run {done}" in (tmp_path / "undo.html").read_text("utf-8")
+    text = (tmp_path / "undo.html").read_text("utf-8")
+    assert f"undo of run {done}" in text
+    assert "Exit status 0: everything could be planned; nothing was written." in text
     plan = runs(run)[-1]
     assert (plan["kind"], plan["parent"], plan["finished"]) == ("plan", done, True)
     assert (plan["ticket"], plan["prepared_by"], plan["opt_ins"]) == ("PRIV-240", "Anna", 6)
