@@ -201,7 +201,7 @@ def _says_something(name: str, column: pa.Array) -> bool:
 def _repeats(column: pa.Array, key: pa.Array) -> bool:
     """Return whether a column has the keys, as a spreadsheet may wrap them."""
     bare = pc.utf8_trim_whitespace(pc.replace_substring_regex(column, r"^\s*(?:'|=\")|\"$", ""))
-    same = pc.or_(pc.equal(pc.utf8_lower(bare), pc.utf8_lower(key)), pc.equal(key, ""))
+    same = pc.equal(pc.utf8_lower(bare), pc.utf8_lower(key))
     return bool(pc.all(same).as_py()) and bool(pc.any(pc.not_equal(key, "")).as_py())
 
 
