@@ -29,6 +29,7 @@ _NAMES: Final = frozenset(
         "requested", "requested at", "requested on", "requested date", "date requested",
         "date of request", "date of the request", "time of request",
         "request received", "request received at", "request received on", "request received date",
+        "recd", "recd on", "recd date", "date recd",
         "received", "received at", "received on", "received date", "date received",
         "date of receipt", "receipt date",
         "submitted", "submitted at", "submitted on", "submitted date", "date submitted",

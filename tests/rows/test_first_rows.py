@@ -164,10 +164,21 @@ ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Tot
             Rules(words=StateWords(StateMeans.CONSENT)),
             ["--state-column opt out"],
         ),
+        (
+            (("E-mail", "Type"), ("a@x.com", "Opt out"), ("b@x.com", "Access")),
+            Rules(),
+            ["--state-column Type --true-values Opt out"],
+        ),
+        (
+            (("Subject", "Type"), ("a@x.com", "Opt out"), ("b@x.com", "Opt out")),
+            Rules(),
+            ["--key email --key-column Subject --state-column Type --true-values Opt out"],
+        ),
         (DATA, Rules(), []),
     ],
     ids=[
-        "no known name", "PKeys", "yes allows", "keys alone", "two states", "consent", "no header",
+        "no known name", "PKeys", "yes allows", "keys alone", "two states", "consent", "words",
+        "known words below the header", "no header",
     ],
 )  # fmt: skip
 def test_the_options_that_would_help_are_named_and_do_help(

@@ -27,34 +27,29 @@ _EMAIL_OF: Final = frozenset(
     f"{whose}{email}"
     for whose in (
         "client", "consumer", "contact", "customer", "member", "person", "primary", "profile",
-        "recipient", "requester", "requestor", "subscriber", "user",
+        "recipient", "requester", "requestor", "subject", "subscriber", "user", "your",
     )
     for email in ("email", "emailaddress", "mail")
 )  # fmt: skip
 """Names of columns of addresses that count if there is none of ``EMAIL_NAMES``."""
 
-_SALE: Final = frozenset(
-    {"donotsell", "donotshare", "donotsellorshare", "donotsellmyinfo", "donotsellmydata"}
-    | {"donotsellmypersonalinformation", "donotsellmypersonalinfo"}
-    | {"donotsellorsharemypersonalinformation", "donotsellorsharemypersonalinfo"}
+_FORBIDS: Final = re.compile(
+    r"(ccpa|cpra)?opt(ed)?out(status|flag|requested|of(sale|selling)((or|and)?sharing)?)?"
+    r"|donot(sell|share|sell(or|and)?share)(my)?(personal)?(info|information|data)?"
 )
-_STATE: Final = _SALE | {
-    f"{before}{word}{after}"
-    for word in ("optout", "optedout")
-    for before in ("", "ccpa", "cpra")
-    for after in ("", "status", "flag", "ofsale", "requested")
-}
 """Names of columns whose yes forbids the sale."""
 
 _YES_OR_NO: Final = re.compile("(yn|yesno|truefalse)$")
 """The end of a name such as ``Opt out (Y/N)``."""
 
 _ALLOWS: Final = re.compile(
-    r"consent|opt(ed)?in(?!g)|(may|can|ok|okay|to)(be)?(sell|sold|share)"
+    r"consent|opt(ed)?in(?!g)|(may|can|ok|okay|to)(be|we|you)?(sell|sold|share)"
     r"|^(sale|selling|sell|sharing|share)?(is)?(ok|okay|allowed|permitted|authori[sz]ed)$"
     r"|^(allow|permit|authori[sz]e)(s|ed|d)?(the)?(sale|selling|sell|sharing|share)?$"
 )
-_NEGATES: Final = re.compile(r"withdr|revok|refus|declin|den[iy]|not|non|without|^no|out|date|time")
+_NEGATES: Final = re.compile(
+    "withdr|revok|refus|declin|den[iy]|oppos|object|stop|not|non|without|^no|out|date|time"
+)
 """Parts of names of columns whose yes allows the sale, and of others that are like them."""
 
 
@@ -117,7 +112,9 @@ def is_known(name: str, rules: Rules) -> bool:
 def forbids(name: str, rules: Rules) -> bool:
     """Return whether the name of a column says that a yes in it forbids the sale."""
     word = plain(name)
-    return word == plain(rules.attribute) or _YES_OR_NO.sub("", word) in _STATE
+    return (
+        word == plain(rules.attribute) or _FORBIDS.fullmatch(_YES_OR_NO.sub("", word)) is not None
+    )
 
 
 def _find_state(own: list[str], names: list[str], key: str, rules: Rules) -> str | None:

@@ -44,11 +44,13 @@ class _Column:
         name: its name there.
         sample: the first cell with content; "" if there is none.
         look: what most of its cells look like.
+        phrases: words in it, other than yes and no, that forbid the sale, such as ``Opt out``.
     """
 
     name: str
     sample: str
     look: str
+    phrases: tuple[str, ...]
 
 
 def refusal(
@@ -91,14 +93,15 @@ def refusal(
 
 
 def _most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules) -> Choice:
-    """Return the row with the most known names; of several with the most cells of mere text."""
+    """Return the row with most known names, then most text; one with dates or keys comes last."""
     if wanted.header_row is not None:
         return Choice(sheets[0], wanted.header_row)
 
-    def score(choice: Choice) -> tuple[int, int]:
+    def score(choice: Choice) -> tuple[bool, int, int]:
         cells = [cell for cell in choice.first.rows[choice.header_row] if cell.strip()]
+        looks = Counter(_look([cell], rules) for cell in cells)
         known = sum(is_known(cell, rules) for cell in cells)
-        return known, sum(_look([cell], rules) == _TEXT for cell in cells)
+        return looks.keys() <= {_TEXT, _STATES}, known, looks[_TEXT]
 
     return max((Choice(each, row) for each in sheets for row in each.rows), key=score)
 
@@ -131,7 +134,9 @@ def _columns_of(choice: Choice, rules: Rules) -> list[_Column]:
     for at, name in enumerate(choice.first.rows.get(choice.header_row, ())):
         cells = [cells[at] for cells in below if at < len(cells) and cells[at].strip()]
         if name.strip():
-            columns.append(_Column(name, cells[0] if cells else "", _look(cells, rules)))
+            phrases = {cell.strip(): None for cell in cells if forbids(cell, rules)}
+            sample = cells[0] if cells else ""
+            columns.append(_Column(name, sample, _look(cells, rules), tuple(phrases)))
     return columns
 
 
@@ -204,7 +209,17 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
             words_of_means = [] if is_default else ["--state-means", means]
             when = f"If yes in {name!r} {does} the sale, type"
             yield Remedy([*words_of_column, *words_of_means], when), said
-    if not states and rules.needs_state and rules.words == StateWords():
+    phrased = [] if states else [each for each in columns if each.phrases]
+    for each in phrased:
+        listed, quoted = ",".join(each.phrases), " and ".join(map(repr, each.phrases))
+        yield (
+            Remedy(
+                ["--state-column", each.name, "--true-values", listed],
+                f"If {quoted} in {each.name!r} forbids the sale, type",
+            ),
+            replace(rules, state_column=each.name),
+        )
+    if not states and not phrased and rules.needs_state and rules.words == StateWords():
         yield (
             Remedy(["--state", "true"], "If every row forbids the sale, type"),
             replace(rules, state=True),
