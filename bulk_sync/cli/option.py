@@ -161,9 +161,9 @@ class Name(click.ParamType[str]):
     envvar_list_splitter = "\n"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name without outer blanks."""
-        text = str(value).strip()
-        if text in {"", NAME}:
+        """Return the name, its words separated by one blank."""
+        text = " ".join(str(value).split())
+        if text in {"", NAME} or not text.isprintable():
             self.fail(f"{text!r} is nobody: write the name of a person.", param, ctx)
         return text
 

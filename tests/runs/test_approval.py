@@ -107,7 +107,7 @@ def test_a_list_of_runs_fits_a_hundred_columns_whatever_they_are_called(
 ) -> None:
     populate(sim, ROWS)
     path = wishes(tmp_path / f"{'long-' * 30}name.csv", ROWS)
-    long = ("--ticket", "T" * 90, "--prepared-by", f"{'n' * 70}\n\x1b[31m")
+    long = ("--ticket", f"{'T' * 90}\n\x1b[31m", "--prepared-by", "n" * 70)
     assert run(sim, "run", path, *long, "--max-calls", 8, "--fetch", "lookup").status == 6
     listed = run(None, "runs").out
     assert max(map(len, listed.splitlines())) <= 100
@@ -169,7 +169,7 @@ def test_nobody_approves_their_own_plan(name: str, plan: Path, sim: Simulator, r
     assert "own approval does not count" in refused(ran, sim)
 
 
-@pytest.mark.parametrize("name", ["", "  ", "NAME"])
+@pytest.mark.parametrize("name", ["", "  ", "NAME", "Ben\u200b", "\x1b[31mBen"])
 def test_a_name_must_be_one(name: str, plan: Path, sim: Simulator, run: Run) -> None:
     ran = run(sim, "apply", plan, "--approvals", 1, "--approved-by", name)
     assert ran.status == 2
