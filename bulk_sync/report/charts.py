@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bulk_sync.outcomes import Outcome
-from bulk_sync.report.facts import STATES, PastRun
+from bulk_sync.report.facts import PAST_RUNS, STATES, PastRun
 from bulk_sync.report.wording import OUTCOMES, Tone
 
 _LEAST_SHARE: Final = 1.2
@@ -48,7 +48,7 @@ class Cell(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """The columns of one figure of all runs, as a path: 1 wide with the gap, at most 100 high."""
+    """One figure of all runs: columns 1 wide and at most 100 high, the newest at the right."""
 
     name: str
     most: int
@@ -102,5 +102,6 @@ def panels(past: Sequence[PastRun]) -> list[Panel]:
 def _panel(name: str, tone: Tone, numbers: Sequence[int]) -> Panel:
     most = max(numbers, default=0)
     heights = [round(100 * number / (most or 1)) for number in numbers]
-    path = "".join(f"M{at} 100v-{height}h.8V100z" for at, height in enumerate(heights) if height)
+    columns = enumerate(heights, start=PAST_RUNS - len(heights))
+    path = "".join(f"M{at} 100v-{height}h.8V100z" for at, height in columns if height)
     return Panel(name, most, tone, path)

@@ -24,6 +24,9 @@ class Subject(StrEnum):
     MAP = "New PKeys"  # no report, but a new input
 
 
+PAST_RUNS: Final = 30
+"""The most runs of a job that a report shows."""
+
 STATES: Final = ("true", "false", "unknown")
 """The states of a profile, in the order of a matrix."""
 

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import charts, wording
 from bulk_sync.report import table as tables
-from bulk_sync.report.facts import STATES, Facts
+from bulk_sync.report.facts import PAST_RUNS, STATES, Facts
 from bulk_sync.report.table import Results
 from bulk_sync.report.wording import OUTCOMES, Tone
 from bulk_sync.rows import columns
@@ -109,6 +109,7 @@ def write(results: Results, file: BinaryIO, facts: Facts) -> None:
         sections=sections,
         left=results.count - sum(section.shown for section in sections),
         states=STATES,
+        past_runs=PAST_RUNS,
         wording=wording,
         charts=charts,
     )

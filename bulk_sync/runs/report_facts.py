@@ -18,7 +18,17 @@ from bulk_sync.ledger import Begun, Ended, Kind, Run
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination
-from bulk_sync.report.facts import STATES, Counts, Facts, PastRun, Request, Result, Source, Subject
+from bulk_sync.report.facts import (
+    PAST_RUNS,
+    STATES,
+    Counts,
+    Facts,
+    PastRun,
+    Request,
+    Result,
+    Source,
+    Subject,
+)
 from bulk_sync.report.wording import count
 from bulk_sync.rows import columns, due_dates, read
 from bulk_sync.rows.totals import Totals
@@ -26,8 +36,6 @@ from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.review import exit_of
 from bulk_sync.runs.validation import Judged
 from bulk_sync.storage import lock
-
-_PAST_RUNS: Final = 30
 
 _SUBJECTS: Final = {Kind.PLAN: Subject.PLAN, Kind.UNDO: Subject.UNDO}
 _CHANGED: Final = (
@@ -230,4 +238,4 @@ def _past_runs(run: Run, runs: Sequence[Run]) -> tuple[PastRun, ...]:
         and each.begun.kind in {Kind.RUN, Kind.APPLY}
         and each.begun.job == begun.job
         and same_place(each.begun, begun)
-    )[-_PAST_RUNS:]
+    )[-PAST_RUNS:]
