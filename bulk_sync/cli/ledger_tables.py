@@ -7,8 +7,11 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final
 
-from bulk_sync.ledger import Run, Write, local, utc
+from bulk_sync.errors import Exit
+from bulk_sync.ledger import Kind, Run, Write, local, utc
 from bulk_sync.outcomes import NEEDS_A_PERSON
+from bulk_sync.report import wording
+from bulk_sync.report.facts import Subject
 
 _OF_A_RUN: Final = ("run", "kind", "input", "rows", "opt-ins", "opt-outs", "left", "exit")
 
@@ -62,6 +65,7 @@ def _notes(run: Run) -> list[str]:
     asked, begun = _request(run), run.begun
     facts = [
         local(run.begun_ms),
+        _exit(run),
         f"prepared by {asked['prepared_by'] or begun.operator}",
         f"approved by {' and '.join(asked['approved_by'])}" if asked["approved_by"] else "",
         f"ticket {asked['ticket']}" if asked["ticket"] else "",
@@ -71,6 +75,14 @@ def _notes(run: Run) -> list[str]:
     if run.plan_sha256:
         notes.append(f"SHA-256 of the plan: {run.plan_sha256}")
     return [f"  {note}" for note in notes]
+
+
+def _exit(run: Run) -> str:
+    """Return how a run ended, with the meaning; nothing if it did not."""
+    if run.ended is None:
+        return ""
+    subject = Subject.PLAN if run.begun.kind is Kind.PLAN else Subject.RESULT
+    return wording.exit_status(Exit(run.ended.exit), subject)
 
 
 def _request(run: Run) -> dict[str, Any]:
@@ -136,6 +148,7 @@ def facts_lines(run: Run) -> list[str]:
     """Return a run as lines, a fact each, without empty ones; times are local."""
     facts = run_facts(run)
     facts["begun_at"] = local(run.begun_ms)
+    facts["exit"] = _exit(run).removeprefix("exit status ")
     facts["ended_at"] = "" if run.ended_ms is None else local(run.ended_ms)
     facts["settings"] = {
         name: value for name, value in facts["settings"].items() if name not in facts

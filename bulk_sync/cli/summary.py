@@ -1,9 +1,11 @@
 """A plan, a run or a file in short: lines for a person, one object for a script."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from types import MappingProxyType
 from typing import Final
 
@@ -13,6 +15,7 @@ import pandas as pd
 
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import wording
+from bulk_sync.report.facts import Subject
 from bulk_sync.report.wording import count
 from bulk_sync.rows import columns, comparison, due_dates
 from bulk_sync.rows.check.duplicates import Places
@@ -20,7 +23,10 @@ from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
 
 _NAMED_ROWS: Final = 10
-_LISTED: Final = (columns.ROW, columns.OUTCOME, columns.DETAIL)
+_COMPARED_ROWS: Final = 1_000
+"""How many rows are searched for those with the same reason."""
+
+_DETAIL_CHARACTERS: Final = 200
 
 
 def plan_lines(reviewed: Plan) -> list[str]:
@@ -40,10 +46,10 @@ def plan_lines(reviewed: Plan) -> list[str]:
         if read.paged and read.looked_up:
             way += f", and {count(read.looked_up, 'key')} not in the list one by one"
         pages = read.costs.scan
-        of_list = "an unknown number of" if pages is None else f"{pages:,}"
+        of_list = "an unknown number of pages" if pages is None else count(pages, "page")
         lines.append(
-            f"States were read {way}. Costs: one by one {read.costs.lookups:,} calls, from the "
-            f"list {of_list} {'page' if pages == 1 else 'pages'}."
+            f"States were read {way}. One by one takes {count(read.costs.lookups, 'call')}, the "
+            f"list {of_list}."
         )
     return [*lines, *_forecast_lines(reviewed.forecast, datetime.now().astimezone())]
 
@@ -53,25 +59,26 @@ def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
     seconds, days, times = forecast.seconds, forecast.days, forecast.runs
     least = forecast.is_lower_bound
     how = "at the very least" if least else "about"
-    about = "" if seconds is None else f", {how} {_duration(seconds)}"
+    about = "" if seconds is None else f" That takes {how} {_duration(seconds)}"
     if seconds is not None and forecast.calls_to_come and not days and not times:
         end = now + timedelta(seconds=seconds)
         day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
         soonest = " at the soonest" if least else ""
-        about += f": over at {end:%H:%M %Z}{day}{soonest}, if it begins now"
+        about += f": it is done at {end:%H:%M %Z}{day}{soonest}, if it begins now"
     before = forecast.calls_before
     anew = f" and {before:,} to read everything again" if before > 1 else ""
-    lines = [f"Calls: {forecast.calls:,} spent, {forecast.calls_to_come:,} to come{anew}{about}."]
+    calls = f"Calls: {forecast.calls:,} made, {forecast.calls_to_come:,} to come{anew}."
+    lines = [f"{calls}{about}{'.' if about else ''}"]
     if days:
         last = now.astimezone(UTC).date() + timedelta(days=days)
         lines.append(
-            f"Today (UTC) has {forecast.budgets.left_today:,} calls left of "
-            f"{forecast.budgets.max_calls_per_day:,} (--max-calls-per-day): with `bulk-sync "
-            f"resume` on each day after, {count(days, 'more day')}, it is over on {last}."
+            f"Of today's {forecast.budgets.max_calls_per_day:,} calls (--max-calls-per-day; days "
+            f"are UTC) {forecast.budgets.left_today:,} are left. With `bulk-sync resume` on each "
+            f"day after, it takes {count(days, 'more day')} and is done on {last}."
         )
     if times:
         lines.append(
-            f"With {forecast.budgets.max_calls:,} calls a run (--max-calls) it is to be resumed "
+            f"With {forecast.budgets.max_calls:,} calls a run (--max-calls) it must be resumed "
             f"{count(times, 'time')}."
         )
     return lines
@@ -85,13 +92,15 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
         title: its kind, such as ``Run``.
     """
     totals, files = finished.totals, finished.files
-    changes = f"{totals.opt_ins:,} opt-ins, {totals.opt_outs:,} opt-outs"
+    changes = f"{count(totals.opt_ins, 'opt-in')}, {count(totals.opt_outs, 'opt-out')}"
     notes = dict.fromkeys(map(str, (Outcome.UPDATED, Outcome.WOULD_UPDATE)), changes)
     named = set(NEEDS_A_PERSON)
     if finished.cause or finished.held:  # which explains the pending rows
         named.remove(Outcome.PENDING)
+    subject = Subject.PLAN if title == "Plan" else Subject.RESULT
+    status = wording.exit_status(finished.exit, subject)
     lines = [
-        f"{title} {finished.run_id} ended with exit status {int(finished.exit)}.\n",
+        f"{title} {finished.run_id} ended with {status}.\n",
         *outcome_lines(finished.rows, totals, totals.outcomes, notes),
         "",
         *needing_a_person(finished.rows, named),
@@ -125,7 +134,7 @@ def figure(value: float) -> str:
 def _cost_lines(cost: Cost) -> list[str]:
     """Return what a run cost, and what it waited for."""
     calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
-    reached = "" if cost.rate is None else f", {figure(cost.rate)} calls/s"
+    reached = "" if cost.rate is None else f", {figure(cost.rate)} calls a second"
     lines = [f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{reached}."]
     if cost.latency_s is not None:
         # The event loop's clock goes by the millisecond.
@@ -143,26 +152,30 @@ def _cost_lines(cost: Cost) -> list[str]:
 def needing_a_person(
     rows: pd.DataFrame, among: Iterable[Outcome], most: int = _NAMED_ROWS
 ) -> list[str]:
-    """Return the first rows with these outcomes, and their reasons, as lines."""
+    """Return the first rows with these outcomes as lines, those with the same reason in one."""
     left = columns.rows_of(rows, columns.have_outcome(rows, among))
     if left.empty:
         return []
-    first = left.head(most)
+    first = left.head(_COMPARED_ROWS)
     places = Places.of(first)
-    numbers, outcomes, details = (first[name] for name in _LISTED)
-    reasons = first[columns.REASON].astype(object).fillna("")
     files = first[columns.FILE] if columns.FILE in first else [""] * len(first)
-    width = max(len(str(number)) for number in numbers)
+    reasons = first[columns.REASON].astype(object).fillna("")
+    facts = (files, first[columns.OUTCOME], reasons, first[columns.DETAIL])
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for at, (number, each) in enumerate(
+        zip(first[columns.ROW], zip(*facts, strict=True), strict=True)
+    ):
+        alike.setdefault(each, []).append(f"{number}{places.original(at)}")
+    shown = dict(islice(alike.items(), most))
     lines = [
-        f"  {file}{' ' if file else ''}row {number:>{width}}{places.original(at)}  "
-        f"{outcome} {reason}: {detail}"
-        for at, (file, number, outcome, reason, detail) in enumerate(
-            zip(files, numbers, outcomes, reasons, details, strict=True)
-        )
+        f"  {file}{' ' if file else ''}{_named(numbers)}  {outcome}"
+        f"{'' if reason in ('', outcome) else f' {reason}'}: "
+        f"{shorten(detail, _DETAIL_CHARACTERS, placeholder=' ...')}"
+        for (file, outcome, reason, detail), numbers in shown.items()
     ]
-    more = len(left) - len(first)
+    more = len(left) - sum(map(len, shown.values()))
     if more:
-        lines.append(f"  ... and {more:,} more; the report (--report) has them all.")
+        lines.append(f"  ... and {count(more, 'more row')}; the report (--report) has them all.")
     return ["Rows that need a person:", *lines, ""]
 
 
@@ -291,9 +304,15 @@ def _reasons(rows: pd.DataFrame, outcome: str) -> str:
 
 
 def _row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
-    numbers = rows[columns.ROW].to_numpy()[positions[:_NAMED_ROWS]].tolist()
-    more = ", ..." if len(positions) > len(numbers) else ""
-    return f"{'row' if len(positions) == 1 else 'rows'} {', '.join(map(str, numbers))}{more}"
+    return _named(rows[columns.ROW].to_numpy()[positions].tolist())
+
+
+def _named(numbers: Sequence[object]) -> str:
+    """Name rows by their numbers, the first ones if there are many."""
+    named = ", ".join(map(str, numbers[:_NAMED_ROWS]))
+    more = len(numbers) - _NAMED_ROWS
+    rest = f" and {more:,} more" if more > 0 else ""
+    return f"{'row' if len(numbers) == 1 else 'rows'} {named}{rest}"
 
 
 def _duration(seconds: float) -> str:

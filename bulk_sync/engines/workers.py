@@ -79,7 +79,7 @@ class Workers:
         """Return the failed rows to try once more: the cause may have passed by now."""
         rows = [] if self.stop.asked else sorted({*suspects, *steps.passing()})
         if rows:
-            log.info("%d rows failed for what may have passed by now; trying them again", len(rows))
+            log.info("Trying rows again that failed for what may have passed by now: %d", len(rows))
         return rows
 
     async def carry_out(

@@ -10,6 +10,7 @@ import pandas as pd
 from bulk_sync.engines.current import StateReader
 from bulk_sync.errors import Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
+from bulk_sync.report.wording import count
 from bulk_sync.rows import columns, comparison, expand, plan_limits
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import Steps
@@ -49,17 +50,18 @@ def write_early(
     unread = columns.have_outcome(compared, [Outcome.PENDING])
     if not _is_within_limits(execution, compared, unread):
         log.info(
-            "%d opt-outs are due, and wait until everything is read: a limit depends on the rest",
-            writes,
+            "Opt-outs that are due wait until everything is read, because a limit depends on the "
+            "rest: %s",
+            f"{writes:,}",
         )
         return None
     log.warning(
-        "The budget leaves %d calls, and the %d keys that are left take %d: %d opt-outs that are "
-        "known to be due are written first",
-        left,
-        int(unread.sum()),
-        reader.calls_left,
-        writes,
+        "The budget leaves %s, and reading %s more takes %s. The opt-outs that are known to be "
+        "due are written first: %s",
+        count(left, "call"),
+        count(int(unread.sum()), "key"),
+        count(reader.calls_left, "call"),
+        f"{writes:,}",
     )
     try:
         _approve(execution, early, reader)
@@ -91,7 +93,7 @@ def refusal_after(refused: Refused, early: int) -> Refused:
     """Return a refusal with the early writes in its message."""
     detail = str(refused).removeprefix("Nothing was written: ")
     return Refused(
-        f"Nothing more was written than the {early:,} opt-outs that were due first: {detail}",
+        f"Nothing more was written than the {count(early, 'opt-out')} due first: {detail}",
         refused.option,
     )
 

@@ -7,6 +7,7 @@ from bulk_sync import ledger
 from bulk_sync.errors import Exit, StopRun, UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
+from bulk_sync.report import wording
 from bulk_sync.runs.checkpoint import Checkpoint, checkpoint_folder
 from bulk_sync.settings import State
 
@@ -24,7 +25,7 @@ class NothingLeft(StopRun):
     def __init__(self, message: str, done_by: Run | None = None) -> None:
         if done_by is not None and done_by.ended is not None:
             self.exit = Exit(done_by.ended.exit)
-            message += f" Run {done_by.run_id} ended with exit status {int(self.exit)}."
+            message += f" Run {done_by.run_id} ended with {wording.exit_status(self.exit)}."
             message += "".join(f" Report: {path}." for path in done_by.ended.reports)
             if done_by.ended.outcomes.get(Outcome.FAILED):
                 message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."

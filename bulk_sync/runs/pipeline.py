@@ -244,7 +244,7 @@ def _forecast(execution: Execution, reader: StateReader) -> RemainingCost | None
         return None
     needed = RemainingCost(calls, calls, execution.budgets(left))
     log.warning(
-        "Reading the current states takes %s. The budget leaves %s calls now; what is read is "
+        "Reading the current states costs %s. The budget leaves %s calls now; what is read is "
         "kept, and `bulk-sync resume` goes on with it.",
         needed.in_all(),
         f"{left:,}",

@@ -104,13 +104,15 @@ class RemainingCost:
         is_on, ways = int(now and budgets.left_now > 0), list[str]()
         if budgets.max_calls_per_day is not None:
             days = _between(self._days, f"{more}day", int(now and bool(budgets.left_today)))
-            ways.append(f"{days} at {budgets.max_calls_per_day:,} a day (--max-calls-per-day)")
+            most = f"{budgets.max_calls_per_day:,} calls a day (--max-calls-per-day)"
+            ways.append(f"{days} at {most}")
         if budgets.max_calls is not None:
             nightly = _between(self._runs, f"{more}day", is_on)
             nightly = "" if ways else f", which is {nightly} at one run a day"
             runs = _between(self._runs, f"{more}run", is_on)
             ways.append(f"{runs} of {budgets.max_calls:,} calls (--max-calls){nightly}")
-        return f"{_between((self.calls, self.most), 'call')}, or {' and '.join(ways)}"
+        calls = _between((self.calls, self.most), "call")
+        return f"{calls}; that takes {' and '.join(ways)}"
 
     def facts(self, *, now: bool = False) -> dict[str, int]:
         """Return the same for a script, this run and this day counted or not."""

@@ -78,7 +78,8 @@ def _auditable(intents: Sequence[Intent]) -> Sequence[Intent]:
     known_ones = [each for each in intents if each.before is not None or each.key.startswith("@")]
     if len(known_ones) < len(intents):
         log.warning(
-            "%d profiles that may have been created are left out: their PKeys are not known",
+            "Profiles that may have been created are left out, because their PKeys are not known: "
+            "%d",
             len(intents) - len(known_ones),
         )
     return known_ones

@@ -10,6 +10,7 @@ import pandas as pd
 from bulk_sync import ledger, report
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Intent, Kind, Ledger, Run
+from bulk_sync.report.wording import count
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import kept_rows, lineage, pipeline, plan_file, write_records
@@ -86,13 +87,13 @@ def _to_put_back(book: Ledger, parent_id: str) -> list[Intent]:
     """Return the writes of a run to be put back; created profiles stay."""
     written, perhaps = write_records.written(book, parent_id)
     if perhaps:
-        log.info("%d opt-outs that the run failed to lift are checked too", len(perhaps))
+        log.info("Opt-outs that the run failed to lift are checked too: %d", len(perhaps))
     created = sum(each.before is None for each in written)
     if created:
         log.warning(
-            "%d profiles that run %s created stay: this tool deletes no profile. Delete them in "
+            "This leaves %s that run %s created: this tool deletes no profile. Delete them in "
             "Campaign if they are wrong.",
-            created,
+            count(created, "profile"),
             parent_id,
         )
     return write_records.in_order(each for each in written + perhaps if each.before is not None)

@@ -259,7 +259,7 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
         elif fresh:
             give_up(book, job.state, run, "Given up for a fresh start.")
         else:
-            since = ledger.utc(run.begun_ms)
+            since = ledger.local(run.begun_ms)
             raise Refused(
                 f"Nothing was written: run {run.run_id} of this very input, begun {since}, was "
                 f"interrupted. Finish it with `bulk-sync resume {run.run_id}`, or give it up and "

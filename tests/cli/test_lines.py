@@ -1,12 +1,14 @@
 """What a run says of itself at its end."""
 
+import re
 from pathlib import Path
 
+import orjson
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, key, populate, wishes
 
 from bulk_sync.cli import summary
-from bulk_sync.simulator import Fault, Options, running
+from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 def test_the_summary_has_the_latency_and_the_waits(tmp_path: Path, run: Run) -> None:
@@ -42,3 +44,35 @@ def test_a_run_that_made_no_calls_has_neither_a_latency_nor_a_rate(
         assert not sim.requests
     assert (summary["latency_seconds"], summary["calls_per_second"]) == (None, None)
     assert summary["throttled_by"] == {}
+
+
+def test_the_end_of_a_run_is_told_in_plain_words(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 3)
+    sim.add(pkey=key(3), ccpaOptOut=True)
+    path = wishes(tmp_path / "in.csv", 15)
+    with path.open("a") as file:
+        file.write("@bad,perhaps\n")
+    path.write_text(path.read_text().replace(f"{key(3)},true", f"{key(3)},false"))
+    ran = run(sim, "plan", path)
+    assert "ended with exit status 3: finished, but some rows need a person." in ran.out
+    ran = run(sim, "run", path)
+    assert "updated                4  1 opt-in, 3 opt-outs" in ran.out
+    assert re.search(r"calls a second\.$", ran.out, re.MULTILINE)
+    # Rows with the same reason share a line.
+    named = ", ".join(map(str, range(6, 16)))
+    assert f"  rows {named} and 1 more  not_found: Campaign knows no profile" in ran.out
+    assert "  row 17  rejected bad_state: " in ran.out
+    (run_id,) = (each["run_id"] for each in orjson.loads(run(None, "runs", "--json").out))
+    meaning = "3: finished, but some rows need a person"
+    assert f"exit status {meaning}" in run(None, "runs").out
+    assert f"exit: {meaning}" in run(None, "runs", run_id).out
+
+
+def test_a_plan_without_problems_says_that_nothing_was_written(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    ran = run(sim, "plan", wishes(tmp_path / "in.csv", 1), "--report", "plan.html")
+    meaning = "exit status 0: everything could be planned; nothing was written"
+    assert meaning in ran.out
+    assert meaning[1:] in (tmp_path / "plan.html").read_text()

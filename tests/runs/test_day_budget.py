@@ -121,9 +121,9 @@ def test_a_plan_forecasts_days_and_runs(sim: Simulator, tmp_path: Path, run: Run
     ran = run(sim, "plan", path, *words)
     last = datetime.now(UTC).date() + timedelta(days=3)
     left = 30 - len(sim.requests)
-    assert f"{left} calls left of 30 (--max-calls-per-day)" in ran.out
-    assert f"3 more days, it is over on {last}" in ran.out
-    assert "50 calls a run (--max-calls) it is to be resumed 2 times" in ran.out
+    assert f"Of today's 30 calls (--max-calls-per-day; days are UTC) {left} are left." in ran.out
+    assert f"it takes 3 more days and is done on {last}" in ran.out
+    assert "50 calls a run (--max-calls) it must be resumed 2 times" in ran.out
     ran = run(sim, "plan", path, *words, "--out", tmp_path / "plan.parquet")
     assert "200 to come" in ran.out  # ``apply`` reads each profile again first
 
@@ -133,9 +133,9 @@ def test_what_a_forecast_says_is_what_it_takes(sim: Simulator, tmp_path: Path, r
     path = wishes(tmp_path / "in.csv", 50)
     words = (path, "--fetch", "scan", "--max-calls", 4)
     told = run(sim, "plan", path, *LOOKUP).out
-    assert "Calls: 51 spent, 50 to come and 51 to read everything again" in told
+    assert "Calls: 51 made, 50 to come and 51 to read everything again" in told
     told = run(sim, "plan", *words).out
-    found = re.search(r"is to be resumed (\d+) times", told)
+    found = re.search(r"must be resumed (\d+) times", told)
     assert found is not None, told
     assert run(sim, "run", *words).status == 6
     resumed = 1
@@ -263,7 +263,8 @@ def test_a_stop_for_a_budget_says_how_many_calls_and_days_are_left(
     words = ("run", path, *LOOKUP, "--summary", "json")
     ran = run(sim, *words, "--max-calls-per-day", 10)
     # A call to begin with each day: 9 are read, 21 are to be read, and up to 30 are to be written.
-    assert "Left to do: 30 to 51 calls, or 4 to 6 more days at 10 a day" in ran.summary["message"]
+    left = "Left to do: 30 to 51 calls; that takes 4 to 6 more days at 10 calls a day"
+    assert left in ran.summary["message"]
     told = ran.summary["to_come"]
     assert (told["calls"], told["most_calls"]) == (30, 51)
     assert (told["days"], told["most_days"]) == (4, 6)
@@ -279,7 +280,7 @@ def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run)
     ran = run(sim, "plan", path, "--rate", 0.001, "--max-calls", 1000, "--fetch", "scan")
     assert ran.status == 0, ran.err
     after = datetime.now().astimezone() + timedelta(hours=27, minutes=47)
-    told = {f"over at {each:%H:%M %Z} on {each:%Y-%m-%d}" for each in (before, after)}
+    told = {f"done at {each:%H:%M %Z} on {each:%Y-%m-%d}" for each in (before, after)}
     assert any(each in ran.out for each in told), ran.out
 
 
@@ -289,7 +290,8 @@ def test_after_a_scan_a_plan_tells_the_least_time_that_it_takes(tmp_path: Path, 
         path = wishes(tmp_path / "in.csv", 480)
         ran = run(sim, "plan", path, "--fetch", "scan", "--concurrency", 4)
     assert ran.status == 0, ran.err
-    found = re.search(r"480 to come, at the very least 1 min (\d+) s: over at .* soonest", ran.out)
+    told = r"480 to come. That takes at the very least 1 min (\d+) s: it is done at .* soonest"
+    found = re.search(told, ran.out)
     assert found is not None, ran.out  # 480 answers of half a second, four at once
 
 

@@ -58,10 +58,10 @@ def test_what_a_plan_takes_is_said_before_it_is_spent(filled: Simulator, run: Ru
     plan = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP, "--max-calls-per-day", 10)
     ran = run(filled, *plan, "--summary", "json")
     assert ran.status == 6
-    assert "Reading the current states takes 30 calls, or 4 days at 10 a day" in ran.err
+    assert "Reading the current states costs 30 calls; that takes 4 days at 10 calls" in ran.err
     assert (ran.summary["needed"]["calls"], ran.summary["needed"]["days"]) == (30, 4)
     assert (ran.summary["to_come"]["calls"], ran.summary["to_come"]["days"]) == (21, 3)
-    assert "21 calls, or 3 more days at 10 a day" in ran.summary["message"]
+    assert "21 calls; that takes 3 more days at 10 calls a day" in ran.summary["message"]
     days = 1
     budget = 10
     while ran.status == 6:
@@ -80,7 +80,7 @@ def test_the_forecast_comes_first(filled: Simulator, tmp_path: Path) -> None:
         assert planning.stderr is not None
         said = planning.stderr.readline()
         planning.kill()
-    assert "takes 30 calls, or 3 runs of 12 calls (--max-calls), which is 3 days" in said
+    assert "30 calls; that takes 3 runs of 12 calls (--max-calls), which is 3 days" in said
 
 
 def test_a_scan_goes_on_where_a_plan_left_it(tmp_path: Path, run: Run) -> None:
