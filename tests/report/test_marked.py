@@ -4,7 +4,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import openpyxl
@@ -391,25 +391,36 @@ def is_fallback(run: Run, path: Path, why: str) -> bool:
     return SHEET not in openpyxl.load_workbook(path.with_name("own.xlsx")).sheetnames
 
 
-def test_an_ods_gets_a_workbook_of_its_own(tmp_path: Path, run: Run) -> None:
+def test_the_list_of_an_ods_is_copied_and_marked(tmp_path: Path, run: Run) -> None:
     table = "<table:table-row>{}</table:table-row>"
     cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    lines = (("November",), (), ("PKey", "Opt out?", "Received"), ("007", "?", "2026-11-03"))
     rows = "".join(
-        table.format("".join(map(cell.format, line)))
-        for line in (("PKey", "Opt out?"), ("@a", "?"))
+        table.format("".join(map(cell.format, line)) or "<table:table-cell/>") for line in lines
     )
+    name = "A/Very:Long*Name?With[Strange]Characters"
     names = " ".join(
-        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
-        for name in ("office", "table", "text")
+        f'xmlns:{each}="urn:oasis:names:tc:opendocument:xmlns:{each}:1.0"'
+        for each in ("office", "table", "text")
     )
     with zipfile.ZipFile(tmp_path / "in.ods", "w") as archive:
         archive.writestr(
             "content.xml",
             f"<office:document-content {names}><office:body><office:spreadsheet>"
-            f'<table:table table:name="S">{rows}</table:table></office:spreadsheet></office:body>'
-            "</office:document-content>",
+            f'<table:table table:name="{name}">{rows}</table:table></office:spreadsheet>'
+            "</office:body></office:document-content>",
         )
-    assert is_fallback(run, tmp_path / "in.ods", "it is no .xlsx workbook")
+    ran = check(run, tmp_path / "in.ods")
+    assert "because" not in ran.err
+    assert marks(tmp_path / "marked.xlsx") == {"B4": BAD}
+    book = openpyxl.load_workbook(tmp_path / "marked.xlsx")
+    assert book.sheetnames == [SHEET, "A_Very_Long_Name_With_Strange_Ch"[:31]]
+    cells = [cell.value for cell in book.worksheets[1][4]]
+    assert cells == ["007", "?", datetime(2026, 11, 3)]  # noqa: DTZ001
+    correct(tmp_path / "marked.xlsx", {"B4": "yes"})
+    assert check(run, tmp_path / "marked.xlsx", "good.csv").status == 0
+    (row,) = read_csv(tmp_path / "good.csv")
+    assert (row["PKey"], row["Received"], row["sync_row"]) == ("007", "2026-11-03", "4")
 
 
 def test_a_csv_gets_the_usual_report_without_a_word(tmp_path: Path, run: Run) -> None:

@@ -26,6 +26,7 @@ from xml.parsers import expat
 import pandas as pd
 
 from bulk_sync.errors import InputProblem
+from bulk_sync.report import input_sheet, table
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.marked import cells, first_sheet, problems
 from bulk_sync.report.marked.cells import Place
@@ -33,6 +34,7 @@ from bulk_sync.report.marked.notes import COMMENTS, DRAWING, Notes
 from bulk_sync.report.marked.problems import Problem
 from bulk_sync.report.marked.styles import BAD, DOUBTFUL, MINIMAL, Styles
 from bulk_sync.report.marked.xml_part import Element, XmlPart, with_attributes
+from bulk_sync.rows import columns
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.parse import xlsx
 from bulk_sync.rows.parse.package import Package
@@ -49,7 +51,10 @@ _DAMAGE: Final = (
     NotImplementedError, ET.ParseError, expat.ExpatError, LookupError, ValueError, StopIteration,
 )  # fmt: skip
 
-_NOT_XLSX: Final = "it is no .xlsx workbook"
+_NOT_IN_NAMES: Final = re.compile(r"[\[\]:*?/\\']")
+_NAME_CHARACTERS: Final = 31
+"""What the name of a sheet cannot hold in an .xlsx, but in an .ods."""
+
 _TYPES: Final = "[Content_Types].xml"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -74,32 +79,51 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     """Return a workbook with marks.
 
     Args:
-        path: an .xlsx; it is only read.
+        path: it is only read; of an .xls or .ods the list alone is copied.
         rows: the results of its check.
         layout: what of it was read as what.
         facts: those of the check.
 
     Raises:
-        Unmarkable: it is no .xlsx, has too many rows, or is built in an unusual way.
+        Unmarkable: it has too many rows, or is built in an unusual way.
 
     Memory: the unpacked parts that change, and the packed workbook twice.
     """
     if len(rows) > MOST_ROWS:
         raise Unmarkable(f"it has more than {MOST_ROWS:,} rows")
     try:
-        content = path.read_bytes()
+        content, sheet = path.read_bytes(), str(layout.sheet)
         if sha256(content).hexdigest() != facts.source.sha256:
             raise Unmarkable("it has changed since it was read")
-        if not zipfile.is_zipfile(path):
-            raise Unmarkable(_NOT_XLSX)
+        is_copy = not _is_xlsx(path)
+        if is_copy:
+            sheet = _NOT_IN_NAMES.sub("_", sheet)[:_NAME_CHARACTERS]
+            content = _copy(rows, layout, sheet)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
                 raise Unmarkable(f"it unpacks to more than {_MOST_BYTES >> 20} MB")
-            book = _Workbook(archive, len(content), str(layout.sheet))
+            book = _Workbook(archive, len(content), sheet)
             found = problems.find(rows, layout.columns, book.header(layout.header_row))
-            return book.marked(found, problems.head(rows, layout, facts, found))
+            head = problems.head(rows, layout, facts, found, is_copy=is_copy)
+            return book.marked(found, head)
     except _DAMAGE as problem:
         raise Unmarkable(f"it is built in an unusual way ({problem})") from problem
+
+
+def _is_xlsx(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return _TYPES in archive.namelist()
+
+
+def _copy(rows: pd.DataFrame, layout: Layout, sheet: str) -> bytes:
+    """Return an .xlsx with the list of another workbook, each row in its place."""
+    names, header_row = table.own_columns(rows), layout.header_row
+    if header_row is None or not input_sheet.fits(rows, names):
+        raise Unmarkable("its cells do not fit into an .xlsx")
+    numbers = rows[columns.ROW].tolist()
+    return bytes(input_sheet.workbook(rows, names, sheet, numbers=numbers, header_row=header_row))
 
 
 def _folders() -> Iterator[str]:
@@ -114,8 +138,6 @@ class _Workbook:
     def __init__(self, archive: zipfile.ZipFile, size: int, sheet: str) -> None:
         self._archive, self._sheet = archive, sheet
         self._package = Package(archive, "the workbook", size)
-        if _TYPES not in self._package:
-            raise Unmarkable(_NOT_XLSX)
         self._changed: dict[str, bytes] = {}
         self._types: list[tuple[str, str]] = []
         top = relations(self._package, "")

@@ -74,17 +74,28 @@ def find(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> list
 
 
 def head(
-    rows: pd.DataFrame, layout: Layout, facts: Facts, problems: Sequence[Problem]
+    rows: pd.DataFrame,
+    layout: Layout,
+    facts: Facts,
+    problems: Sequence[Problem],
+    *,
+    is_copy: bool,
 ) -> list[str]:
     """Return the sentences at the top of the first sheet, the title first."""
+    name = PurePath(facts.source.input).name
     bad = sum(problem.is_bad for problem in problems)
     total = wording.count(len(rows), "row")
     title = f"{bad:,} of {total} cannot be used yet" if bad else f"nothing to correct in {total}"
     lines = [
         f"bulk-sync: {title}",
-        f"{PurePath(facts.source.input).name}, checked {facts.at:%Y-%m-%d %H:%M %Z}. {layout}.",
+        f"{name}, checked {facts.at:%Y-%m-%d %H:%M %Z}. {layout}.",
         facts.result.sentences[0],
     ]
+    if is_copy:
+        lines.append(
+            f"This workbook has the list of {name} alone, each row with its number: marks need an "
+            ".xlsx. Formats, formulas and other sheets are left behind."
+        )
     if bad:
         lines.append(
             f"Correct the red cells of the sheet {layout.sheet!r} (click on the number of a row "
