@@ -236,10 +236,11 @@ def read_book(path: Path, rows: Sequence[Sequence[str]], wanted: Wanted) -> pd.D
         return Chosen(*choose_sheet([each for each in first if each.rows], wanted, str(path)))
 
     parsed = workbook.parse(path, choose)
-    names = [columns.ROW, *parsed.names]
+    own = list(HEADER)  # a column behind them is for what stands beside the table
+    names = [columns.ROW, *own, ""]
     frames = [batch.rename_columns(names).to_pandas() for batch in parsed.batches]
     frame: pd.DataFrame = pd.concat(frames or [pd.DataFrame(columns=names)], ignore_index=True)
-    return frame.reindex(columns=[*parsed.names, columns.ROW])
+    return frame.reindex(columns=[*own, columns.ROW])
 
 
 def shifted(table: Sequence[Sequence[str]], rows: int) -> list[list[object]]:

@@ -337,8 +337,6 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "in.parquet",
     ),
     "truncated workbook": ("in.xlsx", lambda path: truncated(workbook(path, [["a"]])), "cut off"),
-    "two columns of one name": ("in.csv", lambda path: save(path, "a,a\n1,2\n"), "'a'"),
-    "data without a name": ("in.csv", lambda path: save(path, "a,\n1,2\n"), "no name"),
     "ragged": ("in.csv", lambda path: save(path, HEADER + "@a,true\n@b\n"), "line 3"),
     "too wide": ("in.csv", lambda path: save(path, HEADER + "@a,true,x\n"), "line 2"),
     "quote not closed": ("in.csv", lambda path: save(path, HEADER + '@a,true\n"@b,x\n'), "line 3"),

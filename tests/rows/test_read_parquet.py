@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, read
+from bulk_sync.rows.check import Rules
 from bulk_sync.rows.parse import parquet
 
 NIGHT = dt.datetime.fromisoformat("2026-11-24T03:00:00")
@@ -213,11 +214,11 @@ def test_a_cell_of_hundreds_of_megabytes_is_refused(tmp_path: Path) -> None:
         read.rows(str(path))
 
 
-def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_columns_of_keys_with_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "states.parquet"
     pq.write_table(pa.table([["1"], ["2"]], names=["PKey", "PKey"]), path)
-    with pytest.raises(InputProblem, match=r"Columns 1 and 2 .* 'PKey'"):
-        read.rows(str(path))
+    with pytest.raises(InputProblem, match="More than one column could hold the keys"):
+        read.rows(str(path), read.Wanted(rules=Rules(state=True)))
 
 
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ def parsed(path: Path, sheet: str | None = None) -> tuple[pd.DataFrame, str]:
         return Chosen(*choose_sheet(first, Wanted(sheet), str(path)))
 
     found = workbook.parse(path, choose)
-    batches = list(found.batches)
-    names = [columns.ROW, *found.names]
+    batches = [each.select(range(each.num_columns - 1)) for each in found.batches]
+    names = [columns.ROW, *found.names[:-1]]  # the last column is what stands beside the table
     frames = [each.rename_columns(names).to_pandas() for each in batches]
     frame = pd.concat(frames or [pd.DataFrame(columns=names)], ignore_index=True)
     return frame, " ".join(found.notes)
@@ -224,6 +224,24 @@ def of_three_sheets(folder: Path, suffix: str) -> Path:
     return office.xlsx(path, {"Cover": "", **rows}, states={"Old": "hidden"})
 
 
+WRITE: dict[str, Callable[[Path, list[list[str]]], Path]] = {
+    ".xlsx": lambda path, rows: office.xlsx(
+        path, {"S": "".join(office.row(at, *row) for at, row in enumerate(rows, 1))}
+    ),
+    ".ods": lambda path, rows: office.ods(
+        path, {"S": "".join(office.ods_row(*row) for row in rows)}
+    ),
+    ".xls": lambda path, rows: office.xls(
+        path,
+        {
+            "S": b"".join(
+                office.xls_text(at, column, cell)
+                for at, row in enumerate(rows)
+                for column, cell in enumerate(row)
+            )
+        },
+    ),
+}
 EACH = pytest.mark.parametrize("suffix", [".xlsx", ".xls", ".ods"])
 
 
@@ -428,7 +446,6 @@ def test_an_ods_with_line_breaks_between_its_tags_is_read(tmp_path: Path) -> Non
 FAR: dict[str, tuple[str, str]] = {
     "in the last cell": ("XFD1048576", r"Cell XFD1048576 .* has no name in row 1"),
     "far to the right": ("XFD1002", "Cell XFD1002 .* has no name"),
-    "beside the table": ("C1002", "Cell C1002 .* has no name"),
 }
 
 
@@ -440,6 +457,27 @@ def test_a_value_far_from_the_table_is_refused_by_its_cell(tmp_path: Path, case:
     path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + rows})
     with pytest.raises(InputProblem, match=says):
         parsed(path)
+
+
+@EACH
+def test_what_stands_beside_the_table_is_kept_under_the_letter_of_its_column(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [["PKey", "", "note", "note"], ["@a", "Ann", "1", "2"], ["", "", "", "", "Signed", "JD"]]
+    path = WRITE[suffix](tmp_path / f"in{suffix}", rows)
+    frame = read.rows(str(path)).frame
+    assert frame.to_dict("list") == {
+        "PKey": ["@a", ""],
+        "column B": ["Ann", ""],
+        "note": ["1", ""],
+        "note (D)": ["2", ""],
+        "column E": ["", "Signed | JD"],
+        columns.ROW: [2, 3],
+    }
+    told = " ".join(each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert "column B has no name but holds data, first in row 2" in told
+    assert "column D has the name 'note', as an earlier one has" in told
+    assert "column E has no name but holds data, first in row 3" in told
 
 
 def test_cells_without_content_far_from_the_table_are_passed_over(tmp_path: Path) -> None:

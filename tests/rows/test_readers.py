@@ -103,7 +103,8 @@ def read_here(path: Path) -> Rows:
         frame = read.rows(str(path)).frame
         numbers = frame.pop(columns.ROW)
         return rows_of(pd.concat([numbers, frame], axis=1))
-    return rows_of(pa.Table.from_batches(parsed.batches).to_pandas())
+    width = 1 + len(NAMES)  # a column behind them is for what stands beside the table
+    return rows_of(pa.Table.from_batches(parsed.batches).select(range(width)).to_pandas())
 
 
 def rows_of(frame: pd.DataFrame) -> Rows:

@@ -214,7 +214,8 @@ def _only(
     there = f"Columns: {', '.join(map(repr, names)) or 'none'}."
     problem = f"No column for the {what} was found; name it with {option}.{hint}"
     if given is not None:
-        fits = [given] if given in names else [x for x in names if plain(x) == plain(given)]
+        same = [name for name in names if name == given]
+        fits = same or [name for name in names if plain(name) == plain(given)]
         problem = f"{option} {given!r}: the input has no such column."
     if not fits:
         raise InputProblem(f"{problem} {there}")

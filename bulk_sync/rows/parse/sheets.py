@@ -53,6 +53,15 @@ class Sheet:
         return [(row.number, [text[:_CELL_CHARACTERS] for text in row.texts()]) for row in rows]
 
 
+def column_letters(column: int) -> str:
+    """Return the letters of a column, from 0: ``A``, ..., ``Z``, ``AA``."""
+    text, column = "", column + 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        text = chr(65 + rest) + text
+    return text
+
+
 class Chosen(NamedTuple):
     """The sheet to read, by its position, and the number of its header's row."""
 

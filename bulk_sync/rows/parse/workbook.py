@@ -20,10 +20,13 @@ from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import Parsed, batch, ods, xls, xlsx
 from bulk_sync.rows.parse.cell_text import NotANumber
 from bulk_sync.rows.parse.package import Package
-from bulk_sync.rows.parse.sheets import Choose, Protected, Row, Sheet
+from bulk_sync.rows.parse.sheets import Choose, Protected, Row, Sheet, column_letters
 
 _BATCH_ROWS: Final = 1 << 13
 _NAMED: Final = 5
+_BESIDE: Final = 20
+"""Columns right of the header's last name where notes or a signature may stand."""
+
 _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _DAMAGE: Final = (
@@ -55,7 +58,8 @@ def parse(path: Path, choose: Choose) -> Parsed:
             f"Row {number} on the sheet {sheets[at].name!r} of {path} is empty. Name the row with "
             "the names of the columns with --header-row."
         )
-    parsed = Parsed(header.texts(), iter(()), sheets[at].name, number)
+    names = [*header.texts(), ""]  # the last column has what stands beside the table
+    parsed = Parsed(names, iter(()), sheets[at].name, number)
     parsed.batches = _batches(rows, parsed, path)
     return parsed
 
@@ -105,28 +109,37 @@ def _batches(rows: Iterator[Row], parsed: Parsed, path: Path) -> Iterator[pa.Rec
     """Yield the rows below the header, and add a note of hidden ones.
 
     Raises:
-        InputProblem: there is content beyond the header's last name.
+        InputProblem: there is content far from the table.
     """
-    width = len(parsed.names)
+    width = len(parsed.names) - 1
     hidden: list[int] = []
     with _explained(path):
         while some := list(islice(rows, _BATCH_ROWS)):
             for row in some:
-                if max(row.cells) >= width:
-                    beyond = min(column for column in row.cells if column >= width)
+                if max(row.cells) >= width + _BESIDE:
+                    beyond = min(column for column in row.cells if column >= width + _BESIDE)
                     raise InputProblem(
-                        f"Cell {_letters(beyond)}{row.number} of {path} holds data, but its column "
-                        f"has no name in row {parsed.header_row}, which was taken for the header. "
-                        "Name it there, clear the cell, or name the header's row with --header-row."
+                        f"Cell {column_letters(beyond)}{row.number} of {path} holds data, but its "
+                        f"column has no name in row {parsed.header_row}, which was taken for the "
+                        "header. Name it there, clear the cell, or name the header's row with "
+                        "--header-row."
                     )
             hidden += [row.number for row in some if row.is_hidden]
             columns = [
                 pa.array([row.cells.get(at, "") for row in some], pa.large_string())
                 for at in range(width)
             ]
+            columns.append(pa.array([_beside(row, width) for row in some], pa.large_string()))
             yield batch(pa.array([row.number for row in some], pa.int64()), columns)
     if hidden:
         parsed.notes.append(_note_of_hidden(hidden, parsed.sheet, path))
+
+
+def _beside(row: Row, width: int) -> str:
+    """Return the texts right of the header's last name."""
+    if max(row.cells) < width:
+        return ""
+    return " | ".join(text for column, text in sorted(row.cells.items()) if column >= width)
 
 
 def _note_of_hidden(hidden: list[int], sheet: str | None, path: Path) -> str:
@@ -140,11 +153,3 @@ def _note_of_hidden(hidden: list[int], sheet: str | None, path: Path) -> str:
         f"{path}: on the sheet {sheet!r}, {rows}. To leave hidden rows out, copy the visible "
         "ones into a file of their own."
     )
-
-
-def _letters(column: int) -> str:
-    text, column = "", column + 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        text = chr(65 + rest) + text
-    return text

@@ -1,6 +1,7 @@
 """The table of an input, whatever its format: columns of text, and row numbers."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -13,7 +14,10 @@ import pyarrow.compute as pc
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
+from bulk_sync.rows.parse.sheets import column_letters
 from bulk_sync.rows.read.first_rows import FirstRows
+
+log = logging.getLogger(__name__)
 
 _OURS: Final = (columns.ROW, columns.FILE)
 _FIRST: Final = 8
@@ -53,40 +57,48 @@ class Cells:
             place: the input's name in messages.
 
         Returns:
-            The input's own columns as str, then ROW. Nameless columns without content are left
-            out, as are columns called ROW or FILE: they come from an earlier report.
+            The input's own columns as str, then ROW. Columns without a name, and those with an
+            earlier one's, are called by their letters. Left out are nameless ones without content,
+            and columns called ROW or FILE: they come from an earlier report.
 
         Raises:
-            InputProblem: a column with content has no name, or two have the same.
+            InputProblem: no column has a name.
         """
         own: dict[str, pa.ChunkedArray] = {}
         for at, (name, text) in enumerate(zip(self.names, self.texts, strict=True)):
-            if not name.strip():
-                self._refuse_content(place, at)
-            elif name in own:
-                raise InputProblem(
-                    f"Columns {self.names.index(name) + 1} and {at + 1} of {place} both have the "
-                    f"name {name!r}. Rename one, or take it out."
-                )
-            else:
-                own[name] = text
-        kept = {name: text for name, text in own.items() if name not in _OURS}
-        if not kept:
+            if name not in _OURS:
+                new_name = self._new_name(at, set(own), place)
+                own |= {} if new_name is None else {new_name: text}
+        if not any(name.strip() for name in self.names if name not in _OURS):
             raise InputProblem(
                 f"{place} has no column with a name of its own. Write a header above the data, "
                 "such as PKey,ccpaOptOut."
             )
-        frame = pd.DataFrame({name: pd.array(text, dtype="str") for name, text in kept.items()})
+        frame = pd.DataFrame({name: pd.array(text, dtype="str") for name, text in own.items()})
         frame[columns.ROW] = self.numbers
         return frame
 
-    def _refuse_content(self, place: str, at: int) -> None:
+    def _new_name(self, at: int, taken: Collection[str], place: str) -> str | None:
+        """Return the name of a column in reports; None if it is left out."""
+        name, letters = self.names[at], column_letters(at)
+        if name.strip() and name not in taken:
+            return name
         content = pc.not_equal(self.texts[at], "").to_numpy()
-        if content.any():
-            raise InputProblem(
-                f"Column {at + 1} of {place} has no name but holds data, first in row "
-                f"{self.numbers[content.argmax()]}. Name it in the header, or take it out."
-            )
+        if not name.strip() and not content.any():
+            return None
+        new_name = f"{name} ({letters})" if name.strip() else f"column {letters}"
+        while new_name in self.names:
+            new_name += "_"
+        log.warning(
+            "%s: column %s has %s. It is not used; reports call it %r",
+            place,
+            letters,
+            f"the name {name!r}, as an earlier one has"
+            if name.strip()
+            else f"no name but holds data, first in row {self.numbers[content.argmax()]}",
+            new_name,
+        )
+        return new_name
 
 
 def from_records(names: Sequence[str], records: Iterable[tuple[int, Sequence[str]]]) -> Cells:

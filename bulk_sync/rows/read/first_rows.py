@@ -86,7 +86,7 @@ class Wanted:
         """
         if self.rules is None:
             return None
-        return find_columns(filter(str.strip, dict.fromkeys(cells)), self.rules)
+        return find_columns(filter(str.strip, cells), self.rules)
 
     def headers(self, first: FirstRows) -> list[int]:
         """Return the numbers of the rows that could be the header; one if there is no doubt."""
