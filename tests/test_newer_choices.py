@@ -77,7 +77,9 @@ def test_an_apply_and_a_resume_see_what_was_chosen_since(
         sim.profiles[key(number)]["ccpaOptOut"] = number % 2 == 0
         sim.profiles[key(number)][STAMP] = OLDER
     sim.clear()
-    (_, refused, _) = [each for each in run(sim, "runs").out.splitlines() if "2026" in each]
+    (_, refused, _) = [
+        each for each in run(sim, "runs").out.splitlines() if each.startswith("2026")
+    ]
     words = ("--max-opt-ins", "100%", "--report", "resumed.csv")
     run(sim, "resume", refused.split()[0], *words)
     resumed = read_csv(tmp_path / "resumed.csv")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import Ran, Run, before_answer, key, populate, process, read_csv, wishes
 
@@ -72,6 +73,22 @@ def test_a_row_is_protected_by_its_own_address_although_its_key_is_another(
     (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,E-mail address", *lines]))
     words = ("--protect", protect(tmp_path, LISTS["an address"]), "--report", "r.csv")
     check_left_alone(run(filled, "run", "in.csv", *words), filled, "r.csv")
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".parquet", ".csv.gz", ".txt"])
+@pytest.mark.parametrize("header", ["PKey", "Protected"])
+def test_a_list_may_have_any_format_of_the_input(
+    suffix: str, header: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    frame, path = pd.DataFrame({header: [key(VIP)]}), tmp_path / f"vip{suffix}"
+    if suffix == ".xlsx":
+        frame.to_excel(path, index=False)
+    elif suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    assert run(filled, "run", "in.csv", "--protect", path).status == 3
+    assert filled.states == {key(at): at != VIP for at in range(ROWS)}
 
 
 @pytest.mark.parametrize("where", ["variable", "file"])

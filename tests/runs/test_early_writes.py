@@ -124,6 +124,19 @@ def test_nothing_is_written_early_while_a_limit_may_be_passed(
         assert len(sim.patched) == (ROWS // 2 if passes else 0)
 
 
+def test_opt_ins_that_are_held_back_keep_no_opt_out_from_being_written_early(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(LISTED) as sim:
+        fill(sim, 11, unchanged=ROWS // 2)
+        path = mixed(tmp_path / "in.csv", 11)
+        assert run(sim, "run", path, *SCAN, "--max-calls", 40, "--hold-opt-ins").status == 6
+        assert sim.patched
+        assert run(sim, "resume").status == 3
+        assert {state for _, state in sim.patched} == {True}
+        assert len(sim.patched) == ROWS // 2 - 11
+
+
 def test_nothing_is_written_early_of_a_list_that_may_be_inverted(tmp_path: Path, run: Run) -> None:
     with running(LISTED) as sim:
         fill(sim, 40, unchanged=0)
