@@ -28,6 +28,9 @@ _COMPARED_ROWS: Final = 1_000
 
 _DETAIL_CHARACTERS: Final = 200
 
+_WORTH_AN_HOUR_S: Final = 60.0
+"""What takes longer is told with the time at which it ends."""
+
 
 def plan_lines(reviewed: Plan) -> list[str]:
     """Return a plan as lines: the dangerous direction first, a sum, then the costs."""
@@ -60,7 +63,8 @@ def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
     least = forecast.is_lower_bound
     how = "at the very least" if least else "about"
     about = "" if seconds is None else f" That takes {how} {_duration(seconds)}"
-    if seconds is not None and forecast.calls_to_come and not days and not times:
+    is_long = seconds is not None and seconds >= _WORTH_AN_HOUR_S
+    if seconds is not None and is_long and forecast.calls_to_come and not days and not times:
         end = now + timedelta(seconds=seconds)
         day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
         soonest = " at the soonest" if least else ""
@@ -300,7 +304,8 @@ def _count_line(name: str, count: int, note: str) -> str:
 
 def _reasons(rows: pd.DataFrame, outcome: str) -> str:
     found = rows.loc[rows[columns.OUTCOME] == outcome, columns.REASON].value_counts()
-    return ", ".join(f"{reason} {count:,}" for reason, count in found.items() if count)
+    named = [(reason, n) for reason, n in found.items() if n and reason != outcome]
+    return ", ".join(f"{reason} {n:,}" for reason, n in named)
 
 
 def _row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:

@@ -27,7 +27,7 @@ from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import TEXT, Results
 from bulk_sync.report.wording import count
 from bulk_sync.report.xlsx_cells import Styles, write_text
-from bulk_sync.report.xlsx_rows import SAMPLE_ROWS, Look
+from bulk_sync.report.xlsx_rows import DIRECTION, OPT_IN, SAMPLE_ROWS, Look
 from bulk_sync.rows import columns
 
 SHEET_ROWS: Final = 1_048_575
@@ -51,9 +51,6 @@ _CHANGED: Final = (
 )  # fmt: skip
 _NEW: Final = pa.array(["created", "would_create"], TEXT)
 
-_DIRECTION: Final = "direction"
-_OPT_IN: Final = "opt-in: lifts an opt-out"
-
 
 _NEEDY: Final = {
     columns.ROW: "Row",
@@ -73,7 +70,7 @@ _CHANGES: Final = {
     columns.KEY: "Key",
     columns.BEFORE: "Before",
     columns.DESIRED: "Wanted",
-    _DIRECTION: "Direction",
+    DIRECTION: "Direction",
     columns.OUTCOME: "Outcome",
     columns.DUE: "Due",
     columns.AT: "At",
@@ -193,10 +190,8 @@ def _changes(results: Results) -> Results:
             for batch in changed.read():
                 is_new = pc.is_in(batch[columns.OUTCOME].cast(TEXT), _NEW)
                 is_opt_out = pc.fill_null(batch[columns.DESIRED], True)  # noqa: FBT003
-                words = pc.if_else(
-                    is_new, "new profile", pc.if_else(is_opt_out, "opt-out", _OPT_IN)
-                )
-                directed = batch.append_column(_DIRECTION, words.cast(TEXT))
-                yield directed.filter(pc.equal(pc.equal(words, _OPT_IN), is_opt_in))
+                words = pc.if_else(is_new, "new profile", pc.if_else(is_opt_out, "opt-out", OPT_IN))
+                directed = batch.append_column(DIRECTION, words.cast(TEXT))
+                yield directed.filter(pc.equal(pc.equal(words, OPT_IN), is_opt_in))
 
-    return Results(changed.schema.append(pa.field(_DIRECTION, TEXT)), changed.count, read)
+    return Results(changed.schema.append(pa.field(DIRECTION, TEXT)), changed.count, read)

@@ -19,6 +19,11 @@ from bulk_sync.rows import columns
 SAMPLE_ROWS: Final = 1_000
 """How many rows decide about the widths of the columns."""
 
+DIRECTION: Final = "direction"
+"""The column of a listing that says which way a state is changed; OPT_IN is the dangerous one."""
+
+OPT_IN: Final = "opt-in: lifts an opt-out"
+
 _LINE_PX: Final = 20
 _NARROWEST: Final = 9
 _LOOKS: Final = {
@@ -146,6 +151,8 @@ def look(name: str, values: Sequence[Any], styles: Styles, widest: int, *, wraps
         return Look(getattr(styles, style), max(width, longest))
     if name == columns.OUTCOME:
         return Look(styles.plain, 15, styles.outcomes)
+    if name == DIRECTION:
+        return Look(styles.plain, longest, {OPT_IN: styles.lifted})
     if name == columns.DETAIL:
         return Look(styles.wrapped if wraps else styles.plain, 60)
     is_wrapped = wraps and longest > widest

@@ -181,6 +181,8 @@ def test_listings_hold_what_matters_with_opt_ins_first(path: Path) -> None:
         [2.0, "opt-out", "updated"],
         [4.0, "new profile", "created"],
     ]
+    directions = [opened(path)["Changes"].cell(row, 5) for row in (5, 6)]
+    assert [cell.fill.fgColor.rgb for cell in directions] == ["FFFFEB9C", "00000000"]
 
 
 def test_a_listing_without_rows_says_so(path: Path) -> None:
