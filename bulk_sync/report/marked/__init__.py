@@ -189,7 +189,7 @@ class _Workbook:
             if place in marks:
                 fill = f"rgb {BAD if marks[place].is_bad else DOUBTFUL}"
             found.style(place, styles.filled(tag.style, fill))
-        texts = {at: (problem.sentences, colours[at]) for at, problem in marks.items()}
+        texts = {at: (problem.note, colours[at]) for at, problem in marks.items()}
         if texts or comments:
             new_comments, new_drawing = notes.changed(texts)
             self._set(comments, "comments", new_comments, part)

@@ -17,7 +17,7 @@ _Line = list[tuple[str | int, str]]
 
 _QUOTE: Final = "'"
 
-_WIDTHS: Final = (42, 8, 84)
+_WIDTHS: Final = (42, 8, 84, 14)
 _HEIGHT: Final = 15
 _STYLES: Final = {
     "title": ('<b/><sz val="14"/><name val="Calibri"/>', 'vertical="top"'),
@@ -47,17 +47,18 @@ def write(head: Sequence[str], problems: Sequence[Problem], sheet: str, styles: 
     title, *rest = head
     lines: list[_Line] = [[(title, "title")]]
     lines += [[(each, "line")] for each in rest]
-    kinds = Counter((not each.is_bad, each.why, each.to_do) for each in problems)
+    kinds = Counter((not each.is_bad, each.why, each.to_do, each.reason) for each in problems)
     if problems:
-        lines += [[], _header("Problem", "Rows", "What to do")]
-    for (is_fine, why, to_do), count in sorted(kinds.items(), key=lambda kind: kind[0][0]):
-        lines.append([(why, _fill(is_bad=not is_fine)), (count, "number"), (to_do, "cell")])
+        lines += [[], _header("Problem", "Rows", "What to do", "In reports")]
+    for (is_fine, why, to_do, reason), count in sorted(kinds.items(), key=lambda kind: kind[0][0]):
+        look = _fill(is_bad=not is_fine)
+        lines.append([(why, look), (count, "number"), (to_do, "cell"), (reason, "line")])
     if problems:
-        lines += [[], _header("Problem", "Row", "What the note in the cell says")]
+        lines += [[], _header("Problem", "Row", "What is wrong", "In reports")]
     links = []
     for each in problems:
-        row = (each.places[0].row, "link")
-        lines.append([(each.why, _fill(is_bad=each.is_bad)), row, (each.sentences, "cell")])
+        look, row = _fill(is_bad=each.is_bad), (each.places[0].row, "link")
+        lines.append([(each.why, look), row, (each.sentences, "cell"), (each.reason, "line")])
         target = quoteattr(literal(f"'{sheet.replace(_QUOTE, _QUOTE * 2)}'!{each.places[0]}"))
         links.append(f'<hyperlink ref="{Place(len(lines), 1)}" location={target}/>')
     return _sheet((_row(number, line, looks) for number, line in enumerate(lines, 1)), links)
@@ -83,7 +84,8 @@ def _row(number: int, line: _Line, looks: Mapping[str, int]) -> str:
             cells.append(f'{head} t="inlineStr">{inside}</c>')
     lengths = [len(content) if isinstance(content, str) else 0 for content, _ in line]
     most = max(
-        (-(-length // width) for length, width in zip(lengths, _WIDTHS, strict=False)), default=1
+        (-(-length * 10 // (width * 11)) for length, width in zip(lengths, _WIDTHS, strict=False)),
+        default=1,
     )
     is_wrapped = most > 1 and any(look == "cell" for _, look in line)
     height = f' ht="{most * _HEIGHT}" customHeight="1"' if is_wrapped else ""

@@ -45,6 +45,7 @@ class Problem(NamedTuple):
 
     Attributes:
         places: the cells to be marked, the one to begin with first.
+        reason: its code, as reports have it; "" without any.
         why: the kind of problem in plain words.
         to_do: what to do about problems of this kind.
         sentences: what is wrong here.
@@ -52,10 +53,16 @@ class Problem(NamedTuple):
     """
 
     places: tuple[Place, ...]
+    reason: str
     why: str
     to_do: str
     sentences: str
     is_bad: bool
+
+    @property
+    def note(self) -> str:
+        """Return what the note in the cell says."""
+        return f"{self.sentences} ({self.reason})" if self.reason else self.sentences
 
 
 def find(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> list[Problem]:
@@ -122,7 +129,9 @@ def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) ->
             places.append(Place(number, state))
         why = wording.REASONS[Reason(reason)]
         why = why[0].upper() + why[1:]
-        yield Problem(tuple(places), why, _TO_DO.get(reason, _READ_THE_NOTE), detail, is_bad=True)
+        yield Problem(
+            tuple(places), reason, why, _TO_DO.get(reason, _READ_THE_NOTE), detail, is_bad=True
+        )
 
 
 def _undated(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> Iterator[Problem]:
@@ -134,4 +143,4 @@ def _undated(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> 
     used = ~columns.have_outcome(rows, [Outcome.REJECTED])
     for number in rows[columns.ROW].to_numpy()[undated & filled & used].tolist():
         place = Place(number, positions[found.date])
-        yield Problem((place,), _DATE, _DATE_TO_DO, _DATE_SENTENCE, is_bad=False)
+        yield Problem((place,), "", _DATE, _DATE_TO_DO, _DATE_SENTENCE, is_bad=False)
