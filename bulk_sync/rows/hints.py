@@ -1,4 +1,4 @@
-"""Names the options for cells that many rows of an input have, and that are no states."""
+"""Names the options for cells that many rows of an input have, and that are no states or keys."""
 
 import shlex
 from collections import Counter
@@ -7,11 +7,13 @@ from typing import Final
 import pandas as pd
 
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns
+from bulk_sync.rows import columns, emails
 from bulk_sync.rows.check.state_words import plain_word
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
+from bulk_sync.settings import KeyKind
 
+_MOST: Final = 0.5
 _NAMED_WORDS: Final = 3
 _LONGEST_WORD: Final = 40
 
@@ -43,6 +45,20 @@ def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
     if unknown and len(unknown) + len(layout.rules.words.further) > 1:
         hints.append("Write several words into one list, with commas between them.")
     return hints
+
+
+def for_keys(rows: pd.DataFrame, layout: Layout) -> list[str]:
+    """Return a sentence about a column with addresses, if that of keys has hardly any."""
+    found, own = layout.columns, [str(name) for name in rows if name not in columns.OURS]
+    wrong = _rejected(rows, Reason.BAD_KEY)
+    if found.keys.kind is not KeyKind.EMAIL or 2 * wrong.sum() <= len(rows):
+        return []
+    return [
+        f"Hardly any row has an address in column {found.key!r}, but most have one in column "
+        f"{name!r}. To use that one, add --key email --key-column {shlex.quote(name)}."
+        for name in own
+        if rows.loc[wrong, name].str.strip().str.match(emails.PLAIN).mean() > _MOST
+    ]
 
 
 def _rejected(rows: pd.DataFrame, reason: Reason) -> pd.Series:

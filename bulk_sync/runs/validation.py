@@ -32,8 +32,8 @@ class Judged:
 
     @property
     def hints(self) -> list[str]:
-        """Return sentences that name options for cells without a state in many rows."""
-        return hints.for_states(self.rows, self.layout)
+        """Return sentences that name options for cells without a key or a state in many rows."""
+        return hints.for_keys(self.rows, self.layout) + hints.for_states(self.rows, self.layout)
 
 
 def files(given: Input) -> set[Path]:

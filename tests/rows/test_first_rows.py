@@ -174,11 +174,19 @@ ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Tot
             Rules(),
             ["--key email --key-column Subject --state-column Type --true-values Opt out"],
         ),
+        (
+            (("Email", "Your e-mail", "Stop?"), ("anonymous", "a@x.com", "yes")),
+            Rules(),
+            [
+                "--key email --key-column Your e-mail --state-column Stop?",
+                "--key email --key-column Your e-mail --state-column Stop? --state-means consent",
+            ],
+        ),
         (DATA, Rules(), []),
     ],
     ids=[
         "no known name", "PKeys", "yes allows", "keys alone", "two states", "consent", "words",
-        "known words below the header", "no header",
+        "known words below the header", "a survey that knows no one", "no header",
     ],
 )  # fmt: skip
 def test_the_options_that_would_help_are_named_and_do_help(

@@ -50,6 +50,19 @@ def test_the_words_of_most_rows_come_first_and_sentences_are_no_words() -> None:
     assert told(*["long " * 9] * 3) == []
 
 
+def told_of_keys(*pairs: tuple[str, str]) -> list[str]:
+    frame, rules = raw([*pairs], ("Email", "Your e-mail")), Rules(state=True)
+    layout = Layout([], check.find_columns(frame.columns, rules), rules)
+    return hints.for_keys(check.rows(frame, rules), layout)
+
+
+def test_a_column_with_the_addresses_that_another_one_lacks_is_named() -> None:
+    (hint,) = told_of_keys(("anonymous", "a@x.com"), ("anonymous", " b@x.com"), ("c@x.com", "-"))
+    assert hint.endswith("add --key email --key-column 'Your e-mail'.")
+    assert told_of_keys(("anonymous", "a@x.com"), ("b@x.com", "c@x.com")) == []
+    assert told_of_keys(("anonymous", "Ann"), ("anonymous", "Bob")) == []
+
+
 def test_a_file_of_keys_has_no_such_option() -> None:
     frame = raw([("", "x"), ("", "x")], ("PKey", "note"))
     rules = Rules(state=True)

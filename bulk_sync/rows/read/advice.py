@@ -176,9 +176,14 @@ def _remedies(
 
 def _with_keys(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[list[str], Rules]]:
     """Yield options that name a column of keys, and the rules with them."""
-    if _is_complete(columns, replace(rules, needs_state=False, date_column=None)):
-        yield [], rules
-        return
+    keys_alone = replace(rules, needs_state=False, date_column=None)
+    if _is_complete(columns, keys_alone):
+        looks = {each.name: each.look for each in columns}
+        found = find_columns(looks, keys_alone)
+        is_email = found.keys.kind is KeyKind.EMAIL and rules.key_column is None
+        if not (is_email and looks[found.key] == _TEXT and _EMAILS in looks.values()):
+            yield [], rules
+            return
     for look, kind in ((_PKEYS, KeyKind.PKEY), (_EMAILS, KeyKind.EMAIL)):
         if not rules.tells_kind and rules.keys.kind is not kind:
             continue
