@@ -201,3 +201,20 @@ def test_opt_ins_that_a_person_let_pass_are_finished_after_a_crash(
     assert opted_out(filled) > ROWS - OPT_INS
     assert run(filled, "resume", "--all").status == 0
     assert opted_out(filled) == ROWS - OPT_INS
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--hold-opt-ins"], "12 opt-ins would be held back, and the rest written: 12 opt-ins"),
+        ([], "A limit would stop the run: 12 opt-ins (true to false) of 40 rows (30%)"),
+        (["--max-opt-ins", "12"], ""),
+    ],
+)
+def test_who_approves_a_plan_reads_in_its_report_what_a_limit_would_do(
+    words: list[str], expected: str, filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    ran = run(filled, "plan", "in.csv", *words, "--report", "plan.html", "--out", "p.parquet")
+    assert ran.status == 0
+    page = (tmp_path / "plan.html").read_text()
+    assert (expected in page) if expected else ("Important:" not in page)

@@ -151,13 +151,11 @@ class Screen:
             self._print(line)
         if reviewed.refusal is not None:
             self._option = reviewed.refusal.option
-        if self._look.preview and reviewed.refusal is not None:
-            why = str(reviewed.refusal).removeprefix("Nothing was written: ")
-            self._print(f"\nA limit would stop the run: {why}")
-        if reviewed.held is not None:
-            would = "would be" if self._look.preview else "will be"
+        if self._look.preview and reviewed.warning:
+            self._print(f"\n{reviewed.warning}")
+        elif reviewed.held is not None:
             what = count(reviewed.totals.opt_ins, "opt-in")
-            self._print(f"\n{what} {would} held back, and the rest written: {reviewed.held}")
+            self._print(f"\n{what} will be held back, and the rest written: {reviewed.held}")
         self._print("")
 
     def approve(self, reviewed: Plan) -> None:

@@ -74,6 +74,7 @@ class Ended:
         reads: calls that reading still takes, if known.
         needed: forecast cost of reading, if a budget does not cover it.
         held: why the opt-ins wait, if they were held back.
+        warning: of a plan, what a limit would do to it.
     """
 
     rows: pd.DataFrame
@@ -81,6 +82,7 @@ class Ended:
     reads: int | None = None
     needed: RemainingCost | None = None
     held: Refused | None = None
+    warning: str = ""
 
 
 def held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> Ended:

@@ -50,7 +50,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
     left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
     reports, name = job.record.reports_of(run.run_id), f"{run.stem}.{run.run_id}"
     now = now_ms()
-    line = report_facts.ended_with(totals, ended.cause, ended.held)
+    line = report_facts.ended_with(totals, ended.cause, str(ended.held or ended.warning))
     ending = Run(run.run_id, 1, now, run.begun, now, line)
     past = _known_runs(run) if report.shows_facts(reports) else []
     facts = report_facts.facts_of(ending, joined, past, reports=reports)
@@ -74,7 +74,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
         held=None if cause else ended.held,
     )
     try:
-        return _end(run, job, finished, rows)
+        return _end(run, job, finished, ended)
     except StopRun as problem:
         log.warning("%s", problem)
         return replace(finished, cause=cause or problem, is_resumable=True)
@@ -138,7 +138,7 @@ def _is_final(cause: StopRun | None, rows: pd.DataFrame) -> bool:
     return cause is None or isinstance(cause, Refused)
 
 
-def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> Finished:
+def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finished:
     """Keep what later commands may need, and end the run in the ledger.
 
     Raises:
@@ -150,11 +150,11 @@ def _end(run: RunContext, job: Job, finished: Finished, rows: pd.DataFrame) -> F
         run.checkpoint.keep_results(finished.rows)
     until = None
     if is_final and not is_plan:
-        until = kept_rows.keep(job.state, run.run_id, run.begun, rows)
+        until = kept_rows.keep(job.state, run.run_id, run.begun, ended.rows)
     why = finished.cause or finished.held
     last_line = ledger.Ended(
         exit=int(finished.exit),
-        message=str(why or ""),
+        message=str(why or ended.warning),
         final=is_final,
         outcomes=finished.totals.outcomes,
         opt_ins=finished.totals.opt_ins,

@@ -125,8 +125,9 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
     if planned is not None:
         planned = current_states.protected(run, planned, execution.job)
         if is_plan:  # of an undo: the ledger has the states
-            execution.screen.show(_of_preview(execution.review(planned, read), execution.job))
-            return Ended(planned, None)
+            reviewed = execution.review(planned, read)
+            execution.screen.show(_of_preview(reviewed, execution.job))
+            return Ended(planned, None, warning=reviewed.warning)
     else:
         ended, read = _read(execution, run)
         if ended.cause is not None or is_plan:
@@ -202,17 +203,18 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
     reader = current_states.reader_of(session, run.rows, states, job, run.checkpoint)
     refused, needed = _read_states(execution, run, states, reader)
     planned = current_states.compare_run(run, states, job)
-    cause = session.cause or refused
+    cause, warning = session.cause or refused, ""
     try:
         if cause is None and is_plan:
             reviewed = execution.review(planned, reader.read())
             execution.screen.show(_of_preview(reviewed, job))
+            warning = reviewed.warning
         elif cause is None:
             run.checkpoint.keep_plan(planned)
     except StoppedEarly as full:
         cause = full
     if cause is None:
-        return Ended(planned, None, needed=needed), reader.read()
+        return Ended(planned, None, needed=needed, warning=warning), reader.read()
     ended = held(early_writes.results_so_far(run, planned), cause)
     return replace(ended, reads=reader.calls_left, needed=needed), reader.read()
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bulk_sync import __version__
 from bulk_sync.engines.journal import now_ms
-from bulk_sync.errors import Exit, Refused, StopRun
+from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Begun, Ended, Kind, Run
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report import wording
@@ -43,11 +43,17 @@ _CHANGED: Final = (
 )  # fmt: skip
 
 
-def ended_with(totals: Totals, cause: StopRun | None, held: Refused | None = None) -> Ended:
-    """Return the end of a run, as far as it is known before its reports are written."""
+def ended_with(totals: Totals, cause: StopRun | None, warning: str = "") -> Ended:
+    """Return the end of a run, as far as it is known before its reports are written.
+
+    Args:
+        totals: its counts.
+        cause: why it ended early; None if it did not.
+        warning: what people must know of a run that did not.
+    """
     return Ended(
         exit=int(exit_of(totals, cause)),
-        message=str(cause or held or ""),
+        message=str(cause or warning),
         final=False,
         outcomes=totals.outcomes,
         opt_ins=totals.opt_ins,

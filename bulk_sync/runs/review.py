@@ -11,6 +11,7 @@ from bulk_sync.engines.current import Read
 from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Head
 from bulk_sync.report.destination import Destination
+from bulk_sync.report.wording import count
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.remaining_cost import Budgets, RemainingCost
 from bulk_sync.runs.validation import Judged
@@ -102,6 +103,17 @@ class Plan:
     def writes(self) -> int:
         """Return the number of profiles to be written, opt-ins held back left out."""
         return self.totals.writes - (0 if self.held is None else self.totals.opt_ins)
+
+    @property
+    def warning(self) -> str:
+        """Return what a limit would do to it; "" if it passes none."""
+        if self.refusal is not None:
+            why = str(self.refusal).removeprefix("Nothing was written: ")
+            return f"A limit would stop the run: {why}"
+        if self.held is not None:
+            what = count(self.totals.opt_ins, "opt-in")
+            return f"{what} would be held back, and the rest written: {self.held}"
+        return ""
 
 
 class Screen(Protocol):

@@ -139,7 +139,7 @@ def test_the_top_says_what_it_is_by_whom_and_with_what_result(path: Path) -> Non
         "Result of opt-out changes",
         "2 of 4 rows were changed.",
         "Exit status 3: finished.",
-        "Why rows were left undone: The limit of 1 opt-in is passed: see --max-opt-ins 2.",
+        "Important: The limit of 1 opt-in is passed: see --max-opt-ins 2.",
         "Carried out too late: 7.",
         *("2026-11-24 03:17 UTC", FACTS.run_id, "Ada", "Grace, Edsger", "PRIV-7", "by phone"),
         *("in.xlsx", "ab12", "Header in row 4.", "acme", "https://mc", "ccpaOptOut"),
