@@ -35,6 +35,7 @@ from bulk_sync.cli.options import (
     DRY_RUN,
     FRESH,
     HEADER_ROW,
+    JOB,
     PLAN_OUT,
     PROTECT,
     REPORT,
@@ -99,9 +100,23 @@ class Typed:
         """Return the command to plan a file made by ``map``."""
         return suggested("plan", file, self._words([*_CONNECTION, *_PLACE]))
 
-    def after_validate(self, command: str, source: str) -> str:
-        """Return the command to go on with an input after ``validate``."""
-        return suggested(command, source, self._words_for(source, names([REPORT])))
+    def after_validate(self, command: str, source: str, job: str) -> str:
+        """Return the command to go on with an input, or its marked copy, after ``validate``.
+
+        Args:
+            command: ``plan``, or ``validate``.
+            source: the input or the copy.
+            job: the job of the input.
+        """
+        is_saved = bool(self._params.get(SAVE_MAPPING.key))
+        if source == self._params.get("input") or not (is_saved or self._table):
+            return suggested(command, source, self._words_for(source, names([REPORT])))
+        typed = [
+            each.key
+            for each in self._options
+            if each not in {REPORT, SAVE_MAPPING, JOB} and not (is_saved and each.is_of_input)
+        ]
+        return suggested(command, source, [JOB.flag, job, *self._words(typed)])
 
     def apply(
         self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]

@@ -57,16 +57,16 @@ def command(**values: Any) -> Exit:
     else:
         for line in verdict.lines(judged, given.source):
             say(line)
-        typed = Typed(click.get_current_context())
+        typed, job = Typed(click.get_current_context()), values["job"] or arguments.job_name(given)
         if rejected and judged.marked:
             book = shown(judged.marked[0])
-            again = typed.after_validate("validate", book)
+            again = typed.after_validate("validate", book, job)
             say(f"Correct the red cells in {book}, save it, and check it again:\n  {again}")
         elif rejected:
             options_too = ", or add such an option," if judged.hints else ","
             say(f"Correct these rows in {given.source}{options_too} and validate it again.")
         else:
-            plan = typed.after_validate("plan", given.source)
+            plan = typed.after_validate("plan", given.source, job)
             say(f"No row is rejected. To see what would change:\n  {plan}")
     mapping.save(values, judged.layout, arguments.job_name(given), status)
     return status

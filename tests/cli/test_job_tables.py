@@ -1,5 +1,6 @@
 """``[job.NAME]`` of the configuration, and ``--save-mapping``, which writes it."""
 
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -229,3 +230,22 @@ def test_the_summary_of_a_script_holds_nothing_else(
     ran = run(filled, "run", "requests11.csv", *GIVEN, "--save-mapping", "--summary", "json")
     assert ran.summary["exit"] == 0
     assert "Saved in" in ran.err
+
+
+@pytest.mark.parametrize("way", ["saved now", "saved before"])
+def test_a_marked_workbook_is_read_as_its_job_says(
+    way: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    frame = pd.DataFrame({"Id": [key(0), key(1)], "DNS": ["yes", "perhaps"]})
+    frame.to_excel(tmp_path / "requests 2026-11.xlsx", index=False)
+    words = ("validate", "requests 2026-11.xlsx", "--report", "marked.xlsx")
+    ran = run(filled, *words, *GIVEN, "--save-mapping")
+    if way == "saved before":
+        ran = run(filled, *words[:-1], "marked2.xlsx")
+    assert ran.status == 3
+    book = "marked.xlsx" if way == "saved now" else "marked2.xlsx"
+    command = f"bulk-sync validate {book} --job 'requests -'"
+    assert f"  {command}\n" in ran.out
+    again = run(filled, *shlex.split(command)[1:])
+    assert again.status == 3, again.err
+    assert "'perhaps'" in again.out
