@@ -13,6 +13,10 @@ from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.outcomes import Outcome
 
+LINE_PX: Final = 20
+MOST_LINES: Final = 27
+"""A row is 409 points high at most, or Excel calls the file damaged."""
+
 _CELL_UNITS: Final = 32_767
 """UTF-16 units that a cell can hold."""
 
@@ -59,6 +63,7 @@ class Styles:
     key: Format
     wrapped_key: Format
     number: Format
+    count: Format
     share: Format
     state: Format
     date: Format
@@ -84,7 +89,8 @@ class Styles:
             wrapped=add(text_wrap=True),
             key=add(num_format="@"),
             wrapped_key=add(num_format="@", text_wrap=True),
-            number=add(num_format="#,##0_)"),
+            number=add(num_format="0_)"),
+            count=add(num_format="#,##0_)"),
             share=add(num_format="0.0%_)"),
             # Excel shows a state by itself, LibreOffice at times as a number without this.
             state=add(num_format='"TRUE";"TRUE";"FALSE"', align="left"),

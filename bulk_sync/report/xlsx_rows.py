@@ -13,7 +13,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.report.table import TEXT
-from bulk_sync.report.xlsx_cells import Styles, write_text
+from bulk_sync.report.xlsx_cells import LINE_PX, MOST_LINES, Styles, write_text
 from bulk_sync.rows import columns
 
 SAMPLE_ROWS: Final = 1_000
@@ -24,7 +24,6 @@ DIRECTION: Final = "direction"
 
 OPT_IN: Final = "opt-in: lifts an opt-out"
 
-_LINE_PX: Final = 20
 _NARROWEST: Final = 9
 _LOOKS: Final = {
     columns.ROW: ("number", 9),
@@ -96,7 +95,7 @@ def write(
         if wrapping:
             lines = max(_lines(values[at], width) for at, width in wrapping)
             if lines > 1:  # not every program finds the height by itself
-                sheet.set_row_pixels(row, lines * _LINE_PX)
+                sheet.set_row_pixels(row, min(lines, MOST_LINES) * LINE_PX)
         for column, value in enumerate(values):
             match value:
                 case str():
@@ -109,6 +108,7 @@ def write(
     sheet.freeze_panes(first + 1, 0)
     sheet.repeat_rows(first)
     sheet.autofilter(first, 0, row, len(head) - 1)
+    sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{row + 1}"})
     return row - first
 
 

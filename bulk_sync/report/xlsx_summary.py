@@ -14,7 +14,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.report import wording
 from bulk_sync.report.facts import STATES, Facts
-from bulk_sync.report.xlsx_cells import Styles, strong_color, write_text
+from bulk_sync.report.xlsx_cells import LINE_PX, MOST_LINES, Styles, strong_color, write_text
 
 NAME: Final = "Summary"
 
@@ -22,7 +22,6 @@ _WIDTHS: Final = (30, 11, 11, 11, 40)
 """Of the columns with tables, in characters."""
 _LAST: Final = len(_WIDTHS) - 1
 
-_LINE_PX: Final = 20
 _CHART_PX: Final = (400, 240)
 _CHARTS_BESIDE: Final = 2
 
@@ -128,27 +127,27 @@ class _Page:
         for column, width in enumerate(_WIDTHS):
             sheet.set_column(column, column, width)
 
-    def line(self, text: str, style: Format, height_px: int = _LINE_PX) -> None:
+    def line(self, text: str, style: Format, height_px: int = LINE_PX) -> None:
         """Write one line."""
         write_text(self._sheet, self._row, 0, text, style)
         self.skip(height_px)
 
-    def skip(self, height_px: int = _LINE_PX) -> None:
+    def skip(self, height_px: int = LINE_PX) -> None:
         """Go to the next row."""
         self._sheet.set_row_pixels(self._row, height_px)
         self._row += 1
 
     def paragraph(self, text: str) -> None:
         """Write a text over all columns, in as many lines as it needs."""
-        self.skip(_LINE_PX * self._wide(0, text, self._styles.wrapped))
+        self.skip(LINE_PX * self._wide(0, text, self._styles.wrapped))
 
     def fact(self, label: str, text: str) -> None:
         """Write a fact beside its label."""
         write_text(self._sheet, self._row, 0, label, self._styles.bold)
-        self.skip(_LINE_PX * self._wide(1, text, self._styles.wrapped))
+        self.skip(LINE_PX * self._wide(1, text, self._styles.wrapped))
 
     def table(self, table: _Table) -> None:
-        """Write a table, with a chart beside it unless it has a single number."""
+        """Write a table, with a chart beside it unless that is a line of one point."""
         self.skip()
         self.line(table.title, self._styles.heading, 24)
         *names, last = table.names
@@ -163,12 +162,12 @@ class _Page:
         first = self._row
         for at, cells in enumerate(table.rows):
             self._cells(cells, table.styles[at] if table.styles else self._styles.plain)
-        if len(table.rows) > 1:
+        if len(table.rows) > 1 or table.chart != "line":
             self._insert_chart(table, first)
 
     def signatures(self) -> None:
         """Write lines to sign on."""
-        self.skip(3 * _LINE_PX)
+        self.skip(3 * LINE_PX)
         for column, who in ((0, "Prepared by: name, date"), (_LAST, "Approved by: name, date")):
             write_text(self._sheet, self._row, column, who, self._styles.signature)
 
@@ -178,14 +177,14 @@ class _Page:
         for column, cell in enumerate(cells):
             match cell:
                 case int():
-                    self._sheet.write_number(self._row, column, cell, styles.number)
+                    self._sheet.write_number(self._row, column, cell, styles.count)
                 case float():
                     self._sheet.write_number(self._row, column, cell, styles.share)
                 case str() if column:
                     lines = self._wide(column, cell, styles.wrapped)
                 case str():
                     write_text(self._sheet, self._row, column, cell, named)
-        self.skip(_LINE_PX * lines)
+        self.skip(LINE_PX * lines)
 
     def _wide(self, column: int, text: str, style: Format) -> int:
         """Write a text over the columns up to the last one, and return how many lines it needs."""
@@ -194,7 +193,7 @@ class _Page:
         if column < _LAST:
             self._sheet.merge_range(self._row, column, self._row, _LAST, "", style)
             write_text(self._sheet, self._row, column, text, style)
-        return ceil(len(text) / sum(_WIDTHS[column:]))
+        return min(MOST_LINES, ceil(len(text) / sum(_WIDTHS[column:])))
 
     def _insert_chart(self, table: _Table, first: int) -> None:
         """Insert the chart of a table below the one before."""
@@ -227,8 +226,8 @@ class _Page:
         down, across = divmod(self._charts, _CHARTS_BESIDE)
         self._charts += 1
         place = {
-            "x_offset": _LINE_PX + across * (_CHART_PX[0] + _LINE_PX),
-            "y_offset": 2 * _LINE_PX + down * (_CHART_PX[1] + _LINE_PX),
+            "x_offset": LINE_PX + across * (_CHART_PX[0] + LINE_PX),
+            "y_offset": 2 * LINE_PX + down * (_CHART_PX[1] + LINE_PX),
             "description": _described(table),
         }
         self._sheet.insert_chart(0, len(_WIDTHS), chart, place)

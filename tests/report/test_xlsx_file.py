@@ -144,6 +144,17 @@ def test_columns_are_as_wide_as_their_content_and_longer_text_takes_more_lines(p
     assert sheet.row_dimensions[2].height == 3 * 15  # of the detail; the key takes two
 
 
+def test_no_row_is_higher_than_a_spreadsheet_allows(path: Path) -> None:
+    result = Result(sentences=("word " * 5_000,))
+    write(results(1, {"own": ["word " * 5_000]}), path, replace(FACTS, result=result))
+    heights = [
+        float(height)
+        for number in (1, 4)
+        for height in re.findall(r' ht="([\d.]+)"', xml(path, f"xl/worksheets/sheet{number}.xml"))
+    ]
+    assert 400 < max(heights) <= 409
+
+
 def test_outcomes_have_a_colour_and_their_word(path: Path) -> None:
     outcomes = {columns.OUTCOME: ["updated", "failed", "rejected"]}
     write(results(3, ours=outcomes), path)
