@@ -118,6 +118,7 @@ def test_the_row_of_the_header_is_repeated_where_the_file_is_read_again_and_only
     [
         ("in.csv", ("--header-row", "9"), "Row 9 of in.csv is empty"),
         ("in.csv", ("--header-row", "2"), "row 2 looks like data"),
+        ("in.csv", ("--header-row", "4"), "row 4 is no header. No column for the keys"),
         ("in.csv", ("--header-row", "0"), "--header-row"),
         ("in.parquet", ("--header-row", "1"), "Leave out --header-row"),
     ],
@@ -125,7 +126,7 @@ def test_the_row_of_the_header_is_repeated_where_the_file_is_read_again_and_only
 def test_a_row_that_is_no_header_is_refused(
     tmp_path: Path, run: Run, name: str, words: tuple[str, str], says: str
 ) -> None:
-    (tmp_path / "in.csv").write_text("PKey,ccpaOptOut\n@a,true\n@b,false\n")
+    (tmp_path / "in.csv").write_text("PKey,ccpaOptOut\n@a,true\n@b,false\nthe,end\n")
     if name == "in.parquet":
         pd.read_csv(tmp_path / "in.csv").to_parquet(tmp_path / name)
     refused = run(None, "validate", name, *words)

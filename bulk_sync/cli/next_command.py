@@ -240,7 +240,9 @@ def again(words: Sequence[str], remedy: Sequence[str]) -> str:
         elif word.partition("=")[0] not in flags:
             kept.append(without_password(word))
     end = kept.index("--") if "--" in kept else len(kept)
-    return shlex.join(["bulk-sync", *kept[:end], *remedy, *kept[end:]])
+    pairs = zip(remedy[::2], remedy[1::2], strict=True)
+    added = [[f"{flag}={word}"] if word.startswith("-") else [flag, word] for flag, word in pairs]
+    return shlex.join(["bulk-sync", *kept[:end], *chain(*added), *kept[end:]])
 
 
 def suggested(command: str, argument: str, options: Iterable[str]) -> str:

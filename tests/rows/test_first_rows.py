@@ -182,11 +182,23 @@ ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Tot
                 "--key email --key-column Your e-mail --state-column Stop? --state-means consent",
             ],
         ),
+        (
+            (("PKey", "Type"), ("@a", "Opt out"), ("@b", "Opted in")),
+            Rules(),
+            ["--state-column Type --true-values Opt out --false-values Opted in"],
+        ),
+        (
+            (("No.", "Profile", "Opt out"), ("1", "@a", "1"), ("2", "@b", "1")),
+            Rules(),
+            ["--key-column Profile"],
+        ),
+        ((("Email", "Email", "Opt out"), ("a@x.com", "b@x.com", "no")), Rules(), []),
         (DATA, Rules(), []),
     ],
     ids=[
         "no known name", "PKeys", "yes allows", "keys alone", "two states", "consent", "words",
-        "known words below the header", "a survey that knows no one", "no header",
+        "known words below the header", "a survey that knows no one", "words for both",
+        "a header that is also a word for no", "two of one name", "no header",
     ],
 )  # fmt: skip
 def test_the_options_that_would_help_are_named_and_do_help(
@@ -211,8 +223,9 @@ def test_what_is_there_is_shown_but_not_in_the_message_itself() -> None:
     assert "a@x.com" not in str(problem)
 
 
-def test_a_row_of_data_is_never_quoted_in_a_message() -> None:
-    problem = problem_of(sheet(*DATA))
+@pytest.mark.parametrize("state", ["Yes", "Opt out"])
+def test_a_row_of_data_is_never_quoted_in_a_message(state: str) -> None:
+    problem = problem_of(sheet(("a@x.com", state), ("b@x.com", state)))
     assert "row 1 looks like data" in str(problem)
     assert "@" not in str(problem)
     assert "  Column 1  e-mail addresses, such as a@x.com" in problem.overview

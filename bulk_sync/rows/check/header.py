@@ -220,8 +220,9 @@ def _only(
     if not fits:
         raise InputProblem(f"{problem} {there}")
     if len(fits) > 1:
+        choose = f"Choose one with {option}" if len(set(fits)) > 1 else "Give them other names"
         raise InputProblem(
             f"More than one column could hold the {what}: {', '.join(map(repr, fits))}. "
-            f"Choose one with {option}. {there}"
+            f"{choose}. {there}"
         )
     return fits[0]

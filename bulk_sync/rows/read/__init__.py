@@ -105,7 +105,9 @@ def _file(path: Path, wanted: Wanted) -> tuple[pd.DataFrame, Place]:
 
 def _table(cells: Cells, place: str, wanted: Wanted) -> tuple[pd.DataFrame, Place]:
     if not wanted.is_header(cells.names):
-        raise refusal([cells.first_rows()], replace(wanted, header_row=cells.header_row), place)
+        raise refusal(
+            [cells.first_rows()], replace(wanted, header_row=cells.header_row or 1), place
+        )
     return cells.frame(place), Place(_legible(place), cells.sheet, cells.header_row)
 
 

@@ -44,13 +44,15 @@ class _Column:
         name: its name there.
         sample: the first cell with content; "" if there is none.
         look: what most of its cells look like.
-        phrases: words in it, other than yes and no, that forbid the sale, such as ``Opt out``.
+        forbidding: words in it, other than yes and no, that forbid the sale, such as ``Opt out``.
+        allowing: words in it that allow the sale, such as ``Opt in``.
     """
 
     name: str
     sample: str
     look: str
-    phrases: tuple[str, ...]
+    forbidding: Sequence[str]
+    allowing: Sequence[str]
 
 
 def refusal(
@@ -79,7 +81,7 @@ def refusal(
         best = _most_like_a_header(sheets, wanted, rules)
         columns = _columns_of(best, rules)
         remedies = []
-        if _is_data(best, rules):
+        if _is_data(columns, rules):
             columns = _nameless(best, rules)
             message = (
                 f"no row with the names of the columns was found; {best} looks like data. Write "
@@ -106,21 +108,23 @@ def _most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rule
     return max((Choice(each, row) for each in sheets for row in each.rows), key=score)
 
 
-def _is_data(choice: Choice, rules: Rules) -> bool:
-    """Return whether a row that is no header is a row of data."""
-    names = [name for name in choice.first.rows.get(choice.header_row, ()) if name.strip()]
-    if any(is_known(name, rules) for name in names):
-        return False
-    return any(_look([name], rules) != _TEXT for name in names)
+def _is_data(columns: Sequence[_Column], rules: Rules) -> bool:
+    """Return whether a row that is no header is data: it has a key, or looks like those below."""
+    looks = [(_look([each.name], rules), each.look) for each in columns]
+    if any(own in {_EMAILS, _PKEYS} for own, _ in looks):
+        return True
+    is_like_below = any(own == below != _TEXT for own, below in looks)
+    return is_like_below and not any(is_known(each.name, rules) for each in columns)
 
 
 def _why(best: Choice, columns: Sequence[_Column], wanted: Wanted, rules: Rules) -> str:
     """Return why a row is no header, in the words of the column that it lacks."""
-    is_first = wanted.header_row is None and best.header_row == min(best.first.rows)
+    is_first = best.header_row == min(best.first.rows)
+    is_it = "looks most like a" if wanted.header_row is None else "is no"
     try:
         find_columns([each.name for each in columns], rules)
     except InputProblem as problem:
-        return str(problem) if is_first else f"{best} looks most like a header. {problem}"
+        return str(problem) if is_first else f"{best} {is_it} header. {problem}"
     return (
         f"{best} could be the header, but it is not among the first {HEADER_ROWS} rows. If it is, "
         f"name it with --header-row {best.header_row}."
@@ -134,9 +138,10 @@ def _columns_of(choice: Choice, rules: Rules) -> list[_Column]:
     for at, name in enumerate(choice.first.rows.get(choice.header_row, ())):
         cells = [cells[at] for cells in below if at < len(cells) and cells[at].strip()]
         if name.strip():
-            phrases = {cell.strip(): None for cell in cells if forbids(cell, rules)}
-            sample = cells[0] if cells else ""
-            columns.append(_Column(name, sample, _look(cells, rules), tuple(phrases)))
+            sample, words = cells[0] if cells else "", dict.fromkeys(map(str.strip, cells))
+            forbidding = [word for word in words if forbids(word, rules)]
+            allowing = [word for word in words if allows(word)]
+            columns.append(_Column(name, sample, _look(cells, rules), forbidding, allowing))
     return columns
 
 
@@ -152,14 +157,12 @@ def _look(cells: Sequence[str], rules: Rules) -> str:
     """Return what most of some cells look like."""
     if not cells:
         return "empty"
-    look, count = Counter(_look_of(cell.strip(), rules) for cell in cells).most_common(1)[0]
-    return look if 2 * count > len(cells) else _TEXT
-
-
-def _look_of(cell: str, rules: Rules) -> str:
-    if rules.words.state(cell) is not None:
+    if 2 * sum(rules.words.state(cell) is not None for cell in cells) > len(cells):
         return _STATES
-    return next((look for look, form in _LOOKS.items() if form.fullmatch(cell)), _TEXT)
+    for look, form in _LOOKS.items():
+        if 2 * sum(form.fullmatch(cell.strip()) is not None for cell in cells) > len(cells):
+            return look
+    return _TEXT
 
 
 def _remedies(
@@ -214,21 +217,28 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
             words_of_means = [] if is_default else ["--state-means", means]
             when = f"If yes in {name!r} {does} the sale, type"
             yield Remedy([*words_of_column, *words_of_means], when), said
-    phrased = [] if states else [each for each in columns if each.phrases]
+    phrased = [] if states else [each for each in columns if each.forbidding]
     for each in phrased:
-        listed, quoted = ",".join(each.phrases), " and ".join(map(repr, each.phrases))
-        yield (
-            Remedy(
-                ["--state-column", each.name, "--true-values", listed],
-                f"If {quoted} in {each.name!r} forbids the sale, type",
-            ),
-            replace(rules, state_column=each.name),
-        )
+        words = ["--state-column", each.name, "--true-values", _listed(each.forbidding)]
+        when = f"If {_quoted(each.forbidding)} in {each.name!r} forbids the sale"
+        if each.allowing:
+            words += ["--false-values", _listed(each.allowing)]
+            when += f", and {_quoted(each.allowing)} allows it"
+        yield Remedy(words, f"{when}, type"), replace(rules, state_column=each.name)
     if not states and not phrased and rules.needs_state and rules.words == StateWords():
         yield (
             Remedy(["--state", "true"], "If every row forbids the sale, type"),
             replace(rules, state=True),
         )
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Return words as one option takes them; quotes let one hold a comma."""
+    return ",".join(f'"{word}"' if "," in word else word for word in words)
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return " or ".join(map(repr, words))
 
 
 def _is_complete(columns: Sequence[_Column], rules: Rules) -> bool:
