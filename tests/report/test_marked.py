@@ -23,6 +23,7 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 DOCUMENT = "application/vnd.openxmlformats-officedocument"
 
+LATIN = b"<?xml version='1.0' encoding='iso-8859-1'?>"
 LAUGHS = (
     b"<!DOCTYPE comments [<!ENTITY a0 'ha'>"
     + b"".join(b"<!ENTITY a%d '%s'>" % (at, b"&a%d;" % (at - 1) * 10) for at in range(1, 10))
@@ -345,6 +346,23 @@ def test_a_workbook_without_styles_and_with_bare_cells_is_marked(tmp_path: Path,
     assert run(None, "validate", "marked.xlsx").status == 0
 
 
+def test_a_workbook_whose_xml_has_prefixes_is_marked(tmp_path: Path, run: Run) -> None:
+    """Programs that are written with a certain library of Microsoft make such ones."""
+
+    def become(name: str, content: bytes) -> bytes:
+        if not name.endswith((".xml", ".rels")) or "theme" in name or "docProps" in name:
+            return content
+        content = re.sub(rb"(</?)(?=[A-Za-z])", rb"\1x:", content)
+        return content.replace(b" xmlns=", b" xmlns:x=")
+
+    path = changed(requests(tmp_path / "in.xlsx"), become)
+    assert check(run, path).status == 3
+    assert marks(tmp_path / "marked.xlsx") == MARKS
+    assert notes(tmp_path / "marked.xlsx").keys() == {*MARKS, "D2"}
+    correct(tmp_path / "marked.xlsx")
+    assert run(None, "validate", "marked.xlsx").status == 0
+
+
 def test_a_missing_cell_keeps_the_format_of_its_column(tmp_path: Path, run: Run) -> None:
     with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
         sheet = book.add_worksheet()
@@ -447,7 +465,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, run
         pytest.param("xl/styles.xml", b'fillId="2"', b'fillId="99"', id="a fill too many"),
         pytest.param("xl/workbook.xml", b'sheetId="1"', b'sheetId="x"', id="no number"),
         pytest.param("xl/workbook.xml", MAIN.encode(), b"http://purl.oclc.org/x", id="strict"),
-        pytest.param("[Content_Types].xml", b"<Types", b"<a:Types xmlns:a='b'", id="other root"),
+        pytest.param("xl/styles.xml", b"<styleSheet", LATIN + b"<styleSheet", id="encoding"),
         pytest.param("xl/comments/comment1.xml", b"<authors>", b"<writers>", id="odd notes"),
         pytest.param("xl/drawings/commentsDrawing1.vml", b"</xml>", b"", id="odd drawing"),
         pytest.param("xl/comments/comment1.xml", b"<comments", LAUGHS, id="many laughs"),

@@ -88,10 +88,9 @@ def find(xml: bytes, wanted: Mapping[int, Collection[int]], styles: Collection[i
     """
     sheet = Sheet(XmlPart(xml))
     scan = _Scan(sheet, wanted, styles)
-    parser = parser_of(xml)
-    scan.parser = parser
+    scan.parser = parser = parser_of(sheet.part.xml)
     parser.StartElementHandler, parser.EndElementHandler = scan.start, scan.end
-    parser.Parse(xml, True)  # noqa: FBT003 - it takes no keyword
+    parser.Parse(sheet.part.xml, True)  # noqa: FBT003 - it takes no keyword
     return sheet
 
 

@@ -12,6 +12,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 _START_TAG: Final = re.compile(rb"""<(?:"[^"]*"|'[^']*'|[^"'>])*>""")
+_PREFIX: Final = re.compile(rb"(?:[^<]|<[?!][^>]*>)*<([A-Za-z_][\w.-]*):")
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LIKE_AN_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
@@ -40,18 +41,24 @@ class XmlPart:
     """The XML of a part, and the changes to it.
 
     Attributes:
-        xml: as it was.
+        xml: as it was; if its root has a prefix, as some programs write it, without that prefix.
     """
 
     xml: bytes
     _inserted: dict[int, bytes] = field(default_factory=dict)
     _replaced: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        match = _PREFIX.match(self.xml)
+        if match is not None:  # no text holds a bare <
+            self.xml = re.sub(rb"(</?)%s:" % match[1], rb"\1", self.xml)
+            self.xml = self.xml.replace(b"xmlns:%s=" % match[1], b"xmlns=", 1)
+
     def elements(self) -> list[Element]:
         """Return all elements in their order.
 
         Raises:
-            ValueError: it is not UTF-8, or its elements have a prefix.
+            ValueError: it is not UTF-8.
             expat.ExpatError: it is damaged.
         """
         found: list[Element] = []
@@ -135,18 +142,14 @@ def parser_of(xml: bytes) -> Any:
     """Return a parser whose places are those in the bytes.
 
     Raises:
-        ValueError: it is not UTF-8, or its elements have a prefix: what is added has none.
+        ValueError: it is not UTF-8.
     """
     parser: Any = expat.ParserCreate()
     encodings: list[str | None] = []
     parser.XmlDeclHandler = lambda _, encoding, __: encodings.append(encoding)
-    root: list[str] = []
-    parser.StartElementHandler = lambda tag, _: root.append(tag)
     parser.Parse(xml[:4096])
-    if any(each and each.lower() not in {"utf-8", "us-ascii"} for each in encodings):
-        raise ValueError(f"it is written in {encodings[0]}")
-    if b"\0" in xml[:4] or ":" in next(iter(root), ""):
-        raise ValueError("it is written in an unusual way")
+    if b"\0" in xml[:4] or any((each or "utf-8").lower() != "utf-8" for each in encodings):
+        raise ValueError("it is not written in UTF-8")
     return expat.ParserCreate()
 
 
