@@ -148,7 +148,7 @@ def test_opt_ins_held_back_wait_no_longer_once_another_file_was_carried_out(
 
 
 def test_a_run_that_held_opt_ins_back_can_be_retried_undone_and_given_up(
-    filled: Simulator, run: Run
+    filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
     filled.forbidden.add(key(20))
     run_id = held(filled, run).summary["run_id"]
@@ -156,6 +156,9 @@ def test_a_run_that_held_opt_ins_back_can_be_retried_undone_and_given_up(
     assert run(filled, "retry", run_id, "--report", "retry.csv").status == 0
     assert opted_out(filled) == ROWS
     assert run(filled, "resume", run_id, "--give-up").status == 0
+    assert run(filled, "report", run_id, "--report", "again.csv").status == 0
+    reasons = [row["sync_reason"] for row in read_csv(tmp_path / "again.csv")]
+    assert reasons.count("limit") == OPT_INS
     assert run(filled, "resume", run_id, "--max-opt-ins", OPT_INS).status == 3
     assert opted_out(filled) == ROWS
     undone = run(filled, "undo", run_id, "--report", "undo.csv", "--max-opt-ins", 20)

@@ -140,7 +140,7 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         calls={},
         seconds=0.0,
     )
-    rows = kept_rows.so_far(book, state, run)
+    rows = None if run.is_finished else kept_rows.so_far(book, state, run)  # else kept already
     until = None if rows is None else kept_rows.keep(state, run.run_id, run.begun, rows)
     if until is not None:
         ended = replace(ended, rows_kept_until=str(until))
