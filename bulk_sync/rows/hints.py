@@ -2,13 +2,15 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import pandas as pd
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, emails
-from bulk_sync.rows.check.state_words import plain_word
+from bulk_sync.rows.check.header import allows
+from bulk_sync.rows.check.state_words import StateWords, plain_word
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.settings import KeyKind
@@ -35,9 +37,12 @@ def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
             f"{blank:,} rows are empty in column {column!r}. If nothing was chosen there, leave "
             "these rows out with --blank-state skip."
         )
-    unknown = _unknown_words(rows.loc[_rejected(rows, Reason.BAD_STATE), column])
-    for word, count in unknown:
-        listed = shlex.quote(f'"{word}"' if "," in word else word)
+    unknown = dict(_unknown_words(rows.loc[_rejected(rows, Reason.BAD_STATE), column]))
+    effects = {word: _effect(word, layout.rules.words) for word in unknown}
+    if len(unknown) > 1 and all(effects.values()) and not layout.rules.words.further:
+        return [*hints, _in_one(unknown, effects, column)]
+    for word, count in unknown.items():
+        listed = _listed([word])
         hints.append(
             f"{count:,} rows have {word!r} in column {column!r}. If it forbids the sale, add "
             f"--true-values {listed}; if it allows the sale, add --false-values {listed}."
@@ -45,6 +50,31 @@ def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
     if unknown and len(unknown) + len(layout.rules.words.further) > 1:
         hints.append("Write several words into one list, with commas between them.")
     return hints
+
+
+def _in_one(counts: Mapping[str, int], effects: Mapping[str, str], column: str) -> str:
+    """Return one sentence for words each of which says itself what it does with the sale."""
+    shown = ", ".join(f"{word!r} in {count:,}" for word, count in counts.items())
+    supposed = " and ".join(f"{word!r} {effect} the sale" for word, effect in effects.items())
+    options = " ".join(
+        f"{option} {_listed([word for word in effects if effects[word] == does])}"
+        for option, does in (("--true-values", "forbids"), ("--false-values", "allows"))
+        if does in effects.values()
+    )
+    return f"Column {column!r} has words of its own: {shown} rows. If {supposed}, add {options}."
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Return words as one value of an option, quoted for a shell."""
+    return shlex.quote(",".join(f'"{word}"' if "," in word else word for word in words))
+
+
+def _effect(word: str, words: StateWords) -> str:
+    """Return what a word says itself, ``forbids`` or ``allows``; "" if it does not."""
+    near = words.near(word)
+    if near is not None:
+        return words.effect(near)
+    return "allows" if allows(word) else ""
 
 
 def for_keys(rows: pd.DataFrame, layout: Layout) -> list[str]:

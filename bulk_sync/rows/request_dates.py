@@ -118,11 +118,13 @@ class RequestTimes(NamedTuple):
 _AMBIGUOUS: Final = (
     "in 1 request date day and month could be swapped",
     "in {:,} request dates day and month could be swapped",
+    ", or the order into the name of the column: {} (mm/dd/yyyy)",
 )
-_UNREADABLE: Final = ("1 request date cannot be read", "{:,} request dates cannot be read")
+_UNREADABLE: Final = ("1 request date cannot be read", "{:,} request dates cannot be read", "")
 _FAR: Final = (
     "1 request date is before 2000 or more than two years ahead",
     "{:,} request dates are before 2000 or more than two years ahead",
+    "",
 )
 
 
@@ -176,8 +178,8 @@ def read(
         f", read as {order}" if order else "",
     )
     problems = ((_AMBIGUOUS, is_ambiguous), (_UNREADABLE, is_unreadable), (_FAR, is_far))
-    for (one, several), has_problem in problems:
-        _warn(column.name, one, several, has_problem[cell_of], name_row)
+    for problem, has_problem in problems:
+        _warn(column.name, problem, has_problem[cell_of], name_row)
     return Requests(earliest[cell_of], latest[cell_of], day[cell_of])
 
 
@@ -323,8 +325,7 @@ def _is_far(days: _Int64, today: date | None) -> _Mask:
 
 def _warn(
     column: object,
-    one: str,
-    several: str,
+    problem: tuple[str, str, str],
     has_problem: _Mask,
     name_row: Callable[[int], str] | None,
 ) -> None:
@@ -334,12 +335,14 @@ def _warn(
         return
     named = [] if name_row is None else [name_row(at) for at in positions[:_NAMED_ROWS]]
     more = ", ..." if len(named) < len(positions) else ""
+    one, several, advice = problem
     log.warning(
-        "Column %r: %s%s, so %s worked on last. Write ISO dates, such as 2026-11-23",
+        "Column %r: %s%s, so %s worked on last. Write ISO dates, such as 2026-11-23%s",
         column,
         one if len(positions) == 1 else several.format(len(positions)),
         f" ({', '.join(named)}{more})" if named else "",
         "this row is" if len(positions) == 1 else "these rows are",
+        advice.format(column),
     )
 
 

@@ -35,6 +35,15 @@ def test_a_further_word_goes_into_the_list_that_is_there() -> None:
     assert len(told("x", "x", rules=Rules(words=StateWords.parse(None, "dns", None)))) == 2
 
 
+def test_words_that_say_what_they_do_have_one_line_with_both_options() -> None:
+    (line,) = told("Opted Out", "opted out", "Opted in", "Opted in", "yes")
+    assert line == (
+        "Column 'ccpaOptOut' has words of its own: 'Opted Out' in 2, 'Opted in' in 2 rows. If "
+        "'Opted Out' forbids the sale and 'Opted in' allows the sale, add --true-values "
+        "'Opted Out' --false-values 'Opted in'."
+    )
+
+
 def test_empty_cells_have_an_option_unless_it_is_given() -> None:
     (blank,) = told("", "", "yes")
     assert blank.startswith("2 rows are empty in column 'ccpaOptOut'.")
