@@ -113,6 +113,20 @@ def test_the_row_of_the_header_is_repeated_where_the_file_is_read_again_and_only
     assert "--header-row" not in line
 
 
+def test_a_resumed_preview_names_the_place_of_the_table_again(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1, state=False)
+    unknown = [*TITLE, HEADER, *ROWS]
+    save(tmp_path / "in.xlsx", Requests=unknown, Copy=unknown)
+    words = ("--sheet", "Copy", "--header-row", "4", "--fetch", "lookup")
+    stopped = run(sim, "plan", "in.xlsx", *words, "--max-calls", "1")
+    assert stopped.status == 6
+    resumed = run(sim, "resume")
+    (command,) = [each for each in resumed.out.splitlines() if "bulk-sync run in.xlsx" in each]
+    assert "--sheet Copy --header-row 4" in command
+
+
 @pytest.mark.parametrize(
     ("name", "words", "says"),
     [

@@ -268,6 +268,34 @@ def shifted(table: Sequence[Sequence[str]], rows: int) -> list[list[object]]:
     return [[*cells, at] for at, cells in enumerate(table, rows + 2) if any(cells)]
 
 
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        ("Requests, November, 2026\n\nE-mail;Opt out\na@x.com;yes\n", 3),
+        ("Requests; November\nE-mail,Opt out\na@x.com,yes\n", 2),
+        ("Title\tof\tall\nE-mail|Opt out\na@x.com|yes\n", 2),
+        ('"Requests\nof November",,\n,,\nE-mail,Opt out,\na@x.com,yes,\n', 3),
+        ('5" disks; "quoted" words\r\rE-mail;Opt out\ra@x.com;yes\r', 3),
+        ('"Requests" of November\nE-mail;Opt out\na@x.com;yes\n', 2),
+        ("sep=|\nTitle\nE-mail|Opt out\na@x.com|yes\n", 3),
+        (",,\n\n;;\nTitle\nE-mail\tOpt out\na@x.com\tyes", 5),
+    ],
+    ids=[
+        "commas in a title", "semicolons in a title", "tabs in a title", "a title of two lines",
+        "quotes in a title", "a quote that ends in a title", "separator named", "blank lines above",
+    ],
+)  # fmt: skip
+def test_titles_of_a_text_do_not_decide_on_its_separator(content: str, row: int) -> None:
+    cells = text.cells(content.encode(), "in.csv", Wanted(rules=Rules()))
+    assert cells.header_row == row
+    frame = cells.frame("in.csv")
+    assert frame.to_dict("list") == {
+        "E-mail": ["a@x.com"],
+        "Opt out": ["yes"],
+        columns.ROW: [row + 1],
+    }
+
+
 @QUICK
 @given(titles=TITLES, table=TABLE, separator=st.sampled_from(",;\t|"))
 def test_a_text_below_title_rows_is_read_as_without_them(

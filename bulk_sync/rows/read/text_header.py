@@ -76,11 +76,15 @@ def find_header(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool)
     first = leading.end() if leading else text.begin
     if first >= text.end:
         raise InputProblem(f"{place} is empty. See that its export finished.")
-    if wanted.header_row is None:
+    if wanted.header_row is not None:
+        return text.searched(wanted)
+    try:
         header = text.header(first, line_at(text.text, first))
-        if wanted.is_header(header.names):
-            return header
-    return text.searched(wanted)
+    except InputProblem:  # a title may have quotes like no cell
+        with suppress(InputProblem):
+            return text.searched(wanted)
+        raise
+    return header if wanted.is_header(header.names) else text.searched(wanted)
 
 
 @dataclass(frozen=True, slots=True)
