@@ -37,6 +37,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync import runs
     from bulk_sync.cli.screen import Look, Screen
     from bulk_sync.cli.summary import shown
+    from bulk_sync.ledger import local
 
     state, paths = arguments.state(values), values["report"]
     if not paths:
@@ -51,6 +52,7 @@ def command(**values: Any) -> Exit:
     if values["summary"]:
         say_json({"run_id": run.run_id, "exit": int(Exit.DONE), "message": "", "reports": names})
         return Exit.DONE
+    say(f"Run {run.run_id} of {run.begun.input}, begun {local(run.begun_ms)}")
     same = set() if run.ended is None else set(run.ended.reports.values())
     for name, destination in zip(names, reports, strict=True):
         is_same = destination.sha256() in same

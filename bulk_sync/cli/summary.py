@@ -59,12 +59,12 @@ def plan_lines(reviewed: Plan) -> list[str]:
 
 def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
     """Return what writing costs, how often it meets a budget, and when it is over."""
-    seconds, days, times = forecast.seconds, forecast.days, forecast.runs
+    seconds = (forecast.seconds or 0.0) if forecast.calls_to_come else 0.0
+    days, times = forecast.days, forecast.runs
     least = forecast.is_lower_bound
     how = "at the very least" if least else "about"
-    about = "" if seconds is None else f" That takes {how} {_duration(seconds)}"
-    is_long = seconds is not None and seconds >= _WORTH_AN_HOUR_S
-    if seconds is not None and is_long and forecast.calls_to_come and not days and not times:
+    about = f" That takes {how} {_duration(seconds)}" if seconds >= 1 else ""
+    if seconds >= _WORTH_AN_HOUR_S and not days and not times:
         end = now + timedelta(seconds=seconds)
         day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
         soonest = " at the soonest" if least else ""
