@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from xlsxwriter.utility import xl_cell_to_rowcol, xl_rowcol_to_cell
 
 from bulk_sync.report.marked.xml_part import XmlPart, parser_of
+from bulk_sync.report.table import SHEET_COLUMNS
 
 _DIGITS: Final = "0123456789"
 _TRUE: Final = frozenset({"1", "true"})
@@ -105,7 +106,7 @@ class _Scan:
         self._depth = self._row = self._row_start = 0
         self._column = -1
         self._columns: dict[str, int] = {}
-        self._column_styles: dict[int, int] = {}
+        self._column_styles: list[tuple[range, int]] = []
         self._row_style: int | None = None
         self._starts: dict[int, int] = {}
 
@@ -120,10 +121,9 @@ class _Scan:
             self._row_start = self.parser.CurrentByteIndex
             has_style = attributes.get("customFormat") in _TRUE
             self._row_style = int(attributes.get("s", "0")) if has_style else None
-        elif tag == "col":
-            first, last = int(attributes["min"]), int(attributes["max"])
-            style = int(attributes.get("style", "0"))
-            self._column_styles |= dict.fromkeys(range(first - 1, min(last, 16_384)), style)
+        elif tag == "col" and len(self._column_styles) < SHEET_COLUMNS:
+            columns = range(int(attributes["min"]) - 1, int(attributes["max"]))
+            self._column_styles.append((columns, int(attributes.get("style", "0"))))
         elif self._depth == 2:
             self._top(tag.rpartition(":")[2], attributes)
 
@@ -161,7 +161,8 @@ class _Scan:
             after = [start for other, start in self._starts.items() if other > column]
             style = self._row_style
             if style is None:
-                style = self._column_styles.get(column, 0)
+                of_columns = (style for columns, style in self._column_styles if column in columns)
+                style = next(of_columns, 0)
             tag = Tag(min(after, default=end), style, self._row_start)
             self._sheet.missing[Place(self._row, column)] = tag
 

@@ -5,7 +5,7 @@ note stays. A note is an entry in the part of comments, and a shape in a drawing
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -15,9 +15,11 @@ from bulk_sync.report.marked.xml_part import Element, XmlPart, text
 
 AUTHOR: Final = "bulk-sync"
 _COLOUR: Final = "(The cell had a colour of its own: "
-_OURS: Final = re.compile(rf"\s*{AUTHOR}:[^\n]*(?:\n{re.escape(_COLOUR)}(?P<colour>[^\n]*)\.\))?")
-_TEXT: Final = re.compile(rb"<t\b[^>]*>.*?</t>", re.DOTALL)
-_SHAPE: Final = re.compile(rb"<(\w+):shape\b.*?</\1:shape>", re.DOTALL)
+_OURS: Final = re.compile(
+    rf"\s{{0,9}}{AUTHOR}:[^\n]*(?:\n{re.escape(_COLOUR)}(?P<colour>[^\n]*)\.\))?"
+)
+_TEXT: Final = re.compile(rb"<t\b[^>]*(?<!/)>.*?</t>", re.DOTALL)
+_SHAPE: Final = re.compile(rb"<(/?)\w+:shape\b")
 _SHAPE_PLACE: Final = re.compile(
     rb"<\w+:Row>\s*(\d+)\s*</\w+:Row>\s*<\w+:Column>\s*(\d+)\s*</\w+:Column>"
 )
@@ -128,12 +130,13 @@ class Notes:
         return names.index(AUTHOR)
 
     def _changed_drawing(self, gone: set[Place], new: list[Place]) -> bytes:
-        def kept(match: re.Match[bytes]) -> bytes:
-            found = _SHAPE_PLACE.search(match[0])
-            is_gone = found is not None and Place(int(found[1]) + 1, int(found[2])) in gone
-            return b"" if is_gone else match[0]
-
-        drawing = _SHAPE.sub(kept, self._drawing)
+        pieces, at = [], 0
+        for start, stop in _shapes(self._drawing):
+            found = _SHAPE_PLACE.search(self._drawing, start, stop)
+            if found is not None and Place(int(found[1]) + 1, int(found[2])) in gone:
+                pieces.append(self._drawing[at:start])
+                at = stop
+        drawing = b"".join([*pieces, self._drawing[at:]])
         head, end, tail = drawing.rpartition(b"</xml>")
         if not end:
             raise ValueError("the drawing of its notes is damaged")
@@ -141,6 +144,17 @@ class Notes:
         shapes = b"".join(_shape(place, first + at) for at, place in enumerate(new))
         shape_type = b"" if b'id="_x0000_t202"' in head else _SHAPE_TYPE
         return head + shape_type + shapes + end + tail
+
+
+def _shapes(drawing: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where the shapes of a drawing begin and end. It need not be XML."""
+    start = None
+    for match in _SHAPE.finditer(drawing):
+        if not match[1]:
+            start = match.start()
+        elif start is not None:
+            yield start, drawing.index(b">", match.end()) + 1
+            start = None
 
 
 def _content(xml: bytes) -> str:

@@ -39,6 +39,10 @@ class Styles:
             name: [self._part.whole(each) for each in elements if each.parent == name]
             for name in self._lists
         }
+        self._numbers = {
+            name: {xml: number for number, xml in enumerate(items)}
+            for name, items in self._items.items()
+        }
         self._filled: dict[tuple[int, str], int] = {}
         self._counts = {name: len(items) for name, items in self._items.items()}
         styles = range(self._counts["cellXfs"])
@@ -104,10 +108,11 @@ class Styles:
 
     def _add(self, name: str, xml: bytes) -> int:
         """Return the number of an item, added if it is not there."""
-        items = self._items[name]
-        if xml not in items:
-            items.append(xml)
-        return items.index(xml)
+        numbers = self._numbers[name]
+        if xml not in numbers:
+            numbers[xml] = len(self._items[name])
+            self._items[name].append(xml)
+        return numbers[xml]
 
 
 MINIMAL: Final = (

@@ -11,7 +11,8 @@ from typing import Any, Final
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-_START_TAG: Final = re.compile(rb"""<(?:"[^"]*"|'[^']*'|[^"'>])*>""")
+_START_TAG: Final = re.compile(rb"""<(?:[^"'>]++|"[^"]*+"|'[^']*+')*+>""")
+_HEAD_BYTES: Final = 4096
 _PREFIX: Final = re.compile(rb"(?:[^<]|<[?!][^>]*>)*<([A-Za-z_][\w.-]*):")
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LIKE_AN_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
@@ -49,7 +50,7 @@ class XmlPart:
     _replaced: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        match = _PREFIX.match(self.xml)
+        match = _PREFIX.match(self.xml[:_HEAD_BYTES])
         if match is not None:  # no text holds a bare <
             self.xml = re.sub(rb"(</?)%s:" % match[1], rb"\1", self.xml)
             self.xml = self.xml.replace(b"xmlns:%s=" % match[1], b"xmlns=", 1)
@@ -147,7 +148,7 @@ def parser_of(xml: bytes) -> Any:
     parser: Any = expat.ParserCreate()
     encodings: list[str | None] = []
     parser.XmlDeclHandler = lambda _, encoding, __: encodings.append(encoding)
-    parser.Parse(xml[:4096])
+    parser.Parse(xml[:_HEAD_BYTES])
     if b"\0" in xml[:4] or any((each or "utf-8").lower() != "utf-8" for each in encodings):
         raise ValueError("it is not written in UTF-8")
     return expat.ParserCreate()
