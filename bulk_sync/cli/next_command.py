@@ -161,9 +161,12 @@ class Typed:
         return suggested("run", source, self._words_for(source, _OF_A_PREVIEW, instead))
 
     def run_of_rest(self, todo: str, settings: Mapping[str, Any]) -> str:
-        """Return the command for the remaining rows, with a report of their own."""
+        """Return the command for the remaining rows; where plans are approved it is a plan."""
         is_run = self._command == "run"
         words = self._words_for(todo, _OF_THE_INPUT) if is_run else self._for_input(settings)
+        if self._command == "apply" or settings.get("approvals"):
+            out = str(Path(todo).with_suffix(".parquet"))
+            return suggested("plan", todo, [*words, "--out", out])
         return suggested("run", todo, words)
 
     def _words(self, wanted: Collection[str], instead: Collection[str] = ()) -> list[str]:

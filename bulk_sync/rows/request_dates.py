@@ -118,7 +118,7 @@ class RequestTimes(NamedTuple):
 _AMBIGUOUS: Final = (
     "in 1 request date day and month could be swapped",
     "in {:,} request dates day and month could be swapped",
-    ", or the order into the name of the column: {} (mm/dd/yyyy)",
+    ", or the order into the name of the column: {0} (mm/dd/yyyy) or {0} (dd/mm/yyyy)",
 )
 _UNREADABLE: Final = ("1 request date cannot be read", "{:,} request dates cannot be read", "")
 _FAR: Final = (

@@ -142,8 +142,10 @@ def test_rows_to_correct_are_read_as_their_file_was(
     assert last_command(ran.out) == ["run", todo.name, "--key-column=-k", "--state-column", "plan"]
     assert run(filled, "plan", "in.csv", *words, "--out", "p.parquet").status == 3
     ran = run(filled, "apply", "p.parquet", "--api-key", "demo-key", "--report", "2.json")
-    again = last_command(ran.out)
-    assert again[2:] == ["--key-column=-k", "--state-column", "plan", "--api-key", "demo-key"]
+    command, again, *options = last_command(ran.out)
+    assert (command, again[-9:]) == ("plan", ".todo.csv")
+    words = ("--key-column=-k", "--state-column", "plan", "--api-key", "demo-key")
+    assert options == [*words, "--out", f"{again[:-4]}.parquet"]
 
 
 def test_mapped_rows_are_planned_where_they_were_found(

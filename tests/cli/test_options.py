@@ -142,13 +142,14 @@ def test_the_rows_that_are_left_are_named_with_the_options_they_need(
     assert ran.out.endswith(f"  bulk-sync run {todo.name} --key-column id --state true\n")
 
 
-def test_after_apply_too(filled: Simulator, tmp_path: Path, run: Run) -> None:
+def test_after_apply_they_are_planned(filled: Simulator, tmp_path: Path, run: Run) -> None:
     (tmp_path / "keys.csv").write_text("id\n@unknown-key-of-some-length\n")
     words = ("--key-column", "id", "--state", "true")
     assert run(filled, "plan", "keys.csv", *words, "--out", "p.parquet").status == 3
     ran = run(filled, "apply", "p.parquet", "--report", "r.json")
     (todo,) = tmp_path.glob("*.todo.csv")
-    assert ran.out.endswith(f"  bulk-sync run {todo.name} --key-column id --state true\n")
+    plan = f"bulk-sync plan {todo.name} --key-column id --state true"
+    assert ran.out.endswith(f"  {plan} --out {todo.with_suffix('.parquet').name}\n")
 
 
 @pytest.mark.parametrize("way", ["todo", "retry"])
