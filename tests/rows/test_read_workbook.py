@@ -282,6 +282,41 @@ def test_a_report_given_back_is_read_from_its_rows(
     assert not caplog.records
 
 
+OURS: dict[str, Callable[[Path], Path]] = {
+    ".xlsx": lambda path: office.xlsx(
+        path,
+        {
+            "Check": office.row(1, "bulk-sync: what to correct") + office.row(3, "PKey", "row"),
+            "S": office.HEADER + office.row(2, "@a", "true"),
+        },
+    ),
+    ".ods": lambda path: office.ods(
+        path,
+        {
+            "Check": office.ods_row("bulk-sync: what to correct") + office.ods_row("PKey", "row"),
+            "S": office.ods_row("PKey", "ccpaOptOut") + office.ods_row("@a", "true"),
+        },
+    ),
+    ".xls": lambda path: office.xls(
+        path,
+        {
+            "Check": office.xls_text(0, 0, "bulk-sync: what to correct")
+            + office.xls_text(2, 0, "PKey"),
+            "S": office.xls_text(0, 0, "PKey") + office.xls_text(1, 0, "@a"),
+        },
+    ),
+}
+
+
+@EACH
+def test_a_sheet_that_bulk_sync_wrote_beside_the_data_is_passed_over(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = OURS[suffix](tmp_path / f"in{suffix}")
+    assert read.rows(str(path)).frame["PKey"].tolist() == ["@a"]
+    assert not caplog.records
+
+
 HIDDEN: dict[str, Callable[[Path], Path]] = {
     ".xlsx": lambda path: office.xlsx(
         path,
