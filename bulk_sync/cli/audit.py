@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, options
+from bulk_sync.cli import arguments, input_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.settings import Bound
@@ -21,7 +21,7 @@ Examples:
     cls=Command,
     params=[
         options.MAYBE_RUN_ID,
-        options.SAMPLE,
+        input_options.SAMPLE,
         options.REPORT,
         *options.READING,
         *options.WORK,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_sync.cli import arguments, options
+from bulk_sync.cli import arguments, input_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
@@ -31,7 +31,7 @@ def command() -> None:
 @command.command(
     "verify",
     cls=Command,
-    params=[options.HEAD, options.JSON, *options.STATE, *options.LOGGING],
+    params=[input_options.HEAD, options.JSON, *options.STATE, *options.LOGGING],
     epilog=_EPILOG,
 )
 def verify(**values: Any) -> Exit:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, options
+from bulk_sync.cli import arguments, input_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit
 
@@ -23,10 +23,10 @@ Examples:
     params=[
         options.INPUT_FILE,
         options.MAPPED_OUT,
-        *options.KEYS,
-        options.ON_AMBIGUOUS,
-        options.SHEET,
-        options.HEADER_ROW,
+        *input_options.KEYS,
+        input_options.ON_AMBIGUOUS,
+        input_options.SHEET,
+        input_options.HEADER_ROW,
         *options.READING,
         *options.WORK,
     ],

@@ -17,6 +17,7 @@ from click.core import ParameterSource
 
 from bulk_sync.cli.arguments import INPUT_AGAIN
 from bulk_sync.cli.config import job_table, path_of
+from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
     DECLARED,
     NAME,
@@ -34,13 +35,10 @@ from bulk_sync.cli.options import (
     CONNECTION,
     DRY_RUN,
     FRESH,
-    HEADER_ROW,
     JOB,
     PLAN_OUT,
     PROTECT,
     REPORT,
-    SAVE_MAPPING,
-    SHEET,
     STATE,
 )
 

@@ -1,6 +1,7 @@
-"""Every option of the commands, declared once; to add one, declare it here and use it.
+"""The options of the commands, each declared once; to add one, declare it here and use it.
 
-Each command lists its options (``run.py`` and its neighbours); the groups below save repetition.
+Those about the input are in ``input_options.py``. Each command lists its options (``run.py`` and
+its neighbours); the groups below save repetition.
 ``simulate`` has options of its own, in its own module.
 """
 
@@ -11,15 +12,13 @@ from typing import Final
 import click
 import platformdirs
 
-from bulk_sync.cli import config
+from bulk_sync.cli import config, input_options
 from bulk_sync.cli.option import Duration, Group, Name, Option, Recorded, choice
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import ATTRIBUTE as CCPA
-from bulk_sync.settings import AUTO, SCOPE, Dialect, EmailCase, Fetch, Oddity, OnAmbiguous
+from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
 from bulk_sync.storage import lock
 
-_input = partial(Option, group=Group.INPUT)
-_key = partial(Option, group=Group.KEYS)
 _safety = partial(Option, group=Group.SAFETY)
 _once = partial(Option, group=Group.SAFETY, recorded=Recorded.NEVER)
 _limit = partial(Option, group=Group.SAFETY, recorded=Recorded.SEALED)
@@ -46,122 +45,6 @@ def _state_folder() -> Path:
 INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT")
 RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID")
 MAYBE_RUN_ID: Final = click.Argument(["run_id"], metavar="[RUN_ID]", required=False)
-
-SHEET: Final = _input(
-    "--sheet NAME", "The sheet of a workbook.", show_default="the first visible one with data"
-)
-HEADER_ROW: Final = _input(
-    "--header-row N",
-    "The row with the names of the columns, as a spreadsheet numbers it.",
-    type=_FROM_1,
-    show_default="the first row, or the only header among the first 20",
-)
-KEYS: Final = (
-    _key(
-        "--key KIND",
-        "What the keys are: pkey, email, custom (a custom key of the profile resource), or "
-        "filter:NAME:PARAM (a value that a filter of Campaign takes).",
-        show_default="pkey; email if there is a column of addresses and none of PKeys",
-    ),
-    _key("--key-column NAME", "The column of keys.", show_default="PKey, or email"),
-    _key(
-        "--key-field FIELD",
-        "The profile's field that holds a custom key, or the value that a filter takes.",
-        show_default="the one called like the column, or the filter",
-    ),
-    _key(
-        "--email-case",
-        "Whether capitals count before the @ of an address. After it they never count.",
-        type=choice(EmailCase),
-        default="exact",
-    ),
-    _key(
-        "--dialect",
-        "How filters are named: Campaign v8 names custom ones without 'by'.",
-        type=choice(Dialect),
-        default="standard",
-    ),
-)
-ON_AMBIGUOUS: Final = _key(
-    "--on-ambiguous",
-    "What to do if several profiles have one key: change all of them, or reject the row.",
-    type=choice(OnAmbiguous),
-    show_default="all for an opt-out, reject for an opt-in",
-)
-CREATE: Final = (
-    _key(
-        "--create",
-        "Create a profile for an address that no profile has, from the columns firstName, lastName "
-        "and email.",
-    ),
-    _key("--create-column FIELD[=COLUMN] ...", "Another field that new profiles get."),
-)
-INPUT: Final = (
-    *KEYS,
-    _input(
-        "--state-column NAME",
-        "The column of desired states.",
-        show_default="found by name, such as ccpaOptOut or Opt out",
-    ),
-    _input(
-        "--state-means",
-        "What yes means in the column of states. opt-out: yes forbids the sale; consent: yes "
-        "allows it.",
-        type=choice(["opt-out", "consent"]),
-        show_default="opt-out",
-    ),
-    _input(
-        "--true-values LIST",
-        'Further words that forbid the sale, such as "opted out,DNS". They do so whatever yes '
-        "means.",
-    ),
-    _input(
-        "--false-values LIST",
-        "Further words that allow the sale. They do so whatever yes means.",
-    ),
-    _input(
-        "--date-column NAME",
-        "The column of request dates. The oldest requests are carried out first.",
-        show_default="found by name, such as Request date or Received",
-    ),
-    _input(
-        "--state",
-        "The one desired state of a file that holds only keys.",
-        type=click.Choice(["true", "false"], case_sensitive=False),
-    ),
-    SHEET,
-    HEADER_ROW,
-    _input(
-        "--blank-state",
-        "What to do with a row whose state is empty.",
-        type=choice(["reject", "skip"]),
-        default="reject",
-    ),
-    _input(
-        "--on-conflict",
-        "What to do if one key has two states: reject its rows; opt-out: true wins; last: the last "
-        "row of the file wins.",
-        type=choice(["reject", "opt-out", "last"]),
-        default="reject",
-    ),
-)
-SAVE_MAPPING: Final = _input(
-    "--save-mapping",
-    "Write these choices, and the columns that were found, into the configuration, [job.NAME], so "
-    "that the next file of the job needs none of them.",
-    recorded=Recorded.NEVER,
-)
-IGNORE_DATES: Final = _input(
-    "--ignore-dates", "Change a profile even if its choice in Campaign is newer than the request."
-)
-SAMPLE: Final = _input(
-    "--sample N|P%", "Read so many of its writes.", recorded=Recorded.NEVER, show_default="all"
-)
-HEAD: Final = _input(
-    "--head LINE:SHA256 ...",
-    "Where the ledger once ended, as the summary of a run printed it.",
-    recorded=Recorded.NEVER,
-)
 
 DRY_RUN: Final = _once("-n --dry-run", "Send no method but GET; outcomes say what would happen.")
 YES: Final = _once("--yes", "Do not ask at a terminal.")
@@ -430,11 +313,11 @@ ASKING: Final = (TICKET, COMMENT, PREPARED_BY)
 """The options of every command with a request of its own."""
 
 COMPARING: Final = (
-    *INPUT,
-    SAVE_MAPPING,
-    ON_AMBIGUOUS,
-    *CREATE,
-    IGNORE_DATES,
+    *input_options.INPUT,
+    input_options.SAVE_MAPPING,
+    input_options.ON_AMBIGUOUS,
+    *input_options.CREATE,
+    input_options.IGNORE_DATES,
     JOB,
     ALLOW,
     FRESH,

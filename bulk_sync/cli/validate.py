@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, options
+from bulk_sync.cli import arguments, input_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
@@ -23,8 +23,8 @@ Examples:
     cls=Command,
     params=[
         options.INPUT_FILE,
-        *options.INPUT,
-        options.SAVE_MAPPING,
+        *input_options.INPUT,
+        input_options.SAVE_MAPPING,
         options.JOB,
         options.ATTRIBUTE,
         options.REPORT,
