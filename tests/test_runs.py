@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from conftest import Run, key
 
-from bulk_sync.runs import Input, new_run_id
+from bulk_sync.runs import Input
+from bulk_sync.settings import new_run_id
 from bulk_sync.simulator import Fault, GetStyle, Options, PatchStyle, Simulator, running
 
 

@@ -64,11 +64,15 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
         command = importlib.import_module(f"bulk_sync.cli.{cmd_name}").command
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        if (invocation := ctx.find_object(Invocation)) is not None:
+            invocation.command = command
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing any of them."""
@@ -176,17 +180,19 @@ def _failed(invocation: Invocation, status: Exit, message: str, shown: str = "")
         message: a sentence.
         shown: what a person at a terminal reads in its place.
     """
-    form = invocation.form
+    form, monitor = invocation.form, invocation.monitor
+    summary = monitor.failure(status, message) if form["summary"] or monitor.is_run else {}
     if status is Exit.DONE:
         if not (form["summary"] or form["quiet"]):
             say(message)
     elif form["log_format"] == "json":
         logs.open_for("json")
-        say_error(message)
+        is_end = monitor.is_run and not monitor.has_ended
+        say_error(message, {**monitor.named("run_ended"), **summary} if is_end else {})
     elif shown:
         say(shown, err=True)
     else:
         say_error(message)
     if form["summary"]:
-        say_json({"exit": int(status), "message": message})
+        say_json(summary)
     return status

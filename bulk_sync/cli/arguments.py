@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync import garbage
+from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.config import secret, secret_text
 from bulk_sync.cli.input_options import HEADER_ROW, SHEET
 from bulk_sync.cli.option import DECLARED, Recorded, names, recorded, variable
@@ -99,6 +100,7 @@ def follow_up(
             comment.
     """
     begun = run.begun
+    Invocation.current().monitor.follow(begun)
     options = _merged(values, begun)
     if is_undo:
         own = (*recorded(Recorded.SEALED), *names([TICKET, COMMENT]))

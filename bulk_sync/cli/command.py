@@ -1,13 +1,15 @@
 """The class of all commands, and the command line of this process."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from bulk_sync.cli import logs
+from bulk_sync.cli.monitor import Monitor
 from bulk_sync.cli.option import Group
+from bulk_sync.errors import StopRun
 
 
 class Command(click.Command):
@@ -30,6 +32,7 @@ class Command(click.Command):
         invocation = ctx.find_object(Invocation)
         if invocation is not None:
             invocation.params = ctx.params
+            invocation.monitor.watch(str(self.name), ctx.params)
         if "log_format" in ctx.params:
             from bulk_sync.cli.config import stray_variables
 
@@ -47,29 +50,56 @@ class Invocation:
 
     Attributes:
         words: of the command line, without the program's name.
+        command: the command that they name; None if they name none.
         params: parsed values of the command at work; None while there is none.
+        monitor: what is known of its run.
     """
 
     words: list[str]
+    command: click.Command | None = None
     params: Mapping[str, Any] | None = None
+    monitor: Monitor = field(default_factory=Monitor)
+
+    @classmethod
+    def current(cls) -> "Invocation":
+        """Return that of the command at work."""
+        return click.get_current_context().ensure_object(cls)
 
     @property
     def form(self) -> Mapping[str, Any]:
         """The options ``summary``, ``log_format`` and ``quiet``, for errors too.
 
-        If no command began, the words make no sense as a whole. Click then looks for these options
-        alone and tolerates everything else.
+        If no command began, the words make no sense as a whole. Click then looks for the options of
+        the command, or for these alone, and tolerates everything else.
         """
-        if self.params is not None:
-            return {"summary": None, "log_format": "text", "quiet": False, **self.params}
+        if self.params is None:
+            self.params = self._found()
+            if self.command is not None:
+                self.monitor.watch(str(self.command.name), self.params)
+        return {"summary": None, "log_format": "text", "quiet": False, **self.params}
+
+    def _found(self) -> Mapping[str, Any]:
+        """Return what can be found among words that make no sense as a whole."""
         from bulk_sync.cli.options import CONFIG, LOG_FORMAT, QUIET, SUMMARY
 
-        lenient = click.Command(None, params=[CONFIG, SUMMARY, LOG_FORMAT, QUIET])
-        context = lenient.make_context(
-            None,
-            list(self.words),
-            resilient_parsing=True,
-            ignore_unknown_options=True,
-            allow_extra_args=True,
-        )
-        return context.params
+        alone: list[click.Parameter] = [CONFIG, SUMMARY, LOG_FORMAT, QUIET]
+        if not isinstance(self.command, Command):
+            return _lenient(alone, self.words)
+        words = list(self.words)
+        words.remove(str(self.command.name))
+        try:
+            return _lenient(self.command.params, words)
+        except StopRun:  # a default cannot be found out, such as the home folder
+            return _lenient(alone, words)
+
+
+def _lenient(params: list[click.Parameter], words: list[str]) -> Mapping[str, Any]:
+    """Parse the words of some parameters, and tolerate everything else."""
+    context = click.Command(None, params=params).make_context(
+        None,
+        list(words),
+        resilient_parsing=True,
+        ignore_unknown_options=True,
+        allow_extra_args=True,
+    )
+    return context.params

@@ -89,7 +89,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     own = _table(str(path), values)
     ctx.meta[__name__] = ctx.default_map = own
     jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
-    job = _job(typed) if jobs else None
+    job = job_of(typed) if jobs else None
     if job is not None and job in jobs:
         ctx.default_map = {**own, **jobs[job]}
         ctx.meta[_JOB] = JobTable(job, frozenset(jobs[job]))
@@ -102,7 +102,7 @@ def job_table(ctx: click.Context) -> JobTable | None:
     return found if isinstance(found, JobTable) else None
 
 
-def _job(typed: Mapping[str, Any]) -> str | None:
+def job_of(typed: Mapping[str, Any]) -> str | None:
     """Return the name of the job by the words of a command line; None if they name none.
 
     The follow-ups of a run take its options from its record.

@@ -14,6 +14,8 @@ def open_for(log_format: str) -> None:
     # On a full disk the handler loses a line and goes on.
     handler = logging.StreamHandler(_AboveBars())
     handler.setFormatter(_Json() if log_format == "json" else _Text())
+    if log_format != "json":  # events are for machines
+        handler.addFilter(lambda record: not getattr(record, "is_event", False))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 

@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, TextIO
 
 import click
@@ -33,11 +35,11 @@ def lost(stream: TextIO, error: OSError) -> None:
         log.warning("The output could not be written: %s.", error.strerror)
 
 
-def say_error(message: str) -> None:
-    """Print on standard error why a command failed, in the form of the log."""
+def say_error(message: str, facts: Mapping[str, object] = MappingProxyType({})) -> None:
+    """Print on standard error why a command failed, in the form of the log; JSON has the facts."""
     for handler in logging.getLogger().handlers:
         if getattr(handler.formatter, "is_json", False):
-            log.error("%s", message)
+            log.error("%s", message, extra={"facts": facts})
             return
     say(f"bulk-sync: {message}", err=True)
 

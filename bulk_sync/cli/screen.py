@@ -13,17 +13,20 @@ import click
 
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.cli.arguments import Values
+from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_error, say_json
 from bulk_sync.cli.summary import (
     mapped_json,
     mapped_lines,
+    plan_facts,
     plan_lines,
     shown,
     summary_json,
     summary_lines,
 )
 from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
+from bulk_sync.ledger import Begun
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.wording import count
 from bulk_sync.rows.layout import Layout
@@ -96,13 +99,19 @@ class Screen:
         self._source = source
         self._look = look
         self._typed = Typed(click.get_current_context())
+        self._monitor = Invocation.current().monitor
         self._ask = look.ask and (sys.stderr.isatty() or sys.stdout.isatty())
         self.layout: Layout | None = None
         self._bars = not look.quiet and sys.stderr.isatty()
         self._option = ""
+        self._limit: Refused | None = None
         self._what = ""
         self._bar: tqdm[Any] | None = None
         self._status_at = 0.0
+
+    def begin(self, run_id: str, begun: Begun) -> None:
+        """Log for machines which run begins, or goes on."""
+        self._monitor.begin(run_id, begun, self._source)
 
     def announce(self, judged: Judged) -> None:
         """Print what of the input was read as what, and the options for cells of many rows."""
@@ -133,6 +142,7 @@ class Screen:
         elif pulse is not None:
             self._status_at = now + _STATUS_EVERY_S
             facts = {"pass": what, "done": done, "total": total, **pulse.facts()}
+            facts = self._monitor.named("progress") | facts
             title = _PASSES[what][0]
             log.info("%s: %d of %d, %s", title, done, total, pulse, extra={"facts": facts})
 
@@ -151,6 +161,9 @@ class Screen:
             self._print(line)
         if reviewed.refusal is not None:
             self._option = reviewed.refusal.option
+        self._monitor.event("plan", f"Plan for {self._source}", plan_facts(reviewed))
+        if (limit := reviewed.refusal or reviewed.held) is not None:
+            self._tell_limit(limit)
         if self._look.preview and reviewed.warning:
             self._print(f"\n{reviewed.warning}")
         elif reviewed.held is not None:
@@ -194,12 +207,24 @@ class Screen:
             self._print(line)
         for line in self._next_steps(finished):
             self._print(line)
+        if isinstance(finished.cause, Refused) and finished.cause.option:
+            self._tell_limit(finished.cause)
         if finished.cause is not None:
             say_error(str(finished.cause))
-        if self._look.json:
-            resume = self._resume(finished)
-            say_json(summary_json(finished, self._source, resume, dry_run=self._look.preview))
+        if self._look.json or self._monitor.is_heard:
+            self._report_end(finished)
         return finished.exit
+
+    def _report_end(self, finished: Finished) -> None:
+        """Give scripts the summary, and those who monitor runs its facts."""
+        resume = self._resume(finished)
+        summary = {
+            **self._monitor.facts(),
+            **summary_json(finished, self._source, resume, dry_run=self._look.preview),
+        }
+        if self._look.json:
+            say_json(summary)
+        self._monitor.ended(summary)
 
     def finish_mapping(self, mapped: Mapped) -> Exit:
         """Print the result of ``map``, and the next command to type.
@@ -216,8 +241,14 @@ class Screen:
         if mapped.cause is not None:
             say_error(str(mapped.cause))
         if self._look.json:
-            say_json(mapped_json(mapped, self._source))
+            say_json({**self._monitor.facts(), **mapped_json(mapped, self._source)})
         return mapped.exit
+
+    def _tell_limit(self, limit: Refused) -> None:
+        """Log a limit for machines, once."""
+        if limit is not self._limit:
+            self._monitor.event("limit", str(limit), {"option": limit.option})
+        self._limit = limit
 
     def _next_steps(self, finished: Finished) -> list[str]:
         steps: list[str] = []

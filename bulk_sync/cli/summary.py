@@ -57,6 +57,20 @@ def plan_lines(reviewed: Plan) -> list[str]:
     return [*lines, *_forecast_lines(reviewed.forecast, datetime.now().astimezone())]
 
 
+def plan_facts(reviewed: Plan) -> dict[str, object]:
+    """Return a plan in short, for machines."""
+    totals, forecast = reviewed.totals, reviewed.forecast
+    return {
+        "rows": totals.rows,
+        "outcomes": dict(totals.outcomes),
+        "opt_ins": totals.opt_ins,
+        "opt_outs": totals.opt_outs,
+        "calls_total": forecast.calls,
+        "calls_to_come": forecast.calls_to_come,
+        "seconds_to_come": None if forecast.seconds is None else round(forecast.seconds, 3),
+    }
+
+
 def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
     """Return what writing costs, how often it meets a budget, and when it is over."""
     seconds = (forecast.seconds or 0.0) if forecast.calls_to_come else 0.0
@@ -186,7 +200,7 @@ def needing_a_person(
 def summary_json(
     finished: Finished, source: str, resume: str | None, *, dry_run: bool
 ) -> dict[str, object]:
-    """Return the end of a run as one object for scripts."""
+    """Return the end of a run as one object for scripts, without its job and its kind."""
     totals, cost, head = finished.totals, finished.cost, finished.head
     late = due_dates.late(finished.rows, _today())
     return {

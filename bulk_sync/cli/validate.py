@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from bulk_sync.cli import arguments, input_options, options
-from bulk_sync.cli.command import Command
+from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
@@ -53,7 +53,9 @@ def command(**values: Any) -> Exit:
     rejected = columns.have_outcome(judged.rows, [Outcome.REJECTED]).any()
     status = Exit.ROWS_LEFT if rejected else Exit.DONE
     if values["summary"]:
-        say_json(verdict.as_json(judged, given.source, status))
+        monitor = Invocation.current().monitor
+        monitor.job = values["job"] or arguments.job_name(given)
+        say_json({**monitor.facts(), **verdict.as_json(judged, given.source, status)})
     else:
         for line in verdict.lines(judged, given.source):
             say(line)

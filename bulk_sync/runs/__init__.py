@@ -22,7 +22,7 @@ approve it: approvals.py. What it may cost: day_budget.py, remaining_cost.py.
 from bulk_sync.report.destination import RUN_ID
 from bulk_sync.runs.approvals import PlanExpired
 from bulk_sync.runs.checkpoint import CheckpointProblem
-from bulk_sync.runs.job import Input, Job, JobRecord, Matching, new_run_id
+from bulk_sync.runs.job import Input, Job, JobRecord, Matching
 from bulk_sync.runs.key_mapping import Mapped, map_keys
 from bulk_sync.runs.past_reports import report_again
 from bulk_sync.runs.past_runs import (
@@ -50,6 +50,6 @@ __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
     "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired", "Story",
     "abandon", "apply", "audit", "has_checkpoint", "interrupted", "is_held", "judge", "known",
-    "look_up", "map_keys", "new_run_id", "newest_change", "preview", "recorded", "report_again",
+    "look_up", "map_keys", "newest_change", "preview", "recorded", "report_again",
     "resume", "retry", "story_of", "sync", "undecided", "undo", "without_checkpoint",
 ]  # fmt: skip

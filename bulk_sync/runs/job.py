@@ -1,10 +1,8 @@
 """What a run is to do, and how: its input and its settings."""
 
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -152,8 +150,3 @@ class Job:
 def _shortened(name: str) -> str:
     """Leave room in a file's name for a run's id and a suffix."""
     return os.fsencode(name)[:_LONGEST_STEM].decode("utf-8", "ignore")
-
-
-def new_run_id() -> str:
-    """Return a new id, sorted by time and fit for a file name: ``20261123T020000Z-7f3a9c``."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

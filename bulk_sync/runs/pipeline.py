@@ -54,6 +54,7 @@ _NOTHING_READ: Final = Read(None, paged=False, looked_up=0, seconds=0.0)
 def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
     """Take a run from where it stands to its end, or as far as it goes."""
     began = time.monotonic()
+    screen.begin(run.run_id, run.begun)
     budget = day_budget.budget_of(run.ledger, job)
     failures = job.limits.failures(len(run.rows))
     if run.begun.kind == Kind.RETRY:  # all its rows have failed before

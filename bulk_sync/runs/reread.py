@@ -19,11 +19,11 @@ from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, finish, report_facts, write_records
 from bulk_sync.runs.execution import cost_of
-from bulk_sync.runs.job import Job, new_run_id
+from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import NothingLeft, known
 from bulk_sync.runs.remaining_cost import check_budget
 from bulk_sync.runs.review import Cost, Finished, Screen
-from bulk_sync.settings import Bound, Writing
+from bulk_sync.settings import Bound, Writing, new_run_id
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         if not intents:
             raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
         later = book.keys_of([each.run_id for each in book.runs() if each.position > run.position])
+        screen.begin(run_id, run.begun)
         compared, cause, cost = _read(book, job, run, intents, screen)
         interrupts.defer()
         found = _mark_moved(compared, later)

@@ -15,13 +15,13 @@ from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import kept_rows, lineage, pipeline, plan_file, write_records
 from bulk_sync.runs.begin import begin, begun_as, working_alone, working_on_plan
-from bulk_sync.runs.job import Job, new_run_id
+from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, may_pass
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.resumption import give_up
 from bulk_sync.runs.review import Finished, Screen
-from bulk_sync.settings import State
+from bulk_sync.settings import State, new_run_id
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import pandas as pd
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.current import Read
 from bulk_sync.errors import Exit, Refused, StopRun
-from bulk_sync.ledger import Head
+from bulk_sync.ledger import Begun, Head
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.wording import count
 from bulk_sync.rows.totals import Totals
@@ -118,6 +118,9 @@ class Plan:
 
 class Screen(Protocol):
     """Shows a run to a person."""
+
+    def begin(self, run_id: str, begun: Begun) -> None:
+        """Show which run begins, or goes on."""
 
     def announce(self, judged: Judged) -> None:
         """Show what of the input was read as what."""

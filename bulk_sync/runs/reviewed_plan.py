@@ -15,14 +15,14 @@ from bulk_sync.ledger import Begun, Kind, Ledger, local
 from bulk_sync.rows import expand
 from bulk_sync.runs import approvals, lineage, pipeline, plan_file, reversal
 from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file, working_alone
-from bulk_sync.runs.job import Input, Job, new_run_id
+from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, is_held
 from bulk_sync.runs.plan_file import HOLD, LIMITS, PROTECT, PlanFile
 from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run
 from bulk_sync.runs.review import Finished, Screen
-from bulk_sync.settings import Approval, Bound, Connection, Keys, reached
+from bulk_sync.settings import Approval, Bound, Connection, Keys, new_run_id, reached
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)

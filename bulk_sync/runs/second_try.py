@@ -10,10 +10,10 @@ from bulk_sync.rows import columns, comparison
 from bulk_sync.runs import lineage, pipeline
 from bulk_sync.runs.begin import begin, begun_as, working_alone
 from bulk_sync.runs.checkpoint import Checkpoint
-from bulk_sync.runs.job import Job, new_run_id
+from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import NothingLeft
 from bulk_sync.runs.review import Finished, Screen
-from bulk_sync.settings import State
+from bulk_sync.settings import State, new_run_id
 from bulk_sync.signals import Interrupts
 
 

@@ -32,13 +32,14 @@ from bulk_sync.runs.begin import (
     working_alone,
     working_on_plan,
 )
-from bulk_sync.runs.job import Input, Job, JobRecord, new_run_id
+from bulk_sync.runs.job import Input, Job, JobRecord
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import has_checkpoint, may_pass
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import Judged
+from bulk_sync.settings import new_run_id
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
@@ -106,11 +107,12 @@ def preview(
         past = [] if book is None else past_of(book, job)
         budget = None if book is None else day_budget.budget_of(book, job)
         last_writes = precedence.last_writes(book, job.state, job.connection)
+        begun = begun_as(Kind.PLAN, job, given.source, judged.sha256, len(rows))
+        screen.begin(run_id, begun)
         planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals = Totals.of(planned)
         joined, now = expand.collapse(planned), now_ms()
-        begun = begun_as(Kind.PLAN, job, given.source, judged.sha256, len(rows))
         ending = Run(run_id, 0, now, begun, now, report_facts.ended_with(totals, cause))
         known = [] if book is None or not report.shows_facts(paths) else book.runs()
         facts = report_facts.facts_of(ending, joined, known, reports=paths)

@@ -3,6 +3,7 @@
     connection.py  where Campaign is, and the credentials
     pace.py        how many requests it may be sent, and of which kinds
     key_kinds.py   what the keys of an input are, and how profiles are created
+    run_id.py      the names of runs
     safety.py      what stops a run that looks like a mistake
     state_dir.py   where runs and the ledger are kept
 
@@ -34,6 +35,7 @@ from bulk_sync.settings.key_kinds import (
     reached,
 )
 from bulk_sync.settings.pace import Fetch, Pace, Reading, Writing
+from bulk_sync.settings.run_id import new_run_id
 from bulk_sync.settings.safety import Approval, Bound, Failures, Limits, Oddity
 from bulk_sync.settings.state_dir import State
 
@@ -41,5 +43,6 @@ __all__ = [
     "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "SCOPE", "SINGULAR", "Approval",
     "Bound", "Connection", "Creating", "Credentials", "Dialect", "EmailCase", "Failures", "Fetch",
     "KeyKind", "Keys", "Limits", "Oddity", "OnAmbiguous", "Pace", "Reading", "Secret", "State",
-    "Writing", "check_host", "is_loopback", "is_sendable", "reached",
+    "Writing", "check_host", "is_loopback", "is_sendable",
+    "new_run_id", "reached",
 ]  # fmt: skip

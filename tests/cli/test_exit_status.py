@@ -263,7 +263,8 @@ def test_143_also_while_libraries_are_imported(tmp_path: Path, words: tuple[str,
         env={**os.environ, **secrets},
     )
     assert ended.returncode == 143
-    assert orjson.loads(ended.stdout) == {"exit": 143, "message": "Stopped by SIGTERM."}
+    summary = orjson.loads(ended.stdout)
+    assert (summary["exit"], summary["message"]) == (143, "Stopped by SIGTERM.")
     assert ended.stderr == "bulk-sync: Stopped by SIGTERM.\n"
 
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from bulk_sync import runs
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.errors import Refused, UsageProblem
-from bulk_sync.ledger import Kind, Run
+from bulk_sync.ledger import Begun, Kind, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.runs import Finished, Input, Job, JobRecord, Judged, NothingLeft, Plan
@@ -52,6 +52,9 @@ class Watcher:
 
     def __init__(self, killed_after: int | None) -> None:
         self._left = killed_after
+
+    def begin(self, _run_id: str, _begun: Begun) -> None:
+        self.tell("", 0, 0)
 
     def announce(self, _judged: Judged) -> None:
         self.tell("", 0, 0)
