@@ -271,7 +271,23 @@ def reports(values: Values, stem: str) -> tuple[str, ...]:
 
 def job_name(given: "Input") -> str:
     """Name a job by its input: the file's name without its digits."""
-    return "".join(char for char in given.stem if not char.isdecimal()) or "input"
+    return _without_digits(given.stem)
+
+
+def table_name(given: "Input") -> str:
+    """Name the table of a job in the configuration; a todo file has that of its original file.
+
+    Its runs are no runs of that job: they are not compared with those of whole files.
+    """
+    from bulk_sync.rows import read
+
+    if read.is_todo(given.source):
+        return _without_digits(read.original_stem(given.source))
+    return job_name(given)
+
+
+def _without_digits(stem: str) -> str:
+    return "".join(char for char in stem if not char.isdecimal()) or "input"
 
 
 def _is_same(name: str, now: str, before: str) -> bool:

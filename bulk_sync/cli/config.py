@@ -12,7 +12,6 @@ import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from bulk_sync.settings import Secret
 FILE: Final = "bulk-sync.toml"
 _PATH: Final = f"{__name__}.path"
 _JOB: Final = f"{__name__}.job"
+_TABLE: Final = f"{__name__}.table"
 _SECRETS: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
 
@@ -46,19 +46,6 @@ class Config(Option):
         """Process the option before all others."""
         ctx.meta[_JOB] = opts
         return super().handle_parse_result(ctx, opts, args)
-
-
-@dataclass(frozen=True, slots=True)
-class JobTable:
-    """The part of the configuration for one job.
-
-    Attributes:
-        job: its name.
-        options: the names of the options that it sets.
-    """
-
-    job: str
-    options: frozenset[str]
 
 
 def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
@@ -92,14 +79,13 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     job = job_of(typed) if jobs else None
     if job is not None and job in jobs:
         ctx.default_map = {**own, **jobs[job]}
-        ctx.meta[_JOB] = JobTable(job, frozenset(jobs[job]))
+        ctx.meta[_TABLE] = True
     return path
 
 
-def job_table(ctx: click.Context) -> JobTable | None:
-    """Return what the configuration sets for the job at hand, if it has a table."""
-    found = ctx.meta.get(_JOB)
-    return found if isinstance(found, JobTable) else None
+def has_job_table(ctx: click.Context) -> bool:
+    """Return whether the configuration has a table for the job at hand."""
+    return _TABLE in ctx.meta
 
 
 def job_of(typed: Mapping[str, Any]) -> str | None:
@@ -109,11 +95,11 @@ def job_of(typed: Mapping[str, Any]) -> str | None:
     """
     if job := typed.get("job") or os.environ.get(variable("job")):
         return str(job)
-    from bulk_sync.cli.arguments import job_name
+    from bulk_sync.cli.arguments import table_name
     from bulk_sync.runs import Input, plan_file
 
     if source := typed.get("input"):
-        return job_name(Input(str(source)))
+        return table_name(Input(str(source)))
     return plan_file.job_of(Path(plan)) if (plan := typed.get("plan")) else None
 
 

@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync.cli.arguments import INPUT_AGAIN
-from bulk_sync.cli.config import job_table, path_of
+from bulk_sync.cli.config import has_job_table, path_of
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
     DECLARED,
@@ -70,7 +70,7 @@ class Typed:
     """
 
     def __init__(self, context: click.Context) -> None:
-        self._command, self._table = context.command.name, job_table(context)
+        self._command, self._has_table = context.command.name, has_job_table(context)
         self._params = {**context.params, "config": path_of(context)}
         self._options = [
             param
@@ -107,7 +107,7 @@ class Typed:
             job: the job of the input.
         """
         is_saved = bool(self._params.get(SAVE_MAPPING.key))
-        if source == self._params.get("input") or not (is_saved or self._table):
+        if source == self._params.get("input") or not (is_saved or self._has_table):
             return suggested(command, source, self._words_for(source, names([REPORT])))
         typed = [
             each.key
@@ -179,23 +179,15 @@ class Typed:
     def _words_for(
         self, source: str, unwanted: Collection[str], instead: Collection[str] = ()
     ) -> list[str]:
-        """Return all options but those with these names, for an input of this job or another.
+        """Return all options but those with these names, for the input or its todo file.
 
-        What the configuration holds for this job is repeated for another file alone.
+        What the configuration holds for the job counts for both.
         """
-        unwanted, words = {*unwanted, SAVE_MAPPING.key}, list[str]()
-        if source == self._params.get("input"):
-            if self._params.get(SAVE_MAPPING.key):
-                unwanted |= {each.key for each in self._options if each.is_of_input}
-        elif self._table is not None:
-            words = [
-                word
-                for option in INPUT_AGAIN
-                if option.key in self._table.options - unwanted and option not in self._options
-                for word in option.words(self._params.get(option.key))
-            ]
+        unwanted = {*unwanted, SAVE_MAPPING.key}
+        if source == self._params.get("input") and self._params.get(SAVE_MAPPING.key):
+            unwanted |= {each.key for each in self._options if each.is_of_input}
         typed = [each.key for each in self._options if each.key not in unwanted]
-        return [*words, *self._words(typed, instead)]
+        return self._words(typed, instead)
 
     def _for_input(
         self,

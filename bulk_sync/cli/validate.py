@@ -70,5 +70,5 @@ def command(**values: Any) -> Exit:
         else:
             plan = typed.after_validate("plan", given.source, job)
             say(f"No row is rejected. To see what would change:\n  {plan}")
-    mapping.save(values, judged.layout, arguments.job_name(given), status)
+    mapping.save(values, judged.layout, arguments.table_name(given), status)
     return status

@@ -210,7 +210,7 @@ def test_a_mapping_that_cannot_be_saved_stops_the_run_before_it_begins(
     assert filled.requests == []
 
 
-def test_what_the_table_says_is_repeated_for_the_rows_that_are_left(
+def test_the_table_counts_for_the_rows_that_are_left(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text(TABLE)
@@ -219,8 +219,23 @@ def test_what_the_table_says_is_repeated_for_the_rows_that_are_left(
     ran = run(filled, "run", path, "--max-changes", 9, "--report", "r.csv")
     assert ran.status == 3
     command = ran.out.rstrip().splitlines()[-1].split()
-    assert command[3:7] == ["--key-column", "Id", "--state-column", "DNS"]
+    assert command[3:] == ["--max-changes", "9"]
     assert run(filled, *command[1:], "--report", "s.csv").status == 3
+
+
+def test_rows_that_are_left_are_protected_by_the_table_of_their_job(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('[job.requests]\nprotect = ["vip.csv"]\n')
+    (tmp_path / "vip.csv").write_text(f"{key(0)}\n")
+    wishes(tmp_path / "requests11.csv", 5)
+    source = "requests11.csv"
+    for _ in range(3):  # of a todo file there is another one
+        ran = run(filled, "run", source)
+        assert ran.status == 3
+        assert "protected 1" in ran.out
+        source = ran.out.rstrip().splitlines()[-1].split()[2]
+    assert filled.states == {key(at): at != 0 for at in range(5)}
 
 
 def test_the_summary_of_a_script_holds_nothing_else(

@@ -29,9 +29,28 @@ from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained, unpacked
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.location import choose_sheet
-from bulk_sync.rows.read.sources import STDIN, digest, files, is_one, is_todo, warn_of_others
+from bulk_sync.rows.read.sources import (
+    STDIN,
+    digest,
+    files,
+    is_one,
+    is_todo,
+    original_stem,
+    warn_of_others,
+)
 
-__all__ = ["STDIN", "SUFFIXES", "Wanted", "digest", "files", "is_todo", "rows", "stdin", "table"]
+__all__ = [
+    "STDIN",
+    "SUFFIXES",
+    "Wanted",
+    "digest",
+    "files",
+    "is_todo",
+    "original_stem",
+    "rows",
+    "stdin",
+    "table",
+]
 
 
 def stdin() -> bytes:

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 STDIN: Final = "-"
 """The source for standard input."""
 
-_OUR_REPORT: Final = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-f]{6}\.(results|todo)\.[a-z]+$")
+_RUN: Final = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-f]{6}\.")
+_OUR_REPORT: Final = re.compile(_RUN.pattern + r"(results|todo)\.[a-z]+$")
 """By the run's id in it: another file called ``.results.csv`` is data."""
 _NAMED: Final = 10
 _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
@@ -38,6 +39,11 @@ def is_todo(source: str) -> bool:
     """Check whether a source is a todo file by its name: a run's id is in it."""
     report = _OUR_REPORT.search(Path(source).name)
     return report is not None and report[1] == "todo"
+
+
+def original_stem(todo: str) -> str:
+    """Return how the reports of the file are called whose rows came into a todo file first."""
+    return _RUN.split(Path(todo).name)[0]
 
 
 def files(source: str) -> list[Path]:
