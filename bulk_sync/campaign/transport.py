@@ -132,9 +132,9 @@ class Transport:
                     way, session, self.calls, request, self._url(request.path)
                 )
             except RetryLater as later:
-                self._learn_from_silence(later)
+                self._learn_from_silence(request.method, later)
                 raise
-            self._learn(response)
+            self._learn(request.method, response)
             try:
                 if response.status < 300:
                     tokens.accepted(token)
@@ -259,13 +259,13 @@ class Transport:
         waits = read("Retry-After"), read("Date")
         return Response(received.status, body, *waits, read("Location"), sent_at), wire
 
-    def _learn(self, response: Response) -> None:
+    def _learn(self, method: str, response: Response) -> None:
         """Count a response of Campaign, and adapt the pace to it.
 
         The pace does not follow from what is retried: name a status here if it means load.
         """
         status = response.status
-        self.calls.by_status[_text(status)] += 1
+        self.calls.answers[method, _text(status)] += 1
         if status < 300:
             self.pacer.went_well(response.sent_at)
         elif status in _LOST:
@@ -273,9 +273,9 @@ class Transport:
         elif status == 503:
             self.pacer.was_too_much(f"http_{status}", response.sent_at)
 
-    def _learn_from_silence(self, later: RetryLater) -> None:
+    def _learn_from_silence(self, method: str, later: RetryLater) -> None:
         """Count a request to Campaign without a response, and adapt the pace to it."""
-        self.calls.by_status[str(later.reason)] += 1
+        self.calls.answers[method, str(later.reason)] += 1
         if later.reason in _LOST:
             self.pacer.was_lost(str(later.reason))
 
@@ -291,7 +291,7 @@ class Transport:
             )
         except RetryLater:
             return False
-        self._learn(response)
+        self._learn("GET", response)
         return True
 
 

@@ -171,7 +171,8 @@ def connection(values: Values) -> Connection:
         if not values[name]:
             flag = f"--{name.replace('_', '-')}"
             raise UsageProblem(f"{flag} is missing; give it, or set {variable(name)}.")
-    return Connection(
+    monitor = Invocation.current().monitor
+    monitor.place = Connection(
         endpoint=values["endpoint"].rstrip("/"),
         organization=values["organization"],
         api=values["api"],
@@ -185,6 +186,7 @@ def connection(values: Values) -> Connection:
             scope=values["scope"],
         ),
     )
+    return monitor.place
 
 
 def given_input(values: Values, *, needs_state: bool = True) -> "Input":
@@ -242,12 +244,14 @@ def pace(values: Values) -> Pace:
 def state(values: Values) -> State:
     """Build the place of runs and ledger."""
     values = _complete(values)
-    return State(
+    monitor = Invocation.current().monitor
+    monitor.state = State(
         folder=values["state_dir"],
         ledger=values["ledger"] or secret_text("ledger"),
         lock_wait_s=values["lock_wait"],
         keep_rows=values["keep_rows"],
     )
+    return monitor.state
 
 
 def limits(values: Values) -> Limits:

@@ -25,6 +25,7 @@ Examples:
         options.REPORT,
         *options.READING,
         *options.WORK,
+        *options.MONITORING,
     ],
     epilog=_EPILOG,
 )

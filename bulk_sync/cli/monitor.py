@@ -1,26 +1,37 @@
-"""What is known of the run of this process while it goes on, and is told to machines.
+"""What is known of the run of this process while it goes on, and is passed on to machines.
 
 command at work --watch--> its run --begin--> ... --event--> the JSON log
+                                               '--ended----> the log, and every hook
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bulk_sync.errors import Exit
+from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun
+    from bulk_sync.monitoring.run_end import RunEnd, Standing
+    from bulk_sync.runs import Finished
+    from bulk_sync.settings import Place, State
 
 log = logging.getLogger(__name__)
 
 PLAN: Final = "plan"
+_AUDIT: Final = "audit"
 _NEW_RUNS: Final = frozenset({"run", PLAN, "apply", "retry", "undo"})
-_RUNS: Final = _NEW_RUNS | {"resume", "audit"}
+_RUNS: Final = _NEW_RUNS | {"resume", _AUDIT}
 """The commands that carry a run out, or look at one in Campaign."""
+
+_METRICS_S: Final = 4.0
+"""Seconds for the metrics file, and for the ledger before it."""
 
 
 @dataclass
@@ -32,15 +43,20 @@ class Monitor:
         run_id: of the run, also if it could not begin; None if there is none.
         job: its job, if known.
         source: the input, as it was given.
-        has_ended: whether its end was told.
+        state: where the ledger is, if known.
+        place: the organization and endpoint, if known.
+        has_ended: whether its end was passed on.
     """
 
     kind: str = ""
     run_id: str | None = None
     job: str | None = None
     source: str | None = None
+    state: "State | None" = None
+    place: "Place | None" = None
     has_ended: bool = False
     _values: Mapping[str, Any] = field(default_factory=dict)
+    _began: float = 0.0
 
     def watch(self, command: str, values: Mapping[str, Any]) -> None:
         """Begin with a command and its options, before its run is known."""
@@ -48,15 +64,17 @@ class Monitor:
         self.kind = PLAN if is_preview else command
         source = values.get("input") or values.get("plan")
         self.source, self._values = None if source is None else str(source), values
+        self._began = time.monotonic()
 
     def follow(self, begun: "Begun") -> None:
         """Go on with the job of a run that is followed up."""
         self.job, self.source, self.has_ended = begun.job, begun.input, False
+        self._began = time.monotonic()
 
     def begin(self, run_id: str, begun: "Begun", source: str) -> None:
         """Go on with the run that begins, or is resumed."""
         self.run_id, self.job, self.source, self.has_ended = run_id, begun.job, source, False
-        if self.kind != "audit":
+        if self.kind != _AUDIT:
             self.kind = str(begun.kind)
         facts = {"kind": self.kind, "rows": begun.rows, "parent": begun.parent}
         self.event("run_began", f"Run {run_id} begins", facts)
@@ -69,7 +87,7 @@ class Monitor:
     @property
     def is_heard(self) -> bool:
         """Return whether anything takes the end of the run."""
-        return self._values.get("log_format") == "json"
+        return self._values.get("log_format") == "json" or self._metrics_file is not None
 
     def facts(self) -> dict[str, object]:
         """Return when it is, and which run that is about."""
@@ -88,11 +106,6 @@ class Monitor:
         """Return the facts that every event has."""
         return {"event": event, "run_id": self.run_id, "job": self.job, "input": self.source}
 
-    def ended(self, summary: Mapping[str, object]) -> None:
-        """Log the end of the run, with all that its summary holds."""
-        self.has_ended = True
-        self.event("run_ended", str(summary["message"]), summary)
-
     def failure(self, status: int, message: str) -> dict[str, object]:
         """Return the summary of a command that failed."""
         has_input = bool(self._values.keys() & {"input", "plan"})
@@ -103,3 +116,72 @@ class Monitor:
             with suppress(OSError, ValueError):  # the input's name may be none that a file can have
                 self.job = job_of(self._values)
         return {**self.facts(), "input": self.source, "exit": status, "message": message}
+
+    def failed(self, status: int) -> None:
+        """Pass on that the run could not begin, or broke off without results."""
+        from bulk_sync.monitoring.run_end import RunEnd
+
+        seconds = time.monotonic() - self._began
+        self._pass_on(RunEnd(self._monitored_as, time.time(), status, seconds))
+
+    def ended(self, summary: Mapping[str, Any], finished: "Finished") -> None:
+        """Pass on how the run ended: its summary to the log, its counts to the hooks."""
+        from bulk_sync.monitoring.run_end import RunEnd
+
+        self.has_ended = True
+        self.event("run_ended", summary["message"], summary)
+        totals, cost, late = finished.totals, finished.cost, summary["late"] or {}
+        self._pass_on(
+            RunEnd(
+                job=self._monitored_as,
+                at_s=time.time(),
+                exit=int(finished.exit),
+                seconds=cost.seconds,
+                outcomes=totals.outcomes,
+                opt_ins=totals.opt_ins,
+                opt_outs=totals.opt_outs,
+                calls=cost.answered,
+                throttled_s=cost.throttled_s,
+                overdue=late.get("left", 0),
+                due_soon=late.get("soon", 0),
+            )
+        )
+
+    def _pass_on(self, end: "RunEnd") -> None:
+        """Pass the end of a run to every hook; none of them changes anything."""
+        path = self._metrics_file
+        if path is None or self.kind == PLAN:
+            return
+        from bulk_sync.monitoring.time_budget import TimeBudget
+
+        with Interrupts() as interrupts:
+            interrupts.defer()
+            time_budget = TimeBudget()
+            if end.job:
+                from bulk_sync.monitoring import metrics_file
+
+                time_budget.spend(
+                    "--metrics-file",
+                    [lambda: metrics_file.write(path, end, self._standing(end))],
+                    _METRICS_S,
+                )
+
+    @property
+    def _metrics_file(self) -> Path | None:
+        path: Path | None = self._values.get("metrics_file")
+        return path
+
+    @property
+    def _monitored_as(self) -> str:
+        """Return the job's name; audits are a job of their own."""
+        return f"audit of {self.job}" if self.job and self.kind == _AUDIT else self.job or ""
+
+    def _standing(self, end: "RunEnd") -> "Standing":
+        """Return how the job stands by the ledger; audits are not recorded there."""
+        from bulk_sync.monitoring.run_end import Standing
+        from bulk_sync.runs.job_standing import standing_of
+
+        found = Standing() if self.state is None else standing_of(end.job, self.state, self.place)
+        if self.kind == _AUDIT and end.exit == Exit.DONE:
+            return Standing(end.at_s, found.to_resume, found.calls_today)
+        return found

@@ -28,6 +28,7 @@ class Group(StrEnum):
     PACE = "Pace"
     CONNECTION = "Connection"
     OUTPUT = "Output"
+    MONITORING = "Monitoring"
 
 
 class Recorded(Enum):

@@ -26,6 +26,7 @@ _approval = partial(Option, group=Group.APPROVAL)
 _pace = partial(Option, group=Group.PACE)
 _connection = partial(Option, group=Group.CONNECTION)
 _output = partial(Option, group=Group.OUTPUT, recorded=Recorded.NEVER)
+_monitoring = partial(Option, group=Group.MONITORING, recorded=Recorded.NEVER)
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _ABOVE_0: Final = click.FloatRange(0, min_open=True)
@@ -303,10 +304,18 @@ CONFIG: Final = config.Config(
 )
 LOGGING: Final = (LOG_FORMAT, _output("-v --verbose", "Log more."), QUIET, CONFIG)
 
+METRICS_FILE: Final = _monitoring(
+    "--metrics-file PATH",
+    "Write gauges for Prometheus, at the end of every run. Jobs can share the file.",
+    type=_FILE,
+)
+MONITORING: Final = (METRICS_FILE,)
+"""The options of every command whose end somebody may wait for."""
+
 WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, *LOGGING)
 """The options of every command with calls to Campaign."""
 
-WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK)
+WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK, *MONITORING)
 """The options of every command with writes to Campaign."""
 
 ASKING: Final = (TICKET, COMMENT, PREPARED_BY)

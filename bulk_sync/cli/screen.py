@@ -224,7 +224,7 @@ class Screen:
         }
         if self._look.json:
             say_json(summary)
-        self._monitor.ended(summary)
+        self._monitor.ended(summary, finished)
 
     def finish_mapping(self, mapped: Mapped) -> Exit:
         """Print the result of ``map``, and the next command to type.

@@ -105,7 +105,7 @@ def cost_of(session: Session, began: float) -> Cost:
     half, most = pacer.latency.quantile(0.5), pacer.latency.quantile(0.95)
     return Cost(
         calls=MappingProxyType(dict(calls.by_method)),
-        answers=MappingProxyType(dict(calls.by_status)),
+        answered=MappingProxyType(dict(calls.answers)),
         seconds=time.monotonic() - began,
         working_s=session.working_s,
         held_s=MappingProxyType(dict(pacer.held_s)),

@@ -26,11 +26,11 @@ no ancestor, and was not refused. ``precedence.py`` decides what a later run mea
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Run
 from bulk_sync.runs.past_runs import NothingLeft
+from bulk_sync.settings import Place
 from bulk_sync.storage import lock
 
 
@@ -131,18 +131,6 @@ def check_stands(runs: Sequence[Run], run: Run, what: str) -> None:
             f"{what} was done before, and run {undo} has put it back. To have its changes again, "
             f"undo that run: bulk-sync undo {undo}"
         )
-
-
-class Place(Protocol):
-    """Where profiles are: a connection, a run, or a plan."""
-
-    @property
-    def endpoint(self) -> str:
-        """Return the base URL of Campaign."""
-
-    @property
-    def organization(self) -> str:
-        """Return the id of the instance."""
 
 
 def same_place(one: Place, other: Place) -> bool:

@@ -1,5 +1,6 @@
 """What a person sees of a run: its plan, what it cost, and how it ended."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -141,7 +142,7 @@ class Cost:
 
     Attributes:
         calls: calls to Campaign by method.
-        answers: what came back, by HTTP status, or by reason where nothing did.
+        answered: what came back, by method and HTTP status, or by reason where nothing did.
         seconds: wall time.
         working_s: seconds of it in which calls were made.
         held_s: seconds in which every request had to wait, by the answer of Campaign.
@@ -151,13 +152,21 @@ class Cost:
     """
 
     calls: Mapping[str, int]
-    answers: Mapping[str, int]
+    answered: Mapping[tuple[str, str], int]
     seconds: float
     working_s: float
     held_s: Mapping[str, float]
     latency_s: tuple[float, float] | None
     to_come: RemainingCost | None = None
     needed: RemainingCost | None = None
+
+    @property
+    def answers(self) -> Mapping[str, int]:
+        """Return what came back, whatever the method."""
+        answers: Counter[str] = Counter()
+        for (_, status), number in self.answered.items():
+            answers[status] += number
+        return answers
 
     @property
     def throttled_s(self) -> float:

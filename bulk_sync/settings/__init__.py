@@ -19,6 +19,7 @@ from bulk_sync.settings.connection import (
     SINGULAR,
     Connection,
     Credentials,
+    Place,
     Secret,
     check_host,
     is_loopback,
@@ -42,7 +43,6 @@ from bulk_sync.settings.state_dir import State
 __all__ = [
     "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "SCOPE", "SINGULAR", "Approval",
     "Bound", "Connection", "Creating", "Credentials", "Dialect", "EmailCase", "Failures", "Fetch",
-    "KeyKind", "Keys", "Limits", "Oddity", "OnAmbiguous", "Pace", "Reading", "Secret", "State",
-    "Writing", "check_host", "is_loopback", "is_sendable",
-    "new_run_id", "reached",
+    "KeyKind", "Keys", "Limits", "Oddity", "OnAmbiguous", "Pace", "Place", "Reading", "Secret",
+    "State", "Writing", "check_host", "is_loopback", "is_sendable", "new_run_id", "reached",
 ]  # fmt: skip

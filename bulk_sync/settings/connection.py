@@ -4,7 +4,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from bulk_sync.errors import UsageProblem
@@ -80,6 +80,18 @@ class Credentials:
                 "BULK_SYNC_ACCESS_TOKEN (a ready token), or name a file that holds it in the same "
                 "variable with _FILE appended."
             )
+
+
+class Place(Protocol):
+    """Where profiles are: a connection, a run, or a plan."""
+
+    @property
+    def endpoint(self) -> str:
+        """Return the base URL of Campaign."""
+
+    @property
+    def organization(self) -> str:
+        """Return the id of the instance."""
 
 
 @dataclass(frozen=True, slots=True)

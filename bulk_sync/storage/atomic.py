@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, readable by their owner only."""
+"""Files that appear whole or not at all, readable by their owner only unless asked otherwise."""
 
 import os
 import secrets
@@ -9,10 +9,14 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
     """Open a new file, and move it to ``path`` when the block ends well.
 
     If the block raises, the old file stays. A link is replaced, not followed.
+
+    Args:
+        path: the file.
+        mode: of the file, whatever the umask.
 
     Raises:
         OSError: the file cannot be made, filled or moved.
@@ -23,6 +27,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with open(temporary, "xb", opener=_private) as file:
             yield file
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:

@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bulk_sync.errors import AnotherRun, UsageProblem
-from bulk_sync.settings import Connection
+from bulk_sync.settings import Place
 from bulk_sync.storage import atomic
 
 log = logging.getLogger(__name__)
@@ -71,10 +71,10 @@ def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
         os.close(descriptor)
 
 
-def name(connection: Connection) -> str:
+def name(where: Place) -> str:
     """Return the name of the lock of an organization and endpoint, in whatever spelling."""
-    whose = f"{place(connection.endpoint)}\n{connection.organization}"
-    return f"{connection.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
+    whose = f"{place(where.endpoint)}\n{where.organization}"
+    return f"{where.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
 
 
 def holder(run_id: str) -> str:

@@ -1,0 +1,193 @@
+"""The metrics file: exact gauges, kept through failures, shared by jobs, whole at any moment."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate, wishes
+from prometheus_client.parser import text_string_to_metric_families
+
+from bulk_sync import __version__
+from bulk_sync.monitoring import metrics_file
+from bulk_sync.monitoring.run_end import HookFailed, RunEnd, Standing
+from bulk_sync.simulator import Simulator
+
+NAMES = {
+    "bulk_sync_last_run_timestamp_seconds",
+    "bulk_sync_last_success_timestamp_seconds",
+    "bulk_sync_last_run_exit_status",
+    "bulk_sync_last_run_duration_seconds",
+    "bulk_sync_last_run_rows",
+    "bulk_sync_last_run_changes",
+    "bulk_sync_last_run_calls",
+    "bulk_sync_last_run_throttled_seconds",
+    "bulk_sync_opt_outs_overdue",
+    "bulk_sync_opt_outs_due_soon",
+    "bulk_sync_calls_today",
+    "bulk_sync_runs_to_resume",
+    "bulk_sync_build_info",
+}
+
+Gauges = dict[tuple[str, ...], float]
+
+
+def gauges(path: Path) -> Gauges:
+    """Return each value by its name and the values of its labels, in the order of their names."""
+    return {
+        (sample.name.removeprefix("bulk_sync_"), *(v for _, v in sorted(sample.labels.items()))): (
+            sample.value
+        )
+        for metric in text_string_to_metric_families(path.read_text())
+        for sample in metric.samples
+    }
+
+
+@pytest.fixture
+def filled(sim: Simulator) -> Simulator:
+    populate(sim, 5)
+    return sim
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "bulk_sync.prom"
+
+
+def test_a_run_writes_every_gauge(filled: Simulator, tmp_path: Path, path: Path, run: Run) -> None:
+    umask = os.umask(0o077)
+    try:
+        ran = run(filled, "run", wishes(tmp_path / "in.csv", 6), "--metrics-file", path)
+    finally:
+        os.umask(umask)
+    assert ran.status == 3
+    assert path.stat().st_mode & 0o7777 == 0o644
+    families = list(text_string_to_metric_families(path.read_text()))
+    assert {metric.name for metric in families} == NAMES
+    assert {metric.type for metric in families} == {"gauge"}
+    found = gauges(path)
+    assert found["last_run_exit_status", "in"] == 3
+    assert found["last_run_rows", "updated", "in"] == 5
+    assert found["last_run_rows", "not_found", "in"] == 1
+    assert found["last_run_rows", "failed", "in"] == 0
+    assert found["last_run_changes", "opt-out", "in"] == 5
+    assert found["last_run_calls", "PATCH", "200", "in"] == 5
+    calls = sum(value for name, value in found.items() if name[0] == "last_run_calls")
+    assert found["calls_today", "in"] == calls
+    assert found["runs_to_resume", "in"] == 0
+    assert found["build_info", __version__] == 1
+    assert ("last_success_timestamp_seconds", "in") not in found
+    assert [each.name for each in tmp_path.glob(".*")] == []
+
+
+def test_the_last_success_is_kept_through_failures(
+    filled: Simulator, tmp_path: Path, path: Path, run: Run
+) -> None:
+    source, options = wishes(tmp_path / "in.csv", 5), ("--metrics-file", path)
+    run(filled, "run", source, *options)
+    succeeded = gauges(path)["last_success_timestamp_seconds", "in"]
+    assert succeeded > 1.7e9
+    path.unlink()  # the ledger knows it
+    other = wishes(tmp_path / "in2.csv", 5, "false")
+    assert run(filled, "run", other, *options, "--max-calls", 2).status == 6
+    assert gauges(path)["last_success_timestamp_seconds", "in"] == succeeded
+    assert gauges(path)["runs_to_resume", "in"] == 1
+    source.unlink()
+    for words in (("in.csv",), ("in.csv", "--bogus"), ("in.csv", "--max-opt-ins", "many")):
+        assert run(filled, "run", *words, *options).status == 2
+        found = gauges(path)
+        assert found["last_success_timestamp_seconds", "in"] == succeeded
+        assert found["last_run_exit_status", "in"] == 2
+        assert found["last_run_rows", "updated", "in"] == 0
+        assert not any(name[0] == "last_run_calls" for name in found)
+    assert run(filled, "resume", *options).status == 0
+    assert gauges(path)["last_success_timestamp_seconds", "in"] > succeeded
+    assert gauges(path)["runs_to_resume", "in"] == 0
+
+
+def test_without_a_ledger_the_file_keeps_what_it_knew(path: Path) -> None:
+    end = RunEnd("a", 100.0, 0, 1.0, overdue=4, due_soon=2)
+    metrics_file.write(path, end, Standing(90.0, 1, 70))
+    metrics_file.write(path, RunEnd("a", 200.0, 2, 1.0), Standing())
+    found = gauges(path)
+    assert found["last_run_timestamp_seconds", "a"] == 200
+    assert found["last_success_timestamp_seconds", "a"] == 90
+    assert found["opt_outs_overdue", "a"] == 4
+    assert found["calls_today", "a"] == 70
+
+
+def test_jobs_share_a_file(filled: Simulator, tmp_path: Path, path: Path, run: Run) -> None:
+    path.write_text('# TYPE other gauge\nother{disk="a"} 7\n')
+    for job in ("one", 'tw"o\\'):
+        source = wishes(tmp_path / "in.csv", 5)
+        words = ("--job", job, "--metrics-file", path, "--report", f"{job[0]}.csv")
+        run(filled, "run", source, *words)
+    found = gauges(path)
+    assert found["other", "a"] == 7
+    assert found["last_run_rows", "updated", "one"] == 5
+    assert found["last_run_rows", "unchanged", 'tw"o\\'] == 5
+
+
+def test_jobs_that_end_at_the_same_time_lose_no_line(path: Path) -> None:
+    jobs = [f"job {number}" for number in range(8)]
+
+    def write(job: str) -> None:
+        for number in range(5):
+            metrics_file.write(path, RunEnd(job, number, 0, 1.0), Standing())
+
+    threads = [threading.Thread(target=write, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = gauges(path)
+    assert {name[-1] for name in found if name[0] == "last_run_exit_status"} == set(jobs)
+    assert {found["last_run_timestamp_seconds", job] for job in jobs} == {4}
+
+
+@pytest.mark.parametrize("content", [b"PKey,ccpaOptOut\n@a,true\n", b"PAR1\xff\xfe"])
+def test_another_file_is_left_as_it_is(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    with pytest.raises(HookFailed, match="is no file of metrics"):
+        metrics_file.write(path, RunEnd("a", 1.0, 0, 1.0), Standing())
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_cannot_be_written_changes_nothing(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / "missing" / "bulk_sync.prom"
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--metrics-file", path)
+    assert ran.status == 0
+    assert "--metrics-file: No such file or directory. The run is not affected." in ran.err
+
+
+def test_previews_leave_the_file_alone(
+    filled: Simulator, tmp_path: Path, path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_METRICS_FILE", str(path))
+    source = wishes(tmp_path / "in.csv", 5)
+    assert run(filled, "run", source, "-n").status == 0
+    assert run(filled, "plan", source).status == 0
+    assert not path.exists()
+    run_id = run(filled, "run", source, "--summary", "json").summary["run_id"]
+    before = path.read_bytes()
+    assert run(filled, "undo", run_id, "--out", "undo.parquet").status == 0
+    assert run(filled, "run", "missing.csv", "-n").status == 2
+    assert run(filled, "resume").status == 0
+    assert path.read_bytes() == before
+
+
+def test_an_audit_is_a_job_of_its_own(
+    filled: Simulator, tmp_path: Path, path: Path, run: Run
+) -> None:
+    run(filled, "run", wishes(tmp_path / "in.csv", 5), "--metrics-file", path)
+    assert run(filled, "audit", "--metrics-file", path).status == 0
+    succeeded = gauges(path)["last_success_timestamp_seconds", "audit of in"]
+    filled.profiles[key(0)]["ccpaOptOut"] = False
+    assert run(filled, "audit", "--metrics-file", path).status == 3
+    found = gauges(path)
+    assert found["last_run_exit_status", "in"] == 0
+    assert found["last_run_exit_status", "audit of in"] == 3
+    assert found["last_run_rows", "drifted", "audit of in"] == 1
+    assert found["last_success_timestamp_seconds", "audit of in"] == succeeded
