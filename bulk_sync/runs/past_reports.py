@@ -139,9 +139,10 @@ def _planned(run: Run) -> pd.DataFrame:
         if out and (plan := plan_file.read(Path(out))).run_id == run.run_id:
             return plan.rows
     where = f", and its file is not at {out} any more" if out else ", and it was saved to no file"
+    again = f"plan {run.begun.input}" if run.begun.parent is None else f"undo {run.begun.parent}"
     raise UsageProblem(
         f"Run {run.run_id} is a plan, whose rows are kept in the plan file alone{where}. Make the "
-        f"plan again: `bulk-sync plan {run.begun.input} --out plan.parquet`, with --report."
+        f"plan again: `bulk-sync {again} --out plan.parquet`, with --report."
     )
 
 

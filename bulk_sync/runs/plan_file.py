@@ -6,7 +6,7 @@ versions, and one over the rows, independent of the version of Parquet.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from hashlib import sha256
@@ -23,6 +23,7 @@ from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.ledger import Begun, Kind, utc
 from bulk_sync.report import csv_file, table
+from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.totals import Totals
@@ -68,18 +69,29 @@ class PlanFile:
     sha256: str
 
 
-def check_path(path: Path) -> None:
+def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination]) -> None:
     """Check, before anything is read, if a plan can be written to a path.
 
+    Args:
+        path: where to.
+        inputs: files that it may not replace.
+        reports: files that are written beside it.
+
     Raises:
-        UsageProblem: the suffix promises another format, or the folder is missing or takes no
-            files.
+        UsageProblem: the suffix promises another format, the folder is missing or takes no files,
+            or another file has this path.
     """
     if path.suffix.lower() != SUFFIX:
         raise UsageProblem(
             f"--out {path}: a plan is a Parquet file; name it {path.stem}{SUFFIX}. For a workbook "
             "to read, add --report plan.xlsx."
         )
+    if any(map(LocalFile(path).is_file, inputs)):
+        raise UsageProblem(
+            f"--out {path} would replace the input, or a list of --protect. Name another file."
+        )
+    if any(each.is_file(path) for each in reports):
+        raise UsageProblem(f"--out and --report both name {path}. Name two files.")
     try:
         with TemporaryFile(dir=path.absolute().parent):
             pass

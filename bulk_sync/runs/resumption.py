@@ -55,7 +55,10 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
         if run.is_finished and not may_pass(job.state, run):
             why = ""
             if was_stopped(run):
-                why = ": its input was run again since, or its checkpoint is not kept any more"
+                why = (
+                    ": its input was run again since, it was undone, or its checkpoint is not "
+                    "kept any more"
+                )
             raise NothingLeft(f"There is nothing to resume{why}.", run)
         return continue_run(book, job, run, screen, interrupts)
 

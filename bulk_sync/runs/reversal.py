@@ -42,7 +42,7 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
     """
     run_id, job = new_run_id(), job.by_pkey()
     if out is not None:
-        plan_file.check_path(out)
+        plan_file.check_path(out, job.protection.files, job.record.reports_of(run_id))
     alone = working_alone(job, run_id) if out is None else ledger.open_ledger(job.state)
     with Interrupts() as interrupts, alone as book:
         parent = check(book, parent_id)

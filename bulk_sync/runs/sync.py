@@ -135,9 +135,10 @@ def _kept_preview(
 ) -> Finished:
     """Make a preview as a run of its own, or continue an interrupted one."""
     run_id = new_run_id()
-    _check_files(job, job.record.reports_of(run_id), given)
+    reports = job.record.reports_of(run_id)
+    _check_files(job, reports, given)
     if out is not None:
-        plan_file.check_path(out)
+        plan_file.check_path(out, {*validation.files(given), *job.protection.files}, reports)
         job = job.guarded()  # as ``apply`` will be
     with Interrupts() as interrupts, ledger.open_ledger(job.state) as book:
         judged = validation.judged(given, job)

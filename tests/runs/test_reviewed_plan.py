@@ -49,6 +49,39 @@ def test_a_plan_is_a_file_that_pandas_opens(plan: Path, filled: Simulator) -> No
     assert plan.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("in.parquet", "--out", "in.parquet"), "would replace the input"),
+        (("in.csv", "--protect", "in.parquet", "--out", "in.parquet"), "or a list of --protect"),
+        (("in.csv", "--out", "p.parquet", "--report", "./p.parquet"), "--out and --report both"),
+    ],
+    ids=["the input", "a list", "a report"],
+)
+def test_a_plan_replaces_nothing_that_is_needed(
+    words: tuple[str, ...], message: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    pd.read_csv(tmp_path / "in.csv", dtype=str).to_parquet(tmp_path / "in.parquet")
+    before = sha256(tmp_path / "in.parquet")
+    ran = run(filled, "plan", *words)
+    assert ran.status == 2
+    assert message in ran.err
+    assert sha256(tmp_path / "in.parquet") == before
+    assert filled.requests == []
+
+
+def test_the_plan_of_an_undo_is_made_again_as_an_undo(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run(filled, "run", "in.csv", "--report", "r.csv")
+    run_id = run(filled, "runs").out.splitlines()[1].split()[0]
+    planned = run(filled, "undo", run_id, "--out", "u.parquet", "--summary", "json")
+    (tmp_path / "u.parquet").unlink()
+    ran = run(filled, "report", planned.summary["run_id"], "--report", "u.csv")
+    assert ran.status == 2
+    assert f"`bulk-sync undo {run_id} --out plan.parquet`" in ran.err
+
+
 def test_planning_prints_the_command_that_applies_it(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
