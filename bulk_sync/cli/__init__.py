@@ -195,6 +195,6 @@ def _failed(invocation: Invocation, status: Exit, message: str, shown: str = "")
         say_error(message)
     if form["summary"]:
         say_json(summary)
-    if monitor.is_run and not monitor.has_ended and status is not Exit.DONE:
+    if monitor.is_run and not monitor.has_ended:
         monitor.failed(status)
     return status

@@ -1,6 +1,7 @@
 """The class of all commands, and the command line of this process."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 from bulk_sync.cli import logs
 from bulk_sync.cli.monitor import Monitor
 from bulk_sync.cli.option import Group
-from bulk_sync.errors import StopRun
+from bulk_sync.errors import StopRun, UsageProblem
 
 
 class Command(click.Command):
@@ -32,7 +33,6 @@ class Command(click.Command):
         invocation = ctx.find_object(Invocation)
         if invocation is not None:
             invocation.params = ctx.params
-            invocation.monitor.watch(str(self.name), ctx.params)
         if "log_format" in ctx.params:
             from bulk_sync.cli.config import stray_variables
 
@@ -41,6 +41,9 @@ class Command(click.Command):
             )
             for sentence in stray_variables():
                 logs.log.warning("%s", sentence)
+        if invocation is not None:
+            invocation.monitor.watch(str(self.name), ctx.params)
+            invocation.monitor.start()
         return super().invoke(ctx)
 
 
@@ -73,12 +76,14 @@ class Invocation:
         the command, or for these alone, and tolerates everything else.
         """
         if self.params is None:
-            self.params = self._found()
+            context = self._found()
+            self.params = context.params
             if self.command is not None:
-                self.monitor.watch(str(self.command.name), self.params)
+                with context, suppress(UsageProblem, click.UsageError):
+                    self.monitor.watch(str(self.command.name), self.params)
         return {"summary": None, "log_format": "text", "quiet": False, **self.params}
 
-    def _found(self) -> Mapping[str, Any]:
+    def _found(self) -> click.Context:
         """Return what can be found among words that make no sense as a whole."""
         from bulk_sync.cli.options import CONFIG, LOG_FORMAT, QUIET, SUMMARY
 
@@ -93,13 +98,12 @@ class Invocation:
             return _lenient(alone, words)
 
 
-def _lenient(params: list[click.Parameter], words: list[str]) -> Mapping[str, Any]:
+def _lenient(params: list[click.Parameter], words: list[str]) -> click.Context:
     """Parse the words of some parameters, and tolerate everything else."""
-    context = click.Command(None, params=params).make_context(
+    return click.Command(None, params=params).make_context(
         None,
         list(words),
         resilient_parsing=True,
         ignore_unknown_options=True,
         allow_extra_args=True,
     )
-    return context.params

@@ -28,6 +28,9 @@ _TABLE: Final = f"{__name__}.table"
 _SECRETS: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
 
+_HOOKS: Final = ("ping",)
+"""Options whose value is a secret, so that it may lie in such a file too."""
+
 _OF_ALL_JOBS: Final = frozenset(
     {"state_dir", "job", *_SECRETS, *(f"{name}_file" for name in _SECRETS)}
 )
@@ -78,7 +81,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
     job = job_of(typed) if jobs else None
     if job is not None and job in jobs:
-        ctx.default_map = {**own, **jobs[job]}
+        ctx.default_map = ctx.meta[__name__] = {**own, **jobs[job]}
         ctx.meta[_TABLE] = True
     return path
 
@@ -157,7 +160,7 @@ def _known() -> dict[str, Option | None]:
     known: dict[str, Option | None] = {each.key: each for each in DECLARED if each.key != "config"}
     for name in _SECRETS:
         known |= {name: None, f"{name}_file": None}
-    return known
+    return known | {f"{name}_file": None for name in _HOOKS}
 
 
 def _dashed(name: str) -> str:
@@ -192,6 +195,14 @@ def secret(name: str) -> Secret | None:
     """Find a secret: the variable, the file named by it, then the same two in the config."""
     text = secret_text(name)
     return None if text is None else Secret(text)
+
+
+def urls_of_hook(option: Option, given: Any) -> list[str]:
+    """Return the URLs of a hook: those given, or the lines of its file."""
+    if not given:
+        lines = map(str.strip, (secret_text(option.key) or "").splitlines())
+        given = [option.type.convert(line, option, None) for line in lines if line]
+    return [given] if isinstance(given, str) else list(given)
 
 
 def secret_text(name: str) -> str | None:

@@ -1,7 +1,9 @@
 """What is known of the run of this process while it goes on, and is passed on to machines.
 
-command at work --watch--> its run --begin--> ... --event--> the JSON log
-                                               '--ended----> the log, and every hook
+    command at work --watch--> its run --begin--> ... --event--> the JSON log
+                                                   '--ended----> the log, and every hook
+
+The beginning of a run is pinged too. A preview has events alone.
 """
 
 import logging
@@ -18,7 +20,9 @@ from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun
+    from bulk_sync.monitoring.ping import Pings
     from bulk_sync.monitoring.run_end import RunEnd, Standing
+    from bulk_sync.monitoring.time_budget import TimeBudget
     from bulk_sync.runs import Finished
     from bulk_sync.settings import Place, State
 
@@ -26,8 +30,9 @@ log = logging.getLogger(__name__)
 
 PLAN: Final = "plan"
 _AUDIT: Final = "audit"
+_RESUME: Final = "resume"
 _NEW_RUNS: Final = frozenset({"run", PLAN, "apply", "retry", "undo"})
-_RUNS: Final = _NEW_RUNS | {"resume", _AUDIT}
+_RUNS: Final = _NEW_RUNS | {_RESUME, _AUDIT}
 """The commands that carry a run out, or look at one in Campaign."""
 
 _METRICS_S: Final = 4.0
@@ -57,6 +62,9 @@ class Monitor:
     has_ended: bool = False
     _values: Mapping[str, Any] = field(default_factory=dict)
     _began: float = 0.0
+    _ping_url: str | None = None
+    _pings: "Pings | None" = None
+    _time_budget: "TimeBudget | None" = None
 
     def watch(self, command: str, values: Mapping[str, Any]) -> None:
         """Begin with a command and its options, before its run is known."""
@@ -65,6 +73,20 @@ class Monitor:
         source = values.get("input") or values.get("plan")
         self.source, self._values = None if source is None else str(source), values
         self._began = time.monotonic()
+        if "ping" in values:
+            from bulk_sync.cli.config import urls_of_hook
+            from bulk_sync.cli.options import PING
+
+            self._ping_url = next(iter(urls_of_hook(PING, values["ping"])), None)
+
+    def start(self) -> None:
+        """Ping that a run begins, as soon as it is known that there is one, and no preview."""
+        if self._ping_url is None or self._pings is not None or self.kind in {PLAN, _RESUME}:
+            return
+        from bulk_sync.monitoring.ping import Pings
+
+        self._pings = Pings(self._ping_url, self._time())
+        self._pings.start()
 
     def follow(self, begun: "Begun") -> None:
         """Go on with the job of a run that is followed up."""
@@ -77,6 +99,7 @@ class Monitor:
         if self.kind != _AUDIT:
             self.kind = str(begun.kind)
         facts = {"kind": self.kind, "rows": begun.rows, "parent": begun.parent}
+        self.start()
         self.event("run_began", f"Run {run_id} begins", facts)
 
     @property
@@ -87,7 +110,7 @@ class Monitor:
     @property
     def is_heard(self) -> bool:
         """Return whether anything takes the end of the run."""
-        return self._values.get("log_format") == "json" or self._metrics_file is not None
+        return self._values.get("log_format") == "json" or self._has_hooks
 
     def facts(self) -> dict[str, object]:
         """Return when it is, and which run that is about."""
@@ -118,11 +141,13 @@ class Monitor:
         return {**self.facts(), "input": self.source, "exit": status, "message": message}
 
     def failed(self, status: int) -> None:
-        """Pass on that the run could not begin, or broke off without results."""
+        """Pass on that the run could not begin, or broke off, or that nothing was left to do."""
         from bulk_sync.monitoring.run_end import RunEnd
 
+        self.has_ended = True
         seconds = time.monotonic() - self._began
-        self._pass_on(RunEnd(self._monitored_as, time.time(), status, seconds))
+        end = RunEnd(self._monitored_as, self.run_id, time.time(), status, seconds)
+        self._pass_on(end, was_done=status in {Exit.DONE, Exit.ROWS_LEFT})
 
     def ended(self, summary: Mapping[str, Any], finished: "Finished") -> None:
         """Pass on how the run ended: its summary to the log, its counts to the hooks."""
@@ -134,6 +159,7 @@ class Monitor:
         self._pass_on(
             RunEnd(
                 job=self._monitored_as,
+                run_id=self.run_id,
                 at_s=time.time(),
                 exit=int(finished.exit),
                 seconds=cost.seconds,
@@ -147,24 +173,45 @@ class Monitor:
             )
         )
 
-    def _pass_on(self, end: "RunEnd") -> None:
-        """Pass the end of a run to every hook; none of them changes anything."""
-        path = self._metrics_file
-        if path is None or self.kind == PLAN:
-            return
-        from bulk_sync.monitoring.time_budget import TimeBudget
+    def _pass_on(self, end: "RunEnd", *, was_done: bool = False) -> None:
+        """Pass the end of a run to every hook; none of them changes anything.
 
+        Args:
+            end: how it ended.
+            was_done: another run had done its work, so that only the ping waits for an end.
+        """
+        if self.kind == PLAN or not self._has_hooks or (was_done and self._pings is None):
+            return
         with Interrupts() as interrupts:
             interrupts.defer()
-            time_budget = TimeBudget()
-            if end.job:
-                from bulk_sync.monitoring import metrics_file
+            if self._metrics_file is not None and end.job and not was_done:
+                self._write_metrics(self._metrics_file, end)
+            if self._ping_url is not None:
+                from bulk_sync.monitoring.ping import Pings
 
-                time_budget.spend(
-                    "--metrics-file",
-                    [lambda: metrics_file.write(path, end, self._standing(end))],
-                    _METRICS_S,
-                )
+                (self._pings or Pings(self._ping_url, self._time())).end(end)
+        self._pings = self._time_budget = None
+
+    def _write_metrics(self, path: Path, end: "RunEnd") -> None:
+        from bulk_sync.monitoring import metrics_file
+
+        self._time().spend(
+            "--metrics-file",
+            [lambda: metrics_file.write(path, end, self._standing(end))],
+            _METRICS_S,
+        )
+
+    def _time(self) -> "TimeBudget":
+        """Return the time of all hooks of this run."""
+        if self._time_budget is None:
+            from bulk_sync.monitoring.time_budget import TimeBudget
+
+            self._time_budget = TimeBudget()
+        return self._time_budget
+
+    @property
+    def _has_hooks(self) -> bool:
+        return self._metrics_file is not None or self._ping_url is not None
 
     @property
     def _metrics_file(self) -> Path | None:

@@ -20,6 +20,7 @@ from bulk_sync.cli.config import has_job_table, path_of
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
     DECLARED,
+    MASK,
     NAME,
     Group,
     Option,
@@ -226,10 +227,15 @@ def again(words: Sequence[str], remedy: Sequence[str]) -> str:
         remedy: options, each with its value.
     """
     kept, flags = [], set(remedy[::2])
+    secret = {option.flag for option in DECLARED if option.is_secret}
     values = iter(words)
     for word in values:
         if word in flags:
             next(values, None)
+        elif word.partition("=")[0] in secret:
+            kept += [word.partition("=")[0], MASK]
+            if "=" not in word:
+                next(values, None)
         elif word.partition("=")[0] not in flags:
             kept.append(without_password(word))
     end = kept.index("--") if "--" in kept else len(kept)

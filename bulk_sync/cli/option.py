@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import click
 
@@ -46,6 +47,9 @@ class Recorded(Enum):
 NAME: Final = "NAME"
 """What suggested commands have in place of a person's name."""
 
+MASK: Final = "***"
+"""What is shown in place of a secret."""
+
 DECLARED: Final[list["Option"]] = []
 """Every option, in the order of declaration."""
 
@@ -59,6 +63,7 @@ class Option(click.Option):
         text: the help.
         group: the heading of the help.
         recorded: what later commands on the same run do with it.
+        secret: its value is shown nowhere.
         attributes: what ``click.Option`` takes.
     """
 
@@ -69,13 +74,14 @@ class Option(click.Option):
         group: Group,
         *,
         recorded: Recorded = Recorded.REPEATED,
+        secret: bool = False,
         **attributes: Any,
     ) -> None:
         flags = [word for word in usage.split() if word.startswith("-")]
         value = [word for word in usage.split() if word not in {*flags, "..."}]
         multiple = usage.endswith(" ...")
         self.flag = flags[-1]
-        self.group, self.recorded = group, recorded
+        self.group, self.recorded, self.is_secret = group, recorded, secret
         super().__init__(
             flags,
             help=f"{text} Can be repeated." if multiple else text,
@@ -128,10 +134,12 @@ class Option(click.Option):
         return extra
 
     def words(self, value: object) -> list[str]:
-        """Return the option with a value as both are typed; passwords are masked."""
+        """Return the option with a value as both are typed; passwords and secrets are masked."""
         if self.is_flag:
             return [self.flag] if value else []
         values = value if self.multiple and isinstance(value, list | tuple) else [value]
+        if self.is_secret:
+            values = [MASK] * len(values)
         return [word for each in values for word in _pair(self.flag, each)]
 
 
@@ -166,6 +174,19 @@ class Name(click.ParamType[str]):
         text = " ".join(str(value).split())
         if text in {"", NAME} or not text.isprintable():
             self.fail(f"{text!r} is nobody: write the name of a person.", param, ctx)
+        return text
+
+
+class WebAddress(click.ParamType[str]):
+    """The URL of a web server; a message about it does not show it, since it may be a secret."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the URL."""
+        text = str(value).strip()
+        if not _is_web_address(text):
+            self.fail("this is no URL; write it like https://hc-ping.com/UUID.", param, ctx)
         return text
 
 
@@ -223,6 +244,17 @@ def without_password(word: str) -> str:
     """Return a text with ``***`` in place of the passwords of the URLs in it."""
     word = re.sub(r"(?<=://)([^:/?#\s]*):\S*@", r"\1:***@", word)
     return re.sub(r"(?i)(?<=[?&])(\w*(?:password|secret|token)\w*)=[^&#\s]*", r"\1=***", word)
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    is_alone = not parts.fragment and parts.username is None
+    return is_plain and is_alone and has_host and parts.scheme in {"http", "https"}
 
 
 def _pair(flag: str, value: object) -> list[str]:

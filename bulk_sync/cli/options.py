@@ -13,7 +13,7 @@ import click
 import platformdirs
 
 from bulk_sync.cli import config, input_options
-from bulk_sync.cli.option import Duration, Group, Name, Option, Recorded, choice
+from bulk_sync.cli.option import Duration, Group, Name, Option, Recorded, WebAddress, choice
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
@@ -309,7 +309,14 @@ METRICS_FILE: Final = _monitoring(
     "Write gauges for Prometheus, at the end of every run. Jobs can share the file.",
     type=_FILE,
 )
-MONITORING: Final = (METRICS_FILE,)
+PING: Final = _monitoring(
+    "--ping URL",
+    "Send a ping when a run begins and when it ends, as healthchecks.io takes them. Put the URL "
+    "into BULK_SYNC_PING, or into a file that BULK_SYNC_PING_FILE names.",
+    type=WebAddress(),
+    secret=True,
+)
+MONITORING: Final = (METRICS_FILE, PING)
 """The options of every command whose end somebody may wait for."""
 
 WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, *LOGGING)

@@ -1,6 +1,7 @@
 """Hooks for those who monitor the runs of the night: each gets the end of every run, counts alone.
 
     RunEnd --> metrics_file.py   gauges for Prometheus
+           --> ping.py           pings for healthchecks.io and the like, also at the beginning
 
 A hook never changes what a run does or how it exits. ``time_budget.py`` keeps all of them short.
 Nothing here is imported unless its option is given.

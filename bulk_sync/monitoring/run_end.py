@@ -15,7 +15,8 @@ class RunEnd:
     """How a run ended.
 
     Attributes:
-        job: the name under which it is monitored.
+        job: the name under which it is monitored; "" if unknown.
+        run_id: of the run; None if unknown.
         at_s: when it ended, in seconds since the epoch.
         exit: its exit status.
         seconds: how long this process worked on it.
@@ -29,6 +30,7 @@ class RunEnd:
     """
 
     job: str
+    run_id: str | None
     at_s: float
     exit: int
     seconds: float
@@ -39,6 +41,21 @@ class RunEnd:
     throttled_s: float = 0.0
     overdue: int | None = None
     due_soon: int | None = None
+
+    @property
+    def text(self) -> str:
+        """Return its counts as lines."""
+        counts = {
+            "rows": sum(self.outcomes.values()),
+            **self.outcomes,
+            "opt-ins": self.opt_ins,
+            "opt-outs": self.opt_outs,
+            "overdue opt-outs": self.overdue,
+            "opt-outs due soon": self.due_soon,
+        }
+        lines = [f"{name}: {count}" for name, count in counts.items() if count is not None]
+        named = f"run: {self.run_id or 'none'}"
+        return "\n".join([f"job: {self.job}", named, f"exit status: {self.exit}", *lines, ""])
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,9 +106,9 @@ def test_the_last_success_is_kept_through_failures(
 
 
 def test_without_a_ledger_the_file_keeps_what_it_knew(path: Path) -> None:
-    end = RunEnd("a", 100.0, 0, 1.0, overdue=4, due_soon=2)
+    end = RunEnd("a", None, 100.0, 0, 1.0, overdue=4, due_soon=2)
     metrics_file.write(path, end, Standing(90.0, 1, 70))
-    metrics_file.write(path, RunEnd("a", 200.0, 2, 1.0), Standing())
+    metrics_file.write(path, RunEnd("a", None, 200.0, 2, 1.0), Standing())
     found = gauges(path)
     assert found["last_run_timestamp_seconds", "a"] == 200
     assert found["last_success_timestamp_seconds", "a"] == 90
@@ -133,7 +133,7 @@ def test_jobs_that_end_at_the_same_time_lose_no_line(path: Path) -> None:
 
     def write(job: str) -> None:
         for number in range(5):
-            metrics_file.write(path, RunEnd(job, number, 0, 1.0), Standing())
+            metrics_file.write(path, RunEnd(job, None, number, 0, 1.0), Standing())
 
     threads = [threading.Thread(target=write, args=(job,)) for job in jobs]
     for thread in threads:
@@ -149,7 +149,7 @@ def test_jobs_that_end_at_the_same_time_lose_no_line(path: Path) -> None:
 def test_another_file_is_left_as_it_is(content: bytes, path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(HookFailed, match="is no file of metrics"):
-        metrics_file.write(path, RunEnd("a", 1.0, 0, 1.0), Standing())
+        metrics_file.write(path, RunEnd("a", None, 1.0, 0, 1.0), Standing())
     assert path.read_bytes() == content
 
 

@@ -1,0 +1,67 @@
+"""A real HTTP server on loopback that takes what hooks send, and answers in every bad way."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Receiver:
+    """What came, as pairs of path and body; ``answers`` are taken one by one, the last again."""
+
+    url: str
+    answers: list[str] = field(default_factory=lambda: ["200"])
+    received: list[tuple[str, str]] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths, without the run's UUID."""
+        return [path.partition("?")[0] for path, _ in self.received]
+
+    @property
+    def bodies(self) -> list[str]:
+        return [body for _, body in self.received]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            receiver.received.append((self.path, body))
+            answer = receiver.answers[0]
+            if len(receiver.answers) > 1:
+                receiver.answers.pop(0)
+            match answer:
+                case "hang":
+                    receiver.released.wait()
+                case "lie":
+                    self.wfile.write(b"\x00\xff no HTTP at all\r\n\r\n")
+                case "endless":
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nOK")
+                    self.wfile.flush()
+                    receiver.released.wait()
+                case _:
+                    self.send_response(int(answer))
+                    self.send_header("Location", f"{receiver.url}/elsewhere")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    receiver = Receiver(f"http://127.0.0.1:{server.server_port}/s3cret-uuid")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.released.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

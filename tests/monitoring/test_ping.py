@@ -1,0 +1,202 @@
+"""Pings: which ones, when, and what becomes of a run whose pings do not arrive."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate, wishes
+from receiver import Receiver, receiving
+
+from bulk_sync.monitoring import ping
+from bulk_sync.simulator import Simulator
+
+PATH = "/s3cret-uuid"
+
+
+@pytest.fixture
+def filled(sim: Simulator) -> Simulator:
+    populate(sim, 5)
+    return sim
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving() as receiver:
+        monkeypatch.setenv("BULK_SYNC_PING", receiver.url)
+        yield receiver
+
+
+def test_a_run_pings_its_beginning_and_its_end(
+    filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
+) -> None:
+    assert run(filled, "run", wishes(tmp_path / "in.csv", 5)).status == 0
+    assert receiver.paths == [f"{PATH}/start", PATH]
+    (rid,) = {path.partition("?")[2] for path, _ in receiver.received}
+    assert re.fullmatch(r"rid=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", rid)
+    start, end = receiver.bodies
+    assert start == ""
+    assert "rows: 5\nupdated: 5\nopt-ins: 0\nopt-outs: 5\noverdue opt-outs: 0\n" in end
+    assert key(0) not in end
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("run", "missing.csv"), 2),
+        (("run", "in.csv", "--max-changes", "2"), 4),
+        (("run", "in.csv", "--max-calls", "2"), 6),
+        (("apply", "missing.parquet"), 2),
+        (("retry", "20200101T000000Z-000000"), 2),
+    ],
+)
+def test_a_run_that_fails_pings_its_exit_status(
+    words: tuple[str, ...],
+    status: int,
+    filled: Simulator,
+    tmp_path: Path,
+    run: Run,
+    receiver: Receiver,
+) -> None:
+    wishes(tmp_path / "in.csv", 5)
+    assert run(filled, *words).status == status
+    assert receiver.paths == [f"{PATH}/start", f"{PATH}/{status}"]
+
+
+def test_wrong_usage_pings_the_end_alone(run: Run, receiver: Receiver) -> None:
+    assert run(None, "run", "in.csv", "--bogus").status == 2
+    assert receiver.paths == [f"{PATH}/2"]
+    assert run(None, "run", "in.csv", "--max-opt-ins", "many", "--organization", "acme").status == 2
+    assert receiver.paths[1:] == [f"{PATH}/start", f"{PATH}/2"]
+    assert run(None, "runs", "--bogus").status == 2
+    assert run(None, "validate", "missing.csv").status == 2
+    assert len(receiver.paths) == 3
+
+
+def test_each_resumed_run_has_pings_and_nothing_to_resume_has_none(
+    filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
+) -> None:
+    for rows in (4, 5):
+        run(filled, "run", wishes(tmp_path / "in.csv", rows), "--max-calls", 2)
+    receiver.received.clear()
+    assert run(filled, "resume", "--all").status == 0
+    assert receiver.paths == [f"{PATH}/start", PATH] * 2
+    assert len({path.partition("?")[2] for path, _ in receiver.received}) == 2
+    assert run(filled, "resume", "--all").status == 0
+    assert len(receiver.paths) == 4
+
+
+def test_previews_ping_nothing(
+    filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
+) -> None:
+    source = wishes(tmp_path / "in.csv", 5)
+    assert run(filled, "run", source, "-n").status == 0
+    assert run(filled, "plan", source, "--out", "plan.parquet").status == 0
+    assert run(filled, "run", "missing.csv", "-n").status == 2
+    assert receiver.received == []
+    assert run(filled, "apply", "plan.parquet").status == 0
+    assert run(filled, "apply", "plan.parquet").status == 0  # it was done before
+    assert receiver.paths == [f"{PATH}/start", PATH] * 2
+
+
+@pytest.mark.parametrize("answer", ["hang", "lie", "302", "404", "500"])
+def test_a_bad_receiver_changes_nothing(
+    answer: str,
+    filled: Simulator,
+    tmp_path: Path,
+    run: Run,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ping, "EACH_S", 0.2)
+    receiver.answers = [answer]
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--report", "r.csv")
+    assert ran.status == 0
+    assert ran.err.count("WARNING --ping: ") == 2
+    assert "s3cret" not in ran.err
+    assert f"{PATH}/elsewhere" not in receiver.paths
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"s3cret" not in written
+
+
+def test_a_closed_port_changes_nothing(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    with receiving() as closed:
+        url = closed.url
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--ping", url)
+    assert ran.status == 0
+    assert ran.err.count("--ping: no answer (Connection refused).") == 2
+
+
+def test_an_endless_answer_is_not_read(
+    filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
+) -> None:
+    receiver.answers = ["endless"]
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5))
+    assert (ran.status, ran.err.count("--ping")) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "paths"),
+    [
+        (["500", "200"], ["/start", "/start", ""]),
+        (["200", "500", "200"], ["/start", "", ""]),
+        (["500"], ["/start", "/start", ""]),
+        (["404"], ["/start", ""]),
+    ],
+    ids=["start", "end", "both", "no such check"],
+)
+def test_a_ping_is_tried_twice_and_once_after_a_start_that_failed(
+    answers: list[str],
+    paths: list[str],
+    filled: Simulator,
+    tmp_path: Path,
+    run: Run,
+    receiver: Receiver,
+) -> None:
+    receiver.answers = answers
+    run(filled, "run", wishes(tmp_path / "in.csv", 5))
+    assert receiver.paths == [f"{PATH}{path}" for path in paths]
+
+
+def test_each_ping_has_five_seconds() -> None:
+    assert ping.EACH_S == 5
+
+
+@pytest.mark.parametrize("through", ["variable", "file", "job"])
+def test_the_url_may_lie_in_a_file(
+    through: str, filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as receiver:
+        secret = tmp_path / "ping-url"
+        secret.write_text(f"{receiver.url}?create=1\n")
+        if through == "variable":
+            monkeypatch.setenv("BULK_SYNC_PING_FILE", str(secret))
+        else:
+            table = "[job.in]\n" if through == "job" else ""
+            (tmp_path / "bulk-sync.toml").write_text(f'{table}ping-file = "{secret}"\n')
+        assert run(filled, "run", wishes(tmp_path / "in.csv", 5)).status == 0
+    assert receiver.paths == [f"{PATH}/start", PATH]
+    assert all("?create=1&rid=" in path for path, _ in receiver.received)
+
+
+@pytest.mark.parametrize(
+    "url", ["s3cret", "ftp://s3cret", "https://", "https://a:s3cret/", "https://s3 cret"]
+)
+def test_a_wrong_url_is_refused_and_not_shown(url: str, run: Run) -> None:
+    ran = run(None, "run", "in.csv", "--ping", url)
+    assert ran.status == 2
+    assert "'--ping': this is no URL; write it like https://hc-ping.com/UUID." in ran.err
+    assert "s3cret" not in ran.err
+
+
+def test_suggested_commands_do_not_show_the_url(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    with receiving() as receiver:
+        ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "-n", "--ping", receiver.url)
+        assert "--ping '***'" in ran.out
+        (tmp_path / "odd.csv").write_text("who,when\nx,y\n")
+        for words in (("--ping", receiver.url), (f"--ping={receiver.url}",)):
+            ran = run(filled, "run", tmp_path / "odd.csv", *words)
+            assert ran.status == 2
+            assert "s3cret" not in ran.out + ran.err
