@@ -54,6 +54,9 @@ def reasons(table: pd.DataFrame, **rules: Any) -> list[str]:
         ([("", "", "Legend: Yes = opted out")], "a note"),
         ([("", "Jane Doe, Privacy Office", "")], "a note"),
         ([("* as of today", "", "")], "a note"),
+        ([("", "Yes = opted out", "No = may be sold")], "a note"),
+        ([("", "No", "may be sold")], "a note"),
+        ([("", "No", "1")], "a note"),
     ],
 )
 def test_a_row_below_the_list_is_no_request(footer: list[Cells], says: str) -> None:
@@ -84,6 +87,8 @@ def test_several_rows_below_the_list_are_judged_each() -> None:
         (("", "7", "Yes"), "bad_key"),
         (("", UNCALCULATED, ""), "bad_key"),
         (("", "mailto: jane@example.com", ""), "bad_key"),
+        (("", "No", "yes"), "bad_key"),
+        (("", "Jane Doe", "perhaps"), "bad_key"),
         (("", "@opt-outs:", ""), "bad_key"),
         (("", "jane.doe", ""), "bad_key"),
         (("Total Wine & More", "jane@example.com", ""), "blank_state"),

@@ -142,15 +142,18 @@ def _kind(line: _Line, words: StateWords) -> _Kind:
     if not line.key:
         is_total = says_total and may_be_sum
         return _Kind.TOTAL if is_total else _kind_without_key(line, has_state=has_state)
+    explains = line.state is not None and words.state(line.key) is not None
+    explains &= not line.key.isdecimal()  # "No | may be sold", "No | 12"
     if has_state:
-        return _Kind.REQUEST
+        return _Kind.NOTE if explains and may_be_sum else _Kind.REQUEST
     is_count = _COUNT.fullmatch(line.key) is not None
     if _TOTAL.match(line.key) or (says_total and (is_count or line.key == UNCALCULATED)):
         return _Kind.TOTAL
     if is_count:
         return _Kind.COUNT
-    is_text = line.state == "" and " " in line.key and "@" not in line.key
-    is_note = is_text or _NOTE.match(line.key) or _LABEL.match(line.key)
+    says_meaning = "=" in state and " " in state
+    is_text = (line.state == "" or says_meaning) and " " in line.key and "@" not in line.key
+    is_note = is_text or explains or _NOTE.match(line.key) or _LABEL.match(line.key)
     return _Kind.NOTE if is_note else _Kind.REQUEST
 
 
