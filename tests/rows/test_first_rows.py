@@ -153,6 +153,11 @@ ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Tot
             Rules(),
             ["--state-means consent", "--state-means opt-out"],
         ),
+        (
+            (("E-mail", "Consent"), ("a@x.com", "perhaps")),
+            Rules(),
+            ["--state-means consent", "--state-means opt-out"],
+        ),
         ((("E-mail", "Name"), ("a@x.com", "Ann")), Rules(), ["--state true"]),
         (
             (("PKey", "Opt out", "Do not sell"), ("@a", "1", "0")),
@@ -196,7 +201,8 @@ ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Tot
         (DATA, Rules(), []),
     ],
     ids=[
-        "no known name", "PKeys", "yes allows", "keys alone", "two states", "consent", "words",
+        "no known name", "PKeys", "yes allows", "yes allows, and is in no cell",
+        "keys alone", "two states", "consent", "words",
         "known words below the header", "a survey that knows no one", "words for both",
         "a header that is also a word for no", "two of one name", "no header",
     ],

@@ -203,7 +203,7 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
     if _is_complete(columns, rules):
         yield Remedy([]), rules
         return
-    states = [each.name for each in columns if each.look == _STATES]
+    states = [each.name for each in columns if each.look == _STATES or allows(each.name)]
     for name in states:
         named, words = replace(rules, state_column=name), ["--state-column", name]
         if rules.words.means is not None or forbids(name, rules):
