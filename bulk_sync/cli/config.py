@@ -28,7 +28,7 @@ _TABLE: Final = f"{__name__}.table"
 _SECRETS: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
 
-_HOOKS: Final = ("ping",)
+_HOOKS: Final = ("ping", "notify")
 """Options whose value is a secret, so that it may lie in such a file too."""
 
 _OF_ALL_JOBS: Final = frozenset(
@@ -201,7 +201,9 @@ def urls_of_hook(option: Option, given: Any) -> list[str]:
     """Return the URLs of a hook: those given, or the lines of its file."""
     if not given:
         lines = map(str.strip, (secret_text(option.key) or "").splitlines())
-        given = [option.type.convert(line, option, None) for line in lines if line]
+        given = [
+            option.type.convert(line, option, None) for line in lines if line and line[0] != "#"
+        ]
     return [given] if isinstance(given, str) else list(given)
 
 

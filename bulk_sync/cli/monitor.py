@@ -8,7 +8,7 @@ The beginning of a run is pinged too. A preview has events alone.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,6 +63,7 @@ class Monitor:
     _values: Mapping[str, Any] = field(default_factory=dict)
     _began: float = 0.0
     _ping_url: str | None = None
+    _notified: Sequence[str] = ()
     _pings: "Pings | None" = None
     _time_budget: "TimeBudget | None" = None
 
@@ -75,9 +76,15 @@ class Monitor:
         self._began = time.monotonic()
         if "ping" in values:
             from bulk_sync.cli.config import urls_of_hook
-            from bulk_sync.cli.options import PING
+            from bulk_sync.cli.options import NOTIFY, PING
 
             self._ping_url = next(iter(urls_of_hook(PING, values["ping"])), None)
+            urls = urls_of_hook(NOTIFY, values["notify"])
+            if urls and self.kind != PLAN:
+                from bulk_sync.monitoring import notification
+
+                notification.check(urls)
+                self._notified = urls
 
     def start(self) -> None:
         """Ping that a run begins, as soon as it is known that there is one, and no preview."""
@@ -190,6 +197,11 @@ class Monitor:
                 from bulk_sync.monitoring.ping import Pings
 
                 (self._pings or Pings(self._ping_url, self._time())).end(end)
+            folder = self._values.get("state_dir")
+            if self._notified and end.job and folder is not None and not was_done:
+                from bulk_sync.monitoring import notification
+
+                notification.notify(self._notified, end, folder, self._time())
         self._pings = self._time_budget = None
 
     def _write_metrics(self, path: Path, end: "RunEnd") -> None:
@@ -211,7 +223,8 @@ class Monitor:
 
     @property
     def _has_hooks(self) -> bool:
-        return self._metrics_file is not None or self._ping_url is not None
+        hooks = self._metrics_file, self._ping_url, self._notified or None
+        return any(hook is not None for hook in hooks)
 
     @property
     def _metrics_file(self) -> Path | None:

@@ -316,7 +316,13 @@ PING: Final = _monitoring(
     type=WebAddress(),
     secret=True,
 )
-MONITORING: Final = (METRICS_FILE, PING)
+NOTIFY: Final = _monitoring(
+    "--notify URL ...",
+    "Send a message when the state of the job changes, through apprise. Put the URLs into "
+    "BULK_SYNC_NOTIFY, or line by line into a file that BULK_SYNC_NOTIFY_FILE names.",
+    secret=True,
+)
+MONITORING: Final = (METRICS_FILE, PING, NOTIFY)
 """The options of every command whose end somebody may wait for."""
 
 WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, *LOGGING)

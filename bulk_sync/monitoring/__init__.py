@@ -2,6 +2,7 @@
 
     RunEnd --> metrics_file.py   gauges for Prometheus
            --> ping.py           pings for healthchecks.io and the like, also at the beginning
+           --> notification.py   messages to people, if the state of the job changed
 
 A hook never changes what a run does or how it exits. ``time_budget.py`` keeps all of them short.
 Nothing here is imported unless its option is given.
