@@ -75,7 +75,7 @@ def bars(counts: Mapping[str, int]) -> list[Bar]:
     return [Bar(name, number, round(100 * number / most, 2)) for name, number in first]
 
 
-_WORDS: Final = {(1, 0): ("now forbidden", Tone.DONE), (0, 1): ("now allowed", Tone.PERSON)}
+_WORDS: Final = {(1, 0): ("forbidden", Tone.DONE), (0, 1): ("allowed", Tone.PERSON)}
 
 
 def cells(matrix: Sequence[Sequence[int]]) -> Iterator[Cell]:

@@ -42,8 +42,8 @@ def test_a_matrix_has_words_for_changes() -> None:
     cells = {
         (cell.row, cell.column): cell for cell in charts.cells([[5, 2, 0], [9, 1, 0], [0] * 3])
     }
-    assert cells[0, 1].word == "now allowed"
-    assert cells[1, 0].word == "now forbidden"
+    assert cells[0, 1].word == "allowed"
+    assert cells[1, 0].word == "forbidden"
     assert cells[2, 2].word == ""
     assert cells[1, 0].shade > cells[0, 1].shade > cells[0, 2].shade == 0
 
