@@ -88,6 +88,21 @@ def test_the_option_that_the_message_names_is_enough(tmp_path: Path, run: Run) -
     assert "states: 'Decision', yes allows the sale" in run(None, *inverted[1:]).out
 
 
+@pytest.mark.parametrize("way", ["typed", "configured"])
+def test_a_header_that_moved_is_named_in_place_of_a_row_of_data(
+    way: str, tmp_path: Path, run: Run
+) -> None:
+    save(tmp_path / "in.xlsx", Requests=[HEADER, *ROWS])
+    (tmp_path / "bulk-sync.toml").write_text("header-row = 3\n" if way == "configured" else "")
+    words = ("--header-row", 3) if way == "typed" else ()
+    refused = run(None, "validate", "in.xlsx", *words)
+    assert refused.status == 2
+    assert "row 3 of sheet 'Requests' is not the header (--header-row), but row 1" in refused.err
+    (command,) = (line for line in refused.err.splitlines() if line.startswith("  bulk-sync"))
+    assert command == "  bulk-sync validate in.xlsx --header-row 1"
+    assert run(None, *command.split()[1:]).status == 0
+
+
 @pytest.mark.parametrize("words", [("--log-format", "json"), ("-q",)], ids=["JSON log", "-q"])
 def test_no_row_of_the_file_goes_into_a_log(
     tmp_path: Path, run: Run, words: tuple[str, ...]
@@ -131,8 +146,9 @@ def test_a_resumed_preview_names_the_place_of_the_table_again(
     ("name", "words", "says"),
     [
         ("in.csv", ("--header-row", "9"), "Row 9 of in.csv is empty"),
-        ("in.csv", ("--header-row", "2"), "row 2 looks like data"),
-        ("in.csv", ("--header-row", "4"), "row 4 is no header. No column for the keys"),
+        ("in.csv", ("--header-row", "2"), "row 2 is not the header (--header-row), but row 1 is"),
+        ("headless.csv", ("--header-row", "2"), "row 2 looks like data"),
+        ("headless.csv", ("--header-row", "3"), "row 3 is no header. No column for the keys"),
         ("in.csv", ("--header-row", "0"), "--header-row"),
         ("in.parquet", ("--header-row", "1"), "Leave out --header-row"),
     ],
@@ -141,6 +157,7 @@ def test_a_row_that_is_no_header_is_refused(
     tmp_path: Path, run: Run, name: str, words: tuple[str, str], says: str
 ) -> None:
     (tmp_path / "in.csv").write_text("PKey,ccpaOptOut\n@a,true\n@b,false\nthe,end\n")
+    (tmp_path / "headless.csv").write_text("@a,true\n@b,false\nthe,end\n")
     if name == "in.parquet":
         pd.read_csv(tmp_path / "in.csv").to_parquet(tmp_path / name)
     refused = run(None, "validate", name, *words)

@@ -3,6 +3,7 @@
 Nothing else goes in, so a report that is made again says the same.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -37,6 +38,7 @@ from bulk_sync.runs.review import exit_of
 from bulk_sync.runs.validation import Judged
 from bulk_sync.storage import lock
 
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SUBJECTS: Final = {Kind.PLAN: Subject.PLAN, Kind.UNDO: Subject.UNDO}
 _CHANGED: Final = (
     Outcome.UPDATED, Outcome.WOULD_UPDATE, Outcome.CREATED, Outcome.WOULD_CREATE,
@@ -153,7 +155,8 @@ def _request(begun: Begun) -> Request:
 
 def _text(value: object) -> str:
     """Return what people may read: the name of a file may be no text in any encoding."""
-    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+    text = "" if value is None else str(value).encode("utf-8", "replace").decode()
+    return _CONTROLS.sub("\ufffd", text)
 
 
 def _sentence(subject: Subject, ended: Ended, rows: pd.DataFrame) -> str:

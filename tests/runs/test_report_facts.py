@@ -192,3 +192,10 @@ def test_opt_outs_that_are_left_have_days_left_as_of_the_end_of_the_run() -> Non
 def test_the_name_of_a_file_may_be_no_text() -> None:
     run = ended_run(five_rows(), replace(BEGUN, input=os.fsdecode(b"in\xff.csv")))
     assert report_facts.facts_of(run, five_rows()).source.input == "in?.csv"
+
+
+def test_a_comment_with_control_characters_is_text() -> None:
+    begun = replace(BEGUN, settings={**BEGUN.settings, "comment": "a\x1b[31mb\nc"})
+    assert report_facts.facts_of(ended_run(five_rows(), begun), five_rows()).request.comment == (
+        "a\ufffd[31mb\nc"
+    )

@@ -90,8 +90,17 @@ def refusal(
         else:
             message = _why(best, columns, wanted, rules)
             remedies = list(_remedies(sheets, best, columns, wanted))
+        if moved := _moved(sheets, wanted):
+            message = f"{best} is not the header (--header-row), but {moved} is one."
+            remedies = [Remedy(_place(moved, sheets, wanted))]
+            best, columns = moved, _columns_of(moved, rules)
     overview = _overview(best, columns, listed)
     return InputProblem(f"{place}: {message}", [*overview], remedies[:_REMEDIES])
+
+
+def _moved(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
+    """Return where a header is that --header-row does not name, such as last month's place."""
+    return choose(sheets, replace(wanted, header_row=None)) if wanted.header_row else None
 
 
 def _most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules) -> Choice:
