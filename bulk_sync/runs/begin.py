@@ -19,6 +19,7 @@ import pandas as pd
 from bulk_sync import __version__, ledger
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
+from bulk_sync.rows import read
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.runs import lineage
 from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints, checkpoint_folder
@@ -142,10 +143,23 @@ def tidy_up(book: Ledger, state: State) -> None:
             each.remove()
 
 
-def past_of(book: Ledger, job: Job) -> list[Past]:
-    """Return the last finished runs of the same job, the newest first."""
-    done = islice(_done_before(book.runs(), job), _COMPARED)
-    return [Past(begun.rows, ended.opt_ins + ended.opt_outs) for _, begun, ended in done]
+def past_of(book: Ledger, job: Job, source: str) -> list[Past]:
+    """Return the last finished runs of the same job, the newest first.
+
+    A todo file has a few rows of an input: it is compared with no run, and no run with it.
+
+    Args:
+        book: the ledger.
+        job: the job.
+        source: the input of the run to be compared.
+    """
+    if read.is_todo(source):
+        return []
+    done = (each for each in _done_before(book.runs(), job) if not read.is_todo(each[1].input))
+    return [
+        Past(begun.rows, ended.opt_ins + ended.opt_outs)
+        for _, begun, ended in islice(done, _COMPARED)
+    ]
 
 
 def warn_of_same_file(book: Ledger, job: Job, digest: str) -> None:

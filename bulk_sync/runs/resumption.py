@@ -191,7 +191,7 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
         planned=planned,
         checkpoint=checkpoint,
         ledger=book,
-        past=past_of(book, job),
+        past=past_of(book, job, run.begun.input),
         lineage=lineage.trace(book.runs(), run.run_id),
     )
 

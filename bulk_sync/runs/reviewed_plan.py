@@ -73,7 +73,9 @@ def apply(
         rows, stem = expand.collapse(planned.rows), Input(str(path)).stem
         run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows)
         log.info("%s", _whose(path, planned, job.record.settings))
-        return pipeline.carry_out(replace(run, past=past_of(book, job)), job, screen, interrupts)
+        return pipeline.carry_out(
+            replace(run, past=past_of(book, job, of.input)), job, screen, interrupts
+        )
 
 
 def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[str]) -> Job:

@@ -69,7 +69,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         warn_of_same_file(book, job, digest)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
         run = begin(book, job, run_id, begun, rows, given.stem)
-        run = replace(run, past=past_of(book, job))
+        run = replace(run, past=past_of(book, job, given.source))
         return pipeline.carry_out(run, job, screen, interrupts)
 
 
@@ -104,7 +104,7 @@ def preview(
         screen.announce(judged)
         if book is not None:
             warn_of_same_file(book, job, judged.sha256)
-        past = [] if book is None else past_of(book, job)
+        past = [] if book is None else past_of(book, job, given.source)
         budget = None if book is None else day_budget.budget_of(book, job)
         last_writes = precedence.last_writes(book, job.state, job.connection)
         begun = begun_as(Kind.PLAN, job, given.source, judged.sha256, len(rows))
@@ -159,7 +159,7 @@ def _kept_preview(
         warn_of_same_file(book, job, digest)
         opening = begin(book, job, run_id, begun, rows, given.stem)
         with working_on_plan(job.state, run_id):
-            opening = replace(opening, past=past_of(book, job))
+            opening = replace(opening, past=past_of(book, job, given.source))
             return pipeline.carry_out(opening, job, screen, interrupts)
 
 

@@ -238,6 +238,21 @@ def test_rows_that_are_left_are_protected_by_the_table_of_their_job(
     assert filled.states == {key(at): at != 0 for at in range(5)}
 
 
+def test_the_rows_that_are_left_are_compared_with_no_whole_file(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30)
+    path = wishes(tmp_path / "in.csv", 30)
+    path.write_text(path.read_text() + "@unknown-key-of-some-length,true\n")
+    command = ["bulk-sync", "run", "in.csv", "--job", "nightly"]
+    for _ in range(2):
+        ran = run(sim, *command[1:])
+        assert ran.status == 3, ran.err
+        command = ran.out.rstrip().splitlines()[-1].split()
+    wishes(tmp_path / "in2.csv", 3)
+    assert run(sim, "run", "in2.csv", "--job", "nightly").status == 4
+
+
 def test_the_summary_of_a_script_holds_nothing_else(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
