@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -243,5 +243,7 @@ class Monitor:
 
         found = Standing() if self.state is None else standing_of(end.job, self.state, self.place)
         if self.kind == _AUDIT and end.exit == Exit.DONE:
-            return Standing(end.at_s, found.to_resume, found.calls_today)
+            found = replace(found, last_success_s=end.at_s)
+        if end.exit == Exit.ANOTHER_RUN:  # which is not finished, and need not be resumed
+            found = replace(found, to_resume=None)
         return found

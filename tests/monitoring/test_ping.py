@@ -189,6 +189,21 @@ def test_a_wrong_url_is_refused_and_not_shown(url: str, run: Run) -> None:
     assert "s3cret" not in ran.err
 
 
+def test_a_wrong_url_in_a_file_is_not_shown_either(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ping").write_text("s3cret")
+    monkeypatch.setenv("BULK_SYNC_PING_FILE", str(tmp_path / "ping"))
+    ran = run(None, "run", "in.csv")
+    assert ran.status == 2
+    assert "'--ping': this is no URL" in ran.err
+    assert "s3cret" not in ran.err
+    (tmp_path / "ping").unlink()
+    ran = run(None, "run", "in.csv")
+    assert ran.status == 2
+    assert f"BULK_SYNC_PING_FILE '{tmp_path / 'ping'}'" in ran.err
+
+
 def test_suggested_commands_do_not_show_the_url(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
