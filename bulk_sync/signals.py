@@ -135,7 +135,7 @@ def _go_on(number: int, _frame: FrameType | None) -> None:
     DEADLINE.start(number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _end_at_once)
-    log.warning("The report is being written. A second signal ends at once.")
+    log.warning("The run is about to end. A second signal ends at once.")
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Standing:
     """What the ledger knows of a job; None where it does not.
 
     Attributes:
-        last_success_s: when the newest run with exit status 0 ended, since the epoch.
+        last_success_s: when the newest run with exit status 0 ended, since the epoch; 0: never.
         to_resume: its unfinished runs.
         calls_today: calls of all runs on the organization today, by UTC.
     """

@@ -27,15 +27,15 @@ def standing_of(job: str, state: State, place: Place | None) -> Standing:
     """
     try:
         with ledger.open_existing(state) as book:
-            if book is None:
-                return Standing()
             runs = [
                 run
-                for run in book.runs()
+                for run in (book.runs() if book is not None else ())
                 if run.begun.job == job and (place is None or same_place(run.begun, place))
             ]
             today = str(datetime.now(UTC).date())
-            calls = None if place is None else book.calls_of(lock.name(place), today)
+            calls = (
+                None if place is None or book is None else book.calls_of(lock.name(place), today)
+            )
     except StopRun as problem:
         log.debug("Not known for the metrics: %s", problem)
         return Standing()
@@ -48,7 +48,7 @@ def standing_of(job: str, state: State, place: Place | None) -> Standing:
         and run.ended.exit == Exit.DONE
     ]
     return Standing(
-        last_success_s=max(succeeded, default=None),
+        last_success_s=max(succeeded, default=0.0),
         to_resume=sum(not run.is_finished for run in runs),
         calls_today=calls,
     )
