@@ -11,10 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
+
+from bulk_sync.errors import UsageProblem
 
 _UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -64,6 +67,7 @@ class Option(click.Option):
         group: the heading of the help.
         recorded: what later commands on the same run do with it.
         secret: its value is shown nowhere.
+        only_typed: a variable, or the configuration, is refused: a person means it each time.
         attributes: what ``click.Option`` takes.
     """
 
@@ -75,6 +79,7 @@ class Option(click.Option):
         *,
         recorded: Recorded = Recorded.REPEATED,
         secret: bool = False,
+        only_typed: bool = False,
         **attributes: Any,
     ) -> None:
         flags = [word for word in usage.split() if word.startswith("-")]
@@ -82,6 +87,7 @@ class Option(click.Option):
         multiple = usage.endswith(" ...")
         self.flag = flags[-1]
         self.group, self.recorded, self.is_secret = group, recorded, secret
+        self.is_only_typed = only_typed
         super().__init__(
             flags,
             help=f"{text} Can be repeated." if multiple else text,
@@ -89,7 +95,11 @@ class Option(click.Option):
             metavar=value[0] if value else None,
             is_flag=True if not value and "type" not in attributes else None,
             multiple=multiple,
-            **{"show_default": "default" in attributes, **attributes},
+            **{
+                "show_default": "default" in attributes,
+                "callback": _refuse_untyped if only_typed else None,
+                **attributes,
+            },
         )
         DECLARED.append(self)
 
@@ -164,10 +174,9 @@ class Duration(click.ParamType[float]):
 
 
 class Name(click.ParamType[str]):
-    """The name of a person; several of them stand on lines of their own in a variable."""
+    """The name of a person."""
 
     name = "name"
-    envvar_list_splitter = "\n"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name, its words separated by one blank."""
@@ -214,7 +223,7 @@ def rows(commands: Mapping[str, click.Command]) -> list[Row]:
     return [
         Row(
             flag=", ".join(option.opts) + option.value_text,
-            variable=str(option.envvar),
+            variable="" if option.is_only_typed else str(option.envvar),
             default=option.default_text,
             meaning=str(option.help),
             group=option.group,
@@ -255,6 +264,21 @@ def _is_web_address(text: str) -> bool:
     is_plain = text.isascii() and text.isprintable() and " " not in text
     is_alone = not parts.fragment and parts.username is None
     return is_plain and is_alone and has_host and parts.scheme in {"http", "https"}
+
+
+def _refuse_untyped(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Return a typed value, or none; raise UsageProblem if it came from anywhere else."""
+    option, source = cast("Option", param), ctx.get_parameter_source(str(param.name))
+    places = {
+        ParameterSource.ENVIRONMENT: f"Unset the variable {option.envvar}",
+        ParameterSource.DEFAULT_MAP: f"Take {option.flag[2:]} out of the configuration file",
+    }
+    if source in places:
+        raise UsageProblem(
+            f"{option.flag} counts only if it is typed: else nobody would have looked at what it "
+            f"lets pass. {places[source]}, and type {option.flag} with each command."
+        )
+    return value
 
 
 def _pair(flag: str, value: object) -> list[str]:

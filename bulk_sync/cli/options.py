@@ -124,7 +124,11 @@ APPROVALS: Final = _approval(
     default=0,
 )
 APPROVED_BY: Final = _approval(
-    "--approved-by NAME ...", "Who approves the plan.", recorded=Recorded.OWN, type=Name()
+    "--approved-by NAME ...",
+    "Who approves the plan: each person types it, so neither a variable nor the configuration may.",
+    recorded=Recorded.OWN,
+    type=Name(),
+    only_typed=True,
 )
 PLAN_VALID: Final = _approval(
     "--plan-valid DURATION",

@@ -177,12 +177,35 @@ def test_a_name_must_be_one(name: str, plan: Path, sim: Simulator, run: Run) -> 
     assert sim.patched == []
 
 
-def test_a_name_in_a_variable_is_one_person(
-    plan: Path, sim: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("typed", [(), ("--approvals", 0), ("--approvals", 1)])
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("variable", "Unset the variable BULK_SYNC_APPROVED_BY, and type --approved-by"),
+        ("file", "Take approved-by out of the configuration file, and type --approved-by"),
+        ("table of the job", "Take approved-by out of the configuration file"),
+    ],
+)
+def test_nobody_approves_without_typing_a_name(
+    place: str,
+    says: str,
+    typed: tuple[object, ...],
+    plan: Path,
+    sim: Simulator,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("BULK_SYNC_APPROVALS", "2")
-    monkeypatch.setenv("BULK_SYNC_APPROVED_BY", "Ben Miller")
-    assert "only that of Ben Miller." in refused(run(sim, "apply", plan), sim)
+    if place == "variable":
+        monkeypatch.setenv("BULK_SYNC_APPROVED_BY", "Ben Miller")
+    else:
+        table = "" if place == "file" else "[job.in]\n"
+        plan.with_name("bulk-sync.toml").write_text(f'{table}approved-by = ["Ben Miller"]\n')
+    ran = run(sim, "apply", plan, *typed)
+    assert ran.status == 2
+    assert says in ran.err
+    assert sim.patched == []
+    named = ("--approved-by", "Ben Miller")  # a typed name takes the place of the other
+    assert run(sim, "apply", plan, "--approvals", 1, *named).status == 0
 
 
 def test_a_plan_keeps_the_number_of_approvals_that_it_was_made_with(
