@@ -33,10 +33,12 @@ OUTCOMES: Final[Mapping[Outcome, Word]] = {
     Outcome.UNCHANGED: Word("=", Tone.QUIET, "Campaign already had it"),
     Outcome.UPDATED: Word("✓", Tone.DONE, "changed, and confirmed by Campaign"),
     Outcome.WOULD_UPDATE: Word("→", Tone.PLANNED, "dry run or plan: would be changed"),
-    Outcome.CREATED: Word("+", Tone.DONE, "made by `--create`, and confirmed by Campaign"),
-    Outcome.WOULD_CREATE: Word("→+", Tone.PLANNED, "dry run or plan: would be made"),
+    Outcome.CREATED: Word(
+        "+", Tone.DONE, "a new profile, made by `--create` and confirmed by Campaign"
+    ),
+    Outcome.WOULD_CREATE: Word("→+", Tone.PLANNED, "dry run or plan: a new profile would be made"),
     Outcome.DUPLICATE: Word("≡", Tone.QUIET, "same key as another row, which counts"),
-    Outcome.SKIPPED: Word("/", Tone.QUIET, "empty state under `--blank-state skip`"),
+    Outcome.SKIPPED: Word("/", Tone.QUIET, "left out: its state is empty (`--blank-state skip`)"),
     Outcome.REJECTED: Word("✗", Tone.PERSON, "the row cannot be used, or the person is protected"),
     Outcome.NOT_FOUND: Word("?", Tone.PERSON, "Campaign knows no such profile"),
     Outcome.DRIFTED: Word(
@@ -45,50 +47,56 @@ OUTCOMES: Final[Mapping[Outcome, Word]] = {
         "left alone: the profile changed since, Campaign has a newer choice, or a later run worked "
         "on it",
     ),
-    Outcome.FAILED: Word("!", Tone.FAILED, "tried and given up"),
+    Outcome.FAILED: Word(
+        "!", Tone.FAILED, "tried and given up: Campaign refused, or did not answer"
+    ),
     Outcome.PENDING: Word(
         "…", Tone.FAILED, "not tried: the run stopped before it, or a limit holds it back"
     ),
 }
 
-_LAST_ANSWER: Final = "Campaign's last answer was this HTTP status"
+_AGAIN: Final = "`bulk-sync retry RUN` tries again"
+_ENGINEER: Final = "an engineer must look at it"
+_OUT_OF_SERVICE: Final = f"Campaign was out of service for the moment; {_AGAIN}"
+_INSIDE: Final = f"an error inside Campaign; {_AGAIN}"
 
 REASONS: Final[Mapping[Reason, str]] = {
-    Reason.NOT_DATA: "no request: a total, a legend or a signature below the list",
+    Reason.NOT_DATA: "not a request: a total, a legend or a signature below the list",
     Reason.BAD_STATE: "the state is neither yes nor no",
     Reason.BLANK_STATE: "the state is empty",
     Reason.EMPTY_KEY: "the key is empty",
     Reason.BAD_KEY: "the key is damaged, or no e-mail address",
     Reason.CONFLICT: "the input has two states for this key",
-    Reason.AMBIGUOUS: "several profiles have this key, and an opt-in is not spread over them",
+    Reason.AMBIGUOUS: "several profiles have this key, so whose opt-out to lift is not certain",
     Reason.EXISTS: "`--create`: the address is there already, in other capitals",
-    Reason.INCOMPLETE: "`--create`: the row has no name",
+    Reason.INCOMPLETE: "`--create`: the row has no name for the new profile",
     Reason.PROTECTED: "a list given with `--protect` forbids any change of this person",
     Reason.NOT_FOUND: "Campaign knows no such profile",
-    Reason.INVALID_KEY: "the key is none of this instance of Campaign",
-    Reason.STATE_UNKNOWN: "Campaign shows no state for the profile",
-    Reason.NOT_STORED: "Campaign confirmed the write, but does not show it",
+    Reason.INVALID_KEY: "no profile in your Campaign can have this key",
+    Reason.STATE_UNKNOWN: "Campaign does not show what this person has chosen",
+    Reason.NOT_STORED: "Campaign confirmed the change, but does not show it",
     Reason.MOVED: "the state changed after it was read",
     Reason.NEWER_CHOICE: "Campaign has a newer choice than the request",
     Reason.NEWER_RUN: "a later run worked on this profile",
     Reason.BAD_ANSWER: "Campaign's answer could not be understood",
-    Reason.WRONG_PROFILE: "three answers were about another profile",
-    Reason.CONNECTION: "no connection to Campaign",
-    Reason.TIMEOUT: "no answer came in time",
-    Reason.HTTP_400: _LAST_ANSWER,
-    Reason.HTTP_403: _LAST_ANSWER,
-    Reason.HTTP_404: _LAST_ANSWER,
-    Reason.HTTP_413: _LAST_ANSWER,
-    Reason.HTTP_429: _LAST_ANSWER,
-    Reason.HTTP_500: _LAST_ANSWER,
-    Reason.HTTP_502: _LAST_ANSWER,
-    Reason.HTTP_503: _LAST_ANSWER,
-    Reason.HTTP_504: _LAST_ANSWER,
-    Reason.HTTP_4XX: "Campaign refused the request",
-    Reason.HTTP_5XX: "an error inside Campaign",
-    Reason.REDIRECT: "Campaign's address sent the request elsewhere",
+    Reason.WRONG_PROFILE: "Campaign answered three times about another profile",
+    Reason.CONNECTION: f"Campaign could not be reached; {_AGAIN}",
+    Reason.TIMEOUT: f"Campaign did not answer in time; {_AGAIN}",
+    Reason.HTTP_400: f"Campaign did not accept this request; {_ENGINEER}",
+    Reason.HTTP_403: "Campaign does not let this program read or change this profile; the "
+    "administrator of Campaign can grant it",
+    Reason.HTTP_404: f"Campaign did not find what was asked for; {_ENGINEER}",
+    Reason.HTTP_413: f"Campaign found this request too large; {_ENGINEER}",
+    Reason.HTTP_429: f"Campaign had more requests than it allows; {_AGAIN}",
+    Reason.HTTP_500: _INSIDE,
+    Reason.HTTP_502: _OUT_OF_SERVICE,
+    Reason.HTTP_503: _OUT_OF_SERVICE,
+    Reason.HTTP_504: _OUT_OF_SERVICE,
+    Reason.HTTP_4XX: f"Campaign refused this request; {_ENGINEER}",
+    Reason.HTTP_5XX: _INSIDE,
+    Reason.REDIRECT: f"Campaign's address sent the request elsewhere; {_ENGINEER}",
     Reason.LIMIT: "left undone because a limit was passed, or held back by `--hold-opt-ins`",
-    Reason.STOPPED: "the run stopped before this row",
+    Reason.STOPPED: "the run stopped before this row; `bulk-sync resume` goes on",
 }
 
 EXITS: Final[Mapping[Exit, str]] = {

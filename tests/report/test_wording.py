@@ -16,6 +16,13 @@ def test_every_outcome_reason_and_exit_status_has_words() -> None:
     assert len({word.sign for word in wording.OUTCOMES.values()}) == len(Outcome)
 
 
+def test_no_legend_needs_an_engineer_to_read_it() -> None:
+    legends = [*wording.REASONS.values(), *(word.meaning for word in wording.OUTCOMES.values())]
+    words = ["HTTP", "status", "GET", "PATCH", "instance", "look-up", "gateway"]
+    assert [each for each in legends if any(word in each for word in words)] == []
+    assert "does not let this program" in wording.REASONS[Reason.HTTP_403]
+
+
 @pytest.mark.parametrize(
     ("number", "text"), [(0, "0 opt-ins"), (1, "1 opt-in"), (1520, "1,520 opt-ins")]
 )
