@@ -3,6 +3,7 @@
 No text becomes a number, a date, a link or a formula, so nothing needs an apostrophe.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,6 +42,9 @@ _COLORS: Final[Mapping[Outcome, tuple[str, str]]] = {
     Outcome.PENDING: _RED,
 }
 """Background and text of each outcome, beside its word; their contrast is 7 to 1 or more."""
+
+_NUMBER: Final = {"align": "right", "indent": 1}
+"""Without the indent a number touches the text to its right; LibreOffice heeds none of a share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +87,15 @@ class Styles:
             title=add(bold=True, font_size=16),
             heading=add(bold=True, font_size=13, bottom=1),
             head=add(bold=True, bg_color="#D9D9D9", bottom=1),
-            head_number=add(bold=True, bg_color="#D9D9D9", bottom=1, align="right"),
+            head_number=add(bold=True, bg_color="#D9D9D9", bottom=1, **_NUMBER),
             bold=add(bold=True),
             plain=add(),
             wrapped=add(text_wrap=True),
             key=add(num_format="@"),
             wrapped_key=add(num_format="@", text_wrap=True),
-            number=add(num_format="0_)"),
-            count=add(num_format="#,##0_)"),
-            share=add(num_format="0.0%_)"),
+            number=add(num_format="0", **_NUMBER),
+            count=add(num_format="#,##0", **_NUMBER),
+            share=add(num_format="0.0%_W", **_NUMBER),
             # Excel shows a state by itself, LibreOffice at times as a number without this.
             state=add(num_format='"TRUE";"TRUE";"FALSE"', align="left"),
             date=add(num_format="yyyy-mm-dd", align="left"),
@@ -109,6 +113,11 @@ def _colored(add: Any, colors: tuple[str, str]) -> Format:
 def strong_color(outcome: Outcome) -> str:
     """Return the colour of an outcome in a chart, on white."""
     return _COLORS[outcome][1]
+
+
+def legible(text: str) -> str:
+    """Return a sentence without the marks around commands, which other reports turn into code."""
+    return re.sub("`(.*?)`", r"\1", text)
 
 
 def write_text(sheet: Worksheet, row: int, column: int, text: str, style: Format) -> None:

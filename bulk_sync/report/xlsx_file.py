@@ -1,8 +1,8 @@
 """XLSX: a workbook to read, to filter, to print, and to give back as input.
 
     Summary           facts, counts, charts; it opens here     xlsx_summary.py
-    Needs a person    rows that are left to a person, in short
-    Changes           rows that change a profile, opt-ins first
+    Needs a person    rows that are left to a person, in short; hidden if there are none
+    Changes           rows that change a profile, opt-ins first; hidden if there are none
     All rows          every row with every column; a full sheet is followed by "All rows 2"
 
 A title that begins with "bulk-sync" tells readers that a sheet is no input.
@@ -26,7 +26,7 @@ from bulk_sync.report import xlsx_rows, xlsx_summary
 from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import TEXT, Results
 from bulk_sync.report.wording import count
-from bulk_sync.report.xlsx_cells import Styles, write_text
+from bulk_sync.report.xlsx_cells import Styles, legible, write_text
 from bulk_sync.report.xlsx_rows import DIRECTION, OPT_IN, SAMPLE_ROWS, Look
 from bulk_sync.rows import columns
 
@@ -138,6 +138,8 @@ def _list(
     """Fill a sheet with some rows, and the columns that matter most to people."""
     sheet.set_row_pixels(0, 30)
     write_text(sheet, 0, 0, f"bulk-sync: {what}", styles.title)
+    if not listed.count:  # a page that says so is not worth its paper
+        sheet.hide()
     counted = f"{count(listed.count, 'row')}."
     if listed.count > _LISTED_ROWS:
         counted = (
@@ -165,10 +167,12 @@ def _head(
 
 
 def _rows(results: Results, names: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
-    """Yield all rows of some columns."""
+    """Yield all rows; of some columns, as people read them."""
     for batch in results.read():
-        chosen = batch if names is None else batch.select(names)
-        yield from zip(*xlsx_rows.cells(chosen).values(), strict=True)
+        cells = xlsx_rows.cells(batch if names is None else batch.select(names))
+        if names is not None and columns.DETAIL in cells:
+            cells[columns.DETAIL] = list(map(legible, cells[columns.DETAIL]))
+        yield from zip(*cells.values(), strict=True)
 
 
 def _with_outcomes(results: Results, outcomes: Collection[Outcome]) -> Results:

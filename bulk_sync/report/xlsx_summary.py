@@ -14,7 +14,14 @@ from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.report import wording
 from bulk_sync.report.facts import STATES, Facts
-from bulk_sync.report.xlsx_cells import LINE_PX, MOST_LINES, Styles, strong_color, write_text
+from bulk_sync.report.xlsx_cells import (
+    LINE_PX,
+    MOST_LINES,
+    Styles,
+    legible,
+    strong_color,
+    write_text,
+)
 
 NAME: Final = "Summary"
 
@@ -188,7 +195,7 @@ class _Page:
 
     def _wide(self, column: int, text: str, style: Format) -> int:
         """Write a text over the columns up to the last one, and return how many lines it needs."""
-        text = text.replace("`", "")
+        text = legible(text)
         write_text(self._sheet, self._row, column, text, style)
         if column < _LAST:
             self._sheet.merge_range(self._row, column, self._row, _LAST, "", style)

@@ -196,10 +196,37 @@ def test_listings_hold_what_matters_with_opt_ins_first(path: Path) -> None:
     assert [cell.fill.fgColor.rgb for cell in directions] == ["FFFFEB9C", "00000000"]
 
 
-def test_a_listing_without_rows_says_so(path: Path) -> None:
+def test_a_listing_without_rows_is_hidden_and_says_so(path: Path) -> None:
     write(results(1, ours={columns.OUTCOME: ["unchanged"]}), path)
+    states = [sheet.sheet_state for sheet in opened(path)]
+    assert states == ["visible", "hidden", "hidden", "visible"]
     for name in ("Needs a person", "Changes"):
         assert [row[0] for row in sheets(path)[name]][1:] == ["0 rows."]
+
+
+def test_people_read_sentences_without_marks_around_commands(path: Path) -> None:
+    sentence = "Stopped; `bulk-sync resume` goes on."
+    ours: Ours = {columns.OUTCOME: ["pending"], columns.DETAIL: [sentence]}
+    write(results(1, ours=ours), path, replace(FACTS, result=Result((sentence,))))
+    found = sheets(path)
+    assert "Stopped; bulk-sync resume goes on." in found["Needs a person"][4]
+    assert "Stopped; bulk-sync resume goes on." in found["Summary"][1]
+    assert sentence in found["All rows"][1]
+
+
+def test_no_number_touches_the_text_to_its_right(path: Path) -> None:
+    counts = Counts(rows=1, outcomes={Outcome.FAILED: 1})
+    write(results(1, ours={columns.OUTCOME: ["failed"]}), path, replace(FACTS, counts=counts))
+    book = opened(path)
+    numbers = [
+        cell
+        for sheet in (book["Summary"], book["Needs a person"])
+        for row in sheet
+        for cell in row
+        if isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
+    ]
+    assert len(numbers) == 3
+    assert {cell.alignment.indent for cell in numbers} == {1}
 
 
 def test_a_long_listing_says_where_the_other_rows_are_and_nothing_is_wrapped(path: Path) -> None:
