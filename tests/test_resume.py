@@ -121,6 +121,9 @@ def test_a_run_whose_input_was_interrupted_does_not_start_anew(
     assert "bulk-sync resume" in ran.err
     assert "--fresh" in ran.err
     assert sim.requests == []
+    _, refused = orjson.loads(run(None, "runs", "--json").out)
+    assert (refused["exit"], refused["outcomes"]) == (4, {"pending": 20})
+    assert "was interrupted" in refused["message"]
     assert run(sim, "run", path, "--fresh").status == 0
     assert len(sim.patched) == 20
     assert run(sim, "resume").status == 0
@@ -679,7 +682,7 @@ def test_a_refused_run_that_goes_on_and_is_killed_is_unfinished(tmp_path: Path, 
         assert ran.status == 4
         killed_while_writing(sim, tmp_path, *ran.out.splitlines()[-1].split()[1:])
         assert run(sim, "run", path).status == 4
-        (told,) = orjson.loads(run(None, "runs", "--json").out)
+        told, _ = orjson.loads(run(None, "runs", "--json").out)
         assert told["finished"] is False
         ran = run(sim, "resume", "--max-opt-ins", 200)
         assert ran.status == 0

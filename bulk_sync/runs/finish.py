@@ -15,13 +15,13 @@ import pandas as pd
 from bulk_sync import ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
-from bulk_sync.ledger import Kind, Run
-from bulk_sync.outcomes import Outcome
+from bulk_sync.ledger import Begun, Kind, Ledger, Run
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
-from bulk_sync.rows import columns, due_dates, expand
+from bulk_sync.rows import columns, comparison, due_dates, expand
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.execution import Ended
@@ -78,6 +78,42 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
     except StopRun as problem:
         log.warning("%s", problem)
         return replace(finished, cause=cause or problem, is_resumable=True)
+
+
+def refuse(
+    book: Ledger,
+    job: Job,
+    run_id: str,
+    begun: Begun,
+    stem: str,
+    rows: pd.DataFrame,
+    why: Refused,
+) -> None:
+    """Record a run that was refused before it began: it is finished, and nothing can resume it.
+
+    Args:
+        book: the ledger.
+        job: how it was to work.
+        run_id: its name.
+        begun: how it would have begun.
+        stem: the beginning of its reports' names.
+        rows: every row of the input.
+        why: what refused it.
+    """
+    # What a plan found unchanged was read for the plan: this run has confirmed nothing.
+    is_open = rows[columns.OUTCOME] == str(Outcome.UNCHANGED)
+    rows = rows.assign(
+        **{columns.OUTCOME: rows[columns.OUTCOME].mask(is_open, str(Outcome.PENDING))}
+    )
+    rows = comparison.hold_back(rows, Reason.LIMIT)
+    line = replace(report_facts.ended_with(Totals.of(rows), why), final=True)
+    try:
+        settings = {**begun.settings, "report": [], "stem": stem}
+        book.begin(run_id, replace(begun, settings=settings))
+        until = kept_rows.keep(job.state, run_id, begun, rows)
+        book.end(run_id, replace(line, rows_kept_until="" if until is None else str(until)))
+    except StopRun as problem:
+        log.warning("%s", problem)
 
 
 def write_reports(

@@ -11,9 +11,9 @@ from typing import Any
 
 from bulk_sync import report
 from bulk_sync.errors import Refused, UsageProblem
-from bulk_sync.ledger import Begun, Kind, Ledger, local
+from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
-from bulk_sync.runs import approvals, lineage, pipeline, plan_file, reversal
+from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
 from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file, working_alone
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.lineage import same_place
@@ -45,37 +45,62 @@ def apply(
         StopRun: it could not begin; nothing was sent.
     """
     planned = plan_file.read(path)
-    _check(planned, path, job.connection, approval.sha256)
+    _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
     job.protection.read()
     report.check(job.record.reports_of(run_id), {path, *job.protection.files})
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
-        runs = book.runs()
-        earlier = lineage.apply_of(runs, planned.sha256)
-        if earlier is not None and (not earlier.is_finished or is_held(earlier)):
+        begun, stem = _begun(job, path, planned), Input(str(path)).stem
+        try:
+            earlier = _check_first(book, path, planned, approval)
+        except Refused as refused:
+            screen.begin(run_id, begun)
+            finish.refuse(book, job, run_id, begun, stem, planned.rows, refused)
+            raise
+        if earlier is not None:
             approvals.warn_of_late_names(earlier, approval)
             return continue_run(book, job, earlier, screen, interrupts)
-        if earlier is not None:
-            lineage.check_stands(runs, earlier, f"The apply of {path}")
-            raise NothingLeft(f"{path} has been carried out.", earlier)
-        approvals.check(planned, path, approval)
-        approvals.check_age(planned, path, approval.valid_s)
-        kind, of = Kind.APPLY, planned.begun
-        if of.parent is None:
-            warn_of_same_file(book, job, of.input_sha256)
+        if begun.parent is None:
+            warn_of_same_file(book, job, begun.input_sha256)
             _warn_of_later_runs(book, planned)
         else:
-            reversal.check(book, of.parent)
-            kind, job = Kind.UNDO, job.with_any_oddity()
-        begun = begun_as(kind, job, of.input, of.input_sha256, of.rows, of.parent)
-        begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
-        rows, stem = expand.collapse(planned.rows), Input(str(path)).stem
+            reversal.check(book, begun.parent)
+            job = job.with_any_oddity()
+        rows = expand.collapse(planned.rows)
         run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows)
         log.info("%s", _whose(path, planned, job.record.settings))
         return pipeline.carry_out(
-            replace(run, past=past_of(book, job, of.input)), job, screen, interrupts
+            replace(run, past=past_of(book, job, begun.input)), job, screen, interrupts
         )
+
+
+def _begun(job: Job, path: Path, planned: PlanFile) -> Begun:
+    """Return how the run of a plan begins."""
+    of = planned.begun
+    kind = Kind.APPLY if of.parent is None else Kind.UNDO
+    begun = begun_as(kind, job, of.input, of.input_sha256, of.rows, of.parent)
+    return replace(begun, plan=str(path), plan_sha256=planned.sha256)
+
+
+def _check_first(book: Ledger, path: Path, planned: PlanFile, approval: Approval) -> Run | None:
+    """Return the run of a plan to go on with; None if a run may begin.
+
+    Raises:
+        Refused: it is not the reviewed plan, not approved, or too old.
+        NothingLeft: it was carried out, and that stands.
+        UsageProblem: it was carried out, and put back.
+    """
+    _check_file(planned, path, approval.sha256)
+    runs = book.runs()
+    earlier = lineage.apply_of(runs, planned.sha256)
+    if earlier is None:
+        approvals.check(planned, path, approval)
+        approvals.check_age(planned, path, approval.valid_s)
+    elif earlier.is_finished and not is_held(earlier):
+        lineage.check_stands(runs, earlier, f"The apply of {path}")
+        raise NothingLeft(f"{path} has been carried out.", earlier)
+    return earlier
 
 
 def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[str]) -> Job:
@@ -117,20 +142,19 @@ def _protection_of(job: Job, begun: Begun, typed: Collection[str]) -> Protection
     return Protection(dict.fromkeys((*kept, *job.protection.files)))
 
 
-def _check(planned: PlanFile, path: Path, connection: Connection, expected: str | None) -> None:
-    """Check that a plan is the reviewed one, and of this place.
-
-    Raises:
-        Refused: it is another one.
-        UsageProblem: it is of another place.
-    """
-    begun = planned.begun
+def _check_file(planned: PlanFile, path: Path, expected: str | None) -> None:
+    """Raise Refused if a plan is not the reviewed one."""
     if expected is not None and expected.strip().lower() != planned.sha256:
         raise Refused(
             f"Nothing was written: {path} is not the plan that was reviewed. Its SHA-256 is "
             f"{planned.sha256}, and --expect-sha256 is {expected}. Apply the reviewed file, "
             "or have this one reviewed."
         )
+
+
+def _check_place(planned: PlanFile, path: Path, connection: Connection) -> None:
+    """Raise UsageProblem if a plan is of another place."""
+    begun = planned.begun
     if not same_place(begun, connection):
         raise UsageProblem(
             f"{path} is a plan for organization {begun.organization!r} at {begun.endpoint}, and "

@@ -15,6 +15,7 @@ from bulk_sync.report.table import Results
 from bulk_sync.rows import comparison, expand
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
+    current_states,
     day_budget,
     finish,
     pipeline,
@@ -65,9 +66,15 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         report.check_fits(rows, job.record.reports_of(run_id))
         job = validation.with_layout(job, judged.layout)
         screen.announce(judged)
-        _make_way(book, job, digest, fresh=fresh)
-        warn_of_same_file(book, job, digest)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
+        try:
+            _make_way(book, job, digest, fresh=fresh)
+        except Refused as refused:
+            screen.begin(run_id, begun)
+            unread = comparison.compare(rows, current_states.unread(rows))
+            finish.refuse(book, job, run_id, begun, given.stem, unread, refused)
+            raise
+        warn_of_same_file(book, job, digest)
         run = begin(book, job, run_id, begun, rows, given.stem)
         run = replace(run, past=past_of(book, job, given.source))
         return pipeline.carry_out(run, job, screen, interrupts)

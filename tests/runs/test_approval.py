@@ -152,7 +152,6 @@ def test_a_plan_needs_as_many_approvals_as_the_configuration_says(
     assert refused(run(sim, "apply", plan, "--approved-by", "Ben"), sim).count("Ben") == 1
     same = ("--approved-by", "Ben", "--approved-by", "  BEN ")
     assert "only that of Ben." in refused(run(sim, "apply", plan, *same), sim)
-    assert [each["kind"] for each in orjson.loads(run(None, "runs", "--json").out)] == ["plan"]
     assert run(sim, "resume").status == 0  # there is nothing: it never began
     assert sim.patched == []
     assert run(sim, "apply", plan, "--approved-by", "Ben", "--approved-by", "Cleo").status == 0
@@ -298,6 +297,46 @@ def test_a_plan_from_the_future_is_refused_unless_the_clocks_nearly_agree(
     assert "clock" in refused(run(sim, "apply", plan), sim)
     made(plan, -60)
     assert run(sim, "apply", plan).status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "of_undo"),
+    [
+        (("--approvals", 1), False),
+        (("--approvals", 1), True),
+        (("--plan-valid", "0s"), False),
+        (("--expect-sha256", "0" * 64), False),
+    ],
+    ids=["no approval", "no approval of an undo", "too old", "another file"],
+)
+def test_a_refused_apply_stands_among_the_runs_and_cannot_be_resumed(
+    words: tuple[object, ...], plan: Path, sim: Simulator, run: Run, *, of_undo: bool
+) -> None:
+    if of_undo:
+        assert run(sim, "apply", plan).status == 0
+        undone = told(run, "apply")["run_id"]
+        words = (*words, "--max-opt-ins", ROWS)
+        assert run(sim, "undo", undone, "--out", plan, "--prepared-by", "Anna").status == 0
+        sim.patched.clear()
+    ran = run(sim, "apply", plan, *words, "--summary", "json")
+    said = refused(ran, sim)
+    facts = told(run, "undo" if of_undo else "apply")
+    assert facts["run_id"] == ran.summary["run_id"]
+    assert (facts["exit"], facts["finished"], facts["outcomes"]) == (4, True, {"pending": ROWS})
+    assert " ".join(facts["message"].split()).rstrip(".") in said
+    assert facts["plan_sha256"] == plan_file.read(plan).sha256
+    for command in ("resume", "retry", "undo"):
+        run(sim, command, facts["run_id"], "--report", "none.csv")
+        assert sim.patched == []
+    assert "nothing to resume" in run(sim, "resume", "--all").out + run(sim, "resume").out
+    story = run(None, "history", key(0))
+    assert "pending" in story.out
+    assert "no longer kept" not in story.out + story.err
+    assert run(None, "report", facts["run_id"], "--report", "again.csv").status == 0
+    assert run(None, "ledger", "verify").status == 0
+    named = ("--approvals", 1, "--approved-by", "Ben", "--max-opt-ins", ROWS, "--report", "a.csv")
+    assert run(sim, "apply", plan, *named).status == 0
+    assert len(sim.patched) == ROWS
 
 
 def as_earlier_versions_saved(facts: dict[str, Any]) -> dict[str, Any]:
