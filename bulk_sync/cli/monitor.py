@@ -234,7 +234,9 @@ class Monitor:
     @property
     def _monitored_as(self) -> str:
         """Return the job's name; audits are a job of their own."""
-        return f"audit of {self.job}" if self.job and self.kind == _AUDIT else self.job or ""
+        from bulk_sync.monitoring.run_end import audit_of
+
+        return audit_of(self.job) if self.job and self.kind == _AUDIT else self.job or ""
 
     def _standing(self, end: "RunEnd") -> "Standing":
         """Return how the job stands by the ledger; audits are not recorded there."""

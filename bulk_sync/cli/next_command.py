@@ -99,6 +99,11 @@ class Typed:
         """Return the command to plan a file made by ``map``."""
         return suggested("plan", file, self._words([*_CONNECTION, *_PLACE]))
 
+    def carried_out(self) -> str:
+        """Return the command of a preview without ``-n``."""
+        words = self._words([each.key for each in self._options if each.flag != DRY_RUN.flag])
+        return shlex.join(["bulk-sync", str(self._command), *words])
+
     def after_validate(self, command: str, source: str, job: str) -> str:
         """Return the command to go on with an input, or its marked copy, after ``validate``.
 

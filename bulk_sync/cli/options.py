@@ -47,6 +47,7 @@ INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT")
 RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID")
 MAYBE_RUN_ID: Final = click.Argument(["run_id"], metavar="[RUN_ID]", required=False)
 
+SHOW_ONLY: Final = _once("-n --dry-run", "Show what would be removed, and remove nothing.")
 DRY_RUN: Final = _once("-n --dry-run", "Send no method but GET; outcomes say what would happen.")
 YES: Final = _once("--yes", "Do not ask at a terminal.")
 BOUNDS: Final = (
@@ -268,6 +269,13 @@ KEEP_ROWS: Final = _output(
     recorded=Recorded.REPEATED,
     type=_FROM_0,
     show_default="800, but 30 above 100,000 rows",
+)
+KEEP: Final = _output(
+    "--keep DAYS",
+    "Also remove what is older than this, though its own time is not over. What a run or a plan "
+    "still needs stays.",
+    type=_FROM_0,
+    show_default="each thing has its own time",
 )
 SUMMARY: Final = _output(
     "--summary", "Print the summary as one JSON object on standard output.", type=choice(["json"])

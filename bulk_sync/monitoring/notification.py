@@ -7,6 +7,7 @@ service took is sent again after the next run.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
@@ -41,6 +42,8 @@ _OF_ROWS: Final = {
     Exit.ROWS_LEFT: JobState.NEEDS_A_PERSON,
     Exit.REFUSED: JobState.NEEDS_A_PERSON,
 }
+_FOLDER: Final = "notified"
+_DIGITS: Final = 16
 _WHAT_TO_DO: Final = "What to do: bulk-sync help nightly"
 
 
@@ -67,7 +70,7 @@ def notify(urls: Sequence[str], end: RunEnd, folder: Path, time_budget: TimeBudg
         folder: the state folder.
         time_budget: of the hooks of the run.
     """
-    path = folder / "notified" / sha256(end.job.encode()).hexdigest()[:16]
+    path = path_of(folder, end.job)
     before, now = _told(path), state_of(end)
     if now is None or now is before:
         return
@@ -75,6 +78,17 @@ def notify(urls: Sequence[str], end: RunEnd, folder: Path, time_budget: TimeBudg
     hooks = [partial(_send, url, title, f"{end.text}\n{_WHAT_TO_DO}", now) for url in urls]
     if time_budget.spend("--notify", hooks, TOGETHER_S):
         _keep(path, now)
+
+
+def path_of(folder: Path, job: str) -> Path:
+    """Return the file in the state folder with the state of a job that people were last told."""
+    return folder / _FOLDER / sha256(job.encode()).hexdigest()[:_DIGITS]
+
+
+def all_paths(folder: Path) -> list[Path]:
+    """Return these files of all jobs."""
+    found = sorted((folder / _FOLDER).glob("*"))
+    return [path for path in found if re.fullmatch(rf"[0-9a-f]{{{_DIGITS}}}", path.name)]
 
 
 def state_of(end: RunEnd) -> JobState | None:

@@ -10,6 +10,11 @@ class HookFailed(BulkSyncError):
     """A hook did not do its work; the message, for the log, holds no URL."""
 
 
+def audit_of(job: str) -> str:
+    """Return the name under which the audits of a job are monitored."""
+    return f"audit of {job}"
+
+
 @dataclass(frozen=True, slots=True)
 class RunEnd:
     """How a run ended.

@@ -7,6 +7,7 @@ One command, one module:
     resumption.py            resume                  key_mapping.py      map
     second_try.py            retry                   checkup.py          check
     reversal.py              undo                    past_reports.py     report
+    housekeeping.py          tidy
 
 A run passes through these:
 
@@ -16,14 +17,17 @@ A run passes through these:
 
 Runs and other runs: lineage.py (the order of runs), precedence.py (whose request stands),
 past_runs.py, kept_rows.py, identity.py. What a person sees: review.py, plan_file.py; who must
-approve it: approvals.py. What it may cost: day_budget.py, remaining_cost.py.
+approve it: approvals.py. What it may cost: day_budget.py, remaining_cost.py. Who may work where:
+exclusion.py. What may go: leftovers.py.
 """
 
 from bulk_sync.report.destination import RUN_ID
 from bulk_sync.runs.approvals import PlanExpired
 from bulk_sync.runs.checkpoint import CheckpointProblem
+from bulk_sync.runs.housekeeping import Tidied, tidy
 from bulk_sync.runs.job import Input, Job, JobRecord, Matching
 from bulk_sync.runs.key_mapping import Mapped, map_keys
+from bulk_sync.runs.leftovers import Rules
 from bulk_sync.runs.past_reports import report_again
 from bulk_sync.runs.past_runs import (
     NothingLeft,
@@ -48,8 +52,9 @@ from bulk_sync.runs.validation import Judged
 
 __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
-    "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired", "Story",
-    "abandon", "apply", "audit", "has_checkpoint", "interrupted", "is_held", "judge", "known",
-    "look_up", "map_keys", "newest_change", "preview", "recorded", "report_again",
-    "resume", "retry", "story_of", "sync", "undecided", "undo", "without_checkpoint",
+    "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired", "Rules",
+    "Story", "Tidied", "abandon", "apply", "audit", "has_checkpoint", "interrupted", "is_held",
+    "judge", "known", "look_up", "map_keys", "newest_change", "preview", "recorded",
+    "report_again", "resume", "retry", "story_of", "sync", "tidy", "undecided", "undo",
+    "without_checkpoint",
 ]  # fmt: skip

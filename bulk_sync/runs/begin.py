@@ -6,11 +6,8 @@ One run at a time works on an organization.
 """
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from itertools import islice
 from typing import Final
 
@@ -21,48 +18,18 @@ from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.rows import read
 from bulk_sync.rows.plan_limits import Past
-from bulk_sync.runs import lineage
-from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints, checkpoint_folder
+from bulk_sync.runs import housekeeping, lineage
+from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
-from bulk_sync.settings import Oddity, State
+from bulk_sync.settings import Oddity
 from bulk_sync.storage import lock
 
 log = logging.getLogger(__name__)
 
 _COMPARED: Final = 5
 """How many finished runs of the same job an input is compared with."""
-
-_KEPT_FOR: Final = timedelta(days=30)
-"""How long the checkpoint of a finished run is kept, for ``retry`` or a ``resume`` after 4."""
-
-
-@contextmanager
-def working_alone(job: Job, run_id: str) -> Iterator[Ledger]:
-    """Open the ledger while no other run may work on the organization."""
-    state = job.state
-    name, holder = lock.name(job.connection), lock.holder(run_id)
-    # Runs that keep their rows in different places may still share the ledger's file.
-    folders = {state.folder.resolve(), (ledger.folder_of(state) or state.folder).resolve()}
-    with ExitStack() as locks:
-        for folder in sorted(folders):
-            try:
-                locks.enter_context(lock.held(folder, name, holder, state.lock_wait_s))
-            except lock.NoLocks:
-                if not ledger.has_lock(state):
-                    raise
-        with ledger.open_ledger(state) as book:
-            book.hold(name, holder, state.lock_wait_s)
-            yield book
-
-
-@contextmanager
-def working_on_plan(state: State, run_id: str) -> Iterator[None]:
-    """Lock a plan, not the organization: it is only read, and others may work on it."""
-    folder = checkpoint_folder(state.folder, run_id)
-    with lock.held(folder, "plan", lock.holder(run_id), state.lock_wait_s):
-        yield
 
 
 def begun_as(
@@ -120,6 +87,8 @@ def begin(
     """
     reports = [str(report) for report in job.record.reports_of(run_id)]
     begun = replace(begun, settings={**begun.settings, "report": reports, "stem": stem})
+    if begun.kind is not Kind.PLAN:  # which does not work alone
+        housekeeping.tidy_up(book, job.state, job.connection)
     checkpoint = Checkpoint.create(job.state.folder, run_id, rows)
     try:
         if planned is not None:
@@ -132,15 +101,6 @@ def begin(
     if begun.parent is None:
         return run  # no run can be later yet
     return replace(run, lineage=lineage.trace(book.runs(), run_id))
-
-
-def tidy_up(book: Ledger, state: State) -> None:
-    """Remove the checkpoints of finished runs after their time."""
-    unfinished = {run.run_id for run in book.runs() if not run.is_finished}
-    oldest_s = time.time() - _KEPT_FOR.total_seconds()
-    for each in all_checkpoints(state.folder):
-        if each.folder.name not in unfinished and each.folder.stat().st_mtime < oldest_s:
-            each.remove()
 
 
 def past_of(book: Ledger, job: Job, source: str) -> list[Past]:

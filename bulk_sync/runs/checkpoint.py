@@ -17,9 +17,9 @@ of its ``rows.parquet``, and is refused if either is another one.
 
 import hashlib
 import logging
-import shutil
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
@@ -33,6 +33,7 @@ from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.rows import columns, current_table, expand
 from bulk_sync.rows.results import Steps
+from bulk_sync.settings import RUN_ID_PATTERN
 from bulk_sync.storage import atomic, sealed
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,10 @@ _RESULTS: Final = "results.parquet"
 _LIST: Final = "list.json"
 _EARLY: Final = "early.json"
 _PART: Final = "states-{number:06}.parquet"
+
+_OURS: Final = re.compile(
+    rf"(rows|states-\d{{6}}|plan|results)\.parquet|(list|early)\.json|plan\.lock|{atomic.TEMPORARY}"
+)
 
 _FORMAT: Final = "format 2;"
 """Changes whenever a file means something else than before, or its rows stand in another order,
@@ -96,7 +101,7 @@ class Checkpoint:
             atomic.make_folder(folder)
             _write(rows, folder / _ROWS, _FORMAT)
         except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            cls(folder).remove()
             raise UsageProblem(
                 f"--state-dir {state_dir}: the run cannot be kept there ({error.strerror}), so it "
                 "was not begun. Make room, or name another folder."
@@ -106,13 +111,18 @@ class Checkpoint:
     @classmethod
     def find(cls, state_dir: Path, run_id: str) -> Self | None:
         """Return the folder of a run; None if there is no complete one."""
-        folder = checkpoint_folder(state_dir, run_id)
-        return cls(folder) if (folder / _ROWS).is_file() else None
+        found = cls(checkpoint_folder(state_dir, run_id))
+        return found if found.is_complete else None
 
     @property
     def run_id(self) -> str:
         """Id of the run."""
         return self.folder.name
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether the judged rows are here, without which nothing else counts."""
+        return (self.folder / _ROWS).is_file()
 
     @property
     def plan_path(self) -> Path:
@@ -200,9 +210,22 @@ class Checkpoint:
             raise self.problem(path, "is damaged or of another version")
         return frozenset(orjson.loads(content))
 
+    def files(self) -> list[Path]:
+        """Return the files that this program wrote."""
+        found = [*self.folder.glob("*"), *self.folder.glob("locks/*")]
+        return [path for path in found if _OURS.fullmatch(path.name)]
+
     def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove its files, then the folder, unless it holds a file of another program.
+
+        What cannot be removed stays, and is no checkpoint if its rows are gone: they go first.
+        """
+        with suppress(OSError):
+            for path in sorted(self.files(), key=lambda path: path.name != _ROWS):
+                path.unlink(missing_ok=True)
+            for folder in (self.folder / "locks", self.folder):
+                if folder.is_dir():
+                    folder.rmdir()
 
     def problem(self, path: Path, what: str) -> CheckpointProblem:
         """Return the error about a file, with the next step."""
@@ -284,11 +307,15 @@ def checkpoint_folder(state_dir: Path, run_id: str) -> Path:
 
 
 def all_checkpoints(state_dir: Path) -> Iterable[Checkpoint]:
-    """Return every checkpoint, the oldest first."""
+    """Return every checkpoint, also an incomplete one, the oldest first."""
     folder = state_dir / "runs"
-    if not folder.is_dir():
-        return []
-    return [Checkpoint(each) for each in sorted(folder.iterdir()) if each.is_dir()]
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    is_one = re.compile(RUN_ID_PATTERN).fullmatch
+    return [
+        Checkpoint(each)
+        for each in found
+        if is_one(each.name) and each.is_dir() and not each.is_symlink()
+    ]
 
 
 def _write(table: pa.Table | pd.DataFrame, path: Path, tie: str) -> None:

@@ -33,7 +33,7 @@ from bulk_sync.rows.results import Steps
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
 from bulk_sync.runs.write_records import Recording
-from bulk_sync.settings import State
+from bulk_sync.settings import RUN_ID_PATTERN, State
 from bulk_sync.storage import atomic
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ FOLDER: Final = "rows"
 
 _FORMAT: Final = 1
 _FACTS: Final = b"bulk-sync.rows"
-_NAME: Final = re.compile(r"(?P<run>.+)\.(?P<day>\d{8})\.parquet")
+_NAME: Final = re.compile(rf"(?P<run>{RUN_ID_PATTERN})\.(?P<day>\d{{8}})\.parquet")
 _GROUP_ROWS: Final = 1 << 17
 
 
@@ -131,7 +131,7 @@ def warning_of(run_id: str) -> Iterator[None]:
 
 
 def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | None:
-    """Keep the rows of a finished run, and delete rows after their last day.
+    """Keep the rows of a finished run.
 
     Args:
         state: where, and for how long.
@@ -143,7 +143,6 @@ def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | 
         Their last day here; None, with a warning in the log, if they could not be kept.
     """
     today = datetime.now(UTC).date()
-    _remove_expired(state.folder, today)
     days = state.days_kept(columns.input_rows(rows))
     if not days:
         return None
@@ -234,13 +233,6 @@ def _write(
         pq.write_table(whole, file, compression="zstd", row_group_size=_GROUP_ROWS)
     if earlier is not None and earlier.path != path:
         earlier.path.unlink(missing_ok=True)
-
-
-def _remove_expired(state_dir: Path, today: date) -> None:
-    for kept in all_of(state_dir).values():
-        if kept.until < today:
-            log.info("The rows of run %s were kept until %s", kept.run_id, kept.until)
-            kept.path.unlink(missing_ok=True)
 
 
 def _pkeys(rows: pd.DataFrame) -> pa.Array:

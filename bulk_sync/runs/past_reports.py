@@ -158,7 +158,8 @@ def _why_not_kept(run: Run) -> str:
         )
     return (
         f"The rows of run {run.run_id} are kept until {until}, but not here: it ran as "
-        f"{run.begun.operator}. Make the report there, with the --state-dir of that run."
+        f"{run.begun.operator}. Make the report there, with the --state-dir of that run. If they "
+        "were there, `bulk-sync tidy --keep` has removed them."
     )
 
 

@@ -177,18 +177,37 @@ def read(path: Path) -> PlanFile:
     if not is_as_made:
         raise edited
     told = json.loads(notes[_FACTS])
-    run_id = told["run_id"]
-    made = datetime.fromisoformat(told.get("made_at") or run_id.partition("-")[0])
-    return PlanFile(rows, run_id, _begun(told), made, sha256(content).hexdigest())
+    digest = sha256(content).hexdigest()
+    return PlanFile(rows, told["run_id"], _begun(told), _made(told), digest)
 
 
 def job_of(path: Path) -> str | None:
     """Return the job of a plan; None if the file is no plan."""
+    facts = _facts_of(path)
+    return None if facts is None or "job" not in facts else str(facts["job"])
+
+
+def made_at(path: Path) -> datetime | None:
+    """Return when a plan was made, by its own word; None if the file is no plan."""
+    facts = _facts_of(path)
+    try:
+        return None if facts is None else _made(facts)
+    except _DAMAGED:
+        return None
+
+
+def _facts_of(path: Path) -> dict[str, Any] | None:
+    """Return the facts of a plan, without a check; None if the file is none."""
     try:
         notes = pq.read_schema(path).metadata or {}
-        return str(json.loads(notes[_FACTS])["job"])
+        facts = json.loads(notes[_FACTS])
     except (OSError, *_DAMAGED):
         return None
+    return facts if isinstance(facts, dict) else None
+
+
+def _made(told: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(told.get("made_at") or told["run_id"].partition("-")[0])
 
 
 def _begun(told: Mapping[str, Any]) -> Begun:

@@ -14,8 +14,9 @@ from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import day_budget, kept_rows, lineage, pipeline, write_records
-from bulk_sync.runs.begin import past_of, working_alone, working_on_plan
+from bulk_sync.runs.begin import past_of
 from bulk_sync.runs.checkpoint import Checkpoint
+from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import (
     NothingLeft,

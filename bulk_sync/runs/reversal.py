@@ -14,7 +14,8 @@ from bulk_sync.report.wording import count
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import kept_rows, lineage, pipeline, plan_file, write_records
-from bulk_sync.runs.begin import begin, begun_as, working_alone, working_on_plan
+from bulk_sync.runs.begin import begin, begun_as
+from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, may_pass

@@ -14,7 +14,8 @@ from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
-from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file, working_alone
+from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file
+from bulk_sync.runs.exclusion import working_alone
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, is_held

@@ -8,8 +8,9 @@ from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
 from bulk_sync.runs import lineage, pipeline
-from bulk_sync.runs.begin import begin, begun_as, working_alone
+from bulk_sync.runs.begin import begin, begun_as
 from bulk_sync.runs.checkpoint import Checkpoint
+from bulk_sync.runs.exclusion import working_alone
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import NothingLeft
 from bulk_sync.runs.review import Finished, Screen

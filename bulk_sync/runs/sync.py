@@ -24,15 +24,8 @@ from bulk_sync.runs import (
     report_facts,
     validation,
 )
-from bulk_sync.runs.begin import (
-    begin,
-    begun_as,
-    past_of,
-    tidy_up,
-    warn_of_same_file,
-    working_alone,
-    working_on_plan,
-)
+from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file
+from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Input, Job, JobRecord
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import has_checkpoint, may_pass
@@ -276,7 +269,6 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
                 "start anew with --fresh.",
                 "--fresh",
             )
-    tidy_up(book, job.state)
 
 
 def _check_files(job: Job, reports: Sequence[Destination], given: Input) -> None:

@@ -36,13 +36,14 @@ from bulk_sync.settings.key_kinds import (
     reached,
 )
 from bulk_sync.settings.pace import Fetch, Pace, Reading, Writing
-from bulk_sync.settings.run_id import new_run_id
+from bulk_sync.settings.run_id import RUN_ID_PATTERN, new_run_id
 from bulk_sync.settings.safety import Approval, Bound, Failures, Limits, Oddity
 from bulk_sync.settings.state_dir import State
 
 __all__ = [
-    "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "SCOPE", "SINGULAR", "Approval",
-    "Bound", "Connection", "Creating", "Credentials", "Dialect", "EmailCase", "Failures", "Fetch",
-    "KeyKind", "Keys", "Limits", "Oddity", "OnAmbiguous", "Pace", "Place", "Reading", "Secret",
-    "State", "Writing", "check_host", "is_loopback", "is_sendable", "new_run_id", "reached",
+    "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "RUN_ID_PATTERN", "SCOPE",
+    "SINGULAR", "Approval", "Bound", "Connection", "Creating", "Credentials", "Dialect",
+    "EmailCase", "Failures", "Fetch", "KeyKind", "Keys", "Limits", "Oddity", "OnAmbiguous",
+    "Pace", "Place", "Reading", "Secret", "State", "Writing", "check_host", "is_loopback",
+    "is_sendable", "new_run_id", "reached",
 ]  # fmt: skip

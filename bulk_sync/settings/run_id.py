@@ -2,6 +2,10 @@
 
 import secrets
 from datetime import UTC, datetime
+from typing import Final
+
+RUN_ID_PATTERN: Final = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
+"""What every id of a run matches, and hardly anything else."""
 
 
 def new_run_id() -> str:

@@ -5,7 +5,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+TEMPORARY: Final = r"\.[0-9a-f]{16}\.tmp"
+"""The pattern of a name before its file is whole; a killed process leaves such a file behind."""
 
 
 @contextmanager

@@ -77,10 +77,10 @@ def name(where: Place) -> str:
     return f"{where.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
 
 
-def holder(run_id: str) -> str:
-    """Describe this process: the run, who started it, since when."""
+def holder(task: str) -> str:
+    """Describe this process: its task, such as a run, who started it, since when."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    return f"run {run_id} of {operator()}, process {os.getpid()}, since {since}"
+    return f"{task} of {operator()}, process {os.getpid()}, since {since}"
 
 
 def user() -> str:

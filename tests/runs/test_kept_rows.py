@@ -62,11 +62,12 @@ def test_they_go_when_their_time_is_over(sim: Simulator, tmp_path: Path, run: Ru
     assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
     ((_, found),) = kept(tmp_path).items()
     today = datetime.now(UTC).date()
-    for name, until in {"old": date(2020, 1, 1), "new": today + timedelta(9)}.items():
+    old, new = "20190101T020000Z-0a1b2c", "20261101T020000Z-7f3a9c"
+    for name, until in {old: date(2020, 1, 1), new: today + timedelta(9)}.items():
         copy = found.path.with_name(f"{name}.{until:%Y%m%d}.parquet")
         copy.write_bytes(found.path.read_bytes())
     assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
-    assert set(kept(tmp_path)) == {"new", found.run_id, newest(run)["run_id"]}
+    assert set(kept(tmp_path)) == {new, found.run_id, newest(run)["run_id"]}
 
 
 def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(

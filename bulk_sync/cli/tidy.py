@@ -1,0 +1,127 @@
+"""``bulk-sync tidy``: remove from the state folder what no run needs any more."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from bulk_sync.cli import arguments, options
+from bulk_sync.cli.command import Command
+from bulk_sync.cli.output import say, say_json
+from bulk_sync.errors import Exit
+
+if TYPE_CHECKING:
+    from bulk_sync.runs import Tidied
+    from bulk_sync.runs.leftovers import Leftover
+
+_EPILOG = """\b
+Examples:
+  bulk-sync tidy -n                 what would go?
+  bulk-sync tidy
+  bulk-sync tidy --keep 90          also rows and plans older than 90 days
+"""
+_UNITS: Final = ("bytes", "kB", "MB", "GB")
+
+
+@click.command(
+    "tidy",
+    cls=Command,
+    params=[
+        options.KEEP,
+        options.PLAN_VALID,
+        options.SHOW_ONLY,
+        options.SUMMARY,
+        *options.STATE,
+        *options.LOGGING,
+    ],
+    epilog=_EPILOG,
+)
+def command(**values: Any) -> Exit:
+    """Remove from the state folder what may go: see `bulk-sync help ledger` for what that is.
+
+    The ledger stays, and everything that a run needs to go on, or a plan to be applied. A run
+    removes by itself what is over of earlier ones.
+    """
+    from bulk_sync import runs
+    from bulk_sync.cli.next_command import Typed
+
+    state, is_preview = arguments.state(values), bool(values["dry_run"])
+    rules = runs.Rules(datetime.now(UTC), values["keep"], values["plan_valid"])
+    tidied = runs.tidy(state, rules, is_preview=is_preview)
+    status = Exit.ROWS_LEFT if tidied.stuck else Exit.DONE
+    if values["summary"]:
+        say_json(_facts(tidied, state.folder, status, is_preview=is_preview))
+        return status
+    for line in _lines(tidied, state.folder, is_preview=is_preview):
+        say(line)
+    if is_preview and tidied.gone:
+        say(f"\nTo remove it:\n  {Typed(click.get_current_context()).carried_out()}")
+    return status
+
+
+def _lines(tidied: "Tidied", folder: Path, *, is_preview: bool) -> Iterator[str]:
+    """Yield the result for a person."""
+    if tidied.gone:
+        yield f"{'Would remove' if is_preview else 'Removed'} from {folder}:"
+        yield from _table(tidied.gone, folder)
+        yield f"Together: {_things(tidied.gone)}."
+    else:
+        yield f"Nothing may go from {folder}."
+    if tidied.stuck:
+        yield "Could not be removed; look at the permissions, or try as the owner of the files:"
+        yield from _table(tidied.stuck, folder)
+    for organization in tidied.at_work:
+        yield (
+            f"Left alone: things of organization {organization}, since a run is at work on it. Try "
+            "again when it has ended."
+        )
+    for path in tidied.unknown:
+        yield (
+            f"Left alone: {path.relative_to(folder)}. This ledger has no such run; it may belong "
+            "to another one (--ledger). If to none, remove it by hand."
+        )
+
+
+def _table(found: Sequence["Leftover"], folder: Path) -> Iterator[str]:
+    from bulk_sync.cli.ledger_tables import laid_out
+
+    rows = [(str(each.path.relative_to(folder)), _size(each.size), each.reason) for each in found]
+    _, *lines = laid_out(("", "", ""), rows)
+    yield from (f"  {line}" for line in lines)
+
+
+def _things(found: Sequence["Leftover"]) -> str:
+    from bulk_sync.report.wording import count
+
+    return f"{count(len(found), 'thing')}, {_size(sum(each.size for each in found))}"
+
+
+def _size(size: float) -> str:
+    """Return a size as people write it."""
+    unit = 0
+    while size >= 1000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} {_UNITS[0]}"
+
+
+def _facts(tidied: "Tidied", folder: Path, status: Exit, *, is_preview: bool) -> dict[str, object]:
+    def told(found: Sequence["Leftover"]) -> list[dict[str, object]]:
+        return [
+            {"path": str(each.path.relative_to(folder)), "bytes": each.size, "reason": each.reason}
+            for each in found
+        ]
+
+    return {
+        "exit": int(status),
+        "message": "Some things could not be removed." if tidied.stuck else "",
+        "state_dir": str(folder),
+        "dry_run": is_preview,
+        "removed": told(tidied.gone),
+        "count": len(tidied.gone),
+        "bytes": sum(each.size for each in tidied.gone),
+        "not_removed": told(tidied.stuck),
+        "at_work": tidied.at_work,
+        "unknown_runs": [str(path.relative_to(folder)) for path in tidied.unknown],
+    }

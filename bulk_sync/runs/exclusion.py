@@ -1,0 +1,61 @@
+"""Who may work where: one run at a time on an organization, one process at a time on a plan."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from bulk_sync import ledger
+from bulk_sync.ledger import Ledger
+from bulk_sync.runs.checkpoint import checkpoint_folder
+from bulk_sync.runs.job import Job
+from bulk_sync.settings import State
+from bulk_sync.storage import lock
+
+
+@contextmanager
+def working_alone(job: Job, run_id: str) -> Iterator[Ledger]:
+    """Open the ledger while no other run may work on the organization."""
+    with alone(job.state, lock.name(job.connection), f"run {run_id}") as book:
+        yield book
+
+
+@contextmanager
+def alone(state: State, organization: str, task: str) -> Iterator[Ledger]:
+    """Open the ledger while no other process may work on an organization.
+
+    Args:
+        state: where the ledger is, and how long to wait.
+        organization: the name of its lock.
+        task: what is done, for others to read.
+
+    Raises:
+        AnotherRun: another process works on it.
+    """
+    holder = lock.holder(task)
+    with folders_locked(state, organization, holder), ledger.open_ledger(state) as book:
+        book.hold(organization, holder, state.lock_wait_s)
+        yield book
+
+
+@contextmanager
+def folders_locked(state: State, organization: str, holder: str) -> Iterator[None]:
+    """Hold the lock of an organization in the state folder, and beside the ledger's file.
+
+    Runs that keep their rows in different places may still share the ledger's file.
+    """
+    folders = {state.folder.resolve(), (ledger.folder_of(state) or state.folder).resolve()}
+    with ExitStack() as locks:
+        for folder in sorted(folders):
+            try:
+                locks.enter_context(lock.held(folder, organization, holder, state.lock_wait_s))
+            except lock.NoLocks:
+                if not ledger.has_lock(state):
+                    raise
+        yield
+
+
+@contextmanager
+def working_on_plan(state: State, run_id: str) -> Iterator[None]:
+    """Lock a plan, not the organization: it is only read, and others may work on it."""
+    folder = checkpoint_folder(state.folder, run_id)
+    with lock.held(folder, "plan", lock.holder(f"run {run_id}"), state.lock_wait_s):
+        yield

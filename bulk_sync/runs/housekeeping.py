@@ -1,0 +1,92 @@
+"""Removes from the state folder what may go: a little when a run begins, all of it by ``tidy``.
+
+``leftovers.py`` decides what that is. What belongs to a run goes only while its organization is
+locked: a run that begins meanwhile finds everything, or nothing.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bulk_sync.errors import AnotherRun
+from bulk_sync.ledger import Ledger, Run
+from bulk_sync.runs import leftovers
+from bulk_sync.runs.exclusion import alone
+from bulk_sync.runs.leftovers import Leftover, Rules
+from bulk_sync.runs.past_runs import known
+from bulk_sync.settings import Place, State
+from bulk_sync.storage import lock
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Tidied:
+    """What ``tidy`` did.
+
+    Attributes:
+        gone: what was removed; of a preview, what would be.
+        stuck: what could not be removed.
+        at_work: the organizations with a run at work, whose things were left alone.
+        unknown: checkpoints of runs that the ledger does not know.
+    """
+
+    gone: list[Leftover] = field(default_factory=list)
+    stuck: list[Leftover] = field(default_factory=list)
+    at_work: list[str] = field(default_factory=list)
+    unknown: list[Path] = field(default_factory=list)
+
+    def take(self, found: Iterable[Leftover], *, is_preview: bool) -> None:
+        """Remove what was found, unless this is a preview."""
+        for each in found:
+            is_gone = is_preview or each.remove()
+            (self.gone if is_gone else self.stuck).append(each)
+
+
+def tidy(state: State, rules: Rules, *, is_preview: bool) -> Tidied:
+    """Remove everything that may go from the state folder.
+
+    Args:
+        state: the state folder and its ledger.
+        rules: how long things are kept.
+        is_preview: whether to remove nothing.
+
+    Raises:
+        UsageProblem: there is no ledger, or it does not hold what it held before.
+    """
+    tidied, folder = Tidied(), state.folder
+    with known(state) as book:
+        book.check_anchor()
+        runs = book.runs()
+    for place in {lock.name(run.begun): run.begun for run in runs}.values():
+        if not leftovers.of_runs(folder, *_of_place(runs, place), rules):
+            continue
+        try:
+            with alone(state, lock.name(place), "`bulk-sync tidy`") as book:
+                found = leftovers.of_runs(folder, *_of_place(book.runs(), place), rules)
+                tidied.take(found, is_preview=is_preview)
+        except AnotherRun:
+            tidied.at_work.append(place.organization)
+    with known(state) as book:
+        runs = book.runs()
+    found = leftovers.of_runs(folder, {}, frozenset(run.run_id for run in runs), rules)
+    tidied.take([*found, *leftovers.of_no_run(folder, runs, rules)], is_preview=is_preview)
+    tidied.unknown = leftovers.unknown(folder, {run.run_id: run for run in runs})
+    return tidied
+
+
+def tidy_up(book: Ledger, state: State, place: Place) -> None:
+    """Remove what may go of the runs on an organization, which no other process works on."""
+    rules = Rules(datetime.now(UTC))
+    for each in leftovers.of_runs(state.folder, *_of_place(book.runs(), place), rules):
+        log.info("%s: removed, since it is a %s", each.path, each.reason)
+        each.remove()
+
+
+def _of_place(runs: Iterable[Run], place: Place) -> tuple[dict[str, Run], frozenset[str]]:
+    """Return the runs on an organization by their ids, and the ids of all others."""
+    name = lock.name(place)
+    mine = {run.run_id: run for run in runs if lock.name(run.begun) == name}
+    return mine, frozenset(run.run_id for run in runs if run.run_id not in mine)

@@ -1,0 +1,224 @@
+"""What may go from the state folder: the one place that decides it. Removes nothing itself.
+
+=========================  =====================================  ==============================
+what                       goes                                   never
+=========================  =====================================  ==============================
+checkpoint of a run        as soon as the run is finished; 30     while it can be resumed, or
+                           days later if rows failed, or a limit  while the ledger has no such run
+                           or a person refused it
+kept rows of a run         after their last day                   while it can be resumed
+saved plan                 800 days after it was made             while it can be applied, or its
+                                                                  apply can be resumed
+state last sent to people  once its job has had no run for 800
+                           days
+temporary file, or half    after a day: its process was killed    in the checkpoint of a run
+a checkpoint
+=========================  =====================================  ==============================
+
+With ``keep``, everything but what a run or a plan still needs goes after so many days, if not
+before. Ledger, anchors and locks always stay: a lock that is removed would not lock. So does every
+file with a name, or a content, that this program does not write.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from bulk_sync.ledger import Run
+from bulk_sync.monitoring import notification, run_end
+from bulk_sync.outcomes import Outcome
+from bulk_sync.runs import kept_rows, lineage, plan_file
+from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints
+from bulk_sync.runs.past_runs import is_held, was_stopped
+from bulk_sync.storage import atomic
+
+_DAY_S: Final = 86_400
+_CHECKPOINT_DAYS: Final = 30
+"""How long the checkpoint of a finished run is kept, for ``retry`` or a ``resume`` after 4."""
+
+_DAYS: Final = 800
+_ABANDONED_DAYS: Final = 1
+_OWN_FOLDERS: Final = frozenset({"runs", kept_rows.FOLDER, "locks"})
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something that may go.
+
+    Attributes:
+        path: a file, or the folder of a checkpoint.
+        reason: why it may go, for a person.
+        size: bytes of its files.
+    """
+
+    path: Path
+    reason: str
+    size: int
+
+    def remove(self) -> bool:
+        """Remove it, and return whether it is gone."""
+        if self.path.is_dir():
+            checkpoint = Checkpoint(self.path)
+            checkpoint.remove()
+            return not checkpoint.files()
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How long things are kept.
+
+    Attributes:
+        now: the time, of the system's clock.
+        keep: most days for anything that is not needed; None: its own time.
+        plan_valid_s: how long a plan can be applied.
+    """
+
+    now: datetime
+    keep: int | None = None
+    plan_valid_s: float = 0.0
+
+    def most(self, days: int) -> int:
+        """Return for how many days something is kept, by default so many."""
+        return days if self.keep is None else self.keep
+
+    def age(self, path: Path) -> float:
+        """Return for how many days a file has not been changed; 0 if it is gone."""
+        with suppress(FileNotFoundError):
+            return (self.now.timestamp() - path.stat().st_mtime) / _DAY_S
+        return 0.0
+
+    def can_be_resumed(self, run: Run, folder: Path | None) -> bool:
+        """Return whether a run can be resumed with a checkpoint, if it is here."""
+        if not run.is_finished:
+            return True
+        return folder is not None and was_stopped(run) and self.age(folder) <= _CHECKPOINT_DAYS
+
+
+def of_runs(
+    folder: Path, runs: Mapping[str, Run], others: frozenset[str], rules: Rules
+) -> list[Leftover]:
+    """Return what may go of some runs.
+
+    Args:
+        folder: the state folder.
+        runs: the runs by their ids.
+        others: further runs of the ledger, to be left out.
+        rules: how long things are kept.
+    """
+    checkpoints = {each.run_id: each for each in all_checkpoints(folder)}
+    found = []
+    for run_id, checkpoint in checkpoints.items():
+        if run_id not in others and (why := _why(checkpoint, runs.get(run_id), rules)):
+            size = sum(map(_size, checkpoint.files()))
+            found.append(Leftover(checkpoint.folder, why, size))
+    for run_id, kept in kept_rows.all_of(folder).items():
+        run, checkpoint_here = runs.get(run_id), checkpoints.get(run_id)
+        where = None if checkpoint_here is None else checkpoint_here.folder
+        if run_id in others or (run is not None and rules.can_be_resumed(run, where)):
+            continue
+        age = rules.age(kept.path)
+        if kept.until < rules.now.date():
+            found.append(_file(kept.path, f"rows were kept until {kept.until}"))
+        elif rules.keep is not None and age > rules.keep:
+            found.append(_file(kept.path, f"rows of a finished run, {_days(age)} old"))
+    return found
+
+
+def unknown(folder: Path, runs: Mapping[str, Run]) -> list[Path]:
+    """Return the complete checkpoints of runs that the ledger does not know."""
+    return [
+        each.folder
+        for each in all_checkpoints(folder)
+        if each.run_id not in runs and each.is_complete
+    ]
+
+
+def of_no_run(folder: Path, runs: Sequence[Run], rules: Rules) -> list[Leftover]:
+    """Return what else may go from the state folder."""
+    found = [*_notified(folder, runs, rules)]
+    for path in _files(folder):
+        if path.suffix == plan_file.SUFFIX:
+            if (made := plan_file.made_at(path)) and (why := _why_plan(path, made, runs, rules)):
+                found.append(_file(path, why))
+        elif re.fullmatch(atomic.TEMPORARY, path.name) and rules.age(path) > _ABANDONED_DAYS:
+            found.append(_file(path, "temporary file of a process that was killed"))
+    return found
+
+
+def _why(checkpoint: Checkpoint, run: Run | None, rules: Rules) -> str:
+    """Return why a checkpoint may go; "" if it stays."""
+    age = rules.age(checkpoint.folder)
+    if run is None:
+        is_half = not checkpoint.is_complete and age > _ABANDONED_DAYS
+        is_ours = bool(checkpoint.files()) or not any(checkpoint.folder.iterdir())
+        return "half a checkpoint: its process was killed" if is_half and is_ours else ""
+    if rules.can_be_resumed(run, checkpoint.folder) or not checkpoint.files():
+        return ""
+    failed = 0 if run.ended is None else run.ended.outcomes.get(Outcome.FAILED, 0)
+    if was_stopped(run):
+        return f"checkpoint of a run that was refused, {_days(age)} old"
+    if failed:
+        is_over = age > min(_CHECKPOINT_DAYS, rules.most(_CHECKPOINT_DAYS))
+        return f"checkpoint with failed rows, {_days(age)} old" if is_over else ""
+    return "checkpoint of a finished run"
+
+
+def _why_plan(path: Path, made: datetime, runs: Sequence[Run], rules: Rules) -> str:
+    """Return why a plan may go; "" if it stays."""
+    age_s = (rules.now - made).total_seconds()
+    if age_s <= rules.most(_DAYS) * _DAY_S:
+        return ""
+    applied = lineage.apply_of(runs, sha256(path.read_bytes()).hexdigest())
+    if applied is None:
+        if age_s <= rules.plan_valid_s:
+            return ""
+        return f"plan that cannot be applied any more, {_days(age_s / _DAY_S)} old"
+    if not applied.is_finished or is_held(applied):
+        return ""
+    return f"plan that was applied, {_days(age_s / _DAY_S)} old"
+
+
+def _notified(folder: Path, runs: Iterable[Run], rules: Rules) -> Iterator[Leftover]:
+    """Yield the states last sent to people about jobs without a recent run."""
+    days, now_s = rules.most(_DAYS), rules.now.timestamp()
+    alive = {run.begun.job for run in runs if now_s - run.begun_ms / 1000 <= days * _DAY_S}
+    names = {*alive, *map(run_end.audit_of, alive)}
+    in_use = {notification.path_of(folder, name) for name in names}
+    for path in notification.all_paths(folder):
+        if path not in in_use and (age := rules.age(path)) > days:
+            yield _file(path, f"state of a job without a run for {_days(age)}")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files below the state folder, but those of folders with rules of their own."""
+    for place, folders, names in os.walk(folder):
+        if Path(place) == folder:
+            folders[:] = [name for name in folders if name not in _OWN_FOLDERS]
+        paths = [Path(place, name) for name in sorted(names)]
+        yield from (path for path in paths if not path.is_symlink())
+    yield from sorted((folder / kept_rows.FOLDER).glob(".*"))
+
+
+def _file(path: Path, reason: str) -> Leftover:
+    return Leftover(path, reason, _size(path))
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return path.lstat().st_size
+    return 0
+
+
+def _days(days: float) -> str:
+    return f"{int(days):,} day{'' if int(days) == 1 else 's'}"

@@ -1,0 +1,405 @@
+"""``tidy`` removes what no run needs any more, and nothing else."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from conftest import Ran, Run, before_answer, key, populate, process, wishes
+
+from bulk_sync.monitoring import notification
+from bulk_sync.simulator import Simulator
+
+DAY_S = 86_400
+TEMPORARY = ".0123456789abcdef.tmp"
+
+
+def aged(path: Path, days: float) -> Path:
+    """Let a file, or a folder, be so old."""
+    then = time.time() - days * DAY_S
+    os.utime(path, (then, then))
+    return path
+
+
+def everything(folder: Path) -> set[str]:
+    """Return the files below the state folder, but for the ledger's own."""
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in found if not name.startswith("ledger")}
+
+
+def tidied(run: Run, *words: object) -> dict[str, Any]:
+    ran = run(None, "tidy", "--summary", "json", *words)
+    assert ran.status == 0, ran.err
+    return ran.summary
+
+
+def reasons(told: dict[str, Any]) -> dict[str, str]:
+    return {each["path"]: each["reason"] for each in told["removed"]}
+
+
+def newest(run: Run) -> str:
+    return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
+
+
+def finished(run: Run, sim: Simulator, folder: Path, name: str = "done.csv") -> str:
+    """Carry a file of one row out, and return the run's id."""
+    report = folder / f"{name}.results.csv"
+    assert run(sim, "run", wishes(folder / name, 1), "--report", report).status == 0
+    return newest(run)
+
+
+def failed(run: Run, sim: Simulator, folder: Path) -> str:
+    sim.forbidden.add(key(0))
+    ran = run(sim, "run", wishes(folder / "failed.csv", 1), "--report", folder / "failed.json")
+    assert ran.status == 3
+    sim.forbidden.clear()
+    return newest(run)
+
+
+def interrupted(run: Run, sim: Simulator, folder: Path) -> str:
+    words = ("--fetch", "lookup", "--max-calls", 5, "--report", folder / "interrupted.json")
+    assert run(sim, "run", wishes(folder / "interrupted.csv", 9), *words).status == 6
+    return newest(run)
+
+
+def refused(run: Run, sim: Simulator, folder: Path) -> str:
+    words = ("--max-changes", 0, "--report", folder / "refused.json")
+    assert run(sim, "run", wishes(folder / "refused.csv", 3), *words).status == 4
+    return newest(run)
+
+
+def held(run: Run, sim: Simulator, folder: Path) -> str:
+    for each in sim.profiles.values():
+        each["ccpaOptOut"] = True
+    path, report = wishes(folder / "held.csv", 3, "false"), folder / "held.json"
+    ran = run(sim, "run", path, "--hold-opt-ins", "--max-opt-ins", 0, "--report", report)
+    assert ran.status == 3
+    return newest(run)
+
+
+@pytest.fixture
+def folder(sim: Simulator, tmp_path: Path) -> Path:
+    """The state folder to be, and profiles to work on."""
+    populate(sim, 9)
+    return tmp_path / "state"
+
+
+def test_nothing_goes_from_a_state_folder_where_nothing_is_over(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for begun in (failed, finished, interrupted, refused):
+        begun(run, sim, tmp_path)
+    before = everything(folder)
+    ran = run(None, "tidy")
+    assert (ran.status, ran.out) == (0, f"Nothing may go from {folder}.\n")
+    assert everything(folder) == before
+
+
+@pytest.mark.parametrize("days", [(), ("--keep", 0)], ids=["own time", "at once"])
+@pytest.mark.parametrize("begun", [interrupted, refused, held])
+def test_a_run_that_can_be_resumed_keeps_everything(
+    begun: Any, days: tuple[object, ...], folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = begun(run, sim, tmp_path)
+    limits = ("--max-changes", 9, "--max-opt-ins", 9, "--max-calls", 99)
+    if begun is interrupted:
+        aged(folder / "runs" / run_id, 4000)
+    before = everything(folder)
+    assert tidied(run, *days)["removed"] == []
+    assert everything(folder) == before
+    assert run(sim, "resume", run_id, *limits, "--report", tmp_path / "again.csv").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "days", "goes"),
+    [((), 29, False), ((), 31, True), (("--keep", 0), 1, True), (("--keep", 99), 31, True)],
+)
+def test_what_only_a_retry_needs_goes_after_thirty_days_or_sooner_on_request(
+    words: tuple[object, ...],
+    days: int,
+    goes: bool,
+    folder: Path,
+    sim: Simulator,
+    tmp_path: Path,
+    run: Run,
+) -> None:
+    run_id = failed(run, sim, tmp_path)
+    aged(folder / "runs" / run_id, days)
+    told = reasons(tidied(run, *words))
+    assert (f"runs/{run_id}" in told) is goes
+    assert (folder / "runs" / run_id).exists() is not goes
+    if goes:
+        assert told[f"runs/{run_id}"].startswith(f"checkpoint with failed rows, {days} day")
+
+
+def test_a_refused_run_cannot_be_let_pass_for_ever(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = refused(run, sim, tmp_path)
+    aged(folder / "runs" / run_id, 31)
+    assert f"runs/{run_id}" in reasons(tidied(run, "--keep", 9999))
+    assert run(sim, "resume", run_id, "--max-changes", 9).status == 4
+    assert set(sim.states.values()) == {False}
+
+
+def test_what_a_process_left_that_died_after_its_run_ended_goes_at_once(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    other = tmp_path / "other"
+    run_id = finished(run, sim, tmp_path)
+    shutil.copytree(folder, other)
+    lost = interrupted(run, sim, tmp_path)
+    (folder / "runs" / lost).rename(folder / "runs" / run_id)
+    assert reasons(tidied(run)) == {f"runs/{run_id}": "checkpoint of a finished run"}
+
+
+@pytest.mark.parametrize(
+    ("words", "days", "goes"),
+    [((), 799, False), (("--keep", 90), 91, True), (("--keep", 90), 89, False)],
+)
+def test_rows_go_before_their_last_day_only_on_request(
+    words: tuple[object, ...],
+    days: int,
+    goes: bool,
+    folder: Path,
+    sim: Simulator,
+    tmp_path: Path,
+    run: Run,
+) -> None:
+    run_id = finished(run, sim, tmp_path)
+    (rows,) = (folder / "rows").iterdir()
+    aged(rows, days)
+    removed = reasons(tidied(run, *words))
+    assert list(removed) == ([f"rows/{rows.name}"] if goes else [])
+    assert rows.exists() is not goes
+    if goes:
+        again = run(None, "report", run_id, "--report", tmp_path / "again.csv")
+        assert again.status == 2
+        assert "`bulk-sync tidy --keep` has removed them" in again.err
+
+
+def test_rows_after_their_last_day_go_whatever_is_to_be_kept(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = finished(run, sim, tmp_path)
+    (rows,) = (folder / "rows").iterdir()
+    old = rows.rename(rows.with_name(f"{run_id}.20200101.parquet"))
+    told = tidied(run, "--keep", 9999)
+    assert reasons(told) == {f"rows/{old.name}": "rows were kept until 2020-01-01"}
+    assert everything(folder) == {name for name in everything(folder) if name.startswith("locks")}
+
+
+def planned(run: Run, sim: Simulator, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    words = ("--out", path, "--report", path.with_suffix(".json"))
+    assert run(sim, "plan", wishes(path.with_suffix(".csv"), 2), *words).status == 0
+    return path
+
+
+def test_a_plan_goes_once_it_cannot_be_applied_any_more(
+    folder: Path, sim: Simulator, run: Run
+) -> None:
+    path = planned(run, sim, folder / "plans" / "a.parquet")
+    assert reasons(tidied(run, "--keep", 0)) == {}
+    told = reasons(tidied(run, "--keep", 0, "--plan-valid", "0s"))
+    assert told == {"plans/a.parquet": "plan that cannot be applied any more, 0 days old"}
+    assert not path.exists()
+
+
+def test_a_plan_goes_once_it_was_applied_to_its_end(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path = planned(run, sim, folder / "plans" / "a.parquet")
+    report = ("--report", tmp_path / "applied.csv")
+    assert run(sim, "apply", path, *report, "--max-calls", 1).status == 6
+    assert reasons(tidied(run, "--keep", 0)) == {}
+    assert reasons(tidied(run, "--keep", 0, "--plan-valid", "0s")) == {}  # it can be resumed
+    assert run(sim, "apply", path, *report, "--max-calls", 99).status == 0
+    assert reasons(tidied(run)) == {}  # a record for 800 days
+    assert "plans/a.parquet" in reasons(tidied(run, "--keep", 0))
+
+
+def test_the_state_of_a_job_goes_with_the_job(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    finished(run, sim, tmp_path)
+    paths = {name: notification.path_of(folder, name) for name in ("done", "audit of done", "gone")}
+    for path in paths.values():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("failed")
+        aged(path, 900)
+    (path.parent / "README").write_text("mine")
+    assert set(reasons(tidied(run))) == {str(paths["gone"].relative_to(folder))}
+
+
+@pytest.mark.parametrize(("days", "goes"), [(0.9, False), (1.1, True)])
+@pytest.mark.parametrize("where", ["", "rows", "notified", "runs/20261123T020000Z-7f3a9c"])
+def test_what_a_killed_process_was_writing_goes_after_a_day(
+    where: str, days: float, goes: bool, folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    finished(run, sim, tmp_path)
+    path = folder / where / TEMPORARY
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"123")
+    aged(path, days)
+    aged(path.parent, days)
+    told = tidied(run)
+    assert (told["count"], told["bytes"]) == ((1, 3) if goes else (0, 0))
+    assert path.exists() is not goes
+
+
+FOREIGN = [
+    "notes.txt",
+    "list.parquet",
+    ".other.tmp",
+    "locks/notes.txt",
+    "rows/list.20200101.parquet",
+    "rows/notes.txt",
+    "runs/notes.txt",
+    "runs/mine/rows.parquet",
+    "notified/notes.txt",
+]
+
+
+def test_no_file_goes_that_somebody_else_has_put_there(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = failed(run, sim, tmp_path)
+    inside = f"runs/{run_id}/notes.txt"
+    for name in [*FOREIGN, inside]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+
+        (folder / name).write_bytes(b"mine")
+        aged(folder / name, 4000)
+    (folder / "link.parquet").symlink_to(folder / "ledger.sqlite3")
+    aged(folder / "runs" / run_id, 4000)
+    told = reasons(tidied(run, "--keep", 0))
+    assert set(told) == {f"runs/{run_id}", *(name for name in told if name.startswith("rows/2026"))}
+    assert {name for name in [*FOREIGN, inside] if not (folder / name).exists()} == set()
+    assert (folder / "link.parquet").is_symlink()
+    assert [path.name for path in (folder / "runs" / run_id).iterdir()] == ["notes.txt"]
+    assert tidied(run, "--keep", 0)["removed"] == []
+    assert run(None, "ledger", "verify").status == 0
+
+
+def test_a_run_of_another_ledger_is_left_alone_and_named(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    finished(run, sim, tmp_path)
+    ours = folder / "ledger.sqlite3"
+    words = ("--ledger", f"sqlite:///{tmp_path}/other.sqlite3")
+    shutil.copy(ours, tmp_path / "other.sqlite3")
+    lost = interrupted(run, sim, tmp_path)
+    aged(folder / "runs" / lost, 4000)
+    finished(run, sim, tmp_path, "next.csv")
+    told = tidied(run, "--keep", 0, *words)
+    assert told["unknown_runs"] == [f"runs/{lost}"]
+    assert f"Left alone: runs/{lost}" in run(None, "tidy", *words).out
+    assert run(sim, "resume", lost, "--max-calls", 99).status == 0
+
+
+def test_a_preview_shows_all_of_it_removes_nothing_and_ends_with_the_command(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = failed(run, sim, tmp_path)
+    aged(folder / "runs" / run_id, 31)
+    before = everything(folder)
+    size = sum(path.stat().st_size for path in (folder / "runs" / run_id).iterdir())
+    told = tidied(run, "-n")
+    assert told["removed"] == [
+        {
+            "path": f"runs/{run_id}",
+            "bytes": size,
+            "reason": "checkpoint with failed rows, 31 days old",
+        }
+    ]
+    assert (told["dry_run"], told["count"], told["bytes"], told["exit"]) == (True, 1, size, 0)
+    ran = run(None, "tidy", "-n", "--keep", 90)
+    assert everything(folder) == before
+    lines = ran.out.splitlines()
+    assert lines[0] == f"Would remove from {folder}:"
+    assert lines[1].split()[0] == f"runs/{run_id}"
+    assert lines[2].startswith("Together: 1 thing, ")
+    assert lines[-1] == "  bulk-sync tidy --keep 90"
+    assert tidied(run, "--keep", 90)["removed"] == told["removed"]
+
+
+def test_an_organization_with_a_run_at_work_is_left_alone(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = failed(run, sim, tmp_path)
+    aged(folder / "runs" / run_id, 25)
+    path = wishes(tmp_path / "in.csv", 9)
+    said: list[str] = []
+
+    def tidy() -> None:
+        with process(sim, tmp_path, "tidy", "--keep", "0", "-v") as other:
+            assert other.stderr is not None
+            said.append(other.stderr.read())
+        assert other.returncode == 0
+        assert (folder / "runs" / run_id).is_dir()
+
+    before_answer(sim, "PATCH", 1, tidy)
+    with process(sim, tmp_path, "run", str(path), "-q", "--report", "r.csv") as working:
+        working.wait()
+    assert (working.returncode, len(said)) == (0, 1)
+    told = tidied(run, "--keep", 0)
+    assert f"runs/{run_id}" in reasons(told)
+    assert told["at_work"] == []
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_goes(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(run, sim, tmp_path)
+    stuck, gone = folder / TEMPORARY, folder / "notified" / TEMPORARY
+    gone.parent.mkdir()
+    for path in (stuck, gone):
+        path.write_bytes(b"x")
+        aged(path, 9)
+    unlink = Path.unlink
+
+    def refusing(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refusing)
+    ran = run(None, "tidy", "--summary", "json")
+    assert ran.status == ran.summary["exit"] == 3
+    assert [each["path"] for each in ran.summary["not_removed"]] == [TEMPORARY]
+    assert not gone.exists()
+
+
+@pytest.mark.parametrize("harm", ["no ledger", "cut off"])
+def test_without_its_ledger_nothing_goes(
+    harm: str, folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = failed(run, sim, tmp_path)
+    aged(folder / "runs" / run_id, 31)
+    for path in folder.glob("ledger.sqlite3*"):
+        path.unlink()
+    if harm == "cut off":
+        (folder / "ledger.sqlite3").write_bytes(b"")
+    ran: Ran = run(None, "tidy")
+    assert ran.status == 2
+    assert (folder / "runs" / run_id).is_dir()
+
+
+def test_each_run_removes_what_is_over_of_earlier_ones_on_its_organization(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    old = [failed(run, sim, tmp_path)]
+    rows: Iterable[Path] = (folder / "rows").iterdir()
+    (kept,) = rows
+    kept.rename(kept.with_name(f"{old[0]}.20200101.parquet"))
+    aged(folder / "runs" / old[0], 31)
+    plan = planned(run, sim, tmp_path / "plans" / "a.parquet")
+    assert (folder / "runs" / old[0]).exists()  # to plan takes no turn
+    assert run(sim, "apply", plan, "--report", tmp_path / "applied.csv").status == 0
+    assert not (folder / "runs" / old[0]).exists()
+    assert len(list((folder / "rows").iterdir())) == 1
