@@ -29,17 +29,17 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Open the log, warn of variables without effect, and carry the command out."""
+        """Open the log, warn of values without effect, and carry the command out."""
         invocation = ctx.find_object(Invocation)
         if invocation is not None:
             invocation.params = ctx.params
         if "log_format" in ctx.params:
-            from bulk_sync.cli.config import stray_variables
+            from bulk_sync.cli.config import warnings
 
             logs.set_up(
                 ctx.params["log_format"], verbose=ctx.params["verbose"], quiet=ctx.params["quiet"]
             )
-            for sentence in stray_variables():
+            for sentence in warnings(ctx):
                 logs.log.warning("%s", sentence)
         if invocation is not None:
             invocation.monitor.watch(str(self.name), ctx.params)

@@ -11,20 +11,21 @@ option: a variable, or a file named by it, or either in the configuration.
 import difflib
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from bulk_sync.cli.option import DECLARED, Option, variable
+from bulk_sync.cli.option import DECLARED, Option, Recorded, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Secret
 
 FILE: Final = "bulk-sync.toml"
 _PATH: Final = f"{__name__}.path"
 _JOB: Final = f"{__name__}.job"
-_TABLE: Final = f"{__name__}.table"
+_TABLES: Final = f"{__name__}.tables"
+_MISSED: Final = f"{__name__}.missed"
 _SECRETS: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
 
@@ -79,16 +80,19 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     own = _table(str(path), values)
     ctx.meta[__name__] = ctx.default_map = own
     jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
+    ctx.meta[_TABLES] = jobs
     job = job_of(typed) if jobs else None
     if job is not None and job in jobs:
         ctx.default_map = ctx.meta[__name__] = {**own, **jobs[job]}
-        ctx.meta[_TABLE] = True
+    elif typed.get("input") and not _named_job(typed):
+        ctx.meta[_MISSED] = _missed(path, str(typed["input"]), job, jobs)
     return path
 
 
-def has_job_table(ctx: click.Context) -> bool:
-    """Return whether the configuration has a table for the job at hand."""
-    return _TABLE in ctx.meta
+def tables_of(ctx: click.Context) -> Collection[str]:
+    """Return the jobs with a table in the configuration."""
+    tables: Mapping[str, Mapping[str, object]] = ctx.meta.get(_TABLES, {})
+    return tables
 
 
 def job_of(typed: Mapping[str, Any]) -> str | None:
@@ -96,14 +100,33 @@ def job_of(typed: Mapping[str, Any]) -> str | None:
 
     The follow-ups of a run take its options from its record.
     """
-    if job := typed.get("job") or os.environ.get(variable("job")):
-        return str(job)
+    if job := _named_job(typed):
+        return job
     from bulk_sync.cli.arguments import table_name
     from bulk_sync.runs import Input, plan_file
 
     if source := typed.get("input"):
         return table_name(Input(str(source)))
     return plan_file.job_of(Path(plan)) if (plan := typed.get("plan")) else None
+
+
+def _named_job(typed: Mapping[str, Any]) -> str | None:
+    return typed.get("job") or os.environ.get(variable("job"))
+
+
+def _missed(
+    path: Path, source: str, job: str | None, jobs: Mapping[str, Mapping[str, object]]
+) -> str:
+    """Return a warning of limits and lists that hold for other jobs; "" if there are none."""
+    guards = {each.key for each in DECLARED if each.recorded in {Recorded.SEALED, Recorded.ADDED}}
+    guarded = [f"[{JOBS}.{name}]" for name, table in jobs.items() if guards & table.keys()]
+    if not guarded:
+        return ""
+    return (
+        f"The limits and protected people in {path}, {', '.join(guarded)}, do not hold for "
+        f"{source}: by its name it is of the job {job!r}. If it is of another one, name "
+        "that with --job. With --job there is no such warning."
+    )
 
 
 def _table_of_job(path: Path, job: str, table: object) -> dict[str, object]:
@@ -144,8 +167,10 @@ def path_of(ctx: click.Context) -> Path | None:
     return path
 
 
-def stray_variables() -> Iterator[str]:
-    """Yield a sentence for each variable named like an option without being one."""
+def warnings(ctx: click.Context) -> Iterator[str]:
+    """Yield a sentence for limits of other jobs, and for each variable that is no option."""
+    if missed := ctx.meta.get(_MISSED):
+        yield missed
     prefix, simulated = variable(""), variable("simulate-")
     known = {"config", *_known()}
     for found in sorted(os.environ):

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from bulk_sync.cli.arguments import INPUT_AGAIN
-from bulk_sync.cli.config import has_job_table, path_of
+from bulk_sync.cli.config import job_of, path_of, tables_of
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
     DECLARED,
@@ -30,6 +29,7 @@ from bulk_sync.cli.option import (
     without_password,
 )
 from bulk_sync.cli.options import (
+    ALLOW,
     APPROVALS,
     APPROVED_BY,
     CONFIG,
@@ -38,7 +38,6 @@ from bulk_sync.cli.options import (
     FRESH,
     JOB,
     PLAN_OUT,
-    PROTECT,
     REPORT,
     STATE,
 )
@@ -53,7 +52,7 @@ _CONNECTION: Final = names(CONNECTION)
 _OF_THE_INPUT: Final = names([REPORT, SHEET, HEADER_ROW])
 """These fit the input alone: what is left of it lies in a file, and has a report, of its own."""
 
-_OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH, APPROVALS])
+_OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH])
 
 _OF_A_PLAN: Final = [
     option
@@ -61,6 +60,8 @@ _OF_A_PLAN: Final = [
     if option.recorded in {Recorded.REPEATED, Recorded.SEALED, Recorded.ADDED}
     and option.group in {Group.INPUT, Group.KEYS, Group.SAFETY, Group.APPROVAL}
 ]
+_OF_THE_REST: Final = [each for each in _OF_A_PLAN if each not in {SHEET, HEADER_ROW, ALLOW}]
+"""What was let pass once is not let pass again."""
 
 
 class Typed:
@@ -71,7 +72,7 @@ class Typed:
     """
 
     def __init__(self, context: click.Context) -> None:
-        self._command, self._has_table = context.command.name, has_job_table(context)
+        self._command, self._tables = context.command.name, tables_of(context)
         self._params = {**context.params, "config": path_of(context)}
         self._options = [
             param
@@ -95,9 +96,11 @@ class Typed:
         """Return the command to try the failed rows of a run again."""
         return suggested("retry", run_id, self._words(_PLACE))
 
-    def plan_of(self, file: str) -> str:
-        """Return the command to plan a file made by ``map``."""
-        return suggested("plan", file, self._words([*_CONNECTION, *_PLACE]))
+    def plan_of(self, file: str, job: str) -> str:
+        """Return the command to plan a file made by ``map`` from an input of a job."""
+        is_found = job not in self._tables or job == job_of({"input": file})
+        words = [] if is_found else [JOB.flag, job]
+        return suggested("plan", file, [*words, *self._words([*_CONNECTION, *_PLACE])])
 
     def carried_out(self) -> str:
         """Return the command of a preview without ``-n``."""
@@ -112,9 +115,9 @@ class Typed:
             source: the input or the copy.
             job: the job of the input.
         """
-        is_saved = bool(self._params.get(SAVE_MAPPING.key))
-        if source == self._params.get("input") or not (is_saved or self._has_table):
+        if source == self._params.get("input"):
             return suggested(command, source, self._words_for(source, names([REPORT])))
+        is_saved = bool(self._params.get(SAVE_MAPPING.key))
         typed = [
             each.key
             for each in self._options
@@ -153,24 +156,44 @@ class Typed:
     def run_after_preview(
         self, source: str, settings: Mapping[str, Any], instead: Collection[str]
     ) -> str:
-        """Return the command to carry out a preview without a plan file.
+        """Return the command to carry out a preview, or to plan it where plans are approved.
 
         Args:
             source: the input.
             settings: the options of the preview.
             instead: an option and its value, in place of what was typed for it.
         """
+        is_approved = bool(settings.get(APPROVALS.key))
         if self._command == "resume":
-            return suggested("run", source, self._for_input(settings, instead, place=True))
-        return suggested("run", source, self._words_for(source, _OF_A_PREVIEW, instead))
+            words = self._for_input(settings, [*_OF_A_PLAN, *CONNECTION], instead)
+        else:
+            unwanted = _OF_A_PREVIEW if is_approved else [*_OF_A_PREVIEW, APPROVALS.key]
+            words = self._words_for(source, unwanted, instead)
+        if is_approved:  # `run` would write it without an approval
+            from bulk_sync.runs import Input
 
-    def run_of_rest(self, todo: str, settings: Mapping[str, Any]) -> str:
-        """Return the command for the remaining rows; where plans are approved it is a plan."""
-        is_run = self._command == "run"
-        words = self._words_for(todo, _OF_THE_INPUT) if is_run else self._for_input(settings)
+            return suggested(
+                "plan", source, [*words, PLAN_OUT.flag, f"{Input(source).stem}.plan.parquet"]
+            )
+        return suggested("run", source, words)
+
+    def run_of_rest(self, todo: str, job: str, settings: Mapping[str, Any]) -> str:
+        """Return the command for the remaining rows; where plans are approved it is a plan.
+
+        Args:
+            todo: their file.
+            job: the job of the run, named unless the file's name or an option tells it.
+            settings: the options of the run.
+        """
+        if self._command == "run":
+            words = self._words_for(todo, _OF_THE_INPUT)
+        else:
+            words = self._for_input(settings, [*_OF_THE_REST, *CONNECTION])
+        if JOB.flag not in words and job in self._tables and job != job_of({"input": todo}):
+            words = [JOB.flag, job, *words]
         if self._command == "apply" or settings.get("approvals"):
             out = str(Path(todo).with_suffix(".parquet"))
-            return suggested("plan", todo, [*words, "--out", out])
+            return suggested("plan", todo, [*words, PLAN_OUT.flag, out])
         return suggested("run", todo, words)
 
     def _words(self, wanted: Collection[str], instead: Collection[str] = ()) -> list[str]:
@@ -196,15 +219,11 @@ class Typed:
         return self._words(typed, instead)
 
     def _for_input(
-        self,
-        settings: Mapping[str, Any],
-        instead: Collection[str] = (),
-        *,
-        place: bool = False,
+        self, settings: Mapping[str, Any], wanted: Iterable[Option], instead: Collection[str] = ()
     ) -> list[str]:
-        """Return the options to read an input again, for a command other than this one."""
-        wanted = [*INPUT_AGAIN, PROTECT, *([SHEET, HEADER_ROW] if place else []), *CONNECTION]
-        return [*self._again(settings, wanted), *self._words(_PLACE, instead)]
+        """Return recorded options to read an input again, for a command other than this one."""
+        again = [each for each in wanted if each.flag not in instead]
+        return [*self._again(settings, again), *self._words(_PLACE, instead)]
 
     def _again(self, settings: Mapping[str, Any], among: Iterable[Option]) -> list[str]:
         """Return those of some recorded options that another command would not have by itself."""

@@ -14,6 +14,7 @@ import click
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.cli.arguments import Values
 from bulk_sync.cli.command import Invocation
+from bulk_sync.cli.config import job_of
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_error, say_json
 from bulk_sync.cli.summary import (
@@ -236,7 +237,7 @@ class Screen:
         for line in mapped_lines(mapped, self._source):
             self._print(line)
         if mapped.profiles:
-            plan = self._typed.plan_of(shown(mapped.out))
+            plan = self._typed.plan_of(shown(mapped.out), str(job_of({"input": self._source})))
             self._print(f"\nTo go on with the rows that were placed:\n  {plan}")
         if mapped.cause is not None:
             say_error(str(mapped.cause))
@@ -254,8 +255,10 @@ class Screen:
         steps: list[str] = []
         if self._look.preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
-            if self._look.out is not None and finished.settings.get("approvals"):
+            if finished.settings.get("approvals"):
                 wanted += ", another person types this, with their own name"
+                if self._look.out is None:
+                    wanted = "It needs an approval. Save it as a plan for that"
             steps.append(f"\nNothing was written. {wanted}:\n  {self._carry_out(finished)}")
         elif self._look.preview and _is_lost(finished):
             steps.append(
@@ -274,7 +277,8 @@ class Screen:
             retry = self._typed.retry(finished.run_id)
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
         if finished.files.todo is not None and finished.cause is None and not self._look.preview:
-            run = self._typed.run_of_rest(shown(finished.files.todo), finished.settings)
+            todo, job = shown(finished.files.todo), str(self._monitor.job)
+            run = self._typed.run_of_rest(todo, job, finished.settings)
             steps.append(f"To correct rows, edit the todo file and give it back:\n  {run}")
         return steps
 

@@ -52,7 +52,9 @@ def apply(
     job.protection.read()
     report.check(job.record.reports_of(run_id), {path, *job.protection.files})
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
-        begun, stem = _begun(job, path, planned), Input(str(path)).stem
+        begun = _begun(job, path, planned)
+        # By its name a todo file is found to be of its job.
+        stem = Input(begun.input if begun.parent is None else str(path)).stem
         try:
             earlier = _check_first(book, path, planned, approval)
         except Refused as refused:
@@ -140,7 +142,7 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
 def _protection_of(job: Job, begun: Begun, typed: Collection[str]) -> Protection:
     """Return the lists of a plan and those of this command, unless they were typed."""
     kept = () if PROTECT in typed else map(Path, begun.settings.get(PROTECT, ()))
-    return Protection(dict.fromkeys((*kept, *job.protection.files)))
+    return Protection(dict.fromkeys(path.absolute() for path in (*kept, *job.protection.files)))
 
 
 def _check_file(planned: PlanFile, path: Path, expected: str | None) -> None:

@@ -279,3 +279,69 @@ def test_a_marked_workbook_is_read_as_its_job_says(
     again = run(filled, *shlex.split(command)[1:])
     assert again.status == 3, again.err
     assert "'perhaps'" in again.out
+
+
+GUARDED = '[job.requests]\nprotect = ["vip.csv"]\n[job.other]\nverify = true\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "is_warned"),
+    [
+        (("copy.csv",), True),
+        (("copy.csv", "--job", "copy"), False),
+        (("copy.csv", "--job", "requests"), False),
+        (("requests11.csv",), False),
+    ],
+    ids=["a renamed file", "named a job of its own", "named the job", "found by its name"],
+)
+def test_a_file_that_misses_the_limits_of_a_job_by_its_name_is_a_warning(
+    words: tuple[str, ...], is_warned: bool, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(GUARDED)
+    (tmp_path / "vip.csv").write_text(f"{key(0)}\n")
+    wishes(tmp_path / words[0], 2)
+    for command in ("validate", "plan"):
+        ran = run(filled, command, *words)
+        sentence = "[job.requests], do not hold for copy.csv: by its name it is of the job 'copy'."
+        assert (sentence in " ".join(ran.err.split())) is is_warned
+
+
+@pytest.mark.parametrize("job", [(), ("--job", "monthly")], ids=["by its name", "by --job"])
+@pytest.mark.parametrize("way", ["run", "resume", "apply"])
+def test_what_is_left_keeps_the_table_of_its_job_whatever_command_left_it(
+    way: str, job: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    name = job[1] if job else "requests"
+    (tmp_path / "bulk-sync.toml").write_text(f'[job.{name}]\nprotect = ["vip.csv"]\n')
+    (tmp_path / "vip.csv").write_text(f"{key(0)}\n")
+    wishes(tmp_path / "requests11.csv", 5)
+    words = ("requests11.csv", *job, "--ticket", "PRIV-9", "--max-opt-ins", 0)
+    if way == "run":
+        ran = run(filled, "run", *words)
+    elif way == "resume":
+        assert run(filled, "run", *words, "--max-calls", 3, "--fetch", "lookup").status == 6
+        ran = run(filled, "resume")
+    else:
+        assert run(filled, "plan", *words, "--out", "p.parquet").status == 3
+        ran = run(filled, "apply", "p.parquet")
+    assert ran.status == 3, ran.err
+    again = shlex.split(ran.out.rstrip().splitlines()[-1])[1:]
+    assert again[0] == ("plan" if way == "apply" else "run")
+    assert "requests11." in again[1]
+    assert again.count("--protect") <= 1
+    for kept in (*job, "--ticket", "PRIV-9", "--max-opt-ins", "0") if job else ("PRIV-9", "0"):
+        assert again.count(str(kept)) == 1
+    assert "protected 1" in run(filled, *again).out
+    if way != "resume" and not job:  # what a person types without looking at the suggestion
+        assert "protected 1" in run(filled, "plan", again[1]).out
+
+
+def test_mapped_rows_keep_the_table_of_the_job_of_their_input(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('[job.requests]\nprotect = ["vip.csv"]\n')
+    (tmp_path / "vip.csv").write_text(f"{key(0)}\n")
+    (tmp_path / "requests.csv").write_text("email,ccpaOptOut\np0@example.com,true\n")
+    again = shlex.split(run(filled, "map", "requests.csv").out.rstrip().splitlines()[-1])[1:]
+    assert again[:4] == ["plan", "requests.mapped.csv", "--job", "requests"]
+    assert "protected 1" in run(filled, *again).out

@@ -221,6 +221,28 @@ def test_a_plan_keeps_the_number_of_approvals_that_it_was_made_with(
     assert run(sim, *words[:-1], "Ben").status == 0
 
 
+def test_a_plan_that_needs_approval_is_saved_next_and_not_run(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    tmp_path.joinpath("bulk-sync.toml").write_text("approvals = 1\n")
+    wishes(tmp_path / "in.csv", ROWS)
+    ran = run(sim, "plan", "in.csv", "--prepared-by", "Anna", "--max-changes", 2)
+    assert "bulk-sync run" not in ran.out
+    words = command_in(ran.out, "plan")
+    assert words == [
+        "plan", "in.csv", "--prepared-by", "Anna", "--max-changes", "6", "--out", "in.plan.parquet"
+    ]  # fmt: skip
+    ran = run(sim, *words)
+    assert "another person types this" in ran.out
+    assert run(sim, *command_in(ran.out, "apply")[:-1], "Ben").status == 0
+    budget = ("--max-calls", 4, "--fetch", "lookup", "--fresh")
+    assert run(sim, "plan", "in.csv", "--approvals", 1, *budget).status == 6
+    tmp_path.joinpath("bulk-sync.toml").write_text("")
+    words = command_in(run(sim, "resume").out, "plan")
+    assert words == ["plan", "in.csv", "--approvals", "1", "--out", "in.plan.parquet"]
+
+
 def test_an_approved_run_is_resumed_without_another_approval(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 40)
