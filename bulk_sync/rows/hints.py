@@ -77,6 +77,15 @@ def _effect(word: str, words: StateWords) -> str:
     return "allows" if allows(word) else ""
 
 
+def for_dates(layout: Layout) -> list[str]:
+    """Return a sentence about each column of dates that is not used."""
+    return [
+        f"Column {name!r} is not used: it may have the dates of something else. If the requests "
+        f"were made on these dates, add --date-column {shlex.quote(name)}."
+        for name in layout.columns.unused
+    ]
+
+
 def for_keys(rows: pd.DataFrame, layout: Layout) -> list[str]:
     """Return a sentence about a column with addresses, if that of keys has hardly any."""
     found, own = layout.columns, [str(name) for name in rows if name not in columns.OURS]

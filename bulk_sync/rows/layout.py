@@ -40,11 +40,13 @@ class Layout:
         places: where the table of each file is.
         columns: the names of the columns of keys, states and dates, and the kind of the keys.
         rules: how the columns were looked for.
+        dates_read_as: how the request dates were read, in words; "" if there is nothing to say.
     """
 
     places: Sequence[Place]
     columns: Found
     rules: Rules
+    dates_read_as: str = ""
 
     @property
     def sheet(self) -> str | None:
@@ -65,7 +67,10 @@ class Layout:
         elif rules.state is not None:
             parts.append(f"every row {'forbids' if rules.state else 'allows'} the sale")
         if found.date is not None:
-            parts.append(f"request dates: {found.date!r}")
+            how = f", {self.dates_read_as}" if self.dates_read_as else ""
+            parts.append(f"request dates: {found.date!r}{how}")
+        elif found.unused:
+            parts.append(f"no request dates: {', '.join(map(repr, found.unused))} not used")
         sentence = "; ".join(parts)
         return sentence[0].upper() + sentence[1:]
 

@@ -40,17 +40,19 @@ DAY_DOUBT_MS: Final = 24 * 3_600_000 + LOCAL_DOUBT_MS - 1
 
 
 class Precision(IntEnum):
-    """How exact a request date is: a time with its zone, one without, or a day."""
+    """How exact a request date is: a time with its zone, one without, a day, or one of two days."""
 
     INSTANT = 0
     LOCAL = 1
     DAY = 2
+    SWAPPED = 3
 
 
 _DOUBTS_MS: Final = {
     Precision.INSTANT: 0,
     Precision.LOCAL: LOCAL_DOUBT_MS,
     Precision.DAY: DAY_DOUBT_MS,
+    Precision.SWAPPED: DAY_DOUBT_MS,
 }
 
 
@@ -66,7 +68,7 @@ class Request(NamedTuple):
         return self.first_ms + _DOUBTS_MS[self.precision]
 
     def __str__(self) -> str:
-        if self.precision is Precision.DAY:
+        if self.precision >= Precision.DAY:
             return str(np.datetime64(self.first_ms, "ms").astype("datetime64[D]"))
         return f"{np.datetime64(self.first_ms, 'ms')}{'Z' * (not self.precision)}"
 

@@ -32,8 +32,10 @@ class Judged:
 
     @property
     def hints(self) -> list[str]:
-        """Return sentences that name options for cells without a key or a state in many rows."""
-        return hints.for_keys(self.rows, self.layout) + hints.for_states(self.rows, self.layout)
+        """Return sentences that name options for columns and cells that were not used."""
+        rows, layout = self.rows, self.layout
+        of_cells = hints.for_keys(rows, layout) + hints.for_states(rows, layout)
+        return of_cells + hints.for_dates(layout)
 
 
 def files(given: Input) -> set[Path]:
@@ -52,11 +54,12 @@ def judged(given: Input, job: Job | None = None) -> Judged:
             f"{given.source} changed while it was read. Run again when it is complete; nothing "
             "was sent."
         )
-    found = check.find_columns(raw.columns, given.rules)
     if job is not None and job.matching.creating is not None:
+        found = check.find_columns(raw.columns, given.rules)
         new_profiles.fields(raw.columns, job.matching.creating, found.keys)  # raises if one lacks
-    layout = Layout(places, found, given.rules)
-    return Judged(check.rows(raw, given.rules), digest, layout)
+    checked = check.check(raw, given.rules)
+    layout = Layout(places, checked.found, given.rules, checked.dates_read_as)
+    return Judged(checked.rows, digest, layout)
 
 
 def with_layout(job: Job, layout: Layout) -> Job:

@@ -79,6 +79,43 @@ def test_a_workbook_as_people_have_it_needs_no_option(tmp_path: Path, run: Run) 
     assert [row["sync_row"] for row in rows] == ["2", "3", "4", "6", "7"]
 
 
+def test_dates_that_excel_swapped_are_named_and_marked_and_the_opt_out_counts(
+    tmp_path: Path, run: Run
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (
+        ["E-mail", "Opt out?", "Received", "Date"],
+        ["ann@example.com", "Yes", date(2026, 4, 3), "1"],
+        ["ben@example.com", "No", date(2026, 4, 3), "2"],
+        ["cid@example.com", "Yes", "14/3/2026", "3"],
+    ):
+        sheet.append(row)
+    book.save(tmp_path / "requests.xlsx")
+    ran = run(None, "validate", "requests.xlsx", "--report", "j.csv", "--report", "marked.xlsx")
+    assert ran.status == 0
+    read_as = "request dates: 'Received', read as day/month/year with day and month in doubt in 2"
+    assert read_as in ran.out
+    assert "in 2 dates (row 2, row 3) day and month may have been swapped" in ran.err
+    assert [row["sync_due"] for row in read_csv(tmp_path / "j.csv")] == [
+        "2026-03-25", "", "2026-04-06",
+    ]  # fmt: skip
+    marked = openpyxl.load_workbook(tmp_path / "marked.xlsx")
+    notes = [cell.comment.text for (cell,) in marked["Sheet"]["C2:C3"] if cell.comment]
+    assert ["Day and month could be swapped" in note for note in notes] == [True, True]
+
+
+def test_a_mere_date_is_named_with_the_option_that_uses_it(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "in.csv").write_text("PKey,Opt out,Date\n@a,yes,11/23/2026\n")
+    ran = run(None, "validate", "in.csv", "--report", "judged.html")
+    assert "no request dates: 'Date' not used." in ran.out
+    assert "add --date-column Date." in ran.out
+    assert "not used" in (tmp_path / "judged.html").read_text()
+    ran = run(None, "validate", "in.csv", "--date-column", "Date")
+    assert "request dates: 'Date', read as month/day/year." in ran.out
+
+
 def test_the_option_that_it_names_is_all_that_a_column_of_marks_needs(
     tmp_path: Path, run: Run
 ) -> None:

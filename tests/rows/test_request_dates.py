@@ -4,15 +4,24 @@ import logging
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import check, columns, comparison, request_dates
+from bulk_sync.rows import (
+    check,
+    columns,
+    comparison,
+    hints,
+    request_dates,
+    request_order,
+)
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.request_order import UNDATED
+from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.request_order import DAY_DOUBT_MS, UNDATED, Precision
 from bulk_sync.rows.results import Steps
 
 
@@ -115,15 +124,12 @@ def test_one_date_shows_how_the_others_are_meant() -> None:
     ],
 )
 @pytest.mark.parametrize("cell", ["11/03/2026", "11-3-2026", "11/03/26"])
-def test_the_whole_column_has_one_order(
-    shows: str, day: int, order: str, cell: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    read = request_dates.read(column(cell, shows, "2026-01-02"), today=date(2026, 11, 29))
+def test_the_whole_column_has_one_order(shows: str, day: int, order: str, cell: str) -> None:
+    read = request_dates.read(column(cell, shows, "2026-01-22"), today=date(2026, 11, 29))
     assert read.earliest[0] == day
     assert UNDATED not in read.earliest
-    (told,) = caplog.messages
-    assert told.endswith(f"by the dates in column 'Received', read as {order}")
+    assert not read.is_doubtful.any()
+    assert read.read_as == f"read as {order}"
 
 
 def test_a_column_s_name_may_show_the_order() -> None:
@@ -131,7 +137,8 @@ def test_a_column_s_name_may_show_the_order() -> None:
         cells = pd.Series(["11/03/2026"], dtype="str", name=f"Date received ({name})")
         assert request_dates.read(cells).earliest.tolist() == [day]
     cells = pd.Series(["11/03/2026", "23/11/2026"], dtype="str", name="Received (MM/DD)")
-    assert request_dates.read(cells).earliest.tolist() == [UNDATED, ms(2026, 11, 23)]
+    assert request_dates.read(cells).earliest.tolist() == [ms(2026, 3, 11), ms(2026, 11, 23)]
+    assert request_dates.read(cells).is_doubtful.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -145,23 +152,90 @@ def test_a_short_year_is_never_guessed(cells: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "read_as"),
+    ("others", "read_as"),
     [
-        (["3/4/2026", "5/5/2026"], [UNDATED, ms(2026, 5, 5)]),
-        (["3/4/2026", "14/3/2026", "3/14/2026"], [UNDATED, ms(2026, 3, 14), ms(2026, 3, 14)]),
-        (["3/4/2026", "31/2/2026"], [UNDATED, UNDATED]),
-        (["3/4/2026", "14.3.2026", "2026-03-14"], [UNDATED, ms(2026, 3, 14), ms(2026, 3, 14)]),
+        (["5/5/2026"], [ms(2026, 5, 5)]),
+        (["14/3/2026", "3/14/2026"], [ms(2026, 3, 14), ms(2026, 3, 14)]),
+        (["31/2/2026"], [UNDATED]),
+        (["14.3.2026", "2026-03-14"], [ms(2026, 3, 14), ms(2026, 3, 14)]),
     ],
     ids=["nothing shows it", "both are shown", "what is no date shows nothing", "nor other forms"],
 )
-def test_day_and_month_are_never_guessed(
-    cells: list[str], read_as: list[int], caplog: pytest.LogCaptureFixture
+def test_day_and_month_are_never_guessed_but_both_dates_count(
+    others: list[str], read_as: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert request_dates.read(column(*cells, "3/4/2026")).earliest.tolist() == [*read_as, UNDATED]
+    read = request_dates.read(column("3/4/2026", *others, "4/3/2026 14:05"))
+    first, last = ms(2026, 3, 4), ms(2026, 4, 3) + DAY_DOUBT_MS
+    assert read.earliest.tolist() == [first, *read_as, first]
+    assert [read.latest[0], read.latest[-1]] == [last, last]
+    assert read.day[0] == first // 86_400_000
     (warning,) = [each for each in caplog.messages if "swapped" in each]
     assert "'Received'" in warning
     assert "in 2 request dates" in warning
     assert "ISO" in warning
+    assert read.read_as == "with day and month in doubt in 2 of them"
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("14/3/2026", "day/month/year"),
+        ("3/14/2026", "month/day/year"),
+        ("3-14-26", "month/day/year"),
+    ],
+)
+def test_dates_that_a_spreadsheet_stored_with_day_and_month_swapped_are_in_doubt(
+    text: str, order: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = column("2026-04-03", text, "2026-05-05", "2026-03-14", "2026-04-03 09:30:00")
+    read = request_dates.read(rows, lambda at: f"row {at + 2}", date(2026, 11, 29))
+    assert read.is_doubtful.tolist() == [True, False, False, False, True]
+    first, last = ms(2026, 3, 4), ms(2026, 4, 3) + DAY_DOUBT_MS
+    assert read.earliest.tolist() == [
+        first, ms(2026, 3, 14), ms(2026, 5, 5), ms(2026, 3, 14), first,
+    ]  # fmt: skip
+    assert [read.latest[0], read.latest[-1]] == [last, last]
+    assert read.read_as == f"read as {order} with day and month in doubt in 2 of them"
+    (warning,) = caplog.messages
+    assert "in 2 dates (row 2, row 6) day and month may have been swapped" in warning
+
+
+@pytest.mark.parametrize(
+    "others", [(), ("2026-03-14",), ("14.3.2026",), ("3-Mar-26",), ("5/5/2026",)], ids=str
+)
+def test_stored_dates_are_certain_without_a_text_in_another_order(others: tuple[str, ...]) -> None:
+    read = request_dates.read(column("2026-04-03", *others))
+    assert read.earliest[0] == ms(2026, 4, 3)
+    assert not read.is_doubtful.any()
+
+
+def test_of_two_dates_one_in_the_future_is_none() -> None:
+    today = date(2026, 11, 29)
+    read = request_dates.read(
+        column("11/12/2026", "2026-10-12", "2026-12-05", "14/3/2026"), today=today
+    )
+    assert read.earliest.tolist() == [
+        UNDATED, ms(2026, 10, 12), ms(2026, 5, 12), ms(2026, 3, 14),
+    ]  # fmt: skip
+    assert read.is_doubtful.tolist() == [False, False, True, False]
+    read = request_dates.read(column("11/12/2026"), today=today)
+    assert read.earliest.tolist() == [ms(2026, 11, 12)]
+    assert read.latest.tolist() == [ms(2026, 11, 12) + DAY_DOUBT_MS]
+    assert read.is_doubtful.tolist() == [True]
+
+
+@pytest.mark.parametrize("desired", [0, 1])
+def test_in_doubt_between_two_dates_the_opt_out_counts(desired: int) -> None:
+    read = request_dates.read(column("3/4/2026", "1/1/2026"))
+    alone = np.arange(2)
+    times = request_dates.combine_repeats(read, alone, np.full(2, desired, np.int8))
+    assert times.latest[0] == (ms(2026, 4, 3) + DAY_DOUBT_MS if desired else ms(2026, 3, 4))
+    assert times.precision.tolist() == [Precision.SWAPPED, Precision.DAY]
+    frame = pd.DataFrame({columns.LATEST: times.latest, columns.PRECISION: times.precision}).assign(
+        **{columns.DESIRED: columns.states(np.full(2, desired, np.int8))}
+    )
+    request, _ = request_order.requests(frame, alone)
+    assert str(request) == ("2026-04-03" if desired else "2026-03-04")
 
 
 def test_the_log_counts_what_cannot_be_read_and_names_no_content(
@@ -178,9 +252,9 @@ def test_the_log_names_the_first_rows_that_it_is_about(caplog: pytest.LogCapture
         rows = column("2026-11-23", "soon", *["3/4/2026"] * 7)
         request_dates.read(rows, lambda at: f"row {at + 2} of a.csv")
     swapped, unreadable = caplog.messages
-    assert "1 request date cannot be read (row 3 of a.csv), so this row is" in unreadable
-    assert "7 request dates day and month could be swapped (row 4 of a.csv, " in swapped
-    assert "row 8 of a.csv, ...), so" in swapped
+    assert "1 request date cannot be read (row 3 of a.csv), so such rows are" in unreadable
+    assert "7 request dates (row 4 of a.csv, " in swapped
+    assert "row 8 of a.csv, ...) day and month could be swapped, so" in swapped
 
 
 def test_no_rows_have_no_dates() -> None:
@@ -193,20 +267,20 @@ TIMES = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=ZONES)
 
 @pytest.mark.parametrize(
     "far", ["1899-12-30", "1900-01-01 00:00:00", "1970-01-01", "1/13/1904", "0001-01-01",
-            "2062-11-24", "13.1.2062", "2028-11-30T08:00:00Z", "9999-12-31"]
+            "2062-11-24", "13.1.2062", "2026-11-30T08:00:00Z", "12/14/2026", "9999-12-31"]
 )  # fmt: skip
 def test_dates_on_which_nobody_asked_are_undated_and_their_rows_named(
     far: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     today = date(2026, 11, 28)
     read = request_dates.read(
-        column("2000-01-01", far, "2028-11-28"), lambda at: f"row {at + 2}", today
+        column("2000-01-01", far, "2026-11-29"), lambda at: f"row {at + 2}", today
     )
-    assert read.earliest.tolist() == [ms(2000, 1, 1), UNDATED, ms(2028, 11, 28)]
+    assert read.earliest.tolist() == [ms(2000, 1, 1), UNDATED, ms(2026, 11, 29)]
     assert read.latest[1] == UNDATED
     assert read.day[1] == UNDATED
     (warning,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
-    assert "1 request date is before 2000 or more than two years ahead (row 3)" in warning
+    assert "1 request date is before 2000 or in the future (row 3), so" in warning
 
 
 DAYS = st.dates(date(1900, 1, 1), date(2100, 1, 1))
@@ -223,7 +297,7 @@ def test_an_iso_time_comes_back_to_the_millisecond(times: list[datetime], separa
 
 @given(days=st.lists(DAYS, max_size=12), is_day_first=st.booleans())
 @settings(max_examples=100)
-def test_a_column_in_one_order_is_read_in_it_or_not_at_all(
+def test_a_column_in_one_order_is_read_in_it_or_as_both(
     days: list[date], is_day_first: bool
 ) -> None:
     def written(day: date) -> str:
@@ -235,10 +309,8 @@ def test_a_column_in_one_order_is_read_in_it_or_not_at_all(
     if any(day.day > 12 for day in days):
         assert found == right
     else:
-        sure = [day.day == day.month for day in days]
-        assert found == [
-            there if is_sure else UNDATED for there, is_sure in zip(right, sure, strict=True)
-        ]
+        swapped = [ms(day.year, day.day, day.month) for day in days]
+        assert found == list(map(min, right, swapped))
 
 
 REQUESTS = st.dates(date(2000, 1, 1), date(2026, 11, 28))
@@ -298,11 +370,27 @@ def test_no_other_date_is_taken_for_the_request_s(name: str) -> None:
     assert columns.REQUESTED not in checked
 
 
-def test_the_log_names_the_option_for_a_mere_date(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    check.rows(raw(["PKey", "ccpaOptOut", "Date"], ("@a", "true", "2026-01-01")), Rules())
-    (told,) = caplog.messages
-    assert told.endswith("add --date-column Date")
+@pytest.mark.parametrize("name", ["Date", "Timestamp", "DATUM"])
+def test_a_column_of_dates_that_is_not_used_is_named_with_its_option(name: str) -> None:
+    found = check.find_columns(["PKey", "ccpaOptOut", name], Rules())
+    layout = Layout([], found, Rules())
+    assert str(layout).endswith(f"no request dates: '{name}' not used")
+    (hint,) = hints.for_dates(layout)
+    assert hint.endswith(f"add --date-column {name}.")
+
+
+@pytest.mark.parametrize("option", [{"date_column": "Date"}, {"needs_state": False}], ids=str)
+def test_a_column_of_dates_that_is_used_or_not_needed_is_not_named(option: dict[str, Any]) -> None:
+    found = check.find_columns(["PKey", "ccpaOptOut", "Date"], Rules(**option))
+    assert found.unused == ()
+    assert check.find_columns(["PKey", "ccpaOptOut", "Date", "Received"], Rules()).unused == ()
+
+
+def test_the_layout_has_the_order_of_day_and_month() -> None:
+    rows = [("@a", "true", "3/4/2026"), ("@b", "true", "3/14/2026")]
+    checked = check.check(raw(["PKey", "ccpaOptOut", "Received"], *rows), Rules())
+    layout = Layout([], checked.found, Rules(), checked.dates_read_as)
+    assert str(layout).endswith("request dates: 'Received', read as month/day/year")
 
 
 def test_the_column_may_be_named() -> None:

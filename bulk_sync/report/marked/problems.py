@@ -14,7 +14,7 @@ from bulk_sync.report.marked.cells import Place
 from bulk_sync.rows import columns
 from bulk_sync.rows.check.header import Found
 from bulk_sync.rows.layout import Layout
-from bulk_sync.rows.request_order import UNDATED
+from bulk_sync.rows.request_order import UNDATED, Precision
 from bulk_sync.rows.results import UNREAD
 
 _OF_STATES: Final = frozenset({Reason.BAD_STATE, Reason.BLANK_STATE, Reason.CONFLICT})
@@ -23,6 +23,12 @@ _OF_KEYS: Final = frozenset({Reason.BAD_KEY, Reason.EMPTY_KEY})
 _DATE: Final = "The request date cannot be read"
 _DATE_SENTENCE: Final = (
     "This date cannot be read. The row is used all the same, but worked on last."
+)
+
+_SWAPPED: Final = "Day and month of the request date could be swapped"
+_SWAPPED_SENTENCE: Final = (
+    "Day and month could be swapped here. The row is used all the same: the earlier date counts "
+    "for the deadline, and in doubt the opt-out."
 )
 
 _READ_THE_NOTE: Final = "Read the note in each red cell, and correct it."
@@ -135,12 +141,15 @@ def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) ->
 
 
 def _undated(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> Iterator[Problem]:
-    """Yield the rows whose date is no date, and that are used all the same."""
+    """Yield the rows whose date is none, or one of two, and that are used all the same."""
     if found.date is None or columns.REQUESTED not in rows:
         return
-    undated = rows[columns.REQUESTED].to_numpy() == UNDATED
     filled = (rows[found.date].str.strip() != "").to_numpy(np.bool_)
-    used = ~columns.have_outcome(rows, [Outcome.REJECTED])
-    for number in rows[columns.ROW].to_numpy()[undated & filled & used].tolist():
-        place = Place(number, positions[found.date])
-        yield Problem((place,), "", _DATE, _DATE_TO_DO, _DATE_SENTENCE, is_bad=False)
+    used = filled & ~columns.have_outcome(rows, [Outcome.REJECTED])
+    for has_it, why, sentence in (
+        (rows[columns.REQUESTED] == UNDATED, _DATE, _DATE_SENTENCE),
+        (rows[columns.PRECISION] == Precision.SWAPPED, _SWAPPED, _SWAPPED_SENTENCE),
+    ):
+        for number in rows[columns.ROW][has_it & used].tolist():
+            place = Place(number, positions[found.date])
+            yield Problem((place,), "", why, _DATE_TO_DO, sentence, is_bad=False)

@@ -10,8 +10,8 @@ Python code of their own.
 """
 
 import logging
-import shlex
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,15 +23,28 @@ from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
 from bulk_sync.rows.check.verdicts import Verdicts
-from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import EmailCase, KeyKind
 
 log = logging.getLogger(__name__)
 
 __all__ = [
-    "BlankState", "Found", "OnConflict", "Rules", "StateMeans", "StateWords", "find_columns", "key",
-    "rows",
+    "BlankState", "Checked", "Found", "OnConflict", "Rules", "StateMeans", "StateWords", "check",
+    "find_columns", "key", "rows",
 ]  # fmt: skip
+
+
+class Checked(NamedTuple):
+    """Checked rows, and what is to be said of them all.
+
+    Attributes:
+        rows: as ``rows`` returns them.
+        found: the names of their columns.
+        dates_read_as: how the request dates were read, in words; "" if there is nothing to say.
+    """
+
+    rows: pd.DataFrame
+    found: Found
+    dates_read_as: str = ""
 
 
 def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -50,6 +63,11 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Raises:
         InputProblem: a column is missing or ambiguous.
     """
+    return check(raw, rules).rows
+
+
+def check(raw: pd.DataFrame, rules: Rules) -> Checked:
+    """Check every row, as ``rows``."""
     found = find_columns(raw.columns, rules)
     if len(found.dates) > 1:
         log.warning(
@@ -58,14 +76,6 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             "--date-column.",
             ", ".join(map(repr, found.dates)),
         )
-    for name in raw.columns if rules.needs_state and not found.dates else ():
-        if plain(str(name)) == "date":
-            log.info(
-                "Column %r is not used: it may be the date of something else. If it has the dates "
-                "of the requests, add --date-column %s",
-                name,
-                shlex.quote(name),
-            )
     verdicts = Verdicts.of(len(raw))
     footer.reject(raw, found, rules.words, verdicts)
     used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)
@@ -90,17 +100,15 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     checked[columns.REASON] = columns.reasons(verdicts.reason)
     checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
     checked[columns.COUNTS_AS] = counts_as
-    if found.date is not None:
-        dates = raw[found.date]
-        if verdicts.aside:
-            dates = dates.mask(np.isin(np.arange(len(raw)), list(verdicts.aside)), "")
-        times = request_dates.combine_repeats(
-            request_dates.read(dates, places.name, datetime.now(UTC).date()),
-            counts_as,
-            desired,
-        )
-        _add_dates(checked, times, columns.UNJUDGED if rules.ignore_dates else columns.LATEST)
-    return checked
+    if found.date is None:
+        return Checked(checked, found)
+    dates = raw[found.date]
+    if verdicts.aside:
+        dates = dates.mask(np.isin(np.arange(len(raw)), list(verdicts.aside)), "")
+    requests = request_dates.read(dates, places.name, datetime.now(UTC).date())
+    times = request_dates.combine_repeats(requests, counts_as, desired)
+    _add_dates(checked, times, columns.UNJUDGED if rules.ignore_dates else columns.LATEST)
+    return Checked(checked, found, requests.read_as)
 
 
 def _add_dates(checked: pd.DataFrame, times: request_dates.RequestTimes, latest: str) -> None:

@@ -53,6 +53,10 @@ _NEGATES: Final = re.compile(
 """Parts of names of columns whose yes allows the sale, and of others that are like them."""
 
 
+_DATES_OF_SOMETHING: Final = frozenset({"date", "datetime", "timestamp", "datum", "fecha"})
+"""Names of columns of dates that may be those of the requests, of the export, or of the profile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The columns of keys, states and request dates.
@@ -62,12 +66,15 @@ class Found:
         key: name of the column of keys.
         state: name of the column of states; None if no row needs one.
         dates: names of the columns that could hold request dates; more than one are not used.
+        unused: names of columns of dates that may be those of something else, if there are no
+            request dates.
     """
 
     keys: Keys
     key: str
     state: str | None = None
     dates: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def date(self) -> str | None:
@@ -92,7 +99,10 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     own = [name for name in names if name not in columns.OURS] or names
     key, keys = _find_keys(own, names, rules)
     state = _find_state(own, names, key, rules) if rules.needs_state else None
-    return Found(keys, key, state, _find_dates(names, rules, {key, state}))
+    dates = _find_dates(names, rules, {key, state})
+    is_open = rules.needs_state and not dates
+    unused = [each for each in own if is_open and plain(each) in _DATES_OF_SOMETHING]
+    return Found(keys, key, state, dates, tuple(each for each in unused if each != state))
 
 
 def allows(name: str) -> bool:
