@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import logging
 import os
 import subprocess
 import sys
@@ -170,6 +171,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         return Ran(ended.value.code, out, err, tmp_path)
 
     return typed
+
+
+@pytest.fixture(autouse=True)
+def _log_levels() -> Iterator[None]:
+    """Put back the levels of the log that a command sets: ``caplog`` holds what they let pass."""
+    loggers = [logging.getLogger(name) for name in (None, "bulk_sync")]
+    levels = [each.level for each in loggers]
+    yield
+    for each, level in zip(loggers, levels, strict=True):
+        each.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
