@@ -123,7 +123,7 @@ async def choose(
     is_at_once = needs_whole_list or left_at is not None
     listing = continued or await _begun(client, how, listing, size, is_at_once=is_at_once)
     log.info(
-        "Current states to read: %s; calls needed: %s one by one, %s from Campaign's list",
+        "Keys to read from Campaign: %s; calls needed: %s one by one, %s from Campaign's list",
         f"{keys:,}",
         f"{listing.costs.lookups:,}",
         "an unknown number" if listing.costs.scan is None else f"{listing.costs.scan:,}",
