@@ -8,7 +8,7 @@ here, in one sentence.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
+from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import SUFFIXES
@@ -99,7 +100,7 @@ def rows(source: str, wanted: Wanted = _ANY, *, stdin: bytes = b"") -> Raw:
     else:
         paths = files(source)
         warn_of_others(source, paths)
-        tables = [_file(path, wanted) for path in paths]
+        tables = list(_each(paths, wanted))
     frames, places = [frame for frame, _ in tables], [place for _, place in tables]
     frame = _joined(paths, frames) if paths else frames[0]
     if frame.empty:
@@ -120,6 +121,46 @@ def table(path: Path) -> Cells:
 
 def _file(path: Path, wanted: Wanted) -> tuple[pd.DataFrame, Place]:
     return _table(_cells(path, wanted), str(path), wanted)
+
+
+def _each(paths: Sequence[Path], wanted: Wanted) -> Iterator[tuple[pd.DataFrame, Place]]:
+    """Yield the tables of several files.
+
+    Raises:
+        InputProblem: one cannot be read; its remedies are for all files, or name the one.
+    """
+    for path in paths:
+        try:
+            yield _file(path, wanted)
+        except InputProblem as problem:
+            others = [each for each in paths if each != path]
+            misfit = next(
+                (each for each in others if not _has_columns(each, wanted, problem)), None
+            )
+            if misfit is None:
+                raise
+            raise InputProblem(
+                f"{problem} What follows is for {path} alone: {misfit} has other columns. All "
+                "files of an input need the same ones: give them the same names, or take each "
+                "file by itself.",
+                problem.overview,
+                [each._replace(file=str(path)) for each in problem.remedies],
+            ) from problem
+
+
+def _has_columns(path: Path, wanted: Wanted, problem: InputProblem) -> bool:
+    """Return whether another file has the columns that the first remedy names, if it names any."""
+    words = problem.remedies[0].words if problem.remedies else []
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    named = [options[option] for option in ("--key-column", "--state-column") if option in options]
+    if not named:
+        return True
+    rules = Rules(key_column=named[0], state_column=named[-1], needs_state=len(named) > 1)
+    try:
+        _file(path, replace(wanted, header_row=None, rules=rules))
+    except InputProblem:
+        return False
+    return True
 
 
 def _table(cells: Cells, place: str, wanted: Wanted) -> tuple[pd.DataFrame, Place]:
@@ -175,7 +216,11 @@ def _joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFra
         lacks = [name for name in names if name not in frame]
         adds = [name for name in frame if name not in names]
         if lacks or adds:
-            differences = [f"lacks {lacks}"] * bool(lacks) + [f"has {adds} besides"] * bool(adds)
+            differences = [
+                f"{verb} {', '.join(map(repr, changed))}"
+                for verb, changed in (("lacks", lacks), ("also has", adds))
+                if changed
+            ]
             raise InputProblem(
                 f"The columns of {path} are not those of {paths[0]}: it "
                 f"{' and '.join(differences)}. Make them alike, or run the files one by one."

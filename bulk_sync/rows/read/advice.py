@@ -180,10 +180,11 @@ def _remedies(
     """Yield options with any of which the input can be read, each tried before."""
     rules, names = wanted.rules or Rules(), [each.name for each in columns]
     for of_keys, with_keys in _with_keys(columns, rules):
-        for (of_states, when), complete in _with_states(columns, with_keys):
+        for of_states, complete in _with_states(columns, with_keys):
             able = replace(wanted, rules=complete)
             if able.is_header(names):
-                yield Remedy([*of_keys, *of_states, *_place(best, sheets, able)], when)
+                words = [*of_keys, *of_states.words, *_place(best, sheets, able)]
+                yield Remedy(words, of_states.when)
 
 
 def _with_keys(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[list[str], Rules]]:
