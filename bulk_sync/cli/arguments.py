@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from bulk_sync import garbage
+from bulk_sync import garbage, job_names
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.config import secret, secret_text
 from bulk_sync.cli.input_options import HEADER_ROW, SHEET
@@ -275,7 +275,7 @@ def reports(values: Values, stem: str) -> tuple[str, ...]:
 
 def job_name(given: "Input") -> str:
     """Name a job by its input: the file's name without its digits."""
-    return _without_digits(given.stem)
+    return job_names.of_stem(given.stem)
 
 
 def table_name(given: "Input") -> str:
@@ -286,12 +286,8 @@ def table_name(given: "Input") -> str:
     from bulk_sync.rows import read
 
     if read.is_todo(given.source):
-        return _without_digits(read.original_stem(given.source))
+        return job_names.of_stem(read.original_stem(given.source))
     return job_name(given)
-
-
-def _without_digits(stem: str) -> str:
-    return "".join(char for char in stem if not char.isdecimal()) or "input"
 
 
 def _is_same(name: str, now: str, before: str) -> bool:

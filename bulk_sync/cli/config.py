@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import click
 
+from bulk_sync import job_names
 from bulk_sync.cli.option import DECLARED, Option, Recorded, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Secret
@@ -82,8 +83,9 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
     ctx.meta[_TABLES] = jobs
     job = job_of(typed) if jobs else None
-    if job is not None and job in jobs:
-        ctx.default_map = ctx.meta[__name__] = {**own, **jobs[job]}
+    name = None if job is None else job_names.among(jobs, job)
+    if name is not None:
+        ctx.default_map = ctx.meta[__name__] = {**own, **jobs[name]}
     elif typed.get("input") and not _named_job(typed):
         ctx.meta[_MISSED] = _missed(path, str(typed["input"]), job, jobs)
     return path

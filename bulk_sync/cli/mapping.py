@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from bulk_sync import job_names
 from bulk_sync.cli.arguments import plain
 from bulk_sync.cli.config import FILE, JOBS, path_of
 from bulk_sync.cli.option import Option, variable
@@ -115,7 +116,7 @@ def _write(path: Path, job: str, chosen: Mapping[str, Any]) -> None:
     before = path.stat() if path.exists() else None
     document = tomlkit.parse(path.read_bytes() if before else b"")
     jobs = document.setdefault(JOBS, tomlkit.table(is_super_table=True))
-    table = jobs.setdefault(job, tomlkit.table())
+    table = jobs.setdefault(job_names.among(jobs, job) or job, tomlkit.table())
     for name, value in chosen.items():
         spelled = name.replace("-", "_")
         table[spelled if spelled in table else name] = value

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from bulk_sync import job_names
 from bulk_sync.cli.config import job_of, path_of, tables_of
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
@@ -98,7 +99,7 @@ class Typed:
 
     def plan_of(self, file: str, job: str) -> str:
         """Return the command to plan a file made by ``map`` from an input of a job."""
-        is_found = job not in self._tables or job == job_of({"input": file})
+        is_found = job_names.among(self._tables, job) is None or job == job_of({"input": file})
         words = [] if is_found else [JOB.flag, job]
         return suggested("plan", file, [*words, *self._words([*_CONNECTION, *_PLACE])])
 
@@ -189,7 +190,11 @@ class Typed:
             words = self._words_for(todo, _OF_THE_INPUT)
         else:
             words = self._for_input(settings, [*_OF_THE_REST, *CONNECTION])
-        if JOB.flag not in words and job in self._tables and job != job_of({"input": todo}):
+        if (
+            JOB.flag not in words
+            and job_names.among(self._tables, job)
+            and job != job_of({"input": todo})
+        ):
             words = [JOB.flag, job, *words]
         if self._command == "apply" or settings.get("approvals"):
             out = str(Path(todo).with_suffix(".parquet"))

@@ -13,7 +13,7 @@ from typing import Final
 
 import pandas as pd
 
-from bulk_sync import __version__, ledger
+from bulk_sync import __version__, job_names, ledger
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.rows import read
@@ -144,7 +144,7 @@ def _done_before(runs: Sequence[Run], job: Job) -> Iterator[tuple[Run, Begun, En
     """Yield the runs of the same job that reached their end, the newest first."""
     for run in reversed(runs):
         begun, ended = run.begun, run.ended
-        is_of_job = begun.job == job.record.name and same_place(begun, job.connection)
-        is_one = begun.kind in {Kind.RUN, Kind.APPLY} and is_of_job
-        if is_one and run.is_done and ended is not None:
+        is_of_job = job_names.is_same(begun.job, job.record.name)
+        is_one = begun.kind in {Kind.RUN, Kind.APPLY} and same_place(begun, job.connection)
+        if is_of_job and is_one and run.is_done and ended is not None:
             yield run, begun, ended

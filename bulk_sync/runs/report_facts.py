@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bulk_sync import __version__
+from bulk_sync import __version__, job_names
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Begun, Ended, Kind, Run
@@ -245,6 +245,6 @@ def _past_runs(run: Run, runs: Sequence[Run]) -> tuple[PastRun, ...]:
         if each.ended is not None
         and each.ended_ms is not None
         and each.begun.kind in {Kind.RUN, Kind.APPLY}
-        and each.begun.job == begun.job
+        and job_names.is_same(each.begun.job, begun.job)
         and same_place(each.begun, begun)
     )[-PAST_RUNS:]

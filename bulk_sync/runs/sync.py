@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bulk_sync import ledger, report
+from bulk_sync import job_names, ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
@@ -253,7 +253,7 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
                 give_up(book, job.state, run, run.ended.message if run.ended else "")
             continue
         if begun.input_sha256 != digest or begun.attribute != job.connection.attribute:
-            if begun.job == job.record.name:
+            if job_names.is_same(begun.job, job.record.name):
                 log.warning(
                     "Run %s of this job was interrupted. To finish it: bulk-sync resume %s",
                     run.run_id,

@@ -56,6 +56,23 @@ def test_a_table_holds_for_the_inputs_of_its_job(
     assert run(filled, "run", *words).status == status
 
 
+@pytest.mark.parametrize("table", ["demandes", "demandes -"], ids=["new", "as it was called once"])
+def test_a_file_named_by_its_month_has_the_table_of_its_job(
+    table: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    lines = ['key-column = "Id"', 'state-column = "DNS"', "max-changes = 4"]
+    config = tmp_path / "bulk-sync.toml"
+    config.write_text("\n".join([f'[job."{table}"]', *lines, ""]))
+    requests(tmp_path, "demandes 2026-11.csv")
+    assert run(filled, "run", "demandes 2026-11.csv").status == 4
+    words = ("--max-changes", 5, "--save-mapping")
+    ran = run(filled, "run", "demandes 2026-11.csv", *words, "--summary", "json")
+    assert ran.status == 0
+    tables = configured(tmp_path)["job"]
+    assert isinstance(tables, dict)
+    assert list(tables) == [table]
+
+
 def test_the_variables_of_a_run_beat_the_table_of_its_job(
     filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +170,7 @@ def test_columns_that_were_found_are_saved_with_what_was_given(
     assert ran.status == 0, ran.err
     assert configured(tmp_path) == {
         "job": {
-            "OptOuts -": {
+            "OptOuts": {
                 "key": "email",
                 "key-column": "E-mail",
                 "state-column": "Opt out?",
@@ -274,7 +291,7 @@ def test_a_marked_workbook_is_read_as_its_job_says(
         ran = run(filled, *words[:-1], "marked2.xlsx")
     assert ran.status == 3
     book = "marked.xlsx" if way == "saved now" else "marked2.xlsx"
-    command = f"bulk-sync validate {book} --job 'requests -'"
+    command = f"bulk-sync validate {book} --job requests"
     assert f"  {command}\n" in ran.out
     again = run(filled, *shlex.split(command)[1:])
     assert again.status == 3, again.err
