@@ -18,6 +18,7 @@ import click
 from bulk_sync import __version__, garbage
 from bulk_sync.cli import logs
 from bulk_sync.cli.command import Invocation
+from bulk_sync.cli.option import without_password
 from bulk_sync.cli.output import lost, open_streams, say, say_error, say_json
 from bulk_sync.errors import Exit, InputProblem, StopRun
 from bulk_sync.signals import DEADLINE, Interrupts
@@ -137,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
-        status = _failed(invocation, Exit.USAGE, error.format_message(), usage.getvalue().rstrip())
+        shown = without_password(usage.getvalue().rstrip())
+        status = _failed(invocation, Exit.USAGE, without_password(error.format_message()), shown)
     except InputProblem as problem:
         status = _failed(invocation, problem.exit, str(problem), _explained(problem, invocation))
     except StopRun as stop:

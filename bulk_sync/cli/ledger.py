@@ -1,5 +1,6 @@
-"""``bulk-sync ledger``: prove that the ledger was not altered."""
+"""``bulk-sync ledger``: prove that the ledger was not altered; copy it to another database."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,8 @@ from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
-    from bulk_sync.ledger import Verdict
+    from bulk_sync.ledger import Transfer, Verdict
+    from bulk_sync.settings import State
 
 _EPILOG = """\b
 Examples:
@@ -23,9 +25,19 @@ which notes where the ledger ended, and from what runs print, if you give it wit
 """
 
 
+_EPILOG_COPY = """\b
+Examples:
+  bulk-sync ledger copy postgresql://user@host/database
+  bulk-sync ledger copy sqlite:////backup/ledger.sqlite3
+
+A password belongs into ~/.pgpass or PGPASSWORD: a URL on the command line is visible to others.
+`bulk-sync help ledger` shows the whole way.
+"""
+
+
 @click.group("ledger")
 def command() -> None:
-    """Prove that the ledger was not altered."""
+    """Prove that the ledger was not altered; copy it to another database."""
 
 
 @command.command(
@@ -61,6 +73,73 @@ def verify(**values: Any) -> Exit:
                 "ledger.anchor, is missing. Give a head that a run printed with --head."
             )
     return verdict.exit
+
+
+@command.command(
+    "copy",
+    cls=Command,
+    params=[
+        options.DATABASE,
+        options.LOCK_WAIT,
+        options.JSON,
+        *options.STATE,
+        *options.LOGGING,
+    ],
+    epilog=_EPILOG_COPY,
+)
+def copy(**values: Any) -> Exit:
+    """Copy the ledger into the empty database at URL, in one step, and verify both.
+
+    A copy made before gets the lines that it lacks. The ledger itself stays as it is.
+    """
+    from bulk_sync import runs
+
+    state = arguments.state(values)
+    copied, target = runs.copy_ledger(state, values["url"])
+    ends = dict(zip((copied.source, copied.target), copied.heads, strict=True))
+    if values["json"]:
+        say_json(
+            {
+                "ledgers": [
+                    {"ledger": name, "lines": end.position, "sha256": end.hash}
+                    for name, end in ends.items()
+                ],
+                "lines_added": copied.added,
+                "runs": copied.runs,
+                "writes": copied.writes,
+            }
+        )
+        return Exit.DONE
+    say(
+        f"{copied.added:,} lines copied. Both ledgers fit: {copied.heads[1].position:,} lines, "
+        f"{copied.runs:,} runs, {copied.writes:,} writes.\n"
+    )
+    for name, end in ends.items():
+        say(f"  {name}\n    Head: {end}\n")
+    for line in _next(state, target, copied):
+        say(line)
+    return Exit.DONE
+
+
+def _next(state: "State", target: "State", copied: "Transfer") -> Iterator[str]:
+    """Yield how to go on with the copy."""
+    yield "Before the next run, on every machine and for every job:"
+    if target.ledger is None:
+        yield "  1. Remove BULK_SYNC_LEDGER, BULK_SYNC_LEDGER_FILE, and `ledger` in bulk-sync.toml."
+    else:
+        yield (
+            "  1. Set BULK_SYNC_LEDGER to the URL of the copy. With a password: into a file for "
+            "its owner alone, which BULK_SYNC_LEDGER_FILE names."
+        )
+    yield (
+        f"  2. Leave --state-dir as it is ({state.folder}): checkpoints, kept rows and the notes "
+        "of where ledgers ended stay there."
+    )
+    yield "  3. Look at both: bulk-sync ledger verify; bulk-sync runs"
+    yield (
+        f"  4. Take {copied.source} out of use, and keep it with your records: what a run adds to "
+        "it from now on is not in the copy."
+    )
 
 
 def _facts(verdict: "Verdict") -> dict[str, object]:

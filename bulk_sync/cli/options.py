@@ -44,6 +44,7 @@ def _state_folder() -> Path:
 
 
 INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT")
+DATABASE: Final = click.Argument(["url"], metavar="URL")
 RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID")
 MAYBE_RUN_ID: Final = click.Argument(["run_id"], metavar="[RUN_ID]", required=False)
 

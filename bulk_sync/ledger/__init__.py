@@ -6,6 +6,7 @@
         chain.py         why no line can be changed unnoticed
         anchor.py        why the last lines cannot be cut off unnoticed
       verification.py  the verdict on a whole ledger
+      transfer.py      copies it into another database
       schema.py        the tables; migrations.py adds to older ones what they lack
       records.py       what goes in and comes out
 
@@ -13,9 +14,10 @@ Knows nothing of frames, HTTP and terminals.
 """
 
 from bulk_sync.ledger.chain import Head, Misfit
-from bulk_sync.ledger.connect import anchor_of, folder_of, has_lock, open_existing, open_ledger
+from bulk_sync.ledger.connect import anchor_of, at, folder_of, has_lock, open_existing, open_ledger
 from bulk_sync.ledger.database import Ledger
 from bulk_sync.ledger.records import Begun, Ended, Intent, Kind, Run, Settled, Write, local, utc
+from bulk_sync.ledger.transfer import Transfer, transfer
 from bulk_sync.ledger.verification import Verdict, verify
 
 __all__ = [
@@ -28,14 +30,17 @@ __all__ = [
     "Misfit",
     "Run",
     "Settled",
+    "Transfer",
     "Verdict",
     "Write",
     "anchor_of",
+    "at",
     "folder_of",
     "has_lock",
     "local",
     "open_existing",
     "open_ledger",
+    "transfer",
     "utc",
     "verify",
 ]

@@ -10,6 +10,7 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
@@ -97,6 +98,18 @@ def anchor_of(state: State) -> Anchor:
     return Anchor(state.folder / f"ledger-{sha256(name.encode()).hexdigest()[:12]}.anchor", name)
 
 
+def at(state: State, url: str) -> State:
+    """Return the place of another ledger beside the same runs.
+
+    Raises:
+        UsageProblem: the URL is none.
+    """
+    found = replace(state, ledger=url)
+    usual = replace(state, ledger=None)
+    is_usual = _is_file(_url(found)) and _path(_url(found)) == _path(_url(usual))
+    return usual if is_usual else found
+
+
 def folder_of(state: State) -> Path | None:
     """Return the folder of the ledger's file; None if it is no file."""
     url = _url(state)
@@ -115,15 +128,15 @@ def _url(state: State) -> URL:
         url = make_url(state.ledger)
     except (ArgumentError, ValueError) as error:
         raise UsageProblem(
-            "--ledger is no URL that SQLAlchemy understands; write it like "
+            "The ledger's URL (--ledger) is no URL that SQLAlchemy understands; write it like "
             "sqlite:////var/lib/bulk-sync/ledger.sqlite3 or postgresql://user@host/database."
         ) from error
     if url.drivername in {"postgresql", "postgres"}:
         return url.set(drivername="postgresql+psycopg")
     if _is_file(url) and (url.database or ":").startswith((":", "file:")):
         raise UsageProblem(
-            "--ledger names no file, and a ledger in memory proves nothing. Write it like "
-            "sqlite:////var/lib/bulk-sync/ledger.sqlite3."
+            "The ledger's URL (--ledger) names no file, and a ledger in memory proves nothing. "
+            "Write it like sqlite:////var/lib/bulk-sync/ledger.sqlite3."
         )
     return url
 

@@ -12,6 +12,7 @@ its result is unknown.
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import chain
 from typing import Final
 
@@ -21,7 +22,7 @@ from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.chain import NOTHING, Head, Misfit, Walk, link
-from bulk_sync.ledger.queries import BATCH_ROWS, Queries
+from bulk_sync.ledger.queries import Queries
 from bulk_sync.ledger.records import Begun, Ended, Intent, Settled, dumps
 from bulk_sync.ledger.schema import COLUMNS, Line, LineKind, head, lines
 
@@ -31,6 +32,8 @@ _NAMES: Final = tuple(column.name for column in COLUMNS)
 _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 _ROWS_A_STATEMENT: Final = 256
 _ANCHOR_EVERY_S: Final = 1.0
+EVERY_LINE: Final = select(*COLUMNS).order_by(lines.c.position)
+_HEAD: Final = select(head.c.position, head.c.hash)
 _STATES: Final = {True: 1, False: 0, None: None}
 
 
@@ -51,7 +54,7 @@ class Ledger(Queries):
     def check_anchor(self) -> None:
         """Raise UsageProblem if the noted end is missing: nothing may be added then."""
         noted = self._anchor.head()
-        if noted is not None and self._hash_at(noted.position) != noted.hash:
+        if noted is not None and self.hash_at(noted.position) != noted.hash:
             raise UsageProblem(
                 f"The ledger {self.name} no longer holds what it held before "
                 f"({noted.position:,} lines), so nothing is added to it and nothing was sent. "
@@ -141,19 +144,29 @@ class Ledger(Queries):
         Returns:
             How far the chain fits, and the first line that does not.
         """
-        at_the_end = self._rows(select(head.c.position, head.c.hash))
-        ends = [Head(position, digest) for position, digest in at_the_end]
-        heads = [*noted, *ends]
-        if anchored := self._anchor.head():
-            heads.append(anchored)
+        ends = self.noted()
         walk = Walk()
-        every = select(*COLUMNS).order_by(lines.c.position)
-        streamed = every.execution_options(yield_per=BATCH_ROWS)
-        with self._transaction(UsageProblem) as connection:
-            misfit = walk.follow(connection.execute(streamed), heads)
-        if misfit is None and ends != [walk.head]:
+        with closing(self.batches(EVERY_LINE)) as batches:
+            misfit = walk.follow(chain.from_iterable(batches), [*noted, *ends])
+        if misfit is None and self.chain_end() != walk.head:
             misfit = Misfit(walk.head.position, "is not where the ledger says that it ends")
         return walk.head, misfit
+
+    def chain_end(self) -> Head | None:
+        """Return where the ledger says that it ends; None if it does not."""
+        found = [Head(position, digest) for position, digest in self._rows(_HEAD)]
+        return found[0] if len(found) == 1 else None
+
+    def noted(self) -> list[Head]:
+        """Return the ends of the chain that are noted in the ledger and outside."""
+        ends = [Head(position, digest) for position, digest in self._rows(_HEAD)]
+        anchored = self._anchor.head()
+        return ends if anchored is None else [*ends, anchored]
+
+    def note_end(self) -> None:
+        """Write outside the ledger where it ends, after lines were copied to it."""
+        self._end = self.chain_end() or self._end
+        self._move_anchor()
 
     def _append(self, new: Sequence[Line]) -> list[int]:
         if not new:
@@ -161,14 +174,14 @@ class Ledger(Queries):
         with self._transaction(StoppedEarly) as connection:
             # Moving the head first takes the writers' turn, on SQLite and on servers alike.
             connection.execute(update(head).values(position=head.c.position + len(new)))
-            end = connection.execute(select(head.c.position, head.c.hash)).one()
+            end = connection.execute(_HEAD).one()
             first, digest = end.position - len(new) + 1, end.hash
             rows = []
             for position, line in enumerate(new, first):
                 cells = (position, *line)
                 digest = link(digest, cells)
                 rows.append((*cells, digest))
-            _insert(connection, rows)
+            insert_lines(connection, rows)
             connection.execute(update(head).values(hash=digest))
         self._end = Head(end.position, digest)
         return list(range(first, first + len(new)))
@@ -180,14 +193,15 @@ class Ledger(Queries):
             log.warning("%s could not be written: %s", self._anchor.path, error.strerror)
         self._anchored_at = time.monotonic()
 
-    def _hash_at(self, position: int) -> str | None:
+    def hash_at(self, position: int) -> str | None:
+        """Return the hash of a line; None if there is no such line."""
         if position == 0:
             return NOTHING
         found = self._rows(select(lines.c.hash).where(lines.c.position == position))
         return str(found[0][0]) if found else None
 
 
-def _insert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+def insert_lines(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
     """Insert many lines in few statements.
 
     ``executemany`` gives up the interpreter once per row; beside an event loop at full speed that

@@ -9,10 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger.records import Begun, Ended, Intent, Run, Settled, Write, loads
 from bulk_sync.ledger.schema import LineKind, calls, lines
-from bulk_sync.ledger.transactions import Transactions
+from bulk_sync.ledger.transactions import BATCH_ROWS, Transactions
 from bulk_sync.outcomes import Outcome
 
-BATCH_ROWS: Final = 10_000
 _KEYS_A_QUERY: Final = 10_000
 """SQLite takes at most 32,766 values in one statement."""
 _SHORTEST_ID: Final = 8

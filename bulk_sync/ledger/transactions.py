@@ -4,14 +4,16 @@ If the server goes away the ledger is gone with it, locks included.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
+
+BATCH_ROWS: Final = 10_000
 
 
 class Transactions:
@@ -30,6 +32,16 @@ class Transactions:
         """
         with self._turn:
             self._is_open = False
+
+    def batches(self, query: Select[Any]) -> Generator[Sequence[Any], None, None]:
+        """Yield the rows of a query in batches, in one transaction; memory: one batch."""
+        streamed = query.execution_options(yield_per=BATCH_ROWS)
+        with self._transaction(UsageProblem) as connection, connection.execute(streamed) as rows:
+            yield from rows.partitions()
+
+    def lend(self) -> AbstractContextManager[Connection]:
+        """Lend the connection for one transaction; raise UsageProblem if the database refuses."""
+        return self._transaction(UsageProblem)
 
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
         with self._transaction(UsageProblem) as connection:

@@ -7,7 +7,7 @@ One command, one module:
     resumption.py            resume                  key_mapping.py      map
     second_try.py            retry                   checkup.py          check
     reversal.py              undo                    past_reports.py     report
-    housekeeping.py          tidy
+    housekeeping.py          tidy                    ledger_copy.py      ledger copy
 
 A run passes through these:
 
@@ -27,6 +27,7 @@ from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.housekeeping import Tidied, tidy
 from bulk_sync.runs.job import Input, Job, JobRecord, Matching
 from bulk_sync.runs.key_mapping import Mapped, map_keys
+from bulk_sync.runs.ledger_copy import copy_ledger
 from bulk_sync.runs.leftovers import Rules
 from bulk_sync.runs.past_reports import report_again
 from bulk_sync.runs.past_runs import (
@@ -53,8 +54,8 @@ from bulk_sync.runs.validation import Judged
 __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
     "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired", "Rules",
-    "Story", "Tidied", "abandon", "apply", "audit", "has_checkpoint", "interrupted", "is_held",
-    "judge", "known", "look_up", "map_keys", "newest_change", "preview", "recorded",
-    "report_again", "resume", "retry", "story_of", "sync", "tidy", "undecided", "undo",
-    "without_checkpoint",
+    "Story", "Tidied", "abandon", "apply", "audit", "copy_ledger", "has_checkpoint",
+    "interrupted", "is_held", "judge", "known", "look_up", "map_keys", "newest_change",
+    "preview", "recorded", "report_again", "resume", "retry", "story_of", "sync", "tidy",
+    "undecided", "undo", "without_checkpoint",
 ]  # fmt: skip

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from bulk_sync import ledger
-from bulk_sync.ledger import Ledger
+from bulk_sync.ledger import Kind, Ledger
 from bulk_sync.runs.checkpoint import checkpoint_folder
 from bulk_sync.runs.job import Job
+from bulk_sync.runs.past_runs import has_checkpoint, known
 from bulk_sync.settings import State
 from bulk_sync.storage import lock
 
@@ -37,14 +39,42 @@ def alone(state: State, organization: str, task: str) -> Iterator[Ledger]:
 
 
 @contextmanager
+def at_rest(state: State, task: str) -> Iterator[Ledger]:
+    """Open the ledger while no process works on any organization, or plan, that is known here.
+
+    Args:
+        state: where the ledger is, and how long to wait for each of them.
+        task: what is done, for others to read.
+
+    Raises:
+        UsageProblem: there is no ledger.
+        AnotherRun: another process is at work.
+    """
+    with known(state) as book:
+        runs = book.runs()
+    organizations = {lock.name(run.begun) for run in runs}.union(*map(lock.names, _folders(state)))
+    plans = [run for run in runs if run.begun.kind is Kind.PLAN and not run.is_finished]
+    holder = lock.holder(task)
+    with ExitStack() as locks:
+        for name in sorted(organizations):
+            locks.enter_context(folders_locked(state, name, holder))
+        for run in plans:
+            if has_checkpoint(state, run):
+                locks.enter_context(working_on_plan(state, run.run_id))
+        book = locks.enter_context(ledger.open_ledger(state))
+        for name in sorted(organizations):
+            book.hold(name, holder, state.lock_wait_s)
+        yield book
+
+
+@contextmanager
 def folders_locked(state: State, organization: str, holder: str) -> Iterator[None]:
     """Hold the lock of an organization in the state folder, and beside the ledger's file.
 
     Runs that keep their rows in different places may still share the ledger's file.
     """
-    folders = {state.folder.resolve(), (ledger.folder_of(state) or state.folder).resolve()}
     with ExitStack() as locks:
-        for folder in sorted(folders):
+        for folder in _folders(state):
             try:
                 locks.enter_context(lock.held(folder, organization, holder, state.lock_wait_s))
             except lock.NoLocks:
@@ -59,3 +89,7 @@ def working_on_plan(state: State, run_id: str) -> Iterator[None]:
     folder = checkpoint_folder(state.folder, run_id)
     with lock.held(folder, "plan", lock.holder(f"run {run_id}"), state.lock_wait_s):
         yield
+
+
+def _folders(state: State) -> list[Path]:
+    return sorted({state.folder.resolve(), (ledger.folder_of(state) or state.folder).resolve()})

@@ -25,6 +25,7 @@ from bulk_sync.storage import atomic
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.2
+_FOLDER: Final = "locks"
 
 
 class NoLocks(UsageProblem):
@@ -46,7 +47,7 @@ def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
         UsageProblem: the state folder cannot be written.
         NoLocks: no file in it can be locked.
     """
-    path = folder / "locks" / f"{lock}.lock"
+    path = folder / _FOLDER / f"{lock}.lock"
     try:
         atomic.make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -75,6 +76,11 @@ def name(where: Place) -> str:
     """Return the name of the lock of an organization and endpoint, in whatever spelling."""
     whose = f"{place(where.endpoint)}\n{where.organization}"
     return f"{where.organization}-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
+
+
+def names(folder: Path) -> set[str]:
+    """Return the names of all locks that were ever taken in a state folder."""
+    return {path.stem for path in (folder / _FOLDER).glob("*.lock")}
 
 
 def holder(task: str) -> str:
