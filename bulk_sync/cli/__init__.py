@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "map": "Find the PKeys that this instance knows now, by another column.",
     "holidays": "List the days that are no business days, for deadlines.",
     "check": "Test credentials, endpoint, attribute and access.",
+    "recipe": "Print a ready crontab, systemd timer, Kubernetes CronJob, ... for this machine.",
     "help": "Show a page of the manual.",
     "simulate": "Serve a local stand-in for the Campaign Standard API.",
 }

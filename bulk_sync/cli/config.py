@@ -33,6 +33,9 @@ _SECRETS: Final = ("access_token", "client_secret", "ledger")
 _HOOKS: Final = ("ping", "notify")
 """Options whose value is a secret, so that it may lie in such a file too."""
 
+SECRETS: Final = (*_SECRETS, *_HOOKS)
+"""Everything that may lie in a file of its own."""
+
 _OF_ALL_JOBS: Final = frozenset(
     {"state_dir", "job", *_SECRETS, *(f"{name}_file" for name in _SECRETS)}
 )
@@ -71,10 +74,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
         if not path.is_file():
             return None
     typed, ctx.meta[_PATH] = ctx.meta.pop(_JOB), path
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageProblem(f"{path}: {error}.") from error
+    values = content(path)
     tables = values.pop(JOBS, {}) if isinstance(values.get(JOBS), dict) else {}
     # If the file is wrong, the form of the message still follows it.
     ctx.default_map = {name.replace("-", "_"): value for name, value in values.items()}
@@ -95,6 +95,18 @@ def tables_of(ctx: click.Context) -> Collection[str]:
     """Return the jobs with a table in the configuration."""
     tables: Mapping[str, Mapping[str, object]] = ctx.meta.get(_TABLES, {})
     return tables
+
+
+def content(path: Path) -> dict[str, Any]:
+    """Read a configuration file.
+
+    Raises:
+        UsageProblem: it cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageProblem(f"{path}: {error}.") from error
 
 
 def job_of(typed: Mapping[str, Any]) -> str | None:

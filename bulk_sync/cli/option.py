@@ -33,6 +33,7 @@ class Group(StrEnum):
     CONNECTION = "Connection"
     OUTPUT = "Output"
     MONITORING = "Monitoring"
+    SCHEDULE = "Schedule"
 
 
 class Recorded(Enum):

@@ -12,7 +12,7 @@ from typing import Final
 import click
 import platformdirs
 
-from bulk_sync.cli import config, input_options
+from bulk_sync.cli import config, input_options, schedule_options
 from bulk_sync.cli.option import Duration, Group, Name, Option, Recorded, WebAddress, choice
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import ATTRIBUTE as CCPA
@@ -337,6 +337,8 @@ NOTIFY: Final = _monitoring(
 )
 MONITORING: Final = (METRICS_FILE, PING, NOTIFY)
 """The options of every command whose end somebody may wait for."""
+
+SCHEDULE: Final = schedule_options.SCHEDULE
 
 WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, *LOGGING)
 """The options of every command with calls to Campaign."""

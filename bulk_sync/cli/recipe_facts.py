@@ -1,0 +1,251 @@
+"""What the templates of the recipes are filled with."""
+
+import re
+import sys
+from datetime import UTC, datetime, time
+from pathlib import Path
+from shlex import quote
+from typing import Any, Final
+
+from bulk_sync import __version__
+from bulk_sync.cli import escapes
+from bulk_sync.cli.machine import SECRETS_FOLDER, Machine, SecretFile
+from bulk_sync.cli.option import variable
+from bulk_sync.errors import UsageProblem
+from bulk_sync.storage import lock
+
+_NO_INPUT: Final = "/path/to/optouts-%Y-%m-%d.csv"
+_SHARED_STATE: Final = Path("/var/lib")
+_DATA: Final = "/var/lib/bulk-sync"
+"""Where a service and a pod keep runs, and a pod its reports too."""
+
+_POD_SECRETS: Final = "/run/secrets/bulk-sync"
+_POD_CONFIG: Final = "/etc/bulk-sync"
+_FILES_OF_POD: Final = ("protect", "ca_file")
+"""Options with a file of this machine that a pod needs too; it gets them as it gets secrets."""
+
+_OUTPUT: Final = ("-q", "--summary", "json")
+_OF_MONITORING: Final = ("alerts", "dashboard")
+_OF_JOBS: Final = ("cron", "systemd", "kubernetes")
+
+
+def of(machine: Machine, name: str) -> dict[str, Any]:
+    """Return the facts for a recipe.
+
+    Args:
+        machine: this machine.
+        name: the recipe.
+
+    Raises:
+        UsageProblem: an option cannot stand in it.
+    """
+    at: time = machine.values["at"]
+    job = _job(machine) if name in _OF_MONITORING else None
+    facts = {
+        "at": at,
+        "resume_hours": sorted({(at.hour - 1) % 24, (at.hour + 4) % 24}),
+        "period_s": round(machine.values["period"]),
+        "job": job,
+        "selector": _selector(job),
+        "unit": "-".join(filter(None, ("bulk-sync", _slug(machine.given("job"))))),
+        "version": __version__,
+        "image": f"bulk-sync:{__version__}",
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "home": "/opt/bulk-sync",
+        "data": _DATA,
+        "secrets_folder": _POD_SECRETS,
+        "folder": machine.folder,
+        "missing": [],
+    }
+    if name in _OF_JOBS:
+        facts["missing"] = list(machine.missing())
+        if machine.values["input"] is None:
+            facts["missing"].append(
+                f"Name the nightly file, such as: bulk-sync recipe {name} '{_NO_INPUT}'"
+            )
+    more = {"cron": _crontab, "systemd": _service, "kubernetes": _pod}.get(name)
+    return facts | (more(machine, facts) if more else {})
+
+
+def _crontab(machine: Machine, _facts: dict[str, Any]) -> dict[str, Any]:
+    program, source = machine.program, _input(machine)
+    folder = Path(program[0]).parent
+    start = [Path(program[0]).name] if len(program) == 1 else program
+
+    def line(command: str, last: str) -> str:
+        typed = " ".join([*map(quote, start), command, last, *_rest(machine, command)])
+        return (
+            f"umask 077; cd {quote(str(machine.folder))} || exit; {typed} "
+            '>>"$LOG" 2>&1 || { '
+            f'echo "bulk-sync {command}: exit $?, see bulk-sync help nightly"; tail -n 1 "$LOG"; }}'
+        )
+
+    given = {each.variable: each.path for each in machine.secrets() if not each.configured}
+    return {
+        "mail_to": machine.values["mail_to"],
+        "path": f"{folder}:/usr/bin:/bin",
+        "variables": machine.variables() | given,
+        "tonight": line("run", escapes.shell_word(source)),
+        "resume": line("resume", "--all"),
+    }
+
+
+def _service(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
+    program, source = machine.program, _input(machine)
+    state = machine.state_folder if machine.has_own_state_folder else Path(_DATA)
+    variables = machine.variables()
+    if not machine.configured("state_dir"):
+        variables[variable("state_dir")] = str(state)
+    is_shared = state.is_relative_to(_SHARED_STATE)
+    reports = [path.parent for path in machine.paths("report")] or [machine.folder]
+    metrics = [path.parent for path in machine.paths("metrics_file")]
+    writable = [*reports, *metrics, *([] if is_shared else [state])]
+    every = [*writable, machine.folder, Path(source), Path(program[0])]
+    every += [machine.config] if machine.config else []
+    user = lock.user()
+    return {
+        "tonight": _exec_start(program, ["run", source, *_rest(machine, "run")]),
+        "resume": _exec_start(program, ["resume", "--all", *_rest(machine, "resume")]),
+        "user": "bulk-sync" if user == "root" else user,
+        "units": "/etc/systemd/system",
+        "unit": facts["unit"],
+        "variables": variables,
+        "secrets": machine.secrets(),
+        "state_directory": str(state.relative_to(_SHARED_STATE)) if is_shared else "",
+        "writable": list(dict.fromkeys(map(str, writable))),
+        "is_in_home": any(_is_below(each, "/home", "/root", "/run/user") for each in every),
+        "is_in_tmp": any(_is_below(each, "/tmp", "/var/tmp") for each in every),  # noqa: S108
+    }
+
+
+def _exec_start(program: list[str], words: list[str]) -> str:
+    """Return a command as a unit file has it; a shell fills in the date of the day."""
+    command, last, *rest = words
+    if not escapes.has_date(last):
+        return " ".join(map(escapes.systemd_argument, [*program, *words]))
+    return f"/bin/sh -c {escapes.systemd_argument(_exec(program, command, last, rest))}"
+
+
+def _exec(program: list[str], command: str, last: str, rest: list[str]) -> str:
+    words = [*map(quote, program), command, escapes.shell_word(last), *map(quote, rest)]
+    return f"exec {' '.join(words)}"
+
+
+def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts for Kubernetes: the configuration goes along, and files as secrets."""
+    if exposed := machine.exposed():
+        named = ", ".join(each.replace("_", "-") for each in exposed)
+        raise UsageProblem(
+            f"{machine.config} holds secrets itself ({named}), and the recipe would print them. "
+            "Put each into a file, and name that, such as client-secret-file."
+        )
+    secrets = machine.secrets()
+    if all(each.option != "ledger" for each in secrets):
+        path = str(SECRETS_FOLDER / "ledger")
+        secrets.append(SecretFile("ledger", path))
+        facts["missing"].append(
+            "The jobs share a ledger on PostgreSQL. Write its URL, such as "
+            f"postgresql://USER:PASSWORD@HOST/NAME, into a file: install -m 600 /dev/stdin {path}"
+        )
+    own = {
+        option: {_key(option, n, path): path for n, path in enumerate(machine.paths(option))}
+        for option in _FILES_OF_POD
+    }
+    variables = machine.variables() | {
+        variable("state_dir"): _DATA,
+        variable("report"): f"{_DATA}/{{run_id}}.csv",
+        variable("log_format"): "json",
+        "HOME": _DATA,
+    }
+    variables |= {each.variable: f"{_POD_SECRETS}/{each.name}" for each in secrets}
+    if machine.config is not None:
+        variables[variable("config")] = f"{_POD_CONFIG}/{machine.config.name}"
+    if machine.paths("metrics_file"):
+        variables[variable("metrics_file")] = f"{_DATA}/metrics.prom"
+    for option, mounted in own.items():
+        if mounted:
+            variables[variable(option)] = ":".join(f"{_POD_SECRETS}/{name}" for name in mounted)
+    source = _input(machine)
+    return {
+        "tonight": _pod_command(["run", source, *_rest(machine, "run")]),
+        "resume": _pod_command(["resume", "--all", *_rest(machine, "resume")]),
+        "variables": dict(sorted(variables.items())),
+        "files": {each.name: each.path for each in secrets} | own["protect"] | own["ca_file"],
+        "config_name": machine.config.name if machine.config else "",
+        "config_text": machine.config.read_text("utf-8").strip("\n") if machine.config else "",
+        "config_folder": _POD_CONFIG,
+        "input_folder": _folder_of(source),
+    }
+
+
+def _key(option: str, number: int, path: Path) -> str:
+    """Return the name of a file in a secret: its suffix decides how it is read."""
+    return f"{option}-{number}" + re.sub(r"[^\w.]", "", "".join(path.suffixes))
+
+
+def _pod_command(words: list[str]) -> list[str]:
+    command, last, *rest = words
+    if escapes.has_date(last):
+        made = ["/bin/sh", "-c", _exec(["bulk-sync"], command, last, rest)]
+    else:
+        made = ["bulk-sync", *map(escapes.one_line, words)]
+    return [word.replace("$(", "$$(") for word in made]  # else Kubernetes looks for a variable
+
+
+def _folder_of(source: str) -> str:
+    """Return the folder to mount for an input; empty for a URL."""
+    if "://" in source:
+        return ""
+    if Path(source).is_dir():
+        return source
+    folder = Path(source).parent
+    while escapes.has_date(str(folder)) or re.search(r"[*?[]", str(folder)):
+        folder = folder.parent
+    if folder == folder.parent:
+        raise UsageProblem(f"{source} lies at the top: a volume needs a folder of its own.")
+    return str(folder)
+
+
+def _rest(machine: Machine, command: str) -> list[str]:
+    """Return the options that are typed after the input."""
+    job = machine.given("job") if command == "run" else ""
+    return [*(["--job", job] if job else []), *machine.waiting, *_OUTPUT]
+
+
+def _input(machine: Machine) -> str:
+    """Return the nightly file; a path as an absolute one."""
+    source = machine.values["input"]
+    if source is None:
+        return _NO_INPUT
+    if source == "-":
+        raise UsageProblem("A job at night has no standard input: name a file, a folder or a glob.")
+    return source if "://" in source else str(machine.folder / Path(source).expanduser())
+
+
+def _job(machine: Machine) -> str | None:
+    """Return the name of the job, if it is known."""
+    if job := machine.given("job"):
+        return job
+    if machine.values["input"] is None:
+        return None
+    from bulk_sync.cli.arguments import job_name
+    from bulk_sync.runs import Input
+
+    today = escapes.on(datetime.now(UTC).astimezone(), _input(machine))
+    return job_name(Input(today))
+
+
+def _selector(job: str | None) -> str:
+    """Return the job as a label of PromQL; without one, every job but audits."""
+    if job is None:
+        return '{sync_job!~"audit of .*"}'
+    return "{sync_job=" + escapes.as_json(escapes.one_line(job)) + "}"
+
+
+def _slug(job: str) -> str:
+    """Return the name of a job as units and Kubernetes may have it."""
+    return re.sub(r"[^a-z0-9]+", "-", job.lower()).strip("-")[:24].rstrip("-")
+
+
+def _is_below(path: Path, *folders: str) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)

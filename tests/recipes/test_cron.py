@@ -1,0 +1,170 @@
+"""``bulk-sync recipe cron``: its lines, carried out in cron's own environment."""
+
+import json
+import shlex
+import subprocess
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from conftest import key, populate, wishes
+from hypothesis import given
+from hypothesis import strategies as st
+from printed import BARE, SECRET, Crontab, configuration, recipe
+
+from bulk_sync.cli import escapes
+from bulk_sync.simulator import Options, Simulator, running
+
+TONIGHT, LEFT = "0 2 * * *", "0 1,6 * * *"
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with running(Options(client_secret=SECRET)) as simulator:
+        populate(simulator, 5)
+        yield simulator
+
+
+@pytest.fixture
+def home(tmp_path: Path, sim: Simulator) -> Path:
+    """The folder of a job, with blanks in its name, its configuration, and its files."""
+    folder = tmp_path / "job of the night"
+    (folder / "in").mkdir(parents=True)
+    configuration(folder, sim.url, folder / "secret", f'client-secret-file = "{folder}/secret"')
+    return folder
+
+
+def last_line(crontab: Crontab) -> dict[str, object]:
+    log = Path(crontab.variables["LOG"]).read_text().splitlines()
+    found: dict[str, object] = json.loads(log[-1])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("named", "lies_as"),
+    [
+        ("in/optouts.csv", "optouts.csv"),
+        ("in/optouts-%Y-%m-%d.csv", f"optouts-{date.today():%Y-%m-%d}.csv"),  # noqa: DTZ011
+        ("in/%F list.csv", f"{date.today():%F} list.csv"),  # noqa: DTZ011
+        ("in/*.csv", "any.csv"),
+        ("in/50% off.csv", "50% off.csv"),
+        ("in/it's $HOME `x`.csv", "it's $HOME `x`.csv"),
+    ],
+    ids=["plain", "dated", "dated, with a blank", "glob", "percent", "shell"],
+)
+def test_the_line_of_tonight_works_unchanged(
+    home: Path, sim: Simulator, named: str, lies_as: str
+) -> None:
+    wishes(home / "in" / lies_as, 5)
+    crontab = Crontab.read(recipe(home, "cron", named).text)
+    ended = crontab.carry_out(TONIGHT, home)
+    assert (ended.returncode, ended.stdout) == (0, "")  # cron mails nothing
+    assert last_line(crontab)["outcomes"] == {"updated": 5}
+    assert len(sim.patched) == 5
+    (report,) = home.glob("*.results.csv")
+    assert report.stat().st_mode & 0o777 == 0o600
+    assert Path(crontab.variables["LOG"]).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_night_that_fails_is_mailed_with_its_exit_code_and_reason(home: Path) -> None:
+    crontab = Crontab.read(recipe(home, "cron", "in/optouts.csv").text)
+    mail = crontab.carry_out(TONIGHT, home).stdout.splitlines()
+    assert mail[0] == "bulk-sync run: exit 2, see bulk-sync help nightly"
+    assert "No such file" in json.loads(mail[1])["message"]
+
+
+def test_a_folder_that_is_gone_is_mailed(home: Path) -> None:
+    crontab = Crontab.read(recipe(home, "cron", "in/optouts.csv").text)
+    home.rename(home.with_name("elsewhere"))
+    mail = crontab.carry_out(TONIGHT, home.parent)
+    assert mail.returncode != 0
+    assert "job of the night" in mail.stdout
+
+
+def test_the_line_of_what_was_left_finishes_it_and_is_silent_if_nothing_is(
+    home: Path, sim: Simulator
+) -> None:
+    wishes(home / "in" / "optouts.csv", 5)
+    settings = home / "bulk-sync.toml"
+    unlimited = settings.read_text()
+    settings.write_text(f"{unlimited}max-calls = 2\n")
+    crontab = Crontab.read(recipe(home, "cron", "in/optouts.csv").text)
+    assert "exit 6" in crontab.carry_out(TONIGHT, home).stdout
+    assert len(sim.patched) < 5
+    settings.write_text(unlimited)
+    for _ in range(2):
+        ended = crontab.carry_out(LEFT, home)
+        assert (ended.returncode, ended.stdout) == (0, "")
+    assert [each for each, _ in sorted(sim.patched)] == [key(number) for number in range(5)]
+    assert "nothing to resume" in str(last_line(crontab)["message"])
+
+
+def test_variables_of_this_shell_go_along_and_secrets_do_not(home: Path, sim: Simulator) -> None:
+    wishes(home / "in" / "optouts.csv", 5)
+    (home / "bulk-sync.toml").unlink()
+    printed = recipe(
+        home,
+        *("cron", "in/optouts.csv", "--organization", "acme", "--state-dir", "state here"),
+        BULK_SYNC_ENDPOINT=sim.url,
+        BULK_SYNC_IMS_ENDPOINT=sim.url,
+        BULK_SYNC_API_KEY="demo-key",
+        BULK_SYNC_CLIENT_SECRET_FILE="secret",
+        BULK_SYNC_PING="https://hc.example.com/f00",
+        BULK_SYNC_MAX_OPT_INS="0",
+    )
+    crontab = Crontab.read(printed.text)
+    assert crontab.variables["BULK_SYNC_MAX_OPT_INS"] == "0"
+    assert crontab.variables["BULK_SYNC_CLIENT_SECRET_FILE"] == str(home / "secret")
+    assert "f00" not in printed.text + printed.hints
+    assert "install -m 600 /dev/stdin /etc/bulk-sync/ping" in printed.hints
+    without_ping = {**crontab.variables, "BULK_SYNC_PING_FILE": ""}
+    ended = Crontab(without_ping, crontab.commands).carry_out(TONIGHT, home)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert (home / "state here" / "runs").is_dir()
+
+
+def test_what_is_missing_is_a_placeholder_and_a_hint(tmp_path: Path) -> None:
+    printed = recipe(tmp_path, "cron")
+    assert "BULK_SYNC_ORGANIZATION=ORGANIZATION" in printed.text
+    assert "/path/to/optouts-" in printed.text
+    for word in ("ORGANIZATION", "API-KEY", "/etc/bulk-sync/client-secret", "nightly file"):
+        assert word in printed.hints
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["cron", "-"], "standard input"),
+        (["cron", "a\nb.csv"], "Rename it"),
+        (["cron", "x.csv", "--at", "25:00"], "02:00"),
+        (["cron", "x.csv", "--at", "02:00:30"], "02:00"),
+        (["crontab"], "There are: cron,"),
+    ],
+    ids=["standard input", "line break", "no time", "seconds", "no recipe"],
+)
+def test_what_cannot_be_is_explained(tmp_path: Path, words: list[str], told: str) -> None:
+    printed = recipe(tmp_path, *words, status=2)
+    assert printed.text == ""
+    assert told in printed.hints
+
+
+def test_the_job_waits_for_another_run_unless_it_is_said_how_long(home: Path) -> None:
+    assert "--lock-wait 4h" in recipe(home, "cron", "x.csv").text
+    settings = home / "bulk-sync.toml"
+    settings.write_text(f'{settings.read_text()}lock-wait = "5m"\n')
+    assert "--lock-wait" not in recipe(home, "cron", "x.csv").text
+
+
+PATHS = st.text(st.characters(codec="utf-8", categories=("L", "M", "N", "P", "S", "Zs")))
+
+
+@given(PATHS.map("/{}".format).filter(str.isprintable).filter(lambda each: len(each) < 200))
+def test_any_path_reaches_the_program_as_it_is(path: str) -> None:
+    command = escapes.cron_command(f"printf %s {shlex.quote(path)}")
+    ((_, read),) = Crontab.read(f"* * * * * {command}").commands.items()
+    ended = subprocess.run(["/bin/sh", "-c", read], capture_output=True, env=BARE, check=True)
+    assert ended.stdout.decode() == path
+    (word,) = shlex.split(escapes.systemd_argument(path))
+    assert word.replace("$$", "$").replace("%%", "%") == path
+    assert Crontab.read(f"A={escapes.cron_value(path)}").variables == {"A": path}

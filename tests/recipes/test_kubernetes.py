@@ -1,0 +1,147 @@
+"""``bulk-sync recipe kubernetes`` and ``container``: objects that fit, commands that work."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import populate, wishes
+from printed import PROGRAM, SECRET, checked, configuration, recipe, shell
+
+from bulk_sync import __version__, signals
+from bulk_sync.simulator import Options, running
+
+ROOT = Path(__file__).parents[2]
+
+
+def objects(text: str) -> dict[str, Any]:
+    return {each["metadata"]["name"]: each for each in yaml.safe_load_all(text)}
+
+
+def pod(cron_job: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return found
+
+
+def test_the_objects_fit_the_schema(tmp_path: Path) -> None:
+    every = []
+    for source, config in (
+        ("/in/x.csv", ""),
+        ("/in/%F x.csv", 'protect = "p.csv"\nca-file = "ca.pem"'),
+        ("s3://in/x.csv", "\n   \nmax-opt-ins = 0\n\n[job.x]\nmetrics-file = 'm.prom'"),
+    ):
+        if config:
+            (tmp_path / "bulk-sync.toml").write_text(config)
+        printed = recipe(tmp_path, "kubernetes", source, "--job", "Opt outs")
+        found = [*objects(printed.text).values()]
+        assert [each["kind"] for each in found] == ["ConfigMap"] * bool(config) + ["CronJob"] * 2
+        if config:
+            assert found[0]["data"] == {"bulk-sync.toml": config.strip("\n") + "\n"}
+        every += found
+    assert checked(every, [], tmp_path)["objects"] == [[] for _ in every]
+
+
+def test_the_check_itself_finds_what_does_not_fit(tmp_path: Path) -> None:
+    text = recipe(tmp_path, "kubernetes", "/in/x.csv").text
+    mistakes = {
+        "concurrencyPolicy": "concurencyPolicy",
+        "Forbid": "Forbidden",
+        "backoffLimit: 0": "backoffLimit: none",
+        "readOnlyRootFilesystem": "readOnlyRoot",
+    }
+    assert all(right in text for right in mistakes)
+    wrong = [objects(text.replace(*each))["bulk-sync-tonight"] for each in mistakes.items()]
+    assert all(checked(wrong, [], tmp_path)["objects"])
+
+
+def test_a_pod_ends_in_time_writes_nowhere_else_and_is_not_started_again(tmp_path: Path) -> None:
+    for cron_job in objects(recipe(tmp_path, "kubernetes", "/in/x.csv").text).values():
+        spec, inside = cron_job["spec"], pod(cron_job)
+        assert spec["concurrencyPolicy"] == "Forbid"
+        assert spec["jobTemplate"]["spec"]["backoffLimit"] == 0
+        assert inside["restartPolicy"] == "Never"
+        assert inside["terminationGracePeriodSeconds"] > signals._END_WITHIN_S + 2
+        assert inside["securityContext"]["runAsNonRoot"]
+        (container,) = inside["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in inside["volumes"]}
+
+
+@pytest.mark.parametrize("source", ["in/x.csv", "in/%F it's.csv"], ids=["plain", "dated"])
+def test_the_commands_work_with_the_variables_and_files_of_the_pod(
+    tmp_path: Path, source: str, new_database: Callable[[], str]
+) -> None:
+    home, inside = tmp_path / "home", tmp_path / "pod"
+    (home / "in").mkdir(parents=True)
+    for name in ("data", "secrets", "config"):
+        (inside / name).mkdir(parents=True)
+    with running(Options(client_secret=SECRET)) as sim:
+        populate(sim, 3)
+        own = ('client-secret-file = "s"', 'protect = "p.csv"')
+        path = configuration(home, sim.url, home / "s", *own)
+        found = objects(recipe(home, "kubernetes", source).text)
+        name = shell(["date", f"+{source}"], tmp_path, {}).stdout.strip()
+        wishes(home / name, 3)
+        (inside / "config" / path.name).write_text(found["bulk-sync"]["data"][path.name])
+        secrets = {"client-secret": SECRET, "ledger": new_database(), "protect-0.csv": "@other\n"}
+        for name, text in secrets.items():
+            (inside / "secrets" / name).write_text(text)
+        for job, expected in (("tonight", '"updated":3'), ("resume", "nothing to resume")):
+            (container,) = pod(found[f"bulk-sync-{job}"])["containers"]
+            places = {
+                "/var/lib/bulk-sync": str(inside / "data"),
+                "/run/secrets/bulk-sync": str(inside / "secrets"),
+                "/etc/bulk-sync": str(inside / "config"),
+            }
+            variables = {each["name"]: each["value"] for each in container["env"]}
+            for there, here in places.items():
+                variables = {key: each.replace(there, here) for key, each in variables.items()}
+            variables["PATH"] = f"{PROGRAM.parent}:/usr/bin:/bin"
+            words = [word.replace("$$(", "$(") for word in container["command"]]
+            ended = shell(words, inside / "data", variables)
+            assert ended.returncode == 0, ended.stdout
+            assert expected in ended.stdout
+    assert len(list((inside / "data").glob("*.csv"))) == 1
+    assert not list((inside / "data").glob("*.sqlite*"))
+
+
+def test_a_configuration_with_a_secret_in_it_is_not_printed(tmp_path: Path) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('[job.x]\nping = "https://hc.example.com/f00"\n')
+    printed = recipe(tmp_path, "kubernetes", "/in/x.csv", status=2)
+    assert printed.text == ""
+    assert "(ping)" in printed.hints
+    assert "f00" not in printed.hints
+
+
+def test_the_container_file_has_two_stages_and_no_root(tmp_path: Path) -> None:
+    text = recipe(tmp_path, "container").text.replace("\\\n", " ")
+    lines = [line.split(None, 1) for line in text.splitlines() if line and line[0] != "#"]
+    stages = [number for number, (word, _) in enumerate(lines) if word == "FROM"]
+    assert stages == [0, 4]
+    build, final = lines[:4], lines[4:]
+    words = " ".join(value for _, value in build)
+    assert f"bulk_sync-{__version__}-py3-none-any.whl" in words
+    assert (ROOT / "requirements.lock").is_file()
+    assert "--only-binary :all:" in words
+    settings = dict(final)
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", settings["USER"])
+    assert settings["VOLUME"] in settings["ENV"]
+    assert not re.search(r"apt|gcc|pip install", " ".join(value for _, value in final))
+    assert settings["ENTRYPOINT"] == '["bulk-sync"]'
+
+
+def test_the_image_of_the_container_file_is_that_of_the_jobs(tmp_path: Path) -> None:
+    container = recipe(tmp_path, "container").text
+    for cron_job in objects(recipe(tmp_path, "kubernetes", "/in/x.csv").text).values():
+        inside = pod(cron_job)
+        (each,) = inside["containers"]
+        assert f"podman build -t {each['image']} ." in container
+        assert f"USER {inside['securityContext']['runAsUser']}:" in container
+        assert f"VOLUME {each['workingDir']}" in container

@@ -1,0 +1,148 @@
+"""``bulk-sync recipe alerts``, ``dashboard`` and ``oauth2-proxy``, and the list of recipes."""
+
+import json
+import re
+import shutil
+import tomllib
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from printed import checked, recipe, shell
+
+from bulk_sync.cli.recipe import RECIPES, title
+from bulk_sync.monitoring import metrics_file
+
+GAUGES = {*metrics_file._GAUGES, metrics_file._BUILD}
+ROOM = Path(__file__).parents[2] / "bulk_sync" / "recipes"
+
+
+def rules(text: str) -> list[dict[str, Any]]:
+    (group,) = yaml.safe_load(text)["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def expressions(name: str, folder: Path, *words: str) -> list[str]:
+    text = recipe(folder, name, *words).text
+    if name == "alerts":
+        return [rule["expr"] for rule in rules(text)]
+    return [each["expr"] for panel in json.loads(text)["panels"] for each in panel["targets"]]
+
+
+@pytest.mark.parametrize("words", [[], ["--job", 'a "b" \\ c']], ids=["every job", "one job"])
+@pytest.mark.parametrize("name", ["alerts", "dashboard"])
+def test_expressions_are_promql_over_metrics_that_exist(
+    tmp_path: Path, name: str, words: list[str]
+) -> None:
+    found = expressions(name, tmp_path, *words)
+    assert checked([], [*found, "up >"], tmp_path)["expressions"] == ["up >"]
+    named = set(re.findall(r"bulk_sync_\w+", " ".join(found)))
+    assert named <= GAUGES
+    assert len(named) >= 5
+
+
+def test_the_dashboard_shows_every_metric_but_two(tmp_path: Path) -> None:
+    found = set(re.findall(r"bulk_sync_\w+", recipe(tmp_path, "dashboard").text))
+    assert {metrics_file._BUILD} == GAUGES - found
+
+
+def test_panels_have_their_own_place(tmp_path: Path) -> None:
+    dashboard = json.loads(recipe(tmp_path, "dashboard", "--job", 'a "b"').text)
+    assert dashboard["schemaVersion"] >= 36
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for one, other in combinations([panel["gridPos"] for panel in panels], 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert beside or below
+    assert dashboard["templating"]["list"][1]["current"]["value"] == 'a "b"'
+
+
+def test_an_audit_raises_no_alert_unless_it_is_the_job(tmp_path: Path) -> None:
+    assert all('{sync_job!~"audit of .*"}' in each for each in expressions("alerts", tmp_path))
+    named = expressions("alerts", tmp_path, "x/audit-%F.csv")
+    assert all('{sync_job="audit---"}' in each for each in named)
+
+
+METRICS = """
+    - interval: 1h
+      input_series:
+        - series: 'bulk_sync_last_run_timestamp_seconds{sync_job="a"}'
+          values: '0x100'
+        - series: 'bulk_sync_last_success_timestamp_seconds{sync_job="a"}'
+          values: '0x100'
+        - series: 'bulk_sync_last_run_exit_status{sync_job="a"}'
+          values: '0 1 2 3 4 5 6 11 0x100'
+        - series: 'bulk_sync_opt_outs_overdue{sync_job="a"}'
+          values: '0 7 0x100'
+        - series: 'bulk_sync_runs_to_resume{sync_job="a"}'
+          values: '1x100'
+      promql_expr_test:
+        - expr: count by (alertname) (ALERTS{alertstate="firing"})
+          eval_time: HOURh
+          exp_samples: [SAMPLES]
+"""
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="Prometheus is not installed")
+@pytest.mark.parametrize(
+    ("hour", "firing"),
+    [
+        (0, []),
+        (1, ["BulkSyncFailed", "BulkSyncOptOutsOverdue"]),
+        (2, ["BulkSyncFailed"]),
+        (3, ["BulkSyncNeedsPerson"]),
+        (4, ["BulkSyncNeedsPerson"]),
+        (5, ["BulkSyncFailed"]),
+        (6, []),
+        (7, []),
+        (13, ["BulkSyncRunsToResume"]),
+        (49, ["BulkSyncNoSuccess", "BulkSyncRunsToResume"]),
+    ],
+)
+def test_prometheus_raises_the_alerts(tmp_path: Path, hour: int, firing: list[str]) -> None:
+    (tmp_path / "rules.yml").write_text(recipe(tmp_path, "alerts").text)
+    labels = (f"{{labels: '{{alertname=\"{name}\"}}', value: 1}}" for name in firing)
+    test = METRICS.replace("HOUR", str(hour)).replace("SAMPLES", ", ".join(labels))
+    head = "rule_files: [rules.yml]\nevaluation_interval: 1h\ntests:"
+    (tmp_path / "test.yml").write_text(head + test)
+    for words in (["check", "rules", "rules.yml"], ["test", "rules", "test.yml"]):
+        ended = shell([str(shutil.which("promtool")), *words], tmp_path, {})
+        assert ended.returncode == 0, ended.stdout
+
+
+def test_alerts_wait_for_two_periods(tmp_path: Path) -> None:
+    found = expressions("alerts", tmp_path, "--period", "6h")
+    assert any(each.endswith("> 43200") for each in found)
+
+
+def test_the_proxy_sends_the_headers_that_the_page_is_told_of(tmp_path: Path) -> None:
+    text = recipe(tmp_path, "oauth2-proxy").text
+    settings = tomllib.loads(text)
+    assert settings["upstreams"] == ["http://127.0.0.1:8710/"]
+    assert settings["pass_user_headers"]
+    assert "--user-header X-Forwarded-Email --role-header X-Forwarded-Groups" in text
+    assert settings["allowed_groups"] == ["viewer", "uploader", "approver", "admin"]
+    assert not {"client_secret", "cookie_secret"} & settings.keys()
+
+
+def test_every_recipe_is_listed_with_a_line_of_its_own(tmp_path: Path) -> None:
+    assert {path.stem for path in ROOM.iterdir()} == set(RECIPES)
+    listed = recipe(tmp_path).text
+    for name in RECIPES:
+        assert re.search(rf"^  {name} +{re.escape(title(name))}$", listed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_recipe_prints_a_secret_and_hints_stay_out_of_the_file(
+    tmp_path: Path, name: str
+) -> None:
+    secrets = ("CLIENT_SECRET", "ACCESS_TOKEN", "LEDGER", "PING", "NOTIFY")
+    given = {f"BULK_SYNC_{each}": f"https://u:hush-{each}@example.com" for each in secrets}
+    printed = recipe(tmp_path, name, status=0, **given)
+    assert "hush" not in printed.text + printed.hints
+    assert printed.hints
+    assert not set(printed.hints.splitlines()) & set(printed.text.splitlines())

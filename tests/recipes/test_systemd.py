@@ -1,0 +1,125 @@
+"""``bulk-sync recipe systemd``: units that systemd accepts, and commands that work."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import populate, wishes
+from printed import SECRET, configuration, recipe, shell, units, words_of
+
+from bulk_sync import signals
+from bulk_sync.simulator import Options, running
+
+PARTS = ("-resume.service", "-resume.timer", ".service", ".timer")
+NAMES = [f"bulk-sync-nights{part}" for part in PARTS]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "job of the night"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["in.csv", "in-%Y-%m-%d.csv", '%F "quoted" $HOME.csv', "50% of $HOME.csv"],
+    ids=["plain", "dated", "dated, with quotes", "percent"],
+)
+def test_the_command_works_with_the_variables_of_the_unit(
+    home: Path, tmp_path: Path, source: str
+) -> None:
+    with running(Options(client_secret=SECRET)) as sim:
+        populate(sim, 3)
+        secret = tmp_path / "secret"
+        configuration(home, sim.url, secret, f'client-secret-file = "{secret}"')
+        (tmp_path / "units").mkdir()
+        printed = recipe(home, "systemd", source, "--job", "nights", "--state-dir", "state")
+        service = units(printed.text, tmp_path / "units")["bulk-sync-nights.service"]
+        name = subprocess.run(
+            ["date", f"+{source}"] if re.search("%[a-zA-Z]", source) else ["echo", source],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        wishes(home / name, 3)
+        (credential,) = service["LoadCredential"]
+        assert credential == f"client-secret:{tmp_path}/secret"
+        (home / "client-secret").write_text(SECRET)
+        settings = [words_of(value)[0].replace("%d", str(home)) for value in service["Environment"]]
+        variables = dict(setting.split("=", 1) for setting in settings)
+        (command,) = service["ExecStart"]
+        ended = shell(words_of(command), Path(service["WorkingDirectory"][0]), variables)
+        assert ended.returncode == 0, ended.stdout
+        assert '"updated":3' in ended.stdout
+        assert '"job":"nights"' in ended.stdout
+
+
+def test_there_are_two_pairs_and_a_stop_leaves_time_to_finish(home: Path, tmp_path: Path) -> None:
+    text = recipe(home, "systemd", "in.csv", "--job", "Nights!", "--at", "23:30").text
+    (tmp_path / "units").mkdir()
+    found = units(text, tmp_path / "units")
+    assert list(found) == NAMES
+    assert found["bulk-sync-nights.timer"]["OnCalendar"] == ["*-*-* 23:30:00"]
+    assert found["bulk-sync-nights-resume.timer"]["OnCalendar"] == [
+        "*-*-* 03:30:00",
+        "*-*-* 22:30:00",
+    ]
+    for name in NAMES:
+        if name.endswith(".timer"):
+            assert found[name]["Persistent"] == ["true"]
+            continue
+        assert int(found[name]["TimeoutStopSec"][0]) > signals._END_WITHIN_S + 2
+        assert found[name]["ProtectSystem"] == ["strict"]
+        assert "3" not in found[name]["SuccessExitStatus"][0].split()
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "writable"),
+    [
+        ([], "bulk-sync", [""]),
+        (["--state-dir", "/var/lib/opt-outs/state"], "opt-outs/state", [""]),
+        (["--state-dir", "/srv/state"], None, ["", "/srv/state"]),
+        (["--metrics-file", "/srv/metrics/b.prom"], "bulk-sync", ["", "/srv/metrics"]),
+    ],
+    ids=["default", "state in /var/lib", "state elsewhere", "metrics"],
+)
+def test_a_service_may_write_where_it_has_to_and_nowhere_else(
+    home: Path, tmp_path: Path, words: list[str], folder: str | None, writable: list[str]
+) -> None:
+    (tmp_path / "units").mkdir()
+    printed = recipe(home, "systemd", "in.csv", *words)
+    service = units(printed.text, tmp_path / "units")["bulk-sync.service"]
+    assert service.get("StateDirectory") == (folder and [folder])
+    found = [words_of(value)[0] for value in service["ReadWritePaths"]]
+    assert found == [each or str(home) for each in writable]
+
+
+def test_reports_of_the_configuration_are_where_the_service_may_write(
+    home: Path, tmp_path: Path
+) -> None:
+    reports = '["/archive/{run_id}.csv", "x.html"]'
+    (home / "bulk-sync.toml").write_text(f"[job.nights]\nreport = {reports}\n")
+    (tmp_path / "units").mkdir()
+    printed = recipe(home, "systemd", "in.csv")
+    service = units(printed.text, tmp_path / "units")["bulk-sync.service"]
+    assert [words_of(each)[0] for each in service["ReadWritePaths"]] == ["/archive", str(home)]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_systemd_accepts_the_units_and_calls_them_safe(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "units"
+    folder.mkdir()
+    text = recipe(home, "systemd", 'in-%F "x".csv', "--job", "nights", BULK_SYNC_API="a b%").text
+    units(text, folder)
+    paths = [str(folder / name) for name in NAMES]
+    ended = shell(["/usr/bin/systemd-analyze", "verify", "--man=no", *paths], tmp_path, {})
+    assert (ended.returncode, ended.stdout) == (0, "")
+    service = str(folder / "bulk-sync-nights.service")
+    words = ["security", "--no-pager", "--offline=yes", service]
+    ended = shell(["/usr/bin/systemd-analyze", *words], tmp_path, {})
+    found = re.search(r"exposure level for .*: ([\d.]+)", ended.stdout)
+    assert found is not None, ended.stdout
+    assert float(found[1]) < 3.0  # "OK" begins below 4.0, "MEDIUM" at 5.0
