@@ -223,20 +223,6 @@ def with_details(column: pd.Series, sentences: Mapping[int, str]) -> pd.Series:
     return changed
 
 
-def with_verdicts(
-    frame: pd.DataFrame,
-    outcome: npt.NDArray[np.int8],
-    reason: npt.NDArray[np.int8],
-    sentences: Mapping[int, str],
-) -> pd.DataFrame:
-    """Return a shallow copy of rows with other outcomes, reasons and, for some, sentences."""
-    judged = frame.copy(deep=False)
-    judged[OUTCOME] = outcomes(outcome)
-    judged[REASON] = reasons(reason)
-    judged[DETAIL] = with_details(frame[DETAIL], sentences)
-    return judged
-
-
 def _codes(column: pd.Series, categories: pd.Index) -> npt.NDArray[np.int8]:
     # Parquet may have left out the categories that do not occur, or changed their order.
     codes = column.cat.set_categories(categories).cat.codes.to_numpy(np.int8, copy=True)

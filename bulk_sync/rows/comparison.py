@@ -5,15 +5,18 @@
 The decision about a row is the table in ``compare``; everything else counts or fills in.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, request_order
-from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.columns import OUTCOME_CODES
 from bulk_sync.rows.request_order import UNDATED, Choice, LastWrites
 from bulk_sync.rows.results import UNREAD, Steps
 
@@ -107,18 +110,15 @@ def compare(
     verdict[states.state == UNREAD] = OUTCOME_CODES[Outcome.PENDING]
     differ = np.flatnonzero(verdict == OUTCOME_CODES[Outcome.WOULD_UPDATE])
     newer = _newer_choices(checked, positions, states, differ, last_writes)
-    verdict[list(newer)] = OUTCOME_CODES[Outcome.DRIFTED]
     planned = checked.copy(deep=False)
     planned[columns.BEFORE] = columns.states(before)
     planned[columns.AFTER] = columns.states(before)
-    planned = _with_step(planned, positions, states, verdict)
-    if not newer:
-        return planned
-    reason = columns.reason_codes(planned[columns.REASON])
-    reason[positions[list(newer)]] = REASON_CODES[Reason.NEWER_CHOICE]
-    outcome = columns.outcome_codes(planned[columns.OUTCOME])
-    details = {int(positions[at]): request_order.sentence(each) for at, each in newer.items()}
-    return columns.with_verdicts(planned, outcome, reason, details)
+    drifted = {
+        at: RowFailed(Reason.NEWER_CHOICE, request_order.sentence(each), outcome=Outcome.DRIFTED)
+        for at, each in newer.items()
+    }
+    states = replace(states, problems=drifted | states.problems)
+    return _with_step(planned, positions, states, verdict)
 
 
 def without_states(checked: pd.DataFrame) -> pd.DataFrame:
@@ -276,15 +276,10 @@ def _with_step(
         steps: its results, in their order.
         verdict: ``OUTCOME_CODES`` of those without a problem.
     """
-    outcome = columns.outcome_codes(frame[columns.OUTCOME])
-    reason = columns.reason_codes(frame[columns.REASON])
-    outcome[positions] = verdict
-    details = {}
+    verdicts = Verdicts.of_rows(frame)
+    verdicts.outcome[positions] = verdict
     for at, problem in steps.problems.items():
-        row = int(positions[at])
-        outcome[row] = OUTCOME_CODES[problem.outcome]
-        reason[row] = REASON_CODES[problem.reason]
-        details[row] = problem.detail
+        verdicts.overrule(int(positions[at]), problem.outcome, problem.reason, problem.detail)
     if columns.AT in frame:
         attempts = frame[columns.ATTEMPTS].to_numpy(copy=True)
         times = columns.times_ms(frame[columns.AT])
@@ -293,7 +288,7 @@ def _with_step(
     tried = np.flatnonzero(steps.attempts)
     attempts[positions[tried]] = steps.attempts[tried]
     times[positions[tried]] = steps.at_ms[tried]
-    results = columns.with_verdicts(frame, outcome, reason, details)
+    results = verdicts.applied(frame)
     results[columns.ATTEMPTS] = attempts
     results[columns.AT] = columns.times(times)
     return repeat(results)

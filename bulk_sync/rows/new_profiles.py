@@ -14,7 +14,8 @@ import pandas as pd
 from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, emails
-from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import Creating, KeyKind, Keys
 
@@ -59,38 +60,34 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
         The same rows with CREATE; those to be created are ``would_create``. A row without the
         needed fields, or with the address of another row in other capitals, has a sentence instead.
     """
-    outcome = columns.outcome_codes(rows[columns.OUTCOME])
-    reason = columns.reason_codes(rows[columns.REASON])
-    is_missing = outcome == OUTCOME_CODES[Outcome.NOT_FOUND]
-    is_missing &= reason == REASON_CODES[Reason.NOT_FOUND]
+    verdicts = Verdicts.of_rows(rows)
+    is_missing = verdicts.outcome == OUTCOME_CODES[Outcome.NOT_FOUND]
+    is_missing &= verdicts.reason == REASON_CODES[Reason.NOT_FOUND]
     desired = columns.state_codes(rows[columns.DESIRED])
     bodies: dict[int, str] = {}
-    sentences: dict[int, str] = {}
     taken: dict[str, int] = {}
     numbers = rows[columns.ROW].to_numpy()
     for at, values in _people(rows, np.flatnonzero(is_missing), fields(rows.columns, how, keys)):
         lacking = [name for name in _NAMES if not values[name]]
         person = emails.identity(values["email"], ignore_case=True)
         if lacking:
-            reason[at] = REASON_CODES[Reason.INCOMPLETE]
-            sentences[at] = (
+            sentence = (
                 "No profile has this address, and the row does not hold what a new one needs: "
                 f"{' and '.join(lacking)}."
             )
+            verdicts.overrule(at, Outcome.NOT_FOUND, Reason.INCOMPLETE, sentence)
         elif person in taken:
-            outcome[at] = OUTCOME_CODES[Outcome.REJECTED]
-            reason[at] = REASON_CODES[Reason.AMBIGUOUS]
-            sentences[at] = (
+            sentence = (
                 f"Row {numbers[taken[person]]} has this address in other capitals, and is created; "
                 "let them count as one with --email-case ignore."
             )
+            verdicts.overrule(at, Outcome.REJECTED, Reason.AMBIGUOUS, sentence)
         else:
             taken[person] = at
-            outcome[at], reason[at] = OUTCOME_CODES[Outcome.WOULD_CREATE], NONE
-            sentences[at] = ""
+            verdicts.overrule(at, Outcome.WOULD_CREATE, None, "")
             given = {field: text for field, text in values.items() if text}
             bodies[at] = orjson.dumps({**given, attribute: bool(desired[at])}).decode()
-    made = columns.with_verdicts(rows, outcome, reason, sentences)
+    made = verdicts.applied(rows)
     made[columns.CREATE] = columns.details(len(rows), bodies)
     return made
 

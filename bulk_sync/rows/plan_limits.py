@@ -16,6 +16,7 @@ import pandas as pd
 from bulk_sync.errors import Refused
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison
+from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.settings import Bound, Limits, Oddity
 
 MIGRATED: Final = (
@@ -74,13 +75,13 @@ def held_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
 
 def without_opt_ins(planned: pd.DataFrame) -> pd.DataFrame:
     """Return a plan with its opt-ins ``pending``, because of the limit."""
-    held = comparison.opt_ins(planned)
-    outcome = columns.outcome_codes(planned[columns.OUTCOME])
-    reason = columns.reason_codes(planned[columns.REASON])
-    outcome[held] = columns.OUTCOME_CODES[Outcome.PENDING]
-    reason[held] = columns.REASON_CODES[Reason.LIMIT]
-    sentence = "Held back: a person decides about these opt-ins."
-    return columns.with_verdicts(planned, outcome, reason, dict.fromkeys(held.tolist(), sentence))
+    verdicts, sentence = (
+        Verdicts.of_rows(planned),
+        "Held back: a person decides about these opt-ins.",
+    )
+    for at in comparison.opt_ins(planned).tolist():
+        verdicts.overrule(at, Outcome.PENDING, Reason.LIMIT, sentence)
+    return verdicts.applied(planned)
 
 
 def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) -> bool:

@@ -21,7 +21,7 @@ from bulk_sync.rows import columns, read
 from bulk_sync.rows.check import keys
 from bulk_sync.rows.check.header import EMAIL_NAMES, PKEY_NAMES
 from bulk_sync.rows.check.verdicts import Verdicts
-from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.columns import REASON_CODES
 from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import KeyKind
@@ -80,18 +80,14 @@ class ProtectedKeys:
             planned: the plan.
             written: profiles that the run has written before: these rows are left.
         """
-        sentences = self.sentences(planned)
-        outcome = columns.outcome_codes(planned[columns.OUTCOME])
-        reason = columns.reason_codes(planned[columns.REASON])
+        verdicts = Verdicts.of_rows(planned)
         stays = columns.have_outcome(planned, [Outcome.REJECTED, Outcome.SKIPPED])
         if written:
             stays |= columns.profiles(planned).isin(list(written)).to_numpy(np.bool_)
-        sentences = {at: text for at, text in sentences.items() if not stays[at]}
-        if not sentences:
-            return planned
-        outcome[list(sentences)] = OUTCOME_CODES[Outcome.REJECTED]
-        reason[list(sentences)] = REASON_CODES[Reason.PROTECTED]
-        return columns.with_verdicts(planned, outcome, reason, sentences)
+        for at, sentence in self.sentences(planned).items():
+            if not stays[at]:
+                verdicts.overrule(at, Outcome.REJECTED, Reason.PROTECTED, sentence)
+        return verdicts.applied(planned) if verdicts.details else planned
 
     def _places(self, rows: pd.DataFrame) -> dict[int, str]:
         """Return the positions of the rows that hold a protected key, and its place."""

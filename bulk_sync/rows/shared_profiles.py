@@ -23,11 +23,9 @@ def settled(rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflic
         with_profile: positions of those whose profile was found.
         on_conflict: what becomes of a profile that two rows want in two states.
     """
-    verdicts = Verdicts(
-        columns.outcome_codes(rows[columns.OUTCOME]), columns.reason_codes(rows[columns.REASON]), {}
-    )
+    verdicts = Verdicts.of_rows(rows)
     same = _shared(rows, with_profile, on_conflict, verdicts)
-    rows = columns.with_verdicts(rows, verdicts.outcome, verdicts.reason, verdicts.details)
+    rows = verdicts.applied(rows)
     rows[columns.COUNTS_AS] = _counts_as(rows, same)
     return _dated(rows, same, columns.state_codes(rows[columns.DESIRED]))
 

@@ -23,7 +23,7 @@ from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, comparison, expand
-from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.positions import RowIndex
 from bulk_sync.rows.results import Match, Steps
@@ -152,20 +152,17 @@ def _judged(
 ) -> pd.DataFrame:
     """Return every row with its outcome."""
     key_of = {row: key for key, row in enumerate(comparison.open_rows(rows).tolist())}
-    outcome = columns.outcome_codes(rows[columns.OUTCOME])
-    reason = columns.reason_codes(rows[columns.REASON])
-    sentences = {}
+    verdicts = Verdicts.of_rows(rows)
     for row, counting in enumerate(rows[columns.COUNTS_AS].tolist()):
         if row in placed:
-            outcome[row], sentences[row] = OUTCOME_CODES[Outcome.UNCHANGED], ""
+            verdicts.overrule(row, Outcome.UNCHANGED, None, "")
         elif counting in key_of:
             ambiguous = (
                 expand.ambiguous(len(found[counting])) if counting in found else _NOT_LOOKED_FOR
             )
             problem = finding.problems.get(key_of[counting], ambiguous)
-            outcome[row] = OUTCOME_CODES[problem.outcome]
-            reason[row], sentences[row] = REASON_CODES[problem.reason], problem.detail
-    return columns.with_verdicts(rows, outcome, reason, sentences)
+            verdicts.overrule(row, problem.outcome, problem.reason, problem.detail)
+    return verdicts.applied(rows)
 
 
 _NOT_LOOKED_FOR: Final = RowFailed(

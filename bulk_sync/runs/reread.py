@@ -15,6 +15,7 @@ from bulk_sync.ledger import Intent, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.facts import Subject
 from bulk_sync.rows import columns, comparison
+from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, finish, report_facts, write_records
@@ -109,18 +110,11 @@ def _read(
 def _mark_moved(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:
     """Mark what no longer holds as ``drifted``, with the later run that changed it, if any."""
     moved = comparison.changes(compared)
-    found = compared.copy(deep=False)
-    outcome = columns.outcome_codes(compared[columns.OUTCOME])
-    reason = columns.reason_codes(compared[columns.REASON])
-    outcome[moved] = columns.OUTCOME_CODES[Outcome.DRIFTED]
-    reason[moved] = columns.REASON_CODES[Reason.MOVED]
-    sentences = {}
+    verdicts = Verdicts.of_rows(compared)
     keys, states = compared[columns.KEY].tolist(), compared[columns.BEFORE].tolist()
     for at in moved.tolist():
         run_id = later.get(keys[at])
         by = f"; run {run_id} changed it since" if run_id else ", and not by this tool"
-        sentences[at] = f"The profile is {str(states[at]).lower()} now{by}."
-    found[columns.OUTCOME] = columns.outcomes(outcome)
-    found[columns.REASON] = columns.reasons(reason)
-    found[columns.DETAIL] = columns.with_details(found[columns.DETAIL], sentences)
-    return found
+        sentence = f"The profile is {str(states[at]).lower()} now{by}."
+        verdicts.overrule(at, Outcome.DRIFTED, Reason.MOVED, sentence)
+    return verdicts.applied(compared)

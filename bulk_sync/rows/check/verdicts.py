@@ -8,8 +8,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows import columns
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
 
 NO_VALUE: Final = (
@@ -40,14 +42,32 @@ class Verdicts:
         """Return verdicts on so many rows, none of which has a problem."""
         return cls(np.full(count, NONE, np.int8), np.full(count, NONE, np.int8), {})
 
+    @classmethod
+    def of_rows(cls, rows: pd.DataFrame) -> "Verdicts":
+        """Return the verdicts that rows have, to be overruled."""
+        outcome = columns.outcome_codes(rows[columns.OUTCOME])
+        return cls(outcome, columns.reason_codes(rows[columns.REASON]), {})
+
+    def applied(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return a shallow copy of the rows with these verdicts; other sentences stay."""
+        judged = rows.copy(deep=False)
+        judged[columns.OUTCOME] = columns.outcomes(self.outcome)
+        judged[columns.REASON] = columns.reasons(self.reason)
+        judged[columns.DETAIL] = columns.with_details(rows[columns.DETAIL], self.details)
+        return judged
+
+    def overrule(self, at: int, outcome: Outcome, reason: Reason | None, detail: str) -> None:
+        """Give a row another verdict."""
+        self.outcome[at] = OUTCOME_CODES[outcome]
+        self.reason[at] = NONE if reason is None else REASON_CODES[reason]
+        self.details[at] = detail
+
     def settle(self, at: int, outcome: Outcome, reason: Reason | None, detail: str) -> None:
         """Add a verdict; a row keeps its first outcome and reason, and collects sentences."""
         if at in self.aside:
             return
         if self.outcome[at] == NONE:
-            self.outcome[at] = OUTCOME_CODES[outcome]
-            self.reason[at] = NONE if reason is None else REASON_CODES[reason]
-            self.details[at] = detail
+            self.overrule(at, outcome, reason, detail)
         else:
             self.details[at] += f" {detail}"
 
