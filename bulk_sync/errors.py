@@ -4,11 +4,13 @@
       StopRun               end now: one sentence, what to do next, no traceback
         UsageProblem          exit 2   wrong options or configuration
           InputProblem        exit 2   the input cannot be read as a whole
+          LedgerProblem       exit 2   the ledger cannot be opened
         Refused               exit 4   a safety limit or the person refused
         AccessDenied          exit 5   credentials or organization refused
         StoppedEarly          exit 6   Campaign unavailable, too many failures
           BudgetSpent           exit 6   a budget of calls does not go further
           BudgetTooSmall        exit 6   a budget of calls gets nothing done
+          DiskFull              exit 6   a disk, or a quota on it, is full
         AnotherRun            exit 11  the organization is being worked on
         Interrupted           exit 130 Ctrl-C
           Terminated            exit 143 SIGTERM
@@ -19,11 +21,15 @@
 ``StopRun`` reaches ``cli/``. Bad rows of the input are data, not exceptions: see ``rows/check/``.
 """
 
+import errno
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bulk_sync.outcomes import Outcome, Reason
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a full disk, a spent quota, and ``ulimit -f``."""
 
 
 class Exit(IntEnum):
@@ -49,6 +55,8 @@ class StopRun(BulkSyncError):
     """The run cannot go on. The message holds the value, the place and the next step."""
 
     exit = Exit.BUG
+    is_answer = False
+    """Whether it only answers that there is nothing to do."""
 
 
 class UsageProblem(StopRun):
@@ -89,6 +97,10 @@ class InputProblem(UsageProblem):
         super().__init__(message)
         self.overview = overview
         self.remedies = remedies
+
+
+class LedgerProblem(UsageProblem):
+    """The ledger cannot be opened, or is not as it was left."""
 
 
 class Refused(StopRun):
@@ -133,6 +145,23 @@ class BudgetTooSmall(StoppedEarly):
     def __init__(self, message: str, option: str) -> None:
         super().__init__(message)
         self.option = option
+
+
+class DiskFull(StoppedEarly):
+    """A disk, or a quota on it, is full."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"The disk is full: {message}")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error of the file system means that there is no room."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def unwritable(error: OSError, message: str, otherwise: type[StopRun] = UsageProblem) -> StopRun:
+    """Return the error about something that cannot be written: DiskFull, or another one."""
+    return (DiskFull if is_disk_full(error) else otherwise)(message)
 
 
 class AnotherRun(StopRun):

@@ -18,7 +18,7 @@ import pytest
 from conftest import Run, populate, wishes
 
 from bulk_sync import ledger
-from bulk_sync.errors import AnotherRun, UsageProblem
+from bulk_sync.errors import AnotherRun, DiskFull, UsageProblem
 from bulk_sync.settings import Connection, Credentials, Secret, State
 from bulk_sync.simulator import Simulator
 from bulk_sync.storage import lock
@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_option(tmp_path: Path
 def test_a_full_disk_is_reported_and_the_lock_is_free_again(tmp_path: Path) -> None:
     with (
         no_room(),
-        pytest.raises(UsageProblem, match=rf"{tmp_path}: .*Nothing was sent.*--state-dir"),
+        pytest.raises(DiskFull, match=rf"is full: {tmp_path}: .*Nothing was sent.*--state-dir"),
         lock.held(tmp_path, LOCK, "run 1"),
     ):
         pass

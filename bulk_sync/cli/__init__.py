@@ -20,7 +20,7 @@ from bulk_sync.cli import logs
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.option import without_password
 from bulk_sync.cli.output import lost, open_streams, say, say_error, say_json
-from bulk_sync.errors import Exit, InputProblem, StopRun
+from bulk_sync.errors import DiskFull, Exit, InputProblem, Interrupted, StopRun, is_disk_full
 from bulk_sync.signals import DEADLINE, Interrupts
 
 _COMMANDS: Final = {
@@ -140,24 +140,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         usage = io.StringIO()
         error.show(usage)
         shown = without_password(usage.getvalue().rstrip())
-        status = _failed(invocation, Exit.USAGE, without_password(error.format_message()), shown)
+        status = _failed(invocation, Exit.USAGE, error, shown)
     except InputProblem as problem:
-        status = _failed(invocation, problem.exit, str(problem), _explained(problem, invocation))
+        status = _failed(invocation, problem.exit, problem, _explained(problem, invocation))
     except StopRun as stop:
-        status = _failed(invocation, stop.exit, str(stop))
+        status = _failed(invocation, stop.exit, stop)
     except (click.Abort, KeyboardInterrupt):
-        status = _failed(invocation, Exit.INTERRUPTED, "Interrupted.")
+        status = _failed(invocation, Exit.INTERRUPTED, Interrupted("Interrupted."))
     except SystemExit:  # click's own, if the reader of the help has gone
         status = Exit.DONE if invocation.params is None else Exit.BUG
     except Exception as error:  # the outermost edge: report a bug, with exit 1
         if isinstance(error, OSError) and invocation.params is None:  # help could not be printed
             lost(sys.stdout, error)
             status = Exit.DONE
+        elif is_disk_full(error):
+            status = _failed(invocation, DiskFull.exit, DiskFull(f"{error}. Make room."))
         else:
             logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
-            message = f"Unexpected error, a bug: {type(error).__name__}: {error}"
-            shown = f"bulk-sync: {message} (add -v for the traceback)"
-            status = _failed(invocation, Exit.BUG, message, shown)
+            shown = f"bulk-sync: {_message(error)} (add -v for the traceback)"
+            status = _failed(invocation, Exit.BUG, error, shown)
     finally:
         DEADLINE.cancel()
     sys.exit(int(status or Exit.DONE))
@@ -178,16 +179,28 @@ def _explained(problem: InputProblem, invocation: Invocation) -> str:
     return "\n".join(lines)
 
 
-def _failed(invocation: Invocation, status: Exit, message: str, shown: str = "") -> Exit:
+def _message(error: Exception) -> str:
+    if isinstance(error, click.ClickException):
+        return without_password(error.format_message())
+    if isinstance(error, StopRun):
+        return str(error)
+    return f"Unexpected error, a bug: {type(error).__name__}: {error}"
+
+
+def _failed(invocation: Invocation, status: Exit, error: Exception, shown: str = "") -> Exit:
     """Print why a command failed: in the form of the log, and as a script's JSON object.
+
+    A run that could not start is recorded in the ledger.
 
     Args:
         invocation: holds the form of both.
         status: the exit status; with ``DONE`` the message is an answer.
-        message: a sentence.
-        shown: what a person at a terminal reads in its place.
+        error: why.
+        shown: what a person at a terminal reads in place of the error's message.
     """
-    form, monitor = invocation.form, invocation.monitor
+    form, monitor, message = invocation.form, invocation.monitor, _message(error)
+    if missing := monitor.record(status, error):
+        message, shown = f"{message} {missing}", f"{shown}\nbulk-sync: {missing}" if shown else ""
     summary = monitor.failure(status, message) if form["summary"] or monitor.is_run else {}
     if status is Exit.DONE:
         if not (form["summary"] or form["quiet"]):
@@ -203,5 +216,5 @@ def _failed(invocation: Invocation, status: Exit, message: str, shown: str = "")
     if form["summary"]:
         say_json(summary)
     if monitor.is_run and not monitor.has_ended:
-        monitor.failed(status)
+        monitor.failed(status, was_done=isinstance(error, StopRun) and error.is_answer)
     return status

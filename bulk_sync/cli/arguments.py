@@ -100,7 +100,7 @@ def follow_up(
             comment.
     """
     begun = run.begun
-    Invocation.current().monitor.follow(begun)
+    Invocation.current().monitor.follow(run)
     options = _merged(values, begun)
     if is_undo:
         own = (*recorded(Recorded.SEALED), *names([TICKET, COMMENT]))

@@ -6,6 +6,7 @@ import click
 
 from bulk_sync.cli import arguments, input_options, options
 from bulk_sync.cli.command import Command
+from bulk_sync.cli.monitoring_options import MONITORING
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.settings import Bound
 
@@ -25,7 +26,7 @@ Examples:
         options.REPORT,
         *options.READING,
         *options.WORK,
-        *options.MONITORING,
+        *MONITORING,
     ],
     epilog=_EPILOG,
 )

@@ -89,21 +89,21 @@ class Invocation:
 
         alone: list[click.Parameter] = [CONFIG, SUMMARY, LOG_FORMAT, QUIET]
         if not isinstance(self.command, Command):
-            return _lenient(alone, self.words)
+            return self._lenient(alone, self.words)
         words = list(self.words)
         words.remove(str(self.command.name))
         try:
-            return _lenient(self.command.params, words)
+            return self._lenient(self.command.params, words)
         except StopRun:  # a default cannot be found out, such as the home folder
-            return _lenient(alone, words)
+            return self._lenient(alone, words)
 
-
-def _lenient(params: list[click.Parameter], words: list[str]) -> click.Context:
-    """Parse the words of some parameters, and tolerate everything else."""
-    return click.Command(None, params=params).make_context(
-        None,
-        list(words),
-        resilient_parsing=True,
-        ignore_unknown_options=True,
-        allow_extra_args=True,
-    )
+    def _lenient(self, params: list[click.Parameter], words: list[str]) -> click.Context:
+        """Parse the words of some parameters, and tolerate everything else."""
+        return click.Command(None, params=params).make_context(
+            None,
+            list(words),
+            obj=self,
+            resilient_parsing=True,
+            ignore_unknown_options=True,
+            allow_extra_args=True,
+        )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from bulk_sync import job_names
 from bulk_sync.cli.option import DECLARED, Option, Recorded, variable
@@ -179,6 +180,13 @@ def path_of(ctx: click.Context) -> Path | None:
     """Return the configuration file, if there is one."""
     path: Path | None = ctx.meta.get(_PATH)
     return path
+
+
+def hides(name: str) -> bool:
+    """Return whether an option may stand in a configuration file that cannot be read."""
+    context = click.get_current_context()
+    is_unreadable = _PATH in context.meta and context.default_map is None
+    return is_unreadable and context.get_parameter_source(name) is ParameterSource.DEFAULT
 
 
 def warnings(ctx: click.Context) -> Iterator[str]:

@@ -7,6 +7,7 @@ The beginning of a run is pinged too. A preview has events alone.
 """
 
 import logging
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, StopRun
 from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
-    from bulk_sync.ledger import Begun
+    from bulk_sync.ledger import Begun, Run
     from bulk_sync.monitoring.ping import Pings
     from bulk_sync.monitoring.run_end import RunEnd, Standing
     from bulk_sync.monitoring.time_budget import TimeBudget
@@ -35,6 +36,12 @@ _NEW_RUNS: Final = frozenset({"run", PLAN, "apply", "retry", "undo"})
 _RUNS: Final = _NEW_RUNS | {_RESUME, _AUDIT}
 """The commands that carry a run out, or look at one in Campaign."""
 
+_SIGNALS: Final = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
+"""After a signal nothing more is imported: a second one ends the process."""
+
+_COULD_NOT_START: Final = "could not start: `bulk-sync runs` shows why"
+_NOT_RECORDED: Final = "could not be recorded in the ledger: the log shows why"
+
 _METRICS_S: Final = 4.0
 """Seconds for the metrics file, and for the ledger before it."""
 
@@ -47,21 +54,26 @@ class Monitor:
         kind: of the run, such as ``run`` or ``plan``; else the name of the command.
         run_id: of the run, also if it could not begin; None if there is none.
         job: its job, if known.
-        source: the input, as it was given.
+        source: the input, as it was given, a URL without its query.
+        followed: the run to be resumed, retried, undone or audited; None if there is none.
         state: where the ledger is, if known.
         place: the organization and endpoint, if known.
         has_ended: whether its end was passed on.
+        is_recorded: whether the ledger has got it, as far as is known.
     """
 
     kind: str = ""
     run_id: str | None = None
     job: str | None = None
     source: str | None = None
+    followed: str | None = None
     state: "State | None" = None
     place: "Place | None" = None
     has_ended: bool = False
+    is_recorded: bool = False
+    _kind: str = ""
     _values: Mapping[str, Any] = field(default_factory=dict)
-    _began: float = 0.0
+    _began: float = field(default_factory=time.monotonic)
     _ping_url: str | None = None
     _notified: Sequence[str] = ()
     _pings: "Pings | None" = None
@@ -70,13 +82,14 @@ class Monitor:
     def watch(self, command: str, values: Mapping[str, Any]) -> None:
         """Begin with a command and its options, before its run is known."""
         is_preview = values.get("dry_run") or (command == "undo" and values.get("out"))
-        self.kind = PLAN if is_preview else command
+        self.kind = self._kind = PLAN if is_preview else command
         source = values.get("input") or values.get("plan")
-        self.source, self._values = None if source is None else str(source), values
-        self._began = time.monotonic()
+        self.source, self._values = None if source is None else without_query(str(source)), values
+        if self.is_run:
+            self._find_ledger()
         if "ping" in values:
             from bulk_sync.cli.config import urls_of_hook
-            from bulk_sync.cli.options import NOTIFY, PING
+            from bulk_sync.cli.monitoring_options import NOTIFY, PING
 
             self._ping_url = next(iter(urls_of_hook(PING, values["ping"])), None)
             urls = urls_of_hook(NOTIFY, values["notify"])
@@ -95,9 +108,19 @@ class Monitor:
         self._pings = Pings(self._ping_url, self._time())
         self._pings.start()
 
-    def follow(self, begun: "Begun") -> None:
+    def _find_ledger(self) -> None:
+        """Find out where the ledger is, unless that stands in a file that cannot be read."""
+        from bulk_sync.cli import arguments, config
+
+        if self._values.get("state_dir") is not None and not config.hides("state_dir"):
+            with suppress(StopRun):  # the command meets the same error
+                self.state = arguments.state(self._values)
+
+    def follow(self, run: "Run") -> None:
         """Go on with the job of a run that is followed up."""
-        self.job, self.source, self.has_ended = begun.job, begun.input, False
+        self.kind, self.followed, self.has_ended = self._kind, run.run_id, False
+        self.job, self.source = run.begun.job, run.begun.input
+        self.run_id = run.run_id if self.is_follow_up else None
         self._began = time.monotonic()
 
     def begin(self, run_id: str, begun: "Begun", source: str) -> None:
@@ -113,6 +136,16 @@ class Monitor:
     def is_run(self) -> bool:
         """Return whether the command is one that carries a run out."""
         return self.kind in _RUNS
+
+    @property
+    def is_follow_up(self) -> bool:
+        """Return whether it goes on with a run, or looks at one, and is none of its own."""
+        return self.kind in {_RESUME, _AUDIT}
+
+    @property
+    def seconds(self) -> float:
+        """Return how long this process has worked on it."""
+        return time.monotonic() - self._began
 
     @property
     def is_heard(self) -> bool:
@@ -136,25 +169,59 @@ class Monitor:
         """Return the facts that every event has."""
         return {"event": event, "run_id": self.run_id, "job": self.job, "input": self.source}
 
-    def failure(self, status: int, message: str) -> dict[str, object]:
-        """Return the summary of a command that failed."""
+    def record(self, status: Exit, error: Exception) -> str:
+        """Record in the ledger why a requested run could not start.
+
+        Returns:
+            Why the ledger has not got it, as a sentence; "" if it has, or should not.
+        """
+        is_answer = isinstance(error, StopRun) and error.is_answer
+        if not self.is_run or is_answer or status is Exit.DONE:
+            return ""
+        if status in _SIGNALS and "bulk_sync.runs" not in sys.modules:
+            return ""
+        try:
+            from bulk_sync.cli import failed_start
+
+            self._name_job(status)
+            self.facts()  # which names the run
+            with Interrupts() as interrupts:
+                interrupts.defer()
+                missing = failed_start.record(self, self._values, status, error)
+        except Exception as bug:  # the outermost edge, and the first error counts
+            log.debug("Unexpected error", exc_info=bug)
+            missing = f"`bulk-sync runs` does not show this run: {type(bug).__name__}."
+        self.is_recorded = not missing
+        return missing
+
+    def _name_job(self, status: int) -> None:
         has_input = bool(self._values.keys() & {"input", "plan"})
-        # After a signal nothing more is imported: a second one ends the process.
-        if self.job is None and has_input and status not in {Exit.INTERRUPTED, Exit.TERMINATED}:
+        if self.job is None and has_input and status not in _SIGNALS:
             from bulk_sync.cli.config import job_of
 
             with suppress(OSError, ValueError):  # the input's name may be none that a file can have
                 self.job = job_of(self._values)
-        return {**self.facts(), "input": self.source, "exit": status, "message": message}
 
-    def failed(self, status: int) -> None:
-        """Pass on that the run could not begin, or broke off, or that nothing was left to do."""
+    def failure(self, status: int, message: str) -> dict[str, object]:
+        """Return the summary of a command that failed."""
+        self._name_job(status)
+        summary = {**self.facts(), "input": self.source, "exit": status, "message": message}
+        return {**summary, "recorded": self.is_recorded} if self.is_run else summary
+
+    def failed(self, status: int, *, was_done: bool) -> None:
+        """Pass on that the run could not begin, or broke off, or that nothing was left to do.
+
+        Args:
+            status: the exit status.
+            was_done: another run had done its work.
+        """
         from bulk_sync.monitoring.run_end import RunEnd
 
         self.has_ended = True
-        seconds = time.monotonic() - self._began
-        end = RunEnd(self._monitored_as, self.run_id, time.time(), status, seconds)
-        self._pass_on(end, was_done=status in {Exit.DONE, Exit.ROWS_LEFT})
+        end = RunEnd(self._monitored_as, self.run_id, time.time(), status, self.seconds)
+        if not was_done:
+            end = replace(end, note=_COULD_NOT_START if self.is_recorded else _NOT_RECORDED)
+        self._pass_on(end, was_done=was_done)
 
     def ended(self, summary: Mapping[str, Any], finished: "Finished") -> None:
         """Pass on how the run ended: its summary to the log, its counts to the hooks."""
@@ -163,6 +230,7 @@ class Monitor:
         self.has_ended = True
         self.event("run_ended", summary["message"], summary)
         totals, cost, late = finished.totals, finished.cost, summary["late"] or {}
+        is_missing = self.kind != _AUDIT and finished.head is None
         self._pass_on(
             RunEnd(
                 job=self._monitored_as,
@@ -177,6 +245,7 @@ class Monitor:
                 throttled_s=cost.throttled_s,
                 overdue=late.get("left", 0),
                 due_soon=late.get("soon", 0),
+                note=_NOT_RECORDED if is_missing else "",
             )
         )
 
@@ -249,3 +318,12 @@ class Monitor:
         if end.exit == Exit.ANOTHER_RUN:  # which is not finished, and need not be resumed
             found = replace(found, to_resume=None)
         return found
+
+
+def without_query(source: str) -> str:
+    """Return an input as it was given; of a URL without user and query, which may be secrets."""
+    scheme, mark, rest = source.partition("://")
+    if not mark or not scheme.isalnum():
+        return source
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}".partition("?")[0].partition("#")[0]

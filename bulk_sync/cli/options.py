@@ -1,8 +1,9 @@
 """The options of the commands, each declared once; to add one, declare it here and use it.
 
-Those about the input are in ``input_options.py``. Each command lists its options (``run.py`` and
-its neighbours); the groups below save repetition.
-``simulate`` has options of its own, in its own module.
+Those about the input are in ``input_options.py``, those about a list of runs in
+``list_options.py``, those of hooks in ``monitoring_options.py``. Each command lists its options
+(``run.py`` and its neighbours); the groups below save repetition. ``simulate`` has options of its
+own, in its own module.
 """
 
 from functools import partial
@@ -12,8 +13,9 @@ from typing import Final
 import click
 import platformdirs
 
-from bulk_sync.cli import config, input_options, schedule_options
-from bulk_sync.cli.option import Duration, Group, Name, Option, Recorded, WebAddress, choice
+from bulk_sync.cli import config, input_options, list_options, schedule_options
+from bulk_sync.cli.monitoring_options import MONITORING
+from bulk_sync.cli.option import Duration, Group, Name, Option, Recorded, choice
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
@@ -26,7 +28,6 @@ _approval = partial(Option, group=Group.APPROVAL)
 _pace = partial(Option, group=Group.PACE)
 _connection = partial(Option, group=Group.CONNECTION)
 _output = partial(Option, group=Group.OUTPUT, recorded=Recorded.NEVER)
-_monitoring = partial(Option, group=Group.MONITORING, recorded=Recorded.NEVER)
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _ABOVE_0: Final = click.FloatRange(0, min_open=True)
@@ -282,6 +283,7 @@ SUMMARY: Final = _output(
     "--summary", "Print the summary as one JSON object on standard output.", type=choice(["json"])
 )
 JSON: Final = _output("--json", "Print JSON.")
+WANTED: Final = list_options.WANTED
 STATE: Final = (
     _output(
         "--state-dir DIR",
@@ -316,27 +318,6 @@ CONFIG: Final = config.Config(
     show_default=f"{config.FILE}, if it is there",
 )
 LOGGING: Final = (LOG_FORMAT, _output("-v --verbose", "Log more."), QUIET, CONFIG)
-
-METRICS_FILE: Final = _monitoring(
-    "--metrics-file PATH",
-    "Write gauges for Prometheus, at the end of every run. Jobs can share the file.",
-    type=_FILE,
-)
-PING: Final = _monitoring(
-    "--ping URL",
-    "Send a ping when a run begins and when it ends, as healthchecks.io takes them. Put the URL "
-    "into BULK_SYNC_PING, or into a file that BULK_SYNC_PING_FILE names.",
-    type=WebAddress(),
-    secret=True,
-)
-NOTIFY: Final = _monitoring(
-    "--notify URL ...",
-    "Send a message when the state of the job changes, through apprise. Put the URLs into "
-    "BULK_SYNC_NOTIFY, or line by line into a file that BULK_SYNC_NOTIFY_FILE names.",
-    secret=True,
-)
-MONITORING: Final = (METRICS_FILE, PING, NOTIFY)
-"""The options of every command whose end somebody may wait for."""
 
 SCHEDULE: Final = schedule_options.SCHEDULE
 

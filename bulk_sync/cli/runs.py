@@ -1,5 +1,7 @@
 """``bulk-sync runs``: past runs, or one of them in full."""
 
+import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -7,12 +9,13 @@ import click
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, UsageProblem
 
 _EPILOG = """\b
 Examples:
   bulk-sync runs
-  bulk-sync runs --json
+  bulk-sync runs --last 14 --job requests --failed
+  bulk-sync runs --since 2026-11-01 --json
   bulk-sync runs 20261123T020000Z-7f3a9c
 """
 
@@ -20,21 +23,44 @@ Examples:
 @click.command(
     "runs",
     cls=Command,
-    params=[options.MAYBE_RUN_ID, options.JSON, *options.STATE, *options.LOGGING],
+    params=[
+        options.MAYBE_RUN_ID,
+        *options.WANTED,
+        options.JSON,
+        *options.STATE,
+        *options.LOGGING,
+    ],
     epilog=_EPILOG,
 )
 def command(**values: Any) -> Exit:
-    """List past runs, the newest last; with RUN_ID show all of one."""
+    """List requested runs, the newest last; with RUN_ID show all of one.
+
+    A run that could not start is there too, with the reason. At a terminal a small chart of the
+    last ones follows.
+    """
     from bulk_sync import runs
-    from bulk_sync.cli.ledger_tables import facts_lines, run_facts, run_lines
+    from bulk_sync.cli.runs_table import Wanted, facts_lines, run_facts, run_lines
 
     run_id = values["run_id"]
+    # ``job`` of the configuration names the job to be run, and hides no other one here.
+    job = values["job"] if "job" in arguments.typed(values) else None
+    wanted = Wanted(values["last"], job, values["since"], values["failed"])
+    if run_id and wanted != Wanted():
+        raise UsageProblem(
+            "RUN_ID names one run; --last, --job, --since and --failed are for the list. Leave out "
+            "one of the two."
+        )
     with runs.known(arguments.state(values)) as book:
-        found = [book.run(run_id)] if run_id else book.runs()
+        found = [book.requested(run_id)] if run_id else wanted.among(book.all_requested())
     if values["json"]:
         facts = [run_facts(run) for run in found]
         say_json(facts[0] if run_id else facts)
         return Exit.DONE
     for line in facts_lines(found[0]) if run_id else run_lines(found):
         say(line)
+    if not run_id and sys.stdout.isatty():
+        from bulk_sync.cli import runs_chart
+
+        with suppress(OSError):  # the terminal may have gone
+            runs_chart.show(found)
     return Exit.DONE

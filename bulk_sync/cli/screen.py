@@ -42,6 +42,8 @@ _STATUS_EVERY_S: Final = 30.0
 _DRAWN_EVERY_S: Final = 0.1
 """tqdm draws no more often, and to call it costs more than a row."""
 
+_NOT_CARRIED_OUT: Final = frozenset({Exit.USAGE, Exit.ACCESS_DENIED, Exit.STOPPED_EARLY})
+
 _PASSES: Final = {
     "scan": ("Reading Campaign's list", "profile"),
     "read": ("Reading states", "row"),
@@ -212,9 +214,18 @@ class Screen:
             self._tell_limit(finished.cause)
         if finished.cause is not None:
             say_error(str(finished.cause))
+            if finished.exit in _NOT_CARRIED_OUT and not self._is_kept:
+                missing = self._monitor.record(finished.exit, finished.cause)
+                if missing:
+                    say_error(missing)
         if self._look.json or self._monitor.is_heard:
             self._report_end(finished)
         return finished.exit
+
+    @property
+    def _is_kept(self) -> bool:
+        """Return whether the run has lines of its own in the ledger, unlike previews and audits."""
+        return self._look.title == "Run"
 
     def _report_end(self, finished: Finished) -> None:
         """Give scripts the summary, and those who monitor runs its facts."""
@@ -222,6 +233,7 @@ class Screen:
         summary = {
             **self._monitor.facts(),
             **summary_json(finished, self._source, resume, dry_run=self._look.preview),
+            "recorded": finished.head is not None or self._monitor.is_recorded,
         }
         if self._look.json:
             say_json(summary)

@@ -16,7 +16,18 @@ Knows nothing of frames, HTTP and terminals.
 from bulk_sync.ledger.chain import Head, Misfit
 from bulk_sync.ledger.connect import anchor_of, at, folder_of, has_lock, open_existing, open_ledger
 from bulk_sync.ledger.database import Ledger
-from bulk_sync.ledger.records import Begun, Ended, Intent, Kind, Run, Settled, Write, local, utc
+from bulk_sync.ledger.records import (
+    Begun,
+    Ended,
+    Intent,
+    Kind,
+    NotBegun,
+    Run,
+    Settled,
+    Write,
+    local,
+    utc,
+)
 from bulk_sync.ledger.transfer import Transfer, transfer
 from bulk_sync.ledger.verification import Verdict, verify
 
@@ -28,6 +39,7 @@ __all__ = [
     "Kind",
     "Ledger",
     "Misfit",
+    "NotBegun",
     "Run",
     "Settled",
     "Transfer",

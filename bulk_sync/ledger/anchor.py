@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from bulk_sync.errors import UsageProblem
+from bulk_sync.errors import LedgerProblem
 from bulk_sync.ledger.chain import Head
 from bulk_sync.storage import atomic
 
@@ -27,7 +27,7 @@ class Anchor:
         """Return the noted end; None if there is no note yet.
 
         Raises:
-            UsageProblem: the note cannot be read.
+            LedgerProblem: the note cannot be read.
         """
         try:
             noted = orjson.loads(self.path.read_bytes())
@@ -35,7 +35,7 @@ class Anchor:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageProblem(
+            raise LedgerProblem(
                 f"{self.path}, the note of where the ledger ended, cannot be read ({error}). "
                 "Without it `bulk-sync ledger verify` cannot prove that the end of the ledger is "
                 "complete. Find out what happened to it; move it away to go on."

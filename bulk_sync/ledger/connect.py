@@ -20,11 +20,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from bulk_sync.errors import UsageProblem
+from bulk_sync.errors import DiskFull, LedgerProblem, is_disk_full
 from bulk_sync.ledger import migrations, server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.database import Ledger
-from bulk_sync.ledger.transactions import database_message
+from bulk_sync.ledger.transactions import database_message, is_full
 from bulk_sync.settings import State
 from bulk_sync.storage import atomic
 
@@ -40,7 +40,8 @@ def open_ledger(state: State) -> Iterator[Ledger]:
     """Open the ledger for writing; make it if there is none.
 
     Raises:
-        UsageProblem: it cannot be opened, a newer program wrote it, or its known end is missing.
+        LedgerProblem: it cannot be opened, a newer program wrote it, or its known end is missing.
+        DiskFull: there is no room for it.
     """
     url, anchor = _url(state), anchor_of(state)
     with _errors(anchor.ledger):
@@ -63,7 +64,7 @@ def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | N
         forward: whether to convert an older ledger first.
 
     Raises:
-        UsageProblem: it cannot be opened, or has another schema.
+        LedgerProblem: it cannot be opened, or has another schema.
     """
     url, anchor = _url(state), anchor_of(state)
     with _errors(anchor.ledger):
@@ -102,7 +103,7 @@ def at(state: State, url: str) -> State:
     """Return the place of another ledger beside the same runs.
 
     Raises:
-        UsageProblem: the URL is none.
+        LedgerProblem: the URL is none.
     """
     found = replace(state, ledger=url)
     usual = replace(state, ledger=None)
@@ -127,14 +128,14 @@ def _url(state: State) -> URL:
     try:
         url = make_url(state.ledger)
     except (ArgumentError, ValueError) as error:
-        raise UsageProblem(
+        raise LedgerProblem(
             "The ledger's URL (--ledger) is no URL that SQLAlchemy understands; write it like "
             "sqlite:////var/lib/bulk-sync/ledger.sqlite3 or postgresql://user@host/database."
         ) from error
     if url.drivername in {"postgresql", "postgres"}:
         return url.set(drivername="postgresql+psycopg")
     if _is_file(url) and (url.database or ":").startswith((":", "file:")):
-        raise UsageProblem(
+        raise LedgerProblem(
             "The ledger's URL (--ledger) names no file, and a ledger in memory proves nothing. "
             "Write it like sqlite:////var/lib/bulk-sync/ledger.sqlite3."
         )
@@ -240,14 +241,14 @@ def _errors(name: str) -> Iterator[None]:
     try:
         yield
     except NoSuchModuleError as error:
-        raise UsageProblem(f"The ledger {name}: {error}.") from error
+        raise LedgerProblem(f"The ledger {name}: {error}.") from error
     except ModuleNotFoundError as error:
-        raise UsageProblem(
+        raise LedgerProblem(
             f"The ledger {name} needs the package {error.name}. For PostgreSQL: pip install "
             "'bulk-sync[postgresql]'."
         ) from error
     except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:  # of a host's name
         what = error.strerror if isinstance(error, OSError) else database_message(error)
-        raise UsageProblem(
-            f"The ledger {name} cannot be opened: {what}. Look at --state-dir and --ledger."
-        ) from error
+        kind = DiskFull if is_full(error) or is_disk_full(error) else LedgerProblem
+        look = "Make room there" if kind is DiskFull else "Look at --state-dir and --ledger"
+        raise kind(f"The ledger {name} cannot be opened: {what}. {look}.") from error

@@ -18,12 +18,12 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.errors import LedgerProblem, StoppedEarly, UsageProblem
 from bulk_sync.ledger import server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.chain import NOTHING, Head, Misfit, Walk, link
 from bulk_sync.ledger.queries import Queries
-from bulk_sync.ledger.records import Begun, Ended, Intent, Settled, dumps
+from bulk_sync.ledger.records import Begun, Ended, Intent, NotBegun, Settled, dumps
 from bulk_sync.ledger.schema import COLUMNS, Line, LineKind, head, lines
 
 log = logging.getLogger(__name__)
@@ -52,10 +52,10 @@ class Ledger(Queries):
         self._end = Head()
 
     def check_anchor(self) -> None:
-        """Raise UsageProblem if the noted end is missing: nothing may be added then."""
+        """Raise LedgerProblem if the noted end is missing: nothing may be added then."""
         noted = self._anchor.head()
         if noted is not None and self.hash_at(noted.position) != noted.hash:
-            raise UsageProblem(
+            raise LedgerProblem(
                 f"The ledger {self.name} no longer holds what it held before "
                 f"({noted.position:,} lines), so nothing is added to it and nothing was sent. "
                 "`bulk-sync ledger verify` shows where. Bring the ledger back; or, to go on with "
@@ -70,6 +70,11 @@ class Ledger(Queries):
     def begin(self, run_id: str, begun: Begun) -> None:
         """Record that a run began."""
         self._append([Line(str(LineKind.BEGUN), run_id, _now_ms(), facts=dumps(begun))])
+        self._move_anchor()
+
+    def record_failed_start(self, run_id: str, start: NotBegun) -> None:
+        """Record a run that could not start; raise StoppedEarly if that fails."""
+        self._append([Line(str(LineKind.NOT_BEGUN), run_id, _now_ms(), facts=dumps(start))])
         self._move_anchor()
 
     def intend(self, run_id: str, intents: Sequence[Intent]) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.schema import CreateColumn
 
-from bulk_sync.errors import UsageProblem
+from bulk_sync.errors import LedgerProblem
 from bulk_sync.ledger.chain import Head
 from bulk_sync.ledger.schema import head, lines, metadata, schema_version
 
@@ -23,7 +23,7 @@ NEWEST: Final = "0003"
 _OLDER: Final = {"0001", "0002"}
 
 
-class UnknownSchema(UsageProblem):
+class UnknownSchema(LedgerProblem):
     """The ledger has another schema than this program."""
 
 

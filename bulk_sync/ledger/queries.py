@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, or_, s
 from sqlalchemy.exc import IntegrityError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
-from bulk_sync.ledger.records import Begun, Ended, Intent, Run, Settled, Write, loads
+from bulk_sync.ledger.records import Begun, Ended, Intent, NotBegun, Run, Settled, Write, loads
 from bulk_sync.ledger.schema import LineKind, calls, lines
 from bulk_sync.ledger.transactions import BATCH_ROWS, Transactions
 from bulk_sync.outcomes import Outcome
@@ -24,21 +24,21 @@ _INTENT: Final = (
 _OUTCOME: Final = (
     "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after",
 )  # fmt: skip
+_FACTS: Final = (lines.c.position, lines.c.run_id, lines.c.at_ms, lines.c.facts)
 
 
 class Queries(Transactions):
     """The lines of a ledger as records, and the calls of each day."""
 
     def runs(self) -> list[Run]:
-        """Return all runs, the oldest first."""
+        """Return all runs that began, the oldest first."""
         ended: dict[str, tuple[int, Ended]] = {}
-        columns = (lines.c.run_id, lines.c.at_ms, lines.c.facts)
-        for run_id, at_ms, facts in self._rows(_of_kind(LineKind.ENDED, *columns)):
+        for _, run_id, at_ms, facts in self._rows(_of_kind(LineKind.ENDED, *_FACTS)):
             result = loads(Ended, facts)
             if run_id in ended:
                 result = result.after(ended[run_id][1])
             ended[run_id] = (at_ms, result)
-        begun = _of_kind(LineKind.BEGUN, lines.c.position, *columns)
+        begun = _of_kind(LineKind.BEGUN, *_FACTS)
         return [
             Run(run_id, position, at_ms, loads(Begun, facts), *ended.get(run_id, (None, None)))
             for position, run_id, at_ms, facts in self._rows(begun)
@@ -48,24 +48,44 @@ class Queries(Transactions):
         """Return the run with an id, or with the only id that begins so.
 
         Raises:
+            UsageProblem: the ledger knows none, or several; or it could not start.
+        """
+        run = _pick(run_id, self.runs())
+        if run is not None:
+            return run
+        run = self.requested(run_id)
+        raise UsageProblem(
+            f"Run {run.run_id} could not start, so it has written nothing and there is nothing to "
+            f"go on with. `bulk-sync runs {run.run_id}` shows why."
+        )
+
+    def requested(self, run_id: str) -> Run:
+        """Return the run with an id, or with the only id that begins so, started or not.
+
+        Raises:
             UsageProblem: the ledger knows none, or several.
         """
-        runs = {run.run_id: run for run in self.runs()}
-        if run_id in runs:
-            return runs[run_id]
-        begin_so = [each for each in runs if each.startswith(run_id)]
-        is_long = len(run_id) >= _SHORTEST_ID
-        if len(begin_so) == 1 and is_long:
-            return runs[begin_so[0]]
-        if begin_so and is_long:
+        run = _pick(run_id, self.all_requested())
+        if run is None:
             raise UsageProblem(
-                f"{len(begin_so):,} runs begin with {run_id!r}, such as {begin_so[-1]}: type more "
-                "of the id."
+                f"The ledger {self.name} knows no run {run_id!r}. `bulk-sync runs` lists them; "
+                "look at --state-dir and --ledger."
             )
-        raise UsageProblem(
-            f"The ledger {self.name} knows no run {run_id!r}. `bulk-sync runs` lists them; look at "
-            "--state-dir and --ledger."
-        )
+        return run
+
+    def all_requested(self) -> list[Run]:
+        """Return every requested run, also those that could not start, the oldest first.
+
+        For people alone: no run is compared with one that did not start.
+        """
+        query = _of_kind(LineKind.NOT_BEGUN, *_FACTS)
+        failed = [_not_begun(*cells) for cells in self._rows(query)]
+        return sorted((*self.runs(), *failed), key=lambda run: run.position)
+
+    def has_begun(self, run_id: str) -> bool:
+        """Return whether a run began."""
+        query = _of_kind(LineKind.BEGUN, lines.c.position).where(lines.c.run_id == run_id)
+        return bool(self._rows(query))
 
     def writes(self, run_id: str) -> Iterator[Write]:
         """Yield the attempted writes of a run, in order; a key attempted again counts again.
@@ -174,6 +194,31 @@ class Queries(Transactions):
             .limit(most)
         )
         return [_write(cells) for cells in self._rows(query)]
+
+
+def _pick(run_id: str, runs: Sequence[Run]) -> Run | None:
+    """Return the run with an id, or with the only id that begins so.
+
+    Raises:
+        UsageProblem: several do.
+    """
+    begin_so = [run for run in runs if run.run_id.startswith(run_id)]
+    if whole := [run for run in begin_so if run.run_id == run_id]:
+        return whole[0]
+    if len(run_id) < _SHORTEST_ID:
+        return None
+    if len(begin_so) > 1:
+        raise UsageProblem(
+            f"{len(begin_so):,} runs begin with {run_id!r}, such as {begin_so[-1].run_id}: type "
+            "more of the id."
+        )
+    return begin_so[0] if begin_so else None
+
+
+def _not_begun(position: int, run_id: str, at_ms: int, facts: str) -> Run:
+    begun = loads(NotBegun, facts)
+    ended = Ended(begun.exit, begun.message, final=True, seconds=begun.seconds)
+    return Run(run_id, position, at_ms - round(begun.seconds * 1000), begun, at_ms, ended)
 
 
 def _write(cells: Sequence[Any]) -> Write:

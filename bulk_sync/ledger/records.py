@@ -23,13 +23,15 @@ def local(at_ms: int) -> str:
 
 
 class Kind(StrEnum):
-    """The command behind a run."""
+    """The command behind a run; the last two are recorded only if they could not start."""
 
     RUN = "run"
     APPLY = "apply"
     RETRY = "retry"
     UNDO = "undo"
     PLAN = "plan"
+    RESUME = "resume"
+    AUDIT = "audit"
 
 
 class Intent(NamedTuple):
@@ -122,8 +124,23 @@ class Begun:
     @property
     def purpose(self) -> str:
         """Return which run is undone or retried, in words; "" for any other."""
-        what = "retry" if self.kind is Kind.RETRY else "undo"
+        what = Kind.UNDO if self.kind in {Kind.APPLY, Kind.PLAN} else self.kind
         return f"{what} of run {self.parent}" if self.parent else ""
+
+
+@dataclass(frozen=True)
+class NotBegun(Begun):
+    """A requested run that could not start; what is not known is empty.
+
+    Attributes:
+        exit: the exit status.
+        message: why, without anything personal.
+        seconds: from the start of the program to its end.
+    """
+
+    exit: int = Exit.BUG
+    message: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -191,6 +208,11 @@ class Run:
         return self.begun.plan_sha256 or (self.ended.plan_sha256 if self.ended else "")
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it could start."""
+        return not isinstance(self.begun, NotBegun)
+
+    @property
     def is_finished(self) -> bool:
         """Whether nothing is left for ``resume``."""
         return self.ended is not None and self.ended.final
@@ -211,7 +233,7 @@ class Write(NamedTuple):
     settled: Settled | None
 
 
-F = TypeVar("F", Begun, Ended)
+F = TypeVar("F", Begun, NotBegun, Ended)
 
 
 def dumps(facts: Begun | Ended) -> str:

@@ -36,6 +36,8 @@ class LineKind(StrEnum):
     """What became of that write."""
     ENDED = "ended"
     """The process that worked on a run ended; FACTS holds the result."""
+    NOT_BEGUN = "not_begun"
+    """A requested run could not start; FACTS holds what it was to do, and the reason."""
 
 
 lines: Final = Table(

@@ -6,12 +6,16 @@ If the server goes away the ledger is gone with it, locks included.
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from sqlite3 import SQLITE_FULL
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.errors import DiskFull, StoppedEarly, UsageProblem
+
+_DISK_FULL: Final = "53100"
+"""PostgreSQL's error code."""
 
 BATCH_ROWS: Final = 10_000
 
@@ -62,8 +66,16 @@ class Transactions:
             try:
                 yield self._connection
             except SQLAlchemyError as error:
+                kind = DiskFull if is_full(error) else stop
                 message = database_message(error)
-                raise stop(f"The ledger {self.name} cannot be used: {message}.") from error
+                raise kind(f"The ledger {self.name} cannot be used: {message}.") from error
+
+
+def is_full(error: Exception) -> bool:
+    """Return whether a database, or the disk below it, has no room."""
+    found = getattr(error, "orig", None) or error
+    code = getattr(found, "sqlite_errorcode", None)
+    return code == SQLITE_FULL or getattr(found, "sqlstate", None) == _DISK_FULL
 
 
 def database_message(error: Exception) -> str:

@@ -32,6 +32,7 @@ class RunEnd:
         throttled_s: seconds in which Campaign had every request wait.
         overdue: opt-outs that are late; None if its rows are not known.
         due_soon: opt-outs that soon will be; None if its rows are not known.
+        note: what else people should know; "" if there is nothing.
     """
 
     job: str
@@ -46,6 +47,7 @@ class RunEnd:
     throttled_s: float = 0.0
     overdue: int | None = None
     due_soon: int | None = None
+    note: str = ""
 
     @property
     def text(self) -> str:
@@ -60,7 +62,8 @@ class RunEnd:
         }
         lines = [f"{name}: {count}" for name, count in counts.items() if count is not None]
         named = f"run: {self.run_id or 'none'}"
-        return "\n".join([f"job: {self.job}", named, f"exit status: {self.exit}", *lines, ""])
+        first = [f"job: {self.job}", named, f"exit status: {self.exit}"]
+        return "\n".join([*first, *filter(None, [self.note]), *lines, ""])
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from stat import S_ISREG
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, Protocol
 
-from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.errors import StoppedEarly, UsageProblem, unwritable
 from bulk_sync.storage import atomic
 
 RUN_ID: Final = "{run_id}"
@@ -93,9 +93,10 @@ class LocalFile:
             with TemporaryFile(dir=self.path.parent):
                 pass
         except OSError as error:
-            raise UsageProblem(
+            raise unwritable(
+                error,
                 f"The report {self} cannot be written: {error.strerror or error}. Name a path in a "
-                "folder that exists and that you may write to."
+                "folder that exists, that has room, and that you may write to.",
             ) from error
 
     def is_file(self, path: Path) -> bool:
@@ -123,7 +124,9 @@ class LocalFile:
         try:
             yield
         except OSError as error:
-            raise StoppedEarly(
+            raise unwritable(
+                error,
                 f"{self} could not be written: {error.strerror or error}. What was changed in "
-                "Campaign stays so. Make room or name another path with --report, and run again."
+                "Campaign stays so. Make room or name another path with --report, and run again.",
+                StoppedEarly,
             ) from error

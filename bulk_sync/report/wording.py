@@ -112,6 +112,19 @@ EXITS: Final[Mapping[Exit, str]] = {
     Exit.TERMINATED: "interrupted; `bulk-sync resume` goes on",
 }
 
+IN_SHORT: Final[Mapping[Exit, str]] = {
+    Exit.DONE: "done",
+    Exit.BUG: "a bug",
+    Exit.USAGE: "wrong options",
+    Exit.ROWS_LEFT: "some rows need a person",
+    Exit.REFUSED: "refused by a limit",
+    Exit.ACCESS_DENIED: "access denied",
+    Exit.STOPPED_EARLY: "stopped early",
+    Exit.ANOTHER_RUN: "another run was at work",
+    Exit.INTERRUPTED: "interrupted",
+    Exit.TERMINATED: "interrupted",
+}
+
 
 _DONE: Final[Mapping[Subject, str]] = {
     Subject.PLAN: "everything could be planned; nothing was written",

@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.campaign.list_pages import Place
-from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.errors import StoppedEarly, UsageProblem, unwritable
 from bulk_sync.rows import columns, current_table, expand
 from bulk_sync.rows.results import Steps
 from bulk_sync.settings import RUN_ID_PATTERN
@@ -95,6 +95,7 @@ class Checkpoint:
 
         Raises:
             UsageProblem: it cannot be written.
+            DiskFull: there is no room.
         """
         folder = checkpoint_folder(state_dir, run_id)
         try:
@@ -102,9 +103,10 @@ class Checkpoint:
             _write(rows, folder / _ROWS, _FORMAT)
         except OSError as error:
             cls(folder).remove()
-            raise UsageProblem(
+            raise unwritable(
+                error,
                 f"--state-dir {state_dir}: the run cannot be kept there ({error.strerror}), so it "
-                "was not begun. Make room, or name another folder."
+                "was not begun. Make room, or name another folder.",
             ) from error
         return cls(folder)
 
@@ -332,7 +334,9 @@ def _stopping_at(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoppedEarly(
+        raise unwritable(
+            error,
             f"{path} could not be written: {error.strerror or error}. Nothing is sent to Campaign "
-            "that could not be found again; make room."
+            "that could not be found again; make room.",
+            StoppedEarly,
         ) from error

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bulk_sync import ledger, report
 from bulk_sync.engines.journal import now_ms
-from bulk_sync.errors import AccessDenied, Refused, StopRun, UsageProblem
+from bulk_sync.errors import AccessDenied, DiskFull, Refused, StopRun, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import todo_file
@@ -59,7 +59,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
     if cause is None:
         try:
             files = replace(files, plan_sha256=_write_plan(run, rows, totals))
-        except UsageProblem as problem:
+        except (UsageProblem, DiskFull) as problem:
             cause = problem
     is_final = _is_final(cause, joined)
     finished = Finished(

@@ -21,6 +21,7 @@ class NothingLeft(StopRun):
     """
 
     exit = Exit.DONE
+    is_answer = True
 
     def __init__(self, message: str, done_by: Run | None = None) -> None:
         if done_by is not None and done_by.ended is not None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.engines.journal import now_ms
-from bulk_sync.errors import InputProblem, UsageProblem
+from bulk_sync.errors import InputProblem, UsageProblem, unwritable
 from bulk_sync.ledger import Begun, Kind, utc
 from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
@@ -96,9 +96,10 @@ def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination
         with TemporaryFile(dir=path.absolute().parent):
             pass
     except OSError as error:
-        raise UsageProblem(
+        raise unwritable(
+            error,
             f"--out {path} cannot be written: {error.strerror}. Name a path in a folder that is "
-            "there and that you may write to."
+            "there, that has room, and that you may write to.",
         ) from error
 
 
@@ -114,6 +115,7 @@ def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: 
 
     Raises:
         UsageProblem: it cannot be written.
+        DiskFull: there is no room.
     """
     whole = pa.Table.from_pandas(planned, preserve_index=False)
     facts = {
@@ -130,9 +132,10 @@ def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: 
         with atomic.replacing(path) as file:
             file.write(content)
     except OSError as error:
-        raise UsageProblem(
+        raise unwritable(
+            error,
             f"--out {path} could not be written: {error.strerror}. Make room, or plan again with "
-            "another path."
+            "another path.",
         ) from error
     return sha256(content).hexdigest()
 

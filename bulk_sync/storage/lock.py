@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bulk_sync.errors import AnotherRun, UsageProblem
+from bulk_sync.errors import AnotherRun, StopRun, UsageProblem, unwritable
 from bulk_sync.settings import Place
 from bulk_sync.storage import atomic
 
@@ -45,6 +45,7 @@ def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
     Raises:
         AnotherRun: another process holds it; the message names it.
         UsageProblem: the state folder cannot be written.
+        DiskFull: it has no room.
         NoLocks: no file in it can be locked.
     """
     path = folder / _FOLDER / f"{lock}.lock"
@@ -114,10 +115,11 @@ def _holder(descriptor: int) -> str:
     return os.pread(descriptor, 1024, 0).decode("utf-8", "replace").strip()
 
 
-def _unwritable(folder: Path, error: OSError) -> UsageProblem:
-    return UsageProblem(
+def _unwritable(folder: Path, error: OSError) -> StopRun:
+    return unwritable(
+        error,
         f"{folder}: {error.strerror}. Nothing was sent. Make room there, or name a folder that can "
-        "be written with --state-dir."
+        "be written with --state-dir.",
     )
 
 

@@ -15,8 +15,8 @@ ROWS = 8
 
 
 def run_id_of(run: Run, at: int = -1) -> str:
-    told: list[dict[str, str]] = orjson.loads(run(None, "runs", "--json").out)
-    return told[at]["run_id"]
+    told = [each for each in orjson.loads(run(None, "runs", "--json").out) if each["started"]]
+    return str(told[at]["run_id"])
 
 
 @pytest.fixture
@@ -281,7 +281,9 @@ def test_a_failed_write_stands_in_the_history_with_its_reason(done: str, run: Ru
 
 def test_past_runs_are_a_table_and_one_is_told_in_full(done: str, tmp_path: Path, run: Run) -> None:
     lines = run(None, "runs").out.splitlines()
-    assert lines[0].split()[:3] == ["run", "kind", "input"]
+    assert lines[0].split() == [
+        *("run", "kind", "job", "rows", "opt-ins", "opt-outs", "took", "exit"),
+    ]
     assert lines[1].split()[:2] == [done, "run"]
     full = run(None, "runs", done).out
     told = orjson.loads(run(None, "runs", done, "--json").out)

@@ -1,0 +1,218 @@
+"""Runs of the ledger: a table for a person, objects for a script; and which of them are wanted."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from textwrap import wrap
+from typing import Any, Final
+
+from bulk_sync import job_names
+from bulk_sync.cli.ledger_tables import laid_out, one_line
+from bulk_sync.errors import Exit
+from bulk_sync.ledger import Kind, Run, local, utc
+from bulk_sync.outcomes import NEEDS_A_PERSON
+from bulk_sync.report import wording
+from bulk_sync.report.facts import Subject
+from bulk_sync.report.wording import count
+
+_COLUMNS: Final = ("run", "kind", "job", "rows", "opt-ins", "opt-outs", "took", "exit")
+_JOB: Final = _COLUMNS.index("job")
+_LEAST_JOB: Final = 8
+_INPUT_CHARACTERS: Final = 60
+_WIDTH: Final = 100
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z`-])")
+
+_NOTHING: Final = "Nothing was sent, and there is nothing to resume."
+_AGAIN: Final = "Start the command again"
+_NEXT: Final[Mapping[Exit, str]] = {
+    Exit.BUG: f"{_AGAIN} with -v, and report what it prints.",
+    Exit.USAGE: f"Correct what the message names. {_AGAIN}.",
+    Exit.REFUSED: f"Do what the message says. {_AGAIN}.",
+    Exit.ACCESS_DENIED: f"`bulk-sync check` finds out what is wrong. {_AGAIN} when it is mended.",
+    Exit.STOPPED_EARLY: f"{_AGAIN} when what the message names is mended.",
+    Exit.ANOTHER_RUN: f"{_AGAIN} when the other run has ended; with --lock-wait 30m it waits.",
+}
+_OF_A_START: Final = (
+    *("rows", "outcomes", "opt_ins", "opt_outs", "calls", "calls_total"),
+    *("started", "finished", "exit_in_words"),
+)
+"""What a run that could not start has not got."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are wanted.
+
+    Attributes:
+        last: so many, the newest; None for all.
+        job: of this job; None for every job.
+        since: begun at this time or later; None for any time.
+        failed: those without exit status 0.
+    """
+
+    last: int | None = None
+    job: str | None = None
+    since: datetime | None = None
+    failed: bool = False
+
+    def among(self, runs: Sequence[Run]) -> list[Run]:
+        """Return the wanted ones, the newest last."""
+        since_ms = None if self.since is None else self.since.timestamp() * 1000
+        found = [
+            run
+            for run in runs
+            if (self.job is None or job_names.is_same(run.begun.job, self.job))
+            and (since_ms is None or run.begun_ms >= since_ms)
+            and not (self.failed and run.ended is not None and run.ended.exit == Exit.DONE)
+        ]
+        return found if self.last is None else found[-self.last :]
+
+
+def run_lines(runs: Sequence[Run]) -> list[str]:
+    """Return runs as a table; below each one when, why, who wanted it, and which plan it is of."""
+    rows = [_row(run) for run in runs]
+    others = [max(map(len, cells)) + 2 for cells in zip(_COLUMNS, *rows, strict=True)]
+    room = max(_LEAST_JOB, _WIDTH + 2 - sum(others) + others[_JOB] - 2)
+    for row in rows:
+        row[_JOB] = _shortened(row[_JOB], room)
+    first, *lines = laid_out(_COLUMNS, rows)
+    return [first, *chain(*([line, *_notes(run)] for line, run in zip(lines, runs, strict=True)))]
+
+
+def _row(run: Run) -> list[str]:
+    begun, ended = run.begun, run.ended
+    return [
+        run.run_id,
+        begun.kind,
+        begun.job,
+        str(begun.rows) if run.has_begun else "",
+        "" if ended is None or not run.has_begun else str(ended.opt_ins),
+        "" if ended is None or not run.has_begun else str(ended.opt_outs),
+        "" if ended is None else duration(ended.seconds),
+        in_short(run),
+    ]
+
+
+def in_short(run: Run) -> str:
+    """Return how a run ended, in a few words."""
+    if run.ended is None:
+        return "unfinished: resume"
+    if not run.has_begun:
+        return "could not start"
+    words = wording.IN_SHORT[Exit(run.ended.exit)]
+    return words if run.ended.final else f"{words}: resume"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in at most seven characters."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours}h {rest:02}m" if hours else f"{minutes} min"
+
+
+def _notes(run: Run) -> list[str]:
+    """Return the end of a run, the request behind it, and its plan, as lines below it."""
+    asked, begun = _request(run), run.begun
+    outcomes = {} if run.ended is None else run.ended.outcomes
+    left = sum(outcomes.get(outcome, 0) for outcome in NEEDS_A_PERSON)
+    facts = [
+        local(run.begun_ms),
+        _exit(run) if run.has_begun else "",
+        _shortened(Path(begun.input).name or begun.input, _INPUT_CHARACTERS),
+        f"{count(left, 'row')} left" if left else "",
+        f"prepared by {asked['prepared_by'] or begun.operator}",
+        f"approved by {' and '.join(asked['approved_by'])}" if asked["approved_by"] else "",
+        f"ticket {asked['ticket']}" if asked["ticket"] else "",
+        begun.purpose,
+    ]
+    notes = [] if run.has_begun else wrap(one_line(_reason(run)), _WIDTH - 2)
+    notes += wrap(one_line(", ".join(filter(None, facts))), _WIDTH - 2)
+    if run.plan_sha256:
+        notes.append(f"SHA-256 of the plan: {run.plan_sha256}")
+    return [f"  {note}" for note in notes]
+
+
+def _reason(run: Run) -> str:
+    """Return why a run could not start, in one sentence behind its exit status."""
+    if run.ended is None:
+        return ""
+    first = _SENTENCE.split(run.ended.message, 1)[0]
+    return f"exit status {run.ended.exit}: {first}"
+
+
+def _exit(run: Run) -> str:
+    """Return how a run ended, with the meaning; nothing if it did not."""
+    if run.ended is None:
+        return ""
+    subject = Subject.PLAN if run.begun.kind is Kind.PLAN else Subject.RESULT
+    return wording.exit_status(Exit(run.ended.exit), subject)
+
+
+def _request(run: Run) -> dict[str, Any]:
+    """Return who wanted a run, and why."""
+    settings = run.begun.settings
+    return {
+        "prepared_by": settings.get("prepared_by") or "",
+        "approved_by": settings.get("approved_by") or [],
+        "ticket": settings.get("ticket") or "",
+        "comment": settings.get("comment") or "",
+    }
+
+
+def _shortened(text: str, width: int) -> str:
+    """Return a text in one line; a long one without its middle."""
+    text = one_line(text)
+    half = (width - 1) // 2
+    return text if len(text) <= width else f"{text[: width - 1 - half]}…{text[-half:]}"
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Return a run as one object."""
+    ended = {} if run.ended is None else asdict(run.ended)
+    return {
+        "run_id": run.run_id,
+        "begun_at": utc(run.begun_ms),
+        **_request(run),
+        **asdict(run.begun),
+        "started": run.has_begun,
+        "ended_at": None if run.ended_ms is None else utc(run.ended_ms),
+        "finished": run.is_finished,
+        "calls_total": sum(ended.get("calls", {}).values()),
+        **{name: value for name, value in ended.items() if name != "final"},
+        "exit_in_words": in_short(run),
+        "plan_sha256": run.plan_sha256 or None,
+    }
+
+
+def facts_lines(run: Run) -> list[str]:
+    """Return a run as lines, a fact each, without empty ones; times are local."""
+    facts = run_facts(run)
+    facts["begun_at"] = local(run.begun_ms)
+    facts["exit"] = _exit(run).removeprefix("exit status ")
+    if run.ended is not None and not run.has_begun:
+        facts |= dict.fromkeys(_OF_A_START)
+        facts["exit"] = f"{run.ended.exit}: could not start"
+        facts["next"] = f"{_NOTHING} {_NEXT.get(Exit(run.ended.exit), f'{_AGAIN}.')}"
+    facts["ended_at"] = "" if run.ended_ms is None else local(run.ended_ms)
+    facts["settings"] = {
+        name: value for name, value in facts["settings"].items() if name not in facts
+    }
+    lines = []
+    for name, value in facts.items():
+        if value in (None, "", [], {}):
+            continue
+        if isinstance(value, Mapping):
+            lines.append(f"{name.replace('_', ' ')}:")
+            lines += [
+                f"  {key}: {one_line(each)}"
+                for key, each in value.items()
+                if each not in (None, "", [], False)
+            ]
+        else:
+            lines.append(f"{name.replace('_', ' ')}: {one_line(value)}")
+    return lines

@@ -1,0 +1,277 @@
+"""A requested run that could not start stands in `runs`, in the log and in the ping, for people."""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from conftest import Ran, Run, key, populate, process, wishes
+from receiver import Receiver, receiving
+
+from bulk_sync.settings import Connection, Credentials, Secret, State
+from bulk_sync.simulator import Simulator
+from bulk_sync.storage import lock
+
+JSON = ("--summary", "json", "--log-format", "json")
+
+# What is typed, the exit status, a part of the reason in `runs`, whether it could start.
+CASES: dict[str, tuple[str, int, str, bool]] = {
+    "no file": ("run missing.csv", 2, "missing.csv", False),
+    "an empty file": ("run empty.csv", 2, "empty.csv is empty", False),
+    "a truncated file": ("run cut.csv.gz", 2, "cut off or damaged", False),
+    "an unreadable file": ("run noise.csv", 2, "noise.csv", False),
+    "no column of keys": ("run headless.csv", 2, "headless.csv", False),
+    "no secret": ("run in.csv", 2, "No credentials", False),
+    "no secret file": ("run in.csv", 2, "No such file", False),
+    "a wrong secret": ("run in.csv", 5, "", True),
+    "no organization": ("run in.csv --organization=", 2, "--organization is missing", False),
+    "no such option": ("run in.csv --bogus", 2, "No such option", False),
+    "a wrong value": ("run in.csv --rate fast", 2, "--rate", False),
+    "a wrong limit": ("run in.csv --max-opt-ins many", 2, "--max-opt-ins", False),
+    "no input": ("run", 2, "Missing argument", False),
+    "a misspelt name in the configuration": ("run in.csv", 2, "there is no option", False),
+    "a configuration that is no TOML": ("run in.csv", 2, "bulk-sync.toml", False),
+    "another run": ("run in.csv", 11, "Another run is at work", False),
+    "another run than the resumed one": ("resume {left}", 11, "Another run is at work", False),
+    "Campaign out of reach": (
+        *("run in.csv --endpoint http://127.0.0.1:9 --patience 0.1", 6, "", True),
+    ),
+    "a preview out of reach": (
+        "plan in.csv --endpoint http://127.0.0.1:9 --patience 0.1", 6, "No connection", False,
+    ),
+    "no file to plan": ("plan missing.csv --out plan.parquet", 2, "missing.csv", False),
+    "no file to preview": ("run missing.csv -n", 2, "missing.csv", False),
+    "no plan": ("apply missing.parquet", 2, "missing.parquet", False),
+    "no run to retry": ("retry 20200101T000000Z-000000", 2, "knows no run", False),
+    "no run to undo": ("undo 20200101T000000Z-000000", 2, "knows no run", False),
+    "no run to audit": ("audit 20200101T000000Z-000000", 2, "knows no run", False),
+    "no run to resume": ("resume 20200101T000000Z-000000", 2, "knows no run", False),
+    "a preview of what is too many words": ("run in.csv jo@example.com", 2, "unexpected", False),
+}  # fmt: skip
+
+
+@pytest.fixture
+def pings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving() as receiver:
+        monkeypatch.setenv("BULK_SYNC_PING", receiver.url)
+        yield receiver
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    populate(sim, 5)
+    wishes(tmp_path / "in.csv", 5)
+    return sim
+
+
+def told(run: Run, *words: object) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = orjson.loads(run(None, "runs", "--json", *words).out)
+    return listed
+
+
+VARIABLES = {
+    "no secret": {"ACCESS_TOKEN": ""},
+    "no secret file": {"ACCESS_TOKEN": "", "CLIENT_SECRET_FILE": "none"},
+    "a wrong secret": {"ACCESS_TOKEN": "an-0ther-t0ken"},
+}
+CONFIGURATIONS = {
+    "a misspelt name in the configuration": "max-opt-in = 3\n",
+    "a configuration that is no TOML": "max-opt-ins: 3\n",
+}
+
+
+def write_files(folder: Path) -> None:
+    """Write the inputs that no run can read."""
+    (folder / "empty.csv").touch()
+    whole = gzip.compress((folder / "in.csv").read_bytes())
+    (folder / "cut.csv.gz").write_bytes(whole[: len(whole) // 2])
+    (folder / "noise.csv").write_bytes(b"PK\x03\x04\x00\x00")
+    (folder / "headless.csv").write_text("jo@example.com,5\nal@example.com,6\n")
+
+
+def typed_in(case: str, sim: Simulator, run: Run, patch: pytest.MonkeyPatch) -> Ran:
+    """Type the line of a case as a night does, after a night that spent its budget."""
+    line, folder = CASES[case][0], Path.cwd()
+    assert run(sim, "run", "in.csv", "--fetch", "lookup", "--max-calls", 3).status == 6
+    (left,) = (each["run_id"] for each in told(run))
+    write_files(folder)
+    if case in CONFIGURATIONS:
+        (folder / "bulk-sync.toml").write_text(CONFIGURATIONS[case])
+    options = {"ENDPOINT": sim.url, "ORGANIZATION": "acme", "API_KEY": "demo-key"}
+    options |= {"ACCESS_TOKEN": "demo-token", **VARIABLES.get(case, {})}
+    with ExitStack() as around, patch.context() as inner:
+        for name, value in options.items():
+            inner.setenv(f"BULK_SYNC_{name}", value)
+        if case.startswith("another run"):
+            credentials = Credentials("k", access_token=Secret("t"))
+            held = lock.name(Connection(sim.url, "acme", credentials))
+            around.enter_context(lock.held(folder / "state", held, "run X of another"))
+        fresh = ["--fresh"] if line.startswith("run") else []
+        return run(None, *line.format(left=left).split(), *JSON, *fresh)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_requested_run_stands_in_runs_with_its_reason(
+    case: str,
+    filled: Simulator,
+    state: State,
+    run: Run,
+    pings: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    line, status, reason, has_started = CASES[case]
+    if state.ledger is not None:
+        monkeypatch.setenv("BULK_SYNC_LEDGER", state.ledger)
+    ran = typed_in(case, filled, run, monkeypatch)
+    (tmp_path / "bulk-sync.toml").unlink(missing_ok=True)
+    assert ran.status == status
+
+    events = [each for each in map(orjson.loads, ran.err.splitlines()) if "event" in each]
+    assert [each["event"] for each in events].count("run_ended") == 1
+    assert ran.summary.items() <= events[-1].items()
+    assert (ran.summary["exit"], ran.summary["recorded"]) == (status, True)
+
+    left, row = told(run)
+    command, source, *_ = [*line.split(), ""]
+    is_preview = command == "plan" or "-n" in line
+    assert row["kind"] == ("plan" if is_preview else command)
+    assert (row["exit"], row["started"]) == (status, has_started)
+    assert row["finished"] == (status != 6 or not has_started)
+    assert reason in row["message"]
+    assert "jo@example.com" not in orjson.dumps(row).decode()
+    if command == "run":
+        assert row["run_id"] == ran.summary["run_id"]
+        assert row["input"] == source
+    assert row["begun_at"] <= row["ended_at"]
+    listed = run(None, "runs").out
+    assert row["run_id"] in listed
+    assert has_started or reason in " ".join(listed.split())
+    assert has_started or "could not start" in listed
+
+    if not is_preview:
+        sent = [body for path, body in pings.received if f"/{status}?" in path][-1]
+        assert f"exit status: {status}\n" in sent
+        assert has_started or "could not start: `bulk-sync runs` shows why\n" in sent
+        assert key(0) not in sent
+
+    assert run(None, "ledger", "verify").status == 0
+    assert left["exit"] == 6
+
+
+def test_a_run_that_could_not_start_counts_for_no_other_run(filled: Simulator, run: Run) -> None:
+    assert run(filled, "run", "in.csv").status == 0
+    assert run(filled, "run", "in.csv", "--rate", "fast").status == 2
+    failed = told(run)[-1]["run_id"]
+    assert "nothing to resume" in run(filled, "resume").out
+    assert run(filled, "resume", "--all").status == 0
+    for command in ("resume", "retry", "undo", "audit", "report"):
+        ran = run(filled, command, failed, "--report", "again.csv")
+        assert (ran.status, "could not start" in ran.err) == (2, True)
+    shown = run(None, "runs", failed).out
+    assert "exit: 2: could not start\n" in shown
+    assert "Invalid value for '--rate'" in shown
+    assert "nothing to resume. Correct what the message names. Start the command again." in shown
+    # The file is compared with the run that stands, and with no other one.
+    assert "carried out this very file" in run(filled, "run", "in.csv").err
+    assert run(filled, "undo", told(run)[0]["run_id"], "--max-opt-ins", 5).status == 0
+    assert len(filled.patched) == 10
+
+
+def test_a_follow_up_makes_no_ledger_in_a_wrong_place(filled: Simulator, run: Run) -> None:
+    for command in ("resume", "retry", "undo", "audit"):
+        ran = run(filled, command, "20200101T000000Z-000000", "--summary", "json")
+        assert (ran.status, ran.summary["recorded"]) == (2, False)
+        assert "There is no ledger at" in ran.summary["message"]
+        assert not (ran.folder / "state" / "ledger.sqlite3").exists()
+
+
+def test_typing_errors_and_commands_that_are_no_runs_leave_no_trace(run: Run) -> None:
+    for line in ("rum in.csv", "validate missing.csv", "history @a", "run --help", "--bogus"):
+        run(None, *line.split())
+    assert run(None, "runs").status == 2  # there is no ledger
+
+
+@pytest.mark.parametrize("what", ["in the way", "unreachable", "cut off"])
+def test_a_ledger_that_cannot_be_used_is_told_and_the_first_error_stands(
+    what: str,
+    filled: Simulator,
+    run: Run,
+    pings: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    match what:
+        case "in the way":
+            monkeypatch.setenv("BULK_SYNC_LEDGER", f"sqlite:///{tmp_path}/file/ledger.sqlite3")
+        case "unreachable":
+            monkeypatch.setenv("BULK_SYNC_LEDGER", "postgresql://me:s3cret@127.0.0.1:9/ledger")
+        case "cut off":
+            assert run(filled, "run", "in.csv").status == 0
+            for each in (tmp_path / "state").glob("ledger.sqlite3*"):
+                each.unlink()
+    for line, status, first in (
+        ("run missing.csv", 2, "missing.csv"),
+        ("run in.csv", 2, "file: File exists" if what == "in the way" else "The ledger"),
+        ("run in.csv --rate fast", 2, "--rate"),
+    ):
+        ran = run(filled, *line.split(), *JSON)
+        assert (ran.status, ran.summary["exit"], ran.summary["recorded"]) == (status, status, False)
+        assert first in ran.summary["message"].split(". ")[0]
+        assert "`bulk-sync runs` does not show this run" in ran.summary["message"]
+        log = [orjson.loads(each)["message"] for each in ran.err.splitlines()]
+        assert ran.summary["message"] in log
+        assert "could not be recorded in the ledger" in pings.bodies[-1]
+        assert "s3cret" not in ran.out + ran.err
+
+
+WITHOUT_ROOM = ("sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", sys.executable, "-m", "bulk_sync")
+
+
+def test_a_full_disk_at_the_start_is_exit_6_and_stands_in_a_ledger_elsewhere(
+    filled: Simulator, tmp_path: Path, run: Run, new_database: Callable[[], str], pings: Receiver
+) -> None:
+    secrets = {"BULK_SYNC_ACCESS_TOKEN": "demo-token", "BULK_SYNC_LEDGER": new_database()}
+    secrets["BULK_SYNC_PING"] = pings.url
+    with process(filled, tmp_path, "run", "in.csv", program=WITHOUT_ROOM, secrets=secrets) as full:
+        assert full.stderr is not None
+        said = full.stderr.read()
+    assert full.returncode == 6
+    assert "The disk is full: " in said
+    assert "Traceback" not in said
+    os.environ["BULK_SYNC_LEDGER"] = secrets["BULK_SYNC_LEDGER"]
+    (row,) = told(run)
+    assert (row["exit"], row["started"]) == (6, False)
+    assert row["message"].startswith("The disk is full: ")
+    assert pings.paths[-1].endswith("/6")
+    assert "could not start" in pings.bodies[-1]
+    assert "nothing to resume" in run(filled, "resume").out
+
+
+@pytest.mark.parametrize("size_kb", [4, 64, 100, 140, 200])
+def test_a_full_disk_is_exit_6_in_whatever_phase(
+    size_kb: int, filled: Simulator, tmp_path: Path
+) -> None:
+    unshare = (shutil.which("unshare") or "unshare", "-rm", shutil.which("sh") or "sh", "-c")
+    if subprocess.run([*unshare, "mount -t tmpfs tmpfs /mnt"], check=False).returncode:
+        pytest.skip("this user may mount no disk of their own")
+    (tmp_path / "state").mkdir()
+    rows = [f"{key(number)},true,{os.urandom(40).hex()}" for number in range(2_000)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,note", *rows, ""]))
+    mount = f"mount -t tmpfs -o size={size_kb}k tmpfs {tmp_path}/state"
+    program = (*unshare, f'{mount} && exec "$@"', "sh", sys.executable, "-m", "bulk_sync")
+    words = ("run", "in.csv", "--max-changes", "0", "--report", "r.csv")
+    with process(filled, tmp_path, *words, program=program) as full:
+        assert full.stderr is not None
+        said = full.stderr.read()
+    assert full.returncode == 6, said
+    assert "The disk is full: " in said
+    assert "Traceback" not in said
