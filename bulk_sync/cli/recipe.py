@@ -14,6 +14,7 @@ import click
 from bulk_sync.cli import escapes, options, recipe_facts
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.machine import Machine
+from bulk_sync.cli.monitoring_options import METRICS_FILE
 from bulk_sync.cli.output import say
 from bulk_sync.errors import UsageProblem
 
@@ -61,7 +62,7 @@ Examples:
         *options.SCHEDULE,
         *options.CONNECTION,
         *options.STATE,
-        options.METRICS_FILE,
+        METRICS_FILE,
         options.CONFIG,
     ],
     epilog=_EPILOG,
