@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger.chain import Head, Walk
 from bulk_sync.ledger.database import EVERY_LINE, Ledger, insert_lines
-from bulk_sync.ledger.schema import LineKind, head, lines, metadata, schema_version
+from bulk_sync.ledger.schema import COLUMNS, LineKind, head, lines, metadata, schema_version
 from bulk_sync.ledger.transactions import BATCH_ROWS
 
 log = logging.getLogger(__name__)
@@ -111,10 +111,25 @@ def _copied(
             yield from rows
             new = [tuple(row) for row in rows if row.position > before.position]
             if new:
-                insert_lines(writing, new)
+                _add(writing, new)
             if new and new[-1][0] >= announced + _ANNOUNCED_EVERY:
                 announced = new[-1][0]
                 log.info("%s lines copied", f"{announced:,}")
+
+
+def _add(writing: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """Add lines to the target.
+
+    PostgreSQL takes them as a stream: 500,000 lines took it 78 s as statements.
+    """
+    if writing.dialect.name != "postgresql":
+        insert_lines(writing, rows)
+        return
+    names = ", ".join(column.name for column in COLUMNS)
+    cursor = writing.connection.cursor()
+    with closing(cursor), cursor.copy(f"COPY {lines.name} ({names}) FROM STDIN") as stream:
+        for row in rows:
+            stream.write_row(row)
 
 
 def _fits(rows: Iterable[Sequence[object]], end: Head, noted: Iterable[Head]) -> bool:

@@ -61,32 +61,37 @@ def tidy(state: State, rules: Rules, *, is_preview: bool) -> Tidied:
         book.check_anchor()
         runs = book.runs()
     for place in {lock.name(run.begun): run.begun for run in runs}.values():
-        if not leftovers.of_runs(folder, *_of_place(runs, place), rules):
+        mine = _of_place(runs, place)
+        if not leftovers.of_runs(folder, mine, mine.__contains__, rules):
             continue
         try:
             with alone(state, lock.name(place), "`bulk-sync tidy`") as book:
-                found = leftovers.of_runs(folder, *_of_place(book.runs(), place), rules)
+                mine = _of_place(book.runs(), place)
+                found = leftovers.of_runs(folder, mine, mine.__contains__, rules)
                 tidied.take(found, is_preview=is_preview)
         except AnotherRun:
             tidied.at_work.append(place.organization)
     with known(state) as book:
         runs = book.runs()
-    found = leftovers.of_runs(folder, {}, frozenset(run.run_id for run in runs), rules)
+    by_id = {run.run_id: run for run in runs}
+    found = leftovers.of_runs(folder, {}, lambda run_id: run_id not in by_id, rules)
     tidied.take([*found, *leftovers.of_no_run(folder, runs, rules)], is_preview=is_preview)
-    tidied.unknown = leftovers.unknown(folder, {run.run_id: run for run in runs})
+    tidied.unknown = leftovers.unknown(folder, by_id)
     return tidied
 
 
 def tidy_up(book: Ledger, state: State, place: Place) -> None:
     """Remove what may go of the runs on an organization, which no other process works on."""
     rules = Rules(datetime.now(UTC))
-    for each in leftovers.of_runs(state.folder, *_of_place(book.runs(), place), rules):
+    runs = book.runs()
+    mine = _of_place(runs, place)
+    others = {run.run_id for run in runs} - mine.keys()
+    for each in leftovers.of_runs(state.folder, mine, lambda run_id: run_id not in others, rules):
         log.info("%s: removed, since it is a %s", each.path, each.reason)
         each.remove()
 
 
-def _of_place(runs: Iterable[Run], place: Place) -> tuple[dict[str, Run], frozenset[str]]:
-    """Return the runs on an organization by their ids, and the ids of all others."""
+def _of_place(runs: Iterable[Run], place: Place) -> dict[str, Run]:
+    """Return the runs on an organization by their ids."""
     name = lock.name(place)
-    mine = {run.run_id: run for run in runs if lock.name(run.begun) == name}
-    return mine, frozenset(run.run_id for run in runs if run.run_id not in mine)
+    return {run.run_id: run for run in runs if lock.name(run.begun) == name}

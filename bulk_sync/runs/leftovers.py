@@ -22,7 +22,7 @@ file with a name, or a content, that this program does not write.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,7 +44,8 @@ _CHECKPOINT_DAYS: Final = 30
 
 _DAYS: Final = 800
 _ABANDONED_DAYS: Final = 1
-_OWN_FOLDERS: Final = frozenset({"runs", kept_rows.FOLDER, "locks"})
+_OWN_FOLDERS: Final = frozenset({"runs", kept_rows.FOLDER, "locks", "downloads", "page"})
+"""Folders with rules of their own; the last two belong to processes that look after them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +107,26 @@ class Rules:
 
 
 def of_runs(
-    folder: Path, runs: Mapping[str, Run], others: frozenset[str], rules: Rules
+    folder: Path, runs: Mapping[str, Run], is_meant: Callable[[str], bool], rules: Rules
 ) -> list[Leftover]:
     """Return what may go of some runs.
 
     Args:
         folder: the state folder.
-        runs: the runs by their ids.
-        others: further runs of the ledger, to be left out.
+        runs: those of the ledger by their ids.
+        is_meant: returns whether a run with such an id is one of them.
         rules: how long things are kept.
     """
     checkpoints = {each.run_id: each for each in all_checkpoints(folder)}
     found = []
     for run_id, checkpoint in checkpoints.items():
-        if run_id not in others and (why := _why(checkpoint, runs.get(run_id), rules)):
+        if is_meant(run_id) and (why := _why(checkpoint, runs.get(run_id), rules)):
             size = sum(map(_size, checkpoint.files()))
             found.append(Leftover(checkpoint.folder, why, size))
     for run_id, kept in kept_rows.all_of(folder).items():
         run, checkpoint_here = runs.get(run_id), checkpoints.get(run_id)
         where = None if checkpoint_here is None else checkpoint_here.folder
-        if run_id in others or (run is not None and rules.can_be_resumed(run, where)):
+        if not is_meant(run_id) or (run is not None and rules.can_be_resumed(run, where)):
             continue
         age = rules.age(kept.path)
         if kept.until < rules.now.date():

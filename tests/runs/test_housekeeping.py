@@ -193,6 +193,18 @@ def test_rows_after_their_last_day_go_whatever_is_to_be_kept(
     assert everything(folder) == {name for name in everything(folder) if name.startswith("locks")}
 
 
+def test_rows_of_a_run_that_no_ledger_knows_go_once(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    finished(run, sim, tmp_path)
+    path = folder / "rows" / "20251123T020000Z-7f3a9c.20251201.parquet"
+    path.write_bytes(b"xy")
+    told = tidied(run, "-n")
+    assert (told["count"], told["bytes"]) == (1, 2)
+    assert tidied(run)["removed"] == told["removed"]
+    assert not path.exists()
+
+
 def planned(run: Run, sim: Simulator, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     words = ("--out", path, "--report", path.with_suffix(".json"))
