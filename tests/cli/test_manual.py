@@ -55,7 +55,7 @@ def commands() -> list[object]:
         pytest.param(words, id=f"{page.stem}: {' '.join(words)}")
         for page in PAGES
         for line in typed(page)
-        for part in re.split(r"[;&|]+", re.sub(r"[<>]+[^\s;]+|^\$ ", "", line))
+        for part in re.split(r"[;&|]+", re.sub(r"(?<= )\d?[<>]+[^\s;]+|^\$ ", "", line))
         if (words := shlex.split(part, comments=True))[:1] == ["bulk-sync"]
     ]
 

@@ -1,6 +1,7 @@
 """``bulk-sync recipe cron``: its lines, carried out in cron's own environment."""
 
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ import pytest
 from conftest import key, populate, wishes
 from hypothesis import given
 from hypothesis import strategies as st
-from printed import BARE, SECRET, Crontab, configuration, recipe
+from printed import BARE, PROGRAM, SECRET, Crontab, configuration, recipe
 
 from bulk_sync.cli import escapes
 from bulk_sync.simulator import Options, Simulator, running
 
+ROOT = Path(__file__).parents[2]
+KINDS = ("toml", "crontab")
 TONIGHT, LEFT = "0 2 * * *", "0 1,6 * * *"
 
 
@@ -157,6 +160,19 @@ def test_the_job_waits_for_another_run_unless_it_is_said_how_long(home: Path) ->
 
 
 PATHS = st.text(st.characters(codec="utf-8", categories=("L", "M", "N", "P", "S", "Zs")))
+
+
+@pytest.mark.parametrize("page", ["README.md", "bulk_sync/manual/nightly.md"])
+def test_the_pages_show_what_the_recipe_prints(tmp_path: Path, page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    settings, crontab = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)[0] for kind in KINDS)
+    (typed,) = re.findall(r"^bulk-sync (recipe cron .*?)(?: >.*)?$", text, re.MULTILINE)
+    folder = tmp_path / "var" / "lib" / "optouts"
+    folder.mkdir(parents=True)
+    (folder / "bulk-sync.toml").write_text(settings)
+    printed = recipe(folder, *shlex.split(typed)[1:]).text
+    there = printed.replace(str(tmp_path), "").replace(str(PROGRAM.parent), "/opt/bulk-sync/bin")
+    assert there == crontab
 
 
 @given(PATHS.map("/{}".format).filter(str.isprintable).filter(lambda each: len(each) < 200))
