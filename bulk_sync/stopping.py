@@ -18,7 +18,7 @@ class Stop:
         self._listeners: list[Callable[[], None]] = []
 
     @property
-    def asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Return whether the run has to end."""
         return self.cause is not None
 
@@ -30,13 +30,13 @@ class Stop:
             for listener in self._listeners:
                 listener()
 
-    def on_asked(self, listener: Callable[[], None]) -> None:
+    def on_request(self, listener: Callable[[], None]) -> None:
         """Call a function at once when the run has to end."""
         self._listeners.append(listener)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but wake at once when the run has to end."""
-        if seconds > 0 and not self.asked:
+        if seconds > 0 and not self.is_requested:
             try:
                 async with asyncio.timeout(seconds):
                     await self._event.wait()

@@ -32,32 +32,32 @@ def named(endpoint: str, organization: str = "acme") -> str:
 
 def test_the_second_run_learns_the_holder_of_the_lock(tmp_path: Path) -> None:
     with (
-        lock.held(tmp_path, LOCK, "run 1 of somebody, since yesterday"),
+        lock.hold(tmp_path, LOCK, "run 1 of somebody, since yesterday"),
         pytest.raises(AnotherRun, match="run 1 of somebody, since yesterday"),
-        lock.held(tmp_path, LOCK, "run 2"),
+        lock.hold(tmp_path, LOCK, "run 2"),
     ):
         pass
 
 
 def test_a_lock_is_free_when_its_block_ends_however_it_ends(tmp_path: Path) -> None:
     def failing() -> None:
-        with lock.held(tmp_path, LOCK, "run 1"):
+        with lock.hold(tmp_path, LOCK, "run 1"):
             raise RuntimeError("This run has failed.")
 
     for _ in range(3):
         with pytest.raises(RuntimeError, match="has failed"):
             failing()
-    with lock.held(tmp_path, LOCK, "run 2"):
+    with lock.hold(tmp_path, LOCK, "run 2"):
         pass
 
 
 def test_a_long_name_leaves_nothing_behind_a_short_one(tmp_path: Path) -> None:
-    with lock.held(tmp_path, LOCK, "run 1 of a user with a very long name"):
+    with lock.hold(tmp_path, LOCK, "run 1 of a user with a very long name"):
         pass
-    with lock.held(tmp_path, LOCK, "run 2"):
+    with lock.hold(tmp_path, LOCK, "run 2"):
         (path,) = (tmp_path / "locks").iterdir()
         assert path.read_text() == "run 2\n"
-        with pytest.raises(AnotherRun) as raised, lock.held(tmp_path, LOCK, "run 3"):
+        with pytest.raises(AnotherRun) as raised, lock.hold(tmp_path, LOCK, "run 3"):
             pass
         assert "very long name" not in str(raised.value)
         assert path.read_text() == "run 2\n"
@@ -66,7 +66,7 @@ def test_a_long_name_leaves_nothing_behind_a_short_one(tmp_path: Path) -> None:
 def test_a_lock_is_its_owner_s_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        with lock.held(tmp_path / "state", LOCK, "run 1"):
+        with lock.hold(tmp_path / "state", LOCK, "run 1"):
             (path,) = (tmp_path / "state" / "locks").iterdir()
             assert S_IMODE(path.stat().st_mode) == 0o600
             assert S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -81,12 +81,12 @@ def test_a_waiting_run_goes_on_after_the_other(
     is_held, waits, taken = threading.Event(), threading.Event(), []
 
     def first() -> None:
-        with lock.held(tmp_path, LOCK, "run 1 of somebody"):
+        with lock.hold(tmp_path, LOCK, "run 1 of somebody"):
             is_held.set()
             waits.wait(60)
 
     def second() -> None:
-        with lock.held(tmp_path, LOCK, "run 2", wait_s=60):
+        with lock.hold(tmp_path, LOCK, "run 2", wait_s=60):
             taken.append(waits.is_set())
 
     threads = [threading.Thread(target=work) for work in (first, second)]
@@ -104,11 +104,11 @@ def test_a_waiting_run_goes_on_after_the_other(
 
 
 def test_who_waits_in_vain_gives_up_when_the_time_is_over_and_no_sooner(tmp_path: Path) -> None:
-    with lock.held(tmp_path, LOCK, "run 1 of somebody"):
+    with lock.hold(tmp_path, LOCK, "run 1 of somebody"):
         began = time.monotonic()
         with (
             pytest.raises(AnotherRun, match="run 1 of somebody"),
-            lock.held(tmp_path, LOCK, "run 2", wait_s=0.3),
+            lock.hold(tmp_path, LOCK, "run 2", wait_s=0.3),
         ):
             pass
         assert time.monotonic() - began >= 0.3
@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_option(tmp_path: Path
     (tmp_path / "state").write_text("in the way")
     with (
         pytest.raises(UsageProblem, match=rf"{tmp_path}/state: .*Nothing was sent.*--state-dir"),
-        lock.held(tmp_path / "state", LOCK, "run 1"),
+        lock.hold(tmp_path / "state", LOCK, "run 1"),
     ):
         pass
 
@@ -138,10 +138,10 @@ def test_a_full_disk_is_reported_and_the_lock_is_free_again(tmp_path: Path) -> N
     with (
         no_room(),
         pytest.raises(DiskFull, match=rf"is full: {tmp_path}: .*Nothing was sent.*--state-dir"),
-        lock.held(tmp_path, LOCK, "run 1"),
+        lock.hold(tmp_path, LOCK, "run 1"),
     ):
         pass
-    with lock.held(tmp_path, LOCK, "run 2"):
+    with lock.hold(tmp_path, LOCK, "run 2"):
         pass
 
 
@@ -173,9 +173,9 @@ def test_runs_on_two_organizations_do_not_keep_each_other_out(
 ) -> None:
     populate(sim, 1)
     path = wishes(tmp_path / "in.csv", 1)
-    with lock.held(tmp_path / "state", named(sim.url, "acme-stage"), "somebody"):
+    with lock.hold(tmp_path / "state", named(sim.url, "acme-stage"), "somebody"):
         assert run(sim, "run", path, "--report", "r.csv").status == 0
-    with lock.held(tmp_path / "state", named(sim.url), "somebody"):
+    with lock.hold(tmp_path / "state", named(sim.url), "somebody"):
         ran = run(sim, "run", path)
     assert ran.status == 11
     assert "somebody" in ran.err

@@ -281,7 +281,7 @@ def test_two_runs_that_share_a_ledger_s_file_keep_each_other_out(
     words = ("--ledger", f"sqlite:///{shared}", "--report", "r.csv")
     path = wishes(tmp_path / "in.csv", 1)
     whose = lock.name(Connection(sim.url, "acme", Credentials("k", access_token=Secret("t"))))
-    with lock.held(shared.parent, whose, "somebody"):
+    with lock.hold(shared.parent, whose, "somebody"):
         ran = run(sim, "run", path, *words)
     assert ran.status == 11
     assert "somebody" in ran.err
@@ -294,7 +294,7 @@ def test_a_signal_ends_the_wait_for_another_run_with_a_summary(
     populate(sim, 1)
     path = wishes(tmp_path / "in.csv", 1)
     whose = lock.name(Connection(sim.url, "acme", Credentials("k", access_token=Secret("t"))))
-    with lock.held(tmp_path / "state", whose, "somebody"):
+    with lock.hold(tmp_path / "state", whose, "somebody"):
         thread = threading.Timer(0.3, terminate)
         thread.start()
         ran = run(sim, "run", path, "--lock-wait", "1m", "--summary", "json")

@@ -134,7 +134,7 @@ class Client:
             except RowFailed as failed:
                 refusals.append(failed)
                 is_final = isinstance(failed, Forbidden) or failed.reason in _UNAVAILABLE
-                if is_final or self._transport.stop.asked:
+                if is_final or self._transport.stop.is_requested:
                     break
                 log.info("The API's name %s is refused: %s", api, failed.detail)
             else:

@@ -120,6 +120,6 @@ async def _made(
     wait_s = settling.after_s(doubt.reason)
     log.info("%s: waiting %.0f s for what may come of it yet", doubt.detail, wait_s)
     await way.stop.sleep(wait_s)
-    if way.stop.asked:
+    if way.stop.is_requested:
         raise doubt
     return await creation.made()

@@ -88,7 +88,7 @@ class Pacer:
         self._held_why = ""
         self._hold_logged_at = self._cut_logged_at = float("-inf")
         self._slowed_by: Counter[str] = Counter()
-        stop.on_asked(self._end_waits)
+        stop.on_request(self._end_waits)
 
     @property
     def limit(self) -> int:

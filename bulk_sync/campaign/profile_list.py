@@ -105,7 +105,7 @@ class Listing:
             try:
                 page = await self._read_with_size(path, size, parse, is_too_large)
             except _TooManyProfiles as failed:
-                if self._transport.stop.asked:
+                if self._transport.stop.is_requested:
                     raise
                 self._largest = max(_SMALLEST_PAGE, size // 4)
                 log.info(

@@ -166,7 +166,7 @@ class Retries:
             log.warning("%s. Retrying for %.0f s at most (--patience)", later.detail, left_s)
 
     def _check_not_stopped(self, later: RetryLater, tries: _Tries) -> None:
-        if self._stop.asked:
+        if self._stop.is_requested:
             detail = f"{later.detail}. The run was stopped before another try."
             failed = RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
             raise _with_attempts(failed, tries)

@@ -103,7 +103,7 @@ class Transport:
         self._is_address_right = False
         self._reached: set[Calls] = set()
         self._mismatches = Mismatches(stop)
-        stop.on_asked(self._shorten_timeouts)
+        stop.on_request(self._shorten_timeouts)
 
     async def request(self, request: Request, parse: Callable[[Response], T]) -> T:
         """Send one request and return the content of its response.
@@ -241,7 +241,11 @@ class Transport:
         except asyncio.CancelledError as error:
             if not timeouts.has_passed(task):
                 raise
-            when = "by the end of the run" if self.stop.asked else f"within {self.timeout_s:g} s"
+            when = (
+                "by the end of the run"
+                if self.stop.is_requested
+                else f"within {self.timeout_s:g} s"
+            )
             raise RetryLater(Reason.TIMEOUT, f"No answer {when}") from error
         except (aiohttp.ClientError, OSError) as error:
             text, was_reached = self._redaction.text_of(error), calls in self._reached

@@ -173,7 +173,7 @@ class StateReader:
     async def scan(self) -> None:
         """Read Campaign's list, if it costs fewer calls."""
         run, listing = self._run, self._listing
-        if listing is None or run.stop.asked:
+        if listing is None or run.stop.is_requested:
             return
         self._pages_left = None
         recorder = self._new_recorder()
@@ -202,11 +202,11 @@ class StateReader:
         self.pages = pages.pages - pages_before if pages.is_used else 0
         left = max(0, (listing.costs.scan or 0) - self.pages)
         continues = path is not None and not self._producer.needs_whole_list
-        self._pages_left = left if continues and run.stop.asked else None
+        self._pages_left = left if continues and run.stop.is_requested else None
 
     async def look_up(self) -> None:
         """Look up every key without a state."""
-        if self._listing is None or self._run.stop.asked:
+        if self._listing is None or self._run.stop.is_requested:
             return
         self._looked_up = len(self._steps.open()) if self._listing.first else self._missing
         await self._look_up(self._steps.open())

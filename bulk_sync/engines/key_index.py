@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bulk_sync.rows.lazy_texts import Texts
+from bulk_sync.rows.positions import Positions
 
 _BATCH: Final = 1 << 16
-
-_Positions = npt.NDArray[np.intp]
 
 
 class HashIndex:
@@ -25,7 +24,7 @@ class HashIndex:
     """
 
     def __init__(
-        self, keys: Texts, positions: _Positions, hash_of: Callable[[str], int] = hash
+        self, keys: Texts, positions: Positions, hash_of: Callable[[str], int] = hash
     ) -> None:
         self._keys = keys
         self._hash_of = hash_of
@@ -41,7 +40,7 @@ class HashIndex:
             some = np.arange(start, min(1 << bits, start + _BATCH), dtype=np.uint64)
             self._first[start : start + _BATCH] = np.searchsorted(self._hashes, some << self._shift)
 
-    def find(self, listed: Sequence[str]) -> _Positions:
+    def find(self, listed: Sequence[str]) -> Positions:
         """Return the position of each listed key; -1 for those not looked for.
 
         Hashes name the candidates, and their texts decide. Keys with the same hash are all
@@ -66,7 +65,7 @@ class HashIndex:
     def _hashes_of(self, keys: Sequence[str]) -> npt.NDArray[np.uint64]:
         return np.fromiter(map(self._hash_of, keys), np.int64, len(keys)).view(np.uint64)
 
-    def _entries(self, hashes: npt.NDArray[np.uint64]) -> _Positions:
+    def _entries(self, hashes: npt.NDArray[np.uint64]) -> Positions:
         """Return the first entry at or above each hash.
 
         The leading bits nearly give it, since hashes are evenly spread: a binary search takes

@@ -100,7 +100,7 @@ async def scan(run: Workers, listing: Pages, first: Page, how: Scanning) -> str 
         if listing.pages == 1 and listing.missing == all_keys:
             await how.unseen()
         run.progress("scan", listing.shown, max(total or 0, listing.shown), run.client.pacer)
-        if path is None or not listing.missing or run.stop.asked:
+        if path is None or not listing.missing or run.stop.is_requested:
             if path is None and listing.missing and total is not None and listing.shown < total:
                 log.warning("Campaign's list showed %d of %d profiles", listing.shown, total)
             return path
@@ -111,7 +111,7 @@ async def scan(run: Workers, listing: Pages, first: Page, how: Scanning) -> str 
             page = await run.client.listing.page(path, parse)
         except RowFailed as failed:
             log.warning("Campaign's list ended early: %s", failed.detail)
-            return path if failed.passing or run.stop.asked else None
+            return path if failed.passing or run.stop.is_requested else None
         except StopRun as cause:
             run.stop.ask(cause)
             return path

@@ -77,7 +77,7 @@ class Workers:
 
     def rows_to_retry(self, steps: Steps, suspects: Sequence[int] = ()) -> list[int]:
         """Return the failed rows to try once more: the cause may have passed by now."""
-        rows = [] if self.stop.asked else sorted({*suspects, *steps.passing()})
+        rows = [] if self.stop.is_requested else sorted({*suspects, *steps.passing()})
         if rows:
             log.info("Trying rows again that failed for what may have passed by now: %d", len(rows))
         return rows

@@ -117,7 +117,7 @@ class Writes:
         care, desired = self.cares.get(at, self.usual) or NO_CARE, self.desired[at]
         if wait_s:
             await stop.sleep(wait_s)
-            if stop.asked:
+            if stop.is_requested:
                 detail = "The run stopped before it was certain whether the profile was created."
                 raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
         if care.body is None:
@@ -214,7 +214,7 @@ async def write(workers: Workers, writes: Writes, journal: Journal) -> None:
     if again := workers.rows_to_retry(steps):
         await workers.carry_out(writes, ReadyQueue(again), len(again), note)
     for at in steps.passing():
-        if not workers.stop.asked:
+        if not workers.stop.is_requested:
             settled.add(at)  # tried and given up
         elif not writes.may_have_arrived(at):
             steps.problems[at] = _still_open(steps.problems[at])

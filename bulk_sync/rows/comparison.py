@@ -17,10 +17,10 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, request_order
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.columns import OUTCOME_CODES
+from bulk_sync.rows.positions import Positions
 from bulk_sync.rows.request_order import UNDATED, Choice, LastWrites
 from bulk_sync.rows.results import UNREAD, Steps
 
-_Positions = npt.NDArray[np.intp]
 _Codes = npt.NDArray[np.int8]
 
 WRITTEN: Final = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
@@ -32,23 +32,23 @@ _NOT_DONE: Final = {
 }
 
 
-def open_rows(checked: pd.DataFrame) -> _Positions:
+def open_rows(checked: pd.DataFrame) -> Positions:
     """Return the positions of the rows to be looked up, oldest request first."""
     return _oldest_first(checked, np.flatnonzero(checked[columns.OUTCOME].isna()))
 
 
-def changes(planned: pd.DataFrame) -> _Positions:
+def changes(planned: pd.DataFrame) -> Positions:
     """Return the positions of the rows whose profile's state is to be changed."""
     return np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_UPDATE]))
 
 
-def writes(planned: pd.DataFrame) -> _Positions:
+def writes(planned: pd.DataFrame) -> Positions:
     """Return the positions of the rows to be changed or created, oldest request first."""
     is_write = columns.have_outcome(planned, [Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE])
     return _oldest_first(planned, np.flatnonzero(is_write))
 
 
-def opt_outs(planned: pd.DataFrame) -> _Positions:
+def opt_outs(planned: pd.DataFrame) -> Positions:
     """Return the positions of the rows to be opted out, oldest request first."""
     positions = changes(planned)
     before = columns.state_codes(planned[columns.BEFORE].iloc[positions])
@@ -56,7 +56,7 @@ def opt_outs(planned: pd.DataFrame) -> _Positions:
     return _oldest_first(planned, positions[(before == 0) & (desired == 1)])
 
 
-def narrowed(planned: pd.DataFrame, positions: _Positions) -> pd.DataFrame:
+def narrowed(planned: pd.DataFrame, positions: Positions) -> pd.DataFrame:
     """Return a plan of which only some rows are written; the others wait, ``pending``."""
     waits = np.zeros(len(planned), np.bool_)
     waits[writes(planned)] = True
@@ -68,13 +68,13 @@ def narrowed(planned: pd.DataFrame, positions: _Positions) -> pd.DataFrame:
     return left
 
 
-def opt_ins(frame: pd.DataFrame) -> _Positions:
+def opt_ins(frame: pd.DataFrame) -> Positions:
     """Return the positions of the rows that lift an opt-out, or have lifted it."""
     written = np.flatnonzero(columns.have_outcome(frame, WRITTEN))
     before = columns.state_codes(frame[columns.BEFORE].iloc[written])
     desired = columns.state_codes(frame[columns.DESIRED].iloc[written])
     # If the state before is unknown, the change counts as the dangerous one.
-    lifts: _Positions = written[(before != 0) & (desired == 0)]
+    lifts: Positions = written[(before != 0) & (desired == 0)]
     return lifts
 
 
@@ -131,9 +131,9 @@ def without_states(checked: pd.DataFrame) -> pd.DataFrame:
 
 def _newer_choices(
     checked: pd.DataFrame,
-    positions: _Positions,
+    positions: Positions,
     states: Steps,
-    differ: _Positions,
+    differ: Positions,
     last_writes: LastWrites,
 ) -> dict[int, Choice]:
     """Return the newer choices in Campaign, by place among the open rows.
@@ -254,7 +254,7 @@ def repeat(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _oldest_first(frame: pd.DataFrame, positions: _Positions) -> _Positions:
+def _oldest_first(frame: pd.DataFrame, positions: Positions) -> Positions:
     """Order positions by REQUESTED, undated last, and the input's order among equals.
 
     A checkpoint names keys by their place in ``open_rows``, so the order depends on the frame
@@ -266,7 +266,7 @@ def _oldest_first(frame: pd.DataFrame, positions: _Positions) -> _Positions:
 
 
 def _with_step(
-    frame: pd.DataFrame, positions: _Positions, steps: Steps, verdict: _Codes
+    frame: pd.DataFrame, positions: Positions, steps: Steps, verdict: _Codes
 ) -> pd.DataFrame:
     """Return the rows with the problems, tries and times of a step.
 

@@ -21,11 +21,9 @@ from bulk_sync.rows import columns, comparison, shared_profiles
 from bulk_sync.rows.check import OnConflict
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES
 from bulk_sync.rows.lazy_texts import Texts
-from bulk_sync.rows.positions import KeyIndex, ProfileIndex, RowIndex
+from bulk_sync.rows.positions import KeyIndex, Positions, ProfileIndex, RowIndex
 from bulk_sync.rows.results import UNREAD, Match, Steps
 from bulk_sync.settings import KeyKind, Keys, OnAmbiguous
-
-_Positions = npt.NDArray[np.intp]
 
 _WORST: Final = (
     Outcome.FAILED,
@@ -136,8 +134,8 @@ class _Worst:
             that counts for this profile.
     """
 
-    profile: _Positions
-    source: _Positions
+    profile: Positions
+    source: Positions
 
 
 def _worst(rows: pd.DataFrame) -> _Worst:
@@ -154,7 +152,7 @@ def _worst(rows: pd.DataFrame) -> _Worst:
     rank = _RANKS[codes[source]]
     rank[is_repeat & is_partly[owner] & ~agrees] = _OVERRULED
     order = np.lexsort((np.arange(len(rows)), rank, owner))
-    profile: _Positions = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
+    profile: Positions = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
     return _Worst(profile, source[profile])
 
 
@@ -228,7 +226,7 @@ def ambiguous(count: int) -> RowFailed:
     )
 
 
-def _summed_up(rows: pd.DataFrame, one: pd.DataFrame, starts: _Positions) -> pd.DataFrame:
+def _summed_up(rows: pd.DataFrame, one: pd.DataFrame, starts: Positions) -> pd.DataFrame:
     """Sum up the outcomes of rows with several profiles."""
     desired = columns.state_codes(rows[columns.DESIRED])
     for name in (columns.BEFORE, columns.AFTER):

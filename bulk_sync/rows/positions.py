@@ -8,6 +8,12 @@ All begin at 0. A row's number in a spreadsheet begins at 1, with the header.
 
 from typing import NewType
 
+import numpy as np
+import numpy.typing as npt
+
+Positions = npt.NDArray[np.intp]
+"""Positions of one kind."""
+
 RowIndex = NewType("RowIndex", int)
 """Position of a row of the input in its frame."""
 

@@ -11,11 +11,10 @@ from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check import OnConflict, duplicates
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.columns import NONE
+from bulk_sync.rows.positions import Positions
 
-_Positions = npt.NDArray[np.intp]
 
-
-def settled(rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflict) -> pd.DataFrame:
+def settled(rows: pd.DataFrame, with_profile: Positions, on_conflict: OnConflict) -> pd.DataFrame:
     """Return expanded rows; one counts for each profile.
 
     Args:
@@ -31,7 +30,7 @@ def settled(rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflic
 
 
 def _shared(
-    rows: pd.DataFrame, with_profile: _Positions, on_conflict: OnConflict, verdicts: Verdicts
+    rows: pd.DataFrame, with_profile: Positions, on_conflict: OnConflict, verdicts: Verdicts
 ) -> npt.NDArray[np.int64]:
     """Settle rows about one profile, although their keys differ.
 
@@ -68,7 +67,7 @@ def _shared(
     return same
 
 
-def _groups(rows: pd.DataFrame, with_profile: _Positions) -> list[list[int]]:
+def _groups(rows: pd.DataFrame, with_profile: Positions) -> list[list[int]]:
     """Return the rows about one profile, where there are several."""
     codes, _ = pd.factorize(rows[columns.PROFILE].iloc[with_profile])
     is_shared = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, np.bool_)

@@ -76,7 +76,7 @@ def folders_locked(state: State, organization: str, holder: str) -> Iterator[Non
     with ExitStack() as locks:
         for folder in _folders(state):
             try:
-                locks.enter_context(lock.held(folder, organization, holder, state.lock_wait_s))
+                locks.enter_context(lock.hold(folder, organization, holder, state.lock_wait_s))
             except lock.NoLocks:
                 if not ledger.has_lock(state):
                     raise
@@ -87,7 +87,7 @@ def folders_locked(state: State, organization: str, holder: str) -> Iterator[Non
 def working_on_plan(state: State, run_id: str) -> Iterator[None]:
     """Lock a plan, not the organization: it is only read, and others may work on it."""
     folder = checkpoint_folder(state.folder, run_id)
-    with lock.held(folder, "plan", lock.holder(f"run {run_id}"), state.lock_wait_s):
+    with lock.hold(folder, "plan", lock.holder(f"run {run_id}"), state.lock_wait_s):
         yield
 
 

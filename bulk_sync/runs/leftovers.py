@@ -145,9 +145,18 @@ def unknown(folder: Path, runs: Mapping[str, Run]) -> list[Path]:
     ]
 
 
-def of_no_run(folder: Path, runs: Sequence[Run], rules: Rules) -> list[Leftover]:
-    """Return what else may go from the state folder."""
-    found = [*_notified(folder, runs, rules)]
+def of_no_run(
+    folder: Path, runs: Sequence[Run], requested: Iterable[Run], rules: Rules
+) -> list[Leftover]:
+    """Return what else may go from the state folder.
+
+    Args:
+        folder: the state folder.
+        runs: those of the ledger.
+        requested: the same, and those that could not start.
+        rules: how long things are kept.
+    """
+    found = [*_notified(folder, requested, rules)]
     for path in _files(folder):
         if path.suffix == plan_file.SUFFIX:
             if (made := plan_file.made_at(path)) and (why := _why_plan(path, made, runs, rules)):

@@ -76,13 +76,16 @@ def superseded(
     if not later:
         return Superseded()
     is_undo = run.lineage.undone is not None
-    meant = _written_by(later, run.ledger, is_undo=is_undo)
+    put_back = lineage.undone(later)
+    cancelled = {*put_back, *put_back.values()}
+    standing_runs = [each for each in later if each.run_id not in cancelled]
+    meant = _written_by(standing_runs, put_back, run.ledger, is_undo=is_undo)
     rewritten = {at: meant[key] for at, key in enumerate(recording.keys) if key in meant}
     opt_outs = {} if is_undo else {
         at: requests[at] for at in rewritten if at in requests and recording.desired[at]
     }  # fmt: skip
     overruled = _overruled(recording, opt_outs, last_writes)
-    forbidden = {} if is_undo else _opt_ins_forbidden(recording, later)
+    forbidden = {} if is_undo else _opt_ins_forbidden(recording, standing_runs)
     for at, run_id in rewritten.items():
         if at not in overruled:
             forbidden[at] = f"Run {run_id} has worked on this profile since, so it was left alone."
@@ -177,28 +180,29 @@ def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
     return stands
 
 
-def _written_by(later: Sequence[Run], book: Ledger, *, is_undo: bool) -> dict[str, str]:
-    """Return the keys of later runs' writes, each with the last such run."""
-    put_back = lineage.undone(later)
-    cancelled = {*put_back, *put_back.values()}
+def _written_by(
+    later: Iterable[Run], put_back: Mapping[str, str], book: Ledger, *, is_undo: bool
+) -> dict[str, str]:
+    """Return the keys of later runs' writes, each with the last such run.
+
+    Args:
+        later: the later runs that stand.
+        put_back: the undo of each undone one.
+        book: the ledger.
+        is_undo: whether the keys are those of an undo.
+    """
     besides = (Outcome.DRIFTED, Outcome.UNCHANGED) if is_undo else ()
     meant = dict[str, str]()
     for wrong, undo in put_back.items():
         restored = book.keys_of([undo], set(Outcome) - {Outcome.UPDATED})
         left = book.keys_of([wrong], besides)
         meant |= {key: wrong for key in left if key not in restored}
-    return meant | book.keys_of([x.run_id for x in later if x.run_id not in cancelled], besides)
+    return meant | book.keys_of([run.run_id for run in later], besides)
 
 
-def _opt_ins_forbidden(recording: Recording, later: Sequence[Run]) -> dict[int, str]:
+def _opt_ins_forbidden(recording: Recording, later: Iterable[Run]) -> dict[int, str]:
     """Forbid every opt-in if a file was carried out later: it may have named them too."""
-    put_back = lineage.undone(later)
-    cancelled = {*put_back, *put_back.values()}
-    files = [
-        run.run_id
-        for run in later
-        if run.begun.kind in {Kind.RUN, Kind.APPLY} and run.run_id not in cancelled
-    ]
+    files = [run.run_id for run in later if run.begun.kind in {Kind.RUN, Kind.APPLY}]
     if not files:
         return {}
     detail = (

@@ -33,7 +33,7 @@ class NoLocks(UsageProblem):
 
 
 @contextmanager
-def held(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[None]:
+def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[None]:
     """Hold a lock until the block ends.
 
     Args:

@@ -214,7 +214,7 @@ def test_changes_refused_in_the_same_words_are_sent_again_once_at_most() -> None
     }
     changes = [each.key for each in server.asked if each.method == "PATCH"]
     assert max(changes.count(key) for key in KEYS) == 2
-    assert not stop.asked
+    assert not stop.is_requested
     assert server.states == TRUTH
 
 

@@ -197,7 +197,7 @@ def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run
     other = lock.name(
         Connection(spelled_otherwise, "acme", Credentials("k", access_token=Secret("t")))
     )
-    with lock.held(tmp_path / "state", other, lock.holder("20261123T020000Z-7f3a9c")):
+    with lock.hold(tmp_path / "state", other, lock.holder("20261123T020000Z-7f3a9c")):
         ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
     assert ran.status == 11
     assert "20261123T020000Z-7f3a9c" in ran.err

@@ -43,7 +43,7 @@ def test_a_refusal_of_every_profile_ends_the_run_with_the_fifth(
     counted.succeeded("read", again=False)
     for _ in range(4):
         counted.failed(failed, "write", again=False)
-    assert not stop.asked
+    assert not stop.is_requested
     counted.failed(failed, "write", again=False)
     assert isinstance(stop.cause, kind)
     assert stop.cause.exit is status
@@ -57,7 +57,7 @@ def test_profiles_that_are_refused_while_others_succeed_are_rows_that_failed(
     counted.succeeded("write", again=False)
     for _ in range(100):
         counted.failed(failed, "write", again=False)
-    assert not stop.asked
+    assert not stop.is_requested
 
 
 def test_a_gateway_that_refuses_all_requests_in_the_middle_of_a_run_ends_it() -> None:
@@ -76,14 +76,14 @@ def test_an_unknown_profile_shows_that_campaign_has_looked(failed: RowFailed) ->
         for _ in range(4):
             counted.failed(failed, "read", again=False)
         counted.failed(UNKNOWN, "read", again=False)
-    assert not stop.asked
+    assert not stop.is_requested
 
 
 def test_rows_given_up_in_a_row_end_the_run_with_the_twenty_fifth() -> None:
     counted, stop = breaker()
     for _ in range(24):
         counted.failed(BROKEN, "write", again=False)
-    assert not stop.asked
+    assert not stop.is_requested
     counted.failed(BROKEN, "write", again=False)
     assert isinstance(stop.cause, StoppedEarly)
 
@@ -102,7 +102,7 @@ def test_a_row_that_failed_while_others_succeeded_does_not_count_as_lost() -> No
     counted.succeeded("write", again=False)
     for _ in range(100):
         counted.failed(BROKEN, "write", again=False, succeeded=0)
-    assert not stop.asked
+    assert not stop.is_requested
 
 
 @pytest.mark.parametrize("how", [{"again": True}, {"again": False, "suspect": True}])
@@ -112,7 +112,7 @@ def test_rows_that_failed_before_do_not_count_as_lost(how: dict[str, bool]) -> N
         counted.succeeded("write", again=False)
     for _ in range(1_000):
         counted.failed(BROKEN, "write", **how)
-    assert not stop.asked
+    assert not stop.is_requested
 
 
 def test_rows_that_failed_in_an_earlier_process_count_for_the_limit_all_the_same() -> None:

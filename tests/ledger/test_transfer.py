@@ -259,7 +259,7 @@ def test_a_run_beside_a_copy_is_named_the_copy(sim: Simulator, tmp_path: Path, r
     populate(sim, 1)
     assert run(sim, "run", wishes(tmp_path / "first.csv", 1)).status == 0
     (name,) = lock.names(tmp_path / "state")
-    with lock.held(tmp_path / "state", name, lock.holder("`bulk-sync ledger copy`")):
+    with lock.hold(tmp_path / "state", name, lock.holder("`bulk-sync ledger copy`")):
         ran = run(sim, "run", tmp_path / "first.csv", "--report", "r.csv")
     assert ran.status == 11
     assert "`bulk-sync ledger copy` of" in ran.err

@@ -67,7 +67,7 @@ def bring_about(case: str, sim: Simulator, folder: Path, around: ExitStack) -> N
         case "another run":
             credentials = Credentials("k", access_token=Secret("t"))
             name = lock.name(Connection(sim.url, "acme", credentials))
-            around.enter_context(lock.held(folder / "state", name, "another"))
+            around.enter_context(lock.hold(folder / "state", name, "another"))
         case "terminated":
             before_answer(sim, "PATCH", 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
 

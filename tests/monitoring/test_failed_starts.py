@@ -112,7 +112,7 @@ def typed_in(case: str, sim: Simulator, run: Run, patch: pytest.MonkeyPatch) -> 
         if case.startswith("another run"):
             credentials = Credentials("k", access_token=Secret("t"))
             held = lock.name(Connection(sim.url, "acme", credentials))
-            around.enter_context(lock.held(folder / "state", held, "run X of another"))
+            around.enter_context(lock.hold(folder / "state", held, "run X of another"))
         fresh = ["--fresh"] if line.startswith("run") else []
         return run(None, *line.format(left=left).split(), *JSON, *fresh)
 
