@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.signals import Interrupts
@@ -87,6 +87,7 @@ class Monitor:
         self.source, self._values = None if source is None else without_query(str(source)), values
         if self.is_run:
             self._find_ledger()
+            self.place = _place(values)
         if "ping" in values:
             from bulk_sync.cli.config import urls_of_hook
             from bulk_sync.cli.monitoring_options import NOTIFY, PING
@@ -119,7 +120,7 @@ class Monitor:
     def follow(self, run: "Run") -> None:
         """Go on with the job of a run that is followed up."""
         self.kind, self.followed, self.has_ended = self._kind, run.run_id, False
-        self.job, self.source = run.begun.job, run.begun.input
+        self.job, self.source, self.place = run.begun.job, run.begun.input, run.begun
         self.run_id = run.run_id if self.is_follow_up else None
         self._began = time.monotonic()
 
@@ -318,6 +319,22 @@ class Monitor:
         if end.exit == Exit.ANOTHER_RUN:  # which is not finished, and need not be resumed
             found = replace(found, to_resume=None)
         return found
+
+
+class _Given(NamedTuple):
+    endpoint: str
+    organization: str
+
+
+def _place(values: Mapping[str, Any]) -> "Place | None":
+    """Return the organization and endpoint among some options, if both can be used."""
+    from bulk_sync.storage import lock
+
+    given = _Given(str(values.get("endpoint") or ""), str(values.get("organization") or ""))
+    with suppress(KeyError, ValueError):
+        lock.name(given)
+        return given if given.organization else None
+    return None
 
 
 def without_query(source: str) -> str:

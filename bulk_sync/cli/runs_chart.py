@@ -16,7 +16,8 @@ from bulk_sync.ledger import Run
 
 _RUNS: Final = 14
 _BAR_CELLS: Final = 32
-_JOB_CELLS: Final = 24
+_JOB_CELLS: Final = 16
+_GAP: Final = 2
 
 
 class _End(NamedTuple):
@@ -40,24 +41,27 @@ def show(runs: Sequence[Run]) -> None:
     newest = runs[-_RUNS:]
     if not newest:
         return
-    most = max(map(_changes, newest)) or 1
-    table = Table(box=None, pad_edge=False, title_justify="left", show_header=False)
+    console = Console(file=sys.stdout, highlight=False)
+    cells = [_cells(run) for run in newest]
+    others = sum(max(map(len, column)) + _GAP for column in zip(*cells, strict=True))
+    most, room = max(map(_changes, newest)) or 1, max(1, min(_BAR_CELLS, console.width - others))
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0))
     for justify in ("left", "left", "left", "right", "left"):
         table.add_column(justify=justify, no_wrap=True)
-    for run in newest:
-        sign, style = _end(run)
-        changes = _changes(run)
-        began = datetime.fromtimestamp(run.begun_ms / 1000).astimezone()
-        table.add_row(
-            f"{began:%m-%d %H:%M}",
-            Text(one_line(run.begun.job)[:_JOB_CELLS]),
-            Text("█" * -(-changes * _BAR_CELLS // most), style=style),
-            f"{changes:,}" if run.has_begun else "",
-            Text(f"{sign} {in_short(run)}", style=style),
-        )
-    console = Console(file=sys.stdout)
+    for run, (began, job, changes, ended) in zip(newest, cells, strict=True):
+        style = _end(run).style
+        bar = "█" * -(-_changes(run) * room // most)
+        table.add_row(began, Text(job), Text(bar, style=style), changes, Text(ended, style=style))
     console.print(f"\nChanges of the last {len(newest)} runs:" if len(newest) > 1 else "\nChanges:")
     console.print(table)
+
+
+def _cells(run: Run) -> tuple[str, str, str, str]:
+    """Return the beginning, the job, the number of changes and the end of a run."""
+    began = datetime.fromtimestamp(run.begun_ms / 1000).astimezone()
+    changes = f"{_changes(run):,}" if run.has_begun else ""
+    job = one_line(run.begun.job)[:_JOB_CELLS]
+    return f"{began:%m-%d %H:%M}", job, changes, f"{_end(run).sign} {in_short(run)}"
 
 
 def _end(run: Run) -> _End:

@@ -9,6 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +27,10 @@ _JOB: Final = "sync_job"
 _MODE: Final = 0o644
 _PREVIEWS: Final = (Outcome.USABLE, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
 
+_LAST_RUN: Final = "bulk_sync_last_run_timestamp_seconds"
+_CALLS: Final = "bulk_sync_calls_today"
 _GAUGES: Final = {
-    "bulk_sync_last_run_timestamp_seconds": "When the last run ended.",
+    _LAST_RUN: "When the last run ended.",
     "bulk_sync_last_success_timestamp_seconds": "When a run last ended with exit status 0.",
     "bulk_sync_last_run_exit_status": "Exit status of the last run.",
     "bulk_sync_last_run_duration_seconds": "How long the last run took.",
@@ -37,7 +40,7 @@ _GAUGES: Final = {
     "bulk_sync_last_run_throttled_seconds": "How long Campaign had the last run wait.",
     "bulk_sync_opt_outs_overdue": "Opt-outs known to be overdue.",
     "bulk_sync_opt_outs_due_soon": "Opt-outs due within three business days.",
-    "bulk_sync_calls_today": "Calls of all runs on the organization today, by UTC.",
+    _CALLS: "Calls of all runs on the organization today, by UTC.",
     "bulk_sync_runs_to_resume": "Runs of the job that wait for bulk-sync resume.",
 }
 _BUILD: Final = "bulk_sync_build_info"
@@ -101,12 +104,14 @@ def _lines(end: RunEnd, standing: Standing, own: Mapping[str, float]) -> _Lines:
         "bulk_sync_last_success_timestamp_seconds": standing.last_success_s,
         "bulk_sync_opt_outs_overdue": end.overdue,
         "bulk_sync_opt_outs_due_soon": end.due_soon,
-        "bulk_sync_calls_today": standing.calls_today,
+        _CALLS: standing.calls_today,
         "bulk_sync_runs_to_resume": standing.to_resume,
     }
     known = {name: own.get(name) if value is None else value for name, value in counted.items()}
+    if standing.calls_today is None and _day(own.get(_LAST_RUN, 0.0)) != _day(end.at_s):
+        del known[_CALLS]  # they are of another day
     single = {
-        "bulk_sync_last_run_timestamp_seconds": end.at_s,
+        _LAST_RUN: end.at_s,
         "bulk_sync_last_run_exit_status": end.exit,
         "bulk_sync_last_run_duration_seconds": end.seconds,
         "bulk_sync_last_run_throttled_seconds": end.throttled_s,
@@ -123,6 +128,10 @@ def _lines(end: RunEnd, standing: Standing, own: Mapping[str, float]) -> _Lines:
             for (method, status), n in sorted(end.calls.items())
         ],
     }
+
+
+def _day(at_s: float) -> date:
+    return datetime.fromtimestamp(at_s, UTC).date()
 
 
 def _own(found: Iterable[Metric], job: str) -> dict[str, float]:

@@ -191,3 +191,30 @@ def test_an_audit_is_a_job_of_its_own(
     assert found["last_run_exit_status", "audit of in"] == 3
     assert found["last_run_rows", "drifted", "audit of in"] == 1
     assert found["last_success_timestamp_seconds", "audit of in"] == succeeded
+
+
+def test_the_calls_of_today_are_those_that_campaign_saw_whatever_made_them(
+    filled: Simulator, tmp_path: Path, path: Path, run: Run
+) -> None:
+    one, two = wishes(tmp_path / "one.csv", 5), wishes(tmp_path / "two.csv", 3)
+    lookup, metrics = ("--fetch", "lookup"), ("--metrics-file", path)
+    for words in (
+        ("run", one, *lookup, *metrics),
+        ("plan", two, *lookup),
+        ("audit", *metrics),
+        ("run", two, *lookup, "--max-calls", 2, *metrics),
+        ("resume", *metrics),
+    ):
+        run(filled, *words)
+    assert gauges(path)["calls_today", "two"] == len(filled.requests)
+    # A run that could not start knows where it was to run, and so how many there were.
+    assert run(filled, "run", one, "--rate", "fast", *metrics).status == 2
+    assert gauges(path)["calls_today", "one"] == len(filled.requests)
+
+
+def test_the_calls_of_another_day_are_not_kept(path: Path) -> None:
+    noon = 1_764_331_200.0
+    for at_s, calls, kept in ((noon, 70, 70), (noon + 3600, None, 70), (noon + 86_400, None, None)):
+        end = RunEnd("a", None, at_s, 2, 0.1)
+        metrics_file.write(path, end, Standing(calls_today=calls))
+        assert gauges(path).get(("calls_today", "a")) == kept

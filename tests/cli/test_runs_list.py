@@ -1,0 +1,137 @@
+"""`runs`: which runs are listed, what their lines say, and the chart at a terminal."""
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import Run
+
+from bulk_sync.ledger import Begun, Ended, Kind, NotBegun, open_ledger
+from bulk_sync.settings import State
+
+DAYS = ("20261101T020000Z-00000a", "20261110T020000Z-00000b", "20261120T020000Z-00000c")
+
+
+def begun(job: str) -> Begun:
+    return Begun(
+        kind=Kind.RUN,
+        job=job,
+        endpoint="https://mc.adobe.io",
+        organization="acme",
+        attribute="ccpaOptOut",
+        input=f"{job}.csv",
+        input_sha256="",
+        rows=120,
+        parent=None,
+        settings={},
+        version="",
+        operator="sync on host",
+    )
+
+
+@pytest.fixture
+def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state folder after four nights: done, needs a person, killed, and could not start."""
+    times = iter((1_793_498_400, 1_793_498_460, 1_794_276_000, 1_794_276_009, 1_795_140_000))
+    with open_ledger(State(tmp_path / "state")) as book, monkeypatch.context() as inner:
+        inner.setattr(time, "time_ns", lambda: next(times, 1_795_226_400) * 10**9)
+        book.begin(DAYS[0], begun("requests"))
+        done = Ended(0, "", final=True, opt_ins=2, opt_outs=118, seconds=4_205.0)
+        book.end(DAYS[0], done)
+        book.begin(DAYS[1], begun("suppressed"))
+        left = {"updated": 29, "failed": 1}
+        book.end(DAYS[1], Ended(3, "", final=True, outcomes=left, opt_outs=29, seconds=9.0))
+        book.begin(DAYS[2], begun("requests"))
+        why = "in.csv is empty. See that its export finished."
+        start = vars(begun("requests")) | {"rows": 0, "exit": 2, "message": why, "seconds": 0.5}
+        book.record_failed_start("20261121T020000Z-00000d", NotBegun(**start))
+    return tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("words", "listed"),
+    [
+        ((), "abcd"),
+        (("--last", 2), "cd"),
+        (("--job", "requests"), "acd"),
+        (("--failed",), "bcd"),
+        (("--since", "2026-11-10"), "bcd"),
+        (("--since", "2026-11-20T01:00"), "cd"),
+        (("--failed", "--job", "requests", "--since", "2026-11-01", "--last", 1), "d"),
+        (("--job", "nobody"), ""),
+    ],
+)
+@pytest.mark.usefixtures("nights")
+def test_the_wanted_runs_are_listed(words: tuple[object, ...], listed: str, run: Run) -> None:
+    found = orjson.loads(run(None, "runs", "--json", *words).out)
+    assert "".join(each["run_id"][-1] for each in found) == listed
+    lines = run(None, "runs", *words).out.splitlines()
+    assert "".join(line.split()[0][-1] for line in lines if line.startswith("2026")) == listed
+
+
+@pytest.mark.usefixtures("nights")
+def test_each_line_has_the_job_the_time_it_took_and_the_exit_in_words(run: Run) -> None:
+    out = run(None, "runs").out
+    rows = [" ".join(line.split()[1:]) for line in out.splitlines() if line.startswith("2026")]
+    assert rows == [
+        "run requests 120 2 118 1h 10m done",
+        "run suppressed 120 0 29 9.0 s some rows need a person",
+        "run requests 120 unfinished: resume",
+        "run requests 0.5 s could not start",
+    ]
+    assert "  exit status 2: in.csv is empty.\n" in out
+    assert "1 row left" in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 100
+    assert not any(sign in out for sign in "█✓✗")
+
+
+@pytest.mark.usefixtures("nights")
+def test_the_configuration_of_a_job_hides_no_other_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('job = "requests"\n')
+    assert "suppressed" in run(None, "runs").out
+
+
+@pytest.mark.parametrize("words", [("--last", "0"), ("--since", "soon"), (DAYS[0], "--failed")])
+@pytest.mark.usefixtures("nights")
+def test_a_wrong_choice_is_wrong_usage(words: tuple[str, ...], run: Run) -> None:
+    assert run(None, "runs", *words).status == 2
+
+
+def at_a_terminal(folder: Path, *words: str) -> str:
+    near, far = pty.openpty()
+    command = [sys.executable, "-m", "bulk_sync", "runs", *words]
+    environment = os.environ | {"BULK_SYNC_STATE_DIR": str(folder), "TERM": "xterm-256color"}
+    with subprocess.Popen(command, stdout=far, stderr=far, env=environment) as process:
+        os.close(far)
+        shown = b""
+        while part := _part(near):
+            shown += part
+    os.close(near)
+    assert process.returncode == 0
+    return shown.decode()
+
+
+def _part(near: int) -> bytes:
+    try:
+        return os.read(near, 65_536)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_a_terminal_shows_a_chart_with_signs_colours_and_words(nights: Path) -> None:
+    shown = at_a_terminal(nights)
+    chart = shown[shown.index("Changes of the last 4 runs:") :]
+    done, person, killed, failed = chart.splitlines()[1:5]
+    assert 4 * person.count("█") in range(done.count("█"), done.count("█") + 4)
+    assert ("…" in done, "█" in killed + failed) == (False, False)
+    assert ("\x1b[32m✓ done" in done, "\x1b[33m! some rows" in person) == (True, True)
+    assert ("\x1b[35m… unfinished" in killed, "\x1b[31m✗ could not" in failed) == (True, True)
+    assert "120" in done
+    assert "█" not in at_a_terminal(nights, "--json")
+    assert "Changes" not in at_a_terminal(nights, DAYS[0])
+    assert "Changes" not in at_a_terminal(nights, "--job", "nobody")
