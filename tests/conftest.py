@@ -26,6 +26,7 @@ from bulk_sync.simulator import Options, Request, Simulator, running
 if TYPE_CHECKING:
     from chromium import Shown
     from playwright.sync_api import Browser
+    from serving import Served
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,24 @@ def shown(browser: "Browser") -> "Iterator[Shown]":
 
     with chromium.shown(browser) as shown:
         yield shown
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> "Iterator[Served]":
+    """The page on a real port, with one person of each role."""
+    from serving import serving, settings_in  # noqa: PLC0415  # late: few tests need it
+
+    with serving(settings_in(tmp_path)) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served]":
+    """One page for all tests of a module that change nothing of it."""
+    from serving import serving, settings_in  # noqa: PLC0415
+
+    with serving(settings_in(tmp_path_factory.mktemp("page"))) as served:
+        yield served
 
 
 @pytest.fixture

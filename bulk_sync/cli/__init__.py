@@ -39,6 +39,8 @@ _COMMANDS: Final = {
     "validate": "Check every row in INPUT, without contacting Campaign.",
     "map": "Find the PKeys that this instance knows now, by another column.",
     "holidays": "List the days that are no business days, for deadlines.",
+    "serve": "Serve a page to upload, compare, approve and file.",
+    "users": "Manage the accounts of that page.",
     "check": "Test credentials, endpoint, attribute and access.",
     "recipe": "Print a ready crontab, systemd timer, Kubernetes CronJob, ... for this machine.",
     "help": "Show a page of the manual.",

@@ -114,7 +114,7 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
     Raises:
         UsageProblem: the run is of another organization, endpoint or attribute.
     """
-    given = _given(values)
+    given = given_now(values)
     for name in recorded(Recorded.FIXED):
         before, now = str(getattr(begun, name)), str(given.get(name, "")).rstrip("/")
         if now and not _is_same(name, now, before):
@@ -136,7 +136,7 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
 
 def is_for(values: Values, run: "Run") -> bool:
     """Return whether a run is of the organization, endpoint and attribute given now."""
-    given = _given(values)
+    given = given_now(values)
     return all(
         name not in given or _is_same(name, str(given[name]).rstrip("/"), getattr(run.begun, name))
         for name in recorded(Recorded.FIXED)
@@ -149,7 +149,7 @@ def typed(values: Values) -> frozenset[str]:
     return frozenset(name for name in values if source(name) is ParameterSource.COMMANDLINE)
 
 
-def _given(values: Values) -> dict[str, Any]:
+def given_now(values: Values) -> dict[str, Any]:
     """Return the options on the command line, in a variable or in the configuration."""
     source = click.get_current_context().get_parameter_source
     silent = {ParameterSource.DEFAULT, None}

@@ -19,6 +19,7 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync import job_names
+from bulk_sync.cli import page_options  # noqa: F401 - a file for all commands may hold them
 from bulk_sync.cli.option import DECLARED, Option, Recorded, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Secret

@@ -1,6 +1,6 @@
 """``bulk-sync history``: the whole story of one person."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -8,6 +8,13 @@ from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
+
+if TYPE_CHECKING:
+    from bulk_sync.runs import Story
+
+_SHOWN: Final = (
+    "at", "kind", "outcome", "reason", "before", "desired", "input", "row", "run", "operator",
+)  # fmt: skip
 
 _EPILOG = """\b
 Examples:
@@ -36,8 +43,8 @@ def command(**values: Any) -> Exit:
     stands now as far as this tool knows.
     """
     from bulk_sync import runs
-    from bulk_sync.cli import history_output
     from bulk_sync.rows import check
+    from bulk_sync.runs import story_text
 
     key = check.key(values["key"].encode("utf-8", "replace").decode())
     if not key:
@@ -49,8 +56,24 @@ def command(**values: Any) -> Exit:
             pkeys = runs.look_up(book, runs.Job(arguments.connection(values), state), key)
         story = runs.story_of(book, state, key, pkeys)
     if values["json"]:
-        say_json(history_output.facts(story, looked_up=values["lookup"]))
+        say_json(story_text.facts(story, looked_up=values["lookup"]))
     else:
-        for line in history_output.lines(story, looked_up=values["lookup"]):
+        for line in _lines(story, looked_up=values["lookup"]):
             say(line)
     return Exit.DONE
+
+
+def _lines(story: "Story", *, looked_up: bool) -> list[str]:
+    """Return a story as lines: what stands now, every event, and what is unknown."""
+    from bulk_sync.cli.ledger_tables import laid_out
+    from bulk_sync.runs import story_text
+
+    table = [
+        [str(facts[name]) for name in _SHOWN] for facts in map(story_text.event_facts, story.events)
+    ]
+    notes = story_text.notes(story, looked_up=looked_up)
+    return [
+        *story_text.standing(story),
+        *(["", *laid_out(_SHOWN, table)] if table else []),
+        *(["", *notes] if notes else []),
+    ]

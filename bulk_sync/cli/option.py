@@ -34,6 +34,7 @@ class Group(StrEnum):
     OUTPUT = "Output"
     MONITORING = "Monitoring"
     SCHEDULE = "Schedule"
+    PAGE = "Page"
 
 
 class Recorded(Enum):
@@ -86,7 +87,7 @@ class Option(click.Option):
         flags = [word for word in usage.split() if word.startswith("-")]
         value = [word for word in usage.split() if word not in {*flags, "..."}]
         multiple = usage.endswith(" ...")
-        self.flag = flags[-1]
+        self.flag = flags[-1].partition("/")[0]
         self.group, self.recorded, self.is_secret = group, recorded, secret
         self.is_only_typed = only_typed
         super().__init__(

@@ -14,10 +14,20 @@ Knows nothing of frames, HTTP and terminals.
 """
 
 from bulk_sync.ledger.chain import Head, Misfit
-from bulk_sync.ledger.connect import anchor_of, at, folder_of, has_lock, open_existing, open_ledger
+from bulk_sync.ledger.connect import (
+    anchor_of,
+    at,
+    folder_of,
+    has_lock,
+    open_existing,
+    open_ledger,
+    server_url,
+)
 from bulk_sync.ledger.database import Ledger
 from bulk_sync.ledger.records import (
+    Act,
     Begun,
+    Deed,
     Ended,
     Intent,
     Kind,
@@ -32,7 +42,9 @@ from bulk_sync.ledger.transfer import Transfer, transfer
 from bulk_sync.ledger.verification import Verdict, verify
 
 __all__ = [
+    "Act",
     "Begun",
+    "Deed",
     "Ended",
     "Head",
     "Intent",
@@ -52,6 +64,7 @@ __all__ = [
     "local",
     "open_existing",
     "open_ledger",
+    "server_url",
     "transfer",
     "utc",
     "verify",

@@ -117,6 +117,12 @@ def folder_of(state: State) -> Path | None:
     return _path(url).parent if _is_file(url) else None
 
 
+def server_url(state: State) -> URL | None:
+    """Return the URL of the ledger's database server, password included; None if it is a file."""
+    url = _url(state)
+    return None if _is_file(url) else url
+
+
 def has_lock(state: State) -> bool:
     """Return whether the ledger's database locks runs that share it; see ``server_lock``."""
     return _url(state).get_backend_name() == "postgresql"

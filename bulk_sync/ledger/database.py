@@ -4,11 +4,14 @@
                (durable before the     (durable after
                 first request)          the response)
 
+What people do in the page is a line too (``record``).
+
 Lines are added to one chain and never changed (``schema.py``, ``chain.py``). A write takes two of
 them, its intent and its outcome. An intent without an outcome was in flight when the process died:
 its result is unknown.
 """
 
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -23,7 +26,7 @@ from bulk_sync.ledger import server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.chain import NOTHING, Head, Misfit, Walk, link
 from bulk_sync.ledger.queries import Queries
-from bulk_sync.ledger.records import Begun, Ended, Intent, NotBegun, Settled, dumps
+from bulk_sync.ledger.records import Act, Begun, Ended, Intent, NotBegun, Settled, dumps
 from bulk_sync.ledger.schema import COLUMNS, Line, LineKind, head, lines
 
 log = logging.getLogger(__name__)
@@ -139,6 +142,18 @@ class Ledger(Queries):
         self._append([Line(str(LineKind.ENDED), run_id, _now_ms(), facts=dumps(ended))])
         self._move_anchor()
         return self._end
+
+    def record(self, act: Act) -> int:
+        """Record something that a person did in the page, and return the position of its line.
+
+        Raises:
+            StoppedEarly: it could not be recorded.
+        """
+        facts = {"deed": act.deed, "who": act.who, "comment": act.comment, **act.facts}
+        line = Line(str(LineKind.ACT), act.about, _now_ms(), act.key, facts=json.dumps(facts))
+        (position,) = self._append([line])
+        self._move_anchor()
+        return position
 
     def verify(self, *noted: Head) -> tuple[Head, Misfit | None]:
         """Walk the whole chain; memory: one batch of lines.

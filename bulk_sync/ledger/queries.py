@@ -1,13 +1,25 @@
 """Questions to the ledger: past runs, their writes, and the calls of each day."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
-from bulk_sync.ledger.records import Begun, Ended, Intent, NotBegun, Run, Settled, Write, loads
+from bulk_sync.ledger.records import (
+    Act,
+    Begun,
+    Ended,
+    Intent,
+    NotBegun,
+    Run,
+    Settled,
+    Write,
+    act_of,
+    loads,
+)
 from bulk_sync.ledger.schema import LineKind, calls, lines
 from bulk_sync.ledger.transactions import BATCH_ROWS, Transactions
 from bulk_sync.outcomes import Outcome
@@ -21,6 +33,7 @@ _INTENT: Final = (
     "run_id", "position", "at_ms", "profile_key", "input_row", "input_file", "state_before",
     "state_desired", "facts", "requested",
 )  # fmt: skip
+_STORY: Final = ("position", "kind", "run_id", "at_ms", "facts", "profile_key")
 _OUTCOME: Final = (
     "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after",
 )  # fmt: skip
@@ -32,17 +45,42 @@ class Queries(Transactions):
 
     def runs(self) -> list[Run]:
         """Return all runs that began, the oldest first."""
-        ended: dict[str, tuple[int, Ended]] = {}
-        for _, run_id, at_ms, facts in self._rows(_of_kind(LineKind.ENDED, *_FACTS)):
-            result = loads(Ended, facts)
-            if run_id in ended:
-                result = result.after(ended[run_id][1])
-            ended[run_id] = (at_ms, result)
-        begun = _of_kind(LineKind.BEGUN, *_FACTS)
-        return [
-            Run(run_id, position, at_ms, loads(Begun, facts), *ended.get(run_id, (None, None)))
-            for position, run_id, at_ms, facts in self._rows(begun)
-        ]
+        runs: dict[str, Run] = {}
+        self.follow(runs, [], 0)
+        return list(runs.values())
+
+    def follow(self, runs: dict[str, Run], acts: list[Act], after: int) -> int:
+        """Add to what is known of runs, and of people's acts in the page, the lines after one.
+
+        Args:
+            runs: by id, the oldest first.
+            acts: the oldest first.
+            after: the position of the last line that was followed; 0 at first.
+
+        Returns:
+            The position of the last line now.
+        """
+        end = self.last()  # what is added meanwhile is followed the next time
+        kinds = [str(kind) for kind in (LineKind.BEGUN, LineKind.ENDED, LineKind.ACT)]
+        found = select(*(lines.c[name] for name in _STORY)).where(
+            lines.c.position > after, lines.c.position <= end, lines.c.kind.in_(kinds)
+        )
+        for position, kind, run_id, at_ms, facts, key in self._rows(
+            found.order_by(lines.c.position)
+        ):
+            if kind == LineKind.BEGUN:
+                runs[run_id] = Run(run_id, position, at_ms, loads(Begun, facts), None, None)
+            elif kind == LineKind.ACT:
+                acts.append(act_of(facts, run_id, key, at_ms, position))
+            elif run := runs.get(run_id):
+                result = loads(Ended, facts)
+                ended = result if run.ended is None else result.after(run.ended)
+                runs[run_id] = replace(run, ended_ms=at_ms, ended=ended)
+        return end
+
+    def last(self) -> int:
+        """Return the position of the last line; 0 if there is none."""
+        return int(self._rows(select(func.max(lines.c.position)))[0][0] or 0)
 
     def run(self, run_id: str) -> Run:
         """Return the run with an id, or with the only id that begins so.

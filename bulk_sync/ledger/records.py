@@ -223,6 +223,43 @@ class Run:
         return self.ended is not None and self.ended.exit in {Exit.DONE, Exit.ROWS_LEFT}
 
 
+class Deed(StrEnum):
+    """What a person can do in the page that the ledger keeps."""
+
+    UPLOADED = "uploaded"
+    ASKED = "asked for approval"
+    APPROVED = "approved"
+    SENT_BACK = "sent back"
+    LIMIT_RAISED = "raised a limit"
+    UNDO_ASKED = "asked for undo"
+    LOOKED_UP = "looked up"
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that a person did in the page.
+
+    Attributes:
+        deed: a ``Deed``, or that of a newer program.
+        who: the person, by their sign-in.
+        about: the id of the upload, plan or run; "" for a person.
+        comment: what they wrote about it.
+        facts: further facts, such as the SHA-256 of the plan or of the uploaded file.
+        key: of the person who was looked up; None for any other deed.
+        at_ms: when, UTC; set by the ledger.
+        position: of its line; set by the ledger.
+    """
+
+    deed: str
+    who: str
+    about: str = ""
+    comment: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    at_ms: int = 0
+    position: int = 0
+
+
 class Write(NamedTuple):
     """One attempted write: its intent, and its outcome if that was recorded."""
 
@@ -248,6 +285,19 @@ def loads(kind: type[F], text: str) -> F:
     try:
         return kind(**{name: value for name, value in json.loads(text).items() if name in known})
     except (ValueError, TypeError, AttributeError) as error:
+        raise UsageProblem(
+            f"The ledger holds text that no bulk-sync wrote ({error}). `bulk-sync ledger verify` "
+            "shows where."
+        ) from error
+
+
+def act_of(text: str, about: str, key: str | None, at_ms: int, position: int) -> Act:
+    """Read an act from a line; raise UsageProblem if it is damaged."""
+    try:
+        facts = dict(json.loads(text))
+        deed, who, comment = (facts.pop(name) for name in ("deed", "who", "comment"))
+        return Act(str(deed), str(who), about, str(comment), facts, key, at_ms, position)
+    except (ValueError, TypeError, KeyError) as error:
         raise UsageProblem(
             f"The ledger holds text that no bulk-sync wrote ({error}). `bulk-sync ledger verify` "
             "shows where."

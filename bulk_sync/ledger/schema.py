@@ -38,6 +38,8 @@ class LineKind(StrEnum):
     """The process that worked on a run ended; FACTS holds the result."""
     NOT_BEGUN = "not_begun"
     """A requested run could not start; FACTS holds what it was to do, and the reason."""
+    ACT = "act"
+    """A person did something in the page; FACTS holds what, RUN_ID what it is about."""
 
 
 lines: Final = Table(

@@ -55,11 +55,12 @@ def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
-        give_up, is_announced = time.monotonic() + wait_s, False
+        # Once more at least: ``runs_at_work`` holds each lock for a moment.
+        give_up, is_announced = time.monotonic() + max(wait_s, _POLL_S / 2), False
         while not _try_acquire(descriptor, folder):
             if time.monotonic() >= give_up:
                 raise AnotherRun(_holder(descriptor))
-            if not is_announced:
+            if wait_s and not is_announced:
                 log.info("Waiting up to %.0f s for %s", wait_s, _holder(descriptor))
                 is_announced = True
             time.sleep(_POLL_S)
@@ -71,6 +72,26 @@ def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
         yield
     finally:
         os.close(descriptor)
+
+
+def runs_at_work(folder: Path) -> set[str]:
+    """Return the ids of the runs that hold a lock in a state folder now."""
+    found = set()
+    for path in (folder / "locks").glob("*.lock"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            words = _holder(descriptor).split()
+            found.update(words[1:2])
+        except OSError:  # a file system without locks: no run is at work by one
+            continue
+        finally:
+            os.close(descriptor)
+    return found
 
 
 def name(where: Place) -> str:

@@ -1,45 +1,28 @@
-"""The story of one person: lines for a reader, objects for a script."""
+"""The story of one person in words: sentences for a reader, objects for a script."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bulk_sync.cli.ledger_tables import laid_out, write_facts
-from bulk_sync.ledger import Kind, Run, utc
+from bulk_sync.ledger import Kind, Run, Write, utc
 from bulk_sync.outcomes import CONFIRMED
 from bulk_sync.rows import columns, request_order
-from bulk_sync.runs import Event, Story
-
-_SHOWN: Final = (
-    "at", "kind", "outcome", "reason", "before", "desired", "input", "row", "run", "operator",
-)  # fmt: skip
+from bulk_sync.runs.person_history import Event, Story
 
 _NAMED: Final = 5
 
 
-def lines(story: Story, *, looked_up: bool) -> list[str]:
-    """Return a story as lines: what stands now, every event, and what is unknown."""
-    events = [_event(event) for event in story.events]
-    table = [[str(each[name]) for name in _SHOWN] for each in events]
-    notes = _notes(story, looked_up=looked_up)
-    return [
-        *_standing(story),
-        *(["", *laid_out(_SHOWN, table)] if events else []),
-        *(["", *notes] if notes else []),
-    ]
-
-
 def facts(story: Story, *, looked_up: bool) -> list[dict[str, Any]]:
     """Return a story as objects: one for each event, then one for each unknown fact."""
-    standing = list(story.standing().values())
-    events = [_event(event) | {"stands": event in standing} for event in story.events]
-    notes = _notes(story, looked_up=looked_up)
-    return [*events, *({"event": "note", "detail": note} for note in notes)]
+    newest = list(story.standing().values())
+    events = [event_facts(event) | {"stands": event in newest} for event in story.events]
+    unknown = notes(story, looked_up=looked_up)
+    return [*events, *({"event": "note", "detail": note} for note in unknown)]
 
 
-def _event(event: Event) -> dict[str, Any]:
+def event_facts(event: Event) -> dict[str, Any]:
     """Return an event as one object."""
     if event.write is not None:
-        facts = {"event": "write", **write_facts(event.write, event.run)}
+        facts = {"event": "write", **_write_facts(event.write, event.run)}
     else:
         facts = {"event": "row", **_row_facts(event)}
     return facts | {
@@ -47,6 +30,31 @@ def _event(event: Event) -> dict[str, Any]:
         "after": _text(event.state),
         "requested": _requested(event),
         "parent": event.run.begun.parent or "",
+    }
+
+
+def _write_facts(write: Write, run: Run) -> dict[str, Any]:
+    """Return an attempted write, and its origin, as one object."""
+    intent, settled = write.intent, write.settled
+    return {
+        "run": write.run_id,
+        "kind": run.begun.kind,
+        "input": intent.file or run.begun.input,
+        "input_sha256": run.begun.input_sha256,
+        "plan_sha256": run.begun.plan_sha256,
+        "row": intent.row,
+        "key": intent.key,
+        "used": intent.used or "",
+        "profile": "" if settled is None else settled.profile or "",
+        "before": "" if intent.before is None else str(intent.before).lower(),
+        "desired": str(intent.desired).lower(),
+        "intended_at": utc(write.at_ms),
+        "outcome": "unknown" if settled is None else str(settled.outcome),
+        "reason": "" if settled is None else settled.reason or "",
+        "detail": "" if settled is None else settled.detail,
+        "attempts": 0 if settled is None else settled.attempts,
+        "at": utc(write.at_ms if settled is None else settled.at_ms),
+        "operator": run.begun.operator,
     }
 
 
@@ -87,9 +95,9 @@ def _requested(event: Event) -> str:
     return str(request._replace(first_ms=latest - doubt_ms))
 
 
-def _standing(story: Story) -> list[str]:
+def standing(story: Story) -> list[str]:
     """Return a sentence on the current state as far as this tool knows."""
-    standing = story.standing()
+    newest = story.standing()
     if not story.events:
         if story.not_kept or story.pkeys_alone:
             return [f"No write to {story.key} is recorded, and no row that is kept here names it."]
@@ -98,10 +106,10 @@ def _standing(story: Story) -> list[str]:
             f"This tool never changed {story.key}, nor tried to; no row of its {runs} names it."
         ]
     sentences, doubts = [], story.doubts()
-    if not standing:
+    if not newest:
         why = "" if doubts else ": no run has read or changed it"
         sentences.append(f"This tool does not know the state of {story.key}{why}.")
-    for pkey, event in standing.items():
+    for pkey, event in newest.items():
         who = f"profile {pkey}" if pkey else story.key
         attribute = event.run.begun.attribute
         holds = (
@@ -129,7 +137,7 @@ def _how(event: Event) -> str:
     run = event.run
     when = utc(event.at_ms).replace("T", " ").partition(".")[0] + " UTC"
     row = event.write.intent.row if event.write is not None else event.row[columns.ROW]
-    place = f"row {row} of {_event(event)['input']}"
+    place = f"row {row} of {event_facts(event)['input']}"
     if event.write is None or (
         event.write.settled is not None
         and event.write.settled.outcome not in CONFIRMED
@@ -143,27 +151,27 @@ def _how(event: Event) -> str:
     return f"run {run.run_id} changed it on {when} ({place})"
 
 
-def _notes(story: Story, *, looked_up: bool) -> list[str]:
+def notes(story: Story, *, looked_up: bool) -> list[str]:
     """Return a sentence for each unknown fact."""
-    notes = []
+    found = []
     if story.not_kept:
-        notes.append(
+        found.append(
             f"The rows of {_runs(story.not_kept)} are not kept here, or not any more "
             "(--keep-rows): of these runs only what they wrote is known."
         )
     if looked_up and not story.pkeys:
-        notes.append(
+        found.append(
             f"Campaign shows no profile for {story.key}, as it is written or in small letters. Its "
             "filters may count capitals: write the address as Campaign has it, or ask for the PKey."
         )
     if story.pkeys_alone and not looked_up:
         known = ", but for those named above," if story.pkeys else ""
-        notes.append(
+        found.append(
             f"The files of {_runs(story.pkeys_alone)} held PKeys alone, in which no address can be "
             f"found. Profiles of this address{known} may be among them: add --lookup, which asks "
             "Campaign for the PKeys of the address, or ask for the PKey."
         )
-    return notes
+    return found
 
 
 def _runs(runs: Sequence[Run]) -> str:

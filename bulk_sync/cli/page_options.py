@@ -1,0 +1,111 @@
+"""The options of ``serve`` and ``users``. They are declared here, and known to all commands."""
+
+import re
+from functools import partial
+from ipaddress import ip_network
+from typing import Any, Final
+
+import click
+
+from bulk_sync.cli.option import Duration, Group, Option, Recorded, choice
+
+_page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
+
+_FILE: Final = click.Path(dir_okay=False, exists=True)
+_UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes, or ``500KB``, ``200MB``, ``1GB``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", str(value).strip().upper())
+        if match is None or not float(match[1]):
+            self.fail(f"{value!r}: write a size such as 500KB, 200MB or 1GB.", param, ctx)
+        return int(float(match[1]) * _UNITS[match[2]])
+
+
+class Network(click.ParamType[Any]):
+    """An address, or a range of them, such as ``10.1.0.0/16``."""
+
+    name = "cidr"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the network."""
+        try:
+            return ip_network(str(value).strip())
+        except ValueError as error:
+            self.fail(f"{error}; write it like 10.1.0.7 or 10.1.0.0/16.", param, ctx)
+
+
+SERVE: Final = (
+    _page("--host ADDRESS", "Address to listen on.", default="127.0.0.1"),
+    _page(
+        "--port N",
+        "Port to listen on; 0: a free one.",
+        type=click.IntRange(0, 65_535),
+        default=8710,
+    ),
+    _page(
+        "--open/--no-open",
+        "Open the page in a browser.",
+        type=bool,
+        default=None,
+        show_default="at a terminal",
+    ),
+    _page(
+        "--tls-cert FILE",
+        "Certificates of the page, PEM. Another address than this machine's own needs them, or "
+        "--behind-proxy.",
+        type=_FILE,
+    ),
+    _page("--tls-key FILE", "The key of --tls-cert, PEM.", type=_FILE),
+    _page("--behind-proxy", "A reverse proxy in front of the page speaks TLS with the browsers."),
+    _page(
+        "--public-host NAME ...",
+        "A name of the page in the address line of browsers, such as optouts.example.com.",
+    ),
+    _page(
+        "--trusted-proxy CIDR ...",
+        "Addresses of reverse proxies: their headers are accepted, from nowhere else.",
+        type=Network(),
+    ),
+    _page(
+        "--user-header NAME",
+        "The header in which a trusted proxy names the person who has signed in.",
+    ),
+    _page(
+        "--role-header NAME",
+        "The header in which it names their roles, separated by commas.",
+        show_default="the role of the account of that name, else viewer",
+    ),
+    _page(
+        "--approval-valid DURATION",
+        "How long an approval counts.",
+        type=Duration(),
+        default="24h",
+    ),
+    _page("--max-upload SIZE", "The largest file to upload.", type=Size(), default="200MB"),
+    _page(
+        "--keep DAYS",
+        "Delete uploads, plans and reports of the page after so many days.",
+        type=click.IntRange(1),
+        default=800,
+    ),
+)
+ROLE: Final = _page(
+    "--role",
+    "What the person may do: a viewer reads; an uploader uploads and asks for approval; an "
+    "approver approves; an admin may do all of it, and raise limits.",
+    type=choice(("viewer", "uploader", "approver", "admin")),
+    required=True,
+)
+PASSWORD_FILE: Final = _page(
+    "--password-file FILE",
+    "Read the password from the first line of this file.",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    show_default="asked for at the terminal",
+)

@@ -1,0 +1,146 @@
+"""``bulk-sync serve``: the page for the compliance team."""
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from bulk_sync.cli import arguments, config, options, page_options
+from bulk_sync.cli.command import Command
+from bulk_sync.cli.option import Option, variable
+from bulk_sync.cli.output import say
+from bulk_sync.errors import Exit, UsageProblem
+
+if TYPE_CHECKING:
+    from bulk_sync.web.settings import PageSettings, Proxy
+
+_APPROVALS: Final = 1
+"""Unlike on the command line, the page asks for another person unless told otherwise."""
+_PASSED_ON: Final[tuple[Option, ...]] = (*options.CONNECTION, *options.STATE)
+"""What the processes of the page are given, as variables: arguments can be seen by others."""
+
+_EPILOG = """\b
+Examples:
+  bulk-sync serve                                    for one person, on this machine
+  bulk-sync users add 'Ana Diaz' --role uploader     for several people
+  bulk-sync serve --host 0.0.0.0 --tls-cert page.pem --tls-key page.key
+  bulk-sync serve --behind-proxy --public-host optouts.example.com
+"""
+
+
+@click.command(
+    "serve",
+    cls=Command,
+    params=[
+        *page_options.SERVE,
+        options.APPROVALS,
+        *options.CONNECTION,
+        *options.STATE,
+        *options.LOGGING,
+    ],
+    epilog=_EPILOG,
+    context_settings={"default_map": {options.APPROVALS.key: _APPROVALS}},
+)
+def command(**values: Any) -> Exit:
+    """Serve a page to upload spreadsheets, compare, approve, apply and file.
+
+    Prints one line, its URL. Without any account (`bulk-sync users add`) the URL signs in once, as
+    one person with every role. It ends on Ctrl-C or SIGTERM; runs that it has started go on.
+    """
+    import asyncio
+
+    from bulk_sync.web.accounts import require_argon2
+
+    require_argon2()
+    from bulk_sync.web.app import serve
+
+    settings = _settings(values)
+    _check(settings)
+
+    def announce(url: str) -> None:
+        say(url)
+        sys.stdout.flush()
+        if values["open"] or (values["open"] is None and sys.stdout.isatty()):
+            import webbrowser
+
+            webbrowser.open(url)
+
+    asyncio.run(serve(settings, announce))
+    return Exit.DONE
+
+
+def _settings(values: arguments.Values) -> "PageSettings":
+    from pathlib import Path
+
+    from bulk_sync.web.settings import PageSettings
+
+    given = arguments.given_now(values)
+    variables = {
+        variable(each.key): str(given[each.key]) for each in _PASSED_ON if each.key in given
+    }
+    path = config.path_of(click.get_current_context())
+    if path is not None:
+        variables[variable("config")] = str(path.absolute())
+    state = arguments.state(values)
+    variables[variable("state-dir")] = str(state.folder.absolute())
+    return PageSettings(
+        state=state,
+        host=values["host"],
+        port=values["port"],
+        tls_cert=None if values["tls_cert"] is None else Path(values["tls_cert"]),
+        tls_key=None if values["tls_key"] is None else Path(values["tls_key"]),
+        proxy=_proxy(values),
+        approvals=given.get("approvals", _APPROVALS),
+        approval_valid_s=values["approval_valid"],
+        max_upload=values["max_upload"],
+        keep_days=values["keep"],
+        variables=variables,
+    )
+
+
+def _proxy(values: arguments.Values) -> "Proxy":
+    from bulk_sync.web.settings import Proxy
+
+    if bool(values["tls_cert"]) != bool(values["tls_key"]):
+        raise UsageProblem("--tls-cert and --tls-key go together: give both, or neither.")
+    if bool(values["user_header"]) != bool(values["trusted_proxy"]) and not values["behind_proxy"]:
+        raise UsageProblem(
+            "--user-header needs --trusted-proxy, the addresses from which it is accepted, and "
+            "--trusted-proxy needs --user-header or --behind-proxy."
+        )
+    if values["user_header"] and not values["trusted_proxy"]:
+        raise UsageProblem("--user-header needs --trusted-proxy: else anybody could send it.")
+    if values["role_header"] and not values["user_header"]:
+        raise UsageProblem("--role-header needs --user-header.")
+    return Proxy(
+        is_there=values["behind_proxy"],
+        trusted=values["trusted_proxy"],
+        user_header=values["user_header"] or "",
+        role_header=values["role_header"] or "",
+        hosts=values["public_host"],
+    )
+
+
+def _check(settings: "PageSettings") -> None:
+    """Raise UsageProblem if people on other machines could use the page unprotected."""
+    if settings.is_local:
+        return
+    if not settings.is_secure:
+        raise UsageProblem(
+            f"--host {settings.host} is reached from other machines: passwords and keys would pass "
+            "unencrypted. Give --tls-cert and --tls-key, or --behind-proxy if a reverse proxy in "
+            "front of the page speaks TLS."
+        )
+    from bulk_sync.web.accounts import Accounts
+    from bulk_sync.web.database import open_database
+
+    database = open_database(settings.state)
+    try:
+        if not settings.proxy.user_header and not Accounts(database).are_there():
+            raise UsageProblem(
+                f"--host {settings.host} is reached from other machines, and there is no account. "
+                "Add people with `bulk-sync users add NAME --role ROLE`, or give --trusted-proxy "
+                "and --user-header if a reverse proxy signs people in."
+            )
+    finally:
+        database.close()

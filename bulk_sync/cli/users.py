@@ -1,0 +1,151 @@
+"""``bulk-sync users``: the accounts of the page."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from bulk_sync.cli import arguments, options, page_options
+from bulk_sync.cli.command import Command
+from bulk_sync.cli.output import say, say_json
+from bulk_sync.errors import Exit, UsageProblem
+
+if TYPE_CHECKING:
+    from bulk_sync.web.accounts import Accounts
+
+_NAME: Final = click.Argument(["name"], metavar="NAME")
+_STATE: Final = (*options.STATE, *options.LOGGING)
+
+_EPILOG: Final = """\b
+Examples:
+  bulk-sync users add 'Ana Diaz' --role uploader
+  bulk-sync users add 'Ben Miller' --role approver --password-file ben.txt
+  bulk-sync users list
+  bulk-sync users password 'Ana Diaz'       ends her sessions too
+  bulk-sync users sign-out 'Ana Diaz'       ends her sessions, on every device
+  bulk-sync users remove 'Ana Diaz'
+"""
+
+
+@click.group("users", epilog=_EPILOG)
+def command() -> None:
+    """Manage the accounts of the page of `bulk-sync serve`."""
+
+
+@command.command(
+    "add",
+    cls=Command,
+    params=[_NAME, page_options.ROLE, page_options.PASSWORD_FILE, *_STATE],
+    epilog=_EPILOG,
+)
+def add(**values: Any) -> Exit:
+    """Add an account. The name stands in the ledger and in reports."""
+    from bulk_sync.web.identity import Role
+
+    name = " ".join(values["name"].split())
+    with _accounts(values) as accounts:
+        accounts.add(name, Role(values["role"]), _password(values))
+    say(f"Added {name}, {values['role']}.")
+    return Exit.DONE
+
+
+@command.command(
+    "list",
+    cls=Command,
+    params=[options.JSON, *_STATE],
+    epilog=_EPILOG,
+)
+def show(**values: Any) -> Exit:
+    """List all accounts."""
+    from bulk_sync.cli.ledger_tables import laid_out
+    from bulk_sync.ledger import local, utc
+
+    with _accounts(values) as accounts:
+        found = accounts.list()
+    if values["json"]:
+        say_json(
+            [{"name": each.name, "role": each.role, "added": utc(each.added_ms)} for each in found]
+        )
+    elif not found:
+        say("There is no account. `bulk-sync users add NAME --role ROLE` adds one.")
+    else:
+        rows = [[each.name, str(each.role), local(each.added_ms)] for each in found]
+        say("\n".join(laid_out(("name", "role", "added"), rows)))
+    return Exit.DONE
+
+
+@command.command(
+    "remove",
+    cls=Command,
+    params=[_NAME, *_STATE],
+    epilog=_EPILOG,
+)
+def remove(**values: Any) -> Exit:
+    """Remove an account, and end its sessions. What the person did stays in the ledger."""
+    with _accounts(values) as accounts:
+        accounts.remove(values["name"])
+    say(f"Removed {values['name']}.")
+    return Exit.DONE
+
+
+@command.command(
+    "password",
+    cls=Command,
+    params=[_NAME, page_options.PASSWORD_FILE, *_STATE],
+    epilog=_EPILOG,
+)
+def password(**values: Any) -> Exit:
+    """Set another password, and end all sessions of the person."""
+    with _accounts(values) as accounts:
+        accounts.set_password(values["name"], _password(values))
+    say(f"The password of {values['name']} is changed, and all sessions have ended.")
+    return Exit.DONE
+
+
+@command.command(
+    "sign-out",
+    cls=Command,
+    params=[_NAME, *_STATE],
+    epilog=_EPILOG,
+)
+def sign_out(**values: Any) -> Exit:
+    """End all sessions of a person, on every device."""
+    with _accounts(values) as accounts:
+        ended = accounts.end_sessions(values["name"])
+    say(f"Sessions of {values['name']} that ended: {ended}.")
+    return Exit.DONE
+
+
+@contextmanager
+def _accounts(values: arguments.Values) -> "Iterator[Accounts]":
+    """Open the accounts; raise UsageProblem if the extra is missing."""
+    from bulk_sync.web.accounts import Accounts, require_argon2
+    from bulk_sync.web.database import open_database
+
+    require_argon2()
+    database = open_database(arguments.state(values))
+    try:
+        yield Accounts(database)
+    finally:
+        database.close()
+
+
+def _password(values: arguments.Values) -> str:
+    """Return the password: the first line of the file, or as typed twice at the terminal."""
+    path = values["password_file"]
+    if path is None and not sys.stdin.isatty():
+        raise UsageProblem(
+            "There is no terminal to ask for the password. Name a file that holds it with "
+            "--password-file; - reads it from standard input."
+        )
+    if path is None:
+        typed = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        return str(typed)
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"--password-file {path}: {error}.") from error
+    return text.split("\n", 1)[0].removesuffix("\r")

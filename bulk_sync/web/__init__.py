@@ -1,0 +1,39 @@
+"""The page of ``bulk-sync serve``: sign-in, screens, and the runs that they start.
+
+It parses, starts and shows; it decides nothing about a profile. Every plan and run is a process of
+the command line, with lock, exit codes, checkpoint and ledger as ever. A crash of the page harms no
+run, and a restarted page finds its runs again.
+
+    app.py          the application, and how it is served
+      page.py         what all screens share, from the settings to the ledger
+      routes.py       the table of all paths, each with the right that it needs
+      security.py     the one middleware: host, origin, sign-in, rights, headers
+      rendering.py    templates; wording and pictures are those of the reports
+    identity.py     people, their roles, and the rights of each role
+      accounts.py     names, passwords, roles
+      sessions.py     who is signed in
+      attempts.py     failed sign-ins, and how long to wait after too many
+      reverse_proxy.py  sign-in by a proxy in front; addresses behind it
+    database.py     page.sqlite3, or tables beside a ledger on PostgreSQL
+      paperwork.py    uploads, plans, and who approved what
+    jobs.py         processes of the command line: start, watch, stop; progress.py reads their logs
+    ledger_view.py  runs and acts as the ledger has them, kept up to date
+    pages/          the screens, a module each
+    templates/      Jinja2, escaped; static/: one style sheet, one script
+
+To add a screen:
+
+1. A module in ``pages/`` with a coroutine for each path. It takes the request, reads what it needs
+   through ``page_of(request)``, and returns ``page.show(request, "NAME.html.j2", ...)`` or, after a
+   POST, ``page.go("/path")``. Work that blocks (files, ledger, pandas) goes through ``await
+   page.blocking(function, ...)``.
+2. A line for each path in ``ROUTES`` of ``routes.py``, with the right that it needs. The middleware
+   checks it; a template asks ``person.may(Right.X)`` only to hide a button.
+3. A template that extends ``base.html.j2``. No ``style=`` and no script in it: the
+   Content-Security-Policy forbids both. Fields come from ``form.html.j2``: an error names its
+   field, takes the focus and keeps the input.
+4. Upload, approval, sending back, undo and lookups are recorded in the ledger, by
+   ``await page.record(person_of(request), Deed.X, ...)``, before anything follows from them.
+5. A test in ``tests/web`` against the real application, and the path in the list of screens that
+   axe checks there.
+"""

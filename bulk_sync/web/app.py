@@ -1,0 +1,100 @@
+"""The application, and how it is served: until Ctrl-C or SIGTERM.
+
+The processes that the page has started go on.
+"""
+
+import asyncio
+import signal
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.web import security
+from bulk_sync.web.app_keys import PAGE, RIGHT
+from bulk_sync.web.page import Page
+from bulk_sync.web.routes import ROUTES
+from bulk_sync.web.settings import PageSettings
+
+_FORM_BYTES: Final = 256 * 1024
+_SHUTDOWN_S: Final = 2.0
+
+
+def make(settings: PageSettings) -> web.Application:
+    """Return the application; call it in the event loop.
+
+    Raises:
+        UsageProblem: its database cannot be opened.
+    """
+    app = web.Application(middlewares=[security.guard], client_max_size=_FORM_BYTES)
+    app[PAGE] = page = Page(settings)
+    app[RIGHT] = {route.handler: route.right for route in ROUTES}
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, route.handler)
+    app.on_response_prepare.append(security.add_headers)
+
+    async def close(_app: web.Application) -> None:
+        page.close()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+async def serve(settings: PageSettings, announce: Callable[[str], None]) -> None:
+    """Serve the page until Ctrl-C or SIGTERM.
+
+    Args:
+        settings: how.
+        announce: takes the URL to open, once the page listens.
+
+    Raises:
+        UsageProblem: it cannot listen, or its files cannot be used.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    app = make(settings)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    await runner.setup()
+    try:
+        context = _tls(settings.tls_cert, settings.tls_key)
+        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context)
+        try:
+            await site.start()
+        except OSError as error:
+            raise UsageProblem(
+                f"The page cannot listen on {settings.host}, port {settings.port}: "
+                f"{error.strerror or error}. --port 0 takes a free port."
+            ) from error
+        port = runner.addresses[0][1]
+        announce(_url(settings, port, app[PAGE].sessions.token))
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageProblem(
+            f"--tls-cert {cert} and --tls-key {key}: {error.strerror or error}. Both are PEM "
+            "files, and the key is that of the certificate, without a password."
+        ) from error
+    return context
+
+
+def _url(settings: PageSettings, port: int, token: str | None) -> str:
+    scheme = "http" if settings.tls_cert is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{port}/" + (f"sign-in?token={token}" if token else "")

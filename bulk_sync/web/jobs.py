@@ -1,0 +1,237 @@
+"""Processes of the command line that the page starts, watches and stops.
+
+    STATE_DIR/page/jobs/ID/summary.json   its standard output: the summary, once it has ended
+                          /log.jsonl      its standard error: one event a line
+                          /alive          locked by the process for as long as it lives
+
+A process belongs to a session of its own and writes into files, so it outlives the page. A page
+that starts again reads the same files. The lock, unlike the number of a process, is never another
+one's: the system releases it however the process ends.
+"""
+
+import asyncio
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import orjson
+from sqlalchemy import insert, select
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.storage import atomic
+from bulk_sync.web.database import Database, jobs, now_ms
+from bulk_sync.web.paperwork import new_id
+from bulk_sync.web.progress import Progress
+from bulk_sync.web.settings import PageSettings
+
+LOOK_EVERY_S: Final = 1.0
+"""How often the files of a process are read while a browser watches it."""
+
+_OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "BULK_SYNC_REPORT")
+"""Variables that would change what the page reads, or where files go."""
+
+
+_FILES: Final = ("summary.json", "log.jsonl", "alive")
+
+
+class Job(NamedTuple):
+    """A process that the page has started.
+
+    Attributes:
+        id: names its folder.
+        command: of the command line, such as ``plan``.
+        about: the id of the upload, plan or run.
+        who: started it.
+        at_ms: when.
+        pid: of the process.
+        folder: its files.
+    """
+
+    id: str
+    command: str
+    about: str
+    who: str
+    at_ms: int
+    pid: int
+    folder: Path
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the process is at work."""
+        try:
+            descriptor = os.open(self.folder / "alive", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def progress(self) -> Progress:
+        """Read how far it is, or how it ended."""
+        # In this order: a process that ends in between has written all it will.
+        is_alive = self.is_alive
+        return Progress.read(
+            self.folder / "log.jsonl", self.folder / "summary.json", is_alive=is_alive
+        )
+
+    def stop(self) -> bool:
+        """Ask the process to finish what is in flight and end, as Ctrl-C does.
+
+        Returns:
+            False if it has ended already.
+        """
+        if not self.is_alive:
+            return False
+        try:
+            os.kill(self.pid, signal.SIGINT)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+class Jobs:
+    """All processes that the page has ever started; every method but ``follow`` blocks.
+
+    Args:
+        database: of the page.
+        settings: where the files are, and what the processes are given.
+    """
+
+    def __init__(self, database: Database, settings: PageSettings) -> None:
+        self._database, self._settings = database, settings
+        self._folder = settings.folder / "jobs"
+
+    def start(self, command: str, words: Sequence[str], *, about: str, who: str) -> Job:
+        """Start a command of the command line.
+
+        Args:
+            command: such as ``plan``; it takes ``--summary json --log-format json``.
+            words: its other words. A secret goes into a variable, never here: other users of the
+                machine can read them. So can they read a person's key.
+            about: the id of the upload, plan or run.
+            who: the person who starts it, by their sign-in.
+
+        Raises:
+            UsageProblem: it cannot be started.
+        """
+        job_id = new_id()
+        folder = self._folder / job_id
+        typed = [sys.executable, "-m", "bulk_sync", command, *words]
+        typed += ["--summary", "json", "--log-format", "json"]
+        try:
+            atomic.make_folder(folder)
+            child = self._start(typed, folder)
+        except OSError as error:
+            raise UsageProblem(
+                f"`bulk-sync {command}` could not be started in {folder}: {error.strerror}. "
+                "Nothing was done. Make room there, and try again."
+            ) from error
+        job = Job(job_id, command, about, who, now_ms(), child.pid, folder)
+        row = {name: getattr(job, name) for name in Job._fields if name != "folder"}
+        self._database.change(insert(jobs).values(**row))
+        return job
+
+    def find(self, job_id: str) -> Job | None:
+        """Return a process by its id; None if there is none."""
+        return next(iter(self._select(jobs.c.id == job_id)), None)
+
+    def of(self, about: str, *commands: str) -> list[Job]:
+        """Return the processes about an upload, plan or run, the newest first.
+
+        Args:
+            about: its id.
+            commands: only those; all, if there are none.
+        """
+        found = self._select(jobs.c.about == about)
+        return [job for job in found if not commands or job.command in commands]
+
+    def last(self, most: int = 50) -> list[Job]:
+        """Return the last processes, the newest first."""
+        query = select(jobs).order_by(jobs.c.id.desc()).limit(most)
+        return [self._job(row) for row in self._database.rows(query)]
+
+    async def follow(self, job: Job) -> AsyncIterator[Progress]:
+        """Yield the progress of a process whenever it changed, until it has ended."""
+        before: Progress | None = None
+        while True:
+            now = await asyncio.to_thread(job.progress)
+            if now != before:
+                yield now
+            if not now.is_alive:
+                return
+            before = now
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def run_id_of(self, job: Job, within_s: float = 10.0) -> str | None:
+        """Wait for a process to begin its run, and return the id of the run.
+
+        Returns:
+            None if it ended without one, or needs longer.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                async for progress in self.follow(job):
+                    if progress.run_id is not None:
+                        return progress.run_id
+        return None
+
+    async def answer(self, *words: str) -> object:
+        """Return what a short command prints as JSON; or, as a text, why it failed."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bulk_sync", *words),
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, log = await process.communicate()
+        try:
+            return orjson.loads(out)
+        except orjson.JSONDecodeError:
+            lines = log.decode("utf-8", "replace").strip().splitlines()
+            return (lines or ["It ended without a word."])[-1].removeprefix("bulk-sync: ")
+
+    def _start(self, typed: Sequence[str], folder: Path) -> "subprocess.Popen[bytes]":
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        opened = [os.open(folder / name, flags, 0o600) for name in _FILES]
+        out, log, alive = opened
+        try:
+            fcntl.flock(alive, fcntl.LOCK_EX)
+            child = subprocess.Popen(  # noqa: S603 - our own program, its words one by one
+                typed,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[alive],
+            )
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+        threading.Thread(target=child.wait, daemon=True).start()  # else it stays as a zombie
+        return child
+
+    def _environment(self) -> Mapping[str, str]:
+        """Return the variables of a process: those of the page, secrets included, and its place."""
+        kept = {name: value for name, value in os.environ.items() if name not in _OWN}
+        return {**kept, **self._settings.variables}
+
+    def _select(self, which: object) -> list[Job]:
+        query = select(jobs).where(which).order_by(jobs.c.id.desc())  # type: ignore[arg-type]
+        return [self._job(row) for row in self._database.rows(query)]
+
+    def _job(self, row: Any) -> Job:
+        folder = self._folder / str(row.id)
+        return Job(row.id, row.command, row.about, row.who, row.at_ms, row.pid, folder)

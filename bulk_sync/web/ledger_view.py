@@ -1,0 +1,72 @@
+"""Runs and people's acts as the ledger has them, read once and then followed.
+
+The ledger only grows, so what was read stays true; a page reads what is new alone. Reading all of
+it for each page would take seconds after a run of a million rows.
+"""
+
+import threading
+from collections.abc import Sequence
+
+from bulk_sync import ledger
+from bulk_sync.ledger import Act, Head, Run
+from bulk_sync.settings import State
+from bulk_sync.storage import lock
+
+
+class LedgerView:
+    """What is known of the ledger; every method blocks, and any thread may call it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._turn = threading.Lock()
+        self._runs: dict[str, Run] = {}
+        self._acts: list[Act] = []
+        self._followed = 0
+
+    def runs(self) -> list[Run]:
+        """Return all runs, the newest first."""
+        self._follow()
+        return list(self._runs.values())[::-1]
+
+    def run(self, run_id: str) -> Run | None:
+        """Return a run; None if there is none."""
+        self._follow()
+        return self._runs.get(run_id)
+
+    def acts(self, about: str | None = None) -> Sequence[Act]:
+        """Return what people did in the page, or about one thing, the oldest first."""
+        self._follow()
+        return [act for act in tuple(self._acts) if about is None or act.about == about]
+
+    def head(self) -> Head | None:
+        """Return where the ledger ends; None if there is none."""
+        with ledger.open_existing(self._state, forward=True) as book:
+            return None if book is None else book.chain_end()
+
+    def at_work(self) -> set[str]:
+        """Return the ids of the runs that are at work on this machine now."""
+        return lock.runs_at_work(self._state.folder)
+
+    def record(self, act: Act) -> int:
+        """Record an act, and return the position of its line.
+
+        Raises:
+            StopRun: it could not be recorded, so that nothing may follow from it.
+        """
+        with ledger.open_ledger(self._state) as book:
+            return book.record(act)
+
+    def _follow(self) -> None:
+        with self._turn, ledger.open_existing(self._state, forward=True) as book:
+            if book is None:
+                self._forget()
+                return
+            last = book.last()
+            if last < self._followed:  # another ledger is there now
+                self._forget()
+            if last > self._followed:
+                self._followed = book.follow(self._runs, self._acts, self._followed)
+
+    def _forget(self) -> None:
+        # New objects: another thread may be reading the old ones.
+        self._runs, self._acts, self._followed = {}, [], 0

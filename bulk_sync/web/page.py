@@ -1,0 +1,174 @@
+"""What all screens share, from the settings to the ledger: ``page_of(request)`` returns it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar
+from urllib.parse import quote
+
+from aiohttp import web
+
+from bulk_sync.ledger import Act, Deed
+from bulk_sync.storage import lock
+from bulk_sync.web import reverse_proxy
+from bulk_sync.web.accounts import Accounts
+from bulk_sync.web.app_keys import PAGE, PERSON
+from bulk_sync.web.attempts import Attempts
+from bulk_sync.web.database import open_database
+from bulk_sync.web.forms import Form
+from bulk_sync.web.identity import Person
+from bulk_sync.web.jobs import Jobs
+from bulk_sync.web.ledger_view import LedgerView
+from bulk_sync.web.paperwork import Paperwork
+from bulk_sync.web.rendering import Renderer
+from bulk_sync.web.sessions import LONGEST_S, Sessions
+from bulk_sync.web.settings import PageSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_HASHES_AT_ONCE: Final = 2
+"""A hash takes 64 MB and a core."""
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Page:
+    """What every screen uses: ``page_of(request)`` returns it.
+
+    Attributes:
+        settings: how the page is served.
+        database: of the page.
+        accounts, sessions, attempts: who may sign in, and who is.
+        paperwork: uploads, plans, approvals.
+        jobs: processes of the command line.
+        ledger: runs, and what people did.
+    """
+
+    def __init__(self, settings: PageSettings) -> None:
+        self.settings = settings
+        self.database = database = open_database(settings.state)
+        self.accounts = Accounts(database)
+        is_alone = settings.is_local and not settings.proxy.user_header
+        allows_token = is_alone and not self.accounts.are_there()
+        self.sessions = Sessions(database, self.accounts, allows_token=allows_token)
+        self.attempts = Attempts(database)
+        self.paperwork = Paperwork(database, settings.approval_valid_s)
+        self.jobs = Jobs(database, settings)
+        self.ledger = LedgerView(settings.state)
+        self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
+        self._renderer = Renderer()
+
+    @staticmethod
+    async def blocking(function: Callable[P, T], *args: P.args, **words: P.kwargs) -> T:
+        """Call a function that blocks, in a thread, and return its result."""
+        return await asyncio.to_thread(partial(function, *args, **words))
+
+    @staticmethod
+    async def form(request: web.Request) -> Form:
+        """Read the fields of a form; raise 400 or 413 if they cannot be read."""
+        return await Form.read(request)
+
+    def person_of(self, request: web.Request) -> Person | None:
+        """Find out who makes a request; None if no one is signed in. Blocks."""
+        proxied = reverse_proxy.person_of(request, self.settings.proxy, self.accounts)
+        if proxied is not None:
+            return proxied
+        session_id = request.cookies.get(self.cookie(request))
+        return None if not session_id else self.sessions.find(session_id)
+
+    def address_of(self, request: web.Request) -> str:
+        """Return the address of the browser."""
+        return reverse_proxy.address_of(request, self.settings.proxy)
+
+    def show(
+        self, request: web.Request, template: str, *, status: int = 200, **values: Any
+    ) -> web.Response:
+        """Return a screen.
+
+        Args:
+            request: the one that it answers.
+            template: its name in ``templates/``.
+            status: of HTTP.
+            values: what the template needs.
+        """
+        shared = {"person": request.get(PERSON), "note": request.query.get("note", "")}
+        text = self._renderer.render(template, {**shared, **values})
+        return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
+
+    def fragment(self, template: str, **values: Any) -> str:
+        """Return a part of a screen, for events."""
+        return self._renderer.render(template, values)
+
+    def go(self, path: str, note: str = "") -> NoReturn:
+        """Show another path, after a POST.
+
+        Args:
+            path: of this page, quoted where necessary.
+            note: which sentence of ``NOTES`` (``rendering.py``) is shown there.
+        """
+        raise web.HTTPSeeOther(path + (f"?note={quote(note)}" if note else ""))
+
+    def problem(
+        self, request: web.Request, status: int, text: str, headers: Mapping[str, str] = _NONE
+    ) -> web.Response:
+        """Return a page with what went wrong, and what to do."""
+        response = self.show(request, "problem.html.j2", status=status, code=status, text=text)
+        for name in ("Allow", "Retry-After"):
+            if name in headers:
+                response.headers[name] = headers[name]
+        return response
+
+    async def record(self, person: Person, deed: Deed, about: str = "", **facts: Any) -> None:
+        """Record in the ledger what a person did, before anything follows from it.
+
+        Args:
+            person: who did it.
+            deed: what it is.
+            about: the id of the upload, plan or run.
+            facts: ``comment``, ``key``, or further facts of the deed.
+        """
+        comment, key = str(facts.pop("comment", "")), facts.pop("key", None)
+        act = Act(deed, person.name, about, comment, facts, key)
+        await self.blocking(self.ledger.record, act)
+
+    def sign_in(self, request: web.Request, session_id: str, path: str) -> web.HTTPException:
+        """Return the way to a path, with the cookie of a new session."""
+        response = web.HTTPSeeOther(path)
+        response.set_cookie(
+            self.cookie(request),
+            session_id,
+            max_age=LONGEST_S,
+            httponly=True,
+            samesite="Lax",
+            secure=self.settings.is_secure,
+            path="/",
+        )
+        return response
+
+    def cookie(self, request: web.Request) -> str:
+        """Return the name of the cookie; browsers do not keep those of two ports apart."""
+        if self.settings.is_secure:
+            return "__Host-bulk-sync"
+        port = request.url.port or self.settings.port
+        return f"bulk-sync-{port}"
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+
+def page_of(request: web.Request) -> Page:
+    """Return what the screens share."""
+    return request.app[PAGE]
+
+
+def person_of(request: web.Request) -> Person:
+    """Return who makes a request that needs a right."""
+    return request[PERSON]
+
+
+def operator() -> str:
+    """Return the name of the person who opens the URL with the token."""
+    return lock.user()

@@ -1,0 +1,111 @@
+"""The start: what waits for the person, then all runs, the newest first."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
+
+from bulk_sync.ledger import Kind, Run
+from bulk_sync.outcomes import CONFIRMED, Outcome
+from bulk_sync.report.facts import PAST_RUNS, PastRun
+from bulk_sync.web.identity import Person, Right
+from bulk_sync.web.page import Page, page_of, person_of
+from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
+
+_SHOWN: Final = 50
+
+
+class Task(NamedTuple):
+    """Something that waits for the person."""
+
+    path: str
+    title: str
+    detail: str
+    at_ms: int
+
+
+class Line(NamedTuple):
+    """A run in the list."""
+
+    run: Run
+    standing: Standing
+    what: str
+    input: str
+    opt_ins: str
+    opt_outs: str
+    left: str
+    prepared_by: str
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """Show what waits, and the runs."""
+    page = page_of(request)
+    values = await page.blocking(_read, page, person_of(request), request.query.get("before", ""))
+    return page.show(request, "start.html.j2", **values)
+
+
+def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
+    every, at_work = page.ledger.runs(), page.ledger.at_work()
+    runs = [run for run in every if not before or run.run_id < before]
+    older = runs[_SHOWN - 1].run_id if len(runs) > _SHOWN else ""
+    return {
+        "tasks": list(_tasks(page, person, every, at_work)),
+        "deadlines": [],
+        "past": _past(every),
+        "lines": [_line(run, at_work) for run in runs[:_SHOWN]],
+        "older": older,
+    }
+
+
+def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -> Iterator[Task]:
+    """Yield what waits for a person: plans to approve, and runs to resume."""
+    if person.may(Right.APPROVE):
+        for paper in page.paperwork.plans():
+            if paper.asked_ms is None or paper.applied_by is not None or person.is_same(paper.who):
+                continue
+            if not any(person.is_same(each.who) for each in page.paperwork.approvals(paper)):
+                asked = f"asked for by {paper.asked_by}"
+                yield Task(f"/plans/{paper.id}", "A plan to approve", asked, paper.asked_ms)
+    if person.may(Right.RESUME):
+        for run in runs:
+            if not run.is_finished and run.run_id not in at_work and run.begun.kind != Kind.PLAN:
+                name = _name(run)
+                yield Task(f"/runs/{run.run_id}", "A run to resume", name, run.begun_ms)
+
+
+def _past(runs: Sequence[Run]) -> list[PastRun]:
+    """Return the last runs that changed Campaign, the oldest first."""
+    found = [
+        PastRun(
+            run_id=run.run_id,
+            at=datetime.fromtimestamp(run.ended_ms / 1000, UTC).astimezone(),
+            rows=run.begun.rows,
+            changes=sum(run.ended.outcomes.get(name, 0) for name in CONFIRMED),
+            failures=run.ended.outcomes.get(Outcome.FAILED, 0),
+        )
+        for run in runs
+        if run.ended is not None and run.ended_ms is not None and run.begun.kind is not Kind.PLAN
+    ]
+    return found[:PAST_RUNS][::-1]
+
+
+def _line(run: Run, at_work: set[str]) -> Line:
+    ended = run.ended
+    return Line(
+        run=run,
+        standing=standing_of(run, at_work),
+        what=what(run),
+        input=_name(run),
+        opt_ins="" if ended is None else f"{ended.opt_ins:,}",
+        opt_outs="" if ended is None else f"{ended.opt_outs:,}",
+        left="" if ended is None else f"{left_for_a_person(run):,}",
+        prepared_by=str(run.begun.settings.get("prepared_by") or run.begun.operator),
+    )
+
+
+def _name(run: Run) -> str:
+    """Return the input's name without its folders."""
+    name = Path(run.begun.input).name or run.begun.input
+    return name.encode("utf-8", "replace").decode()

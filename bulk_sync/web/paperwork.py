@@ -1,0 +1,249 @@
+"""The paperwork around plans: what was uploaded, what was planned, and who approved it.
+
+    upload --> plan --ask--> verdicts: approvals, or sent back --> applied once
+
+An approval counts for the SHA-256 of the plan that was seen, for as long as ``--approval-valid``,
+and never for the person who prepared it. ``apply`` checks the names and the SHA-256 again.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, insert, select, update
+
+from bulk_sync.web.database import Database, now_ms, plans, seen_rows, uploads, verdicts
+from bulk_sync.web.identity import Person, folded
+
+
+def new_id() -> str:
+    """Return a new id, the time first, so that ids sort by it."""
+    return f"{now_ms():012x}{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An uploaded file.
+
+    Attributes:
+        id: names its folder too.
+        at_ms: when it was uploaded.
+        who: uploaded it.
+        file_name: as the person's machine calls it: to be shown, never a path.
+        size: in bytes.
+        sha256: of its content.
+        job: "" for the one that the file's name gives.
+        ticket: of the request.
+        choices: options about the columns, as they are typed, by name: ``{"key_column": "Mail"}``.
+        corrects: the upload whose rows it corrects; None for a new one.
+        is_deleted: its file is no longer kept.
+    """
+
+    id: str
+    at_ms: int
+    who: str
+    file_name: str
+    size: int
+    sha256: str
+    job: str
+    ticket: str
+    choices: Mapping[str, Any]
+    corrects: str | None
+    is_deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A plan, with the request for its approval.
+
+    Attributes:
+        id: names its folder too.
+        at_ms: when it was begun.
+        who: prepared it, so that their approval does not count.
+        upload: of which it is a plan; None for an undo.
+        undoes: the run that it would undo; None for a plan of an upload.
+        job: the process that makes it; None if it did not start.
+        sha256: of the plan file; "" until it is made.
+        asked_ms: when approval was asked for; None if it was not, or was sent back since.
+        asked_by: who asked.
+        comment: what they wrote about it.
+        options: further options of ``plan`` and ``apply``, such as a raised limit.
+        applied_by: the process that applies it; None if none does.
+        is_deleted: its file is no longer kept.
+    """
+
+    id: str
+    at_ms: int
+    who: str
+    upload: str | None
+    undoes: str | None
+    job: str | None
+    sha256: str
+    asked_ms: int | None
+    asked_by: str | None
+    comment: str
+    options: Mapping[str, Any]
+    applied_by: str | None
+    is_deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person decided about a plan.
+
+    Attributes:
+        plan: its id.
+        sha256: of the plan that they saw.
+        at_ms: when.
+        who: decided.
+        is_approval: it was approved; else it was sent back.
+        comment: what they wrote about it.
+    """
+
+    plan: str
+    sha256: str
+    at_ms: int
+    who: str
+    is_approval: bool
+    comment: str
+
+
+class Paperwork:
+    """The uploads, plans and verdicts in the database of the page; every method blocks.
+
+    Args:
+        database: of the page.
+        approval_valid_s: how long an approval counts.
+    """
+
+    def __init__(self, database: Database, approval_valid_s: float) -> None:
+        self._database = database
+        self._valid_ms = round(approval_valid_s * 1000)
+
+    def add_upload(self, upload: Upload) -> None:
+        """Keep an upload; its file is complete by now."""
+        self._insert(uploads, upload, choices=json.dumps(dict(upload.choices)))
+
+    def upload(self, upload_id: str) -> Upload | None:
+        """Return an upload; None if there is none."""
+        found = self._database.rows(select(uploads).where(uploads.c.id == upload_id))
+        return _upload(found[0]) if found else None
+
+    def uploads(self, most: int = 100) -> list[Upload]:
+        """Return the last uploads, the newest first."""
+        query = select(uploads).order_by(uploads.c.id.desc()).limit(most)
+        return [_upload(row) for row in self._database.rows(query)]
+
+    def choose(self, upload_id: str, choices: Mapping[str, Any]) -> None:
+        """Keep the options about the columns of an upload."""
+        chosen = update(uploads).where(uploads.c.id == upload_id)
+        self._database.change(chosen.values(choices=json.dumps(dict(choices))))
+
+    def add_plan(self, paper: Paper) -> None:
+        """Keep a plan, before its process starts."""
+        self._insert(plans, paper, options=json.dumps(dict(paper.options)))
+
+    def plan(self, plan_id: str) -> Paper | None:
+        """Return a plan; None if there is none."""
+        found = self._database.rows(select(plans).where(plans.c.id == plan_id))
+        return _paper(found[0]) if found else None
+
+    def plans(self, *, upload: str | None = None, most: int = 100) -> list[Paper]:
+        """Return the last plans, or those of an upload, the newest first."""
+        query = select(plans).order_by(plans.c.id.desc()).limit(most)
+        if upload is not None:
+            query = query.where(plans.c.upload == upload)
+        return [_paper(row) for row in self._database.rows(query)]
+
+    def set_job(self, plan_id: str, job: str) -> None:
+        """Keep which process makes a plan."""
+        self._change(plan_id, job=job)
+
+    def set_made(self, plan_id: str, sha256: str) -> None:
+        """Keep the SHA-256 of a plan that is made now."""
+        self._change(plan_id, sha256=sha256)
+
+    def ask(self, plan_id: str, who: str, comment: str) -> None:
+        """Keep that approval was asked for."""
+        self._change(plan_id, asked_ms=now_ms(), asked_by=who, comment=comment)
+
+    def decide(self, verdict: Verdict) -> None:
+        """Keep a verdict; one that sends back ends the request for approval."""
+        with self._database.transaction() as connection:
+            row = {name: getattr(verdict, name) for name in Verdict.__slots__}
+            connection.execute(insert(verdicts).values(id=new_id(), **row))
+            if not verdict.is_approval:
+                back = update(plans).where(plans.c.id == verdict.plan)
+                connection.execute(back.values(asked_ms=None))
+
+    def verdicts(self, plan_id: str) -> list[Verdict]:
+        """Return all verdicts on a plan, the oldest first."""
+        query = select(verdicts).where(verdicts.c.plan == plan_id).order_by(verdicts.c.id)
+        return [
+            Verdict(row.plan, row.sha256, row.at_ms, row.who, bool(row.is_approval), row.comment)
+            for row in self._database.rows(query)
+        ]
+
+    def approvals(self, paper: Paper) -> list[Verdict]:
+        """Return the approvals that count now, one for each person other than the preparer."""
+        since = max(paper.asked_ms or 0, now_ms() - self._valid_ms)
+        found: dict[str, Verdict] = {}
+        for verdict in self.verdicts(paper.id):
+            if not verdict.is_approval:
+                found.clear()
+            elif verdict.sha256 == paper.sha256 and verdict.at_ms >= since:
+                found[folded(verdict.who)] = verdict
+        found.pop(folded(paper.who), None)
+        return list(found.values()) if paper.asked_ms is not None else []
+
+    def begin_to_apply(self, plan_id: str, job: str, instead_of: str | None = None) -> bool:
+        """Keep which process applies a plan; return False if another one does, or did.
+
+        Args:
+            plan_id: the plan.
+            job: the process.
+            instead_of: an earlier one that could not begin.
+        """
+        is_first = instead_of is None
+        free = plans.c.applied_by.is_(None) if is_first else plans.c.applied_by == instead_of
+        taken = update(plans).where(plans.c.id == plan_id, free).values(applied_by=job)
+        return self._database.change(taken) == 1
+
+    def note_seen(self, paper: Paper, person: Person, pages: Sequence[int]) -> None:
+        """Keep which pages of 50 opt-ins a person has seen of a plan."""
+        missing = sorted(set(pages) - self.seen(paper, person))
+        who = {"plan": paper.id, "sha256": paper.sha256, "folded": folded(person.name)}
+        if missing:
+            with self._database.transaction() as connection:
+                new = [{**who, "page": page} for page in missing]
+                connection.execute(insert(seen_rows), new)
+
+    def seen(self, paper: Paper, person: Person) -> set[int]:
+        """Return which pages of 50 opt-ins a person has seen of a plan."""
+        query = select(seen_rows.c.page).where(
+            seen_rows.c.plan == paper.id,
+            seen_rows.c.sha256 == paper.sha256,
+            seen_rows.c.folded == folded(person.name),
+        )
+        return {page for (page,) in self._database.rows(query)}
+
+    def _change(self, plan_id: str, **values: object) -> None:
+        self._database.change(update(plans).where(plans.c.id == plan_id).values(**values))
+
+    def _insert(self, table: Table, record: Upload | Paper, **as_text: str) -> None:
+        row = {name: getattr(record, name) for name in record.__slots__} | as_text
+        self._database.change(insert(table).values(**row))
+
+
+def _upload(row: Any) -> Upload:
+    cells = {name: getattr(row, name) for name in Upload.__slots__}
+    cells |= {"choices": json.loads(row.choices), "is_deleted": bool(row.is_deleted)}
+    return Upload(**cells)
+
+
+def _paper(row: Any) -> Paper:
+    cells = {name: getattr(row, name) for name in Paper.__slots__}
+    cells |= {"options": json.loads(row.options), "is_deleted": bool(row.is_deleted)}
+    return Paper(**cells)

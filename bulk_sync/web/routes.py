@@ -1,0 +1,62 @@
+"""Every path of the page, with the right that it needs; there is no other list.
+
+A path without a line here does not exist. Without a session, only ``Right.NONE`` is answered.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+from aiohttp import web
+
+from bulk_sync.web.identity import Right
+from bulk_sync.web.pages import ledger, people, plans, runs, sign_in, start, static, uploads
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Route(NamedTuple):
+    """A path, with what answers it."""
+
+    method: str
+    path: str
+    right: Right
+    handler: Handler
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("GET", "/healthz", Right.NONE, static.healthz),
+    Route("GET", "/static/{name}", Right.NONE, static.file),
+    Route("GET", "/sign-in", Right.NONE, sign_in.form),
+    Route("POST", "/sign-in", Right.NONE, sign_in.sign_in),
+    Route("POST", "/sign-out", Right.READ, sign_in.sign_out),
+    Route("POST", "/sign-out-everywhere", Right.READ, sign_in.sign_out_everywhere),
+    Route("GET", "/", Right.READ, start.show),
+    Route("GET", "/uploads/new", Right.PREPARE, uploads.new),
+    Route("POST", "/uploads/new", Right.PREPARE, uploads.receive),
+    Route("GET", "/uploads/template", Right.READ, uploads.template),
+    Route("GET", "/uploads/{id}", Right.READ, uploads.show),
+    Route("POST", "/uploads/{id}/check", Right.PREPARE, uploads.check),
+    Route("POST", "/uploads/{id}/compare", Right.PREPARE, uploads.compare),
+    Route("GET", "/uploads/{id}/rows-to-correct", Right.READ, uploads.rows_to_correct),
+    Route("GET", "/plans/{id}", Right.READ, plans.show),
+    Route("POST", "/plans/{id}/ask", Right.PREPARE, plans.ask),
+    Route("POST", "/plans/{id}/seen", Right.READ, plans.seen),
+    Route("POST", "/plans/{id}/approve", Right.APPROVE, plans.approve),
+    Route("POST", "/plans/{id}/send-back", Right.APPROVE, plans.send_back),
+    Route("POST", "/plans/{id}/again", Right.PREPARE, plans.plan_again),
+    Route("POST", "/plans/{id}/raise", Right.RAISE, plans.raise_limit),
+    Route("POST", "/plans/{id}/stop", Right.PREPARE, plans.stop),
+    Route("GET", "/plans/{id}/events", Right.READ, plans.events),
+    Route("GET", "/runs/{id}", Right.READ, runs.show),
+    Route("GET", "/runs/{id}/events", Right.READ, runs.events),
+    Route("GET", "/runs/{id}/report/{kind}", Right.READ, runs.report),
+    Route("POST", "/runs/{id}/stop", Right.PREPARE, runs.stop),
+    Route("POST", "/runs/{id}/resume", Right.RESUME, runs.resume),
+    Route("POST", "/runs/{id}/retry", Right.PREPARE, runs.retry),
+    Route("POST", "/runs/{id}/undo", Right.PREPARE, runs.undo),
+    Route("POST", "/runs/{id}/audit", Right.PREPARE, runs.audit),
+    Route("GET", "/people", Right.READ, people.form),
+    Route("POST", "/people", Right.READ, people.search),
+    Route("GET", "/ledger", Right.READ, ledger.show),
+    Route("POST", "/ledger", Right.READ, ledger.verify),
+)

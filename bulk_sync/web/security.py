@@ -1,0 +1,174 @@
+"""The one middleware: it denies everything that is not allowed, before a screen sees it.
+
+    host of the request known?          no: 403   a foreign name that leads here (DNS rebinding)
+    unsafe method from this page?       no: 403   Sec-Fetch-Site, else Origin (cross-site requests)
+    path allowed without sign-in?       yes: answer
+    signed in?                          no: 303 to the sign-in, or 401
+    right for the path?                 no: 403; no such path: 404
+
+Headers are added to every response, those of errors too.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from socket import getfqdn, gethostname
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from aiohttp import hdrs, web
+
+from bulk_sync.errors import StopRun
+from bulk_sync.web.app_keys import PAGE, PERSON, RIGHT
+from bulk_sync.web.identity import Right
+from bulk_sync.web.settings import PageSettings
+
+log = logging.getLogger(__name__)
+
+_SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+_LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Server": "bulk-sync",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request if it may be answered; show every error as a page."""
+    page = request.app[PAGE]
+    try:
+        _check_source(request, page.settings)
+        await _check_person(request)
+        return await handler(request)
+    except web.HTTPException as problem:
+        if problem.status < 400 or problem.empty_body:
+            raise
+        is_plain = problem.text == f"{problem.status}: {problem.reason}"
+        text = "" if is_plain else problem.text or ""
+        return page.problem(request, problem.status, text, problem.headers)
+    except StopRun as stop:
+        return page.problem(request, 503, str(stop))
+    except (ConnectionError, TimeoutError):
+        raise
+    except Exception:  # the outermost edge of the page
+        log.exception("%s %s failed: a bug", request.method, _pattern(request))
+        return page.problem(request, 500, "")
+
+
+async def add_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Add the headers that every response has; one of its own stays."""
+    for name, value in HEADERS.items():
+        if name == "Server" or name not in response.headers:
+            response.headers[name] = value
+
+
+def _check_source(request: web.Request, settings: PageSettings) -> None:
+    """Raise an error if a request was made for another server, or by another site."""
+    hosts = request.headers.getall(hdrs.HOST, [])
+    if len(hosts) != 1 or not is_known_host(hosts[0], settings):
+        raise web.HTTPForbidden(
+            text="This page does not answer to that address. Open it with the address that "
+            "`bulk-sync serve` printed; further names are given with --public-host."
+        )
+    if request.method in _SAFE:
+        return
+    site = request.headers.getall("Sec-Fetch-Site", [])
+    if site:
+        is_own = site in (["same-origin"], ["none"])
+    else:
+        origins = request.headers.getall(hdrs.ORIGIN, [])
+        is_own = len(origins) == 1 and _is_origin(origins[0], hosts[0])
+    if not is_own:
+        raise web.HTTPForbidden(
+            text="This request was made by another page than this one, so nothing was done. Open "
+            "the page again and use its own buttons."
+        )
+
+
+def is_known_host(host: str, settings: PageSettings) -> bool:
+    """Return whether the page answers to a name, with or without a port.
+
+    A name that leads here but is not known may be that of an attacker, who made it lead here. An
+    address is no name, so it is only refused where it cannot be one of ours.
+    """
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
+        _ = urlsplit(f"//{host}").port
+    except ValueError:
+        return False
+    if not name or any(char in host for char in "/?#@\\ \t"):
+        return False
+    known = _LOCAL_NAMES | {settings.host.lower(), *(each.lower() for each in settings.proxy.hosts)}
+    if name in known:
+        return True
+    if settings.is_local:
+        return False
+    try:
+        ip_address(name)
+    except ValueError:
+        return name in {gethostname().lower(), getfqdn().lower()}
+    return True
+
+
+def _is_origin(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower()
+
+
+async def _check_person(request: web.Request) -> None:
+    """Find out who asks; raise an error, or a redirection, if they may not have the path."""
+    page = request.app[PAGE]
+    right = _right(request)
+    person = await page.blocking(page.person_of, request)
+    if person is not None:
+        request[PERSON] = person
+    if right is Right.NONE:
+        return
+    if person is None:
+        raise _to_sign_in(request)
+    if right is not None and not person.may(right):
+        raise web.HTTPForbidden(
+            text=f"Your role does not allow this: {right}. Ask a colleague with another role, or "
+            "whoever looks after the accounts (`bulk-sync users`)."
+        )
+
+
+def _right(request: web.Request) -> Right | None:
+    """Return the right that the path needs; None if there is no such path."""
+    route = request.match_info.route
+    right = getattr(route, "bulk_sync_right", None)
+    return right if isinstance(right, Right) else request.app[RIGHT].get(route.handler)
+
+
+def _to_sign_in(request: web.Request) -> web.HTTPException:
+    """Return the way to the sign-in, and back to the path if it was only to be shown."""
+    if request.method not in _SAFE:
+        return web.HTTPUnauthorized(
+            text="You are not signed in, or your session has ended, so nothing was done."
+        )
+    path = request.rel_url.raw_path
+    way_back = "" if path == "/" else f"?next={quote(path, safe='/')}"
+    return web.HTTPSeeOther(f"/sign-in{way_back}")
+
+
+def _pattern(request: web.Request) -> str:
+    """Return the path without what stands for its variables: a log holds no key."""
+    resource = request.match_info.route.resource
+    return "a path" if resource is None else resource.canonical

@@ -1,0 +1,107 @@
+"""``serve`` and ``users`` as they are typed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import Run
+
+
+def test_accounts_are_added_listed_changed_and_removed(tmp_path: Path, run: Run) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery\n")
+    for name, role in (("Ana Diaz", "uploader"), ("Ben  Miller", "approver")):
+        added = run(None, "users", "add", name, "--role", role, "--password-file", secret)
+        assert added.status == 0, added.err
+    listed = run(None, "users", "list")
+    assert re.findall(r"^(\w+ \w+) +(\w+)", listed.out, re.MULTILINE) == [
+        ("Ana Diaz", "uploader"),
+        ("Ben Miller", "approver"),
+    ]
+    assert run(None, "users", "password", "ana diaz", "--password-file", secret).status == 0
+    assert run(None, "users", "sign-out", "Ana Diaz").status == 0
+    assert run(None, "users", "remove", "Ana Diaz").status == 0
+    assert "Ana Diaz" not in run(None, "users", "list").out
+    assert (tmp_path / "state" / "page.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["add", "Ana Diaz", "--role", "uploader"], "--password-file"),
+        (["add", "Ana Diaz"], "--role"),
+        (["remove", "Ana Diaz"], "There is no account"),
+        (["password", "Ana Diaz", "--password-file", "missing"], "missing"),
+        (["add", "Ana Diaz", "--role", "admin", "--password-file", "short"], "12 to 1,024"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_with_an_account_is_explained(
+    tmp_path: Path, run: Run, words: list[str], message: str
+) -> None:
+    (tmp_path / "short").write_text("short")
+    ran = run(None, "users", *words)
+    assert ran.status == 2
+    assert message in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--host", "0.0.0.0"], "--tls-cert"),
+        (["--host", "0.0.0.0", "--behind-proxy"], "bulk-sync users add"),
+        (["--tls-cert", "page.pem"], "--tls-key"),
+        (["--user-header", "X-User"], "--trusted-proxy"),
+        (["--user-header", "X-User", "--behind-proxy"], "--trusted-proxy"),
+        (["--trusted-proxy", "10.0.0.0/8"], "--user-header"),
+        (["--trusted-proxy", "10.0.0.1/8"], "10.1.0.0/16"),
+        (["--role-header", "X-Roles"], "--user-header"),
+        (["--max-upload", "many"], "200MB"),
+        (["--tls-cert", "page.pem", "--tls-key", "page.pem"], "PEM"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_page_that_would_not_be_safe_does_not_start(
+    tmp_path: Path, run: Run, words: list[str], message: str
+) -> None:
+    (tmp_path / "page.pem").write_text("")
+    ran = run(None, "serve", "--port", "0", *words)
+    assert ran.status == 2
+    assert message in ran.err
+    assert ran.out == ""
+
+
+def test_it_prints_one_line_its_url_and_ends_on_sigterm(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0"]
+    environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
+    with subprocess.Popen(
+        words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as page:
+        assert page.stdout is not None
+        url = page.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sign-in\?token=[\w-]{43}", url)
+        with requests.Session() as session:
+            session.trust_env = False
+            assert "Nothing. To begin" in session.get(url).text
+        page.send_signal(signal.SIGTERM)
+        out, err = page.communicate(timeout=60)
+    assert page.returncode == 0
+    assert out == ""
+    assert err == ""
+
+
+def test_a_port_that_is_taken_is_explained(tmp_path: Path, run: Run) -> None:
+    words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0", "--no-open"]
+    environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
+    with subprocess.Popen(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
+        assert page.stdout is not None
+        port = page.stdout.readline().partition("/sign-in")[0].rpartition(":")[2]
+        ran = run(None, "serve", "--port", port)
+        page.terminate()
+    assert ran.status == 2
+    assert "--port 0 takes a free port" in ran.err

@@ -1,0 +1,70 @@
+"""What people do in the page is a line of the ledger, as safe as any other."""
+
+import pytest
+from sqlalchemy import update
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import Act, Begun, Deed, Ended, Kind, Run, open_ledger, verify
+from bulk_sync.ledger.schema import lines
+from bulk_sync.settings import State
+
+UPLOAD = Act(Deed.UPLOADED, "Ana Diaz", "u1", "Two weeks", {"sha256": "f" * 64, "name": "a.xlsx"})
+LOOKUP = Act(Deed.LOOKED_UP, "Ben Miller", key="jo@example.com")
+
+
+def begun() -> Begun:
+    return Begun(
+        Kind.RUN, "job", "https://x.example", "acme", "ccpaOptOut", "in.csv", "0" * 64, 1, None, {},
+        "1", "me",
+    )  # fmt: skip
+
+
+def test_an_act_is_found_again_as_it_was(state: State) -> None:
+    with open_ledger(state) as book:
+        book.record(UPLOAD)
+        book.begin("r1", begun())
+        book.record(LOOKUP)
+        runs, acts = dict[str, Run](), list[Act]()
+        assert book.follow(runs, acts, 0) == 3
+        assert list(runs) == ["r1"]
+        for found, act, position in zip(acts, (UPLOAD, LOOKUP), (1, 3), strict=True):
+            assert found.at_ms > 0
+            assert found == type(act)(**{**vars(act), "at_ms": found.at_ms, "position": position})
+
+
+def test_what_is_new_is_added_to_what_is_known(state: State) -> None:
+    with open_ledger(state) as book:
+        runs, acts = dict[str, Run](), list[Act]()
+        book.begin("r1", begun())
+        last = book.follow(runs, acts, 0)
+        book.end("r1", Ended(6, "stopped", final=False, calls={"GET": 2}))
+        book.record(UPLOAD)
+        last = book.follow(runs, acts, last)
+        book.end("r1", Ended(0, "", final=True, calls={"GET": 3}))
+        assert book.follow(runs, acts, last) == 4
+        assert [run.is_finished for run in runs.values()] == [True]
+        assert book.runs() == list(runs.values())
+        assert runs["r1"].ended is not None
+        assert runs["r1"].ended.calls == {"GET": 5}
+        assert len(acts) == 1
+
+
+def test_an_act_is_no_write_and_no_run(state: State) -> None:
+    with open_ledger(state) as book:
+        book.record(LOOKUP)
+        assert book.runs() == []
+        assert book.history("jo@example.com", addresses=["jo@example.com"]) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"facts": "{}"}, {"profile_key": "other"}, {"run_id": "u2"}, {"at_ms": 1}], ids=str
+)
+def test_a_changed_act_does_not_fit(state: State, change: dict[str, object]) -> None:
+    with open_ledger(state) as book:
+        book.record(UPLOAD)
+        book.record(LOOKUP)
+        with book._transaction(UsageProblem) as connection:
+            connection.execute(update(lines).where(lines.c.position == 1).values(**change))
+    verdict = verify(state)
+    assert verdict.misfit is not None
+    assert verdict.misfit.position == 1

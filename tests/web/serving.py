@@ -1,0 +1,115 @@
+"""The page on a real port, with people who can sign in, for browsers and for plain HTTP."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import requests
+from aiohttp import web
+from argon2 import PasswordHasher
+from sqlalchemy import insert
+
+from bulk_sync.settings import State
+from bulk_sync.web.app import make
+from bulk_sync.web.app_keys import PAGE
+from bulk_sync.web.database import users
+from bulk_sync.web.identity import Role, folded
+from bulk_sync.web.page import Page
+from bulk_sync.web.settings import PageSettings
+
+PASSWORD = "correct horse battery"
+NAMES = {
+    Role.VIEWER: "Vera Lang",
+    Role.UPLOADER: "Ana Diaz",
+    Role.APPROVER: "Ben Miller",
+    Role.ADMIN: "Ida Berg",
+}
+
+_ROLES = {name: role for role, name in NAMES.items()}
+
+
+@dataclass
+class Served:
+    """A page that is served, and what its screens share."""
+
+    url: str
+    page: Page
+    app: web.Application
+    sessions: list[requests.Session] = field(default_factory=list)
+
+    def visitor(self) -> requests.Session:
+        """Return a browser's stand-in that has not signed in; it sends what browsers send."""
+        session = requests.Session()
+        session.trust_env = False
+        session.headers["Sec-Fetch-Site"] = "same-origin"
+        self.sessions.append(session)
+        return session
+
+    def signed_in(self, role: Role) -> requests.Session:
+        """Return one that has signed in as the person with a role."""
+        session = self.visitor()
+        answer = sign_in(session, self.url, NAMES[role])
+        assert answer.status_code == 303, answer.text
+        return session
+
+
+def sign_in(
+    session: requests.Session, url: str, name: str, password: str = PASSWORD
+) -> requests.Response:
+    """Send the form of the sign-in."""
+    fields = {"name": name, "password": password, "next": ""}
+    return session.post(f"{url}/sign-in", data=fields, allow_redirects=False)
+
+
+def add_people(page: Page) -> None:
+    """Add an account for each role; all have one password, which takes long to hash."""
+    for name in NAMES.values():
+        row = {"folded": folded(name), "name": name, "role": str(_ROLES[name]), "added_ms": 0}
+        page.database.change(insert(users).values(**row, password=_hashed()))
+
+
+@cache
+def _hashed() -> str:
+    return PasswordHasher().hash(PASSWORD)
+
+
+@contextmanager
+def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
+    """Serve the page from a thread, on a free port."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def begin() -> tuple[web.AppRunner, int, web.Application]:
+        app = make(settings)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner, runner.addresses[0][1], app
+
+    async def end(runner: web.AppRunner) -> None:
+        await runner.cleanup()
+        await loop.shutdown_default_executor()
+
+    runner, port, app = asyncio.run_coroutine_threadsafe(begin(), loop).result(60)
+    served = Served(f"http://127.0.0.1:{port}", app[PAGE], app)
+    try:
+        if people:
+            add_people(served.page)
+        yield served
+    finally:
+        for session in served.sessions:
+            session.close()
+        asyncio.run_coroutine_threadsafe(end(runner), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def settings_in(folder: Path, **given: object) -> PageSettings:
+    """Return settings with a state folder."""
+    return PageSettings(State(folder / "state"), **given)  # type: ignore[arg-type]

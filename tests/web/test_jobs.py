@@ -1,0 +1,170 @@
+"""Processes of the page: they outlive it, and their files show what became of them."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from conftest import before_answer, key, populate, wishes
+from serving import settings_in
+
+from bulk_sync.settings import State
+from bulk_sync.simulator import Simulator
+from bulk_sync.web.database import Database, open_database
+from bulk_sync.web.jobs import Job, Jobs
+from bulk_sync.web.progress import Progress
+from bulk_sync.web.settings import PageSettings
+
+
+@pytest.fixture
+def settings(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PageSettings:
+    monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
+    folder = tmp_path / "state"
+    variables = {
+        "BULK_SYNC_ENDPOINT": sim.url,
+        "BULK_SYNC_ORGANIZATION": "acme",
+        "BULK_SYNC_API_KEY": "demo-key",
+        "BULK_SYNC_STATE_DIR": str(folder),
+    }
+    return settings_in(tmp_path, variables=variables)
+
+
+@pytest.fixture
+def jobs(settings: PageSettings) -> Jobs:
+    return Jobs(open_database(settings.state), settings)
+
+
+def ended(jobs: Jobs, job: Job) -> Progress:
+    """Wait for the end of a process, and return what its files hold."""
+
+    async def last() -> Progress:
+        found = [progress async for progress in jobs.follow(job)]
+        return found[-1]
+
+    return asyncio.run(asyncio.wait_for(last(), 60))
+
+
+def test_a_process_leaves_its_progress_its_run_and_its_summary(
+    sim: Simulator, jobs: Jobs, tmp_path: Path
+) -> None:
+    populate(sim, 5)
+    words = [str(wishes(tmp_path / "in.csv", 5)), "--report", str(tmp_path / "r.csv")]
+    job = jobs.start("run", [*words, "--prepared-by", "Ana Diaz"], about="u1", who="Ana Diaz")
+    progress = ended(jobs, job)
+    assert progress.exit == 0
+    assert progress.summary is not None
+    assert progress.summary["outcomes"] == {"updated": 5}
+    assert progress.run_id == progress.summary["run_id"]
+    assert progress.rows == 5
+    assert progress.plan is not None
+    assert progress.plan["opt_outs"] == 5
+    assert sim.states[key(0)] is True
+
+
+def test_another_page_finds_the_process_and_reads_the_same(
+    sim: Simulator, jobs: Jobs, settings: PageSettings, tmp_path: Path
+) -> None:
+    populate(sim, 1)
+    path = str(wishes(tmp_path / "in.csv", 1))
+    job = jobs.start("validate", [path], about="u1", who="Ana Diaz")
+    other = Jobs(open_database(settings.state), settings)
+    assert other.find(job.id) == job
+    assert other.of("u1") == other.of("u1", "validate") == [job]
+    assert other.of("u1", "plan") == other.of("u2") == []
+    assert ended(other, job).exit == 0
+
+
+def test_a_killed_process_has_died_and_nobody_else_takes_its_lock(
+    sim: Simulator, jobs: Jobs, tmp_path: Path
+) -> None:
+    populate(sim, 50)
+    path = str(wishes(tmp_path / "in.csv", 50))
+    job: list[Job] = []
+    before_answer(sim, "PATCH", 5, lambda: os.kill(job[0].pid, signal.SIGKILL))
+    job.append(jobs.start("run", [path], about="u1", who="Ana Diaz"))
+    progress = ended(jobs, job[0])
+    assert progress.has_died
+    assert progress.exit is None
+    assert progress.run_id is not None
+    assert job[0].stop() is False
+    resumed = jobs.start("resume", [progress.run_id], about=progress.run_id, who="Ana Diaz")
+    assert ended(jobs, resumed).exit == 0
+    assert all(sim.states.values())
+
+
+def test_stop_finishes_what_is_in_flight_and_ends(
+    sim: Simulator, jobs: Jobs, tmp_path: Path
+) -> None:
+    populate(sim, 200)
+    path = str(wishes(tmp_path / "in.csv", 200))
+    job: list[Job] = []
+    before_answer(sim, "PATCH", 5, lambda: job[0].stop())
+    words = [path, "--concurrency", "1"]
+    job.append(jobs.start("run", words, about="u1", who="Ana Diaz"))
+    progress = ended(jobs, job[0])
+    assert progress.exit == 130
+    assert 0 < list(sim.states.values()).count(True) < 200
+
+
+def test_the_id_of_a_run_is_known_as_soon_as_it_begins(
+    sim: Simulator, jobs: Jobs, tmp_path: Path
+) -> None:
+    populate(sim, 1)
+    path = str(wishes(tmp_path / "in.csv", 1))
+    job = jobs.start("run", [path], about="u1", who="Ana Diaz")
+    run_id = asyncio.run(jobs.run_id_of(job, within_s=60))
+    assert run_id == ended(jobs, job).run_id
+    refused = jobs.start("run", ["missing.csv"], about="u2", who="Ana Diaz")
+    asyncio.run(jobs.run_id_of(refused, within_s=60))
+    assert ended(jobs, refused).exit == 2
+
+
+def test_no_secret_is_an_argument_and_the_files_are_private(
+    sim: Simulator, jobs: Jobs, tmp_path: Path
+) -> None:
+    populate(sim, 20)
+    path = str(wishes(tmp_path / "in.csv", 20))
+    words: list[bytes] = []
+    job: list[Job] = []
+
+    def look() -> None:
+        words.append(Path(f"/proc/{job[0].pid}/cmdline").read_bytes())
+
+    before_answer(sim, "PATCH", 1, look)
+    job.append(jobs.start("run", [path], about="u1", who="Ana Diaz"))
+    assert ended(jobs, job[0]).exit == 0
+    assert b"bulk_sync\0run\0" in words[0]
+    assert b"demo-token" not in words[0]
+    modes = {each.stat().st_mode & 0o777 for each in job[0].folder.iterdir()}
+    assert modes == {0o600}
+    assert job[0].folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[1]\n", b'{"event": 3}\n\n{"a"'])
+def test_half_a_file_holds_nothing(tmp_path: Path, content: bytes) -> None:
+    for name in ("log", "summary"):
+        (tmp_path / name).write_bytes(content)
+    found = Progress.read(tmp_path / "log", tmp_path / "summary", is_alive=False)
+    assert found.run_id is None
+    assert found.rows == 0
+
+
+def test_of_a_long_log_the_beginning_and_the_end_are_read(tmp_path: Path) -> None:
+    line = '{"event": "progress", "pass": "write", "done": %d, "total": 90000, "rate": 10.0}'
+    first = '{"event": "run_began", "run_id": "r1", "rows": 90000}'
+    lines = [first, *(line % number for number in range(20_000))]
+    (tmp_path / "log").write_text("\n".join(lines) + "\n")
+    found = Progress.read(tmp_path / "log", tmp_path / "none", is_alive=True)
+    assert (found.run_id, found.done, found.total) == ("r1", 19_999, 90_000)
+    assert found.seconds_left == pytest.approx(7000.1)
+    assert found.sentence == "19,999 of 90,000, 1 h 57 min left."
+
+
+def test_the_tables_stand_beside_a_ledger_on_a_server(state: State) -> None:
+    for _ in range(2):
+        database: Database = open_database(state)
+        assert Jobs(database, PageSettings(state)).last() == []
+        database.close()
+    is_file = state.ledger is None
+    assert (state.folder / "page.sqlite3").exists() is is_file

@@ -1,0 +1,115 @@
+"""Approvals count for one plan, one person and one day; a plan is applied once."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from serving import NAMES
+
+from bulk_sync.settings import State
+from bulk_sync.web.database import now_ms, open_database
+from bulk_sync.web.identity import Person, Role
+from bulk_sync.web.paperwork import Paper, Paperwork, Upload, Verdict
+
+DAY_S = 86_400.0
+ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
+
+
+@pytest.fixture
+def paperwork(state: State) -> Iterator[Paperwork]:
+    with closing(open_database(state)) as database:
+        yield Paperwork(database, DAY_S)
+
+
+def paper(paperwork: Paperwork, plan_id: str = "p1") -> Paper:
+    """Return a plan of Ana's for which approval was asked."""
+    new = Paper(plan_id, 1, ANA, "u1", None, None, "", None, None, "", {}, None, False)
+    paperwork.add_plan(new)
+    paperwork.set_made(plan_id, "a" * 64)
+    paperwork.ask(plan_id, ANA, "Please look")
+    found = paperwork.plan(plan_id)
+    assert found is not None
+    return found
+
+
+def verdict(who: str, *, approves: bool = True, sha256: str = "a" * 64, ago_s: int = 0) -> Verdict:
+    """Return a verdict some seconds ago, as if it were made at the time 0."""
+    return Verdict("p1", sha256, -1000 * ago_s, who, approves, "")
+
+
+def decide(paperwork: Paperwork, *verdicts: Verdict) -> None:
+    for each in verdicts:
+        paperwork.decide(replace(each, at_ms=each.at_ms + now_ms()))
+
+
+def test_an_upload_is_found_again_with_its_choices(paperwork: Paperwork) -> None:
+    upload = Upload("u1", 1, ANA, "a/../b.xlsx", 9, "f" * 64, "", "PRIV-1", {}, None, False)
+    paperwork.add_upload(upload)
+    paperwork.choose("u1", {"key_column": "E-mail"})
+    found = replace(upload, choices={"key_column": "E-mail"})
+    assert paperwork.upload("u1") == found
+    assert paperwork.uploads() == [found]
+    assert paperwork.upload("u2") is None
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "counted"),
+    [
+        ([verdict(BEN)], [BEN]),
+        ([verdict(BEN), verdict(BEN)], [BEN]),
+        ([verdict(BEN), verdict(IDA)], [BEN, IDA]),
+        ([verdict(ANA)], []),
+        ([verdict(f" {ANA.upper()}")], []),
+        ([verdict(BEN, sha256="b" * 64)], []),
+        ([verdict(BEN, ago_s=86_401)], []),
+        ([verdict(BEN), verdict(IDA, approves=False)], []),
+    ],
+    ids=[
+        "one", "twice the same person", "two people", "the preparer", "the preparer in capitals",
+        "of another plan", "yesterday", "sent back later",
+    ],
+)  # fmt: skip
+def test_which_approvals_count(
+    paperwork: Paperwork, verdicts: list[Verdict], counted: list[str]
+) -> None:
+    plan = paper(paperwork)
+    decide(paperwork, *verdicts)
+    plan = paperwork.plan(plan.id) or plan
+    assert [each.who for each in paperwork.approvals(plan)] == counted
+
+
+def test_after_it_was_sent_back_a_new_request_needs_new_approvals(paperwork: Paperwork) -> None:
+    plan = paper(paperwork)
+    decide(paperwork, verdict(BEN), verdict(IDA, approves=False))
+    back = paperwork.plan(plan.id)
+    assert back is not None
+    assert back.asked_ms is None
+    paperwork.ask(plan.id, ANA, "Mended")
+    again = paperwork.plan(plan.id)
+    assert again is not None
+    assert paperwork.approvals(again) == []
+
+
+def test_of_two_processes_one_may_apply_a_plan(paperwork: Paperwork) -> None:
+    plan = paper(paperwork)
+    assert paperwork.begin_to_apply(plan.id, "j1")
+    assert not paperwork.begin_to_apply(plan.id, "j2")
+    assert not paperwork.begin_to_apply(plan.id, "j3", instead_of="j2")
+    assert paperwork.begin_to_apply(plan.id, "j3", instead_of="j1")
+
+
+def test_what_was_seen_is_of_one_person_and_one_plan(paperwork: Paperwork) -> None:
+    plan = paper(paperwork)
+    ben, ida = (Person(name, frozenset({Role.ADMIN})) for name in (BEN, IDA))
+    paperwork.note_seen(plan, ben, [0, 1])
+    paperwork.note_seen(plan, ben, [1, 2])
+    assert paperwork.seen(plan, ben) == {0, 1, 2}
+    assert paperwork.seen(plan, ida) == set()
+    assert paperwork.seen(replace(plan, sha256="b" * 64), ben) == set()
+
+
+def test_the_files_of_the_page_are_private(tmp_path: Path) -> None:
+    open_database(State(tmp_path / "state")).close()
+    assert (tmp_path / "state" / "page.sqlite3").stat().st_mode & 0o777 == 0o600

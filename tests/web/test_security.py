@@ -1,0 +1,214 @@
+"""Each line of defence of the page, seen from outside."""
+
+import re
+import socket
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import requests
+from serving import NAMES, PASSWORD, Served, serving, settings_in, sign_in
+
+from bulk_sync.web.identity import RIGHTS, Right, Role
+from bulk_sync.web.routes import ROUTES, Route
+from bulk_sync.web.security import HEADERS, is_known_host
+from bulk_sync.web.settings import Proxy
+
+OPEN = {"/healthz", "/sign-in", "/static/{name}"}
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+
+
+def path_of(route: Route) -> str:
+    return re.sub(r"\{\w+\}", "abc", route.path)
+
+
+def name_of(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def test_every_path_that_the_router_knows_stands_in_the_table(shared: Served) -> None:
+    known = {
+        (route.method, route.resource.canonical)
+        for route in shared.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    assert known == {(route.method, route.path) for route in ROUTES}
+
+
+def test_only_the_allow_list_needs_no_sign_in() -> None:
+    assert {route.path for route in ROUTES if route.right is Right.NONE} == OPEN
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.path not in OPEN], ids=name_of)
+def test_without_a_session_a_path_leads_to_the_sign_in(shared: Served, route: Route) -> None:
+    address = shared.url + path_of(route)
+    answer = shared.visitor().request(route.method, address, allow_redirects=False)
+    if route.method == "GET":
+        assert answer.status_code == 303
+        assert answer.headers["Location"].startswith("/sign-in")
+    else:
+        assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/nope", "/uploads", "/static", "/healthz/x", "/%00", "//"])
+@pytest.mark.parametrize("method", ["GET", *UNSAFE])
+def test_without_a_session_an_unknown_path_looks_like_any_other(
+    shared: Served, path: str, method: str
+) -> None:
+    answer = shared.visitor().request(method, shared.url + path, allow_redirects=False)
+    assert answer.status_code in {303, 401}
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.path not in OPEN], ids=name_of)
+def test_a_role_without_the_right_is_refused(
+    sessions: dict[Role, requests.Session], shared: Served, route: Route, role: Role
+) -> None:
+    if route.path.startswith("/sign-out"):
+        return
+    session = sessions[role]
+    address = shared.url + path_of(route)
+    answer = session.request(route.method, address, allow_redirects=False)
+    assert (answer.status_code == 403) is (route.right not in RIGHTS[role])
+    assert answer.status_code not in {303, 401, 500} or route.right in RIGHTS[role]
+
+
+@pytest.fixture(scope="module")
+def sessions(shared: Served) -> dict[Role, requests.Session]:
+    return {role: shared.signed_in(role) for role in Role}
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "evil.example:8710", "", "127.0.0.1@evil.example"],
+)
+def test_a_name_that_is_not_ours_gets_no_answer(shared: Served, host: str) -> None:
+    for path in ("/", "/healthz", "/sign-in"):
+        answer = shared.visitor().get(shared.url + path, headers={"Host": host})
+        assert answer.status_code in {400, 403}
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost:9000", "[::1]:8710"])
+def test_each_name_of_this_machine_is_ours(shared: Served, host: str) -> None:
+    assert shared.visitor().get(f"{shared.url}/healthz", headers={"Host": host}).text == "ok"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"),
+    [
+        ("optouts.example.com", True),
+        ("OptOuts.example.com.:443", True),
+        ("192.0.2.7:8710", True),
+        (socket.gethostname(), True),
+        ("evil.example", False),
+        ("a/b", False),
+        ("[::1", False),
+        ("x:port", False),
+    ],
+)
+def test_on_a_network_names_are_listed_and_addresses_are_no_names(
+    tmp_path: Path, host: str, is_known: bool
+) -> None:
+    proxy = Proxy(is_there=True, hosts=("optouts.example.com",))
+    assert is_known_host(host, settings_in(tmp_path, host="0.0.0.0", proxy=proxy)) is is_known
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_own"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "OWN"}, False),
+        ({"Origin": "OWN"}, True),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "http://127.0.0.1:1"}, False),
+        ({"Origin": "null"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_only_this_page_may_send_its_forms(
+    shared: Served, headers: dict[str, str], is_own: bool
+) -> None:
+    visitor = shared.visitor()
+    del visitor.headers["Sec-Fetch-Site"]
+    sent = {name: value.replace("OWN", shared.url) for name, value in headers.items()}
+    data = {"name": NAMES[Role.VIEWER], "password": PASSWORD}
+    answer = visitor.post(f"{shared.url}/sign-in", data=data, headers=sent, allow_redirects=False)
+    assert answer.status_code == (303 if is_own else 403)
+    assert ("Set-Cookie" in answer.headers) is is_own
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/nope", "/healthz", "/static/style.css"])
+def test_every_response_has_the_headers(shared: Served, path: str) -> None:
+    answer = shared.visitor().get(shared.url + path, allow_redirects=False)
+    missing = {
+        name
+        for name, value in HEADERS.items()
+        if answer.headers.get(name) != value
+        and not (path.startswith("/static") and name == "Cache-Control")
+    }
+    assert missing == set()
+
+
+def test_the_policy_allows_nothing_inline_and_no_frame(shared: Served) -> None:
+    policy = shared.visitor().get(f"{shared.url}/sign-in").headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_a_cookie_is_for_this_server_alone_and_no_script_sees_it(shared: Served) -> None:
+    answer = sign_in(shared.visitor(), shared.url, NAMES[Role.VIEWER])
+    cookie = answer.headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+
+
+@pytest.mark.parametrize("secure", [{"tls_cert": Path("page.pem")}, {"proxy": Proxy(True)}])
+def test_under_tls_a_cookie_is_secure_and_bound_to_the_host(
+    tmp_path: Path, secure: dict[str, object]
+) -> None:
+    with serving(settings_in(tmp_path, **secure)) as served:
+        cookie = sign_in(served.visitor(), served.url, NAMES[Role.VIEWER]).headers["Set-Cookie"]
+    assert cookie.startswith("__Host-")
+    assert "Secure" in cookie.split("; ")
+
+
+def test_a_proxy_is_believed_from_its_addresses_alone(tmp_path: Path) -> None:
+    asked = {"X-User": "Pia Roth", "X-Roles": "staff, uploader;approver"}
+    for network, seen in (("127.0.0.0/8", "Pia Roth"), ("192.0.2.0/24", None)):
+        proxy = Proxy(False, (ip_network(network),), "X-User", "X-Roles")
+        with serving(settings_in(tmp_path, proxy=proxy), people=False) as served:
+            answer = served.visitor().get(f"{served.url}/", headers=asked, allow_redirects=False)
+            assert answer.status_code == (303 if seen is None else 200)
+            if seen is not None:
+                assert f"{seen}<" in answer.text
+                assert "(approver, uploader)" in answer.text
+
+
+def test_without_a_header_of_roles_the_account_has_the_role_or_one_only_reads(
+    tmp_path: Path,
+) -> None:
+    proxy = Proxy(trusted=(ip_network("127.0.0.1"),), user_header="X-User")
+    with serving(settings_in(tmp_path, proxy=proxy)) as served:
+        for name, status in ((NAMES[Role.UPLOADER], 501), ("Pia Roth", 403)):
+            headers = {"X-User": name}
+            answer = served.visitor().get(f"{served.url}/uploads/new", headers=headers)
+            assert answer.status_code == status
+
+
+def test_two_headers_of_a_person_are_none(tmp_path: Path) -> None:
+    proxy = Proxy(trusted=(ip_network("127.0.0.1"),), user_header="X-User")
+    with serving(settings_in(tmp_path, proxy=proxy)) as served:
+        host, port = served.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as link:
+            link.sendall(
+                f"GET / HTTP/1.1\r\nHost: {host}\r\nX-User: Ida Berg\r\nX-User: Ana Diaz\r\n"
+                "Connection: close\r\n\r\n".encode()
+            )
+            answer = link.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 303")
