@@ -274,10 +274,10 @@ KEEP_ROWS: Final = _output(
 )
 KEEP: Final = _output(
     "--keep DAYS",
-    "Also remove what is older than this, though its own time is not over. What a run or a plan "
-    "still needs stays.",
+    "Remove what is older than this; what a run or a plan still needs stays. `tidy`: also what has "
+    "time left. `serve`: uploads, plans and reports of the page.",
     type=_FROM_0,
-    show_default="each thing has its own time",
+    show_default="`tidy`: each thing has its own time; `serve`: 800",
 )
 SUMMARY: Final = _output(
     "--summary", "Print the summary as one JSON object on standard output.", type=choice(["json"])

@@ -89,12 +89,6 @@ SERVE: Final = (
         default="24h",
     ),
     _page("--max-upload SIZE", "The largest file to upload.", type=Size(), default="200MB"),
-    _page(
-        "--keep DAYS",
-        "Delete uploads, plans and reports of the page after so many days.",
-        type=click.IntRange(1),
-        default=800,
-    ),
 )
 ROLE: Final = _page(
     "--role",

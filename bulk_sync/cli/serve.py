@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _APPROVALS: Final = 1
 """Unlike on the command line, the page asks for another person unless told otherwise."""
+_KEEP_DAYS: Final = 800
 _PASSED_ON: Final[tuple[Option, ...]] = (*options.CONNECTION, *options.STATE)
 """What the processes of the page are given, as variables: arguments can be seen by others."""
 
@@ -34,6 +35,7 @@ Examples:
     params=[
         *page_options.SERVE,
         options.APPROVALS,
+        options.KEEP,
         *options.CONNECTION,
         *options.STATE,
         *options.LOGGING,
@@ -93,7 +95,7 @@ def _settings(values: arguments.Values) -> "PageSettings":
         approvals=given.get("approvals", _APPROVALS),
         approval_valid_s=values["approval_valid"],
         max_upload=values["max_upload"],
-        keep_days=values["keep"],
+        keep_days=_KEEP_DAYS if values["keep"] is None else values["keep"],
         variables=variables,
     )
 
