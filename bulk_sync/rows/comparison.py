@@ -139,14 +139,8 @@ def _newer_choices(
     """Return the newer choices in Campaign, by place among the open rows.
 
     An opt-in without a date may be older than a dated request for the opt-out, so it does not lift
-    the opt-out that this tool wrote, or found, for such a request.
-
-    Args:
-        checked: all rows.
-        positions: the open ones.
-        states: their current states.
-        differ: places among them with a state that is not desired.
-        last_writes: looks up the last writes of this tool.
+    the opt-out that this tool wrote, or found, for such a request. ``differ`` are the places with
+    a state that is not desired.
     """
     if states.changed_ms is None or columns.LATEST not in checked:
         return {}
@@ -177,11 +171,7 @@ def _newer_choices(
 
 
 def reopened(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of a plan or of results as checked rows: each is to be looked up anew.
-
-    Args:
-        rows: each counts by itself.
-    """
+    """Return rows of a plan or of results as checked rows, each to be looked up by itself."""
     added = (columns.BEFORE, columns.AFTER, columns.ATTEMPTS, columns.AT)
     return unjudged(rows.drop(columns=[name for name in added if name in rows]))
 
@@ -202,15 +192,10 @@ def unjudged(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def settle(planned: pd.DataFrame, steps: Steps) -> pd.DataFrame:
-    """Return the results of a plan.
+    """Return the results of a plan, by the steps of its ``writes``, in their order.
 
-    Args:
-        planned: rows of ``compare``.
-        steps: the steps of its ``writes``, in their order.
-
-    Returns:
-        The same rows; each ``would_update`` is ``updated``, each ``would_create`` ``created``, or
-        ``pending`` or its problem's outcome.
+    Each ``would_update`` is ``updated``, each ``would_create`` ``created``, or ``pending`` or its
+    problem's outcome.
     """
     positions = writes(planned)
     is_done = steps.state != UNREAD
@@ -268,13 +253,9 @@ def _oldest_first(frame: pd.DataFrame, positions: Positions) -> Positions:
 def _with_step(
     frame: pd.DataFrame, positions: Positions, steps: Steps, verdict: _Codes
 ) -> pd.DataFrame:
-    """Return the rows with the problems, tries and times of a step.
+    """Return all rows with the problems, tries and times of a step at some positions.
 
-    Args:
-        frame: all rows.
-        positions: those of the step.
-        steps: its results, in their order.
-        verdict: ``OUTCOME_CODES`` of those without a problem.
+    ``verdict`` has the ``OUTCOME_CODES`` of those without a problem.
     """
     verdicts = Verdicts.of_rows(frame)
     verdicts.outcome[positions] = verdict

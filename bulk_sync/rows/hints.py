@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import pandas as pd
@@ -12,6 +12,7 @@ from bulk_sync.rows import columns, emails
 from bulk_sync.rows.check.header import allows
 from bulk_sync.rows.check.state_words import StateWords, plain_word
 from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.listing import one_value
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.settings import KeyKind
 
@@ -42,7 +43,7 @@ def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
     if len(unknown) > 1 and all(effects.values()) and not layout.rules.words.further:
         return [*hints, _in_one(unknown, effects, column)]
     for word, count in unknown.items():
-        listed = _listed([word])
+        listed = shlex.quote(one_value([word]))
         hints.append(
             f"{count:,} rows have {word!r} in column {column!r}. If it forbids the sale, add "
             f"--true-values {listed}; if it allows the sale, add --false-values {listed}."
@@ -57,16 +58,11 @@ def _in_one(counts: Mapping[str, int], effects: Mapping[str, str], column: str) 
     shown = ", ".join(f"{word!r} in {count:,}" for word, count in counts.items())
     supposed = " and ".join(f"{word!r} {effect} the sale" for word, effect in effects.items())
     options = " ".join(
-        f"{option} {_listed([word for word in effects if effects[word] == does])}"
+        f"{option} {shlex.quote(one_value(word for word in effects if effects[word] == does))}"
         for option, does in (("--true-values", "forbids"), ("--false-values", "allows"))
         if does in effects.values()
     )
     return f"Column {column!r} has words of its own: {shown} rows. If {supposed}, add {options}."
-
-
-def _listed(words: Iterable[str]) -> str:
-    """Return words as one value of an option, quoted for a shell."""
-    return shlex.quote(",".join(f'"{word}"' if "," in word else word for word in words))
 
 
 def _effect(word: str, words: StateWords) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from bulk_sync.rows.check.header import Found
 from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.listing import first_few, row_of_sheet
 from bulk_sync.settings import KeyKind
 
 _NAMED_FILES: Final = 3
@@ -28,8 +29,7 @@ class Place:
 
     def __str__(self) -> str:
         """Return the place without the file, such as ``row 4 of sheet 'Requests'``."""
-        sheet = "" if self.sheet is None else f" of sheet {self.sheet!r}"
-        return f"row {self.header_row}{sheet}"
+        return row_of_sheet(self.header_row, self.sheet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,5 @@ class Layout:
         if len({str(place) for place in places}) == 1:
             several = f", in each of {len(places)} files" * (len(places) > 1)
             return [f"Header in {places[0]}{several}"]
-        named = [f"{place} of {place.file}" for place in places[:_NAMED_FILES]]
-        more = ", ..." if len(places) > len(named) else ""
-        return [f"Headers in {', '.join(named)}{more}"]
+        named = [f"{place} of {place.file}" for place in places]
+        return [f"Headers in {first_few(named, _NAMED_FILES)}"]

@@ -17,6 +17,7 @@ from bulk_sync.errors import Refused
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.listing import first_few
 from bulk_sync.settings import Bound, Limits, Oddity
 
 MIGRATED: Final = (
@@ -185,16 +186,12 @@ def _unknown_keys(planned: pd.DataFrame) -> str | None:
         known |= (planned[columns.PROFILES] > 0).any()
     if known or len(missing) < FEWEST:
         return None
+    why = f"? PKeys of stage are not those of production, and {MIGRATED}"
     if columns.PROFILES in planned:
-        return (
-            f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
-            f"({_first(planned, missing)}): are they of this very instance, and is it the right "
-            "column?"
-        )
+        why = ", and is it the right column?"
     return (
         f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
-        f"({_first(planned, missing)}): are they of this very instance? PKeys of stage are not "
-        f"those of production, and {MIGRATED}"
+        f"({_first(planned, missing)}): are they of this very instance{why}"
     )
 
 
@@ -219,5 +216,4 @@ def _inverted(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
 def _first(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
     # A row of several profiles stands here once for each.
     rows = list(dict.fromkeys(planned[columns.ROW].to_numpy()[np.sort(positions)].tolist()))
-    named, more = rows[:_NAMED_ROWS], ", ..." if len(rows) > _NAMED_ROWS else ""
-    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, named))}{more}"
+    return f"{'row' if len(rows) == 1 else 'rows'} {first_few(rows, _NAMED_ROWS)}"

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_sync.rows.date_texts import HALVES, as_mask, distinct, read_clocks_ms, read_days
+from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.request_order import DAY_DOUBT_MS, LOCAL_DOUBT_MS, UNDATED, Precision
 from bulk_sync.rows.same_name import plain
 
@@ -245,13 +246,14 @@ def _warn(
     positions = np.flatnonzero(has_problem).tolist()
     if not positions:
         return
-    named = [] if name_row is None else [name_row(at) for at in positions[:_NAMED_ROWS]]
-    more = ", ..." if len(named) < len(positions) else ""
-    what = problem.one if len(positions) == 1 else problem.several
+    what, rows = problem.one if len(positions) == 1 else problem.several, ""
+    if name_row is not None:
+        named = [name_row(at) for at in positions[: _NAMED_ROWS + 1]]
+        rows = f" ({first_few(named, _NAMED_ROWS)})"
     log.warning(
         "Column %r: %s, so %s. %s",
         column,
-        what.format(count=len(positions), rows=f" ({', '.join(named)}{more})" if named else ""),
+        what.format(count=len(positions), rows=rows),
         problem.so,
         problem.to_do.format(column=column),
     )

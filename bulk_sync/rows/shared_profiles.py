@@ -15,13 +15,7 @@ from bulk_sync.rows.positions import Positions
 
 
 def settled(rows: pd.DataFrame, with_profile: Positions, on_conflict: OnConflict) -> pd.DataFrame:
-    """Return expanded rows; one counts for each profile.
-
-    Args:
-        rows: with PROFILE and OWNER.
-        with_profile: positions of those whose profile was found.
-        on_conflict: what becomes of a profile that two rows want in two states.
-    """
+    """Return expanded rows; of those at some positions, one counts for each profile."""
     verdicts = Verdicts.of_rows(rows)
     same = _shared(rows, with_profile, on_conflict, verdicts)
     rows = verdicts.applied(rows)

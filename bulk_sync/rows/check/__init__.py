@@ -107,13 +107,8 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
         dates = dates.mask(np.isin(np.arange(len(raw)), list(verdicts.aside)), "")
     requests = request_dates.read(dates, places.name, datetime.now(UTC).date())
     times = request_dates.combine_repeats(requests, counts_as, desired)
-    _add_dates(checked, times, columns.UNJUDGED if rules.ignore_dates else columns.LATEST)
-    return Checked(checked, found, requests.read_as)
-
-
-def _add_dates(checked: pd.DataFrame, times: request_dates.RequestTimes, latest: str) -> None:
-    """Add the columns of request dates; the latest possible time goes into the column named."""
     checked[columns.REQUESTED] = times.first
     checked[columns.RECEIVED] = times.day
-    checked[latest] = times.latest
+    checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = times.latest
     checked[columns.PRECISION] = times.precision
+    return Checked(checked, found, requests.read_as)

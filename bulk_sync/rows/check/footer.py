@@ -71,14 +71,7 @@ class _Line(NamedTuple):
 
 
 def reject(raw: pd.DataFrame, found: Found, words: StateWords, verdicts: Verdicts) -> None:
-    """Reject totals, legends and signatures below the data, and set their rows aside.
-
-    Args:
-        raw: from ``read.rows``.
-        found: its columns of keys and states.
-        words: the words for states.
-        verdicts: takes the verdicts.
-    """
+    """Reject totals, legends and signatures below the data, and set their rows aside."""
     for start, end in _files(raw):
         first = max(start, end - _MOST_ROWS - 1)
         lines = _lines(raw.iloc[first:end], found)
@@ -109,10 +102,7 @@ def _lines(rows: pd.DataFrame, found: Found) -> list[_Line]:
 def _below(lines: list[_Line], before: int, words: StateWords) -> Iterator[tuple[int, _Kind]]:
     """Yield the places of the rows below the data, and what each looks like.
 
-    Args:
-        lines: the last rows of a file.
-        before: the number of its rows before them.
-        words: the words for states.
+    ``lines`` are the last rows of a file, and ``before`` the number of its rows before them.
     """
     kinds = [_kind(line, words) for line in lines]
     last = max((at for at, kind in enumerate(kinds) if kind is _Kind.REQUEST), default=-1)

@@ -17,6 +17,7 @@ from xml.parsers import expat
 import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
+from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.parse import Parsed, batch, ods, xls, xlsx
 from bulk_sync.rows.parse.cell_text import NotANumber
 from bulk_sync.rows.parse.package import Package
@@ -143,12 +144,9 @@ def _beside(row: Row, width: int) -> str:
 
 
 def _note_of_hidden(hidden: list[int], sheet: str | None, path: Path) -> str:
-    named = ", ".join(map(str, hidden[:_NAMED])) + (", ..." if len(hidden) > _NAMED else "")
-    rows = (
-        f"1 row is hidden and was read too (row {named})"
-        if len(hidden) == 1
-        else f"{len(hidden)} rows are hidden and were read too (rows {named})"
-    )
+    rows = f"{len(hidden)} rows are hidden and were read too (rows {first_few(hidden, _NAMED)})"
+    if len(hidden) == 1:
+        rows = f"1 row is hidden and was read too (row {hidden[0]})"
     return (
         f"{path}: on the sheet {sheet!r}, {rows}. To leave hidden rows out, copy the visible "
         "ones into a file of their own."

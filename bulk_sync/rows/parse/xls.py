@@ -63,13 +63,7 @@ def sheets(content: bytes) -> Sequence[Sheet]:
 def _rows(
     sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
 ) -> Iterator[Row]:
-    """Yield the rows of a sheet.
-
-    Args:
-        sheet: the sheet as xlrd read it.
-        formats: by style, the number format; "" if it shows numbers alone.
-        uncalculated: by row and column, from 0, the formulas without a value.
-    """
+    """Yield the rows of a sheet; ``uncalculated`` has the formulas without a value."""
     is_1904 = bool(sheet.book.datemode)
     for at in range(sheet.nrows):
         cells = {}

@@ -14,6 +14,7 @@ from bulk_sync.errors import InputProblem, Remedy
 from bulk_sync.rows.check.header import allows, find_columns, forbids, is_known
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
+from bulk_sync.rows.listing import one_value
 from bulk_sync.rows.read.first_rows import HEADER_ROWS, Choice, FirstRows, Wanted, choose
 from bulk_sync.settings import KeyKind
 
@@ -58,14 +59,7 @@ class _Column:
 def refusal(
     sheets: Sequence[FirstRows], wanted: Wanted, place: str, listed: Sequence[FirstRows] = ()
 ) -> InputProblem:
-    """Return why no table is found, with what is there, and what would help.
-
-    Args:
-        sheets: those that may be read, at least one.
-        wanted: what is known of the table.
-        place: the file's name in messages.
-        listed: all sheets of the workbook.
-    """
+    """Return why no table is found, with what is there, and what would help; see ``locate``."""
     rules = wanted.rules or Rules()
     able = [Choice(each, row) for each in sheets for row in wanted.headers(each)]
     if able:
@@ -229,10 +223,10 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
             yield Remedy([*words_of_column, *words_of_means], when), said
     phrased = [] if states else [each for each in columns if each.forbidding]
     for each in phrased:
-        words = ["--state-column", each.name, "--true-values", _listed(each.forbidding)]
+        words = ["--state-column", each.name, "--true-values", one_value(each.forbidding)]
         when = f"If {_quoted(each.forbidding)} in {each.name!r} forbids the sale"
         if each.allowing:
-            words += ["--false-values", _listed(each.allowing)]
+            words += ["--false-values", one_value(each.allowing)]
             when += f", and {_quoted(each.allowing)} allows it"
         yield Remedy(words, f"{when}, type"), replace(rules, state_column=each.name)
     if not states and not phrased and rules.needs_state and rules.words == StateWords():
@@ -240,11 +234,6 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
             Remedy(["--state", "true"], "If every row forbids the sale, type"),
             replace(rules, state=True),
         )
-
-
-def _listed(words: Sequence[str]) -> str:
-    """Return words as one option takes them; quotes let one hold a comma."""
-    return ",".join(f'"{word}"' if "," in word else word for word in words)
 
 
 def _quoted(words: Sequence[str]) -> str:

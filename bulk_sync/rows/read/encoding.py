@@ -71,14 +71,12 @@ def _not_utf8(content: bytes) -> int | None:
     """Return the offset of the first byte that is not UTF-8; None if all are."""
     start = 0
     while start < len(content):
-        end = min(start + _PIECE_BYTES, len(content))
-        while end < len(content) and content[end] & 0xC0 == 0x80 and end > start + 1:
-            end -= 1  # not between the bytes of one character
+        end = start + _PIECE_BYTES
         try:
-            content[start:end].decode()
+            _, read = codecs.utf_8_decode(content[start:end], "strict", end >= len(content))
         except UnicodeDecodeError as problem:
             return start + problem.start
-        start = end
+        start += read
     return None
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.check.header import Found, find_columns
 from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.listing import row_of_sheet
 from bulk_sync.settings import KeyKind
 
 HEADER_ROWS: Final = 20
@@ -114,8 +115,7 @@ class Choice:
 
     def __str__(self) -> str:
         """Return the place for a message, such as ``row 4 of sheet 'Requests'``."""
-        sheet = "" if self.first.sheet is None else f" of sheet {self.first.sheet!r}"
-        return f"row {self.header_row}{sheet}"
+        return row_of_sheet(self.header_row, self.first.sheet)
 
 
 def choose(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:

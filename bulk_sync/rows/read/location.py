@@ -11,15 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def choose_sheet(sheets: Sequence[FirstRows], wanted: Wanted, place: str) -> tuple[int, int]:
-    """Choose the sheet of a workbook, and its header.
-
-    Args:
-        sheets: all of the workbook.
-        wanted: what is known of the table.
-        place: the workbook's name in messages.
-
-    Returns:
-        The sheet's position, and the number of its header's row.
+    """Return the position of the sheet to be read, and the number of its header's row.
 
     Raises:
         InputProblem: there is no such sheet, or no table.
@@ -42,16 +34,15 @@ def choose_sheet(sheets: Sequence[FirstRows], wanted: Wanted, place: str) -> tup
 def locate(
     sheets: Sequence[FirstRows], wanted: Wanted, place: str, listed: Sequence[FirstRows] = ()
 ) -> Choice:
-    """Find the table on one of some sheets, or in a file without sheets.
+    """Return where the table is, on one of some sheets or in a file without sheets.
+
+    A given row beyond the first ones is not looked at.
 
     Args:
         sheets: those that may be read, at least one.
         wanted: what is known of the table.
         place: the file's name in messages.
-        listed: all sheets of the workbook.
-
-    Returns:
-        Where it is; a given row beyond the first ones is not looked at.
+        listed: all sheets of the workbook, for a message.
 
     Raises:
         InputProblem: there is no table, or more than one; or there are rows above the header.

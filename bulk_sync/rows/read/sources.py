@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bulk_sync.errors import InputProblem
+from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read.content import explained
 
@@ -96,13 +97,12 @@ def warn_of_others(source: str, taken: Sequence[Path]) -> None:
             and not ("**" in source and path.is_dir())
         ]
     if skipped:
-        named = ", ".join(skipped[:_NAMED]) + (", ..." if len(skipped) > _NAMED else "")
         log.warning(
             "%s: %d of the files and folders in it were not read: %s. Only the suffixes %s are "
             "read: save others as one of these, unpack archives, and name each folder by itself.",
             source,
             len(skipped),
-            named,
+            first_few(skipped, _NAMED),
             formats.list_suffixes(),
         )
 
