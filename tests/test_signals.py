@@ -6,12 +6,15 @@ import sys
 import threading
 from pathlib import Path
 
+import orjson
 import pytest
 from conftest import Run, key, populate, process, read_csv, wishes
 
 from bulk_sync import signals
 from bulk_sync.campaign import transport
+from bulk_sync.settings import Connection, Credentials, Secret
 from bulk_sync.simulator import Fault, Simulator
+from bulk_sync.storage import lock
 
 HUNG_S = 60
 """So long nothing here waits: what hangs would do so for ever."""
@@ -135,3 +138,24 @@ def test_a_second_sigterm_ends_a_run_at_once(sim: Simulator, tmp_path: Path) -> 
         working.send_signal(signal.SIGTERM)
         working.communicate(timeout=HUNG_S)
     assert working.returncode == 143
+
+
+def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_which_stands_in_runs(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    wishes(tmp_path / "in.csv", 1)
+    place = Connection(sim.url, "acme", Credentials("k", access_token=Secret("t")))
+    words = ("run", "in.csv", "--lock-wait", str(HUNG_S))
+    with (
+        lock.hold(tmp_path / "state", lock.name(place), "run X of another"),
+        process(sim, tmp_path, *words) as waiting,
+    ):
+        assert waiting.stderr is not None
+        assert "Waiting up to" in waiting.stderr.readline()
+        waiting.terminate()
+        said = waiting.stderr.read()
+    assert waiting.returncode == 143
+    assert "Traceback" not in said
+    (row,) = orjson.loads(run(None, "runs", "--json").out)
+    assert (row["exit"], row["started"]) == (143, False)
+    assert "Stopped by SIGTERM" in row["message"]

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 
 import orjson
 
+from bulk_sync.errors import StopRun
+
 log = logging.getLogger(__name__)
 
 
 def open_for(log_format: str) -> None:
     """Send the log to standard error, with the warnings of libraries."""
     # On a full disk the handler loses a line and goes on.
-    handler = logging.StreamHandler(_AboveBars())
+    handler = _Handler(_AboveBars())
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     if log_format != "json":  # events are for machines
         handler.addFilter(lambda record: not getattr(record, "is_event", False))
@@ -24,6 +26,14 @@ def set_up(log_format: str, *, verbose: bool, quiet: bool) -> None:
     open_for(log_format)
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.getLogger("bulk_sync").setLevel(level)
+
+
+class _Handler(logging.StreamHandler["_AboveBars"]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Lose the line of a failed write, but not a signal in the middle of it."""
+        if isinstance(stop := sys.exception(), StopRun):
+            raise stop
+        super().handleError(record)
 
 
 class _AboveBars:
