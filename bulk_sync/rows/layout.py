@@ -1,7 +1,7 @@
 """What of an input was read as what: where its table is, and the meaning of its columns."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from bulk_sync.rows.check.header import Found
@@ -21,11 +21,13 @@ class Place:
         file: the file's name as it was given.
         sheet: the sheet of a workbook; None in other files.
         header_row: the number of the header's row; None in Parquet, which has none.
+        positions: by the names in the frame, the columns in the file, from 0.
     """
 
     file: str
     sheet: str | None = None
     header_row: int | None = None
+    positions: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         """Return the place without the file, such as ``row 4 of sheet 'Requests'``."""

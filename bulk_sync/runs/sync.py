@@ -201,7 +201,6 @@ def judge(given: Input, reports: Sequence[str], tell: report.Tell) -> Judged:
     paths = JobRecord(reports=tuple(reports)).reports_of(new_run_id())
     report.check(paths, validation.files(given))
     judged = validation.judged(given)
-    report.check_fits(judged.rows, paths)
     judged = replace(judged, rows=comparison.without_states(judged.rows))
     if not paths:
         return judged  # without the tables of holidays, which take longer than a small file
@@ -234,6 +233,7 @@ def _report(
             with path.writing() as file:
                 file.write(book)
             return True
+    report.check_fits(judged.rows, [path])
     report.write(results, path, facts, tell)
     return False
 

@@ -252,7 +252,8 @@ QUICK = settings(
 def read_text(rows: Sequence[Sequence[str]], separator: str, wanted: Wanted) -> pd.DataFrame:
     content = io.StringIO()
     csv.writer(content, delimiter=separator, lineterminator="\n").writerows(rows)
-    return text.cells(content.getvalue().encode(), "in.csv", wanted).frame("in.csv")
+    cells = text.cells(content.getvalue().encode(), "in.csv", wanted)
+    return cells.frame(cells.positions("in.csv"))
 
 
 def read_book(path: Path, rows: Sequence[Sequence[str]], wanted: Wanted) -> pd.DataFrame:
@@ -294,7 +295,7 @@ def shifted(table: Sequence[Sequence[str]], rows: int) -> list[list[object]]:
 def test_titles_of_a_text_do_not_decide_on_its_separator(content: str, row: int) -> None:
     cells = text.cells(content.encode(), "in.csv", Wanted(rules=Rules()))
     assert cells.header_row == row
-    frame = cells.frame("in.csv")
+    frame = cells.frame(cells.positions("in.csv"))
     assert frame.to_dict("list") == {
         "E-mail": ["a@x.com"],
         "Opt out": ["yes"],

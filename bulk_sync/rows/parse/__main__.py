@@ -8,13 +8,10 @@ it, the process died.
 """
 
 import json
-import resource
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +19,7 @@ import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import Parsed
+from bulk_sync.rows.parse.limits import confine
 from bulk_sync.rows.parse.sheets import Chosen, Sheet
 
 _BYTES: Final = 224 << 20
@@ -38,11 +36,11 @@ _BYTES_A_SECOND: Final = 10 << 20
 
 def main() -> None:
     """Parse the file named on standard input."""
-    sys.meta_path.insert(0, _WithoutPandas())
     request = json.loads(sys.stdin.readline())
     path = Path(request["path"])
     is_ods = path.suffix.lower() == ".ods"
-    _limit(path.stat().st_size, _BYTES_EACH_OF_ODS if is_ods else _BYTES_EACH)
+    texts = path.stat().st_size * (_BYTES_EACH_OF_ODS if is_ods else _BYTES_EACH)
+    confine(_BYTES + texts, _SECONDS + texts // _BYTES_A_SECOND)
     outcome: dict[str, object]
     try:
         parser = import_module(f"bulk_sync.rows.parse.{request['parser']}")
@@ -52,25 +50,6 @@ def main() -> None:
     except InputProblem as problem:
         outcome = {"problem": str(problem)}
     sys.stderr.write(f"\n{json.dumps(outcome)}")
-
-
-class _WithoutPandas(MetaPathFinder):
-    """Refuses the import of pandas by pyarrow: most of a second, and half of the memory."""
-
-    def find_spec(self, fullname: str, *_: object) -> None:
-        """Raise ImportError for pandas; leave every other module to the finders below."""
-        if fullname == "pandas":
-            raise ModuleNotFoundError(name=fullname)
-
-
-def _limit(size: int, bytes_each: int) -> None:
-    """Limit memory and time of this process."""
-    bytes_ = _BYTES + bytes_each * size
-    seconds = _SECONDS + bytes_each * size // _BYTES_A_SECOND
-    for what, most in {resource.RLIMIT_DATA: bytes_, resource.RLIMIT_CPU: seconds}.items():
-        with suppress(ValueError):  # a lower limit is set from outside
-            resource.setrlimit(what, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _choose(name: str | None, sheets: Sequence[Sheet]) -> Chosen:

@@ -168,7 +168,9 @@ def _table(cells: Cells, place: str, wanted: Wanted) -> tuple[pd.DataFrame, Plac
         raise refusal(
             [cells.first_rows()], replace(wanted, header_row=cells.header_row or 1), place
         )
-    return cells.frame(place), Place(_legible(place), cells.sheet, cells.header_row)
+    positions = cells.positions(place)
+    where = Place(_legible(place), cells.sheet, cells.header_row, positions)
+    return cells.frame(positions), where
 
 
 def _legible(place: str | Path) -> str:

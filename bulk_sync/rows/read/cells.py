@@ -1,7 +1,7 @@
 """The table of an input, whatever its format: columns of text, and row numbers."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -50,31 +50,35 @@ class Cells:
         numbered = zip(self.numbers.tolist(), rows, strict=False)
         return FirstRows({self.header_row or 1: self.names, **dict(numbered)}, self.sheet)
 
-    def frame(self, place: str) -> pd.DataFrame:
-        """Return the table as a frame.
+    def positions(self, place: str) -> dict[str, int]:
+        """Return the names of the input's own columns, and where they are, from 0.
+
+        Columns without a name, and those with an earlier one's, are called by their letters. Left
+        out are nameless ones without content, and columns called ROW or FILE: they come from an
+        earlier report.
 
         Args:
             place: the input's name in messages.
 
-        Returns:
-            The input's own columns as str, then ROW. Columns without a name, and those with an
-            earlier one's, are called by their letters. Left out are nameless ones without content,
-            and columns called ROW or FILE: they come from an earlier report.
-
         Raises:
             InputProblem: no column has a name.
         """
-        own: dict[str, pa.ChunkedArray] = {}
-        for at, (name, text) in enumerate(zip(self.names, self.texts, strict=True)):
+        own: dict[str, int] = {}
+        for at, name in enumerate(self.names):
             if name not in _OURS:
-                new_name = self._new_name(at, set(own), place)
-                own |= {} if new_name is None else {new_name: text}
+                new_name = self._new_name(at, own, place)
+                own |= {} if new_name is None else {new_name: at}
         if not any(name.strip() for name in self.names if name not in _OURS):
             raise InputProblem(
                 f"{place} has no column with a name of its own. Write a header above the data, "
                 "such as PKey,ccpaOptOut."
             )
-        frame = pd.DataFrame({name: pd.array(text, dtype="str") for name, text in own.items()})
+        return own
+
+    def frame(self, positions: Mapping[str, int]) -> pd.DataFrame:
+        """Return some columns as str, by their positions, then ROW."""
+        own = {name: pd.array(self.texts[at], dtype="str") for name, at in positions.items()}
+        frame = pd.DataFrame(own)
         frame[columns.ROW] = self.numbers
         return frame
 

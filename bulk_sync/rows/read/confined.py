@@ -76,19 +76,22 @@ def cells(path: Path, parser: str, sheet: str | None, choose: Choose | None) -> 
     return Cells(header["names"], table.columns[1:], numbers, header["sheet"], header["row"])
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of such a process: secrets are not for files from strangers."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BULK_SYNC_")}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 def _table(
     request: Mapping[str, object], stderr: IO[bytes], most: int, choose: Choose | None
 ) -> pa.Table | None:
     """Run the process; return None if it writes too much, or not to the end."""
-    # Secrets are not for a parser of files from strangers.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BULK_SYNC_")}
-    path = os.pathsep.join(filter(None, sys.path))
     with subprocess.Popen(  # noqa: S603 - this program
         _COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
-        env={**kept, "PYTHONPATH": path},
+        env=environment(),
     ) as process:
         try:
             return _received(process, request, most, choose)

@@ -1,0 +1,318 @@
+"""Marks a workbook with openpyxl: a script for a process of its own, limited as for parsing.
+
+    in:   what to mark, as JSON, and the workbook
+    out:  what became of it, as JSON, and the marked workbook
+
+openpyxl would turn cells into Python's values and back: dates lose fractions, long numbers digits,
+formulas their values, texts their looks. So it is given the XML of each cell to keep. At the end
+all cells of both workbooks are compared.
+"""
+
+import json
+import re
+import sys
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from functools import cache
+from io import BytesIO
+from itertools import zip_longest
+from typing import Any, Final
+
+from openpyxl import load_workbook
+from openpyxl.cell import MergedCell
+from openpyxl.comments import Comment
+from openpyxl.reader import excel
+from openpyxl.styles import Alignment, Color, Font, PatternFill
+from openpyxl.utils import get_column_letter, quote_sheetname
+from openpyxl.worksheet import _reader, _writer
+from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.xml.constants import SHEET_MAIN_NS
+from openpyxl.xml.functions import Element, SubElement, iterparse, whitespace
+
+from bulk_sync.rows.parse import xlsx
+from bulk_sync.rows.parse.limits import confine
+from bulk_sync.rows.parse.package import Package
+from bulk_sync.rows.parse.sheets import Row, Sheet
+
+NAME: Final = "Check by bulk-sync"
+BAD: Final = "FFFFC6CD"
+DOUBTFUL: Final = "FFFFEA9D"
+"""Light red and light yellow, as no palette has them: by these a mark is recognized."""
+
+_BYTES, _SECONDS = 1 << 30, 60
+
+_COLOUR: Final = "(The cell had a colour of its own: "
+_OURS: Final = re.compile(
+    rf"\s{{0,9}}bulk-sync:[^\n]*(?:\n{re.escape(_COLOUR)}(?P<colour>[^\n]*)\.\))?"
+)
+_COLOUR_WORDS: Final = re.compile(r"(rgb|theme|indexed|tint) ([\w.+-]+)")
+_NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LIKE_AN_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+
+_PARTLY_KEPT: Final = {
+    "anchor": "charts, pictures or shapes",
+    "objecttype": "buttons or check boxes",
+    "featurepropertybag": "buttons or check boxes",
+    "richdata": "charts, pictures or shapes",
+    "threadedcomment": "replies to notes",
+    "pivottables/": "pivot tables",
+    "connections": "connections to data",
+    "vbaproject": "macros",
+    "data validation extension": "lists to choose from",
+    "conditional formatting": "colours by rules",
+    "sparkline": "sparklines",
+    "slicer": "slicers",
+}
+_DRAWN: Final = re.compile(r'cellAnchor|absoluteAnchor|ObjectType="(?!Note)', re.IGNORECASE)
+"""By names of parts, drawings, and warnings, what openpyxl does not keep, or not as it was."""
+
+
+def main() -> None:
+    """Mark the workbook on standard input."""
+    request = json.loads(sys.stdin.buffer.readline())
+    content, whole, problem = sys.stdin.buffer.read(), BytesIO(), ""
+    confine(_BYTES, _SECONDS)
+    _keep_cells()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        book = load_workbook(BytesIO(content))
+    lost = _lost(content, [str(each.message) for each in said], request["lost"])
+    if book.chartsheets:  # openpyxl would give names that belong to a sheet to another one
+        problem = "a sheet of it is a chart"
+    else:
+        _mark(book, request["sheet"], request["problems"])
+        _add_first_sheet(book, _lines(request, lost))
+        book.save(whole)
+        problem = _difference(content, whole.getvalue())
+    sys.stdout.buffer.write(json.dumps({"problem": problem, "lost": lost}).encode() + b"\n")
+    sys.stdout.buffer.write(whole.getvalue())
+
+
+def _lost(content: bytes, said: Sequence[str], head: str) -> str:
+    """Return a sentence about what openpyxl does not keep of a workbook; "" if it keeps all."""
+    archive = zipfile.ZipFile(BytesIO(content))
+    parts = archive.namelist()
+    drawings = [archive.read(name).decode(errors="replace") for name in parts if "drawing" in name]
+    hints = "\n".join([*parts, *said, *_DRAWN.findall("\n".join(drawings))]).casefold()
+    found = {words for hint, words in _PARTLY_KEPT.items() if hint in hints}
+    return f"{head} {'; '.join(sorted(found))}." if found else ""
+
+
+class _Kept(str):
+    """The value of a cell for openpyxl: the XML's value, its type, and formula or text around."""
+
+    __slots__ = ("kind", "parts")
+    kind: str
+    parts: Sequence[Any]
+
+
+def _keep_cells() -> None:
+    """Let openpyxl keep the XML of each cell, and write it again."""
+    reading: Any = _reader.WorkSheetParser
+    writing: Any = _writer
+    strings: Any = excel
+    parse, write = reading.parse_cell, writing.write_cell
+    prefix = f"{{{SHEET_MAIN_NS}}}"
+    shared: list[list[Any]] = []
+
+    def kept(parser: Any, element: Any) -> dict[str, Any]:
+        place = {name: value for name, value in element.items() if name in {"r", "s"}}
+        cell: dict[str, Any] = parse(parser, Element(element.tag, place))
+        value = cell["value"] = _Kept(element.findtext(f"{prefix}v") or "")
+        value.kind = sys.intern(element.get("t", "n"))
+        value.parts = [each for each in element if each.tag != f"{prefix}v"] or ()
+        return cell
+
+    def written(xf: Any, sheet: Any, cell: Any, styled: Any = None) -> None:
+        value = cell.value
+        if not isinstance(value, _Kept):
+            write(xf, sheet, cell, styled)
+            return
+        if cell.hyperlink:
+            sheet._hyperlinks.append(cell.hyperlink)  # as the replaced function does
+        is_shared = value.kind == "s"  # openpyxl writes no shared texts
+        kind = "inlineStr" if is_shared else value.kind
+        element = Element("c", {"r": cell.coordinate, "s": str(cell.style_id), "t": kind})
+        element.extend(value.parts)
+        if is_shared and value:
+            SubElement(element, "is").extend(shared[int(value)])
+        elif value:
+            text: Any = SubElement(element, "v")
+            text.text = value
+            whitespace(text)
+        for each in element.iter():
+            each.tag = each.tag.removeprefix(prefix)
+        xf.write(element)
+
+    def read(file: Any) -> Sequence[str]:
+        shared.extend(list(each) for _, each in iterparse(file) if each.tag == f"{prefix}si")
+        return ()
+
+    reading.parse_cell, writing.write_cell, strings.read_string_table = kept, written, read
+
+
+def _mark(book: Any, name: str, problems: Sequence[Mapping[str, Any]]) -> None:
+    """Take the marks of an earlier check off all sheets, and mark cells of one."""
+    own = {each.title: dict(_unmarked(each)) for each in book.worksheets}[name]
+    sheet = book[name]
+    for problem in problems:
+        for row, column in problem["places"]:
+            cell = _cell(sheet, row, column)
+            colour = own.setdefault(cell.coordinate, _colour(cell))
+            cell.fill = _fill(f"rgb {_mark_of(problem)}")
+            *_, reason = problem["kind"]
+            sentences = f"{problem['sentences']} ({reason})" if reason else problem["sentences"]
+            note = _clean(" ".join(f"bulk-sync: {sentences}".split()))
+            note += f"\n{_COLOUR}{colour}.)" * bool(colour)
+            before = cell.comment
+            text, author = (f"{before.text}\n\n", before.author) if before else ("", "bulk-sync")
+            cell.comment = _note(text + note, author)
+
+
+def _unmarked(sheet: Any) -> Iterator[tuple[str, str]]:
+    """Yield the places where marks are taken off, and the colours that the cells had."""
+    for cell in list(sheet._cells.values()):  # its public ways make all cells between, too
+        match = None
+        if cell.comment is not None:
+            text, author = cell.comment.text, cell.comment.author
+            match, left = _OURS.search(text), _OURS.sub("", text)
+            cell.comment = _note(left, author) if left.strip() else None
+        if cell.has_style and _colour(cell) in {f"rgb {BAD}", f"rgb {DOUBTFUL}"}:
+            colour = (match["colour"] or "") if match else ""
+            cell.fill = _fill(colour)
+            yield cell.coordinate, colour
+
+
+def _cell(sheet: Any, row: int, column: int) -> Any:
+    """Return a cell, or the one merged with it that is seen; a new one looks as its row would."""
+    is_new = (row, column) not in sheet._cells
+    cell: Any = sheet.cell(row, column)
+    if isinstance(cell, MergedCell):
+        merged = next(each for each in sheet.merged_cells.ranges if cell.coordinate in each)
+        return sheet.cell(merged.min_row, merged.min_col)
+    if is_new:
+        columns = sheet.column_dimensions.values()
+        looks = [sheet.row_dimensions.get(row), *(c for c in columns if c.min <= column <= c.max)]
+        styles = (each._style for each in looks if each is not None and each.has_style)
+        cell._style = copy(next(styles, cell._style))
+    return cell
+
+
+def _note(text: str, author: str) -> Comment:
+    """Return a note with room for its text."""
+    lines = sum(1 + len(line) // 50 for line in text.split("\n"))
+    return Comment(text, author, height=15 * (lines + 1), width=320)
+
+
+def _colour(cell: Any) -> str:
+    """Return the colour of a solid fill in words, such as ``rgb FFFFFF00``; "" if none."""
+    if cell.fill.fill_type != "solid":
+        return ""
+    colour = cell.fill.fgColor
+    return f"{colour.type} {colour.value}" + (f" tint {colour.tint}" if colour.tint else "")
+
+
+@cache
+def _fill(colour: str) -> PatternFill:
+    """Return a fill of a colour in words; "" is none."""
+    values: dict[str, Any] = dict(_COLOUR_WORDS.findall(colour))
+    return PatternFill("solid", fgColor=Color(**values)) if values else PatternFill()
+
+
+def _lines(request: Mapping[str, Any], lost: str) -> Iterator[tuple[list[Any], list[str], str]]:
+    """Yield the rows of the first sheet: contents, their looks, and where a link in it leads."""
+    title, *head = filter(None, [*request["head"], lost])
+    yield [title], ["title"], ""
+    yield from (([sentence], ["line"], "") for sentence in head)
+    kinds = Counter((_mark_of(each), *each["kind"]) for each in request["problems"])
+    if kinds:
+        yield [], [], ""
+        yield ["Problem", "Rows", "What to do", "In reports"], ["header"] * 4, ""
+    for (look, why, to_do, reason), count in sorted(kinds.items(), key=lambda kind: kind[0][0]):
+        yield [why, count, to_do, reason], [look, "cell", "cell", "cell"], ""
+    if kinds:
+        yield [], [], ""
+        yield ["Problem", "Row", "What is wrong", "In reports"], ["header"] * 4, ""
+    for each in request["problems"]:
+        (row, column), (why, _, reason) = each["places"][0], each["kind"]
+        target = f"{quote_sheetname(request['sheet'])}!{get_column_letter(column)}{row}"
+        looks = [_mark_of(each), "link", "cell", "cell"]
+        yield [why, row, each["sentences"], reason], looks, target
+
+
+def _mark_of(problem: Mapping[str, Any]) -> str:
+    return BAD if problem["is_bad"] else DOUBTFUL
+
+
+def _add_first_sheet(book: Any, lines: Iterable[tuple[list[Any], list[str], str]]) -> None:
+    """Put our sheet before all others, and open the workbook on it."""
+    if NAME in book.sheetnames:
+        del book[NAME]
+    sheet = book.create_sheet(NAME, 0)
+    book.active = 0
+    for view in book.views:
+        view.firstSheet, view.visibility = 0, "visible"
+    for each in book.worksheets:  # what is typed goes into all selected sheets
+        each.sheet_view.tabSelected = each is sheet
+    styles = dict(_styles(sheet["A1"]))
+    for row, (contents, looks, link) in enumerate(lines, start=1):
+        for column, (content, look) in enumerate(zip(contents, looks, strict=True), start=1):
+            cell = sheet.cell(row, column)
+            cell.value = content if isinstance(content, int) else _clean(content) or None
+            if isinstance(content, str) and content:
+                cell.data_type = "s"  # whatever it begins with
+            cell._style = copy(styles[look])
+            if look == "link":
+                cell.hyperlink = Hyperlink(ref="", location=link)
+    for letter, width in zip("ABCD", (42, 8, 84, 14), strict=True):
+        sheet.column_dimensions[letter].width = width
+    sheet.sheet_view.showGridLines = False
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True
+
+
+def _styles(cell: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the styles of the first sheet; to make one for each cell would take long."""
+    top, wrapped = Alignment(vertical="top"), Alignment(vertical="top", wrap_text=True)
+    font, bold = Font("Calibri", 11), Font("Calibri", 11, b=True)
+    for name, cell.font, cell.alignment, colour in (
+        ("title", Font("Calibri", 14, b=True), top, ""),
+        ("line", font, top, ""),
+        ("header", bold, top, ""),
+        ("cell", font, wrapped, ""),
+        ("link", Font("Calibri", 11, u="single", color="FF0B57A4"), top, ""),
+        (BAD, font, wrapped, f"rgb {BAD}"),
+        (DOUBTFUL, font, wrapped, f"rgb {DOUBTFUL}"),
+    ):
+        cell.fill = _fill(colour)
+        yield name, copy(cell._style)
+
+
+def _clean(text: str) -> str:
+    """Return a text that a workbook shows as it is."""
+    return _LIKE_AN_ESCAPE.sub("_x005F_", _NOT_XML.sub("\ufffd", text))
+
+
+def _difference(before: bytes, after: bytes) -> str:
+    """Return which row or sheet of the user's is not as before; "" if all are."""
+    old, new = _sheets(before), _sheets(after)
+    if [each.name for each in old] != [each.name for each in new]:
+        return "openpyxl, which marks it, would lose a sheet"
+    for one, other in zip(old, new, strict=True):
+        for rows in zip_longest(one.rows(), other.rows(), fillvalue=Row(0, {}, is_hidden=False)):
+            if rows[0] != rows[1]:
+                number = max(row.number for row in rows)
+                return f"openpyxl, which marks it, would change row {number} of {one.name!r}"
+    return ""
+
+
+def _sheets(content: bytes) -> list[Sheet]:
+    package = Package(zipfile.ZipFile(BytesIO(content)), "the workbook", len(content))
+    return [each for each in xlsx.sheets(package) if each.name != NAME]
+
+
+if __name__ == "__main__":
+    main()
