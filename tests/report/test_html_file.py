@@ -9,7 +9,7 @@ from typing import Final
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from report_frames import AT_MS, FACTS, as_text, expected, nasty_results, results, write
 
 from bulk_sync.outcomes import Outcome, Reason
@@ -116,6 +116,7 @@ def shown(text: str) -> str:
 def test_every_value_is_read_back_and_nothing_of_it_is_markup(
     path: Path, frame: pd.DataFrame
 ) -> None:
+    assume(not set(OURS) & set(frame))  # a page has them twice then, as it should
     found = page(path, frame)
     rows = {int(row["Row"]): row for row in found.all_rows}
     assert len(found.all_rows) == len(frame)
