@@ -77,14 +77,11 @@ def holidays_of(years: Iterable[int]) -> Mapping[date, str]:
     import holidays  # noqa: PLC0415 - whose tables take a while, and which few runs need
 
     found = holidays.country_holidays("US", subdiv="CA", years=list(years), language="en_US")
-    named = {day: _names(day, found[day]) for day in sorted(found)}
+    named = {
+        day: [name for name in unaccented(found[day]).split("; ") if _is_holiday(name, day)]
+        for day in sorted(found)
+    }
     return {day: "; ".join(names) for day, names in named.items() if names}
-
-
-def _names(day: date, name: str) -> list[str]:
-    """Return the names that make a day a holiday; the tables separate them by semicolons."""
-    names = (unaccented(each) for each in name.split("; "))
-    return [each for each in names if _is_holiday(each, day)]
 
 
 def _is_holiday(name: str, day: date) -> bool:
