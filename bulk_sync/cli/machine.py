@@ -15,8 +15,8 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync.cli import config
-from bulk_sync.cli.option import DECLARED, Group, variable
-from bulk_sync.cli.options import LOCK_WAIT
+from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, variable
+from bulk_sync.cli.options import ALLOW, LOCK_WAIT
 
 NAME: Final = "bulk-sync"
 SECRETS_FOLDER: Final = Path("/etc/bulk-sync")
@@ -144,9 +144,8 @@ class Machine:
         if not self.configured("state_dir"):
             found[variable("state_dir")] = str(self.state_folder)
         for option in DECLARED:
-            if option.key in {*_OWN, *config.SECRETS} or option.group is Group.SCHEDULE:
-                continue
-            if text := self.given(option.key):
+            is_other = option.key in {*_OWN, *config.SECRETS} or option.group is Group.SCHEDULE
+            if (text := self.given(option.key)) and not (is_other or _is_for_once(option)):
                 found[variable(option.key)] = text
         found.pop(variable("job"), None)  # it is typed where it belongs
         for name in _REQUIRED:
@@ -165,11 +164,14 @@ class Machine:
         found = [each for name in config.SECRETS if (each := self._secret(name)) is not None]
         known = {each.option for each in found} | set(self.exposed())
         if not known & {"client_secret", "access_token"}:
-            found.insert(0, _new_file("client_secret", "The job needs the client secret in a file"))
+            why = "The job needs the client secret in a file, since access tokens expire"
+            found.insert(0, _new_file("client_secret", why))
         return found
 
     def _secret(self, name: str) -> SecretFile | None:
         shell = os.environ
+        if name == "access_token" and not shell.get(variable(f"{name}_file")):
+            return None
         if name in self.typed or shell.get(variable(name)):
             where = "on the command line" if name in self.typed else f"in {variable(name)}"
             return _new_file(name, f"A secret {where} would be lost: the job needs it in a file")
@@ -189,12 +191,21 @@ class Machine:
         for secret in self.secrets():
             if secret.missing:
                 yield secret.missing
+        for option in filter(_is_for_once, DECLARED):
+            if self.given(option.key):
+                yield f"{option.envvar} of this shell is left out: it is for one command."
 
     def exposed(self) -> list[str]:
         """Return the secrets that the configuration holds itself."""
         return [name for name in config.SECRETS if self.configured(name)]
 
 
+def _is_for_once(option: Option) -> bool:
+    """Return whether an option is a decision about one run, which no job may repeat every night."""
+    is_once = option.group is Group.SAFETY and option.recorded is Recorded.NEVER
+    return is_once or option is ALLOW or option.recorded is Recorded.OWN
+
+
 def _new_file(name: str, why: str) -> SecretFile:
     path = str(SECRETS_FOLDER / name.replace("_", "-"))
-    return SecretFile(name, path, missing=f"{why}: install -m 600 /dev/stdin {path}")
+    return SecretFile(name, path, missing=f"{why}: install -D -m 600 /dev/stdin {path}")

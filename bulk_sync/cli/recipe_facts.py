@@ -145,7 +145,8 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
         secrets.append(SecretFile("ledger", path))
         facts["missing"].append(
             "The jobs share a ledger on PostgreSQL. Write its URL, such as "
-            f"postgresql://USER:PASSWORD@HOST/NAME, into a file: install -m 600 /dev/stdin {path}"
+            "postgresql://USER:PASSWORD@HOST/NAME, into a file: "
+            f"install -D -m 600 /dev/stdin {path}"
         )
     own = {
         option: {_key(option, n, path): path for n, path in enumerate(machine.paths(option))}

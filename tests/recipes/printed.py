@@ -58,6 +58,11 @@ def shell(
     )
 
 
+def today(path: str) -> str:
+    """Return a path with the parts of today's date in it, by the clock of the commands."""
+    return shell(["date", f"+{path}"], Path("/"), {}).stdout.strip("\n")
+
+
 @dataclass(frozen=True)
 class Crontab:
     """Variables, and commands by their schedule, in the order of the file."""

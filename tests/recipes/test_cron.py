@@ -5,14 +5,13 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pytest
 from conftest import key, populate, wishes
 from hypothesis import given
 from hypothesis import strategies as st
-from printed import BARE, PROGRAM, SECRET, Crontab, configuration, recipe
+from printed import BARE, PROGRAM, SECRET, Crontab, configuration, recipe, today
 
 from bulk_sync.cli import escapes
 from bulk_sync.simulator import Options, Simulator, running
@@ -48,8 +47,8 @@ def last_line(crontab: Crontab) -> dict[str, object]:
     ("named", "lies_as"),
     [
         ("in/optouts.csv", "optouts.csv"),
-        ("in/optouts-%Y-%m-%d.csv", f"optouts-{date.today():%Y-%m-%d}.csv"),  # noqa: DTZ011
-        ("in/%F list.csv", f"{date.today():%F} list.csv"),  # noqa: DTZ011
+        ("in/optouts-%Y-%m-%d.csv", today("optouts-%Y-%m-%d.csv")),
+        ("in/%F list.csv", today("%F list.csv")),
         ("in/*.csv", "any.csv"),
         ("in/50% off.csv", "50% off.csv"),
         ("in/it's $HOME `x`.csv", "it's $HOME `x`.csv"),
@@ -120,11 +119,19 @@ def test_variables_of_this_shell_go_along_and_secrets_do_not(home: Path, sim: Si
     assert crontab.variables["BULK_SYNC_MAX_OPT_INS"] == "0"
     assert crontab.variables["BULK_SYNC_CLIENT_SECRET_FILE"] == str(home / "secret")
     assert "f00" not in printed.text + printed.hints
-    assert "install -m 600 /dev/stdin /etc/bulk-sync/ping" in printed.hints
+    assert "install -D -m 600 /dev/stdin /etc/bulk-sync/ping" in printed.hints
     without_ping = {**crontab.variables, "BULK_SYNC_PING_FILE": ""}
     ended = Crontab(without_ping, crontab.commands).carry_out(TONIGHT, home)
     assert (ended.returncode, ended.stdout) == (0, "")
     assert (home / "state here" / "runs").is_dir()
+
+
+def test_what_is_decided_for_one_run_does_not_go_along(home: Path) -> None:
+    once = ("ALLOW", "APPROVED_BY", "DRY_RUN", "FRESH", "YES")
+    given = {f"BULK_SYNC_{name}": "inverted" if name == "ALLOW" else "1" for name in once}
+    printed = recipe(home, "cron", "x.csv", status=0, **given, BULK_SYNC_ACCESS_TOKEN="hush")
+    assert not [name for name in (*given, "BULK_SYNC_ACCESS_TOKEN") if name in printed.text]
+    assert all(f"{name} of this shell is left out" in printed.hints for name in given)
 
 
 def test_what_is_missing_is_a_placeholder_and_a_hint(tmp_path: Path) -> None:
