@@ -21,6 +21,7 @@ from bulk_sync.cli.options import ALLOW, LOCK_WAIT
 NAME: Final = "bulk-sync"
 SECRETS_FOLDER: Final = Path("/etc/bulk-sync")
 _REQUIRED: Final = ("organization", "api_key")
+_ELSEWHERE: Final = (Group.SCHEDULE, Group.PAGE)
 _OWN: Final = frozenset({"config", "state_dir"})
 _WAIT: Final = "4h"
 """How long a line waits for the other one: a scan of a large base takes hours."""
@@ -144,7 +145,7 @@ class Machine:
         if not self.configured("state_dir"):
             found[variable("state_dir")] = str(self.state_folder)
         for option in DECLARED:
-            is_other = option.key in {*_OWN, *config.SECRETS} or option.group is Group.SCHEDULE
+            is_other = option.key in {*_OWN, *config.SECRETS} or option.group in _ELSEWHERE
             if (text := self.given(option.key)) and not (is_other or _is_for_once(option)):
                 found[variable(option.key)] = text
         found.pop(variable("job"), None)  # it is typed where it belongs

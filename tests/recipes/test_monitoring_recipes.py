@@ -3,17 +3,21 @@
 import json
 import re
 import shutil
+import subprocess
 import tomllib
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 import yaml
-from printed import checked, recipe, shell
+from printed import BARE, PROGRAM, checked, recipe, shell
 
 from bulk_sync.cli.recipe import RECIPES, title
 from bulk_sync.monitoring import metrics_file
+from bulk_sync.web.identity import Role
 
 GAUGES = {*metrics_file._GAUGES, metrics_file._BUILD}
 ROOM = Path(__file__).parents[2] / "bulk_sync" / "recipes"
@@ -120,13 +124,35 @@ def test_alerts_wait_for_two_periods(tmp_path: Path) -> None:
 
 
 def test_the_proxy_sends_the_headers_that_the_page_is_told_of(tmp_path: Path) -> None:
-    text = recipe(tmp_path, "oauth2-proxy").text
-    settings = tomllib.loads(text)
+    settings = tomllib.loads(recipe(tmp_path, "oauth2-proxy").text)
     assert settings["upstreams"] == ["http://127.0.0.1:8710/"]
     assert settings["pass_user_headers"]
-    assert "--user-header X-Forwarded-Email --role-header X-Forwarded-Groups" in text
-    assert settings["allowed_groups"] == ["viewer", "uploader", "approver", "admin"]
+    assert settings["allowed_groups"] == [*Role]
     assert not {"client_secret", "cookie_secret"} & settings.keys()
+
+
+def test_the_page_that_the_recipe_starts_takes_people_from_the_proxy(tmp_path: Path) -> None:
+    text = recipe(tmp_path, "oauth2-proxy").text
+    host = urlsplit(tomllib.loads(text)["redirect_url"]).netloc
+    comment = re.sub(r" \\\n# +", " ", text)
+    (typed,) = re.findall(r"^#   bulk-sync (serve .*)$", comment, re.MULTILINE)
+    words = [PROGRAM, *typed.replace("--port 8710", "--port 0").split()]
+    own = {"HOME": str(tmp_path), "BULK_SYNC_ORGANIZATION": "acme", "BULK_SYNC_API_KEY": "k"}
+    with subprocess.Popen(
+        words, cwd=tmp_path, env={**BARE, **own}, stdout=subprocess.PIPE, text=True
+    ) as page:
+        assert page.stdout is not None
+        url = re.sub(r"(?<=\d)/.*\s*", "/", page.stdout.readline())
+        headers = {"Host": host, "X-Forwarded-Email": "ana@example.com"}
+        asked = {**headers, "X-Forwarded-Groups": "staff,uploader"}
+        answers = [
+            requests.get(url, headers=each, allow_redirects=False, timeout=30)
+            for each in (asked, {"Host": host}, {**asked, "Host": "other.example.com"})
+        ]
+        page.terminate()
+    assert [answer.status_code // 100 for answer in answers] == [2, 3, 4]
+    assert "ana@example.com" in answers[0].text
+    assert "New upload" in answers[0].text
 
 
 def test_every_recipe_is_listed_with_a_line_of_its_own(tmp_path: Path) -> None:
