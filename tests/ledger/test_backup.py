@@ -122,7 +122,8 @@ def test_what_is_lost_with_an_older_backup_is_as_the_manual_says(
         ran = run(sim, command, lost)
         assert (ran.status, f"knows no run {lost!r}" in ran.err) == (2, True), command
     assert lost not in run(None, "history", key(8)).out
-    (unfinished,) = orjson.loads(run(None, "runs", "--json").out)
+    listed = orjson.loads(run(None, "runs", "--json").out)
+    (unfinished,) = (each for each in listed if each["started"])
     assert run(sim, "resume", unfinished["run_id"], "--give-up").status == 0
     again = run(sim, "run", path, *words, "--summary", "json")
     assert (again.status, again.summary["outcomes"]["unchanged"]) == (0, 9)

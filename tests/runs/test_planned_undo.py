@@ -29,8 +29,7 @@ def done(sim: Simulator, tmp_path: Path, run: Run) -> str:
 
 def runs(run: Run) -> list[dict[str, Any]]:
     found = orjson.loads(run(None, "runs", "--json").out)
-    assert isinstance(found, list)
-    return found
+    return [each for each in found if each["started"]]
 
 
 def test_the_plan_writes_nothing_and_asks_nothing(
