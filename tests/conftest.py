@@ -24,6 +24,7 @@ from bulk_sync.signals import DEADLINE
 from bulk_sync.simulator import Options, Request, Simulator, running
 
 if TYPE_CHECKING:
+    from buckets import Bucket, Cloud
     from chromium import Shown
     from playwright.sync_api import Browser
     from serving import Served
@@ -266,3 +267,41 @@ def state(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable
     if request.param == "sqlite":
         return State(tmp_path / "state")
     return State(tmp_path / "state", ledger=new_database())
+
+
+@pytest.fixture(scope="session")
+def clouds() -> "Iterator[dict[str, Cloud]]":
+    """The servers of clouds that were needed so far, by scheme."""
+    running_: dict[str, Cloud] = {}
+    yield running_
+    for cloud in running_.values():
+        cloud.stop()
+
+
+def _bucket(scheme: str, clouds: "dict[str, Cloud]", monkeypatch: pytest.MonkeyPatch) -> "Bucket":
+    import buckets  # noqa: PLC0415
+
+    if scheme not in clouds:
+        clouds[scheme] = buckets.CLOUDS[scheme]()
+    for variable, value in clouds[scheme].environment.items():
+        monkeypatch.setenv(variable, value)
+    return clouds[scheme].make(f"inbox-{next(NUMBERS)}")
+
+
+@pytest.fixture(params=["s3", "az", "gs"])
+def bucket(
+    request: pytest.FixtureRequest,
+    clouds: "dict[str, Cloud]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> "Bucket":
+    """A new bucket of each cloud, and the credentials for it."""
+    return _bucket(request.param, clouds, monkeypatch)
+
+
+@pytest.fixture
+def s3(clouds: "dict[str, Cloud]", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Bucket]":
+    """A new bucket of S3, and the credentials for it; its server can be watched."""
+    bucket = _bucket("s3", clouds, monkeypatch)
+    bucket.server = clouds["s3"]
+    yield bucket
+    bucket.server.reset()

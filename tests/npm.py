@@ -41,6 +41,20 @@ def node(script: Path, *words: str) -> str:
     return ended.stdout
 
 
+def started(script: Path, *words: str) -> "subprocess.Popen[str]":
+    """Start a script of an installed folder, as a group of processes, with its output as lines."""
+    found = shutil.which("node", path=_PATH)
+    assert found is not None
+    return subprocess.Popen(
+        [found, str(script), *words],
+        cwd=script.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # what lies in the path may start the real program
+    )
+
+
 def _same_files(sources: Path, folder: Path) -> bool:
     copies = ((path, folder / path.name) for path in sources.iterdir())
     return all(copy.is_file() and copy.read_bytes() == path.read_bytes() for path, copy in copies)

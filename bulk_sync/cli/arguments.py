@@ -225,7 +225,13 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
         needs_state=needs_state,
         ignore_dates=values["ignore_dates"],
     )
-    return Input(values["input"], values["sheet"], values["header_row"], rules)
+    return Input(
+        values["input"],
+        values["sheet"],
+        values["header_row"],
+        rules,
+        state_dir=values["state_dir"],
+    )
 
 
 def pace(values: Values) -> Pace:

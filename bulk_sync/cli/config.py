@@ -119,10 +119,11 @@ def job_of(typed: Mapping[str, Any]) -> str | None:
     if job := _named_job(typed):
         return job
     from bulk_sync.cli.arguments import table_name
+    from bulk_sync.remote import url
     from bulk_sync.runs import Input, plan_file
 
     if source := typed.get("input"):
-        return table_name(Input(str(source)))
+        return table_name(Input(url.source(str(source))))
     return plan_file.job_of(Path(plan)) if (plan := typed.get("plan")) else None
 
 

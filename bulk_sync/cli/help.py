@@ -26,6 +26,7 @@ TOPICS: Final = (
     "requests",
     "report",
     "ledger",
+    "remote",
     "options",
     "adobe",
     "troubleshooting",

@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync.errors import UsageProblem
+from bulk_sync.remote import url
 
 _UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -188,6 +189,16 @@ class Name(click.ParamType[str]):
         return text
 
 
+class InputName(click.ParamType[str]):
+    """The name of an input; the secret parts of a URL are shown and recorded nowhere."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return the name."""
+        return url.source(str(value))
+
+
 class WebAddress(click.ParamType[str]):
     """The URL of a web server; a message about it does not show it, since it may be a secret."""
 
@@ -254,6 +265,7 @@ def variable(name: str) -> str:
 def without_password(word: str) -> str:
     """Return a text with ``***`` in place of the passwords of the URLs in it."""
     word = re.sub(r"(?<=://)([^:/?#\s]*):\S*@", r"\1:***@", word)
+    word = re.sub(r"(?i)(https?://[^?#\s]*)[?#][^\s)]*", r"\1?***", word)
     return re.sub(r"(?i)(?<=[?&])(\w*(?:password|secret|token)\w*)=[^&#\s]*", r"\1=***", word)
 
 

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Final
 
 import click
-import platformdirs
 
-from bulk_sync.cli import config, input_options, list_options, schedule_options
+from bulk_sync.cli import config, input_options, list_options, schedule_options, state_options
 from bulk_sync.cli.monitoring_options import MONITORING
-from bulk_sync.cli.option import Duration, Group, Name, Option, Recorded, choice
-from bulk_sync.errors import UsageProblem
+from bulk_sync.cli.option import Duration, Group, InputName, Name, Option, Recorded, choice
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
 from bulk_sync.storage import lock
@@ -35,16 +33,7 @@ _FROM_0: Final = click.IntRange(0)
 _FROM_1: Final = click.IntRange(1)
 
 
-def _state_folder() -> Path:
-    try:
-        return platformdirs.user_state_path("bulk-sync")
-    except RuntimeError as error:  # neither HOME nor an entry for the user in /etc/passwd
-        raise UsageProblem(
-            "This user has no home folder for runs and the ledger. Name a folder with --state-dir."
-        ) from error
-
-
-INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT")
+INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT", type=InputName())
 DATABASE: Final = click.Argument(["url"], metavar="URL")
 RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID")
 MAYBE_RUN_ID: Final = click.Argument(["run_id"], metavar="[RUN_ID]", required=False)
@@ -284,21 +273,7 @@ SUMMARY: Final = _output(
 )
 JSON: Final = _output("--json", "Print JSON.")
 WANTED: Final = list_options.WANTED
-STATE: Final = (
-    _output(
-        "--state-dir DIR",
-        "Where runs, locks and the ledger are kept.",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=_state_folder,
-        show_default="the platform's user state folder",
-    ),
-    _output(
-        "--ledger URL",
-        "SQLAlchemy URL of a ledger that machines share. Put one with a password into "
-        "BULK_SYNC_LEDGER, or into a file that BULK_SYNC_LEDGER_FILE names.",
-        show_default="SQLite in the state folder",
-    ),
-)
+STATE: Final = state_options.STATE
 LOG_FORMAT: Final = _output(
     "--log-format",
     "Format of the log, on standard error.",

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, input_options, options
+from bulk_sync.cli import arguments, input_options, options, state_options
 from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
@@ -29,6 +29,7 @@ Examples:
         options.ATTRIBUTE,
         options.REPORT,
         options.SUMMARY,
+        state_options.STATE_DIR,
         *options.LOGGING,
     ],
     epilog=_EPILOG,

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from bulk_sync.remote.url import unquoted
 from bulk_sync.report import destination
 from bulk_sync.report.destination import Destination
 from bulk_sync.rows import read
@@ -33,21 +34,23 @@ class Input:
     """What to read.
 
     Attributes:
-        source: a file, a folder, a glob, or ``-`` for standard input.
+        source: a file, a folder, a glob, ``-`` for standard input, or a URL.
         sheet: the sheet of a workbook; None chooses one.
         header_row: the number of the header's row; None finds it.
         rules: how rows are checked.
+        state_dir: where a remote input is kept while it is read.
     """
 
     source: str
     sheet: str | None = None
     header_row: int | None = None
     rules: Rules = field(default_factory=Rules)
+    state_dir: Path = field(default_factory=Path)
 
     @property
     def stem(self) -> str:
         """Return the beginning of the names of reports."""
-        path = Path(self.source)
+        path = Path(unquoted(self.source))
         if self.source == "-":
             return "stdin"
         if any(char in self.source for char in "*?[") and not path.exists():

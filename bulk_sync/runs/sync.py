@@ -26,6 +26,7 @@ from bulk_sync.runs import (
 )
 from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
+from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, Job, JobRecord
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import has_checkpoint, may_pass
@@ -57,7 +58,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         judged = validation.judged(given, job)
         rows, digest = judged.rows, judged.sha256
         report.check_fits(rows, job.record.reports_of(run_id))
-        job = validation.with_layout(job, judged.layout)
+        job = validation.with_input(job, judged)
         screen.announce(judged)
         begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
         try:
@@ -100,7 +101,7 @@ def preview(
         judged = validation.judged(given, job)
         rows = judged.rows
         report.check_fits(rows, paths)
-        job = validation.with_layout(job, judged.layout)
+        job = validation.with_input(job, judged)
         screen.announce(judged)
         if book is not None:
             warn_of_same_file(book, job, judged.sha256)
@@ -143,7 +144,7 @@ def _kept_preview(
     with Interrupts() as interrupts, ledger.open_ledger(job.state) as book:
         judged = validation.judged(given, job)
         rows, digest = judged.rows, judged.sha256
-        job = validation.with_layout(job, judged.layout)
+        job = validation.with_input(job, judged)
         screen.announce(judged)
         report.check_fits(rows, job.record.reports_of(run_id))
         saved = {OUT: None if out is None else str(out.absolute())}
@@ -200,27 +201,33 @@ def judge(given: Input, reports: Sequence[str], tell: report.Tell) -> Judged:
     """
     paths = JobRecord(reports=tuple(reports)).reports_of(new_run_id())
     report.check(paths, validation.files(given))
-    judged = validation.judged(given)
-    judged = replace(judged, rows=comparison.without_states(judged.rows))
-    if not paths:
-        return judged  # without the tables of holidays, which take longer than a small file
-    facts = report_facts.verdict(given.source, judged, paths)
-    results = Results.of(finish.report_rows(judged.rows))
-    marked = [path for path in paths if _report(judged, results, path, facts, tell)]
+    with at_hand(given.source, given.state_dir) as found:
+        judged = validation.judged_at_hand(given, found)
+        judged = replace(judged, rows=comparison.without_states(judged.rows))
+        if not paths:
+            return judged  # without the tables of holidays, which take longer than a small file
+        facts = report_facts.verdict(given.source, judged, paths)
+        results = Results.of(finish.report_rows(judged.rows))
+        marked = [path for path in paths if _report((judged, found), results, path, facts, tell)]
     return replace(judged, marked=tuple(marked))
 
 
 def _report(
-    judged: Judged, results: Results, path: Destination, facts: Facts, tell: report.Tell
+    read: tuple[Judged, InputFiles],
+    results: Results,
+    path: Destination,
+    facts: Facts,
+    tell: report.Tell,
 ) -> bool:
     """Write a verdict; return whether it is the input itself, with marks in it."""
+    judged, found = read
     if path.name.lower().endswith(".xlsx") and judged.layout.sheet is not None:
         # Late: its libraries take as long to import as a small file to check.
         from bulk_sync.report import marked  # noqa: PLC0415
 
         source = judged.layout.places[0].file
         try:
-            book = marked.mark(Path(source), judged.rows, judged.layout, facts)
+            book = marked.mark(found.path_of(source), judged.rows, judged.layout, facts)
         except marked.Unmarkable as why:
             note = (
                 f"This is a new workbook, not a copy of {source} with marks, because {why}. "

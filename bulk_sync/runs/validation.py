@@ -1,15 +1,16 @@
 """Reads a file and checks its rows, for every command that takes one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from bulk_sync.errors import UsageProblem
+from bulk_sync.remote.url import is_url
 from bulk_sync.report.destination import Destination
 from bulk_sync.rows import check, hints, new_profiles, read
 from bulk_sync.rows.layout import Layout
+from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.settings import KeyKind
 
@@ -22,12 +23,14 @@ class Judged:
         rows: from ``check.rows``.
         sha256: of the input.
         layout: what was read as what.
+        downloaded: what the ledger keeps of each remote file: URL, ETag, SHA-256.
         marked: copies of the input with marks in it.
     """
 
     rows: pd.DataFrame
     sha256: str
     layout: Layout
+    downloaded: Sequence[Mapping[str, str]] = ()
     marked: Sequence[Destination] = ()
 
     @property
@@ -39,34 +42,35 @@ class Judged:
 
 
 def files(given: Input) -> set[Path]:
-    """Return the files of an input."""
-    return set(read.files(given.source))
+    """Return the files of an input that are on this machine."""
+    return set() if is_url(given.source) else set(read.files(given.source))
 
 
 def judged(given: Input, job: Job | None = None) -> Judged:
     """Read a file, and check its rows."""
-    stdin = read.stdin() if given.source == read.STDIN else b""
-    digest = read.digest(given.source, stdin)
+    with at_hand(given.source, given.state_dir) as found:
+        return judged_at_hand(given, found, job)
+
+
+def judged_at_hand(given: Input, found: InputFiles, job: Job | None = None) -> Judged:
+    """Read files that are at hand, and check their rows."""
     wanted = read.Wanted(given.sheet, given.header_row, given.rules)
-    raw, places = read.rows(given.source, wanted, stdin=stdin)
-    if read.digest(given.source, stdin) != digest:
-        raise UsageProblem(
-            f"{given.source} changed while it was read. Run again when it is complete; nothing "
-            "was sent."
-        )
+    (raw, places), digest = found.read(wanted)
     if job is not None and job.matching.creating is not None:
-        found = check.find_columns(raw.columns, given.rules)
-        new_profiles.fields(raw.columns, job.matching.creating, found.keys)  # raises if one lacks
+        columns = check.find_columns(raw.columns, given.rules)
+        new_profiles.fields(raw.columns, job.matching.creating, columns.keys)  # raises if one lacks
     checked = check.check(raw, given.rules)
     layout = Layout(places, checked.found, given.rules, checked.dates_read_as)
-    return Judged(checked.rows, digest, layout)
+    return Judged(checked.rows, digest, layout, found.facts)
 
 
-def with_layout(job: Job, layout: Layout) -> Job:
-    """Return a job with its keys; they are recorded, unless they are PKeys, and the layout too."""
-    keys = layout.columns.keys
+def with_input(job: Job, judged: Judged) -> Job:
+    """Return a job with its keys; they are recorded, unless they are PKeys, as is what was read."""
+    keys = judged.layout.columns.keys
     job = replace(job, matching=replace(job.matching, keys=keys))
-    job = job.with_settings(read_as=str(layout))
+    job = job.with_settings(read_as=str(judged.layout))
+    if judged.downloaded:
+        job = job.with_settings(downloaded=[dict(each) for each in judged.downloaded])
     if keys.kind is KeyKind.PKEY:
         return job
     return job.with_settings(key=str(keys), key_column=keys.field)

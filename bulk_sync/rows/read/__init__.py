@@ -34,10 +34,12 @@ from bulk_sync.rows.read.sources import (
     STDIN,
     digest,
     files,
+    is_data,
     is_one,
     is_todo,
     original_stem,
     warn_of_others,
+    warn_of_skipped,
 )
 
 __all__ = [
@@ -46,11 +48,13 @@ __all__ = [
     "Wanted",
     "digest",
     "files",
+    "is_data",
     "is_todo",
     "original_stem",
     "rows",
     "stdin",
     "table",
+    "warn_of_skipped",
 ]
 
 
@@ -80,13 +84,16 @@ class Raw(NamedTuple):
     places: Sequence[Place]
 
 
-def rows(source: str, wanted: Wanted = _ANY, *, stdin: bytes = b"") -> Raw:
+def rows(
+    source: str, wanted: Wanted = _ANY, *, stdin: bytes = b"", copies: Sequence[Path] = ()
+) -> Raw:
     """Read the whole input.
 
     Args:
         source: a file, a folder, a glob, or ``-`` for CSV on standard input.
         wanted: what is known of the table's place, and of its columns.
         stdin: the content of standard input, if that is the source.
+        copies: the files of a folder or glob that is not on this machine.
 
     Raises:
         InputProblem: it cannot be read; the message has the place, the reason and the next step.
@@ -98,8 +105,9 @@ def rows(source: str, wanted: Wanted = _ANY, *, stdin: bytes = b"") -> Raw:
     elif source.strip() and is_one(source):
         tables = [_file(Path(source), wanted)]
     else:
-        paths = files(source)
-        warn_of_others(source, paths)
+        paths = list(copies) or files(source)
+        if not copies:
+            warn_of_others(source, paths)
         tables = list(_each(paths, wanted))
     frames, places = [frame for frame, _ in tables], [place for _, place in tables]
     frame = _joined(paths, frames) if paths else frames[0]

@@ -68,7 +68,8 @@ def files(source: str) -> list[Path]:
     if is_one(source):
         return [Path(source)]
     with explained(source):
-        taken = sorted(path for path in _found(source) if _is_data(path, source))
+        found = (path for path in _found(source) if is_data(path.name, source))
+        taken = sorted(path for path in found if path.is_file())
         where = f"The {'folder' if Path(source).is_dir() else 'pattern'} {source}"
     if not taken:
         raise InputProblem(
@@ -89,13 +90,19 @@ def warn_of_others(source: str, taken: Sequence[Path]) -> None:
     """
     with explained(source):
         others = sorted(set(_found(source)) - set(taken))
-        skipped = [
+        names = [
             f"{path.name}/" if path.is_dir() else path.name
             for path in others
-            if not path.name.startswith(_HIDDEN)
-            and _OUR_REPORT.search(path.name) is None
-            and not ("**" in source and path.is_dir())
+            if not ("**" in source and path.is_dir())
         ]
+    warn_of_skipped(source, names)
+
+
+def warn_of_skipped(source: str, names: Sequence[str]) -> None:
+    """Warn of files and folders that were not read, hidden ones and our reports left out."""
+    skipped = [
+        name for name in names if not name.startswith(_HIDDEN) and _OUR_REPORT.search(name) is None
+    ]
     if skipped:
         log.warning(
             "%s: %d of the files and folders in it were not read: %s. Only the suffixes %s are "
@@ -144,13 +151,13 @@ def _found(source: str) -> list[Path]:
     raise InputProblem(_missing(Path(source)))
 
 
-def _is_data(path: Path, source: str) -> bool:
-    report = _OUR_REPORT.search(path.name)
+def is_data(name: str, source: str) -> bool:
+    """Return whether a file of a folder or glob is read, by its name."""
+    report = _OUR_REPORT.search(name)
     return (
-        formats.find(path) is not None
-        and not path.name.startswith(_HIDDEN)
+        formats.find(Path(name)) is not None
+        and not name.startswith(_HIDDEN)
         and (report is None or f".{report[1]}." in source)
-        and path.is_file()
     )
 
 

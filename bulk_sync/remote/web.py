@@ -1,0 +1,120 @@
+"""Downloads a file of a web server: one GET, and another to see that it did not change."""
+
+import base64
+import re
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from bulk_sync.remote.store import RemoteProblem, Unreachable, changed
+from bulk_sync.remote.url import Url
+
+_QUIET_S: Final = 60.0
+_CHUNK: Final = 1 << 20
+_WAITS_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+_WHY: Final = {
+    401: "cannot be read: the server wants other credentials, or a link that has not expired.",
+    403: "cannot be read: the server does not permit it. The link may have expired; get a new one.",
+    404: "is not there. Check the URL.",
+    410: "is not there any more. Check the URL.",
+}
+
+
+def fetch(url: Url, whole: str, begin: Callable[[], Callable[[bytes], object]]) -> str:
+    """Read a file, and return its ETag, or what else tells its version; "" if nothing does.
+
+    Args:
+        url: the file, as it may be shown.
+        whole: its URL with user and query.
+        begin: called before each try; returns what takes the content, chunk by chunk.
+
+    Raises:
+        RemoteProblem: it is not there, may not be read, or changed meanwhile.
+        Unreachable: the server does not answer, or not now.
+    """
+    version = _tried(url, whole, begin)
+    if version and _tried(url, whole, None) != version:
+        raise changed(url)
+    return version
+
+
+def _tried(url: Url, whole: str, begin: Callable[[], Callable[[bytes], object]] | None) -> str:
+    """Send a request, again after a passing failure; without ``begin`` its content is not read."""
+    for wait_s in (*_WAITS_S, None):
+        try:
+            with build_opener(_Safe(url)).open(_request(whole), timeout=_QUIET_S) as answer:
+                if begin is not None:
+                    _read(answer, begin())
+                return _version(answer.headers)
+        except HTTPError as error:
+            error.close()
+            if error.code not in _PASSING:
+                why = _WHY.get(error.code, f"cannot be read: the server answers {error.code}.")
+                raise RemoteProblem(f"{url} {why}") from None
+        except _Cut:
+            pass
+        except (OSError, HTTPException) as error:
+            if isinstance(getattr(error, "reason", error), ValueError):  # of certificates
+                raise RemoteProblem(
+                    f"{url} cannot be read: its certificate is not trusted. For a private CA, name "
+                    "its file in SSL_CERT_FILE."
+                ) from None
+        if wait_s is not None:
+            time.sleep(wait_s)
+    raise Unreachable(
+        f"{url} cannot be reached: the server does not answer, or not now. Nothing was sent to "
+        "Campaign. Run again later."
+    )
+
+
+class _Cut(Exception):
+    """A content ended before its length."""
+
+
+class _Safe(HTTPRedirectHandler):
+    """Follows redirects, but not from https to http."""
+
+    def __init__(self, url: Url) -> None:
+        self._url = url
+
+    def redirect_request(self, *args: Any) -> Request | None:
+        """Return the next request."""
+        if self._url.scheme == "https" and urlsplit(args[-1]).scheme != "https":
+            raise RemoteProblem(f"{self._url} leads to a URL without encryption. It was not read.")
+        return super().redirect_request(*args)
+
+
+def _request(whole: str) -> Request:
+    """Return the request; a user and password in the URL go into a header."""
+    parts = urlsplit(whole)
+    user, at, host = parts.netloc.rpartition("@")
+    path = re.sub(r"[^!-~]", lambda odd: _quoted(odd[0]), parts.path)
+    request = Request(parts._replace(netloc=host, path=path, fragment="").geturl())  # noqa: S310 - checked
+    request.add_header("Accept-Encoding", "identity")
+    if at:
+        token = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    return request
+
+
+def _quoted(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode())
+
+
+def _read(answer: Any, take: Callable[[bytes], object]) -> None:
+    left = answer.length
+    while chunk := answer.read(_CHUNK):
+        take(chunk)
+        left = None if left is None else left - len(chunk)
+    if left:
+        raise _Cut
+
+
+def _version(headers: Any) -> str:
+    return str(headers.get("ETag") or headers.get("Last-Modified") or "")

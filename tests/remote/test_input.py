@@ -1,0 +1,339 @@
+"""Inputs that lie elsewhere: read once, by each cloud's own rules, and refused if they change."""
+
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from buckets import SECRET, Bucket
+from conftest import Ran, Run, key, populate
+from web import USER, Web, serving
+
+from bulk_sync.simulator import Simulator
+
+QUERY = "X-Amz-Signature=s3cretquery"
+
+
+def csv(first: int, last: int) -> str:
+    lines = [f"{key(number)},true" for number in range(first, last)]
+    return "\n".join(["PKey,ccpaOptOut", *lines, ""])
+
+
+@pytest.fixture
+def filled(sim: Simulator) -> Simulator:
+    populate(sim, 9)
+    return sim
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with serving() as web:
+        web.content = csv(0, 5).encode()
+        yield web
+
+
+def recorded(run: Run, ran: Ran) -> dict[str, Any]:
+    """The facts of a run in the ledger."""
+    return dict(json.loads(run(None, "runs", ran.summary["run_id"], "--json").out))
+
+
+def every_byte(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_file_is_carried_out_and_stands_in_the_ledger_with_its_etag_and_sha256(
+    filled: Simulator, run: Run, bucket: Bucket
+) -> None:
+    url = bucket.put("2026-11-28/opt outs 7.csv", csv(0, 5))
+    ran = run(filled, "run", url, "--summary", "json")
+    assert (ran.status, ran.outcomes) == (0, ["updated"] * 5)
+    assert (ran.summary["input"], ran.summary["job"]) == (url, "opt outs")
+    (report,) = ran.folder.glob("*.results.csv")
+    assert report.name.startswith("opt outs 7.2")
+    digest = hashlib.sha256(csv(0, 5).encode()).hexdigest()
+    facts = recorded(run, ran)
+    assert (facts["input"], facts["input_sha256"]) == (url, digest)
+    etag = bucket.etag("2026-11-28/opt outs 7.csv")
+    assert facts["settings"]["downloaded"] == [{"url": url, "etag": etag, "sha256": digest}]
+    assert not list((ran.folder / "state" / "downloads").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("source", "files"),
+    [
+        ("day/*.csv", ["1.csv", "2.csv.gz"][:1]),
+        ("day/*.csv*", ["1.csv", "2.csv.gz"]),
+        ("day/", ["1.csv", "2.csv.gz"]),
+        ("*/*.csv", ["day/1.csv", "night/1.csv"]),
+        ("**/*.csv", ["day/1.csv", "day/later/9.csv", "night/1.csv"]),
+        ("d?y/[0-1].csv", ["day/1.csv"]),
+    ],
+)
+def test_globs_and_folders_are_read_as_those_of_a_disk(
+    source: str, files: list[str], filled: Simulator, run: Run, bucket: Bucket
+) -> None:
+    bucket.put("day/1.csv", csv(0, 2))
+    bucket.put("day/2.csv.gz", gzip.compress(csv(2, 4).encode()))
+    bucket.put("day/later/9.csv", csv(6, 8))
+    bucket.put("day/notes.pdf", "no data")
+    bucket.put("day/.hidden.csv", "no data")
+    bucket.put("day/1.20261128T235132Z-8ac159.results.csv", "a report")
+    bucket.put("night/1.csv", csv(4, 6))
+    ran = run(filled, "run", bucket / source)
+    assert ran.status == 0, ran.err
+    assert sorted({row["sync_file"] for row in ran.report}) == files
+    assert ("notes.pdf" in ran.err) == (source == "day/")
+
+
+def test_a_workbook_is_checked_and_comes_back_with_marks(run: Run, bucket: Bucket) -> None:
+    book = io.BytesIO()
+    pd.DataFrame({"PKey": [key(0), key(1)], "ccpaOptOut": ["maybe", "yes"]}).to_excel(
+        book, index=False, engine="xlsxwriter"
+    )
+    url = bucket.put("requests.xlsx", book.getvalue())
+    ran = run(None, "validate", url, "--report", "marked.xlsx")
+    assert ran.status == 3
+    assert "Correct the red cells in marked.xlsx" in ran.out
+    assert str(ran.folder / "state") not in ran.out + ran.err
+
+
+def test_messages_name_the_url_and_not_the_copy(run: Run, bucket: Bucket) -> None:
+    url = bucket.put("odd.csv", "a,b,b\n1,2,3\n")
+    ran = run(None, "validate", url)
+    assert ran.status == 2
+    assert url in ran.err
+    assert "downloads" not in ran.err
+    table = io.BytesIO()
+    pd.DataFrame({"PKey": [key(0)], "ccpaOptOut": ["yes"]}).to_parquet(table)
+    broken = bucket.put("cut.parquet", table.getvalue()[:-9])
+    ran = run(None, "validate", broken)
+    assert ran.status == 2
+    assert f"bulk-sync: {broken} is a Parquet file, but cut off" in ran.err
+
+
+@pytest.mark.parametrize("when", [1, 2], ids=["before it is read", "after it was read"])
+@pytest.mark.parametrize("source", ["in.csv", "*.csv"])
+def test_a_file_that_changes_meanwhile_is_refused(
+    source: str, when: int, filled: Simulator, run: Run, s3: Bucket
+) -> None:
+    s3.put("in.csv", csv(0, 5))
+    seen: list[str] = []
+    change_at = when + 1  # it is looked for, read, and looked for again
+
+    def change(method: str, path: str) -> None:
+        if method == "GET":
+            seen.append(path)
+            if len(seen) == change_at:
+                s3.put("in.csv", csv(0, 6))
+
+    s3.server.app.before = change
+    ran = run(filled, "run", s3 / source)
+    assert ran.status == 2
+    assert "changed while it was read. Run again when it is complete; nothing was sent." in ran.err
+    assert filled.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (("403 Forbidden", "AccessDenied"), 2, "the store does not permit it"),
+        (("403 Forbidden", "InvalidAccessKeyId"), 2, "does not accept the credentials"),
+        (("400 Bad Request", "ExpiredToken"), 2, "does not accept the credentials"),
+        (("301 Moved Permanently", "PermanentRedirect"), 2, "the bucket is in another region"),
+        (("400 Bad Request", "AuthorizationHeaderMalformed"), 2, "in another region"),
+        (("503 Slow Down", "SlowDown"), 6, "cannot be reached"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else "",
+)
+@pytest.mark.parametrize("source", ["in.csv", "*.csv"])
+def test_each_refusal_of_a_store_has_its_sentence(
+    source: str,
+    answer: tuple[str, str],
+    status: int,
+    words: str,
+    filled: Simulator,
+    run: Run,
+    s3: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bulk_sync.remote.store._RETRY", {"max_retries": 1})
+    s3.put("in.csv", csv(0, 5))
+    s3.server.app.answer = answer
+    ran = run(filled, "run", s3 / source)
+    assert (ran.status, words in ran.err) == (status, True), ran.err
+    assert f"{s3 / source} " in ran.err
+    assert filled.requests == []
+
+
+@pytest.mark.parametrize("source", ["missing.csv", "missing/*.csv", "missing/"])
+def test_what_is_not_there_is_named(source: str, run: Run, bucket: Bucket) -> None:
+    ran = run(None, "validate", bucket / source)
+    assert ran.status == 2
+    assert f"{bucket / source} " in ran.err
+    assert "is not there. Check the name." in ran.err or "names no data file" in ran.err
+
+
+@pytest.mark.parametrize("source", ["a.csv", "a/*.csv"])
+def test_a_missing_bucket_is_named(source: str, run: Run, bucket: Bucket) -> None:
+    ran = run(None, "validate", f"{bucket.url}-other/{source}")
+    assert ran.status == 2
+    assert "there is no such bucket" in ran.err
+
+
+def test_a_folder_without_its_slash_is_explained(run: Run, bucket: Bucket) -> None:
+    bucket.put("day/1.csv", csv(0, 2))
+    ran = run(None, "validate", bucket / "day")
+    assert ran.status == 2
+    assert f"{bucket / 'day'} is a folder. To read its files, add a / at the end" in ran.err
+
+
+def test_keys_that_the_store_does_not_know_are_refused(run: Run, s3: Bucket) -> None:
+    s3.put("in.csv", csv(0, 2))
+    s3.server.forbid()
+    ran = run(None, "validate", s3 / "in.csv")
+    assert ran.status == 2
+    assert "cannot be used: the store does not " in ran.err
+
+
+def test_a_store_that_cannot_be_reached_is_exit_6(
+    filled: Simulator, run: Run, s3: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk_sync.remote.store._RETRY", {"max_retries": 1})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    ran = run(filled, "run", s3 / "in.csv")
+    assert ran.status == 6
+    assert f"{s3 / 'in.csv'} cannot be reached" in ran.err
+
+
+def test_without_credentials_the_message_says_so(
+    run: Run, s3: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    ran = run(None, "validate", s3 / "in.csv")
+    assert ran.status == 2
+    assert "no credentials were found for it" in ran.err
+
+
+def test_a_profile_of_aws_is_used(run: Run, s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = Path("credentials")
+    keys.write_text(
+        f"[nightly]\naws_access_key_id = AKIANIGHTLY\naws_secret_access_key = {SECRET}\n"
+    )
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys.absolute()))
+    monkeypatch.setenv("AWS_PROFILE", "nightly")
+    s3.server.app.requests.clear()
+    assert run(None, "validate", s3.put("in.csv", csv(0, 2))).status == 0
+    assert any("AKIANIGHTLY" in signed for signed in s3.server.app.signed)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ftp://host/in.csv", "is no URL of a file"),
+        ("s3:///in.csv", "is no URL of a file"),
+        ("https:///in.csv", "names no host"),
+        ("http://example.com/in.csv?q=s3cretquery", "would be sent unencrypted"),
+    ],
+)
+def test_urls_that_cannot_be_read_are_explained(url: str, words: str, run: Run) -> None:
+    ran = run(None, "validate", url)
+    assert (ran.status, words in ran.err) == (2, True), ran.err
+    assert "s3cretquery" not in ran.out + ran.err
+
+
+def test_a_file_on_the_web_is_recorded_without_its_query(
+    filled: Simulator, run: Run, web: Web, tmp_path: Path
+) -> None:
+    web.headers["ETag"] = '"abc"'
+    signed = f"{web.url.replace('://', '://me:pass word@')}/day/opt%20outs.csv?{QUERY}"
+    ran = run(filled, "run", signed, "--summary", "json", "-v")
+    assert (ran.status, ran.outcomes) == (0, ["updated"] * 5), ran.err
+    assert web.requests == [(f"/day/opt%20outs.csv?{QUERY}", USER)] * 2
+    facts = recorded(run, ran)
+    assert facts["input"] == f"{web.url}/day/opt%20outs.csv"
+    assert facts["settings"]["downloaded"][0]["etag"] == '"abc"'
+    assert ran.summary["job"] == "opt outs"
+    for secret in (QUERY, "s3cretquery", "pass word", "pass%20word"):
+        assert secret not in ran.out + ran.err
+        assert secret.encode() not in every_byte(tmp_path)
+
+
+@pytest.mark.parametrize("words", [("--bogus",), ("another.csv",), ("--key-column", "no")])
+def test_a_refused_command_line_does_not_show_the_query(
+    words: tuple[str, ...], filled: Simulator, run: Run, web: Web, tmp_path: Path
+) -> None:
+    signed = f"{web.url}/in.csv?{QUERY}"
+    for line in ((signed, *words), (*words, signed)):
+        ran = run(filled, "run", *line, "--log-format", "json", "--summary", "json")
+        assert ran.status == 2
+        assert "s3cretquery" not in ran.out + ran.err
+    assert b"s3cretquery" not in every_byte(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status", "words"),
+    [
+        ([404], 2, "is not there. Check the URL."),
+        ([403], 2, "The link may have expired"),
+        ([401], 2, "wants other credentials"),
+        ([418], 2, "the server answers 418"),
+        ([503, 429, 200], 0, "No row is rejected"),
+        ([503], 6, "cannot be reached"),
+    ],
+)
+def test_each_answer_of_a_web_server_has_its_sentence(
+    statuses: list[int],
+    status: int,
+    words: str,
+    run: Run,
+    web: Web,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bulk_sync.remote.web._WAITS_S", (0.0, 0.0))
+    web.statuses = statuses
+    ran = run(None, "validate", f"{web.url}/in.csv?{QUERY}")
+    assert (ran.status, words in ran.out + ran.err) == (status, True), ran.err
+
+
+def test_a_file_of_unknown_length_is_read_and_a_cut_one_is_not(
+    run: Run, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk_sync.remote.web._WAITS_S", (0.0,))
+    web.is_chunked = True
+    assert run(None, "validate", f"{web.url}/in.csv").status == 0
+    web.is_chunked, web.headers = False, {"Content-Length": str(len(web.content) + 1)}
+    assert run(None, "validate", f"{web.url}/in.csv").status == 6
+
+
+def test_a_file_on_the_web_that_changes_is_refused(run: Run, web: Web) -> None:
+    web.headers["ETag"] = '"1"'
+    web.before = lambda number: web.headers.update(ETag=f'"{number}"')
+    ran = run(None, "validate", f"{web.url}/in.csv")
+    assert ran.status == 2
+    assert "changed while it was read" in ran.err
+
+
+def test_a_copy_that_a_killed_process_left_is_removed(run: Run, bucket: Bucket) -> None:
+    url = bucket.put("in.csv", csv(0, 2))
+    left = Path("state/downloads/left")
+    left.mkdir(parents=True)
+    (left / "in.csv").write_text("personal data")
+    assert run(None, "validate", url).status == 0
+    assert not left.exists()
+
+
+def test_no_secret_of_a_cloud_is_written(
+    filled: Simulator, run: Run, s3: Bucket, tmp_path: Path
+) -> None:
+    ran = run(filled, "run", s3.put("in.csv", csv(0, 3)), "-v", "--report", "result.html")
+    assert ran.status == 0
+    assert SECRET not in ran.out + ran.err
+    assert SECRET.encode() not in every_byte(tmp_path)

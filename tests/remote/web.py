@@ -1,0 +1,69 @@
+"""A web server on loopback that serves one file, and the ways in which real ones go wrong."""
+
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Web:
+    """What is served; ``before`` is called with the number of each request.
+
+    ``statuses`` are taken one by one, the last again.
+    """
+
+    url: str = ""
+    content: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    statuses: list[int] = field(default_factory=lambda: [200])
+    is_chunked: bool = False
+    before: Callable[[int], object] = lambda _: None
+    requests: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+
+USER = "Basic " + b64encode(b"me:pass word").decode()
+
+
+@contextmanager
+def serving() -> Iterator[Web]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            web.requests.append((self.path, self.headers.get("Authorization") or ""))
+            web.before(len(web.requests))
+            status = web.statuses.pop(0) if len(web.statuses) > 1 else web.statuses[0]
+            self.send_response(status)
+            for name, value in web.headers.items():
+                self.send_header(name, value)
+            body = web.content if status == 200 else b""
+            if web.is_chunked:
+                self.send_header("Transfer-Encoding", "chunked")
+                body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+            elif "Content-Length" not in web.headers:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    web = Web(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield web
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
