@@ -240,7 +240,7 @@ def choices(
     """Return where Campaign holds a newer choice than the request.
 
     Args:
-        latest_ms: n times of requests, as ``dates.Asked.latest``.
+        latest_ms: n times of requests, as ``RequestTimes.latest``.
         desired: n states, 1 or 0.
         changed_ms: n times of Campaign's states, in ms since the epoch; 0 where there is none,
             ``UNREADABLE`` where it cannot be read: an opt-out stays then.
@@ -255,7 +255,7 @@ def choices(
 
 
 def of_request(request: Request, desired: bool) -> int:  # noqa: FBT001 - a state
-    """Return the decisive moment of a request, as ``dates.Asked.latest`` has it."""
+    """Return the decisive moment of a request, as ``RequestTimes.latest`` has it."""
     return request.last_ms if desired else request.first_ms
 
 

@@ -31,10 +31,9 @@ _TO_DO: Final[Mapping[str, str]] = {
     Reason.CONFLICT: "Find out which answer is right, and delete the other rows of this key.",
 }
 _DATE_TO_DO: Final = "Write the date like 2026-11-23. You may also leave it as it is."
-_UNDATED: Final = ("The request date cannot be read", _DATE_TO_DO, "")
-_UNDATED_SENTENCE: Final = (
-    "This date cannot be read. The row is used all the same, but worked on last."
-)
+_NO_DATE: Final = "The request date cannot be read, or is before 2000 or in the future"
+_UNDATED: Final = (_NO_DATE, _DATE_TO_DO, "")
+_UNDATED_SENTENCE: Final = f"{_NO_DATE}. The row is used all the same, but worked on last."
 _SWAPPED: Final = ("Day and month of the request date could be swapped", _DATE_TO_DO, "")
 _SWAPPED_SENTENCE: Final = (
     "Day and month could be swapped here. The row is used all the same: the earlier date counts "
