@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from buckets import SECRET, Bucket
 from conftest import Ran, Run, key, populate
-from web import USER, Web, serving
+from web_server import USER, Web, serving
 
 from bulk_sync.simulator import Simulator
 
