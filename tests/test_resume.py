@@ -566,8 +566,8 @@ def test_a_refused_run_goes_on_without_reading_anything_again(
     path.unlink()
     for words in ((), ("--all",)):
         left = run(sim, "resume", *words)  # it is to be named
-        assert left.status == 0
-        assert f"nothing to resume, but these runs were refused: {command[2]}." in left.out
+        assert left.status == 4
+        assert f"nothing to resume, but these runs were refused: {command[2]}." in left.err
     sim.clear()
     ran = run(sim, *command[1:])
     assert ran.status == 0
@@ -873,3 +873,18 @@ def test_small_budgets_get_on_after_a_kill(tmp_path: Path, run: Run) -> None:
             assert night < 3 or len(sim.patched) > before, "a night without any write"
         assert status == 0
         assert len(sim.patched) == 100
+
+
+def test_all_ends_with_4_while_a_refused_run_waits_whatever_else_it_finished(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30, state=True)
+    refused = run(sim, "run", wishes(tmp_path / "a.csv", 30, "false"), "--summary", "json").summary
+    assert refused["exit"] == 4
+    path = wishes(tmp_path / "b.csv", 30)
+    assert run(sim, "run", path, *LOOKUP, "--max-calls", 10, "--report", "b.json").status == 6
+    ran = run(sim, "resume", "--all")
+    assert ran.status == 4
+    assert f"these runs were refused: {refused['run_id']}." in ran.err
+    assert run(sim, "resume", refused["run_id"], "--give-up").status == 0
+    assert run(sim, "resume", "--all").status == 0

@@ -4,6 +4,7 @@ Commands are modules of this folder, imported when they are called. None imports
 runs, so that help is instant.
 """
 
+import difflib
 import importlib
 import io
 import logging
@@ -20,7 +21,15 @@ from bulk_sync.cli import logs
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.option import without_password
 from bulk_sync.cli.output import lost, open_streams, say, say_error, say_json
-from bulk_sync.errors import DiskFull, Exit, InputProblem, Interrupted, StopRun, is_disk_full
+from bulk_sync.errors import (
+    DiskFull,
+    Exit,
+    InputProblem,
+    Interrupted,
+    StopRun,
+    UsageProblem,
+    is_disk_full,
+)
 from bulk_sync.signals import DEADLINE, Interrupts
 
 _COMMANDS: Final = {
@@ -78,6 +87,19 @@ class _Commands(click.Group):
         if (invocation := ctx.find_object(Invocation)) is not None:
             invocation.command = command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for a misspelt one name the one that is spelled alike."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], _COMMANDS, 1)
+            if not close or args[0].startswith("-"):
+                raise
+            sentence = f"No such command {args[0]!r}. Did you mean {close[0]!r}?"
+            raise click.UsageError(sentence, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing any of them."""
@@ -142,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         usage = io.StringIO()
         error.show(usage)
         shown = without_password(usage.getvalue().rstrip())
+        shown += invocation.origins(error.format_message())
         status = _failed(invocation, Exit.USAGE, error, shown)
     except InputProblem as problem:
         status = _failed(invocation, problem.exit, problem, _explained(problem, invocation))
@@ -170,7 +193,7 @@ def _explained(problem: InputProblem, invocation: Invocation) -> str:
     """Return what a person reads of a problem: with the beginning of the input, unless ``-q``."""
     from bulk_sync.cli.next_command import again
 
-    lines = [f"bulk-sync: {problem}"]
+    lines = [f"bulk-sync: {problem}{invocation.origins(str(problem))}"]
     if problem.overview and not invocation.form["quiet"]:
         lines += ["", *problem.overview]
     source = str((invocation.params or {}).get("input"))
@@ -201,6 +224,8 @@ def _failed(invocation: Invocation, status: Exit, error: Exception, shown: str =
         shown: what a person at a terminal reads in place of the error's message.
     """
     form, monitor, message = invocation.form, invocation.monitor, _message(error)
+    if isinstance(error, click.ClickException | UsageProblem):
+        message += invocation.origins(message)
     if missing := monitor.record(status, error):
         message, shown = f"{message} {missing}", f"{shown}\nbulk-sync: {missing}" if shown else ""
     summary = monitor.failure(status, message) if form["summary"] or monitor.is_run else {}

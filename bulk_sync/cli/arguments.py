@@ -119,8 +119,8 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
         before, now = str(getattr(begun, name)), str(given.get(name, "")).rstrip("/")
         if now and not _is_same(name, now, before):
             raise UsageProblem(
-                f"The run is of {name} {before!r}, and --{name} (or {variable(name)}, or the "
-                f"configuration) says {now!r}. Leave it out, or name another run."
+                f"The run is of {name} {before!r}, and --{name} says {now!r}. Leave it out, or "
+                "name another run."
             )
     sealed = set(recorded(Recorded.SEALED)) - typed(values)
     forgotten = recorded(Recorded.SPENT, Recorded.OWN)

@@ -28,6 +28,13 @@ class Command(click.Command):
                 with formatter.section(heading):
                     formatter.write_dl(records)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the context for messages about its options."""
+        invocation = ctx.find_object(Invocation)
+        if invocation is not None:
+            invocation.context = ctx
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Open the log, warn of values without effect, and carry the command out."""
         invocation = ctx.find_object(Invocation)
@@ -54,12 +61,14 @@ class Invocation:
     Attributes:
         words: of the command line, without the program's name.
         command: the command that they name; None if they name none.
+        context: of the command at work, or of its options as far as they are parsed.
         params: parsed values of the command at work; None while there is none.
         monitor: what is known of its run.
     """
 
     words: list[str]
     command: click.Command | None = None
+    context: click.Context | None = None
     params: Mapping[str, Any] | None = None
     monitor: Monitor = field(default_factory=Monitor)
 
@@ -82,6 +91,12 @@ class Invocation:
                 with context, suppress(UsageProblem, click.UsageError):
                     self.monitor.watch(str(self.command.name), self.params)
         return {"summary": None, "log_format": "text", "quiet": False, **self.params}
+
+    def origins(self, message: str) -> str:
+        """Return the places of the values in a message that were not typed, as more sentences."""
+        from bulk_sync.cli import config
+
+        return "" if self.context is None else "".join(config.origins(message, self.context))
 
     def _found(self) -> click.Context:
         """Return what can be found among words that make no sense as a whole."""

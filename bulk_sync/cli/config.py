@@ -10,8 +10,9 @@ option: a variable, or a file named by it, or either in the configuration.
 
 import difflib
 import os
+import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ FILE: Final = "bulk-sync.toml"
 _PATH: Final = f"{__name__}.path"
 _JOB: Final = f"{__name__}.job"
 _TABLES: Final = f"{__name__}.tables"
+_JOB_AT_HAND: Final = f"{__name__}.job_at_hand"
 _MISSED: Final = f"{__name__}.missed"
 _SECRETS: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
@@ -88,13 +90,14 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     name = None if job is None else job_names.among(jobs, job)
     if name is not None:
         ctx.default_map = ctx.meta[__name__] = {**own, **jobs[name]}
+        ctx.meta[_JOB_AT_HAND] = name
     elif typed.get("input") and not _named_job(typed):
         ctx.meta[_MISSED] = _missed(path, str(typed["input"]), job, jobs)
     return path
 
 
-def tables_of(ctx: click.Context) -> Collection[str]:
-    """Return the jobs with a table in the configuration."""
+def tables_of(ctx: click.Context) -> Mapping[str, Mapping[str, object]]:
+    """Return the tables of the configuration, by job."""
     tables: Mapping[str, Mapping[str, object]] = ctx.meta.get(_TABLES, {})
     return tables
 
@@ -189,6 +192,21 @@ def hides(name: str) -> bool:
     context = click.get_current_context()
     is_unreadable = _PATH in context.meta and context.default_map is None
     return is_unreadable and context.get_parameter_source(name) is ParameterSource.DEFAULT
+
+
+def origins(message: str, ctx: click.Context) -> Iterator[str]:
+    """Yield where the values of the options in a message come from, if they were not typed."""
+    path, job = ctx.meta.get(_PATH), ctx.meta.get(_JOB_AT_HAND, "")
+    table = tables_of(ctx).get(job, {})
+    for option in ctx.command.params:
+        if not isinstance(option, Option) or not re.search(rf"{option.flag}(?![\w-])", message):
+            continue
+        source = ctx.get_parameter_source(option.key)
+        if source is ParameterSource.ENVIRONMENT:
+            yield f" {option.flag} comes from the variable {option.envvar}."
+        elif source is ParameterSource.DEFAULT_MAP:
+            place = f"{path}, [{JOBS}.{job}]" if option.key in table else path
+            yield f" {option.flag} comes from {place}: {_dashed(option.key)}."
 
 
 def warnings(ctx: click.Context) -> Iterator[str]:

@@ -116,9 +116,10 @@ class Typed:
             source: the input or the copy.
             job: the job of the input.
         """
-        if source == self._params.get("input"):
-            return suggested(command, source, self._words_for(source, names([REPORT])))
         is_saved = bool(self._params.get(SAVE_MAPPING.key))
+        has_table = is_saved or job_names.among(self._tables, job) is not None
+        if source == self._params.get("input") or not has_table:
+            return suggested(command, source, self._words_for(source, names([REPORT])))
         typed = [
             each.key
             for each in self._options

@@ -283,14 +283,10 @@ def _is_web_address(text: str) -> bool:
 def _refuse_untyped(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Return a typed value, or none; raise UsageProblem if it came from anywhere else."""
     option, source = cast("Option", param), ctx.get_parameter_source(str(param.name))
-    places = {
-        ParameterSource.ENVIRONMENT: f"Unset the variable {option.envvar}",
-        ParameterSource.DEFAULT_MAP: f"Take {option.flag[2:]} out of the configuration file",
-    }
-    if source in places:
+    if source in {ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP}:
         raise UsageProblem(
             f"{option.flag} counts only if it is typed: else nobody would have looked at what it "
-            f"lets pass. {places[source]}, and type {option.flag} with each command."
+            f"lets pass. Take it out there, and type {option.flag} with each command."
         )
     return value
 

@@ -87,7 +87,7 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
     Returns:
         The exit status of the first that stopped early, else the highest. A run without a
         checkpoint here is named, and left to its own machine. One with an unusable checkpoint
-        needs a person: 3.
+        needs a person: 3. So do those that were refused before: 4.
     """
     from bulk_sync import runs
 
@@ -111,6 +111,9 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
         if status not in _GO_ON_AFTER:
             return status
         ended = max(ended, status)
+    if refused := [run for run in _waiting(values) if not runs.is_held(run)]:
+        log.warning("%s", _of_waiting(refused))
+        ended = max(ended, Exit.REFUSED)
     return ended
 
 
@@ -142,19 +145,34 @@ def _newest(values: arguments.Values, unfinished: "list[Run]") -> "Run":
 def _nothing_left(values: arguments.Values, unfinished: "list[Run]") -> Exception:
     from bulk_sync import runs
 
-    waiting = [
-        run for run in runs.undecided(arguments.state(values)) if arguments.is_for(values, run)
-    ]
-    if waiting:
-        newest = waiting[0].run_id
-        named = ", ".join(run.run_id for run in waiting[:_NAMED])
-        more = ", ..." if len(waiting) > _NAMED else ""
-        were = "were refused"
-        if any(map(runs.is_held, waiting)):
-            were += ", or hold opt-ins back"
-        return runs.NothingLeft(
-            f"There is nothing to resume, but these runs {were}: {named}{more}. "
-            f"`bulk-sync runs {newest}` shows why, and `bulk-sync resume {newest}` goes on."
-        )
+    if waiting := _waiting(values):
+        problem = runs.NothingLeft(f"There is nothing to resume, but {_of_waiting(waiting)}")
+        if not all(map(runs.is_held, waiting)):
+            problem.exit = Exit.REFUSED
+        return problem
     where = " of this organization, endpoint and attribute" if unfinished else ""
     return runs.NothingLeft(f"There is nothing to resume: every run{where} is finished.")
+
+
+def _waiting(values: arguments.Values) -> "list[Run]":
+    """Return the runs of the configured instance that wait for a person, the newest first."""
+    from bulk_sync import runs
+
+    undecided = runs.undecided(arguments.state(values))
+    return [run for run in undecided if arguments.is_for(values, run)]
+
+
+def _of_waiting(waiting: "list[Run]") -> str:
+    """Return which runs wait for a person, and what to do, in sentences."""
+    from bulk_sync import runs
+
+    newest = waiting[0].run_id
+    named = ", ".join(run.run_id for run in waiting[:_NAMED])
+    more = ", ..." if len(waiting) > _NAMED else ""
+    were = "were refused"
+    if any(map(runs.is_held, waiting)):
+        were += ", or hold opt-ins back"
+    return (
+        f"these runs {were}: {named}{more}. `bulk-sync runs {newest}` shows why, `bulk-sync resume "
+        f"{newest}` goes on, and with --give-up it ends for good."
+    )

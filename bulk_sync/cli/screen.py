@@ -108,6 +108,7 @@ class Screen:
         self._bars = not look.quiet and sys.stderr.isatty()
         self._option = ""
         self._limit: Refused | None = None
+        self._of_plan: dict[str, object] = {}
         self._what = ""
         self._bar: tqdm[Any] | None = None
         self._status_at = 0.0
@@ -162,6 +163,8 @@ class Screen:
         self._print(f"Plan for {self._source}\n")
         for line in plan_lines(reviewed):
             self._print(line)
+        if self._look.preview:
+            self._of_plan = {"held": reviewed.held_opt_ins, "limit": reviewed.warning}
         if reviewed.refusal is not None:
             self._option = reviewed.refusal.option
         self._monitor.event("plan", f"Plan for {self._source}", plan_facts(reviewed))
@@ -234,6 +237,7 @@ class Screen:
             **self._monitor.facts(),
             **summary_json(finished, self._source, resume, dry_run=self._look.preview),
             "recorded": finished.head is not None or self._monitor.is_recorded,
+            **self._of_plan,
         }
         if self._look.json:
             say_json(summary)

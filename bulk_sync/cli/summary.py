@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bulk_sync.errors import Refused
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Subject
@@ -65,6 +66,8 @@ def plan_facts(reviewed: Plan) -> dict[str, object]:
         "outcomes": dict(totals.outcomes),
         "opt_ins": totals.opt_ins,
         "opt_outs": totals.opt_outs,
+        "held": reviewed.held_opt_ins,
+        "limit": reviewed.warning,
         "calls_total": forecast.calls,
         "calls_to_come": forecast.calls_to_come,
         "seconds_to_come": None if forecast.seconds is None else round(forecast.seconds, 3),
@@ -116,7 +119,7 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
     if finished.cause or finished.held:  # which explains the pending rows
         named.remove(Outcome.PENDING)
     subject = Subject.PLAN if title == "Plan" else Subject.RESULT
-    status = wording.exit_status(finished.exit, subject)
+    status = wording.exit_status(finished.exit, subject, is_resumable=finished.is_resumable)
     lines = [
         f"{title} {finished.run_id} ended with {status}.\n",
         *outcome_lines(finished.rows, totals, totals.outcomes, notes),
@@ -201,6 +204,8 @@ def summary_json(
     finished: Finished, source: str, resume: str | None, *, dry_run: bool
 ) -> dict[str, object]:
     """Return the end of a run as one object for scripts, without its job and its kind."""
+    refusal = finished.cause if isinstance(finished.cause, Refused) else finished.held
+    held = finished.totals.outcomes.get(Outcome.PENDING, 0) if finished.held else 0
     totals, cost, head = finished.totals, finished.cost, finished.head
     late = due_dates.late(finished.rows, _today())
     return {
@@ -215,6 +220,8 @@ def summary_json(
         "sum": sum(totals.outcomes.values()),
         "opt_ins": totals.opt_ins,
         "opt_outs": totals.opt_outs,
+        "held": held,
+        "limit": str(refusal or ""),
         "late": None if late is None else asdict(late),
         "calls": dict(cost.calls),
         "calls_total": sum(cost.calls.values()),

@@ -26,6 +26,7 @@ Examples:
         *input_options.INPUT,
         input_options.SAVE_MAPPING,
         options.JOB,
+        options.PROTECT,
         options.ATTRIBUTE,
         options.REPORT,
         options.SUMMARY,
@@ -45,11 +46,13 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli.screen import Look, Screen
     from bulk_sync.cli.summary import shown
     from bulk_sync.rows import columns
+    from bulk_sync.runs.protection import Protection
 
     mapping.check(values)
     given = arguments.given_input(values)
     screen = Screen(given.source, Look.of(values))
-    judged = runs.judge(given, values["report"], screen.tell)
+    protection = Protection(values["protect"])
+    judged = runs.judge(given, values["report"], screen.tell, protection)
     screen.end_pass()
     rejected = columns.have_outcome(judged.rows, [Outcome.REJECTED]).any()
     status = Exit.ROWS_LEFT if rejected else Exit.DONE

@@ -16,8 +16,8 @@ from typing import BinaryIO, Final, cast
 import pandas as pd
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.report import csv_file, json_file, parquet_file, table
-from bulk_sync.report.destination import Destination
+from bulk_sync.report import csv_file, former_files, json_file, parquet_file, table
+from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
@@ -62,10 +62,25 @@ def check(destinations: Sequence[Destination], inputs: set[Path], option: str = 
     """
     for destination in destinations:
         _format(destination)
-        destination.check()
         if any(destination.is_file(path) for path in inputs):
             raise UsageProblem(
                 f"{option} {destination} would replace the input. Name another file."
+            )
+        destination.check()
+
+
+def check_reports(destinations: Sequence[Destination], inputs: set[Path]) -> None:
+    """Check the same, and that reports replace nothing that another program or a person wrote.
+
+    Raises:
+        UsageProblem: one cannot be written, or may not replace a file.
+    """
+    check(destinations, inputs)
+    for destination in destinations:
+        if isinstance(destination, LocalFile) and not former_files.may_replace(destination.path):
+            raise UsageProblem(
+                f"{destination} is there already, and bulk-sync has not written it, so it is not "
+                "replaced. Name another path, or move that file away."
             )
 
 
@@ -106,6 +121,8 @@ def write(
         StoppedEarly: it cannot be written.
     """
     write_rows = _WRITERS[_format(destination)]
+    if not shows_facts([destination]):
+        results = results.explained(facts.result.refusal)
     watched = results.watched(partial(_tell, tell, destination, results.count))
     with destination.writing() as whole, _packing(whole, destination.name) as file:
         write_rows(watched, file, facts)

@@ -82,7 +82,7 @@ class LocalFile:
         return LocalFile(self.path.with_name(name))
 
     def check(self) -> None:
-        """Raise UsageProblem if the folder takes no files, or a folder or device has the name."""
+        """Raise UsageProblem if the folder takes no files, or another thing has the name."""
         try:
             with suppress(FileNotFoundError):
                 if not S_ISREG(self.path.stat().st_mode):
@@ -126,7 +126,7 @@ class LocalFile:
         except OSError as error:
             raise unwritable(
                 error,
-                f"{self} could not be written: {error.strerror or error}. What was changed in "
-                "Campaign stays so. Make room or name another path with --report, and run again.",
+                f"{self} could not be written: {error.strerror or error}. Make room, or name "
+                "another path.",
                 StoppedEarly,
             ) from error

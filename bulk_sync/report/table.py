@@ -74,6 +74,19 @@ class Results:
 
         return Results(self.schema, self.count, read)
 
+    def explained(self, why: str) -> "Results":
+        """Return the same rows; the first one left undone says why in full."""
+
+        def read() -> Iterator[pa.RecordBatch]:
+            is_told = False
+            for batch in self.read():
+                is_left = pc.starts_with(batch[columns.DETAIL], columns.NOT_DONE)
+                at = -1 if is_told else pc.index(is_left, pa.scalar(True)).as_py()  # noqa: FBT003
+                is_told = is_told or at >= 0
+                yield batch if at < 0 else _with_detail(batch, at, why)
+
+        return Results(self.schema, self.count, read) if why else self
+
     def values(self) -> Iterator[dict[str, pa.Array]]:
         """Yield batches of columns with text, numbers, booleans and nulls only."""
         return map(values_of, self.read())
@@ -81,6 +94,17 @@ class Results:
     def texts(self) -> Iterator[dict[str, pa.Array]]:
         """Yield batches of columns with text only: ``true``, ``17``; missing is empty."""
         return map(as_texts, self.values())
+
+
+def _with_detail(batch: pa.RecordBatch, at: int, why: str) -> pa.RecordBatch:
+    """Return a batch with a further sentence in the detail of one row."""
+    name = columns.DETAIL
+    detail = batch[name]
+    told = f"{detail[at].as_py() or ''} {why}".strip()
+    cell = pa.array([told], detail.type)
+    parts = [detail.slice(0, at), cell, detail.slice(at + 1)]
+    place = batch.schema.get_field_index(name)
+    return batch.set_column(place, batch.schema.field(place), pa.concat_arrays(parts))
 
 
 def values_of(batch: pa.RecordBatch) -> dict[str, pa.Array]:

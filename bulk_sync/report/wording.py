@@ -132,9 +132,11 @@ _DONE: Final[Mapping[Subject, str]] = {
 }
 
 
-def exit_status(status: Exit, subject: Subject = Subject.RESULT) -> str:
+def exit_status(
+    status: Exit, subject: Subject = Subject.RESULT, *, is_resumable: bool = True
+) -> str:
     """Return an exit status with its meaning for what was done."""
-    meaning = EXITS[status]
+    meaning = EXITS[status] if is_resumable else EXITS[status].partition(";")[0]
     if status is Exit.DONE:
         meaning = _DONE.get(subject, meaning)
     return f"exit status {int(status)}: {meaning}"

@@ -102,6 +102,9 @@ ORIGINAL: Final = {"original_file": FILE, "original_row": ROW}
 """The columns that a todo file adds to the input's own, and where they come from: the place of the
 row in the original file. In the next input they are columns of its own."""
 
+NOT_DONE: Final = "Not done:"
+"""How DETAIL begins in a row that was left because its run ended."""
+
 MATCHED: Final = (PROFILE, OWNER, CREATE)
 
 DATED: Final = (REQUESTED, LATEST, UNJUDGED, PRECISION, RECEIVED)

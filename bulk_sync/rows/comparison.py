@@ -27,8 +27,8 @@ WRITTEN: Final = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
 """Rows whose state is to be changed, or was."""
 
 _NOT_DONE: Final = {
-    Reason.LIMIT: "Not done: a safety limit, or a person, said no.",
-    Reason.STOPPED: "Not done: the run stopped before this row.",
+    Reason.LIMIT: f"{columns.NOT_DONE} a safety limit, or a person, said no.",
+    Reason.STOPPED: f"{columns.NOT_DONE} the run stopped before this row.",
 }
 
 

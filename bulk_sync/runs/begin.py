@@ -16,12 +16,14 @@ import pandas as pd
 from bulk_sync import __version__, job_names, ledger
 from bulk_sync.errors import DiskFull, StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
+from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import read
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.runs import housekeeping, lineage
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
+from bulk_sync.runs.past_runs import is_held
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.settings import Oddity
 from bulk_sync.storage import lock
@@ -131,9 +133,10 @@ def warn_of_same_file(book: Ledger, job: Job, digest: str) -> None:
         return
     runs = book.runs()
     put_back = lineage.undone(runs)
-    for run, begun, _ in _done_before(runs, job):
+    for run, begun, ended in _done_before(runs, job):
         is_same = begun.input_sha256 == digest and begun.attribute == job.connection.attribute
-        if is_same and run.run_id not in put_back:
+        holds = any(ended.outcomes.get(outcome) for outcome in (*CONFIRMED, Outcome.UNCHANGED))
+        if is_same and holds and not is_held(run) and run.run_id not in put_back:
             log.warning(
                 "Run %s of this job, begun %s, has carried out this very file. If it is meant "
                 "again, --allow same-file leaves out this warning.",

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bulk_sync import ledger, report
 from bulk_sync.engines.journal import now_ms
-from bulk_sync.errors import AccessDenied, DiskFull, Refused, StopRun, UsageProblem
+from bulk_sync.errors import AccessDenied, DiskFull, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import todo_file
@@ -55,6 +55,11 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
     past = _known_runs(run) if report.shows_facts(reports) else []
     facts = report_facts.facts_of(ending, joined, past, reports=reports)
     files, failure = write_reports(joined, reports, name, facts, tell, left)
+    if failure is not None and run.begun.kind is not Kind.PLAN:
+        failure = StoppedEarly(
+            f"{failure} What was changed in Campaign stays so; `bulk-sync resume {run.run_id}` "
+            "writes the report."
+        )
     cause = ended.cause or failure
     if cause is None:
         try:

@@ -55,7 +55,7 @@ def report_again(
     with known(state) as book:
         run = book.run(run_id) if run_id else _newest(book)
         destinations = JobRecord(reports=tuple(paths)).reports_of(run.run_id)
-        report.check(destinations, _inputs(run))
+        report.check_reports(destinations, _inputs(run))
         found, past = _rows(book, state, run), book.runs()
     rows = expand.collapse(found)
     report.check_fits(rows, destinations)

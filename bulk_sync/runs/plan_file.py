@@ -93,6 +93,11 @@ def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination
     if any(each.is_file(path) for each in reports):
         raise UsageProblem(f"--out and --report both name {path}. Name two files.")
     try:
+        if path.is_file() and path.stat().st_size and job_of(path) is None:
+            raise UsageProblem(
+                f"--out {path} would replace a file that is no plan. Name another path, or move "
+                "that file away."
+            )
         with TemporaryFile(dir=path.absolute().parent):
             pass
     except OSError as error:
@@ -134,8 +139,8 @@ def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: 
     except OSError as error:
         raise unwritable(
             error,
-            f"--out {path} could not be written: {error.strerror}. Make room, or plan again with "
-            "another path.",
+            f"--out {path} could not be written: {error.strerror}. Make room; what was read is "
+            "kept, and `bulk-sync resume` goes on with it. Or plan again with another path.",
         ) from error
     return sha256(content).hexdigest()
 

@@ -101,9 +101,14 @@ class Plan:
     held: Refused | None = None
 
     @property
+    def held_opt_ins(self) -> int:
+        """Return the number of opt-ins that are held back."""
+        return 0 if self.held is None else self.totals.opt_ins
+
+    @property
     def writes(self) -> int:
         """Return the number of profiles to be written, opt-ins held back left out."""
-        return self.totals.writes - (0 if self.held is None else self.totals.opt_ins)
+        return self.totals.writes - self.held_opt_ins
 
     @property
     def warning(self) -> str:

@@ -31,6 +31,7 @@ from bulk_sync.runs.job import Input, Job, JobRecord
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import has_checkpoint, may_pass
 from bulk_sync.runs.plan_file import OUT
+from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import Judged
@@ -185,13 +186,16 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
     ]
 
 
-def judge(given: Input, reports: Sequence[str], tell: report.Tell) -> Judged:
+def judge(
+    given: Input, reports: Sequence[str], tell: report.Tell, protection: Protection
+) -> Judged:
     """Check a file without contacting Campaign, and write the verdicts to reports.
 
     Args:
         given: the file.
         reports: where they go.
         tell: is told how far each report got.
+        protection: people whose rows are rejected, by the keys in the file.
 
     Returns:
         The file; its rows are usable, or have a verdict.
@@ -200,10 +204,12 @@ def judge(given: Input, reports: Sequence[str], tell: report.Tell) -> Judged:
         StopRun: the file cannot be read, or a report not be written.
     """
     paths = JobRecord(reports=tuple(reports)).reports_of(new_run_id())
-    report.check(paths, validation.files(given))
+    protection.read()
+    report.check_reports(paths, {*validation.files(given), *protection.files})
     with at_hand(given.source, given.state_dir) as found:
         judged = validation.judged_at_hand(given, found)
-        judged = replace(judged, rows=comparison.without_states(judged.rows))
+        rows = protection.rejected(comparison.without_states(judged.rows))
+        judged = replace(judged, rows=rows)
         if not paths:
             return judged  # without the tables of holidays, which take longer than a small file
         facts = report_facts.verdict(given.source, judged, paths)
@@ -284,4 +290,4 @@ def _check_files(job: Job, reports: Sequence[Destination], given: Input) -> None
     A report may replace neither such a list nor the input.
     """
     job.protection.read()
-    report.check(reports, {*validation.files(given), *job.protection.files})
+    report.check_reports(reports, {*validation.files(given), *job.protection.files})

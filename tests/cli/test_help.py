@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from conftest import Run
 
 from bulk_sync.cli import commands
 from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, recorded, rows, variable
@@ -98,3 +99,25 @@ def imported_by(*words: str) -> subprocess.CompletedProcess[str]:
     code = f"import sys; sys.argv[1:] = {list(words)}; from bulk_sync.cli import main; main()"
     program = [sys.executable, "-X", "importtime", "-c", code]
     return subprocess.run(program, capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (("aply",), "No such command 'aply'. Did you mean 'apply'?"),
+        (("resum", "--all"), "No such command 'resum'. Did you mean 'resume'?"),
+        (("ledger", "verfy"), "No such command 'verfy'. Did you mean 'verify'?"),
+        (("xyz",), "No such command 'xyz'."),
+        (("--run",), "No such option '--run'"),
+    ],
+    ids=["a command", "with an option", "below another", "like none", "an option"],
+)
+def test_a_misspelt_command_is_followed_by_the_right_one(
+    typed: tuple[str, ...], says: str, run: Run
+) -> None:
+    ran = run(None, *typed)
+    assert ran.status == 2
+    assert says in ran.err
+    if says.startswith("No such command"):
+        assert says in ran.err.splitlines()[-1]
+        assert ran.err.rstrip().endswith(says)

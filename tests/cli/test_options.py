@@ -203,3 +203,57 @@ def test_a_json_log_holds_nothing_else(filled: Simulator, tmp_path: Path, run: R
     assert ran.status == 0
     assert ran.summary["exit"] == 0
     assert all(isinstance(orjson.loads(line), dict) for line in ran.err.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("typed", ""),
+        ("variable", " --state comes from the variable BULK_SYNC_STATE."),
+        ("file", " --state comes from bulk-sync.toml: state."),
+        ("table", " --state comes from bulk-sync.toml, [job.in]: state."),
+    ],
+)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "Leave out --state, or take the column out of the file."),
+        (("--state-means", "consent"), "Leave out --state, or the others."),
+    ],
+    ids=["of the rows", "of the options"],
+)
+def test_a_message_about_an_option_names_the_place_of_a_value_that_was_not_typed(
+    words: tuple[str, ...], message: str, place: str, says: str, tmp_path: Path, run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    wishes(tmp_path / "in.csv", 2)
+    typed = ("--state", "true") if place == "typed" else ()
+    if place == "variable":
+        monkeypatch.setenv("BULK_SYNC_STATE", "true")
+    elif says:
+        table = "[job.in]\n" if place == "table" else ""
+        (tmp_path / "bulk-sync.toml").write_text(f'{table}state = "true"\n')
+    for form in ((), ("--log-format", "json")):
+        ran = run(None, "validate", "in.csv", *typed, *words, *form)
+        assert ran.status == 2
+        assert message + says in ran.err
+        assert ("comes from" in ran.err) is bool(says)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('max-changes = "many"', "--max-changes comes from bulk-sync.toml: max-changes."),
+        ('concurrency = "0"', "--concurrency comes from bulk-sync.toml: concurrency."),
+        ('endpoint = "nowhere"', ""),
+    ],
+    ids=["judged by us", "judged by click", "a variable takes its place"],
+)
+def test_so_does_a_message_about_a_value_itself(
+    content: str, says: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(content)
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 1))
+    assert ran.status == (2 if says else 0)
+    assert says in ran.err
+    assert ("comes from" in ran.err) is bool(says)

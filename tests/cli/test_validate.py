@@ -1,5 +1,6 @@
 """What `validate` prints and reports."""
 
+import resource
 from datetime import date
 from pathlib import Path
 
@@ -130,3 +131,75 @@ def test_the_option_that_it_names_is_all_that_a_column_of_marks_needs(
     assert (ran.status, "of these 2 forbid the sale (opt-outs), 0 allow it" in ran.out) == (0, True)
     plan = ran.out.splitlines()[-1]
     assert plan.endswith(" --true-values x --blank-state skip")
+
+
+def test_a_full_disk_says_nothing_about_campaign(tmp_path: Path, run: Run) -> None:
+    lines = [f"@{number:06},true" for number in range(20_000)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *lines]))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        ran = run(None, "validate", "in.csv", "--report", "verdicts.csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert ran.status == 6
+    assert "verdicts.csv could not be written: File too large. Make room, or name" in ran.err
+    assert "Campaign" not in ran.err
+    assert not (tmp_path / "verdicts.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.xlsx"])
+def test_protected_people_are_counted_and_marked(
+    name: str, checked: Path, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "bulk-sync.toml").write_text('protect = ["vip.csv"]\n')
+    (tmp_path / "vip.csv").write_text("@a\n@c\n")
+    ran = run(None, "validate", checked, "--report", name)
+    assert ran.status == 3
+    assert "protected 3" in ran.out
+    summary = run(None, "validate", checked, "--summary", "json").summary
+    assert (summary["usable"], summary["outcomes"]["rejected"]) == (2, 4)
+    if name == "r.csv":
+        reasons = {row["PKey"]: row["sync_reason"] for row in read_csv(tmp_path / name)}
+        assert reasons == {
+            "@a": "protected",
+            "@b": "",
+            "@c": "protected",
+            "@d": "bad_state",
+            "@e": "",
+        }
+    typed = run(None, "validate", checked, "--protect", "gone.csv")
+    assert (typed.status, "gone.csv" in typed.err) == (2, True)
+
+
+def test_protected_people_are_marked_in_a_person_s_own_workbook(tmp_path: Path, run: Run) -> None:
+    book = openpyxl.Workbook()
+    for row in (["PKey", "Opt out"], ["@a", "yes"], ["@b", "no"]):
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "in.xlsx")
+    (tmp_path / "vip.csv").write_text("@b\n")
+    ran = run(None, "validate", "in.xlsx", "--protect", "vip.csv", "--report", "marked.xlsx")
+    assert ran.status == 3
+    _, sheet = openpyxl.load_workbook(tmp_path / "marked.xlsx").worksheets
+    assert sheet["A2"].comment is None
+    assert "no run may change this person" in sheet["A3"].comment.text
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_place"),
+    [
+        (("40", "41", ""), True),
+        (("40", "40", ""), False),
+        (("A-7", "41", ""), False),
+        (("0", "41", ""), False),
+    ],
+    ids=["row numbers", "one number twice", "text", "no row"],
+)
+def test_a_column_of_a_person_s_own_is_not_taken_for_the_original_place(
+    cells: tuple[str, ...], tmp_path: Path, run: Run, *, is_place: bool
+) -> None:
+    lines = [f"@{at},perhaps,{cell}" for at, cell in enumerate(cells)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,original_row", *lines]))
+    out = run(None, "validate", "in.csv", "--report", "r.csv").out
+    assert ("(row 41 of the original file)" in out) is is_place
+    assert tuple(row["original_row"] for row in read_csv(tmp_path / "r.csv")) == cells

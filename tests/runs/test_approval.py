@@ -180,9 +180,9 @@ def test_a_name_must_be_one(name: str, plan: Path, sim: Simulator, run: Run) -> 
 @pytest.mark.parametrize(
     ("place", "says"),
     [
-        ("variable", "Unset the variable BULK_SYNC_APPROVED_BY, and type --approved-by"),
-        ("file", "Take approved-by out of the configuration file, and type --approved-by"),
-        ("table of the job", "Take approved-by out of the configuration file"),
+        ("variable", "--approved-by comes from the variable BULK_SYNC_APPROVED_BY."),
+        ("file", "--approved-by comes from bulk-sync.toml: approved-by."),
+        ("table of the job", "--approved-by comes from bulk-sync.toml, [job.in]: approved-by."),
     ],
 )
 def test_nobody_approves_without_typing_a_name(

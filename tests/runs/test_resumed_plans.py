@@ -224,3 +224,39 @@ def test_a_plan_is_no_part_of_anybody_s_history(filled: Simulator, run: Run) -> 
     assert {each["kind"] for each in told} == {"apply"}
     said = run(None, "history", key(3))
     assert (said.status, "no longer kept" in said.out + said.err) == (0, False)
+
+
+@pytest.mark.parametrize("lost", ["plan", "report of a plan", "report of a run"])
+def test_what_could_not_be_written_is_written_by_resume(
+    lost: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    path = folder / ("p.parquet" if lost == "plan" else "r.csv")
+    words: tuple[object, ...] = ("--report", path)
+    if lost != "report of a run":
+        words = ("--out", path) if lost == "plan" else ("--out", "p.parquet", *words)
+    before_answer(filled, "GET", ROWS // 2, folder.rmdir)
+    command = "run" if lost == "report of a run" else "plan"
+    ran = run(filled, command, "in.csv", *words, *LOOKUP)
+    assert ran.status == (2 if lost == "plan" else 6)
+    assert f"{path} could not be written: No such file or directory. Make room" in ran.err
+    told = "What was changed in Campaign stays so; `bulk-sync resume 20"
+    assert (told in ran.err) is (lost == "report of a run")
+    folder.mkdir()
+    calls = len(filled.requests)
+    assert run(filled, "resume").status == 0
+    assert path.exists()
+    assert len(filled.requests) - calls <= 2  # nothing is read or written again
+
+
+def test_a_plan_that_is_not_kept_is_not_said_to_be_resumed(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    before_answer(filled, "GET", ROWS // 2, folder.rmdir)
+    ran = run(filled, "plan", "in.csv", "--report", folder / "r.csv", *LOOKUP)
+    assert ran.status == 6
+    assert "resume" not in ran.out + ran.err
+    assert "Campaign stays" not in ran.out + ran.err

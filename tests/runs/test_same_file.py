@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, key, populate, wishes
 
 from bulk_sync.simulator import Simulator
 
@@ -66,3 +66,30 @@ def test_what_is_no_repetition(
     ran = run(sim, "run", "in.csv", "--report", "again.csv", *words)
     assert ran.status == 0
     assert WARNING not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("state", "is_warned"), [("false", False), ("mixed", False)], ids=["all held", "some held"]
+)
+def test_a_run_that_held_rows_back_has_not_carried_out_its_file(
+    state: str, sim: Simulator, tmp_path: Path, run: Run, *, is_warned: bool
+) -> None:
+    populate(sim, 12, state=True)
+    path = wishes(tmp_path / "in.csv", 12, "false")
+    if state == "mixed":
+        sim.profiles[key(0)]["ccpaOptOut"] = False
+        path.write_text(path.read_text().replace("false", "true", 1))
+    hold = ("--hold-opt-ins", "--max-opt-ins", 2)
+    assert run(sim, "run", "in.csv", *hold, "--report", "1.csv").status == 3
+    assert (WARNING in run(sim, "run", "in.csv", *hold, "--report", "2.csv").err) is is_warned
+
+
+def test_a_run_in_which_every_row_failed_has_not_carried_out_its_file(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    wishes(tmp_path / "in.csv", 2)
+    sim.forbidden |= {key(0), key(1)}
+    assert run(sim, "run", "in.csv", "--report", "1.csv").status == 3
+    sim.forbidden.clear()
+    assert WARNING not in run(sim, "run", "in.csv", "--report", "2.csv").err

@@ -28,6 +28,7 @@ _TO_DO: Final[Mapping[str, str]] = {
         "Format the red cells as text, and copy each key again from where it comes from. The note "
         "in the cell says what is wrong with it."
     ),
+    Reason.PROTECTED: "Delete these rows: no run may change these people (--protect).",
     Reason.CONFLICT: "Find out which answer is right, and delete the other rows of this key.",
 }
 _DATE_TO_DO: Final = "Write the date like 2026-11-23. You may also leave it as it is."

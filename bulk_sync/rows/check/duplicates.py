@@ -31,6 +31,8 @@ class Places:
     def of(cls, raw: pd.DataFrame) -> "Places":
         """Return the places of the rows of an input."""
         file, row = map(raw.get, columns.ORIGINAL)
+        if row is not None and not _are_places(row, file):
+            file, row = None, None
         return cls(raw[columns.ROW].to_numpy(), raw.get(columns.FILE), (file, row))
 
     def name(self, at: int) -> str:
@@ -51,6 +53,16 @@ class Places:
             return ""
         name = "the original file" if file is None else str(file.iat[at])
         return f" (row {row.iat[at]!s} of {name})"
+
+
+def _are_places(rows: pd.Series, files: pd.Series | None) -> bool:
+    """Return whether cells are row numbers as a todo file has them: each place once at most.
+
+    A person may have a column of that name too.
+    """
+    given = rows[rows != ""].astype("str")
+    places = given if files is None else files[given.index].astype("str") + "\0" + given
+    return bool(given.str.fullmatch(r"[1-9]\d{0,8}").all()) and not places.duplicated().any()
 
 
 def counts_as(

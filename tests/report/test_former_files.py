@@ -1,0 +1,73 @@
+"""Which files a report or a plan may replace."""
+
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from conftest import Run, populate, wishes
+
+from bulk_sync.simulator import Simulator
+
+REPORTS = ["r.csv", "r.csv.gz", "r.json", "r.json.gz", "r.parquet", "r.html", "r.html.gz", "r.xlsx"]
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    populate(sim, 3)
+    wishes(tmp_path / "in.csv", 3)
+    return sim
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_replaces_that_of_the_night_before(name: str, filled: Simulator, run: Run) -> None:
+    for _ in range(2):
+        assert run(filled, "run", "in.csv", "--report", name).status == 0
+    assert run(filled, "validate", "in.csv", "--report", name).status == 0
+
+
+def test_so_do_a_report_without_rows_a_marked_workbook_a_plan_and_a_mapped_file(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    columns = {"PKey": ["@of-another-instance"], "email": ["p0@example.com"], "Opt out": ["yes"]}
+    pd.DataFrame(columns).to_excel(tmp_path / "b.xlsx")
+    for _ in range(2):
+        assert run(filled, "validate", "b.xlsx", "--report", "marked.xlsx").status == 0
+        assert run(filled, "plan", "in.csv", "--out", "p.parquet").status == 0
+        assert run(filled, "map", "b.xlsx", "--out", "m.csv").status == 0
+    (tmp_path / "empty.json").write_text("[]\n")
+    (tmp_path / "empty.csv").touch()
+    for name in ("empty.json", "empty.csv"):
+        assert run(filled, "run", "in.csv", "--report", name).status == 0
+
+
+def somebody_s(path: Path) -> bytes:
+    """Write a file as a person has it, and return its content."""
+    frame = pd.DataFrame({"Name": ["Ada"], "Phone": ["1"]})
+    if path.suffix == ".xlsx":
+        openpyxl.Workbook().save(path)
+    elif path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("command", ["run", "plan", "validate"])
+def test_a_file_of_somebody_s_own_is_not_replaced(
+    command: str, name: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    content = somebody_s(tmp_path / name)
+    ran = run(filled, command, "in.csv", "--report", name)
+    assert ran.status == 2
+    assert f"{tmp_path / name} is there already, and bulk-sync has not written it" in ran.err
+    assert (tmp_path / name).read_bytes() == content
+    assert filled.requests == []
+
+
+def test_nor_is_it_by_a_plan(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    content = somebody_s(tmp_path / "p.parquet")
+    assert run(filled, "plan", "in.csv", "--out", "p.parquet").status == 2
+    assert (tmp_path / "p.parquet").read_bytes() == content
+    assert filled.requests == []
