@@ -563,6 +563,15 @@ def test_a_workbook_with_a_sheet_that_is_a_chart_is_not_broken(tmp_path: Path, r
     assert is_fallback(run, tmp_path / "in.xlsx", "a sheet of it is a chart")
 
 
+def test_a_workbook_with_a_table_from_another_source_is_not_broken(
+    tmp_path: Path, run: Run
+) -> None:
+    path = requests(tmp_path / "in.xlsx")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/queryTables/queryTable1.xml", f'<queryTable xmlns="{MAIN}"/>')
+    assert is_fallback(run, path, "a table in it is filled from another source")
+
+
 def test_a_workbook_of_which_openpyxl_would_lose_a_cell_is_not_broken(
     tmp_path: Path, run: Run
 ) -> None:

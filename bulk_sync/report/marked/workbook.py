@@ -82,6 +82,8 @@ def main() -> None:
     lost = _lost(content, [str(each.message) for each in said], request["lost"])
     if book.chartsheets:  # openpyxl would give names that belong to a sheet to another one
         problem = "a sheet of it is a chart"
+    elif b"xl/queryTables/" in content:  # the table would refer to a part that is not kept
+        problem = "a table in it is filled from another source"
     else:
         _mark(book, request["sheet"], request["problems"])
         _add_first_sheet(book, _lines(request, lost))
