@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from bulk_sync.cli.option import Group, Option, Recorded, WebAddress
+from bulk_sync.cli.option import Duration, Group, Option, Recorded, WebAddress
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _monitoring = partial(Option, group=Group.MONITORING, recorded=Recorded.NEVER)
@@ -28,6 +28,12 @@ NOTIFY: Final = _monitoring(
     "Send a message when the state of the job changes, through apprise. Put the URLs into "
     "BULK_SYNC_NOTIFY, or line by line into a file that BULK_SYNC_NOTIFY_FILE names.",
     secret=True,
+)
+PROGRESS_EVERY: Final = _monitoring(
+    "--progress-every DURATION",
+    "How often a log, where there is no terminal, shows how far a pass is.",
+    type=Duration(),
+    default="30s",
 )
 MONITORING: Final = (METRICS_FILE, PING, NOTIFY)
 """The options of every command whose end somebody may wait for."""

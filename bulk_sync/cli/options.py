@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from bulk_sync.cli import config, input_options, list_options, schedule_options, state_options
-from bulk_sync.cli.monitoring_options import MONITORING
+from bulk_sync.cli.monitoring_options import MONITORING, PROGRESS_EVERY
 from bulk_sync.cli.option import Duration, Group, InputName, Name, Option, Recorded, choice
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
@@ -296,7 +296,7 @@ LOGGING: Final = (LOG_FORMAT, _output("-v --verbose", "Log more."), QUIET, CONFI
 
 SCHEDULE: Final = schedule_options.SCHEDULE
 
-WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, *LOGGING)
+WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, PROGRESS_EVERY, *LOGGING)
 """The options of every command with calls to Campaign."""
 
 WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK, *MONITORING)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_STATUS_EVERY_S: Final = 30.0
+_LOGGED_EVERY_S: Final = 30.0
 _DRAWN_EVERY_S: Final = 0.1
 """tqdm draws no more often, and to call it costs more than a row."""
 
@@ -62,6 +62,7 @@ class Look:
         preview: nothing is to be written.
         out: the plan file to be written.
         title: what is shown: a run, a plan, or the audit of a run.
+        logged_every_s: how often a log shows how far a pass is.
     """
 
     json: bool
@@ -70,6 +71,7 @@ class Look:
     preview: bool = False
     out: Path | None = None
     title: str = "Run"
+    logged_every_s: float = _LOGGED_EVERY_S
 
     @classmethod
     def of(
@@ -84,6 +86,7 @@ class Look:
             preview=preview,
             out=out or values.get("out"),
             title="Plan" if preview else title,
+            logged_every_s=values.get("progress_every", _LOGGED_EVERY_S),
         )
 
 
@@ -129,7 +132,7 @@ class Screen:
             return
         if what != self._what:
             self.end_pass()
-            self._what, self._status_at = what, time.monotonic() + _STATUS_EVERY_S
+            self._what, self._status_at = what, time.monotonic() + self._look.logged_every_s
             if self._bars:
                 self._status_at = 0.0
                 with suppress(OSError):  # the terminal may have gone
@@ -144,7 +147,7 @@ class Screen:
             with suppress(OSError):
                 self._bar.update(done - self._bar.n)
         elif pulse is not None:
-            self._status_at = now + _STATUS_EVERY_S
+            self._status_at = now + self._look.logged_every_s
             facts = {"pass": what, "done": done, "total": total, **pulse.facts()}
             facts = self._monitor.named("progress") | facts
             title = _PASSES[what][0]

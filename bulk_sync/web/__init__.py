@@ -18,6 +18,8 @@ run, and a restarted page finds its runs again.
       paperwork.py    uploads, plans, and who approved what
     jobs.py         processes of the command line: start, watch, stop; progress.py reads their logs
     ledger_view.py  runs and acts as the ledger has them, kept up to date
+    overdue.py      opt-outs past their last day, by the last run of each job
+    live.py         progress as server-sent events
     pages/          the screens, a module each
     templates/      Jinja2, escaped; static/: one style sheet, one script
 

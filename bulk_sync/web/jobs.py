@@ -34,6 +34,7 @@ from bulk_sync.web.settings import PageSettings
 LOOK_EVERY_S: Final = 1.0
 """How often the files of a process are read while a browser watches it."""
 
+_PROGRESS_EVERY: Final = "2s"
 _OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "BULK_SYNC_REPORT")
 """Variables that would change what the page reads, or where files go."""
 
@@ -226,7 +227,8 @@ class Jobs:
     def _environment(self) -> Mapping[str, str]:
         """Return the variables of a process: those of the page, secrets included, and its place."""
         kept = {name: value for name, value in os.environ.items() if name not in _OWN}
-        return {**kept, **self._settings.variables}
+        progress = {"BULK_SYNC_PROGRESS_EVERY": _PROGRESS_EVERY}
+        return {**kept, **progress, **self._settings.variables}
 
     def _select(self, which: object) -> list[Job]:
         query = select(jobs).where(which).order_by(jobs.c.id.desc())  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
 from bulk_sync.web.jobs import Jobs
 from bulk_sync.web.ledger_view import LedgerView
+from bulk_sync.web.overdue import Overdue
 from bulk_sync.web.paperwork import Paperwork
 from bulk_sync.web.rendering import Renderer
 from bulk_sync.web.sessions import LONGEST_S, Sessions
@@ -44,6 +45,7 @@ class Page:
         paperwork: uploads, plans, approvals.
         jobs: processes of the command line.
         ledger: runs, and what people did.
+        overdue: opt-outs that are late, or soon will be.
     """
 
     def __init__(self, settings: PageSettings) -> None:
@@ -57,6 +59,7 @@ class Page:
         self.paperwork = Paperwork(database, settings.approval_valid_s)
         self.jobs = Jobs(database, settings)
         self.ledger = LedgerView(settings.state)
+        self.overdue = Overdue(settings.state)
         self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
         self._renderer = Renderer()
 

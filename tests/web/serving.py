@@ -111,5 +111,7 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
 
 
 def settings_in(folder: Path, **given: object) -> PageSettings:
-    """Return settings with a state folder."""
-    return PageSettings(State(folder / "state"), **given)  # type: ignore[arg-type]
+    """Return settings with a state folder, as ``serve`` makes them."""
+    state = State(folder / "state")
+    given.setdefault("variables", {"BULK_SYNC_STATE_DIR": str(state.folder)})
+    return PageSettings(state, **given)  # type: ignore[arg-type]

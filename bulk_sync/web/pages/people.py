@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Act, Deed
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.wording import OUTCOMES, Tone
@@ -27,10 +28,13 @@ async def search(request: web.Request) -> web.StreamResponse:
     page = page_of(request)
     fields = await page.form(request)
     typed = fields.text("key")
-    key = check.key(typed)
-    if not key or len(key) > _LONGEST_KEY:
+    if not typed or len(typed) > _LONGEST_KEY:
         error = "Type the PKey or the e-mail address of one person."
         return _shown(request, typed, error, status=400)
+    try:
+        key = check.key(typed)
+    except UsageProblem as problem:
+        return _shown(request, typed, str(problem), status=400)
     searches = await page.blocking(_searches, page, key)
     await page.record(person_of(request), Deed.LOOKED_UP, key=key)
     story = await page.blocking(_story, page, key)

@@ -10,11 +10,13 @@ from aiohttp import web
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.report.facts import PAST_RUNS, PastRun
+from bulk_sync.report.wording import count
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
 
 _SHOWN: Final = 50
+_LOOKED_AT: Final = 30
 
 
 class Task(NamedTuple):
@@ -52,7 +54,7 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
     older = runs[_SHOWN - 1].run_id if len(runs) > _SHOWN else ""
     return {
         "tasks": list(_tasks(page, person, every, at_work)),
-        "deadlines": [],
+        "deadlines": page.overdue.sentences(every),
         "past": _past(every),
         "lines": [_line(run, at_work) for run in runs[:_SHOWN]],
         "older": older,
@@ -60,19 +62,46 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
 
 
 def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -> Iterator[Task]:
-    """Yield what waits for a person: plans to approve, and runs to resume."""
-    if person.may(Right.APPROVE):
-        for paper in page.paperwork.plans():
-            if paper.asked_ms is None or paper.applied_by is not None or person.is_same(paper.who):
-                continue
-            if not any(person.is_same(each.who) for each in page.paperwork.approvals(paper)):
-                asked = f"asked for by {paper.asked_by}"
-                yield Task(f"/plans/{paper.id}", "A plan to approve", asked, paper.asked_ms)
+    """Yield what waits for a person: to approve, to correct, to resume."""
+    yield from _plans(page, person)
+    yield from _to_correct(page, person)
     if person.may(Right.RESUME):
         for run in runs:
             if not run.is_finished and run.run_id not in at_work and run.begun.kind != Kind.PLAN:
                 name = _name(run)
                 yield Task(f"/runs/{run.run_id}", "A run to resume", name, run.begun_ms)
+
+
+def _plans(page: Page, person: Person) -> Iterator[Task]:
+    """Yield plans that the person may approve, and their own that were sent back."""
+    for paper in page.paperwork.plans():
+        if paper.applied_by is not None or paper.is_deleted:
+            continue
+        path, is_own = f"/plans/{paper.id}", person.is_same(paper.who)
+        if paper.asked_ms is None:
+            last = page.paperwork.verdicts(paper.id)[-1:] if is_own else []
+            for verdict in last:
+                if not verdict.is_approval:
+                    yield Task(path, "A plan that was sent back", verdict.comment, verdict.at_ms)
+        elif person.may(Right.APPROVE) and not is_own:
+            approvals = page.paperwork.approvals(paper)
+            if not any(person.is_same(each.who) for each in approvals):
+                yield Task(path, "A plan to approve", f"asked by {paper.asked_by}", paper.asked_ms)
+
+
+def _to_correct(page: Page, person: Person) -> Iterator[Task]:
+    """Yield the person's last uploads with rows to correct, unless a correction has come."""
+    uploads = page.paperwork.uploads(_LOOKED_AT)
+    done = {upload.corrects for upload in uploads}
+    for upload in uploads:
+        if not person.is_same(upload.who) or upload.id in done or upload.is_deleted:
+            continue
+        for job in page.jobs.of(upload.id, "validate")[:1]:
+            summary = job.progress().summary or {}
+            rejected = summary.get("outcomes", {}).get(Outcome.REJECTED, 0)
+            if rejected:
+                what = f"{upload.file_name}: {count(rejected, 'row')} to correct"
+                yield Task(f"/uploads/{upload.id}", "An upload to correct", what, upload.at_ms)
 
 
 def _past(runs: Sequence[Run]) -> list[PastRun]:

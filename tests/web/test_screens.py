@@ -1,0 +1,205 @@
+"""The start, one person, and the ledger, as plain HTTP has them."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate, wishes
+from serving import NAMES, Served, serving, settings_in
+
+from bulk_sync.ledger import Deed
+from bulk_sync.simulator import Simulator
+from bulk_sync.web.database import now_ms
+from bulk_sync.web.identity import Role
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.paperwork import Paper, Upload, Verdict
+
+ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
+
+
+def ended(served: Served, job: Job) -> None:
+    """Wait for the end of a process."""
+
+    async def follow() -> None:
+        async for _ in served.page.jobs.follow(job):
+            pass
+
+    asyncio.run(follow())
+
+
+def test_the_start_lists_runs_the_newest_first_with_their_state(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 3)
+    (tmp_path / "in <b>.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},true\n{key(1)},maybe\n")
+    ids = [
+        run(sim, *words, "--summary", "json").summary["run_id"]
+        for words in (("run", "in <b>.csv"), ("plan", "in <b>.csv", "--out", "p.parquet"))
+    ]
+    with serving(settings_in(tmp_path)) as served:
+        text = served.signed_in(Role.VIEWER).get(f"{served.url}/").text
+    assert re.findall(r'href="/runs/([\w-]+)"', text) == ids[::-1]
+    assert "in &lt;b&gt;.csv" in text
+    assert "? rows left" in text
+    assert "The last 1 run" in text
+
+
+def test_each_person_sees_what_waits_for_them(served: Served) -> None:
+    paperwork = served.page.paperwork
+    for plan_id in ("p1", "p2", "p3"):
+        new = Paper(plan_id, 1, ANA, "u1", None, None, "", None, None, "", {}, None, False)
+        paperwork.add_plan(new)
+        paperwork.set_made(plan_id, "a" * 64)
+        paperwork.ask(plan_id, ANA, "")
+    paperwork.decide(Verdict("p2", "a" * 64, now_ms(), BEN, False, "Row 7 is odd"))
+    paperwork.decide(Verdict("p3", "a" * 64, now_ms() + 1, BEN, True, ""))
+    start = {role: served.signed_in(role).get(f"{served.url}/").text for role in Role}
+    waiting = {
+        role: re.findall(r'href="/plans/(\w+)">([^<]*)', text) for role, text in start.items()
+    }
+    assert waiting == {
+        Role.VIEWER: [],
+        Role.UPLOADER: [("p2", "A plan that was sent back")],
+        Role.APPROVER: [("p1", "A plan to approve")],
+        Role.ADMIN: [("p3", "A plan to approve"), ("p1", "A plan to approve")],
+    }
+
+
+def test_an_upload_with_bad_rows_waits_until_it_is_corrected(
+    served: Served, tmp_path: Path
+) -> None:
+    def upload(upload_id: str, corrects: str | None = None) -> None:
+        new = Upload(upload_id, 1, ANA, "a.csv", 9, "f" * 64, "", "", {}, corrects, False)
+        served.page.paperwork.add_upload(new)
+
+    path = tmp_path / "a.csv"
+    path.write_text(f"PKey,ccpaOptOut\n{key(0)},maybe\n{key(1)},true\n")
+    upload("u1")
+    job = served.page.jobs.start("validate", [str(path)], about="u1", who=ANA)
+    session = served.signed_in(Role.UPLOADER)
+    ended(served, job)
+    assert "a.csv: 1 row to correct" in session.get(f"{served.url}/").text
+    assert "to correct" not in served.signed_in(Role.ADMIN).get(f"{served.url}/").text
+    upload("u2", corrects="u1")
+    assert "to correct" not in session.get(f"{served.url}/").text
+
+
+def test_opt_outs_past_their_last_day_are_shown(sim: Simulator, run: Run, tmp_path: Path) -> None:
+    populate(sim, 1)
+    (tmp_path / "in.csv").write_text("PKey,ccpaOptOut,Request date\n@unknown,true,2026-01-05\n")
+    run(sim, "run", "in.csv")
+    with serving(settings_in(tmp_path)) as served:
+        session = served.signed_in(Role.VIEWER)
+        for _ in range(2):
+            assert "in: 1 opt-out past the last day" in session.get(f"{served.url}/").text
+
+
+def test_an_interrupted_run_waits_for_those_who_may_resume_it(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 9)
+    path = wishes(tmp_path / "in.csv", 9)
+    ran = run(sim, "run", path, "--max-calls", 12, "--fetch", "lookup")
+    assert ran.status == 6
+    with serving(settings_in(tmp_path)) as served:
+        seen = {
+            role: "A run to resume" in served.signed_in(role).get(f"{served.url}/").text
+            for role in Role
+        }
+    assert seen == {role: role is not Role.VIEWER for role in Role}
+
+
+def test_the_story_of_a_person_is_shown_by_address_and_key_and_each_search_recorded(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    (tmp_path / "in.csv").write_text("email,opt out\np0@example.com,yes\n")
+    run_id = run(sim, "run", "in.csv", "--summary", "json").summary["run_id"]
+    with serving(settings_in(tmp_path)) as served:
+        session = served.signed_in(Role.VIEWER)
+        for typed in ("P0@Example.com", key(0)):
+            answer = session.post(f"{served.url}/people", data={"key": typed})
+            assert "has opted out (ccpaOptOut is true)" in answer.text
+            assert f'href="/runs/{run_id}"' in answer.text
+            assert answer.url == f"{served.url}/people"
+        again = served.signed_in(Role.ADMIN).post(f"{served.url}/people", data={"key": key(0)})
+        assert NAMES[Role.VIEWER] in again.text
+        acts = served.page.ledger.acts()
+    found = [(act.deed, act.who, act.key) for act in acts]
+    assert found == [
+        (Deed.LOOKED_UP, NAMES[Role.VIEWER], "P0@Example.com"),
+        (Deed.LOOKED_UP, NAMES[Role.VIEWER], key(0)),
+        (Deed.LOOKED_UP, IDA, key(0)),
+    ]
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "x" * 1001])
+def test_a_search_without_a_key_keeps_the_input_and_is_not_recorded(
+    served: Served, typed: str
+) -> None:
+    session = served.signed_in(Role.VIEWER)
+    answer = session.post(f"{served.url}/people", data={"key": typed})
+    assert answer.status_code == 400
+    assert 'aria-invalid="true"' in answer.text
+    assert f'value="{typed.strip()}"' in answer.text
+    assert served.page.ledger.acts() == []
+
+
+def test_nothing_is_known_of_a_stranger(served: Served) -> None:
+    session = served.signed_in(Role.VIEWER)
+    answer = session.post(f"{served.url}/people", data={"key": "<i>eve@example.com"})
+    assert "This tool never changed &lt;i&gt;eve@example.com" in answer.text
+
+
+def test_the_ledger_shows_its_head_and_proves_that_it_fits(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 1)
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},true\n")
+    ledger = run(sim, "run", "in.csv", "--summary", "json").summary["ledger"]
+    with serving(settings_in(tmp_path)) as served:
+        session = served.signed_in(Role.VIEWER)
+        shown = session.get(f"{served.url}/ledger").text
+        assert f"{ledger['position']}:{ledger['sha256']}" in shown
+        fits = session.post(f"{served.url}/ledger").text
+        assert f"All {ledger['position']} lines fit" in fits
+        (tmp_path / "state" / "ledger.anchor").write_text(
+            '{"ledger": "", "position": 9, "hash": "%s"}' % ("0" * 64)
+        )
+        altered = session.post(f"{served.url}/ledger").text
+        assert "The ledger was altered" in altered
+        assert "is missing" in altered
+
+
+def test_without_a_ledger_there_is_nothing_to_verify_and_the_page_explains_it(
+    served: Served,
+) -> None:
+    answer = served.signed_in(Role.VIEWER).post(f"{served.url}/ledger")
+    assert "There is no ledger" in answer.text
+    assert answer.status_code == 200
+
+
+def test_what_people_did_is_listed_without_whom_they_looked_up(served: Served) -> None:
+    session = served.signed_in(Role.VIEWER)
+    session.post(f"{served.url}/people", data={"key": "jo@example.com"})
+    text = session.get(f"{served.url}/ledger").text
+    assert "looked up" in text
+    assert "jo@example.com" not in text
+
+
+def test_a_restarted_page_knows_sessions_and_acts(tmp_path: Path) -> None:
+    with serving(settings_in(tmp_path)) as served:
+        session = served.signed_in(Role.VIEWER)
+        session.post(f"{served.url}/people", data={"key": "jo@example.com"})
+        (session_id,) = session.cookies.values()
+    with serving(settings_in(tmp_path), people=False) as again:
+        assert len(again.page.ledger.acts()) == 1
+        found = again.page.sessions.find(session_id or "")
+        assert found is not None
+        assert found.name == NAMES[Role.VIEWER]
+
+
+def test_a_screen_that_is_not_built_says_so(served: Served) -> None:
+    answer = served.signed_in(Role.UPLOADER).get(f"{served.url}/uploads/new")
+    assert answer.status_code in {200, 501}
