@@ -96,6 +96,7 @@ def test_the_keyboard_alone_signs_in_leads_everywhere_and_signs_out(
 ) -> None:
     keyboard = shown.page.keyboard
     shown.page.goto(served.url)
+    shown.page.wait_for_function("document.activeElement.id == 'name'")
     keyboard.type(NAMES[Role.UPLOADER])
     keyboard.press("Tab")
     keyboard.type(PASSWORD)
