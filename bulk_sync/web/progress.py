@@ -8,6 +8,7 @@ a summary              it ended, with an exit status
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -32,7 +33,7 @@ class Progress:
         stage: the pass: ``scan``, ``read`` or ``write``; "" between them.
         done: how much of the pass is done.
         total: how much the pass has to do.
-        rate: calls a second; None if unknown.
+        rate: rows of the pass a second; None if unknown.
         held_s: seconds for which Campaign asked to wait.
         seconds_left: of the pass; None if unknown.
         plan: what ``event: plan`` has; None until it is made.
@@ -95,8 +96,12 @@ class Progress:
         """Read the files of a process; a file that is missing, or half written, holds nothing."""
         found: dict[str, Any] = {}
         warnings: list[str] = []
+        first: Mapping[str, Any] = {}
         for line in _lines(log):
             found |= _facts(line)
+            if line.get("event") == "progress":
+                first = first if first.get("pass") == line.get("pass") else line
+                found |= _speed(first, line)
             if line.get("level") in _WARNINGS and "event" not in line:
                 warnings.append(str(line.get("message", "")))
         result = None if is_alive else _object(summary)
@@ -116,14 +121,11 @@ def _facts(line: Mapping[str, Any]) -> dict[str, Any]:
         case "run_began":
             return {"run_id": line.get("run_id"), "rows": line.get("rows") or 0}
         case "progress":
-            done, total, rate = line.get("done") or 0, line.get("total") or 0, line.get("rate")
             return {
                 "stage": str(line.get("pass") or ""),
-                "done": done,
-                "total": total,
-                "rate": rate,
+                "done": line.get("done") or 0,
+                "total": line.get("total") or 0,
                 "held_s": line.get("held_seconds") or 0.0,
-                "seconds_left": (total - done) / rate if rate else None,
             }
         case "plan":
             return {"plan": line, "stage": "", "done": 0, "total": 0, "seconds_left": None}
@@ -132,6 +134,19 @@ def _facts(line: Mapping[str, Any]) -> dict[str, Any]:
         case "run_ended":
             return {"stage": "", "seconds_left": None}
     return {}
+
+
+def _speed(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the speed of a pass, and the time that is left of it, by two of its lines."""
+    try:
+        begun, now = (datetime.fromisoformat(line["time"]) for line in (first, last))
+        done, left = last["done"] - first["done"], last["total"] - last["done"]
+        seconds = (now - begun).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return {}
+    if done <= 0 or seconds <= 0:
+        return {"rate": None, "seconds_left": None}
+    return {"rate": done / seconds, "seconds_left": left * seconds / done}
 
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -8,14 +8,13 @@ import orjson
 import pytest
 from conftest import Run, populate, wishes
 
-from bulk_sync.cli import screen
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 @pytest.fixture(autouse=True)
 def every_status_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait for half a minute to pass."""
-    monkeypatch.setattr(screen, "_STATUS_EVERY_S", 0.0)
+    monkeypatch.setenv("BULK_SYNC_PROGRESS_EVERY", "0")
 
 
 def progress(err: str) -> list[dict[str, Any]]:

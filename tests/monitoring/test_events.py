@@ -8,7 +8,6 @@ import orjson
 import pytest
 from conftest import Ran, Run, before_answer, key, populate, wishes
 
-from bulk_sync.cli import screen
 from bulk_sync.simulator import Simulator
 
 JSON = ("--log-format", "json", "--summary", "json")
@@ -48,7 +47,7 @@ def test_a_run_tells_its_beginning_its_plan_and_its_end(
 def test_progress_without_a_terminal_is_an_event(
     filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screen, "_STATUS_EVERY_S", 0.0)
+    monkeypatch.setenv("BULK_SYNC_PROGRESS_EVERY", "0")
     ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), *JSON, "--fetch", "lookup")
     progress = [event for event in events(ran) if event["event"] == "progress"]
     assert progress[-1]["pass"] == "write"

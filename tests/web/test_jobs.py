@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 from conftest import before_answer, key, populate, wishes
 from serving import settings_in
@@ -151,14 +153,18 @@ def test_half_a_file_holds_nothing(tmp_path: Path, content: bytes) -> None:
 
 
 def test_of_a_long_log_the_beginning_and_the_end_are_read(tmp_path: Path) -> None:
-    line = '{"event": "progress", "pass": "write", "done": %d, "total": 90000, "rate": 10.0}'
-    first = '{"event": "run_began", "run_id": "r1", "rows": 90000}'
-    lines = [first, *(line % number for number in range(20_000))]
-    (tmp_path / "log").write_text("\n".join(lines) + "\n")
+    begun = datetime(2026, 11, 23, tzinfo=UTC)
+    first = {"event": "run_began", "run_id": "r1", "rows": 90_000}
+    lines = [first] + [
+        {"event": "progress", "time": (begun + timedelta(seconds=n)).isoformat(), "pass": "write"}
+        | {"done": 10 * n, "total": 90_000}
+        for n in range(5_000)
+    ]
+    (tmp_path / "log").write_bytes(b"\n".join(map(orjson.dumps, lines)) + b"\n")
     found = Progress.read(tmp_path / "log", tmp_path / "none", is_alive=True)
-    assert (found.run_id, found.done, found.total) == ("r1", 19_999, 90_000)
-    assert found.seconds_left == pytest.approx(7000.1)
-    assert found.sentence == "19,999 of 90,000, 1 h 57 min left."
+    assert (found.run_id, found.done, found.total) == ("r1", 49_990, 90_000)
+    assert found.rate == pytest.approx(10)
+    assert found.sentence == "49,990 of 90,000, 1 h 7 min left."
 
 
 def test_the_tables_stand_beside_a_ledger_on_a_server(state: State) -> None:
