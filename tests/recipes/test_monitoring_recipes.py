@@ -102,7 +102,7 @@ METRICS = """
         (4, ["BulkSyncNeedsPerson"]),
         (5, ["BulkSyncFailed"]),
         (6, []),
-        (7, []),
+        (7, ["BulkSyncNeedsPerson"]),
         (13, ["BulkSyncRunsToResume"]),
         (49, ["BulkSyncNoSuccess", "BulkSyncRunsToResume"]),
     ],
