@@ -124,7 +124,7 @@ def test_each_bad_cell_is_filled_and_has_a_note(tmp_path: Path, run: Run) -> Non
     assert ran.status == 3
     assert ran.out.endswith(
         "Correct the red cells in marked.xlsx, save it, and check it again:\n"
-        "  bulk-sync validate marked.xlsx --job in\n"
+        "  bulk-sync validate marked.xlsx\n"
     )
     assert (tmp_path / "in.xlsx").read_bytes() == before
     path = tmp_path / "marked.xlsx"
@@ -484,7 +484,7 @@ def test_the_sheet_that_was_read_is_marked(tmp_path: Path, run: Run) -> None:
     book.copy_worksheet(book.worksheets[0]).title = "Second"
     book.save(path)
     ran = check(run, path, "marked.xlsx", "--sheet", "Second")
-    assert ran.out.endswith("  bulk-sync validate marked.xlsx --job in --sheet Second\n")
+    assert ran.out.endswith("  bulk-sync validate marked.xlsx --sheet Second\n")
     assert marks(tmp_path / "marked.xlsx") == {}
     assert marks(tmp_path / "marked.xlsx", sheet=3) == MARKS
 
