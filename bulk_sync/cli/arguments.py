@@ -82,6 +82,7 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
             settings={each: plain(values[each]) for each in recorded()},
             reports=reports,
             of_input=frozenset(names(INPUT_AGAIN)),
+            state_dir=values["state_dir"],
         ),
         protection=Protection(map(Path, values["protect"])),
     )

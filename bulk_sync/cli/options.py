@@ -241,8 +241,9 @@ LOOKUP: Final = _connection(
 
 REPORT: Final = _output(
     "--report FILE ...",
-    "Where to write the report. The suffix decides the format: .csv .parquet .json .xlsx .html; "
-    ".gz after a text one packs it.",
+    "Where to write the report: a file, or a URL of a bucket (s3, gs, az), where nothing is "
+    "overwritten. The suffix decides the format: .csv .parquet .json .xlsx .html; .gz after a text "
+    "one packs it.",
     type=click.Path(dir_okay=False),  # a text: it may be a URL
 )
 PLAN_OUT: Final = _output(

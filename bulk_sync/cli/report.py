@@ -49,12 +49,13 @@ def command(**values: Any) -> Exit:
     run, reports = runs.report_again(state, values["run_id"], paths, screen.tell)
     screen.end_pass()
     names = [shown(report) for report in reports]
+    status = Exit.ROWS_LEFT if any(map(runs.is_unpublished, reports)) else Exit.DONE
     if values["summary"]:
-        say_json({"run_id": run.run_id, "exit": int(Exit.DONE), "message": "", "reports": names})
-        return Exit.DONE
+        say_json({"run_id": run.run_id, "exit": int(status), "message": "", "reports": names})
+        return status
     say(f"Run {run.run_id} of {run.begun.input}, begun {local(run.begun_ms)}")
     same = set() if run.ended is None else set(run.ended.reports.values())
     for name, destination in zip(names, reports, strict=True):
         is_same = destination.sha256() in same
         say(f"Report: {name}{' (byte for byte as the run wrote it)' if is_same else ''}")
-    return Exit.DONE
+    return status

@@ -16,6 +16,7 @@ import pandas as pd
 from bulk_sync.errors import Refused
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import wording
+from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Subject
 from bulk_sync.report.wording import count
 from bulk_sync.rows import columns, comparison, due_dates
@@ -127,10 +128,10 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
         *needing_a_person(finished.rows, named),
         *_deadline_lines(finished.rows),
         *_cost_lines(finished.cost),
-        *(f"Report: {shown(path)}" for path in files.reports),
+        *(f"Report: {shown(path)}{_not_there(path)}" for path in files.reports),
     ]
     if files.todo is not None:
-        lines.append(f"To do:  {shown(files.todo)}")
+        lines.append(f"To do:  {shown(files.todo)}{_not_there(files.todo)}")
     if finished.head is not None:
         lines.append(f"Ledger: {finished.head}")
     return lines
@@ -279,6 +280,11 @@ def mapped_json(mapped: Mapped, source: str) -> dict[str, object]:
         "out": shown(mapped.out),
         "todo": None if mapped.todo is None else shown(mapped.todo),
     }
+
+
+def _not_there(file: Destination) -> str:
+    """Return where a file could not be uploaded to."""
+    return f" (not at {file.instead_of})" if isinstance(file, LocalFile) and file.instead_of else ""
 
 
 def shown(place: object) -> str:

@@ -55,7 +55,8 @@ def command(**values: Any) -> Exit:
     judged = runs.judge(given, values["report"], screen.tell, protection)
     screen.end_pass()
     rejected = columns.have_outcome(judged.rows, [Outcome.REJECTED]).any()
-    status = Exit.ROWS_LEFT if rejected else Exit.DONE
+    is_here = any(map(runs.is_unpublished, judged.reports))
+    status = Exit.ROWS_LEFT if rejected or is_here else Exit.DONE
     if values["summary"]:
         monitor = Invocation.current().monitor
         monitor.job = values["job"] or arguments.job_name(given)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = "downloads"
 _FRESH: Final = ".new-"
+_UNSENT: Final = "Nothing was sent to Campaign. Run again later."
 _CHUNK: Final = 1 << 20
 _SPECIAL: Final = "*?["
 
@@ -132,7 +133,7 @@ def _found(store: "ObjectStore", url: Url, *, is_one: bool) -> "list[ObjectMeta]
     """Return the file, the files of the folder, or those that match the pattern."""
     import obstore  # noqa: PLC0415 - an extra
 
-    with explained(url):
+    with explained(url, _UNSENT):
         if is_one:
             try:
                 return [obstore.get(store, url.key).meta]  # of HEAD, an error has no code
@@ -174,7 +175,7 @@ def _get(store: "ObjectStore", url: Url, path: Path, etag: str) -> str:
     import obstore  # noqa: PLC0415 - an extra
 
     options: Any = {"if_match": f'"{etag}"'} if etag else {}
-    with explained(url):
+    with explained(url, _UNSENT):
         result = obstore.get(store, url.key, options=options)
     with _writing(path, url) as file:
         write = file.begin()
@@ -186,7 +187,7 @@ def _get(store: "ObjectStore", url: Url, path: Path, etag: str) -> str:
 
 
 def _chunks(result: "GetResult", url: Url) -> "Iterator[Bytes]":
-    with explained(url):
+    with explained(url, _UNSENT):
         yield from result.stream(min_chunk_size=_CHUNK)
 
 

@@ -69,17 +69,22 @@ _ABSENT: Final = r"status: 404|NotFound"
 
 
 @contextmanager
-def explained(name: object) -> Iterator[None]:
-    """Raise the errors of a store as ours, about a place with this name."""
+def explained(name: object, then: str = "") -> Iterator[None]:
+    """Raise the errors of a store as ours.
+
+    Args:
+        name: of the place.
+        then: what follows if the store cannot be reached, and what to do, as sentences.
+    """
     from obstore.exceptions import BaseError  # noqa: PLC0415 - an extra
 
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        raise problem(name, error) from None  # its text may hold a secret
+        raise problem(name, error, then) from None  # its text may hold a secret
 
 
-def problem(name: object, error: Exception) -> StopRun:
+def problem(name: object, error: Exception, then: str) -> StopRun:
     """Return what an error of a store means."""
     from obstore.exceptions import PreconditionError  # noqa: PLC0415
 
@@ -90,8 +95,7 @@ def problem(name: object, error: Exception) -> StopRun:
         return RemoteProblem(f"{name} cannot be used: {why}")
     if re.search(_NOT_NOW, text):
         return Unreachable(
-            f"{name} cannot be reached: the store does not answer, or not now. Nothing was sent to "
-            "Campaign. Run again later."
+            f"{name} cannot be reached: the store does not answer, or not now. {then}".rstrip()
         )
     if why := _why(text, _FOR_GOOD):
         return RemoteProblem(f"{name} cannot be used: {why}")

@@ -107,8 +107,8 @@ def shows_facts(destinations: Sequence[Destination]) -> bool:
 
 def write(
     results: Results, destination: Destination, facts: Facts, tell: Tell = lambda *_: None
-) -> None:
-    """Write a report.
+) -> Destination:
+    """Write a report, and return where it is.
 
     Args:
         results: the input's own columns and those of ``columns.REPORT``.
@@ -126,6 +126,7 @@ def write(
     watched = results.watched(partial(_tell, tell, destination, results.count))
     with destination.writing() as whole, _packing(whole, destination.name) as file:
         write_rows(watched, file, facts)
+    return destination.publish()
 
 
 def _tell(tell: Tell, destination: Destination, total: int, done: int) -> None:

@@ -1,10 +1,10 @@
 """The destination of a report: checked before the run; the report appears whole or not at all.
 
-    --report TEXT --parse--> Destination --of_run--> Destination --check-----> before the run
-                                                             '----writing---> after it
+    --report TEXT --of_run--> Destination --check-------------> before the run
+                                          '-writing, publish--> after it
 
-A local path is the only kind. Another kind, such as a URL, is a class with the same methods in a
-module of its own, and a line in ``parse``.
+A local path, or a URL of a bucket: see ``remote_file.py``. Another kind is a class with the same
+methods in a module of its own, and a line in ``parse``.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, Final, Protocol
 
 from bulk_sync.errors import StoppedEarly, UsageProblem, unwritable
+from bulk_sync.remote.url import Url, is_url
 from bulk_sync.storage import atomic
 
 RUN_ID: Final = "{run_id}"
@@ -42,6 +43,9 @@ class Destination(Protocol):
     def writing(self) -> AbstractContextManager[BinaryIO]:
         """Open a file, to appear when the block ends well; raise StoppedEarly if that fails."""
 
+    def publish(self) -> "Destination":
+        """Bring a written file to its place; return where it is, which is here if that fails."""
+
     def remove(self) -> None:
         """Remove an older file, if any; raise StoppedEarly if that fails."""
 
@@ -49,25 +53,40 @@ class Destination(Protocol):
         """Return the SHA-256 of the content."""
 
 
-def parse(text: str) -> Destination:
-    """Return the destination in an option; raise UsageProblem if it names no file."""
+def of_run(text: str, run_id: str, state_dir: Path) -> Destination:
+    """Return the destination in an option, with the run's id in the place of ``{run_id}``.
+
+    Args:
+        text: the option.
+        run_id: the run.
+        state_dir: where a report lies until it is uploaded.
+
+    Raises:
+        UsageProblem: it names no file.
+    """
+    if is_url(text):
+        # Late: few reports need it.
+        from bulk_sync.report.remote_file import RemoteFile  # noqa: PLC0415
+
+        url = Url.parse(text.replace(RUN_ID, run_id))
+        return RemoteFile(url, run_id, state_dir.absolute() / "reports")
     path = Path(text)
     if not path.name:
         raise UsageProblem("--report names no file. Write it like --report results.csv.")
-    return LocalFile(path.absolute())
-
-
-def of_run(text: str, run_id: str) -> Destination:
-    """Return the destination in an option, with the run's id in the place of ``{run_id}``."""
-    destination = parse(text)
-    return destination.beside(destination.name.replace(RUN_ID, run_id))
+    return LocalFile(path.absolute().with_name(path.name.replace(RUN_ID, run_id)))
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file of this machine, readable by its owner alone; an older one is replaced."""
+    """A file of this machine, readable by its owner alone; an older one is replaced.
+
+    Attributes:
+        path: where it is.
+        instead_of: the URL that it could not be uploaded to; "" if it belongs here.
+    """
 
     path: Path
+    instead_of: str = ""
 
     def __str__(self) -> str:
         return str(self.path)
@@ -109,6 +128,10 @@ class LocalFile:
         with self._stopping(), atomic.replacing(self.path) as file:
             yield file
 
+    def publish(self) -> "LocalFile":
+        """Return the file: it is in its place."""
+        return self
+
     def remove(self) -> None:
         """Remove the file, if it exists."""
         with self._stopping():
@@ -130,3 +153,8 @@ class LocalFile:
                 "another path.",
                 StoppedEarly,
             ) from error
+
+
+def is_unpublished(destination: Destination | None) -> bool:
+    """Return whether a file is here because it could not be uploaded."""
+    return isinstance(destination, LocalFile) and destination.instead_of != ""

@@ -53,7 +53,7 @@ def write(results: pd.DataFrame, source: str, stem: Destination) -> Destination 
             file.write(input_sheet.workbook(needy, names, _SHEET))
         else:
             csv_file.write(Results.of(needy, names), file)
-    return destination
+    return destination.publish()
 
 
 def _rows(results: pd.DataFrame) -> pd.DataFrame:

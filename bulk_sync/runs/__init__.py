@@ -21,7 +21,7 @@ approve it: approvals.py. What it may cost: day_budget.py, remaining_cost.py. Wh
 exclusion.py. What may go: leftovers.py.
 """
 
-from bulk_sync.report.destination import RUN_ID
+from bulk_sync.report.destination import RUN_ID, is_unpublished
 from bulk_sync.runs.approvals import PlanExpired
 from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.housekeeping import Tidied, tidy
@@ -55,7 +55,7 @@ __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
     "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired", "Rules",
     "Story", "Tidied", "abandon", "apply", "audit", "copy_ledger", "has_checkpoint",
-    "interrupted", "is_held", "judge", "known", "look_up", "map_keys", "newest_change",
-    "preview", "recorded", "report_again", "resume", "retry", "story_of", "sync", "tidy",
-    "undecided", "undo", "without_checkpoint",
+    "interrupted", "is_held", "is_unpublished", "judge", "known", "look_up", "map_keys",
+    "newest_change", "preview", "recorded", "report_again", "resume", "retry", "story_of", "sync",
+    "tidy", "undecided", "undo", "without_checkpoint",
 ]  # fmt: skip

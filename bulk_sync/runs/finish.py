@@ -146,8 +146,7 @@ def write_reports(
     results = Results.of(report_rows(rows))
     try:
         for destination in reports:
-            report.write(results, destination, facts, tell)
-            written.append(destination)
+            written.append(report.write(results, destination, facts, tell))  # noqa: PERF401 - may raise
         todo = None
         if reports:
             left = rows if left is None else left

@@ -89,16 +89,18 @@ class JobRecord:
             the place of ``{run_id}``.
         of_input: the names of the settings that are needed to read the rows, and to look for their
             profiles, once more.
+        state_dir: where a report lies until it is uploaded.
     """
 
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     reports: tuple[str, ...] = ()
     of_input: frozenset[str] = frozenset()
+    state_dir: Path = field(default_factory=Path)
 
     def reports_of(self, run_id: str) -> tuple[Destination, ...]:
         """Return where the reports of one run go, whatever the working directory is later."""
-        return tuple(destination.of_run(text, run_id) for text in self.reports)
+        return tuple(destination.of_run(text, run_id, self.state_dir) for text in self.reports)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,9 @@ def report_again(
     """
     with known(state) as book:
         run = book.run(run_id) if run_id else _newest(book)
-        destinations = JobRecord(reports=tuple(paths)).reports_of(run.run_id)
+        destinations = JobRecord(reports=tuple(paths), state_dir=state.folder).reports_of(
+            run.run_id
+        )
         report.check_reports(destinations, _inputs(run))
         found, past = _rows(book, state, run), book.runs()
     rows = expand.collapse(found)
@@ -62,9 +64,7 @@ def report_again(
     ending = run if run.is_finished else _as_far_as_it_got(run, Totals.of(found))
     facts = report_facts.facts_of(ending, rows, past, reports=destinations)
     results = Results.of(finish.report_rows(rows))
-    for destination in destinations:
-        report.write(results, destination, facts, tell)
-    return run, destinations
+    return run, tuple(report.write(results, each, facts, tell) for each in destinations)
 
 
 def _as_far_as_it_got(run: Run, totals: Totals) -> Run:

@@ -11,7 +11,7 @@ from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.current import Read
 from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Begun, Head
-from bulk_sync.report.destination import Destination
+from bulk_sync.report.destination import Destination, is_unpublished
 from bulk_sync.report.wording import count
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.remaining_cost import Budgets, RemainingCost
@@ -199,6 +199,11 @@ class Files:
     todo: Destination | None = None
     plan_sha256: str | None = None
 
+    @property
+    def are_unpublished(self) -> bool:
+        """Return whether one is here because it could not be uploaded."""
+        return any(map(is_unpublished, (*self.reports, self.todo)))
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -231,7 +236,8 @@ class Finished:
     @property
     def exit(self) -> Exit:
         """The exit status by the contract."""
-        return exit_of(self.totals, self.cause)
+        status = exit_of(self.totals, self.cause)
+        return Exit.ROWS_LEFT if status is Exit.DONE and self.files.are_unpublished else status
 
 
 def exit_of(totals: Totals, cause: StopRun | None) -> Exit:

@@ -203,7 +203,7 @@ def judge(
     Raises:
         StopRun: the file cannot be read, or a report not be written.
     """
-    paths = JobRecord(reports=tuple(reports)).reports_of(new_run_id())
+    paths = JobRecord(reports=tuple(reports), state_dir=given.state_dir).reports_of(new_run_id())
     protection.read()
     report.check_reports(paths, {*validation.files(given), *protection.files})
     with at_hand(given.source, given.state_dir) as found:
@@ -214,8 +214,9 @@ def judge(
             return judged  # without the tables of holidays, which take longer than a small file
         facts = report_facts.verdict(given.source, judged, paths)
         results = Results.of(finish.report_rows(judged.rows))
-        marked = [path for path in paths if _report((judged, found), results, path, facts, tell)]
-    return replace(judged, marked=tuple(marked))
+        written = [_report((judged, found), results, path, facts, tell) for path in paths]
+    marked = tuple(file for file, is_marked in written if is_marked)
+    return replace(judged, marked=marked, reports=tuple(file for file, _ in written))
 
 
 def _report(
@@ -224,8 +225,8 @@ def _report(
     path: Destination,
     facts: Facts,
     tell: report.Tell,
-) -> bool:
-    """Write a verdict; return whether it is the input itself, with marks in it."""
+) -> tuple[Destination, bool]:
+    """Write a verdict; return where it is, and whether it is the input itself, with marks in it."""
     judged, found = read
     if path.name.lower().endswith(".xlsx") and judged.layout.sheet is not None:
         # Late: its libraries take as long to import as a small file to check.
@@ -245,10 +246,9 @@ def _report(
         else:
             with path.writing() as file:
                 file.write(book)
-            return True
+            return path.publish(), True
     report.check_fits(judged.rows, [path])
-    report.write(results, path, facts, tell)
-    return False
+    return report.write(results, path, facts, tell), False
 
 
 def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:

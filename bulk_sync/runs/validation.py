@@ -25,6 +25,7 @@ class Judged:
         layout: what was read as what.
         downloaded: what the ledger keeps of each remote file: URL, ETag, SHA-256.
         marked: copies of the input with marks in it.
+        reports: all reports, those copies among them.
     """
 
     rows: pd.DataFrame
@@ -32,6 +33,7 @@ class Judged:
     layout: Layout
     downloaded: Sequence[Mapping[str, str]] = ()
     marked: Sequence[Destination] = ()
+    reports: Sequence[Destination] = ()
 
     @property
     def hints(self) -> list[str]:

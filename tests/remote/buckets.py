@@ -78,6 +78,7 @@ class Watched:
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
         self.before: Callable[[str, str], object] = lambda *_: None
+        self.after: Callable[[str, str], object] = lambda *_: None
         self.requests: list[tuple[str, str]] = []
         self.signed: list[str] = []
         self.answer: tuple[str, str] | None = None
@@ -100,7 +101,9 @@ class Watched:
             start("400 Bad Request", [])
             return [b"<Error><Code>IncompleteBody</Code></Error>"]
         environ["wsgi.input"] = io.BytesIO(body)
-        return self._app(environ, start)
+        answer = self._app(environ, start)
+        self.after(method, path)
+        return answer
 
 
 class S3:
@@ -135,7 +138,8 @@ class S3:
 
     def reset(self) -> None:
         """Forget what a test has set."""
-        self.app.before, self.app.answer = lambda *_: None, None
+        self.app.before = self.app.after = lambda *_: None
+        self.app.answer = None
         self.app.requests.clear()
         send("POST", f"{self.url}/moto-api/reset-auth", b"inf", _TEXT)
 
@@ -226,8 +230,12 @@ class _Translated(Watched):
         elif generation is not None:
             environ["HTTP_IF_MATCH"] = f'"{int(generation):032x}"'
 
+        for name in [name for name in environ if name.startswith("HTTP_X_GOOG_META_")]:
+            environ[name.replace("GOOG", "AMZ")] = environ.pop(name)
+
         def translated(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             etag = next((value for name, value in headers if name.lower() == "etag"), "").strip('"')
+            headers = [(name.lower().replace("x-amz-", "x-goog-"), text) for name, text in headers]
             if etag:
                 headers = [*headers, ("x-goog-generation", str(int(etag, 16)))]
             return start(status, headers, *more)
