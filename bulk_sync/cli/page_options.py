@@ -11,7 +11,7 @@ from bulk_sync.cli.option import Duration, Group, Option, Recorded, choice
 
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
 
-_FILE: Final = click.Path(dir_okay=False, exists=True)
+_FILE: Final = click.Path(dir_okay=False)
 _UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 

@@ -17,6 +17,7 @@ run, and a restarted page finds its runs again.
     database.py     page.sqlite3, or tables beside a ledger on PostgreSQL
       paperwork.py    uploads, plans, and who approved what
     jobs.py         processes of the command line: start, watch, stop; progress.py reads their logs
+    old_files.py    where files are kept, and when they go
     ledger_view.py  runs and acts as the ledger has them, kept up to date
     overdue.py      opt-outs past their last day, by the last run of each job
     live.py         progress as server-sent events

@@ -6,14 +6,14 @@ The processes that the page has started go on.
 import asyncio
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.web import security
+from bulk_sync.web import old_files, security
 from bulk_sync.web.app_keys import PAGE, RIGHT
 from bulk_sync.web.page import Page
 from bulk_sync.web.routes import ROUTES
@@ -41,8 +41,22 @@ def make(settings: PageSettings) -> web.Application:
     async def close(_app: web.Application) -> None:
         page.close()
 
+    async def tidy(_app: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(_delete_old_files(page))
+        yield
+        task.cancel()
+
     app.on_cleanup.append(close)
+    app.cleanup_ctx.append(tidy)
     return app
+
+
+async def _delete_old_files(page: Page) -> None:
+    """Delete what is older than ``--keep``, once a day."""
+    folder, keep_days = page.settings.folder, page.settings.keep_days
+    while True:
+        await page.blocking(old_files.delete, folder, keep_days, page.paperwork, page.jobs)
+        await asyncio.sleep(old_files.EVERY_S)
 
 
 async def serve(settings: PageSettings, announce: Callable[[str], None]) -> None:

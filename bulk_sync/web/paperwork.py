@@ -211,6 +211,11 @@ class Paperwork:
         taken = update(plans).where(plans.c.id == plan_id, free).values(applied_by=job)
         return self._database.change(taken) == 1
 
+    def set_deleted(self, its_id: str) -> None:
+        """Keep that the file of an upload, or of a plan, is gone."""
+        for table in (uploads, plans):
+            self._database.change(update(table).where(table.c.id == its_id).values(is_deleted=1))
+
     def note_seen(self, paper: Paper, person: Person, pages: Sequence[int]) -> None:
         """Keep which pages of 50 opt-ins a person has seen of a plan."""
         missing = sorted(set(pages) - self.seen(paper, person))

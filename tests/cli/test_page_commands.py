@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import trustme
 from conftest import Run
 
 
@@ -105,3 +106,24 @@ def test_a_port_that_is_taken_is_explained(tmp_path: Path, run: Run) -> None:
         page.terminate()
     assert ran.status == 2
     assert "--port 0 takes a free port" in ran.err
+
+
+def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "page.pem")
+    )
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0"]
+    words += ["--tls-cert", str(tmp_path / "page.pem"), "--tls-key", str(tmp_path / "page.pem")]
+    environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
+    with subprocess.Popen(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
+        assert page.stdout is not None
+        url = page.stdout.readline().strip()
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = str(tmp_path / "ca.pem")
+            answer = session.get(url, allow_redirects=False)
+        page.terminate()
+    assert url.startswith("https://127.0.0.1:")
+    assert answer.headers["Set-Cookie"].startswith("__Host-bulk-sync=")

@@ -1,0 +1,54 @@
+"""Deletes uploads, plans, reports and logs of the page after ``--keep`` days; never the ledger.
+
+    STATE_DIR/page/uploads/ID   the file as it came, under a name of ours
+                  /plans/ID     the plan, and its report
+                  /reports/RUN  reports of a run
+                  /jobs/ID      what a process printed
+
+What is still at work stays. Names of people and of files stay in the database of the page.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bulk_sync.web.jobs import Jobs
+from bulk_sync.web.paperwork import Paperwork
+
+log = logging.getLogger(__name__)
+
+FOLDERS: Final = ("uploads", "plans", "reports", "jobs")
+EVERY_S: Final = 86_400.0
+
+
+def delete(folder: Path, keep_days: int, paperwork: Paperwork, jobs: Jobs) -> int:
+    """Delete what is older than so many days, and return how many folders went.
+
+    Args:
+        folder: of the page.
+        keep_days: how long its files are kept.
+        paperwork: where it is noted that the file of an upload or a plan is gone.
+        jobs: those at work keep their files.
+    """
+    before_s = time.time() - keep_days * EVERY_S
+    gone = 0
+    for old in _older(folder, before_s):
+        job = jobs.find(old.name) if old.parent.name == "jobs" else None
+        if job is not None and job.is_alive:
+            continue
+        paperwork.set_deleted(old.name)
+        shutil.rmtree(old, ignore_errors=True)
+        if old.exists():
+            log.warning("%s is older than --keep and could not be deleted.", old)
+        gone += not old.exists()
+    return gone
+
+
+def _older(folder: Path, before_s: float) -> Iterator[Path]:
+    for name in FOLDERS:
+        for each in sorted((folder / name).glob("*")):
+            if each.stat().st_mtime < before_s:
+                yield each
