@@ -1,10 +1,9 @@
 """The one middleware: it denies everything that is not allowed, before a screen sees it.
 
-    host of the request known?          no: 403   a foreign name that leads here (DNS rebinding)
-    unsafe method from this page?       no: 403   Sec-Fetch-Site, else Origin (cross-site requests)
-    path allowed without sign-in?       yes: answer
-    signed in?                          no: 303 to the sign-in, or 401
-    right for the path?                 no: 403; no such path: 404
+    host of the request known?                   no: 403   a foreign name (DNS rebinding)
+    signed in, or path allowed without?          no: 303 to the sign-in, or 401
+    safe method, or sent by this page?           no: 403   Sec-Fetch-Site, else Origin (CSRF)
+    right for the path?                          no: 403; no such path: 404
 
 Headers are added to every response, those of errors too.
 """
@@ -20,7 +19,7 @@ from aiohttp import hdrs, web
 
 from bulk_sync.errors import StopRun
 from bulk_sync.web.app_keys import PAGE, PERSON, RIGHT
-from bulk_sync.web.identity import Right
+from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.settings import PageSettings
 
 log = logging.getLogger(__name__)
@@ -51,8 +50,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request if it may be answered; show every error as a page."""
     page = request.app[PAGE]
     try:
-        _check_source(request, page.settings)
+        _check_host(request, page.settings)
         await _check_person(request)
+        _check_source(request)
+        _check_right(request)
         return await handler(request)
     except web.HTTPException as problem:
         if problem.status < 400 or problem.empty_body:
@@ -76,14 +77,18 @@ async def add_headers(_request: web.BaseRequest, response: web.StreamResponse) -
             response.headers[name] = value
 
 
-def _check_source(request: web.Request, settings: PageSettings) -> None:
-    """Raise an error if a request was made for another server, or by another site."""
+def _check_host(request: web.Request, settings: PageSettings) -> None:
+    """Raise 403 if a request was made for another server."""
     hosts = request.headers.getall(hdrs.HOST, [])
     if len(hosts) != 1 or not is_known_host(hosts[0], settings):
         raise web.HTTPForbidden(
             text="This page does not answer to that address. Open it with the address that "
             "`bulk-sync serve` printed; further names are given with --public-host."
         )
+
+
+def _check_source(request: web.Request) -> None:
+    """Raise 403 if a request that may change something was made by another site."""
     if request.method in _SAFE:
         return
     site = request.headers.getall("Sec-Fetch-Site", [])
@@ -91,7 +96,7 @@ def _check_source(request: web.Request, settings: PageSettings) -> None:
         is_own = site in (["same-origin"], ["none"])
     else:
         origins = request.headers.getall(hdrs.ORIGIN, [])
-        is_own = len(origins) == 1 and _is_origin(origins[0], hosts[0])
+        is_own = len(origins) == 1 and _is_origin(origins[0], request.headers[hdrs.HOST])
     if not is_own:
         raise web.HTTPForbidden(
             text="This request was made by another page than this one, so nothing was done. Open "
@@ -133,28 +138,30 @@ def _is_origin(origin: str, host: str) -> bool:
 
 
 async def _check_person(request: web.Request) -> None:
-    """Find out who asks; raise an error, or a redirection, if they may not have the path."""
-    page = request.app[PAGE]
-    right = _right(request)
-    person = await page.blocking(page.person_of, request)
-    if person is not None:
-        request[PERSON] = person
-    if right is Right.NONE:
+    """Find out who asks; raise 401, or the way to the sign-in, if the path needs to know."""
+    if _right(request) is Right.NONE:
         return
+    page = request.app[PAGE]
+    person: Person | None = await page.blocking(page.person_of, request)
     if person is None:
         raise _to_sign_in(request)
-    if right is not None and not person.may(right):
-        raise web.HTTPForbidden(
-            text=f"Your role does not allow this: {right}. Ask a colleague with another role, or "
-            "whoever looks after the accounts (`bulk-sync users`)."
-        )
+    request[PERSON] = person
+
+
+def _check_right(request: web.Request) -> None:
+    """Raise 403 if the person may not have the path."""
+    right = _right(request)
+    if right is None or right is Right.NONE or request[PERSON].may(right):
+        return
+    raise web.HTTPForbidden(
+        text=f"Your role does not allow this: {right}. Ask a colleague with another role, or "
+        "whoever looks after the accounts (`bulk-sync users`)."
+    )
 
 
 def _right(request: web.Request) -> Right | None:
     """Return the right that the path needs; None if there is no such path."""
-    route = request.match_info.route
-    right = getattr(route, "bulk_sync_right", None)
-    return right if isinstance(right, Right) else request.app[RIGHT].get(route.handler)
+    return request.app[RIGHT].get(request.match_info.route.handler)
 
 
 def _to_sign_in(request: web.Request) -> web.HTTPException:

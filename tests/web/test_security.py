@@ -1,5 +1,6 @@
 """Each line of defence of the page, seen from outside."""
 
+import logging
 import re
 import socket
 from ipaddress import ip_network
@@ -48,6 +49,38 @@ def test_without_a_session_a_path_leads_to_the_sign_in(shared: Served, route: Ro
         assert answer.headers["Location"].startswith("/sign-in")
     else:
         assert answer.status_code == 401
+
+
+def test_of_a_person_who_is_signed_in_only_this_page_sends_forms(shared: Served) -> None:
+    session = shared.signed_in(Role.ADMIN)
+    for site in ("cross-site", ""):
+        session.headers["Sec-Fetch-Site"] = site
+        answer = session.post(f"{shared.url}/sign-out", allow_redirects=False)
+        assert answer.status_code == 403
+    assert session.get(f"{shared.url}/", allow_redirects=False).status_code == 200
+
+
+def test_without_a_session_a_form_of_another_page_is_not_even_judged(shared: Served) -> None:
+    visitor = shared.visitor()
+    del visitor.headers["Sec-Fetch-Site"]
+    answer = visitor.post(f"{shared.url}/people", data={"key": "x"}, allow_redirects=False)
+    assert answer.status_code == 401
+
+
+def test_the_log_holds_no_key_and_no_address(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    session = served.signed_in(Role.VIEWER)
+    session.post(f"{served.url}/people", data={"key": "jo@example.com"})
+    session.get(f"{served.url}/runs/jo@example.com")
+    served.page.ledger = None  # type: ignore[assignment]  # a bug
+    assert session.get(f"{served.url}/?key=jo@example.com").status_code == 500
+    ours = [record for record in caplog.records if not record.name.startswith("urllib3")]
+    text = "".join(logging.Formatter().format(record) for record in ours)
+    assert "GET / failed: a bug" in text
+    assert "jo@example.com" not in text
+    assert "127.0.0.1" not in text
 
 
 @pytest.mark.parametrize("path", ["/nope", "/uploads", "/static", "/healthz/x", "/%00", "//"])
