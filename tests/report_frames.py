@@ -109,7 +109,7 @@ FACTS = Facts(Subject.RESULT, "20261124T031750Z-7f3a9c", datetime(2026, 11, 24, 
 
 def write(frame: pd.DataFrame, path: Path, facts: Facts = FACTS) -> None:
     """Write a report to a local file."""
-    report.write(Results.of(frame), LocalFile(path), facts)
+    report.write(Results.from_frame(frame), LocalFile(path), facts)
 
 
 def text(values: Sequence[str]) -> pd.Series:

@@ -95,7 +95,7 @@ def test_plain_http_is_for_this_machine(host: str) -> None:
     ],
 )
 def test_a_bound_is_a_number_or_a_share(text: str, rows: int, most: int) -> None:
-    assert Bound.parse(text, "--max-changes").of(rows) == most
+    assert Bound.parse(text, "--max-changes").most(rows) == most
 
 
 @pytest.mark.parametrize("text", ["", "-1", "ten", "101%", "1.5", "%"])

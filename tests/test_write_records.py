@@ -43,7 +43,7 @@ def planned(files: Sequence[str] = (), created: int = 0) -> pd.DataFrame:
     if files:
         raw[columns.FILE] = pd.Categorical([files[0], files[0], *files[1:]])
     rows = check.rows(raw, Rules())
-    steps = Steps.of(7)
+    steps = Steps.blank(7)
     for at, state in enumerate((STATES[0], False, *STATES[1:])):
         steps.done(at, 1, AT_MS, state=not state)
     frame = comparison.compare(rows, steps)

@@ -48,7 +48,7 @@ def command(**values: Any) -> Exit:
 
     path: Path = values["plan"]
     job = arguments.job(values, arguments.reports(values, runs.Input(str(path)).stem), "")
-    screen = Screen(str(path), Look.of(values))
+    screen = Screen(str(path), Look.from_options(values))
     approval = Approval(
         values["expect_sha256"], values["approved_by"], values["approvals"], values["plan_valid"]
     )

@@ -63,7 +63,7 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
 
     garbage.spare_imports()
     values = _complete(values)
-    keys = Keys.of(values)
+    keys = Keys.from_options(values)
     columns, attribute = values["create_column"], values["attribute"]
     return Job(
         connection=reached(connection(values), keys),
@@ -221,7 +221,7 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
         words=StateWords.parse(*about_cells),
         blank_state=BlankState(values["blank_state"]),
         on_conflict=OnConflict(values["on_conflict"]),
-        keys=Keys.of(values),
+        keys=Keys.from_options(values),
         tells_kind=values["key"] is None,
         needs_state=needs_state,
         ignore_dates=values["ignore_dates"],

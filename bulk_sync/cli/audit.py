@@ -47,5 +47,5 @@ def command(**values: Any) -> Exit:
     if run is None:
         raise runs.NothingLeft("No run has changed anything yet, so there is nothing to audit.")
     job = arguments.follow_up(values, run, values["report"])
-    screen = Screen(run.begun.input, Look.of(values, title="Audit of run"))
+    screen = Screen(run.begun.input, Look.from_options(values, title="Audit of run"))
     return screen.finish(runs.audit(job, run.run_id, screen, sample))

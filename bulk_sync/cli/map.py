@@ -46,6 +46,6 @@ def command(**values: Any) -> Exit:
     values["key"] = values["key"] or "email"
     given = arguments.given_input(values, needs_state=False)
     out = values["out"] or Path(f"{given.stem}.mapped.csv")
-    screen = Screen(given.source, Look.of(values, preview=True))
+    screen = Screen(given.source, Look.from_options(values, preview=True))
     mapped = runs.map_keys(arguments.job(values, (), ""), given, screen, out)
     return screen.finish_mapping(mapped)

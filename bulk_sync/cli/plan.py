@@ -44,7 +44,7 @@ def command(**values: Any) -> Exit:
     mapping.check(values)
     given = arguments.given_input(values)
     job = arguments.job(values, values["report"], arguments.job_name(given))
-    screen = Screen(given.source, Look.of(values, preview=True))
+    screen = Screen(given.source, Look.from_options(values, preview=True))
     finished = runs.preview(job, given, screen, values["out"], fresh=values["fresh"])
     status = screen.finish(finished)
     mapping.save(values, screen.layout, arguments.table_name(given), status)

@@ -81,7 +81,7 @@ def command(**values: Any) -> None:
     if name not in RECIPES:
         raise UsageProblem(f"There is no recipe {name!r}. There are: {', '.join(RECIPES)}.")
     machine = Machine.current(click.get_current_context())
-    facts = recipe_facts.of(machine, name)
+    facts = recipe_facts.collect(machine, name)
     say(rendered(name, facts).rstrip("\n"))
     sys.stdout.flush()
     for hint in (*facts["missing"], _HINTS[name].replace("UNIT", facts["unit"])):

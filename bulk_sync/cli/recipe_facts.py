@@ -29,7 +29,7 @@ _OF_MONITORING: Final = ("alerts", "dashboard")
 _OF_JOBS: Final = ("cron", "systemd", "kubernetes")
 
 
-def of(machine: Machine, name: str) -> dict[str, Any]:
+def collect(machine: Machine, name: str) -> dict[str, Any]:
     """Return the facts for a recipe.
 
     Args:

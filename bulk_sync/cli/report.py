@@ -45,7 +45,7 @@ def command(**values: Any) -> Exit:
             "--report is missing: name the file to write, such as --report result.xlsx. The suffix "
             "decides the format."
         )
-    screen = Screen("", Look.of(values))
+    screen = Screen("", Look.from_options(values))
     run, reports = runs.report_again(state, values["run_id"], paths, screen.tell)
     screen.end_pass()
     names = [shown(report) for report in reports]

@@ -65,7 +65,9 @@ def _finish(values: arguments.Values, run: "Run") -> Exit:
 
     job = arguments.follow_up(values, run, values["report"])
     out = run.begun.settings.get("out")
-    look = Look.of(values, preview=run.begun.kind == "plan", out=Path(out) if out else None)
+    look = Look.from_options(
+        values, preview=run.begun.kind == "plan", out=Path(out) if out else None
+    )
     screen = Screen(run.begun.input, look)
     return screen.finish(runs.resume(job, run.run_id, screen))
 
@@ -75,7 +77,7 @@ def _give_up(values: arguments.Values, run: "Run") -> Exit:
     from bulk_sync.cli.screen import Look, Screen
 
     job = arguments.follow_up(values, run, values["report"])
-    screen = Screen(run.begun.input, Look.of(values))
+    screen = Screen(run.begun.input, Look.from_options(values))
     left = runs.abandon(job, run.run_id, screen)
     screen.end_pass()
     raise runs.NothingLeft(f"Run {run.run_id} is given up. {left}")

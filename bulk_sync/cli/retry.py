@@ -29,5 +29,5 @@ def command(**values: Any) -> Exit:
     run = runs.recorded(arguments.state(values), values["run_id"])
     reports = arguments.reports(values, str(run.begun.settings["stem"]))
     job = arguments.follow_up(values, run, reports)
-    screen = Screen(f"the retry of {run.run_id} ({run.begun.input})", Look.of(values))
+    screen = Screen(f"the retry of {run.run_id} ({run.begun.input})", Look.from_options(values))
     return screen.finish(runs.retry(job, run.run_id, screen))

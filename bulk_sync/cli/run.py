@@ -44,7 +44,7 @@ def command(**values: Any) -> Exit:
     mapping.check(values)
     given = arguments.given_input(values)
     job = arguments.job(values, arguments.reports(values, given.stem), arguments.job_name(given))
-    screen = Screen(given.source, Look.of(values, preview=values["dry_run"]))
+    screen = Screen(given.source, Look.from_options(values, preview=values["dry_run"]))
     carry_out = runs.preview if values["dry_run"] else runs.sync
     status = screen.finish(carry_out(job, given, screen, fresh=values["fresh"]))
     mapping.save(values, screen.layout, arguments.table_name(given), status)

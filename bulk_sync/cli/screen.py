@@ -74,7 +74,7 @@ class Look:
     logged_every_s: float = _LOGGED_EVERY_S
 
     @classmethod
-    def of(
+    def from_options(
         cls, values: Values, *, preview: bool = False, out: Path | None = None, title: str = "Run"
     ) -> "Look":
         """Build it from parsed options."""

@@ -179,7 +179,7 @@ def needing_a_person(
     if left.empty:
         return []
     first = left.head(_COMPARED_ROWS)
-    places = Places.of(first)
+    places = Places.from_rows(first)
     files = first[columns.FILE] if columns.FILE in first else [""] * len(first)
     reasons = first[columns.REASON].astype(object).fillna("")
     facts = (files, first[columns.OUTCOME], reasons, first[columns.DETAIL])

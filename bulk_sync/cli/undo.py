@@ -43,6 +43,7 @@ def command(**values: Any) -> Exit:
     reports = values["report"] if out else arguments.reports(values, stem)
     job = arguments.follow_up(values, run, reports, is_undo=True)
     screen = Screen(
-        f"the undo of {run.run_id} ({run.begun.input})", Look.of(values, preview=bool(out))
+        f"the undo of {run.run_id} ({run.begun.input})",
+        Look.from_options(values, preview=bool(out)),
     )
     return screen.finish(runs.undo(job, run.run_id, screen, out))

@@ -50,7 +50,7 @@ def command(**values: Any) -> Exit:
 
     mapping.check(values)
     given = arguments.given_input(values)
-    screen = Screen(given.source, Look.of(values))
+    screen = Screen(given.source, Look.from_options(values))
     protection = Protection(values["protect"])
     judged = runs.judge(given, values["report"], screen.tell, protection)
     screen.end_pass()

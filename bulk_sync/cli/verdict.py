@@ -17,7 +17,7 @@ _NAMED_ROWS: Final = 200
 def lines(judged: Judged, source: str) -> list[str]:
     """Return the verdict as lines; its rows come from ``comparison.without_states``."""
     rows = judged.rows
-    totals = Totals.of(rows)
+    totals = Totals.count(rows)
     forbid, allow = _forbid_and_allow(rows)
     directions = (
         f"of these {forbid:,} {'forbids' if forbid == 1 else 'forbid'} the sale (opt-outs), "
@@ -34,7 +34,7 @@ def lines(judged: Judged, source: str) -> list[str]:
 
 def as_json(judged: Judged, source: str, status: Exit) -> dict[str, object]:
     """Return the verdict as one object for scripts."""
-    totals = Totals.of(judged.rows)
+    totals = Totals.count(judged.rows)
     outcomes = dict(totals.outcomes)
     usable = outcomes.pop(Outcome.USABLE, 0)
     forbid, allow = _forbid_and_allow(judged.rows)

@@ -89,7 +89,7 @@ class PKeys(Producer):
         del client
         if listing.first is None:
             return None
-        return scan.Listing(Texts.of(keys), steps, self._attribute, recorder, listing.left_at)
+        return scan.Listing(Texts.wrap(keys), steps, self._attribute, recorder, listing.left_at)
 
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
         """Read the state of one profile."""

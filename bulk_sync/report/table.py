@@ -48,7 +48,7 @@ class Results:
     read: Callable[[], Iterable[pa.RecordBatch]]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, names: Sequence[str] | None = None) -> "Results":
+    def from_frame(cls, frame: pd.DataFrame, names: Sequence[str] | None = None) -> "Results":
         """Read from a frame, without copying text; ``names`` are those of a report by default."""
         chosen = report_columns(frame) if names is None else list(names)
         table = pa.Table.from_pandas(frame, columns=chosen, preserve_index=False)

@@ -52,7 +52,7 @@ def write(results: pd.DataFrame, source: str, stem: Destination) -> Destination 
         if is_workbook:
             file.write(input_sheet.workbook(needy, names, _SHEET))
         else:
-            csv_file.write(Results.of(needy, names), file)
+            csv_file.write(Results.from_frame(needy, names), file)
     return destination.publish()
 
 

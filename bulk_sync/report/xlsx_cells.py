@@ -77,7 +77,7 @@ class Styles:
     outcomes: Mapping[str, Format]
 
     @classmethod
-    def of(cls, book: Workbook) -> "Styles":
+    def add_to(cls, book: Workbook) -> "Styles":
         """Add them to a workbook."""
 
         def add(**how: Any) -> Format:

@@ -108,7 +108,7 @@ def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = S
 
 
 def _fill(book: xlsxwriter.Workbook, results: Results, facts: Facts, sheet_rows: int) -> None:
-    styles = Styles.of(book)
+    styles = Styles.add_to(book)
     book.set_properties({"title": f"bulk-sync: {facts.subject}", "comments": facts.run_id})
 
     def add(name: str) -> Worksheet:

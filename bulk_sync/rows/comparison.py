@@ -123,7 +123,7 @@ def compare(
 
 def without_states(checked: pd.DataFrame) -> pd.DataFrame:
     """Return checked rows as results of ``validate``: no state was read, open rows are usable."""
-    results = compare(checked, Steps.of(len(open_rows(checked))))
+    results = compare(checked, Steps.blank(len(open_rows(checked))))
     is_open = checked[columns.OUTCOME].isna()
     results[columns.OUTCOME] = results[columns.OUTCOME].mask(is_open, str(Outcome.USABLE))
     return results
@@ -257,7 +257,7 @@ def _with_step(
 
     ``verdict`` has the ``OUTCOME_CODES`` of those without a problem.
     """
-    verdicts = Verdicts.of_rows(frame)
+    verdicts = Verdicts.from_rows(frame)
     verdicts.outcome[positions] = verdict
     for at, problem in steps.problems.items():
         verdicts.overrule(int(positions[at]), problem.outcome, problem.reason, problem.detail)

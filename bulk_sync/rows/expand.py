@@ -190,7 +190,7 @@ def _states(
     key_of[comparison.open_rows(checked)] = np.arange(len(current.state))
     positions, profiles = comparison.open_rows(rows), rows[columns.PROFILES].to_numpy()
     keys = key_of[rows[columns.OWNER].to_numpy()[positions]]
-    steps = Steps.of(len(positions), stamped=columns.LATEST in rows)
+    steps = Steps.blank(len(positions), stamped=columns.LATEST in rows)
     steps.attempts[:] = current.attempts[keys]
     steps.at_ms[:] = current.at_ms[keys]
     for at, (position, key) in enumerate(zip(positions.tolist(), keys.tolist(), strict=True)):

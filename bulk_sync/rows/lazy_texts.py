@@ -39,7 +39,7 @@ class Texts(Sequence[str]):
         self._kept: list[tuple[int, list[str]]] = [(_NONE, []), (_NONE, [])]
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> "Texts":
+    def wrap(cls, texts: Sequence[str]) -> "Texts":
         """Return all of some texts, however they are held."""
         if isinstance(texts, cls):
             return texts

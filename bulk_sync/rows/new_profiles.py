@@ -60,7 +60,7 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
         The same rows with CREATE; those to be created are ``would_create``. A row without the
         needed fields, or with the address of another row in other capitals, has a sentence instead.
     """
-    verdicts = Verdicts.of_rows(rows)
+    verdicts = Verdicts.from_rows(rows)
     is_missing = verdicts.outcome == OUTCOME_CODES[Outcome.NOT_FOUND]
     is_missing &= verdicts.reason == REASON_CODES[Reason.NOT_FOUND]
     desired = columns.state_codes(rows[columns.DESIRED])

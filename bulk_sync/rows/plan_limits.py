@@ -77,7 +77,7 @@ def held_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
 def without_opt_ins(planned: pd.DataFrame) -> pd.DataFrame:
     """Return a plan with its opt-ins ``pending``, because of the limit."""
     verdicts, sentence = (
-        Verdicts.of_rows(planned),
+        Verdicts.from_rows(planned),
         "Held back: a person decides about these opt-ins.",
     )
     for at in comparison.opt_ins(planned).tolist():
@@ -121,7 +121,7 @@ def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[tuple[str, Refuse
     rows = columns.input_rows(planned)
     created = np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_CREATE]))
     max_changes, max_creates = (
-        None if bound is None else bound.of(rows)
+        None if bound is None else bound.most(rows)
         for bound in (limits.max_changes, limits.max_creates)
     )
     for positions, most, what, option in (

@@ -80,7 +80,7 @@ class ProtectedKeys:
             planned: the plan.
             written: profiles that the run has written before: these rows are left.
         """
-        verdicts = Verdicts.of_rows(planned)
+        verdicts = Verdicts.from_rows(planned)
         stays = columns.have_outcome(planned, [Outcome.REJECTED, Outcome.SKIPPED])
         if written:
             stays |= columns.profiles(planned).isin(list(written)).to_numpy(np.bool_)
@@ -157,7 +157,7 @@ def _keys(texts: pa.ChunkedArray, numbers: npt.NDArray[np.int64], path: Path) ->
     found: dict[KeyKind, dict[str, str]] = {}
     for kind, chosen in ((KeyKind.EMAIL, is_address), (KeyKind.PKEY, pc.invert(is_address))):
         rows = numbers[chosen.to_numpy()].tolist()
-        verdicts = Verdicts.of(len(rows))
+        verdicts = Verdicts.blank(len(rows))
         column = pd.Series(pd.array(texts.filter(chosen), dtype="str"))
         used = keys.cleaned(column, kind, verdicts)
         for at, sentence in sorted(verdicts.details.items()):

@@ -58,7 +58,7 @@ class Steps:
     suspects: set[int] = field(default_factory=set)
 
     @classmethod
-    def of(cls, count: int, *, stamped: bool = False) -> "Steps":
+    def blank(cls, count: int, *, stamped: bool = False) -> "Steps":
         """Return n rows, none of them done; ``stamped`` with ``changed_ms``."""
         state = np.full(count, UNREAD, np.int8)
         changed_ms = np.zeros(count, np.int64) if stamped else None

@@ -16,7 +16,7 @@ from bulk_sync.rows.positions import Positions
 
 def settled(rows: pd.DataFrame, with_profile: Positions, on_conflict: OnConflict) -> pd.DataFrame:
     """Return expanded rows; of those at some positions, one counts for each profile."""
-    verdicts = Verdicts.of_rows(rows)
+    verdicts = Verdicts.from_rows(rows)
     same = _shared(rows, with_profile, on_conflict, verdicts)
     rows = verdicts.applied(rows)
     rows[columns.COUNTS_AS] = _counts_as(rows, same)
@@ -37,7 +37,7 @@ def _shared(
     same = np.arange(len(rows))
     owner = rows[columns.OWNER].to_numpy()
     desired = columns.state_codes(rows[columns.DESIRED])
-    places = duplicates.Places.of(rows)
+    places = duplicates.Places.from_rows(rows)
     groups = _groups(rows, with_profile)
     refused: dict[int, int] = {}  # owners, and a row that contradicts each
     if on_conflict is not OnConflict.OPT_OUT:

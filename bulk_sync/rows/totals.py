@@ -32,7 +32,7 @@ class Totals:
     creates: int = 0
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> "Totals":
+    def count(cls, frame: pd.DataFrame) -> "Totals":
         """Count a plan or results, from recorded outcomes alone.
 
         Rows of the input are counted by outcome, and profiles by what is written to them.

@@ -19,7 +19,7 @@ from bulk_sync.settings import KeyKind, Oddity
 
 def unread(rows: pd.DataFrame) -> Steps:
     """Return the states of the open rows, all unknown."""
-    return Steps.of(len(comparison.open_rows(rows)), stamped=columns.LATEST in rows)
+    return Steps.blank(len(comparison.open_rows(rows)), stamped=columns.LATEST in rows)
 
 
 def reader_of(

@@ -40,7 +40,7 @@ class Execution:
 
     def review(self, planned: pd.DataFrame, read: Read) -> Plan:
         """Return a plan for a person, with its limits and its forecast."""
-        job, calls, totals = self.job, self.session.client.calls, Totals.of(planned)
+        job, calls, totals = self.job, self.session.client.calls, Totals.count(planned)
         refusal = plan_limits.refusal(planned, job.limits, self.past)
         held = None if refusal else plan_limits.held_opt_ins(planned, job.limits)
         writes = totals.writes - (0 if held is None else totals.opt_ins)
@@ -85,7 +85,7 @@ class Ended:
     warning: str = ""
 
 
-def held(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> Ended:
+def early_end(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> Ended:
     """Return the end of a run whose untried rows stay pending.
 
     Args:

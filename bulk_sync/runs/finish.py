@@ -44,7 +44,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
         tell: is told how far each report got.
     """
     rows = ended.rows
-    totals, joined = Totals.of(rows), expand.collapse(rows)
+    totals, joined = Totals.count(rows), expand.collapse(rows)
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None
     left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
@@ -111,7 +111,7 @@ def refuse(
         **{columns.OUTCOME: rows[columns.OUTCOME].mask(is_open, str(Outcome.PENDING))}
     )
     rows = comparison.hold_back(rows, Reason.LIMIT)
-    line = replace(report_facts.ended_with(Totals.of(rows), why), final=True)
+    line = replace(report_facts.ended_with(Totals.count(rows), why), final=True)
     try:
         settings = {**begun.settings, "report": [], "stem": stem}
         book.begin(run_id, replace(begun, settings=settings))
@@ -143,7 +143,7 @@ def write_reports(
         What was written, and what went wrong.
     """
     written: list[Destination] = []
-    results = Results.of(report_rows(rows))
+    results = Results.from_frame(report_rows(rows))
     try:
         for destination in reports:
             written.append(report.write(results, destination, facts, tell))  # noqa: PERF401 - may raise

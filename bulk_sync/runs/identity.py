@@ -63,7 +63,7 @@ class IdentityColumns:
         """Find them among the names of the columns of a run's rows."""
         own = [str(name) for name in names if name not in columns.OURS]
         return cls(
-            Keys.of(begun.settings).kind is KeyKind.PKEY,
+            Keys.from_options(begun.settings).kind is KeyKind.PKEY,
             [name for name in own if plain(name) in EMAIL_NAMES],
             [name for name in own if plain(name) in PKEY_NAMES],
         )

@@ -203,7 +203,7 @@ def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
         log.warning("%s", problem)
         return None
     if planned is None:
-        results = comparison.compare(rows, Steps.of(len(comparison.open_rows(rows))))
+        results = comparison.compare(rows, Steps.blank(len(comparison.open_rows(rows))))
     else:
         recording = Recording(book, run.run_id, planned, comparison.writes(planned))
         recording.leave_in_doubt(recording.in_doubt)

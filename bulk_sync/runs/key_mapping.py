@@ -89,7 +89,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         checked = validation.judged(given)
         rows, keys = checked.rows, checked.layout.columns.keys
         screen.announce(checked)
-        finding = Steps.of(len(comparison.open_rows(rows)))
+        finding = Steps.blank(len(comparison.open_rows(rows)))
         budget = None if book is None else day_budget.budget_of(book, job)
         with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
             wanted = Texts(rows[columns.KEY], comparison.open_rows(rows))
@@ -102,7 +102,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         mapped = _with_pkeys(rows, placed)
         out = out if session.cause is None else part
         facts = Facts(Subject.MAP, "", datetime.now().astimezone())
-        report.write(Results.of(mapped), LocalFile(out), facts)
+        report.write(Results.from_frame(mapped), LocalFile(out), facts)
         todo = todo_file.write(judged, given.source, LocalFile(out.with_suffix("")))
     codes = columns.outcome_codes(judged[columns.OUTCOME])
     return Mapped(
@@ -152,7 +152,7 @@ def _judged(
 ) -> pd.DataFrame:
     """Return every row with its outcome."""
     key_of = {row: key for key, row in enumerate(comparison.open_rows(rows).tolist())}
-    verdicts = Verdicts.of_rows(rows)
+    verdicts = Verdicts.from_rows(rows)
     for row, counting in enumerate(rows[columns.COUNTS_AS].tolist()):
         if row in placed:
             verdicts.overrule(row, Outcome.UNCHANGED, None, "")

@@ -61,9 +61,9 @@ def report_again(
         found, past = _rows(book, state, run), book.runs()
     rows = expand.collapse(found)
     report.check_fits(rows, destinations)
-    ending = run if run.is_finished else _as_far_as_it_got(run, Totals.of(found))
+    ending = run if run.is_finished else _as_far_as_it_got(run, Totals.count(found))
     facts = report_facts.facts_of(ending, rows, past, reports=destinations)
-    results = Results.of(finish.report_rows(rows))
+    results = Results.from_frame(finish.report_rows(rows))
     return run, tuple(report.write(results, each, facts, tell) for each in destinations)
 
 

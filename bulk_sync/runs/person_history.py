@@ -184,7 +184,7 @@ def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
             f"--lookup finds the PKeys of an e-mail address, and {address!r} is none. Give an "
             "address, or leave --lookup out."
         )
-    steps = Steps.of(1)
+    steps = Steps.blank(1)
     keys = Keys(KeyKind.EMAIL, field="email", email_case=EmailCase.IGNORE)
     resolver = Resolver(keys, job.connection.attribute, reads_states=False)
     budget = day_budget.budget_of(book, job)

@@ -35,7 +35,7 @@ from bulk_sync.rows.request_order import LastWrites
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import current_states, day_budget, early_writes, writing
 from bulk_sync.runs.day_budget import DayBudget
-from bulk_sync.runs.execution import Ended, Execution, cost_of, held
+from bulk_sync.runs.execution import Ended, Execution, cost_of, early_end
 from bulk_sync.runs.finish import finish_run
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import LIMITS
@@ -67,7 +67,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
             ended = _carry_out(execution, run, interrupts)
         except (Interrupted, BudgetTooSmall) as stopped:
             interrupts.defer()
-            ended = held(_results_so_far(run, job), stopped)
+            ended = early_end(_results_so_far(run, job), stopped)
     interrupts.defer()
     cost = replace(cost_of(session, began), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
@@ -121,7 +121,7 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
     planned, read, needed = run.planned, _NOTHING_READ, None
     _find_protected(execution)
     if execution.session.cause is not None:
-        return held(_results_so_far(run, execution.job), execution.session.cause)
+        return early_end(_results_so_far(run, execution.job), execution.session.cause)
     is_plan = run.begun.kind is Kind.PLAN
     if planned is not None:
         planned = current_states.protected(run, planned, execution.job)
@@ -216,7 +216,7 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
         cause = full
     if cause is None:
         return Ended(planned, None, needed=needed, warning=warning), reader.read()
-    ended = held(early_writes.results_so_far(run, planned), cause)
+    ended = early_end(early_writes.results_so_far(run, planned), cause)
     return replace(ended, reads=reader.calls_left, needed=needed), reader.read()
 
 

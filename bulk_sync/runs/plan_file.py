@@ -232,7 +232,7 @@ def _seal(planned: pd.DataFrame, facts: bytes) -> str:
     hidden = (columns.COUNTS_AS, *columns.DATED, *columns.MATCHED)
     ours = [name for name in hidden if name in planned]
     names = [*table.report_columns(planned), *ours]
-    csv_file.write(Results.of(planned, names), sink)
+    csv_file.write(Results.from_frame(planned, names), sink)
     return sink.hexdigest()
 
 

@@ -56,7 +56,7 @@ class Protection:
         if not addresses:
             return
         log.info("Looking up the profiles of protected e-mail addresses: %d", len(addresses))
-        keys, steps = Keys(KeyKind.EMAIL, email_case=EmailCase.IGNORE), Steps.of(len(addresses))
+        keys, steps = Keys(KeyKind.EMAIL, email_case=EmailCase.IGNORE), Steps.blank(len(addresses))
         resolver = Resolver(keys, attribute, reads_states=False, is_wary=True)
         session.read(addresses, steps, Reading(), resolver)
         for at, problem in steps.problems.items():

@@ -71,7 +71,7 @@ def verdict(source: str, judged: Judged, reports: Sequence[Destination] = ()) ->
         judged: its rows, with their verdicts.
         reports: where its reports go.
     """
-    outcomes = Totals.of(judged.rows).outcomes
+    outcomes = Totals.count(judged.rows).outcomes
     status = Exit.ROWS_LEFT if outcomes.get(Outcome.REJECTED) else Exit.DONE
     ended = Ended(exit=int(status), message="", final=True, outcomes=outcomes)
     begun = Begun(

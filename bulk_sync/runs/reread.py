@@ -59,7 +59,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         interrupts.defer()
         found = _mark_moved(compared, later)
         reports = job.record.reports_of(f"audit-{new_run_id()}")  # leaves the run's report alone
-        totals = Totals.of(found)
+        totals = Totals.count(found)
         ended = report_facts.ended_with(totals, cause)
         audited = replace(run, ended_ms=now_ms(), ended=ended)
         facts = report_facts.facts_of(audited, found, reports=reports, subject=Subject.AUDIT)
@@ -90,7 +90,7 @@ def _auditable(intents: Sequence[Intent]) -> Sequence[Intent]:
 def _sampled(intents: Sequence[Intent], sample: Bound | None) -> Sequence[Intent]:
     if sample is None:
         return intents
-    count = min(len(intents), max(1, sample.of(len(intents))))
+    count = min(len(intents), max(1, sample.most(len(intents))))
     return [intents[at] for at in sorted(random.sample(range(len(intents)), count))]
 
 
@@ -101,7 +101,7 @@ def _read(
     began = time.monotonic()
     desired = [each.desired for each in intents]
     rows = write_records.judged(intents, desired, run.begun.attribute)
-    states, budget = Steps.of(len(rows)), day_budget.budget_of(book, job)
+    states, budget = Steps.blank(len(rows)), day_budget.budget_of(book, job)
     with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
         session.read(rows[columns.KEY].tolist(), states, job.reading)
     return comparison.compare(rows, states), session.cause, cost_of(session, began)
@@ -110,7 +110,7 @@ def _read(
 def _mark_moved(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:
     """Mark what no longer holds as ``drifted``, with the later run that changed it, if any."""
     moved = comparison.changes(compared)
-    verdicts = Verdicts.of_rows(compared)
+    verdicts = Verdicts.from_rows(compared)
     keys, states = compared[columns.KEY].tolist(), compared[columns.BEFORE].tolist()
     for at in moved.tolist():
         run_id = later.get(keys[at])

@@ -107,7 +107,7 @@ def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFr
     own = kept_rows.own_columns(state, parent.run_id)
     if own is not None:
         rows = write_records.with_own_columns(rows, own)
-    left = Steps.of(len(intents))
+    left = Steps.blank(len(intents))
     left.state[:] = [each.desired for each in intents]
     return comparison.compare(rows, left)
 

@@ -114,7 +114,7 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
         for name in LIMITS
         if name not in typed and (most := begun.settings.get(name)) is not None
     }
-    limits, keys = job.limits.within(kept, begun.rows), Keys.of(begun.settings)
+    limits, keys = job.limits.within(kept, begun.rows), Keys.from_options(begun.settings)
     limits = replace(limits, hold_opt_ins=limits.hold_opt_ins or bool(begun.settings.get(HOLD)))
     of_plan = (*job.record.of_input, "read_as", "prepared_by")
     settings = {

@@ -113,7 +113,7 @@ def preview(
         screen.begin(run_id, begun)
         planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
-        totals = Totals.of(planned)
+        totals = Totals.count(planned)
         joined, now = expand.collapse(planned), now_ms()
         ending = Run(run_id, 0, now, begun, now, report_facts.ended_with(totals, cause))
         known = [] if book is None or not report.shows_facts(paths) else book.runs()
@@ -213,7 +213,7 @@ def judge(
         if not paths:
             return judged  # without the tables of holidays, which take longer than a small file
         facts = report_facts.verdict(given.source, judged, paths)
-        results = Results.of(finish.report_rows(judged.rows))
+        results = Results.from_frame(finish.report_rows(judged.rows))
         written = [_report((judged, found), results, path, facts, tell) for path in paths]
     marked = tuple(file for file, is_marked in written if is_marked)
     return replace(judged, marked=marked, reports=tuple(file for file, _ in written))

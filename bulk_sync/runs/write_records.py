@@ -61,7 +61,7 @@ class Recording:
         if columns.CREATE in planned:
             bodies = planned[columns.CREATE].iloc[writes].tolist()
             self.bodies = {at: body.encode() for at, body in enumerate(bodies) if body}
-        self.steps = Steps.of(len(writes))
+        self.steps = Steps.blank(len(writes))
         before = columns.state_codes(planned[columns.BEFORE])[writes].tolist()
         self._before = [None if code == UNREAD else bool(code) for code in before]
         self._rows: list[int] = planned[columns.ROW].to_numpy()[writes].tolist()

@@ -13,7 +13,7 @@ from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.request_order import Request
 from bulk_sync.runs import precedence
-from bulk_sync.runs.execution import Ended, Execution, held
+from bulk_sync.runs.execution import Ended, Execution, early_end
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
@@ -40,7 +40,7 @@ def write(
             "are read again before anything else is written.",
             recording.unrecorded,
         )
-    return held(results, session.cause, was_sent=writes.has_sent or recording.has_begun)
+    return early_end(results, session.cause, was_sent=writes.has_sent or recording.has_begun)
 
 
 def settled(

@@ -97,7 +97,7 @@ class Keys:
         )
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> "Keys":
+    def from_options(cls, options: Mapping[str, Any]) -> "Keys":
         """Build them from options by name, as they were given or recorded.
 
         Raises:

@@ -31,7 +31,7 @@ class Bound:
             return cls(count=int(match[1]))
         raise UsageProblem(f"{option} {text!r}: write a whole number, or a share such as 2%.")
 
-    def of(self, rows: int) -> int:
+    def most(self, rows: int) -> int:
         """Return the most rows to pass, out of so many."""
         return self.count if self.count is not None else int(rows * (self.percent or 0) / 100)
 
@@ -105,14 +105,14 @@ class Limits:
     def opt_ins(self, rows: int) -> int:
         """Return the most opt-ins to pass: by default 10 or 1 %, the larger."""
         bound = self.max_opt_ins
-        return max(10, rows // 100) if bound is None else bound.of(rows)
+        return max(10, rows // 100) if bound is None else bound.most(rows)
 
     def within(self, others: Mapping[str, Bound], rows: int) -> "Limits":
         """Return the stricter of these limits and others on changes, by name, for so many rows."""
 
         def stricter(name: str, own: Bound | None) -> Bound | None:
             other = others.get(name)
-            if other is None or (own is not None and own.of(rows) <= other.of(rows)):
+            if other is None or (own is not None and own.most(rows) <= other.most(rows)):
                 return own
             return other
 
@@ -129,5 +129,5 @@ class Limits:
         """Return after how many failures to stop: by default 10 %, from 100 rows on."""
         if self.max_failures is None:
             return Failures(most=rows // 10 if rows >= 100 else None)
-        most = self.max_failures.of(rows)
+        most = self.max_failures.most(rows)
         return Failures(most, alike=None if most >= rows else Failures().alike)

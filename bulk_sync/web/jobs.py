@@ -147,7 +147,7 @@ class Jobs:
         """Return a process by its id; None if there is none."""
         return next(iter(self._select(jobs.c.id == job_id)), None)
 
-    def of(self, about: str, *commands: str) -> list[Job]:
+    def list_about(self, about: str, *commands: str) -> list[Job]:
         """Return the processes about an upload, plan or run, the newest first.
 
         Args:

@@ -60,7 +60,7 @@ def main() -> None:
 
         with ledger.open_ledger(state) as book, Session(connection, pace, tell) as session:
             kept = Checkpoint.create(state.folder, "bench", judged)
-            states = kept.states(Steps.of(rows))
+            states = kept.states(Steps.blank(rows))
             keys = judged["PKey"].tolist()
             began = time.perf_counter()
             session.read(keys, states, Reading(Fetch.LOOKUP), checkpoint=kept)

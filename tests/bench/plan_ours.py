@@ -26,7 +26,7 @@ def noted(checked: pd.DataFrame, known: str) -> Steps:
     wanted = states["PKey"].cast(pa.large_string())
     found = pc.fill_null(pc.index_in(wanted, pa.chunked_array(keys)), -1).to_numpy()
     at = found[found >= 0]
-    steps = Steps.of(len(keys))
+    steps = Steps.blank(len(keys))
     steps.state[at] = states["ccpaOptOut"].to_numpy()[found >= 0]
     steps.attempts[at], steps.at_ms[at] = 1, int(time.time() * 1000)
     assert (steps.attempts == 1).all()
@@ -36,7 +36,7 @@ def noted(checked: pd.DataFrame, known: str) -> Steps:
 def main() -> None:
     source, known = sys.argv[1:]
     checked = check.rows(read.rows(source).frame, check.Rules())
-    changes = Totals.of(comparison.compare(checked, noted(checked, known))).writes
+    changes = Totals.count(comparison.compare(checked, noted(checked, known))).writes
     assert changes > 0
 
 

@@ -42,7 +42,7 @@ async def ours(pages: list[bytes]) -> float:
     keys = [each["PKey"] for page in pages for each in orjson.loads(page)["content"]]
     with ThreadPoolExecutor(1) as thread:
         kept = Recorder(lambda _: None, thread, Stop())
-        listing = Listing(Texts.of(keys), Steps.of(len(keys)), "ccpaOptOut", kept)
+        listing = Listing(Texts.wrap(keys), Steps.blank(len(keys)), "ccpaOptOut", kept)
         parse = parser_of(listing.fields)
         began = time.perf_counter()
         for page in pages:

@@ -43,7 +43,7 @@ def planned(endpoint: str, rows: int) -> pd.DataFrame:
         for row, (key, desired) in enumerate(wished(held, rows).items(), 2)
     ]
     judged = write_records.judged(intents, [each.desired for each in intents], "ccpaOptOut")
-    current = Steps.of(rows)
+    current = Steps.blank(rows)
     current.state[:] = list(map(held.__getitem__, judged[columns.KEY]))
     return comparison.compare(judged, current)
 

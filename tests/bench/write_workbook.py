@@ -49,7 +49,7 @@ def report(rows: int) -> Results:
         ],
         columns.DUE: ["2026-11-23"] * rows,
     }
-    return Results.of(results(rows, own, ours))
+    return Results.from_frame(results(rows, own, ours))
 
 
 def bare(found: Results, file: io.BytesIO) -> None:

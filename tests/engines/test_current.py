@@ -61,7 +61,7 @@ def test_the_table_has_a_row_per_profile_and_all_of_it_is_durable(
         producer: Producer = PKeys("ccpaOptOut", stamped=False)
         if not is_pkey:
             producer = Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut")
-        steps = Steps.of(ROWS)
+        steps = Steps.blank(ROWS)
         with Session(connection, Pace(), lambda *_: None) as session:
             session.read(keys, steps, Reading(fetch), producer, kept)
         assert session.cause is None

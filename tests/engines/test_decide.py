@@ -224,7 +224,7 @@ class FarEnd:
 def carried_out(case: Case) -> tuple[list[str], str, Reason | None]:
     """Carry one row out, and return the requests, and what became of the row."""
     far_end = FarEnd(case, SimpleNamespace(usual_s=3600.0 if case.may_come else 0.0))
-    steps = Steps.of(1)
+    steps = Steps.blank(1)
     resolver = cast("Resolver", far_end)
     writes = Writes(["@key"], [case.desired], steps, case.verify, {0: case.care}, resolver=resolver)
     try:

@@ -26,7 +26,7 @@ def test_a_key_is_found_where_a_search_through_all_finds_it(
     keys = list(sought)
     positions = [at for at, key in enumerate(keys) if sought[key]]
     listed = [*others, *keys]
-    index = HashIndex(Texts.of(keys), np.array(positions, np.intp), hashed)
+    index = HashIndex(Texts.wrap(keys), np.array(positions, np.intp), hashed)
     assert index.find(listed).tolist() == [
         next((at for at in positions if keys[at] == each), -1) for each in listed
     ]

@@ -65,7 +65,7 @@ def test_progress_goes_on_counting_where_the_list_has_left_off() -> None:
         keys = [key(number) for number in range(60)]
         with Session(connection, Pace(), lambda *news: told.append(news[:3])) as session:
             how = Reading(Fetch.SCAN, page_size=10)
-            session.read(keys, Steps.of(60), how)
+            session.read(keys, Steps.blank(60), how)
     looked_up = [(done, total) for what, done, total in told if what == "read"]
     assert {total for _, total in looked_up} == {60}
     done = [done for done, _ in looked_up]

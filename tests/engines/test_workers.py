@@ -53,7 +53,7 @@ def one_by_one() -> tuple[Workers, SlowClient]:
 class Waiting:
     """Work without requests, of which the first row waits alone for another try."""
 
-    steps: Steps = field(default_factory=lambda: Steps.of(ROWS))
+    steps: Steps = field(default_factory=lambda: Steps.blank(ROWS))
     name: str = "read"
     calls_each: int = 1
     done: list[int] = field(default_factory=list)
@@ -98,7 +98,7 @@ def test_an_outcome_is_recorded_within_half_a_second_however_long_the_pass() -> 
 
     async def work() -> SlowClient:
         workers, client = one_by_one()
-        await write(workers, Writes(keys, [True] * ROWS, Steps.of(ROWS)), journal)
+        await write(workers, Writes(keys, [True] * ROWS, Steps.blank(ROWS)), journal)
         return client
 
     done = virtually(work()).done

@@ -122,7 +122,7 @@ def written(
     writes = Writes(
         [EMAIL if creates else key(0)],
         [desired],
-        Steps.of(1),
+        Steps.blank(1),
         verify,
         {0: care} if creates or given else {},
         READ_FIRST if guarded else None,
@@ -481,7 +481,7 @@ def test_a_failed_creation_that_campaign_acts_on_late_is_not_sent_again(
     """The last try fails, the address is not there yet, and later it is."""
     far_end = LateEnd(reason)
     client, resolver = cast("Client", far_end), cast("Resolver", far_end)
-    steps = Steps.of(1)
+    steps = Steps.blank(1)
 
     async def work() -> None:
         writes = Writes([EMAIL], [True], steps, cares={0: Care(body=BODY)}, resolver=resolver)
@@ -541,4 +541,4 @@ def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_a
 def test_the_calls_of_a_change_count_what_is_read_before_and_after(
     given: dict[str, Any], calls: int
 ) -> None:
-    assert Writes([key(0)], [True], Steps.of(1), **given).calls_each == calls
+    assert Writes([key(0)], [True], Steps.blank(1), **given).calls_each == calls

@@ -241,7 +241,7 @@ def test_a_long_listing_says_where_the_other_rows_are_and_nothing_is_wrapped(pat
 def test_rows_that_do_not_fit_a_sheet_go_on_in_the_next(path: Path) -> None:
     frame = results(7)
     with path.open("wb") as file:
-        xlsx_file.write(Results.of(frame), file, FACTS, sheet_rows=3)
+        xlsx_file.write(Results.from_frame(frame), file, FACTS, sheet_rows=3)
     found = sheets(path)
     names = ["All rows", "All rows 2", "All rows 3"]
     assert list(found)[3:] == names

@@ -25,7 +25,7 @@ def checked(states: list[str], keys: list[str] | None = None) -> pd.DataFrame:
 
 
 def read(current: Sequence[bool | None]) -> Steps:
-    steps = Steps.of(len(current))
+    steps = Steps.blank(len(current))
     for at, state in enumerate(current):
         if state is not None:
             steps.done(at, 1, 1_700_000_000_000 + at, state=state)
@@ -65,7 +65,7 @@ def test_a_problem_of_reading_is_the_row_s_outcome() -> None:
 
 def test_a_write_is_updated_only_when_it_was_confirmed() -> None:
     planned = comparison.compare(checked(["true"] * 4), read([False] * 4))
-    writing = Steps.of(4)
+    writing = Steps.blank(4)
     writing.done(0, 2, 1_700_000_009_000, state=True)
     writing.failed(1, 1_700_000_009_000, RowFailed(Reason.TIMEOUT, "no answer"))
     writing.failed(2, 1_700_000_009_000, RowFailed(Reason.HTTP_403, "refused", holds=False))
@@ -79,7 +79,7 @@ def test_a_write_is_updated_only_when_it_was_confirmed() -> None:
 
 def test_a_repeat_shows_the_states_of_the_row_that_counts() -> None:
     planned = comparison.compare(checked(["true", "true"], ["@a", "@a"]), read([False]))
-    writing = Steps.of(1)
+    writing = Steps.blank(1)
     writing.done(0, 1, 1_700_000_009_000, state=True)
     results = comparison.settle(planned, writing)
     assert outcomes(results) == ["updated", "duplicate"]
@@ -106,7 +106,7 @@ def opt_ins(count: int, rows: int) -> pd.DataFrame:
 )
 def test_opt_ins_are_limited_by_default(count: int, rows: int, passes: bool) -> None:
     planned = opt_ins(count, rows)
-    assert Totals.of(planned).opt_ins == count
+    assert Totals.count(planned).opt_ins == count
     refusal = plan_limits.refusal(planned, Limits())
     assert (refusal is None) is passes
 
@@ -147,13 +147,13 @@ def test_every_row_has_one_outcome_and_the_counts_add_up(
         )
     )
     planned = comparison.compare(frame, read(current))
-    writing = Steps.of(len(comparison.writes(planned)))
+    writing = Steps.blank(len(comparison.writes(planned)))
     for at in range(len(writing.state)):
         if data.draw(st.booleans()):
             row = comparison.writes(planned)[at]
             writing.done(at, 1, 1, state=bool(planned[columns.DESIRED].iat[row]))
     results = comparison.settle(planned, writing)
-    totals = Totals.of(results)
+    totals = Totals.count(results)
     assert sum(totals.outcomes.values()) == totals.rows == len(rows)
     assert "would_update" not in totals.outcomes
     assert totals.outcomes.get("updated", 0) == totals.writes == int((writing.state >= 0).sum())

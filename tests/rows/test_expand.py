@@ -43,7 +43,7 @@ def judged(rows: list[tuple[str, str]], on_conflict: OnConflict) -> pd.DataFrame
 
 
 def finding(checked: pd.DataFrame, found: dict[str, object]) -> Steps:
-    steps = Steps.of(len(comparison.open_rows(checked)))
+    steps = Steps.blank(len(comparison.open_rows(checked)))
     matches, states, unread = found["matches"], found["states"], found["unread"]
     assert isinstance(matches, list)
     assert isinstance(states, dict)
@@ -81,7 +81,7 @@ def test_every_row_is_reported_once_and_every_profile_written_at_most_once(
     pkeys = planned[columns.PROFILE].iloc[to_write].tolist()
     assert max(Counter(pkeys).values(), default=0) <= 1
 
-    writing = Steps.of(len(to_write))
+    writing = Steps.blank(len(to_write))
     done = found["writes"]
     assert isinstance(done, list)
     desired = columns.state_codes(planned[columns.DESIRED])[to_write]
@@ -91,7 +91,7 @@ def test_every_row_is_reported_once_and_every_profile_written_at_most_once(
         else:
             writing.failed(at, 2000, RowFailed(Reason.HTTP_403, "No."))
     results = comparison.settle(planned, writing)
-    totals, told = Totals.of(results), expand.collapse(results)
+    totals, told = Totals.count(results), expand.collapse(results)
 
     assert told["email"].tolist() == [email for email, _ in rows]
     assert told[columns.ROW].tolist() == list(range(2, len(rows) + 2))
@@ -118,7 +118,7 @@ def test_every_row_is_reported_once_and_every_profile_written_at_most_once(
 
 
 def test_rows_of_pkeys_stay_as_they_are() -> None:
-    frame, steps = pd.DataFrame({columns.KEY: ["@a"]}), Steps.of(1)
+    frame, steps = pd.DataFrame({columns.KEY: ["@a"]}), Steps.blank(1)
     rows, states = expand.expand(frame, steps, Keys(), OnConflict.REJECT)
     assert rows is frame
     assert states is steps
@@ -127,7 +127,7 @@ def test_rows_of_pkeys_stay_as_they_are() -> None:
 
 def test_a_key_that_is_the_pkey_of_its_profile_has_this_profile() -> None:
     checked = judged([("a@x.com", "true")], OnConflict.REJECT)
-    steps = Steps.of(1, stamped=True)
+    steps = Steps.blank(1, stamped=True)
     steps.found_at(0, 1, 1000, (Match("a@x.com", 0, 5),), key="a@x.com")
     rows, states = expand.expand(checked, steps, Keys(KeyKind.EMAIL), OnConflict.REJECT)
     assert not steps.found

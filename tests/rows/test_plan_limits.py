@@ -31,7 +31,7 @@ def planned(*states: Row) -> pd.DataFrame:
             columns.ROW: range(2, len(states) + 2),
         }
     )
-    reading = Steps.of(len(states))
+    reading = Steps.blank(len(states))
     for at, (_, current) in enumerate(states):
         if current == UNREAD:
             continue

@@ -330,7 +330,7 @@ def test_the_oldest_come_first_the_undated_last_and_equals_as_they_stand(
     assert comparison.open_rows(frame).tolist() == order
 
     current = data.draw(st.lists(st.booleans(), min_size=len(cells), max_size=len(cells)))
-    reading = Steps.of(len(cells))
+    reading = Steps.blank(len(cells))
     for place, at in enumerate(order):
         reading.done(place, 1, 1, state=current[at])
     planned = comparison.compare(frame, reading)

@@ -59,7 +59,7 @@ def same(found: Steps, expected: Steps) -> bool:
 def test_rows_plan_and_results_come_back_as_they_were(tmp_path: Path) -> None:
     rows = judged()
     folder = Checkpoint.create(tmp_path, RUN, rows)
-    steps = Steps.of(len(comparison.open_rows(rows)))
+    steps = Steps.blank(len(comparison.open_rows(rows)))
     steps.done(0, 2, 1_795_572_000_123, state=False)
     planned = comparison.compare(rows, steps)
     folder.keep_plan(planned)
@@ -95,7 +95,7 @@ def test_states_come_back_whatever_happened_in_whatever_parts(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[tuple[int, str]]]
 ) -> None:
     folder = Checkpoint.create(tmp_path_factory.mktemp("run"), RUN, judged())
-    steps, expected = Steps.of(5), Steps.of(5)
+    steps, expected = Steps.blank(5), Steps.blank(5)
     clock = 0
     for part in parts:
         for at, event in part:
@@ -119,7 +119,7 @@ def test_states_come_back_whatever_happened_in_whatever_parts(
                 if event == "failed":
                     expected.failed(at, clock, problem)
         folder.keep_states([at for at, _ in part], steps)
-    assert same(Checkpoint(folder.folder).states(Steps.of(5)), expected)
+    assert same(Checkpoint(folder.folder).states(Steps.blank(5)), expected)
 
 
 MATCHES = st.lists(
@@ -134,14 +134,14 @@ def test_the_profiles_of_a_key_come_back_as_the_last_part_has_them(
     tmp_path_factory: pytest.TempPathFactory, parts: list[dict[int, list[Match]]]
 ) -> None:
     folder = Checkpoint.create(tmp_path_factory.mktemp("run"), RUN, judged())
-    steps = Steps.of(5, stamped=True)
+    steps = Steps.blank(5, stamped=True)
     keys = ["@1", "b", "c", "d", "e"]
     for part in parts:
         for at, found in part.items():
             steps.undo(at)
             steps.found_at(at, 1, 1000, tuple(found), key=keys[at])
         folder.keep_states(list(part), steps)
-    again = Checkpoint(folder.folder).states(Steps.of(5, stamped=True))
+    again = Checkpoint(folder.folder).states(Steps.blank(5, stamped=True))
     assert same(again, steps)
     assert list(again.matches(keys)) == list(steps.matches(keys))
 
@@ -170,7 +170,7 @@ def test_a_checkpoint_in_the_first_format_is_refused_with_the_next_step(tmp_path
     folder = written_by_the_first_format(tmp_path)
     found = Checkpoint.find(tmp_path, RUN)
     assert found is not None
-    for read_file in (found.rows, lambda: found.states(Steps.of(5))):
+    for read_file in (found.rows, lambda: found.states(Steps.blank(5))):
         with pytest.raises(CheckpointProblem, match="another version of this program") as refused:
             read_file()
         assert str(folder) in str(refused.value)
@@ -180,7 +180,7 @@ def test_a_checkpoint_in_the_first_format_is_refused_with_the_next_step(tmp_path
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     folder = Checkpoint.create(tmp_path, RUN, judged())
-    folder.keep_states([0], Steps.of(5))
+    folder.keep_states([0], Steps.blank(5))
     assert folder.folder.stat().st_mode & 0o077 == 0
     for path in folder.folder.iterdir():
         assert path.stat().st_mode & 0o077 == 0
@@ -196,7 +196,7 @@ def begun(state_dir: Path, rows: pd.DataFrame | None = None) -> Checkpoint:
     """Keep a run that was read, compared and written."""
     rows = judged() if rows is None else rows
     folder = Checkpoint.create(state_dir, RUN, rows)
-    steps = Steps.of(len(comparison.open_rows(rows)))
+    steps = Steps.blank(len(comparison.open_rows(rows)))
     for at in range(len(comparison.open_rows(rows))):
         steps.done(at, 1, 1_795_572_000_000 + at, state=at % 2 == 0)
     folder.keep_states([0, 1], steps)
@@ -212,7 +212,7 @@ def read(path: Path) -> None:
     """Read all that a run reads when it goes on, or is retried."""
     folder = Checkpoint(path.parent)
     rows = folder.rows()
-    folder.states(Steps.of(len(comparison.open_rows(rows))))
+    folder.states(Steps.blank(len(comparison.open_rows(rows))))
     folder.plan(rows)
     folder.results(rows)
 
@@ -339,7 +339,7 @@ def test_where_a_list_was_left_is_forgotten_unless_it_is_of_these_rows(tmp_path:
 def test_a_folder_whose_name_holds_an_equals_sign_adds_no_column(tmp_path: Path) -> None:
     folder = begun(tmp_path / "team=ccpa")
     pd.testing.assert_frame_equal(folder.rows(), judged())
-    assert folder.states(Steps.of(5)).state.tolist() == [1, 0, 1, -1, -1]
+    assert folder.states(Steps.blank(5)).state.tolist() == [1, 0, 1, -1, -1]
 
 
 def test_other_files_in_the_folder_are_no_obstacle(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def test_another_page_finds_the_process_and_reads_the_same(
     job = jobs.start("validate", [path], about="u1", who="Ana Diaz")
     other = Jobs(open_database(settings.state), settings)
     assert other.find(job.id) == job
-    assert other.of("u1") == other.of("u1", "validate") == [job]
-    assert other.of("u1", "plan") == other.of("u2") == []
+    assert other.list_about("u1") == other.list_about("u1", "validate") == [job]
+    assert other.list_about("u1", "plan") == other.list_about("u2") == []
     assert ended(other, job).exit == 0
 
 

@@ -76,7 +76,7 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
             "--date-column.",
             ", ".join(map(repr, found.dates)),
         )
-    verdicts = Verdicts.of(len(raw))
+    verdicts = Verdicts.blank(len(raw))
     footer.reject(raw, found, rules.words, verdicts)
     used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)
     if found.state is None:
@@ -84,7 +84,7 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
         desired[list(verdicts.aside)] = -1
     else:
         desired = states.read(raw[found.state], rules, verdicts)
-    places = duplicates.Places.of(raw)
+    places = duplicates.Places.from_rows(raw)
     distinct = used
     if found.keys.kind is KeyKind.EMAIL:
         ignore_case = found.keys.email_case is EmailCase.IGNORE

@@ -28,7 +28,7 @@ class Places:
     originals: tuple[pd.Series | None, pd.Series | None]
 
     @classmethod
-    def of(cls, raw: pd.DataFrame) -> "Places":
+    def from_rows(cls, raw: pd.DataFrame) -> "Places":
         """Return the places of the rows of an input."""
         file, row = map(raw.get, columns.ORIGINAL)
         if row is not None and not _are_places(row, file):

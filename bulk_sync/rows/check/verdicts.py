@@ -38,12 +38,12 @@ class Verdicts:
     aside: set[int] = field(default_factory=set)
 
     @classmethod
-    def of(cls, count: int) -> "Verdicts":
+    def blank(cls, count: int) -> "Verdicts":
         """Return verdicts on so many rows, none of which has a problem."""
         return cls(np.full(count, NONE, np.int8), np.full(count, NONE, np.int8), {})
 
     @classmethod
-    def of_rows(cls, rows: pd.DataFrame) -> "Verdicts":
+    def from_rows(cls, rows: pd.DataFrame) -> "Verdicts":
         """Return the verdicts that rows have, to be overruled."""
         outcome = columns.outcome_codes(rows[columns.OUTCOME])
         return cls(outcome, columns.reason_codes(rows[columns.REASON]), {})

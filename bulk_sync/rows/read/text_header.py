@@ -71,7 +71,7 @@ def find_header(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool)
     Raises:
         InputProblem: there is none, or more than one.
     """
-    text = _Text.of(content, place, prefer_tab=prefer_tab)
+    text = _Text.from_bytes(content, place, prefer_tab=prefer_tab)
     leading = _LEADING.match(text.text, text.begin)
     first = leading.end() if leading else text.begin
     if first >= text.end:
@@ -108,7 +108,7 @@ class _Text:
     prefer_tab: bool
 
     @classmethod
-    def of(cls, text: bytes, place: str, *, prefer_tab: bool) -> "_Text":
+    def from_bytes(cls, text: bytes, place: str, *, prefer_tab: bool) -> "_Text":
         hint = _EXCEL_HINT.match(text)
         end = len(text)
         while end and text[end - 1] in b"\r\n":

@@ -96,7 +96,7 @@ def _to_correct(page: Page, person: Person) -> Iterator[Task]:
     for upload in uploads:
         if not person.is_same(upload.who) or upload.id in done or upload.is_deleted:
             continue
-        for job in page.jobs.of(upload.id, "validate")[:1]:
+        for job in page.jobs.list_about(upload.id, "validate")[:1]:
             summary = job.progress().summary or {}
             rejected = summary.get("outcomes", {}).get(Outcome.REJECTED, 0)
             if rejected:
