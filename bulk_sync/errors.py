@@ -11,6 +11,7 @@
           BudgetSpent           exit 6   a budget of calls does not go further
           BudgetTooSmall        exit 6   a budget of calls gets nothing done
           DiskFull              exit 6   a disk, or a quota on it, is full
+          LedgerAway            exit 6   the ledger's database server does not answer
         AnotherRun            exit 11  the organization is being worked on
         Interrupted           exit 130 Ctrl-C
           Terminated            exit 143 SIGTERM
@@ -152,6 +153,16 @@ class DiskFull(StoppedEarly):
 
     def __init__(self, message: str) -> None:
         super().__init__(f"The disk is full: {message}")
+
+
+class LedgerAway(StoppedEarly):
+    """The database server of the ledger does not answer now, or hung up."""
+
+    def __init__(self, ledger: str, reason: str) -> None:
+        super().__init__(
+            f"The ledger {ledger} cannot be used, because its database server does not answer: "
+            f"{reason}. Start the command again when the server is back."
+        )
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulk_sync import __version__
 from bulk_sync.cli.option import without_password
-from bulk_sync.errors import Exit, LedgerProblem, StopRun
+from bulk_sync.errors import Exit, LedgerAway, LedgerProblem, StopRun
 from bulk_sync.storage import lock
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def record(monitor: "Monitor", values: Mapping[str, Any], status: Exit, error: E
     Returns:
         Why the ledger has not got it, as a sentence; "" if it has.
     """
-    if isinstance(error, LedgerProblem):
+    if isinstance(error, LedgerProblem | LedgerAway):
         return "So `bulk-sync runs` does not show this run."
     if monitor.state is None:
         return "`bulk-sync runs` does not show this run: it is not known where the ledger is."

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bulk_sync.errors import Exit, StopRun
+from bulk_sync.remote.url import without_secrets
 from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ _SIGNALS: Final = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
 _COULD_NOT_START: Final = "could not start: `bulk-sync runs` shows why"
 _NOT_RECORDED: Final = "could not be recorded in the ledger: the log shows why"
 
-_METRICS_S: Final = 4.0
-"""Seconds for the metrics file, and for the ledger before it."""
+_STANDING_S: Final = 2.0
+"""Seconds for the ledger, which may be on a server that hangs, to say how the job stands."""
+
+_METRICS_S: Final = 2.0
+"""Seconds for the metrics file."""
 
 
 @dataclass
@@ -84,7 +88,7 @@ class Monitor:
         is_preview = values.get("dry_run") or (command == "undo" and values.get("out"))
         self.kind = self._kind = PLAN if is_preview else command
         source = values.get("input") or values.get("plan")
-        self.source, self._values = None if source is None else without_query(str(source)), values
+        self.source, self._values = None if source is None else without_secrets(str(source)), values
         if self.is_run:
             self._find_ledger()
             self.place = _place(values)
@@ -276,12 +280,14 @@ class Monitor:
 
     def _write_metrics(self, path: Path, end: "RunEnd") -> None:
         from bulk_sync.monitoring import metrics_file
+        from bulk_sync.monitoring.run_end import Standing
 
-        self._time().spend(
-            "--metrics-file",
-            [lambda: metrics_file.write(path, end, self._standing(end))],
-            _METRICS_S,
-        )
+        found: list[Standing] = []
+        look = [lambda: found.append(self._standing(end))]
+        self._time().spend("--metrics-file: the ledger", look, _STANDING_S)
+        standing = found[0] if found else Standing()
+        write = [lambda: metrics_file.write(path, end, standing)]
+        self._time().spend("--metrics-file", write, _METRICS_S)
 
     def _time(self) -> "TimeBudget":
         """Return the time of all hooks of this run."""
@@ -335,12 +341,3 @@ def _place(values: Mapping[str, Any]) -> "Place | None":
         lock.name(given)
         return given if given.organization else None
     return None
-
-
-def without_query(source: str) -> str:
-    """Return an input as it was given; of a URL without user and query, which may be secrets."""
-    scheme, mark, rest = source.partition("://")
-    if not mark or not scheme.isalnum():
-        return source
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}".partition("?")[0].partition("#")[0]

@@ -1,7 +1,7 @@
 """Opens a ledger: SQLite beside the runs, or the database of a URL.
 
-Only this module and ``server_lock.py`` know how databases differ: how a file is made private and
-durable, and how two programs take turns in making the same ledger.
+Only this module, ``availability.py`` and ``server_lock.py`` know how databases differ: how a file
+is made private and durable, and how two programs take turns in making the same ledger.
 """
 
 import os
@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from bulk_sync.errors import DiskFull, LedgerProblem, is_disk_full
-from bulk_sync.ledger import migrations, server_lock
+from bulk_sync.errors import DiskFull, LedgerAway, LedgerProblem, is_disk_full
+from bulk_sync.ledger import availability, migrations, server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.database import Ledger
 from bulk_sync.ledger.transactions import database_message, is_full
@@ -41,6 +41,7 @@ def open_ledger(state: State) -> Iterator[Ledger]:
 
     Raises:
         LedgerProblem: it cannot be opened, a newer program wrote it, or its known end is missing.
+        LedgerAway: its server is away for the moment.
         DiskFull: there is no room for it.
     """
     url, anchor = _url(state), anchor_of(state)
@@ -65,6 +66,7 @@ def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | N
 
     Raises:
         LedgerProblem: it cannot be opened, or has another schema.
+        LedgerAway: its server is away for the moment.
     """
     url, anchor = _url(state), anchor_of(state)
     with _errors(anchor.ledger):
@@ -168,7 +170,7 @@ def _is_file(url: URL) -> bool:
 def _connected(url: URL, name: str) -> Iterator[Connection]:
     with _errors(name):
         engine = _engine(url)
-        connection = engine.connect()
+        connection = _connection(engine, url, name)
     try:
         yield connection
     finally:
@@ -180,9 +182,19 @@ def _connected(url: URL, name: str) -> Iterator[Connection]:
         engine.dispose()
 
 
+def _connection(engine: Engine, url: URL, name: str) -> Connection:
+    try:
+        return engine.connect()
+    except SQLAlchemyError as error:
+        if availability.is_away(url, error):
+            raise LedgerAway(name, database_message(error)) from error
+        raise
+
+
 def _engine(url: URL) -> Engine:
     if not _is_file(url):
-        return create_engine(url, hide_parameters=True)
+        limits = availability.limits(url)
+        return create_engine(url, hide_parameters=True, connect_args=limits)
     path = Path(str(url.database)).absolute()
 
     def connect() -> sqlite3.Connection:
@@ -254,6 +266,8 @@ def _errors(name: str) -> Iterator[None]:
             "'bulk-sync[postgresql]'."
         ) from error
     except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:  # of a host's name
+        if isinstance(error, SQLAlchemyError) and availability.was_lost(error):
+            raise LedgerAway(name, database_message(error)) from error
         what = error.strerror if isinstance(error, OSError) else database_message(error)
         kind = DiskFull if is_full(error) or is_disk_full(error) else LedgerProblem
         look = "Make room there" if kind is DiskFull else "Look at --state-dir and --ledger"

@@ -12,7 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bulk_sync.errors import DiskFull, StoppedEarly, UsageProblem
+from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem
+from bulk_sync.ledger import availability
 
 _DISK_FULL: Final = "53100"
 """PostgreSQL's error code."""
@@ -66,8 +67,10 @@ class Transactions:
             try:
                 yield self._connection
             except SQLAlchemyError as error:
-                kind = DiskFull if is_full(error) else stop
                 message = database_message(error)
+                if availability.was_lost(error):
+                    raise LedgerAway(self.name, message) from error
+                kind = DiskFull if is_full(error) else stop
                 raise kind(f"The ledger {self.name} cannot be used: {message}.") from error
 
 

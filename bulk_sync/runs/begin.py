@@ -14,7 +14,7 @@ from typing import Final
 import pandas as pd
 
 from bulk_sync import __version__, job_names, ledger
-from bulk_sync.errors import DiskFull, StoppedEarly, UsageProblem
+from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import read
@@ -87,6 +87,7 @@ def begin(
     Raises:
         UsageProblem: it cannot be kept; nothing was sent.
         DiskFull: there is no room for it.
+        LedgerAway: the ledger cannot be reached.
     """
     reports = [str(report) for report in job.record.reports_of(run_id)]
     begun = replace(begun, settings={**begun.settings, "report": reports, "stem": stem})
@@ -99,7 +100,7 @@ def begin(
         book.begin(run_id, begun)
     except StoppedEarly as failure:
         checkpoint.remove()
-        if isinstance(failure, DiskFull):
+        if isinstance(failure, DiskFull | LedgerAway):
             raise
         raise UsageProblem(f"The run did not begin, and nothing was sent. {failure}") from failure
     run = RunContext(run_id, begun, rows, planned, checkpoint, book)

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from bulk_sync import ledger
 from bulk_sync.campaign.call_budget import Grant
-from bulk_sync.errors import BudgetSpent, StoppedEarly, UsageProblem
+from bulk_sync.errors import BudgetSpent, StoppedEarly, StopRun
 from bulk_sync.ledger import Ledger
 from bulk_sync.runs.job import Job
 from bulk_sync.storage import lock
@@ -39,7 +39,7 @@ class DayBudget:
             return None
         try:
             spent = self._book.calls_of(self._place, str(_today()))
-        except UsageProblem as failure:
+        except StopRun as failure:
             log.debug("No forecast: %s", failure)
             return None
         return max(0, self.most - spent)

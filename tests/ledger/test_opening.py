@@ -1,15 +1,18 @@
 """Opening a ledger: two at once, with the lock of a server, or not at all."""
 
+import re
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ledger_lines import database_url, fill, intents
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from bulk_sync import ledger
-from bulk_sync.errors import AnotherRun, StoppedEarly, UsageProblem
+from bulk_sync.errors import AnotherRun, LedgerAway, LedgerProblem, StoppedEarly, UsageProblem
+from bulk_sync.ledger import availability
 from bulk_sync.settings import State
 
 
@@ -88,9 +91,8 @@ def test_a_run_that_loses_the_server_lock_loses_the_ledger_too(
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("sqlite:///file:x?mode=memory&uri=true", "in memory"),
-        ("postgresql://127.0.0.1:1/none?sslpassword=s3cret", "cannot be opened"),
-        ("postgresql://somebody:s3cret@127.0.0.1:1/none", "cannot be opened"),
         ("postgresql://a..example/none", "cannot be opened"),
+        ("postgresql://somebody:s3cret@127.0.0.1/none?connect_timeout=soon", "cannot be opened"),
         ("sqlite:////proc/none/ledger.sqlite3", "cannot be opened"),
     ],
 )
@@ -103,6 +105,63 @@ def test_a_ledger_that_cannot_be_opened_is_named_without_a_password(
     ):
         pass
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://127.0.0.1:1/none?sslpassword=s3cret",
+        "postgresql://somebody:s3cret@127.0.0.1:1/none",
+        "postgresql://somebody:s3cret@/none?host=/nowhere",
+    ],
+    ids=["no server", "no server for a user", "no socket"],
+)
+def test_a_server_that_is_away_is_no_wrong_configuration(url: str, tmp_path: Path) -> None:
+    with pytest.raises(LedgerAway) as raised, ledger.open_ledger(State(tmp_path, url)):
+        pass
+    assert "its database server does not answer" in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_server_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "_CONNECT_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/none"
+        with pytest.raises(LedgerAway, match="timeout"), ledger.open_ledger(State(tmp_path, url)):
+            pass
+
+
+def test_how_long_a_server_is_waited_for_may_stand_in_its_url(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert availability.limits(make_url("postgresql://host/db"))["connect_timeout"] == 10
+    timed = make_url("postgresql://host/db?connect_timeout=3&tcp_user_timeout=5")
+    assert availability.limits(timed).keys().isdisjoint(timed.query)
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "3")
+    assert "connect_timeout" not in availability.limits(make_url("postgresql://host/db"))
+    assert availability.limits(make_url("sqlite:///ledger.sqlite3")) == {}
+
+
+def test_a_server_that_answers_and_refuses_is_not_away(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    url = new_database()
+    missing = re.sub("ledger_[0-9]+", "no_such_database", url)
+    with pytest.raises(LedgerProblem, match="no_such_database"):
+        ledger.open_ledger(State(tmp_path, missing)).__enter__()
+
+
+def test_a_crowded_server_is_away_for_the_moment(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    state = State(tmp_path, ledger=new_database())
+    engine = create_engine(database_url(state), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE ROLE crowd LOGIN CONNECTION LIMIT 0"))
+    engine.dispose()
+    crowded = make_url(str(state.ledger)).set(username="crowd").render_as_string(False)
+    with pytest.raises(LedgerAway, match="too many connections"):
+        ledger.open_ledger(State(tmp_path, crowded)).__enter__()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -220,7 +220,10 @@ def test_a_ledger_that_cannot_be_used_is_told_and_the_first_error_stands(
                 each.unlink()
     for line, status, first in (
         ("run missing.csv", 2, "missing.csv"),
-        ("run in.csv", 2, "file: File exists" if what == "in the way" else "The ledger"),
+        (
+            *("run in.csv", 6 if what == "unreachable" else 2),
+            "file: File exists" if what == "in the way" else "The ledger",
+        ),
         ("run in.csv --rate fast", 2, "--rate"),
     ):
         ran = run(filled, *line.split(), *JSON)
