@@ -257,6 +257,7 @@ def state(values: Values) -> State:
         ledger=values["ledger"] or secret_text("ledger"),
         lock_wait_s=values["lock_wait"],
         keep_rows=values["keep_rows"],
+        url=values["state_url"],
     )
     return monitor.state
 

@@ -19,8 +19,7 @@ from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import read
 from bulk_sync.rows.plan_limits import Past
-from bulk_sync.runs import housekeeping, lineage
-from bulk_sync.runs.checkpoint import Checkpoint
+from bulk_sync.runs import checkpoint_place, housekeeping, lineage
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import is_held
@@ -93,7 +92,7 @@ def begin(
     begun = replace(begun, settings={**begun.settings, "report": reports, "stem": stem})
     if begun.kind is not Kind.PLAN:  # which does not work alone
         housekeeping.tidy_up(book, job.state, job.connection)
-    checkpoint = Checkpoint.create(job.state.folder, run_id, rows)
+    checkpoint = checkpoint_place.create(job.state, run_id, rows)
     try:
         if planned is not None:
             checkpoint.keep_plan(planned)

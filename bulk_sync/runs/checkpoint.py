@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import StoppedEarly, UsageProblem, unwritable
+from bulk_sync.remote.mirror import Mirror
 from bulk_sync.rows import columns, current_table, expand
 from bulk_sync.rows.results import Steps
 from bulk_sync.settings import RUN_ID_PATTERN
@@ -38,7 +39,7 @@ from bulk_sync.storage import atomic, sealed
 
 log = logging.getLogger(__name__)
 
-_ROWS: Final = "rows.parquet"
+ROWS: Final = "rows.parquet"
 _PLAN: Final = "plan.parquet"
 _RESULTS: Final = "results.parquet"
 _LIST: Final = "list.json"
@@ -87,6 +88,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.mirror: Mirror | None = None
         self._parts = max((int(part.stem.rpartition("-")[2]) for part in self._paths()), default=0)
 
     @classmethod
@@ -100,7 +102,7 @@ class Checkpoint:
         folder = checkpoint_folder(state_dir, run_id)
         try:
             atomic.make_folder(folder)
-            _write(rows, folder / _ROWS, _FORMAT)
+            _write(rows, folder / ROWS, _FORMAT)
         except OSError as error:
             cls(folder).remove()
             raise unwritable(
@@ -124,7 +126,7 @@ class Checkpoint:
     @property
     def is_complete(self) -> bool:
         """Return whether the judged rows are here, without which nothing else counts."""
-        return (self.folder / _ROWS).is_file()
+        return (self.folder / ROWS).is_file()
 
     @property
     def plan_path(self) -> Path:
@@ -133,13 +135,13 @@ class Checkpoint:
 
     def rows(self) -> pd.DataFrame:
         """Read the judged rows, as of ``check.rows``."""
-        return self._frame(_ROWS)
+        return self._frame(ROWS)
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
         """Write the states of some keys."""
         self._parts += 1
         path = self.folder / _PART.format(number=self._parts)
-        with _stopping_at(path):
+        with self._keeping(path):
             _write(current_table.part(positions, steps), path, self._tie)
 
     def states(self, steps: Steps) -> Steps:
@@ -158,7 +160,7 @@ class Checkpoint:
         if place is not None:
             self._keep_json(orjson.dumps(place), path)
             return
-        with _stopping_at(path):
+        with self._keeping(path):
             path.unlink(missing_ok=True)
 
     def place(self) -> Place | None:
@@ -223,11 +225,13 @@ class Checkpoint:
         What cannot be removed stays, and is no checkpoint if its rows are gone: they go first.
         """
         with suppress(OSError):
-            for path in sorted(self.files(), key=lambda path: path.name != _ROWS):
+            for path in sorted(self.files(), key=lambda path: path.name != ROWS):
                 path.unlink(missing_ok=True)
             for folder in (self.folder / "locks", self.folder):
                 if folder.is_dir():
                     folder.rmdir()
+        if self.mirror is not None:
+            self.mirror.remove()
 
     def problem(self, path: Path, what: str) -> CheckpointProblem:
         """Return the error about a file, with the next step."""
@@ -240,12 +244,12 @@ class Checkpoint:
     @cached_property
     def _tie(self) -> str:
         """The format, and the rows whose positions the other files mean."""
-        with (self.folder / _ROWS).open("rb") as file:
+        with (self.folder / ROWS).open("rb") as file:
             return f"{_FORMAT} rows {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
     def _keep(self, frame: pd.DataFrame, name: str) -> None:
         path = self.folder / name
-        with _stopping_at(path):
+        with self._keeping(path):
             _write(frame, path, self._tie)
 
     def _beside(self, rows: pd.DataFrame, name: str) -> pd.DataFrame | None:
@@ -273,12 +277,12 @@ class Checkpoint:
         tie = (table.schema.metadata or {}).get(_TIED, b"").decode()
         if not is_whole or not tie.startswith(_FORMAT):
             raise self.problem(path, "was written by another version of this program")
-        if tie != (_FORMAT if name == _ROWS else self._tie):
+        if tie != (_FORMAT if name == ROWS else self._tie):
             raise self.problem(path, "belongs to other rows")
         return table
 
     def _keep_json(self, content: bytes, path: Path) -> None:
-        with _stopping_at(path), atomic.replacing(path) as file:
+        with self._keeping(path), atomic.replacing(path) as file:
             file.write(self._seal(content) + content)
 
     def _json(self, path: Path) -> bytes | None:
@@ -293,6 +297,23 @@ class Checkpoint:
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("states-[0-9][0-9][0-9][0-9][0-9][0-9].parquet"))
+
+    @contextmanager
+    def _keeping(self, path: Path) -> Iterator[None]:
+        """Raise StoppedEarly if a file cannot be written; else upload it, or that it is gone."""
+        try:
+            yield
+        except OSError as error:
+            raise unwritable(
+                error,
+                f"{path} could not be written: {error.strerror or error}. Nothing is sent to "
+                "Campaign that could not be found again; make room.",
+                StoppedEarly,
+            ) from error
+        if self.mirror is not None and path.is_file():
+            self.mirror.keep(path)
+        elif self.mirror is not None:
+            self.mirror.drop(path.name)
 
     @contextmanager
     def _whole(self, path: Path) -> Iterator[None]:
@@ -326,17 +347,3 @@ def _write(table: pa.Table | pd.DataFrame, path: Path, tie: str) -> None:
     content = sealed.parquet(table, {_TIED: tie.encode()})
     with atomic.replacing(path) as file:
         file.write(content)
-
-
-@contextmanager
-def _stopping_at(path: Path) -> Iterator[None]:
-    """Raise StoppedEarly if a file cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise unwritable(
-            error,
-            f"{path} could not be written: {error.strerror or error}. Nothing is sent to Campaign "
-            "that could not be found again; make room.",
-            StoppedEarly,
-        ) from error

@@ -30,6 +30,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand, request_order
 from bulk_sync.rows.request_order import Confirmed
 from bulk_sync.rows.results import Steps
+from bulk_sync.runs import checkpoint_place
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
 from bulk_sync.runs.write_records import Recording
@@ -193,7 +194,7 @@ def own_columns(state: State, run_id: str) -> pd.DataFrame | None:
 
 def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
     """Return results of an unfinished run, as far as it got; None if its rows are not here."""
-    checkpoint = Checkpoint.find(state.folder, run.run_id)
+    checkpoint = checkpoint_place.find(state, run.run_id)
     if checkpoint is None:
         return None
     try:

@@ -8,7 +8,8 @@ from bulk_sync.errors import Exit, StopRun, UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report import wording
-from bulk_sync.runs.checkpoint import Checkpoint, checkpoint_folder
+from bulk_sync.runs import checkpoint_place
+from bulk_sync.runs.checkpoint import checkpoint_folder
 from bulk_sync.settings import State
 
 
@@ -82,7 +83,7 @@ def recorded(state: State, run_id: str) -> Run:
 
 def has_checkpoint(state: State, run: Run) -> bool:
     """Return whether the checkpoint of a run is in this state folder."""
-    return Checkpoint.find(state.folder, run.run_id) is not None
+    return checkpoint_place.exists(state, run.run_id)
 
 
 def without_checkpoint(state: State, run: Run) -> str:

@@ -13,9 +13,8 @@ from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
-from bulk_sync.runs import day_budget, kept_rows, lineage, pipeline, write_records
+from bulk_sync.runs import checkpoint_place, day_budget, kept_rows, lineage, pipeline, write_records
 from bulk_sync.runs.begin import past_of
-from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import (
@@ -149,7 +148,7 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
     if until is not None:
         ended = replace(ended, rows_kept_until=str(until))
     book.end(run.run_id, ended)
-    checkpoint = Checkpoint.find(state.folder, run.run_id)
+    checkpoint = checkpoint_place.find(state, run.run_id)
     if checkpoint is not None:
         checkpoint.remove()
 
@@ -175,7 +174,7 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
     Raises:
         UsageProblem: it is not here, or cannot be used.
     """
-    checkpoint = Checkpoint.find(job.state.folder, run.run_id)
+    checkpoint = checkpoint_place.take_over(job.state, run.run_id)
     if checkpoint is None:
         raise UsageProblem(without_checkpoint(job.state, run))
     rows = checkpoint.rows()

@@ -7,9 +7,8 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
-from bulk_sync.runs import lineage, pipeline
+from bulk_sync.runs import checkpoint_place, lineage, pipeline
 from bulk_sync.runs.begin import begin, begun_as
-from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.exclusion import working_alone
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import NothingLeft
@@ -76,7 +75,7 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     failed = 0 if parent.ended is None else parent.ended.outcomes.get(Outcome.FAILED, 0)
     if not failed:
         raise NothingLeft(f"No row of run {parent.run_id} failed, so there is nothing to retry.")
-    checkpoint = Checkpoint.find(state.folder, parent.run_id)
+    checkpoint = checkpoint_place.find(state, parent.run_id)
     rows = None if checkpoint is None else checkpoint.rows()
     results = None if checkpoint is None or rows is None else checkpoint.results(rows)
     if rows is None or results is None:

@@ -17,6 +17,7 @@ class State:
         folder: runs, locks and, by default, the ledger.
         ledger: an SQLAlchemy URL, perhaps with a password. None: a file in ``folder``.
         lock_wait_s: how long to wait for another run to end.
+        url: where checkpoints are kept as well, a folder of a bucket; None: only in ``folder``.
         keep_rows: days to keep a finished run's rows. None takes the default.
     """
 
@@ -24,6 +25,7 @@ class State:
     ledger: str | None = field(default=None, repr=False)
     lock_wait_s: float = 0.0
     keep_rows: int | None = None
+    url: str | None = None
 
     def days_kept(self, rows: int) -> int:
         """Return for how many days so many rows are kept: large runs go sooner."""

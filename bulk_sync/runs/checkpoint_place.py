@@ -1,0 +1,78 @@
+"""Where the checkpoint of a run is: in the state folder, and with ``--state-url`` in a bucket too.
+
+A process that works on a run takes it over there first. What the bucket has counts then, not what
+an earlier process left here: it was uploaded before anything was built on it.
+"""
+
+import pandas as pd
+
+from bulk_sync.errors import StopRun
+from bulk_sync.remote.mirror import Mirror
+from bulk_sync.runs.checkpoint import ROWS, Checkpoint, checkpoint_folder
+from bulk_sync.settings import State
+
+
+def create(state: State, run_id: str, rows: pd.DataFrame) -> Checkpoint:
+    """Write the judged rows of a new run.
+
+    Raises:
+        UsageProblem: they cannot be written.
+        DiskFull: there is no room.
+        StoppedEarly: they cannot be uploaded.
+    """
+    mirror = _mirror(state, run_id)
+    checkpoint = Checkpoint.create(state.folder, run_id, rows)
+    if mirror is not None:
+        try:
+            _upload(checkpoint, mirror)
+        except StopRun:
+            checkpoint.remove()
+            raise
+    return checkpoint
+
+
+def find(state: State, run_id: str) -> Checkpoint | None:
+    """Return a checkpoint to be read; None if there is no complete one."""
+    checkpoint, mirror = Checkpoint.find(state.folder, run_id), _mirror(state, run_id)
+    if mirror is None:
+        return checkpoint
+    if checkpoint is None and mirror.fetch(checkpoint_folder(state.folder, run_id)):
+        checkpoint = Checkpoint.find(state.folder, run_id)
+    if checkpoint is not None:
+        checkpoint.mirror = mirror
+    return checkpoint
+
+
+def take_over(state: State, run_id: str) -> Checkpoint | None:
+    """Return a checkpoint to go on with; None if there is no complete one."""
+    mirror = _mirror(state, run_id)
+    if mirror is not None and mirror.take_over():
+        mirror.fetch(checkpoint_folder(state.folder, run_id))
+        checkpoint = Checkpoint.find(state.folder, run_id)
+        if checkpoint is not None:
+            checkpoint.mirror = mirror
+        return checkpoint
+    checkpoint = Checkpoint.find(state.folder, run_id)
+    if checkpoint is not None and mirror is not None:  # it began without --state-url
+        _upload(checkpoint, mirror)
+    return checkpoint
+
+
+def exists(state: State, run_id: str) -> bool:
+    """Return whether there is a checkpoint to go on with."""
+    if Checkpoint.find(state.folder, run_id) is not None:
+        return True
+    mirror = _mirror(state, run_id)
+    return mirror is not None and mirror.exists()
+
+
+def _upload(checkpoint: Checkpoint, mirror: Mirror) -> None:
+    """Upload all files to a new mirror, the rows last: without them it is no checkpoint."""
+    checkpoint.mirror = mirror
+    for path in sorted(checkpoint.files(), key=lambda path: path.name == ROWS):
+        if path.parent == checkpoint.folder and path.suffix in {".parquet", ".json"}:
+            mirror.keep(path)
+
+
+def _mirror(state: State, run_id: str) -> Mirror | None:
+    return None if state.url is None else Mirror(state.url, run_id)

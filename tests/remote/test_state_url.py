@@ -1,0 +1,178 @@
+"""Checkpoints in a bucket: one machine is killed, and another one goes on."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from buckets import Bucket
+from conftest import Run, before_answer, key, populate, process, read_csv
+
+from bulk_sync.errors import StoppedEarly
+from bulk_sync.remote.mirror import Mirror
+from bulk_sync.simulator import Options, Simulator, running
+
+ROWS = 300
+
+
+def wanted(path: Path) -> Path:
+    """A file in which a third of the rows changes nothing."""
+    lines = [f"{key(number)},{'false' if number % 3 else 'true'}" for number in range(ROWS)]
+    path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
+    return path
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    """The rows of a report, but for times and tries."""
+    path = Path("compared.csv")
+    path.write_bytes(content)
+    skipped = {"sync_at", "sync_attempts", "sync_detail"}
+    return [
+        {name: value for name, value in row.items() if name not in skipped}
+        for row in read_csv(path)
+    ]
+
+
+def writes(run: Run, ledger: str, run_id: str) -> dict[str, Any]:
+    """What the ledger says of a run, and of each of its writes."""
+    facts = orjson.loads(run(None, "runs", run_id, "--json", "--ledger", ledger).out)
+    told = {name: facts[name] for name in ("outcomes", "opt_ins", "opt_outs", "exit", "finished")}
+    names = ("row", "before", "desired", "outcome", "reason")
+    for number in range(0, ROWS, 50):
+        found = orjson.loads(run(None, "history", key(number), "--json", "--ledger", ledger).out)
+        told[key(number)] = [{name: each[name] for name in names} for each in found]
+    return told
+
+
+@pytest.mark.parametrize(
+    ("method", "count"),
+    [("GET", 150), ("PATCH", 1), ("PATCH", 60)],
+    ids=["while it reads", "at its first write", "in the middle of its writes"],
+)
+def test_another_machine_finishes_what_a_killed_one_began(
+    method: str,
+    count: int,
+    run: Run,
+    s3: Bucket,
+    tmp_path: Path,
+    new_database: Callable[[], str],
+) -> None:
+    reports, stories = [], []
+    wanted(tmp_path / "in.csv")
+    words = ("--yes", "--report", s3 / "out/{run_id}.csv", "--fetch", "lookup")
+    for is_killed in (False, True):
+        ledger = new_database()
+        with running(Options()) as sim:
+            populate(sim, ROWS)
+            there = ("--ledger", ledger, "--state-url", s3 / "state")
+            if is_killed:
+                reached, released = threading.Event(), threading.Event()
+
+                def hold(
+                    reached: threading.Event = reached, released: threading.Event = released
+                ) -> None:
+                    reached.set()
+                    released.wait(60)
+
+                before_answer(sim, method, count, hold)
+                (tmp_path / "a").mkdir()
+                with process(
+                    sim, tmp_path / "a", "run", str(tmp_path / "in.csv"), *words, *there
+                ) as pod:
+                    assert reached.wait(60)
+                    pod.kill()
+                    pod.communicate()
+                released.set()
+                ran = run(sim, "resume", *there, "--summary", "json")
+            else:
+                ran = run(sim, "run", tmp_path / "in.csv", *words, *there, "--summary", "json")
+            assert ran.status == 0, ran.err
+            run_id = ran.summary["run_id"]
+            reports.append(rows(s3.get(f"out/{run_id}.csv")))
+            stories.append(writes(run, ledger, run_id))
+            assert run(None, "ledger", "verify", "--ledger", ledger).status == 0
+    assert reports[0] == reports[1]
+    assert stories[0] == stories[1]
+    assert [each for each in s3.keys if each.startswith("state/")] == []
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    path = tmp_path / "states-000001.parquet"
+    path.write_bytes(b"states of the first process")
+    return path
+
+
+def test_a_process_that_was_cut_off_cannot_add_to_what_another_took_over(
+    bucket: Bucket, part: Path, tmp_path: Path
+) -> None:
+    first, second = (Mirror(bucket / "state", "run") for _ in range(2))
+    first.keep(part)
+    assert second.take_over()
+    part.write_bytes(b"newer states of the first process")
+    with pytest.raises(StoppedEarly, match="another process has taken it over"):
+        first.keep(part)
+    with pytest.raises(StoppedEarly, match="another process has taken it over"):
+        first.drop(part.name)
+    assert second.fetch(tmp_path / "there")
+    assert (tmp_path / "there" / part.name).read_bytes() == b"states of the first process"
+    second.keep(part)
+    assert second.fetch(tmp_path / "there")
+    assert (tmp_path / "there" / part.name).read_bytes() == b"newer states of the first process"
+
+
+def test_half_an_upload_is_not_seen(s3: Bucket, part: Path, tmp_path: Path) -> None:
+    first, second = (Mirror(s3 / "state", "run") for _ in range(2))
+    first.keep(part)
+    (tmp_path / "plan.parquet").write_bytes(b"a plan")
+
+    def break_off(method: str, path: str) -> None:
+        if method == "PUT" and path.endswith("manifest.json"):
+            s3.server.app.answer = "403 Forbidden", "AccessDenied"
+
+    s3.server.app.before = break_off
+    with pytest.raises(StoppedEarly):
+        first.keep(tmp_path / "plan.parquet")
+    s3.server.reset()
+    assert any(key.endswith("plan.parquet") for key in s3.keys)
+    assert second.take_over()
+    assert second.fetch(tmp_path / "there")
+    assert [path.name for path in (tmp_path / "there").iterdir()] == [part.name]
+
+
+def test_a_part_that_was_altered_is_not_used(bucket: Bucket, part: Path, tmp_path: Path) -> None:
+    mirror = Mirror(bucket / "state", "run")
+    mirror.keep(part)
+    (name,) = [name for name in bucket.keys if name.endswith(part.name)]
+    bucket.put(name, "altered")
+    with pytest.raises(StoppedEarly, match="is damaged"):
+        mirror.fetch(tmp_path / "there")
+
+
+def test_a_run_does_not_begin_if_its_checkpoint_cannot_be_kept_there(
+    sim: Simulator, run: Run, s3: Bucket, tmp_path: Path
+) -> None:
+    populate(sim, ROWS)
+    s3.server.forbid()
+    ran = run(sim, "run", wanted(tmp_path / "in.csv"), "--state-url", s3 / "state")
+    assert ran.status == 6
+    assert "the store does not permit it" in ran.err or "does not accept" in ran.err
+    assert sim.requests == []
+    assert run(sim, "run", "in.csv", "--state-url", "https://a/b").status == 2
+
+
+def test_a_run_that_began_without_a_bucket_goes_on_with_one(
+    sim: Simulator, run: Run, bucket: Bucket, tmp_path: Path
+) -> None:
+    populate(sim, ROWS)
+    assert (
+        run(sim, "run", wanted(tmp_path / "in.csv"), "--max-calls", 320, "--fetch", "lookup").status
+        == 6
+    )
+    there = ("--state-url", bucket / "state")
+    assert run(sim, "resume", "--max-calls", 10, *there).status == 6
+    assert [name for name in bucket.keys if name.endswith("manifest.json")]
+    assert run(sim, "resume", *there).status == 0
+    assert bucket.keys == []
