@@ -38,9 +38,11 @@ from bulk_sync.cli.options import (
     DRY_RUN,
     FRESH,
     JOB,
+    OUTLINE,
     PLAN_OUT,
     REPORT,
     STATE,
+    TODO,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ _PLACE: Final = names([*STATE, CONFIG])
 """Where a run is kept: the next command needs it too."""
 
 _CONNECTION: Final = names(CONNECTION)
-_OF_THE_INPUT: Final = names([REPORT, SHEET, HEADER_ROW])
+_FILES: Final = (REPORT, TODO, OUTLINE)
+_OF_THE_INPUT: Final = names([*_FILES, SHEET, HEADER_ROW])
 """These fit the input alone: what is left of it lies in a file, and has a report, of its own."""
 
 _OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH])
@@ -119,11 +122,11 @@ class Typed:
         is_saved = bool(self._params.get(SAVE_MAPPING.key))
         has_table = is_saved or job_names.among(self._tables, job) is not None
         if source == self._params.get("input") or not has_table:
-            return suggested(command, source, self._words_for(source, names([REPORT])))
+            return suggested(command, source, self._words_for(source, names(_FILES)))
         typed = [
             each.key
             for each in self._options
-            if each not in {REPORT, SAVE_MAPPING, JOB} and not (is_saved and each.is_of_input)
+            if each not in {*_FILES, SAVE_MAPPING, JOB} and not (is_saved and each.is_of_input)
         ]
         return suggested(command, source, [JOB.flag, job, *self._words(typed)])
 

@@ -246,6 +246,18 @@ REPORT: Final = _output(
     "one packs it.",
     type=click.Path(dir_okay=False),  # a text: it may be a URL
 )
+TODO: Final = _output(
+    "--todo FILE",
+    "Also write the rows that cannot be used, as CSV, with the reasons: to be corrected, and read "
+    "again.",
+    type=_FILE,
+)
+OUTLINE: Final = _output(
+    "--outline FILE",
+    "Also write what the file holds, as JSON: sheets, first rows, columns with samples, and what "
+    "was read as what. For programs that let a person choose; also if it cannot be read as it is.",
+    type=_FILE,
+)
 PLAN_OUT: Final = _output(
     "--out PLAN", "Save the plan, as Parquet, for `bulk-sync apply PLAN`.", type=_FILE
 )

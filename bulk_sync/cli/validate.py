@@ -29,6 +29,8 @@ Examples:
         options.PROTECT,
         options.ATTRIBUTE,
         options.REPORT,
+        options.TODO,
+        options.OUTLINE,
         options.SUMMARY,
         state_options.STATE_DIR,
         *options.LOGGING,
@@ -46,13 +48,21 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli.screen import Look, Screen
     from bulk_sync.cli.summary import shown
     from bulk_sync.rows import columns
+    from bulk_sync.runs import outline
     from bulk_sync.runs.protection import Protection
 
     mapping.check(values)
     given = arguments.given_input(values)
     screen = Screen(given.source, Look.from_options(values))
     protection = Protection(values["protect"])
-    judged = runs.judge(given, values["report"], screen.tell, protection)
+    outline.check(values["outline"], given)
+    layout = None
+    try:
+        judged = runs.judge(given, values["report"], screen.tell, protection, values["todo"])
+        layout = judged.layout
+    finally:
+        if values["outline"] is not None:
+            outline.write(values["outline"], given, layout)
     screen.end_pass()
     rejected = columns.have_outcome(judged.rows, [Outcome.REJECTED]).any()
     is_here = any(map(runs.is_unpublished, judged.reports))

@@ -9,6 +9,7 @@ from bulk_sync import job_names, ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
+from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
@@ -187,7 +188,11 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
 
 
 def judge(
-    given: Input, reports: Sequence[str], tell: report.Tell, protection: Protection
+    given: Input,
+    reports: Sequence[str],
+    tell: report.Tell,
+    protection: Protection,
+    todo: Path | None = None,
 ) -> Judged:
     """Check a file without contacting Campaign, and write the verdicts to reports.
 
@@ -196,6 +201,7 @@ def judge(
         reports: where they go.
         tell: is told how far each report got.
         protection: people whose rows are rejected, by the keys in the file.
+        todo: where the rows go that cannot be used, as CSV; None writes none.
 
     Returns:
         The file; its rows are usable, or have a verdict.
@@ -205,11 +211,16 @@ def judge(
     """
     paths = JobRecord(reports=tuple(reports), state_dir=given.state_dir).reports_of(new_run_id())
     protection.read()
-    report.check_reports(paths, {*validation.files(given), *protection.files})
+    inputs = {*validation.files(given), *protection.files}
+    report.check_reports(paths, inputs)
+    to_correct = [] if todo is None else [todo_file.csv_destination(todo)]
+    report.check_reports(to_correct, inputs)
     with at_hand(given.source, given.state_dir) as found:
         judged = validation.judged_at_hand(given, found)
         rows = protection.rejected(comparison.without_states(judged.rows))
         judged = replace(judged, rows=rows)
+        for each in to_correct:
+            todo_file.write_csv(rows, each)
         if not paths:
             return judged  # without the tables of holidays, which take longer than a small file
         facts = report_facts.verdict(given.source, judged, paths)

@@ -72,7 +72,7 @@ def refusal(
         )
         best, columns = able[0], _columns_of(able[0], rules)
     else:
-        best = _most_like_a_header(sheets, wanted, rules)
+        best = most_like_a_header(sheets, wanted, rules)
         columns = _columns_of(best, rules)
         remedies = []
         if _is_data(columns, rules):
@@ -97,8 +97,14 @@ def _moved(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
     return choose(sheets, replace(wanted, header_row=None)) if wanted.header_row else None
 
 
-def _most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules) -> Choice:
-    """Return the row with most known names, then most text; one with dates or keys comes last."""
+def most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules) -> Choice:
+    """Return the row with most known names, then most text; one with dates or keys comes last.
+
+    Args:
+        sheets: at least one, each with a row.
+        wanted: what is known of the table.
+        rules: for the names of columns.
+    """
     if wanted.header_row is not None:
         return Choice(sheets[0], wanted.header_row)
 

@@ -87,6 +87,18 @@ def find_header(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool)
     return header if wanted.is_header(header.names) else text.searched(wanted)
 
 
+def first_rows(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool) -> FirstRows:
+    """Return the first rows of a text, whether one of them is a header or not.
+
+    Args:
+        content: as for ``find_header``, like the others.
+        place: its name.
+        wanted: what is known of the header.
+        prefer_tab: take the tab if it is one of the possible separators.
+    """
+    return _Text.from_bytes(content, place, prefer_tab=prefer_tab).first_rows(wanted)[1]
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
     """A text, before its header is found.
@@ -170,19 +182,21 @@ class _Text:
         Raises:
             InputProblem: there is none, or more than one.
         """
-        first = {each: self._first_rows(each, wanted.header_row or 0) for each in self.separators}
-        able = [each for each in first if wanted.headers(first[each][0])]
-        rows, starts = max(
-            (first[each] for each in able or first), key=lambda each: each[0].count_cells()
-        )
+        separator, rows, starts = self.first_rows(wanted)
         row = locate([rows], wanted, self.place).header_row
         if row not in starts:
             raise InputProblem(
                 f"Row {row} of {self.place} is empty. Name the row with the names of the columns "
                 "with --header-row."
             )
-        separator = next(each for each in first if first[each][0] is rows)
         return self.header(starts[row], row, separator if len(rows.rows[row]) > 1 else "")
+
+    def first_rows(self, wanted: Wanted) -> tuple[str, FirstRows, dict[int, int]]:
+        """Return the separator by which a header is found, or most cells, the rows, and offsets."""
+        first = {each: self._first_rows(each, wanted.header_row or 0) for each in self.separators}
+        able = [each for each in first if first[each][0].rows and wanted.headers(first[each][0])]
+        best = max(able or first, key=lambda each: first[each][0].count_cells())
+        return best, *first[best]
 
     def _first_rows(self, separator: str, least: int) -> tuple[FirstRows, dict[int, int]]:
         """Return the first rows, up to a certain one at least, and their offsets."""

@@ -1,0 +1,66 @@
+"""The first rows of a file, whether a table is found in it or not."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.parse import formats
+from bulk_sync.rows.read import confined, text_header
+from bulk_sync.rows.read.advice import most_like_a_header
+from bulk_sync.rows.read.content import unpacked
+from bulk_sync.rows.read.encoding import utf8
+from bulk_sync.rows.read.first_rows import Choice, FirstRows, Wanted
+
+
+class _Seen(Exception):
+    """Ends the reading of a workbook when its first rows are known."""
+
+
+def first_rows(path: Path, wanted: Wanted) -> list[FirstRows]:
+    """Return the first rows of each sheet, or of a file without sheets; none if it is unreadable.
+
+    Args:
+        path: one file.
+        wanted: what is known of its table.
+    """
+    kind = formats.find(path)
+    try:
+        if kind is None:
+            return []
+        if kind.has_sheets:
+            return _of_sheets(path, kind.parser)
+        if kind.parser:
+            return [confined.cells(path, kind.parser, None, None).first_rows()]
+        content = utf8(unpacked(path), str(path))
+        tab = ".tsv" in path.suffixes
+        return [text_header.first_rows(content, str(path), wanted, prefer_tab=tab)]
+    except InputProblem:
+        return []
+
+
+def likely(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
+    """Return the row that looks most like a header; None if there is no row to look at.
+
+    Args:
+        sheets: from ``first_rows``.
+        wanted: what is known of the table.
+    """
+    named = [each for each in sheets if wanted.sheet in {None, each.sheet} and each.rows]
+    others = [each for each in named if not (each.is_hidden or each.is_ours)]
+    if not named:
+        return None
+    return most_like_a_header(others or named, wanted, wanted.rules or Rules())
+
+
+def _of_sheets(path: Path, parser: str) -> list[FirstRows]:
+    found: list[FirstRows] = []
+
+    def choose(sheets: Sequence[FirstRows]) -> tuple[int, int]:
+        found.extend(sheets)
+        raise _Seen
+
+    with suppress(_Seen):
+        confined.cells(path, parser, None, choose)
+    return found

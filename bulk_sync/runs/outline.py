@@ -1,0 +1,121 @@
+"""What a file holds, for programs that let a person choose sheet, header and columns.
+
+It has cells, so it goes into a file of its own, never into a summary or a log.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from bulk_sync import report
+from bulk_sync.errors import UsageProblem
+from bulk_sync.remote.url import is_url
+from bulk_sync.report.destination import LocalFile
+from bulk_sync.rows import read
+from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.read import outline
+from bulk_sync.rows.read.first_rows import FirstRows, Wanted
+from bulk_sync.runs.job import Input
+
+_FORMAT: Final = "bulk-sync outline 1"
+_ROWS: Final = 20
+_CELLS: Final = 50
+_COLUMNS: Final = 1_000
+_SAMPLES: Final = 3
+_CHARACTERS: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table, or what looks most like one; ``names`` has its columns with their positions."""
+
+    first: FirstRows
+    header_row: int
+    names: Mapping[str, int]
+
+
+def check(path: Path | None, given: Input) -> None:
+    """Check, before the input is read, that an outline of it can be written.
+
+    Raises:
+        UsageProblem: the input is not one file of this machine, or the place takes no report.
+    """
+    if path is None:
+        return
+    if given.source == read.STDIN or is_url(given.source) or not Path(given.source).is_file():
+        raise UsageProblem(f"--outline is for one file of this machine, and not {given.source}.")
+    report.check_reports([LocalFile(path.absolute())], {Path(given.source)})
+
+
+def write(path: Path, given: Input, layout: Layout | None) -> None:
+    """Write sheets, first rows, columns with samples, and what was read as what.
+
+    Args:
+        path: of the outline.
+        given: one file.
+        layout: what was read as what; None if it could not be read as it is.
+    """
+    wanted = Wanted(given.sheet, given.header_row, given.rules)
+    sheets = outline.first_rows(Path(given.source), wanted)
+    found = _table(sheets, wanted, layout)
+    content = {
+        "format": _FORMAT,
+        "sheets": [_sheet(each) for each in sheets],
+        "sheet": None if found is None else found.first.sheet,
+        "header_row": None if found is None else found.header_row,
+        "columns": [] if found is None else list(_columns(found)),
+        "read": None if layout is None else _read(layout),
+    }
+    with LocalFile(path.absolute()).writing() as file:
+        file.write(orjson.dumps(content))
+
+
+def _table(sheets: Sequence[FirstRows], wanted: Wanted, layout: Layout | None) -> _Table | None:
+    if layout is not None:
+        place = layout.places[0]
+        first = next((each for each in sheets if each.sheet == place.sheet), FirstRows({}))
+        return _Table(first, place.header_row or 1, place.positions)
+    likely = outline.likely(sheets, wanted)
+    if likely is None:
+        return None
+    cells = likely.first.rows.get(likely.header_row, ())
+    names = {name: at for at, name in reversed(list(enumerate(cells))) if name.strip()}
+    return _Table(likely.first, likely.header_row, dict(reversed(names.items())))
+
+
+def _sheet(first: FirstRows) -> dict[str, Any]:
+    rows = list(first.rows.items())[:_ROWS]
+    return {
+        "name": first.sheet,
+        "is_hidden": first.is_hidden,
+        "is_ours": bool(first.rows) and first.is_ours,
+        "rows": [
+            [number, [cell[:_CHARACTERS] for cell in cells[:_CELLS]]] for number, cells in rows
+        ],
+    }
+
+
+def _columns(found: _Table) -> Iterator[dict[str, Any]]:
+    below = [cells for row, cells in found.first.rows.items() if row > found.header_row]
+    for name, at in list(found.names.items())[:_COLUMNS]:
+        texts = [cells[at].strip() for cells in below if at < len(cells)]
+        samples = list(dict.fromkeys(filter(None, texts)))[:_SAMPLES]
+        yield {"name": name, "samples": [text[:_CHARACTERS] for text in samples]}
+
+
+def _read(layout: Layout) -> dict[str, Any]:
+    """Return what was read as what, by the names of the options that would give the same."""
+    found, rules = layout.columns, layout.rules
+    return {
+        "sheet": layout.sheet,
+        "header_row": layout.header_row,
+        "key": str(found.keys),
+        "key_column": found.key,
+        "state_column": found.state,
+        "state": None if rules.state is None else str(rules.state).lower(),
+        "state_means": "opt-out" if rules.words.yes_forbids else "consent",
+        "date_column": found.date,
+    }

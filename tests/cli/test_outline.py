@@ -1,0 +1,168 @@
+"""`validate --outline` and `--todo`: what programs need that let a person choose and correct."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Run, read_csv
+
+REQUESTS = "E-mail;Opt out;Received\na@example.com;yes;2026-11-20\nb@example.com;perhaps;\nc;no;\n"
+COLUMNS = [
+    {"name": "E-mail", "samples": ["a@example.com", "b@example.com", "c"]},
+    {"name": "Opt out", "samples": ["yes", "perhaps", "no"]},
+    {"name": "Received", "samples": ["2026-11-20"]},
+]
+READ = {
+    "sheet": None,
+    "header_row": 1,
+    "key": "email",
+    "key_column": "E-mail",
+    "state_column": "Opt out",
+    "state": None,
+    "state_means": "opt-out",
+    "date_column": "Received",
+}
+
+
+def outlined(run: Run, path: Path, *words: object) -> dict[str, Any]:
+    """Return the outline of a file."""
+    run(None, "validate", path, "--outline", "outline.json", *words)
+    found: dict[str, Any] = json.loads((path.parent / "outline.json").read_text())
+    return found
+
+
+def workbook(path: Path, **sheets: list[list[object]]) -> Path:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def test_an_outline_has_the_columns_with_samples_and_what_was_read_as_what(
+    tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(REQUESTS)
+    outline = outlined(run, path)
+    assert outline["columns"] == COLUMNS
+    assert outline["read"] == READ
+    (sheet,) = outline["sheets"]
+    assert sheet["name"] is None
+    assert sheet["rows"][1] == [2, ["a@example.com", "yes", "2026-11-20"]]
+
+
+def test_the_choices_of_an_outline_are_options_that_read_the_same(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(REQUESTS)
+    words = [
+        word
+        for name, value in READ.items()
+        if value is not None
+        for word in (f"--{name.replace('_', '-')}", value)
+    ]
+    assert outlined(run, path, *words) == outlined(run, path)
+
+
+def test_an_outline_has_every_sheet_of_a_workbook(tmp_path: Path, run: Run) -> None:
+    path = workbook(
+        tmp_path / "in.xlsx",
+        Notes=[["A note"]],
+        Empty=[],
+        Requests=[["November"], [], ["PKey", "Consent"], ["@a", "yes"]],
+    )
+    outline = outlined(run, path, "--state-means", "consent")
+    assert [each["name"] for each in outline["sheets"]] == ["Notes", "Empty", "Requests"]
+    assert (outline["sheet"], outline["header_row"]) == ("Requests", 3)
+    assert outline["read"]["state_means"] == "consent"
+    assert outline["read"]["key"] == "pkey"
+
+
+def test_an_outline_of_parquet_has_its_columns(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"PKey": ["@a"], "ccpaOptOut": ["yes"]}), path)
+    outline = outlined(run, path)
+    assert [each["name"] for each in outline["columns"]] == ["PKey", "ccpaOptOut"]
+    assert outline["read"]["header_row"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("no-state.csv", b"November\n\nMail,Wants\na@example.com,yes\n", ["Mail", "Wants"]),
+        ("ragged.csv", b"PKey,Opt out\n@a,yes,1\n", ["PKey", "Opt out"]),
+        ("report.csv", b"%PDF-1.7 \0", []),
+        ("empty.csv", b"", []),
+        ("blank.csv", b"\n\n", []),
+        ("no-book.xlsx", b"PK\x03\x04 not to the end", []),
+        ("list.pdf", b"PKey,Opt out\n@a,yes\n", []),
+    ],
+)
+def test_an_outline_is_there_if_the_file_cannot_be_read_as_it_is(
+    tmp_path: Path, run: Run, name: str, content: bytes, columns: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    outline = outlined(run, path)
+    assert [each["name"] for each in outline["columns"]] == columns
+    assert outline["read"] is None
+
+
+def test_no_cell_of_an_outline_reaches_the_summary_or_the_log(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("Mail,Wants\nsecret@example.com,yes\n")
+    words = ("--outline", "o.json", "--summary", "json", "--log-format", "json")
+    ran = run(None, "validate", path, *words)
+    assert ran.status == 2
+    assert "secret@" not in ran.out + ran.err
+    assert "secret@" in (tmp_path / "o.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("folder", "--outline", "o.json"), "--outline is for one file of this machine"),
+        (("in.csv", "--outline", "in.csv"), "would replace the input"),
+        (("in.csv", "--todo", "in.csv"), "would replace the input"),
+        (("in.csv", "--todo", "fix.xlsx"), "Give it the suffix .csv"),
+        (("in.csv", "--todo", "mine.csv"), "bulk-sync has not written it"),
+        (("in.csv", "--outline", "mine.json"), "bulk-sync has not written it"),
+    ],
+    ids=["a folder", "the input", "the input too", "no CSV", "a person's CSV", "a person's JSON"],
+)
+def test_wrong_places_are_refused(
+    tmp_path: Path, run: Run, words: tuple[str, ...], says: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("in.csv", "mine.csv", "folder/in.csv"):
+        (tmp_path / name).write_text("PKey,Opt out\n@a,yes\n")
+    (tmp_path / "mine.json").write_text('{"mine": 1}')
+    ran = run(None, "validate", *words)
+    assert ran.status == 2
+    assert says in ran.err
+
+
+def test_the_rows_to_correct_are_an_input_with_their_reasons(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(REQUESTS)
+    assert run(None, "validate", path, "--todo", "fix.csv").status == 3
+    rows = read_csv(tmp_path / "fix.csv")
+    assert [row["original_row"] for row in rows] == ["3", "4"]
+    assert [row["sync_reason"] for row in rows] == ["bad_state", "bad_key"]
+    mended = (tmp_path / "fix.csv").read_text()
+    mended = mended.replace("\nc,", "\nc@example.com,").replace("perhaps,", "yes,", 1)
+    (tmp_path / "mended.csv").write_text(mended)
+    assert run(None, "validate", "mended.csv").status == 0
+    path.write_text("PKey,Opt out\n@a,yes\n")
+    ran = run(None, "validate", path, "--todo", "fix.csv", "--outline", "o.json")
+    assert ran.status == 0
+    assert not (tmp_path / "fix.csv").exists()
+    assert ran.out.rstrip().endswith("bulk-sync plan " + str(path))
