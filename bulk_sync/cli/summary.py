@@ -214,7 +214,7 @@ def summary_json(
         "input": source,
         "dry_run": dry_run,
         "exit": int(finished.exit),
-        "message": str(finished.cause or finished.held or ""),
+        "message": str(finished.cause or finished.held or finished.files.note),
         "read_as": finished.settings.get("read_as"),
         "rows": totals.rows,
         "outcomes": dict(totals.outcomes),

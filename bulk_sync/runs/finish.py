@@ -194,7 +194,7 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
     why = finished.cause or finished.held
     last_line = ledger.Ended(
         exit=int(finished.exit),
-        message=str(why or ended.warning),
+        message=str(why or ended.warning or finished.files.note),
         final=is_final,
         outcomes=finished.totals.outcomes,
         opt_ins=finished.totals.opt_ins,

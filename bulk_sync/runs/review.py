@@ -204,6 +204,12 @@ class Files:
         """Return whether one is here because it could not be uploaded."""
         return any(map(is_unpublished, (*self.reports, self.todo)))
 
+    @property
+    def note(self) -> str:
+        """Return which files could not be uploaded, as sentences."""
+        here = filter(is_unpublished, (*self.reports, self.todo))
+        return " ".join(f"A report could not be uploaded. It is here: {file}." for file in here)
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:

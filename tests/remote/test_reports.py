@@ -81,6 +81,7 @@ def test_a_report_that_cannot_be_uploaded_stays_here_with_exit_3(
     assert str(here) in ran.err
     if command == ("run",):
         run_id = here.stem
+        assert f"could not be uploaded. It is here: {here}." in run(None, "runs", run_id).out
         monkeypatch.setenv("AWS_ENDPOINT_URL", s3.server.url)
         again = run(None, "report", run_id, "--report", s3 / "late.csv")
         assert (again.status, s3.get("late.csv")) == (0, here.read_bytes())
