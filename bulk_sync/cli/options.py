@@ -247,10 +247,7 @@ REPORT: Final = _output(
     type=click.Path(dir_okay=False),  # a text: it may be a URL
 )
 TODO: Final = _output(
-    "--todo FILE",
-    "Also write the rows that cannot be used, as CSV, with the reasons: to be corrected, and read "
-    "again.",
-    type=_FILE,
+    "--todo", "Also write the todo file beside the report, if a row needs a person."
 )
 OUTLINE: Final = _output(
     "--outline FILE",

@@ -8,7 +8,7 @@ from bulk_sync.cli import arguments, input_options, options, state_options
 from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.outcomes import Outcome
 
 _EPILOG = """\b
@@ -55,10 +55,14 @@ def command(**values: Any) -> Exit:
     given = arguments.given_input(values)
     screen = Screen(given.source, Look.from_options(values))
     protection = Protection(values["protect"])
+    if values["todo"] and not values["report"]:
+        raise UsageProblem("--todo writes a file beside the report, so it needs --report too.")
     outline.check(values["outline"], given)
     layout = None
     try:
-        judged = runs.judge(given, values["report"], screen.tell, protection, values["todo"])
+        judged = runs.judge(
+            given, values["report"], screen.tell, protection, todo=bool(values["todo"])
+        )
         layout = judged.layout
     finally:
         if values["outline"] is not None:
@@ -74,6 +78,8 @@ def command(**values: Any) -> Exit:
     else:
         for line in verdict.lines(judged, given.source):
             say(line)
+        if judged.todo is not None:
+            say(f"To do: {shown(judged.todo)}")
         typed, job = Typed(click.get_current_context()), values["job"] or arguments.job_name(given)
         if rejected and judged.marked:
             book = shown(judged.marked[0])

@@ -50,6 +50,8 @@ def as_json(judged: Judged, source: str, status: Exit) -> dict[str, object]:
         "outcomes": outcomes,
         "sum": usable + sum(outcomes.values()),
         "hints": judged.hints,
+        "marked": list(map(str, judged.marked)),
+        "todo": None if judged.todo is None else str(judged.todo),
     }
 
 

@@ -9,10 +9,9 @@ from typing import Final
 
 import pandas as pd
 
-from bulk_sync.errors import UsageProblem
 from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import csv_file, input_sheet, table
-from bulk_sync.report.destination import Destination, LocalFile
+from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.parse import formats
@@ -55,34 +54,6 @@ def write(results: pd.DataFrame, source: str, stem: Destination) -> Destination 
         else:
             csv_file.write(Results.from_frame(needy, names), file)
     return destination.publish()
-
-
-def csv_destination(path: Path) -> LocalFile:
-    """Return the destination of ``write_csv``; raise UsageProblem if its suffix is another one."""
-    if path.suffix.lower() != ".csv":
-        raise UsageProblem(
-            f"--todo {path}: these rows are written as CSV. Give it the suffix .csv."
-        )
-    return LocalFile(path.absolute())
-
-
-def write_csv(results: pd.DataFrame, destination: Destination) -> None:
-    """Write the rows that need a person as CSV; without any, remove an older file.
-
-    Args:
-        results: of a check.
-        destination: the file.
-
-    Raises:
-        StoppedEarly: it cannot be written.
-    """
-    needy = _rows(results)
-    if needy.empty:
-        destination.remove()
-        return
-    names = [str(name) for name in needy if name != columns.KEY]
-    with destination.writing() as file:
-        csv_file.write(Results.from_frame(needy, names), file)
 
 
 def _rows(results: pd.DataFrame) -> pd.DataFrame:

@@ -192,7 +192,8 @@ def judge(
     reports: Sequence[str],
     tell: report.Tell,
     protection: Protection,
-    todo: Path | None = None,
+    *,
+    todo: bool = False,
 ) -> Judged:
     """Check a file without contacting Campaign, and write the verdicts to reports.
 
@@ -201,7 +202,7 @@ def judge(
         reports: where they go.
         tell: is told how far each report got.
         protection: people whose rows are rejected, by the keys in the file.
-        todo: where the rows go that cannot be used, as CSV; None writes none.
+        todo: write those that cannot be used into a file beside the first report, too.
 
     Returns:
         The file; its rows are usable, or have a verdict.
@@ -211,23 +212,20 @@ def judge(
     """
     paths = JobRecord(reports=tuple(reports), state_dir=given.state_dir).reports_of(new_run_id())
     protection.read()
-    inputs = {*validation.files(given), *protection.files}
-    report.check_reports(paths, inputs)
-    to_correct = [] if todo is None else [todo_file.csv_destination(todo)]
-    report.check_reports(to_correct, inputs)
+    report.check_reports(paths, {*validation.files(given), *protection.files})
     with at_hand(given.source, given.state_dir) as found:
         judged = validation.judged_at_hand(given, found)
         rows = protection.rejected(comparison.without_states(judged.rows))
         judged = replace(judged, rows=rows)
-        for each in to_correct:
-            todo_file.write_csv(rows, each)
         if not paths:
             return judged  # without the tables of holidays, which take longer than a small file
         facts = report_facts.verdict(given.source, judged, paths)
         results = Results.from_frame(finish.report_rows(judged.rows))
         written = [_report((judged, found), results, path, facts, tell) for path in paths]
+        left = todo_file.write(rows, given.source, paths[0].beside(given.stem)) if todo else None
     marked = tuple(file for file, is_marked in written if is_marked)
-    return replace(judged, marked=marked, reports=tuple(file for file, _ in written))
+    files = tuple(file for file, _ in written)
+    return replace(judged, marked=marked, reports=files, todo=left)
 
 
 def _report(

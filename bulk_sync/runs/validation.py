@@ -25,6 +25,7 @@ class Judged:
         layout: what was read as what.
         downloaded: what the ledger keeps of each remote file: URL, ETag, SHA-256.
         marked: copies of the input with marks in it.
+        todo: the file with the rows that cannot be used, if it is wanted and there are any.
         reports: all reports, those copies among them.
     """
 
@@ -33,6 +34,7 @@ class Judged:
     layout: Layout
     downloaded: Sequence[Mapping[str, str]] = ()
     marked: Sequence[Destination] = ()
+    todo: Destination | None = None
     reports: Sequence[Destination] = ()
 
     @property

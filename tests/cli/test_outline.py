@@ -131,18 +131,15 @@ def test_no_cell_of_an_outline_reaches_the_summary_or_the_log(tmp_path: Path, ru
     [
         (("folder", "--outline", "o.json"), "--outline is for one file of this machine"),
         (("in.csv", "--outline", "in.csv"), "would replace the input"),
-        (("in.csv", "--todo", "in.csv"), "would replace the input"),
-        (("in.csv", "--todo", "fix.xlsx"), "Give it the suffix .csv"),
-        (("in.csv", "--todo", "mine.csv"), "bulk-sync has not written it"),
         (("in.csv", "--outline", "mine.json"), "bulk-sync has not written it"),
     ],
-    ids=["a folder", "the input", "the input too", "no CSV", "a person's CSV", "a person's JSON"],
+    ids=["a folder", "the input", "a person's JSON"],
 )
 def test_wrong_places_are_refused(
     tmp_path: Path, run: Run, words: tuple[str, ...], says: str
 ) -> None:
     (tmp_path / "folder").mkdir()
-    for name in ("in.csv", "mine.csv", "folder/in.csv"):
+    for name in ("in.csv", "folder/in.csv"):
         (tmp_path / name).write_text("PKey,Opt out\n@a,yes\n")
     (tmp_path / "mine.json").write_text('{"mine": 1}')
     ran = run(None, "validate", *words)
@@ -150,19 +147,39 @@ def test_wrong_places_are_refused(
     assert says in ran.err
 
 
-def test_the_rows_to_correct_are_an_input_with_their_reasons(tmp_path: Path, run: Run) -> None:
-    path = tmp_path / "in.csv"
+@pytest.mark.parametrize("name", ["in.csv", "in.xlsx"])
+def test_the_rows_to_correct_are_an_input_with_their_reasons(
+    tmp_path: Path, run: Run, name: str
+) -> None:
+    rows = [line.split(";") for line in REQUESTS.splitlines()]
+    path = tmp_path / name
+    if path.suffix == ".csv":
+        path.write_text(REQUESTS)
+    else:
+        workbook(path, Requests=[list(row) for row in rows])
+    ran = run(None, "validate", path, "--report", "all.csv", "--todo", "--summary", "json")
+    todo = tmp_path / f"in.todo{path.suffix}"
+    assert ran.summary["todo"] == str(todo)
+    run(None, "validate", todo, "--report", "again.csv")
+    left = read_csv(tmp_path / "again.csv")
+    assert [row["original_row"] for row in left] == ["3", "4"]
+    assert [row["sync_reason"] for row in left] == ["bad_state", "bad_key"]
+
+
+def test_without_rows_to_correct_an_older_file_of_them_goes(tmp_path: Path, run: Run) -> None:
+    path, todo = tmp_path / "in.csv", tmp_path / "in.todo.csv"
+    words = (path, "--report", "all.csv", "--todo", "--outline", "o.json")
     path.write_text(REQUESTS)
-    assert run(None, "validate", path, "--todo", "fix.csv").status == 3
-    rows = read_csv(tmp_path / "fix.csv")
-    assert [row["original_row"] for row in rows] == ["3", "4"]
-    assert [row["sync_reason"] for row in rows] == ["bad_state", "bad_key"]
-    mended = (tmp_path / "fix.csv").read_text()
-    mended = mended.replace("\nc,", "\nc@example.com,").replace("perhaps,", "yes,", 1)
-    (tmp_path / "mended.csv").write_text(mended)
-    assert run(None, "validate", "mended.csv").status == 0
+    assert "To do: in.todo.csv" in run(None, "validate", *words).out
+    assert todo.exists()
     path.write_text("PKey,Opt out\n@a,yes\n")
-    ran = run(None, "validate", path, "--todo", "fix.csv", "--outline", "o.json")
-    assert ran.status == 0
-    assert not (tmp_path / "fix.csv").exists()
-    assert ran.out.rstrip().endswith("bulk-sync plan " + str(path))
+    ran = run(None, "validate", *words)
+    assert not todo.exists()
+    assert ran.out.rstrip().endswith(f"bulk-sync plan {path}")
+
+
+def test_the_rows_to_correct_need_a_report_beside_which_they_are(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "in.csv").write_text(REQUESTS)
+    ran = run(None, "validate", "in.csv", "--todo")
+    assert ran.status == 2
+    assert "it needs --report too" in ran.err
