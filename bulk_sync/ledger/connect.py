@@ -82,7 +82,7 @@ def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | N
             return
         if forward:
             _upgrade(connection, anchor.ledger)
-        elif found != migrations.NEWEST:
+        elif found not in migrations.READABLE:
             raise migrations.unknown(found)
         with closing(Ledger(connection, anchor)) as book:
             yield book

@@ -1,8 +1,9 @@
-"""Makes the tables of a new ledger, and adds the missing tables and columns to an older one.
+"""Makes the tables of a new ledger, and adds to an older one what it lacks.
 
     0001    lines, head, holders
     0002    calls
     0003    columns requested and state_after of lines
+    0004    index lines_of_no_write
 
 The schema is in ``schema.py`` alone. Lines of an older ledger keep their values and their hashes
 (``chain.py``).
@@ -17,10 +18,13 @@ from bulk_sync.errors import LedgerProblem
 from bulk_sync.ledger.chain import Head
 from bulk_sync.ledger.schema import head, lines, metadata, schema_version
 
-NEWEST: Final = "0003"
+NEWEST: Final = "0004"
 """The schema that this program writes."""
 
-_OLDER: Final = {"0001", "0002"}
+READABLE: Final = {"0003", NEWEST}
+"""Schemas with the same tables and columns: an index is not needed to read."""
+
+_OLDER: Final = {"0001", "0002", "0003"}
 
 
 class UnknownSchema(LedgerProblem):
@@ -56,6 +60,8 @@ def bring_forward(connection: Connection) -> None:
         if column.name not in there:
             definition = CreateColumn(column).compile(dialect=connection.dialect)
             connection.execute(text(f"ALTER TABLE {lines.name} ADD COLUMN {definition}"))
+    for index in lines.indexes:
+        index.create(connection, checkfirst=True)
     connection.execute(schema_version.update().values(version_num=NEWEST))
 
 

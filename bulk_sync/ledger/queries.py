@@ -20,7 +20,7 @@ from bulk_sync.ledger.records import (
     act_of,
     loads,
 )
-from bulk_sync.ledger.schema import LineKind, calls, lines
+from bulk_sync.ledger.schema import IS_NO_WRITE, LineKind, calls, lines
 from bulk_sync.ledger.transactions import BATCH_ROWS, Transactions
 from bulk_sync.outcomes import Outcome
 
@@ -37,7 +37,6 @@ _STORY: Final = ("position", "kind", "run_id", "at_ms", "facts", "profile_key")
 _OUTCOME: Final = (
     "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after",
 )  # fmt: skip
-_FACTS: Final = (lines.c.position, lines.c.run_id, lines.c.at_ms, lines.c.facts)
 
 
 class Queries(Transactions):
@@ -45,15 +44,13 @@ class Queries(Transactions):
 
     def runs(self) -> list[Run]:
         """Return all runs that began, the oldest first."""
-        runs: dict[str, Run] = {}
-        self.follow(runs, [], 0)
-        return list(runs.values())
+        return [run for run in self.all_requested() if run.has_begun]
 
     def follow(self, runs: dict[str, Run], acts: list[Act], after: int) -> int:
         """Add to what is known of runs, and of people's acts in the page, the lines after one.
 
         Args:
-            runs: by id, the oldest first.
+            runs: by id, also those that could not start, the oldest first.
             acts: the oldest first.
             after: the position of the last line that was followed; 0 at first.
 
@@ -61,18 +58,19 @@ class Queries(Transactions):
             The position of the last line now.
         """
         end = self.last()  # what is added meanwhile is followed the next time
-        kinds = [str(kind) for kind in (LineKind.BEGUN, LineKind.ENDED, LineKind.ACT)]
         found = select(*(lines.c[name] for name in _STORY)).where(
-            lines.c.position > after, lines.c.position <= end, lines.c.kind.in_(kinds)
+            lines.c.position > after, lines.c.position <= end, IS_NO_WRITE
         )
         for position, kind, run_id, at_ms, facts, key in self._rows(
             found.order_by(lines.c.position)
         ):
             if kind == LineKind.BEGUN:
                 runs[run_id] = Run(run_id, position, at_ms, loads(Begun, facts), None, None)
+            elif kind == LineKind.NOT_BEGUN:
+                runs[run_id] = _not_begun(position, run_id, at_ms, facts)
             elif kind == LineKind.ACT:
                 acts.append(act_of(facts, run_id, key, at_ms, position))
-            elif run := runs.get(run_id):
+            elif kind == LineKind.ENDED and (run := runs.get(run_id)):
                 result = loads(Ended, facts)
                 ended = result if run.ended is None else result.after(run.ended)
                 runs[run_id] = replace(run, ended_ms=at_ms, ended=ended)
@@ -116,9 +114,9 @@ class Queries(Transactions):
 
         For people alone: no run is compared with one that did not start.
         """
-        query = _of_kind(LineKind.NOT_BEGUN, *_FACTS)
-        failed = [_not_begun(*cells) for cells in self._rows(query)]
-        return sorted((*self.runs(), *failed), key=lambda run: run.position)
+        runs: dict[str, Run] = {}
+        self.follow(runs, [], 0)
+        return list(runs.values())
 
     def has_begun(self, run_id: str) -> bool:
         """Return whether a run began."""

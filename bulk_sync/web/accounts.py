@@ -3,7 +3,9 @@
 A wrong password and an unknown name get the same answer in the same time.
 """
 
+from base64 import b64encode
 from functools import cache
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
@@ -120,12 +122,15 @@ def _hasher() -> "PasswordHasher":
     return PasswordHasher()
 
 
-@cache
 def _of_nobody() -> str:
-    """Return a hash with the cost of any other, and a password that is not known."""
-    from secrets import token_urlsafe  # noqa: PLC0415
-
-    return _hasher().hash(token_urlsafe())
+    """Return a hash that costs as much as any other to verify, and is that of no password."""
+    hasher = _hasher()
+    salt, made_up = (
+        b64encode(token_bytes(length)).decode().rstrip("=")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v=19${cost}${salt}${made_up}"
 
 
 def _check(name: str, password: str) -> None:

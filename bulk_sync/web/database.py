@@ -25,6 +25,10 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    insert,
+    inspect,
+    select,
+    text,
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -39,7 +43,16 @@ FILE: Final = "page.sqlite3"
 
 _BUSY_S: Final = 30
 
+VERSION: Final = 1
+"""Of the tables; a change of them is a new one, and converts those of the last."""
+
 metadata: Final = MetaData()
+
+version: Final = Table(
+    "page_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
 
 users: Final = Table(
     "page_users",
@@ -185,7 +198,7 @@ def open_database(state: State) -> Database:
     """Open the database of the page; make it if there is none.
 
     Raises:
-        UsageProblem: it cannot be opened.
+        UsageProblem: it cannot be opened, or a newer program made it.
     """
     server = ledger.server_url(state)
     try:
@@ -200,9 +213,29 @@ def open_database(state: State) -> Database:
             "--state-dir."
         ) from error
     database = Database(engine)
-    with database.transaction() as connection:
-        metadata.create_all(connection)
+    try:
+        with database.transaction() as connection:
+            _make(connection)
+    except UsageProblem:
+        database.close()
+        raise
     return database
+
+
+def _make(connection: Connection) -> None:
+    """Make the tables, unless they are there; raise UsageProblem if they are newer ones."""
+    if connection.dialect.name == "postgresql":  # not two at once
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bulk-sync page'))"))
+    is_there = inspect(connection).has_table(version.name)
+    found = connection.execute(select(version.c.version)).scalar() if is_there else None
+    if found is not None and found > VERSION:
+        raise UsageProblem(
+            f"The database of the page has version {found}, which a newer bulk-sync made; this one "
+            f"knows versions up to {VERSION}. Use the newer program, or another --state-dir."
+        )
+    metadata.create_all(connection)
+    if found is None:
+        connection.execute(insert(version).values(version=VERSION))
 
 
 def now_ms() -> int:

@@ -24,14 +24,19 @@ class LedgerView:
         self._followed = 0
 
     def runs(self) -> list[Run]:
-        """Return all runs, the newest first."""
+        """Return all runs that began, the newest first."""
+        return [run for run in self.requested() if run.has_begun]
+
+    def requested(self) -> list[Run]:
+        """Return all runs, also those that could not start, the newest first."""
         self._follow()
         return list(self._runs.values())[::-1]
 
     def run(self, run_id: str) -> Run | None:
-        """Return a run; None if there is none."""
+        """Return a run; None if there is none, or it could not start."""
         self._follow()
-        return self._runs.get(run_id)
+        run = self._runs.get(run_id)
+        return run if run is not None and run.has_begun else None
 
     def acts(self, about: str | None = None) -> Sequence[Act]:
         """Return what people did in the page, or about one thing, the oldest first."""

@@ -31,6 +31,8 @@ def standing_of(run: Run, at_work: Collection[str]) -> Standing:
         run: as the ledger has it.
         at_work: the ids of the runs that are at work now.
     """
+    if not run.has_begun:
+        return Standing(Tone.FAILED, "!", "could not start")
     if run.run_id in at_work:
         return Standing(Tone.PLANNED, "→", "at work")
     if run.ended is None:

@@ -1,10 +1,13 @@
 """What people do in the page is a line of the ledger, as safe as any other."""
 
+from typing import Any
+
 import pytest
-from sqlalchemy import update
+from ledger_lines import fill
+from sqlalchemy import event, update
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.ledger import Act, Begun, Deed, Ended, Kind, Run, open_ledger, verify
+from bulk_sync.ledger import Act, Begun, Deed, Ended, Kind, NotBegun, Run, open_ledger, verify
 from bulk_sync.ledger.schema import lines
 from bulk_sync.settings import State
 
@@ -47,6 +50,39 @@ def test_what_is_new_is_added_to_what_is_known(state: State) -> None:
         assert runs["r1"].ended is not None
         assert runs["r1"].ended.calls == {"GET": 5}
         assert len(acts) == 1
+
+
+def test_a_run_that_could_not_start_is_followed_but_none_of_those_that_began(state: State) -> None:
+    with open_ledger(state) as book:
+        start = NotBegun(**vars(begun()), exit=2, message="There is no file in.csv.")
+        book.record_failed_start("r0", start)
+        book.begin("r1", begun())
+        runs = dict[str, Run]()
+        book.follow(runs, [], 0)
+        assert [(run.run_id, run.has_begun) for run in runs.values()] == [
+            ("r0", False),
+            ("r1", True),
+        ]
+        assert [run.run_id for run in book.runs()] == ["r1"]
+        assert book.all_requested() == list(runs.values())
+
+
+def test_following_looks_past_the_writes_of_large_runs(state: State) -> None:
+    """The database answers from the index of the few other lines."""
+    with open_ledger(state) as book:
+        fill(book, 5_000)
+        asked: list[tuple[str, Any]] = []
+        event.listen(
+            book._connection,
+            "before_cursor_execute",
+            lambda _connection, _cursor, statement, values, *_: asked.append((statement, values)),
+        )
+        book.follow({}, [], 0)
+        statement, values = asked[-1]
+        with book.lend() as connection:
+            explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+            way = connection.exec_driver_sql(f"{explain} {statement}", values).all()
+    assert "lines_of_no_write" in str(way)
 
 
 def test_an_act_is_no_write_and_no_run(state: State) -> None:

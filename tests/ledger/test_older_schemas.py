@@ -33,7 +33,14 @@ CALLS = """CREATE TABLE calls (
     PRIMARY KEY (whose, day))"""
 NEW_COLUMNS = ("ALTER TABLE lines ADD COLUMN requested TEXT",
                "ALTER TABLE lines ADD COLUMN state_after SMALLINT")  # fmt: skip
-SCHEMAS = {"0001": TABLES, "0002": (*TABLES, CALLS), "0003": (*TABLES, CALLS, *NEW_COLUMNS)}
+INDEX = """CREATE INDEX lines_of_no_write ON lines (position)
+    WHERE kind NOT IN ('intent', 'outcome')"""
+SCHEMAS = {
+    "0001": TABLES,
+    "0002": (*TABLES, CALLS),
+    "0003": (*TABLES, CALLS, *NEW_COLUMNS),
+    "0004": (*TABLES, CALLS, *NEW_COLUMNS, INDEX),
+}
 
 BEGUN = (
     '{"kind": "run", "job": "in", "endpoint": "https://mc.adobe.io", "organization": "acme", '
@@ -131,6 +138,16 @@ def test_a_ledger_of_the_last_version_needs_no_conversion(state: State) -> None:
         fill(book, 3, "20261124T020000Z-0a1b2c")
     assert tables_of(state) == old
     assert ledger.verify(state, [end]).misfit is None
+
+
+def test_a_ledger_that_lacks_an_index_alone_is_read_as_it_is(state: State) -> None:
+    end = write_old_ledger(state, "0003")
+    old = tables_of(state)
+    with ledger.open_existing(state) as book:
+        assert book is not None
+        assert [run.run_id for run in book.runs()] == [RUN]
+    assert ledger.verify(state, [end]).misfit is None
+    assert tables_of(state) == old
 
 
 @pytest.mark.parametrize("version", SCHEMAS)

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from serving import NAMES
+from sqlalchemy import update
 
+from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import State
+from bulk_sync.web import database
 from bulk_sync.web.database import now_ms, open_database
 from bulk_sync.web.identity import Person, Role
 from bulk_sync.web.paperwork import Paper, Paperwork, Upload, Verdict
@@ -113,3 +116,12 @@ def test_what_was_seen_is_of_one_person_and_one_plan(paperwork: Paperwork) -> No
 def test_the_files_of_the_page_are_private(tmp_path: Path) -> None:
     open_database(State(tmp_path / "state")).close()
     assert (tmp_path / "state" / "page.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_database_of_a_newer_page_is_refused_and_left_as_it_is(state: State) -> None:
+    with closing(open_database(state)) as made:
+        newer = database.version.c.version + 1
+        made.change(update(database.version).values(version=newer))
+    for _ in range(2):
+        with pytest.raises(UsageProblem, match=r"version 2, which a newer bulk-sync made"):
+            open_database(state)

@@ -45,6 +45,19 @@ def test_the_start_lists_runs_the_newest_first_with_their_state(
     assert "The last 1 run" in text
 
 
+def test_a_run_that_could_not_start_is_listed_with_the_reason_and_no_link(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    assert run(sim, "run", "missing<b>.csv").status == 2
+    with serving(settings_in(tmp_path)) as served:
+        text = served.signed_in(Role.UPLOADER).get(f"{served.url}/").text
+    assert "! could not start" in text
+    assert "missing&lt;b&gt;.csv" in text
+    assert "Nothing was sent." in text
+    assert 'href="/runs/' not in text
+    assert "A run to resume" not in text
+
+
 def test_each_person_sees_what_waits_for_them(served: Served) -> None:
     paperwork = served.page.paperwork
     for plan_id in ("p1", "p2", "p3"):

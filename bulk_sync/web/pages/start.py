@@ -35,6 +35,8 @@ class Line(NamedTuple):
     standing: Standing
     what: str
     input: str
+    why_not: str
+    rows: str
     opt_ins: str
     opt_outs: str
     left: str
@@ -49,8 +51,9 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 
 def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
-    every, at_work = page.ledger.runs(), page.ledger.at_work()
-    runs = [run for run in every if not before or run.run_id < before]
+    requested, at_work = page.ledger.requested(), page.ledger.at_work()
+    every = [run for run in requested if run.has_begun]
+    runs = [run for run in requested if not before or run.run_id < before]
     older = runs[_SHOWN - 1].run_id if len(runs) > _SHOWN else ""
     return {
         "tasks": list(_tasks(page, person, every, at_work)),
@@ -121,12 +124,15 @@ def _past(runs: Sequence[Run]) -> list[PastRun]:
 
 
 def _line(run: Run, at_work: set[str]) -> Line:
-    ended = run.ended
+    ended = run.ended if run.has_begun else None
+    why_not = "" if run.has_begun or run.ended is None else run.ended.message
     return Line(
         run=run,
         standing=standing_of(run, at_work),
         what=what(run),
         input=_name(run),
+        why_not=why_not,
+        rows=f"{run.begun.rows:,}" if run.has_begun else "",
         opt_ins="" if ended is None else f"{ended.opt_ins:,}",
         opt_outs="" if ended is None else f"{ended.opt_outs:,}",
         left="" if ended is None else f"{left_for_a_person(run):,}",
