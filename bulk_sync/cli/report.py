@@ -22,6 +22,7 @@ Examples:
     params=[
         options.MAYBE_RUN_ID,
         options.REPORT,
+        options.TODO,
         options.SUMMARY,
         *options.STATE,
         *options.LOGGING,
@@ -46,16 +47,21 @@ def command(**values: Any) -> Exit:
             "decides the format."
         )
     screen = Screen("", Look.from_options(values))
-    run, reports = runs.report_again(state, values["run_id"], paths, screen.tell)
+    run, reports, todo = runs.report_again(
+        state, values["run_id"], paths, screen.tell, todo=values["todo"]
+    )
     screen.end_pass()
     names = [shown(report) for report in reports]
     status = Exit.ROWS_LEFT if any(map(runs.is_unpublished, reports)) else Exit.DONE
     if values["summary"]:
-        say_json({"run_id": run.run_id, "exit": int(status), "message": "", "reports": names})
+        facts = {"run_id": run.run_id, "exit": int(status), "message": "", "reports": names}
+        say_json({**facts, "todo": None if todo is None else shown(todo)})
         return status
     say(f"Run {run.run_id} of {run.begun.input}, begun {local(run.begun_ms)}")
     same = set() if run.ended is None else set(run.ended.reports.values())
     for name, destination in zip(names, reports, strict=True):
         is_same = destination.sha256() in same
         say(f"Report: {name}{' (byte for byte as the run wrote it)' if is_same else ''}")
+    if todo is not None:
+        say(f"To do:  {shown(todo)}")
     return status

@@ -35,6 +35,7 @@ Examples:
     params=[
         *page_options.SERVE,
         options.APPROVALS,
+        options.PLAN_VALID,
         options.KEEP,
         *options.CONNECTION,
         *options.STATE,
@@ -94,6 +95,7 @@ def _settings(values: arguments.Values) -> "PageSettings":
         proxy=_proxy(values),
         approvals=given.get("approvals", _APPROVALS),
         approval_valid_s=values["approval_valid"],
+        plan_valid_s=values["plan_valid"],
         max_upload=values["max_upload"],
         keep_days=_KEEP_DAYS if values["keep"] is None else values["keep"],
         variables=variables,

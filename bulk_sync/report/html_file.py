@@ -89,12 +89,13 @@ class _Section:
     body: Markup
 
 
-_SECTIONS: Final = (
+SECTIONS: Final = (
     ("person", "Rows that need a person", "Correct these rows, or find out why they failed."),
     ("opt-ins", "Changes: opt-ins", "An opt-in lifts an opt-out: the sale is allowed again."),
     ("changes", "Changes: opt-outs and new profiles", ""),
     ("others", "Other rows", "Nothing is to be done about them."),
 )
+"""Names, headings and notes of the tables, in their order."""
 
 
 def write(results: Results, file: BinaryIO, facts: Facts) -> None:
@@ -136,10 +137,10 @@ def _with_code(text: str) -> Markup:
 
 def _sections(results: Results) -> Iterator[_Section]:
     """Yield the sections that have rows."""
-    found: list[list[pa.RecordBatch]] = [[] for _ in _SECTIONS]
-    totals = [0] * len(_SECTIONS)
+    found: list[list[pa.RecordBatch]] = [[] for _ in SECTIONS]
+    totals = [0] * len(SECTIONS)
     for batch in results.read():
-        for at, mask in enumerate(_masks(batch)):
+        for at, mask in enumerate(masks(batch)):
             chosen = batch.filter(mask)
             room = SHOWN_ROWS - totals[at]
             totals[at] += chosen.num_rows
@@ -148,31 +149,33 @@ def _sections(results: Results) -> Iterator[_Section]:
     if results.count > SHOWN_ROWS:
         found[-1] = []
     room = SHOWN_ROWS
-    for (name, title, note), total, batches in zip(_SECTIONS, totals, found, strict=True):
+    for (name, title, note), total, batches in zip(SECTIONS, totals, found, strict=True):
         rows = pa.Table.from_batches(batches, results.schema).slice(0, room)
         room -= rows.num_rows
         if rows.num_rows:
             (batch,) = rows.combine_chunks().to_batches()
-            yield _Section(name, title, note, total, rows.num_rows, *_table(batch))
+            yield _Section(name, title, note, total, rows.num_rows, *table_of(batch))
         elif total:
             yield _Section(name, title, note, total, 0, {}, Markup())
 
 
-def _table(batch: pa.RecordBatch) -> tuple[Mapping[str, Sequence[str]], Markup]:
-    """Return the names of the columns, in groups, and the rows."""
+def table_of(batch: pa.RecordBatch) -> tuple[Mapping[str, Sequence[str]], Markup]:
+    """Return the names of the columns of some rows, in groups, and the rows as HTML."""
     rows, names = tables.as_texts(tables.values_of(batch)), dict(HEADINGS)
     head = _head(rows)
-    rows[columns.AT] = pc.replace_substring_regex(rows[columns.AT], r"T(.{8}).*", r" \1")
-    days = set(pc.utf8_slice_codeunits(rows[columns.AT], 0, 10).to_pylist()) - {""}
-    if len(days) == 1:
-        names[columns.AT] += f" {days.pop().replace('-', _UNBROKEN_HYPHEN)}"
-        rows[columns.AT] = pc.utf8_slice_codeunits(rows[columns.AT], 11)
+    if columns.AT in rows:
+        at = pc.replace_substring_regex(rows[columns.AT], r"T(.{8}).*", r" \1")
+        days = set(pc.utf8_slice_codeunits(at, 0, 10).to_pylist()) - {""}
+        if len(days) == 1:
+            names[columns.AT] += f" {days.pop().replace('-', _UNBROKEN_HYPHEN)}"
+            at = pc.utf8_slice_codeunits(at, 11)
+        rows[columns.AT] = at
     shown = {group: [names.get(name, name) for name in of] for group, of in head.items()}
     return shown, Markup(_body(rows, head))  # noqa: S704 - every text in it is escaped
 
 
-def _masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
-    """Yield which rows belong to each section; each belongs to one."""
+def masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    """Yield which rows need a person, are opt-ins, are other changes, or nothing of it."""
     outcome = batch[columns.OUTCOME].cast(tables.TEXT)
     person = pc.is_in(outcome, pa.array(NEEDS_A_PERSON, tables.TEXT))
     changed = pc.is_in(outcome, pa.array(_CHANGED, tables.TEXT))

@@ -20,11 +20,19 @@ import pyarrow as pa
 from bulk_sync import report
 from bulk_sync.errors import Exit, InputProblem, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Ledger, Run
+from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
 from bulk_sync.rows import expand, read
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import finish, kept_rows, plan_file, report_facts
+from bulk_sync.runs import (
+    finish,
+    kept_rows,
+    lineage,
+    plan_file,
+    report_facts,
+    write_records,
+)
 from bulk_sync.runs.job import JobRecord
 from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, known, without_checkpoint
 from bulk_sync.runs.plan_file import OUT
@@ -34,8 +42,8 @@ log = logging.getLogger(__name__)
 
 
 def report_again(
-    state: State, run_id: str | None, paths: Sequence[str], tell: report.Tell
-) -> tuple[Run, tuple[Destination, ...]]:
+    state: State, run_id: str | None, paths: Sequence[str], tell: report.Tell, *, todo: bool = False
+) -> tuple[Run, tuple[Destination, ...], Destination | None]:
     """Write the reports of a past run again.
 
     Args:
@@ -43,9 +51,10 @@ def report_again(
         run_id: the run, or the beginning of its id; None for the newest that is no plan.
         paths: where the reports go, as for a run.
         tell: is told how far each report got.
+        todo: write the rows that need a person too, beside the first report.
 
     Returns:
-        The run, and the reports.
+        The run, the reports, and the todo file if there is one.
 
     Raises:
         NothingLeft: there is no run yet.
@@ -64,7 +73,18 @@ def report_again(
     ending = run if run.is_finished else _as_far_as_it_got(run, Totals.count(found))
     facts = report_facts.facts_of(ending, rows, past, reports=destinations)
     results = Results.from_frame(finish.report_rows(rows))
-    return run, tuple(report.write(results, each, facts, tell) for each in destinations)
+    written = tuple(report.write(results, each, facts, tell) for each in destinations)
+    return run, written, _todo(run, rows, past, written[0]) if todo else None
+
+
+def _todo(
+    run: Run, rows: pd.DataFrame, past: Sequence[Run], report: Destination
+) -> Destination | None:
+    """Write the rows that need a person beside a report, as the run itself does."""
+    if lineage.trace(past, run.run_id).undone is not None:
+        rows = write_records.as_input(rows, run.begun.attribute)
+    name = f"{run.begun.settings.get('stem') or run.begun.job}.{run.run_id}"
+    return todo_file.write(rows, run.begun.input, report.beside(name))
 
 
 def _as_far_as_it_got(run: Run, totals: Totals) -> Run:

@@ -4,24 +4,22 @@ Nothing else goes in, so a report that is made again says the same.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from itertools import takewhile
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from bulk_sync import __version__, job_names
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Begun, Ended, Kind, Run
-from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import (
     PAST_RUNS,
-    STATES,
     Counts,
     Facts,
     PastRun,
@@ -31,10 +29,11 @@ from bulk_sync.report.facts import (
     Subject,
 )
 from bulk_sync.report.wording import count
-from bulk_sync.rows import columns, due_dates, read
+from bulk_sync.rows import read
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.review import exit_of
+from bulk_sync.runs.tally import Tally
 from bulk_sync.runs.validation import Judged
 from bulk_sync.storage import lock
 
@@ -109,15 +108,31 @@ def facts_of(
         reports: where its reports go, one of which may hold every row for the others.
         subject: what the report is about; None goes by the command.
     """
+    tally = Tally.of(rows, ended_on(run))
+    return facts_from(run, tally, past, reports=reports, subject=subject)
+
+
+def ended_on(run: Run) -> date:
+    """Return the day, UTC, on which a run ended, or began if it has not."""
+    return _ended_at(run).date()
+
+
+def facts_from(
+    run: Run,
+    tally: Tally,
+    past: Sequence[Run] = (),
+    *,
+    reports: Sequence[Destination] = (),
+    subject: Subject | None = None,
+) -> Facts:
+    """Return the facts of a run from the counts of its rows; else as ``facts_of``."""
     begun, ended = run.begun, run.ended or Ended(exit=int(Exit.BUG), message="", final=False)
     subject = subject or _SUBJECTS.get(begun.kind, Subject.RESULT)
-    at = datetime.fromtimestamp((run.ended_ms or run.begun_ms) / 1000, UTC)
-    late = due_dates.late(rows, at.date())
     before = takewhile(lambda each: each.run_id != run.run_id, past)
     return Facts(
         subject=subject,
         run_id=run.run_id,
-        at=at.astimezone(),
+        at=_ended_at(run).astimezone(),
         request=_request(begun),
         source=Source(
             input="standard input" if begun.input == read.STDIN else _text(begun.input),
@@ -129,16 +144,26 @@ def facts_of(
         ),
         result=Result(
             sentences=(
-                _sentence(subject, ended, rows),
+                _sentence(subject, ended, tally),
                 f"E{wording.exit_status(Exit(ended.exit), subject)[1:]}.",
             ),
             refusal=_text(ended.message),
-            deadlines=tuple(wording.deadlines(late)),
+            deadlines=tuple(wording.deadlines(tally.late)),
             all_rows=_all_rows(run, reports, subject),
         ),
-        counts=_counts(rows, ended.outcomes, due_dates.days_left(rows, at.date())),
+        counts=Counts(
+            rows=tally.rows,
+            outcomes={Outcome(name): number for name, number in ended.outcomes.items()},
+            reasons=tally.most_frequent(),
+            matrix=tally.matrix(),
+            days_left=dict(tally.days_left),
+        ),
         past=_past_runs(run, [*before, run]),
     )
+
+
+def _ended_at(run: Run) -> datetime:
+    return datetime.fromtimestamp((run.ended_ms or run.begun_ms) / 1000, UTC)
 
 
 def _request(begun: Begun) -> Request:
@@ -159,23 +184,21 @@ def _text(value: object) -> str:
     return _CONTROLS.sub("\ufffd", text)
 
 
-def _sentence(subject: Subject, ended: Ended, rows: pd.DataFrame) -> str:
+def _sentence(subject: Subject, ended: Ended, tally: Tally) -> str:
     """Return what became of the rows."""
-    counted, total = ended.outcomes, count(len(rows), "row")
+    counted, total = ended.outcomes, count(tally.rows, "row")
     of_person = sum(counted.get(each, 0) for each in NEEDS_A_PERSON)
     needy = f"{count(of_person, 'row')} {_agreeing(of_person, 'needs', 'need')} a person"
     if subject is Subject.VERDICT:
-        usable = columns.have_outcome(rows, [Outcome.USABLE])
-        desired = columns.state_codes(rows[columns.DESIRED])[usable]
-        forbid, allow = int((desired == 1).sum()), int((desired == 0).sum())
+        forbid, allow = tally.forbid, tally.allow
         return (
-            f"{int(usable.sum()):,} of {total} can be used: {forbid:,} "
+            f"{forbid + allow:,} of {total} can be used: {forbid:,} "
             f"{_agreeing(forbid, 'forbids', 'forbid')} the sale, {allow:,} "
             f"{_agreeing(allow, 'allows', 'allow')} it; {needy}."
         )
     if subject is Subject.AUDIT:
         hold = counted.get(Outcome.UNCHANGED, 0)
-        return f"{hold:,} of {count(len(rows), 'write')} still {_agreeing(hold, 'holds', 'hold')}."
+        return f"{hold:,} of {count(tally.rows, 'write')} still {_agreeing(hold, 'holds', 'hold')}."
     changed = sum(counted.get(each, 0) for each in _CHANGED)
     made = counted.get(Outcome.CREATED, 0) + counted.get(Outcome.WOULD_CREATE, 0)
     was = "would be" if subject is Subject.PLAN else _agreeing(changed, "was", "were")
@@ -201,34 +224,6 @@ def _all_rows(run: Run, reports: Sequence[Destination], subject: Subject) -> str
     if run.position and subject is not Subject.AUDIT:
         return f"bulk-sync report {run.run_id} --report all.csv"
     return "the same command with --report all.csv"
-
-
-def _counts(
-    rows: pd.DataFrame, outcomes: Mapping[str, int], days_left: Mapping[str, int]
-) -> Counts:
-    codes = columns.reason_codes(rows[columns.REASON])
-    found = np.bincount(codes[codes >= 0], minlength=len(Reason)).tolist()
-    reasons = sorted(zip(Reason, found, strict=True), key=lambda pair: -pair[1])
-    return Counts(
-        rows=len(rows),
-        outcomes={Outcome(name): number for name, number in outcomes.items()},
-        reasons={reason: number for reason, number in reasons if number},
-        matrix=_matrix(rows),
-        days_left=days_left,
-    )
-
-
-def _matrix(rows: pd.DataFrame) -> tuple[tuple[int, ...], ...]:
-    before = columns.state_codes(rows[columns.BEFORE])
-    after = columns.state_codes(rows[columns.AFTER])
-    planned = columns.have_outcome(rows, (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE))
-    after[planned] = columns.state_codes(rows[columns.DESIRED])[planned]
-    if (before < 0).all() and (after < 0).all():
-        return ()
-    # true, false, unknown: codes 1, 0, -1.
-    size = len(STATES)
-    counted = np.bincount((1 - before) * size + (1 - after), minlength=size * size)
-    return tuple(map(tuple, counted.reshape(size, size).tolist()))
 
 
 def _past_runs(run: Run, runs: Sequence[Run]) -> tuple[PastRun, ...]:

@@ -19,10 +19,11 @@ import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.storage import atomic
@@ -40,6 +41,8 @@ _OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "
 
 
 _FILES: Final = ("summary.json", "log.jsonl", "alive")
+
+_NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Job(NamedTuple):
@@ -92,7 +95,7 @@ class Job(NamedTuple):
         Returns:
             False if it has ended already.
         """
-        if not self.is_alive:
+        if not self.is_alive or not self.pid:  # 0: the page was killed before it knew the process
             return False
         try:
             os.kill(self.pid, signal.SIGINT)
@@ -113,7 +116,16 @@ class Jobs:
         self._database, self._settings = database, settings
         self._folder = settings.folder / "jobs"
 
-    def start(self, command: str, words: Sequence[str], *, about: str, who: str) -> Job:
+    def start(
+        self,
+        command: str,
+        words: Sequence[str],
+        *,
+        about: str,
+        who: str,
+        variables: Mapping[str, str] = _NO_VARIABLES,
+        job_id: str | None = None,
+    ) -> Job:
         """Start a command of the command line.
 
         Args:
@@ -122,26 +134,31 @@ class Jobs:
                 machine can read them. So can they read a person's key.
             about: the id of the upload, plan or run.
             who: the person who starts it, by their sign-in.
+            variables: options that others must not read, such as what a person wrote.
+            job_id: an id that was kept before, so that the process starts once; else a new one.
 
         Raises:
             UsageProblem: it cannot be started.
         """
-        job_id = new_id()
+        job_id = job_id or new_id()
         folder = self._folder / job_id
         typed = [sys.executable, "-m", "bulk_sync", command, *words]
         typed += ["--summary", "json", "--log-format", "json"]
+        job = Job(job_id, command, about, who, now_ms(), 0, folder)
+        row = {name: getattr(job, name) for name in Job._fields if name != "folder"}
+        # First: a process that no one knows could not be watched, and might be started again.
+        self._database.change(insert(jobs).values(**row))
         try:
             atomic.make_folder(folder)
-            child = self._start(typed, folder)
+            child = self._start(typed, folder, variables)
         except OSError as error:
             raise UsageProblem(
                 f"`bulk-sync {command}` could not be started in {folder}: {error.strerror}. "
                 "Nothing was done. Make room there, and try again."
             ) from error
-        job = Job(job_id, command, about, who, now_ms(), child.pid, folder)
-        row = {name: getattr(job, name) for name in Job._fields if name != "folder"}
-        self._database.change(insert(jobs).values(**row))
-        return job
+        known = update(jobs).where(jobs.c.id == job_id).values(pid=child.pid)
+        self._database.change(known)
+        return job._replace(pid=child.pid)
 
     def find(self, job_id: str) -> Job | None:
         """Return a process by its id; None if there is none."""
@@ -203,7 +220,9 @@ class Jobs:
             lines = log.decode("utf-8", "replace").strip().splitlines()
             return (lines or ["It ended without a word."])[-1].removeprefix("bulk-sync: ")
 
-    def _start(self, typed: Sequence[str], folder: Path) -> "subprocess.Popen[bytes]":
+    def _start(
+        self, typed: Sequence[str], folder: Path, variables: Mapping[str, str]
+    ) -> "subprocess.Popen[bytes]":
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         opened = [os.open(folder / name, flags, 0o600) for name in _FILES]
         out, log, alive = opened
@@ -211,7 +230,7 @@ class Jobs:
             fcntl.flock(alive, fcntl.LOCK_EX)
             child = subprocess.Popen(  # noqa: S603 - our own program, its words one by one
                 typed,
-                env=self._environment(),
+                env={**self._environment(), **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,

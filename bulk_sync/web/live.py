@@ -42,6 +42,19 @@ async def stream(request: web.Request, job: Job | None) -> web.StreamResponse:
     return response
 
 
+async def wait(request: web.Request, run_id: str) -> web.StreamResponse:
+    """Send the end once a run that the page has not started is at work no more."""
+    page = page_of(request)
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    with suppress(ConnectionError, asyncio.CancelledError):
+        while run_id in await page.blocking(page.ledger.at_work):
+            await response.write(b": at work\n\n")  # fails once the browser has gone
+            await asyncio.sleep(_STATUS_EVERY_S)
+        await _send(response, "end", "ended")
+    return response
+
+
 async def _send(response: web.StreamResponse, event: str, data: str) -> None:
     lines = "".join(f"data: {line}\n" for line in data.splitlines())
     await response.write(f"event: {event}\n{lines}\n".encode())

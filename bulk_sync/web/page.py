@@ -6,6 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -31,6 +32,9 @@ T = TypeVar("T")
 
 _HASHES_AT_ONCE: Final = 2
 """A hash takes 64 MB and a core."""
+
+_REPORTS_AT_ONCE: Final = 2
+"""A report of a million rows takes a core for a minute."""
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -61,7 +65,9 @@ class Page:
         self.ledger = LedgerView(settings.state)
         self.overdue = Overdue(settings.state)
         self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
+        self.reporting = asyncio.Semaphore(_REPORTS_AT_ONCE)
         self._renderer = Renderer()
+        self._turns = WeakValueDictionary[str, asyncio.Lock]()
 
     @staticmethod
     async def blocking(function: Callable[P, T], *args: P.args, **words: P.kwargs) -> T:
@@ -72,6 +78,10 @@ class Page:
     async def form(request: web.Request) -> Form:
         """Read the fields of a form; raise 400 or 413 if they cannot be read."""
         return await Form.read(request)
+
+    def turn(self, about: str) -> asyncio.Lock:
+        """Return the lock to hold while something is decided about an upload, plan or run."""
+        return self._turns.setdefault(about, asyncio.Lock())
 
     def person_of(self, request: web.Request) -> Person | None:
         """Find out who makes a request; None if no one is signed in. Blocks."""

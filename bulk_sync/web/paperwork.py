@@ -9,13 +9,16 @@ and never for the person who prepared it. ``apply`` checks the names and the SHA
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import ColumnElement, Table, insert, select, update
 
 from bulk_sync.web.database import Database, now_ms, plans, seen_rows, uploads, verdicts
 from bulk_sync.web.identity import Person, folded
+
+REPLACED_BY: Final = "replaced_by"
+"""Among the options of a plan: the plan in its place."""
 
 
 def new_id() -> str:
@@ -80,13 +83,13 @@ class Paper:
     upload: str | None
     undoes: str | None
     job: str | None
-    sha256: str
-    asked_ms: int | None
-    asked_by: str | None
-    comment: str
-    options: Mapping[str, Any]
-    applied_by: str | None
-    is_deleted: bool
+    sha256: str = ""
+    asked_ms: int | None = None
+    asked_by: str | None = None
+    comment: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    applied_by: str | None = None
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,26 +160,71 @@ class Paperwork:
             query = query.where(plans.c.upload == upload)
         return [_paper(row) for row in self._database.rows(query)]
 
-    def set_job(self, plan_id: str, job: str) -> None:
-        """Keep which process makes a plan."""
-        self._change(plan_id, job=job)
+    def plan_of(self, sha256: str) -> Paper | None:
+        """Return the plan with a SHA-256; None if the page has made no such plan."""
+        query = select(plans).where(plans.c.sha256 == sha256).order_by(plans.c.id.desc())
+        found = self._database.rows(query.limit(1)) if sha256 else []
+        return _paper(found[0]) if found else None
+
+    def undos_of(self, run_id: str) -> list[Paper]:
+        """Return the plans that would undo a run, the newest first."""
+        query = select(plans).where(plans.c.undoes == run_id).order_by(plans.c.id.desc())
+        return [_paper(row) for row in self._database.rows(query)]
+
+    def preparers(self, paper: Paper) -> list[str]:
+        """Return whose approval of a plan does not count: who uploaded, prepared or asked."""
+        upload = None if paper.upload is None else self.upload(paper.upload)
+        names = (paper.who, paper.asked_by, None if upload is None else upload.who)
+        return [name for name in names if name]
+
+    def set_job(self, plan_id: str, job: str, instead_of: str | None = None) -> bool:
+        """Keep which process makes a plan; return False if another one does by now.
+
+        Args:
+            plan_id: the plan.
+            job: the process.
+            instead_of: an earlier one that has ended without a plan.
+        """
+        is_same = plans.c.job.is_(None) if instead_of is None else plans.c.job == instead_of
+        return self._changed(plan_id, is_same, job=job)
 
     def set_made(self, plan_id: str, sha256: str) -> None:
         """Keep the SHA-256 of a plan that is made now."""
-        self._change(plan_id, sha256=sha256)
+        self._changed(plan_id, plans.c.sha256 == "", sha256=sha256)
 
-    def ask(self, plan_id: str, who: str, comment: str) -> None:
-        """Keep that approval was asked for."""
-        self._change(plan_id, asked_ms=now_ms(), asked_by=who, comment=comment)
+    def set_options(self, plan_id: str, options: Mapping[str, Any]) -> bool:
+        """Keep further options of a plan; return False if it is being applied."""
+        kept = json.dumps(dict(options))
+        return self._changed(plan_id, plans.c.applied_by.is_(None), options=kept)
 
-    def decide(self, verdict: Verdict) -> None:
-        """Keep a verdict; one that sends back ends the request for approval."""
+    def replace(self, paper: Paper, new_id: str) -> None:
+        """Keep that another plan stands in the place of one, so that nobody approves it."""
+        options = json.dumps({**paper.options, REPLACED_BY: new_id})
+        is_open = plans.c.applied_by.is_(None)
+        self._changed(paper.id, is_open, asked_ms=None, options=options)
+
+    def ask(self, plan_id: str, who: str, comment: str) -> bool:
+        """Keep that approval was asked for; return False if it was, or the plan is applied."""
+        is_open = plans.c.applied_by.is_(None) & plans.c.asked_ms.is_(None)
+        return self._changed(plan_id, is_open, asked_ms=now_ms(), asked_by=who, comment=comment)
+
+    def decide(self, verdict: Verdict) -> bool:
+        """Keep a verdict; one that sends back ends the request for approval.
+
+        Returns:
+            False if the plan is applied by now, or, to send it back, if nobody asks any more.
+        """
         with self._database.transaction() as connection:
-            row = {name: getattr(verdict, name) for name in Verdict.__slots__}
-            connection.execute(insert(verdicts).values(id=new_id(), **row))
-            if not verdict.is_approval:
-                back = update(plans).where(plans.c.id == verdict.plan)
-                connection.execute(back.values(asked_ms=None))
+            asked = plans.c.id == verdict.plan, plans.c.applied_by.is_(None)
+            if verdict.is_approval:
+                is_open = connection.execute(select(plans.c.id).where(*asked)).first() is not None
+            else:
+                back = update(plans).where(*asked, plans.c.asked_ms.is_not(None))
+                is_open = connection.execute(back.values(asked_ms=None)).rowcount == 1
+            if is_open:
+                row = {name: getattr(verdict, name) for name in Verdict.__slots__}
+                connection.execute(insert(verdicts).values(id=new_id(), **row))
+            return is_open
 
     def verdicts(self, plan_id: str) -> list[Verdict]:
         """Return all verdicts on a plan, the oldest first."""
@@ -187,7 +235,7 @@ class Paperwork:
         ]
 
     def approvals(self, paper: Paper) -> list[Verdict]:
-        """Return the approvals that count now, one for each person other than the preparer."""
+        """Return the approvals that count now, one for each person other than the preparers."""
         since = max(paper.asked_ms or 0, now_ms() - self._valid_ms)
         found: dict[str, Verdict] = {}
         for verdict in self.verdicts(paper.id):
@@ -195,21 +243,30 @@ class Paperwork:
                 found.clear()
             elif verdict.sha256 == paper.sha256 and verdict.at_ms >= since:
                 found[folded(verdict.who)] = verdict
-        found.pop(folded(paper.who), None)
+        for name in self.preparers(paper):
+            found.pop(folded(name), None)
         return list(found.values()) if paper.asked_ms is not None else []
 
-    def begin_to_apply(self, plan_id: str, job: str, instead_of: str | None = None) -> bool:
-        """Keep which process applies a plan; return False if another one does, or did.
+    def begin_to_apply(self, paper: Paper, job: str, instead_of: str | None = None) -> bool:
+        """Keep which process applies a plan.
 
         Args:
-            plan_id: the plan.
+            paper: the plan, as its approvals were counted.
             job: the process.
             instead_of: an earlier one that could not begin.
+
+        Returns:
+            False if another process does or did, or if the plan was sent back meanwhile.
         """
         is_first = instead_of is None
         free = plans.c.applied_by.is_(None) if is_first else plans.c.applied_by == instead_of
-        taken = update(plans).where(plans.c.id == plan_id, free).values(applied_by=job)
-        return self._database.change(taken) == 1
+        asked = plans.c.asked_ms
+        is_same = asked.is_(None) if paper.asked_ms is None else asked == paper.asked_ms
+        return self._changed(paper.id, free & is_same, applied_by=job)
+
+    def release(self, plan_id: str, job: str) -> None:
+        """Let a plan be decided on again, because a process has not begun to apply it."""
+        self._changed(plan_id, plans.c.applied_by == job, applied_by=None)
 
     def set_deleted(self, its_id: str) -> None:
         """Keep that the file of an upload, or of a plan, is gone."""
@@ -218,12 +275,13 @@ class Paperwork:
 
     def note_seen(self, paper: Paper, person: Person, pages: Sequence[int]) -> None:
         """Keep which pages of 50 opt-ins a person has seen of a plan."""
-        missing = sorted(set(pages) - self.seen(paper, person))
         who = {"plan": paper.id, "sha256": paper.sha256, "folded": folded(person.name)}
-        if missing:
-            with self._database.transaction() as connection:
-                new = [{**who, "page": page} for page in missing]
-                connection.execute(insert(seen_rows), new)
+        with self._database.transaction() as connection:
+            is_theirs = [seen_rows.c[name] == value for name, value in who.items()]
+            known = connection.execute(select(seen_rows.c.page).where(*is_theirs))
+            missing = sorted(set(pages) - {page for (page,) in known})
+            if missing:
+                connection.execute(insert(seen_rows), [{**who, "page": page} for page in missing])
 
     def seen(self, paper: Paper, person: Person) -> set[int]:
         """Return which pages of 50 opt-ins a person has seen of a plan."""
@@ -234,8 +292,10 @@ class Paperwork:
         )
         return {page for (page,) in self._database.rows(query)}
 
-    def _change(self, plan_id: str, **values: object) -> None:
-        self._database.change(update(plans).where(plans.c.id == plan_id).values(**values))
+    def _changed(self, plan_id: str, condition: ColumnElement[bool], **values: object) -> bool:
+        """Change a plan if a condition holds; return whether it did."""
+        chosen = update(plans).where(plans.c.id == plan_id, condition)
+        return self._database.change(chosen.values(**values)) == 1
 
     def _insert(self, table: Table, record: Upload | Paper, **as_text: str) -> None:
         row = {name: getattr(record, name) for name in record.__slots__} | as_text

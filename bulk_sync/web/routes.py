@@ -42,6 +42,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/plans/{id}/ask", Right.PREPARE, plans.ask),
     Route("POST", "/plans/{id}/seen", Right.READ, plans.seen),
     Route("POST", "/plans/{id}/approve", Right.APPROVE, plans.approve),
+    Route("POST", "/plans/{id}/apply", Right.RESUME, plans.apply),
     Route("POST", "/plans/{id}/send-back", Right.APPROVE, plans.send_back),
     Route("POST", "/plans/{id}/again", Right.PREPARE, plans.plan_again),
     Route("POST", "/plans/{id}/raise", Right.RAISE, plans.raise_limit),

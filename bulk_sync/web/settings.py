@@ -47,6 +47,7 @@ class PageSettings:
         proxy: what is in front of it.
         approvals: so many people other than the uploader must approve a plan.
         approval_valid_s: how long an approval counts.
+        plan_valid_s: how old a plan may be when it begins to be applied.
         max_upload: bytes of one upload.
         keep_days: how long uploads, plans and reports are kept.
         variables: the options of ``serve`` that its processes take too, as variables.
@@ -60,6 +61,7 @@ class PageSettings:
     proxy: Proxy = field(default_factory=Proxy)
     approvals: int = 1
     approval_valid_s: float = 86_400.0
+    plan_valid_s: float = 7 * 86_400.0
     max_upload: int = 200 * MEGABYTE
     keep_days: int = 800
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)

@@ -1,55 +1,260 @@
-"""The screen of plans: not built yet, and it says so."""
+"""A plan: how it is made, every change before and after, and who approves it.
+
+Nothing is decided from what a browser sends but what a person wants: how the plan stands is read
+again while the plan's turn is held, and the command line checks approvals and the file once more.
+"""
+
+from collections.abc import Mapping
+from typing import Final
 
 from aiohttp import web
 
+from bulk_sync.ledger import Deed
+from bulk_sync.web import live, plan_state, plan_view, planning
+from bulk_sync.web.database import now_ms
+from bulk_sync.web.forms import Form
+from bulk_sync.web.identity import Person
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.page import page_of, person_of
+from bulk_sync.web.paperwork import Verdict
+from bulk_sync.web.plan_state import RAISED, PlanState, Stage
 
-async def _not_built(_request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    raise web.HTTPNotImplemented(
-        text="This screen is not built yet. `bulk-sync help` lists the commands that do the same."
-    )
+_LONGEST_COMMENT: Final = 2_000
+_BEGINS_WITHIN_S: Final = 10.0
+
+Problems = Mapping[str, str]
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
-
-
-async def ask(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
-
-
-async def seen(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
-
-
-async def approve(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
-
-
-async def send_back(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
-
-
-async def plan_again(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
-
-
-async def raise_limit(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
-
-
-async def stop(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Show a plan."""
+    return await _shown(request, await _state(request))
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Send the progress of the process that makes it, or applies it."""
+    page, state = page_of(request), await _state(request)
+    is_applying = state.stage is Stage.APPLYING
+    job_id = state.paper.applied_by if is_applying else state.paper.job
+    job = None if job_id is None else await page.blocking(page.jobs.find, job_id)
+    return await live.stream(request, job)
+
+
+async def stop(request: web.Request) -> web.StreamResponse:
+    """Stop the process that makes it."""
+    page, state = page_of(request), await _state(request)
+    job = None if state.paper.job is None else page.jobs.find(state.paper.job)
+    is_stopped = job is not None and await page.blocking(job.stop)
+    return page.go(_path(state), "stopping" if is_stopped else "has-ended")
+
+
+async def plan_again(request: web.Request) -> web.StreamResponse:
+    """Make it again, or a new one in its place."""
+    page, form = page_of(request), await page_of(request).form(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _free(request)
+        if state.stage in {Stage.MAKING, Stage.REPLACED}:
+            return page.go(_path(state))
+        hold = form.text("hold") == "yes"
+        person = person_of(request)
+        new = await page.blocking(planning.make_again, page, state, person, hold=hold)
+    return page.go(f"/plans/{new}")
+
+
+async def raise_limit(request: web.Request) -> web.StreamResponse:
+    """Let a plan pass the limits against it, with a reason."""
+    page, form = page_of(request), await page_of(request).form(request)
+    reason = form.text("reason")[:_LONGEST_COMMENT]
+    async with page.turn(request.match_info["id"]):
+        state = await _free(request)
+        if state.stage is not Stage.LIMITED:
+            raise _conflict("No limit stops this plan now.")
+        if not reason:
+            problems = {"reason": "Write why it is right to pass the limit."}
+            return await _shown(request, state, problems)
+        facts = {"sha256": state.paper.sha256, "option": state.option}
+        about = state.paper.id
+        await page.record(person_of(request), Deed.LIMIT_RAISED, about, comment=reason, **facts)
+        options = {**state.paper.options, RAISED: state.option}
+        await page.blocking(page.paperwork.set_options, about, options)
+    return page.go(_path(state), "raised")
+
+
+async def ask(request: web.Request) -> web.StreamResponse:
+    """Ask others for approval."""
+    page, form = page_of(request), await page_of(request).form(request)
+    comment = form.text("comment")[:_LONGEST_COMMENT]
+    async with page.turn(request.match_info["id"]):
+        state = await _free(request)
+        if state.stage is Stage.MADE:
+            person, paper = person_of(request), state.paper
+            facts = {"sha256": paper.sha256}
+            await page.record(person, Deed.ASKED, paper.id, comment=comment, **facts)
+            await page.blocking(page.paperwork.ask, paper.id, person.name, comment)
+        elif state.stage is not Stage.ASKED:
+            raise _conflict(_why_not(state))
+    return page.go(_path(state), "asked")
+
+
+async def seen(request: web.Request) -> web.StreamResponse:
+    """Keep that the person has seen a page of opt-ins, and show the next one."""
+    page, form = page_of(request), await page_of(request).form(request)
+    person, state = person_of(request), await _state(request)
+    pages = await page.blocking(plan_view.opt_in_pages, state)
+    found = [
+        number
+        for text in form.texts("page")
+        if (number := plan_view.number_of(text)) in range(pages)
+    ]
+    if not found:
+        problems = {"page": "Tick the box once you have looked at these rows."}
+        return await _shown(request, state, problems)
+    await page.blocking(page.paperwork.note_seen, state.paper, person, found)
+    if await page.blocking(plan_view.unseen, page, state, person):
+        return page.go(f"{_path(state)}#opt-ins")  # the first page that was not seen
+    return page.go(f"{_path(state)}?page={found[-1] + 1}#decide")
+
+
+async def send_back(request: web.Request) -> web.StreamResponse:
+    """Send a plan back to the person who prepared it, with a comment."""
+    page, form = page_of(request), await page_of(request).form(request)
+    comment = form.text("comment")[:_LONGEST_COMMENT]
+    async with page.turn(request.match_info["id"]):
+        state = await _free(request)
+        if state.stage not in {Stage.ASKED, Stage.APPROVED, Stage.EXPIRED}:
+            raise _conflict(_why_not(state))
+        if not comment:
+            problems = {"comment": "Write what is wrong, so that it can be corrected."}
+            return await _shown(request, state, problems)
+        await _decide(request, state, comment, is_approval=False)
+    return page.go(_path(state), "sent-back")
+
+
+async def approve(request: web.Request) -> web.StreamResponse:
+    """Approve a plan; the last approval that it needs applies it."""
+    page, form = page_of(request), await page_of(request).form(request)
+    comment, person = form.text("comment")[:_LONGEST_COMMENT], person_of(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _free(request)
+        needed = page.settings.approvals
+        if state.has_approved(person) and state.stage in {Stage.ASKED, Stage.APPROVED}:
+            return page.go(_path(state), "approved")
+        if not state.may_approve(person, needed):
+            raise _conflict(_why_not(state, person))
+        if form.text("sha256") != state.paper.sha256:
+            raise _conflict(
+                "The plan that you have seen is not this one. Look at it again before you approve."
+            )
+        left = await page.blocking(plan_view.unseen, page, state, person)
+        if left:
+            problems = {"approve": f"{left} have not been on your screen yet: look at them first."}
+            return await _shown(request, state, problems)
+        await _decide(request, state, comment, is_approval=True)
+        state = await _state(request)
+        if state.stage is not Stage.APPROVED:
+            return page.go(_path(state), "approved")
+        job = await page.blocking(planning.apply, page, state, _names(state, person))
+    return await _to_run(request, state, job)
+
+
+async def apply(request: web.Request) -> web.StreamResponse:
+    """Go on with a plan that has its approvals, but was not started."""
+    page = page_of(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _state(request)
+        if state.stage in {Stage.APPLYING, Stage.APPLIED}:
+            return page.go(_path(state))
+        if state.stage is not Stage.APPROVED:
+            raise _conflict(_why_not(state))
+        names = _names(state, person_of(request))
+        job = await page.blocking(planning.apply, page, state, names)
+    return await _to_run(request, state, job)
+
+
+def _names(state: PlanState, person: Person) -> list[str]:
+    """Return who approved a plan; if it needs nobody, who applies it."""
+    return [each.who for each in state.approvals] or [person.name]
+
+
+async def _to_run(request: web.Request, state: PlanState, job: Job | None) -> web.StreamResponse:
+    """Show the run of a process that applies a plan; the plan, if it has none yet."""
+    page = page_of(request)
+    run_id = None if job is None else await page.jobs.run_id_of(job, _BEGINS_WITHIN_S)
+    run = None if run_id is None else await page.blocking(page.ledger.run, run_id)
+    return page.go(_path(state) if run is None else f"/runs/{run_id}")
+
+
+async def _decide(
+    request: web.Request, state: PlanState, comment: str, *, is_approval: bool
+) -> None:
+    """Record a verdict in the ledger, then in the paperwork."""
+    page, person, paper = page_of(request), person_of(request), state.paper
+    deed = Deed.APPROVED if is_approval else Deed.SENT_BACK
+    await page.record(person, deed, paper.id, comment=comment, sha256=paper.sha256)
+    verdict = Verdict(paper.id, paper.sha256, now_ms(), person.name, is_approval, comment)
+    if not await page.blocking(page.paperwork.decide, verdict):
+        raise _conflict("Somebody else decided about this plan just now. Look at it again.")
+
+
+async def _state(request: web.Request) -> PlanState:
+    page = page_of(request)
+    state = await page.blocking(plan_state.read, page, request.match_info["id"])
+    if state is None:
+        raise web.HTTPNotFound(text="There is no such plan.")
+    return state
+
+
+async def _free(request: web.Request) -> PlanState:
+    """Return how a plan stands; a process that could not begin to apply it is in no one's way."""
+    page, state = page_of(request), await _state(request)
+    return await page.blocking(plan_state.release, page, state)
+
+
+def _path(state: PlanState) -> str:
+    if state.run is not None:
+        return f"/runs/{state.run.run_id}"
+    return f"/plans/{state.paper.id}"
+
+
+def _conflict(text: str) -> web.HTTPException:
+    return web.HTTPConflict(text=text)
+
+
+def _why_not(state: PlanState, person: Person | None = None) -> str:
+    """Return why a plan cannot be decided on now, and what to do."""
+    if person is not None and state.stage is Stage.ASKED and state.is_preparer(person):
+        return (
+            "You uploaded or prepared this plan, so your approval does not count. Another person "
+            "must approve it."
+        )
+    return {
+        Stage.MAKING: "The plan is being made. Wait until it is complete.",
+        Stage.NOT_MADE: "There is no plan yet. Make it again.",
+        Stage.REPLACED: "Another plan stands in the place of this one. Decide about that one.",
+        Stage.DELETED: "The plan is no longer kept. Make a new one.",
+        Stage.EMPTY: "Nothing would be changed, so there is nothing to approve.",
+        Stage.LIMITED: "A limit stops this plan. See the plan for what can be done.",
+        Stage.EXPIRED: "The plan is too old: profiles may have changed since. Make a new plan.",
+        Stage.MADE: "Nobody has asked for the approval of this plan yet.",
+        Stage.ASKED: "The plan waits for approval.",
+        Stage.APPROVED: "The plan has all approvals that it needs.",
+        Stage.APPLYING: "The plan is being applied.",
+        Stage.APPLIED: "The plan has been applied.",
+    }[state.stage]
+
+
+async def _shown(
+    request: web.Request, state: PlanState, problems: Problems | None = None
+) -> web.Response:
+    page, person = page_of(request), person_of(request)
+    async with page.turn(f"rows of {state.paper.id}"):
+        values = await page.blocking(plan_view.values, page, state, person, request.query)
+    status = 400 if problems else 200
+    form = Form({}) if request.method == "GET" else await page.form(request)
+    return page.show(
+        request,
+        "plan.html.j2",
+        status=status,
+        problems=problems or {},
+        typed={name: form.text(name) for name in ("comment", "reason")},
+        **values,
+    )

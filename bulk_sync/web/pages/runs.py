@@ -1,50 +1,143 @@
-"""The screen of runs: not built yet, and it says so."""
+"""A run: its progress, then its result, what can follow from it, and its reports."""
+
+from pathlib import Path
+from typing import Final
 
 from aiohttp import web
+from aiohttp.helpers import content_disposition_header
 
+from bulk_sync.ledger import Deed, Kind
+from bulk_sync.web import live, planning, report_files, run_view
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.page import page_of, person_of
+from bulk_sync.web.run_view import RunState
 
-async def _not_built(_request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    raise web.HTTPNotImplemented(
-        text="This screen is not built yet. `bulk-sync help` lists the commands that do the same."
-    )
+_BEGINS_WITHIN_S: Final = 10.0
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Show a run."""
+    page, state = page_of(request), await _state(request)
+    async with page.turn(f"rows of {state.run.run_id}"):
+        values = await page.blocking(
+            run_view.values, page, state, person_of(request), request.query
+        )
+    return page.show(request, "run.html.j2", **values)
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Send the progress of a run until it has ended."""
+    page, state = page_of(request), await _state(request)
+    job = state.job
+    if job is not None and await page.blocking(lambda: job.is_alive):
+        return await live.stream(request, job)
+    return await live.wait(request, state.run.run_id)
 
 
 async def report(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Send a report, or the rows to correct, as a file."""
+    page, state = page_of(request), await _state(request)
+    kind = request.match_info["kind"]
+    if kind not in report_files.KINDS or state.run.ended is None:
+        raise web.HTTPNotFound(text="There is no such report.")
+    path = await report_files.made(page, state.run, kind)
+    if path is None:
+        raise web.HTTPNotFound(text="No row of this run needs a person.")
+    of = await page.blocking(run_view.name_of, page, state)
+    end = path.name.removeprefix(f"{state.run.run_id}.{state.run.ended_ms}.")
+    name = f"{Path(of).stem}.{state.run.run_id}.{end}"
+    disposition = content_disposition_header("attachment", quote_fields=True, filename=name)
+    return web.FileResponse(path, headers={"Content-Disposition": disposition})
 
 
 async def stop(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Ask a run to finish what is in flight and stop."""
+    page, state = page_of(request), await _state(request)
+    job = state.job
+    is_stopped = job is not None and await page.blocking(job.stop)
+    return page.go(_path(state), "stopping" if is_stopped else "has-ended")
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Go on with a run that was stopped, or broke off."""
+    page = page_of(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _state(request)
+        if state.is_at_work or state.run.is_finished:
+            return page.go(_path(state))
+        if state.run.begun.kind is Kind.PLAN or state.why_not:
+            raise web.HTTPConflict(text=state.why_not or "Make the plan again, on its own page.")
+        await _start(request, state, "resume", ["--yes"])
+    return page.go(_path(state), "resumed")
 
 
 async def retry(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Try the failed rows again, as a run of its own."""
+    page = page_of(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _state(request)
+        if not state.failed:
+            raise web.HTTPConflict(text="No row of this run can be tried again.")
+        for job in await page.blocking(page.jobs.of, state.run.run_id, "retry"):
+            if job.is_alive:
+                return await _to_run(request, state, job)
+        name = person_of(request).name
+        path = await page.blocking(planning.reports_of, page) / "{run_id}.results.csv"
+        words = ["--yes", f"--prepared-by={name}", f"--report={path}"]
+        job = await _start(request, state, "retry", words)
+    return await _to_run(request, state, job)
 
 
 async def undo(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Make a plan that puts back what a run changed; it needs approval as any other."""
+    page, person = page_of(request), person_of(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _state(request)
+        run_id = state.run.run_id
+        if not state.may_undo:
+            raise web.HTTPConflict(text="There is nothing of this run to put back.")
+        plan_id = await page.blocking(run_view.open_undo, page, run_id)
+        if plan_id is None:
+            await page.record(person, Deed.UNDO_ASKED, run_id)
+            plan_id = await page.blocking(
+                planning.begin, page, person.name, [run_id], undoes=run_id
+            )
+    return page.go(f"/plans/{plan_id}")
 
 
 async def audit(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Read again what a run applied."""
+    page = page_of(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _state(request)
+        if not state.may_audit:
+            raise web.HTTPConflict(text="This run has applied nothing that can be read again.")
+        if not any(job.command == "audit" and job.is_alive for job in state.jobs):
+            await _start(request, state, "audit", [])
+    return page.go(f"{_path(state)}#audit")
+
+
+async def _start(request: web.Request, state: RunState, command: str, words: list[str]) -> Job:
+    page, run_id = page_of(request), state.run.run_id
+    typed, who = [run_id, *words], person_of(request).name
+    return await page.blocking(page.jobs.start, command, typed, about=run_id, who=who)
+
+
+async def _to_run(request: web.Request, state: RunState, job: Job) -> web.StreamResponse:
+    """Show the run of a process; the one before it, if it has none yet."""
+    page = page_of(request)
+    run_id = await page.jobs.run_id_of(job, _BEGINS_WITHIN_S)
+    run = None if run_id is None else await page.blocking(page.ledger.run, run_id)
+    return page.go(_path(state) if run is None else f"/runs/{run_id}")
+
+
+async def _state(request: web.Request) -> RunState:
+    page = page_of(request)
+    state = await page.blocking(run_view.read, page, request.match_info["id"])
+    if state is None:
+        raise web.HTTPNotFound(text="There is no such run.")
+    return state
+
+
+def _path(state: RunState) -> str:
+    return f"/runs/{state.run.run_id}"

@@ -24,3 +24,41 @@ for (const place of document.querySelectorAll("[data-live]")) {
   source.addEventListener("status", event => { if (status) status.textContent = event.data; });
   source.addEventListener("end", () => { source.close(); location.reload(); });
 }
+
+// Opt-ins: a page of rows counts as seen once each row was on the screen; the next one follows. The
+// server keeps which pages were seen, and its answer has the next page and the state of the button.
+function watch(list) {
+  if (!list || "noted" in list.dataset) return;
+  for (const form of list.querySelectorAll("form")) form.hidden = true;
+  const left = new Set(list.querySelectorAll("tbody tr"));
+  const observer = new IntersectionObserver(entries => {
+    for (const { isIntersecting, target } of entries) {
+      if (isIntersecting && left.delete(target)) observer.unobserve(target);
+    }
+    if (left.size === 0) {
+      observer.disconnect();
+      seen(list);
+    }
+  }, { rootMargin: "-8px 0px" });
+  for (const row of left) observer.observe(row);
+}
+async function seen(list) {
+  const answer = await fetch(list.dataset.seen, {
+    method: "POST", body: new URLSearchParams({ page: list.dataset.page }) }).catch(() => null);
+  if (!answer?.ok) {
+    for (const form of list.querySelectorAll("form")) form.hidden = false;
+    return;
+  }
+  const shown = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const button = document.getElementById("approve"), status = document.getElementById("why-not");
+  if (button) button.disabled = shown.getElementById("approve")?.disabled ?? true;
+  if (status) status.textContent = shown.getElementById("why-not")?.textContent ?? "";
+  list.dataset.noted = "";
+  const next = shown.querySelector("[data-seen]");
+  if (next && !document.querySelector(`[data-page="${next.dataset.page}"]`)) {
+    document.querySelector("[data-seen]").parentElement.querySelector(":scope > nav")?.remove();
+    [...document.querySelectorAll("[data-seen]")].pop().after(next);
+    watch(next);
+  }
+}
+watch(document.querySelector("[data-seen]"));

@@ -1,0 +1,205 @@
+"""How a plan stands, always from the files, the ledger and the paperwork: nothing else is kept.
+
+making --> made --ask--> asked --enough approvals--> approved --> applying --> applied
+  |         |  '--limit--> limited   |  '--sent back--> made
+  '--> not made                      '--too old--> expired
+"""
+
+import time
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from bulk_sync.ledger import Run
+from bulk_sync.runs import lineage, plan_file
+from bulk_sync.web.identity import Person, Right
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.page import Page
+from bulk_sync.web.paperwork import REPLACED_BY, Paper, Upload, Verdict
+from bulk_sync.web.progress import Progress
+
+HOLD: Final = "hold_opt_ins"
+"""Among the options of a plan: opt-ins that pass their limit are held back."""
+RAISED: Final = "raised"
+"""Among the options of a plan: the words that let it pass its limits."""
+
+
+class Stage(StrEnum):
+    """How far a plan is."""
+
+    MAKING = "being made"
+    NOT_MADE = "not made"
+    DELETED = "no longer kept"
+    REPLACED = "replaced by another plan"
+    EMPTY = "nothing to change"
+    LIMITED = "stopped by a limit"
+    EXPIRED = "too old"
+    MADE = "not asked for yet"
+    ASKED = "waits for approval"
+    APPROVED = "approved, not started"
+    APPLYING = "being applied"
+    APPLIED = "applied"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanState:
+    """How a plan stands.
+
+    Attributes:
+        paper: the plan.
+        stage: how far it is.
+        upload: of which it is a plan, if it is of one.
+        path: of its file.
+        making: the process that makes it, or made it.
+        applying: the process that applies it, or tried to.
+        run: that applied it.
+        planned: the run that made it, as the ledger has it.
+        made_ms: when it was complete; 0 if it is not.
+        facts: counts of the plan, as ``event: plan`` has them.
+        approvals: those that count.
+        verdicts: all that people decided.
+        preparers: people whose approval does not count.
+    """
+
+    paper: Paper
+    stage: Stage
+    upload: Upload | None
+    path: Path
+    making: Progress
+    applying: Progress | None
+    run: Run | None
+    planned: Run | None
+    made_ms: int
+    facts: dict[str, Any]
+    approvals: tuple[Verdict, ...]
+    verdicts: tuple[Verdict, ...]
+    preparers: tuple[str, ...]
+
+    @property
+    def held(self) -> int:
+        """Return how many opt-ins are held back."""
+        return int(self.facts.get("held") or 0)
+
+    @property
+    def opt_ins(self) -> int:
+        """Return how many opt-ins would be written."""
+        return int(self.facts.get("opt_ins") or 0) - self.held
+
+    @property
+    def option(self) -> str:
+        """Return the options that would let it pass the limits against it; "" without any."""
+        limit = self.making.limit or {}
+        return "" if self.held else str(limit.get("option") or "")
+
+    def is_preparer(self, person: Person) -> bool:
+        """Return whether a person's approval does not count."""
+        return any(map(person.is_same, self.preparers))
+
+    def has_approved(self, person: Person) -> bool:
+        """Return whether a person's approval counts already."""
+        return any(person.is_same(each.who) for each in self.approvals)
+
+    def may_approve(self, person: Person, needed: int) -> bool:
+        """Return whether a person may approve it now; the rows have to be seen besides."""
+        if not person.may(Right.APPROVE):
+            return False
+        if not needed:
+            return self.stage in {Stage.MADE, Stage.ASKED}
+        is_asked = self.stage is Stage.ASKED
+        return is_asked and not self.is_preparer(person) and not self.has_approved(person)
+
+
+def path_of(page: Page, plan_id: str) -> Path:
+    """Return the path of the file of a plan."""
+    return page.settings.folder / "plans" / plan_id / "plan.parquet"
+
+
+def read(page: Page, plan_id: str) -> PlanState | None:
+    """Find out how a plan stands; None if there is none. Blocks."""
+    paper = page.paperwork.plan(plan_id)
+    if paper is None:
+        return None
+    making = _progress(page, paper.job) or Progress(is_alive=False)
+    sha256 = str((making.summary or {}).get("plan_sha256") or "")
+    if sha256 and not paper.sha256:
+        page.paperwork.set_made(plan_id, sha256)
+        paper = page.paperwork.plan(plan_id) or paper
+    path = path_of(page, plan_id)
+    made = plan_file.made_at(path) if paper.sha256 else None
+    applying = _progress(page, paper.applied_by)
+    runs = page.ledger.runs()[::-1]
+    run = lineage.apply_of(runs, paper.sha256) if paper.sha256 else None
+    approvals = tuple(page.paperwork.approvals(paper))
+    planned = None if making.run_id is None else page.ledger.run(making.run_id)
+    state = PlanState(
+        paper=paper,
+        stage=Stage.MADE,
+        upload=None if paper.upload is None else page.paperwork.upload(paper.upload),
+        path=path,
+        making=making,
+        applying=applying,
+        run=run,
+        planned=planned,
+        made_ms=0 if made is None else round(made.timestamp() * 1000),
+        facts=dict(making.plan or {}),
+        approvals=approvals,
+        verdicts=tuple(page.paperwork.verdicts(plan_id)),
+        preparers=tuple(page.paperwork.preparers(paper)),
+    )
+    return replace(state, stage=_stage(state, page))
+
+
+def release(page: Page, state: PlanState) -> PlanState:
+    """Let a plan be approved again if the process that was to apply it has not begun. Blocks."""
+    job = state.paper.applied_by
+    if job is None or state.run is not None or state.stage is Stage.APPLYING:
+        return state
+    page.paperwork.release(state.paper.id, job)
+    return read(page, state.paper.id) or state
+
+
+def is_expired(made_ms: int, valid_s: float) -> bool:
+    """Return whether a plan is too old to be applied."""
+    return time.time() - made_ms / 1000 >= valid_s
+
+
+def _stage(state: PlanState, page: Page) -> Stage:
+    paper, needed = state.paper, page.settings.approvals
+    raised = paper.options.get(RAISED)
+    approved = len(state.approvals) >= needed if needed else _is_own(state)
+    for stage, holds in (
+        (Stage.APPLIED, state.run is not None),
+        (Stage.APPLYING, state.applying is not None and state.applying.is_alive),
+        (Stage.DELETED, paper.is_deleted),
+        (Stage.REPLACED, REPLACED_BY in paper.options),
+        (Stage.MAKING, state.making.is_alive),
+        (Stage.NOT_MADE, not paper.sha256),
+        (Stage.DELETED, not state.made_ms),
+        (Stage.EXPIRED, is_expired(state.made_ms, page.settings.plan_valid_s)),
+        (Stage.LIMITED, bool(state.option) and raised != state.option),
+        (Stage.EMPTY, not _changes(state)),
+        (Stage.APPROVED, approved),
+        (Stage.ASKED, paper.asked_ms is not None),
+    ):
+        if holds:
+            return stage
+    return Stage.MADE
+
+
+def _is_own(state: PlanState) -> bool:
+    """Return whether somebody approved a plan that needs no approval of another person."""
+    sha256 = state.paper.sha256
+    return any(each.is_approval and each.sha256 == sha256 for each in state.verdicts[-1:])
+
+
+def _changes(state: PlanState) -> int:
+    outcomes = state.facts.get("outcomes") or {}
+    return int(outcomes.get("would_update", 0)) + int(outcomes.get("would_create", 0))
+
+
+def _progress(page: Page, job_id: str | None) -> Progress | None:
+    if job_id is None:
+        return None
+    job: Job | None = page.jobs.find(job_id)
+    return Progress(is_alive=False) if job is None else job.progress()

@@ -1,0 +1,116 @@
+"""What the screen of a plan shows: its rows in pages, those that a person has seen, its limits."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.report.html_file import SECTIONS
+from bulk_sync.report.wording import count
+from bulk_sync.runs import report_facts
+from bulk_sync.web.identity import Person, Right
+from bulk_sync.web.page import Page
+from bulk_sync.web.plan_state import HOLD, PlanState, Stage
+from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, Shown
+
+_ADVICE: Final = re.compile(r" If that is right, let (?:it|them) pass with [^.]*\.")
+"""What a limit says to people at a terminal."""
+
+TITLES: Final = {name: (title, note) for name, title, note in SECTIONS}
+"""Headings and notes of the sections, as in reports."""
+
+
+def _pages(state: PlanState) -> RowPages | None:
+    """Return the rows of a plan; None if there are none to show.
+
+    Raises:
+        UsageProblem: they cannot be read, or are not those of the plan.
+    """
+    sha256 = state.paper.sha256
+    if not sha256 or not state.made_ms:
+        return None
+    made_on = datetime.fromtimestamp(state.made_ms / 1000, UTC).date()
+    folder = state.path.parent / f"rows-{sha256}"
+    try:
+        if not folder.is_dir():
+            _check(state.path, sha256)
+        return RowPages.of(state.path, folder, made_on, is_plan=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageProblem(
+            f"The plan {state.paper.id} cannot be read: {error}. Make a new plan."
+        ) from error
+
+
+def _check(path: Path, sha256: str) -> None:
+    """Raise UsageProblem if a file is not the one with a SHA-256."""
+    with path.open("rb") as file:
+        found = file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise UsageProblem(
+            f"The file of this plan was changed after it was made: its SHA-256 is {found}. It "
+            "cannot be applied. Make a new plan, and tell whoever looks after this machine."
+        )
+
+
+def opt_in_pages(state: PlanState) -> int:
+    """Return how many pages of opt-ins have to be seen."""
+    pages = _pages(state)
+    return 0 if pages is None or state.held else pages.pages(Section.OPT_INS)
+
+
+def unseen(page: Page, state: PlanState, person: Person) -> str:
+    """Return how many opt-ins a person has not seen, in words; "" without any."""
+    pages = opt_in_pages(state)
+    missing = set(range(pages)) - page.paperwork.seen(state.paper, person)
+    if not missing:
+        return ""
+    first = min(missing) * PAGE_ROWS + 1
+    return f"{count(len(missing), 'page')} of opt-ins (the first begins with number {first:,})"
+
+
+def values(
+    page: Page, state: PlanState, person: Person, query: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what the template needs. Blocks."""
+    rows, needed = _pages(state), page.settings.approvals
+    may_approve = state.may_approve(person, needed)
+    pages = 0 if rows is None or state.held else rows.pages(Section.OPT_INS)
+    noted = page.paperwork.seen(state.paper, person) if may_approve else set()
+    missing = sorted(set(range(pages)) - noted)
+    first = number_of(query.get("page", "")) if "page" in query else (missing or [0])[0]
+    facts = None
+    if rows is not None and state.planned is not None and state.planned.ended is not None:
+        facts = report_facts.facts_from(state.planned, rows.tally)
+    return {
+        "state": state,
+        "Stage": Stage,
+        "facts": facts,
+        "opt_ins": _page_of(rows, Section.OPT_INS, first),
+        "changes": _page_of(rows, Section.CHANGES, number_of(query.get("changes", ""))),
+        "left": _page_of(rows, Section.PERSON, number_of(query.get("left", ""))),
+        "is_preparer": state.is_preparer(person),
+        "has_approved": state.has_approved(person),
+        "may_approve": may_approve,
+        "may_prepare": person.may(Right.PREPARE),
+        "missing": missing,
+        "noted": noted,
+        "needed": needed,
+        "limit": _ADVICE.sub("", str(state.facts.get("limit") or "")),
+        "holds": bool(state.paper.options.get(HOLD)),
+        "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
+        "titles": TITLES,
+    }
+
+
+def _page_of(rows: RowPages | None, section: Section, number: int) -> Shown | None:
+    return None if rows is None else rows.page(section, number)
+
+
+def number_of(text: str) -> int:
+    """Return the number of a page, from 0, as an address has it; -1 if it is none."""
+    return int(text) - 1 if text.isascii() and text.isdigit() and len(text) < 9 else -1

@@ -1,0 +1,62 @@
+"""Reports of runs to download: made by the command line, once for each end of a run."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import Run
+from bulk_sync.web import planning
+from bulk_sync.web.page import Page
+
+KINDS: Final[Mapping[str, str]] = {
+    "xlsx": "results.xlsx",
+    "csv": "results.csv",
+    "html": "results.html",
+    "todo": "todo",
+}
+"""The end of the name of each kind; rows to correct have the format of the input."""
+
+
+async def made(page: Page, run: Run, kind: str) -> Path | None:
+    """Return a report; make it if it is not there.
+
+    Args:
+        page: what screens share.
+        run: that has ended.
+        kind: one of ``KINDS``.
+
+    Returns:
+        The file; None if no row needs a person.
+
+    Raises:
+        UsageProblem: it cannot be made; the message names the reason.
+    """
+    folder = await page.blocking(planning.reports_of, page)
+    stem = f"{run.run_id}.{run.ended_ms}.{KINDS[kind]}"
+    async with page.turn(f"report {stem}"):
+        for path in folder.glob(f"{stem}*"):
+            return path
+        async with page.reporting:
+            return await _make(page, run, kind, folder, stem)
+
+
+async def _make(page: Page, run: Run, kind: str, folder: Path, stem: str) -> Path | None:
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        is_todo = kind == "todo"
+        report = Path(aside) / ("report.csv" if is_todo else f"report.{kind}")
+        words = ["report", run.run_id, f"--report={report}", "--summary=json"]
+        if is_todo:
+            words.append("--todo")
+        answer = await page.jobs.answer(*words)
+        if not isinstance(answer, Mapping):
+            raise UsageProblem(str(answer))
+        if answer.get("exit"):
+            raise UsageProblem(str(answer.get("message") or "The report could not be made."))
+        if not is_todo:
+            return report.rename(folder / stem)
+        if not answer.get("todo"):
+            return None
+        todo = Path(aside) / Path(str(answer["todo"])).name
+        return todo.rename(folder / f"{stem}{todo.suffix}")

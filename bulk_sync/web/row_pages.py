@@ -1,0 +1,206 @@
+"""The rows of a plan or of a run in pages of 50, whatever their number.
+
+    rows as Parquet --once, in batches--> FOLDER/person.arrow, opt-ins.arrow, changes.arrow
+                                          FOLDER/counts.json
+
+The folder appears whole or not at all. Memory: one batch of rows, to make it and to read it.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from markupsafe import Markup
+from pyarrow import ipc
+
+from bulk_sync.outcomes import Outcome
+from bulk_sync.report import html_file
+from bulk_sync.report import table as tables
+from bulk_sync.report.table import Results
+from bulk_sync.rows import columns, due_dates
+from bulk_sync.runs.tally import Tally
+from bulk_sync.storage import atomic
+
+PAGE_ROWS: Final = 50
+
+_READ_ROWS: Final = 16_384
+_PAGES_TOGETHER: Final = 20
+"""Pages that are packed together: a page is found without reading those before it."""
+
+_PLANNED: Final = (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
+_NOT_OF_A_PLAN: Final = (columns.DESIRED, columns.ATTEMPTS, columns.AT)
+"""What a plan does not show: a change is shown as the states before and after."""
+
+
+class Section(StrEnum):
+    """Rows that are shown together; its value names their file."""
+
+    PERSON = "person"
+    OPT_INS = "opt-ins"
+    CHANGES = "changes"
+
+
+class Shown(NamedTuple):
+    """A page of rows.
+
+    Attributes:
+        number: of the page, from 0.
+        pages: how many there are.
+        first: the number of its first row, from 1.
+        last: that of its last row.
+        rows: how many there are on all pages.
+        head: groups of columns, and their names.
+        body: the rows as HTML.
+    """
+
+    number: int
+    pages: int
+    first: int
+    last: int
+    rows: int
+    head: Mapping[str, Sequence[str]]
+    body: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class RowPages:
+    """The pages of some rows.
+
+    Attributes:
+        folder: of their files.
+        counts: rows by section.
+        tally: counts of all rows.
+    """
+
+    folder: Path
+    counts: Mapping[Section, int]
+    tally: Tally
+
+    @classmethod
+    def of(cls, source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> Self:
+        """Return the pages of rows; make them if they are not there.
+
+        Args:
+            source: the rows, as Parquet.
+            folder: of the pages.
+            ended_on: the day on which the rows became so.
+            is_plan: they are of a plan.
+
+        Raises:
+            OSError, pa.ArrowException: the rows cannot be read, or the pages not be written.
+        """
+        if not folder.is_dir():
+            atomic.make_folder(folder.parent)
+            with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
+                fresh = Path(aside) / "fresh"
+                fresh.mkdir(mode=0o700)
+                _write(source, fresh, ended_on, is_plan=is_plan)
+                _move(fresh, folder)
+        facts = orjson.loads((folder / "counts.json").read_bytes())
+        counts = {section: facts["sections"][section] for section in Section}
+        return cls(folder, counts, Tally.loads(facts["tally"]))
+
+    def pages(self, section: Section) -> int:
+        """Return how many pages a section has."""
+        return -(-self.counts[section] // PAGE_ROWS)
+
+    def page(self, section: Section, number: int) -> Shown | None:
+        """Return a page, counted from 0; the nearest if there is no such page; None without any."""
+        rows, pages = self.counts[section], self.pages(section)
+        if not pages:
+            return None
+        number = min(max(number, 0), pages - 1)
+        with ipc.open_file(self.folder / f"{section}.arrow") as file:
+            batch = file.get_batch(number // _PAGES_TOGETHER)
+        batch = batch.slice(number % _PAGES_TOGETHER * PAGE_ROWS, PAGE_ROWS)
+        first = number * PAGE_ROWS + 1
+        last = first + batch.num_rows - 1
+        return Shown(number, pages, first, last, rows, *html_file.table_of(batch))
+
+
+def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None:
+    """Write the files of the pages."""
+    tally, counts = Tally(), dict.fromkeys(Section, 0)
+    writers: dict[Section, _Writer] = {}
+    with pq.ParquetFile(source, buffer_size=1 << 20) as file:
+        for part in file.iter_batches(_READ_ROWS):
+            rows = pa.Table.from_batches([part]).to_pandas()
+            tally += Tally.of(rows, ended_on)
+            for batch in Results.of(due_dates.with_due(rows)).read():
+                masks = html_file.masks(batch)
+                plain = _plain(batch, is_plan=is_plan)
+                for section, mask in zip(Section, masks, strict=False):
+                    found = plain.filter(mask)
+                    if found.num_rows:
+                        counts[section] += found.num_rows
+                        if section not in writers:
+                            writers[section] = _Writer(folder / f"{section}.arrow", found.schema)
+                        writers[section].add(found)
+    for writer in writers.values():
+        writer.close()
+    facts = {"sections": {str(each): number for each, number in counts.items()}}
+    (folder / "counts.json").write_bytes(orjson.dumps({**facts, "tally": tally.dumps()}))
+
+
+def _plain(batch: pa.RecordBatch, *, is_plan: bool) -> pa.RecordBatch:
+    """Return a batch without dictionaries, which differ between batches."""
+    values = tables.values_of(batch)
+    if is_plan:
+        planned = pc.is_in(values[columns.OUTCOME], pa.array(_PLANNED, tables.TEXT))
+        desired, after = values[columns.DESIRED], values[columns.AFTER]
+        values[columns.AFTER] = pc.if_else(planned, desired, after)
+        values = {name: each for name, each in values.items() if name not in _NOT_OF_A_PLAN}
+    return pa.RecordBatch.from_pydict(values)
+
+
+class _Writer:
+    """Writes batches of the same number of rows, whatever it is given."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        options = ipc.IpcWriteOptions(compression="zstd")
+        self._schema = schema
+        self._file = path.open("xb")
+        self._writer = ipc.new_file(self._file, schema, options=options)
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take rows, and write them as soon as a batch is full."""
+        self._held.append(batch.cast(self._schema))
+        self._rows += batch.num_rows
+        size = PAGE_ROWS * _PAGES_TOGETHER
+        if self._rows >= size:
+            whole = self._joined()
+            full = whole.num_rows - whole.num_rows % size
+            for at in range(0, full, size):
+                self._writer.write_batch(whole.slice(at, size))
+            rest = whole.slice(full)
+            self._held, self._rows = [rest], rest.num_rows
+
+    def close(self) -> None:
+        """Write the rest."""
+        if self._rows:
+            self._writer.write_batch(self._joined())
+        self._writer.close()
+        self._file.close()
+
+    def _joined(self) -> pa.RecordBatch:
+        (batch,) = pa.Table.from_batches(self._held, self._schema).combine_chunks().to_batches()
+        return batch
+
+
+def _move(fresh: Path, folder: Path) -> None:
+    """Give a folder its name, unless another thread or process was quicker."""
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise

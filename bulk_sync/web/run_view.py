@@ -1,0 +1,213 @@
+"""How a run stands, and what its screen shows: from the ledger, kept rows, and processes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.ledger import Kind, Run
+from bulk_sync.outcomes import Outcome
+from bulk_sync.report.facts import Facts
+from bulk_sync.runs import has_checkpoint, kept_rows, lineage, report_facts, without_checkpoint
+from bulk_sync.runs.tally import Tally
+from bulk_sync.web import plan_state
+from bulk_sync.web.identity import Person, Right
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.page import Page
+from bulk_sync.web.paperwork import Paper
+from bulk_sync.web.plan_state import Stage
+from bulk_sync.web.plan_view import TITLES, number_of
+from bulk_sync.web.progress import Progress
+from bulk_sync.web.row_pages import RowPages, Section
+from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
+
+_QUIET: Final = (Exit.DONE, Exit.ROWS_LEFT)
+_OPEN: Final = (
+    Stage.MAKING, Stage.MADE, Stage.ASKED, Stage.LIMITED, Stage.APPROVED, Stage.APPLYING,
+)  # fmt: skip
+"""Stages of a plan from which something may follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How a run stands.
+
+    Attributes:
+        run: as the ledger has it.
+        standing: in a sign and a word.
+        job: the process of the page that works on it, or worked on it last; None without one.
+        is_at_work: a process works on it, of the page or another one.
+        paper: the plan that it applies, or made; None if the page has none.
+        undone_by: the run that has put it back; "" if none has.
+        why_not: why it cannot be resumed; "" if it can.
+        jobs: all processes of the page about it, the newest first.
+    """
+
+    run: Run
+    standing: Standing
+    job: Job | None
+    is_at_work: bool
+    paper: Paper | None
+    undone_by: str
+    why_not: str
+    jobs: tuple[Job, ...]
+
+    @property
+    def may_resume(self) -> bool:
+        """Return whether it can go on."""
+        return not (self.is_at_work or self.run.is_finished or self.why_not)
+
+    @property
+    def failed(self) -> int:
+        """Return how many rows can be tried again."""
+        if not self._is_over:
+            return 0
+        return self._count(Outcome.FAILED)
+
+    @property
+    def may_undo(self) -> bool:
+        """Return whether it has changed anything that stands."""
+        changed = self._count(Outcome.UPDATED) + self._count(Outcome.FAILED)
+        return self._is_over and bool(changed) and not self.undone_by
+
+    @property
+    def may_audit(self) -> bool:
+        """Return whether it has applied anything that can be read again."""
+        return self._is_over and bool(self._count(Outcome.UPDATED) + self._count(Outcome.CREATED))
+
+    @property
+    def _is_over(self) -> bool:
+        is_over = self.run.is_finished and not self.is_at_work
+        return is_over and self.run.begun.kind is not Kind.PLAN
+
+    def _count(self, outcome: Outcome) -> int:
+        return 0 if self.run.ended is None else self.run.ended.outcomes.get(outcome, 0)
+
+
+def read(page: Page, run_id: str) -> RunState | None:
+    """Find out how a run stands; None if there is none. Blocks."""
+    run = page.ledger.run(run_id)
+    if run is None:
+        return None
+    paper = page.paperwork.plan_of(run.plan_sha256)
+    jobs = _jobs(page, run, paper)
+    alive = next((job for job in jobs if job.is_alive and job.command != "audit"), None)
+    at_work = page.ledger.at_work() | ({run_id} if alive is not None else set())
+    why_not = ""
+    if not run.is_finished and not has_checkpoint(page.settings.state, run):
+        why_not = without_checkpoint(page.settings.state, run)
+    return RunState(
+        run=run,
+        standing=standing_of(run, at_work),
+        job=alive or next(iter(jobs), None),
+        is_at_work=run_id in at_work,
+        paper=paper,
+        undone_by=lineage.undone(page.ledger.runs()[::-1]).get(run_id, ""),
+        why_not=why_not,
+        jobs=jobs,
+    )
+
+
+def open_undo(page: Page, run_id: str) -> str | None:
+    """Return the plan to undo a run from which something may still follow. Blocks."""
+    for paper in page.paperwork.undos_of(run_id):
+        state = plan_state.read(page, paper.id)
+        if state is not None and state.stage in _OPEN:
+            return paper.id
+    return None
+
+
+def values(page: Page, state: RunState, person: Person, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the template needs. Blocks."""
+    rows, run = _pages(page, state), state.run
+    progress = None if state.job is None else state.job.progress()
+    shown = {
+        name: None if rows is None else rows.page(section, number_of(query.get(name, "")))
+        for name, section in (
+            ("left", Section.PERSON),
+            ("opt_ins", Section.OPT_INS),
+            ("changes", Section.CHANGES),
+        )
+    }
+    return {
+        "state": state,
+        "run": run,
+        "input": name_of(page, state),
+        "what": what(run),
+        "needy": left_for_a_person(run),
+        "progress": progress if progress is not None and progress.is_alive else None,
+        "facts": _facts(page, run, rows),
+        "titles": TITLES,
+        "problem": _problem(state),
+        "undo": open_undo(page, run.run_id) if state.may_undo else None,
+        "audit": _audit(state),
+        "may_prepare": person.may(Right.PREPARE),
+        **shown,
+    }
+
+
+def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[Job, ...]:
+    """Return the processes of the page about a run, the newest first."""
+    found = page.jobs.of(run.run_id, "resume", "audit", "retry")
+    others = [] if paper is None else page.jobs.of(paper.id, "apply")
+    if run.begun.parent is not None:
+        others += page.jobs.of(run.begun.parent, "retry")
+    found = [job for job in found if job.command != "retry"]
+    found += [job for job in others if job.progress().run_id == run.run_id]
+    return tuple(sorted(found, key=lambda job: job.id, reverse=True))
+
+
+def _pages(page: Page, state: RunState) -> RowPages | None:
+    """Return the rows of a finished run; None if they are not here."""
+    run = state.run
+    kept = kept_rows.all_of(page.settings.state.folder).get(run.run_id)
+    if kept is None or not run.is_finished:
+        return None
+    folder = page.settings.folder / "rows" / f"{run.run_id}.{run.ended_ms}"
+    try:
+        return RowPages.of(kept.path, folder, report_facts.ended_on(run), is_plan=False)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageProblem(f"The rows of run {run.run_id} cannot be read: {error}.") from error
+
+
+def _facts(page: Page, run: Run, rows: RowPages | None) -> Facts | None:
+    if run.ended is None:
+        return None
+    tally = Tally(rows=run.begun.rows) if rows is None else rows.tally
+    return report_facts.facts_from(run, tally, page.ledger.runs()[::-1])
+
+
+def name_of(page: Page, state: RunState) -> str:
+    """Return the name of the file, as the person who uploaded it calls it."""
+    if state.paper is not None and state.paper.upload is not None:
+        upload = page.paperwork.upload(state.paper.upload)
+        if upload is not None:
+            return upload.file_name
+    return Path(state.run.begun.input).name.encode("utf-8", "replace").decode()
+
+
+def _problem(state: RunState) -> str:
+    """Return why the last thing that a person asked for did not happen."""
+    for job in state.jobs[:1]:
+        progress: Progress = job.progress()
+        is_newer = job.at_ms > (state.run.ended_ms or 0)
+        if is_newer and not progress.is_alive and progress.exit not in _QUIET:
+            return progress.message or f"`bulk-sync {job.command}` broke off. Try it again."
+    return ""
+
+
+def _audit(state: RunState) -> Mapping[str, Any] | None:
+    """Return the result of the last audit, or that one is at work; None without any."""
+    for job in state.jobs:
+        if job.command == "audit":
+            progress = job.progress()
+            if progress.is_alive or progress.exit in _QUIET:
+                outcomes = (progress.summary or {}).get("outcomes", {})
+                holds = outcomes.get(Outcome.UNCHANGED, 0)
+                others = sum(outcomes.values()) - holds
+                return {"job": job, "progress": progress, "holds": holds, "others": others}
+            return None
+    return None
