@@ -108,7 +108,7 @@ def facts_of(
         reports: where its reports go, one of which may hold every row for the others.
         subject: what the report is about; None goes by the command.
     """
-    tally = Tally.of(rows, ended_on(run))
+    tally = Tally.count(rows, ended_on(run))
     return facts_from(run, tally, past, reports=reports, subject=subject)
 
 

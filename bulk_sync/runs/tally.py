@@ -45,7 +45,7 @@ class Tally:
     allow: int = 0
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, today: date) -> Self:
+    def count(cls, rows: pd.DataFrame, today: date) -> Self:
         """Count rows of results; ``today`` is the day on which they ended."""
         codes = columns.reason_codes(rows[columns.REASON])
         found = np.bincount(codes[codes >= 0], minlength=len(Reason)).tolist()

@@ -15,7 +15,8 @@ from bulk_sync.report.wording import count
 from bulk_sync.runs import report_facts
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page
-from bulk_sync.web.plan_state import HOLD, PlanState, Stage
+from bulk_sync.web.paperwork import REPLACED_BY
+from bulk_sync.web.plan_state import HOLD, RAISED, PlanState, Stage
 from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, Shown
 
 _ADVICE: Final = re.compile(r" If that is right, let (?:it|them) pass with [^.]*\.")
@@ -39,7 +40,7 @@ def _pages(state: PlanState) -> RowPages | None:
     try:
         if not folder.is_dir():
             _check(state.path, sha256)
-        return RowPages.of(state.path, folder, made_on, is_plan=True)
+        return RowPages.open(state.path, folder, made_on, is_plan=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UsageProblem(
             f"The plan {state.paper.id} cannot be read: {error}. Make a new plan."
@@ -64,13 +65,23 @@ def opt_in_pages(state: PlanState) -> int:
 
 
 def unseen(page: Page, state: PlanState, person: Person) -> str:
-    """Return how many opt-ins a person has not seen, in words; "" without any."""
-    pages = opt_in_pages(state)
-    missing = set(range(pages)) - page.paperwork.seen(state.paper, person)
-    if not missing:
+    """Return which opt-ins a person has not seen, in words; "" if they have seen all."""
+    pages = _pages(state)
+    missing = _missing(page, state, person, pages)
+    if pages is None or not missing:
         return ""
-    first = min(missing) * PAGE_ROWS + 1
-    return f"{count(len(missing), 'page')} of opt-ins (the first begins with number {first:,})"
+    last = min((missing[0] + 1) * PAGE_ROWS, pages.counts[Section.OPT_INS])
+    more = f" and on {count(len(missing) - 1, 'more page')}" if len(missing) > 1 else ""
+    return f"opt-ins {missing[0] * PAGE_ROWS + 1:,} to {last:,}{more}"
+
+
+def _missing(page: Page, state: PlanState, person: Person, pages: RowPages | None) -> list[int]:
+    """Return which pages of opt-ins a person has to see yet."""
+    if pages is None or state.held:
+        return []
+    return sorted(
+        set(range(pages.pages(Section.OPT_INS))) - page.paperwork.seen(state.paper, person)
+    )
 
 
 def values(
@@ -79,9 +90,7 @@ def values(
     """Return what the template needs. Blocks."""
     rows, needed = _pages(state), page.settings.approvals
     may_approve = state.may_approve(person, needed)
-    pages = 0 if rows is None or state.held else rows.pages(Section.OPT_INS)
-    noted = page.paperwork.seen(state.paper, person) if may_approve else set()
-    missing = sorted(set(range(pages)) - noted)
+    missing = _missing(page, state, person, rows) if may_approve else []
     first = number_of(query.get("page", "")) if "page" in query else (missing or [0])[0]
     facts = None
     if rows is not None and state.planned is not None and state.planned.ended is not None:
@@ -98,10 +107,12 @@ def values(
         "may_approve": may_approve,
         "may_prepare": person.may(Right.PREPARE),
         "missing": missing,
-        "noted": noted,
+        "unseen": unseen(page, state, person) if missing else "",
         "needed": needed,
         "limit": _ADVICE.sub("", str(state.facts.get("limit") or "")),
         "holds": bool(state.paper.options.get(HOLD)),
+        "raised": state.paper.options.get(RAISED, ""),
+        "replaced_by": state.paper.options.get(REPLACED_BY, ""),
         "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
         "titles": TITLES,
     }

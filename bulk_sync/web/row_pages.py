@@ -85,7 +85,7 @@ class RowPages:
     tally: Tally
 
     @classmethod
-    def of(cls, source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> Self:
+    def open(cls, source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> Self:
         """Return the pages of rows; make them if they are not there.
 
         Args:
@@ -133,8 +133,8 @@ def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None
     with pq.ParquetFile(source, buffer_size=1 << 20) as file:
         for part in file.iter_batches(_READ_ROWS):
             rows = pa.Table.from_batches([part]).to_pandas()
-            tally += Tally.of(rows, ended_on)
-            for batch in Results.of(due_dates.with_due(rows)).read():
+            tally += Tally.count(rows, ended_on)
+            for batch in Results.from_frame(due_dates.with_due(rows)).read():
                 masks = html_file.masks(batch)
                 plain = _plain(batch, is_plan=is_plan)
                 for section, mask in zip(Section, masks, strict=False):

@@ -151,10 +151,10 @@ def values(page: Page, state: RunState, person: Person, query: Mapping[str, str]
 
 def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[Job, ...]:
     """Return the processes of the page about a run, the newest first."""
-    found = page.jobs.of(run.run_id, "resume", "audit", "retry")
-    others = [] if paper is None else page.jobs.of(paper.id, "apply")
+    found = page.jobs.list_about(run.run_id, "resume", "audit", "retry")
+    others = [] if paper is None else page.jobs.list_about(paper.id, "apply")
     if run.begun.parent is not None:
-        others += page.jobs.of(run.begun.parent, "retry")
+        others += page.jobs.list_about(run.begun.parent, "retry")
     found = [job for job in found if job.command != "retry"]
     found += [job for job in others if job.progress().run_id == run.run_id]
     return tuple(sorted(found, key=lambda job: job.id, reverse=True))
@@ -168,7 +168,7 @@ def _pages(page: Page, state: RunState) -> RowPages | None:
         return None
     folder = page.settings.folder / "rows" / f"{run.run_id}.{run.ended_ms}"
     try:
-        return RowPages.of(kept.path, folder, report_facts.ended_on(run), is_plan=False)
+        return RowPages.open(kept.path, folder, report_facts.ended_on(run), is_plan=False)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UsageProblem(f"The rows of run {run.run_id} cannot be read: {error}.") from error
 

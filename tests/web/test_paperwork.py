@@ -97,10 +97,41 @@ def test_after_it_was_sent_back_a_new_request_needs_new_approvals(paperwork: Pap
 
 def test_of_two_processes_one_may_apply_a_plan(paperwork: Paperwork) -> None:
     plan = paper(paperwork)
-    assert paperwork.begin_to_apply(plan.id, "j1")
-    assert not paperwork.begin_to_apply(plan.id, "j2")
-    assert not paperwork.begin_to_apply(plan.id, "j3", instead_of="j2")
-    assert paperwork.begin_to_apply(plan.id, "j3", instead_of="j1")
+    assert paperwork.begin_to_apply(plan, "j1")
+    assert not paperwork.begin_to_apply(plan, "j2")
+    assert not paperwork.begin_to_apply(plan, "j3", instead_of="j2")
+    assert paperwork.begin_to_apply(plan, "j3", instead_of="j1")
+
+
+def test_a_plan_that_was_sent_back_meanwhile_is_not_applied(paperwork: Paperwork) -> None:
+    plan = paper(paperwork)
+    decide(paperwork, verdict(BEN), verdict(IDA, approves=False))
+    assert not paperwork.begin_to_apply(plan, "j1")
+    paperwork.ask(plan.id, ANA, "Mended")
+    assert not paperwork.begin_to_apply(plan, "j1")
+
+
+def test_a_plan_that_is_applied_is_not_sent_back_nor_changed(paperwork: Paperwork) -> None:
+    plan = paper(paperwork)
+    assert paperwork.begin_to_apply(plan, "j1")
+    assert not paperwork.decide(verdict(BEN, approves=False))
+    assert not paperwork.decide(verdict(BEN))
+    assert not paperwork.set_options(plan.id, {"raised": "--max-opt-ins 99"})
+    assert not paperwork.ask(plan.id, ANA, "Once more")
+    assert paperwork.plan(plan.id) == replace(plan, applied_by="j1")
+    paperwork.release(plan.id, "another")
+    assert not paperwork.decide(verdict(BEN))
+    paperwork.release(plan.id, "j1")
+    assert paperwork.decide(verdict(BEN))
+
+
+def test_the_approval_of_who_uploaded_or_asked_does_not_count(paperwork: Paperwork) -> None:
+    upload = Upload("u1", 1, BEN, "a.csv", 9, "f" * 64, "", "", {}, None, False)
+    paperwork.add_upload(upload)
+    plan = paper(paperwork)
+    decide(paperwork, verdict(BEN), verdict(IDA))
+    assert [each.who for each in paperwork.approvals(plan)] == [IDA]
+    assert paperwork.approvals(replace(plan, asked_by=IDA.upper())) == []
 
 
 def test_what_was_seen_is_of_one_person_and_one_plan(paperwork: Paperwork) -> None:

@@ -4,6 +4,7 @@ Nothing is decided from what a browser sends but what a person wants: how the pl
 again while the plan's turn is held, and the command line checks approvals and the file once more.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
@@ -146,7 +147,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
             )
         left = await page.blocking(plan_view.unseen, page, state, person)
         if left:
-            problems = {"approve": f"{left} have not been on your screen yet: look at them first."}
+            problems = {"approve": f"Not on your screen yet: {left}. Look at them first."}
             return await _shown(request, state, problems)
         await _decide(request, state, comment, is_approval=True)
         state = await _state(request)
@@ -254,7 +255,7 @@ async def _shown(
         request,
         "plan.html.j2",
         status=status,
-        problems=problems or {},
+        problems=defaultdict(str, problems or {}),
         typed={name: form.text(name) for name in ("comment", "reason")},
         **values,
     )

@@ -78,7 +78,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
         state = await _state(request)
         if not state.failed:
             raise web.HTTPConflict(text="No row of this run can be tried again.")
-        for job in await page.blocking(page.jobs.of, state.run.run_id, "retry"):
+        for job in await page.blocking(page.jobs.list_about, state.run.run_id, "retry"):
             if job.is_alive:
                 return await _to_run(request, state, job)
         name = person_of(request).name

@@ -1,0 +1,96 @@
+"""A page in front of a simulator, with plans in it: what tests of plans and runs begin with."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from serving import NAMES, Served, serving, settings_in
+
+from bulk_sync.simulator import Simulator
+from bulk_sync.web import planning
+from bulk_sync.web.database import now_ms
+from bulk_sync.web.identity import Role
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.paperwork import Upload
+
+ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
+
+
+@contextmanager
+def page_before(
+    sim: Simulator, folder: Path, patch: pytest.MonkeyPatch, **settings: object
+) -> Iterator[Served]:
+    """Serve a page whose processes work on a simulator."""
+    patch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
+    variables = {
+        "BULK_SYNC_ENDPOINT": sim.url,
+        "BULK_SYNC_ORGANIZATION": "acme",
+        "BULK_SYNC_API_KEY": "demo-key",
+        "BULK_SYNC_STATE_DIR": str(folder / "state"),
+    }
+    with serving(settings_in(folder, variables=variables, **settings)) as served:
+        yield served
+
+
+def upload(served: Served, path: Path, who: str = ANA) -> str:
+    """Keep a file as an upload, and return its id."""
+    upload_id = f"u{now_ms():x}"
+    new = Upload(upload_id, now_ms(), who, path.name, 1, "f" * 64, "", "", {}, None, False)
+    served.page.paperwork.add_upload(new)
+    return upload_id
+
+
+def planned(served: Served, path: Path, *words: str, who: str = ANA, wait: bool = True) -> str:
+    """Make a plan of a file as the page does, and return its id."""
+    made = planning.begin(
+        served.page, who, [str(path), *words], upload=upload(served, path, who), texts={}
+    )
+    if wait:
+        ended(served, made)
+    return made
+
+
+def ended(served: Served, about: str) -> None:
+    """Wait for the end of all processes about a plan or a run."""
+
+    async def follow(job: Job) -> None:
+        async for _ in served.page.jobs.follow(job):
+            pass
+
+    for job in served.page.jobs.list_about(about):
+        asyncio.run(asyncio.wait_for(follow(job), 60))
+
+
+def press(session: requests.Session, served: Served, path: str, **fields: str) -> requests.Response:
+    """Press a button, and return the page that follows."""
+    return session.post(f"{served.url}{path}", data=fields)
+
+
+def sha256_of(served: Served, plan_id: str) -> str:
+    paper = served.page.paperwork.plan(plan_id)
+    assert paper is not None
+    return paper.sha256
+
+
+def approve(
+    session: requests.Session, served: Served, plan_id: str, **fields: str
+) -> requests.Response:
+    """Press the button that approves a plan, as it is now."""
+    served_text = session.get(f"{served.url}/plans/{plan_id}").text
+    found = re.search(r'name="sha256" value="(\w+)"', served_text)
+    given = {"sha256": found[1] if found else "", **fields}
+    return press(session, served, f"/plans/{plan_id}/approve", **given)
+
+
+def states(sim: Simulator) -> Mapping[str, object]:
+    return dict(sim.states)
+
+
+def seen_all(session: requests.Session, served: Served, plan_id: str) -> None:
+    """Confirm each page of opt-ins."""
+    for page in range(1, 10):
+        press(session, served, f"/plans/{plan_id}/seen", page=str(page))

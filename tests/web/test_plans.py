@@ -1,0 +1,352 @@
+"""A plan on its screen: shown whole, approved by others, applied once, whatever happens between."""
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import key, populate, wishes
+from flow import ANA, BEN, IDA, approve, ended, page_before, planned, press, seen_all, sha256_of
+from serving import Served
+from sqlalchemy import update
+
+from bulk_sync.ledger import Deed
+from bulk_sync.simulator import Simulator
+from bulk_sync.web import database, plan_state
+from bulk_sync.web.identity import Role
+from bulk_sync.web.paperwork import Verdict
+from bulk_sync.web.plan_state import Stage
+
+
+@pytest.fixture
+def served(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    with page_before(sim, tmp_path, monkeypatch) as served:
+        yield served
+
+
+def mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
+    """Write a file that lifts some opt-outs, and makes others."""
+    rows = []
+    for number in range(opt_ins + opt_outs):
+        is_opted_out = number < opt_ins
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=is_opted_out)
+        rows.append(f"Person {number},{key(number)},{'no' if is_opted_out else 'yes'}")
+    path.write_text("\n".join(["Name,PKey,ccpaOptOut", *rows, ""]))
+    return path
+
+
+def stage(served: Served, plan_id: str) -> Stage:
+    state = plan_state.read(served.page, plan_id)
+    assert state is not None
+    return state.stage
+
+
+def text_of(answer: requests.Response) -> str:
+    """Return what a person reads."""
+    main = answer.text.partition("<main")[2]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())
+
+
+def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    path = mixed(sim, tmp_path / "in.csv", 3, 7)
+    path.write_text(path.read_text() + f"Bad,{key(3)},maybe\n")
+    plan_id = planned(served, path)
+    ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+    shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
+    assert "10 of 11 rows would be changed in Campaign (3 opt-ins, 7 opt-outs)" in shown
+    assert shown.index("Person 2") < shown.index("Person 4")
+    assert sha256_of(served, plan_id) in shown
+    assert "Approve" not in shown
+    press(ana, served, f"/plans/{plan_id}/ask", comment="Please look")
+    assert press(ana, served, f"/plans/{plan_id}/approve").status_code == 403
+    unseen = approve(ben, served, plan_id)
+    assert unseen.status_code == 400
+    assert "Not on your screen yet: opt-ins 1 to 3." in unseen.text
+    assert press(ben, served, f"/plans/{plan_id}/seen", page="1").status_code == 200
+    answer = approve(ben, served, plan_id, comment="Checked")
+    ended(served, plan_id)
+    assert "/runs/" in answer.url
+    again = approve(ben, served, plan_id)
+    assert again.status_code == 409
+    (job,) = served.page.jobs.list_about(plan_id, "apply")
+    run = served.page.ledger.run(job.progress().run_id or "")
+    assert run is not None
+    assert run.begun.settings["prepared_by"] == ANA
+    assert run.begun.settings["approved_by"] == [BEN]
+    assert run.begun.settings["comment"] == f"{BEN}: Checked"
+    acts = [(act.deed, act.who, act.comment) for act in served.page.ledger.acts(plan_id)]
+    assert acts == [(Deed.ASKED, ANA, "Please look"), (Deed.APPROVED, BEN, "Checked")]
+    assert [sim.states[key(number)] for number in range(3)] == [False] * 3
+    assert not list(tmp_path.glob("*.results.csv"))
+
+
+def test_two_approvers_at_the_same_moment_start_it_once(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    plan_id = planned(served, wishes(tmp_path / "in.csv", 2))
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    people = [served.signed_in(role) for role in (Role.APPROVER, Role.ADMIN)]
+    sha256, answers = sha256_of(served, plan_id), list[int]()
+
+    def decide(session: requests.Session) -> None:
+        answer = press(session, served, f"/plans/{plan_id}/approve", sha256=sha256)
+        answers.append(answer.status_code)
+
+    threads = [threading.Thread(target=decide, args=[session]) for session in people * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended(served, plan_id)
+    assert len(served.page.jobs.list_about(plan_id, "apply")) == 1
+    assert set(answers) <= {200, 409}
+    assert len([call for call in sim.requests if call.method == "PATCH"]) == 2
+
+
+def test_as_many_people_as_asked_for_must_approve(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(sim, 1)
+    with page_before(sim, tmp_path, monkeypatch, approvals=2) as served:
+        plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+        press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+        ben, ida = served.signed_in(Role.APPROVER), served.signed_in(Role.ADMIN)
+        for _ in range(2):
+            assert "Your approval is recorded." in approve(ben, served, plan_id).text
+        assert stage(served, plan_id) is Stage.ASKED
+        assert "/runs/" in approve(ida, served, plan_id).url
+        ended(served, plan_id)
+    assert sim.states[key(0)] is True
+    approvals = [act.who for act in served.page.ledger.acts(plan_id) if act.deed == Deed.APPROVED]
+    assert approvals == [BEN, IDA]
+
+
+@pytest.mark.parametrize("is_uploader", [True, False], ids=["uploaded it", "prepared it"])
+def test_nobody_approves_what_they_uploaded_or_prepared(
+    sim: Simulator, served: Served, tmp_path: Path, is_uploader: bool
+) -> None:
+    populate(sim, 1)
+    plan_id = planned(served, wishes(tmp_path / "in.csv", 1), who=IDA)
+    if is_uploader:  # a colleague compared it again
+        mine = database.plans.c.id == plan_id
+        served.page.database.change(update(database.plans).where(mine).values(who=ANA))
+    ida = served.signed_in(Role.ADMIN)
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    shown = ida.get(f"{served.url}/plans/{plan_id}").text
+    assert "another person must approve it" in shown
+    assert "disabled" in (re.search(r'<button id="approve"[^>]*', shown) or [""])[0]
+    answer = approve(ida, served, plan_id)
+    assert answer.status_code == 409
+    assert "You uploaded or prepared this plan" in answer.text
+    assert stage(served, plan_id) is Stage.ASKED
+
+
+def test_without_approvals_one_person_applies_what_they_have_seen(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with page_before(sim, tmp_path, monkeypatch, approvals=0) as served:
+        plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 1, 1), who=IDA)
+        ida = served.signed_in(Role.ADMIN)
+        assert approve(ida, served, plan_id).status_code == 400
+        seen_all(ida, served, plan_id)
+        assert "/runs/" in approve(ida, served, plan_id).url
+        ended(served, plan_id)
+    assert sim.states == {key(0): False, key(1): True}
+
+
+def test_an_approval_is_for_the_plan_that_was_seen(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 1)
+    plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    ben = served.signed_in(Role.APPROVER)
+    answer = press(ben, served, f"/plans/{plan_id}/approve", sha256="0" * 64)
+    assert answer.status_code == 409
+    assert stage(served, plan_id) is Stage.ASKED
+
+
+def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 1)
+    plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+    ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+    press(ana, served, f"/plans/{plan_id}/ask")
+    state = plan_state.read(served.page, plan_id)
+    assert state is not None
+    verdict = (plan_id, state.paper.sha256, database.now_ms(), BEN, True, "")
+    served.page.paperwork.decide(Verdict(*verdict))
+    for claimed in (None, "a process that never began"):
+        if claimed:
+            served.page.paperwork.begin_to_apply(state.paper, claimed)
+        shown = ana.get(f"{served.url}/plans/{plan_id}").text
+        assert "approved, but was not started" in shown
+    answers = [press(each, served, f"/plans/{plan_id}/apply") for each in (ben, ana)]
+    ended(served, plan_id)
+    assert all("/runs/" in answer.url for answer in answers)
+    assert len(served.page.jobs.list_about(plan_id, "apply")) == 1
+    assert sim.states[key(0)] is True
+
+
+def test_a_plan_that_could_not_begin_to_be_applied_names_the_reason_and_can_be_tried_again(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 1)
+    plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    ben = served.signed_in(Role.APPROVER)
+    path = plan_state.path_of(served.page, plan_id)
+    aside = path.rename(path.with_suffix(".aside"))
+    assert "no longer kept" in approve(ben, served, plan_id).text
+    aside.rename(path)
+    settings = served.page.settings
+    broken = {**settings.variables, "BULK_SYNC_ORGANIZATION": "another"}
+    served.page.jobs._settings = replace(settings, variables=broken)
+    approve(ben, served, plan_id)
+    ended(served, plan_id)
+    shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
+    assert "approved, but was not started" in shown
+    assert "is a plan for organization 'acme'" in shown
+    served.page.jobs._settings = settings
+    assert "/runs/" in press(ben, served, f"/plans/{plan_id}/apply").url
+    ended(served, plan_id)
+    assert sim.states[key(0)] is True
+
+
+def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(sim, 1)
+    with page_before(sim, tmp_path, monkeypatch, plan_valid_s=0.0) as served:
+        plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+        served.page.paperwork.ask(plan_id, ANA, "")
+        ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+        answer = approve(ben, served, plan_id, sha256=sha256_of(served, plan_id))
+        assert answer.status_code == 409
+        assert "too old" in answer.text
+        assert "Make a new plan" in ana.get(f"{served.url}/plans/{plan_id}").text
+        new = press(ana, served, f"/plans/{plan_id}/again").url.rpartition("/")[2]
+        ended(served, new)
+        assert stage(served, plan_id) is Stage.REPLACED
+        assert f"/plans/{new}" in ben.get(f"{served.url}/plans/{plan_id}").text
+
+
+def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    ana, ida = served.signed_in(Role.UPLOADER), served.signed_in(Role.ADMIN)
+    shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
+    assert "12 opt-ins (true to false) of 13 rows (92.3%) are more than the limit of 10" in shown
+    assert "--max-opt-ins" not in shown
+    assert press(ana, served, f"/plans/{plan_id}/ask").status_code == 409
+    assert press(ana, served, f"/plans/{plan_id}/raise", reason="x").status_code == 403
+    assert "Write why" in press(ida, served, f"/plans/{plan_id}/raise").text
+    press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
+    press(ana, served, f"/plans/{plan_id}/ask")
+    ben = served.signed_in(Role.APPROVER)
+    seen_all(ben, served, plan_id)
+    approve(ben, served, plan_id)
+    ended(served, plan_id)
+    assert list(sim.states.values()).count(False) == 12
+    (raised, *_) = served.page.ledger.acts(plan_id)
+    assert (raised.deed, raised.who, raised.comment) == (
+        Deed.LIMIT_RAISED, IDA, "A list of consents",
+    )  # fmt: skip
+
+
+def test_opt_ins_can_be_held_back_and_the_rest_is_written(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+    answer = press(ana, served, f"/plans/{plan_id}/again", hold="yes")
+    held = answer.url.rpartition("/")[2]
+    ended(served, held)
+    press(ana, served, f"/plans/{held}/ask")
+    assert "12 opt-ins will be held back" in ben.get(f"{served.url}/plans/{held}").text
+    approve(ben, served, held)
+    ended(served, held)
+    assert all(sim.states.values())
+
+
+def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 1)
+    plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+    ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+    press(ana, served, f"/plans/{plan_id}/ask")
+    assert "Write what is wrong" in press(ben, served, f"/plans/{plan_id}/send-back").text
+    press(ben, served, f"/plans/{plan_id}/send-back", comment="Who is row 2?")
+    assert "Who is row 2?" in ana.get(f"{served.url}/").text
+    assert approve(ben, served, plan_id, sha256=sha256_of(served, plan_id)).status_code == 409
+    press(ana, served, f"/plans/{plan_id}/ask", comment="A customer")
+    assert "/runs/" in approve(ben, served, plan_id).url
+    ended(served, plan_id)
+
+
+def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    plan_id = planned(served, wishes(tmp_path / "in.csv", 2))
+    sim.profiles[key(1)]["ccpaOptOut"] = True
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    ben = served.signed_in(Role.APPROVER)
+    url = approve(ben, served, plan_id).url
+    ended(served, plan_id)
+    shown = text_of(ben.get(url))
+    assert "1 of 2 rows was changed in Campaign (0 opt-ins, 1 opt-out)" in shown
+    assert "≠ drifted" in shown
+
+
+def test_a_plan_that_was_not_made_names_the_reason_and_is_made_again(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 1)
+    path = wishes(tmp_path / "in.csv", 1)
+    content = path.read_text()
+    path.unlink()
+    plan_id = planned(served, path)
+    ana = served.signed_in(Role.UPLOADER)
+    shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
+    assert "There is no plan." in shown
+    assert "in.csv" in shown
+    path.write_text(content)
+    press(ana, served, f"/plans/{plan_id}/again")
+    ended(served, plan_id)
+    assert stage(served, plan_id) is Stage.MADE
+
+
+def test_each_page_of_fifty_opt_ins_is_confirmed(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    path = mixed(sim, tmp_path / "in.csv", 120, 0)
+    plan_id = planned(served, path, "--allow=inverted", "--max-opt-ins=120")
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    ben = served.signed_in(Role.APPROVER)
+    answer = press(ben, served, f"/plans/{plan_id}/seen", page="2")
+    assert "Not on your screen yet: opt-ins 1 to 50 and on 1 more page." in answer.text
+    answer = press(ben, served, f"/plans/{plan_id}/seen", page="1")
+    assert "Not on your screen yet: opt-ins 101 to 120." in answer.text
+    assert "Opt-ins 101 to 120 of 120" in answer.text
+    for page in ("0", "4", "x", "-1", "9" * 30):
+        assert press(ben, served, f"/plans/{plan_id}/seen", page=page).status_code == 400
+    answer = press(ben, served, f"/plans/{plan_id}/seen", page="3")
+    assert "Every opt-in has been on your screen" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/plans/x", "/runs/x", "/plans/x/approve", "/runs/x/undo"])
+def test_what_is_not_there_is_not_found(served: Served, path: str) -> None:
+    admin = served.signed_in(Role.ADMIN)
+    method = "GET" if path.count("/") == 2 else "POST"
+    assert admin.request(method, served.url + path).status_code == 404
