@@ -198,7 +198,7 @@ class Paperwork:
         return self._changed(plan_id, plans.c.applied_by.is_(None), options=kept)
 
     def replace(self, paper: Paper, new_id: str) -> None:
-        """Keep that another plan stands in the place of one, so that nobody approves it."""
+        """Keep that another plan stands in the place of one, so that it is not approved."""
         options = json.dumps({**paper.options, REPLACED_BY: new_id})
         is_open = plans.c.applied_by.is_(None)
         self._changed(paper.id, is_open, asked_ms=None, options=options)
@@ -212,7 +212,7 @@ class Paperwork:
         """Keep a verdict; one that sends back ends the request for approval.
 
         Returns:
-            False if the plan is applied by now, or, to send it back, if nobody asks any more.
+            False if the plan is applied by now, or, to send it back, if it was sent back.
         """
         with self._database.transaction() as connection:
             asked = plans.c.id == verdict.plan, plans.c.applied_by.is_(None)

@@ -188,7 +188,7 @@ def _stage(state: PlanState, page: Page) -> Stage:
 
 
 def _is_own(state: PlanState) -> bool:
-    """Return whether somebody approved a plan that needs no approval of another person."""
+    """Return whether a person approved a plan that needs no approval of another person."""
     sha256 = state.paper.sha256
     return any(each.is_approval and each.sha256 == sha256 for each in state.verdicts[-1:])
 

@@ -172,7 +172,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
 
 
 def _names(state: PlanState, person: Person) -> list[str]:
-    """Return who approved a plan; if it needs nobody, who applies it."""
+    """Return who approved a plan; if it needs no approval, who applies it."""
     return [each.who for each in state.approvals] or [person.name]
 
 
