@@ -12,13 +12,16 @@ CODE := bulk_sync tests sample_data
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format torture bench mutants dist clean
+.PHONY: help demo demo-page test lint format torture bench mutants dist clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(VENV)/run.stamp ## show the whole job against a simulator, without credentials
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_data/demo.sh
+
+demo-page: $(VENV)/web.stamp ## serve the page with sample people, against a simulator
+	@$(BIN)/python sample_data/demo_page.py
 
 test: $(VENV)/dev.stamp ## run the whole test suite
 	$(BIN)/pytest -n 3
@@ -79,6 +82,10 @@ $(VENV)/run.stamp: pyproject.toml requirements.lock
 	$(call install,.)
 	@touch $@
 
+$(VENV)/web.stamp: pyproject.toml requirements.lock
+	$(call install,.[web])
+	@touch $@ $(VENV)/run.stamp
+
 $(VENV)/dev.stamp: pyproject.toml requirements.lock
 	$(call install,.[dev])
-	@touch $@ $(VENV)/run.stamp
+	@touch $@ $(VENV)/run.stamp $(VENV)/web.stamp
