@@ -269,6 +269,6 @@ def _errors(name: str) -> Iterator[None]:
         if isinstance(error, SQLAlchemyError) and availability.was_lost(error):
             raise LedgerAway(name, database_message(error)) from error
         what = error.strerror if isinstance(error, OSError) else database_message(error)
-        kind = DiskFull if is_full(error) or is_disk_full(error) else LedgerProblem
+        kind = DiskFull if is_full(error, name) or is_disk_full(error) else LedgerProblem
         look = "Make room there" if kind is DiskFull else "Look at --state-dir and --ledger"
         raise kind(f"The ledger {name} cannot be opened: {what}. {look}.") from error

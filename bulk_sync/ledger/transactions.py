@@ -6,17 +6,25 @@ If the server goes away the ledger is gone with it, locks included.
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from sqlite3 import SQLITE_FULL
+from pathlib import Path
+from sqlite3 import SQLITE_FULL, SQLITE_IOERR
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem
+from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem, is_disk_full
 from bulk_sync.ledger import availability
 
 _DISK_FULL: Final = "53100"
 """PostgreSQL's error code."""
+
+_PRIMARY: Final = 0xFF
+"""The part of SQLite's error codes that is the same for all errors of one kind."""
+
+_SHARED_BYTES: Final = 32_768
+"""How much SQLite wants for that file."""
 
 BATCH_ROWS: Final = 10_000
 
@@ -70,15 +78,35 @@ class Transactions:
                 message = database_message(error)
                 if availability.was_lost(error):
                     raise LedgerAway(self.name, message) from error
-                kind = DiskFull if is_full(error) else stop
+                kind = DiskFull if is_full(error, self.name) else stop
                 raise kind(f"The ledger {self.name} cannot be used: {message}.") from error
 
 
-def is_full(error: Exception) -> bool:
-    """Return whether a database, or the disk below it, has no room."""
+def is_full(error: Exception, ledger: str) -> bool:
+    """Return whether a database, or the disk below it, has no room.
+
+    Args:
+        error: of the database.
+        ledger: its name; of SQLite, its path.
+    """
     found = getattr(error, "orig", None) or error
     code = getattr(found, "sqlite_errorcode", None)
+    if code is not None and code & _PRIMARY == SQLITE_IOERR:
+        return _has_no_room(Path(ledger).parent)
     return code == SQLITE_FULL or getattr(found, "sqlstate", None) == _DISK_FULL
+
+
+def _has_no_room(folder: Path) -> bool:
+    """Return whether a folder has no room for a page: SQLite does not say why a file is too short.
+
+    That is so for the file beside the ledger through which its readers and writers share memory.
+    """
+    try:
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(_SHARED_BYTES))
+    except OSError as error:
+        return is_disk_full(error)
+    return False
 
 
 def database_message(error: Exception) -> str:
