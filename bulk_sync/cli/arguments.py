@@ -201,7 +201,8 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
     from bulk_sync.runs import Input
 
     values = _complete(values)
-    if read.is_todo(values["input"]):  # what a job has for its other files is not about this one
+    found = read.origin(str(values["input"]))
+    if found is not None and found.is_rest:  # what a job has for whole files is not about this one
         place = {SHEET.key, HEADER_ROW.key} - typed(values)
         values = {**values, **dict.fromkeys(place)}
     desired = values["state"]
@@ -282,8 +283,11 @@ def reports(values: Values, stem: str) -> tuple[str, ...]:
 
 
 def job_name(given: "Input") -> str:
-    """Name a job by its input: the file's name without its digits."""
-    return job_names.of_stem(given.stem)
+    """Name a job by its input: as a workbook of ours has it, or the file's name without digits."""
+    from bulk_sync.rows import read
+
+    found = read.of_workbook(given.source)
+    return job_names.of_stem(given.stem) if found is None or found.is_rest else found.job
 
 
 def table_name(given: "Input") -> str:
@@ -293,9 +297,8 @@ def table_name(given: "Input") -> str:
     """
     from bulk_sync.rows import read
 
-    if read.is_todo(given.source):
-        return job_names.of_stem(read.original_stem(given.source))
-    return job_name(given)
+    found = read.origin(given.source)
+    return job_names.of_stem(given.stem) if found is None else found.job
 
 
 def _is_same(name: str, now: str, before: str) -> bool:

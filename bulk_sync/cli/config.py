@@ -87,13 +87,36 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
     ctx.meta[_TABLES] = jobs
     job = job_of(typed) if jobs else None
-    name = None if job is None else job_names.among(jobs, job)
+    name = None if job is None else _table_for(typed, job, jobs)
     if name is not None:
         ctx.default_map = ctx.meta[__name__] = {**own, **jobs[name]}
         ctx.meta[_JOB_AT_HAND] = name
     elif typed.get("input") and not _named_job(typed):
         ctx.meta[_MISSED] = _missed(path, str(typed["input"]), job, jobs)
     return path
+
+
+def _table_for(typed: Mapping[str, Any], job: str, jobs: Mapping[str, object]) -> str | None:
+    """Return the name of the table of a job; for a workbook of ours else the one of its name.
+
+    Raises:
+        UsageProblem: the workbook is of a job with a table, and its name is that of another one.
+    """
+    name, source = job_names.among(jobs, job), typed.get("input")
+    if _named_job(typed) or not source:
+        return name
+    from bulk_sync.rows import read
+    from bulk_sync.runs import Input
+
+    if read.of_workbook(str(source)) is None or read.is_todo(str(source)):
+        return name
+    by_name = job_names.among(jobs, job_names.of_stem(Input(str(source)).stem))
+    if None not in {name, by_name} and name != by_name:
+        raise UsageProblem(
+            f"{source} has rows of the job {name!r}, and the name of the job {by_name!r}. Give the "
+            f"workbook another name, or say which job it is: --job {name}, or --job {by_name}."
+        )
+    return name or by_name
 
 
 def tables_of(ctx: click.Context) -> Mapping[str, Mapping[str, object]]:

@@ -58,11 +58,11 @@ def command(**values: Any) -> Exit:
     if values["todo"] and not values["report"]:
         raise UsageProblem("--todo writes a file beside the report, so it needs --report too.")
     outline.check(values["outline"], given)
-    layout = None
+    job = values["job"] or arguments.job_name(given)
+    table = values["job"] or arguments.table_name(given)
+    layout, todo = None, bool(values["todo"])
     try:
-        judged = runs.judge(
-            given, values["report"], screen.tell, protection, todo=bool(values["todo"])
-        )
+        judged = runs.judge(given, values["report"], screen.tell, protection, job=table, todo=todo)
         layout = judged.layout
     finally:
         if values["outline"] is not None:
@@ -73,14 +73,14 @@ def command(**values: Any) -> Exit:
     status = Exit.ROWS_LEFT if rejected or is_here else Exit.DONE
     if values["summary"]:
         monitor = Invocation.current().monitor
-        monitor.job = values["job"] or arguments.job_name(given)
+        monitor.job = job
         say_json({**monitor.facts(), **verdict.as_json(judged, given.source, status)})
     else:
         for line in verdict.lines(judged, given.source):
             say(line)
         if judged.todo is not None:
             say(f"To do: {shown(judged.todo)}")
-        typed, job = Typed(click.get_current_context()), values["job"] or arguments.job_name(given)
+        typed = Typed(click.get_current_context())
         if rejected and judged.marked:
             book = shown(judged.marked[0])
             again = typed.after_validate("validate", book, job)

@@ -77,11 +77,8 @@ def check_reports(destinations: Sequence[Destination], inputs: set[Path]) -> Non
     """
     check(destinations, inputs)
     for destination in destinations:
-        if isinstance(destination, LocalFile) and not former_files.may_replace(destination.path):
-            raise UsageProblem(
-                f"{destination} is there already, and bulk-sync has not written it, so it is not "
-                "replaced. Name another path, or move that file away."
-            )
+        if isinstance(destination, LocalFile) and (why := former_files.objection(destination.path)):
+            raise UsageProblem(f"{destination} {why}")
 
 
 def check_fits(results: pd.DataFrame, destinations: Sequence[Destination]) -> None:

@@ -63,6 +63,7 @@ class Source:
         organization: in Campaign; "" if it was not contacted.
         endpoint: base URL of Campaign.
         attribute: the attribute of a profile.
+        job: the job of the rows.
     """
 
     input: str = ""
@@ -71,6 +72,7 @@ class Source:
     organization: str = ""
     endpoint: str = ""
     attribute: str = ""
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True)

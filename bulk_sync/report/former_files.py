@@ -1,10 +1,15 @@
-"""Which files may be replaced: those that this program wrote, and empty ones."""
+"""Which files may be replaced: those that this program wrote, and empty ones.
+
+A workbook that a person has changed since is not replaced.
+"""
 
 import re
 import zipfile
 import zlib
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from bulk_sync.storage import workbook_seal
 
 _MARK: Final = re.compile(rb"sync_outcome|sync_reason|oldPKey|bulk-sync|All rows")
 """A report, a todo file, a file of ``map``, an HTML report or plan, a workbook."""
@@ -15,14 +20,25 @@ _NO_ROWS: Final = b"[]"
 _PARTS: Final = re.compile(r"xl/(workbook|sharedStrings|worksheets/[^/]+)\.xml")
 
 
-def may_replace(path: Path) -> bool:
-    """Return whether a file may be replaced, or is not there."""
+def objection(path: Path) -> str:
+    """Return why a file may not be replaced, as a sentence about it; "" if it may."""
     try:
-        return _is_ours(path)
+        is_ours = _is_ours(path)
     except FileNotFoundError:
-        return True
+        return ""
     except OSError:  # this user may not read it
-        return False
+        is_ours = False
+    if not is_ours:
+        return (
+            "is there already, and bulk-sync has not written it, as far as can be seen, so it is "
+            "not replaced. Name another path, or move that file away."
+        )
+    if zipfile.is_zipfile(path) and not workbook_seal.is_sealed(path):
+        return (
+            "was changed since bulk-sync wrote it, so it is not replaced: that work would be lost. "
+            "Name another path, or delete that file first."
+        )
+    return ""
 
 
 def _is_ours(path: Path) -> bool:

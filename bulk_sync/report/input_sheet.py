@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from bulk_sync.report import table
 from bulk_sync.rows import columns
+from bulk_sync.storage import workbook_seal
 
 _SHEET_ROWS: Final = 1_048_575
 _CELL_CHARACTERS: Final = 16_383
@@ -48,6 +49,7 @@ def workbook(
     *,
     numbers: Sequence[int] | None = None,
     header_row: int = 1,
+    job: str = "",
 ) -> memoryview:
     """Return a workbook with some columns of rows.
 
@@ -57,16 +59,18 @@ def workbook(
         sheet_name: the name of the sheet.
         numbers: the numbers of the rows in the sheet; None follows the header.
         header_row: the number of the header's row.
+        job: the job of the input that the rows were left of.
     """
     import xlsxwriter  # noqa: PLC0415
 
-    from bulk_sync.report.xlsx_cells import write_text  # noqa: PLC0415
+    from bulk_sync.report import xlsx_cells  # noqa: PLC0415
 
     texts = [_texts(rows[name]) for name in (*names, columns.KEY)]
     whole = BytesIO()  # on a full disk the archive would go on writing after the error
     with TemporaryDirectory() as folder:  # the remains of a failure hold keys
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
         with xlsxwriter.Workbook(whole, options) as book:
+            xlsx_cells.set_properties(book, {workbook_seal.JOB_OF_REST: job})
             sheet = book.add_worksheet(sheet_name)
             looks = _Looks(book)
             first = header_row + 1
@@ -75,7 +79,7 @@ def workbook(
             for at, (name, cells) in enumerate(zip(names, texts, strict=False)):
                 below = None if name in columns.OURS else looks.text  # a new key is to be text too
                 sheet.set_column(at, at, _width(name, cells), below)
-                write_text(sheet, header_row - 1, at, name, looks.header)
+                xlsx_cells.write_text(sheet, header_row - 1, at, name, looks.header)
             detail = names.index(columns.DETAIL) if columns.DETAIL in names else None
             for number, (*row, key) in zip(places, _zipped(texts), strict=True):
                 if detail is not None:
@@ -83,14 +87,15 @@ def workbook(
                 for at, (name, cell) in enumerate(zip(names, row, strict=True)):
                     moment = None if cell == key else _moment(cell)
                     if name in columns.OURS:
-                        write_text(sheet, number - 1, at, cell, looks.ours)
+                        xlsx_cells.write_text(sheet, number - 1, at, cell, looks.ours)
                     elif name in columns.ORIGINAL and _NUMBER.fullmatch(cell):
                         sheet.write_number(number - 1, at, int(cell), looks.number)
                     elif moment is not None:
                         look = looks.time if moment.time() != time.min else looks.date
                         sheet.write_datetime(number - 1, at, moment, look)
                     elif cell:
-                        write_text(sheet, number - 1, at, cell, looks.text)
+                        xlsx_cells.write_text(sheet, number - 1, at, cell, looks.text)
+    workbook_seal.seal(whole)
     return whole.getbuffer()
 
 

@@ -9,9 +9,11 @@ from typing import Final
 
 import pandas as pd
 
+from bulk_sync.errors import UsageProblem
 from bulk_sync.outcomes import NEEDS_A_PERSON
-from bulk_sync.report import csv_file, input_sheet, table
-from bulk_sync.report.destination import Destination
+from bulk_sync.report import csv_file, former_files, input_sheet, table
+from bulk_sync.report.destination import Destination, LocalFile
+from bulk_sync.report.facts import Source
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.parse import formats
@@ -23,14 +25,36 @@ SUFFIXES: Final = (CSV, WORKBOOK)
 _SHEET: Final = "To correct"
 
 
-def write(results: pd.DataFrame, source: str, stem: Destination) -> Destination | None:
+def check(stem: Destination) -> None:
+    """Check, before anything is done, that no todo file is replaced that a person has worked on.
+
+    A workbook shows that. A CSV file does not, so it is always refused.
+
+    Raises:
+        UsageProblem: one would be.
+    """
+    for suffix in SUFFIXES:
+        destination = stem.beside(f"{stem.name}{suffix}")
+        if not isinstance(destination, LocalFile):
+            continue
+        path = destination.path
+        if suffix == CSV and path.is_file() and path.stat().st_size:
+            raise UsageProblem(
+                f"{path} is there already, and rows in it may have been corrected, so it is not "
+                "replaced. Delete that file first, or write to another place."
+            )
+        if why := former_files.objection(path):
+            raise UsageProblem(f"{path} {why}")
+
+
+def write(results: pd.DataFrame, source: Source, stem: Destination) -> Destination | None:
     """Write the rows that need a person: as a workbook if they were in one, else as CSV.
 
     Without such rows no file is left there, not even an older one.
 
     Args:
         results: of a run.
-        source: its input, as it was given.
+        source: its input.
         stem: the beginning of the file's name.
 
     Returns:
@@ -45,12 +69,12 @@ def write(results: pd.DataFrame, source: str, stem: Destination) -> Destination 
             stem.beside(f"{stem.name}{suffix}").remove()
         return None
     names = [str(name) for name in needy if name != columns.KEY]
-    is_workbook = _are_workbooks(results, source) and input_sheet.fits(needy, names)
+    is_workbook = _are_workbooks(results, source.input) and input_sheet.fits(needy, names)
     suffix = WORKBOOK if is_workbook else CSV
     destination = stem.beside(f"{stem.name}{suffix}")
     with destination.writing() as file:
         if is_workbook:
-            file.write(input_sheet.workbook(needy, names, _SHEET))
+            file.write(input_sheet.workbook(needy, names, _SHEET, job=source.job))
         else:
             csv_file.write(Results.from_frame(needy, names), file)
     return destination.publish()

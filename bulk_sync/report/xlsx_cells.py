@@ -6,6 +6,7 @@ No text becomes a number, a date, a link or a formula, so nothing needs an apost
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from xlsxwriter import Workbook
@@ -13,6 +14,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.outcomes import Outcome
+from bulk_sync.storage import workbook_seal
 
 LINE_PX: Final = 20
 MOST_LINES: Final = 27
@@ -137,3 +139,10 @@ def _cut(text: str) -> str:
     if len(units) <= 2 * _CELL_UNITS:
         return text
     return units[: 2 * (_CELL_UNITS - 1)].decode("utf-16-le", errors="ignore") + "…"
+
+
+def set_properties(book: Workbook, own: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Give a workbook properties of ours, and room for its seal."""
+    for name, value in {**own, workbook_seal.SEAL: workbook_seal.BLANK}.items():
+        if value:
+            book.set_custom_property(name, value, "text")

@@ -26,9 +26,10 @@ from bulk_sync.report import xlsx_rows, xlsx_summary
 from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import TEXT, Results
 from bulk_sync.report.wording import count
-from bulk_sync.report.xlsx_cells import Styles, legible, write_text
+from bulk_sync.report.xlsx_cells import Styles, legible, set_properties, write_text
 from bulk_sync.report.xlsx_rows import DIRECTION, OPT_IN, SAMPLE_ROWS, Look
 from bulk_sync.rows import columns
+from bulk_sync.storage import workbook_seal
 
 SHEET_ROWS: Final = 1_048_575
 """Data rows that a sheet can hold under its header."""
@@ -101,9 +102,11 @@ def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = S
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
         try:
             with xlsxwriter.Workbook(whole, options) as book:
+                set_properties(book)
                 _fill(book, results, facts, sheet_rows)
         except XlsxFileError as failure:
             raise OSError(str(failure)) from failure
+    workbook_seal.seal(whole)
     file.write(whole.getbuffer())
 
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from bulk_sync import ledger, report
+from bulk_sync import job_names, ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, DiskFull, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
-from bulk_sync.report.facts import Facts
+from bulk_sync.report.facts import Facts, Source
 from bulk_sync.report.table import Results
-from bulk_sync.rows import columns, comparison, due_dates, expand
+from bulk_sync.rows import columns, comparison, due_dates, expand, read
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.execution import Ended
-from bulk_sync.runs.job import Job
+from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.review import Cost, Files, Finished
 from bulk_sync.runs.run_context import RunContext
@@ -150,11 +150,22 @@ def write_reports(
         todo = None
         if reports:
             left = rows if left is None else left
-            todo = todo_file.write(left, facts.source.input, reports[0].beside(name))
+            source = source_of_rest(facts.source)
+            todo = todo_file.write(left, source, reports[0].beside(name))
     except StopRun as failure:
         log.warning("%s", failure)
         return Files(tuple(written)), failure
     return Files(tuple(written), todo), None
+
+
+def source_of_rest(source: Source) -> Source:
+    """Return the source of rows that are left of an input, with the job whose table is to hold.
+
+    If these were left of another input already, their run is called after their own file.
+    """
+    found = read.origin(source.input)
+    is_named = source.job != job_names.of_stem(Input(source.input).stem)
+    return source if found is None or is_named else replace(source, job=found.job)
 
 
 def report_rows(rows: pd.DataFrame) -> pd.DataFrame:

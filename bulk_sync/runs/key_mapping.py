@@ -20,7 +20,7 @@ from bulk_sync.errors import Exit, RowFailed, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination, LocalFile
-from bulk_sync.report.facts import Facts, Subject
+from bulk_sync.report.facts import Facts, Source, Subject
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, comparison, expand
 from bulk_sync.rows.check.verdicts import Verdicts
@@ -40,6 +40,8 @@ from bulk_sync.signals import Interrupts
 _PKEY: Final = "PKey"
 _OLD: Final = "oldPKey"
 _SUFFIXES: Final = (".csv", ".parquet", ".xlsx")
+_MAPPED: Final = ".mapped."
+"""In the name that a file gets by default; no other program gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         out = out if session.cause is None else part
         facts = Facts(Subject.MAP, "", datetime.now().astimezone())
         report.write(Results.from_frame(mapped), LocalFile(out), facts)
-        todo = todo_file.write(judged, given.source, LocalFile(out.with_suffix("")))
+        todo = todo_file.write(judged, Source(given.source), LocalFile(out.with_suffix("")))
     codes = columns.outcome_codes(judged[columns.OUTCOME])
     return Mapped(
         rows=judged,
@@ -127,8 +129,14 @@ def _check(job: Job, given: Input, out: Path, part: Path) -> None:
             f"--out {out}: the result is to be an input again, so give it one of the suffixes "
             f"{', '.join(_SUFFIXES)}."
         )
+    inputs, files = validation.files(given), [LocalFile(out), LocalFile(part)]
     todo = [path.with_suffix(suffix) for path in (out, part) for suffix in todo_file.SUFFIXES]
-    report.check(list(map(LocalFile, (out, part, *todo))), validation.files(given), "--out")
+    report.check([*files, *map(LocalFile, todo)], inputs, "--out")
+    report.check_reports(
+        [each for each in files if _MAPPED not in each.name or each.name.endswith(".xlsx")], inputs
+    )
+    for path in (out, part):
+        todo_file.check(LocalFile(path.with_suffix("")))
     check_budget(job.pace, job.connection, Writing())
 
 

@@ -67,6 +67,10 @@ def report_again(
             run.run_id
         )
         report.check_reports(destinations, _inputs(run))
+        name = f"{run.begun.settings.get('stem') or run.begun.job}.{run.run_id}"
+        stem = destinations[0].beside(name) if todo else None
+        if stem is not None:
+            todo_file.check(stem)
         found, past = _rows(book, state, run), book.runs()
     rows = expand.collapse(found)
     report.check_fits(rows, destinations)
@@ -74,17 +78,12 @@ def report_again(
     facts = report_facts.facts_of(ending, rows, past, reports=destinations)
     results = Results.from_frame(finish.report_rows(rows))
     written = tuple(report.write(results, each, facts, tell) for each in destinations)
-    return run, written, _todo(run, rows, past, written[0]) if todo else None
-
-
-def _todo(
-    run: Run, rows: pd.DataFrame, past: Sequence[Run], report: Destination
-) -> Destination | None:
-    """Write the rows that need a person beside a report, as the run itself does."""
-    if lineage.trace(past, run.run_id).undone is not None:
-        rows = write_records.as_input(rows, run.begun.attribute)
-    name = f"{run.begun.settings.get('stem') or run.begun.job}.{run.run_id}"
-    return todo_file.write(rows, run.begun.input, report.beside(name))
+    left = None
+    if stem is not None:
+        if lineage.trace(past, run.run_id).undone is not None:
+            rows = write_records.as_input(rows, run.begun.attribute)
+        left = todo_file.write(rows, finish.source_of_rest(facts.source), stem)
+    return run, written, left
 
 
 def _as_far_as_it_got(run: Run, totals: Totals) -> Run:

@@ -62,20 +62,23 @@ def ended_with(totals: Totals, cause: StopRun | None, warning: str = "") -> Ende
     )
 
 
-def verdict(source: str, judged: Judged, reports: Sequence[Destination] = ()) -> Facts:
+def verdict(
+    source: str, judged: Judged, reports: Sequence[Destination] = (), job: str = ""
+) -> Facts:
     """Return the facts of a check of a file, which is no run.
 
     Args:
         source: the file, as it was given.
         judged: its rows, with their verdicts.
         reports: where its reports go.
+        job: the job of the file.
     """
     outcomes = Totals.count(judged.rows).outcomes
     status = Exit.ROWS_LEFT if outcomes.get(Outcome.REJECTED) else Exit.DONE
     ended = Ended(exit=int(status), message="", final=True, outcomes=outcomes)
     begun = Begun(
         kind=Kind.PLAN,
-        job="",
+        job=job,
         endpoint="",
         organization="",
         attribute="",
@@ -136,6 +139,7 @@ def facts_from(
         request=_request(begun),
         source=Source(
             input="standard input" if begun.input == read.STDIN else _text(begun.input),
+            job=_text(begun.job),
             sha256=begun.input_sha256,
             read_as=_text(begun.settings.get("read_as")),
             organization=begun.organization,

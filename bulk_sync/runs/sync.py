@@ -193,6 +193,7 @@ def judge(
     tell: report.Tell,
     protection: Protection,
     *,
+    job: str = "",
     todo: bool = False,
 ) -> Judged:
     """Check a file without contacting Campaign, and write the verdicts to reports.
@@ -202,6 +203,7 @@ def judge(
         reports: where they go.
         tell: is told how far each report got.
         protection: people whose rows are rejected, by the keys in the file.
+        job: the job of the file; a workbook to be corrected remembers it.
         todo: write those that cannot be used into a file beside the first report, too.
 
     Returns:
@@ -213,16 +215,19 @@ def judge(
     paths = JobRecord(reports=tuple(reports), state_dir=given.state_dir).reports_of(new_run_id())
     protection.read()
     report.check_reports(paths, {*validation.files(given), *protection.files})
+    stem = paths[0].beside(given.stem) if todo else None
+    if stem is not None:
+        todo_file.check(stem)
     with at_hand(given.source, given.state_dir) as found:
         judged = validation.judged_at_hand(given, found)
         rows = protection.rejected(comparison.without_states(judged.rows))
         judged = replace(judged, rows=rows)
         if not paths:
             return judged  # without the tables of holidays, which take longer than a small file
-        facts = report_facts.verdict(given.source, judged, paths)
+        facts = report_facts.verdict(given.source, judged, paths, job)
         results = Results.from_frame(finish.report_rows(judged.rows))
         written = [_report((judged, found), results, path, facts, tell) for path in paths]
-        left = todo_file.write(rows, given.source, paths[0].beside(given.stem)) if todo else None
+        left = todo_file.write(rows, facts.source, stem) if stem else None
     marked = tuple(file for file, is_marked in written if is_marked)
     files = tuple(file for file, _ in written)
     return replace(judged, marked=marked, reports=files, todo=left)

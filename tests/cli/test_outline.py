@@ -174,6 +174,10 @@ def test_without_rows_to_correct_an_older_file_of_them_goes(tmp_path: Path, run:
     assert todo.exists()
     path.write_text("PKey,Opt out\n@a,yes\n")
     ran = run(None, "validate", *words)
+    assert ran.status == 2
+    assert f"{todo} is there already, and rows in it may have been corrected" in ran.err
+    todo.write_text("")  # nobody has corrected anything here
+    ran = run(None, "validate", *words)
     assert not todo.exists()
     assert ran.out.rstrip().endswith(f"bulk-sync plan {path}")
 

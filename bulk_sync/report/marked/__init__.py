@@ -23,6 +23,8 @@ from bulk_sync.report.marked import problems
 from bulk_sync.rows import columns
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.read.confined import environment
+from bulk_sync.rows.read.origin import origin
+from bulk_sync.storage import workbook_seal
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +71,14 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
             "need an .xlsx. Formats, formulas and other sheets are left behind."
         )
     found = problems.find(rows, layout.columns, positions)
+    is_rest = (came := origin(facts.source.input)) is not None and came.is_rest
     title, *head = problems.head(rows, layout, facts, found)
     request = {
         "sheet": sheet,
         "head": [title, *filter(None, [lost]), *head],
         "problems": [problem._asdict() for problem in found],
+        "property": workbook_seal.JOB_OF_REST if is_rest else workbook_seal.JOB,
+        "job": facts.source.job,
         "lost": f"This copy may lack, or show in another way, what {path.name} has of these:",
     }
     return _marked(json.dumps(request).encode() + b"\n" + content)

@@ -24,6 +24,7 @@ from typing import Any, Final
 from openpyxl import load_workbook
 from openpyxl.cell import MergedCell
 from openpyxl.comments import Comment
+from openpyxl.packaging.custom import StringProperty
 from openpyxl.reader import excel
 from openpyxl.styles import Alignment, Color, Font, PatternFill
 from openpyxl.utils import get_column_letter, quote_sheetname
@@ -36,6 +37,8 @@ from bulk_sync.rows.parse import xlsx
 from bulk_sync.rows.parse.limits import confine
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Row, Sheet
+from bulk_sync.storage import workbook_seal
+from bulk_sync.storage.workbook_seal import JOB, JOB_OF_REST, SEAL
 
 NAME: Final = "Check by bulk-sync"
 BAD: Final = "FFFFC6CD"
@@ -78,7 +81,7 @@ def main() -> None:
     _keep_cells()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        book = load_workbook(BytesIO(content))
+        book: Any = load_workbook(BytesIO(content))
     lost = _lost(content, [str(each.message) for each in said], request["lost"])
     if book.chartsheets:  # openpyxl would give names that belong to a sheet to another one
         problem = "a sheet of it is a chart"
@@ -87,10 +90,21 @@ def main() -> None:
     else:
         _mark(book, request["sheet"], request["problems"])
         _add_first_sheet(book, _lines(request, lost))
+        _set_properties(book.custom_doc_props, {request["property"]: request["job"]})
         book.save(whole)
+        workbook_seal.seal(whole)
         problem = _difference(content, whole.getvalue())
     sys.stdout.buffer.write(json.dumps({"problem": problem, "lost": lost}).encode() + b"\n")
     sys.stdout.buffer.write(whole.getvalue())
+
+
+def _set_properties(kept: Any, own: Mapping[str, str]) -> None:
+    """Replace our own properties of the workbook; those of other programs stay."""
+    for name in {SEAL, JOB, JOB_OF_REST}.intersection(kept.names):
+        del kept[name]
+    for name, value in {**own, SEAL: workbook_seal.BLANK}.items():
+        if value:
+            kept.append(StringProperty(name=name, value=value))
 
 
 def _lost(content: bytes, said: Sequence[str], head: str) -> str:

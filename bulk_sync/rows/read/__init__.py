@@ -30,6 +30,7 @@ from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained, unpacked
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.location import choose_sheet
+from bulk_sync.rows.read.origin import of_workbook, origin
 from bulk_sync.rows.read.sources import (
     STDIN,
     digest,
@@ -37,7 +38,6 @@ from bulk_sync.rows.read.sources import (
     is_data,
     is_one,
     is_todo,
-    original_stem,
     warn_of_others,
     warn_of_skipped,
 )
@@ -50,7 +50,8 @@ __all__ = [
     "files",
     "is_data",
     "is_todo",
-    "original_stem",
+    "of_workbook",
+    "origin",
     "rows",
     "stdin",
     "table",

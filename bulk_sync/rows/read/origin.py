@@ -1,0 +1,40 @@
+"""The job of an input that bulk-sync itself wrote for a person to correct."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from bulk_sync import job_names
+from bulk_sync.rows.read.sources import is_todo, original_stem
+from bulk_sync.storage import workbook_seal
+
+
+class Origin(NamedTuple):
+    """Where the rows of a file come from.
+
+    Attributes:
+        job: the job of their input.
+        is_rest: they are rows left of it, as in a todo file, not the whole.
+    """
+
+    job: str
+    is_rest: bool
+
+
+def origin(source: str) -> Origin | None:
+    """Return what a workbook's properties, or the name of a todo file, show; None if nothing."""
+    if found := of_workbook(source):
+        return found
+    job = job_names.of_stem(original_stem(source))
+    return Origin(job, is_rest=True) if is_todo(source) else None
+
+
+def of_workbook(source: str) -> Origin | None:
+    """Return what the properties of a workbook show, whatever its name; None if nothing."""
+    path = Path(source)
+    if path.suffix.lower() not in {".xlsx", ".ods"}:
+        return None
+    found = workbook_seal.properties(path)
+    for name, is_rest in ((workbook_seal.JOB, False), (workbook_seal.JOB_OF_REST, True)):
+        if job := found.get(name, "").strip():
+            return Origin(job, is_rest)
+    return None
