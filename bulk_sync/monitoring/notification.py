@@ -115,11 +115,12 @@ def _send(url: str, title: str, body: str, state: JobState) -> None:
 
 def _sender(url: str) -> "Apprise":
     """Return what sends to a URL; its own log, and those below it, would show the URL."""
-    from apprise import Apprise  # noqa: PLC0415
+    from apprise import Apprise, AppriseAsset  # noqa: PLC0415
 
     for name in ("apprise", "requests", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    sender = Apprise()
+    # The headers of some services hold a secret, which a redirect would take to another host.
+    sender = Apprise(asset=AppriseAsset(http_redirects=False))
     if not sender.add(url):
         raise HookFailed("apprise does not know such a URL. See its list of services.")
     return sender

@@ -38,6 +38,10 @@ def receiving() -> Iterator[Receiver]:
             match answer:
                 case "hang":
                     receiver.released.wait()
+                case "trickle":
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Padding: ")
+                    while not receiver.released.wait(0.02):
+                        self.wfile.write(b"x")
                 case "lie":
                     self.wfile.write(b"\x00\xff no HTTP at all\r\n\r\n")
                 case "endless":
@@ -49,6 +53,9 @@ def receiving() -> Iterator[Receiver]:
                     self.send_header("Location", f"{receiver.url}/elsewhere")
                     self.send_header("Content-Length", "0")
                     self.end_headers()
+
+        def do_GET(self) -> None:
+            self.do_POST()
 
         def log_message(self, *_: object) -> None:
             """Print nothing."""

@@ -8,7 +8,7 @@ import pytest
 from conftest import Run, key, populate, wishes
 from receiver import Receiver, receiving
 
-from bulk_sync.monitoring import ping
+from bulk_sync.monitoring import ping, time_budget
 from bulk_sync.simulator import Simulator
 
 PATH = "/s3cret-uuid"
@@ -99,26 +99,6 @@ def test_previews_ping_nothing(
     assert receiver.paths == [f"{PATH}/start", PATH] * 2
 
 
-@pytest.mark.parametrize("answer", ["hang", "lie", "302", "404", "500"])
-def test_a_bad_receiver_changes_nothing(
-    answer: str,
-    filled: Simulator,
-    tmp_path: Path,
-    run: Run,
-    receiver: Receiver,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ping, "EACH_S", 0.2)
-    receiver.answers = [answer]
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--report", "r.csv")
-    assert ran.status == 0
-    assert ran.err.count("WARNING --ping: ") == 2
-    assert "s3cret" not in ran.err
-    assert f"{PATH}/elsewhere" not in receiver.paths
-    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"s3cret" not in written
-
-
 def test_a_closed_port_changes_nothing(filled: Simulator, tmp_path: Path, run: Run) -> None:
     with receiving() as closed:
         url = closed.url
@@ -158,8 +138,8 @@ def test_a_ping_is_tried_twice_and_once_after_a_start_that_failed(
     assert receiver.paths == [f"{PATH}{path}" for path in paths]
 
 
-def test_each_ping_has_five_seconds() -> None:
-    assert ping.EACH_S == 5
+def test_each_ping_has_five_seconds_and_all_hooks_twelve() -> None:
+    assert (ping.EACH_S, time_budget.TOGETHER_S) == (5, 12)
 
 
 @pytest.mark.parametrize("through", ["variable", "file", "job"])
