@@ -144,6 +144,22 @@ class Paperwork:
         chosen = update(uploads).where(uploads.c.id == upload_id)
         self._database.change(chosen.values(choices=json.dumps(dict(choices))))
 
+    def choices_of(self, job: str) -> Mapping[str, Any]:
+        """Return the choices for the last upload of a job; empty if there is none."""
+        query = select(uploads.c.choices).where(uploads.c.job == job).order_by(uploads.c.id.desc())
+        found = self._database.rows(query.limit(1))
+        return dict(json.loads(found[0].choices)) if found else {}
+
+    def corrections_of(self, upload_id: str) -> list[Upload]:
+        """Return the uploads that correct one, the newest first."""
+        query = select(uploads).where(uploads.c.corrects == upload_id)
+        return [_upload(row) for row in self._database.rows(query.order_by(uploads.c.id.desc()))]
+
+    def jobs(self, most: int = 50) -> list[str]:
+        """Return the names of jobs of the last uploads."""
+        query = select(uploads.c.job).order_by(uploads.c.id.desc()).limit(20 * most)
+        return list(dict.fromkeys(job for (job,) in self._database.rows(query)))[:most]
+
     def add_plan(self, paper: Paper) -> None:
         """Keep a plan, before its process starts."""
         self._insert(plans, paper, options=json.dumps(dict(paper.options)))

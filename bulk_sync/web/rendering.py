@@ -32,6 +32,10 @@ NOTES: Final[Mapping[str, str]] = {
     "stopping": "The run was asked to stop. It finishes what is in flight first.",
     "has-ended": "It has ended already.",
     "saved": "Your choices are kept.",
+    "checked-again": "You changed the columns, so the file was checked again. If the verdict is "
+    "right, press Compare with Campaign once more.",
+    "checked-since": "The file was checked again since you opened the page. Look at the verdict, "
+    "then compare.",
     "noted": "What you have seen is noted.",
 }
 """Sentences that a screen shows once, after a button was pressed; ``page.go(path, NAME)``."""
@@ -48,7 +52,6 @@ PROBLEMS: Final[Mapping[int, str]] = {
     415: "This kind of file cannot be read",
     429: "Too many attempts",
     500: "An unexpected error, a bug",
-    501: "Not built yet",
     503: "This is not possible now",
 }
 

@@ -35,6 +35,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/uploads/new", Right.PREPARE, uploads.receive),
     Route("GET", "/uploads/template", Right.READ, uploads.template),
     Route("GET", "/uploads/{id}", Right.READ, uploads.show),
+    Route("GET", "/uploads/{id}/events", Right.READ, uploads.events),
     Route("POST", "/uploads/{id}/check", Right.PREPARE, uploads.check),
     Route("POST", "/uploads/{id}/compare", Right.PREPARE, uploads.compare),
     Route("GET", "/uploads/{id}/rows-to-correct", Right.READ, uploads.rows_to_correct),

@@ -25,6 +25,8 @@ READ = {
     "state": None,
     "state_means": "opt-out",
     "date_column": "Received",
+    "blank_state": "reject",
+    "on_conflict": "reject",
 }
 
 

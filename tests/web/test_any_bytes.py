@@ -31,7 +31,7 @@ def session(shared: Served) -> requests.Session:
 
 
 def is_answered(answer: requests.Response) -> bool:
-    return answer.status_code < 500 or answer.status_code == 501
+    return answer.status_code < 500
 
 
 @FINE

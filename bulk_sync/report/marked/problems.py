@@ -70,6 +70,18 @@ def find(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> list
     return sorted(problems, key=lambda problem: problem.places[0])
 
 
+def bad_cells(reason: str, *, has_state: bool, is_unread: bool) -> tuple[bool, bool]:
+    """Return whether the cell of the key is to be marked, and whether that of the state is.
+
+    Args:
+        reason: of the rejected row.
+        has_state: there is a column of states.
+        is_unread: the row's state could not be read.
+    """
+    is_state = has_state and reason in _OF_STATES
+    return not is_state, is_state or (has_state and reason in _OF_KEYS and is_unread)
+
+
 def head(
     rows: pd.DataFrame, layout: Layout, facts: Facts, problems: Sequence[Problem]
 ) -> list[str]:
@@ -96,15 +108,14 @@ def head(
 
 def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> Iterator[Problem]:
     key, state = positions[found.key] + 1, 0 if found.state is None else positions[found.state] + 1
-    bad = columns.rows_of(rows, columns.have_outcome(rows, [Outcome.REJECTED]))
-    reasons = bad[columns.REASON].astype(object).fillna("")
-    unread = columns.state_codes(bad[columns.DESIRED]) == UNREAD
+    left = columns.rows_of(rows, columns.have_outcome(rows, [Outcome.REJECTED]))
+    reasons = left[columns.REASON].astype(object).fillna("")
+    unread = columns.state_codes(left[columns.DESIRED]) == UNREAD
     for row, reason, detail, has_no_state in zip(
-        bad[columns.ROW].tolist(), reasons, bad[columns.DETAIL], unread.tolist(), strict=True
+        left[columns.ROW].tolist(), reasons, left[columns.DETAIL], unread.tolist(), strict=True
     ):
-        places = [(row, state if state and reason in _OF_STATES else key)]
-        if state and reason in _OF_KEYS and has_no_state:
-            places.append((row, state))
+        bad = bad_cells(reason, has_state=bool(state), is_unread=has_no_state)
+        places = [(row, at) for at, is_bad in zip((key, state), bad, strict=True) if is_bad]
         why = wording.REASONS[Reason(reason)]
         kind = why[0].upper() + why[1:], _TO_DO.get(reason, _READ_THE_NOTE), reason
         yield Problem(places, kind, detail)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
-from aiohttp.helpers import content_disposition_header
 
 from bulk_sync.ledger import Deed, Kind
 from bulk_sync.web import live, planning, report_files, run_view
+from bulk_sync.web.downloads import attachment
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import page_of, person_of
 from bulk_sync.web.run_view import RunState
@@ -46,8 +46,7 @@ async def report(request: web.Request) -> web.StreamResponse:
     of = await page.blocking(run_view.name_of, page, state)
     end = path.name.removeprefix(f"{state.run.run_id}.{state.run.ended_ms}.")
     name = f"{Path(of).stem}.{state.run.run_id}.{end}"
-    disposition = content_disposition_header("attachment", quote_fields=True, filename=name)
-    return web.FileResponse(path, headers={"Content-Disposition": disposition})
+    return web.FileResponse(path, headers=attachment(name))
 
 
 async def stop(request: web.Request) -> web.StreamResponse:

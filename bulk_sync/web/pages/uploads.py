@@ -1,45 +1,223 @@
-"""The screen of uploads: not built yet, and it says so."""
+"""Uploads: a file comes in, is checked, its columns are chosen, and it is compared with Campaign.
+
+Every verdict is that of ``bulk-sync validate``; comparing is ``bulk-sync plan``.
+"""
+
+from asyncio import timeout
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
 
 from aiohttp import web
 
+from bulk_sync.ledger import Deed
+from bulk_sync.web import (
+    choices,
+    live,
+    planning,
+    template_workbook,
+    upload_file,
+    upload_state,
+    upload_view,
+)
+from bulk_sync.web.database import now_ms
+from bulk_sync.web.downloads import attachment
+from bulk_sync.web.identity import Person
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.page import Page, page_of, person_of
+from bulk_sync.web.paperwork import Upload, new_id
+from bulk_sync.web.upload_file import NotReceived, Received
+from bulk_sync.web.upload_state import Stage, UploadState
 
-async def _not_built(_request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    raise web.HTTPNotImplemented(
-        text="This screen is not built yet. `bulk-sync help` lists the commands that do the same."
-    )
+_WAITS_S: Final = 6.0
+"""Most files are checked within that; so nobody has to load the page again."""
+
+_LONGEST: Final = 200
+_CHECK: Final = "check"
+"""Among the options of a plan: the check whose verdict the person saw."""
 
 
 async def new(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Show the form."""
+    page = page_of(request)
+    before = await page.blocking(page.paperwork.upload, request.query.get("corrects", ""))
+    return await _form(request, before, {})
 
 
 async def receive(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Keep a file, record it in the ledger, and begin to check it."""
+    page, person, upload_id = page_of(request), person_of(request), new_id()
+    folder = page.settings.folder / "uploads" / upload_id
+    upload: Upload | None = None
+    remembered: Mapping[str, str] = {}
+    async with upload_file.received(page, request, folder) as found:
+        before = await page.blocking(page.paperwork.upload, found.fields.get("corrects", ""))
+        if found.problem is None:
+            upload = _upload(upload_id, person, found, before)
+            facts = {name: getattr(upload, name) for name in ("size", "sha256", "job", "ticket")}
+            await page.record(person, Deed.UPLOADED, upload_id, name=upload.file_name, **facts)
+            remembered = await page.blocking(_remembered, page, upload, before)
+            await page.blocking(page.paperwork.add_upload, upload)
+    if upload is None:
+        return await _form(request, before, found.fields, found.problem)
+    await _check(page, upload, person, remembered)
+    return page.go(_path(upload))
 
 
-async def template(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+async def template(_request: web.Request) -> web.StreamResponse:
+    """Send a workbook with the right headings."""
+    return web.Response(
+        body=template_workbook.workbook(),
+        content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        headers=attachment(template_workbook.NAME),
+    )
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Show the columns and the verdict."""
+    page, state = page_of(request), await _state(request)
+    values = await page.blocking(upload_view.values, page, state, request.query)
+    return page.show(request, "upload.html.j2", **values)
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """Send the progress of the check."""
+    state = await _state(request)
+    return await live.stream(request, state.check if state.stage is Stage.CHECKING else None)
 
 
 async def check(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Check the file again, with the choices of the form."""
+    page, state = page_of(request), await _state(request)
+    form = await page.form(request)
+    if state.stage is Stage.DELETED:
+        raise _gone()
+    if state.check is not None and state.stage is Stage.CHECKING:
+        await page.blocking(state.check.stop)
+    chosen = choices.from_form(form, state.choices, state.values)
+    await _check(page, state.upload, person_of(request), chosen)
+    return page.go(_path(state.upload))
 
 
 async def compare(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Begin a plan with the choices whose verdict the person has seen, once."""
+    page, person = page_of(request), person_of(request)
+    form = await page.form(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _state(request)
+        upload, path = state.upload, await page.blocking(upload_state.path_of, page, state.upload)
+        if path is None:
+            raise _gone()
+        if state.check is None or state.stage is not Stage.CHECKED or not upload_view.usable(state):
+            raise web.HTTPConflict(
+                text="This file cannot be compared as it stands. Check it again."
+            )
+        if form.text("check") != state.check.id:
+            return page.go(_path(upload), "checked-since")
+        chosen = choices.from_form(form, state.choices, state.values)
+        if chosen != state.choices:
+            await _check(page, upload, person, chosen)
+            return page.go(_path(upload), "checked-again")
+        plan_id = await page.blocking(_plan_of, page, upload, state.check)
+        if plan_id is None:
+            words = [str(path), f"--job={upload.job}", *choices.words(state.choices)]
+            if state.is_partial:  # it has fewer rows than the file that it corrects
+                words.append("--allow=fewer-rows")
+            plan_id = await page.blocking(
+                planning.begin,
+                page,
+                person.name,
+                words,
+                upload=upload.id,
+                texts={"ticket": upload.ticket},
+                options={_CHECK: state.check.id},
+            )
+    return page.go(f"/plans/{plan_id}")
 
 
 async def rows_to_correct(request: web.Request) -> web.StreamResponse:
-    """Answer that there is no such screen yet."""
-    return await _not_built(request)
+    """Send the workbook with its bad cells marked, or just the rows to correct."""
+    page, state = page_of(request), await _state(request)
+    path = await page.blocking(lambda: state.to_correct)
+    if path is None:
+        raise web.HTTPNotFound(text="There are no rows to correct.")
+    stem = upload_file.stem_of(state.upload.file_name)
+    name = f"{stem}.rows-to-correct{path.suffix}"
+    return web.FileResponse(path, headers=attachment(name))
+
+
+async def _form(
+    request: web.Request,
+    before: Upload | None,
+    typed: Mapping[str, str],
+    problem: NotReceived | None = None,
+) -> web.Response:
+    page = page_of(request)
+    return page.show(
+        request,
+        "upload_new.html.j2",
+        status=200 if problem is None else problem.status,
+        before=before,
+        job=typed.get("job", "" if before is None else before.job),
+        ticket=typed.get("ticket", "" if before is None else before.ticket),
+        problem="" if problem is None else str(problem),
+        known_jobs=await page.blocking(page.paperwork.jobs),
+        most=page.settings.max_upload,
+        most_text=upload_file.megabytes(page.settings.max_upload),
+    )
+
+
+def _upload(upload_id: str, person: Person, found: Received, before: Upload | None) -> Upload:
+    return Upload(
+        id=upload_id,
+        at_ms=now_ms(),
+        who=person.name,
+        file_name=found.file_name,
+        size=found.size,
+        sha256=found.sha256,
+        job=(found.fields.get("job") or ("" if before is None else before.job) or found.job)[
+            :_LONGEST
+        ],
+        ticket=(found.fields.get("ticket") or "")[:_LONGEST],
+        choices={},
+        corrects=None if before is None else before.id,
+        is_deleted=False,
+    )
+
+
+def _remembered(page: Page, upload: Upload, before: Upload | None) -> Mapping[str, str]:
+    """Return the choices for a new file: those of the one that it corrects, or of its job."""
+    if before is not None:
+        return choices.of_columns(before.choices)
+    return choices.of_columns(page.paperwork.choices_of(upload.job))
+
+
+async def _check(page: Page, upload: Upload, person: Person, chosen: Mapping[str, str]) -> None:
+    """Begin a check, and give it a moment to end."""
+    job = await page.blocking(upload_state.check, page, upload, person.name, chosen)
+    with suppress(TimeoutError):
+        async with timeout(_WAITS_S):
+            async for _ in page.jobs.follow(job):
+                pass
+
+
+async def _state(request: web.Request) -> UploadState:
+    page = page_of(request)
+    state = await page.blocking(upload_state.read, page, request.match_info["id"])
+    if state is None:
+        raise web.HTTPNotFound(text="There is no such upload.")
+    return state
+
+
+def _plan_of(page: Page, upload: Upload, job: Job) -> str | None:
+    """Return the plan that was begun after a check; None if there is none."""
+    plans = page.paperwork.plans(upload=upload.id)
+    return next((each.id for each in plans if each.options.get(_CHECK) == job.id), None)
+
+
+def _path(upload: Upload) -> str:
+    return f"/uploads/{upload.id}"
+
+
+def _gone() -> web.HTTPException:
+    return web.HTTPGone(text="This file is no longer kept. Upload it again.")

@@ -62,3 +62,43 @@ async function seen(list) {
   }
 }
 watch(document.querySelector("[data-seen]"));
+
+// Uploads: how much has been sent; the answer is shown as if the browser had sent the form.
+function show(html) {
+  const main = new DOMParser().parseFromString(html, "text/html").querySelector("main");
+  document.querySelector("main").replaceWith(main);
+  prepare(main.querySelector("form[data-upload]"));
+  main.querySelector("[autofocus]")?.focus();
+}
+function prepare(form) {
+  if (!form) return;
+  const file = form.elements.file, error = form.querySelector("#file-error");
+  file.addEventListener("change", () => {
+    const isTooLarge = file.files[0]?.size > Number(file.dataset.most);
+    error.textContent = isTooLarge ? file.dataset.tooLarge : "";
+    error.hidden = !isTooLarge;
+    file.setCustomValidity(error.textContent);
+  });
+  form.addEventListener("submit", event => {
+    event.preventDefault();
+    const sent = form.querySelector("[data-sent]"), bar = sent.firstElementChild;
+    const status = form.querySelector("[data-status]"), button = form.querySelector("button");
+    const request = new XMLHttpRequest();
+    const failed = text => { sent.hidden = true; button.disabled = false; status.textContent = text; };
+    request.upload.addEventListener("progress", event => {
+      bar.value = event.lengthComputable ? 100 * event.loaded / event.total : null;
+    });
+    request.upload.addEventListener("load", () => { status.textContent = "Sent. The file is being checked."; });
+    request.addEventListener("error", () => failed("The file could not be sent. Look at the connection, and try again."));
+    request.addEventListener("load", () => {
+      if (request.status === 200) location.assign(request.responseURL);
+      else show(request.responseText);
+    });
+    request.open("POST", form.action);
+    request.send(new FormData(form));
+    sent.hidden = false;
+    button.disabled = true;
+    status.textContent = "The file is being sent.";
+  });
+}
+prepare(document.querySelector("form[data-upload]"));

@@ -1,0 +1,137 @@
+"""What a person chooses about the columns of a file, as fields of a form and as options.
+
+A choice is kept only where it differs from what is found without it: the next file of a job may
+have its header in another row.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from bulk_sync.web.forms import Form
+
+LABELS: Final[Mapping[str, str]] = {
+    "sheet": "Sheet",
+    "header_row": "Header row",
+    "key_column": "Key column",
+    "key": "Keys are",
+    "state_column": "State column",
+    "state_means": "Yes means",
+    "date_column": "Request date",
+    "true_values": "Words that forbid the sale",
+    "false_values": "Words that allow the sale",
+    "blank_state": "Empty states",
+    "on_conflict": "One key with two states",
+}
+"""The fields, each called like its option."""
+
+ALL_FORBID: Final = "every row forbids the sale"
+ALL_ALLOW: Final = "every row allows the sale"
+"""Choices in place of a column of states."""
+
+KEYS: Final = {
+    "pkey": "PKeys of Campaign",
+    "email": "E-mail addresses",
+    "custom": "Values of a custom field, called like the column",
+}
+MEANS: Final = {
+    "opt-out": "Do not sell: yes forbids the sale",
+    "consent": "May be sold: yes allows the sale",
+}
+BLANK: Final = {
+    "reject": "Must be corrected",
+    "skip": "Leave these rows out: nothing was chosen",
+}
+CONFLICT: Final = {
+    "reject": "Must be corrected",
+    "opt-out": "The opt-out counts",
+    "last": "The last row counts",
+}
+
+PLACE: Final = ("sheet", "header_row")
+"""Choices about the place of the table: they are for one file."""
+
+_STATE: Final = "state"
+_OF_COLUMNS: Final = ("key_column", "key", "state_column", _STATE, "state_means", "date_column")
+_DEFAULTS: Final = {"blank_state": "reject", "on_conflict": "reject"}
+_LONGEST: Final = 10_000
+
+Choices = Mapping[str, str]
+
+
+def from_form(form: Form, before: Choices, shown: Mapping[str, str]) -> dict[str, str]:
+    """Return what a person has chosen.
+
+    Args:
+        form: the fields; a column may be called with blanks at its ends.
+        before: the choices with which the file was checked.
+        shown: the values that the form had before the person changed it.
+    """
+    given = {name: form.secret(name)[:_LONGEST] for name in LABELS if name in form.fields}
+    chosen = {
+        name: value
+        for name, value in given.items()
+        if value.strip() and (value != shown.get(name, "") or name in before or _is_all(value))
+    }
+    if any(given.get(name, "") != shown.get(name, "") for name in PLACE if name in given):
+        chosen = {name: each for name, each in chosen.items() if name not in _OF_COLUMNS}
+    all_rows = chosen.get("state_column", "")
+    if _is_all(all_rows):
+        del chosen["state_column"]
+        chosen.pop("state_means", None)
+        chosen[_STATE] = "true" if all_rows == ALL_FORBID else "false"
+    return chosen
+
+
+def values(choices: Choices, found: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the values of the fields: what was read as what, else what was chosen.
+
+    Args:
+        choices: with which the file was checked.
+        found: ``read`` of the outline.
+    """
+    told = {name: str(value) for name, value in (found or {}).items() if value is not None}
+    merged = {**_DEFAULTS, **choices, **told}
+    if _STATE in merged:
+        merged["state_column"] = ALL_FORBID if merged.pop(_STATE) == "true" else ALL_ALLOW
+        merged.pop("state_means", None)
+    return merged
+
+
+def words(choices: Choices) -> list[str]:
+    """Return the options of the command line."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in choices.items()]
+
+
+def of_columns(choices: Choices) -> dict[str, str]:
+    """Return the choices that fit other files of the same kind."""
+    return {name: value for name, value in choices.items() if name not in PLACE}
+
+
+def in_words(text: str) -> str:
+    """Return a message of the command line with the fields of the page in place of its options."""
+    for pattern, instead in _PHRASES:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _is_all(value: str) -> bool:
+    return value in {ALL_FORBID, ALL_ALLOW}
+
+
+def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
+    for name, choices in (
+        ("state_means", MEANS),
+        ("blank_state", BLANK),
+        ("on_conflict", CONFLICT),
+        ("key", {name: text for name, text in KEYS.items() if name != "custom"}),
+    ):
+        for value, text in choices.items():
+            flag = f"--{name.replace('_', '-')} {value}"
+            yield re.compile(rf"{re.escape(flag)}\b"), f"“{LABELS[name]}: {text}”"
+    yield re.compile(r"--state(?![\w-])( true| false)?"), f"“{LABELS['state_column']}”"
+    for name in sorted(LABELS, key=len, reverse=True):
+        yield re.compile(rf"--{name.replace('_', '-')}(?![\w-])"), f"“{LABELS[name]}”"
+
+
+_PHRASES: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(_phrases())

@@ -1,0 +1,170 @@
+"""The rows of a checked file that cannot be used: by reason, in pages of 50, whatever their number.
+
+    rows.parquet --outcome, reason--> positions by reason --a page--> its row groups --> 50 rows
+
+Memory: a byte for each row, and the row groups of one page.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.report import wording
+from bulk_sync.report.marked import problems
+from bulk_sync.rows import columns
+
+PAGE_ROWS: Final = 50
+
+_READ_ROWS: Final = 65_536
+_CACHED: Final = 8
+_MOST_KINDS: Final = 12
+_QUOTED: Final = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*" """.strip()
+_CHARACTERS: Final = 200
+
+
+class Kind(NamedTuple):
+    """Rows with one problem.
+
+    Attributes:
+        name: in addresses: the reason, with a number if it has several kinds.
+        reason: as the reports have it.
+        title: what is wrong.
+        at: positions of the rows.
+    """
+
+    name: str
+    reason: Reason
+    title: str
+    at: npt.NDArray[np.int64]
+
+
+class Row(NamedTuple):
+    """A row with a problem.
+
+    Attributes:
+        number: as a spreadsheet shows it.
+        cells: by column, the text, and whether it is bad.
+        detail: what is wrong here.
+    """
+
+    number: int
+    cells: Sequence[tuple[str, bool]]
+    detail: str
+
+
+class Shown(NamedTuple):
+    """A page of rows with one problem; ``number`` counts from 1."""
+
+    kind: Kind
+    number: int
+    pages: int
+    rows: Sequence[Row]
+
+
+@lru_cache(_CACHED)
+def kinds(path: Path) -> Sequence[Kind]:
+    """Return the problems of a checked file, the most frequent first.
+
+    Args:
+        path: the report as Parquet, which does not change.
+    """
+    found: dict[tuple[str, str], list[npt.NDArray[np.int64]]] = {}
+    names, begin = [columns.OUTCOME, columns.REASON, columns.DETAIL], 0
+    with pq.ParquetFile(path, memory_map=True) as file:
+        for batch in file.iter_batches(_READ_ROWS, columns=names):
+            is_bad = pc.equal(batch[columns.OUTCOME].cast(pa.string()), str(Outcome.REJECTED))
+            at = np.flatnonzero(pc.fill_null(is_bad, False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+            bad = batch.take(pa.array(at))
+            titles = _titles(bad)
+            for title in pc.unique(titles).to_pylist():
+                same = pc.equal(titles, title).to_numpy(zero_copy_only=False)
+                found.setdefault(tuple(title.split("\0")), []).append(at[same] + begin)
+            begin += batch.num_rows
+    joined = {key: np.concatenate(parts) for key, parts in found.items()}
+    ordered = sorted(joined.items(), key=lambda item: -len(item[1]))
+    return tuple(_named(ordered))
+
+
+def page(path: Path, kind: Kind, number: int, found: Mapping[str, Any]) -> Shown:
+    """Return a page of rows with one problem.
+
+    Args:
+        path: the report as Parquet.
+        kind: the problem.
+        number: of the page, from 1; the nearest if there is none.
+        found: what was read as what, as the outline has it.
+    """
+    pages = -(-len(kind.at) // PAGE_ROWS)
+    number = min(max(number, 1), pages)
+    at = kind.at[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+    names = shown_columns(found)
+    has_state = found["state_column"] is not None
+    rows = []
+    for cells in _taken(path, at, names):
+        is_unread = cells[columns.DESIRED] is None
+        bad = problems.bad_cells(kind.reason, has_state=has_state, is_unread=is_unread)
+        marks = dict(zip((found["key_column"], found["state_column"]), bad, strict=True))
+        texts = [(_short(cells[name]), marks.get(name, False)) for name in names]
+        rows.append(Row(cells[columns.ROW], texts, cells[columns.DETAIL] or ""))
+    return Shown(kind, number, pages, rows)
+
+
+def shown_columns(found: Mapping[str, Any]) -> list[str]:
+    """Return the columns to show: of keys, states and dates."""
+    names = (found["key_column"], found["state_column"], found["date_column"])
+    return [name for name in names if name is not None]
+
+
+def _titles(bad: pa.RecordBatch) -> pa.Array:
+    """Return for each row the reason and, for damaged keys, what is wrong, without the key."""
+    reasons, details = bad[columns.REASON].cast(pa.string()), bad[columns.DETAIL].cast(pa.string())
+    details = pc.replace_substring_regex(pc.fill_null(details, ""), _QUOTED, "")
+    first = pc.list_element(pc.split_pattern(details, ". ", max_splits=1), 0)
+    wrong = pc.if_else(pc.equal(reasons, str(Reason.BAD_KEY)), first, "")
+    return pc.binary_join_element_wise(pc.fill_null(reasons, ""), pc.fill_null(wrong, ""), "\0")
+
+
+def _named(
+    ordered: Sequence[tuple[tuple[str, ...], npt.NDArray[np.int64]]],
+) -> Iterator[Kind]:
+    several: dict[str, int] = {}
+    for (reason_text, wrong), at in ordered:
+        reason = Reason(reason_text)
+        count = several[reason] = several.get(reason, 0) + 1
+        name = reason_text if count == 1 else f"{reason_text}.{count}"
+        title = _sentence(wrong) or wording.REASONS[reason]
+        yield Kind(name, reason, title[0].upper() + title[1:], at)
+
+
+def _sentence(wrong: str) -> str:
+    """Return what is wrong with a key, without the key."""
+    plain = re.sub(r"\s+", " ", wrong).strip(" .")
+    return f"the key {plain}" if plain.startswith(("is ", "holds ")) else plain
+
+
+def _taken(
+    path: Path, at: npt.NDArray[np.int64], names: Sequence[str]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield rows by their positions, from the row groups that hold them."""
+    wanted = list(dict.fromkeys([*names, columns.ROW, columns.DESIRED, columns.DETAIL]))
+    with pq.ParquetFile(path, memory_map=True) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = np.cumsum(sizes)
+        groups = np.searchsorted(ends, at, side="right")
+        for group in dict.fromkeys(groups.tolist()):
+            inside = at[groups == group] - (ends[group] - sizes[group])
+            yield from file.read_row_group(group, columns=wanted).take(pa.array(inside)).to_pylist()
+
+
+def _short(text: object) -> str:
+    shown = str(text)
+    return shown if len(shown) <= _CHARACTERS else f"{shown[:_CHARACTERS]}…"

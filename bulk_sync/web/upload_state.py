@@ -1,0 +1,193 @@
+"""How an upload stands, always from its newest check: a process, with its files.
+
+    jobs/CHECK/choices.json    what was chosen about the columns, before the check began
+              /outline.json    sheets, first rows, columns, and what was read as what
+              /rows.parquet    every row with its verdict
+              /marked.xlsx     the workbook with its bad cells marked
+              /upload.todo.*   just the rows to correct
+
+checking --> checked | unreadable | broken off: by a crash, or a power cut
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from bulk_sync.errors import Exit
+from bulk_sync.outcomes import Outcome
+from bulk_sync.storage import atomic
+from bulk_sync.web import choices as choosing
+from bulk_sync.web.choices import Choices
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.page import Page
+from bulk_sync.web.paperwork import Upload, new_id
+from bulk_sync.web.progress import Progress
+
+ROWS: Final = "rows.parquet"
+_CHOICES: Final = "choices.json"
+_OUTLINE: Final = "outline.json"
+_MARKED: Final = "marked.xlsx"
+_COMMAND: Final = "validate"
+_JUDGED: Final = (Exit.DONE, Exit.ROWS_LEFT)
+
+
+class Stage(StrEnum):
+    """How far an upload is."""
+
+    CHECKING = "being checked"
+    CHECKED = "checked"
+    UNREADABLE = "not readable as it is"
+    BROKEN_OFF = "the check broke off"
+    DELETED = "no longer kept"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadState:
+    """How an upload stands.
+
+    Attributes:
+        upload: the file.
+        stage: how far it is.
+        check: the newest check; None if it could not be started.
+        progress: of that check.
+        choices: with which the file was checked.
+        outline: what the file holds; empty if that is not known.
+        is_partial: it holds rows of another file, to be corrected.
+    """
+
+    upload: Upload
+    stage: Stage
+    check: Job | None = None
+    progress: Progress = field(default_factory=lambda: Progress(is_alive=False))
+    choices: Choices = field(default_factory=dict)
+    outline: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Mapping[str, Any]:
+        """Return the summary of the check; empty if the file was not judged."""
+        return (self.progress.summary or {}) if self.stage is Stage.CHECKED else {}
+
+    @property
+    def found(self) -> Mapping[str, Any] | None:
+        """Return what was read as what; None if the file is not readable as it is."""
+        read: Mapping[str, Any] | None = self.outline.get("read")
+        return read if self.stage is Stage.CHECKED else None
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return the values of the form."""
+        place = {name: self.outline.get(name) for name in choosing.PLACE} if self.outline else {}
+        return choosing.values({**_texts(place), **self.choices}, self.found)
+
+    @property
+    def columns(self) -> Sequence[Mapping[str, Any]]:
+        """Return the columns, with samples."""
+        return self.outline.get("columns") or ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether the file has just the rows to correct of another one."""
+        names = {each["name"] for each in self.columns}
+        return self.upload.corrects is not None and "original_row" in names
+
+    @property
+    def rejected(self) -> int:
+        """Return how many rows cannot be used."""
+        return int(self.verdict.get("outcomes", {}).get(Outcome.REJECTED, 0))
+
+    @property
+    def to_correct(self) -> Path | None:
+        """Return the file with the rows to correct, if there are any."""
+        named = [*(self.verdict.get("marked") or ()), self.verdict.get("todo")]
+        paths = [Path(each) for each in named if each]
+        return next((path for path in paths if path.is_file()), None)
+
+    def in_words(self, text: str) -> str:
+        """Return a message of the check as a person in front of the page understands it."""
+        folders = [f"{path.parent}/" for path in (self._path, self.to_correct) if path is not None]
+        if self.check is not None:
+            folders.append(f"{self.check.folder}/")
+        if self._path is not None:
+            text = text.replace(str(self._path), self.upload.file_name)
+        for folder in folders:
+            text = text.replace(folder, "")
+        return choosing.in_words(text)
+
+    @property
+    def _path(self) -> Path | None:
+        source = (self.progress.summary or {}).get("input")
+        return Path(str(source)) if source else None
+
+
+def read(page: Page, upload_id: str) -> UploadState | None:
+    """Return how an upload stands; None if there is none. Blocks."""
+    upload = page.paperwork.upload(upload_id)
+    if upload is None:
+        return None
+    check = next(iter(page.jobs.list_about(upload.id, _COMMAND)), None)
+    if upload.is_deleted or path_of(page, upload) is None:
+        return UploadState(upload, Stage.DELETED)
+    if check is None:
+        return UploadState(upload, Stage.BROKEN_OFF, choices=upload.choices)
+    progress = check.progress()
+    chosen, outline = (_json(check.folder / name) for name in (_CHOICES, _OUTLINE))
+    return UploadState(upload, _stage(progress, check), check, progress, chosen, outline)
+
+
+def check(page: Page, upload: Upload, who: str, choices: Choices) -> Job:
+    """Begin to check a file with some choices. Blocks.
+
+    Raises:
+        UsageProblem: the check cannot be started.
+    """
+    check_id, path = new_id(), path_of(page, upload)
+    folder = page.settings.folder / "jobs" / check_id
+    atomic.make_folder(folder)
+    with atomic.replacing(folder / _CHOICES) as file:
+        file.write(orjson.dumps(dict(choices)))
+    page.paperwork.choose(upload.id, choices)
+    reports = [ROWS, _MARKED] if path is not None and path.suffix in _BOOKS else [ROWS]
+    typed = [
+        str(path),
+        f"--job={upload.job}",
+        f"--outline={folder / _OUTLINE}",
+        *(f"--report={folder / name}" for name in reports),
+        "--todo",
+        *choosing.words(choices),
+    ]
+    return page.jobs.start(_COMMAND, typed, about=upload.id, who=who, job_id=check_id)
+
+
+def path_of(page: Page, upload: Upload) -> Path | None:
+    """Return where the file of an upload is; None if it is gone."""
+    found = (page.settings.folder / "uploads" / upload.id).glob("upload.*")
+    return next(iter(sorted(found)), None)
+
+
+_BOOKS: Final = (".xlsx", ".xls", ".ods")
+
+
+def _stage(progress: Progress, check: Job) -> Stage:
+    if progress.is_alive:
+        return Stage.CHECKING
+    if progress.summary is None:
+        return Stage.BROKEN_OFF
+    is_judged = progress.summary.get("exit") in _JUDGED and (check.folder / ROWS).is_file()
+    return Stage.CHECKED if is_judged else Stage.UNREADABLE
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Return a file that holds an object; empty if it is not there, or half written."""
+    with suppress(OSError, orjson.JSONDecodeError):
+        found = orjson.loads(path.read_bytes())
+        return found if isinstance(found, dict) else {}
+    return {}

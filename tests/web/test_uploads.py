@@ -1,0 +1,413 @@
+"""Uploads: kept and recorded before anything follows, checked, mapped, corrected and compared."""
+
+import io
+import os
+import re
+import signal
+import socket
+import zipfile
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from html import unescape
+from itertools import count
+from typing import Final
+
+import openpyxl
+import pytest
+import requests
+from conftest import populate
+from flow import page_before
+from serving import Served
+
+from bulk_sync.ledger import Act, Deed
+from bulk_sync.simulator import Options, running
+from bulk_sync.web import choices, upload_state
+from bulk_sync.web.identity import Role
+from bulk_sync.web.upload_state import Stage, UploadState
+
+REQUESTS: Final = (
+    "E-mail,Opt out,Received\n"
+    "p0@example.com,yes,2026-11-20\n"
+    "p1@example.com,perhaps,2026-11-21\n"
+    "4.5E+11,no,2026-11-22\n"
+    "nobody,,2026-11-23\n"
+)
+MOST: Final = 3_000_000
+NAMES: Final = (f"list-{number}.csv" for number in count())
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A page whose processes work on a simulator."""
+    folder = tmp_path_factory.mktemp("page")
+    with pytest.MonkeyPatch.context() as patch, running(Options()) as sim:
+        populate(sim, 5)
+        patch.setenv("HOME", str(folder))
+        with page_before(sim, folder, patch, max_upload=MOST) as served:
+            yield served
+
+
+@pytest.fixture
+def ana(served: Served, monkeypatch: pytest.MonkeyPatch) -> requests.Session:
+    """A person who uploads; the processes of the page take its variables."""
+    monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
+    return served.signed_in(Role.UPLOADER)
+
+
+def upload(
+    session: requests.Session, served: Served, name: str, content: bytes | str, **fields: str
+) -> requests.Response:
+    """Upload a file, and return the page that follows."""
+    files = {"file": (name, content)}
+    return session.post(f"{served.url}/uploads/new", files=files, data=fields)
+
+
+def press(session: requests.Session, answer: requests.Response, name: str, **changed: str) -> str:
+    """Press a button of the form about columns; return the address of the page that follows."""
+    found = session.post(f"{path(answer)}/{name}", data={**form(answer.text), **changed})
+    assert found.status_code == 200, found.text
+    return found.url
+
+
+def path(answer: requests.Response) -> str:
+    return answer.url.partition("?")[0]
+
+
+def form(text: str) -> dict[str, str]:
+    """Return the fields of the form about columns as a browser would send them."""
+    fields = dict(re.findall(r'<input [^>]*name="(\w+)"[^>]* value="([^"]*)"', text))
+    for name, options in re.findall(r'<select id="(\w+)".*?>(.*?)</select>', text, re.DOTALL):
+        values = re.findall(r'<option value="([^"]*)"', options)
+        chosen = re.findall(r'<option value="([^"]*)" selected', options)
+        fields[name] = (chosen or values)[0]
+    return {name: unescape(value) for name, value in fields.items()}
+
+
+def text_of(answer: requests.Response) -> str:
+    """Return what a person reads."""
+    main = answer.text.partition("<main")[2]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())
+
+
+def state_of(served: Served, answer: requests.Response) -> UploadState:
+    state = upload_state.read(served.page, path(answer).rpartition("/")[2])
+    assert state is not None
+    return state
+
+
+def settled(session: requests.Session, served: Served, answer: requests.Response) -> str:
+    """Wait for the end of the check, and return what a person reads."""
+    for job in served.page.jobs.list_about(path(answer).rpartition("/")[2]):
+        while job.is_alive:
+            os.sched_yield()
+    return text_of(session.get(path(answer)))
+
+
+def acts(served: Served) -> Sequence[Act]:
+    return [act for act in served.page.ledger.acts() if act.deed == Deed.UPLOADED]
+
+
+def folders(served: Served) -> set[str]:
+    return {each.name for each in (served.page.settings.folder / "uploads").glob("*")}
+
+
+def test_a_file_is_kept_for_this_user_alone_and_recorded(
+    served: Served, ana: requests.Session
+) -> None:
+    answer = upload(ana, served, "../../Liste größer.CSV", REQUESTS, job="requests", ticket="T-7")
+    text = settled(ana, served, answer)
+    assert text.startswith("main") or "Liste größer.CSV" in text
+    assert "Job requests , ticket T-7" in text
+    state = state_of(served, answer)
+    kept = upload_state.path_of(served.page, state.upload)
+    assert kept is not None
+    assert kept.name == "upload.csv"
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert kept.read_text() == REQUESTS
+    (act,) = (act for act in acts(served) if act.about == state.upload.id)
+    assert act.who == "Ana Diaz"
+    assert act.facts["name"] == "Liste größer.CSV"
+    assert act.facts["sha256"] == sha256(REQUESTS.encode()).hexdigest() == state.upload.sha256
+
+
+def test_the_verdict_has_counts_and_rows_by_reason(served: Served, ana: requests.Session) -> None:
+    answer = upload(ana, served, next(NAMES), REQUESTS)
+    text = settled(ana, served, answer)
+    assert "1 row can be used, 3 cannot" in text
+    assert "1 forbids the sale (opt-outs), 0 allow it" in text
+    assert "1 row: The state is neither yes nor no" in text
+    assert "3 ✗ wrong p1@example.com" not in text
+    assert "3 p1@example.com ✗ wrong perhaps 2026-11-21" in text
+    assert "5 ✗ wrong nobody ✗ empty 2026-11-23" in text
+    assert "E-mail Key column p0@example.com p1@example.com 4.5E+11" in text
+    fields = form(ana.get(path(answer)).text)
+    assert fields["key_column"] == "E-mail"
+    assert fields["key"] == "email"
+    assert fields["state_column"] == "Opt out"
+    assert fields["state_means"] == "opt-out"
+    assert fields["date_column"] == "Received"
+    assert fields["header_row"] == "1"
+
+
+def test_each_reason_has_pages_of_50_rows(served: Served, ana: requests.Session) -> None:
+    rows = "".join(f"p{row}@example.com,maybe\n" for row in range(120))
+    answer = upload(ana, served, next(NAMES), f"E-mail,Opt out\n{rows}@a b,yes\n")
+    settled(ana, served, answer)
+    found = ana.get(path(answer), params={"reason": "bad_state", "page": "3"}).text
+    numbers = re.findall(r'<th scope="row" class="n">([\d,]+)</th>', found)
+    assert numbers == [str(row) for row in range(102, 122)]
+    assert "Page 3 of 3" in found
+    assert "page=2#bad_state" in found
+    for odd in ("0", "-1", "x", "9" * 30, ""):
+        assert ana.get(path(answer), params={"reason": "bad_state", "page": odd}).status_code == 200
+
+
+def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
+    served: Served, ana: requests.Session
+) -> None:
+    content = "Report\n\nKontakt,Werbung\np0@example.com,yes\np1@example.com,no\n"
+    answer = upload(ana, served, "x.csv", content, job="kontakte")
+    text = settled(ana, served, answer)
+    assert "The file cannot be used as it is" in text
+    assert "x.csv: row 3 looks most like a header" in text
+    assert "name it with “Key column”" in text
+    assert "--" not in text
+    assert "Kontakt kept, not read p0@example.com p1@example.com" in text
+    assert "Compare with Campaign" not in text
+    answer = ana.get(path(answer))
+    chosen = {"key_column": "Kontakt", "key": "email", "state_column": "Werbung"}
+    press(ana, answer, "check", **chosen, state_means="consent")
+    text = settled(ana, served, answer)
+    assert "Every row can be used" in text
+    assert "1 forbids the sale (opt-outs), 1 allows it" in text
+    assert state_of(served, answer).choices == {**chosen, "state_means": "consent"}
+    next_one = upload(ana, served, "y.csv", f"A further line\n{content}", job="kontakte")
+    assert "Every row can be used" in settled(ana, served, next_one)
+
+
+def test_a_new_sheet_is_chosen_with_its_own_columns(served: Served, ana: requests.Session) -> None:
+    book = openpyxl.Workbook()
+    first = book.active
+    assert first is not None
+    first.title = "Old"
+    other = book.create_sheet("New")
+    for sheet, name in ((first, "PKey"), (other, "Customer e-mail")):
+        sheet.append([name, "Opt out"])
+        sheet.append(["@a" if name == "PKey" else "p0@example.com", "yes"])
+    file = io.BytesIO()
+    book.save(file)
+    answer = upload(ana, served, "two.xlsx", file.getvalue())
+    assert "only the sheet 'Old' was read" in settled(ana, served, answer)
+    answer = ana.get(path(answer))
+    press(ana, answer, "check", sheet="New")
+    settled(ana, served, answer)
+    fields = form(ana.get(path(answer)).text)
+    assert (fields["sheet"], fields["key_column"], fields["key"]) == (
+        "New", "Customer e-mail", "email",
+    )  # fmt: skip
+
+
+def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
+    served: Served, ana: requests.Session
+) -> None:
+    answer = upload(ana, served, "requests.csv", REQUESTS, job="nightly", ticket="T-9")
+    settled(ana, served, answer)
+    todo = ana.get(f"{path(answer)}/rows-to-correct")
+    assert todo.headers["Content-Disposition"].startswith("attachment;")
+    assert "requests.rows-to-correct.csv" in todo.headers["Content-Disposition"]
+    assert len(todo.text.splitlines()) == 4
+    page = ana.get(
+        f"{served.url}/uploads/new", params={"corrects": path(answer).rpartition("/")[2]}
+    )
+    assert 'value="nightly"' in page.text
+    assert 'value="T-9"' in page.text
+    fields = dict(re.findall(r'name="(\w+)"[^>]* value="([^"]+)"', page.text))
+    mended = re.sub(r"\n4.5E\+11,", "\np2@example.com,", todo.text)
+    mended = re.sub(r"\nnobody,,", "\np3@example.com,yes,", mended).replace(",perhaps,", ",yes,", 1)
+    second = upload(ana, served, "fixed.csv", mended, **fields)
+    text = settled(ana, served, second)
+    assert "Every row can be used" in text
+    assert "Corrects requests.csv" in text
+    assert "A corrected file was uploaded" in text_of(ana.get(path(answer)))
+    plan = press(ana, ana.get(path(second)), "compare")
+    assert plan.startswith(f"{served.url}/plans/")
+    paper = served.page.paperwork.plan(plan.rpartition("/")[2])
+    assert paper is not None
+    assert (paper.who, paper.upload) == ("Ana Diaz", path(second).rpartition("/")[2])
+    settled(ana, served, ana.get(plan))
+    (run,) = (run for run in served.page.ledger.runs() if run.begun.job == "nightly")
+    assert run.begun.settings["ticket"] == "T-9"
+    assert run.begun.settings["prepared_by"] == "Ana Diaz"
+    assert run.begun.rows == 3
+
+
+def test_comparing_twice_makes_one_plan_of_what_was_seen(
+    served: Served, ana: requests.Session
+) -> None:
+    content = "E-mail,Opt out,May sell\np0@example.com,yes,no\np1@example.com,no,no\n"
+    answer = upload(ana, served, next(NAMES), content)
+    settled(ana, served, answer)
+    seen = ana.get(path(answer))
+    changed = press(ana, seen, "compare", state_column="May sell", state_means="consent")
+    assert changed == f"{path(answer)}?note=checked-again"
+    assert "2 forbid the sale" in settled(ana, served, answer)
+    assert press(ana, seen, "compare") == f"{path(answer)}?note=checked-since"
+    seen = ana.get(path(answer))
+    plans = {press(ana, seen, "compare") for _ in range(2)}
+    assert len(plans) == 1
+    assert len(served.page.paperwork.plans(upload=state_of(served, answer).upload.id)) == 1
+
+
+def test_a_check_that_was_killed_is_shown_and_made_again(
+    served: Served, ana: requests.Session
+) -> None:
+    answer = upload(ana, served, next(NAMES), REQUESTS)
+    settled(ana, served, answer)
+    state = state_of(served, answer)
+    job = upload_state.check(served.page, state.upload, "Ana Diaz", {})
+    os.kill(job.pid, signal.SIGKILL)
+    assert "The check broke off" in settled(ana, served, answer)
+    press(ana, ana.get(path(answer)), "check")
+    assert "1 row can be used, 3 cannot" in settled(ana, served, answer)
+
+
+def bomb() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", b"<a>" + b" " * 300_000_000)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("bomb.xlsx", bomb, "bomb.xlsx"),
+        ("locked.xlsx", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4096), "locked.xlsx"),
+        ("list.csv", lambda: b"%PDF-1.7 \0", "list.csv is not text: it looks like a PDF"),
+        ("book.xlsx", lambda: b"PKey,Opt out\n@a,yes\n", "book.xlsx is no workbook"),
+        ("rows.parquet", lambda: b"PAR1 or not", "rows.parquet"),
+    ],
+)
+def test_files_that_the_command_line_refuses_have_its_message_without_a_path(
+    served: Served, ana: requests.Session, name: str, content: object, says: str
+) -> None:
+    assert callable(content)
+    answer = upload(ana, served, name, content())
+    text = settled(ana, served, answer)
+    assert state_of(served, answer).stage is Stage.UNREADABLE
+    assert says in text
+    assert str(served.page.settings.folder) not in answer.text + text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "says"),
+    [
+        ("", b"", 400, "Choose a file."),
+        ("list.csv", b"", 400, "This file is empty."),
+        ("macros.xlsm", b"PK\x03\x04", 415, "A file that ends in .xlsm cannot be read."),
+        ("list", b"PKey\n", 415, "without an ending such as .xlsx"),
+        (".csv", b"PKey\n", 415, "without an ending"),
+        ("a.csv.exe", b"MZ", 415, "A file that ends in .exe cannot be read."),
+        ("big.csv", b"x" * (MOST + 1), 413, "at most 3 MB can be uploaded"),
+        ("big.exe", b"x" * (MOST * 6), 415, "A file that ends in .exe cannot be read."),
+    ],
+)
+def test_files_that_are_not_kept_name_the_field_and_keep_the_input(
+    served: Served, ana: requests.Session, name: str, content: bytes, status: int, says: str
+) -> None:
+    before, known = folders(served), len(acts(served))
+    answer = upload(ana, served, name, content, job="My job", ticket="T-3")
+    assert answer.status_code == status
+    assert says in text_of(answer)
+    assert 'value="My job"' in answer.text
+    assert 'value="T-3"' in answer.text
+    assert re.search(r'type="file"[^>]* autofocus aria-invalid="true"', answer.text)
+    assert (folders(served), len(acts(served))) == (before, known)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"file": (None, "text")}, {str(number): (None, "x") for number in range(30)}, {}],
+    ids=["no file", "many fields", "no form"],
+)
+def test_other_forms_are_no_upload(
+    served: Served, ana: requests.Session, fields: dict[str, tuple[None, str]]
+) -> None:
+    before = folders(served)
+    answer = ana.post(f"{served.url}/uploads/new", files=fields)
+    assert answer.status_code == 400
+    assert folders(served) == before
+
+
+def test_a_file_goes_to_the_disk_while_it_comes_and_away_if_it_breaks_off(
+    served: Served, ana: requests.Session
+) -> None:
+    before, folder = folders(served), served.page.settings.folder / "uploads"
+    host, port = served.url.removeprefix("http://").split(":")
+    cookie = "; ".join(f"{each.name}={each.value}" for each in ana.cookies)
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    head = (
+        f"POST /uploads/new HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n"
+        "Sec-Fetch-Site: same-origin\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        f"Content-Length: {MOST}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + body + b"PKey,Opt out\n" * 200_000)
+        while not any(file.stat().st_size for file in folder.glob("*/upload.csv")):
+            if new := folders(served) - before:
+                assert len(new) == 1
+    while folders(served) != before:
+        os.sched_yield()
+
+
+def test_the_template_is_read_without_a_choice(served: Served, ana: requests.Session) -> None:
+    file = ana.get(f"{served.url}/uploads/template")
+    book = openpyxl.load_workbook(io.BytesIO(file.content))
+    for column, value in enumerate(("p0@example.com", "yes", "2026-11-20"), 1):
+        book["Requests"].cell(2, column, value)
+    filled = io.BytesIO()
+    book.save(filled)
+    answer = upload(ana, served, "filled.xlsx", filled.getvalue())
+    text = settled(ana, served, answer)
+    assert "✓ The row can be used." in text
+    assert "To read another one" not in text
+    fields = form(ana.get(path(answer)).text)
+    assert (fields["key_column"], fields["date_column"]) == ("E-mail", "Request date")
+
+
+def test_a_viewer_reads_but_does_not_upload_check_or_compare(
+    served: Served, ana: requests.Session
+) -> None:
+    answer = upload(ana, served, next(NAMES), REQUESTS)
+    settled(ana, served, answer)
+    viewer = served.signed_in(Role.VIEWER)
+    shown = viewer.get(path(answer))
+    assert shown.status_code == 200
+    assert "Check again</button>" not in shown.text
+    assert viewer.get(f"{served.url}/uploads/new").status_code == 403
+    for name in ("check", "compare"):
+        assert viewer.post(f"{path(answer)}/{name}", data={}).status_code == 403
+
+
+def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) -> None:
+    for name in ("nope", "..%2f..%2fetc", "%00"):
+        assert ana.get(f"{served.url}/uploads/{name}").status_code == 404
+        assert ana.get(f"{served.url}/uploads/{name}/rows-to-correct").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("name it with --key-column.", "name it with “Key column”."),
+        ("add --header-row 3.", "add “Header row” 3."),
+        ("add --state-means consent,", f"add “Yes means: {choices.MEANS['consent']}”,"),
+        ("--key-column and --key email", "“Key column” and “Keys are: E-mail addresses”"),
+        ("Leave out --state, or", "Leave out “State column”, or"),
+        ("with --blank-state skip.", f"with “Empty states: {choices.BLANK['skip']}”."),
+        ("add --true-values DNS", "add “Words that forbid the sale” DNS"),
+        ("a key-column, --verify", "a key-column, --verify"),
+    ],
+)
+def test_messages_name_the_fields_of_the_page(text: str, instead: str) -> None:
+    assert choices.in_words(text) == instead
