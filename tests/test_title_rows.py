@@ -88,6 +88,19 @@ def test_the_option_that_the_message_names_is_enough(tmp_path: Path, run: Run) -
     assert "states: 'Decision', yes allows the sale" in run(None, *inverted[1:]).out
 
 
+def test_each_command_reads_the_column_of_its_sentence(tmp_path: Path, run: Run) -> None:
+    columns = ("E-mail", "OK to sell data?", "Opt-out processed?")
+    save(tmp_path / "in.xlsx", Export=[columns, *(("a@example.com", "N", "Y") for _ in range(3))])
+    shown = run(None, "validate", "in.xlsx").err.splitlines()
+    sentences = [line for line in shown if line.startswith("If yes in ")]
+    commands = [line for line in shown if line.startswith("  bulk-sync")]
+    read = [run(None, *shlex.split(each)[1:]).out for each in commands]
+    assert len(set(commands)) == len(sentences) == 4
+    for sentence, out in zip(sentences, read, strict=True):
+        _, column, does = sentence.split("'")
+        assert f"states: {column!r}, yes {does.split()[0]} the sale" in out
+
+
 @pytest.mark.parametrize("way", ["typed", "configured"])
 def test_a_header_that_moved_is_named_in_place_of_a_row_of_data(
     way: str, tmp_path: Path, run: Run

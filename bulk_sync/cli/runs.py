@@ -56,7 +56,12 @@ def command(**values: Any) -> Exit:
         facts = [run_facts(run) for run in found]
         say_json(facts[0] if run_id else facts)
         return Exit.DONE
-    for line in facts_lines(found[0]) if run_id else run_lines(found):
+    if run_id:
+        may_pass = runs.may_pass(arguments.state(values), found[0])
+        lines = facts_lines(found[0], may_pass=may_pass)
+    else:
+        lines = run_lines(found)
+    for line in lines:
         say(line)
     if not run_id and sys.stdout.isatty():
         from bulk_sync.cli import runs_chart

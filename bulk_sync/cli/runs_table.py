@@ -130,7 +130,7 @@ def _notes(run: Run) -> list[str]:
         f"ticket {asked['ticket']}" if asked["ticket"] else "",
         begun.purpose,
     ]
-    notes = [] if run.has_begun else wrap(one_line(_reason(run)), _WIDTH - 2)
+    notes = wrap(one_line(_reason(run)), _WIDTH - 2)
     notes += wrap(one_line(", ".join(filter(None, facts))), _WIDTH - 2)
     if run.plan_sha256:
         notes.append(f"SHA-256 of the plan: {run.plan_sha256}")
@@ -138,11 +138,31 @@ def _notes(run: Run) -> list[str]:
 
 
 def _reason(run: Run) -> str:
-    """Return why a run could not start, in one sentence behind its exit status."""
+    """Return why a run was refused or stopped, or could not start, in one sentence."""
     if run.ended is None:
         return ""
     first = _SENTENCE.split(run.ended.message, 1)[0]
-    return f"exit status {run.ended.exit}: {first}"
+    return first if run.has_begun else f"exit status {run.ended.exit}: {first}"
+
+
+def _next(run: Run, *, may_pass: bool) -> str:
+    """Return what to do next about a run; nothing if it is done."""
+    resume = f"`bulk-sync resume {run.run_id}`"
+    if run.ended is None:
+        return f"{resume} goes on, unless the run is still at work."
+    status = Exit(run.ended.exit)
+    if not run.has_begun:
+        return f"{_NOTHING} {_NEXT.get(status, f'{_AGAIN}.')}"
+    if not run.ended.final:
+        return f"{resume} goes on."
+    if may_pass and run.begun.kind is not Kind.APPLY:
+        return (
+            f"If it is meant, {resume} with the option that the message names; with --give-up it "
+            "ends for good."
+        )
+    if status is Exit.REFUSED and not may_pass:
+        return ""
+    return _NEXT.get(status, "")
 
 
 def _exit(run: Run) -> str:
@@ -189,15 +209,20 @@ def run_facts(run: Run) -> dict[str, Any]:
     }
 
 
-def facts_lines(run: Run) -> list[str]:
-    """Return a run as lines, a fact each, without empty ones; times are local."""
+def facts_lines(run: Run, *, may_pass: bool) -> list[str]:
+    """Return a run as lines, a fact each, without empty ones; times are local.
+
+    Args:
+        run: the run.
+        may_pass: whether it was refused, or holds opt-ins back, and can go on.
+    """
     facts = run_facts(run)
     facts["begun_at"] = local(run.begun_ms)
     facts["exit"] = _exit(run).removeprefix("exit status ")
     if run.ended is not None and not run.has_begun:
         facts |= dict.fromkeys(_OF_A_START)
         facts["exit"] = f"{run.ended.exit}: could not start"
-        facts["next"] = f"{_NOTHING} {_NEXT.get(Exit(run.ended.exit), f'{_AGAIN}.')}"
+    facts["next"] = _next(run, may_pass=may_pass)
     facts["ended_at"] = "" if run.ended_ms is None else local(run.ended_ms)
     facts["settings"] = {
         name: value for name, value in facts["settings"].items() if name not in facts

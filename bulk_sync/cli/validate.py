@@ -16,6 +16,7 @@ Examples:
   bulk-sync validate optouts.csv
   bulk-sync validate requests.xlsx --report marked.xlsx
 """
+_TO_SEE = "To see what would change:"
 
 
 @click.command(
@@ -81,7 +82,10 @@ def command(**values: Any) -> Exit:
         if judged.todo is not None:
             say(f"To do: {shown(judged.todo)}")
         typed = Typed(click.get_current_context())
-        if rejected and judged.marked:
+        plan = typed.after_validate("plan", given.source, job)
+        if rejected and verdict.may_stay(judged.rows):
+            say(f"The rejected rows are no requests, so they may stay. {_TO_SEE}\n  {plan}")
+        elif rejected and judged.marked:
             book = shown(judged.marked[0])
             again = typed.after_validate("validate", book, job)
             say(f"Correct the red cells in {book}, save it, and check it again:\n  {again}")
@@ -89,7 +93,6 @@ def command(**values: Any) -> Exit:
             options_too = ", or add such an option," if judged.hints else ","
             say(f"Correct these rows in {given.source}{options_too} and validate it again.")
         else:
-            plan = typed.after_validate("plan", given.source, job)
-            say(f"No row is rejected. To see what would change:\n  {plan}")
+            say(f"No row is rejected. {_TO_SEE}\n  {plan}")
     mapping.save(values, judged.layout, arguments.table_name(given), status)
     return status

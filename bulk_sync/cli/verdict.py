@@ -6,7 +6,7 @@ import pandas as pd
 
 from bulk_sync.cli.summary import needing_a_person, outcome_lines
 from bulk_sync.errors import Exit
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import Judged
@@ -53,6 +53,15 @@ def as_json(judged: Judged, source: str, status: Exit) -> dict[str, object]:
         "marked": list(map(str, judged.marked)),
         "todo": None if judged.todo is None else str(judged.todo),
     }
+
+
+def may_stay(rows: pd.DataFrame) -> bool:
+    """Return whether the rejected rows are no requests, such as a total, below usable rows."""
+    reasons = columns.reason_codes(rows[columns.REASON])
+    is_rejected = columns.have_outcome(rows, [Outcome.REJECTED])
+    is_usable = columns.have_outcome(rows, [Outcome.USABLE])
+    no_requests = reasons[is_rejected] == columns.REASON_CODES[Reason.NOT_DATA]
+    return bool(no_requests.all() and is_usable.any())
 
 
 def _forbid_and_allow(rows: pd.DataFrame) -> tuple[int, int]:

@@ -6,6 +6,7 @@ The note only moves forward along the chain, and a chain without the noted line 
 ``ledger verify`` shows what is wrong, and a person decides.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,21 @@ class Anchor:
                 "Without it `bulk-sync ledger verify` cannot prove that the end of the ledger is "
                 "complete. Find out what happened to it; move it away to go on."
             ) from error
+
+    def check(self, hash_at: Callable[[int], str | None]) -> None:
+        """Raise LedgerProblem if a ledger lacks the noted end: nothing may be added then.
+
+        Args:
+            hash_at: the hash of its line at a position; None if there is no such line.
+        """
+        noted = self.head()
+        if noted is not None and hash_at(noted.position) != noted.hash:
+            raise LedgerProblem(
+                f"The ledger {self.ledger} no longer holds what it held before "
+                f"({noted.position:,} lines), so nothing is added to it and nothing was sent. "
+                "`bulk-sync ledger verify` shows where. Bring the ledger back; or, to go on with "
+                f"it as it is, move {self.path} away, and keep it with your records."
+            )
 
     def move(self, head: Head) -> None:
         """Write a new end; raise OSError if it cannot be written."""

@@ -21,7 +21,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from bulk_sync.errors import LedgerProblem, StoppedEarly, UsageProblem
+from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.chain import NOTHING, Head, Misfit, Walk, link
@@ -56,14 +56,7 @@ class Ledger(Queries):
 
     def check_anchor(self) -> None:
         """Raise LedgerProblem if the noted end is missing: nothing may be added then."""
-        noted = self._anchor.head()
-        if noted is not None and self.hash_at(noted.position) != noted.hash:
-            raise LedgerProblem(
-                f"The ledger {self.name} no longer holds what it held before "
-                f"({noted.position:,} lines), so nothing is added to it and nothing was sent. "
-                "`bulk-sync ledger verify` shows where. Bring the ledger back; or, to go on with "
-                f"it as it is, move {self._anchor.path} away, and keep it with your records."
-            )
+        self._anchor.check(self.hash_at)
 
     def hold(self, lock: str, holder: str, wait_s: float) -> None:
         """Take a lock of the database server, if it has any; raise AnotherRun if it is taken."""

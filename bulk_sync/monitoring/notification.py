@@ -81,7 +81,8 @@ def notify(urls: Sequence[str], end: RunEnd, folder: Path, time_budget: TimeBudg
             _keep(path, now)
         return
     title = f"bulk-sync: {end.job} {now}"
-    hooks = [partial(_send, url, title, f"{end.text}\n{_WHAT_TO_DO}", now) for url in urls]
+    body = end.text if now is JobState.OK else f"{end.text}\n{_WHAT_TO_DO}"
+    hooks = [partial(_send, url, title, body, now) for url in urls]
     if time_budget.spend("--notify", hooks, TOGETHER_S):
         _keep(path, now)
 

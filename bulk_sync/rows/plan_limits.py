@@ -189,6 +189,13 @@ def _unknown_keys(planned: pd.DataFrame) -> str | None:
     why = f"? PKeys of stage are not those of production, and {MIGRATED}"
     if columns.PROFILES in planned:
         why = ", and is it the right column?"
+    capitals = int((planned[columns.REASON].iloc[missing] == Reason.AMBIGUOUS).sum())
+    if capitals:
+        return (
+            f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
+            f"({_first(planned, missing)}), but {capitals} of them are in other capitals, which "
+            "--email-case ignore lets count as the same."
+        )
     return (
         f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
         f"({_first(planned, missing)}): are they of this very instance{why}"

@@ -36,6 +36,7 @@ from bulk_sync.runs.past_runs import (
     interrupted,
     is_held,
     known,
+    may_pass,
     newest_change,
     recorded,
     undecided,
@@ -55,7 +56,7 @@ __all__ = [
     "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
     "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired", "Rules",
     "Story", "Tidied", "abandon", "apply", "audit", "copy_ledger", "has_checkpoint",
-    "interrupted", "is_held", "is_unpublished", "judge", "known", "look_up", "map_keys",
+    "interrupted", "is_held", "is_unpublished", "judge", "known", "look_up", "map_keys", "may_pass",
     "newest_change", "preview", "recorded", "report_again", "resume", "retry", "story_of", "sync",
     "tidy", "undecided", "undo", "without_checkpoint",
 ]  # fmt: skip

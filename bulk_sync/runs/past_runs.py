@@ -35,9 +35,17 @@ class NothingLeft(StopRun):
 
 
 def interrupted(state: State) -> list[Run]:
-    """Return the unfinished runs, the newest first."""
+    """Return the unfinished runs, the newest first.
+
+    Raises:
+        LedgerProblem: the ledger, or its end, is gone, and with it perhaps an unfinished run.
+    """
     with ledger.open_existing(state, forward=True) as book:
-        found = [] if book is None else book.runs()
+        if book is None:
+            ledger.anchor_of(state).check(lambda _: None)
+            return []
+        book.check_anchor()
+        found = book.runs()
     return [run for run in reversed(found) if not run.is_finished]
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run
+from conftest import Run, populate, wishes
 
 from bulk_sync.ledger import Begun, Ended, Kind, NotBegun, open_ledger
 from bulk_sync.settings import State
+from bulk_sync.simulator import Simulator
 
 DAYS = ("20261101T020000Z-00000a", "20261110T020000Z-00000b", "20261120T020000Z-00000c")
 
@@ -88,6 +89,37 @@ def test_each_line_has_the_job_the_time_it_took_and_the_exit_in_words(run: Run) 
     assert "1 row left" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 100
     assert not any(sign in out for sign in "█✓✗")
+
+
+@pytest.mark.parametrize(
+    ("run_id", "words"),
+    [
+        (DAYS[0], None),
+        (DAYS[1], None),
+        (DAYS[2], f"`bulk-sync resume {DAYS[2]}` goes on, unless the run is still at work."),
+        ("20261121T020000Z-00000d", "Correct what the message names. Start the command again."),
+    ],
+    ids=["done", "needs a person", "killed", "could not start"],
+)
+@pytest.mark.usefixtures("nights")
+def test_one_run_says_what_to_do_next(run_id: str, words: str | None, run: Run) -> None:
+    (*_, last) = run(None, "runs", run_id).out.splitlines()
+    assert (words is None and "next:" not in last) or last.endswith(str(words))
+
+
+def test_a_refused_run_says_why_and_how_it_goes_on(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    refused = run(sim, "run", wishes(tmp_path / "in.csv", 2), "--max-changes", 0)
+    assert refused.status == 4
+    assert "\n  Nothing was written: 2 changes of 2 rows" in run(None, "runs").out
+    (listed,) = orjson.loads(run(None, "runs", "--json").out)
+    run_id = listed["run_id"]
+    shown = run(None, "runs", run_id).out
+    assert f"next: If it is meant, `bulk-sync resume {run_id}` with the option that" in shown
+    run(sim, "resume", run_id, "--give-up")
+    assert "next:" not in run(None, "runs", run_id).out
 
 
 @pytest.mark.usefixtures("nights")

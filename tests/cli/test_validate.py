@@ -203,3 +203,37 @@ def test_a_column_of_a_person_s_own_is_not_taken_for_the_original_place(
     out = run(None, "validate", "in.csv", "--report", "r.csv").out
     assert ("(row 41 of the original file)" in out) is is_place
     assert tuple(row["original_row"] for row in read_csv(tmp_path / "r.csv")) == cells
+
+
+def test_rows_that_are_no_requests_may_stay(tmp_path: Path, run: Run) -> None:
+    with_total = "PKey,ccpaOptOut\n@a,yes\n@b,no\nTotal,2\n"
+    (tmp_path / "in.csv").write_text(with_total)
+    ran = run(None, "validate", "in.csv")
+    assert (ran.status, ran.out.splitlines()[-2:]) == (3, [
+        "The rejected rows are no requests, so they may stay. To see what would change:",
+        "  bulk-sync plan in.csv",
+    ])  # fmt: skip
+    (tmp_path / "in.csv").write_text(with_total.replace("yes", "perhaps"))
+    assert "may stay" not in run(None, "validate", "in.csv").out
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (
+            "@a,yes\n@b\n",
+            "1 line does not have 2 cells as the header has: line 3 (1). It is the last",
+        ),
+        ("@a\n@b,no\n", "line 2 (1). Quote cells that hold ',', and mend the rest."),
+        ("@a,yes\n@b,no,x\n", "line 3 (3). Quote cells that hold ',', and mend the rest."),
+        ("@a\n@b\n", "2 lines do not have 2 cells as the header has: line 2 (1), line 3 (1)."),
+    ],
+    ids=["cut off", "in the middle", "longer", "two"],
+)
+def test_a_line_that_is_cut_off_is_told_from_an_uneven_one(
+    text: str, remedy: str, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut\n{text}")
+    ran = run(None, "validate", "in.csv")
+    assert ran.status == 2
+    assert remedy in ran.err

@@ -209,6 +209,7 @@ def test_nothing_is_added_to_a_ledger_that_was_cut_off(
     ran = run(sim, "run", path)
     assert ran.status == 2
     assert "ledger verify" in ran.err
+    assert run(sim, "resume", "--all").status == 2
     assert sim.requests == []
     assert verified(run) == (3, 11)
     (folder / "ledger.anchor").rename(folder / "ledger.anchor.kept")
@@ -225,6 +226,7 @@ def test_a_ledger_that_is_gone_is_missed(
     if left is not None:
         (folder / "ledger.sqlite3").write_bytes(left)
     assert verified(run) == (3, 1)
+    assert [run(sim, "resume", *words).status for words in ((), ("--all",))] == [2, 2]
     assert run(sim, "run", wishes(folder.parent / "in.csv", 1)).status == 2
     assert sim.requests == []
 

@@ -61,6 +61,8 @@ def test_people_hear_of_each_change_once(
         told += [f"bulk-sync: requests {state}"] if state else []
         assert titles(receiver) == told
     assert "not_found: 1" in json.loads(receiver.bodies[1])["message"]
+    advised = ["What to do" in json.loads(body)["message"] for body in receiver.bodies]
+    assert advised == [True, True, True, False]
     assert all(key(0) not in body and "more.csv" not in body for body in receiver.bodies)
     (kept,) = (tmp_path / "state" / "notified").iterdir()
     assert kept.read_text().strip() == "recovered"

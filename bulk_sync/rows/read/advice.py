@@ -221,8 +221,8 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
             continue
         for means, does in sorted(_MEANINGS, reverse=not allows(name)):
             said = replace(named, words=replace(rules.words, means=means))
-            alone = replace(said, state_column=None)
-            words_of_column = [] if _is_complete(columns, alone) else words
+            is_found = _is_found(name, columns, replace(said, state_column=None))
+            words_of_column = [] if is_found else words
             is_default = means is StateMeans.OPT_OUT and not allows(name)
             words_of_means = [] if is_default else ["--state-means", means]
             when = f"If yes in {name!r} {does} the sale, type"
@@ -244,6 +244,13 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
 
 def _quoted(words: Sequence[str]) -> str:
     return " or ".join(map(repr, words))
+
+
+def _is_found(state: str, columns: Sequence[_Column], rules: Rules) -> bool:
+    """Return whether a column of states, and no other one, is found without its name."""
+    if not _is_complete(columns, rules):
+        return False
+    return find_columns([each.name for each in columns], rules).state == state
 
 
 def _is_complete(columns: Sequence[_Column], rules: Rules) -> bool:

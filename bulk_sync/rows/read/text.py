@@ -128,13 +128,14 @@ def _records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
     width = len(header.names)
     ragged: list[tuple[int, int]] = []
     reader = csv.reader(header.lines(), delimiter=header.separator, strict=True)
-    line = header.line + 1
+    line = latest = header.line + 1
     try:
         for number, record in enumerate(reader, header.row + 1):
             if len(record) == width and any(record):
                 yield number, record
             elif any(record):
                 ragged.append((line, len(record)))
+            latest = line if any(record) else latest
             line = header.line + reader.line_num + 1
     except csv.Error as problem:
         raise InputProblem(
@@ -144,9 +145,14 @@ def _records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
     if ragged:
         named = ", ".join(f"line {line} ({found})" for line, found in ragged[:_NAMED_LINES])
         more = f" and {len(ragged) - _NAMED_LINES} more" if len(ragged) > _NAMED_LINES else ""
+        lines = "1 line does" if len(ragged) == 1 else f"{len(ragged):,} lines do"
+        remedy = f"Quote cells that hold {header.separator!r}, and mend the rest."
+        if ragged[0][0] == latest and ragged[0][1] < width:
+            remedy = (
+                "It is the last line, so the file may be cut off: see that its export finished."
+            )
         raise InputProblem(
-            f"In {place}, {len(ragged)} of the lines do not have {width} cells as the header has: "
-            f"{named}{more}. Quote cells that hold {header.separator!r}, and mend the rest."
+            f"In {place}, {lines} not have {width} cells as the header has: {named}{more}. {remedy}"
         )
 
 
