@@ -1,6 +1,6 @@
 """``bulk-sync validate``: judge a file without contacting Campaign."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,12 +11,14 @@ from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.outcomes import Outcome
 
+if TYPE_CHECKING:
+    from bulk_sync.runs import Judged
+
 _EPILOG = """\b
 Examples:
   bulk-sync validate optouts.csv
   bulk-sync validate requests.xlsx --report marked.xlsx
 """
-_TO_SEE = "To see what would change:"
 
 
 @click.command(
@@ -81,18 +83,26 @@ def command(**values: Any) -> Exit:
             say(line)
         if judged.todo is not None:
             say(f"To do: {shown(judged.todo)}")
-        typed = Typed(click.get_current_context())
-        plan = typed.after_validate("plan", given.source, job)
-        if rejected and verdict.may_stay(judged.rows):
-            say(f"The rejected rows are no requests, so they may stay. {_TO_SEE}\n  {plan}")
-        elif rejected and judged.marked:
-            book = shown(judged.marked[0])
-            again = typed.after_validate("validate", book, job)
-            say(f"Correct the red cells in {book}, save it, and check it again:\n  {again}")
-        elif rejected:
-            options_too = ", or add such an option," if judged.hints else ","
-            say(f"Correct these rows in {given.source}{options_too} and validate it again.")
-        else:
-            say(f"No row is rejected. {_TO_SEE}\n  {plan}")
+        say(_next_step(judged, given.source, job))
     mapping.save(values, judged.layout, arguments.table_name(given), status)
     return status
+
+
+def _next_step(judged: "Judged", source: str, job: str) -> str:
+    """Return what to do next with a file, with the command if there is one."""
+    from bulk_sync.cli import verdict
+    from bulk_sync.cli.summary import shown
+    from bulk_sync.rows import columns
+
+    typed = Typed(click.get_current_context())
+    plan = f"To see what would change:\n  {typed.after_validate('plan', source, job)}"
+    if not columns.have_outcome(judged.rows, [Outcome.REJECTED]).any():
+        return f"No row is rejected. {plan}"
+    if verdict.may_stay(judged.rows):
+        return f"The rejected rows are no requests, so they may stay. {plan}"
+    if judged.marked:
+        book = shown(judged.marked[0])
+        again = typed.after_validate("validate", book, job)
+        return f"Correct the red cells in {book}, save it, and check it again:\n  {again}"
+    options_too = ", or add such an option," if judged.hints else ","
+    return f"Correct these rows in {source}{options_too} and validate it again."

@@ -1,12 +1,15 @@
 """All input rules at once, held against single rows and against many at random."""
 
 from collections import defaultdict
+from contextlib import nullcontext
 
 import pandas as pd
+import pytest
 from checked_rows import raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bulk_sync.errors import InputProblem
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import BlankState, OnConflict, Rules
 
@@ -56,3 +59,25 @@ def test_at_most_one_row_of_a_key_is_looked_up_and_it_is_the_one_the_rules_name(
     repeats = checked[checked[columns.OUTCOME] == "duplicate"]
     assert is_open[repeats[columns.COUNTS_AS]].all()
     assert (checked[columns.DETAIL] != "")[~is_open].all()
+
+
+@pytest.mark.parametrize(
+    ("header", "is_refused"),
+    [
+        (("E-mail", "Opt back in?"), True),
+        (("Email", "OK to sell?"), True),
+        (("PKey", "Consent"), True),
+        (("email", "Opt out?"), False),
+        (("E-mail", "Opted out"), False),
+        (("E-mail", ""), False),
+        (("Withdrawn", "Opt back in?"), False),
+    ],
+)
+def test_a_second_table_whose_yes_may_mean_something_else_is_refused(
+    header: tuple[str, str], is_refused: bool
+) -> None:
+    lines = [("a@example.com", "yes"), header, ("b@example.com", "no")]
+    raw = pd.DataFrame(lines, columns=["email", "opt out?"], dtype="str")
+    raw[columns.ROW] = range(2, 5)
+    with pytest.raises(InputProblem, match="Row 3 looks like") if is_refused else nullcontext():
+        assert check.rows(raw, Rules())[columns.OUTCOME].isna().tolist() == [True, False, True]

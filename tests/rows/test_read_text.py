@@ -92,7 +92,7 @@ def test_text_as_people_save_it_is_read(text: str | bytes, expected: list[tuple[
     [
         pytest.param("sep=;\n", "is empty", id="a separator and nothing else"),
         pytest.param(",,\n,,\n", "is empty", id="nothing but separators"),
-        pytest.param("a,b\n" + "1\n" * 9, r"9 of .*line 4 \(1\) and 6 more", id="many ragged"),
+        pytest.param("a,b\n" + "1\n" * 9, r"9 lines .*line 4 \(1\) and 6 more", id="many ragged"),
         pytest.param('a,b\n"1\n\n2",x\n3\n', r"line 5 \(1\)", id="ragged below a long record"),
         pytest.param('a,b\n1,"x\ny","x,\n2', "opens in line 3", id="unclosed in a long record"),
         pytest.param('a,b\n1,"x\n2,3\n4,"y\n', "opens in line 2", id="two unclosed quotes"),

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_sync.rows import columns, request_dates
-from bulk_sync.rows.check import duplicates, footer, keys, states
+from bulk_sync.rows.check import duplicates, footer, keys, second_table, states
 from bulk_sync.rows.check.header import Found, find_columns
 from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
@@ -61,7 +61,7 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         left out: they come from an earlier report or plan. Order and index (0..n-1) are kept.
 
     Raises:
-        InputProblem: a column is missing or ambiguous.
+        InputProblem: a column is missing or ambiguous, or a second table begins below.
     """
     return check(raw, rules).rows
 
@@ -85,6 +85,7 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     else:
         desired = states.read(raw[found.state], rules, verdicts)
     places = duplicates.Places.from_rows(raw)
+    second_table.refuse(raw, found, rules, places, verdicts)
     distinct = used
     if found.keys.kind is KeyKind.EMAIL:
         ignore_case = found.keys.email_case is EmailCase.IGNORE

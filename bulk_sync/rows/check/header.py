@@ -112,11 +112,15 @@ def allows(name: str) -> bool:
 
 def is_known(name: str, rules: Rules) -> bool:
     """Return whether the name of a column is one of keys, states or dates."""
-    word, given = plain(name), (rules.key_column, rules.state_column, rules.date_column)
-    usual = PKEY_NAMES | EMAIL_NAMES | _EMAIL_OF
-    if word in usual or word in {plain(each) for each in given if each is not None}:
+    given = (rules.key_column, rules.state_column, rules.date_column)
+    if may_hold_keys(name) or plain(name) in {plain(each) for each in given if each is not None}:
         return True
     return forbids(name, rules) or allows(name) or request_dates.is_name(name)
+
+
+def may_hold_keys(name: str) -> bool:
+    """Return whether the name of a column is one of PKeys or addresses."""
+    return plain(name) in PKEY_NAMES | EMAIL_NAMES | _EMAIL_OF
 
 
 def forbids(name: str, rules: Rules) -> bool:
