@@ -34,7 +34,6 @@ def again(machine: Machine) -> None:
 
 def throttled(machine: Machine) -> None:
     good(machine)
-    machine.options = ("--patience", 60)
     machine.sim.queue_fault(Fault.THROTTLED_429, "PATCH")
 
 
@@ -131,6 +130,7 @@ def denied(machine: Machine) -> None:
 
 def down(machine: Machine) -> None:
     good(machine)
+    machine.options = ("--patience", 0.1)
     machine.sim.queue_fault(Fault.RESET, times=EVER)
     machine.is_mended = False
 
@@ -143,7 +143,7 @@ def down_again(machine: Machine) -> None:
 
 def goes_down(machine: Machine) -> None:
     good(machine)
-    machine.options = ONE_BY_ONE
+    machine.options = (*ONE_BY_ONE, "--patience", 0.1)
     before_answer(machine.sim, "PATCH", 1, lambda: machine.sim.queue_fault(Fault.RESET, times=EVER))
     machine.around.callback(machine.sim.clear)
 

@@ -33,7 +33,6 @@ report = ["{folder}/archive/{{run_id}}.csv"]
 metrics-file = "{folder}/job.prom"
 ping-file = "{folder}/ping"
 notify-file = "{folder}/notify"
-patience = 0.2
 """
 
 # A process of its own has a clock of its own.
