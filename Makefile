@@ -37,8 +37,9 @@ format: $(VENV)/dev.stamp ## put the code into its format
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-torture: $(VENV)/dev.stamp ## kill runs with each kind of keys at random moments; nothing may be lost
+torture: $(VENV)/dev.stamp ## kill runs and the page at random moments; nothing may be lost
 	$(BIN)/python tests/torture.py
+	$(BIN)/python tests/page_torture.py
 
 bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
 	$(BIN)/python tests/bench

@@ -2,7 +2,8 @@
 
     STATE_DIR/page/uploads/ID   the file as it came, under a name of ours
                   /plans/ID     the plan, and its report
-                  /reports/RUN  reports of a run
+                  /reports/     reports of runs
+                  /rows/RUN     the rows of a run or a plan as its screen shows them
                   /jobs/ID      what a process printed
 
 What is still at work stays. Names of people and of files stay in the database of the page.
@@ -12,6 +13,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +22,12 @@ from bulk_sync.web.paperwork import Paperwork
 
 log = logging.getLogger(__name__)
 
-FOLDERS: Final = ("uploads", "plans", "reports", "jobs")
+FOLDERS: Final = ("uploads", "plans", "reports", "rows", "jobs")
 EVERY_S: Final = 86_400.0
 
 
 def delete(folder: Path, keep_days: int, paperwork: Paperwork, jobs: Jobs) -> int:
-    """Delete what is older than so many days, and return how many folders went.
+    """Delete what is older than so many days, and return how much went.
 
     Args:
         folder: of the page.
@@ -40,7 +42,8 @@ def delete(folder: Path, keep_days: int, paperwork: Paperwork, jobs: Jobs) -> in
         if job is not None and job.is_alive:
             continue
         paperwork.set_deleted(old.name)
-        shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         if old.exists():
             log.warning("%s is older than --keep and could not be deleted.", old)
         gone += not old.exists()

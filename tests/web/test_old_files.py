@@ -26,14 +26,19 @@ def test_what_is_older_goes_and_it_is_noted(tmp_path: Path) -> None:
         for upload_id, age_days in (("old", 11), ("new", 9)):
             upload = Upload(upload_id, 1, "Ana Diaz", "a.csv", 1, "", "", "", {}, None, False)
             paperwork.add_upload(upload)
+            then = time.time() - age_days * DAY_S
             for name in old_files.FOLDERS:
                 folder = settings.folder / name / upload_id
                 folder.mkdir(parents=True)
                 (folder / "file").touch()
-                then = time.time() - age_days * DAY_S
                 os.utime(folder, (then, then))
-        assert old_files.delete(settings.folder, 10, paperwork, jobs) == 4
-        assert {each.name for each in settings.folder.glob("*/*")} == {"new"}
+            report = settings.folder / "reports" / f"{upload_id}.results.csv"
+            report.touch()
+            os.utime(report, (then, then))
+        gone = old_files.delete(settings.folder, 10, paperwork, jobs)
+        assert gone == len(old_files.FOLDERS) + 1
+        left = {each.name for each in settings.folder.glob("*/*")}
+        assert left == {"new", "new.results.csv"}
         kept = {upload.id: upload.is_deleted for upload in paperwork.uploads()}
         assert kept == {"old": True, "new": False}
 

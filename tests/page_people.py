@@ -1,0 +1,215 @@
+"""The page as a process of its own, and people in front of it as plain HTTP clients."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import requests
+from torture import environment_of
+
+from bulk_sync.errors import Exit
+from bulk_sync.settings import State
+from bulk_sync.simulator import Simulator
+from bulk_sync.web.database import open_database
+from bulk_sync.web.jobs import Jobs
+from bulk_sync.web.settings import PageSettings
+
+PASSWORD = "correct horse battery"
+_ANSWER_S = 90
+
+
+class Target(StrEnum):
+    """What is killed."""
+
+    PAGE = "page"
+    RUN = "run"
+    BOTH = "page and run"
+
+
+class Killed(Exception):
+    """The page was gone before it had answered."""
+
+
+class Form(HTMLParser):
+    """The form of a screen that has a button, as a browser would send it."""
+
+    def __init__(self, text: str, button: str) -> None:
+        super().__init__()
+        self.action = ""
+        self.fields: dict[str, str] = {}
+        self.is_there = self.is_disabled = False
+        self._button, self._select, self._words = button, "", ""
+        self._inside: dict[str, str | None] | None = None
+        self._form = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name, value = given.get("name") or "", given.get("value") or ""
+        if tag == "form" and not self.is_there:
+            self._form, self.fields = given.get("action") or "", {}
+        elif self.is_there:
+            return
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and ("selected" in given or self._select not in self.fields):
+            self.fields[self._select] = value
+        elif tag == "textarea" or (tag == "input" and name and given.get("type") != "file"):
+            self.fields[name] = value
+        elif tag == "button":
+            self._inside, self._words = given, ""
+
+    def handle_data(self, data: str) -> None:
+        self._words += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "button" and self._inside is not None and self._words.strip() == self._button:
+            self.is_there, self.is_disabled = True, "disabled" in self._inside
+            self.action = self._inside.get("formaction") or self._form
+        if tag == "button":
+            self._inside = None
+
+
+@dataclass
+class Site:
+    """The page as a process of its own, which is started again when it was killed."""
+
+    sim: Simulator
+    folder: Path
+    url: str = ""
+    _process: "subprocess.Popen[str] | None" = None
+
+    @property
+    def state(self) -> State:
+        return State(self.folder / "state")
+
+    @property
+    def _log(self) -> str:
+        return (self.folder / "serve.log").read_text()
+
+    def start(self) -> None:
+        """Start it where it was before."""
+        port = self.url.rpartition(":")[2] or "0"
+        words = ["serve", "--no-open", "--port", port]
+        with (self.folder / "serve.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bulk_sync", *words],
+                cwd=self.folder,
+                env=environment_of(self.sim, self.state.folder),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        with self._process.stdout as printed:
+            line = printed.readline().strip().rstrip("/")
+        if not line:  # killed again, or the port is taken by now
+            assert self._process.wait() in {-signal.SIGKILL, Exit.USAGE}, self._log
+            self.url = self.url if self._process.returncode < 0 else ""
+            return
+        self.url = line
+
+    def revive(self) -> None:
+        """Start it again, unless it lives."""
+        while self._process is None or self._process.poll() is not None:
+            self.start()
+
+    def kill(self, target: Target) -> str:
+        """Kill the page, what it has started, or both; return what, or "" if nothing was."""
+        jobs = [] if target is Target.PAGE else self._at_work()
+        if target is Target.RUN and not jobs:
+            return ""
+        if target is not Target.RUN and self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        for pid, _ in jobs:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        names = " and ".join(sorted({command for _, command in jobs})) or "nothing at work"
+        return "page" if target is Target.PAGE else f"{target} ({names})"
+
+    def end(self) -> None:
+        """Stop all of it."""
+        self.kill(Target.BOTH)
+
+    def _at_work(self) -> list[tuple[int, str]]:
+        with closing(open_database(self.state)) as database:
+            last = Jobs(database, PageSettings(self.state)).last()
+            return [(job.pid, job.command) for job in last if job.pid and job.is_alive]
+
+
+@dataclass
+class Person:
+    """Somebody in front of the page."""
+
+    name: str
+    site: Site
+    beat: Callable[[], None]
+    _session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        self._session.trust_env = False
+        self._session.headers["Sec-Fetch-Site"] = "same-origin"
+
+    def leave(self) -> None:
+        """Close the browser."""
+        self._session.close()
+
+    def look(self, path: str) -> str:
+        """Return a screen."""
+        return self._send("GET", path).text
+
+    def press(self, path: str, button: str, **typed: str) -> str:
+        """Press a button of a screen, and return the path of the screen that follows."""
+        form = Form(self.look(path), button)
+        assert form.is_there, f"{path} has no button {button!r}"
+        assert not form.is_disabled, f"{path}: {button!r} cannot be pressed"
+        answer = self._send("POST", form.action, data={**form.fields, **typed})
+        return answer.url.removeprefix(self.site.url)
+
+    def upload(self, path: Path) -> str:
+        """Upload a file, and return the path of its screen."""
+        form = Form(self.look("/uploads/new"), "Check file")
+        files = {"file": (path.name, path.read_bytes())}
+        answer = self._send("POST", form.action, data=form.fields, files=files)
+        return answer.url.removeprefix(self.site.url)
+
+    def wait(self, path: str) -> None:
+        """Wait until a screen has something new to show, as its script does."""
+        with self._guarded():
+            events = self._session.get(f"{self.site.url}{path}/events", stream=True, timeout=60)
+            with closing(events):
+                for line in events.iter_lines():
+                    if line == b"event: end":
+                        return
+        raise Killed
+
+    def _send(self, method: str, path: str, **content: Any) -> requests.Response:
+        self.beat()
+        with self._guarded():
+            answer = self._request(method, path, **content)
+            if "/sign-in" in answer.url:
+                fields = {"name": self.name, "password": PASSWORD, "next": ""}
+                self._request("POST", "/sign-in", data=fields)
+                answer = self._request(method, path, **content)
+        assert answer.status_code in {200, 409}, f"{method} {path}: {answer.text}"
+        return answer
+
+    def _request(self, method: str, path: str, **content: Any) -> requests.Response:
+        url = f"{self.site.url}{path.partition('#')[0]}"
+        return self._session.request(method, url, timeout=_ANSWER_S, **content)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            raise Killed from error
