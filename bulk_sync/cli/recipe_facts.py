@@ -237,9 +237,9 @@ def _job(machine: Machine) -> str | None:
 
 
 def _selector(job: str | None) -> str:
-    """Return the job as a label of PromQL; without one, every job but audits."""
+    """Return the job as a label of PromQL; without one, every job but audits and todo files."""
     if job is None:
-        return '{sync_job!~"audit of .*"}'
+        return '{sync_job!~"audit of .*|.*[.]todo"}'
     return "{sync_job=" + escapes.as_json(escapes.one_line(job)) + "}"
 
 
