@@ -888,3 +888,23 @@ def test_all_ends_with_4_while_a_refused_run_waits_whatever_else_it_finished(
     assert f"these runs were refused: {refused['run_id']}." in ran.err
     assert run(sim, "resume", refused["run_id"], "--give-up").status == 0
     assert run(sim, "resume", "--all").status == 0
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_resume_asks_nothing_of_campaign_if_its_files_have_no_folder(
+    command: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 20)
+    (tmp_path / "out").mkdir()
+    into = ("--report", "out/r.csv") if command == "run" else ("--out", "out/p.parquet")
+    wishes(tmp_path / "in.csv", 20)
+    assert run(sim, command, "in.csv", *LOOKUP, *into, "--max-calls", 10).status == 6
+    (tmp_path / "out").rename(tmp_path / "elsewhere")
+    sent = len(sim.requests)
+    ran = run(sim, "resume")
+    assert ran.status == 2
+    assert f"{tmp_path / into[1]} cannot be written: No such file or directory" in ran.err
+    assert len(sim.requests) == sent
+    (tmp_path / "elsewhere").rename(tmp_path / "out")
+    assert run(sim, "resume").status == 0
+    assert (tmp_path / into[1]).exists()

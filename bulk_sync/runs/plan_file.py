@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.engines.journal import now_ms
-from bulk_sync.errors import InputProblem, UsageProblem, unwritable
+from bulk_sync.errors import InputProblem, StopRun, UsageProblem, unwritable
 from bulk_sync.ledger import Begun, Kind, utc
 from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
@@ -98,14 +98,26 @@ def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination
                 f"--out {path} would replace a file that is no plan. Name another path, or move "
                 "that file away."
             )
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Raise UsageProblem, before any call, if the folder of a plan takes no files."""
+    try:
         with TemporaryFile(dir=path.absolute().parent):
             pass
     except OSError as error:
-        raise unwritable(
-            error,
-            f"--out {path} cannot be written: {error.strerror}. Name a path in a folder that is "
-            "there, that has room, and that you may write to.",
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StopRun:
+    return unwritable(
+        error,
+        f"--out {path} cannot be written: {error.strerror}. Name a path in a folder that is there, "
+        "that has room, and that you may write to.",
+    )
 
 
 def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: Totals) -> str:

@@ -5,15 +5,24 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
-from bulk_sync import ledger
+from bulk_sync import ledger, report
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
-from bulk_sync.runs import checkpoint_place, day_budget, kept_rows, lineage, pipeline, write_records
+from bulk_sync.runs import (
+    checkpoint_place,
+    day_budget,
+    kept_rows,
+    lineage,
+    pipeline,
+    plan_file,
+    write_records,
+)
 from bulk_sync.runs.begin import past_of
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Job
@@ -76,18 +85,22 @@ def continue_run(
         interrupts: what signals do.
 
     Raises:
-        UsageProblem: its checkpoint is not here, or cannot be used.
+        UsageProblem: its checkpoint is not here, or cannot be used; or a report, or the plan, has
+            no folder to go to.
     """
     job.protection.read()
     context = _from_checkpoint(book, job, run)
+    if not job.record.reports:
+        reports = tuple(run.begun.settings.get("report", ()))
+        job = replace(job, record=replace(job.record, reports=reports))
+    report.check(job.record.reports_of(run.run_id), set())
+    if out := run.begun.settings.get(OUT):
+        plan_file.check_folder(Path(out))
     log.info("Resuming run %s", run.run_id)
     if run.is_finished and run.ended is not None:  # a limit stopped it
         reopened = replace(run.ended, exit=int(Exit.STOPPED_EARLY), final=False)
         book.end(run.run_id, replace(reopened, calls={}, seconds=0.0, message="Resumed."))
-    if not job.record.reports:
-        reports = tuple(run.begun.settings.get("report", ()))
-        job = replace(job, record=replace(job.record, reports=reports))
-    if run.begun.kind in {Kind.APPLY, Kind.UNDO} or run.begun.settings.get(OUT):
+    if run.begun.kind in {Kind.APPLY, Kind.UNDO} or out:
         job = job.guarded()
     if run.begun.parent is not None:
         job = job.with_any_oddity()
