@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
+from bulk_sync.amounts import count
 from bulk_sync.errors import BudgetSpent, StoppedEarly, StopRun
 
 _LEAST_BLOCK: Final = 50
@@ -155,7 +156,9 @@ class Calls:
         return None if self._most is None else max(0, self._most - self.total)
 
     def _spent(self) -> BudgetSpent:
-        return BudgetSpent(f"The budget of {self._most:,} calls is spent (--max-calls).")
+        return BudgetSpent(
+            f"The budget of {count(self._most or 0, 'call')} is spent (--max-calls)."
+        )
 
     async def _refill_or_wait(self, budget: Budget) -> None:
         """Take the next block, or wait while a call may be put back."""

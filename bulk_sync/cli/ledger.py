@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bulk_sync.amounts import count
 from bulk_sync.cli import arguments, input_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
@@ -64,9 +65,11 @@ def verify(**values: Any) -> Exit:
     lines = verdict.head.position
     if verdict.misfit is not None:
         wrong = f"line {verdict.misfit.position:,} {verdict.misfit.problem}"
-        say(f"{verdict.ledger} was altered: {wrong}. The {lines:,} lines before it fit.")
+        before = count(lines, "line before it fits", "lines before it fit")
+        say(f"{verdict.ledger} was altered: {wrong}. The {before}.")
     else:
-        say(f"{verdict.ledger}: all {lines:,} lines fit.\nHead: {verdict.head}")
+        fit = count(lines, "line fits", "lines fit")
+        say(f"{verdict.ledger}: all {fit}.\nHead: {verdict.head}")
         if not verdict.end_is_proven:
             say(
                 "That its end was not cut off is not proven: the note of where it ended, "
@@ -111,8 +114,9 @@ def copy(**values: Any) -> Exit:
         )
         return Exit.DONE
     say(
-        f"{copied.added:,} lines copied. Both ledgers fit: {copied.heads[1].position:,} lines, "
-        f"{copied.runs:,} runs, {copied.writes:,} writes.\n"
+        f"{count(copied.added, 'line')} copied. Both ledgers fit: "
+        f"{count(copied.heads[1].position, 'line')}, {count(copied.runs, 'run')}, "
+        f"{count(copied.writes, 'write')}.\n"
     )
     for name, end in ends.items():
         say(f"  {name}\n    Head: {end}\n")

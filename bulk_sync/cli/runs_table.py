@@ -10,13 +10,13 @@ from textwrap import wrap
 from typing import Any, Final
 
 from bulk_sync import job_names
+from bulk_sync.amounts import count
 from bulk_sync.cli.ledger_tables import laid_out, one_line
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run, local, utc
 from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Subject
-from bulk_sync.report.wording import count
 
 _COLUMNS: Final = ("run", "kind", "job", "rows", "opt-ins", "opt-outs", "took", "exit")
 _JOB: Final = _COLUMNS.index("job")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from bulk_sync.amounts import count
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.cli.arguments import Values
 from bulk_sync.cli.command import Invocation
@@ -29,7 +30,6 @@ from bulk_sync.cli.summary import (
 from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
 from bulk_sync.ledger import Begun
 from bulk_sync.outcomes import Outcome
-from bulk_sync.report.wording import count
 from bulk_sync.rows.layout import Layout
 from bulk_sync.runs import Finished, Judged, Mapped, Plan
 

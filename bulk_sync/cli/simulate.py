@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import click
 
+from bulk_sync.amounts import count
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import check_host
@@ -191,7 +192,9 @@ def _announce(simulator: Simulator) -> None:
     else:
         exports["IMS_ENDPOINT"] = simulator.url
         exports["CLIENT_SECRET"] = options.client_secret
-    click.echo(f"A simulator with {len(simulator.profiles)} profiles. To use it:", err=True)
+    click.echo(
+        f"A simulator with {count(len(simulator.profiles), 'profile')}. To use it:", err=True
+    )
     for name, value in exports.items():
         click.echo(f"  export BULK_SYNC_{name}={shlex.quote(value)}", err=True)
     click.echo(f"Its PKeys and their opt-outs: curl {simulator.url}/_simulator/state", err=True)

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bulk_sync.amounts import count
 from bulk_sync.errors import Refused
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Subject
-from bulk_sync.report.wording import count
 from bulk_sync.rows import columns, comparison, due_dates
 from bulk_sync.rows.check.duplicates import Places
 from bulk_sync.rows.totals import Totals
@@ -100,8 +100,8 @@ def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
         )
     if times:
         lines.append(
-            f"With {forecast.budgets.max_calls:,} calls a run (--max-calls) it must be resumed "
-            f"{count(times, 'time')}."
+            f"With {count(forecast.budgets.max_calls or 0, 'call')} a run (--max-calls) it must be "
+            f"resumed {count(times, 'time')}."
         )
     return lines
 
@@ -322,7 +322,7 @@ def outcome_lines(
     ]
     counted = sum(totals.outcomes.values())
     verdict = "all" if counted == totals.rows else "NOT the"
-    return [*lines, _count_line("sum", counted, f"= {verdict} {totals.rows:,} rows")]
+    return [*lines, _count_line("sum", counted, f"= {verdict} {count(totals.rows, 'row')}")]
 
 
 def _count_line(name: str, count: int, note: str) -> str:

@@ -93,7 +93,7 @@ def _table(found: Sequence["Leftover"], folder: Path) -> Iterator[str]:
 
 
 def _things(found: Sequence["Leftover"]) -> str:
-    from bulk_sync.report.wording import count
+    from bulk_sync.amounts import count
 
     return f"{count(len(found), 'thing')}, {_size(sum(each.size for each in found))}"
 

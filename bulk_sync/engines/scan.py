@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bulk_sync.amounts import count
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.list_pages import Page, Place, parser_of
 from bulk_sync.campaign.responses import Parse
@@ -126,7 +127,7 @@ def _is_enough(listing: Pages, page: Page, how: Scanning) -> bool:
         return True
     left = -(-max(0, how.total - listing.shown) // max(1, len(page.profiles)))
     if how.while_cheaper and left > listing.missing:
-        log.info("Looking up %d keys costs less than more pages", listing.missing)
+        log.info("Looking up %s costs less than more pages", count(listing.missing, "key"))
         return True
     return False
 
@@ -135,18 +136,18 @@ def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
     """Return whether to leave a list of unknown length, and log why."""
     if how.while_cheaper:
         log.info(
-            "It is not known how many profiles there are, so %d keys are looked up; --fetch scan "
+            "It is not known how many profiles there are, so %s looked up; --fetch scan "
             "reads Campaign's list all the same",
-            listing.missing,
+            count(listing.missing, "key is", "keys are"),
         )
         return True
     if listing.pages >= how.lookups:
         log.warning(
-            "Campaign's list goes on after %d pages, its end is unknown, and looking up all keys "
-            "takes %d calls; the %d keys that are left are looked up",
-            listing.pages,
-            how.lookups,
-            listing.missing,
+            "Campaign's list goes on after %s, its end is unknown, and looking up all keys "
+            "takes %s; the %s looked up",
+            count(listing.pages, "page"),
+            count(how.lookups, "call"),
+            count(listing.missing, "key that is left is", "keys that are left are"),
         )
         return True
     return False

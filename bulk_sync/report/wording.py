@@ -142,11 +142,6 @@ def exit_status(
     return f"exit status {int(status)}: {meaning}"
 
 
-def count(number: int, what: str) -> str:
-    """Return a number of things: ``1 opt-in``, ``1,520 rows``."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def deadlines(late: Late | None) -> list[str]:
     """Return how many opt-outs are late, or soon will be, as sentences; none without any."""
     if late is None or not (late.left or late.done or late.soon or late.undated):

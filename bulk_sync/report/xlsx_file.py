@@ -20,12 +20,12 @@ import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
 from xlsxwriter.worksheet import Worksheet
 
+from bulk_sync.amounts import count
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import table as tables
 from bulk_sync.report import xlsx_rows, xlsx_summary
 from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import TEXT, Results
-from bulk_sync.report.wording import count
 from bulk_sync.report.xlsx_cells import Styles, legible, set_properties, write_text
 from bulk_sync.report.xlsx_rows import DIRECTION, OPT_IN, SAMPLE_ROWS, Look
 from bulk_sync.rows import columns

@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 
+from bulk_sync import amounts
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, emails
 from bulk_sync.rows.check.header import allows
@@ -45,7 +46,8 @@ def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
     for word, count in unknown.items():
         listed = shlex.quote(one_value([word]))
         hints.append(
-            f"{count:,} rows have {word!r} in column {column!r}. If it forbids the sale, add "
+            f"{amounts.count(count, 'row has', 'rows have')} {word!r} in column {column!r}. If it "
+            "forbids the sale, add "
             f"--true-values {listed}; if it allows the sale, add --false-values {listed}."
         )
     if unknown and len(unknown) + len(layout.rules.words.further) > 1:

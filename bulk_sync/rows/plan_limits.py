@@ -125,16 +125,18 @@ def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[tuple[str, Refuse
         for bound in (limits.max_changes, limits.max_creates)
     )
     for positions, most, what, option in (
-        (comparison.opt_ins(planned), limits.opt_ins(rows), "opt-ins (true to false)", _OPT_INS),
-        (comparison.writes(planned), max_changes, "changes", "changes"),
-        (created, max_creates, "profiles to be created", "creates"),
+        (comparison.opt_ins(planned), limits.opt_ins(rows), "opt-in{} (true to false)", _OPT_INS),
+        (comparison.writes(planned), max_changes, "change{}", "changes"),
+        (created, max_creates, "profile{} to be created", "creates"),
     ):
         count = len(positions)
         if most is not None and count > most:
             yield (
                 option,
                 Refused(
-                    f"{count} {what} of {rows} rows ({100 * count / rows:.3g}%) are more than the "
+                    f"{count} {what.format('' if count == 1 else 's')} of {rows} "
+                    f"{'row' if rows == 1 else 'rows'} ({100 * count / rows:.3g}%) "
+                    f"{'is' if count == 1 else 'are'} more than the "
                     f"limit of {most} ({_first(planned, positions)}). If that is right, let them "
                     f"pass with --max-{option} {count}.",
                     f"--max-{option} {count}",
@@ -174,8 +176,9 @@ def _fewer_rows(rows: int, past: Sequence[Past]) -> str | None:
         return None
     share = 100 * rows / smallest
     return (
-        f"the input has {rows} rows, {share:.3g}% of the {smallest} that the smallest of "
-        f"the last finished runs of this job had ({len(past)} compared): was it cut off?"
+        f"the input has {rows} {'row' if rows == 1 else 'rows'}, {share:.3g}% of the {smallest} "
+        f"that the smallest of the last finished runs of this job had ({len(past)} compared): "
+        "was it cut off?"
     )
 
 

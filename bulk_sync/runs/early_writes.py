@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bulk_sync.amounts import count
 from bulk_sync.engines.current import StateReader
 from bulk_sync.errors import Refused, StoppedEarly
 from bulk_sync.outcomes import Outcome
-from bulk_sync.report.wording import count
 from bulk_sync.rows import columns, comparison, expand, plan_limits
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import Steps

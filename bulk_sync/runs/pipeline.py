@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from bulk_sync.amounts import count
 from bulk_sync.engines.current import Read, StateReader
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import (
@@ -247,10 +248,10 @@ def _forecast(execution: Execution, reader: StateReader) -> RemainingCost | None
         return None
     needed = RemainingCost(calls, calls, execution.budgets(left))
     log.warning(
-        "Reading the current states costs %s. The budget leaves %s calls now; what is read is "
+        "Reading the current states costs %s. The budget leaves %s now; what is read is "
         "kept, and `bulk-sync resume` goes on with it.",
         needed.in_all(),
-        f"{left:,}",
+        count(left, "call"),
     )
     return needed
 

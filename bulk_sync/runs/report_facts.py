@@ -12,6 +12,7 @@ from typing import Final
 import pandas as pd
 
 from bulk_sync import __version__, job_names
+from bulk_sync.amounts import count
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Begun, Ended, Kind, Run
@@ -28,7 +29,6 @@ from bulk_sync.report.facts import (
     Source,
     Subject,
 )
-from bulk_sync.report.wording import count
 from bulk_sync.rows import read
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.lineage import same_place

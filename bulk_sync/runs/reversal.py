@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from bulk_sync import ledger, report
+from bulk_sync.amounts import count
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Intent, Kind, Ledger, Run
-from bulk_sync.report.wording import count
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import kept_rows, lineage, pipeline, plan_file, write_records

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from bulk_sync.amounts import count
 from bulk_sync.campaign.pacing import Pulse
 from bulk_sync.engines.current import Read
 from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Begun, Head
 from bulk_sync.report.destination import Destination, is_unpublished
-from bulk_sync.report.wording import count
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.remaining_cost import Budgets, RemainingCost
 from bulk_sync.runs.validation import Judged

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from bulk_sync.amounts import count
 from bulk_sync.engines.decide import READ_FIRST
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
@@ -36,9 +37,9 @@ def write(
         return Ended(results, None)
     if recording.unrecorded:
         log.warning(
-            "%d changes were confirmed by Campaign, but could not be recorded in the ledger: they "
-            "are read again before anything else is written.",
-            recording.unrecorded,
+            "%s confirmed by Campaign, but could not be recorded in the ledger. Before anything "
+            "else is written, this is read again.",
+            count(recording.unrecorded, "change was", "changes were"),
         )
     return early_end(results, session.cause, was_sent=writes.has_sent or recording.has_begun)
 

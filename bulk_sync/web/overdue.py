@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
+from bulk_sync.amounts import count
 from bulk_sync.ledger import Kind, Run
-from bulk_sync.report.wording import count
 from bulk_sync.rows.due_dates import SOON, Late, late
 from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State

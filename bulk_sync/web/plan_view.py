@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from bulk_sync.amounts import count
 from bulk_sync.errors import UsageProblem
 from bulk_sync.report.html_file import SECTIONS
-from bulk_sync.report.wording import count
 from bulk_sync.runs import report_facts
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page

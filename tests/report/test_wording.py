@@ -2,6 +2,7 @@
 
 import pytest
 
+from bulk_sync.amounts import count
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import wording
@@ -27,7 +28,7 @@ def test_no_legend_needs_an_engineer_to_read_it() -> None:
     ("number", "text"), [(0, "0 opt-ins"), (1, "1 opt-in"), (1520, "1,520 opt-ins")]
 )
 def test_one_thing_is_not_several(number: int, text: str) -> None:
-    assert wording.count(number, "opt-in") == text
+    assert count(number, "opt-in") == text
 
 
 def test_deadlines_are_named_only_if_there_is_something_to_say() -> None:

@@ -450,7 +450,7 @@ def test_a_retry_of_a_plan_reads_anew_and_falls_under_the_limits(
     sim.clear()
     ran = run(sim, "retry", failed, "--max-opt-ins", 0, "--report", "r.csv")
     assert ran.status == 4
-    assert "1 opt-ins" in ran.err
+    assert "1 opt-in (true to false) of " in ran.err
     assert sim.patched == []
     ran = run(sim, "retry", failed, "--max-opt-ins", 1, "--report", "r.csv")
     assert ran.status == 0

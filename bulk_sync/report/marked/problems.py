@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
+from bulk_sync.amounts import count
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Facts
@@ -87,7 +88,7 @@ def head(
 ) -> list[str]:
     """Return the sentences at the top of the first sheet, the title first."""
     bad = sum(problem.is_bad for problem in problems)
-    total = wording.count(len(rows), "row")
+    total = count(len(rows), "row")
     title = f"{bad:,} of {total} cannot be used yet" if bad else f"nothing to correct in {total}"
     name = PurePath(facts.source.input).name
     lines = [

@@ -12,6 +12,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
 
+from bulk_sync.amounts import count
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.parse import formats
@@ -105,10 +106,14 @@ def warn_of_skipped(source: str, names: Sequence[str]) -> None:
     ]
     if skipped:
         log.warning(
-            "%s: %d of the files and folders in it were not read: %s. Only the suffixes %s are "
+            "%s: %s not read: %s. Only the suffixes %s are "
             "read: save others as one of these, unpack archives, and name each folder by itself.",
             source,
-            len(skipped),
+            count(
+                len(skipped),
+                "of the files and folders in it was",
+                "of the files and folders in it were",
+            ),
             first_few(skipped, _NAMED),
             formats.list_suffixes(),
         )

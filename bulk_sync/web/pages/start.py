@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
+from bulk_sync.amounts import count
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.report.facts import PAST_RUNS, PastRun
-from bulk_sync.report.wording import count
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
