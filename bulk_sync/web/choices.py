@@ -52,6 +52,7 @@ PLACE: Final = ("sheet", "header_row")
 """Choices about the place of the table: they are for one file."""
 
 _STATE: Final = "state"
+_COLUMNS: Final = ("key_column", "state_column", "date_column")
 _OF_COLUMNS: Final = ("key_column", "key", "state_column", _STATE, "state_means", "date_column")
 _DEFAULTS: Final = {"blank_state": "reject", "on_conflict": "reject"}
 _LONGEST: Final = 10_000
@@ -101,6 +102,13 @@ def values(choices: Choices, found: Mapping[str, Any] | None) -> dict[str, str]:
 def words(choices: Choices) -> list[str]:
     """Return the options of the command line."""
     return [f"--{name.replace('_', '-')}={value}" for name, value in choices.items()]
+
+
+def fit(choices: Choices, columns: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a file has the columns that were chosen."""
+    names = {each["name"] for each in columns}
+    chosen = {choices[name] for name in _COLUMNS if name in choices}
+    return not names or chosen <= names
 
 
 def of_columns(choices: Choices) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What all screens share, from the settings to the ledger: ``page_of(request)`` returns it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
@@ -67,6 +67,7 @@ class Page:
         self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
         self.reporting = asyncio.Semaphore(_REPORTS_AT_ONCE)
         self._renderer = Renderer()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._turns = WeakValueDictionary[str, asyncio.Lock]()
 
     @staticmethod
@@ -167,8 +168,19 @@ class Page:
         port = request.url.port or self.settings.port
         return f"bulk-sync-{port}"
 
+    async def finish(self, work: Coroutine[Any, Any, None], within_s: float) -> None:
+        """Wait a moment for some work to end; it goes on behind the answer if it takes longer."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait({task}, timeout=within_s)
+        if task.done():
+            task.result()
+
     def close(self) -> None:
         """Close the database."""
+        for task in self._tasks:
+            task.cancel()
         self.database.close()
 
 

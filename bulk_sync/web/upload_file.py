@@ -231,4 +231,4 @@ def _too_large(most: int) -> str:
 
 def megabytes(size: int) -> str:
     """Return a size for people."""
-    return f"{size / 1_000_000:,.0f} MB" if size >= 1_000_000 else f"{size / 1_000:,.0f} kB"
+    return f"{size / 1_000_000:,.0f} MB" if size >= 1_000_000 else f"{-(-size // 1_000)} kB"

@@ -55,9 +55,8 @@ class UploadState:
         stage: how far it is.
         check: the newest check; None if it could not be started.
         progress: of that check.
-        choices: with which the file was checked.
+        choices: with which the file was checked; empty if they name columns that it has not.
         outline: what the file holds; empty if that is not known.
-        is_partial: it holds rows of another file, to be corrected.
     """
 
     upload: Upload
@@ -107,6 +106,11 @@ class UploadState:
         paths = [Path(each) for each in named if each]
         return next((path for path in paths if path.is_file()), None)
 
+    @property
+    def is_marked(self) -> bool:
+        """Return whether that file is the person's own workbook, with marks in it."""
+        return bool(self.verdict.get("marked"))
+
     def in_words(self, text: str) -> str:
         """Return a message of the check as a person in front of the page understands it."""
         folders = [f"{path.parent}/" for path in (self._path, self.to_correct) if path is not None]
@@ -136,7 +140,10 @@ def read(page: Page, upload_id: str) -> UploadState | None:
         return UploadState(upload, Stage.BROKEN_OFF, choices=upload.choices)
     progress = check.progress()
     chosen, outline = (_json(check.folder / name) for name in (_CHOICES, _OUTLINE))
-    return UploadState(upload, _stage(progress, check), check, progress, chosen, outline)
+    stage = _stage(progress, check)
+    if stage is Stage.UNREADABLE and not choosing.fit(chosen, outline.get("columns") or ()):
+        chosen = {}  # of another file of the job
+    return UploadState(upload, stage, check, progress, chosen, outline)
 
 
 def check(page: Page, upload: Upload, who: str, choices: Choices) -> Job:

@@ -185,6 +185,21 @@ def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     assert "Every row can be used" in settled(ana, served, next_one)
 
 
+def test_choices_that_do_not_fit_another_file_of_the_job_are_forgotten(
+    served: Served, ana: requests.Session
+) -> None:
+    answer = upload(ana, served, "x.csv", "Kontakt,Werbung\np0@example.com,yes\n", job="odd")
+    settled(ana, served, answer)
+    chosen = {"key_column": "Kontakt", "key": "email", "state_column": "Werbung"}
+    press(ana, ana.get(path(answer)), "check", **chosen, state_means="opt-out")
+    assert "The row can be used" in settled(ana, served, answer)
+    other = upload(ana, served, "y.csv", "PKey,Opt out\n@a,yes\n", job="odd")
+    while len(served.page.jobs.list_about(path(other).rpartition("/")[2])) < 2:
+        os.sched_yield()
+    assert "The row can be used" in settled(ana, served, other)
+    assert state_of(served, other).choices == {}
+
+
 def test_a_new_sheet_is_chosen_with_its_own_columns(served: Served, ana: requests.Session) -> None:
     book = openpyxl.Workbook()
     first = book.active

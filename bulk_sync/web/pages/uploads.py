@@ -3,9 +3,7 @@
 Every verdict is that of ``bulk-sync validate``; comparing is ``bulk-sync plan``.
 """
 
-from asyncio import timeout
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -60,7 +58,7 @@ async def receive(request: web.Request) -> web.StreamResponse:
             await page.blocking(page.paperwork.add_upload, upload)
     if upload is None:
         return await _form(request, before, found.fields, found.problem)
-    await _check(page, upload, person, remembered)
+    await page.finish(_first_check(page, upload, person, remembered), _WAITS_S)
     return page.go(_path(upload))
 
 
@@ -95,7 +93,7 @@ async def check(request: web.Request) -> web.StreamResponse:
     if state.check is not None and state.stage is Stage.CHECKING:
         await page.blocking(state.check.stop)
     chosen = choices.from_form(form, state.choices, state.values)
-    await _check(page, state.upload, person_of(request), chosen)
+    await page.finish(_check(page, state.upload, person_of(request), chosen), _WAITS_S)
     return page.go(_path(state.upload))
 
 
@@ -116,7 +114,7 @@ async def compare(request: web.Request) -> web.StreamResponse:
             return page.go(_path(upload), "checked-since")
         chosen = choices.from_form(form, state.choices, state.values)
         if chosen != state.choices:
-            await _check(page, upload, person, chosen)
+            await page.finish(_check(page, upload, person, chosen), _WAITS_S)
             return page.go(_path(upload), "checked-again")
         plan_id = await page.blocking(_plan_of, page, upload, state.check)
         if plan_id is None:
@@ -192,13 +190,21 @@ def _remembered(page: Page, upload: Upload, before: Upload | None) -> Mapping[st
     return choices.of_columns(page.paperwork.choices_of(upload.job))
 
 
+async def _first_check(
+    page: Page, upload: Upload, person: Person, remembered: Mapping[str, str]
+) -> None:
+    """Check a new file with the choices of an earlier one; without them if they do not fit."""
+    await _check(page, upload, person, remembered)
+    state = await page.blocking(upload_state.read, page, upload.id)
+    if state is not None and state.stage is Stage.UNREADABLE and state.choices != remembered:
+        await _check(page, upload, person, {})
+
+
 async def _check(page: Page, upload: Upload, person: Person, chosen: Mapping[str, str]) -> None:
-    """Begin a check, and give it a moment to end."""
+    """Check a file."""
     job = await page.blocking(upload_state.check, page, upload, person.name, chosen)
-    with suppress(TimeoutError):
-        async with timeout(_WAITS_S):
-            async for _ in page.jobs.follow(job):
-                pass
+    async for _ in page.jobs.follow(job):
+        pass
 
 
 async def _state(request: web.Request) -> UploadState:
