@@ -174,6 +174,7 @@ def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     assert "--" not in text
     assert "Kontakt kept, not read p0@example.com p1@example.com" in text
     assert "Compare with Campaign" not in text
+    assert "An upload that cannot be used as it is x.csv" in text_of(ana.get(f"{served.url}/"))
     answer = ana.get(path(answer))
     chosen = {"key_column": "Kontakt", "key": "email", "state_column": "Werbung"}
     press(ana, answer, "check", **chosen, state_means="consent")

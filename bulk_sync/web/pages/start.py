@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from aiohttp import web
 
 from bulk_sync.amounts import count
+from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.report.facts import PAST_RUNS, PastRun
@@ -105,6 +106,9 @@ def _to_correct(page: Page, person: Person) -> Iterator[Task]:
             if rejected:
                 what = f"{upload.file_name}: {count(rejected, 'row')} to correct"
                 yield Task(f"/uploads/{upload.id}", "An upload to correct", what, upload.at_ms)
+            elif summary.get("exit") == Exit.USAGE:
+                path, title = f"/uploads/{upload.id}", "An upload that cannot be used as it is"
+                yield Task(path, title, upload.file_name, upload.at_ms)
 
 
 def _past(runs: Sequence[Run]) -> list[PastRun]:
