@@ -8,7 +8,8 @@ simulate`` would in its default settings. With ``--wait-ms`` every answer takes 
 ``--knee`` longer the more requests are in flight: twice as long at so many, where the most gets
 done, and five times as long at twice as many. With ``--rate`` more requests a second than that get
 a 429, out of a bucket of a tenth of a second. Beside the API, ``/_states`` tells the opt-outs by
-key, and ``/_counts`` what was asked, by method, and how often there was a 429.
+key, ``/_counts`` what was asked, by method, and how often there was a 429, and ``/_rate/R`` changes
+that rate.
 The first line on standard output is its URL.
 """
 
@@ -70,10 +71,11 @@ class FarEnd:
                 self.states[key] = bool(json.loads(body)["ccpaOptOut"])
                 return _sent({"PKey": key, "href": path.decode()})
             return self._profile(key, self.states[key])
-        if path == b"/_counts":
-            return _sent(self.counts)
-        if path == b"/_states":
-            return _sent(self.states)
+        if path in {b"/_counts", b"/_states"}:
+            return _sent(self.counts if path == b"/_counts" else self.states)
+        if path.startswith(b"/_rate/"):
+            self.rate = float(path.removeprefix(b"/_rate/"))
+            return _sent(self.rate)
         if segment.partition(b"?")[0] == b"profile":
             count = {"value": len(self.states)}
             return _sent({"content": [], "count": count, "href": path.decode()})

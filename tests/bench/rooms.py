@@ -1,6 +1,7 @@
 """What is measured, room by room."""
 
 import beside
+import browsing
 import calling
 import opening
 import reading
@@ -10,6 +11,7 @@ from measuring import Line
 
 ROOMS = {
     "beside": beside.lines,
+    "browsing": browsing.lines,
     "calling": calling.lines,
     "huge": reading.huge,
     "limits": calling.limits,
@@ -18,6 +20,8 @@ ROOMS = {
     "recording": recording.lines,
     "reporting": reporting.lines,
 }
+
+ONLY_IF_NAMED = {"browsing", "huge"}
 
 
 def show(line: Line) -> None:
