@@ -168,8 +168,10 @@ def main() -> None:
             moments = moments_of(dice, targets, beats)
             try:
                 kills += play(Path(folder), moments, dice.randrange(2**32)).kills
+                print(f"page: {kills.total()} of {given.kills} kills", flush=True)
             except AssertionError:
-                print(f"story {stories}, {moments}", file=sys.stderr)
+                print(f"Story {stories}, {moments}", file=sys.stderr)
+                print((Path(folder) / "serve.log").read_text(), file=sys.stderr)
                 raise
     told = ", ".join(f"{count} {what}" for what, count in sorted(kills.items()))
     print(
