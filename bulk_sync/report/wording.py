@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from bulk_sync.amounts import count  # noqa: F401 - templates get it from here
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.facts import Subject
