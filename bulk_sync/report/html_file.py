@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from bulk_sync.amounts import count
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import charts, wording
 from bulk_sync.report import table as tables
@@ -113,6 +114,7 @@ def write(results: Results, file: BinaryIO, facts: Facts) -> None:
         past_runs=PAST_RUNS,
         wording=wording,
         charts=charts,
+        count=count,
     )
     file.write(text.encode())
 

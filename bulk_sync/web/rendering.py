@@ -15,6 +15,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bulk_sync import __version__
+from bulk_sync.amounts import count
 from bulk_sync.ledger import local
 from bulk_sync.report import charts, wording
 from bulk_sync.report.facts import PAST_RUNS, STATES
@@ -75,6 +76,7 @@ class Renderer:
             "PROBLEMS": PROBLEMS,
             "charts": charts,
             "wording": wording,
+            "count": count,
             "states": STATES,
             "past_runs": PAST_RUNS,
             "version": __version__,
