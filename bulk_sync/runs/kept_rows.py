@@ -109,6 +109,12 @@ class KeptRows:
                 if pc.any(hits).as_py():
                     yield from file.read_row_group(group).filter(hits).to_pylist()
 
+    def parts(self, *names: str) -> Iterator[pd.DataFrame]:
+        """Yield some columns part by part, as far as it has them; memory: one part."""
+        with pq.ParquetFile(self.path) as file:
+            for part in _parts(file, names):
+                yield part.to_pandas()
+
     def rows(self) -> pd.DataFrame:
         """Read all rows."""
         rows: pd.DataFrame = pq.read_table(self.path).to_pandas()

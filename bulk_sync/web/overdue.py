@@ -5,17 +5,22 @@ A day that passes makes more of them, so they are counted anew each day, from th
 
 import threading
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import UTC, date, datetime
 from typing import Final
 
 from bulk_sync.amounts import count
 from bulk_sync.ledger import Kind, Run
+from bulk_sync.rows import columns
 from bulk_sync.rows.due_dates import SOON, Late, late
 from bulk_sync.runs import kept_rows
+from bulk_sync.runs.kept_rows import KeptRows
 from bulk_sync.settings import State
 
 _LOOKED_AT: Final = 200
 """Runs; a job without a run among the last ones is over."""
+
+_READ: Final = (columns.RECEIVED, columns.DESIRED, columns.OUTCOME, columns.REASON)
 
 _KINDS: Final = frozenset({Kind.RUN, Kind.APPLY})
 
@@ -55,9 +60,15 @@ class Overdue:
             return self._found[run_id, today]
         kept = kept_rows.all_of(self._state.folder).get(run_id)
         try:
-            return None if kept is None else late(kept.rows(), today)
+            return None if kept is None else _late(kept, today)
         except (OSError, ValueError):  # damaged: the screen of the run shows it
             return None
+
+
+def _late(kept: KeptRows, today: date) -> Late | None:
+    parts = [late(part, today) for part in kept.parts(*_READ)]
+    known = [part for part in parts if part is not None]
+    return Late(*map(sum, zip(*map(astuple, known), strict=True))) if known else None
 
 
 def _parts(counted: Late | None) -> list[str]:
