@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import requests
 from serving import NAMES, Served, serving, settings_in
 
 from bulk_sync.simulator import Simulator
-from bulk_sync.web import planning
+from bulk_sync.web import plan_state, planning
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
@@ -44,11 +45,22 @@ def upload(served: Served, path: Path, who: str = ANA) -> str:
     return upload_id
 
 
-def planned(served: Served, path: Path, *words: str, who: str = ANA, wait: bool = True) -> str:
-    """Make a plan of a file as the page does, and return its id."""
-    made = planning.begin(
-        served.page, who, [str(path), *words], upload=upload(served, path, who), texts={}
-    )
+def planned(
+    served: Served, path: Path, *words: str, who: str = ANA, raised: str = "", wait: bool = True
+) -> str:
+    """Make a plan of a file as the page does, and return its id.
+
+    Args:
+        served: the page.
+        path: the file.
+        words: further words of the command.
+        who: prepares it.
+        raised: the words that let it pass the limits, as if an admin had raised them.
+        wait: for the end of the process.
+    """
+    options = {plan_state.RAISED: raised} if raised else {}
+    given, source = [str(path), *words], upload(served, path, who)
+    made = planning.begin(served.page, who, given, upload=source, options=options)
     if wait:
         ended(served, made)
     return made
@@ -94,3 +106,9 @@ def seen_all(session: requests.Session, served: Served, plan_id: str) -> None:
     """Confirm each page of opt-ins."""
     for page in range(1, 10):
         press(session, served, f"/plans/{plan_id}/seen", page=str(page))
+
+
+def text_of(answer: requests.Response) -> str:
+    """Return what a person reads."""
+    main = answer.text.partition("<main")[2]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())

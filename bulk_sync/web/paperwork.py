@@ -209,9 +209,14 @@ class Paperwork:
         self._changed(plan_id, plans.c.sha256 == "", sha256=sha256)
 
     def set_options(self, plan_id: str, options: Mapping[str, Any]) -> bool:
-        """Keep further options of a plan; return False if it is being applied."""
+        """Keep further options of a plan, and end the request for approval: it was without them.
+
+        Returns:
+            False if the plan is applied by now.
+        """
         kept = json.dumps(dict(options))
-        return self._changed(plan_id, plans.c.applied_by.is_(None), options=kept)
+        is_open = plans.c.applied_by.is_(None)
+        return self._changed(plan_id, is_open, options=kept, asked_ms=None)
 
     def replace(self, paper: Paper, new_id: str) -> None:
         """Keep that another plan stands in the place of one, so that it is not approved."""

@@ -6,6 +6,7 @@ making --> made --ask--> asked --enough approvals--> approved --> applying --> a
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -87,10 +88,16 @@ class PlanState:
         return int(self.facts.get("opt_ins") or 0) - self.held
 
     @property
+    def limit(self) -> Mapping[str, Any]:
+        """Return ``event: limit`` of the limits against it; empty if there are none."""
+        if self.applying is not None and self.run is None and self.applying.limit:
+            return self.applying.limit
+        return {} if self.held else self.making.limit or {}
+
+    @property
     def option(self) -> str:
         """Return the options that would let it pass the limits against it; "" without any."""
-        limit = self.making.limit or {}
-        return "" if self.held else str(limit.get("option") or "")
+        return str(self.limit.get("option") or "")
 
     def is_preparer(self, person: Person) -> bool:
         """Return whether a person's approval does not count."""
@@ -166,7 +173,7 @@ def is_expired(made_ms: int, valid_s: float) -> bool:
 
 def _stage(state: PlanState, page: Page) -> Stage:
     paper, needed = state.paper, page.settings.approvals
-    raised = paper.options.get(RAISED)
+    raised = str(paper.options.get(RAISED) or "")
     approved = len(state.approvals) >= needed if needed else _is_own(state)
     for stage, holds in (
         (Stage.APPLIED, state.run is not None),
@@ -177,7 +184,7 @@ def _stage(state: PlanState, page: Page) -> Stage:
         (Stage.NOT_MADE, not paper.sha256),
         (Stage.DELETED, not state.made_ms),
         (Stage.EXPIRED, is_expired(state.made_ms, page.settings.plan_valid_s)),
-        (Stage.LIMITED, bool(state.option) and raised != state.option),
+        (Stage.LIMITED, not set(state.option.split()) <= set(raised.split())),
         (Stage.EMPTY, not _changes(state)),
         (Stage.APPROVED, approved),
         (Stage.ASKED, paper.asked_ms is not None),

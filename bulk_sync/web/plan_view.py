@@ -109,7 +109,7 @@ def values(
         "missing": missing,
         "unseen": unseen(page, state, person) if missing else "",
         "needed": needed,
-        "limit": _ADVICE.sub("", str(state.facts.get("limit") or "")),
+        "limit": without_advice(str(state.limit.get("message") or "")),
         "holds": bool(state.paper.options.get(HOLD)),
         "raised": state.paper.options.get(RAISED, ""),
         "replaced_by": state.paper.options.get(REPLACED_BY, ""),
@@ -120,6 +120,11 @@ def values(
 
 def _page_of(rows: RowPages | None, section: Section, number: int) -> Shown | None:
     return None if rows is None else rows.page(section, number)
+
+
+def without_advice(text: str) -> str:
+    """Return what a limit says, without what it says to people at a terminal."""
+    return _ADVICE.sub("", text).removeprefix("Nothing was written: ")
 
 
 def number_of(text: str) -> int:

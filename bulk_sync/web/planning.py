@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import Run
 from bulk_sync.storage import atomic
 from bulk_sync.web import plan_state
 from bulk_sync.web.database import now_ms
@@ -100,7 +101,8 @@ def apply(page: Page, state: PlanState, names: Sequence[str]) -> Job | None:
         f"--expect-sha256={paper.sha256}",
         f"--plan-valid={round(settings.plan_valid_s)}s",
         "--yes",
-        f"--report={reports_of(page) / '{run_id}.results.csv'}",
+        f"--report={state.path.with_name('{run_id}.results.csv')}",
+        *(word for word in paper.options.get(_WORDS, ()) if word.startswith("--allow=")),
         *str(paper.options.get(RAISED, "")).split(),
     ]
     if state.held:  # whatever the limit is by now: nobody has seen them
@@ -112,9 +114,9 @@ def apply(page: Page, state: PlanState, names: Sequence[str]) -> Job | None:
     )
 
 
-def reports_of(page: Page) -> Path:
-    """Return the folder of reports; make it if it is not there."""
-    folder = page.settings.folder / "reports"
+def reports_of(page: Page, run: Run) -> Path:
+    """Return the folder of the reports of a run; make it if it is not there."""
+    folder = page.settings.folder / "reports" / run.run_id
     try:
         atomic.make_folder(folder)
     except OSError as error:

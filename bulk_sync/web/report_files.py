@@ -33,9 +33,9 @@ async def made(page: Page, run: Run, kind: str) -> Path | None:
     Raises:
         UsageProblem: it cannot be made; the message names the reason.
     """
-    folder = await page.blocking(planning.reports_of, page)
-    stem = f"{run.run_id}.{run.ended_ms}.{KINDS[kind]}"
-    async with page.turn(f"report {stem}"):
+    folder = await page.blocking(planning.reports_of, page, run)
+    stem = f"{run.ended_ms}.{KINDS[kind]}"
+    async with page.turn(f"report {run.run_id} {stem}"):
         for path in folder.glob(f"{stem}*"):
             return path
         async with page.reporting:

@@ -19,7 +19,7 @@ from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
 from bulk_sync.web.paperwork import Paper
 from bulk_sync.web.plan_state import Stage
-from bulk_sync.web.plan_view import TITLES, number_of
+from bulk_sync.web.plan_view import TITLES, number_of, without_advice
 from bulk_sync.web.progress import Progress
 from bulk_sync.web.row_pages import RowPages, Section
 from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
@@ -42,6 +42,7 @@ class RunState:
         is_at_work: a process works on it, of the page or another one.
         paper: the plan that it applies, or made; None if the page has none.
         undone_by: the run that has put it back; "" if none has.
+        retried_by: the run that has tried its failed rows again; "" if none has.
         why_not: why it cannot be resumed; "" if it can.
         jobs: all processes of the page about it, the newest first.
     """
@@ -52,6 +53,7 @@ class RunState:
     is_at_work: bool
     paper: Paper | None
     undone_by: str
+    retried_by: str
     why_not: str
     jobs: tuple[Job, ...]
 
@@ -63,9 +65,8 @@ class RunState:
     @property
     def failed(self) -> int:
         """Return how many rows can be tried again."""
-        if not self._is_over:
-            return 0
-        return self._count(Outcome.FAILED)
+        is_open = self._is_over and not self.retried_by and not self.undone_by
+        return self._count(Outcome.FAILED) if is_open else 0
 
     @property
     def may_undo(self) -> bool:
@@ -92,7 +93,7 @@ def read(page: Page, run_id: str) -> RunState | None:
     run = page.ledger.run(run_id)
     if run is None:
         return None
-    paper = page.paperwork.plan_of(run.plan_sha256)
+    runs, paper = page.ledger.runs(), page.paperwork.plan_of(run.plan_sha256)
     jobs = _jobs(page, run, paper)
     alive = next((job for job in jobs if job.is_alive and job.command != "audit"), None)
     at_work = page.ledger.at_work() | ({run_id} if alive is not None else set())
@@ -105,10 +106,15 @@ def read(page: Page, run_id: str) -> RunState | None:
         job=alive or next(iter(jobs), None),
         is_at_work=run_id in at_work,
         paper=paper,
-        undone_by=lineage.undone(page.ledger.runs()[::-1]).get(run_id, ""),
+        undone_by=lineage.undone(runs[::-1]).get(run_id, ""),
+        retried_by=next((each.run_id for each in runs if _retries(each, run_id)), ""),
         why_not=why_not,
         jobs=jobs,
     )
+
+
+def _retries(run: Run, parent: str) -> bool:
+    return run.begun.kind is Kind.RETRY and run.begun.parent == parent and run.is_done
 
 
 def open_undo(page: Page, run_id: str) -> str | None:
@@ -140,6 +146,7 @@ def values(page: Page, state: RunState, person: Person, query: Mapping[str, str]
         "needy": left_for_a_person(run),
         "progress": progress if progress is not None and progress.is_alive else None,
         "facts": _facts(page, run, rows),
+        "refusal": "" if run.ended is None else without_advice(run.ended.message),
         "titles": TITLES,
         "problem": _problem(state),
         "undo": open_undo(page, run.run_id) if state.may_undo else None,
@@ -166,7 +173,7 @@ def _pages(page: Page, state: RunState) -> RowPages | None:
     kept = kept_rows.all_of(page.settings.state.folder).get(run.run_id)
     if kept is None or not run.is_finished:
         return None
-    folder = page.settings.folder / "rows" / f"{run.run_id}.{run.ended_ms}"
+    folder = page.settings.folder / "reports" / run.run_id / f"{run.ended_ms}.rows"
     try:
         return RowPages.open(kept.path, folder, report_facts.ended_on(run), is_plan=False)
     except (OSError, ValueError, pa.ArrowException) as error:

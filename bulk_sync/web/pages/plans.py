@@ -66,16 +66,16 @@ async def raise_limit(request: web.Request) -> web.StreamResponse:
     page, form = page_of(request), await page_of(request).form(request)
     reason = form.text("reason")[:_LONGEST_COMMENT]
     async with page.turn(request.match_info["id"]):
-        state = await _free(request)
+        state = await _state(request)
         if state.stage is not Stage.LIMITED:
             raise _conflict("No limit stops this plan now.")
         if not reason:
             problems = {"reason": "Write why it is right to pass the limit."}
             return await _shown(request, state, problems)
         facts = {"sha256": state.paper.sha256, "option": state.option}
-        about = state.paper.id
+        about, options = state.paper.id, {**state.paper.options, RAISED: state.option}
         await page.record(person_of(request), Deed.LIMIT_RAISED, about, comment=reason, **facts)
-        options = {**state.paper.options, RAISED: state.option}
+        await page.blocking(plan_state.release, page, state)
         await page.blocking(page.paperwork.set_options, about, options)
     return page.go(_path(state), "raised")
 

@@ -44,7 +44,7 @@ async def report(request: web.Request) -> web.StreamResponse:
     if path is None:
         raise web.HTTPNotFound(text="No row of this run needs a person.")
     of = await page.blocking(run_view.name_of, page, state)
-    end = path.name.removeprefix(f"{state.run.run_id}.{state.run.ended_ms}.")
+    end = path.name.removeprefix(f"{state.run.ended_ms}.")
     name = f"{Path(of).stem}.{state.run.run_id}.{end}"
     return web.FileResponse(path, headers=attachment(name))
 
@@ -81,7 +81,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
             if job.is_alive:
                 return await _to_run(request, state, job)
         name = person_of(request).name
-        path = await page.blocking(planning.reports_of, page) / "{run_id}.results.csv"
+        path = await page.blocking(planning.reports_of, page, state.run) / "{run_id}.results.csv"
         words = ["--yes", f"--prepared-by={name}", f"--report={path}"]
         job = await _start(request, state, "retry", words)
     return await _to_run(request, state, job)

@@ -25,43 +25,50 @@ for (const place of document.querySelectorAll("[data-live]")) {
   source.addEventListener("end", () => { source.close(); location.reload(); });
 }
 
-// Opt-ins: a page of rows counts as seen once each row was on the screen; the next one follows. The
-// server keeps which pages were seen, and its answer has the next page and the state of the button.
+// Opt-ins: a page of rows counts as seen once each row was on the screen; the server keeps it, and
+// its answer has the state of the button. The next page follows before this one is at its end.
 function watch(list) {
-  if (!list || "noted" in list.dataset) return;
   for (const form of list.querySelectorAll("form")) form.hidden = true;
   const left = new Set(list.querySelectorAll("tbody tr"));
+  let isFirst = true;
   const observer = new IntersectionObserver(entries => {
     for (const { isIntersecting, target } of entries) {
       if (isIntersecting && left.delete(target)) observer.unobserve(target);
     }
+    if (isFirst && left.size < list.querySelectorAll("tbody tr").length) {
+      isFirst = false;
+      follow(list);
+    }
     if (left.size === 0) {
       observer.disconnect();
-      seen(list);
+      if (!("noted" in list.dataset)) note(list);
     }
   }, { rootMargin: "-8px 0px" });
   for (const row of left) observer.observe(row);
 }
-async function seen(list) {
-  const answer = await fetch(list.dataset.seen, {
-    method: "POST", body: new URLSearchParams({ page: list.dataset.page }) }).catch(() => null);
-  if (!answer?.ok) {
-    for (const form of list.querySelectorAll("form")) form.hidden = false;
-    return;
-  }
-  const shown = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const button = document.getElementById("approve"), status = document.getElementById("why-not");
-  if (button) button.disabled = shown.getElementById("approve")?.disabled ?? true;
-  if (status) status.textContent = shown.getElementById("why-not")?.textContent ?? "";
-  list.dataset.noted = "";
-  const next = shown.querySelector("[data-seen]");
-  if (next && !document.querySelector(`[data-page="${next.dataset.page}"]`)) {
-    document.querySelector("[data-seen]").parentElement.querySelector(":scope > nav")?.remove();
-    [...document.querySelectorAll("[data-seen]")].pop().after(next);
-    watch(next);
-  }
+async function loaded(address, options) {
+  const answer = await fetch(address, options).catch(() => null);
+  return answer?.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
 }
-watch(document.querySelector("[data-seen]"));
+async function follow(list) {
+  const number = Number(list.dataset.page) + 1;
+  if (number > Number(list.dataset.pages)) return;
+  const next = (await loaded(`${location.pathname}?page=${number}`))?.querySelector("[data-seen]");
+  if (!next || document.querySelector(`[data-page="${next.dataset.page}"]`)) return;
+  list.parentElement.querySelector(":scope > nav")?.remove();
+  list.after(next);
+  watch(next);
+}
+async function note(list) {
+  const shown = await loaded(list.dataset.seen, {
+    method: "POST", body: new URLSearchParams({ page: list.dataset.page }) });
+  for (const form of list.querySelectorAll("form")) form.hidden = shown !== null;
+  const button = document.getElementById("approve"), status = document.getElementById("why-not");
+  if (shown && button) button.disabled = shown.getElementById("approve")?.disabled ?? true;
+  if (shown && status) status.replaceChildren(...shown.getElementById("why-not")?.childNodes ?? []);
+}
+const first = document.querySelector("[data-seen]");
+if (first) watch(first);
 
 // Uploads: how much has been sent; the answer is shown as if the browser had sent the form.
 function show(html) {

@@ -1,0 +1,164 @@
+"""A run on its screen: at work, broken off, at its end, and what can follow from it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Run, before_answer, key, populate, read_csv, wishes
+from flow import BEN, approve, ended, page_before, planned, press, seen_all, text_of
+from serving import Served
+
+from bulk_sync.ledger import Deed
+from bulk_sync.simulator import Simulator
+from bulk_sync.web.identity import Role
+
+
+@pytest.fixture
+def served(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    with page_before(sim, tmp_path, monkeypatch) as served:
+        yield served
+
+
+def begun(served: Served, path: Path) -> tuple[str, str]:
+    """Have a plan of a file approved; return its id and the path of the run."""
+    plan_id = planned(served, path)
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    url = approve(served.signed_in(Role.APPROVER), served, plan_id).url
+    assert "/runs/" in url
+    return plan_id, url.removeprefix(served.url).partition("?")[0]
+
+
+def test_the_result_is_shown_with_its_files_and_is_put_back_once_that_is_approved(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 3)
+    path = wishes(tmp_path / "in.csv", 3)
+    path.write_text(path.read_text() + f"{key(9)},true\n")
+    plan_id, run = begun(served, path)
+    ended(served, plan_id)
+    ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+    shown = text_of(ana.get(served.url + run))
+    assert "3 of 4 rows were changed in Campaign (0 opt-ins, 3 opt-outs); 1 row needs" in shown
+    assert f"Approved by {BEN}" in shown
+    for kind, end in (("xlsx", "results.xlsx"), ("csv", "results.csv"), ("html", "results.html")):
+        answer = ben.get(f"{served.url}{run}/report/{kind}")
+        name = f'attachment; filename="in.{run.rpartition("/")[2]}.{end}"'
+        assert answer.headers["Content-Disposition"] == name
+    todo = ben.get(f"{served.url}{run}/report/todo").content
+    (tmp_path / "todo.csv").write_bytes(todo)
+    assert [row["PKey"] for row in read_csv(tmp_path / "todo.csv")] == [key(9)]
+    assert ben.get(f"{served.url}{run}/report/exe").status_code == 404
+    assert press(ben, served, f"{run}/undo").status_code == 403
+    undos = {press(ana, served, f"{run}/undo").url.rpartition("/")[2] for _ in range(2)}
+    (undo,) = undos
+    ended(served, undo)
+    press(ana, served, f"/plans/{undo}/ask")
+    seen_all(ben, served, undo)
+    approve(ben, served, undo)
+    ended(served, undo)
+    assert not any(sim.states.values())
+    assert "Its changes were put back by" in ana.get(served.url + run).text
+    assert press(ana, served, f"{run}/undo").status_code == 409
+    deeds = [act.deed for act in served.page.ledger.acts(run.rpartition("/")[2])]
+    assert deeds == [Deed.UNDO_ASKED]
+
+
+def test_a_run_that_was_killed_says_so_and_goes_on_once(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 30)
+
+    def kill() -> None:
+        (job,) = served.page.jobs.last(1)
+        os.kill(job.pid, signal.SIGKILL)
+
+    before_answer(sim, "PATCH", 5, kill)
+    plan_id, run = begun(served, wishes(tmp_path / "in.csv", 30))
+    ended(served, plan_id)
+    viewer, ben = served.signed_in(Role.VIEWER), served.signed_in(Role.APPROVER)
+    assert "It broke off" in viewer.get(served.url + run).text
+    assert press(viewer, served, f"{run}/resume").status_code == 403
+    answers = [press(ben, served, f"{run}/resume").url for _ in range(2)]
+    ended(served, run.rpartition("/")[2])
+    assert all(run in url for url in answers)
+    assert len(served.page.jobs.list_about(run.rpartition("/")[2], "resume")) == 1
+    assert all(sim.states.values())
+    assert "30 of 30 rows were changed" in text_of(viewer.get(served.url + run))
+
+
+def test_a_run_is_stopped_and_resumed(sim: Simulator, served: Served, tmp_path: Path) -> None:
+    populate(sim, 400)
+    ana = served.signed_in(Role.UPLOADER)
+    answers: list[str] = []
+
+    def stop() -> None:
+        (job,) = served.page.jobs.last(1)
+        run_id = job.progress().run_id
+        shown = text_of(ana.get(f"{served.url}/runs/{run_id}"))
+        answers.extend([shown, text_of(press(ana, served, f"/runs/{run_id}/stop"))])
+
+    before_answer(sim, "PATCH", 3, stop)
+    plan_id, run = begun(served, wishes(tmp_path / "in.csv", 400))
+    ended(served, plan_id)
+    assert "State: → at work" in answers[0]
+    assert "The run was asked to stop." in answers[1]
+    shown = text_of(ana.get(served.url + run))
+    assert "The run is not finished." in shown
+    assert 0 < list(sim.states.values()).count(True) < 400
+    press(ana, served, f"{run}/resume")
+    ended(served, run.rpartition("/")[2])
+    assert all(sim.states.values())
+
+
+def test_failed_rows_are_tried_again_as_a_run_of_their_own(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    sim.forbidden.add(key(1))
+    plan_id, run = begun(served, wishes(tmp_path / "in.csv", 2))
+    ended(served, plan_id)
+    sim.forbidden.clear()
+    ana = served.signed_in(Role.UPLOADER)
+    assert "Try failed rows again" in ana.get(served.url + run).text
+    second = press(ana, served, f"{run}/retry").url
+    ended(served, run.rpartition("/")[2])
+    assert run not in second
+    assert "1 of 1 row was changed" in text_of(ana.get(second))
+    assert all(sim.states.values())
+    assert "Its failed rows were tried again by" in text_of(ana.get(served.url + run))
+    assert press(ana, served, f"{run}/retry").status_code == 409
+
+
+def test_what_was_applied_is_read_again_on_demand(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    plan_id, run = begun(served, wishes(tmp_path / "in.csv", 2))
+    ended(served, plan_id)
+    sim.profiles[key(1)]["ccpaOptOut"] = False
+    ana = served.signed_in(Role.UPLOADER)
+    press(ana, served, f"{run}/audit")
+    ended(served, run.rpartition("/")[2])
+    assert "1 of 2 changes still holds" in text_of(ana.get(served.url + run))
+
+
+def test_runs_of_the_command_line_are_shown_as_well(
+    sim: Simulator, served: Served, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 3)
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},true\n{key(1)},maybe\n")
+    ids = [
+        run(sim, *words, "--summary", "json").summary["run_id"]
+        for words in (
+            ("run", "in.csv"),
+            ("plan", "in.csv", "--out", "p.parquet"),
+            ("run", "missing.csv"),
+        )
+    ]
+    viewer = served.signed_in(Role.VIEWER)
+    shown = [text_of(viewer.get(f"{served.url}/runs/{run_id}")) for run_id in ids if run_id]
+    assert "1 of 2 rows was changed in Campaign" in shown[0]
+    assert "Plan of opt-out changes: in.csv" in shown[1]
+    assert viewer.get(f"{served.url}/runs/{ids[1]}/report/html").status_code == 200
