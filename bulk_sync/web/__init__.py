@@ -18,8 +18,11 @@ run, and a restarted page finds its runs again.
       paperwork.py    uploads, plans, and who approved what
     jobs.py         processes of the command line: start, watch, stop; progress.py reads their logs
     old_files.py    where files are kept, and when they go
-    planning.py     plans are begun and applied; plan_state.py: how one stands; plan_view.py: its rows
-    run_view.py     how a run stands, and what its screen shows; report_files.py: its reports
+    planning.py     begins plans and applies them
+      plan_state.py   how a plan stands
+      plan_view.py    what its screen shows
+    run_view.py     how a run stands, and what its screen shows
+      report_files.py  its reports
     row_pages.py    rows of plans and runs in pages of 50
     ledger_view.py  runs and acts as the ledger has them, kept up to date
     overdue.py      opt-outs past their last day, by the last run of each job
