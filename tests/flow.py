@@ -77,6 +77,15 @@ def ended(served: Served, about: str) -> None:
         asyncio.run(asyncio.wait_for(follow(job), 60))
 
 
+def run_of(served: Served, about: str, command: str = "apply") -> str:
+    """Wait for the end of the last process of a command, and return its run.
+
+    A button leads there at once only if the process begins in time.
+    """
+    ended(served, about)
+    return served.page.jobs.list_about(about, command)[0].progress().run_id or ""
+
+
 def press(session: requests.Session, served: Served, path: str, **fields: str) -> requests.Response:
     """Press a button, and return the page that follows."""
     return session.post(f"{served.url}{path}", data=fields)
