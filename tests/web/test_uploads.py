@@ -427,3 +427,26 @@ def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) ->
 )
 def test_messages_name_the_fields_of_the_page(text: str, instead: str) -> None:
     assert choices.in_words(text) == instead
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("header_row", "abc", "Invalid value for '“Header row”'"),
+        ("sheet", "--yes", "is not a workbook and has no sheets"),
+        ("key", "filter:::", "“Keys are” 'filter:::'"),
+        ("state_means", "<script>", "“Yes means”': '<script>' is not one of"),
+        ("date_column", "\0", "the input has no such column"),
+        ("true_values", "no", "'no' allows the sale"),
+    ],
+)
+def test_odd_choices_get_a_message_and_can_be_changed_back(
+    served: Served, ana: requests.Session, field: str, value: str, says: str
+) -> None:
+    answer = upload(ana, served, next(NAMES), REQUESTS)
+    settled(ana, served, answer)
+    before = form(ana.get(path(answer)).text)
+    press(ana, ana.get(path(answer)), "check", **{field: value})
+    assert says in settled(ana, served, answer)
+    press(ana, ana.get(path(answer)), "check", **before)
+    assert "1 row can be used, 3 cannot" in settled(ana, served, answer)
