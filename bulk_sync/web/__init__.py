@@ -16,6 +16,11 @@ run, and a restarted page finds its runs again.
       reverse_proxy.py  sign-in by a proxy in front; addresses behind it
     database.py     page.sqlite3, or tables beside a ledger on PostgreSQL
       paperwork.py    uploads, plans, and who approved what
+    upload_file.py  a file as it comes in
+      upload_state.py how it stands, from its newest check
+      upload_view.py  what its screen shows
+      choices.py      what a person chooses about its columns
+      problem_rows.py the rows that cannot be used, by reason, in pages
     jobs.py         processes of the command line: start, watch, stop; progress.py reads their logs
     old_files.py    where files are kept, and when they go
     planning.py     begins plans and applies them
