@@ -60,13 +60,17 @@ def test_a_run_that_could_not_start_is_listed_with_the_reason_and_no_link(
 
 def test_each_person_sees_what_waits_for_them(served: Served) -> None:
     paperwork = served.page.paperwork
-    for plan_id in ("p1", "p2", "p3"):
+    for plan_id in ("p1", "p2", "p3", "p4"):
         new = Paper(plan_id, 1, ANA, "u1", None, None, "", None, None, "", {}, None, False)
         paperwork.add_plan(new)
         paperwork.set_made(plan_id, "a" * 64)
         paperwork.ask(plan_id, ANA, "")
     paperwork.decide(Verdict("p2", "a" * 64, now_ms(), BEN, False, "Row 7 is odd"))
     paperwork.decide(Verdict("p3", "a" * 64, now_ms() + 1, BEN, True, ""))
+    paperwork.decide(Verdict("p4", "a" * 64, now_ms(), BEN, False, "Another one stands for it"))
+    replaced = paperwork.plan("p4")
+    assert replaced is not None
+    paperwork.replace(replaced, "p5")
     start = {role: served.signed_in(role).get(f"{served.url}/").text for role in Role}
     waiting = {
         role: re.findall(r'href="/plans/(\w+)">([^<]*)', text) for role, text in start.items()

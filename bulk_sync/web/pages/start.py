@@ -14,6 +14,7 @@ from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.report.facts import PAST_RUNS, PastRun
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
+from bulk_sync.web.paperwork import REPLACED_BY
 from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
 
 _SHOWN: Final = 50
@@ -79,7 +80,7 @@ def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -
 def _plans(page: Page, person: Person) -> Iterator[Task]:
     """Yield plans that the person may approve, and their own that were sent back."""
     for paper in page.paperwork.plans():
-        if paper.applied_by is not None or paper.is_deleted:
+        if paper.applied_by is not None or paper.is_deleted or REPLACED_BY in paper.options:
             continue
         path, is_own = f"/plans/{paper.id}", person.is_same(paper.who)
         if paper.asked_ms is None:
