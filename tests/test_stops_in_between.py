@@ -211,5 +211,26 @@ def test_without_the_attribute_nothing_is_written(
     (tmp_path / "in.csv").write_text("\n".join([f"{by},ccpaOptOut", *lines, ""]))
     ran = run(sim, "run", "in.csv", *LOOKUP)
     assert ran.status in {2, 6}, ran.err
-    assert "has a value for the attribute 'ccpaOptOut'" in ran.err
+    assert "has the attribute 'ccpaOptOut'" in ran.err
+    assert sim.patched == []
+
+
+@pytest.mark.parametrize("fetch", ["lookup", "auto", "scan"])
+@pytest.mark.parametrize("count", [1, 2, 150])
+@pytest.mark.parametrize("by", ["PKey", "email"])
+def test_blank_states_are_unknown_and_no_sign_of_a_missing_attribute(
+    by: str, count: int, fetch: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, count)
+    for profile in sim.profiles.values():
+        profile["ccpaOptOut"] = None
+    keys = [key(number) if by == "PKey" else f"p{number}@example.com" for number in range(count)]
+    lines = [f"{each},true" for each in keys]
+    (tmp_path / "in.csv").write_text("\n".join([f"{by},ccpaOptOut", *lines, ""]))
+    ran = run(sim, "run", "in.csv", "--fetch", fetch)
+    assert "--attribute" not in ran.err
+    if count < 100:  # a limit of failures holds from 100 rows on
+        assert ran.status == 3, ran.err
+        assert [row["sync_reason"] for row in ran.report] == ["state_unknown"] * count
+    assert ran.status in {3, 6}, ran.err
     assert sim.patched == []

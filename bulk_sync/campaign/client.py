@@ -93,6 +93,8 @@ class Client:
     Attributes:
         api: the API's name in the URL.
         is_ready: the preflight has found the name.
+        has_attribute: whether the profiles read one by one have the attribute, blank or not; None
+            if none was read.
         listing: the list of profiles.
         settling: how long Campaign may still act on a request without a response.
 
@@ -110,6 +112,7 @@ class Client:
         self.api = connection.api
         self.listing = Listing(transport)
         self.is_ready = False
+        self.has_attribute: bool | None = None
         self._bodies = {
             state: f'{{"{self._attribute}":{str(state).lower()}}}'.encode()
             for state in (True, False)
@@ -240,6 +243,7 @@ class Client:
                 proof.check_profile(profile, key)
             else:
                 check(profile)
+            self.has_attribute = self.has_attribute or attribute in profile
             return take(profile)
 
         def explain(failed: RowFailed) -> None:

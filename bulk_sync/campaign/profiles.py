@@ -90,17 +90,23 @@ def hint(key: str) -> str:
     return "" if key.startswith("@") else " Automatic PKeys begin with @."
 
 
+class AttributeMissing(RowFailed):
+    """The profile does not have the attribute at all, not even a blank one."""
+
+
 def unknown(profile: Profile, attribute: str) -> RowFailed:
     """Return the error for a profile without a clear state."""
     value = profile.get(attribute)
+    kind_of_error: type[RowFailed] = RowFailed
     if attribute not in profile:
+        kind_of_error = AttributeMissing
         what = f"has no attribute {attribute}"
     elif value is None or (isinstance(value, str) and not value.strip()):
         what = f"has a blank {attribute}"
     else:
         kind = "text" if isinstance(value, str) else "a number or a list"
         what = f"has {kind} for {attribute}, which is neither true nor false"
-    return RowFailed(
+    return kind_of_error(
         Reason.STATE_UNKNOWN,
         f"The profile {what}; its state is unknown, so nothing was written.",
     )

@@ -7,6 +7,7 @@ fail for one reason, or if no row gets an answer any more.
 from collections import Counter, deque
 from typing import Final
 
+from bulk_sync.campaign.profiles import AttributeMissing
 from bulk_sync.campaign.responses import (
     AddressRefused,
     FieldRefused,
@@ -40,7 +41,7 @@ class Breaker:
         self._stop = stop
         self._limits = failures
         self._attribute = attribute
-        self._failed = self._unknown = 0
+        self._failed = self._missing = 0
         self._succeeded: set[str] = set()
         self._lost_in_a_row = self._refused_in_a_row = 0
         self.rows = self.succeeded_rows = 0
@@ -85,7 +86,7 @@ class Breaker:
         if again:
             return
         self._failed += 1
-        self._unknown += failed.reason is Reason.STATE_UNKNOWN
+        self._missing += isinstance(failed, AttributeMissing)
         if not suspect:
             self.rows += 1
             is_alone = succeeded is None or succeeded == self.succeeded_rows
@@ -109,8 +110,8 @@ class Breaker:
                 f"({failed.detail})."
             )
         if limits.most is not None and self._failed > limits.most:
-            if self._unknown == self._failed and not self._succeeded:
-                return no_attribute(self._attribute, self._unknown)
+            if self._missing == self._failed and not self._succeeded:
+                return no_attribute(self._attribute, self._missing)
             noun = "row" if self._failed == 1 else "rows"
             return StoppedEarly(
                 f"{self._failed} {noun} failed, more than the limit of {limits.most}; {last} See "
@@ -144,9 +145,9 @@ class Breaker:
 
 
 def no_attribute(attribute: str, profiles: int) -> UsageProblem:
-    """Return the problem of an attribute without a value in any profile."""
+    """Return the problem of an attribute that no profile has."""
     return UsageProblem(
-        f"None of the {profiles} profiles read has a value for the attribute {attribute!r}, so "
+        f"None of the {profiles} profiles read has the attribute {attribute!r}, so "
         "nothing was written. Look at --attribute (custom fields begin with cus) and --api "
         "(custom fields need profileAndServicesExt); `bulk-sync check` shows what is there."
     )

@@ -213,7 +213,8 @@ class StateReader:
         steps, run = self._steps, self._run
         unknown = sum(each.reason is Reason.STATE_UNKNOWN for each in steps.problems.values())
         unknown += sum(len(group) for group in steps.found.values())
-        if self._producer.reads_states and unknown and (steps.state < 0).all():
+        is_absent = self._producer.reads_states and run.client.has_attribute is False
+        if is_absent and unknown and (steps.state < 0).all():
             run.stop.ask(no_attribute(run.attribute, unknown))
 
     async def read_all(self) -> Read:
