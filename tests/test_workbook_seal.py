@@ -119,12 +119,18 @@ def test_a_workbook_that_a_person_saved_is_not_replaced(
             assert run(filled, command, *words, name).status == 3
         saved_again(tmp_path / name, by, tmp_path).replace(tmp_path / name)
         content, sent = (tmp_path / name).read_bytes(), len(filled.requests)
-        for each in ("validate", "run", "plan"):
+        for each in ("validate", "plan"):
             ran = run(filled, each, *words, name)
             assert ran.status == 2
             assert f"{name} was changed since bulk-sync wrote it" in ran.err
         assert (tmp_path / name).read_bytes() == content
         assert len(filled.requests) == sent
+        ran = run(filled, "run", *words, name)
+        assert ran.status == 3
+        assert f"{name} was changed since bulk-sync wrote it" in ran.err
+        assert (tmp_path / name).read_bytes() == content
+        (beside,) = tmp_path.glob(f"{Path(name).stem}.*.results.xlsx")
+        assert str(beside) in ran.err.replace("\n", "")
 
 
 def test_map_replaces_neither_that_nor_what_it_has_not_written(

@@ -7,9 +7,11 @@ is decided in ``destination.py``.
 """
 
 import gzip
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final, cast
 
@@ -21,6 +23,8 @@ from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
+
+log = logging.getLogger(__name__)
 
 
 def _write_xlsx(rows: Results, file: BinaryIO, facts: Facts) -> None:
@@ -81,18 +85,46 @@ def check_reports(destinations: Sequence[Destination], inputs: set[Path]) -> Non
             raise UsageProblem(f"{destination} {why}")
 
 
+def spare(destinations: Sequence[Destination], run_id: str) -> tuple[Destination, ...]:
+    """Return where reports of a run go: beside a file that may not be replaced, with a warning.
+
+    No opt-out waits because a person has worked in the report of the night before.
+    """
+    return tuple(_spared(each, run_id) for each in destinations)
+
+
+def _spared(destination: Destination, run_id: str) -> Destination:
+    if not isinstance(destination, LocalFile):
+        return destination
+    why = former_files.reason(destination.path)
+    if not why:
+        return destination
+    name = destination.name
+    ending = max((each for each in SUFFIXES if name.lower().endswith(each)), key=len)
+    suffix = name[-len(ending) :]
+    stem = name.removesuffix(suffix).removesuffix(f".{run_id}.results")
+    tries = (
+        f"{stem}.{run_id}{more}.results{suffix}"
+        for more in chain([""], map("-{}".format, count(2)))
+    )
+    beside = map(destination.beside, tries)
+    free = next(each for each in beside if not former_files.reason(each.path))
+    log.warning("%s %s The report of this run is %s", destination, why, free)
+    return free
+
+
 def check_fits(results: pd.DataFrame, destinations: Sequence[Destination]) -> None:
     """Check, before a run, that a report of these rows can hold all of their columns.
 
     Raises:
         UsageProblem: a sheet of a workbook cannot.
     """
-    count = len(table.own_columns(results)) + len(columns.REPORT)
+    width = len(table.own_columns(results)) + len(columns.REPORT)
     for destination in destinations:
-        if _format(destination) == ".xlsx" and count > table.SHEET_COLUMNS:
+        if _format(destination) == ".xlsx" and width > table.SHEET_COLUMNS:
             raise UsageProblem(
                 f"The report {destination} cannot be written: a sheet holds {table.SHEET_COLUMNS} "
-                f"columns, and with those of the report there are {count}. Give it another suffix, "
+                f"columns, and with those of the report there are {width}. Give it another suffix, "
                 "such as .csv."
             )
 

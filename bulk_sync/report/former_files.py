@@ -21,24 +21,37 @@ _PARTS: Final = re.compile(r"xl/(workbook|sharedStrings|worksheets/[^/]+)\.xml")
 
 
 def objection(path: Path) -> str:
+    """Return why a file may not be replaced, and what to do, as sentences about it."""
+    why, remedy = _objection(path)
+    return f"{why} {remedy}".strip()
+
+
+def reason(path: Path) -> str:
     """Return why a file may not be replaced, as a sentence about it; "" if it may."""
+    return _objection(path)[0]
+
+
+def _objection(path: Path) -> tuple[str, str]:
     try:
         is_ours = _is_ours(path)
     except FileNotFoundError:
-        return ""
+        return "", ""
     except OSError:  # this user may not read it
         is_ours = False
     if not is_ours:
         return (
-            "is there already, and bulk-sync has not written it, as far as can be seen, so it is "
-            "not replaced. Name another path, or move that file away."
+            (
+                "is there already, and bulk-sync has not written it, as far as can be seen, so it "
+                "is not replaced."
+            ),
+            "Name another path, or move that file away.",
         )
     if zipfile.is_zipfile(path) and not workbook_seal.is_sealed(path):
         return (
-            "was changed since bulk-sync wrote it, so it is not replaced: that work would be lost. "
-            "Name another path, or delete that file first."
+            "was changed since bulk-sync wrote it, so it is not replaced: that work would be lost.",
+            "Name another path, or delete that file first.",
         )
-    return ""
+    return "", ""
 
 
 def _is_ours(path: Path) -> bool:

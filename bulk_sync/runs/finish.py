@@ -48,7 +48,8 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None
     left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
-    reports, name = job.record.reports_of(run.run_id), f"{run.stem}.{run.run_id}"
+    reports = report.spare(job.record.reports_of(run.run_id), run.run_id)
+    name = f"{run.stem}.{run.run_id}"
     now = now_ms()
     line = report_facts.ended_with(totals, ended.cause, str(ended.held or ended.warning))
     ending = Run(run.run_id, 1, now, run.begun, now, line)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from bulk_sync import report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StopRun
@@ -58,7 +59,8 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         compared, cause, cost = _read(book, job, run, intents, screen)
         interrupts.defer()
         found = _mark_moved(compared, later)
-        reports = job.record.reports_of(f"audit-{new_run_id()}")  # leaves the run's report alone
+        name = f"audit-{new_run_id()}"  # leaves the run's report alone
+        reports = report.spare(job.record.reports_of(name), name)
         totals = Totals.count(found)
         ended = report_facts.ended_with(totals, cause)
         audited = replace(run, ended_ms=now_ms(), ended=ended)

@@ -48,7 +48,7 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
     with Interrupts() as interrupts, alone as book:
         parent = check(book, parent_id)
         job.protection.read()
-        report.check_reports(job.record.reports_of(run_id), set(job.protection.files))
+        report.check(job.record.reports_of(run_id), set(job.protection.files))
         intents = _to_put_back(book, parent_id)
         planned = _inverse_plan(intents, parent, job.state) if intents else None
         if not parent.is_finished or may_pass(job.state, parent):

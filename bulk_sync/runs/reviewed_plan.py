@@ -50,7 +50,7 @@ def apply(
     approval = approvals.of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
     job.protection.read()
-    report.check_reports(job.record.reports_of(run_id), {path, *job.protection.files})
+    report.check(job.record.reports_of(run_id), {path, *job.protection.files})
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         begun = _begun(job, path, planned)
         # By its name a todo file is found to be of its job.

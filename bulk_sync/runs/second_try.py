@@ -30,7 +30,7 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         _check_parent(book, parent)
         rows = _failed_rows(job.state, parent)
         job.protection.read()
-        report.check_reports(job.record.reports_of(run_id), set(job.protection.files))
+        report.check(job.record.reports_of(run_id), set(job.protection.files))
         job = job.with_settings(read_as=parent.begun.settings.get("read_as"))
         digest = parent.begun.input_sha256
         begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)

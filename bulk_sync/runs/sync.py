@@ -1,7 +1,7 @@
 """Carries a file of desired states into Campaign, or as far as a plan or a check."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         StopRun: it could not begin; nothing was sent.
     """
     run_id = new_run_id()
-    _check_files(job, job.record.reports_of(run_id), given)
+    _check_files(job, job.record.reports_of(run_id), given, report.check)
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         judged = validation.judged(given, job)
         rows, digest = judged.rows, judged.sha256
@@ -298,10 +298,15 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
             )
 
 
-def _check_files(job: Job, reports: Sequence[Destination], given: Input) -> None:
+def _check_files(
+    job: Job,
+    reports: Sequence[Destination],
+    given: Input,
+    check: Callable[[Sequence[Destination], set[Path]], None] = report.check_reports,
+) -> None:
     """Raise UsageProblem if a list of protected people cannot be read, or a report written.
 
     A report may replace neither such a list nor the input.
     """
     job.protection.read()
-    report.check_reports(reports, {*validation.files(given), *job.protection.files})
+    check(reports, {*validation.files(given), *job.protection.files})

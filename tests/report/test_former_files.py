@@ -54,7 +54,7 @@ def somebody_s(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-@pytest.mark.parametrize("command", ["run", "plan", "validate"])
+@pytest.mark.parametrize("command", ["plan", "validate"])
 def test_a_file_of_somebody_s_own_is_not_replaced(
     command: str, name: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
@@ -64,6 +64,43 @@ def test_a_file_of_somebody_s_own_is_not_replaced(
     assert f"{tmp_path / name} is there already, and bulk-sync has not written it" in ran.err
     assert (tmp_path / name).read_bytes() == content
     assert filled.requests == []
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_run_writes_its_report_beside_such_a_file(
+    name: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    content = somebody_s(tmp_path / name)
+    ran = run(filled, "run", "in.csv", "--report", name, "--summary", "json")
+    assert ran.status == 0
+    assert len(filled.patched) == 3
+    assert (tmp_path / name).read_bytes() == content
+    suffix = name.removeprefix("r")
+    (beside,) = tmp_path.glob(f"r.*.results{suffix}")
+    assert beside.name == f"r.{ran.summary['run_id']}.results{suffix}"
+    assert ran.summary["reports"] == [beside.name]
+    assert f"is not replaced. The report of this run is {beside}" in " ".join(ran.err.split())
+
+
+def test_every_command_that_writes_to_campaign_does(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    content = somebody_s(tmp_path / "r.xlsx")
+    words = ("--report", "r.xlsx")
+    run(filled, "plan", "in.csv", "--out", "p.parquet")
+    assert run(filled, "apply", "p.parquet", *words, "--max-calls", 4).status == 6
+    (first,) = tmp_path.glob("r.*.results.xlsx")
+    resumed = run(filled, "resume", "--summary", "json")
+    assert resumed.status == 0
+    assert list(tmp_path.glob("r.*.results.xlsx")) == [first]
+    corrected = openpyxl.load_workbook(first)
+    corrected.save(first)
+    work = first.read_bytes()
+    undone = resumed.summary["run_id"]
+    for words_of in (("undo", undone), ("audit", undone)):
+        assert run(filled, *words_of, *words).status in {0, 3}
+    assert len(list(tmp_path.glob("r.*.results.xlsx"))) == 3
+    assert (first.read_bytes(), (tmp_path / "r.xlsx").read_bytes()) == (work, content)
 
 
 def test_nor_is_it_by_a_plan(filled: Simulator, tmp_path: Path, run: Run) -> None:
