@@ -37,6 +37,7 @@ PAGE_S, UPLOAD_MB, GROWTH_MB = 1.0, 200, 64
 PASSWORD = "correct horse battery"
 _CHUNK = 1 << 20
 _LOOK_EVERY_S = 0.5
+_FORM = "application/x-www-form-urlencoded"
 _SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -66,12 +67,15 @@ def lines() -> Iterator[Line]:
             asked(f"{campaign}/_rate/{GRANTED}")
             yield crowd(page, cookies, run_id, f"writes, {GRANTED} a second")
             asked(f"{campaign}/_rate/0")
-            run.wait()
+            assert run.wait() == 0, log.read_text()[-2000:]
         for look in ("first", "second"):
             for what, way in (("the start", "/"), ("the run", f"/runs/{run_id}")):
                 used = Used(timed(page, cookies[0], way), peak_mb(page.pid))
                 text = f"{what} after a run of {ROWS:,} rows, {look} look / 1 s"
                 yield line(text, [(used, Used(PAGE_S, 0))], used.seconds / PAGE_S, (None, 1000))
+        found = Used(timed(page, cookies[0], "/people", key=next(iter(wishes))), peak_mb(page.pid))
+        text = f"one person after a run of {ROWS:,} rows / 1 s"
+        yield line(text, [(found, Used(PAGE_S, 0))], found.seconds / PAGE_S, (None, 1000))
 
 
 def crowd(page: Page, cookies: list[str], run_id: str, doing: str) -> Line:
@@ -224,18 +228,19 @@ def signed_in(page: Page, number: int) -> str:
     """Sign a person in, and return the cookie."""
     fields = urlencode({"name": f"Person {number}", "password": PASSWORD, "next": ""})
     with closing(HTTPConnection(urlsplit(page.url).netloc)) as connection:
-        headers = {"Content-Type": "application/x-www-form-urlencoded", **_SAME_ORIGIN}
+        headers = {"Content-Type": _FORM, **_SAME_ORIGIN}
         connection.request("POST", "/sign-in", fields, headers)
         answer = connection.getresponse()
         assert answer.status == 303, answer.read()
         return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
 
-def timed(page: Page, cookie: str, way: str) -> float:
-    """Return the seconds until a page has come, to its last byte."""
+def timed(page: Page, cookie: str, way: str, **fields: str) -> float:
+    """Return the seconds until a page has come, to its last byte; fields are sent as a form."""
     began = time.monotonic()
+    headers = {"Cookie": cookie, "Content-Type": _FORM, **_SAME_ORIGIN}
     with closing(HTTPConnection(urlsplit(page.url).netloc)) as connection:
-        connection.request("GET", way, headers={"Cookie": cookie})
+        connection.request("POST" if fields else "GET", way, urlencode(fields), headers)
         answer = connection.getresponse()
         text = answer.read()
     assert answer.status == 200, (way, answer.status, text)
