@@ -16,6 +16,10 @@ _SHOWN: Final = (
     "at", "kind", "outcome", "reason", "before", "desired", "input", "row", "run", "operator",
 )  # fmt: skip
 
+_LOOK_UP: Final = (
+    "add --lookup, which asks Campaign for the PKeys of the address, or ask for the PKey."
+)
+
 _EPILOG = """\b
 Examples:
   bulk-sync history @2v1dr3Nd0wSmLK0Dy3vXCLHFtkmKUIA0iDgRDEwdpmJvR6-eZ9
@@ -55,15 +59,16 @@ def command(**values: Any) -> Exit:
         if values["lookup"]:
             pkeys = runs.look_up(book, runs.Job(arguments.connection(values), state), key)
         story = runs.story_of(book, state, key, pkeys)
+    look_up = "" if values["lookup"] else _LOOK_UP
     if values["json"]:
-        say_json(story_text.facts(story, looked_up=values["lookup"]))
+        say_json(story_text.facts(story, look_up))
     else:
-        for line in _lines(story, looked_up=values["lookup"]):
+        for line in _lines(story, look_up):
             say(line)
     return Exit.DONE
 
 
-def _lines(story: "Story", *, looked_up: bool) -> list[str]:
+def _lines(story: "Story", look_up: str) -> list[str]:
     """Return a story as lines: what stands now, every event, and what is unknown."""
     from bulk_sync.cli.ledger_tables import laid_out
     from bulk_sync.runs import story_text
@@ -71,7 +76,7 @@ def _lines(story: "Story", *, looked_up: bool) -> list[str]:
     table = [
         [str(facts[name]) for name in _SHOWN] for facts in map(story_text.event_facts, story.events)
     ]
-    notes = story_text.notes(story, looked_up=looked_up)
+    notes = story_text.notes(story, look_up)
     return [
         *story_text.standing(story),
         *(["", *laid_out(_SHOWN, table)] if table else []),

@@ -108,6 +108,11 @@ PREPARED_BY: Final = _approval(
     default=lock.user,
     show_default="the user of the system",
 )
+INPUT_NAME: Final = _approval(
+    "--input-name NAME",
+    "What the input is called in lists and reports, if you start the program for somebody else.",
+    show_default="its own name",
+)
 APPROVALS: Final = _approval(
     "--approvals N",
     "So many people other than the preparer must approve a plan before it is applied.",
@@ -312,7 +317,7 @@ WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, PROGRESS_EVERY, *LOGGING)
 WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK, *MONITORING)
 """The options of every command with writes to Campaign."""
 
-ASKING: Final = (TICKET, COMMENT, PREPARED_BY)
+ASKING: Final = (TICKET, COMMENT, PREPARED_BY, INPUT_NAME)
 """The options of every command with a request of its own."""
 
 COMPARING: Final = (

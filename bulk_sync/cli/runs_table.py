@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final
 
@@ -123,7 +122,7 @@ def _notes(run: Run) -> list[str]:
     facts = [
         local(run.begun_ms),
         _exit(run) if run.has_begun else "",
-        _shortened(Path(begun.input).name or begun.input, _INPUT_CHARACTERS),
+        _shortened(begun.input_name, _INPUT_CHARACTERS),
         f"{count(left, 'row')} left" if left else "",
         f"prepared by {asked['prepared_by'] or begun.operator}",
         f"approved by {' and '.join(asked['approved_by'])}" if asked["approved_by"] else "",

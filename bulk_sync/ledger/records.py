@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from bulk_sync.errors import Exit, UsageProblem
@@ -120,6 +121,12 @@ class Begun:
     def __post_init__(self) -> None:
         """Convert the kind, which is text in JSON."""
         object.__setattr__(self, "kind", Kind(self.kind))
+
+    @property
+    def input_name(self) -> str:
+        """Return what the input is called, without its folders."""
+        name = self.settings.get("input_name") or Path(self.input).name or self.input
+        return str(name).encode("utf-8", "replace").decode()
 
     @property
     def purpose(self) -> str:

@@ -64,6 +64,7 @@ class Source:
         endpoint: base URL of Campaign.
         attribute: the attribute of a profile.
         job: the job of the rows.
+        name: what the input is called, if that is not its own name.
     """
 
     input: str = ""
@@ -73,6 +74,12 @@ class Source:
     endpoint: str = ""
     attribute: str = ""
     job: str = ""
+    name: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Return what the input is called."""
+        return self.name or self.input
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,7 @@ class Facts:
             "Ticket": request.ticket,
             "Comment": request.comment,
             "SHA-256 of the plan": request.plan_sha256,
-            "Input": source.input,
+            "Input": source.shown,
             "SHA-256 of the input": source.sha256,
             "How it was read": source.read_as,
             "Organization": source.organization,

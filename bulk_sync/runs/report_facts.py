@@ -140,6 +140,7 @@ def facts_from(
         source=Source(
             input="standard input" if begun.input == read.STDIN else _text(begun.input),
             job=_text(begun.job),
+            name=_text(begun.settings.get("input_name")),
             sha256=begun.input_sha256,
             read_as=_text(begun.settings.get("read_as")),
             organization=begun.organization,

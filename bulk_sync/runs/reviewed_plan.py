@@ -116,7 +116,7 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
     }
     limits, keys = job.limits.within(kept, begun.rows), Keys.from_options(begun.settings)
     limits = replace(limits, hold_opt_ins=limits.hold_opt_ins or bool(begun.settings.get(HOLD)))
-    of_plan = (*job.record.of_input, "read_as", "prepared_by")
+    of_plan = (*job.record.of_input, "read_as", "prepared_by", "input_name")
     settings = {
         HOLD: limits.hold_opt_ins,
         **{name: str(most) for name in kept if (most := getattr(limits, name)) is not None},

@@ -11,11 +11,11 @@ from bulk_sync.runs.person_history import Event, Story
 _NAMED: Final = 5
 
 
-def facts(story: Story, *, looked_up: bool) -> list[dict[str, Any]]:
-    """Return a story as objects: one for each event, then one for each unknown fact."""
+def facts(story: Story, look_up: str) -> list[dict[str, Any]]:
+    """Return a story as objects: one for each event, then one for each fact of ``notes``."""
     newest = list(story.standing().values())
     events = [event_facts(event) | {"stands": event in newest} for event in story.events]
-    unknown = notes(story, looked_up=looked_up)
+    unknown = notes(story, look_up)
     return [*events, *({"event": "note", "detail": note} for note in unknown)]
 
 
@@ -39,7 +39,7 @@ def _write_facts(write: Write, run: Run) -> dict[str, Any]:
     return {
         "run": write.run_id,
         "kind": run.begun.kind,
-        "input": intent.file or run.begun.input,
+        "input": intent.file or run.begun.settings.get("input_name") or run.begun.input,
         "input_sha256": run.begun.input_sha256,
         "plan_sha256": run.begun.plan_sha256,
         "row": intent.row,
@@ -63,7 +63,7 @@ def _row_facts(event: Event) -> dict[str, Any]:
     return {
         "run": event.run.run_id,
         "kind": begun.kind,
-        "input": row.get(columns.FILE) or begun.input,
+        "input": row.get(columns.FILE) or begun.settings.get("input_name") or begun.input,
         "input_sha256": begun.input_sha256,
         "plan_sha256": begun.plan_sha256,
         "row": row[columns.ROW],
@@ -151,25 +151,29 @@ def _how(event: Event) -> str:
     return f"run {run.run_id} changed it on {when} ({place})"
 
 
-def notes(story: Story, *, looked_up: bool) -> list[str]:
-    """Return a sentence for each unknown fact."""
+def notes(story: Story, look_up: str) -> list[str]:
+    """Return a sentence for each unknown fact.
+
+    Args:
+        story: of a person.
+        look_up: how to find the PKeys of an address; "" if Campaign was asked for them.
+    """
     found = []
     if story.not_kept:
         found.append(
             f"The rows of {_runs(story.not_kept)} are not kept here, or not any more "
             "(--keep-rows): of these runs only what they wrote is known."
         )
-    if looked_up and not story.pkeys:
+    if not look_up and not story.pkeys:
         found.append(
             f"Campaign shows no profile for {story.key}, as it is written or in small letters. Its "
             "filters may count capitals: write the address as Campaign has it, or ask for the PKey."
         )
-    if story.pkeys_alone and not looked_up:
+    if story.pkeys_alone and look_up:
         known = ", but for those named above," if story.pkeys else ""
         found.append(
             f"The files of {_runs(story.pkeys_alone)} held PKeys alone, in which no address can be "
-            f"found. Profiles of this address{known} may be among them: add --lookup, which asks "
-            "Campaign for the PKeys of the address, or ask for the PKey."
+            f"found. Profiles of this address{known} may be among them: {look_up}"
         )
     return found
 

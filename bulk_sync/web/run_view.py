@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -141,7 +140,7 @@ def values(page: Page, state: RunState, person: Person, query: Mapping[str, str]
     return {
         "state": state,
         "run": run,
-        "input": name_of(page, state),
+        "input": run.begun.input_name,
         "what": what(run),
         "needy": left_for_a_person(run),
         "progress": progress if progress is not None and progress.is_alive else None,
@@ -185,15 +184,6 @@ def _facts(page: Page, run: Run, rows: RowPages | None) -> Facts | None:
         return None
     tally = Tally(rows=run.begun.rows) if rows is None else rows.tally
     return report_facts.facts_from(run, tally, page.ledger.runs()[::-1])
-
-
-def name_of(page: Page, state: RunState) -> str:
-    """Return the name of the file, as the person who uploaded it calls it."""
-    if state.paper is not None and state.paper.upload is not None:
-        upload = page.paperwork.upload(state.paper.upload)
-        if upload is not None:
-            return upload.file_name
-    return Path(state.run.begun.input).name.encode("utf-8", "replace").decode()
 
 
 def _problem(state: RunState) -> str:

@@ -397,6 +397,25 @@ def test_a_retry_has_the_ticket_of_its_run_and_a_preparer_of_its_own(
     assert f"retry of run {applied}" in run(None, "runs").out
 
 
+def test_an_input_saved_under_another_name_is_called_by_its_own_one(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    wishes(tmp_path / "upload.csv", ROWS)
+    sim.forbidden.add(key(0))
+    named = ("--input-name", "Requests of November.xlsx")
+    assert run(sim, "plan", "upload.csv", "--out", "plan.parquet", *named).status == 0
+    assert run(sim, "apply", "plan.parquet", "--report", "r.html").status == 3
+    sim.forbidden.clear()
+    applied = told(run, "apply")["run_id"]
+    assert run(sim, "retry", applied, "--report", "again.html").status == 0
+    for report in ("r.html", "again.html"):
+        text = (tmp_path / report).read_text()
+        assert "Requests of November.xlsx" in text
+        assert "upload.csv" not in text
+    assert "upload.csv" not in run(None, "runs").out
+
+
 def test_an_undo_has_a_ticket_of_its_own(plan: Path, sim: Simulator, run: Run) -> None:
     assert run(sim, "apply", plan).status == 0
     assert run(sim, "undo", told(run, "apply")["run_id"], "--report", "u.csv").status == 0

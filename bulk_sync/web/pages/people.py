@@ -44,7 +44,7 @@ async def search(request: web.Request) -> web.StreamResponse:
         story=story,
         at_ms=now_ms(),
         standing=story_text.standing(story),
-        unknown=story_text.notes(story, looked_up=False),
+        unknown=story_text.notes(story, "search for their PKeys too."),
         events=list(_events(story)),
         searches=searches,
     )

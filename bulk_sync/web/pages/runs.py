@@ -43,7 +43,7 @@ async def report(request: web.Request) -> web.StreamResponse:
     path = await report_files.made(page, state.run, kind)
     if path is None:
         raise web.HTTPNotFound(text="No row of this run needs a person.")
-    of = await page.blocking(run_view.name_of, page, state)
+    of = state.run.begun.input_name
     end = path.name.removeprefix(f"{state.run.ended_ms}.")
     name = f"{Path(of).stem}.{state.run.run_id}.{end}"
     return web.FileResponse(path, headers=attachment(name))
@@ -98,8 +98,9 @@ async def undo(request: web.Request) -> web.StreamResponse:
         plan_id = await page.blocking(run_view.open_undo, page, run_id)
         if plan_id is None:
             await page.record(person, Deed.UNDO_ASKED, run_id)
+            texts = {"input_name": state.run.begun.input_name}
             plan_id = await page.blocking(
-                planning.begin, page, person.name, [run_id], undoes=run_id
+                planning.begin, page, person.name, [run_id], undoes=run_id, texts=texts
             )
     return page.go(f"/plans/{plan_id}")
 
@@ -119,7 +120,10 @@ async def audit(request: web.Request) -> web.StreamResponse:
 async def _start(request: web.Request, state: RunState, command: str, words: list[str]) -> Job:
     page, run_id = page_of(request), state.run.run_id
     typed, who = [run_id, *words], person_of(request).name
-    return await page.blocking(page.jobs.start, command, typed, about=run_id, who=who)
+    named = {"BULK_SYNC_INPUT_NAME": state.run.begun.input_name}
+    return await page.blocking(
+        page.jobs.start, command, typed, about=run_id, who=who, variables=named
+    )
 
 
 async def _to_run(request: web.Request, state: RunState, job: Job) -> web.StreamResponse:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
@@ -73,7 +72,7 @@ def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -
     if person.may(Right.RESUME):
         for run in runs:
             if not run.is_finished and run.run_id not in at_work and run.begun.kind != Kind.PLAN:
-                name = _name(run)
+                name = run.begun.input_name
                 yield Task(f"/runs/{run.run_id}", "A run to resume", name, run.begun_ms)
 
 
@@ -91,7 +90,10 @@ def _plans(page: Page, person: Person) -> Iterator[Task]:
         elif person.may(Right.APPROVE) and not is_own:
             approvals = page.paperwork.approvals(paper)
             if not any(person.is_same(each.who) for each in approvals):
-                yield Task(path, "A plan to approve", f"asked by {paper.asked_by}", paper.asked_ms)
+                upload = page.paperwork.upload(paper.upload) if paper.upload else None
+                what = f"undo of run {paper.undoes}" if upload is None else upload.file_name
+                asked = f"{what}, asked by {paper.asked_by}"
+                yield Task(path, "A plan to approve", asked, paper.asked_ms)
 
 
 def _to_correct(page: Page, person: Person) -> Iterator[Task]:
@@ -135,7 +137,7 @@ def _line(run: Run, at_work: set[str]) -> Line:
         run=run,
         standing=standing_of(run, at_work),
         what=what(run),
-        input=_name(run),
+        input=run.begun.input_name,
         why_not=why_not,
         rows=f"{run.begun.rows:,}" if run.has_begun else "",
         opt_ins="" if ended is None else f"{ended.opt_ins:,}",
@@ -143,9 +145,3 @@ def _line(run: Run, at_work: set[str]) -> Line:
         left="" if ended is None else f"{left_for_a_person(run):,}",
         prepared_by=str(run.begun.settings.get("prepared_by") or run.begun.operator),
     )
-
-
-def _name(run: Run) -> str:
-    """Return the input's name without its folders."""
-    name = Path(run.begun.input).name or run.begun.input
-    return name.encode("utf-8", "replace").decode()

@@ -127,7 +127,7 @@ async def compare(request: web.Request) -> web.StreamResponse:
                 person.name,
                 words,
                 upload=upload.id,
-                texts={"ticket": upload.ticket},
+                texts={"ticket": upload.ticket, "input_name": upload.file_name},
                 options={_CHECK: state.check.id},
             )
     return page.go(f"/plans/{plan_id}")
