@@ -3,6 +3,7 @@
 import pytest
 
 from bulk_sync import job_names
+from bulk_sync.rows import read
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,18 @@ def test_an_older_name_counts_unless_the_very_name_is_there() -> None:
     assert job_names.among(["a", "demandes -"], "demandes") == "demandes -"
     assert job_names.among(["demandes -", "demandes"], "demandes") == "demandes"
     assert job_names.among(["a"], "demandes") is None
+
+
+@pytest.mark.parametrize(
+    ("source", "job"),
+    [
+        ("vip.csv", "vip"),
+        ("vip 2026-11.csv", "vip"),
+        ("vip.20261123T020000Z-7f3a9c.todo.csv", "vip.todo"),
+        ("vip.20261124T020000Z-0a1b2c.todo.csv", "vip.todo"),
+        ("vip.20261123T020000Z-7f3a9c.todo.20261124T020000Z-0a1b2c.todo.csv", "vip.todo"),
+        ("vip.20261123T020000Z-7f3a9c.todo.xlsx", "vip.todo"),
+    ],
+)
+def test_rows_left_of_an_input_are_one_job_whatever_run_left_them(source: str, job: str) -> None:
+    assert read.default_job(source, source.rpartition(".")[0]) == job

@@ -522,3 +522,26 @@ def test_every_spelling_that_opts_out_counts_against_an_opt_in(tmp_path: Path, r
         ran = run(sim, "run", path, "--on-conflict", "last")
         assert ran.report[2]["sync_reason"] == "conflict"
         assert not sim.patched
+
+
+def in_other_capitals(sim: Simulator, path: Path, rows: int) -> Path:
+    for number in range(rows):
+        sim.add(email=f"Person{number}@example.com")
+    lines = [f"person{number}@example.com,true" for number in range(rows)]
+    path.write_text("\n".join(["email,ccpaOptOut", *lines, ""]))
+    return path
+
+
+def test_addresses_in_other_capitals_share_a_line_and_a_preview_offers_to_let_them_count(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options(by_email=ByEmail.ANY_CASE)) as sim:
+        ran = run(sim, "plan", in_other_capitals(sim, tmp_path / "in.csv", 9))
+        (line,) = (line for line in ran.out.splitlines() if "ambiguous: " in line)
+        assert line.startswith("  rows 2, 3, 4, 5, 6, 7, 8, 9, 10  not_found ambiguous: ")
+        assert "example.com" not in line
+        in_other_capitals(sim, tmp_path / "in.csv", 30)
+        ran = run(sim, "plan", tmp_path / "in.csv")
+        assert "--email-case ignore" in ran.out.splitlines()[-1]
+        assert "--allow unknown-keys" not in ran.out.splitlines()[-1]
+        assert "resume" not in run(sim, "run", tmp_path / "in.csv").out.partition("case")[0]

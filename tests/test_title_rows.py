@@ -186,3 +186,25 @@ def test_each_file_of_a_folder_may_have_its_header_elsewhere(tmp_path: Path, run
     checked = run(None, "validate", "requests")
     assert checked.status == 0
     assert "Headers in row 1 of requests/a.csv, row 2 of requests/b.csv; keys" in checked.out
+
+
+@pytest.mark.parametrize("others", ["", "Permitir venta"])
+def test_words_of_another_language_are_offered_either_way_round_and_never_taken_for_all_rows(
+    others: str, tmp_path: Path, run: Run
+) -> None:
+    words = ["No vender", others or "No vender", "No vender"]
+    rows = [f"p{number}@example.com,{word}" for number, word in enumerate(words)]
+    (tmp_path / "in.csv").write_text("\n".join(["Correo,Tipo de solicitud", *rows, ""]))
+    ran = run(None, "validate", "in.csv")
+    assert ran.status == 2
+    offered = [line.split() for line in ran.err.splitlines() if "bulk-sync validate" in line]
+    if not others:
+        assert ["true" in each for each in offered] == [True]
+        return
+    assert not any("--state" in each for each in offered)
+    assert [shlex.split(" ".join(each))[-4:] for each in offered] == [
+        ["--true-values", "No vender", "--false-values", "Permitir venta"],
+        ["--true-values", "Permitir venta", "--false-values", "No vender"],
+    ]
+    typed = shlex.split(" ".join(offered[0]))[1:]
+    assert run(None, *typed).status == 0

@@ -56,6 +56,9 @@ _COMMANDS: Final = {
     "simulate": "Serve a local stand-in for the Campaign Standard API.",
 }
 
+_MODULES: Final = {"map": "map_keys", "help": "help_pages"}
+"""Modules that are not called like their command: they would hide what Python has of that name."""
+
 _EPILOG: Final = """\b
 Examples:
   bulk-sync validate optouts.csv        is the file usable?
@@ -81,7 +84,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(f"bulk_sync.cli.{cmd_name}").command
+        name = _MODULES.get(cmd_name, cmd_name)
+        command = importlib.import_module(f"bulk_sync.cli.{name}").command
         if not isinstance(command, click.Command):
             return None
         if (invocation := ctx.find_object(Invocation)) is not None:

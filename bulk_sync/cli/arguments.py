@@ -286,8 +286,7 @@ def job_name(given: "Input") -> str:
     """Name a job by its input: as a workbook of ours has it, or the file's name without digits."""
     from bulk_sync.rows import read
 
-    found = read.of_workbook(given.source)
-    return job_names.of_stem(given.stem) if found is None or found.is_rest else found.job
+    return read.default_job(given.source, given.stem)
 
 
 def table_name(given: "Input") -> str:

@@ -310,5 +310,9 @@ def secret_text(name: str) -> str | None:
             try:
                 return Path(str(path)).expanduser().read_text("utf-8-sig").strip()
             except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last of ~
-                raise UsageProblem(f"{through} {str(path)!r}: {error}.") from error
+                why = error.strerror if isinstance(error, OSError) else None
+                raise UsageProblem(
+                    f"{through} names the file {str(path)!r}, which cannot be read: "
+                    f"{why or error}. Correct the path, or write the file."
+                ) from error
     return None

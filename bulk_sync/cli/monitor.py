@@ -263,6 +263,9 @@ class Monitor:
         """
         if self.kind == PLAN or not self._has_hooks or (was_done and self._pings is None):
             return
+        from bulk_sync.report import wording
+
+        end = replace(end, meaning=f"meaning: {wording.EXITS[Exit(end.exit)]}")
         with Interrupts() as interrupts:
             interrupts.defer()
             if self._metrics_file is not None and end.job and not was_done:

@@ -16,6 +16,7 @@ from bulk_sync.ledger import Kind, Run, local, utc
 from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Subject
+from bulk_sync.runs import approvals
 
 _COLUMNS: Final = ("run", "kind", "job", "rows", "opt-ins", "opt-outs", "took", "exit")
 _JOB: Final = _COLUMNS.index("job")
@@ -101,8 +102,17 @@ def in_short(run: Run) -> str:
         return "unfinished: resume"
     if not run.has_begun:
         return "could not start"
+    if _lacks_approval(run):
+        return "refused: not approved"
     words = wording.IN_SHORT[Exit(run.ended.exit)]
     return words if run.ended.final else f"{words}: resume"
+
+
+def _lacks_approval(run: Run) -> bool:
+    """Return whether a plan was refused because too few people had approved it."""
+    asked, needed = _request(run), run.begun.settings.get("approvals") or 0
+    is_refused = run.ended is not None and run.ended.exit == Exit.REFUSED
+    return is_refused and bool(run.begun.plan) and len(asked["approved_by"]) < needed
 
 
 def duration(seconds: float) -> str:
@@ -173,11 +183,12 @@ def _exit(run: Run) -> str:
 
 
 def _request(run: Run) -> dict[str, Any]:
-    """Return who wanted a run, and why."""
+    """Return who wanted a run, and why; the preparer's own approval does not count."""
     settings = run.begun.settings
+    preparer, names = settings.get("prepared_by") or "", settings.get("approved_by") or []
     return {
-        "prepared_by": settings.get("prepared_by") or "",
-        "approved_by": settings.get("approved_by") or [],
+        "prepared_by": preparer,
+        "approved_by": approvals.that_count(names, preparer),
         "ticket": settings.get("ticket") or "",
         "comment": settings.get("comment") or "",
     }

@@ -1,34 +1,21 @@
 """A plan, a run or a file in short: lines for a person, one object for a script."""
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
 from pathlib import Path
-from textwrap import shorten
-from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync.amounts import count
+from bulk_sync.cli.row_lines import count_line, needing_a_person, outcome_lines, row_numbers
 from bulk_sync.errors import Refused
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Subject
-from bulk_sync.rows import columns, comparison, due_dates
-from bulk_sync.rows.check.duplicates import Places
-from bulk_sync.rows.totals import Totals
+from bulk_sync.rows import comparison, due_dates
 from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
-
-_NAMED_ROWS: Final = 10
-_COMPARED_ROWS: Final = 1_000
-"""How many rows are searched for those with the same reason."""
-
-_DETAIL_CHARACTERS: Final = 200
 
 _WORTH_AN_HOUR_S: Final = 60.0
 """What takes longer is told with the time at which it ends."""
@@ -38,11 +25,11 @@ def plan_lines(reviewed: Plan) -> list[str]:
     """Return a plan as lines: the dangerous direction first, a sum, then the costs."""
     totals = reviewed.totals
     lines = [
-        _count_line("opt-ins", totals.opt_ins, "true -> false: lifts an opt-out"),
-        _count_line("opt-outs", totals.opt_outs, "false -> true"),
+        count_line("opt-ins", totals.opt_ins, "true -> false: lifts an opt-out"),
+        count_line("opt-outs", totals.opt_outs, "false -> true"),
     ]
     if totals.opt_ins:
-        lines[0] += f" ({_row_numbers(reviewed.rows, comparison.opt_ins(reviewed.rows))})"
+        lines[0] += f" ({row_numbers(reviewed.rows, comparison.opt_ins(reviewed.rows))})"
     others = [outcome for outcome in totals.outcomes if outcome != Outcome.WOULD_UPDATE]
     lines += [*outcome_lines(reviewed.rows, totals, others), ""]
     read = reviewed.forecast.read
@@ -171,36 +158,6 @@ def _cost_lines(cost: Cost) -> list[str]:
     return lines
 
 
-def needing_a_person(
-    rows: pd.DataFrame, among: Iterable[Outcome], most: int = _NAMED_ROWS
-) -> list[str]:
-    """Return the first rows with these outcomes as lines, those with the same reason in one."""
-    left = columns.rows_of(rows, columns.have_outcome(rows, among))
-    if left.empty:
-        return []
-    first = left.head(_COMPARED_ROWS)
-    places = Places.from_rows(first)
-    files = first[columns.FILE] if columns.FILE in first else [""] * len(first)
-    reasons = first[columns.REASON].astype(object).fillna("")
-    facts = (files, first[columns.OUTCOME], reasons, first[columns.DETAIL])
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for at, (number, each) in enumerate(
-        zip(first[columns.ROW], zip(*facts, strict=True), strict=True)
-    ):
-        alike.setdefault(each, []).append(f"{number}{places.original(at)}")
-    shown = dict(islice(alike.items(), most))
-    lines = [
-        f"  {file}{' ' if file else ''}{_named(numbers)}  {outcome}"
-        f"{'' if reason in ('', outcome) else f' {reason}'}: "
-        f"{shorten(detail, _DETAIL_CHARACTERS, placeholder=' ...')}"
-        for (file, outcome, reason, detail), numbers in shown.items()
-    ]
-    more = len(left) - sum(map(len, shown.values()))
-    if more:
-        lines.append(f"  ... and {count(more, 'more row')}; the report (--report) has them all.")
-    return ["Rows that need a person:", *lines, ""]
-
-
 def summary_json(
     finished: Finished, source: str, resume: str | None, *, dry_run: bool
 ) -> dict[str, object]:
@@ -294,57 +251,6 @@ def shown(place: object) -> str:
     except OSError:  # the folder was removed meanwhile
         return str(place)
     return str(place).removeprefix(f"{str(here).rstrip('/')}/")
-
-
-def outcome_lines(
-    rows: pd.DataFrame,
-    totals: Totals,
-    outcomes: Iterable[str],
-    notes: Mapping[str, str] = MappingProxyType({}),
-    names: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
-    """Return a line for each outcome, with its reasons, and their sum.
-
-    Args:
-        rows: results.
-        totals: their counts.
-        outcomes: those to list; the sum includes all.
-        notes: texts in place of the reasons.
-        names: texts in place of the outcomes.
-    """
-    lines = [
-        _count_line(
-            names.get(outcome, outcome),
-            totals.outcomes[outcome],
-            notes.get(outcome) or _reasons(rows, outcome),
-        )
-        for outcome in outcomes
-    ]
-    counted = sum(totals.outcomes.values())
-    verdict = "all" if counted == totals.rows else "NOT the"
-    return [*lines, _count_line("sum", counted, f"= {verdict} {count(totals.rows, 'row')}")]
-
-
-def _count_line(name: str, count: int, note: str) -> str:
-    return f"  {name:<13}{count:>11,}  {note}".rstrip()
-
-
-def _reasons(rows: pd.DataFrame, outcome: str) -> str:
-    found = rows.loc[rows[columns.OUTCOME] == outcome, columns.REASON].value_counts()
-    named = [(reason, n) for reason, n in found.items() if n and reason != outcome]
-    return ", ".join(f"{reason} {n:,}" for reason, n in named)
-
-
-def _row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
-    return _named(rows[columns.ROW].to_numpy()[positions].tolist())
-
-
-def _named(numbers: Sequence[object]) -> str:
-    """Name rows by their numbers, the first ones if there are many."""
-    named = ", ".join(map(str, numbers[:_NAMED_ROWS]))
-    more = len(numbers) - _NAMED_ROWS
-    rest = f" and {more:,} more" if more > 0 else ""
-    return f"{'row' if len(numbers) == 1 else 'rows'} {named}{rest}"
 
 
 def _duration(seconds: float) -> str:

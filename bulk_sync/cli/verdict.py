@@ -4,7 +4,7 @@ from typing import Final
 
 import pandas as pd
 
-from bulk_sync.cli.summary import needing_a_person, outcome_lines
+from bulk_sync.cli.row_lines import needing_a_person, outcome_lines
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns

@@ -48,6 +48,7 @@ class RunEnd:
     overdue: int | None = None
     due_soon: int | None = None
     note: str = ""
+    meaning: str = ""
 
     @property
     def text(self) -> str:
@@ -62,8 +63,8 @@ class RunEnd:
         }
         lines = [f"{name}: {count}" for name, count in counts.items() if count is not None]
         named = f"run: {self.run_id or 'none'}"
-        first = [f"job: {self.job}", named, f"exit status: {self.exit}"]
-        return "\n".join([*first, *filter(None, [self.note]), *lines, ""])
+        first = [f"job: {self.job}", named, f"exit status: {self.exit}", self.meaning]
+        return "\n".join([*filter(None, [*first, self.note]), *lines, ""])
 
 
 @dataclass(frozen=True, slots=True)

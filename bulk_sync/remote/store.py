@@ -49,7 +49,14 @@ _NO_CREDENTIALS: Final = (
 )
 _FORBIDDEN: Final = "the store does not permit it. Let its owner grant these credentials access."
 
+_NOT_ENCRYPTED: Final = (
+    "the address of the store in the environment begins with http://, which is not encrypted. "
+    "Write https://, or, for a store on this machine or network, set AWS_ALLOW_HTTP=true (of other "
+    "clouds: AZURE_ALLOW_HTTP, GOOGLE_ALLOW_HTTP)."
+)
+
 _AT_ONCE: Final = {
+    r"BadScheme": _NOT_ENCRYPTED,
     r"NoSuchBucket|ContainerNotFound|bucket does not exist": _NO_BUCKET,
     r"without LOCATION|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocation": _REGION,
     r"169\.254\.169\.254|metadata\.google|MissingAccount": _NO_CREDENTIALS,

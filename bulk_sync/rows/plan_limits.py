@@ -27,6 +27,7 @@ MIGRATED: Final = (
 """What to do about PKeys of another time (manual/campaign-api.md, section 6)."""
 
 _OPT_INS: Final = "opt-ins"
+_ANY_CAPITALS: Final = "--email-case ignore"
 
 _NAMED_ROWS: Final = 5
 """How many rows a refusal names."""
@@ -66,7 +67,9 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
     if not found:
         return None
     sentences = " Besides, ".join(str(each) for each in found)
-    return Refused(f"Nothing was written: {sentences}", " ".join(each.option for each in found))
+    option = " ".join(each.option for each in found)
+    better = " ".join(each.better or each.option for each in found)
+    return Refused(f"Nothing was written: {sentences}", option, "" if better == option else better)
 
 
 def held_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
@@ -158,7 +161,8 @@ def _odd(planned: pd.DataFrame, limits: Limits, past: Sequence[Past]) -> Refused
 
 def _let_pass(sentence: str, oddity: Oddity) -> Refused:
     option = f"--allow {oddity}"
-    return Refused(f"{sentence} If that is right, let it pass with {option}.", option)
+    better = _ANY_CAPITALS if _ANY_CAPITALS in sentence else ""
+    return Refused(f"{sentence} If that is right, let it pass with {option}.", option, better)
 
 
 def cut_off(rows: int, limits: Limits, past: Sequence[Past]) -> Refused | None:
@@ -196,8 +200,8 @@ def _unknown_keys(planned: pd.DataFrame) -> str | None:
     if capitals:
         return (
             f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
-            f"({_first(planned, missing)}), but {capitals} of them are in other capitals, which "
-            "--email-case ignore lets count as the same."
+            f"({_first(planned, missing)}), but {capitals} of them are there in other capitals. "
+            f"Let these count as the same: run the input again with {_ANY_CAPITALS}."
         )
     return (
         f"none of the {len(missing)} keys looked up (100%) is known to Campaign "

@@ -45,10 +45,15 @@ def of_plan(approval: Approval, planned: PlanFile, typed: Collection[str]) -> Ap
     return replace(approval, names=tuple(names.values()), needed=needed)
 
 
+def that_count(names: Collection[str], preparer: str) -> list[str]:
+    """Return the names of those who approve, without the preparer's own."""
+    return [name for name in names if _folded(name) != _folded(preparer)]
+
+
 def check(planned: PlanFile, path: Path, approval: Approval) -> None:
     """Raise Refused if too few people other than the preparer approve a plan."""
     preparer = planned.begun.settings.get("prepared_by") or ""
-    others = [name for name in approval.names if _folded(name) != _folded(preparer)]
+    others = that_count(approval.names, preparer)
     if approval.needed and not preparer:
         raise Refused(
             f"Nothing was written: {path} does not say who prepared it, so nobody can approve it "
@@ -104,7 +109,7 @@ def warn_of_late_names(earlier: Run, approval: Approval) -> None:
 
 def _span(seconds: float) -> str:
     """Return a duration as it is typed."""
-    unit = next((unit for unit, size in _UNITS_S.items() if seconds % size == 0), "s")
+    unit = next((unit for unit, size in _UNITS_S.items() if seconds and seconds % size == 0), "s")
     return f"{seconds / _UNITS_S.get(unit, 1):g}{unit}"
 
 

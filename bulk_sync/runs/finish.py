@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bulk_sync import job_names, ledger, report
+from bulk_sync import ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, DiskFull, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
@@ -165,7 +165,7 @@ def source_of_rest(source: Source) -> Source:
     If these were left of another input already, their run is called after their own file.
     """
     found = read.origin(source.input)
-    is_named = source.job != job_names.of_stem(Input(source.input).stem)
+    is_named = source.job != read.default_job(source.input, Input(source.input).stem)
     return source if found is None or is_named else replace(source, job=found.job)
 
 

@@ -50,6 +50,10 @@ _DAMAGED: Final = (pa.ArrowException, LookupError, TypeError, ValueError)
 """Errors of libraries for a file that is no plan, or a damaged one of an earlier version."""
 
 
+class NoPlan(InputProblem):
+    """There is no file of this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanFile:
     """A plan as it was read.
@@ -169,6 +173,10 @@ def read(path: Path) -> PlanFile:
     )
     try:
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NoPlan(
+            f"{path}: there is no such file. `bulk-sync plan INPUT --out {path}` makes it."
+        ) from error
     except OSError as error:
         raise InputProblem(f"{path}: {error.strerror or error}.") from error
     is_whole = sealed.is_whole(content)

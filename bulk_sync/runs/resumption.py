@@ -146,9 +146,11 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         if more > 0:
             outcomes[str(outcome)] += more
             outcomes[str(Outcome.PENDING)] -= more
+    is_new = before.message not in {"", why}
+    message = f"{why[:-1]}; before that: {before.message}" if is_new else why
     ended = replace(
         before,
-        message=why,
+        message=message,
         final=True,
         outcomes={name: count for name, count in outcomes.items() if count},
         opt_ins=made[Outcome.UPDATED, False],

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bulk_sync import report
-from bulk_sync.errors import Refused, UsageProblem
+from bulk_sync import ledger, report
+from bulk_sync.errors import InputProblem, Refused, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
@@ -23,7 +23,7 @@ from bulk_sync.runs.plan_file import HOLD, LIMITS, PROTECT, PlanFile
 from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run
 from bulk_sync.runs.review import Finished, Screen
-from bulk_sync.settings import Approval, Bound, Connection, Keys, new_run_id, reached
+from bulk_sync.settings import Approval, Bound, Connection, Keys, State, new_run_id, reached
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def apply(
         NothingLeft: it was carried out, and that stands.
         StopRun: it could not begin; nothing was sent.
     """
-    planned = plan_file.read(path)
+    planned = _read(path, job.state)
     _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
@@ -76,6 +76,22 @@ def apply(
         return pipeline.carry_out(
             replace(run, past=past_of(book, job, begun.input)), job, screen, interrupts
         )
+
+
+def _read(path: Path, state: State) -> PlanFile:
+    """Read a plan; raise InputProblem, with the run to finish first if it is not complete yet."""
+    try:
+        return plan_file.read(path)
+    except plan_file.NoPlan as missing:
+        with ledger.open_existing(state) as book:
+            for run in reversed([] if book is None else book.runs()):
+                is_its = run.begun.settings.get(plan_file.OUT) == str(path.absolute())
+                if is_its and run.begun.kind is Kind.PLAN and not run.is_finished:
+                    raise InputProblem(
+                        f"{path} is not there yet: its plan, run {run.run_id}, is not finished. "
+                        f"Finish it first: bulk-sync resume {run.run_id}"
+                    ) from missing
+        raise
 
 
 def _begun(job: Job, path: Path, planned: PlanFile) -> Begun:

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from bulk_sync.cli import group
-from bulk_sync.cli.help import TOPICS
+from bulk_sync.cli.help_pages import TOPICS
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report.wording import OUTCOMES, REASONS

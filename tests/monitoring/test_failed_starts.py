@@ -15,6 +15,8 @@ import pytest
 from conftest import Ran, Run, key, populate, process, wishes
 from receiver import Receiver, receiving
 
+from bulk_sync.errors import Exit
+from bulk_sync.report import wording
 from bulk_sync.settings import Connection, Credentials, Secret, State
 from bulk_sync.simulator import Simulator
 from bulk_sync.storage import lock
@@ -158,7 +160,7 @@ def test_every_requested_run_stands_in_runs_with_its_reason(
 
     if not is_preview:
         sent = [body for path, body in pings.received if f"/{status}?" in path][-1]
-        assert f"exit status: {status}\n" in sent
+        assert f"exit status: {status}\nmeaning: {wording.EXITS[Exit(status)]}\n" in sent
         assert has_started or "could not start: `bulk-sync runs` shows why\n" in sent
         assert key(0) not in sent
 

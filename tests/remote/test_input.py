@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -337,3 +338,21 @@ def test_no_secret_of_a_cloud_is_written(
     assert ran.status == 0
     assert SECRET not in ran.out + ran.err
     assert SECRET.encode() not in every_byte(tmp_path)
+
+
+@pytest.mark.parametrize(("allowed", "status"), [("", 2), ("true", 6)])
+def test_an_address_that_is_not_encrypted_is_named_with_the_variable_that_allows_it(
+    allowed: str, status: int, run: Run, monkeypatch: pytest.MonkeyPatch, filled: Simulator
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.delenv("AWS_ALLOW_HTTP", raising=False)
+    if allowed:
+        monkeypatch.setenv("AWS_ALLOW_HTTP", allowed)
+    monkeypatch.setattr(
+        "bulk_sync.remote.store._RETRY", {"max_retries": 0, "retry_timeout": timedelta(seconds=1)}
+    )
+    ran = run(filled, "run", "s3://in/x.csv")
+    assert ran.status == status, ran.err
+    assert ("set AWS_ALLOW_HTTP=true" in ran.err) == (status == 2)

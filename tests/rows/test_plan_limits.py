@@ -110,8 +110,9 @@ def test_addresses_in_other_capitals_are_refused_in_these_words() -> None:
     frame[columns.PROFILES] = 0
     assert str(plan_limits.refusal(frame, Limits())) == (
         "Nothing was written: none of the 20 keys looked up (100%) is known to Campaign (rows 2, "
-        "3, 4, 5, 6, ...), but 20 of them are in other capitals, which --email-case ignore lets "
-        "count as the same. If that is right, let it pass with --allow unknown-keys."
+        "3, 4, 5, 6, ...), but 20 of them are there in other capitals. Let these count as the "
+        "same: run the input again with --email-case ignore. If that is right, let it pass with "
+        "--allow unknown-keys."
     )
 
 

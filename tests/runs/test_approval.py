@@ -437,3 +437,22 @@ def test_an_interrupted_plan_is_continued_for_the_same_request_alone(
     first, _ = orjson.loads(run(None, "runs", "--json").out)
     assert (first["prepared_by"], first["finished"]) == ("Anna Schmidt", True)
     assert plan_file.read(tmp_path / "plan.parquet").run_id == first["run_id"]
+
+
+def test_runs_say_that_an_approval_was_missing_and_leave_out_the_preparer_s_own(
+    sim: Simulator, plan: Path, run: Run
+) -> None:
+    words = ("apply", plan, "--approvals", 1, "--approved-by", "Anna Schmidt")
+    refused(run(sim, *words), sim)
+    listed = run(None, "runs").out
+    assert "refused: not approved" in listed
+    assert "approved by" not in listed
+    assert "refused by a limit" not in listed
+    full = run(None, "runs", told(run, "apply")["run_id"]).out
+    assert "exit in words: refused: not approved" in full
+
+
+def test_no_time_at_all_is_written_as_it_was_typed(plan: Path, sim: Simulator, run: Run) -> None:
+    assert "older than --plan-valid 0s." in refused(
+        run(sim, "apply", plan, "--plan-valid", "0s"), sim
+    )

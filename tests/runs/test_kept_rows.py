@@ -105,3 +105,13 @@ def test_a_run_goes_on_where_they_cannot_be_kept(sim: Simulator, tmp_path: Path,
     assert ran.status == 0
     assert "could not be kept" in ran.err
     assert newest(run)["rows_kept_until"] == ""
+
+
+def test_a_run_that_was_refused_and_given_up_shows_both(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 30)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 30), "--max-changes", 3).status == 4
+    run(sim, "resume", newest(run)["run_id"], "--give-up")
+    listed = " ".join(run(None, "runs").out.split())
+    assert "Given up; before that: Nothing was written: 30 changes of 30 rows" in listed

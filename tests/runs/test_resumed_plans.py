@@ -260,3 +260,19 @@ def test_a_plan_that_is_not_kept_is_not_said_to_be_resumed(
     assert ran.status == 6
     assert "resume" not in ran.out + ran.err
     assert "Campaign stays" not in ran.out + ran.err
+
+
+def test_a_plan_that_is_not_finished_cannot_be_applied_and_its_run_is_named(
+    filled: Simulator, run: Run
+) -> None:
+    plan = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP)
+    budgets = ("--max-calls", 12, "--max-calls-per-day", 1000)
+    ran = run(filled, *plan, *budgets, "--summary", "json")
+    assert ran.status == 6
+    assert "0 more days" not in ran.summary["message"]
+    assert "of 12 calls (--max-calls), which is" in ran.summary["message"]
+    applied = run(filled, "apply", "plan.parquet")
+    assert applied.status == 2
+    assert f"Finish it first: bulk-sync resume {ran.summary['run_id']}" in applied.err
+    missing = run(filled, "apply", "other.parquet").err
+    assert "there is no such file. `bulk-sync plan INPUT --out other.parquet` makes it" in missing

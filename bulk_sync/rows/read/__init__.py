@@ -30,7 +30,7 @@ from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import explained, unpacked
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.location import choose_sheet
-from bulk_sync.rows.read.origin import of_workbook, origin
+from bulk_sync.rows.read.origin import default_job, of_workbook, origin
 from bulk_sync.rows.read.sources import (
     STDIN,
     digest,
@@ -46,6 +46,7 @@ __all__ = [
     "STDIN",
     "SUFFIXES",
     "Wanted",
+    "default_job",
     "digest",
     "files",
     "is_data",

@@ -23,6 +23,8 @@ _SHOWN_CELLS: Final = 8
 _SHOWN_COLUMNS: Final = 30
 _ROWS_BELOW: Final = 3
 _REMEDIES: Final = 4
+_CHOICES: Final = 4
+"""A column with more words than this holds no states."""
 
 _MEANINGS: Final = ((StateMeans.OPT_OUT, "forbids"), (StateMeans.CONSENT, "allows"))
 _EMAILS, _PKEYS, _STATES, _TEXT = "e-mail addresses", "PKeys", "yes or no", "text"
@@ -47,6 +49,7 @@ class _Column:
         look: what most of its cells look like.
         forbidding: words in it, other than yes and no, that forbid the sale, such as ``Opt out``.
         allowing: words in it that allow the sale, such as ``Opt in``.
+        choice: its words if they are few, and come again and again: they may be states.
     """
 
     name: str
@@ -54,6 +57,7 @@ class _Column:
     look: str
     forbidding: Sequence[str]
     allowing: Sequence[str]
+    choice: Sequence[str]
 
 
 def refusal(
@@ -140,17 +144,20 @@ def _why(best: Choice, columns: Sequence[_Column], wanted: Wanted, rules: Rules)
     )
 
 
-def _columns_of(choice: Choice, rules: Rules) -> list[_Column]:
+def _columns_of(place: Choice, rules: Rules) -> list[_Column]:
     """Return the named columns below a row."""
-    below = [cells for row, cells in choice.first.rows.items() if row > choice.header_row]
+    below = [cells for row, cells in place.first.rows.items() if row > place.header_row]
     columns = []
-    for at, name in enumerate(choice.first.rows.get(choice.header_row, ())):
+    for at, name in enumerate(place.first.rows.get(place.header_row, ())):
         cells = [cells[at] for cells in below if at < len(cells) and cells[at].strip()]
         if name.strip():
             sample, words = cells[0] if cells else "", dict.fromkeys(map(str.strip, cells))
             forbidding = [word for word in words if forbids(word, rules)]
             allowing = [word for word in words if allows(word)]
-            columns.append(_Column(name, sample, _look(cells, rules), forbidding, allowing))
+            look = _look(cells, rules)
+            is_choice = look == _TEXT and 1 < len(words) <= _CHOICES and len(words) < len(cells)
+            choice = [*words] if is_choice else []
+            columns.append(_Column(name, sample, look, forbidding, allowing, choice))
     return columns
 
 
@@ -235,11 +242,26 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
             words += ["--false-values", one_value(each.allowing)]
             when += f", and {_quoted(each.allowing)} allows it"
         yield Remedy(words, f"{when}, type"), replace(rules, state_column=each.name)
-    if not states and not phrased and rules.needs_state and rules.words == StateWords():
+    choices = [] if states or phrased else [each for each in columns if each.choice]
+    for each in choices:
+        yield from _by_either_word(each, rules)
+    is_bare = not (states or phrased or choices)
+    if is_bare and rules.needs_state and rules.words == StateWords():
         yield (
             Remedy(["--state", "true"], "If every row forbids the sale, type"),
             replace(rules, state=True),
         )
+
+
+def _by_either_word(column: _Column, rules: Rules) -> Iterator[tuple[Remedy, Rules]]:
+    """Yield options for a column with two words, of which either may forbid the sale."""
+    if len(column.choice) == 2:
+        for forbids_it, allows_it in (column.choice, column.choice[::-1]):
+            words = ["--state-column", column.name]
+            words += ["--true-values", one_value([forbids_it])]
+            words += ["--false-values", one_value([allows_it])]
+            when = f"If {forbids_it!r} in {column.name!r} forbids the sale, and {allows_it!r} "
+            yield Remedy(words, f"{when}allows it, type"), replace(rules, state_column=column.name)
 
 
 def _quoted(words: Sequence[str]) -> str:

@@ -1,11 +1,13 @@
 """The job of an input that bulk-sync itself wrote for a person to correct."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bulk_sync import job_names
 from bulk_sync.rows.read.sources import is_todo, original_stem
 from bulk_sync.storage import workbook_seal
+
+_OF_REST: Final = ".todo"
 
 
 class Origin(NamedTuple):
@@ -38,3 +40,19 @@ def of_workbook(source: str) -> Origin | None:
         if job := found.get(name, "").strip():
             return Origin(job, is_rest)
     return None
+
+
+def default_job(source: str, stem: str) -> str:
+    """Return the job of an input without ``--job``.
+
+    The todo files of an input are a job of their own, the same every night: ``requests.todo``. They
+    are compared with no run, and do not count as the nightly one.
+
+    Args:
+        source: the input.
+        stem: its name without suffixes.
+    """
+    found = origin(source)
+    if found is not None and is_todo(source):
+        return f"{found.job}{_OF_REST}"
+    return job_names.of_stem(stem) if found is None or found.is_rest else found.job
