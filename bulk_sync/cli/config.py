@@ -167,8 +167,7 @@ def _missed(
         return ""
     return (
         f"The limits and protected people in {path}, {', '.join(guarded)}, do not hold for "
-        f"{source}: by its name it is of the job {job!r}. If it is of another one, name "
-        "that with --job. With --job there is no such warning."
+        f"{source}: by its name it is of the job {job!r}. --job NAME names its job."
     )
 
 

@@ -32,7 +32,7 @@ def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
     column = layout.columns.state
     if column is None or column not in rows:
         return []
-    hints = []
+    hints = _unticked(rows, column)
     blank = int(_rejected(rows, Reason.BLANK_STATE).sum())
     if blank > 1:
         hints.append(
@@ -53,6 +53,20 @@ def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
     if unknown and len(unknown) + len(layout.rules.words.further) > 1:
         hints.append("Write several words into one list, with commas between them.")
     return hints
+
+
+def _unticked(rows: pd.DataFrame, column: str) -> list[str]:
+    """Return a sentence about boxes that most rows leave empty, such as ``Opt out requested``."""
+    desired = rows[columns.DESIRED]
+    allowed = int((desired == False).sum())  # noqa: E712 - may be unreadable
+    if "request" not in column.lower() or 2 * allowed <= int(desired.notna().sum()):
+        return []
+    sentence = (
+        f"{amounts.count(allowed, 'row allows', 'rows allow')} the sale (No in {column!r}). If No "
+        "means only that there was no request, delete these rows, or write no opt-in at all with "
+        "--hold-opt-ins --max-opt-ins 0."
+    )
+    return [sentence]
 
 
 def _in_one(counts: Mapping[str, int], effects: Mapping[str, str], column: str) -> str:

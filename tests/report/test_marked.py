@@ -611,3 +611,17 @@ def test_a_workbook_built_in_another_way_is_not_broken(
 
     path = changed(requests(tmp_path / "in.xlsx"), become)
     assert is_fallback(run, path, "it is built in an unusual way")
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_protected_sheet_stays_so_and_the_first_sheet_says_how_to_correct_it(
+    is_protected: bool, tmp_path: Path, run: Run
+) -> None:
+    book = openpyxl.load_workbook(requests(tmp_path / "in.xlsx"))
+    book.worksheets[0].protection.sheet = is_protected
+    book.save(tmp_path / "in.xlsx")
+    run(None, "validate", "in.xlsx", "--report", "out.xlsx")
+    found = openpyxl.load_workbook(tmp_path / "out.xlsx")
+    texts = [str(cell.value) for row in found[SHEET].iter_rows() for cell in row if cell.value]
+    assert any("is protected, as in in.xlsx" in each for each in texts) is is_protected
+    assert found["Ann's & Bob's requests"].protection.sheet is is_protected

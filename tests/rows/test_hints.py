@@ -1,5 +1,6 @@
 """The options that are named for cells of many rows."""
 
+import pytest
 from checked_rows import raw
 
 from bulk_sync.rows import check, hints
@@ -77,3 +78,22 @@ def test_a_file_of_keys_has_no_such_option() -> None:
     rules = Rules(state=True)
     layout = Layout([], check.find_columns(frame.columns, rules), rules)
     assert hints.for_states(check.rows(frame, rules), layout) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "count"),
+    [
+        ("Opt out requested", ("TRUE", "FALSE", "FALSE"), "2 rows allow"),
+        ("Opt-out requested?", ("no", "perhaps"), "1 row allows"),
+        ("Opt out requested", ("yes", "yes", "no"), ""),
+        ("Opt out", ("no", "no", "no"), ""),
+    ],
+)
+def test_boxes_that_most_rows_leave_empty_may_be_no_wish_to_be_sold(
+    name: str, cells: tuple[str, ...], count: str
+) -> None:
+    frame, rules = raw([(f"@{at}", cell) for at, cell in enumerate(cells)], ("PKey", name)), Rules()
+    layout = Layout([], check.find_columns(frame.columns, rules), rules)
+    found = hints.for_states(check.rows(frame, rules), layout)
+    assert [each for each in found if "no request" in each] == found[: bool(count)]
+    assert not count or found[0].startswith(f"{count} the sale (No in {name!r}). ")

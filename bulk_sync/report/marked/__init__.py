@@ -79,6 +79,8 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
         "problems": [problem._asdict() for problem in found],
         "property": workbook_seal.JOB_OF_REST if is_rest else workbook_seal.JOB,
         "job": facts.source.job,
+        "locked": f"The sheet {sheet!r} is protected, as in {path.name}: to correct it, take the "
+        "protection off in your spreadsheet program (in Excel: Review, Unprotect Sheet).",
         "lost": f"This copy may lack, or show in another way, what {path.name} has of these:",
     }
     return _marked(json.dumps(request).encode() + b"\n" + content)

@@ -89,6 +89,8 @@ def main() -> None:
         problem = "a table in it is filled from another source"
     else:
         _mark(book, request["sheet"], request["problems"])
+        if book[request["sheet"]].protection.sheet:
+            request["head"].append(request["locked"])
         _add_first_sheet(book, _lines(request, lost))
         _set_properties(book.custom_doc_props, {request["property"]: request["job"]})
         book.save(whole)
