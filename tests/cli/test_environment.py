@@ -157,7 +157,7 @@ def test_a_secret_file_below_an_unknown_home_is_wrong_usage(
     monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET_FILE", "~/secret")
     ran = run(filled, "run", "in.csv")
     assert ran.status == 2
-    assert "BULK_SYNC_CLIENT_SECRET_FILE '~/secret'" in ran.err
+    assert "BULK_SYNC_CLIENT_SECRET_FILE names the file '~/secret'" in ran.err
 
 
 @pytest.mark.parametrize("line", ["runs", "resume", "audit", "history @a", "run in.csv"])

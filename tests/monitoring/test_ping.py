@@ -181,7 +181,7 @@ def test_a_wrong_url_in_a_file_is_not_shown_either(
     (tmp_path / "ping").unlink()
     ran = run(None, "run", "in.csv")
     assert ran.status == 2
-    assert f"BULK_SYNC_PING_FILE '{tmp_path / 'ping'}'" in ran.err
+    assert f"BULK_SYNC_PING_FILE names the file '{tmp_path / 'ping'}'" in ran.err
 
 
 def test_suggested_commands_do_not_show_the_url(
