@@ -19,14 +19,16 @@ import obstore
 import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from obstore.store import AzureStore, GCSStore, S3Store
+from pyarrow import parquet
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 SECRET = "wJalrXUtnFEMIsecret0fTheTests"
+TOKEN = "IQoJb3JpZ2luX2VjSessionTokenOfTheTests"
 _AZURITE = Path(__file__).parent / "azurite"
-_AZURE_KEY = (  # of every Azurite, as documented
+AZURE_KEY = (  # of every Azurite, as documented
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
@@ -69,7 +71,7 @@ class Bucket:
 
     def everything(self) -> Iterator[bytes]:
         for key in self.keys:
-            yield key.encode() + self.get(key)
+            yield key.encode() + _plain(key, self.get(key))
 
 
 class Watched:
@@ -172,7 +174,7 @@ class Azure:
         lines = [f"{header}:{value}" for header, value in headers.items()]
         lines += [f"/{account}/{account}/{name}", "restype:container"]
         text = "\n".join(["PUT", *[""] * 11, *lines])
-        digest = hmac.new(b64decode(_AZURE_KEY), text.encode(), "sha256").digest()
+        digest = hmac.new(b64decode(AZURE_KEY), text.encode(), "sha256").digest()
         headers["Authorization"] = f"SharedKey {account}:{b64encode(digest).decode()}"
         send("PUT", f"{self.url}/{account}/{name}?restype=container", headers=headers)
         with pytest.MonkeyPatch.context() as patch:
@@ -241,6 +243,19 @@ class _Translated(Watched):
             return start(status, headers, *more)
 
         return super().__call__(environ, translated)
+
+
+def every_byte(folder: Path) -> bytes:
+    """The files of a folder, those that are compressed as they were before too."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return b"".join(_plain(path.name, path.read_bytes()) for path in files)
+
+
+def _plain(name: str, content: bytes) -> bytes:
+    if not name.endswith(".parquet"):
+        return content
+    table = parquet.read_table(io.BytesIO(content))
+    return content + repr((table.schema.metadata, table.to_pylist())).encode()
 
 
 def send(

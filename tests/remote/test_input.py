@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from buckets import SECRET, Bucket
+from buckets import SECRET, Bucket, every_byte
 from conftest import Ran, Run, key, populate
 from web_server import USER, Web, serving
 
@@ -41,10 +41,6 @@ def web() -> Iterator[Web]:
 def recorded(run: Run, ran: Ran) -> dict[str, Any]:
     """The facts of a run in the ledger."""
     return dict(json.loads(run(None, "runs", ran.summary["run_id"], "--json").out))
-
-
-def every_byte(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def test_a_file_is_carried_out_and_stands_in_the_ledger_with_its_etag_and_sha256(
@@ -329,15 +325,6 @@ def test_a_copy_that_a_killed_process_left_is_removed(run: Run, bucket: Bucket) 
     (left / "in.csv").write_text("personal data")
     assert run(None, "validate", url).status == 0
     assert not left.exists()
-
-
-def test_no_secret_of_a_cloud_is_written(
-    filled: Simulator, run: Run, s3: Bucket, tmp_path: Path
-) -> None:
-    ran = run(filled, "run", s3.put("in.csv", csv(0, 3)), "-v", "--report", "result.html")
-    assert ran.status == 0
-    assert SECRET not in ran.out + ran.err
-    assert SECRET.encode() not in every_byte(tmp_path)
 
 
 @pytest.mark.parametrize(("allowed", "status"), [("", 2), ("true", 6)])
