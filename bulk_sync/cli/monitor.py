@@ -42,6 +42,7 @@ _SIGNALS: Final = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
 
 _COULD_NOT_START: Final = "could not start: `bulk-sync runs` shows why"
 _NOT_RECORDED: Final = "could not be recorded in the ledger: the log shows why"
+_NOT_UPLOADED: Final = "a report could not be uploaded and stays on the machine of the run"
 
 _STANDING_S: Final = 2.0
 """Seconds for the ledger, which may be on a server that hangs, to say how the job stands."""
@@ -235,6 +236,7 @@ class Monitor:
         self.has_ended = True
         self.event("run_ended", summary["message"], summary)
         totals, cost, late = finished.totals, finished.cost, summary["late"] or {}
+        is_here = finished.files.are_unpublished
         is_missing = self.kind != _AUDIT and finished.head is None
         self._pass_on(
             RunEnd(
@@ -250,7 +252,7 @@ class Monitor:
                 throttled_s=cost.throttled_s,
                 overdue=late.get("left", 0),
                 due_soon=late.get("soon", 0),
-                note=_NOT_RECORDED if is_missing else "",
+                note=_NOT_RECORDED if is_missing else _NOT_UPLOADED if is_here else "",
             )
         )
 

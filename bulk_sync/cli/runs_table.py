@@ -35,6 +35,9 @@ _NEXT: Final[Mapping[Exit, str]] = {
     Exit.STOPPED_EARLY: f"{_AGAIN} when what the message names is mended.",
     Exit.ANOTHER_RUN: f"{_AGAIN} when the other run has ended; with --lock-wait 30m it waits.",
 }
+_UPLOAD: Final = (
+    "Copy the report to its place by hand, or make it again: `bulk-sync report {} --report URL`."
+)
 _OF_A_START: Final = (
     *("rows", "outcomes", "opt_ins", "opt_outs", "calls", "calls_total"),
     *("started", "finished", "exit_in_words"),
@@ -104,7 +107,7 @@ def in_short(run: Run) -> str:
         return "could not start"
     if _lacks_approval(run):
         return "refused: not approved"
-    words = wording.IN_SHORT[Exit(run.ended.exit)]
+    words = wording.in_short(Exit(run.ended.exit), run.ended.outcomes)
     return words if run.ended.final else f"{words}: resume"
 
 
@@ -171,7 +174,8 @@ def _next(run: Run, *, may_pass: bool) -> str:
         )
     if status is Exit.REFUSED and not may_pass:
         return ""
-    return _NEXT.get(status, "")
+    is_upload = wording.lacks_upload_alone(status, run.ended.outcomes)
+    return _NEXT.get(status, _UPLOAD.format(run.run_id) if is_upload else "")
 
 
 def _exit(run: Run) -> str:
@@ -179,7 +183,7 @@ def _exit(run: Run) -> str:
     if run.ended is None:
         return ""
     subject = Subject.PLAN if run.begun.kind is Kind.PLAN else Subject.RESULT
-    return wording.exit_status(Exit(run.ended.exit), subject)
+    return wording.exit_status(Exit(run.ended.exit), subject, outcomes=run.ended.outcomes)
 
 
 def _request(run: Run) -> dict[str, Any]:

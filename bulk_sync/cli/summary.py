@@ -107,7 +107,9 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
     if finished.cause or finished.held:  # which explains the pending rows
         named.remove(Outcome.PENDING)
     subject = Subject.PLAN if title == "Plan" else Subject.RESULT
-    status = wording.exit_status(finished.exit, subject, is_resumable=finished.is_resumable)
+    status = wording.exit_status(
+        finished.exit, subject, outcomes=totals.outcomes, is_resumable=finished.is_resumable
+    )
     lines = [
         f"{title} {finished.run_id} ended with {status}.\n",
         *outcome_lines(finished.rows, totals, totals.outcomes, notes),

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from bulk_sync.amounts import count  # noqa: F401 - templates get it from here
 from bulk_sync.errors import Exit
-from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report.facts import Subject
 from bulk_sync.rows.due_dates import BUSINESS_DAYS, SOON, Late
 
@@ -126,6 +127,8 @@ IN_SHORT: Final[Mapping[Exit, str]] = {
     Exit.TERMINATED: "interrupted",
 }
 
+_NOT_UPLOADED: Final = "finished, but a report could not be uploaded and stays on this machine"
+
 
 _DONE: Final[Mapping[Subject, str]] = {
     Subject.PLAN: "everything could be planned; nothing was written",
@@ -134,13 +137,41 @@ _DONE: Final[Mapping[Subject, str]] = {
 
 
 def exit_status(
-    status: Exit, subject: Subject = Subject.RESULT, *, is_resumable: bool = True
+    status: Exit,
+    subject: Subject = Subject.RESULT,
+    *,
+    outcomes: Mapping[str, int] = MappingProxyType({}),
+    is_resumable: bool = True,
 ) -> str:
-    """Return an exit status with its meaning for what was done."""
+    """Return an exit status with its meaning for what was done.
+
+    Args:
+        status: the exit status.
+        subject: what was done.
+        outcomes: rows by outcome; empty if unknown.
+        is_resumable: whether ``resume`` can go on with it.
+    """
     meaning = EXITS[status] if is_resumable else EXITS[status].partition(";")[0]
     if status is Exit.DONE:
         meaning = _DONE.get(subject, meaning)
+    if lacks_upload_alone(status, outcomes):
+        meaning = _NOT_UPLOADED
     return f"exit status {int(status)}: {meaning}"
+
+
+def in_short(status: Exit, outcomes: Mapping[str, int]) -> str:
+    """Return the meaning of an exit status in a few words."""
+    return "report not uploaded" if lacks_upload_alone(status, outcomes) else IN_SHORT[status]
+
+
+def lacks_upload_alone(status: int, outcomes: Mapping[str, int]) -> bool:
+    """Return whether no row needs a person, so that exit status 3 is about the upload of a report.
+
+    Args:
+        status: the exit status.
+        outcomes: rows by outcome; empty if unknown.
+    """
+    return status == Exit.ROWS_LEFT and bool(outcomes) and not set(outcomes) & set(NEEDS_A_PERSON)
 
 
 def deadlines(late: Late | None) -> list[str]:

@@ -27,7 +27,8 @@ class NothingLeft(StopRun):
     def __init__(self, message: str, done_by: Run | None = None) -> None:
         if done_by is not None and done_by.ended is not None:
             self.exit = Exit(done_by.ended.exit)
-            message += f" Run {done_by.run_id} ended with {wording.exit_status(self.exit)}."
+            status = wording.exit_status(self.exit, outcomes=done_by.ended.outcomes)
+            message += f" Run {done_by.run_id} ended with {status}."
             message += "".join(f" Report: {path}." for path in done_by.ended.reports)
             if done_by.ended.outcomes.get(Outcome.FAILED):
                 message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."

@@ -150,7 +150,7 @@ def facts_from(
         result=Result(
             sentences=(
                 _sentence(subject, ended, tally),
-                f"E{wording.exit_status(Exit(ended.exit), subject)[1:]}.",
+                f"E{wording.exit_status(Exit(ended.exit), subject, outcomes=ended.outcomes)[1:]}.",
             ),
             refusal=_text(ended.message),
             deadlines=tuple(wording.deadlines(tally.late)),

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import NEEDS_A_PERSON
-from bulk_sync.report.wording import Tone
+from bulk_sync.report.wording import Tone, lacks_upload_alone
 
 
 class Standing(NamedTuple):
@@ -22,6 +22,8 @@ _ENDED: Final[Mapping[int, Standing]] = {
     Exit.ROWS_LEFT: Standing(Tone.PERSON, "?", "rows left"),
     Exit.REFUSED: Standing(Tone.PERSON, "✗", "refused"),
 }
+_NOT_UPLOADED: Final = Standing(Tone.PERSON, "?", "report not uploaded")
+_FAILED: Final = Standing(Tone.FAILED, "!", "failed")
 
 
 def standing_of(run: Run, at_work: Collection[str]) -> Standing:
@@ -41,7 +43,8 @@ def standing_of(run: Run, at_work: Collection[str]) -> Standing:
         return Standing(Tone.PERSON, "…", "stopped")
     if run.ended.exit == Exit.DONE and run.begun.kind is Kind.PLAN:
         return Standing(Tone.DONE, "✓", "planned")
-    return _ENDED.get(run.ended.exit, Standing(Tone.FAILED, "!", "failed"))
+    is_upload = lacks_upload_alone(run.ended.exit, run.ended.outcomes)
+    return _NOT_UPLOADED if is_upload else _ENDED.get(run.ended.exit, _FAILED)
 
 
 def left_for_a_person(run: Run) -> int:

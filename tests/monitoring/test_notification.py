@@ -80,6 +80,23 @@ def test_overdue_opt_outs_are_a_state_of_their_own(
     assert "overdue opt-outs: 1" in json.loads(receiver.bodies[0])["message"]
 
 
+def test_a_report_that_stays_here_is_named_and_its_path_is_not(
+    filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk_sync.remote.store._RETRY", {"max_retries": 1})
+    for name, value in {"ENDPOINT_URL": "http://127.0.0.1:9", "ALLOW_HTTP": "true"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "made-up")
+    source = wishes(tmp_path / "in.csv", 3)
+    assert run(filled, "run", source, "--report", "s3://archive/{run_id}.csv").status == 3
+    assert titles(receiver) == ["bulk-sync: in needs a person"]
+    message = json.loads(receiver.bodies[0])["message"]
+    assert "a report could not be uploaded and stays on the machine of the run" in message
+    assert "state/reports" not in message
+    assert "s3:" not in message
+
+
 @pytest.mark.parametrize(
     ("status", "overdue", "state"),
     [

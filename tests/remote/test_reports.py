@@ -81,6 +81,14 @@ def test_a_report_that_cannot_be_uploaded_stays_here_with_exit_3(
     assert str(here) in ran.err
     if command == ("run",):
         run_id = here.stem
+        ending = (
+            "exit status 3: finished, but a report could not be uploaded and stays on this machine"
+        )
+        assert f"Run {run_id} ended with {ending}." in ran.out
+        assert "report not uploaded" in run(None, "runs").out
+        assert ending.partition("status ")[2] in run(None, "runs", run_id).out
+        assert f"`bulk-sync report {run_id} --report URL`" in run(None, "runs", run_id).out
+        assert "need a person" not in ran.out + run(None, "runs", run_id).out
         assert f"could not be uploaded. It is here: {here}." in run(None, "runs", run_id).out
         monkeypatch.setenv("AWS_ENDPOINT_URL", s3.server.url)
         again = run(None, "report", run_id, "--report", s3 / "late.csv")

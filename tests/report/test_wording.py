@@ -25,6 +25,24 @@ def test_no_legend_needs_an_engineer_to_read_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "outcomes", "words"),
+    [
+        (Exit.ROWS_LEFT, {}, "some rows need a person"),
+        (Exit.ROWS_LEFT, {"updated": 2, "rejected": 1}, "some rows need a person"),
+        (Exit.ROWS_LEFT, {"updated": 2, "pending": 1}, "some rows need a person"),
+        (Exit.ROWS_LEFT, {"updated": 2, "unchanged": 1}, "report not uploaded"),
+        (Exit.DONE, {"updated": 2}, "done"),
+    ],
+)
+def test_exit_status_3_is_about_rows_only_if_some_need_a_person(
+    status: Exit, outcomes: dict[str, int], words: str
+) -> None:
+    assert wording.in_short(status, outcomes) == words
+    is_upload = "uploaded" in wording.exit_status(status, outcomes=outcomes)
+    assert is_upload == (words == "report not uploaded")
+
+
+@pytest.mark.parametrize(
     ("number", "text"), [(0, "0 opt-ins"), (1, "1 opt-in"), (1520, "1,520 opt-ins")]
 )
 def test_one_thing_is_not_several(number: int, text: str) -> None:
