@@ -20,6 +20,7 @@ _DATA: Final = "/var/lib/bulk-sync"
 """Where a service and a pod keep runs, and a pod its reports too."""
 
 _POD_SECRETS: Final = "/run/secrets/bulk-sync"
+_POD_JOBS: Final = ("tonight", "resume")
 _POD_CONFIG: Final = "/etc/bulk-sync"
 _FILES_OF_POD: Final = ("protect", "ca_file")
 """Options with a file of this machine that a pod needs too; it gets them as it gets secrets."""
@@ -154,10 +155,12 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
     }
     variables = machine.variables() | {
         variable("state_dir"): _DATA,
-        variable("report"): f"{_DATA}/{{run_id}}.csv",
         variable("log_format"): "json",
         "HOME": _DATA,
     }
+    reports = [machine.given("report"), *map(str, machine.configured("report"))]
+    if not any("://" in each for each in reports):
+        variables[variable("report")] = f"{_DATA}/{{run_id}}.csv"
     variables |= {each.variable: f"{_POD_SECRETS}/{each.name}" for each in secrets}
     if machine.config is not None:
         variables[variable("config")] = f"{_POD_CONFIG}/{machine.config.name}"
@@ -167,6 +170,7 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
         if mounted:
             variables[variable(option)] = ":".join(f"{_POD_SECRETS}/{name}" for name in mounted)
     source = _input(machine)
+    is_apart = bool(machine.given("state_url") or machine.configured("state_url"))
     return {
         "tonight": _pod_command(["run", source, *_rest(machine, "run")]),
         "resume": _pod_command(["resume", "--all", *_rest(machine, "resume")]),
@@ -176,6 +180,7 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
         "config_text": machine.config.read_text("utf-8").strip("\n") if machine.config else "",
         "config_folder": _POD_CONFIG,
         "input_folder": _folder_of(source),
+        "claims": {job: f"bulk-sync-{job}" if is_apart else "bulk-sync" for job in _POD_JOBS},
     }
 
 

@@ -112,6 +112,41 @@ def test_the_commands_work_with_the_variables_and_files_of_the_pod(
     assert not list((inside / "data").glob("*.sqlite*"))
 
 
+def test_jobs_with_checkpoints_in_a_bucket_share_no_volume(tmp_path: Path) -> None:
+    found = []
+    for words in ((), ("--state-url", "s3://state/folder")):
+        text = recipe(tmp_path, "kubernetes", "s3://in/x.csv", *words).text
+        for cron_job in objects(text).values():
+            (claim,) = (each["persistentVolumeClaim"] for each in volumes(cron_job))
+            assert claim["claimName"] in text.partition("apiVersion")[0]
+            found.append((claim["claimName"], environment(cron_job).get("BULK_SYNC_STATE_URL")))
+    url = "s3://state/folder"
+    assert found[:2] == [("bulk-sync", None)] * 2
+    assert found[2:] == [("bulk-sync-tonight", url), ("bulk-sync-resume", url)]
+
+
+@pytest.mark.parametrize("is_configured", [False, True])
+def test_a_report_in_a_bucket_stays_one(is_configured: bool, tmp_path: Path) -> None:
+    url = "s3://archive/{run_id}.csv"
+    if is_configured:
+        (tmp_path / "bulk-sync.toml").write_text(f'report = ["{url}"]\n')
+    given = "" if is_configured else url
+    text = recipe(tmp_path, "kubernetes", "s3://in/x.csv", BULK_SYNC_REPORT=given).text
+    for name in ("bulk-sync-tonight", "bulk-sync-resume"):
+        report = environment(objects(text)[name]).get("BULK_SYNC_REPORT")
+        assert report == (None if is_configured else url)
+    assert url in text
+
+
+def volumes(cron_job: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in pod(cron_job)["volumes"] if "persistentVolumeClaim" in each]
+
+
+def environment(cron_job: dict[str, Any]) -> dict[str, str]:
+    (container,) = pod(cron_job)["containers"]
+    return {each["name"]: each["value"] for each in container["env"]}
+
+
 def test_a_configuration_with_a_secret_in_it_is_not_printed(tmp_path: Path) -> None:
     (tmp_path / "bulk-sync.toml").write_text('[job.x]\nping = "https://hc.example.com/f00"\n')
     printed = recipe(tmp_path, "kubernetes", "/in/x.csv", status=2)
