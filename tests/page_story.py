@@ -10,7 +10,7 @@ import io
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +157,7 @@ class Story:
                 for person in (self.ana, self.ben)
                 for path in ("/", "/ledger", *self.paths)
             }
-            if facts == self._facts():
+            if facts == self._facts() and not _is_starting(screens, facts[1]):
                 break
         else:
             raise AssertionError("it never rests")
@@ -246,6 +246,14 @@ class Story:
 
     def differs(self, key: str) -> bool:
         return self.before[key] != self.desired[key]
+
+
+def _is_starting(screens: Mapping[tuple[str, str], str], at_work: set[str]) -> bool:
+    """Return whether a process is at work on a run whose lock it has not taken yet."""
+    shown = {path for (_, path), text in screens.items() if "→ at work</strong>" in text}
+    return any(
+        path.removeprefix("/runs/") not in at_work for path in shown if path.startswith("/runs/")
+    )
 
 
 def _word(run: Run, at_work: set[str]) -> str:
