@@ -5,7 +5,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from bulk_sync.amounts import count  # noqa: F401 - templates get it from here
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report.facts import Subject
