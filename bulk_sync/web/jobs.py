@@ -32,8 +32,8 @@ from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.progress import Progress
 from bulk_sync.web.settings import PageSettings
 
-LOOK_EVERY_S: Final = 1.0
-"""How often the files of a process are read while a browser watches it."""
+_LOOKS_EVERY_S: Final = (0.1, 1.0)
+"""How often the files of a process are read while somebody waits for it: at first, and later."""
 
 _PROGRESS_EVERY: Final = "2s"
 _OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "BULK_SYNC_REPORT")
@@ -182,6 +182,7 @@ class Jobs:
     async def follow(self, job: Job) -> AsyncIterator[Progress]:
         """Yield the progress of a process whenever it changed, until it has ended."""
         before: Progress | None = None
+        pause_s, longest_s = _LOOKS_EVERY_S
         while True:
             now = await asyncio.to_thread(job.progress)
             if now != before:
@@ -189,7 +190,8 @@ class Jobs:
             if not now.is_alive:
                 return
             before = now
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.2, longest_s)
 
     async def run_id_of(self, job: Job, within_s: float = 10.0) -> str | None:
         """Wait for a process to begin its run, and return the id of the run.
