@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from bulk_sync.cli import config
 from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, variable
 from bulk_sync.cli.options import ALLOW, LOCK_WAIT
+from bulk_sync.remote import url
 
 NAME: Final = "bulk-sync"
 SECRETS_FOLDER: Final = Path("/etc/bulk-sync")
@@ -128,10 +129,19 @@ class Machine:
         ]
         return [each for value in found for each in (value if isinstance(value, list) else [value])]
 
-    def paths(self, name: str) -> list[Path]:
-        """Return every path that an option may have, as absolute ones."""
-        given = self.given(name).split(os.pathsep) if self.given(name) else self.configured(name)
-        return [Path(str(each)).expanduser().absolute() for each in given]
+    def texts(self, option: Option) -> list[str]:
+        """Return every value that an option may have."""
+        if not (given := self.given(option.key)):
+            return list(map(str, self.configured(option.key)))
+        return list(option.type.split_envvar_value(given)) if option.multiple else [given]
+
+    def paths(self, option: Option) -> list[Path]:
+        """Return every path of this machine that an option may have, as absolute ones."""
+        return [
+            Path(each).expanduser().absolute()
+            for each in self.texts(option)
+            if not url.is_url(each)
+        ]
 
     def given(self, name: str) -> str:
         """Return an option as it was typed, or as its variable has it; empty if neither has it."""

@@ -7,6 +7,7 @@
 No list of options stands anywhere else. ``options.py`` declares them.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum
@@ -197,6 +198,14 @@ class InputName(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
         """Return the name."""
         return url.source(str(value))
+
+
+class ReportName(click.Path):
+    """A file, or a URL; several of them in a variable have ``:`` between them."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the values of a variable. A ``:`` before ``//`` is part of a URL."""
+        return re.split(rf"{os.pathsep}(?!//)", rv)
 
 
 class WebAddress(click.ParamType[str]):

@@ -14,7 +14,16 @@ import click
 
 from bulk_sync.cli import config, input_options, list_options, schedule_options, state_options
 from bulk_sync.cli.monitoring_options import MONITORING, PROGRESS_EVERY
-from bulk_sync.cli.option import Duration, Group, InputName, Name, Option, Recorded, choice
+from bulk_sync.cli.option import (
+    Duration,
+    Group,
+    InputName,
+    Name,
+    Option,
+    Recorded,
+    ReportName,
+    choice,
+)
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
 from bulk_sync.storage import lock
@@ -204,6 +213,9 @@ ATTRIBUTE: Final = _connection(
     recorded=Recorded.FIXED,
     default=CCPA,
 )
+CA_FILE: Final = _connection(
+    "--ca-file FILE", "Certificates of a private CA, PEM.", type=click.Path(path_type=Path)
+)
 CONNECTION: Final = (
     _connection(
         "--endpoint URL",
@@ -233,9 +245,7 @@ CONNECTION: Final = (
         default=AUTO,
     ),
     ATTRIBUTE,
-    _connection(
-        "--ca-file FILE", "Certificates of a private CA, PEM.", type=click.Path(path_type=Path)
-    ),
+    CA_FILE,
 )
 LOOKUP: Final = _connection(
     "--lookup",
@@ -249,7 +259,7 @@ REPORT: Final = _output(
     "Where to write the report: a file, or a URL of a bucket (s3, gs, az), where nothing is "
     "overwritten. The suffix decides the format: .csv .parquet .json .xlsx .html; .gz after a text "
     "one packs it.",
-    type=click.Path(dir_okay=False),  # a text: it may be a URL
+    type=ReportName(dir_okay=False),
 )
 TODO: Final = _output(
     "--todo", "Also write the todo file beside the report, if a row needs a person."

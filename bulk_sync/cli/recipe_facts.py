@@ -8,10 +8,12 @@ from shlex import quote
 from typing import Any, Final
 
 from bulk_sync import __version__
-from bulk_sync.cli import escapes
+from bulk_sync.cli import escapes, options
 from bulk_sync.cli.machine import SECRETS_FOLDER, Machine, SecretFile
+from bulk_sync.cli.monitoring_options import METRICS_FILE
 from bulk_sync.cli.option import variable
 from bulk_sync.errors import UsageProblem
+from bulk_sync.remote import url
 from bulk_sync.storage import lock
 
 _NO_INPUT: Final = "/path/to/optouts-%Y-%m-%d.csv"
@@ -22,7 +24,7 @@ _DATA: Final = "/var/lib/bulk-sync"
 _POD_SECRETS: Final = "/run/secrets/bulk-sync"
 _POD_JOBS: Final = ("tonight", "resume")
 _POD_CONFIG: Final = "/etc/bulk-sync"
-_FILES_OF_POD: Final = ("protect", "ca_file")
+_FILES_OF_POD: Final = (options.PROTECT, options.CA_FILE)
 """Options with a file of this machine that a pod needs too; it gets them as it gets secrets."""
 
 _OUTPUT: Final = ("-q", "--summary", "json")
@@ -74,7 +76,7 @@ def _crontab(machine: Machine, _facts: dict[str, Any]) -> dict[str, Any]:
     start = [Path(program[0]).name] if len(program) == 1 else program
 
     def line(command: str, last: str) -> str:
-        typed = " ".join([*map(quote, start), command, last, *_rest(machine, command)])
+        typed = _typed(start, command, last, _rest(machine, command))
         return (
             f"umask 077; cd {quote(str(machine.folder))} || exit; {typed} "
             '>>"$LOG" 2>&1 || { '
@@ -98,8 +100,8 @@ def _service(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
     if not machine.configured("state_dir"):
         variables[variable("state_dir")] = str(state)
     is_shared = state.is_relative_to(_SHARED_STATE)
-    reports = [path.parent for path in machine.paths("report")] or [machine.folder]
-    metrics = [path.parent for path in machine.paths("metrics_file")]
+    reports = [path.parent for path in machine.paths(options.REPORT)] or [machine.folder]
+    metrics = [path.parent for path in machine.paths(METRICS_FILE)]
     writable = [*reports, *metrics, *([] if is_shared else [state])]
     every = [*writable, machine.folder, Path(source), Path(program[0])]
     every += [machine.config] if machine.config else []
@@ -124,12 +126,8 @@ def _exec_start(program: list[str], words: list[str]) -> str:
     command, last, *rest = words
     if not escapes.has_date(last):
         return " ".join(map(escapes.systemd_argument, [*program, *words]))
-    return f"/bin/sh -c {escapes.systemd_argument(_exec(program, command, last, rest))}"
-
-
-def _exec(program: list[str], command: str, last: str, rest: list[str]) -> str:
-    words = [*map(quote, program), command, escapes.shell_word(last), *map(quote, rest)]
-    return f"exec {' '.join(words)}"
+    typed = _typed(program, command, escapes.shell_word(last), rest)
+    return f"/bin/sh -c {escapes.systemd_argument(f'exec {typed}')}"
 
 
 def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
@@ -149,33 +147,31 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
             "postgresql://USER:PASSWORD@HOST/NAME, into a file: "
             f"install -D -m 600 /dev/stdin {path}"
         )
-    own = {
-        option: {_key(option, n, path): path for n, path in enumerate(machine.paths(option))}
-        for option in _FILES_OF_POD
-    }
     variables = machine.variables() | {
         variable("state_dir"): _DATA,
         variable("log_format"): "json",
         "HOME": _DATA,
     }
-    reports = [machine.given("report"), *map(str, machine.configured("report"))]
-    if not any("://" in each for each in reports):
+    if not any(map(url.is_url, machine.texts(options.REPORT))):
         variables[variable("report")] = f"{_DATA}/{{run_id}}.csv"
     variables |= {each.variable: f"{_POD_SECRETS}/{each.name}" for each in secrets}
     if machine.config is not None:
         variables[variable("config")] = f"{_POD_CONFIG}/{machine.config.name}"
-    if machine.paths("metrics_file"):
+    if machine.paths(METRICS_FILE):
         variables[variable("metrics_file")] = f"{_DATA}/metrics.prom"
-    for option, mounted in own.items():
-        if mounted:
-            variables[variable(option)] = ":".join(f"{_POD_SECRETS}/{name}" for name in mounted)
+    files: dict[str, object] = {each.name: each.path for each in secrets}
+    for option in _FILES_OF_POD:
+        own = {_key(option.key, n, path): path for n, path in enumerate(machine.paths(option))}
+        if own:
+            variables[variable(option.key)] = ":".join(f"{_POD_SECRETS}/{name}" for name in own)
+        files |= own
     source = _input(machine)
     is_apart = bool(machine.given("state_url") or machine.configured("state_url"))
     return {
         "tonight": _pod_command(["run", source, *_rest(machine, "run")]),
         "resume": _pod_command(["resume", "--all", *_rest(machine, "resume")]),
         "variables": dict(sorted(variables.items())),
-        "files": {each.name: each.path for each in secrets} | own["protect"] | own["ca_file"],
+        "files": files,
         "config_name": machine.config.name if machine.config else "",
         "config_text": machine.config.read_text("utf-8").strip("\n") if machine.config else "",
         "config_folder": _POD_CONFIG,
@@ -192,7 +188,8 @@ def _key(option: str, number: int, path: Path) -> str:
 def _pod_command(words: list[str]) -> list[str]:
     command, last, *rest = words
     if escapes.has_date(last):
-        made = ["/bin/sh", "-c", _exec(["bulk-sync"], command, last, rest)]
+        typed = _typed(["bulk-sync"], command, escapes.shell_word(last), rest)
+        made = ["/bin/sh", "-c", f"exec {typed}"]
     else:
         made = ["bulk-sync", *map(escapes.one_line, words)]
     return [word.replace("$(", "$$(") for word in made]  # else Kubernetes looks for a variable
@@ -200,7 +197,7 @@ def _pod_command(words: list[str]) -> list[str]:
 
 def _folder_of(source: str) -> str:
     """Return the folder to mount for an input; empty for a URL."""
-    if "://" in source:
+    if url.is_url(source):
         return ""
     if Path(source).is_dir():
         return source
@@ -210,6 +207,11 @@ def _folder_of(source: str) -> str:
     if folder == folder.parent:
         raise UsageProblem(f"{source} lies at the top: a volume needs a folder of its own.")
     return str(folder)
+
+
+def _typed(program: list[str], command: str, last: str, rest: list[str]) -> str:
+    """Return a command as sh has it; ``last`` is quoted already, since it may have a date."""
+    return " ".join([*map(quote, program), command, last, *map(quote, rest)])
 
 
 def _rest(machine: Machine, command: str) -> list[str]:
@@ -225,7 +227,7 @@ def _input(machine: Machine) -> str:
         return _NO_INPUT
     if source == "-":
         raise UsageProblem("A job at night has no standard input: name a file, a folder or a glob.")
-    return source if "://" in source else str(machine.folder / Path(source).expanduser())
+    return source if url.is_url(source) else str(machine.folder / Path(source).expanduser())
 
 
 def _job(machine: Machine) -> str | None:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import click
 import orjson
 import pandas as pd
 import pytest
 from conftest import Run, key, populate, wishes
 
+from bulk_sync.cli.options import REPORT
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
@@ -113,6 +115,24 @@ def test_the_file_names_reports_as_the_command_line_does(
     assert run(filled, "run", wishes(tmp_path / "in.csv", 5)).status == 0
     assert (tmp_path / "r.json").exists()
     assert (tmp_path / "r.csv").exists() is ("csv" in value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "places"),
+    [
+        ("a.csv", ["a.csv"]),
+        ("a b.csv:c.json", ["a b.csv", "c.json"]),
+        ("s3://bucket/a.csv", ["s3://bucket/a.csv"]),
+        ("a.csv:gs://b/{run_id}.csv:/b.json", ["a.csv", "gs://b/{run_id}.csv", "/b.json"]),
+    ],
+    ids=["a file", "two files", "a URL", "files and a URL"],
+)
+def test_a_variable_names_reports_with_colons_between_them(
+    variable: str, places: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_REPORT", variable)
+    context = click.Command("run", params=[REPORT]).make_context("run", [])
+    assert context.params["report"] == tuple(places)
 
 
 def test_an_error_is_json_too_where_the_file_asks_for_it(

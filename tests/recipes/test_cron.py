@@ -69,6 +69,15 @@ def test_the_line_of_tonight_works_unchanged(
     assert Path(crontab.variables["LOG"]).stat().st_mode & 0o777 == 0o600
 
 
+def test_a_job_of_any_name_reaches_the_program(home: Path) -> None:
+    wishes(home / "in" / "optouts.csv", 5)
+    job = "it's $HOME; opt outs 50%"
+    crontab = Crontab.read(recipe(home, "cron", "in/optouts.csv", "--job", job).text)
+    ended = crontab.carry_out(TONIGHT, home)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert last_line(crontab)["job"] == job
+
+
 def test_a_night_that_fails_is_mailed_with_its_exit_code_and_reason(home: Path) -> None:
     crontab = Crontab.read(recipe(home, "cron", "in/optouts.csv").text)
     mail = crontab.carry_out(TONIGHT, home).stdout.splitlines()

@@ -92,15 +92,26 @@ def test_a_service_may_write_where_it_has_to_and_nowhere_else(
     assert found == [each or str(home) for each in writable]
 
 
-def test_reports_of_the_configuration_are_where_the_service_may_write(
-    home: Path, tmp_path: Path
+REPORTS = ("/archive/{run_id}.csv", "s3://archive/{run_id}.csv", "x.html")
+
+
+@pytest.mark.parametrize("is_configured", [True, False], ids=["configuration", "variable"])
+@pytest.mark.parametrize(
+    ("reports", "writable"),
+    [(REPORTS, ["/archive", "here"]), (REPORTS[1:2], ["here"])],
+    ids=["files and a bucket", "a bucket alone"],
+)
+def test_a_service_may_write_where_its_reports_go_on_this_machine(
+    reports: tuple[str, ...], writable: list[str], is_configured: bool, home: Path, tmp_path: Path
 ) -> None:
-    reports = '["/archive/{run_id}.csv", "x.html"]'
-    (home / "bulk-sync.toml").write_text(f"[job.nights]\nreport = {reports}\n")
+    if is_configured:
+        (home / "bulk-sync.toml").write_text(f"[job.nights]\nreport = {[*reports]}\n")
+    given = {} if is_configured else {"BULK_SYNC_REPORT": ":".join(reports)}
     (tmp_path / "units").mkdir()
-    printed = recipe(home, "systemd", "in.csv")
+    printed = recipe(home, "systemd", "in.csv", status=0, **given)
     service = units(printed.text, tmp_path / "units")["bulk-sync.service"]
-    assert [words_of(each)[0] for each in service["ReadWritePaths"]] == ["/archive", str(home)]
+    found = [words_of(each)[0] for each in service["ReadWritePaths"]]
+    assert found == [each.replace("here", str(home)) for each in writable]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
