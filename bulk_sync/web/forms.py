@@ -1,6 +1,7 @@
 """The fields of a form, whatever bytes a browser sends."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +12,7 @@ from aiohttp import web
 class Form:
     """The fields of a form, by name; a field may stand several times in it."""
 
-    fields: Mapping[str, tuple[str, ...]]
+    fields: Mapping[str, Sequence[str]]
 
     @classmethod
     async def read(cls, request: web.Request) -> Self:
@@ -26,11 +27,11 @@ class Form:
             raise web.HTTPBadRequest(
                 text="The form could not be read, so nothing was done. Load the page again."
             ) from error
-        fields: dict[str, tuple[str, ...]] = {}
+        fields = defaultdict[str, list[str]](list)
         for name, value in data.items():
             if isinstance(value, str):
-                fields[name] = (*fields.get(name, ()), clean(value))
-        return cls(fields)
+                fields[name].append(clean(value))
+        return cls(dict(fields))
 
     def text(self, name: str) -> str:
         """Return a field without outer blanks; "" if it is missing."""
@@ -40,7 +41,7 @@ class Form:
         """Return a field as it was typed, blanks included; "" if it is missing."""
         return self.fields.get(name, ("",))[0]
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def texts(self, name: str) -> Sequence[str]:
         """Return all fields of a name."""
         return self.fields.get(name, ())
 
