@@ -33,7 +33,7 @@ _FIELDS: Final = 20
 _NAME_CHARACTERS: Final = 200
 _READ_ON_TIMES: Final = 5
 """Of a file that is too large, so many times the limit is read and thrown away: a browser shows the
-answer only after it has sent the file."""
+answer only after it has sent the file. What comes after that is not read."""
 
 _NO_FILE: Final = "Choose a file."
 
@@ -144,6 +144,8 @@ async def _read(page: Page, request: web.Request, folder: Path, found: Received)
         if part.name == FILE and not found.file_name:
             found.file_name = shown_name(part.filename or "")
             await _keep(page, part, folder, found)
+            if not part.at_eof():  # the next part begins behind all of it
+                return
         elif part.name:
             found.fields[part.name] = await _text(part)
     raise ValueError("too many fields")

@@ -7,9 +7,11 @@ import signal
 import socket
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from html import unescape
 from itertools import count
+from select import select
 from typing import Final
 
 import openpyxl
@@ -360,21 +362,43 @@ def test_a_file_goes_to_the_disk_while_it_comes_and_away_if_it_breaks_off(
     served: Served, ana: requests.Session
 ) -> None:
     before, folder = folders(served), served.page.settings.folder / "uploads"
-    host, port = served.url.removeprefix("http://").split(":")
-    cookie = "; ".join(f"{each.name}={each.value}" for each in ana.cookies)
-    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
-    head = (
-        f"POST /uploads/new HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n"
-        "Sec-Fetch-Site: same-origin\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-        f"Content-Length: {MOST}\r\n\r\n"
-    )
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(head.encode() + body + b"PKey,Opt out\n" * 200_000)
+    with sending(ana, served, MOST) as connection:
+        connection.sendall(b"PKey,Opt out\n" * 200_000)
         while not any(file.stat().st_size for file in folder.glob("*/upload.csv")):
             if new := folders(served) - before:
                 assert len(new) == 1
     while folders(served) != before:
         os.sched_yield()
+
+
+def test_a_file_without_end_is_answered_before_its_end(
+    served: Served, ana: requests.Session
+) -> None:
+    before, most = folders(served), MOST * 40
+    with sending(ana, served, most) as connection:
+        sent = 0
+        while sent < most and not select([connection], [], [], 0)[0]:
+            sent += connection.send(b"PKey,Opt out\n" * 20_000)
+        answer = connection.recv(100)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert sent < most
+    assert folders(served) == before
+
+
+@contextmanager
+def sending(session: requests.Session, served: Served, size: int) -> Iterator[socket.socket]:
+    """Begin to upload a file byte by byte, in a form of a size."""
+    host, port = served.url.removeprefix("http://").split(":")
+    cookie = "; ".join(f"{each.name}={each.value}" for each in session.cookies)
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    head = (
+        f"POST /uploads/new HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n"
+        "Sec-Fetch-Site: same-origin\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        f"Content-Length: {size}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + body)
+        yield connection
 
 
 def test_the_template_is_read_without_a_choice(served: Served, ana: requests.Session) -> None:
