@@ -4,6 +4,7 @@ The processes that the page has started go on.
 """
 
 import asyncio
+import logging
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -12,12 +13,14 @@ from typing import Final
 
 from aiohttp import web
 
-from bulk_sync.errors import UsageProblem
+from bulk_sync.errors import StopRun, UsageProblem
 from bulk_sync.web import old_files, security
 from bulk_sync.web.app_keys import PAGE, RIGHT
 from bulk_sync.web.page import Page
 from bulk_sync.web.routes import ROUTES
 from bulk_sync.web.settings import PageSettings
+
+log = logging.getLogger(__name__)
 
 _FORM_BYTES: Final = 256 * 1024
 _SHUTDOWN_S: Final = 2.0
@@ -55,7 +58,10 @@ async def _delete_old_files(page: Page) -> None:
     """Delete what is older than ``--keep``, once a day."""
     folder, keep_days = page.settings.folder, page.settings.keep_days
     while True:
-        await page.blocking(old_files.delete, folder, keep_days, page.paperwork, page.jobs)
+        try:
+            await page.blocking(old_files.delete, folder, keep_days, page.paperwork, page.jobs)
+        except (StopRun, OSError) as error:  # tomorrow again
+            log.warning("Files older than --keep were not deleted: %s", error)
         await asyncio.sleep(old_files.EVERY_S)
 
 

@@ -1,10 +1,9 @@
 """Deletes uploads, plans, reports and logs of the page after ``--keep`` days; never the ledger.
 
-    STATE_DIR/page/uploads/ID   the file as it came, under a name of ours
-                  /plans/ID     the plan, and its report
-                  /reports/     reports of runs
-                  /rows/RUN     the rows of a run or a plan as its screen shows them
-                  /jobs/ID      what a process printed
+    STATE_DIR/page/uploads/ID    the file as it came, under a name of ours
+                  /plans/ID      the plan, and its rows as its screen shows them
+                  /reports/RUN   reports of a run, and its rows as its screen shows them
+                  /jobs/ID       what a process printed, and what it found in a file
 
 What is still at work stays. Names of people and of files stay in the database of the page.
 """
@@ -22,7 +21,7 @@ from bulk_sync.web.paperwork import Paperwork
 
 log = logging.getLogger(__name__)
 
-FOLDERS: Final = ("uploads", "plans", "reports", "rows", "jobs")
+FOLDERS: Final = ("uploads", "plans", "reports", "jobs")
 EVERY_S: Final = 86_400.0
 
 
@@ -42,16 +41,18 @@ def delete(folder: Path, keep_days: int, paperwork: Paperwork, jobs: Jobs) -> in
         if job is not None and job.is_alive:
             continue
         paperwork.set_deleted(old.name)
-        with suppress(OSError):
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-        if old.exists():
-            log.warning("%s is older than --keep and could not be deleted.", old)
-        gone += not old.exists()
+        try:
+            old.unlink() if old.is_symlink() or not old.is_dir() else shutil.rmtree(old)
+        except OSError as error:
+            log.warning("%s is older than --keep and cannot be deleted: %s.", old, error.strerror)
+        else:
+            gone += 1
     return gone
 
 
 def _older(folder: Path, before_s: float) -> Iterator[Path]:
     for name in FOLDERS:
         for each in sorted((folder / name).glob("*")):
-            if each.stat().st_mtime < before_s:
-                yield each
+            with suppress(FileNotFoundError):  # gone meanwhile
+                if each.lstat().st_mtime < before_s:
+                    yield each

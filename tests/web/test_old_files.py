@@ -43,6 +43,20 @@ def test_what_is_older_goes_and_it_is_noted(tmp_path: Path) -> None:
         assert kept == {"old": True, "new": False}
 
 
+def test_a_link_to_nowhere_is_in_no_ones_way(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    uploads = settings.folder / "uploads"
+    uploads.mkdir(parents=True)
+    (uploads / "a-link").symlink_to(tmp_path / "nowhere")
+    (uploads / "old").touch()
+    for each in uploads.iterdir():
+        os.utime(each, (0, 0), follow_symlinks=False)
+    with closing(open_database(settings.state)) as database:
+        jobs, paperwork = Jobs(database, settings), Paperwork(database, DAY_S)
+        assert old_files.delete(settings.folder, 10, paperwork, jobs) == 2
+    assert not list(uploads.iterdir())
+
+
 def test_a_process_at_work_keeps_its_files(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
