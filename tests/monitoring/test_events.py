@@ -100,7 +100,7 @@ def test_a_command_that_could_not_begin_tells_its_end_too(
 
 def test_access_denied_on_the_way_is_told_once(filled: Simulator, tmp_path: Path, run: Run) -> None:
     before_answer(filled, "GET", 1, filled.revoke_tokens)
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), *JSON)
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), *JSON, "--retries", 0)
     assert ran.status == 5
     assert names(ran).count("run_ended") == 1
     assert ran.summary["run_id"] == events(ran)[-1]["run_id"]
