@@ -6,7 +6,7 @@ from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import is_loopback
+from bulk_sync.settings import check_host, is_loopback
 
 BUCKETS: Final = ("s3", "gs", "az")
 """The schemes of buckets: Amazon S3, Google Cloud Storage, Azure Blob Storage."""
@@ -103,7 +103,8 @@ def unquoted(source: str) -> str:
     folder, slash, last = source.rpartition("/")
     if source.partition("://")[0].lower() not in _WEB:
         return source
-    return f"{folder}{slash}{unquote(last).replace('/', '_')}"
+    name = re.sub(r"[/\0]", "_", unquote(last))
+    return f"{folder}{slash}{name}"
 
 
 def without_secrets(text: str) -> str:
@@ -117,6 +118,7 @@ def _check_web(scheme: str, shown: str) -> None:
     try:
         parts = urlsplit(shown)
         host = parts.hostname if parts.port != 0 else None
+        check_host(host or "")
     except ValueError:
         host = None
     if not host:

@@ -1,17 +1,19 @@
 """Downloads a file of a web server: one GET, and another to see that it did not change."""
 
 import base64
-import re
 import time
 from collections.abc import Callable
 from http.client import HTTPException
+from string import punctuation
 from typing import Any, Final
 from urllib.error import HTTPError
-from urllib.parse import unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
+from bulk_sync.campaign.proxies import proxy_for
 from bulk_sync.remote.store import RemoteProblem, Unreachable, changed
 from bulk_sync.remote.url import Url
+from bulk_sync.settings import is_loopback
 
 _QUIET_S: Final = 60.0
 _CHUNK: Final = 1 << 20
@@ -48,7 +50,9 @@ def _tried(url: Url, whole: str, begin: Callable[[], Callable[[bytes], object]] 
     """Send a request, again after a passing failure; without ``begin`` its content is not read."""
     for wait_s in (*_WAITS_S, None):
         try:
-            with build_opener(_Safe(url)).open(_request(whole), timeout=_QUIET_S) as answer:
+            with build_opener(_Safe(url), _Proxies()).open(
+                _request(whole), timeout=_QUIET_S
+            ) as answer:
                 if begin is not None:
                     _read(answer, begin())
                 return _version(answer.headers)
@@ -78,33 +82,50 @@ class _Cut(Exception):
 
 
 class _Safe(HTTPRedirectHandler):
-    """Follows redirects, but not from https to http."""
+    """Follows redirects, but neither from https to http, nor by http to another machine."""
 
     def __init__(self, url: Url) -> None:
         self._url = url
 
     def redirect_request(self, *args: Any) -> Request | None:
         """Return the next request."""
-        if self._url.scheme == "https" and urlsplit(args[-1]).scheme != "https":
+        target = urlsplit(args[-1])
+        is_here = target.scheme == self._url.scheme == "http" and is_loopback(target.hostname or "")
+        if target.scheme != "https" and not is_here:
             raise RemoteProblem(f"{self._url} leads to a URL without encryption. It was not read.")
         return super().redirect_request(*args)
+
+
+class _Proxies(ProxyHandler):
+    """Takes the proxies of the environment by the rules of requests to Campaign."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def https_open(self, request: Request) -> None:
+        """Let a request go through its proxy; plain http stays on this machine and has none."""
+        proxy = proxy_for(request.full_url)
+        if proxy.url is not None:
+            request.set_proxy(f"{proxy.url.host_subcomponent}:{proxy.url.port}", "https")
+            for name, value in (proxy.headers or {}).items():
+                request.add_unredirected_header(name, value)
 
 
 def _request(whole: str) -> Request:
     """Return the request; a user and password in the URL go into a header."""
     parts = urlsplit(whole)
     user, at, host = parts.netloc.rpartition("@")
-    path = re.sub(r"[^!-~]", lambda odd: _quoted(odd[0]), parts.path)
-    request = Request(parts._replace(netloc=host, path=path, fragment="").geturl())  # noqa: S310 - checked
+    path, query = (
+        quote(part, punctuation, errors="surrogateescape") for part in (parts.path, parts.query)
+    )
+    name = parts.hostname or ""
+    host = host.lower().replace(name, name.encode("idna").decode())
+    request = Request(parts._replace(netloc=host, path=path, query=query, fragment="").geturl())  # noqa: S310 - checked
     request.add_header("Accept-Encoding", "identity")
     if at:
         token = base64.b64encode(unquote(user).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {token}")
     return request
-
-
-def _quoted(char: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in char.encode())
 
 
 def _read(answer: Any, take: Callable[[bytes], object]) -> None:

@@ -310,6 +310,59 @@ def test_a_file_of_unknown_length_is_read_and_a_cut_one_is_not(
     assert run(None, "validate", f"{web.url}/in.csv").status == 6
 
 
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("opt outs.csv?q=a b", "opt%20outs.csv?q=a%20b"),
+        ("é.csv?q=é&sig=a+b%2F%20", "%C3%A9.csv?q=%C3%A9&sig=a+b%2F%20"),
+        ("%00.csv", "%00.csv"),
+        ("%2e%2e%2fin.csv", "%2e%2e%2fin.csv"),
+    ],
+)
+def test_odd_characters_of_a_url_are_quoted_and_signatures_stay(
+    typed: str, sent: str, run: Run, web: Web, tmp_path: Path
+) -> None:
+    ran = run(None, "validate", f"{web.url}/{typed}")
+    assert ran.status == 0, ran.err
+    assert web.requests == [(f"/{sent}", "")]
+    assert not list((tmp_path / "state" / "downloads").iterdir())
+
+
+@pytest.mark.parametrize("location", ["http://files.example/in.csv", "ftp://127.0.0.1/in.csv"])
+def test_no_redirect_leads_to_a_url_without_encryption(location: str, run: Run, web: Web) -> None:
+    web.statuses, web.headers = [302], {"Location": location}
+    ran = run(None, "validate", f"{web.url}/in.csv")
+    assert (ran.status, len(web.requests)) == (2, 1)
+    assert "leads to a URL without encryption. It was not read." in ran.err
+
+
+def test_plain_http_never_goes_through_a_proxy(
+    run: Run, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as proxy:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        assert run(None, "validate", f"{web.url}/in.csv?{QUERY}").status == 0
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "requests"),
+    [("", [("127.0.0.1:9", "Basic dXNlcjpwYTU1")]), ("127.0.0.0/8", [])],
+    ids=["used", "left out"],
+)
+def test_a_proxy_sees_the_host_and_its_own_password_and_no_more(
+    no_proxy: str, requests: list[tuple[str, str]], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk_sync.remote.web._WAITS_S", ())
+    with serving() as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url.replace("://", "://user:pa55@"))
+        monkeypatch.setenv("no_proxy", no_proxy)
+        ran = run(None, "validate", f"https://me:secret@127.0.0.1:9/in.csv?{QUERY}")
+    assert ran.status == 6, ran.err
+    assert proxy.requests == requests
+
+
 def test_a_file_on_the_web_that_changes_is_refused(run: Run, web: Web) -> None:
     web.headers["ETag"] = '"1"'
     web.before = lambda number: web.headers.update(ETag=f'"{number}"')

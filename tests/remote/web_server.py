@@ -1,11 +1,12 @@
 """A web server on loopback that serves one file, and the ways in which real ones go wrong."""
 
-import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from loopback import answering
 
 
 @dataclass
@@ -53,17 +54,11 @@ def serving() -> Iterator[Web]:
             self.wfile.write(body)
             self.close_connection = True
 
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
+        def do_CONNECT(self) -> None:
+            """Refuse what a proxy is asked for."""
+            web.requests.append((self.path, self.headers.get("Proxy-Authorization") or ""))
+            self.send_error(502)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    web = Web(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    web = Web()
+    with answering(Handler) as web.url:
         yield web
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
