@@ -2,7 +2,8 @@
 
 import pytest
 
-from bulk_sync.amounts import count
+from bulk_sync.amounts import count, duration
+from bulk_sync.cli.runs_table import short_duration
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,21 @@ from bulk_sync.amounts import count
 )
 def test_one_thing_is_no_things(words: tuple[int, str], text: str) -> None:
     assert count(*words) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text", "short"),
+    [
+        (0, "under 0.1 s", "<0.1 s"),
+        (0.049, "under 0.1 s", "<0.1 s"),
+        (0.05, "0.1 s", "0.1 s"),
+        (59.94, "59.9 s", "59.9 s"),
+        (59.96, "1 min 0 s", "1 min"),
+        (723, "12 min 3 s", "12 min"),
+        (3_599.6, "1 h 0 min", "1h 00m"),
+        (4_205, "1 h 10 min", "1h 10m"),
+        (360_000, "100 h 0 min", "100h 00m"),
+    ],
+)
+def test_a_time_is_never_nothing(seconds: float, text: str, short: str) -> None:
+    assert (duration(seconds), short_duration(seconds)) == (text, short)

@@ -94,7 +94,7 @@ def _row(run: Run) -> list[str]:
         str(begun.rows) if run.has_begun else "",
         "" if ended is None or not run.has_begun else str(ended.opt_ins),
         "" if ended is None or not run.has_begun else str(ended.opt_outs),
-        "" if ended is None else duration(ended.seconds),
+        "" if ended is None else short_duration(ended.seconds),
         in_short(run),
     ]
 
@@ -118,13 +118,14 @@ def _lacks_approval(run: Run) -> bool:
     return is_refused and bool(run.begun.plan) and len(asked["approved_by"]) < needed
 
 
-def duration(seconds: float) -> str:
-    """Return a time in at most seven characters."""
+def short_duration(seconds: float) -> str:
+    """Return a time as short as a table has room for."""
+    if seconds < 0.05:
+        return "<0.1 s"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours}h {rest:02}m" if hours else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes} min"
 
 
 def _notes(run: Run) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from bulk_sync.amounts import count
+from bulk_sync.amounts import count, duration
 from bulk_sync.cli.row_lines import count_line, needing_a_person, outcome_lines, row_numbers
 from bulk_sync.errors import Refused
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
@@ -68,7 +68,7 @@ def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
     days, times = forecast.days, forecast.runs
     least = forecast.is_lower_bound
     how = "at the very least" if least else "about"
-    about = f" That takes {how} {_duration(seconds)}" if seconds >= 1 else ""
+    about = f" That takes {how} {duration(seconds)}" if seconds >= 1 else ""
     if seconds >= _WORTH_AN_HOUR_S and not days and not times:
         end = now + timedelta(seconds=seconds)
         day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
@@ -146,16 +146,15 @@ def _cost_lines(cost: Cost) -> list[str]:
     """Return what a run cost, and what it waited for."""
     calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
     reached = "" if cost.rate is None else f", {figure(cost.rate)} calls a second"
-    lines = [f"Calls: {calls or 'none'}; {_duration(cost.seconds)}{reached}."]
+    lines = [f"Calls: {calls or 'none'}; {duration(cost.seconds)}{reached}."]
     if cost.latency_s is not None:
         # The event loop's clock goes by the millisecond.
         half, most = (f"{figure(max(1.0, 1000 * each))} ms" for each in cost.latency_s)
-        others = {name: count for name, count in cost.answers.items() if name != "200"}
-        bad = "".join(f", {count:,} {name}" for name, count in others.items())
-        good = cost.answers.get("200", 0)
-        lines.append(f"Answers: {good:,} 200{bad}; half within {half}, 95 % within {most}.")
+        answers = {"200": 0, **cost.answers}
+        named = ", ".join(f"{name} ({number:,})" for name, number in answers.items())
+        lines.append(f"Answers: {named}; half within {half}, 95 % within {most}.")
     if cost.throttled_s:
-        causes = ", ".join(f"{why} {_duration(held_s)}" for why, held_s in cost.held_s.items())
+        causes = ", ".join(f"{why} {duration(held_s)}" for why, held_s in cost.held_s.items())
         lines.append(f"Waited for Campaign: {causes}.")
     return lines
 
@@ -253,11 +252,3 @@ def shown(place: object) -> str:
     except OSError:  # the folder was removed meanwhile
         return str(place)
     return str(place).removeprefix(f"{str(here).rstrip('/')}/")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

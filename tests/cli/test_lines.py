@@ -58,6 +58,8 @@ def test_the_end_of_a_run_is_told_in_plain_words(sim: Simulator, tmp_path: Path,
     ran = run(sim, "run", path)
     assert "updated                4  1 opt-in, 3 opt-outs" in ran.out
     assert re.search(r"calls a second\.$", ran.out, re.MULTILINE)
+    # A number and a status side by side would be read as one number.
+    assert re.search(r"^Answers: 200 \(\d+\), 404 \(\d+\); half within", ran.out, re.MULTILINE)
     # Rows with the same reason share a line.
     named = ", ".join(map(str, range(6, 16)))
     assert f"  rows {named} and 1 more  not_found: Campaign knows no profile" in ran.out
