@@ -1,6 +1,18 @@
-"""The closed sets of the report: what can become of a row, and why."""
+"""The closed sets of the ledger and the report: kinds of runs; what becomes of a row, and why."""
 
 from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The command behind a run; the last two are recorded only if they could not start."""
+
+    RUN = "run"
+    APPLY = "apply"
+    RETRY = "retry"
+    UNDO = "undo"
+    PLAN = "plan"
+    RESUME = "resume"
+    AUDIT = "audit"
 
 
 class Outcome(StrEnum):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bulk_sync.errors import Exit, StopRun
+from bulk_sync.outcomes import Kind
 from bulk_sync.remote.url import without_secrets
 from bulk_sync.signals import Interrupts
 
@@ -30,12 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PLAN: Final = "plan"
-_AUDIT: Final = "audit"
-_RESUME: Final = "resume"
-_NEW_RUNS: Final = frozenset({"run", PLAN, "apply", "retry", "undo"})
-_RUNS: Final = _NEW_RUNS | {_RESUME, _AUDIT}
-"""The commands that carry a run out, or look at one in Campaign."""
+_FOLLOW_UPS: Final = frozenset({Kind.RESUME, Kind.AUDIT})
+"""The commands that go on with a run, or look at one, and make none of their own."""
 
 _SIGNALS: Final = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
 """After a signal nothing more is imported: a second one ends the process."""
@@ -87,7 +84,7 @@ class Monitor:
     def watch(self, command: str, values: Mapping[str, Any]) -> None:
         """Begin with a command and its options, before its run is known."""
         is_preview = values.get("dry_run") or (command == "undo" and values.get("out"))
-        self.kind = self._kind = PLAN if is_preview else command
+        self.kind = self._kind = Kind.PLAN if is_preview else command
         source = values.get("input") or values.get("plan")
         self.source, self._values = None if source is None else without_secrets(str(source)), values
         if self.is_run:
@@ -99,7 +96,7 @@ class Monitor:
 
             self._ping_url = next(iter(urls_of_hook(PING, values["ping"])), None)
             urls = urls_of_hook(NOTIFY, values["notify"])
-            if urls and self.kind != PLAN:
+            if urls and self.kind != Kind.PLAN:
                 from bulk_sync.monitoring import notification
 
                 notification.check(urls)
@@ -107,7 +104,8 @@ class Monitor:
 
     def start(self) -> None:
         """Ping that a run begins, as soon as it is known that there is one, and no preview."""
-        if self._ping_url is None or self._pings is not None or self.kind in {PLAN, _RESUME}:
+        is_unknown = self.kind in {Kind.PLAN, Kind.RESUME}
+        if self._ping_url is None or self._pings is not None or is_unknown:
             return
         from bulk_sync.monitoring.ping import Pings
 
@@ -132,7 +130,7 @@ class Monitor:
     def begin(self, run_id: str, begun: "Begun", source: str) -> None:
         """Go on with the run that begins, or is resumed."""
         self.run_id, self.job, self.source, self.has_ended = run_id, begun.job, source, False
-        if self.kind != _AUDIT:
+        if self.kind != Kind.AUDIT:
             self.kind = str(begun.kind)
         facts = {"kind": self.kind, "rows": begun.rows, "parent": begun.parent}
         self.start()
@@ -140,13 +138,13 @@ class Monitor:
 
     @property
     def is_run(self) -> bool:
-        """Return whether the command is one that carries a run out."""
-        return self.kind in _RUNS
+        """Return whether the command carries a run out, or looks at one in Campaign."""
+        return self.kind in set(Kind)
 
     @property
     def is_follow_up(self) -> bool:
-        """Return whether it goes on with a run, or looks at one, and is none of its own."""
-        return self.kind in {_RESUME, _AUDIT}
+        """Return whether the command is one that makes no run of its own."""
+        return self.kind in _FOLLOW_UPS
 
     @property
     def seconds(self) -> float:
@@ -160,7 +158,7 @@ class Monitor:
 
     def facts(self) -> dict[str, object]:
         """Return when it is, and which run that is about."""
-        if self.run_id is None and self.kind in _NEW_RUNS:
+        if self.run_id is None and self.is_run and not self.is_follow_up:
             from bulk_sync.settings import new_run_id
 
             self.run_id = new_run_id()
@@ -237,7 +235,7 @@ class Monitor:
         self.event("run_ended", summary["message"], summary)
         totals, cost, late = finished.totals, finished.cost, summary["late"] or {}
         is_here = finished.files.are_unpublished
-        is_missing = self.kind != _AUDIT and finished.head is None
+        is_missing = self.kind != Kind.AUDIT and finished.head is None
         self._pass_on(
             RunEnd(
                 job=self._monitored_as,
@@ -263,7 +261,7 @@ class Monitor:
             end: how it ended.
             was_done: another run had done its work, so that only the ping waits for an end.
         """
-        if self.kind == PLAN or not self._has_hooks or (was_done and self._pings is None):
+        if self.kind == Kind.PLAN or not self._has_hooks or (was_done and self._pings is None):
             return
         from bulk_sync.report import wording
 
@@ -317,7 +315,7 @@ class Monitor:
         """Return the job's name; audits are a job of their own."""
         from bulk_sync.monitoring.run_end import audit_of
 
-        return audit_of(self.job) if self.job and self.kind == _AUDIT else self.job or ""
+        return audit_of(self.job) if self.job and self.kind == Kind.AUDIT else self.job or ""
 
     def _standing(self, end: "RunEnd") -> "Standing":
         """Return how the job stands by the ledger; audits are not recorded there."""
@@ -325,7 +323,7 @@ class Monitor:
         from bulk_sync.runs.job_standing import standing_of
 
         found = Standing() if self.state is None else standing_of(end.job, self.state, self.place)
-        if self.kind == _AUDIT:
+        if self.kind == Kind.AUDIT:
             found = replace(found, last_success_s=end.at_s if end.exit == Exit.DONE else None)
         if end.exit == Exit.ANOTHER_RUN:  # which is not finished, and need not be resumed
             found = replace(found, to_resume=None)

@@ -62,11 +62,12 @@ def command(**values: Any) -> Exit:
 def _finish(values: arguments.Values, run: "Run") -> Exit:
     from bulk_sync import runs
     from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.ledger import Kind
 
     job = arguments.follow_up(values, run, values["report"])
     out = run.begun.settings.get("out")
     look = Look.from_options(
-        values, preview=run.begun.kind == "plan", out=Path(out) if out else None
+        values, preview=run.begun.kind is Kind.PLAN, out=Path(out) if out else None
     )
     screen = Screen(run.begun.input, look)
     return screen.finish(runs.resume(job, run.run_id, screen))

@@ -30,7 +30,6 @@ from bulk_sync.ledger.records import (
     Deed,
     Ended,
     Intent,
-    Kind,
     NotBegun,
     Run,
     Settled,
@@ -40,6 +39,7 @@ from bulk_sync.ledger.records import (
 )
 from bulk_sync.ledger.transfer import Transfer, transfer
 from bulk_sync.ledger.verification import Verdict, verify
+from bulk_sync.outcomes import Kind
 
 __all__ = [
     "Act",

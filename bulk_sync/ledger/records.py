@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from bulk_sync.errors import Exit, UsageProblem
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import Kind, Outcome
 
 
 def utc(at_ms: int) -> str:
@@ -21,18 +21,6 @@ def utc(at_ms: int) -> str:
 def local(at_ms: int) -> str:
     """Format a time for people: local time, with its zone."""
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M %Z}"
-
-
-class Kind(StrEnum):
-    """The command behind a run; the last two are recorded only if they could not start."""
-
-    RUN = "run"
-    APPLY = "apply"
-    RETRY = "retry"
-    UNDO = "undo"
-    PLAN = "plan"
-    RESUME = "resume"
-    AUDIT = "audit"
 
 
 class Intent(NamedTuple):
