@@ -4,7 +4,6 @@ Commands are modules of this folder, imported when they are called. None imports
 runs, so that help is instant.
 """
 
-import difflib
 import importlib
 import io
 import logging
@@ -95,15 +94,11 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; for a misspelt one name the one that is spelled alike."""
+        """Find the command; click does not know the names, since it has imported none of them."""
         try:
             return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            close = difflib.get_close_matches(args[0], _COMMANDS, 1)
-            if not close or args[0].startswith("-"):
-                raise
-            sentence = f"No such command {args[0]!r}. Did you mean {close[0]!r}?"
-            raise click.UsageError(sentence, ctx) from error
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, None, _COMMANDS, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing any of them."""
