@@ -54,6 +54,12 @@ class Command(click.Command):
         return super().invoke(ctx)
 
 
+class CommandGroup(click.Group):
+    """A command with others below it, each a ``Command``."""
+
+    command_class = Command
+
+
 @dataclass
 class Invocation:
     """One call of the program.

@@ -20,7 +20,6 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync import job_names
-from bulk_sync.cli import page_options  # noqa: F401 - a file for all commands may hold them
 from bulk_sync.cli.option import DECLARED, Option, Recorded, variable
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import Secret
@@ -199,6 +198,10 @@ def _table(place: str, values: Mapping[str, object]) -> dict[str, object]:
         if name not in known:
             hint = _hint(name, _dashed)
             raise UsageProblem(f"{place}: there is no option {_dashed(name)!r}.{hint}")
+        if name in options:
+            raise UsageProblem(
+                f"{place}: {_dashed(name)} is there twice, with - and with _. Take one out."
+            )
         options[name] = _checked(f"{place}: {_dashed(name)}", value, known[name])
     return options
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli import arguments, options
+from bulk_sync.cli import arguments, connection_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
@@ -32,7 +32,7 @@ Examples:
     cls=Command,
     params=[
         click.Argument(["key"], metavar="KEY"),
-        options.LOOKUP,
+        connection_options.LOOKUP,
         options.JSON,
         *options.CONNECTION,
         *options.STATE,

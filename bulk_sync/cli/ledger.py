@@ -7,7 +7,7 @@ import click
 
 from bulk_sync.amounts import count
 from bulk_sync.cli import arguments, input_options, options
-from bulk_sync.cli.command import Command
+from bulk_sync.cli.command import CommandGroup
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 
@@ -36,14 +36,13 @@ A password belongs into ~/.pgpass or PGPASSWORD: a URL on the command line is vi
 """
 
 
-@click.group("ledger")
+@click.group("ledger", cls=CommandGroup)
 def command() -> None:
     """Prove that the ledger was not altered; copy it to another database."""
 
 
 @command.command(
     "verify",
-    cls=Command,
     params=[input_options.HEAD, options.JSON, *options.STATE, *options.LOGGING],
     epilog=_EPILOG,
 )
@@ -80,7 +79,6 @@ def verify(**values: Any) -> Exit:
 
 @command.command(
     "copy",
-    cls=Command,
     params=[
         options.DATABASE,
         options.LOCK_WAIT,

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync import job_names
-from bulk_sync.cli.arguments import plain
+from bulk_sync.cli.arguments import Values, plain, table_name
 from bulk_sync.cli.config import FILE, JOBS, path_of
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
@@ -22,13 +22,14 @@ from bulk_sync.storage import atomic
 
 if TYPE_CHECKING:
     from bulk_sync.rows.layout import Layout
+    from bulk_sync.runs import Input
 
 log = logging.getLogger(__name__)
 
 _GIVEN: Final = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
-def check(values: Mapping[str, Any]) -> None:
+def check(values: Values) -> None:
     """Check, before anything is read, if the configuration can take a mapping, if it is wanted.
 
     Raises:
@@ -50,21 +51,20 @@ def check(values: Mapping[str, Any]) -> None:
         )
 
 
-def save(
-    values: Mapping[str, Any], layout: "Layout | None", job: str, status: Exit = Exit.DONE
-) -> None:
+def save(values: Values, given: "Input", layout: "Layout | None", status: Exit) -> None:
     """Write the choices about an input that could be used, if that is wanted, and print them.
 
     Args:
         values: the parsed options.
+        given: the input; its table is that of its job, unless the options name another.
         layout: what was read as what; None if nothing was read.
-        job: the name of the job, unless the options have another.
         status: how the command ends.
     """
     if not values["save_mapping"] or layout is None or status is Exit.USAGE:
         return
     context = click.get_current_context()
-    path, job, chosen = _path(context), str(values["job"] or job), _choices(context, layout)
+    path, chosen = _path(context), _choices(context, layout)
+    job = str(values["job"] or table_name(given))
     try:
         _write(path, job, chosen)
     except OSError as error:

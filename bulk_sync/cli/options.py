@@ -1,9 +1,9 @@
 """The options of the commands, each declared once; to add one, declare it here and use it.
 
-Those about the input are in ``input_options.py``, those about a list of runs in
-``list_options.py``, those of hooks in ``monitoring_options.py``. Each command lists its options
-(``run.py`` and its neighbours); the groups below save repetition. ``simulate`` has options of its
-own, in its own module.
+Some subjects have modules of their own, such as ``input_options.py``. All are imported here: a file
+for all commands may hold any option, and ``option.DECLARED`` has them all. Each command lists its
+options (``run.py`` and its neighbours); the groups below save repetition. ``simulate`` has options
+of its own, in its own module.
 """
 
 from functools import partial
@@ -12,7 +12,15 @@ from typing import Final
 
 import click
 
-from bulk_sync.cli import config, input_options, list_options, schedule_options, state_options
+from bulk_sync.cli import (
+    config,
+    connection_options,
+    input_options,
+    list_options,
+    page_options,
+    schedule_options,
+    state_options,
+)
 from bulk_sync.cli.monitoring_options import MONITORING, PROGRESS_EVERY
 from bulk_sync.cli.option import (
     Duration,
@@ -24,8 +32,7 @@ from bulk_sync.cli.option import (
     ReportName,
     choice,
 )
-from bulk_sync.settings import ATTRIBUTE as CCPA
-from bulk_sync.settings import AUTO, SCOPE, Fetch, Oddity
+from bulk_sync.settings import Fetch, Oddity
 from bulk_sync.storage import lock
 
 _safety = partial(Option, group=Group.SAFETY)
@@ -33,7 +40,6 @@ _once = partial(Option, group=Group.SAFETY, recorded=Recorded.NEVER)
 _limit = partial(Option, group=Group.SAFETY, recorded=Recorded.SEALED)
 _approval = partial(Option, group=Group.APPROVAL)
 _pace = partial(Option, group=Group.PACE)
-_connection = partial(Option, group=Group.CONNECTION)
 _output = partial(Option, group=Group.OUTPUT, recorded=Recorded.NEVER)
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -207,53 +213,6 @@ LOCK_WAIT: Final = _pace(
     default=0,
 )
 
-ATTRIBUTE: Final = _connection(
-    "--attribute NAME",
-    "The profile attribute that holds the opt-out.",
-    recorded=Recorded.FIXED,
-    default=CCPA,
-)
-CA_FILE: Final = _connection(
-    "--ca-file FILE", "Certificates of a private CA, PEM.", type=click.Path(path_type=Path)
-)
-CONNECTION: Final = (
-    _connection(
-        "--endpoint URL",
-        "Where Campaign's API is.",
-        recorded=Recorded.FIXED,
-        default="https://mc.adobe.io",
-    ),
-    _connection(
-        "--organization ID",
-        "The instance's id in the URL.",
-        recorded=Recorded.FIXED,
-        show_default="none: required",
-    ),
-    _connection("--api-key KEY", "The OAuth client id.", show_default="none: required"),
-    _connection(
-        "--ims-endpoint URL", "Where tokens come from.", default="https://ims-na1.adobelogin.com"
-    ),
-    _connection(
-        "--scope LIST",
-        "OAuth scopes, separated by commas.",
-        default=SCOPE,
-        show_default="what Campaign clients send",
-    ),
-    _connection(
-        "--api NAME",
-        "The API's name in the URL: profileAndServicesExt for custom fields.",
-        default=AUTO,
-    ),
-    ATTRIBUTE,
-    CA_FILE,
-)
-LOOKUP: Final = _connection(
-    "--lookup",
-    "Find the PKeys of an e-mail address in Campaign (GET only), and search the files that held "
-    "PKeys alone for them too.",
-    recorded=Recorded.NEVER,
-)
-
 REPORT: Final = _output(
     "--report FILE ...",
     "Where to write the report: a file, or a URL of a bucket (s3, gs, az), where nothing is "
@@ -297,8 +256,6 @@ SUMMARY: Final = _output(
     "--summary", "Print the summary as one JSON object on standard output.", type=choice(["json"])
 )
 JSON: Final = _output("--json", "Print JSON.")
-WANTED: Final = list_options.WANTED
-STATE: Final = state_options.STATE
 LOG_FORMAT: Final = _output(
     "--log-format",
     "Format of the log, on standard error.",
@@ -319,7 +276,11 @@ CONFIG: Final = config.Config(
 )
 LOGGING: Final = (LOG_FORMAT, _output("-v --verbose", "Log more."), QUIET, CONFIG)
 
+CONNECTION: Final = connection_options.CONNECTION
+STATE: Final = state_options.STATE
+WANTED: Final = list_options.WANTED
 SCHEDULE: Final = schedule_options.SCHEDULE
+PAGE: Final = page_options.PAGE
 
 WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, PROGRESS_EVERY, *LOGGING)
 """The options of every command with calls to Campaign."""

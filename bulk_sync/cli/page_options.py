@@ -1,17 +1,19 @@
-"""The options of ``serve`` and ``users``. They are declared here, and known to all commands."""
+"""The options of ``serve`` and ``users``: who reaches the page, and how people sign in."""
 
 import re
 from functools import partial
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from bulk_sync.cli.option import Duration, Group, Option, Recorded, choice
+from bulk_sync.web.identity import Role
 
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
 
-_FILE: Final = click.Path(dir_okay=False)
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
@@ -41,7 +43,7 @@ class Network(click.ParamType[Any]):
             self.fail(f"{error}; write it like 10.1.0.7 or 10.1.0.0/16.", param, ctx)
 
 
-SERVE: Final = (
+PAGE: Final = (
     _page("--host ADDRESS", "Address to listen on.", default="127.0.0.1"),
     _page(
         "--port N",
@@ -94,12 +96,12 @@ ROLE: Final = _page(
     "--role",
     "What the person may do: a viewer reads; an uploader uploads and asks for approval; an "
     "approver approves; an admin may do all of it, and raise limits.",
-    type=choice(("viewer", "uploader", "approver", "admin")),
+    type=choice(Role),
     required=True,
 )
 PASSWORD_FILE: Final = _page(
     "--password-file FILE",
-    "Read the password from the first line of this file.",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    "Read the password from the first line of this file; - is standard input.",
+    type=click.File(encoding="utf-8-sig", lazy=True),
     show_default="asked for at the terminal",
 )

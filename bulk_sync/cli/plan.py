@@ -47,5 +47,5 @@ def command(**values: Any) -> Exit:
     screen = Screen(given.source, Look.from_options(values, preview=True))
     finished = runs.preview(job, given, screen, values["out"], fresh=values["fresh"])
     status = screen.finish(finished)
-    mapping.save(values, screen.layout, arguments.table_name(given), status)
+    mapping.save(values, given, screen.layout, status)
     return status

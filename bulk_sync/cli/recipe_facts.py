@@ -8,7 +8,7 @@ from shlex import quote
 from typing import Any, Final
 
 from bulk_sync import __version__
-from bulk_sync.cli import escapes, options
+from bulk_sync.cli import connection_options, escapes, options
 from bulk_sync.cli.machine import SECRETS_FOLDER, Machine, SecretFile
 from bulk_sync.cli.monitoring_options import METRICS_FILE
 from bulk_sync.cli.option import variable
@@ -24,7 +24,7 @@ _DATA: Final = "/var/lib/bulk-sync"
 _POD_SECRETS: Final = "/run/secrets/bulk-sync"
 _POD_JOBS: Final = ("tonight", "resume")
 _POD_CONFIG: Final = "/etc/bulk-sync"
-_FILES_OF_POD: Final = (options.PROTECT, options.CA_FILE)
+_FILES_OF_POD: Final = (options.PROTECT, connection_options.CA_FILE)
 """Options with a file of this machine that a pod needs too; it gets them as it gets secrets."""
 
 _OUTPUT: Final = ("-q", "--summary", "json")

@@ -47,5 +47,5 @@ def command(**values: Any) -> Exit:
     screen = Screen(given.source, Look.from_options(values, preview=values["dry_run"]))
     carry_out = runs.preview if values["dry_run"] else runs.sync
     status = screen.finish(carry_out(job, given, screen, fresh=values["fresh"]))
-    mapping.save(values, screen.layout, arguments.table_name(given), status)
+    mapping.save(values, given, screen.layout, status)
     return status

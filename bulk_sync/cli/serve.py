@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli import arguments, config, options, page_options
+from bulk_sync.cli import arguments, config, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
@@ -33,7 +33,7 @@ Examples:
     "serve",
     cls=Command,
     params=[
-        *page_options.SERVE,
+        *options.PAGE,
         options.APPROVALS,
         options.PLAN_VALID,
         options.KEEP,
@@ -73,8 +73,6 @@ def command(**values: Any) -> Exit:
 
 
 def _settings(values: arguments.Values) -> "PageSettings":
-    from pathlib import Path
-
     from bulk_sync.web.settings import PageSettings
 
     given = arguments.given_now(values)
@@ -90,8 +88,8 @@ def _settings(values: arguments.Values) -> "PageSettings":
         state=state,
         host=values["host"],
         port=values["port"],
-        tls_cert=None if values["tls_cert"] is None else Path(values["tls_cert"]),
-        tls_key=None if values["tls_key"] is None else Path(values["tls_key"]),
+        tls_cert=values["tls_cert"],
+        tls_key=values["tls_key"],
         proxy=_proxy(values),
         approvals=given.get("approvals", _APPROVALS),
         approval_valid_s=values["approval_valid"],

@@ -3,20 +3,20 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
 from bulk_sync.cli import arguments, options, page_options
-from bulk_sync.cli.command import Command
+from bulk_sync.cli.command import CommandGroup
+from bulk_sync.cli.option import Name
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
     from bulk_sync.web.accounts import Accounts
 
-_NAME: Final = click.Argument(["name"], metavar="NAME")
+_NAME: Final = click.Argument(["name"], metavar="NAME", type=Name())
 _STATE: Final = (*options.STATE, *options.LOGGING)
 
 _EPILOG: Final = """\b
@@ -30,34 +30,25 @@ Examples:
 """
 
 
-@click.group("users", epilog=_EPILOG)
+@click.group("users", cls=CommandGroup, epilog=_EPILOG)
 def command() -> None:
     """Manage the accounts of the page of `bulk-sync serve`."""
 
 
 @command.command(
-    "add",
-    cls=Command,
-    params=[_NAME, page_options.ROLE, page_options.PASSWORD_FILE, *_STATE],
-    epilog=_EPILOG,
+    "add", params=[_NAME, page_options.ROLE, page_options.PASSWORD_FILE, *_STATE], epilog=_EPILOG
 )
 def add(**values: Any) -> Exit:
     """Add an account. The name stands in the ledger and in reports."""
     from bulk_sync.web.identity import Role
 
-    name = " ".join(values["name"].split())
     with _accounts(values) as accounts:
-        accounts.add(name, Role(values["role"]), _password(values))
-    say(f"Added {name}, {values['role']}.")
+        accounts.add(values["name"], Role(values["role"]), _password(values))
+    say(f"Added {values['name']}, {values['role']}.")
     return Exit.DONE
 
 
-@command.command(
-    "list",
-    cls=Command,
-    params=[options.JSON, *_STATE],
-    epilog=_EPILOG,
-)
+@command.command("list", params=[options.JSON, *_STATE], epilog=_EPILOG)
 def show(**values: Any) -> Exit:
     """List all accounts."""
     from bulk_sync.cli.ledger_tables import laid_out
@@ -77,12 +68,7 @@ def show(**values: Any) -> Exit:
     return Exit.DONE
 
 
-@command.command(
-    "remove",
-    cls=Command,
-    params=[_NAME, *_STATE],
-    epilog=_EPILOG,
-)
+@command.command("remove", params=[_NAME, *_STATE], epilog=_EPILOG)
 def remove(**values: Any) -> Exit:
     """Remove an account, and end its sessions. What the person did stays in the ledger."""
     with _accounts(values) as accounts:
@@ -91,12 +77,7 @@ def remove(**values: Any) -> Exit:
     return Exit.DONE
 
 
-@command.command(
-    "password",
-    cls=Command,
-    params=[_NAME, page_options.PASSWORD_FILE, *_STATE],
-    epilog=_EPILOG,
-)
+@command.command("password", params=[_NAME, page_options.PASSWORD_FILE, *_STATE], epilog=_EPILOG)
 def password(**values: Any) -> Exit:
     """Set another password, and end all sessions of the person."""
     with _accounts(values) as accounts:
@@ -105,16 +86,11 @@ def password(**values: Any) -> Exit:
     return Exit.DONE
 
 
-@command.command(
-    "sign-out",
-    cls=Command,
-    params=[_NAME, *_STATE],
-    epilog=_EPILOG,
-)
+@command.command("sign-out", params=[_NAME, *_STATE], epilog=_EPILOG)
 def sign_out(**values: Any) -> Exit:
     """End all sessions of a person, on every device."""
     with _accounts(values) as accounts:
-        ended = accounts.end_sessions(values["name"])
+        ended = accounts.sign_out(values["name"])
     say(f"Sessions of {values['name']} that ended: {ended}.")
     return Exit.DONE
 
@@ -135,17 +111,18 @@ def _accounts(values: arguments.Values) -> "Iterator[Accounts]":
 
 def _password(values: arguments.Values) -> str:
     """Return the password: the first line of the file, or as typed twice at the terminal."""
-    path = values["password_file"]
-    if path is None and not sys.stdin.isatty():
+    file: TextIO | None = values["password_file"]
+    if file is None and not sys.stdin.isatty():
         raise UsageProblem(
             "There is no terminal to ask for the password. Name a file that holds it with "
             "--password-file; - reads it from standard input."
         )
-    if path is None:
+    if file is None:
         typed = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return str(typed)
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"--password-file {path}: {error}.") from error
-    return text.split("\n", 1)[0].removesuffix("\r")
+        return file.readline().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise UsageProblem(
+            f"--password-file {file.name}: this is no text in UTF-8. Save it as one."
+        ) from error

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_sync.cli import arguments, input_options, options, state_options
+from bulk_sync.cli import arguments, connection_options, input_options, options, state_options
 from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
@@ -30,7 +30,7 @@ Examples:
         input_options.SAVE_MAPPING,
         options.JOB,
         options.PROTECT,
-        options.ATTRIBUTE,
+        connection_options.ATTRIBUTE,
         options.REPORT,
         options.TODO,
         options.OUTLINE,
@@ -84,7 +84,7 @@ def command(**values: Any) -> Exit:
         if judged.todo is not None:
             say(f"To do: {shown(judged.todo)}")
         say(_next_step(judged, given.source, job))
-    mapping.save(values, judged.layout, arguments.table_name(given), status)
+    mapping.save(values, given, judged.layout, status)
     return status
 
 

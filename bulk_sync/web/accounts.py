@@ -79,6 +79,12 @@ class Accounts:
         """End all sessions of a person, and return how many there were."""
         return self._database.change(delete(sessions).where(sessions.c.folded == folded(name)))
 
+    def sign_out(self, name: str) -> int:
+        """End all sessions of a person; raise UsageProblem if nobody of that name is known."""
+        ended = self.end_sessions(name)
+        self._known(ended or self.find(name) is not None, name)
+        return ended
+
     def find(self, name: str) -> Person | None:
         """Return the person with an account, with the role of now; None if there is none."""
         query = select(users.c.name, users.c.role).where(users.c.folded == folded(name))

@@ -140,6 +140,7 @@ def test_a_command_in_the_manual_can_be_typed(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "ben.txt").touch()  # it has to be there
     found: click.Command | None = group
     rest = words[1:]
     while isinstance(found, click.Group) and rest:

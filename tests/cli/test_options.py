@@ -67,11 +67,20 @@ def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> N
         ("max-change = 1", "max-changes"),
         ("max-changes", "bulk-sync.toml"),
         ("[run]\na=1", "run"),
+        ("max-changes = 1\nmax_changes = 9", "max-changes is there twice"),
         ("dry-run = 1", "true or false"),
         ("max-calls = true", "max-calls"),
         ("concurrency = 1.7", "concurrency"),
     ],
-    ids=["a name misspelt", "no TOML", "a table", "no switch", "no number", "no whole number"],
+    ids=[
+        "a name misspelt",
+        "no TOML",
+        "a table",
+        "one name twice",
+        "no switch",
+        "no number",
+        "no whole number",
+    ],
 )
 def test_a_wrong_file_is_explained(
     filled: Simulator, tmp_path: Path, run: Run, content: str, says: str

@@ -12,6 +12,10 @@ import requests
 import trustme
 from conftest import Run
 
+from bulk_sync.settings import State
+from bulk_sync.web.accounts import Accounts
+from bulk_sync.web.database import open_database
+
 
 def test_accounts_are_added_listed_changed_and_removed(tmp_path: Path, run: Run) -> None:
     secret = tmp_path / "secret"
@@ -32,13 +36,35 @@ def test_accounts_are_added_listed_changed_and_removed(tmp_path: Path, run: Run)
 
 
 @pytest.mark.parametrize(
+    "content",
+    [b"correct horse battery", b"\xef\xbb\xbfcorrect horse battery\r\nsecond line\n"],
+    ids=["one line", "as an editor on Windows saves it"],
+)
+def test_a_password_is_the_first_line_of_a_file_or_of_standard_input(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    state = State(tmp_path / "state")
+    for name, source in (("Ana Diaz", "-"), ("Ben Miller", str(tmp_path / "secret"))):
+        words = ["users", "add", name, "--role", "viewer", "--password-file", source]
+        program = [sys.executable, "-m", "bulk_sync", *words, "--state-dir", str(state.folder)]
+        subprocess.run(program, input=content, check=True)
+        database = open_database(state)
+        assert Accounts(database).check(name, "correct horse battery") is not None
+        database.close()
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["add", "Ana Diaz", "--role", "uploader"], "--password-file"),
         (["add", "Ana Diaz"], "--role"),
         (["remove", "Ana Diaz"], "There is no account"),
+        (["sign-out", "Ana Diaz"], "There is no account"),
+        (["add", " ", "--role", "admin", "--password-file", "short"], "write the name of a person"),
         (["password", "Ana Diaz", "--password-file", "missing"], "missing"),
         (["add", "Ana Diaz", "--role", "admin", "--password-file", "short"], "12 to 1,024"),
+        (["add", "Ana Diaz", "--role", "admin", "--password-file", "latin"], "no text in UTF-8"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -46,6 +72,7 @@ def test_what_cannot_be_done_with_an_account_is_explained(
     tmp_path: Path, run: Run, words: list[str], message: str
 ) -> None:
     (tmp_path / "short").write_text("short")
+    (tmp_path / "latin").write_bytes(b"gr\xfc\xdfe an alle Leute\n")
     ran = run(None, "users", *words)
     assert ran.status == 2
     assert message in ran.err
