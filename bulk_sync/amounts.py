@@ -13,7 +13,7 @@ def count(number: int, what: str, several: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time: ``0.3 s``, ``12 min 3 s``, ``1 h 10 min``; none is ``0.0 s``."""
+    """Return a time: ``0.3 s``, ``12 min 3 s``, ``1 h 10 min``; never ``0.0 s``."""
     if seconds < 0.05:
         return "under 0.1 s"
     if seconds < 59.95:

@@ -80,7 +80,7 @@ class Accounts:
         return self._database.change(delete(sessions).where(sessions.c.folded == folded(name)))
 
     def sign_out(self, name: str) -> int:
-        """End all sessions of a person; raise UsageProblem if nobody of that name is known."""
+        """End all sessions of a person; raise UsageProblem if the name is unknown."""
         ended = self.end_sessions(name)
         self._known(ended or self.find(name) is not None, name)
         return ended
