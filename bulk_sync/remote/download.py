@@ -250,7 +250,7 @@ def _versions(found: "Sequence[ObjectMeta]") -> list[tuple[object, ...]]:
 
 
 def _etag(found: "ObjectMeta") -> str:
-    """Return an ETag without quotes; Azure's lists have none."""
+    """Return an ETag without the quotes, which Azure's lists leave out."""
     return (found["e_tag"] or "").strip('"')
 
 

@@ -33,28 +33,16 @@ def create(state: State, run_id: str, rows: pd.DataFrame) -> Checkpoint:
 
 def find(state: State, run_id: str) -> Checkpoint | None:
     """Return a checkpoint to be read; None if there is no complete one."""
-    checkpoint, mirror = Checkpoint.find(state.folder, run_id), _mirror(state, run_id)
-    if mirror is None:
-        return checkpoint
-    if checkpoint is None and mirror.fetch(checkpoint_folder(state.folder, run_id)):
-        checkpoint = Checkpoint.find(state.folder, run_id)
-    if checkpoint is not None:
-        checkpoint.mirror = mirror
-    return checkpoint
+    return _fetched(state, run_id, _mirror(state, run_id))
 
 
 def take_over(state: State, run_id: str) -> Checkpoint | None:
     """Return a checkpoint to go on with; None if there is no complete one."""
     mirror = _mirror(state, run_id)
-    if mirror is not None and mirror.take_over():
-        mirror.fetch(checkpoint_folder(state.folder, run_id))
-        checkpoint = Checkpoint.find(state.folder, run_id)
-        if checkpoint is not None:
-            checkpoint.mirror = mirror
-        return checkpoint
-    checkpoint = Checkpoint.find(state.folder, run_id)
-    if checkpoint is not None and mirror is not None:  # it began without --state-url
-        _upload(checkpoint, mirror)
+    is_there = mirror is not None and mirror.take_over()
+    checkpoint = _fetched(state, run_id, mirror)
+    if checkpoint is not None and mirror is not None and not is_there:
+        _upload(checkpoint, mirror)  # it began without --state-url
     return checkpoint
 
 
@@ -64,6 +52,16 @@ def exists(state: State, run_id: str) -> bool:
         return True
     mirror = _mirror(state, run_id)
     return mirror is not None and mirror.exists()
+
+
+def _fetched(state: State, run_id: str, mirror: Mirror | None) -> Checkpoint | None:
+    """Return a checkpoint as the bucket has it, or else as it is here."""
+    if mirror is not None:
+        mirror.fetch(checkpoint_folder(state.folder, run_id))
+    checkpoint = Checkpoint.find(state.folder, run_id)
+    if checkpoint is not None:
+        checkpoint.mirror = mirror
+    return checkpoint
 
 
 def _upload(checkpoint: Checkpoint, mirror: Mirror) -> None:

@@ -43,6 +43,12 @@ def recorded(run: Run, ran: Ran) -> dict[str, Any]:
     return dict(json.loads(run(None, "runs", ran.summary["run_id"], "--json").out))
 
 
+def downloaded(run: Run) -> list[dict[str, str]]:
+    """The files of the newest run, by the ledger."""
+    (newest,) = json.loads(run(None, "runs", "--last", "1", "--json").out)
+    return list(newest["settings"]["downloaded"])
+
+
 def test_a_file_is_carried_out_and_stands_in_the_ledger_with_its_etag_and_sha256(
     filled: Simulator, run: Run, bucket: Bucket
 ) -> None:
@@ -84,6 +90,8 @@ def test_globs_and_folders_are_read_as_those_of_a_disk(
     ran = run(filled, "run", bucket / source)
     assert ran.status == 0, ran.err
     assert sorted({row["sync_file"] for row in ran.report}) == files
+    etags = {each["url"]: each["etag"] for each in downloaded(run)}
+    assert etags == {url: bucket.etag(url.removeprefix(f"{bucket.url}/")) for url in etags}
     assert ("notes.pdf" in ran.err) == (source == "day/")
 
 

@@ -176,3 +176,22 @@ def test_a_run_that_began_without_a_bucket_goes_on_with_one(
     assert [name for name in bucket.keys if name.endswith("manifest.json")]
     assert run(sim, "resume", *there).status == 0
     assert bucket.keys == []
+
+
+def test_what_the_bucket_has_counts_where_a_machine_has_an_older_checkpoint_of_the_run(
+    sim: Simulator, run: Run, bucket: Bucket, tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    populate(sim, ROWS)
+    there = ("--ledger", new_database(), "--state-url", bucket / "state")
+    a, b = (("--state-dir", tmp_path / name, *there) for name in "ab")
+    words = ("--fetch", "lookup", "--summary", "json")
+    ran = run(sim, "run", wanted(tmp_path / "in.csv"), *words, "--max-calls", 150, *a)
+    run_id = ran.summary["run_id"]
+    assert run(sim, "resume", "--max-calls", 200, *b).status == 6
+    written = sum(request.method == "PATCH" for request in sim.requests)
+    assert written > 0
+    assert run(sim, "resume", run_id, "--give-up", *a).status == 0
+    assert run(None, "report", run_id, "--report", "given-up.csv", *a).status == 0
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "given-up.csv")]
+    assert outcomes.count("updated") == written
+    assert bucket.keys == []
