@@ -12,6 +12,7 @@ from bulk_sync.cli import connection_options, escapes, options
 from bulk_sync.cli.machine import SECRETS_FOLDER, Machine, SecretFile
 from bulk_sync.cli.monitoring_options import METRICS_FILE
 from bulk_sync.cli.option import variable
+from bulk_sync.cli.state_options import STATE_URL
 from bulk_sync.errors import UsageProblem
 from bulk_sync.remote import url
 from bulk_sync.storage import lock
@@ -26,6 +27,11 @@ _POD_JOBS: Final = ("tonight", "resume")
 _POD_CONFIG: Final = "/etc/bulk-sync"
 _FILES_OF_POD: Final = (options.PROTECT, connection_options.CA_FILE)
 """Options with a file of this machine that a pod needs too; it gets them as it gets secrets."""
+
+_NO_SHELL: Final = (
+    "The jobs use a bucket, and get no variables of this shell. Let them find its credentials: "
+    "bulk-sync help remote"
+)
 
 _OUTPUT: Final = ("-q", "--summary", "json")
 _OF_MONITORING: Final = ("alerts", "dashboard")
@@ -58,10 +64,13 @@ def collect(machine: Machine, name: str) -> dict[str, Any]:
         "data": _DATA,
         "secrets_folder": _POD_SECRETS,
         "folder": machine.folder,
+        "uses_bucket": _uses_bucket(machine),
         "missing": [],
     }
     if name in _OF_JOBS:
         facts["missing"] = list(machine.missing())
+        if facts["uses_bucket"]:
+            facts["missing"].append(_NO_SHELL)
         if machine.values["input"] is None:
             facts["missing"].append(
                 f"Name the nightly file, such as: bulk-sync recipe {name} '{_NO_INPUT}'"
@@ -166,7 +175,7 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
             variables[variable(option.key)] = ":".join(f"{_POD_SECRETS}/{name}" for name in own)
         files |= own
     source = _input(machine)
-    is_apart = bool(machine.given("state_url") or machine.configured("state_url"))
+    is_apart = bool(machine.texts(STATE_URL))
     return {
         "tonight": _pod_command(["run", source, *_rest(machine, "run")]),
         "resume": _pod_command(["resume", "--all", *_rest(machine, "resume")]),
@@ -178,6 +187,13 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
         "input_folder": _folder_of(source),
         "claims": {job: f"bulk-sync-{job}" if is_apart else "bulk-sync" for job in _POD_JOBS},
     }
+
+
+def _uses_bucket(machine: Machine) -> bool:
+    """Return whether the jobs read or write a file in a bucket."""
+    places = [machine.values["input"] or "", *machine.texts(options.REPORT)]
+    places += machine.texts(STATE_URL)
+    return any(each.partition("://")[0].lower() in url.BUCKETS for each in places)
 
 
 def _key(option: str, number: int, path: Path) -> str:

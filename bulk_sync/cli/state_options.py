@@ -29,6 +29,12 @@ STATE_DIR: Final = _state(
     default=_folder,
     show_default="the platform's user state folder",
 )
+STATE_URL: Final = _state(
+    "--state-url URL",
+    "A folder of a bucket (s3, gs, az) where checkpoints are kept as well, so that another "
+    "machine with the same ledger can resume a run.",
+    show_default="none",
+)
 STATE: Final = (
     STATE_DIR,
     _state(
@@ -37,10 +43,5 @@ STATE: Final = (
         "BULK_SYNC_LEDGER, or into a file that BULK_SYNC_LEDGER_FILE names.",
         show_default="SQLite in the state folder",
     ),
-    _state(
-        "--state-url URL",
-        "A folder of a bucket (s3, gs, az) where checkpoints are kept as well, so that another "
-        "machine with the same ledger can resume a run.",
-        show_default="none",
-    ),
+    STATE_URL,
 )

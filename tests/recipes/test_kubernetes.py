@@ -125,6 +125,26 @@ def test_jobs_with_checkpoints_in_a_bucket_share_no_volume(tmp_path: Path) -> No
     assert found[2:] == [("bulk-sync-tonight", url), ("bulk-sync-resume", url)]
 
 
+@pytest.mark.parametrize("place", ["", "input", "report", "configured report", "state-url"])
+def test_pods_that_use_a_bucket_get_its_credentials_from_a_secret_if_there_is_one(
+    place: str, tmp_path: Path
+) -> None:
+    url = "s3://place/{run_id}.csv"
+    words = ["--state-url", url] if place == "state-url" else []
+    if place == "configured report":
+        (tmp_path / "bulk-sync.toml").write_text(f'[job.x]\nreport = ["{url}"]\n')
+    report = url if place == "report" else ""
+    source = "s3://in/x.csv" if place == "input" else "/in/x.csv"
+    printed = recipe(tmp_path, "kubernetes", source, *words, BULK_SYNC_REPORT=report)
+    named = {"name": "bulk-sync-cloud", "optional": True}
+    for name in ("bulk-sync-tonight", "bulk-sync-resume"):
+        (container,) = pod(objects(printed.text)[name])["containers"]
+        assert container.get("envFrom") == ([{"secretRef": named}] if place else None)
+    made = "kubectl create secret generic bulk-sync-cloud --from-env-file="
+    assert (made in printed.text) == bool(place)
+    assert ("Let them find its credentials" in printed.hints) == bool(place)
+
+
 @pytest.mark.parametrize("is_configured", [False, True])
 def test_a_report_in_a_bucket_stays_one(is_configured: bool, tmp_path: Path) -> None:
     url = "s3://archive/{run_id}.csv"
