@@ -56,6 +56,7 @@ wide column."""
 
 _LONGEST_KEY: Final = 28
 _KEY_HEAD, _KEY_TAIL = 12, 8
+_ADDRESS: Final = r"^[^@\s]{1,64}@[^@\s]{1,64}$"
 
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 _CONTROLS: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
@@ -248,8 +249,12 @@ def _looked_up(outcomes: pa.Array, words: Mapping[Outcome, str]) -> pa.Array:
 
 
 def _shortened(keys: pa.Array) -> pa.Array:
-    """Mark the middle of long keys, which the style hides; to copy a key takes all of it."""
-    is_long = pc.greater(pc.utf8_length(keys), _LONGEST_KEY)
+    """Mark the middle of long keys, which the style hides; to copy a key takes all of it.
+
+    An address is shown whole: it is what a person recognizes.
+    """
+    is_address = pc.match_substring_regex(keys, _ADDRESS)
+    is_long = pc.and_not(pc.greater(pc.utf8_length(keys), _LONGEST_KEY), is_address)
     if not pc.any(is_long).as_py():
         return _escaped(keys)
     head = _escaped(pc.utf8_slice_codeunits(keys, 0, _KEY_HEAD))

@@ -240,6 +240,13 @@ def test_a_long_key_is_shortened_in_the_middle_and_still_there_in_full(path: Pat
     assert "user-select: all" in text
 
 
+def test_a_long_address_is_shown_whole(path: Path) -> None:
+    addresses = [f"{'n' * 30}@example.com", "a" * 28 + "@" + "b" * 60, "x@" + "c" * 65]
+    page(path, results(3, ours={columns.KEY: addresses}))
+    whole = [f"<td>{address}<" in path.read_text() for address in addresses]
+    assert whole == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("own", "is_shown"),
     [
