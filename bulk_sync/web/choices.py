@@ -22,6 +22,7 @@ LABELS: Final[Mapping[str, str]] = {
     "false_values": "Words that allow the sale",
     "blank_state": "Empty states",
     "on_conflict": "One key with two states",
+    "email_case": "Capitals in addresses",
 }
 """The fields, each called like its option."""
 
@@ -47,6 +48,10 @@ CONFLICT: Final = {
     "opt-out": "The opt-out counts",
     "last": "The last row counts",
 }
+CASE: Final = {
+    "exact": "Count before the @",
+    "ignore": "Do not count",
+}
 
 PLACE: Final = ("sheet", "header_row")
 """Choices about the place of the table: they are for one file."""
@@ -54,7 +59,7 @@ PLACE: Final = ("sheet", "header_row")
 _STATE: Final = "state"
 _COLUMNS: Final = ("key_column", "state_column", "date_column")
 _OF_COLUMNS: Final = ("key_column", "key", "state_column", _STATE, "state_means", "date_column")
-_DEFAULTS: Final = {"blank_state": "reject", "on_conflict": "reject"}
+_DEFAULTS: Final = {"blank_state": "reject", "on_conflict": "reject", "email_case": "exact"}
 _LONGEST: Final = 10_000
 
 Choices = Mapping[str, str]
@@ -132,6 +137,7 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
         ("state_means", MEANS),
         ("blank_state", BLANK),
         ("on_conflict", CONFLICT),
+        ("email_case", CASE),
         ("key", {name: text for name, text in KEYS.items() if name != "custom"}),
     ):
         for value, text in choices.items():
@@ -139,7 +145,10 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
             yield re.compile(rf"{re.escape(flag)}\b"), f"“{LABELS[name]}: {text}”"
     yield re.compile(r"--state(?![\w-])( true| false)?"), f"“{LABELS['state_column']}”"
     for name in sorted(LABELS, key=len, reverse=True):
-        yield re.compile(rf"--{name.replace('_', '-')}(?![\w-])"), f"“{LABELS[name]}”"
+        flag = rf"--{name.replace('_', '-')}(?![\w-])"
+        yield re.compile(rf"\badd {flag} ('[^']*'|[^\s.,;]+)"), rf"put \1 into “{LABELS[name]}”"
+        yield re.compile(flag), f"“{LABELS[name]}”"
+    yield re.compile(", and `bulk-sync holidays` lists the days that do not count"), ""
 
 
 _PHRASES: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(_phrases())

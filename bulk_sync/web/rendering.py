@@ -19,6 +19,7 @@ from bulk_sync.amounts import count
 from bulk_sync.ledger import local
 from bulk_sync.report import charts, wording
 from bulk_sync.report.facts import PAST_RUNS, STATES
+from bulk_sync.web import choices
 from bulk_sync.web.identity import Right
 
 NOTES: Final[Mapping[str, str]] = {
@@ -96,8 +97,8 @@ def time(at_ms: int) -> Markup:
 
 
 def code(text: object) -> Markup:
-    """Return a text with what stands between backquotes as code."""
-    parts = re.split(r"`([^`]*)`", str(text))
+    """Return a message in words of the page, with what stands between backquotes as code."""
+    parts = re.split(r"`([^`]*)`", choices.in_words(str(text)))
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if at % 2 else escape(part)
         for at, part in enumerate(parts)

@@ -28,6 +28,7 @@ from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, due_dates
 from bulk_sync.runs.tally import Tally
 from bulk_sync.storage import atomic
+from bulk_sync.web import choices
 
 PAGE_ROWS: Final = 50
 
@@ -120,7 +121,7 @@ class RowPages:
         number = min(max(number, 0), pages - 1)
         with ipc.open_file(self.folder / f"{section}.arrow") as file:
             batch = file.get_batch(number // _PAGES_TOGETHER)
-        batch = batch.slice(number % _PAGES_TOGETHER * PAGE_ROWS, PAGE_ROWS)
+        batch = _in_words(batch.slice(number % _PAGES_TOGETHER * PAGE_ROWS, PAGE_ROWS))
         first = number * PAGE_ROWS + 1
         last = first + batch.num_rows - 1
         return Shown(number, pages, first, last, rows, *html_file.table_of(batch))
@@ -159,6 +160,16 @@ def _plain(batch: pa.RecordBatch, *, is_plan: bool) -> pa.RecordBatch:
         values[columns.AFTER] = pc.if_else(planned, desired, after)
         values = {name: each for name, each in values.items() if name not in _NOT_OF_A_PLAN}
     return pa.RecordBatch.from_pydict(values)
+
+
+def _in_words(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows whose sentences name fields of the page in place of options."""
+    if columns.DETAIL not in batch.schema.names:
+        return batch
+    at = batch.schema.get_field_index(columns.DETAIL)
+    field = batch.schema.field(at)
+    texts = [text and choices.in_words(text) for text in batch.column(at).to_pylist()]
+    return batch.set_column(at, field, pa.array(texts, field.type))
 
 
 class _Writer:

@@ -225,6 +225,55 @@ def test_a_new_sheet_is_chosen_with_its_own_columns(served: Served, ana: request
     )  # fmt: skip
 
 
+def test_capitals_in_addresses_count_until_a_person_chooses(
+    served: Served, ana: requests.Session
+) -> None:
+    content = "E-mail,Opt out\nP3@EXAMPLE.COM,yes\np4@example.com,yes\np4@example.com,no\n"
+    answer = upload(ana, served, next(NAMES), content)
+    verdict = settled(ana, served, answer)
+    assert "count with “One key with two states: The opt-out counts”." in verdict
+    exact = press(ana, ana.get(path(answer)), "compare")
+    settled(ana, served, ana.get(exact))
+    assert "as one with “Capitals in addresses: Do not count”." in text_of(ana.get(exact))
+    press(ana, ana.get(path(answer)), "check", email_case="ignore")
+    settled(ana, served, answer)
+    checked = ana.get(path(answer))
+    assert form(checked.text)["email_case"] == "ignore"
+    plan = press(ana, checked, "compare")
+    settled(ana, served, ana.get(plan))
+    assert "1 of 3 rows would be changed in Campaign" in text_of(ana.get(plan))
+
+
+@pytest.mark.parametrize(
+    ("states", "is_link", "is_button", "is_next"),
+    [
+        pytest.param(["yes", "no"], False, False, True, id="every-row-good"),
+        pytest.param(["yes", "perhaps"], True, True, False, id="one-bad"),
+    ],
+)
+def test_rows_to_correct_are_offered_only_if_there_are_some(
+    served: Served,
+    ana: requests.Session,
+    states: Sequence[str],
+    is_link: bool,
+    is_button: bool,
+    is_next: bool,
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["E-mail", "Opt out"])
+    for number, state in enumerate(states):
+        sheet.append([f"p{number}@example.com", state])
+    file = io.BytesIO()
+    book.save(file)
+    answer = upload(ana, served, "some.xlsx", file.getvalue())
+    text = settled(ana, served, answer)
+    html = ana.get(path(answer)).text
+    assert ("/rows-to-correct" in html) == is_link
+    assert ('class="button" href' in html) == is_button
+    assert ("then press Compare with Campaign" in text) == is_next
+
+
 def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
     served: Served, ana: requests.Session
 ) -> None:
@@ -440,12 +489,15 @@ def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) ->
     ("text", "instead"),
     [
         ("name it with --key-column.", "name it with “Key column”."),
-        ("add --header-row 3.", "add “Header row” 3."),
+        ("add --header-row 3.", "put 3 into “Header row”."),
+        ("add --date-column 'Came in'.", "put 'Came in' into “Request date”."),
+        ("as one with --email-case ignore.", "as one with “Capitals in addresses: Do not count”."),
+        ("each, and `bulk-sync holidays` lists the days that do not count.", "each."),
         ("add --state-means consent,", f"add “Yes means: {choices.MEANS['consent']}”,"),
         ("--key-column and --key email", "“Key column” and “Keys are: E-mail addresses”"),
         ("Leave out --state, or", "Leave out “State column”, or"),
         ("with --blank-state skip.", f"with “Empty states: {choices.BLANK['skip']}”."),
-        ("add --true-values DNS", "add “Words that forbid the sale” DNS"),
+        ("add --true-values DNS; if", "put DNS into “Words that forbid the sale”; if"),
         ("a key-column, --verify", "a key-column, --verify"),
     ],
 )
