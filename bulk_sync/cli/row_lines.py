@@ -30,10 +30,12 @@ def needing_a_person(
     rows: pd.DataFrame, among: Iterable[Outcome], most: int = _NAMED_ROWS
 ) -> list[str]:
     """Return the first rows with these outcomes as lines, those with the same reason in one."""
-    left = columns.rows_of(rows, columns.have_outcome(rows, among))
-    if left.empty:
+    is_left = columns.have_outcome(rows, among)
+    if not is_left.any():
         return []
-    first = left.head(_COMPARED_ROWS)
+    names = (columns.ROW, columns.FILE, columns.OUTCOME, columns.REASON, columns.DETAIL)
+    needed = rows[[name for name in (*names, *columns.ORIGINAL) if name in rows]]
+    first = columns.rows_of(needed, is_left & (np.cumsum(is_left) <= _COMPARED_ROWS))
     places = Places.from_rows(first)
     files = first[columns.FILE] if columns.FILE in first else [""] * len(first)
     reasons = first[columns.REASON].astype(object).fillna("")
@@ -57,7 +59,7 @@ def needing_a_person(
         f"{shorten(detail, _DETAIL_CHARACTERS, placeholder=' ...')}"
         for (file, outcome, reason, detail), numbers in shown.items()
     ]
-    more = len(left) - sum(map(len, shown.values()))
+    more = int(is_left.sum()) - sum(map(len, shown.values()))
     if more:
         lines.append(f"  ... and {count(more, 'more row')}; the report (--report) has them all.")
     return ["Rows that need a person:", *lines, ""]

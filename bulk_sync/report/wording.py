@@ -1,5 +1,6 @@
 """Outcomes, reasons, exit statuses and deadlines in plain words, for all that people read."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -133,6 +134,11 @@ _DONE: Final[Mapping[Subject, str]] = {
     Subject.PLAN: "everything could be planned; nothing was written",
     Subject.VERDICT: "every row can be used",
 }
+
+
+def legible(text: str) -> str:
+    """Return a sentence without the backticks around commands; HTML turns them into code."""
+    return re.sub("`(.*?)`", r"\1", text)
 
 
 def exit_status(

@@ -3,7 +3,6 @@
 No text becomes a number, a date, a link or a formula, so nothing needs an apostrophe.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -115,11 +114,6 @@ def _colored(add: Any, colors: tuple[str, str]) -> Format:
 def strong_color(outcome: Outcome) -> str:
     """Return the colour of an outcome in a chart, on white."""
     return _COLORS[outcome][1]
-
-
-def legible(text: str) -> str:
-    """Return a sentence without the marks around commands, which other reports turn into code."""
-    return re.sub("`(.*?)`", r"\1", text)
 
 
 def write_text(sheet: Worksheet, row: int, column: int, text: str, style: Format) -> None:

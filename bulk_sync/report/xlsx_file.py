@@ -26,7 +26,8 @@ from bulk_sync.report import table as tables
 from bulk_sync.report import xlsx_rows, xlsx_summary
 from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import TEXT, Results
-from bulk_sync.report.xlsx_cells import Styles, legible, set_properties, write_text
+from bulk_sync.report.wording import legible
+from bulk_sync.report.xlsx_cells import Styles, set_properties, write_text
 from bulk_sync.report.xlsx_rows import DIRECTION, OPT_IN, SAMPLE_ROWS, Look
 from bulk_sync.rows import columns
 from bulk_sync.storage import workbook_seal

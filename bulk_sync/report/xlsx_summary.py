@@ -18,7 +18,6 @@ from bulk_sync.report.xlsx_cells import (
     LINE_PX,
     MOST_LINES,
     Styles,
-    legible,
     strong_color,
     write_text,
 )
@@ -195,7 +194,7 @@ class _Page:
 
     def _wide(self, column: int, text: str, style: Format) -> int:
         """Write a text over the columns up to the last one, and return how many lines it needs."""
-        text = legible(text)
+        text = wording.legible(text)
         write_text(self._sheet, self._row, column, text, style)
         if column < _LAST:
             self._sheet.merge_range(self._row, column, self._row, _LAST, "", style)

@@ -76,7 +76,8 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     request = {
         "sheet": sheet,
         "head": [title, *filter(None, [lost]), *head],
-        "problems": [problem._asdict() for problem in found],
+        "lines": list(problems.lines(found, sheet)),
+        "problems": [{**problem._asdict(), "note": problem.note} for problem in found],
         "property": workbook_seal.JOB_OF_REST if is_rest else workbook_seal.JOB,
         "job": facts.source.job,
         "locked": f"The sheet {sheet!r} is protected, as in {path.name}: to correct it, take the "

@@ -1,5 +1,6 @@
 """The problems of checked rows: which cells to mark, and what to say about them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Final, NamedTuple
@@ -13,9 +14,11 @@ from bulk_sync.report.facts import Facts
 from bulk_sync.rows import columns
 from bulk_sync.rows.check.header import Found
 from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.parse.sheets import column_letters
 from bulk_sync.rows.request_order import UNDATED, Precision
 from bulk_sync.rows.results import UNREAD
 
+_LOOKS: Final = ("bad", "doubtful")
 _OF_STATES: Final = frozenset({Reason.BAD_STATE, Reason.BLANK_STATE, Reason.CONFLICT})
 _OF_KEYS: Final = frozenset({Reason.BAD_KEY, Reason.EMPTY_KEY})
 
@@ -58,6 +61,12 @@ class Problem(NamedTuple):
     sentences: str
     is_bad: bool = True
 
+    @property
+    def note(self) -> str:
+        """Return the note for the cells, on one line."""
+        *_, reason = self.kind
+        return " ".join(f"bulk-sync: {self.sentences} {reason and f'({reason})'}".split())
+
 
 def find(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> list[Problem]:
     """Return the problems of checked rows, in the order of the input.
@@ -94,7 +103,7 @@ def head(
     lines = [
         f"bulk-sync: {title}",
         f"{name}, checked {facts.at:%Y-%m-%d %H:%M %Z}. {layout}.",
-        facts.result.sentences[0],
+        wording.legible(facts.result.sentences[0]),
     ]
     if bad:
         lines.append(
@@ -107,9 +116,41 @@ def head(
     return lines
 
 
+def lines(
+    problems: Sequence[Problem], sheet: str
+) -> Iterator[tuple[Sequence[str | int], Sequence[str], str]]:
+    """Yield the rows of the first sheet below its sentences.
+
+    Args:
+        problems: from ``find``.
+        sheet: the name of the sheet with their cells.
+
+    Returns:
+        The contents of a row, their looks, and where the link in it leads; "" if there is none.
+    """
+    kinds = Counter((not each.is_bad, *each.kind) for each in problems)
+    if not kinds:
+        return
+    yield (), (), ""
+    yield ("Problem", "Rows", "What to do", "In reports"), ["header"] * 4, ""
+    for (is_doubtful, why, to_do, reason), number in sorted(
+        kinds.items(), key=lambda each: each[0][0]
+    ):
+        yield (why, number, to_do, reason), (_LOOKS[is_doubtful], "cell", "cell", "cell"), ""
+    yield (), (), ""
+    yield ("Problem", "Row", "What is wrong", "In reports"), ["header"] * 4, ""
+    quoted = sheet.replace("'", "''")
+    for each in problems:
+        (row, column), (why, _, reason) = each.places[0], each.kind
+        looks = (_LOOKS[not each.is_bad], "link", "cell", "cell")
+        target = f"'{quoted}'!{column_letters(column - 1)}{row}"
+        yield (why, row, each.sentences, reason), looks, target
+
+
 def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> Iterator[Problem]:
     key, state = positions[found.key] + 1, 0 if found.state is None else positions[found.state] + 1
-    left = columns.rows_of(rows, columns.have_outcome(rows, [Outcome.REJECTED]))
+    needed = rows[[columns.ROW, columns.REASON, columns.DETAIL, columns.DESIRED]]
+    left = columns.rows_of(needed, columns.have_outcome(rows, [Outcome.REJECTED]))
     reasons = left[columns.REASON].astype(object).fillna("")
     unread = columns.state_codes(left[columns.DESIRED]) == UNREAD
     for row, reason, detail, has_no_state in zip(
@@ -117,7 +158,7 @@ def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) ->
     ):
         bad = bad_cells(reason, has_state=bool(state), is_unread=has_no_state)
         places = [(row, at) for at, is_bad in zip((key, state), bad, strict=True) if is_bad]
-        why = wording.REASONS[Reason(reason)]
+        why = wording.legible(wording.REASONS[Reason(reason)])
         kind = why[0].upper() + why[1:], _TO_DO.get(reason, _READ_THE_NOTE), reason
         yield Problem(places, kind, detail)
 

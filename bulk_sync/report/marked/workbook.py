@@ -8,30 +8,32 @@ formulas their values, texts their looks. So it is given the XML of each cell to
 all cells of both workbooks are compared.
 """
 
+import gc
 import json
 import re
 import sys
 import warnings
 import zipfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cache
 from io import BytesIO
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 from openpyxl import load_workbook
-from openpyxl.cell import MergedCell
 from openpyxl.comments import Comment
 from openpyxl.packaging.custom import StringProperty
 from openpyxl.reader import excel
 from openpyxl.styles import Alignment, Color, Font, PatternFill
-from openpyxl.utils import get_column_letter, quote_sheetname
 from openpyxl.worksheet import _reader, _writer
+from openpyxl.worksheet.cell_range import CellRange, MultiCellRange
 from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.xml.constants import SHEET_MAIN_NS
-from openpyxl.xml.functions import Element, SubElement, iterparse, whitespace
+from openpyxl.xml.functions import iterparse
 
 from bulk_sync.rows.parse import xlsx
 from bulk_sync.rows.parse.limits import confine
@@ -52,6 +54,7 @@ _OURS: Final = re.compile(
     rf"\s{{0,9}}bulk-sync:[^\n]*(?:\n{re.escape(_COLOUR)}(?P<colour>[^\n]*)\.\))?"
 )
 _COLOUR_WORDS: Final = re.compile(r"(rgb|theme|indexed|tint) ([\w.+-]+)")
+_PREFIX: Final = f"{{{SHEET_MAIN_NS}}}"
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LIKE_AN_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
@@ -68,6 +71,10 @@ _PARTLY_KEPT: Final = {
     "conditional formatting": "colours by rules",
     "sparkline": "sparklines",
     "slicer": "slicers",
+    "printersettings": "the settings of a printer",
+    "docmetadata": "a sensitivity label",
+    "customxml": "data of other programs, such as SharePoint",
+    "_xmlsignatures": "digital signatures",
 }
 _DRAWN: Final = re.compile(r'cellAnchor|absoluteAnchor|ObjectType="(?!Note)', re.IGNORECASE)
 """By names of parts, drawings, and warnings, what openpyxl does not keep, or not as it was."""
@@ -78,6 +85,7 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     content, whole, problem = sys.stdin.buffer.read(), BytesIO(), ""
     confine(_BYTES, _SECONDS)
+    gc.disable()  # hardly anything becomes free before the end, and looking for it takes time
     _keep_cells()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -119,29 +127,43 @@ def _lost(content: bytes, said: Sequence[str], head: str) -> str:
     return f"{head} {'; '.join(sorted(found))}." if found else ""
 
 
-class _Kept(str):
-    """The value of a cell for openpyxl: the XML's value, its type, and formula or text around."""
+class _Kept(NamedTuple):
+    """A cell for openpyxl: what is inside, as XML, and its type."""
 
-    __slots__ = ("kind", "parts")
+    inside: str
     kind: str
-    parts: Sequence[Any]
+
+
+def _inside(element: Any) -> str:
+    """Return what is inside an element as XML, without the prefixes of names."""
+    return "".join(map(_xml, element))
+
+
+def _xml(element: Any) -> str:
+    tag = element.tag.removeprefix(_PREFIX)
+    if not (element.attrib or len(element)):  # as nearly all are
+        return f"<{tag}>{escape(element.text or '')}</{tag}>"
+    for each in element.iter():
+        each.tag = each.tag.removeprefix(_PREFIX)
+    return ET.tostring(element, "unicode")
 
 
 def _keep_cells() -> None:
-    """Let openpyxl keep the XML of each cell, and write it again."""
+    """Let openpyxl keep the XML of each cell, and write it again; also of those below others."""
     reading: Any = _reader.WorkSheetParser
+    binding: Any = _reader.WorksheetReader
     writing: Any = _writer
     strings: Any = excel
     parse, write = reading.parse_cell, writing.write_cell
-    prefix = f"{{{SHEET_MAIN_NS}}}"
-    shared: list[list[Any]] = []
+    shared: list[_Kept] = []
 
     def kept(parser: Any, element: Any) -> dict[str, Any]:
-        place = {name: value for name, value in element.items() if name in {"r", "s"}}
-        cell: dict[str, Any] = parse(parser, Element(element.tag, place))
-        value = cell["value"] = _Kept(element.findtext(f"{prefix}v") or "")
-        value.kind = sys.intern(element.get("t", "n"))
-        value.parts = [each for each in element if each.tag != f"{prefix}v"] or ()
+        kind, value = element.attrib.pop("t", "n"), element.findtext(f"{_PREFIX}v")
+        is_shared = kind == "s" and value
+        inside = shared[int(value)] if is_shared else _Kept(_inside(element), sys.intern(kind))
+        element[:] = ()
+        cell: dict[str, Any] = parse(parser, element)
+        cell["value"] = inside
         return cell
 
     def written(xf: Any, sheet: Any, cell: Any, styled: Any = None) -> None:
@@ -151,43 +173,52 @@ def _keep_cells() -> None:
             return
         if cell.hyperlink:
             sheet._hyperlinks.append(cell.hyperlink)  # as the replaced function does
-        is_shared = value.kind == "s"  # openpyxl writes no shared texts
-        kind = "inlineStr" if is_shared else value.kind
-        element = Element("c", {"r": cell.coordinate, "s": str(cell.style_id), "t": kind})
-        element.extend(value.parts)
-        if is_shared and value:
-            SubElement(element, "is").extend(shared[int(value)])
-        elif value:
-            text: Any = SubElement(element, "v")
-            text.text = value
-            whitespace(text)
-        for each in element.iter():
-            each.tag = each.tag.removeprefix(prefix)
-        xf.write(element)
+        place = f'r="{cell.coordinate}" s="{cell.style_id}" t="{value.kind}"'
+        xf._file(f"<c {place}>{value.inside}</c>")  # building elements again takes long
 
     def read(file: Any) -> Sequence[str]:
-        shared.extend(list(each) for _, each in iterparse(file) if each.tag == f"{prefix}si")
+        found = (each for _, each in iterparse(file) if each.tag == f"{_PREFIX}si")
+        # openpyxl writes no shared texts.
+        shared.extend(_Kept(f"<is>{_inside(each)}</is>", "inlineStr") for each in found)
         return ()
 
+    def merged(reader: Any) -> None:
+        found = reader.parser.merged_cells
+        ranges = [CellRange(each.ref) for each in found.mergeCell] if found else ()
+        reader.ws.merged_cells = MultiCellRange(ranges)
+
     reading.parse_cell, writing.write_cell, strings.read_string_table = kept, written, read
+    binding.bind_merged_cells = merged
 
 
 def _mark(book: Any, name: str, problems: Sequence[Mapping[str, Any]]) -> None:
     """Take the marks of an earlier check off all sheets, and mark cells of one."""
     own = {each.title: dict(_unmarked(each)) for each in book.worksheets}[name]
     sheet = book[name]
+    seen = _seen(sheet, {(row, column) for each in problems for row, column in each["places"]})
     for problem in problems:
         for row, column in problem["places"]:
-            cell = _cell(sheet, row, column)
+            cell = _cell(sheet, *seen.get((row, column), (row, column)))
             colour = own.setdefault(cell.coordinate, _colour(cell))
-            cell.fill = _fill(f"rgb {_mark_of(problem)}")
-            *_, reason = problem["kind"]
-            sentences = f"{problem['sentences']} ({reason})" if reason else problem["sentences"]
-            note = _clean(" ".join(f"bulk-sync: {sentences}".split()))
-            note += f"\n{_COLOUR}{colour}.)" * bool(colour)
+            cell.fill = _fill(f"rgb {BAD if problem['is_bad'] else DOUBTFUL}")
+            note = _clean(problem["note"]) + f"\n{_COLOUR}{colour}.)" * bool(colour)
             before = cell.comment
             text, author = (f"{before.text}\n\n", before.author) if before else ("", "bulk-sync")
             cell.comment = _note(text + note, author)
+
+
+def _seen(
+    sheet: Any, places: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return by the places that are merged with others the one that is seen."""
+    rows, columns = sorted({row for row, _ in places}), {column for _, column in places}
+    return {
+        (row, column): (each.min_row, each.min_col)
+        for each in sheet.merged_cells.ranges
+        for row in rows[bisect_left(rows, each.min_row) : bisect_right(rows, each.max_row)]
+        for column in columns
+        if each.min_col <= column <= each.max_col
+    }
 
 
 def _unmarked(sheet: Any) -> Iterator[tuple[str, str]]:
@@ -205,13 +236,10 @@ def _unmarked(sheet: Any) -> Iterator[tuple[str, str]]:
 
 
 def _cell(sheet: Any, row: int, column: int) -> Any:
-    """Return a cell, or the one merged with it that is seen; a new one looks as its row would."""
-    is_new = (row, column) not in sheet._cells
+    """Return a cell; a new one looks as its row or column would."""
+    is_there = (row, column) in sheet._cells
     cell: Any = sheet.cell(row, column)
-    if isinstance(cell, MergedCell):
-        merged = next(each for each in sheet.merged_cells.ranges if cell.coordinate in each)
-        return sheet.cell(merged.min_row, merged.min_col)
-    if is_new:
+    if not is_there:
         columns = sheet.column_dimensions.values()
         looks = [sheet.row_dimensions.get(row), *(c for c in columns if c.min <= column <= c.max)]
         styles = (each._style for each in looks if each is not None and each.has_style)
@@ -245,24 +273,7 @@ def _lines(request: Mapping[str, Any], lost: str) -> Iterator[tuple[list[Any], l
     title, *head = filter(None, [*request["head"], lost])
     yield [title], ["title"], ""
     yield from (([sentence], ["line"], "") for sentence in head)
-    kinds = Counter((_mark_of(each), *each["kind"]) for each in request["problems"])
-    if kinds:
-        yield [], [], ""
-        yield ["Problem", "Rows", "What to do", "In reports"], ["header"] * 4, ""
-    for (look, why, to_do, reason), count in sorted(kinds.items(), key=lambda kind: kind[0][0]):
-        yield [why, count, to_do, reason], [look, "cell", "cell", "cell"], ""
-    if kinds:
-        yield [], [], ""
-        yield ["Problem", "Row", "What is wrong", "In reports"], ["header"] * 4, ""
-    for each in request["problems"]:
-        (row, column), (why, _, reason) = each["places"][0], each["kind"]
-        target = f"{quote_sheetname(request['sheet'])}!{get_column_letter(column)}{row}"
-        looks = [_mark_of(each), "link", "cell", "cell"]
-        yield [why, row, each["sentences"], reason], looks, target
-
-
-def _mark_of(problem: Mapping[str, Any]) -> str:
-    return BAD if problem["is_bad"] else DOUBTFUL
+    yield from request["lines"]
 
 
 def _add_first_sheet(book: Any, lines: Iterable[tuple[list[Any], list[str], str]]) -> None:
@@ -302,8 +313,8 @@ def _styles(cell: Any) -> Iterator[tuple[str, Any]]:
         ("header", bold, top, ""),
         ("cell", font, wrapped, ""),
         ("link", Font("Calibri", 11, u="single", color="FF0B57A4"), top, ""),
-        (BAD, font, wrapped, f"rgb {BAD}"),
-        (DOUBTFUL, font, wrapped, f"rgb {DOUBTFUL}"),
+        ("bad", font, wrapped, f"rgb {BAD}"),
+        ("doubtful", font, wrapped, f"rgb {DOUBTFUL}"),
     ):
         cell.fill = _fill(colour)
         yield name, copy(cell._style)
