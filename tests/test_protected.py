@@ -18,6 +18,7 @@ LISTS = {
     "forced to text": f"PKey\n'{key(VIP)}\n",
     "an address": f"E-mail\nP{VIP}@Example.com\n",
     "an address of Outlook": f"<p{VIP}@example.com>\n",
+    "an address of a customer": f"Name,Customer email\nVip,p{VIP}@example.com\n",
     "two columns": f"PKey,Reason,e-mail\n,lawsuit,p{VIP}@example.com\n@other,,\n",
     "blank lines": f"\n\nemail\n\np{VIP}@example.com\n\n",
 }
@@ -65,12 +66,13 @@ def test_a_protected_person_is_rejected_and_the_others_are_written(
     assert len(read_csv(todo)) == 1
 
 
+@pytest.mark.parametrize("name", ["E-mail address", "Customer e-mail"])
 def test_a_row_is_protected_by_its_own_address_although_its_key_is_another(
-    filled: Simulator, tmp_path: Path, run: Run
+    name: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     filled.profiles[key(VIP)]["email"] = "moved@example.com"
     lines = [f"{key(at)},true,P{at}@example.com" for at in range(ROWS)]
-    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,E-mail address", *lines]))
+    (tmp_path / "in.csv").write_text("\n".join([f"PKey,ccpaOptOut,{name}", *lines]))
     words = ("--protect", protect(tmp_path, LISTS["an address"]), "--report", "r.csv")
     check_left_alone(run(filled, "run", "in.csv", *words), filled, "r.csv")
 

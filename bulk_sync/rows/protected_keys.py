@@ -1,4 +1,4 @@
-"""Keys that no run may change: the rows of these people are rejected. Pure.
+"""Keys that no run may change: the rows of these people are rejected.
 
 list --cleaned like the keys of an input--> keys, addresses
 plan --by key, PKey, own columns of PKeys and addresses--> rows of protected people: rejected
@@ -19,14 +19,12 @@ from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, read
 from bulk_sync.rows.check import keys
-from bulk_sync.rows.check.header import EMAIL_NAMES, PKEY_NAMES
+from bulk_sync.rows.check.header import may_hold_keys
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.columns import REASON_CODES
 from bulk_sync.rows.read.cells import Cells
-from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import KeyKind
 
-_NAMES: Final = PKEY_NAMES | EMAIL_NAMES
 _ADDRESS: Final = r"^[^@].*@"
 
 _ALIKE: Final = (
@@ -67,11 +65,11 @@ class ProtectedKeys:
             return {}
         hits = np.zeros(len(rows), np.bool_)
         hits[list(places)] = True
-        return {
-            at: f"Protected by {places[at]}: no run may change this person." if at in places
-            else _ALIKE
-            for at in np.flatnonzero(_with_alike(rows, hits)).tolist()
-        }  # fmt: skip
+        own = {
+            at: f"Protected by {place}: no run may change this person."
+            for at, place in places.items()
+        }
+        return {at: own.get(at, _ALIKE) for at in np.flatnonzero(_with_alike(rows, hits)).tolist()}
 
     def rejected(self, planned: pd.DataFrame, written: Collection[str] = ()) -> pd.DataFrame:
         """Return a plan with the rows of protected people rejected.
@@ -91,7 +89,7 @@ class ProtectedKeys:
 
     def _places(self, rows: pd.DataFrame) -> dict[int, str]:
         """Return the positions of the rows that hold a protected key, and its place."""
-        own = [name for name in rows if name not in columns.OURS and plain(str(name)) in _NAMES]
+        own = [name for name in rows if name not in columns.OURS and may_hold_keys(str(name))]
         ours = [name for name in (columns.KEY, columns.PROFILE) if name in rows]
         found: dict[int, str] = {}
         for name in (*ours, *own):
@@ -132,7 +130,7 @@ def _columns(cells: Cells, path: Path) -> Iterator[tuple[pa.ChunkedArray, npt.ND
         for at, name in enumerate(cells.names)
         if name.strip() or pc.any(pc.not_equal(cells.texts[at], "")).as_py()
     ]
-    named = [at for at in filled if plain(cells.names[at]) in _NAMES]
+    named = [at for at in filled if may_hold_keys(cells.names[at])]
     if not named and len(filled) > 1:
         raise UsageProblem(
             f"--protect {path} has {len(filled)} columns, and none is called PKey or email. Keep "
