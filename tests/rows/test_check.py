@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import BlankState, OnConflict, Rules
+from bulk_sync.settings import KeyKind, Keys
 
 
 def test_a_row_with_two_faults_tells_both() -> None:
@@ -81,3 +82,12 @@ def test_a_second_table_whose_yes_may_mean_something_else_is_refused(
     raw[columns.ROW] = range(2, 5)
     with pytest.raises(InputProblem, match="Row 3 looks like") if is_refused else nullcontext():
         assert check.rows(raw, Rules())[columns.OUTCOME].isna().tolist() == [True, False, True]
+
+
+def test_the_header_of_a_second_table_may_have_the_name_of_the_keys_above_it() -> None:
+    lines = [("7", "yes"), ("CRM ID", "May we sell?"), ("8", "no")]
+    raw = pd.DataFrame(lines, columns=["CRM id", "opt out?"], dtype="str")
+    raw[columns.ROW] = range(2, 5)
+    rules = Rules(key_column="CRM id", keys=Keys(KeyKind.CUSTOM), tells_kind=False)
+    with pytest.raises(InputProblem, match="Row 3 looks like the header of a second table"):
+        check.rows(raw, rules)

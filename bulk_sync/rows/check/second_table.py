@@ -31,7 +31,8 @@ def refuse(
         return
     rejected = np.flatnonzero(np.isin(verdicts.reason, _DAMAGED))
     keys = raw[found.key].iloc[rejected]
-    headers = [name for name in keys.unique().tolist() if may_hold_keys(name)]
+    own = plain(found.key)
+    headers = [name for name in keys.unique().tolist() if may_hold_keys(name) or plain(name) == own]
     for at in rejected[keys.isin(headers).to_numpy()].tolist():
         state = str(raw[found.state].iat[at]).strip()
         if state and not _is_same(state, found.state, rules):
