@@ -34,6 +34,28 @@ def test_columns_are_found_by_name_case_and_punctuation_aside(
     assert (found.key, found.state) == (key, state)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_found"),
+    [
+        ("Opt-Out Request", True),
+        ("Opt-out requested (yes or no)", True),
+        ("Opt-out preference", True),
+        ("Is opted out", True),
+        ("CCPA Do Not Sell", True),
+        ("Don't sell my info", True),
+        ("Do not sell flag", True),
+        ("Opt out of the sale", True),
+        ("Opt-out request date", False),
+        ("Opt-out request ID", False),
+        ("Opt-out reason", False),
+        ("Opt out of e-mails", False),
+        ("Do not call", False),
+    ],
+)
+def test_a_name_says_that_a_yes_forbids_the_sale(name: str, is_found: bool) -> None:
+    assert header.forbids(name, Rules()) is is_found
+
+
 def test_a_state_column_may_bear_the_attribute_s_name() -> None:
     found = header.find_columns(["PKey", "cus_OptOut"], Rules(attribute="cusOptOut"))
     assert found.state == "cus_OptOut"

@@ -34,12 +34,14 @@ _EMAIL_OF: Final = frozenset(
 """Names of columns of addresses that count if there is none of ``EMAIL_NAMES``."""
 
 _FORBIDS: Final = re.compile(
-    r"(ccpa|cpra)?opt(ed)?out(status|flag|requested|of(sale|selling)((or|and)?sharing)?)?"
-    r"|donot(sell|share|sell(or|and)?share)(my)?(personal)?(info|information|data)?"
+    r"(ccpa|cpra|is|has)?"
+    r"(opt(ed)?out(of(the)?(sale|selling)((or|and)?sharing)?)?"
+    r"|dono?t(sell|share|sell(or|and)?share)(my)?(personal)?(info|information|data)?)"
+    r"(status|flag|choice|preference|request(ed)?)?"
 )
 """Names of columns whose yes forbids the sale."""
 
-_YES_OR_NO: Final = re.compile("(yn|yesno|truefalse)$")
+_YES_OR_NO: Final = re.compile("(y(or)?n|yes(or)?no|true(or)?false)$")
 """The end of a name such as ``Opt out (Y/N)``."""
 
 _ALLOWS: Final = re.compile(
