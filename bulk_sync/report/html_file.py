@@ -183,7 +183,7 @@ def masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     person = pc.is_in(outcome, pa.array(NEEDS_A_PERSON, tables.TEXT))
     changed = pc.is_in(outcome, pa.array(_CHANGED, tables.TEXT))
     allows = pc.fill_null(pc.invert(batch[columns.DESIRED]), False)  # noqa: FBT003
-    opt_in = pc.and_(changed, allows)
+    opt_in = pc.and_(pc.is_in(outcome, pa.array(WRITTEN, tables.TEXT)), allows)
     yield from (person, opt_in, pc.and_not(changed, opt_in), pc.invert(pc.or_(person, changed)))
 
 
