@@ -1,20 +1,20 @@
-"""A workbook of one sheet, to be an input: texts stay texts, so keys survive, and dates are dates.
-
-Its library is loaded late: that takes as long as a small run has calls to make.
-"""
+"""A workbook of one sheet, to be an input: texts stay texts, so keys survive; dates are dates."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time
 from io import BytesIO
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from xlsxwriter import Workbook
+from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.report import table
+from bulk_sync.report.xlsx_cells import MOST_LINES, set_properties, write_text
 from bulk_sync.rows import columns
 from bulk_sync.storage import workbook_seal
 
@@ -61,48 +61,50 @@ def workbook(
         header_row: the number of the header's row.
         job: the job of the input that the rows were left of.
     """
-    import xlsxwriter  # noqa: PLC0415
-
-    from bulk_sync.report import xlsx_cells  # noqa: PLC0415
-
     texts = [_texts(rows[name]) for name in (*names, columns.KEY)]
+    first = header_row + 1
+    places = range(first, first + len(rows)) if numbers is None else numbers
     whole = BytesIO()  # on a full disk the archive would go on writing after the error
     with TemporaryDirectory() as folder:  # the remains of a failure hold keys
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
-        with xlsxwriter.Workbook(whole, options) as book:
-            xlsx_cells.set_properties(book, {workbook_seal.JOB_OF_REST: job})
-            sheet = book.add_worksheet(sheet_name)
-            looks = _Looks(book)
-            first = header_row + 1
-            places = range(first, first + len(rows)) if numbers is None else numbers
+        with Workbook(whole, options) as book:
+            set_properties(book, {workbook_seal.JOB_OF_REST: job})
+            sheet, looks = book.add_worksheet(sheet_name), _Looks(book)
             _set_page(sheet, header_row, places[-1], len(names))
             for at, (name, cells) in enumerate(zip(names, texts, strict=False)):
                 below = None if name in columns.OURS else looks.text  # a new key is to be text too
                 sheet.set_column(at, at, _width(name, cells), below)
-                xlsx_cells.write_text(sheet, header_row - 1, at, name, looks.header)
-            detail = names.index(columns.DETAIL) if columns.DETAIL in names else None
+                write_text(sheet, header_row - 1, at, name, looks.header)
             for number, (*row, key) in zip(places, _zipped(texts), strict=True):
-                if detail is not None:
-                    sheet.set_row(number - 1, _LINE * -(-max(len(row[detail]), 1) // _WIDEST))
-                for at, (name, cell) in enumerate(zip(names, row, strict=True)):
-                    moment = None if cell == key else _moment(cell)
-                    if name in columns.OURS:
-                        xlsx_cells.write_text(sheet, number - 1, at, cell, looks.ours)
-                    elif name in columns.ORIGINAL and _NUMBER.fullmatch(cell):
-                        sheet.write_number(number - 1, at, int(cell), looks.number)
-                    elif moment is not None:
-                        look = looks.time if moment.time() != time.min else looks.date
-                        sheet.write_datetime(number - 1, at, moment, look)
-                    elif cell:
-                        xlsx_cells.write_text(sheet, number - 1, at, cell, looks.text)
+                _write_row(sheet, number - 1, dict(zip(names, row, strict=True)), key, looks)
     workbook_seal.seal(whole)
     return whole.getbuffer()
+
+
+def _write_row(
+    sheet: Worksheet, at: int, cells: Mapping[str, str], key: str, looks: "_Looks"
+) -> None:
+    """Write the cells of a row by the names of their columns; those with the key stay texts."""
+    if columns.DETAIL in cells:
+        lines = -(-max(len(cells[columns.DETAIL]), 1) // _WIDEST)
+        sheet.set_row(at, _LINE * min(lines, MOST_LINES))
+    for column, (name, cell) in enumerate(cells.items()):
+        moment = None if cell == key else _moment(cell)
+        if name in columns.OURS:
+            write_text(sheet, at, column, cell, looks.ours)
+        elif name in columns.ORIGINAL and _NUMBER.fullmatch(cell):
+            sheet.write_number(at, column, int(cell), looks.number)
+        elif moment is not None:
+            look = looks.time if moment.time() != time.min else looks.date
+            sheet.write_datetime(at, column, moment, look)
+        elif cell:
+            write_text(sheet, at, column, cell, looks.text)
 
 
 class _Looks:
     """The formats of cells."""
 
-    def __init__(self, book: Any) -> None:
+    def __init__(self, book: Workbook) -> None:
         plain = {"valign": "top", "align": "left"}
         self.header = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8EDF3"})
         self.text = book.add_format({**plain, "num_format": "@"})
@@ -112,7 +114,7 @@ class _Looks:
         self.ours = book.add_format({"valign": "top", "text_wrap": True, "bg_color": "#FFF4D6"})
 
 
-def _set_page(sheet: Any, header_row: int, last: int, width: int) -> None:
+def _set_page(sheet: Worksheet, header_row: int, last: int, width: int) -> None:
     """Let the header stay in sight and be filtered by; print one page wide."""
     sheet.freeze_panes(header_row, 0)
     sheet.autofilter(header_row - 1, 0, last - 1, width - 1)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.outcomes import NEEDS_A_PERSON
-from bulk_sync.report import csv_file, former_files, input_sheet, table
+from bulk_sync.report import csv_file, former_files, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Source
 from bulk_sync.report.table import Results
@@ -69,14 +69,18 @@ def write(results: pd.DataFrame, source: Source, stem: Destination) -> Destinati
             stem.beside(f"{stem.name}{suffix}").remove()
         return None
     names = [str(name) for name in needy if name != columns.KEY]
-    is_workbook = _are_workbooks(results, source.input) and input_sheet.fits(needy, names)
-    suffix = WORKBOOK if is_workbook else CSV
-    destination = stem.beside(f"{stem.name}{suffix}")
+    if _are_workbooks(results, source.input):
+        # Late: its library takes as long to import as a small run has calls to make.
+        from bulk_sync.report import input_sheet  # noqa: PLC0415
+
+        if input_sheet.fits(needy, names):
+            destination = stem.beside(f"{stem.name}{WORKBOOK}")
+            with destination.writing() as file:
+                file.write(input_sheet.workbook(needy, names, _SHEET, job=source.job))
+            return destination.publish()
+    destination = stem.beside(f"{stem.name}{CSV}")
     with destination.writing() as file:
-        if is_workbook:
-            file.write(input_sheet.workbook(needy, names, _SHEET, job=source.job))
-        else:
-            csv_file.write(Results.from_frame(needy, names), file)
+        csv_file.write(Results.from_frame(needy, names), file)
     return destination.publish()
 
 

@@ -5,7 +5,7 @@ either of two counts as both: ``date_texts.py``.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -159,10 +159,25 @@ def read(
     distinct time of day, is read once.
     """
     cells, cell_of = distinct(pa.chunked_array(column))
+    found, problems = _read_distinct(cells, str(column.name), today)
+    for problem, has_problem in problems.items():
+        _warn(column.name, problem, has_problem[cell_of], name_row)
+    earliest, latest, day = (each[cell_of] for each in found[:3])
+    is_doubtful = found.is_doubtful[cell_of]
+    read_as = found.read_as
+    if count := int(is_doubtful.sum()):
+        read_as = f"{read_as} with day and month in doubt in {count:,} of them".lstrip()
+    return Requests(earliest, latest, day, is_doubtful, read_as)
+
+
+def _read_distinct(
+    cells: pa.Array, name: str, today: date | None
+) -> tuple[Requests, Mapping[_Problem, _Mask]]:
+    """Return the times of distinct cells, and which of them have which problem."""
     halves = pc.extract_regex(pc.utf8_trim_whitespace(cells), HALVES)
     day_texts, day_of = distinct(pc.struct_field(halves, "day"))
     clock_texts, clock_of = distinct(pc.struct_field(halves, "clock"))
-    found = read_days(day_texts, str(column.name), today)
+    found = read_days(day_texts, name, today)
     clocks_ms, doubts_ms = read_clocks_ms(clock_texts)
     first, last, clock_ms = found.first[day_of], found.last[day_of], clocks_ms[clock_of]
     is_time = clock_ms != UNDATED
@@ -178,20 +193,14 @@ def read(
     day[is_instant] = (earliest[is_instant] - LOCAL_DOUBT_MS) // _DAY_MS
     is_stored = found.is_stored[day_of]
     is_blank = as_mask(pc.equal(pc.utf8_trim_whitespace(cells), ""))
-    problems = (
-        (_AMBIGUOUS, is_doubtful & ~is_stored),
-        (_STORED, is_doubtful & is_stored),
-        (_UNREADABLE, ~is_dated & ~is_far & ~is_blank),
-        (_FAR, is_far),
-    )
-    for problem, has_problem in problems:
-        _warn(column.name, problem, has_problem[cell_of], name_row)
-    is_doubtful = is_doubtful[cell_of]
-    read_as = [f"read as {found.order}"] if found.order else []
-    if count := int(is_doubtful.sum()):
-        read_as.append(f"with day and month in doubt in {count:,} of them")
-    times = earliest[cell_of], latest[cell_of], day[cell_of]
-    return Requests(*times, is_doubtful, " ".join(read_as))
+    problems = {
+        _AMBIGUOUS: is_doubtful & ~is_stored,
+        _STORED: is_doubtful & is_stored,
+        _UNREADABLE: ~is_dated & ~is_far & ~is_blank,
+        _FAR: is_far,
+    }
+    read_as = f"read as {found.order}" if found.order else ""
+    return Requests(earliest, latest, day, is_doubtful, read_as), problems
 
 
 def combine_repeats(

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import zipfile
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import pandas as pd
 
-from bulk_sync.report import input_sheet, table
+from bulk_sync.report import table
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.marked import problems
 from bulk_sync.rows import columns
@@ -59,10 +60,7 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     if sha256(content).hexdigest() != facts.source.sha256:
         raise Unmarkable("it has changed since it was read")
     lost = ""
-    if (
-        not zipfile.is_zipfile(path)
-        or "[Content_Types].xml" not in zipfile.ZipFile(path).namelist()
-    ):
+    if not _is_xlsx(content):
         sheet = sheet.translate(_NOT_IN_NAMES)[:_NAME_CHARACTERS]
         content = _copy(rows, layout, sheet)
         positions = {name: at for at, name in enumerate(table.own_columns(rows))}
@@ -87,8 +85,16 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     return _marked(json.dumps(request).encode() + b"\n" + content)
 
 
+def _is_xlsx(content: bytes) -> bool:
+    file = BytesIO(content)
+    return zipfile.is_zipfile(file) and "[Content_Types].xml" in zipfile.ZipFile(file).namelist()
+
+
 def _copy(rows: pd.DataFrame, layout: Layout, sheet: str) -> bytes:
     """Return an .xlsx with the list of another workbook, each row in its place."""
+    # Late: the page has the problems without its library.
+    from bulk_sync.report import input_sheet  # noqa: PLC0415
+
     names, header_row = table.own_columns(rows), layout.header_row
     if header_row is None or not input_sheet.fits(rows, names):
         raise Unmarkable("its cells do not fit into an .xlsx")
