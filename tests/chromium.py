@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -17,7 +18,9 @@ _NEW_SURFACE: Final = "CDPScreenshotNewSurface"
 Look = Literal["light", "dark", "print"]
 LOOKS: Final[tuple[Look, ...]] = get_args(Look)
 
-_WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
+_WCAG: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa")
+_COLOURS: Final = ("color-contrast",)
+"""What the dark may break: all else is as in the light."""
 
 
 @dataclass
@@ -36,11 +39,19 @@ class Shown:
         else:
             self.page.emulate_media(media="screen", color_scheme=look)
 
-    def violations(self) -> list[str]:
+    def check(self) -> None:
+        """Fail if not everybody can read it, in the light or in the dark."""
+        self.look("dark")
+        assert self.violations(_COLOURS) == []
+        self.look("light")
+        assert self.violations() == []
+
+    def violations(self, rules: Sequence[str] = _WCAG) -> list[str]:
         """Check the page as it is shown now against WCAG 2.2, levels A and AA, by axe."""
-        self.page.evaluate((_packages() / "node_modules/axe-core/axe.min.js").read_text())
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(_axe())
         found: list[dict[str, Any]] = self.page.evaluate(
-            "tags => axe.run({runOnly: tags}).then(result => result.violations)", _WCAG
+            "rules => axe.run({runOnly: rules}).then(result => result.violations)", rules
         )
         return [
             f"{one['id']}: {one['help']}: {node['html'][:200]}: {node['failureSummary']}"
@@ -76,6 +87,11 @@ def shown(browser: Browser) -> Iterator[Shown]:
         page.on("pageerror", lambda error: seen.complaints.append(error.message))
         page.on("request", lambda request: seen.requests.append(request.url))
         yield seen
+
+
+@cache
+def _axe() -> str:
+    return (_packages() / "node_modules/axe-core/axe.min.js").read_text()
 
 
 def _packages() -> Path:

@@ -2,20 +2,22 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
 from serving import NAMES, Served, serving, settings_in
 
+from bulk_sync.cli import main
 from bulk_sync.simulator import Simulator
 from bulk_sync.web import plan_state, planning
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import Job, Jobs
 from bulk_sync.web.paperwork import Upload
 
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
@@ -35,6 +37,31 @@ def page_before(
     }
     with serving(settings_in(folder, variables=variables, **settings)) as served:
         yield served
+
+
+@contextmanager
+def without_processes() -> Iterator[None]:
+    """Let what the page starts run here, to its end: a process takes a second to start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Jobs, "_start", _run_here)
+        yield
+
+
+def _run_here(
+    jobs: Jobs, typed: Sequence[str], folder: Path, variables: Mapping[str, str]
+) -> SimpleNamespace:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        (folder / "summary.json").open("w") as out,
+        (folder / "log.jsonl").open("w") as log,
+        redirect_stdout(out),
+        redirect_stderr(log),
+        suppress(SystemExit),
+    ):
+        for name, value in {**jobs._environment(), **variables}.items():
+            patch.setenv(name, value)
+        main(typed[3:])
+    return SimpleNamespace(pid=0, wait=int)
 
 
 def upload(served: Served, path: Path, who: str = ANA) -> str:

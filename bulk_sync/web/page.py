@@ -128,7 +128,9 @@ class Page:
         self, request: web.Request, status: int, text: str, headers: Mapping[str, str] = _NONE
     ) -> web.Response:
         """Return a page with what went wrong, and what to do."""
-        response = self.show(request, "problem.html.j2", status=status, code=status, text=text)
+        above = request.rel_url.raw_path.rpartition("/")[0]
+        shown = {"code": status, "text": text, "above": above}
+        response = self.show(request, "problem.html.j2", status=status, **shown)
         for name in ("Allow", "Retry-After"):
             if name in headers:
                 response.headers[name] = headers[name]

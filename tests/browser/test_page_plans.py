@@ -1,21 +1,22 @@
-"""The story of a plan in a real browser: with the script and without, and by keyboard alone."""
+"""Several people in front of one plan, each with a browser; and opt-ins that must be looked at."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
-from chromium import LOOKS, Shown
 from conftest import key
-from flow import planned
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from serving import NAMES, PASSWORD, Served, serving, settings_in
+from flow import IDA, page_before, planned, press, without_processes
+from keyboard import Reader, reader
+from page_states import listed
+from playwright.sync_api import Browser, expect
+from serving import Served
 
 from bulk_sync.simulator import Options, Simulator, running
+from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Role
 
-_NUMBERS = iter(range(1000, 10**6, 1000))
-_WAIT_MS = 60_000
-"""How long a process may take; each state of the page is waited for."""
+_MANY = 120
+"""Opt-ins: three pages of them."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,14 +28,29 @@ def sim() -> Iterator[Simulator]:
 @pytest.fixture(scope="module", autouse=True)
 def served(sim: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("page")
-    variables = {
-        "BULK_SYNC_ENDPOINT": sim.url,
-        "BULK_SYNC_ORGANIZATION": "acme",
-        "BULK_SYNC_API_KEY": "demo-key",
-        "BULK_SYNC_STATE_DIR": str(folder / "state"),
-    }
-    with serving(settings_in(folder, variables=variables)) as served:
+    with pytest.MonkeyPatch.context() as patch, page_before(sim, folder, patch) as served:
         yield served
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plans(
+    sim: Simulator, served: Served, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, str]:
+    """Plans whose approval was asked for: their paths, by name."""
+    folder, found = tmp_path_factory.mktemp("lists"), {}
+    ana = served.signed_in(Role.UPLOADER)
+    with without_processes():
+        for at, name in enumerate(("at once", "sent back", "changed", "too old", "own")):
+            path = listed(sim, folder / f"{name}.csv", 1000 * at, 0, 2)
+            who = {"who": IDA} if name == "own" else {}
+            found[name] = planned(served, path, wait=False, **who)
+        many = listed(sim, folder / "many.csv", 9000, _MANY, 10)
+        raised = f"--allow inverted --max-opt-ins {_MANY}"
+        found["many"] = planned(served, many, raised=raised, wait=False)
+    for plan_id in found.values():
+        plan_state.read(served.page, plan_id)  # keeps its SHA-256
+        press(ana, served, f"/plans/{plan_id}/ask")
+    return {name: f"{served.url}/plans/{plan_id}" for name, plan_id in found.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -42,205 +58,93 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
 
 
-def new_plan(sim: Simulator, served: Served, folder: Path, opt_ins: int, opt_outs: int) -> str:
-    """Begin a plan of new profiles, and return its address."""
-    first, rows = next(_NUMBERS), ["Name,PKey,ccpaOptOut"]
-    for number in range(first, first + opt_ins + opt_outs):
-        lifts = number < first + opt_ins
-        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=lifts)
-        rows.append(f"Person {number},{key(number)},{'no' if lifts else 'yes'}")
-    path = folder / f"list{first}.csv"
-    path.write_text("\n".join([*rows, f"Bad,{key(first)}x,maybe", ""]))
-    raised = f"--allow inverted --allow fewer-rows --max-opt-ins {opt_ins}"
-    return f"{served.url}/plans/{planned(served, path, raised=raised, wait=False)}"
+@pytest.fixture(scope="module")
+def ben(browser: Browser, served: Served) -> Iterator[Reader]:
+    with reader(browser, served, Role.APPROVER) as found:
+        yield found
 
 
-def signed_in(context: BrowserContext, served: Served, role: Role) -> Page:
-    """Sign in by keyboard, and return the page."""
-    page = context.new_page()
-    page.set_default_timeout(_WAIT_MS)
-    page.goto(served.url)
-    expect(page.get_by_label("Name")).to_be_focused()
-    page.keyboard.type(NAMES[role])
-    page.keyboard.press("Tab")
-    page.keyboard.type(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{served.url}/")
-    return page
+@pytest.fixture(scope="module")
+def ida(browser: Browser, served: Served) -> Iterator[Reader]:
+    with reader(browser, served, Role.ADMIN) as found:
+        yield found
 
 
-def button(page: Page, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
+def says(reader: Reader, text: str) -> None:
+    expect(reader.page.locator("main")).to_contain_text(text)
 
 
-def reach(page: Page, target: Locator) -> None:
-    """Press Tab until the focus is there."""
-    for _ in range(300):
-        if target.evaluate("each => each == document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    pytest.fail(f"Tab does not lead to {target}")
-
-
-def press(page: Page, name: str) -> None:
-    """Press a button by keyboard."""
-    reach(page, button(page, name))
-    page.keyboard.press("Enter")
-
-
-def reload_until(page: Page, target: Locator) -> None:
-    """Load the page again until something is there, as people without the script do."""
-    for _ in range(600):
-        if target.count():
-            return
-        page.wait_for_timeout(100)
-        page.reload()
-    pytest.fail(f"{target} does not appear")
-
-
-def at_run(page: Page) -> None:
-    """Go to the run of a plan that was just approved: on a slow machine it has not begun yet."""
-    while "/plans/" in page.url:
-        link = page.get_by_role("link", name="show the run")
-        reload_until(page, link)
-        link.click()
-        page.wait_for_url("**/runs/*")
-
-
-def check(shown: Shown) -> None:
-    for look in LOOKS:
-        shown.look(look)
-        assert shown.violations() == []
-    shown.look("light")
-
-
-def seen_by_scrolling(page: Page) -> None:
-    """Scroll down with the keyboard, and up again, until every opt-in was on the screen."""
-    for _ in range(600):
-        if button(page, "Approve and apply").is_enabled():
-            return
-        is_end = page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 9")
-        page.keyboard.press("Home" if is_end else "PageDown")
-        page.wait_for_timeout(50)
-    pytest.fail("The button stays disabled")
-
-
-def seen_by_confirming(page: Page) -> None:
-    """Confirm each page of opt-ins by keyboard."""
-    while button(page, "Approve and apply").is_disabled():
-        box = page.get_by_role("checkbox")
-        reach(page, box)
-        page.keyboard.press("Space")
-        with page.expect_navigation():
-            press(page, "Confirm these rows")
-
-
-@pytest.mark.parametrize("has_script", [True, False], ids=["with the script", "without it"])
-def test_the_story_from_the_plan_to_its_undo_by_keyboard_alone(
-    browser: Browser, sim: Simulator, served: Served, tmp_path: Path, has_script: bool
+def test_of_two_people_who_approve_at_once_the_second_is_led_to_the_run(
+    ben: Reader, ida: Reader, plans: Mapping[str, str]
 ) -> None:
-    address = new_plan(sim, served, tmp_path, 120, 3)
-    before = dict(sim.states)
-    words = {"java_script_enabled": has_script}
-    with browser.new_context(**words) as hers, browser.new_context(**words) as his:  # type: ignore[arg-type]
-        ana, ben = signed_in(hers, served, Role.UPLOADER), signed_in(his, served, Role.APPROVER)
+    for each in (ben, ida):
+        each.page.goto(plans["at once"])
+    ben.press("Approve and apply")
+    ben.wait_for_run()
+    ida.press("Approve and apply")
+    says(ida, "The plan has been applied.")
+    ida.go("Show how it stands now", "plans/*")
+    ida.go("show the run", "runs/*")
+    says(ida, "2 of 3 rows were changed")
 
-        def wait_for(page: Page, target: Locator) -> None:
-            if has_script:
-                expect(target).to_be_visible(timeout=_WAIT_MS)
-            else:
-                reload_until(page, target)
 
-        def approved(plan: str) -> None:
-            ben.goto(plan)
-            seen_by_scrolling(ben) if has_script else seen_by_confirming(ben)
-            reach(ben, button(ben, "Approve and apply"))
-            with ben.expect_navigation():
-                ben.keyboard.press("Enter")
-            at_run(ben)
-            wait_for(ben, ben.get_by_role("link", name="Report (Excel)"))
+def test_a_plan_that_somebody_sends_back_is_not_approved_by_who_had_it_open(
+    sim: Simulator, ben: Reader, ida: Reader, plans: Mapping[str, str]
+) -> None:
+    for each in (ben, ida):
+        each.page.goto(plans["sent back"])
+    ben.press("Send back")
+    expect(ben.page.get_by_label("Comment")).to_be_focused()
+    ben.type("Comment", "Who is row 2?")
+    ben.press("Send back")
+    ida.press("Approve and apply")
+    says(ida, "Ben Miller sent this plan back: “Who is row 2?”")
+    assert not sim.states[key(1000)]
 
-        ana.goto(address)
-        wait_for(ana, button(ana, "Ask for approval"))
-        reach(ana, ana.get_by_label("Comment"))
-        ana.keyboard.type("From the privacy desk")
-        press(ana, "Ask for approval")
-        ana.get_by_text("Approval was asked for.").wait_for()
-        approved(address)
-        assert [sim.states[each] for each in before if before[each] != sim.states[each]]
-        with ben.expect_download() as download:
-            ben.get_by_role("link", name="Report (Excel)").click()
-        assert download.value.suggested_filename.endswith(".results.xlsx")
-        run = ben.url.partition("?")[0]
-        ana.goto(run)
-        press(ana, "Undo this run")
-        ana.wait_for_url("**/plans/*")
-        wait_for(ana, button(ana, "Ask for approval"))
-        press(ana, "Ask for approval")
-        ana.get_by_text("Approval was asked for.").wait_for()
-        approved(ana.url.partition("?")[0])
-        ana.goto(run)
-        ana.get_by_text("Its changes were put back by").wait_for()
-    assert sim.states == before
+
+def test_a_profile_that_changed_since_the_plan_is_left_alone_and_shown(
+    sim: Simulator, ben: Reader, plans: Mapping[str, str]
+) -> None:
+    ben.page.goto(plans["changed"])
+    sim.profiles[key(2000)]["ccpaOptOut"] = True
+    ben.press("Approve and apply")
+    ben.wait_for_run()
+    says(ben, "1 of 3 rows was changed in Campaign (0 opt-ins, 1 opt-out); 2 rows need")
+    row = ben.page.get_by_role("row").filter(has_text="≠ drifted").last
+    expect(row).to_contain_text("was set to true by other means since the change was planned")
+
+
+def test_a_plan_that_grew_too_old_while_it_was_open_is_not_approved(
+    monkeypatch: pytest.MonkeyPatch,
+    sim: Simulator,
+    served: Served,
+    ben: Reader,
+    plans: Mapping[str, str],
+) -> None:
+    ben.page.goto(plans["too old"])
+    monkeypatch.setattr(served.page, "settings", replace(served.page.settings, plan_valid_s=0.0))
+    ben.press("Approve and apply")
+    says(ben, "The plan is too old: profiles may have changed since.")
+    ben.go("Show how it stands now", "plans/*")
+    says(ben, "A colleague who may upload can make a new plan here.")
+    assert not sim.states[key(3000)]
+
+
+def test_nobody_can_approve_what_they_uploaded(ida: Reader, plans: Mapping[str, str]) -> None:
+    ida.page.goto(plans["own"])
+    says(ida, "so your approval does not count: another person must approve it.")
+    expect(ida.button("Approve and apply")).to_be_disabled()
 
 
 def test_a_jump_to_the_end_shows_no_opt_in_that_was_skipped(
-    browser: Browser, sim: Simulator, served: Served, tmp_path: Path
+    ben: Reader, plans: Mapping[str, str]
 ) -> None:
-    address = new_plan(sim, served, tmp_path, 50, 10)
-    with browser.new_context() as hers, browser.new_context() as his:
-        ana, ben = signed_in(hers, served, Role.UPLOADER), signed_in(his, served, Role.APPROVER)
-        ana.goto(address)
-        button(ana, "Ask for approval").click()
-        ana.get_by_text("Approval was asked for.").wait_for()
-        ben.goto(address)
-        ben.keyboard.press("End")
-        ben.get_by_text("Not on your screen yet: opt-ins 1 to 50.").wait_for()
-        assert button(ben, "Approve and apply").is_disabled()
-        ben.keyboard.press("Home")
-        seen_by_scrolling(ben)
-        ben.reload()
-        assert button(ben, "Approve and apply").is_enabled()
-
-
-@pytest.mark.parametrize("width", [320, 1280])
-def test_every_state_can_be_read_by_everybody(
-    shown: Shown, browser: Browser, sim: Simulator, served: Served, tmp_path: Path, width: int
-) -> None:
-    address = new_plan(sim, served, tmp_path, 3, 3)
-    page = shown.page
-    page.set_default_timeout(_WAIT_MS)
-    page.set_viewport_size({"width": width, "height": 800})
-
-    def checked() -> None:
-        check(shown)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-    with browser.new_context() as his:
-        ben = signed_in(his, served, Role.APPROVER)
-        page.goto(served.url)
-        page.get_by_label("Name").fill(NAMES[Role.UPLOADER])
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.goto(address)
-        checked()
-        button(page, "Ask for approval").wait_for()
-        checked()
-        button(page, "Ask for approval").click()
-        checked()
-        ben.goto(address)
-        seen_by_scrolling(ben)
-        button(ben, "Send back").click()
-        expect(ben.get_by_label("Comment")).to_be_focused()
-        with ben.expect_navigation():
-            button(ben, "Approve and apply").click()
-        at_run(ben)
-        page.goto(ben.url.partition("?")[0])
-        page.get_by_role("link", name="Report (Excel)").wait_for()
-        checked()
-        button(page, "Check that it still holds").click()
-        page.get_by_text("6 of 6 changes still hold").or_(page.get_by_text("being read again"))
-        checked()
-        page.goto(address)
-        checked()
-    assert shown.complaints == []
+    ben.page.goto(plans["many"])
+    ben.page.keyboard.press("End")
+    says(ben, "Not on your screen yet: opt-ins 1 to 50 and on 2 more pages.")
+    expect(ben.button("Approve and apply")).to_be_disabled()
+    ben.page.keyboard.press("Home")
+    ben.look_at_opt_ins()
+    says(ben, "Every opt-in has been on your screen.")
+    ben.page.reload()
+    expect(ben.button("Approve and apply")).to_be_enabled()
