@@ -89,8 +89,8 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
 
     Returns:
         The exit status of the first that stopped early, else the highest. A run without a
-        checkpoint here is named, and left to its own machine. One with an unusable checkpoint
-        needs a person: 3. So do those that were refused before: 4.
+        checkpoint here is named, and left to its own machine. One with an unusable checkpoint, or
+        without a place for its report, needs a person: 3. So do those that were refused before: 4.
     """
     from bulk_sync import runs
 
@@ -108,7 +108,7 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
             continue
         try:
             status = _finish(values, run)
-        except runs.CheckpointProblem as problem:
+        except (runs.CannotResume, runs.CheckpointProblem) as problem:
             log.warning("%s", problem)
             status = Exit.ROWS_LEFT
         if status not in _GO_ON_AFTER:

@@ -44,7 +44,7 @@ from bulk_sync.runs.past_runs import (
 )
 from bulk_sync.runs.person_history import Event, Story, look_up, story_of
 from bulk_sync.runs.reread import audit
-from bulk_sync.runs.resumption import abandon, resume
+from bulk_sync.runs.resumption import CannotResume, abandon, resume
 from bulk_sync.runs.reversal import undo
 from bulk_sync.runs.review import Cost, Finished, Forecast, Plan
 from bulk_sync.runs.reviewed_plan import apply
@@ -53,9 +53,9 @@ from bulk_sync.runs.sync import judge, preview, sync
 from bulk_sync.runs.validation import Judged
 
 __all__ = [
-    "RUN_ID", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
-    "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired", "Rules",
-    "Story", "Tidied", "abandon", "apply", "audit", "copy_ledger", "has_checkpoint",
+    "RUN_ID", "CannotResume", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input",
+    "Job", "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired",
+    "Rules", "Story", "Tidied", "abandon", "apply", "audit", "copy_ledger", "has_checkpoint",
     "interrupted", "is_held", "is_unpublished", "judge", "known", "look_up", "map_keys", "may_pass",
     "newest_change", "preview", "recorded", "report_again", "resume", "retry", "story_of", "sync",
     "tidy", "undecided", "undo", "without_checkpoint",

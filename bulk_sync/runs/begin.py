@@ -6,14 +6,15 @@ One run at a time works on an organization.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
-from bulk_sync import __version__, job_names, ledger
+from bulk_sync import __version__, job_names, ledger, report
 from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
@@ -31,6 +32,15 @@ log = logging.getLogger(__name__)
 
 _COMPARED: Final = 5
 """How many finished runs of the same job an input is compared with."""
+
+
+def check_files(job: Job, run_id: str, inputs: Iterable[Path]) -> None:
+    """Raise UsageProblem if a list of protected people cannot be read, or a report written.
+
+    A report may replace neither such a list nor an input.
+    """
+    job.protection.read()
+    report.check(job.record.reports_of(run_id), {*inputs, *job.protection.files})
 
 
 def begun_as(

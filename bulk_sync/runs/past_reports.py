@@ -23,7 +23,7 @@ from bulk_sync.ledger import Ended, Kind, Ledger, Run
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
-from bulk_sync.rows import expand, read
+from bulk_sync.rows import expand
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
     finish,
@@ -36,6 +36,7 @@ from bulk_sync.runs import (
 from bulk_sync.runs.job import JobRecord
 from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, known, without_checkpoint
 from bulk_sync.runs.plan_file import OUT
+from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import State
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def report_again(
         destinations = JobRecord(reports=tuple(paths), state_dir=state.folder).reports_of(
             run.run_id
         )
-        report.check_reports(destinations, _inputs(run))
+        report.check_reports(destinations, files_of(run.begun))
         name = f"{run.begun.settings.get('stem') or run.begun.job}.{run.run_id}"
         stem = destinations[0].beside(name) if todo else None
         if stem is not None:
@@ -104,13 +105,6 @@ def _newest(book: Ledger) -> Run:
         if run.begun.kind is not Kind.PLAN:
             return run
     raise NothingLeft("There is no run yet, so there is nothing to report.")
-
-
-def _inputs(run: Run) -> set[Path]:
-    """Return the files that the run read, as far as they are still here."""
-    with suppress(UsageProblem):
-        return set(read.files(run.begun.input))
-    return set()
 
 
 def _rows(book: Ledger, state: State, run: Run) -> pd.DataFrame:

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.engines.journal import now_ms
-from bulk_sync.errors import InputProblem, StopRun, UsageProblem, unwritable
-from bulk_sync.ledger import Begun, Kind, utc
+from bulk_sync.errors import InputProblem, UsageProblem, unwritable
+from bulk_sync.ledger import Begun, Kind, Run, utc
 from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.table import Results
@@ -84,6 +84,7 @@ def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination
     Raises:
         UsageProblem: the suffix promises another format, the folder is missing or takes no files,
             or another file has this path.
+        DiskFull: there is no room.
     """
     if path.suffix.lower() != SUFFIX:
         raise UsageProblem(
@@ -94,6 +95,11 @@ def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination
         raise UsageProblem(
             f"--out {path} would replace the input, or a list of --protect. Name another file."
         )
+    check_place(path, reports)
+
+
+def check_place(path: Path, reports: Iterable[Destination]) -> None:
+    """Check the same for a path that the plan's run has had from its beginning."""
     if any(each.is_file(path) for each in reports):
         raise UsageProblem(f"--out and --report both name {path}. Name two files.")
     try:
@@ -102,25 +108,27 @@ def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination
                 f"--out {path} would replace a file that is no plan. Name another path, or move "
                 "that file away."
             )
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    check_folder(path)
-
-
-def check_folder(path: Path) -> None:
-    """Raise UsageProblem, before any call, if the folder of a plan takes no files."""
-    try:
         with TemporaryFile(dir=path.absolute().parent):
             pass
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(
+            error,
+            f"--out {path} cannot be written: {error.strerror}. Name a path in a folder that is "
+            "there, that has room, and that you may write to.",
+        ) from error
 
 
-def _unwritable(path: Path, error: OSError) -> StopRun:
-    return unwritable(
-        error,
-        f"--out {path} cannot be written: {error.strerror}. Name a path in a folder that is there, "
-        "that has room, and that you may write to.",
+def check_older(path: Path, run: Run) -> None:
+    """Raise UsageProblem if the plan of a run would replace one that was made since it began.
+
+    A person may be about to apply that one; an older file in its place may lift a newer opt-out.
+    """
+    other, made = (_facts_of(path) or {}).get("run_id"), made_at(path)
+    if made is None or other == run.run_id or made.timestamp() * 1000 < run.begun_ms:
+        return
+    raise UsageProblem(
+        f"{path} is the plan of run {other}, made since this run began, and is not replaced. Move "
+        f"it away, or give this run up: bulk-sync resume {run.run_id} --give-up"
     )
 
 

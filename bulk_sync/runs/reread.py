@@ -25,6 +25,7 @@ from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import NothingLeft, known
 from bulk_sync.runs.remaining_cost import check_budget
 from bulk_sync.runs.review import Cost, Finished, Screen
+from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import Bound, Writing, new_run_id
 from bulk_sync.signals import Interrupts
 
@@ -45,7 +46,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
 
     Raises:
         NothingLeft: it wrote nothing.
-        UsageProblem: the ledger has no such run.
+        UsageProblem: the ledger has no such run, or a report cannot go there.
     """
     job = job.by_pkey()
     check_budget(job.pace, job.connection, Writing())
@@ -55,11 +56,12 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         if not intents:
             raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
         later = book.keys_of([each.run_id for each in book.runs() if each.position > run.position])
+        name = f"audit-{new_run_id()}"  # leaves the run's report alone
+        report.check(job.record.reports_of(name), files_of(run.begun))
         screen.begin(run_id, run.begun)
         compared, cause, cost = _read(book, job, run, intents, screen)
         interrupts.defer()
         found = _mark_moved(compared, later)
-        name = f"audit-{new_run_id()}"  # leaves the run's report alone
         reports = report.spare(job.record.reports_of(name), name)
         totals = Totals.count(found)
         ended = report_facts.ended_with(totals, cause)

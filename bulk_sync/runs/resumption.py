@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from bulk_sync import ledger, report
+from bulk_sync import ledger
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
@@ -23,7 +23,7 @@ from bulk_sync.runs import (
     plan_file,
     write_records,
 )
-from bulk_sync.runs.begin import past_of
+from bulk_sync.runs.begin import check_files, past_of
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import (
@@ -37,6 +37,7 @@ from bulk_sync.runs.past_runs import (
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.run_context import RunContext
+from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import Fetch, Reading, State
 from bulk_sync.signals import Interrupts
 
@@ -45,6 +46,10 @@ log = logging.getLogger(__name__)
 
 _PATIENCE_S: Final = 30.0
 """How long each profile of a run that is given up may take: it can be given up offline."""
+
+
+class CannotResume(UsageProblem):
+    """Something about one run hinders it; other runs may go on."""
 
 
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
@@ -57,6 +62,7 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
 
     Raises:
         NothingLeft: it is finished.
+        CannotResume: something about this run hinders it.
         StopRun: it cannot go on.
     """
     with Interrupts() as interrupts, _working_on(job, run_id) as book:
@@ -69,6 +75,9 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
                     "kept any more"
                 )
             raise NothingLeft(f"There is nothing to resume{why}.", run)
+        if out := run.begun.settings.get(OUT):
+            with _hindering(run):
+                plan_file.check_older(Path(out), run)
         return continue_run(book, job, run, screen, interrupts)
 
 
@@ -85,17 +94,18 @@ def continue_run(
         interrupts: what signals do.
 
     Raises:
-        UsageProblem: its checkpoint is not here, or cannot be used; or a report, or the plan, has
-            no folder to go to.
+        UsageProblem: its checkpoint is not here, or cannot be used.
+        CannotResume: a report, or the plan, cannot go where it is to go.
     """
-    job.protection.read()
     context = _from_checkpoint(book, job, run)
     if not job.record.reports:
         reports = tuple(run.begun.settings.get("report", ()))
         job = replace(job, record=replace(job.record, reports=reports))
-    report.check(job.record.reports_of(run.run_id), set())
-    if out := run.begun.settings.get(OUT):
-        plan_file.check_folder(Path(out))
+    out = run.begun.settings.get(OUT)
+    with _hindering(run):
+        check_files(job, run.run_id, files_of(run.begun))
+        if out:
+            plan_file.check_place(Path(out), job.record.reports_of(run.run_id))
     log.info("Resuming run %s", run.run_id)
     if run.is_finished and run.ended is not None:  # a limit stopped it
         reopened = replace(run.ended, exit=int(Exit.STOPPED_EARLY), final=False)
@@ -181,6 +191,15 @@ def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
     else:
         with working_on_plan(job.state, run_id), ledger.open_ledger(job.state) as book:
             yield book
+
+
+@contextmanager
+def _hindering(run: Run) -> Iterator[None]:
+    """Raise CannotResume if something about a run is wrong."""
+    try:
+        yield
+    except UsageProblem as problem:
+        raise CannotResume(f"Run {run.run_id} does not go on. {problem}") from problem
 
 
 def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from bulk_sync import ledger, report
+from bulk_sync import ledger
 from bulk_sync.amounts import count
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Intent, Kind, Ledger, Run
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import kept_rows, lineage, pipeline, plan_file, write_records
-from bulk_sync.runs.begin import begin, begun_as
+from bulk_sync.runs.begin import begin, begun_as, check_files
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
@@ -22,6 +22,7 @@ from bulk_sync.runs.past_runs import NothingLeft, may_pass
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.resumption import give_up
 from bulk_sync.runs.review import Finished, Screen
+from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import State, new_run_id
 from bulk_sync.signals import Interrupts
 
@@ -47,8 +48,7 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
     alone = working_alone(job, run_id) if out is None else ledger.open_ledger(job.state)
     with Interrupts() as interrupts, alone as book:
         parent = check(book, parent_id)
-        job.protection.read()
-        report.check(job.record.reports_of(run_id), set(job.protection.files))
+        check_files(job, run_id, files_of(parent.begun))
         intents = _to_put_back(book, parent_id)
         planned = _inverse_plan(intents, parent, job.state) if intents else None
         if not parent.is_finished or may_pass(job.state, parent):

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bulk_sync import ledger, report
+from bulk_sync import ledger
 from bulk_sync.errors import InputProblem, Refused, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
-from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file
+from bulk_sync.runs.begin import begin, begun_as, check_files, past_of, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.lineage import same_place
@@ -23,6 +23,7 @@ from bulk_sync.runs.plan_file import HOLD, LIMITS, PROTECT, PlanFile
 from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run
 from bulk_sync.runs.review import Finished, Screen
+from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import Approval, Bound, Connection, Keys, State, new_run_id, reached
 from bulk_sync.signals import Interrupts
 
@@ -49,10 +50,9 @@ def apply(
     _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
-    job.protection.read()
-    report.check(job.record.reports_of(run_id), {path, *job.protection.files})
+    begun = _begun(job, path, planned)
+    check_files(job, run_id, files_of(begun))
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
-        begun = _begun(job, path, planned)
         # By its name a todo file is found to be of its job.
         stem = Input(begun.input if begun.parent is None else str(path)).stem
         try:

@@ -2,17 +2,17 @@
 
 import pandas as pd
 
-from bulk_sync import report
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
 from bulk_sync.runs import checkpoint_place, lineage, pipeline
-from bulk_sync.runs.begin import begin, begun_as
+from bulk_sync.runs.begin import begin, begun_as, check_files
 from bulk_sync.runs.exclusion import working_alone
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import NothingLeft
 from bulk_sync.runs.review import Finished, Screen
+from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import State, new_run_id
 from bulk_sync.signals import Interrupts
 
@@ -29,8 +29,7 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         parent = book.run(parent_id)
         _check_parent(book, parent)
         rows = _failed_rows(job.state, parent)
-        job.protection.read()
-        report.check(job.record.reports_of(run_id), set(job.protection.files))
+        check_files(job, run_id, files_of(parent.begun))
         job = job.with_settings(read_as=parent.begun.settings.get("read_as"))
         digest = parent.begun.input_sha256
         begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)

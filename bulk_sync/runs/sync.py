@@ -275,11 +275,11 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
         begun = run.begun
         if not same_place(begun, job.connection) or begun.kind != Kind.RUN:
             continue
+        is_same = begun.input_sha256 == digest and begun.attribute == job.connection.attribute
         if run.is_finished:
-            if begun.input_sha256 == digest and may_pass(job.state, run):
+            if is_same and may_pass(job.state, run):
                 give_up(book, job.state, run, run.ended.message if run.ended else "")
-            continue
-        if begun.input_sha256 != digest or begun.attribute != job.connection.attribute:
+        elif not is_same:
             if job_names.is_same(begun.job, job.record.name):
                 log.warning(
                     "Run %s of this job was interrupted. To finish it: bulk-sync resume %s",

@@ -1,11 +1,14 @@
 """Reads a file and checks its rows, for every command that takes one."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
 from bulk_sync.report.destination import Destination
 from bulk_sync.rows import check, hints, new_profiles, read
@@ -48,6 +51,16 @@ class Judged:
 def files(given: Input) -> set[Path]:
     """Return the files of an input that are on this machine."""
     return set() if is_url(given.source) else set(read.files(given.source))
+
+
+def files_of(begun: Begun) -> set[Path]:
+    """Return the files that a run read, its plan among them, as far as they are still here."""
+    found = set() if begun.plan is None else {Path(begun.plan)}
+    with suppress(UsageProblem):
+        found |= files(Input(begun.input))
+    # In a folder that was read its reports may lie by now.
+    reports = map(Path, begun.settings.get("report", ()))
+    return {path.absolute() for path in found} - set(reports)
 
 
 def judged(given: Input, job: Job | None = None) -> Judged:

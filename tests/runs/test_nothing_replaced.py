@@ -1,0 +1,160 @@
+"""Commands that follow up a run replace neither its input nor somebody's file, and block no other.
+
+Each input here looks like a file of this program, as a todo file does, so that its content alone
+would let it be replaced.
+"""
+
+import shutil
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import Ran, Run, key, populate, wishes
+
+from bulk_sync.runs import plan_file
+from bulk_sync.simulator import Simulator
+
+ROWS = 12
+LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
+ENOUGH = ("--max-calls", 99)
+
+
+def newest(run: Run) -> str:
+    return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
+
+
+def said(ran: Ran) -> str:
+    return " ".join(ran.err.split())
+
+
+@pytest.fixture
+def todo(sim: Simulator, tmp_path: Path) -> Path:
+    """An input with the columns of a todo file."""
+    populate(sim, ROWS)
+    path = wishes(tmp_path / "in.csv", ROWS)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]},sync_reason", *(f"{line},x" for line in lines[1:])]))
+    return path
+
+
+def interrupted(run: Run, sim: Simulator) -> str:
+    assert run(sim, "run", "in.csv", "--report", "1.csv", *LOOKUP, "--max-calls", 5).status == 6
+    return newest(run)
+
+
+def partly_failed(run: Run, sim: Simulator) -> str:
+    sim.forbidden.add(key(0))
+    assert run(sim, "run", "in.csv", "--report", "1.csv").status == 3
+    sim.forbidden.clear()
+    return newest(run)
+
+
+@pytest.mark.parametrize("command", ["resume", "retry", "undo", "audit", "report"])
+@pytest.mark.parametrize(
+    ("report", "says"),
+    [("in.csv", "would replace the input"), ("x.doc", "has no suffix that names a format")],
+)
+def test_a_report_that_cannot_be_written_is_refused_before_any_call(
+    command: str, report: str, says: str, todo: Path, sim: Simulator, run: Run
+) -> None:
+    run_id = (interrupted if command == "resume" else partly_failed)(run, sim)
+    content, calls = todo.read_bytes(), len(sim.requests)
+    ran = run(sim, command, run_id, "--report", report)
+    assert (ran.status, says in said(ran)) == (2, True), ran.err
+    assert todo.read_bytes() == content
+    assert len(sim.requests) == calls
+
+
+@pytest.mark.parametrize("report", ["in.csv", "plan.parquet"])
+def test_an_apply_replaces_neither_the_input_of_its_plan_nor_the_plan(
+    report: str, todo: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    assert run(sim, "plan", "in.csv", "--out", "plan.parquet", "--report", "1.csv").status == 0
+    kept = {path: path.read_bytes() for path in (todo, tmp_path / "plan.parquet")}
+    assert "would replace the input" in said(run(sim, "apply", "plan.parquet", "--report", report))
+    assert run(sim, "apply", "plan.parquet", "--max-calls", 5, "--report", "2.csv").status == 6
+    ran = run(sim, "resume", *ENOUGH, "--report", report)
+    assert (ran.status, "would replace the input" in said(ran)) == (2, True)
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_report_in_the_folder_that_was_read_is_written_again_by_resume(
+    todo: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    todo.rename(tmp_path / "inbox" / todo.name)
+    words = ("--report", "inbox/out.csv", *LOOKUP)
+    assert run(sim, "run", "inbox", *words, "--max-calls", 5).status == 6
+    assert run(sim, "resume", *ENOUGH).status == 0
+    assert (tmp_path / "inbox" / "out.csv").read_text().count(",updated,") == ROWS
+
+
+@pytest.mark.usefixtures("todo")
+def test_a_resumed_plan_does_not_replace_one_that_was_made_since(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    words = ("--out", "plan.parquet", *LOOKUP)
+    assert run(sim, "plan", "in.csv", *words, "--max-calls", 5).status == 6
+    older = newest(run)
+    wishes(tmp_path / "newer.csv", 3)
+    assert run(sim, "plan", "newer.csv", *words).status == 0
+    later = newest(run)
+    ran = run(sim, "resume", older, *ENOUGH)
+    assert ran.status == 2
+    assert f"is the plan of run {later}, made since this run began, and is not" in said(ran)
+    assert f"bulk-sync resume {older} --give-up" in said(ran)
+    assert run(sim, "resume", "--all", *ENOUGH).status == 3
+    assert plan_file.read(tmp_path / "plan.parquet").run_id == later
+    (tmp_path / "plan.parquet").rename(tmp_path / "away.parquet")
+    assert run(sim, "resume", older, *ENOUGH).status == 0
+    assert plan_file.read(tmp_path / "plan.parquet").run_id == older
+
+
+@pytest.mark.usefixtures("todo")
+def test_a_resumed_plan_replaces_no_file_that_is_no_plan(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    assert run(sim, "plan", "in.csv", "--out", "p.parquet", *LOOKUP, "--max-calls", 5).status == 6
+    (tmp_path / "p.parquet").write_bytes(b"mine")
+    ran = run(sim, "resume", *ENOUGH)
+    assert (ran.status, "would replace a file that is no plan" in said(ran)) == (2, True)
+    assert (tmp_path / "p.parquet").read_bytes() == b"mine"
+
+
+@pytest.mark.usefixtures("todo")
+@pytest.mark.parametrize("missing", ["folder of the report", "list of protected people"])
+def test_what_hinders_one_run_does_not_keep_the_others_from_being_resumed(
+    missing: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    words: tuple[object, ...] = ("--report", "place/1.csv")
+    if missing != "folder of the report":
+        (place / "list.csv").write_text(f"PKey\n{key(ROWS - 1)}\n")
+        words = ("--report", "1.csv", "--protect", "place/list.csv")
+    wishes(tmp_path / "other.csv", 8)
+    for name, options in {"other.csv": words, "in.csv": ("--report", "2.csv")}.items():
+        assert run(sim, "run", name, *options, *LOOKUP, "--max-calls", 5).status == 6
+    first = orjson.loads(run(None, "runs", "--json").out)[0]["run_id"]
+    shutil.rmtree(place)
+    ran = run(sim, "resume", "--all", *ENOUGH)
+    assert ran.status == 3
+    assert f"Run {first} does not go on. " in said(ran)
+    assert set(sim.states.values()) == {True}
+    assert run(sim, "resume", first, *ENOUGH).status == 2
+
+
+def test_a_run_of_another_attribute_leaves_held_opt_ins_to_a_person(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS, state=True)
+    for profile in sim.profiles.values():
+        profile["blackList"] = True
+    wishes(tmp_path / "in.csv", ROWS, "false")
+    words = ("run", "in.csv", "--hold-opt-ins", "--max-opt-ins", 1, "--report")
+    assert run(sim, *words, "1.csv").status == 3
+    held = newest(run)
+    assert run(sim, *words, "2.csv", "--attribute", "blackList").status == 3
+    assert run(sim, "resume", held, "--max-opt-ins", ROWS).status == 0
+    assert {each["ccpaOptOut"] for each in sim.profiles.values()} == {False}
+    assert {each["blackList"] for each in sim.profiles.values()} == {True}
