@@ -43,31 +43,15 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
         cost: what it took.
         tell: is told how far each report got.
     """
-    rows = ended.rows
-    totals, joined = Totals.count(rows), expand.collapse(rows)
-    # What an undo leaves is to be put back: the original input has the opposite states.
-    is_undo = run.lineage.undone is not None
-    left = write_records.as_input(joined, run.begun.attribute) if is_undo else joined
-    reports = report.spare(job.record.reports_of(run.run_id), run.run_id)
-    name = f"{run.stem}.{run.run_id}"
-    now = now_ms()
+    totals, joined = Totals.count(ended.rows), expand.collapse(ended.rows)
     line = report_facts.ended_with(totals, ended.cause, str(ended.held or ended.warning))
-    ending = Run(run.run_id, 1, now, run.begun, now, line)
-    past = _known_runs(run) if report.shows_facts(reports) else []
-    facts = report_facts.facts_of(ending, joined, past, reports=reports)
-    files, failure = write_reports(joined, reports, name, facts, tell, left)
-    if failure is not None and run.begun.kind is not Kind.PLAN:
-        failure = StoppedEarly(
-            f"{failure} What was changed in Campaign stays so; `bulk-sync resume {run.run_id}` "
-            "writes the report."
-        )
+    files, failure = _write_all_reports(run, job, line, joined, tell)
     cause = ended.cause or failure
     if cause is None:
         try:
-            files = replace(files, plan_sha256=_write_plan(run, rows, totals))
+            files = replace(files, plan_sha256=_write_plan(run, ended.rows, totals))
         except (UsageProblem, DiskFull) as problem:
             cause = problem
-    is_final = _is_final(cause, joined)
     finished = Finished(
         run_id=run.run_id,
         rows=joined,
@@ -75,7 +59,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
         cost=cost,
         cause=cause,
         files=files,
-        is_resumable=not is_final,
+        is_resumable=not _is_final(cause, joined),
         settings=job.record.settings,
         held=None if cause else ended.held,
     )
@@ -172,6 +156,27 @@ def source_of_rest(source: Source) -> Source:
 def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Return results with the columns of reports alone."""
     return due_dates.with_due(rows)
+
+
+def _write_all_reports(
+    run: RunContext, job: Job, line: ledger.Ended, rows: pd.DataFrame, tell: report.Tell
+) -> tuple[Files, StopRun | None]:
+    """Write the reports of a run that ends with a line of the ledger; else as ``write_reports``."""
+    # What an undo leaves is to be put back: the original input has the opposite states.
+    is_undo = run.lineage.undone is not None
+    left = write_records.as_input(rows, run.begun.attribute) if is_undo else rows
+    reports, now = report.spare(job.record.reports_of(run.run_id), run.run_id), now_ms()
+    ending = Run(run.run_id, 1, now, run.begun, now, line)
+    past = _known_runs(run) if report.shows_facts(reports) else []
+    facts = report_facts.facts_of(ending, rows, past, reports=reports)
+    name = f"{run.stem}.{run.run_id}"
+    files, failure = write_reports(rows, reports, name, facts, tell, left)
+    if failure is not None and run.begun.kind is not Kind.PLAN:
+        failure = StoppedEarly(
+            f"{failure} What was changed in Campaign stays so; `bulk-sync resume {run.run_id}` "
+            "writes the report."
+        )
+    return files, failure
 
 
 def _write_plan(run: RunContext, rows: pd.DataFrame, totals: Totals) -> str | None:

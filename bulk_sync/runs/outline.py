@@ -81,9 +81,11 @@ def _table(sheets: Sequence[FirstRows], wanted: Wanted, layout: Layout | None) -
     likely = outline.likely(sheets, wanted)
     if likely is None:
         return None
-    cells = likely.first.rows.get(likely.header_row, ())
-    names = {name: at for at, name in reversed(list(enumerate(cells))) if name.strip()}
-    return _Table(likely.first, likely.header_row, dict(reversed(names.items())))
+    names = dict[str, int]()
+    for at, name in enumerate(likely.first.rows.get(likely.header_row, ())):
+        if name.strip():
+            names.setdefault(name, at)
+    return _Table(likely.first, likely.header_row, names)
 
 
 def _sheet(first: FirstRows) -> dict[str, Any]:

@@ -102,7 +102,8 @@ class RemainingCost:
     def _text(self, *, now: bool) -> str:
         budgets, more = self.budgets, "" if now else "more "
         is_on, ways = int(now and budgets.left_now > 0), list[str]()
-        is_today = now is False and not any(self._days) and budgets.max_calls is not None
+        # What is left today suffices: only the runs are worth a word.
+        is_today = not now and not any(self._days) and budgets.max_calls is not None
         if budgets.max_calls_per_day is not None and not is_today:
             days = _between(self._days, f"{more}day", int(now and bool(budgets.left_today)))
             most = f"{budgets.max_calls_per_day:,} calls a day (--max-calls-per-day)"

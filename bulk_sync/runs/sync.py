@@ -1,9 +1,11 @@
 """Carries a file of desired states into Campaign, or as far as a plan or a check."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import pandas as pd
 
 from bulk_sync import job_names, ledger, report
 from bulk_sync.engines.journal import now_ms
@@ -14,6 +16,7 @@ from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
 from bulk_sync.rows import comparison, expand
+from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
     current_states,
@@ -25,7 +28,7 @@ from bulk_sync.runs import (
     report_facts,
     validation,
 )
-from bulk_sync.runs.begin import begin, begun_as, past_of, warn_of_same_file
+from bulk_sync.runs.begin import begin, begun_as, check_files, past_of, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, Job, JobRecord
@@ -55,22 +58,17 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         StopRun: it could not begin; nothing was sent.
     """
     run_id = new_run_id()
-    _check_files(job, job.record.reports_of(run_id), given, report.check)
+    check_files(job, run_id, validation.files(given))
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
-        judged = validation.judged(given, job)
-        rows, digest = judged.rows, judged.sha256
-        report.check_fits(rows, job.record.reports_of(run_id))
-        job = validation.with_input(job, judged)
-        screen.announce(judged)
-        begun = begun_as(Kind.RUN, job, given.source, digest, len(rows))
+        job, rows, begun = _read(given, Kind.RUN, job, run_id, screen)
         try:
-            _make_way(book, job, digest, fresh=fresh)
+            _make_way(book, job, begun, fresh=fresh)
         except Refused as refused:
             screen.begin(run_id, begun)
             unread = comparison.compare(rows, current_states.unread(rows))
             finish.refuse(book, job, run_id, begun, given.stem, unread, refused)
             raise
-        warn_of_same_file(book, job, digest)
+        warn_of_same_file(book, job, begun.input_sha256)
         run = begin(book, job, run_id, begun, rows, given.stem)
         run = replace(run, past=past_of(book, job, given.source))
         return pipeline.carry_out(run, job, screen, interrupts)
@@ -97,28 +95,22 @@ def preview(
     if out is not None or job.pace.has_budget:
         return _kept_preview(job, given, screen, out, fresh=fresh)
     run_id = new_run_id()
-    paths = job.record.reports_of(run_id)
-    _check_files(job, paths, given)
+    _check_preview(job, run_id, given)
     with Interrupts() as interrupts, ledger.open_existing(job.state) as book:
-        judged = validation.judged(given, job)
-        rows = judged.rows
-        report.check_fits(rows, paths)
-        job = validation.with_input(job, judged)
-        screen.announce(judged)
+        job, rows, begun = _read(given, Kind.PLAN, job, run_id, screen)
+        past, budget, runs = list[Past](), None, list[Run]()
         if book is not None:
-            warn_of_same_file(book, job, judged.sha256)
-        past = [] if book is None else past_of(book, job, given.source)
-        budget = None if book is None else day_budget.budget_of(book, job)
+            warn_of_same_file(book, job, begun.input_sha256)
+            past, budget = past_of(book, job, given.source), day_budget.budget_of(book, job)
+            runs = book.runs()
         last_writes = precedence.last_writes(book, job.state, job.connection)
-        begun = begun_as(Kind.PLAN, job, given.source, judged.sha256, len(rows))
         screen.begin(run_id, begun)
         planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
-        totals = Totals.count(planned)
-        joined, now = expand.collapse(planned), now_ms()
+        totals, joined, now = Totals.count(planned), expand.collapse(planned), now_ms()
         ending = Run(run_id, 0, now, begun, now, report_facts.ended_with(totals, cause))
-        known = [] if book is None or not report.shows_facts(paths) else book.runs()
-        facts = report_facts.facts_of(ending, joined, known, reports=paths)
+        paths = job.record.reports_of(run_id)
+        facts = report_facts.facts_of(ending, joined, runs, reports=paths)
         files, failure = finish.write_reports(
             joined, paths, f"{given.stem}.{run_id}", facts, screen.tell
         )
@@ -138,19 +130,14 @@ def _kept_preview(
 ) -> Finished:
     """Make a preview as a run of its own, or continue an interrupted one."""
     run_id = new_run_id()
-    reports = job.record.reports_of(run_id)
-    _check_files(job, reports, given)
+    _check_preview(job, run_id, given)
     if out is not None:
-        plan_file.check_path(out, {*validation.files(given), *job.protection.files}, reports)
+        inputs = {*validation.files(given), *job.protection.files}
+        plan_file.check_path(out, inputs, job.record.reports_of(run_id))
         job = job.guarded()  # as ``apply`` will be
     with Interrupts() as interrupts, ledger.open_ledger(job.state) as book:
-        judged = validation.judged(given, job)
-        rows, digest = judged.rows, judged.sha256
-        job = validation.with_input(job, judged)
-        screen.announce(judged)
-        report.check_fits(rows, job.record.reports_of(run_id))
+        job, rows, begun = _read(given, Kind.PLAN, job, run_id, screen)
         saved = {OUT: None if out is None else str(out.absolute())}
-        begun = begun_as(Kind.PLAN, job, given.source, digest, len(rows))
         begun = replace(begun, settings={**begun.settings, **saved})
         for run in _interrupted_plans(book, job, begun):
             if not fresh:
@@ -159,11 +146,29 @@ def _kept_preview(
                 with working_on_plan(job.state, run.run_id):
                     return continue_run(book, job, run, screen, interrupts)
             give_up(book, job.state, run, "Given up for a fresh start.")
-        warn_of_same_file(book, job, digest)
+        warn_of_same_file(book, job, begun.input_sha256)
         opening = begin(book, job, run_id, begun, rows, given.stem)
         with working_on_plan(job.state, run_id):
             opening = replace(opening, past=past_of(book, job, given.source))
             return pipeline.carry_out(opening, job, screen, interrupts)
+
+
+def _check_preview(job: Job, run_id: str, given: Input) -> None:
+    """Check files as for a run, and that its reports replace nothing of somebody else."""
+    job.protection.read()
+    inputs = {*validation.files(given), *job.protection.files}
+    report.check_reports(job.record.reports_of(run_id), inputs)
+
+
+def _read(
+    given: Input, kind: Kind, job: Job, run_id: str, screen: Screen
+) -> tuple[Job, pd.DataFrame, Begun]:
+    """Read an input, and return the job with what was found, the rows, and how the run begins."""
+    judged = validation.judged(given, job)
+    report.check_fits(judged.rows, job.record.reports_of(run_id))
+    job = validation.with_input(job, judged)
+    screen.announce(judged)
+    return job, judged.rows, begun_as(kind, job, given.source, judged.sha256, len(judged.rows))
 
 
 def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
@@ -226,7 +231,7 @@ def judge(
             return judged  # without the tables of holidays, which take longer than a small file
         facts = report_facts.verdict(given.source, judged, paths, job)
         results = Results.from_frame(finish.report_rows(judged.rows))
-        written = [_report((judged, found), results, path, facts, tell) for path in paths]
+        written = [_report(judged, found, results, path, facts, tell) for path in paths]
         left = todo_file.write(rows, facts.source, stem) if stem else None
     marked = tuple(file for file, is_marked in written if is_marked)
     files = tuple(file for file, _ in written)
@@ -234,14 +239,14 @@ def judge(
 
 
 def _report(
-    read: tuple[Judged, InputFiles],
+    judged: Judged,
+    found: InputFiles,
     results: Results,
     path: Destination,
     facts: Facts,
     tell: report.Tell,
 ) -> tuple[Destination, bool]:
     """Write a verdict; return where it is, and whether it is the input itself, with marks in it."""
-    judged, found = read
     if path.name.lower().endswith(".xlsx") and judged.layout.sheet is not None:
         # Late: its libraries take as long to import as a small file to check.
         from bulk_sync.report import marked  # noqa: PLC0415
@@ -265,7 +270,7 @@ def _report(
     return report.write(results, path, facts, tell), False
 
 
-def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
+def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
     """Give up interrupted runs of the same input, or refuse to begin beside them.
 
     Raises:
@@ -273,14 +278,14 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
     """
     for run in book.runs():
         begun = run.begun
-        if not same_place(begun, job.connection) or begun.kind != Kind.RUN:
+        if not same_place(begun, own) or begun.kind != own.kind:
             continue
-        is_same = begun.input_sha256 == digest and begun.attribute == job.connection.attribute
+        is_same = (begun.input_sha256, begun.attribute) == (own.input_sha256, own.attribute)
         if run.is_finished:
             if is_same and may_pass(job.state, run):
                 give_up(book, job.state, run, run.ended.message if run.ended else "")
         elif not is_same:
-            if job_names.is_same(begun.job, job.record.name):
+            if job_names.is_same(begun.job, own.job):
                 log.warning(
                     "Run %s of this job was interrupted. To finish it: bulk-sync resume %s",
                     run.run_id,
@@ -296,17 +301,3 @@ def _make_way(book: Ledger, job: Job, digest: str, *, fresh: bool) -> None:
                 "start anew with --fresh.",
                 "--fresh",
             )
-
-
-def _check_files(
-    job: Job,
-    reports: Sequence[Destination],
-    given: Input,
-    check: Callable[[Sequence[Destination], set[Path]], None] = report.check_reports,
-) -> None:
-    """Raise UsageProblem if a list of protected people cannot be read, or a report written.
-
-    A report may replace neither such a list nor the input.
-    """
-    job.protection.read()
-    check(reports, {*validation.files(given), *job.protection.files})
