@@ -74,7 +74,7 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     failed = 0 if parent.ended is None else parent.ended.outcomes.get(Outcome.FAILED, 0)
     if not failed:
         raise NothingLeft(f"No row of run {parent.run_id} failed, so there is nothing to retry.")
-    checkpoint = checkpoint_place.find(state, parent.run_id)
+    checkpoint = checkpoint_place.take_over(state, parent.run_id)
     rows = None if checkpoint is None else checkpoint.rows()
     results = None if checkpoint is None or rows is None else checkpoint.results(rows)
     if rows is None or results is None:

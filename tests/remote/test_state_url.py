@@ -163,6 +163,22 @@ def test_a_run_does_not_begin_if_its_checkpoint_cannot_be_kept_there(
     assert run(sim, "run", "in.csv", "--state-url", "https://a/b").status == 2
 
 
+def test_the_machine_that_began_a_run_retries_what_failed_on_another(
+    sim: Simulator, run: Run, s3: Bucket, tmp_path: Path
+) -> None:
+    populate(sim, ROWS)
+    there = ("--state-url", s3 / "state", "--ledger", f"sqlite:///{tmp_path}/ledger.sqlite3")
+    one, other = (("--state-dir", tmp_path / name, *there) for name in ("one", "other"))
+    words = ("--fetch", "lookup", "--max-calls", 20, "--report", "1.csv")
+    assert run(sim, "run", wanted(tmp_path / "in.csv"), *words, *one).status == 6
+    sim.forbidden.add(key(0))
+    ran = run(sim, "resume", "--max-calls", 9999, *other, "--summary", "json")
+    assert ran.status == 3
+    sim.forbidden.clear()
+    assert run(sim, "retry", ran.summary["run_id"], *one, "--report", "2.csv").status == 0
+    assert sim.states[key(0)] is True
+
+
 def test_a_run_that_began_without_a_bucket_goes_on_with_one(
     sim: Simulator, run: Run, bucket: Bucket, tmp_path: Path
 ) -> None:
