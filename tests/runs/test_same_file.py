@@ -68,11 +68,9 @@ def test_what_is_no_repetition(
     assert WARNING not in ran.err
 
 
-@pytest.mark.parametrize(
-    ("state", "is_warned"), [("false", False), ("mixed", False)], ids=["all held", "some held"]
-)
+@pytest.mark.parametrize("state", ["false", "mixed"], ids=["all held", "some held"])
 def test_a_run_that_held_rows_back_has_not_carried_out_its_file(
-    state: str, sim: Simulator, tmp_path: Path, run: Run, *, is_warned: bool
+    state: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 12, state=True)
     path = wishes(tmp_path / "in.csv", 12, "false")
@@ -81,7 +79,7 @@ def test_a_run_that_held_rows_back_has_not_carried_out_its_file(
         path.write_text(path.read_text().replace("false", "true", 1))
     hold = ("--hold-opt-ins", "--max-opt-ins", 2)
     assert run(sim, "run", "in.csv", *hold, "--report", "1.csv").status == 3
-    assert (WARNING in run(sim, "run", "in.csv", *hold, "--report", "2.csv").err) is is_warned
+    assert WARNING not in run(sim, "run", "in.csv", *hold, "--report", "2.csv").err
 
 
 def test_a_run_in_which_every_row_failed_has_not_carried_out_its_file(
