@@ -7,6 +7,7 @@ fail for one reason, or if no row gets an answer any more.
 from collections import Counter, deque
 from typing import Final
 
+from bulk_sync.amounts import count
 from bulk_sync.campaign.profiles import AttributeMissing
 from bulk_sync.campaign.responses import (
     AddressRefused,
@@ -112,10 +113,9 @@ class Breaker:
         if limits.most is not None and self._failed > limits.most:
             if self._missing == self._failed and not self._succeeded:
                 return no_attribute(self._attribute, self._missing)
-            noun = "row" if self._failed == 1 else "rows"
             return StoppedEarly(
-                f"{self._failed} {noun} failed, more than the limit of {limits.most}; {last} See "
-                "the report, or let all of them pass with --max-failures 100%."
+                f"{count(self._failed, 'row')} failed, more than the limit of {limits.most}; "
+                f"{last} See the report, or let all of them pass with --max-failures 100%."
             )
         if limits.alike is not None and self.rows >= limits.window and alike >= limits.alike:
             return StoppedEarly(

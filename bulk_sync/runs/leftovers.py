@@ -30,6 +30,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from bulk_sync.amounts import count
 from bulk_sync.ledger import Run
 from bulk_sync.monitoring import notification, run_end
 from bulk_sync.outcomes import Outcome
@@ -231,4 +232,4 @@ def _size(path: Path) -> int:
 
 
 def _days(days: float) -> str:
-    return f"{int(days):,} day{'' if int(days) == 1 else 's'}"
+    return count(int(days), "day")

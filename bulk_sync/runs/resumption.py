@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bulk_sync import ledger
+from bulk_sync.amounts import count
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
@@ -151,8 +152,8 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
     before = run.ended or Ended(int(Exit.STOPPED_EARLY), "", final=False)
     outcomes = Counter({**before.outcomes} or {str(Outcome.PENDING): run.begun.rows})
     for outcome in CONFIRMED:
-        count = made[outcome, True] + made[outcome, False]
-        more = min(count - outcomes[outcome], outcomes[Outcome.PENDING])
+        confirmed = made[outcome, True] + made[outcome, False]
+        more = min(confirmed - outcomes[outcome], outcomes[Outcome.PENDING])
         if more > 0:
             outcomes[str(outcome)] += more
             outcomes[str(Outcome.PENDING)] -= more
@@ -162,7 +163,7 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         before,
         message=message,
         final=True,
-        outcomes={name: count for name, count in outcomes.items() if count},
+        outcomes={name: number for name, number in outcomes.items() if number},
         opt_ins=made[Outcome.UPDATED, False],
         opt_outs=made[Outcome.UPDATED, True],
         calls={},
@@ -261,12 +262,13 @@ def _read_again(
 def _what_stays(
     run_id: str, confirmed: int, in_flight: Sequence[Write], known: Sequence[Settled]
 ) -> str:
-    sentences = [f"Its {confirmed:,} confirmed changes stay, and nothing more is written."]
+    stays = count(confirmed, "confirmed change stays", "confirmed changes stay")
+    sentences = [f"Its {stays}, and nothing more is written."]
     if in_flight:
         arrived = sum(each.outcome is Outcome.UPDATED for each in known)
         sentences.append(
-            f"Of {len(in_flight):,} that were in flight when it was interrupted, {arrived:,} have "
-            f"arrived and {len(known) - arrived:,} have not."
+            f"Of {len(in_flight):,} in flight when it was interrupted, {arrived:,} arrived and "
+            f"{len(known) - arrived:,} did not."
         )
     if doubtful := len(in_flight) - len(known):
         sentences.append(

@@ -75,10 +75,14 @@ def check(book: Ledger, parent_id: str) -> Run:
     """Return a run to be undone, and warn of later runs.
 
     Raises:
-        NothingLeft: it was undone.
+        NothingLeft: it was undone, or is a plan.
         UsageProblem: the ledger does not know it, or its undo was interrupted, or put back.
     """
     parent = book.run(parent_id)
+    if parent.begun.kind is Kind.PLAN:
+        raise NothingLeft(
+            f"Run {parent_id} is a plan: it has written nothing, so there is nothing to undo."
+        )
     lineage.check_first(book.runs(), Kind.UNDO, parent_id)
     _warn_of_later_runs(book, parent)
     return parent

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bulk_sync.amounts import count
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
@@ -79,8 +80,8 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     results = None if checkpoint is None or rows is None else checkpoint.results(rows)
     if rows is None or results is None:
         raise UsageProblem(
-            f"The {failed} failed rows of run {parent.run_id} are not kept here any more. Its todo "
-            "file holds them: give that to `bulk-sync run`."
+            f"What failed in run {parent.run_id} ({count(failed, 'row')}) is not kept here any "
+            "more. The todo file of that run holds it: give that to `bulk-sync run`."
         )
     has_failed = columns.have_outcome(results, [Outcome.FAILED])
     return comparison.reopened(columns.rows_of(rows, has_failed).reset_index(drop=True))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from bulk_sync.amounts import count
 from bulk_sync.ledger import Kind, Run, Write, utc
 from bulk_sync.outcomes import CONFIRMED
 from bulk_sync.rows import columns, request_order
@@ -101,7 +102,7 @@ def standing(story: Story) -> list[str]:
     if not story.events:
         if story.not_kept or story.pkeys_alone:
             return [f"No write to {story.key} is recorded, and no row that is kept here names it."]
-        runs = _count(story.runs)
+        runs = count(story.runs, "run")
         return [
             f"This tool never changed {story.key}, nor tried to; no row of its {runs} names it."
         ]
@@ -182,11 +183,7 @@ def _runs(runs: Sequence[Run]) -> str:
     """Name a few runs, and count the rest."""
     named = ", ".join(run.run_id for run in runs[-_NAMED:])
     more = ", ..." if len(runs) > _NAMED else ""
-    return f"{_count(len(runs))} ({named}{more})"
-
-
-def _count(runs: int) -> str:
-    return f"{runs:,} {'run' if runs == 1 else 'runs'}"
+    return f"{count(len(runs), 'run')} ({named}{more})"
 
 
 def _text(state: bool | None) -> str:  # noqa: FBT001 - a state

@@ -140,12 +140,12 @@ def _kept_preview(
         saved = {OUT: None if out is None else str(out.absolute())}
         begun = replace(begun, settings={**begun.settings, **saved})
         for run in _interrupted_plans(book, job, begun):
-            if not fresh:
-                settings = {**run.begun.settings, **begun.settings}
-                run = replace(run, begun=replace(begun, settings=settings))  # noqa: PLW2901
-                with working_on_plan(job.state, run.run_id):
+            with working_on_plan(job.state, run.run_id):
+                if not fresh:
+                    settings = {**run.begun.settings, **begun.settings}
+                    run = replace(run, begun=replace(begun, settings=settings))  # noqa: PLW2901
                     return continue_run(book, job, run, screen, interrupts)
-            give_up(book, job.state, run, "Given up for a fresh start.")
+                give_up(book, job.state, run, "Given up for a fresh start.")
         warn_of_same_file(book, job, begun.input_sha256)
         opening = begin(book, job, run_id, begun, rows, given.stem)
         with working_on_plan(job.state, run_id):

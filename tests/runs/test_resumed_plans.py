@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 from conftest import Run, before_answer, key, populate, process, wishes
 
+from bulk_sync.runs import plan_file
+from bulk_sync.runs.checkpoint import checkpoint_folder
 from bulk_sync.simulator import Options, Simulator, running
+from bulk_sync.storage import lock
 
 ROWS = 30
 LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
@@ -260,6 +263,22 @@ def test_a_plan_that_is_not_kept_is_not_said_to_be_resumed(
     assert ran.status == 6
     assert "resume" not in ran.out + ran.err
     assert "Campaign stays" not in ran.out + ran.err
+
+
+def test_a_plan_is_not_given_up_by_an_undo_or_while_another_process_makes_it(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP)
+    ran = run(filled, *plan, "--max-calls", 12, "--summary", "json")
+    run_id = ran.summary["run_id"]
+    ran = run(filled, "undo", run_id)
+    assert (ran.status, "is a plan: it has written nothing" in ran.out) == (0, True)
+    folder = checkpoint_folder(tmp_path / "state", run_id)
+    with lock.hold(folder, "plan", lock.holder("this test")):
+        for words in ((), ("--fresh",)):
+            assert run(filled, *plan, *words).status == 11
+    assert run(filled, "resume", "--max-calls", 99).status == 0
+    assert plan_file.read(tmp_path / "plan.parquet").run_id == run_id
 
 
 def test_a_plan_that_is_not_finished_cannot_be_applied_and_its_run_is_named(
