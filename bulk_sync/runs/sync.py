@@ -154,7 +154,7 @@ def _kept_preview(
 
 
 def _check_preview(job: Job, run_id: str, given: Input) -> None:
-    """Check files as for a run, and that its reports replace nothing of somebody else."""
+    """Check files as for a run, and that its reports replace nothing of another program."""
     job.protection.read()
     inputs = {*validation.files(given), *job.protection.files}
     report.check_reports(job.record.reports_of(run_id), inputs)
