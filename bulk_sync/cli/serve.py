@@ -1,6 +1,7 @@
 """``bulk-sync serve``: the page for the compliance team."""
 
 import sys
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -66,7 +67,8 @@ def command(**values: Any) -> Exit:
         if values["open"] or (values["open"] is None and sys.stdout.isatty()):
             import webbrowser
 
-            webbrowser.open(url)
+            # One in the terminal, such as w3m, holds its caller up until a person leaves it.
+            Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     asyncio.run(serve(settings, announce))
     return Exit.DONE

@@ -123,6 +123,33 @@ def test_it_prints_one_line_its_url_and_ends_on_sigterm(tmp_path: Path) -> None:
     assert err == ""
 
 
+BROWSER = """\
+import os, signal, sys, requests
+session = requests.Session()
+session.trust_env = False
+try:
+    answer = session.get(sys.argv[1], timeout=30).status_code
+except requests.RequestException as error:
+    answer = error
+with open("answer", "w") as file:
+    file.write(str(answer))
+os.kill(os.getppid(), signal.SIGTERM)
+"""
+
+
+def test_a_browser_in_the_terminal_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "browser.py").write_text(BROWSER)
+    words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0", "--open"]
+    environment = {
+        **os.environ,
+        "BULK_SYNC_STATE_DIR": str(tmp_path / "state"),
+        "BROWSER": f"{sys.executable} browser.py %s",
+    }
+    ended = subprocess.run(words, env=environment, cwd=tmp_path, check=True, timeout=120)
+    assert ended.returncode == 0
+    assert (tmp_path / "answer").read_text() == "200"
+
+
 def test_a_port_that_is_taken_is_explained(tmp_path: Path, run: Run) -> None:
     words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0", "--no-open"]
     environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
