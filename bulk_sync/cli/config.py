@@ -13,6 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
 
@@ -278,7 +279,7 @@ def _checked(place: str, value: object, option: Option | None) -> object:
         return [str(each) for each in value] if isinstance(value, list) else [str(value)]
     if isinstance(value, bool):
         value = str(value).lower()
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float | date | time):
         raise UsageProblem(f"{place} takes one value, not a table or a list.")
     return str(value)
 

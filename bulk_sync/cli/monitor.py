@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 _FOLLOW_UPS: Final = frozenset({Kind.RESUME, Kind.AUDIT})
 """The commands that go on with a run, or look at one, and make none of their own."""
 
+_PREVIEWS: Final[Mapping[str, str]] = {Kind.RUN: "dry_run", Kind.UNDO: "out"}
+"""By command, the option with which it writes nothing to Campaign."""
+
 _SIGNALS: Final = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
 """After a signal nothing more is imported: a second one ends the process."""
 
@@ -83,7 +86,7 @@ class Monitor:
 
     def watch(self, command: str, values: Mapping[str, Any]) -> None:
         """Begin with a command and its options, before its run is known."""
-        is_preview = values.get("dry_run") or (command == "undo" and values.get("out"))
+        is_preview = values.get(_PREVIEWS.get(command, ""))
         self.kind = self._kind = Kind.PLAN if is_preview else command
         source = values.get("input") or values.get("plan")
         self.source, self._values = None if source is None else without_secrets(str(source)), values
@@ -242,7 +245,7 @@ class Monitor:
                 run_id=self.run_id,
                 at_s=time.time(),
                 exit=int(finished.exit),
-                seconds=cost.seconds,
+                seconds=self.seconds,
                 outcomes=totals.outcomes,
                 opt_ins=totals.opt_ins,
                 opt_outs=totals.opt_outs,

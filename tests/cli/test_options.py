@@ -13,7 +13,7 @@ from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
 def run_five(run: Run, sim: Simulator, tmp_path: Path, *words: object) -> int:
-    """Tell the exit status of a run with five changes."""
+    """Return the exit status of a run with five changes."""
     path = wishes(tmp_path / "in.csv", 5)
     return run(sim, "run", path, "--report", "r.json", *words).status
 

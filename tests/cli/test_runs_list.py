@@ -122,6 +122,19 @@ def test_a_refused_run_says_why_and_how_it_goes_on(
     assert "next:" not in run(None, "runs", run_id).out
 
 
+def test_what_is_no_run_is_not_listed_if_it_fails(run: Run, tmp_path: Path) -> None:
+    assert run(None, "tidy", "-n").status == 2
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("since", ['"2026-11-10"', "2026-11-10"], ids=["a text", "a date"])
+@pytest.mark.usefixtures("nights")
+def test_the_configuration_may_hold_a_date(since: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bulk-sync.toml").write_text(f"since = {since}\n")
+    found = orjson.loads(run(None, "runs", "--json").out)
+    assert [each["run_id"][-1] for each in found] == ["b", "c", "d"]
+
+
 @pytest.mark.usefixtures("nights")
 def test_the_configuration_of_a_job_hides_no_other_one(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bulk-sync.toml").write_text('job = "requests"\n')

@@ -18,7 +18,7 @@ def every_status_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def progress(err: str) -> list[dict[str, Any]]:
-    """Tell the lines of a JSON log that say how far a pass is."""
+    """Return the lines of a JSON log about how far a pass is."""
     return [line for line in map(orjson.loads, err.splitlines()) if "pass" in line]
 
 
