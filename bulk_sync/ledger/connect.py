@@ -195,7 +195,7 @@ def _engine(url: URL) -> Engine:
     if not _is_file(url):
         limits = availability.limits(url)
         return create_engine(url, hide_parameters=True, connect_args=limits)
-    path = Path(str(url.database)).absolute()
+    path = _path(url)
 
     def connect() -> sqlite3.Connection:
         can_be_written = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
@@ -240,7 +240,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 def _make_private(path: Path) -> None:
     """Make the file before SQLite does, with mode 0600."""
-    atomic.make_folder(path.absolute().parent)
+    atomic.make_folder(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 

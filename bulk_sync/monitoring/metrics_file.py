@@ -58,15 +58,23 @@ def write(path: Path, end: RunEnd, standing: Standing) -> None:
         standing: what the ledger knows of the job; the file keeps what is not known now.
 
     Raises:
-        HookFailed: the file is none of metrics.
-        OSError: it cannot be written.
+        HookFailed: the file is none of metrics, or cannot be written.
     """
-    with _locked(path.absolute().parent):
-        found = _read(path)
-        registry = CollectorRegistry()
-        registry.register(_Merged(found, end.job, _lines(end, standing, _own(found, end.job))))
-        with atomic.replacing(path, _MODE) as file:
-            file.write(generate_latest(registry))
+    folder = path.absolute().parent
+    try:
+        with _locked(folder):
+            found = _read(path)
+            registry = CollectorRegistry()
+            registry.register(_Merged(found, end.job, _lines(end, standing, _own(found, end.job))))
+            with atomic.replacing(path, _MODE) as file:
+                file.write(generate_latest(registry))
+    except FileNotFoundError as error:
+        raise HookFailed(
+            f"there is no folder {folder}. Make it, or name another file; until then "
+            "nobody sees how the runs end."
+        ) from error
+    except OSError as error:
+        raise HookFailed(f"{path} cannot be written: {error.strerror}.") from error
 
 
 class _Merged(Collector):

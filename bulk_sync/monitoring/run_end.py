@@ -33,6 +33,7 @@ class RunEnd:
         overdue: opt-outs that are late; None if its rows are not known.
         due_soon: opt-outs that soon will be; None if its rows are not known.
         note: what else people should know; "" if there is nothing.
+        meaning: what its exit status means, as a line; "" if that is not said.
     """
 
     job: str

@@ -77,7 +77,7 @@ def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
 def runs_at_work(folder: Path) -> set[str]:
     """Return the ids of the runs that hold a lock in a state folder now."""
     found = set()
-    for path in (folder / "locks").glob("*.lock"):
+    for path in (folder / _FOLDER).glob("*.lock"):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:

@@ -153,13 +153,20 @@ def test_another_file_is_left_as_it_is(content: bytes, path: Path) -> None:
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("missing/job.prom", "there is no folder {folder}/missing. Make it, or name another file;"),
+        ("in.csv/job.prom", "{folder}/in.csv/job.prom cannot be written: Not a directory."),
+    ],
+)
 def test_a_file_that_cannot_be_written_changes_nothing(
-    filled: Simulator, tmp_path: Path, run: Run
+    name: str, why: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    path = tmp_path / "missing" / "bulk_sync.prom"
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--metrics-file", path)
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--metrics-file", tmp_path / name)
     assert ran.status == 0
-    assert "--metrics-file: No such file or directory. The run is not affected." in ran.err
+    assert f"WARNING --metrics-file: {why.format(folder=tmp_path)}" in ran.err
+    assert "The run is not affected." in ran.err
 
 
 def test_previews_leave_the_file_alone(
