@@ -87,7 +87,7 @@ def _lines(tidied: "Tidied", folder: Path, *, is_preview: bool) -> Iterator[str]
 def _table(found: Sequence["Leftover"], folder: Path) -> Iterator[str]:
     from bulk_sync.cli.ledger_tables import laid_out
 
-    rows = [(str(each.path.relative_to(folder)), _size(each.size), each.reason) for each in found]
+    rows = [(each.name(folder), _size(each.size), each.reason) for each in found]
     _, *lines = laid_out(("", "", ""), rows)
     yield from (f"  {line}" for line in lines)
 
@@ -109,8 +109,7 @@ def _size(size: float) -> str:
 def _facts(tidied: "Tidied", folder: Path, status: Exit, *, is_preview: bool) -> dict[str, object]:
     def told(found: Sequence["Leftover"]) -> list[dict[str, object]]:
         return [
-            {"path": str(each.path.relative_to(folder)), "bytes": each.size, "reason": each.reason}
-            for each in found
+            {"path": each.name(folder), "bytes": each.size, "reason": each.reason} for each in found
         ]
 
     return {

@@ -9,10 +9,13 @@ one took the run over cannot add anything: it stops, and the lock in the ledger 
 """
 
 import logging
+import re
 import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +25,7 @@ import orjson
 from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem
 from bulk_sync.remote.store import explained, open_store
 from bulk_sync.remote.url import Url
+from bulk_sync.settings import RUN_ID_PATTERN
 from bulk_sync.storage import atomic
 
 log = logging.getLogger(__name__)
@@ -42,12 +46,8 @@ class Mirror:
     """
 
     def __init__(self, state_url: str, run_id: str) -> None:
-        url = Url.parse(state_url)
-        if not url.is_bucket:
-            raise UsageProblem(
-                f"--state-url {url} is no URL of a bucket. Write it like s3://bucket/folder."
-            )
-        self._folder = url.at(f"{url.key.strip('/')}/{run_id}".lstrip("/"))
+        url = _folder(state_url)
+        self._folder = url.at(f"{url.key}/{run_id}".lstrip("/"))
         self._run_id, self._writer = run_id, secrets.token_hex(4)
         self._store = open_store(url)
         self._files: dict[str, tuple[str, str]] = {}  # object and SHA-256, by name
@@ -122,8 +122,8 @@ class Mirror:
                     file.write(content)
         return True
 
-    def remove(self) -> None:
-        """Remove the checkpoint, the manifest first; log a warning if that fails."""
+    def remove(self) -> bool:
+        """Remove the checkpoint, the manifest first; log a warning and return False if it stays."""
         import obstore  # noqa: PLC0415
 
         try:
@@ -135,6 +135,8 @@ class Mirror:
                     obstore.delete(self._store, key)
         except StopRun as problem:
             log.warning("The checkpoint of run %s was not removed: %s", self._run_id, problem)
+            return False
+        return True
 
     def _manifest(self) -> tuple[dict[str, tuple[str, str]], Any] | None:
         """Return the files of the checkpoint, and the version of the manifest."""
@@ -173,6 +175,65 @@ class Mirror:
 
     def _key(self, name: str) -> str:
         return f"{self._folder.key}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A checkpoint that was found in a bucket.
+
+    Attributes:
+        state_url: the folder of all runs there.
+        run_id: the run.
+        size: bytes of its files.
+        changed: when it was last changed.
+    """
+
+    state_url: str
+    run_id: str
+    size: int
+    changed: datetime
+
+    def __str__(self) -> str:
+        return f"{str(_folder(self.state_url)).rstrip('/')}/{self.run_id}"
+
+    def remove(self) -> bool:
+        """Remove it, and return whether it is gone."""
+        return Mirror(self.state_url, self.run_id).remove()
+
+
+def all_mirrored(state_url: str) -> list[Mirrored]:
+    """Return the checkpoints in a bucket.
+
+    Raises:
+        UsageProblem: it is no URL of a bucket, or the extra or the credentials are missing.
+        StoppedEarly: they cannot be listed.
+    """
+    import obstore  # noqa: PLC0415
+
+    url = _folder(state_url)
+    store = open_store(url)
+    found: dict[str, Mirrored] = {}
+    with _stopping(url):
+        for chunk in obstore.list(store, url.key or None):
+            for each in chunk:
+                run_id = each["path"].removeprefix(f"{url.key}/").partition("/")[0]
+                if re.fullmatch(RUN_ID_PATTERN, run_id):
+                    new = Mirrored(state_url, run_id, each["size"], each["last_modified"])
+                    old = found.get(run_id, new)
+                    size = new.size if old is new else old.size + new.size
+                    changed = max(old.changed, new.changed)
+                    found[run_id] = Mirrored(state_url, run_id, size, changed)
+    return list(found.values())
+
+
+def _folder(state_url: str) -> Url:
+    """Return the folder of all runs."""
+    url = Url.parse(state_url)
+    if not url.is_bucket:
+        raise UsageProblem(
+            f"--state-url {url} is no URL of a bucket. Write it like s3://bucket/folder."
+        )
+    return url.at(url.key.strip("/"))
 
 
 def _version(meta: Any) -> dict[str, str]:

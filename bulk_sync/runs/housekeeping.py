@@ -5,12 +5,12 @@ locked: a run that begins meanwhile finds everything, or nothing.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bulk_sync.errors import AnotherRun
+from bulk_sync.errors import AnotherRun, StoppedEarly
 from bulk_sync.ledger import Ledger, Run
 from bulk_sync.runs import leftovers
 from bulk_sync.runs.exclusion import alone
@@ -46,7 +46,7 @@ class Tidied:
 
 
 def tidy(state: State, rules: Rules, *, is_preview: bool) -> Tidied:
-    """Remove everything that may go from the state folder.
+    """Remove everything that may go from the state folder, and checkpoints from the bucket.
 
     Args:
         state: the state folder and its ledger.
@@ -55,19 +55,18 @@ def tidy(state: State, rules: Rules, *, is_preview: bool) -> Tidied:
 
     Raises:
         UsageProblem: there is no ledger, or it does not hold what it held before.
+        StoppedEarly: the bucket of ``--state-url`` cannot be listed.
     """
     tidied, folder = Tidied(), state.folder
     with known(state) as book:
         book.check_anchor()
         runs = book.runs()
     for place in {lock.name(run.begun): run.begun for run in runs}.values():
-        mine = _of_place(runs, place)
-        if not leftovers.of_runs(folder, mine, mine.__contains__, rules):
+        if not _of_runs(state, _of_place(runs, place), rules):
             continue
         try:
             with alone(state, lock.name(place), "`bulk-sync tidy`") as book:
-                mine = _of_place(book.runs(), place)
-                found = leftovers.of_runs(folder, mine, mine.__contains__, rules)
+                found = _of_runs(state, _of_place(book.runs(), place), rules)
                 tidied.take(found, is_preview=is_preview)
         except AnotherRun:
             tidied.at_work.append(place.organization)
@@ -91,6 +90,20 @@ def tidy_up(book: Ledger, state: State, place: Place) -> None:
     for each in leftovers.of_runs(state.folder, mine, lambda run_id: run_id not in others, rules):
         log.info("%s: removed, since it is a %s", each.path, each.reason)
         each.remove()
+    try:
+        there = leftovers.of_bucket(state.url, mine, rules)
+    except StoppedEarly as problem:
+        log.warning("%s", problem)
+        return
+    for each in there:
+        log.info("%s: removed, since it is a %s", each.path, each.reason)
+        each.remove()
+
+
+def _of_runs(state: State, runs: Mapping[str, Run], rules: Rules) -> list[Leftover]:
+    """Return what may go of some runs, here and in the bucket."""
+    here = leftovers.of_runs(state.folder, runs, runs.__contains__, rules)
+    return here + leftovers.of_bucket(state.url, runs, rules)
 
 
 def _of_place(runs: Iterable[Run], place: Place) -> dict[str, Run]:

@@ -1,4 +1,4 @@
-"""What may go from the state folder: the one place that decides it. Removes nothing itself.
+"""What may go from the state folder and the bucket of ``--state-url``. Removes nothing itself.
 
 =========================  =====================================  ==============================
 what                       goes                                   never
@@ -14,6 +14,8 @@ state last sent to people  once its job has had no run for 800
 temporary file, or half    after a day: its process was killed    in the checkpoint of a run
 a checkpoint
 =========================  =====================================  ==============================
+
+A checkpoint in the bucket goes as one here does, if the ledger knows its run.
 
 With ``keep``, everything but what a run or a plan still needs goes after so many days, if not
 before. Ledger, anchors and locks always stay: a lock that is removed would not lock. So does every
@@ -34,6 +36,7 @@ from bulk_sync.amounts import count
 from bulk_sync.ledger import Run
 from bulk_sync.monitoring import notification, run_end
 from bulk_sync.outcomes import Outcome
+from bulk_sync.remote.mirror import Mirrored, all_mirrored
 from bulk_sync.runs import kept_rows, lineage, plan_file
 from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints
 from bulk_sync.runs.past_runs import is_held, was_stopped
@@ -54,17 +57,23 @@ class Leftover:
     """Something that may go.
 
     Attributes:
-        path: a file, or the folder of a checkpoint.
+        path: a file, or the folder of a checkpoint; or one in a bucket.
         reason: why it may go, for a person.
         size: bytes of its files.
     """
 
-    path: Path
+    path: Path | Mirrored
     reason: str
     size: int
 
+    def name(self, folder: Path) -> str:
+        """Return its path below the state folder, or its URL."""
+        return str(self.path.relative_to(folder) if isinstance(self.path, Path) else self.path)
+
     def remove(self) -> bool:
         """Remove it, and return whether it is gone."""
+        if isinstance(self.path, Mirrored):
+            return self.path.remove()
         if self.path.is_dir():
             checkpoint = Checkpoint(self.path)
             checkpoint.remove()
@@ -97,14 +106,18 @@ class Rules:
     def age(self, path: Path) -> float:
         """Return for how many days a file has not been changed; 0 if it is gone."""
         with suppress(FileNotFoundError):
-            return (self.now.timestamp() - path.stat().st_mtime) / _DAY_S
+            return self.days_since(path.stat().st_mtime)
         return 0.0
 
-    def can_be_resumed(self, run: Run, folder: Path | None) -> bool:
-        """Return whether a run can be resumed with a checkpoint, if it is here."""
+    def days_since(self, at_s: float) -> float:
+        """Return how many days ago a time was, in seconds since the epoch."""
+        return (self.now.timestamp() - at_s) / _DAY_S
+
+    def can_be_resumed(self, run: Run, age: float | None) -> bool:
+        """Return whether a run can be resumed, if its checkpoint, if any, is so many days old."""
         if not run.is_finished:
             return True
-        return folder is not None and was_stopped(run) and self.age(folder) <= _CHECKPOINT_DAYS
+        return age is not None and was_stopped(run) and age <= _CHECKPOINT_DAYS
 
 
 def of_runs(
@@ -126,8 +139,8 @@ def of_runs(
             found.append(Leftover(checkpoint.folder, why, size))
     for run_id, kept in kept_rows.all_of(folder).items():
         run, checkpoint_here = runs.get(run_id), checkpoints.get(run_id)
-        where = None if checkpoint_here is None else checkpoint_here.folder
-        if not is_meant(run_id) or (run is not None and rules.can_be_resumed(run, where)):
+        since = None if checkpoint_here is None else rules.age(checkpoint_here.folder)
+        if not is_meant(run_id) or (run is not None and rules.can_be_resumed(run, since)):
             continue
         age = rules.age(kept.path)
         if kept.until < rules.now.date():
@@ -135,6 +148,24 @@ def of_runs(
         elif rules.keep is not None and age > rules.keep:
             found.append(_file(kept.path, f"rows of a finished run, {_days(age)} old"))
     return found
+
+
+def of_bucket(state_url: str | None, runs: Mapping[str, Run], rules: Rules) -> list[Leftover]:
+    """Return what may go of some runs from the bucket with their checkpoints, if there is one.
+
+    Raises:
+        StoppedEarly: it cannot be listed.
+    """
+    found = [] if state_url is None else all_mirrored(state_url)
+    whys = [
+        (
+            each,
+            _why_checkpoint(runs[each.run_id], rules.days_since(each.changed.timestamp()), rules),
+        )
+        for each in found
+        if each.run_id in runs
+    ]
+    return [Leftover(each, why, each.size) for each, why in whys if why]
 
 
 def unknown(folder: Path, runs: Mapping[str, Run]) -> list[Path]:
@@ -174,7 +205,12 @@ def _why(checkpoint: Checkpoint, run: Run | None, rules: Rules) -> str:
         is_half = not checkpoint.is_complete and age > _ABANDONED_DAYS
         is_ours = bool(checkpoint.files()) or not any(checkpoint.folder.iterdir())
         return "half a checkpoint: its process was killed" if is_half and is_ours else ""
-    if rules.can_be_resumed(run, checkpoint.folder) or not checkpoint.files():
+    return _why_checkpoint(run, age, rules) if checkpoint.files() else ""
+
+
+def _why_checkpoint(run: Run, age: float, rules: Rules) -> str:
+    """Return why the checkpoint of a run, of so many days, may go; "" if it stays."""
+    if rules.can_be_resumed(run, age):
         return ""
     failed = 0 if run.ended is None else run.ended.outcomes.get(Outcome.FAILED, 0)
     if was_stopped(run):

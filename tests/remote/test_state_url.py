@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from buckets import Bucket
-from conftest import Run, before_answer, key, populate, process, read_csv
+from conftest import Run, before_answer, key, populate, process, read_csv, wishes
 
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.remote.mirror import Mirror
@@ -211,3 +211,48 @@ def test_what_the_bucket_has_counts_where_a_machine_has_an_older_checkpoint_of_t
     outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "given-up.csv")]
     assert outcomes.count("updated") == written
     assert bucket.keys == []
+
+
+def test_what_is_over_goes_from_the_bucket_and_what_a_run_needs_stays(
+    sim: Simulator, run: Run, bucket: Bucket, tmp_path: Path
+) -> None:
+    populate(sim, ROWS)
+    there = ("--state-url", bucket / "state")
+
+    path = wanted(tmp_path / "in.csv")
+
+    def begun(path: Path, *words: object) -> str:
+        report = ("--report", tmp_path / "{run_id}.csv")
+        ran = run(sim, "run", path, "--summary", "json", *report, *there, *words)
+        return str(ran.summary["run_id"])
+
+    def kept() -> list[str]:
+        return sorted({name.split("/")[1] for name in bucket.keys})
+
+    sim.forbidden.add(key(0))
+    failed = begun(path)
+    sim.forbidden.clear()
+    done = begun(path)
+    two_calls = ("--fetch", "lookup", "--max-calls", 2)
+    unfinished = begun(path, *two_calls)
+    bucket.put(f"state/{done}/manifest.json", "of a machine that died at the very end")
+    bucket.put("state/20200101T000000Z-000000/manifest.json", "of another ledger")
+    others = ["20200101T000000Z-000000"]
+    assert kept() == sorted([failed, done, unfinished, *others])
+    told = run(None, "tidy", "-n", "--summary", "json", *there).summary
+    assert [each["path"] for each in told["removed"]] == [bucket / f"state/{done}"]
+    begun(wishes(tmp_path / "next.csv", 5, "false"), *two_calls)
+    assert done not in kept()
+    assert run(None, "tidy", "--keep", 0, *there).status == 0
+    assert failed not in kept()
+    assert {unfinished, *others} <= set(kept())
+
+
+def test_a_bucket_that_cannot_be_listed_ends_the_tidying_with_6(
+    sim: Simulator, run: Run, s3: Bucket, tmp_path: Path
+) -> None:
+    populate(sim, ROWS)
+    run(sim, "run", wanted(tmp_path / "in.csv"))
+    s3.server.forbid()
+    ran = run(None, "tidy", "--state-url", s3 / "state")
+    assert (ran.status, "cannot be used: the store does not" in ran.err) == (6, True)
