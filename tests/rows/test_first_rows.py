@@ -128,6 +128,23 @@ def test_sheets_of_our_own_are_passed_over_unless_one_is_named() -> None:
     assert choose_sheet([ours, table], named, "in.xlsx") == (0, 2)
 
 
+def test_a_warning_names_the_other_sheets_and_those_that_are_lists_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    months = [sheet(TITLE, HEADER, *DATA, name=name) for name in ("October", "November")]
+    sheets = [*months, sheet(("Costs",), ("7",), name="Costs"), sheet(name="Empty")]
+    assert choose_sheet(sheets, Wanted(rules=Rules(), sheet="November"), "in.xlsx") == (1, 2)
+    assert not caplog.messages
+    assert choose_sheet(sheets[1:], Wanted(rules=Rules()), "in.xlsx") == (0, 2)
+    assert choose_sheet(
+        [sheet(HEADER, *DATA, name="May"), *sheets], Wanted(rules=Rules()), "a"
+    ) == (0, 1)
+    alone, several = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert "only the sheet 'November' was read. There is data on others too: 'Costs'. To" in alone
+    assert "too: 'October', 'November', 'Costs'. Lists of requests seem to be on" in several
+    assert "on 'October', 'November' too. To read another one, name it with --sheet;" in several
+
+
 UNKNOWN = ("Customer", "Received", "Decision")
 ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Total", "2", ""))
 

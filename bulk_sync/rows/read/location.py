@@ -20,12 +20,15 @@ def choose_sheet(sheets: Sequence[FirstRows], wanted: Wanted, place: str) -> tup
     others = [each for each in sheets if each.rows and each is not choice.first]
     others = [each for each in others if not each.is_ours] if wanted.sheet is None else []
     if others:
+        alike = [str(each) for each in others if wanted.rules and wanted.headers(each)]
+        lists = f" Lists of requests seem to be on {', '.join(alike)} too." if alike else ""
         log.warning(
-            "%s: only the sheet %s was read. There is data on others too: %s. To read another one, "
-            "name it with --sheet.",
+            "%s: only the sheet %s was read. There is data on others too: %s.%s To read another "
+            "one, name it with --sheet; each sheet takes a run of its own.",
             place,
             choice.first,
             ", ".join(map(str, others)),
+            lists,
         )
     at = next(at for at, each in enumerate(sheets) if each is choice.first)
     return at, choice.header_row
