@@ -22,33 +22,14 @@ from bulk_sync.report import charts, wording
 from bulk_sync.report import table as tables
 from bulk_sync.report.facts import PAST_RUNS, STATES, Facts
 from bulk_sync.report.table import Results
-from bulk_sync.report.wording import OUTCOMES, Tone
+from bulk_sync.report.wording import HEADINGS, OUTCOMES, Tone
 from bulk_sync.rows import columns
-from bulk_sync.rows.comparison import WRITTEN
+from bulk_sync.rows.comparison import CHANGED, WRITTEN
 
 SHOWN_ROWS: Final = 5_000
 """A page with so many rows opens in a second."""
 
-_CHANGED: Final = (*WRITTEN, Outcome.CREATED, Outcome.WOULD_CREATE)
-
 _FIRST: Final = (columns.ROW, columns.OUTCOME, columns.FILE, columns.REASON, columns.DETAIL)
-
-HEADINGS: Final = {
-    columns.ROW: "Row",
-    columns.OUTCOME: "Outcome",
-    columns.FILE: "File",
-    columns.REASON: "Reason",
-    columns.DETAIL: "What happened",
-    columns.KEY: "Key",
-    columns.DESIRED: "Wanted",
-    columns.BEFORE: "Before",
-    columns.AFTER: "After",
-    columns.DUE: "Due",
-    columns.AT: "Time (UTC)",
-    columns.ATTEMPTS: "Tries",
-    columns.PROFILES: "Profiles",
-}
-"""What our columns are called for people, in the order in which they are shown."""
 
 _ONE_LINE, _LONG = 12, 40
 """Characters; texts up to the first, such as dates, are not wrapped; above the second they have a
@@ -181,7 +162,7 @@ def masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     """Yield which rows need a person, are opt-ins, are other changes, or nothing of it."""
     outcome = batch[columns.OUTCOME].cast(tables.TEXT)
     person = pc.is_in(outcome, pa.array(NEEDS_A_PERSON, tables.TEXT))
-    changed = pc.is_in(outcome, pa.array(_CHANGED, tables.TEXT))
+    changed = pc.is_in(outcome, pa.array(CHANGED, tables.TEXT))
     allows = pc.fill_null(pc.invert(batch[columns.DESIRED]), False)  # noqa: FBT003
     opt_in = pc.and_(pc.is_in(outcome, pa.array(WRITTEN, tables.TEXT)), allows)
     yield from (person, opt_in, pc.and_not(changed, opt_in), pc.invert(pc.or_(person, changed)))

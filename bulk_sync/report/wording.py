@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report.facts import Subject
+from bulk_sync.rows import columns
 from bulk_sync.rows.due_dates import BUSINESS_DAYS, SOON, Late
 
 
@@ -100,6 +101,23 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.LIMIT: "left undone because a limit was passed, or held back by `--hold-opt-ins`",
     Reason.STOPPED: "the run stopped before this row; `bulk-sync resume` goes on",
 }
+
+HEADINGS: Final = {
+    columns.ROW: "Row",
+    columns.OUTCOME: "Outcome",
+    columns.FILE: "File",
+    columns.REASON: "Reason",
+    columns.DETAIL: "What happened",
+    columns.KEY: "Key",
+    columns.DESIRED: "Wanted",
+    columns.BEFORE: "Before",
+    columns.AFTER: "After",
+    columns.DUE: "Due",
+    columns.AT: "Time (UTC)",
+    columns.ATTEMPTS: "Tries",
+    columns.PROFILES: "Profiles",
+}
+"""What our columns are called for people, in the order in which they are shown."""
 
 EXITS: Final[Mapping[Exit, str]] = {
     Exit.DONE: "nothing is left to do",

@@ -13,6 +13,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.outcomes import Outcome
+from bulk_sync.report.wording import OUTCOMES, Tone
 from bulk_sync.storage import workbook_seal
 
 LINE_PX: Final = 20
@@ -22,27 +23,14 @@ MOST_LINES: Final = 27
 _CELL_UNITS: Final = 32_767
 """UTF-16 units that a cell can hold."""
 
-_GREY: Final = ("#EDEDED", "#333333")
-_GREEN: Final = ("#C6EFCE", "#00591B")
-_BLUE: Final = ("#DDEBF7", "#1F3F68")
-_AMBER: Final = ("#FFEB9C", "#6B3F00")
-_RED: Final = ("#FFC7CE", "#8A0010")
-_COLORS: Final[Mapping[Outcome, tuple[str, str]]] = {
-    Outcome.USABLE: _GREEN,
-    Outcome.UNCHANGED: _GREY,
-    Outcome.UPDATED: _GREEN,
-    Outcome.WOULD_UPDATE: _BLUE,
-    Outcome.CREATED: _GREEN,
-    Outcome.WOULD_CREATE: _BLUE,
-    Outcome.DUPLICATE: _GREY,
-    Outcome.SKIPPED: _GREY,
-    Outcome.REJECTED: _AMBER,
-    Outcome.NOT_FOUND: _AMBER,
-    Outcome.DRIFTED: _AMBER,
-    Outcome.FAILED: _RED,
-    Outcome.PENDING: _RED,
+_COLORS: Final[Mapping[Tone, tuple[str, str]]] = {
+    Tone.QUIET: ("#EDEDED", "#333333"),
+    Tone.DONE: ("#C6EFCE", "#00591B"),
+    Tone.PLANNED: ("#DDEBF7", "#1F3F68"),
+    Tone.PERSON: ("#FFEB9C", "#6B3F00"),
+    Tone.FAILED: ("#FFC7CE", "#8A0010"),
 }
-"""Background and text of each outcome, beside its word; their contrast is 7 to 1 or more."""
+"""Background and text; their contrast is 7 to 1 or more."""
 
 _NUMBER: Final = {"align": "right", "indent": 1}
 """Without the indent a number touches the text to its right; LibreOffice heeds none of a share."""
@@ -101,19 +89,20 @@ class Styles:
             state=add(num_format='"TRUE";"TRUE";"FALSE"', align="left"),
             date=add(num_format="yyyy-mm-dd", align="left"),
             time=add(num_format='yyyy-mm-dd hh:mm:ss "UTC"', align="left"),
-            lifted=_colored(add, _AMBER),
+            lifted=_colored(add, Tone.PERSON),
             signature=add(top=1, font_color="#595959"),
-            outcomes={str(each): _colored(add, colors) for each, colors in _COLORS.items()},
+            outcomes={str(each): _colored(add, word.tone) for each, word in OUTCOMES.items()},
         )
 
 
-def _colored(add: Any, colors: tuple[str, str]) -> Format:
-    return add(bg_color=colors[0], font_color=colors[1])
+def _colored(add: Any, tone: Tone) -> Format:
+    background, text = _COLORS[tone]
+    return add(bg_color=background, font_color=text)
 
 
 def strong_color(outcome: Outcome) -> str:
     """Return the colour of an outcome in a chart, on white."""
-    return _COLORS[outcome][1]
+    return _COLORS[OUTCOMES[outcome].tone][1]
 
 
 def write_text(sheet: Worksheet, row: int, column: int, text: str, style: Format) -> None:

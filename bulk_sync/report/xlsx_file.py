@@ -26,10 +26,11 @@ from bulk_sync.report import table as tables
 from bulk_sync.report import xlsx_rows, xlsx_summary
 from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import TEXT, Results
-from bulk_sync.report.wording import legible
+from bulk_sync.report.wording import HEADINGS, legible
 from bulk_sync.report.xlsx_cells import Styles, set_properties, write_text
 from bulk_sync.report.xlsx_rows import DIRECTION, OPT_IN, SAMPLE_ROWS, Look
 from bulk_sync.rows import columns
+from bulk_sync.rows.comparison import CHANGED
 from bulk_sync.storage import workbook_seal
 
 SHEET_ROWS: Final = 1_048_575
@@ -48,36 +49,18 @@ _TEXT_WIDTH: Final = 48
 _LETTER: Final = 1
 """The paper of California, where the law is from; on A4 spreadsheet programs scale it."""
 
-_CHANGED: Final = (
-    Outcome.UPDATED, Outcome.WOULD_UPDATE, Outcome.CREATED, Outcome.WOULD_CREATE,
-)  # fmt: skip
 _NEW: Final = pa.array(["created", "would_create"], TEXT)
 
-
-_NEEDY: Final = {
-    columns.ROW: "Row",
-    columns.FILE: "File",
-    columns.KEY: "Key",
-    columns.DESIRED: "Wanted",
-    columns.BEFORE: "Before",
-    columns.AFTER: "After",
-    columns.OUTCOME: "Outcome",
-    columns.REASON: "Reason",
-    columns.DETAIL: "What happened",
-    columns.DUE: "Due",
-}
-_CHANGES: Final = {
-    columns.ROW: "Row",
-    columns.FILE: "File",
-    columns.KEY: "Key",
-    columns.BEFORE: "Before",
-    columns.DESIRED: "Wanted",
-    DIRECTION: "Direction",
-    columns.OUTCOME: "Outcome",
-    columns.DUE: "Due",
-    columns.AT: "At",
-}
-"""Headings of the listings, by column."""
+_HEADINGS: Final = {**HEADINGS, DIRECTION: "Direction", columns.AT: "At"}
+_NEEDY: Final = (
+    columns.ROW, columns.FILE, columns.KEY, columns.DESIRED, columns.BEFORE, columns.AFTER,
+    columns.OUTCOME, columns.REASON, columns.DETAIL, columns.DUE,
+)  # fmt: skip
+_CHANGES: Final = (
+    columns.ROW, columns.FILE, columns.KEY, columns.BEFORE, columns.DESIRED, DIRECTION,
+    columns.OUTCOME, columns.DUE, columns.AT,
+)  # fmt: skip
+"""The columns of the listings."""
 
 
 def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = SHEET_ROWS) -> None:
@@ -137,7 +120,7 @@ def _fill(book: xlsxwriter.Workbook, results: Results, facts: Facts, sheet_rows:
 
 
 def _list(
-    sheet: Worksheet, what: str, headings: Mapping[str, str], listed: Results, styles: Styles
+    sheet: Worksheet, what: str, names: Sequence[str], listed: Results, styles: Styles
 ) -> None:
     """Fill a sheet with some rows, and the columns that matter most to people."""
     sheet.set_row_pixels(0, 30)
@@ -152,7 +135,7 @@ def _list(
         )
     write_text(sheet, 1, 0, counted, styles.plain)
     if listed.count:
-        shown = {each: name for each, name in headings.items() if each in listed.names}
+        shown = {name: _HEADINGS[name] for name in names if name in listed.names}
         rows = islice(_rows(listed, list(shown)), _LISTED_ROWS)
         xlsx_rows.write(sheet, _head(shown, listed, styles, _KEY_WIDTH), rows, styles, first=3)
 
@@ -192,7 +175,7 @@ def _with_outcomes(results: Results, outcomes: Collection[Outcome]) -> Results:
 
 def _changes(results: Results) -> Results:
     """Return the rows that change a profile, opt-ins first, with their direction."""
-    changed = _with_outcomes(results, _CHANGED)
+    changed = _with_outcomes(results, CHANGED)
 
     def read() -> Iterator[pa.RecordBatch]:
         for is_opt_in in (True, False):

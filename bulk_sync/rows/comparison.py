@@ -26,6 +26,9 @@ _Codes = npt.NDArray[np.int8]
 WRITTEN: Final = (Outcome.WOULD_UPDATE, Outcome.UPDATED)
 """Rows whose state is to be changed, or was."""
 
+CHANGED: Final = (*WRITTEN, Outcome.WOULD_CREATE, Outcome.CREATED)
+"""Rows with a profile that is to be changed or created, or was."""
+
 _NOT_DONE: Final = {
     Reason.LIMIT: f"{columns.NOT_DONE} a safety limit, or a person, said no.",
     Reason.STOPPED: f"{columns.NOT_DONE} the run stopped before this row.",

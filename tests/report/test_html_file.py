@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from report_frames import AT_MS, FACTS, as_text, expected, nasty_results, results, write
 
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.report import html_file
+from bulk_sync.report import html_file, wording
 from bulk_sync.report.facts import Counts, Facts, PastRun, Request, Result, Source
 from bulk_sync.rows import columns
 
@@ -271,7 +271,7 @@ def test_a_key_that_could_not_be_used_is_shown_as_the_file_has_it(path: Path) ->
 
 
 def test_every_column_of_ours_has_a_heading_for_people() -> None:
-    assert set(html_file.HEADINGS) == set(columns.REPORT)
+    assert set(wording.HEADINGS) == set(columns.REPORT)
 
 
 def test_columns_that_say_nothing_are_left_out_and_one_day_is_named_once(path: Path) -> None:
