@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from bulk_sync.rows.request_order import DAY_DOUBT_MS, LOCAL_DOUBT_MS, UNDATED
 
 _MONTH: Final = r"[A-Za-z]{3,9}\.?"
+_DAY: Final = r"\d{1,2}(?:st|nd|rd|th)?"
 _NAMED_DAY: Final = (
-    rf"(?:[A-Za-z]{{3,9}}, )?(?:\d{{1,2}}[ -]{_MONTH},?[ -]\d{{2,4}}|{_MONTH} \d{{1,2}}, ?\d{{4}})"
+    rf"(?:[A-Za-z]{{3,9}}, )?(?:{_DAY}[ -]{_MONTH},?[ -]\d{{2,4}}|{_MONTH} {_DAY}(?:, ?| )\d{{4}})"
 )
 """A month's name in it leaves no doubt: ``3-Nov-26``, ``Tuesday, November 3, 2026``."""
 HALVES: Final = rf"(?s)^(?P<day>{_NAMED_DAY}|[\d./-]*)(?P<clock>.*)$"
@@ -123,7 +124,8 @@ def _plain(texts: pa.Array) -> pd.Series:
     """Return days in fewer forms: without the day of the week, and with one sign between parts."""
     has_name = pc.match_substring_regex(texts, "[A-Za-z]")
     bare = pc.replace_substring_regex(texts, "^[A-Za-z]+, ", "")
-    named = pc.replace_substring_regex(bare, "[ .,-]+", " ")
+    short = pc.replace_substring_regex(bare, r"(?i)\b(sep)t\b|(\d)(?:st|nd|rd|th)\b", r"\1\2")
+    named = pc.replace_substring_regex(short, "[ .,-]+", " ")
     strokes = pc.replace_substring_regex(texts, r"^(\d\d?)-(\d\d?)-(\d{4}|\d\d)$", r"\1/\2/\3")
     return pd.Series(pd.array(pc.if_else(has_name, named, strokes), dtype="str"))
 
