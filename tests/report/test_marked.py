@@ -380,11 +380,12 @@ def test_what_openpyxl_cannot_keep_is_named(tmp_path: Path, run: Run) -> None:
     with zipfile.ZipFile(tmp_path / "in.xlsx", "a") as archive:
         archive.writestr("xl/printerSettings/printerSettings1.bin", b"\0")
         archive.writestr("docMetadata/LabelInfo.xml", "<labelList/>")
+        archive.writestr("xl/metadata.xml", "<metadata/>")
     ran = check(run, tmp_path / "in.xlsx")
     lost = (
         "This copy may lack, or show in another way, what in.xlsx has of these: a sensitivity "
-        "label; buttons or check boxes; charts, pictures or shapes; sparklines; the settings of a "
-        "printer."
+        "label; buttons or check boxes; charts, pictures or shapes; formulas that fill several "
+        "cells; sparklines; the settings of a printer."
     )
     assert lost in ran.err
     assert marks(tmp_path / "marked.xlsx") == {"B2": BAD}

@@ -71,6 +71,7 @@ _PARTLY_KEPT: Final = {
     "conditional formatting": "colours by rules",
     "sparkline": "sparklines",
     "slicer": "slicers",
+    "xl/metadata": "formulas that fill several cells",
     "printersettings": "the settings of a printer",
     "docmetadata": "a sensitivity label",
     "customxml": "data of other programs, such as SharePoint",
