@@ -84,6 +84,20 @@ def check(run: Run, path: Path, report: str = "marked.xlsx", *words: object) -> 
     return run(None, "validate", path, "--report", report, *words)
 
 
+CHECKED: list[bytes] = []
+
+
+@pytest.fixture
+def checked(tmp_path: Path, run: Run) -> Path:
+    """Return ``requests``, marked; the workbook itself is beside it. It is checked once."""
+    path = requests(tmp_path / "in.xlsx").with_name("marked.xlsx")
+    if not CHECKED:
+        check(run, tmp_path / "in.xlsx")
+        CHECKED.append(path.read_bytes())
+    path.write_bytes(CHECKED[0])
+    return path
+
+
 def marks(path: Path, sheet: int = 1) -> dict[str, str]:
     """Return the cells with one of our fills, and which."""
     cells = (cell for row in openpyxl.load_workbook(path).worksheets[sheet] for cell in row)
@@ -141,10 +155,9 @@ def test_each_bad_cell_is_filled_and_has_a_note(tmp_path: Path, run: Run) -> Non
     assert "row 8 allows it for the same key" in found["B7"]
 
 
-def test_no_value_format_or_sheet_changes(tmp_path: Path, run: Run) -> None:
-    check(run, requests(tmp_path / "in.xlsx"))
-    before = openpyxl.load_workbook(tmp_path / "in.xlsx")
-    after = openpyxl.load_workbook(tmp_path / "marked.xlsx")
+def test_no_value_format_or_sheet_changes(checked: Path) -> None:
+    before = openpyxl.load_workbook(checked.with_name("in.xlsx"))
+    after = openpyxl.load_workbook(checked)
     assert after.sheetnames == [SHEET, *before.sheetnames]
     for old, new in zip(before.worksheets, after.worksheets[1:], strict=True):
         assert [[cell.value for cell in row] for row in new] == [
@@ -157,9 +170,8 @@ def test_no_value_format_or_sheet_changes(tmp_path: Path, run: Run) -> None:
     assert after.worksheets[1]["D2"].fill.fgColor.rgb == "FF00FF00"
 
 
-def test_the_first_sheet_counts_the_reasons_and_links_to_the_rows(tmp_path: Path, run: Run) -> None:
-    check(run, requests(tmp_path / "in.xlsx"))
-    book = openpyxl.load_workbook(tmp_path / "marked.xlsx")
+def test_the_first_sheet_counts_the_reasons_and_links_to_the_rows(checked: Path) -> None:
+    book = openpyxl.load_workbook(checked)
     assert book.active is not None
     assert book.active.title == SHEET
     selected = [sheet.title for sheet in book.worksheets if sheet.sheet_view.tabSelected]
@@ -222,17 +234,14 @@ def test_a_file_without_problems_says_so(tmp_path: Path, run: Run) -> None:
 
 @pytest.mark.parametrize("by", ["the program", "LibreOffice"])
 def test_once_corrected_it_is_accepted_as_it_is_with_the_same_row_numbers(
-    tmp_path: Path, run: Run, by: str
+    checked: Path, run: Run, by: str
 ) -> None:
-    path = tmp_path / "marked.xlsx"
     if by == "LibreOffice":
-        shutil.copy(BY_LIBREOFFICE, path)
-    else:
-        check(run, requests(tmp_path / "in.xlsx"))
-    first = {row["Remark"]: row for row in judged(run, path)}
+        shutil.copy(BY_LIBREOFFICE, checked)
+    first = {row["Remark"]: row for row in judged(run, checked)}
     assert sum(row["sync_outcome"] == "rejected" for row in first.values()) == 6
-    correct(path)
-    again = {row["Remark"]: row for row in judged(run, path)}
+    correct(checked)
+    again = {row["Remark"]: row for row in judged(run, checked)}
     assert {row["sync_outcome"] for row in again.values()} == {"usable"}
     for remark, row in again.items():
         assert row["sync_row"] == first[remark]["sync_row"]
@@ -249,15 +258,12 @@ def judged(run: Run, path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("by", ["the program", "LibreOffice"])
-def test_a_second_check_replaces_the_marks_of_the_first(tmp_path: Path, run: Run, by: str) -> None:
-    path = tmp_path / "marked.xlsx"
+def test_a_second_check_replaces_the_marks_of_the_first(checked: Path, run: Run, by: str) -> None:
     if by == "LibreOffice":
-        shutil.copy(BY_LIBREOFFICE, path)
-    else:
-        check(run, requests(tmp_path / "in.xlsx"))
-    correct(path, {"B3": "Yes", "A4": "carl@example.com", "B4": "Yes"})
-    check(run, path, "again.xlsx")
-    again = tmp_path / "again.xlsx"
+        shutil.copy(BY_LIBREOFFICE, checked)
+    correct(checked, {"B3": "Yes", "A4": "carl@example.com", "B4": "Yes"})
+    check(run, checked, "again.xlsx")
+    again = checked.with_name("again.xlsx")
     assert openpyxl.load_workbook(again).sheetnames.count(SHEET) == 1
     assert marks(again) == {place: MARKS[place] for place in ("B5", "A6", "B7", "B8", "C9")}
     found = notes(again)
@@ -266,7 +272,7 @@ def test_a_second_check_replaces_the_marks_of_the_first(tmp_path: Path, run: Run
     assert found["B5"].count("bulk-sync:") == found["B5"].count("FFFFFF00") == 1
     correct(again, CORRECTED)
     assert check(run, again, "good.xlsx").status == 0
-    good = tmp_path / "good.xlsx"
+    good = checked.with_name("good.xlsx")
     assert marks(good) == {}
     assert notes(good).keys() == {"A4", "D2"}
     sheet = openpyxl.load_workbook(good).worksheets[1]
@@ -360,10 +366,8 @@ def test_cells_stay_to_the_letter(tmp_path: Path, run: Run, *, is_1904: bool) ->
 
 def test_a_marked_workbook_is_read_as_the_first_one_was(tmp_path: Path, run: Run) -> None:
     """Keys, states and dates may be formulas: their values need no spreadsheet program."""
-    path = of_all_kinds(tmp_path / "in.xlsx")
-    check(run, path)
-    for name in ("in", "marked"):
-        check(run, tmp_path / f"{name}.xlsx", f"{name}.csv")
+    check(run, of_all_kinds(tmp_path / "in.xlsx"), "marked.xlsx", "--report", "in.csv")
+    check(run, tmp_path / "marked.xlsx", "marked.csv")
     assert read_csv(tmp_path / "marked.csv") == read_csv(tmp_path / "in.csv")
 
 
