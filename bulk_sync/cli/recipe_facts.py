@@ -180,7 +180,7 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
         "tonight": _pod_command(["run", source, *_rest(machine, "run")]),
         "resume": _pod_command(["resume", "--all", *_rest(machine, "resume")]),
         "variables": dict(sorted(variables.items())),
-        "files": files,
+        "files": {name: quote(escapes.one_line(str(path))) for name, path in files.items()},
         "config_name": machine.config.name if machine.config else "",
         "config_text": machine.config.read_text("utf-8").strip("\n") if machine.config else "",
         "config_folder": _POD_CONFIG,

@@ -1,6 +1,7 @@
 """``bulk-sync recipe kubernetes`` and ``container``: objects that fit, commands that work."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,18 @@ def test_the_commands_work_with_the_variables_and_files_of_the_pod(
             assert expected in ended.stdout
     assert len(list((inside / "data").glob("*.csv"))) == 1
     assert not list((inside / "data").glob("*.sqlite*"))
+
+
+def test_the_secret_is_made_of_files_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "job of the night, $HOME"
+    folder.mkdir()
+    (folder / "bulk-sync.toml").write_text('client-secret-file = "it\'s"\nprotect = "vip 1.csv"\n')
+    text = recipe(folder, "kubernetes", "/in/x.csv").text
+    lines = [line.strip("# \\") for line in text.splitlines() if "--from-file" in line]
+    assert [shlex.split(line) for line in (lines[0], lines[-1])] == [
+        [f"--from-file=client-secret={folder}/it's"],
+        [f"--from-file=protect-0.csv={folder}/vip 1.csv"],
+    ]
 
 
 def test_jobs_with_checkpoints_in_a_bucket_share_no_volume(tmp_path: Path) -> None:
