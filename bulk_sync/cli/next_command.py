@@ -200,7 +200,7 @@ class Typed:
             and job != job_of({"input": todo})
         ):
             words = [JOB.flag, job, *words]
-        if self._command == "apply" or settings.get("approvals"):
+        if self._command == "apply" or settings.get(APPROVALS.key):
             out = str(Path(todo).with_suffix(".parquet"))
             return suggested("plan", todo, [*words, PLAN_OUT.flag, out])
         return suggested("run", todo, words)

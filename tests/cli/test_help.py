@@ -94,6 +94,19 @@ def test_a_configuration_file_needs_no_simulator(tmp_path: Path) -> None:
     assert not re.search(r"\| +bulk_sync\.simulator$", told.stderr, re.MULTILINE)
 
 
+def test_a_file_for_all_commands_may_hold_the_options_of_any(tmp_path: Path) -> None:
+    own = {option.key for option in OPTIONS["validate"]}
+    others = {option.key: option for option in DECLARED if option.key not in own}
+    assert {option.group for option in others.values()} == set(Group)
+    path = tmp_path / "bulk-sync.toml"
+    values = (f"{key} = {'true' if option.is_flag else 1}" for key, option in others.items())
+    path.write_text("\n".join(values))
+    # In a process of its own: here every module with options is imported already.
+    assert (
+        "No row is rejected" in imported_by("validate", str(SAMPLE), "--config", str(path)).stdout
+    )
+
+
 def imported_by(*words: str) -> subprocess.CompletedProcess[str]:
     """Type a command in a process of its own, which tells on standard error what it imports."""
     code = f"import sys; sys.argv[1:] = {list(words)}; from bulk_sync.cli import main; main()"
