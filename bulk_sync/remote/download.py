@@ -125,7 +125,8 @@ def downloaded(
             copies.append(Copy(path, str(place), name, etag, digest))
         if _versions(_found(store, url, is_one=is_one)) != _versions(before):
             raise changed(url)
-        others = [_last(each["path"]) for each in before if each not in taken]
+        # An empty object often stands for a folder.
+        others = [_last(each["path"]) for each in before if each not in taken and each["size"]]
         yield Download(copies, is_one, [] if is_one else others)
 
 

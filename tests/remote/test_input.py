@@ -85,6 +85,7 @@ def test_globs_and_folders_are_read_as_those_of_a_disk(
     bucket.put("day/later/9.csv", csv(6, 8))
     bucket.put("day/notes.pdf", "no data")
     bucket.put("day/.hidden.csv", "no data")
+    bucket.put("day/placeholder", "")
     bucket.put("day/1.20261128T235132Z-8ac159.results.csv", "a report")
     bucket.put("night/1.csv", csv(4, 6))
     ran = run(filled, "run", bucket / source)
@@ -93,6 +94,7 @@ def test_globs_and_folders_are_read_as_those_of_a_disk(
     etags = {each["url"]: each["etag"] for each in downloaded(run)}
     assert etags == {url: bucket.etag(url.removeprefix(f"{bucket.url}/")) for url in etags}
     assert ("notes.pdf" in ran.err) == (source == "day/")
+    assert "placeholder" not in ran.err
 
 
 def test_a_workbook_is_checked_and_comes_back_with_marks(run: Run, bucket: Bucket) -> None:
