@@ -35,7 +35,7 @@ MISTAKES = {
 
 
 def test_the_objects_fit_the_schema_and_each_mistake_in_them_is_found(tmp_path: Path) -> None:
-    every, wrong = [], []
+    every, wrong, text = [], [], ""
     for source, config in (
         ("/in/x.csv", ""),
         ("/in/%F x.csv", 'protect = "p.csv"\nca-file = "ca.pem"'),
