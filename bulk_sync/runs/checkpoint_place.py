@@ -32,7 +32,19 @@ def create(state: State, run_id: str, rows: pd.DataFrame) -> Checkpoint:
 
 
 def find(state: State, run_id: str) -> Checkpoint | None:
-    """Return a checkpoint to be read; None if there is no complete one."""
+    """Return a checkpoint to be read; None if there is no complete one.
+
+    Another process may be at work on the run: what is here is left as it is.
+    """
+    checkpoint = Checkpoint.find(state.folder, run_id)
+    return checkpoint or _fetched(state, run_id, _mirror(state, run_id))
+
+
+def find_newest(state: State, run_id: str) -> Checkpoint | None:
+    """Return a checkpoint as the bucket has it; None if there is no complete one.
+
+    No other process may be at work on the run.
+    """
     return _fetched(state, run_id, _mirror(state, run_id))
 
 

@@ -169,12 +169,12 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         calls={},
         seconds=0.0,
     )
+    checkpoint = checkpoint_place.find_newest(state, run.run_id)
     rows = None if run.is_finished else kept_rows.so_far(book, state, run)  # else kept already
     until = None if rows is None else kept_rows.keep(state, run.run_id, run.begun, rows)
     if until is not None:
         ended = replace(ended, rows_kept_until=str(until))
     book.end(run.run_id, ended)
-    checkpoint = checkpoint_place.find(state, run.run_id)
     if checkpoint is not None:
         checkpoint.remove()
 

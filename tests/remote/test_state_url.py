@@ -213,6 +213,27 @@ def test_what_the_bucket_has_counts_where_a_machine_has_an_older_checkpoint_of_t
     assert bucket.keys == []
 
 
+@pytest.mark.parametrize(
+    "words", [("history", key(0)), ("report", "{run_id}", "--report", "so-far.csv")]
+)
+def test_reading_needs_no_bucket_and_takes_nothing_from_a_run_that_may_be_at_work(
+    words: tuple[str, ...], sim: Simulator, run: Run, s3: Bucket, tmp_path: Path
+) -> None:
+    populate(sim, ROWS)
+    there = ("--state-url", s3 / "state")
+    spent = ("--max-calls", 320, "--fetch", "lookup", "--summary", "json")
+    ran = run(sim, "run", wanted(tmp_path / "in.csv"), *spent, *there)
+    run_id = ran.summary["run_id"]
+    not_yet_uploaded = tmp_path / "state" / "runs" / run_id / "states-000099.parquet"
+    not_yet_uploaded.write_bytes(b"states")
+    for is_there in (True, False):
+        if not is_there:
+            s3.server.forbid()
+        told = run(None, *(word.format(run_id=run_id) for word in words), *there)
+        assert told.status == 0, told.err
+        assert not_yet_uploaded.read_bytes() == b"states"
+
+
 def test_what_is_over_goes_from_the_bucket_and_what_a_run_needs_stays(
     sim: Simulator, run: Run, bucket: Bucket, tmp_path: Path
 ) -> None:
