@@ -34,7 +34,7 @@ from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, Job, JobRecord
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import has_checkpoint, may_pass
-from bulk_sync.runs.plan_file import OUT
+from bulk_sync.runs.plan_file import HOLD, LIMITS, OUT, PROTECT
 from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen
@@ -172,13 +172,17 @@ def _read(
 
 
 def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
-    """Return the interrupted plans of the same input, the newest first."""
+    """Return the interrupted plans of the same request, the newest first.
+
+    ``resume`` goes on with what a run was recorded with, so another wish is another run.
+    """
+    named = (
+        *job.record.of_input,
+        *("sheet", "header_row", "api", "ticket", "comment", "prepared_by", "input_name"),
+        *(OUT, HOLD, PROTECT, "approvals", *LIMITS),
+    )
 
     def identity(each: Begun) -> tuple[object, ...]:
-        named = (
-            *job.record.of_input,
-            *("sheet", "header_row", "api", "ticket", "comment", "prepared_by"),
-        )
         settings = [each.settings.get(name) for name in named]
         return each.kind, each.parent, each.input_sha256, each.attribute, each.job, settings
 

@@ -265,6 +265,39 @@ def test_a_plan_that_is_not_kept_is_not_said_to_be_resumed(
     assert "Campaign stays" not in ran.out + ran.err
 
 
+@pytest.mark.parametrize(
+    "wish",
+    [
+        ("--out", "other.parquet"),
+        ("--approvals", 1),
+        ("--max-changes", 40),
+        ("--hold-opt-ins",),
+        ("--protect", "list.csv"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_resume_finishes_a_plan_with_all_that_was_asked_for_last(
+    wish: tuple[object, ...], filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    wishes(tmp_path / "list.csv", 1)
+    words = ("plan", "in.csv", "--prepared-by", "Anna", *LOOKUP)
+    for further in ((), wish):
+        outs = () if "--out" in further else ("--out", "plan.parquet")
+        assert run(filled, *words, *outs, *further, "--max-calls", 8).status == 6
+    assert run(filled, "resume", "--max-calls", 99).status in {0, 3}
+    path = tmp_path / ("other.parquet" if "--out" in wish else "plan.parquet")
+    plan = plan_file.read(path)
+    settings = plan.begun.settings
+    found = {
+        "--out": path.exists(),
+        "--approvals": settings["approvals"] == 1,
+        "--max-changes": settings["max_changes"] == "40",
+        "--hold-opt-ins": settings["hold_opt_ins"],
+        "--protect": (plan.rows["sync_reason"] == "protected").sum() == 1,
+    }
+    assert found[str(wish[0])]
+
+
 def test_a_plan_is_not_given_up_by_an_undo_or_while_another_process_makes_it(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
