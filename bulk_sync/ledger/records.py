@@ -155,6 +155,7 @@ class Ended:
         rows_kept_until: the last day, as ISO date, on which the machine of the run keeps its rows;
             "" if it does not keep them.
         plan_sha256: of the plan file that it wrote, if it did.
+        todo_sha256: of the todo file that it wrote, if it did.
     """
 
     exit: int
@@ -168,6 +169,7 @@ class Ended:
     reports: Mapping[str, str] = field(default_factory=dict)
     rows_kept_until: str = ""
     plan_sha256: str = ""
+    todo_sha256: str = ""
 
     def after(self, before: "Ended") -> "Ended":
         """Add the calls and the time of earlier processes."""

@@ -4,6 +4,8 @@ It has the input's own columns, the number that each row had in the original fil
 is left. A column with that number, in an input that was a todo file itself, stays as it is.
 """
 
+import logging
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,8 @@ from bulk_sync.report.facts import Source
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.parse import formats
+
+log = logging.getLogger(__name__)
 
 CSV: Final = ".todo.csv"
 WORKBOOK: Final = ".todo.xlsx"
@@ -45,6 +49,33 @@ def check(stem: Destination) -> None:
             )
         if why := former_files.objection(path):
             raise UsageProblem(f"{path} {why}")
+
+
+def spare(stem: Destination, sha256: str) -> Destination:
+    """Return where a run writes its todo file again: beside one that was changed meanwhile.
+
+    Args:
+        stem: the beginning of the file's name.
+        sha256: of the file as the run wrote it last.
+    """
+    stems = chain([stem], (stem.beside(f"{stem.name}-{number}") for number in count(2)))
+    for each in stems:
+        changed = _other_than(each, sha256)
+        if changed is None:
+            return each
+        log.warning(
+            "%s was changed since this run wrote it, so it stays as it is. Its rows may have other "
+            "outcomes by now.",
+            changed,
+        )
+    raise AssertionError
+
+
+def _other_than(stem: Destination, sha256: str) -> Destination | None:
+    """Return a todo file of this machine with another SHA-256; None if there is none."""
+    files = (stem.beside(f"{stem.name}{suffix}") for suffix in SUFFIXES)
+    here = (file for file in files if isinstance(file, LocalFile) and file.path.is_file())
+    return next((file for file in here if file.sha256() != sha256), None)
 
 
 def write(results: pd.DataFrame, source: Source, stem: Destination) -> Destination | None:

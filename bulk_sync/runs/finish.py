@@ -167,9 +167,11 @@ def _write_all_reports(
     left = write_records.as_input(rows, run.begun.attribute) if is_undo else rows
     reports, now = report.spare(job.record.reports_of(run.run_id), run.run_id), now_ms()
     ending = Run(run.run_id, 1, now, run.begun, now, line)
-    past = _known_runs(run) if report.shows_facts(reports) else []
+    past, name = _known_runs(run), f"{run.stem}.{run.run_id}"
+    before = next((each.ended for each in past if each.run_id == run.run_id), None)
+    if reports and before is not None and before.todo_sha256:
+        name = todo_file.spare(reports[0].beside(name), before.todo_sha256).name
     facts = report_facts.facts_of(ending, rows, past, reports=reports)
-    name = f"{run.stem}.{run.run_id}"
     files, failure = write_reports(rows, reports, name, facts, tell, left)
     if failure is not None and run.begun.kind is not Kind.PLAN:
         failure = StoppedEarly(
@@ -221,6 +223,7 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
         reports={str(file): file.sha256() for file in finished.files.reports},
         rows_kept_until="" if until is None else str(until),
         plan_sha256=finished.files.plan_sha256 or "",
+        todo_sha256="" if finished.files.todo is None else finished.files.todo.sha256(),
     )
     head = run.ledger.end(run.run_id, last_line)
     if is_final and not has_failed and not isinstance(why, Refused):

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from conftest import Ran, Run, key, populate, wishes
 
+from bulk_sync.rows import read
 from bulk_sync.runs import plan_file
 from bulk_sync.simulator import Simulator
 
@@ -158,3 +159,38 @@ def test_a_run_of_another_attribute_leaves_held_opt_ins_to_a_person(
     assert run(sim, "resume", held, "--max-opt-ins", ROWS).status == 0
     assert {each["ccpaOptOut"] for each in sim.profiles.values()} == {False}
     assert {each["blackList"] for each in sim.profiles.values()} == {True}
+
+
+@pytest.mark.parametrize("is_corrected", [True, False], ids=["corrected", "untouched"])
+@pytest.mark.parametrize("left", ["a rejected row", "nothing"])
+def test_a_todo_file_that_a_person_works_on_stays_when_the_run_goes_on(
+    left: str, sim: Simulator, tmp_path: Path, run: Run, *, is_corrected: bool
+) -> None:
+    populate(sim, ROWS, state=True)
+    path = wishes(tmp_path / "in.csv", ROWS, "false")
+    if left != "nothing":
+        path.write_text(path.read_text() + f"{key(ROWS)},maybe\n")
+    assert run(sim, "run", path, "--hold-opt-ins", "--max-opt-ins", 1).status == 3
+    (todo,) = tmp_path.glob("*.todo.csv")
+    if is_corrected:
+        todo.write_text(todo.read_text().replace("maybe", "false") + "\n")
+    content = todo.read_bytes()
+    ran = run(sim, "resume", newest(run), "--max-opt-ins", ROWS)
+    assert ran.status == (0 if left == "nothing" else 3)
+    found = {
+        path.name.removeprefix(todo.name.removesuffix(".todo.csv"))
+        for path in tmp_path.glob("*.todo.*")
+    }
+    new = set() if left == "nothing" else {"-2.todo.csv" if is_corrected else ".todo.csv"}
+    assert found == new | ({".todo.csv"} if is_corrected else set())
+    assert ("was changed since this run wrote it" in said(ran)) is is_corrected
+    assert not is_corrected or todo.read_bytes() == content
+
+
+def test_files_of_ours_with_a_number_are_known_by_their_names(tmp_path: Path) -> None:
+    wishes(tmp_path / "in.csv", 2)
+    for ending in ("todo.csv", "results.csv"):
+        wishes(tmp_path / f"in.20261129T101054Z-c5c965-2.{ending}", 1)
+    todo = "in.20261129T101054Z-c5c965-2.todo.csv"
+    assert (read.is_todo(todo), read.default_job(todo, "")) == (True, "in.todo")
+    assert read.files(str(tmp_path)) == [tmp_path / "in.csv"]

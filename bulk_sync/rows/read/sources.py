@@ -17,13 +17,16 @@ from bulk_sync.errors import InputProblem
 from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read.content import explained
+from bulk_sync.settings import RUN_ID_PATTERN
 
 log = logging.getLogger(__name__)
 
 STDIN: Final = "-"
 """The source for standard input."""
 
-_RUN: Final = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-f]{6}\.")
+_RUN: Final = re.compile(rf"\.{RUN_ID_PATTERN}(?:-\d+)?\.")
+"""In the names of our files: the run's id, and a number if another file has the name already."""
+
 _OUR_REPORT: Final = re.compile(_RUN.pattern + r"(results|todo)\.[a-z]+$")
 """By the run's id in it: another file called ``.results.csv`` is data."""
 _NAMED: Final = 10
