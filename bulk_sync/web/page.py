@@ -11,7 +11,6 @@ from weakref import WeakValueDictionary
 from aiohttp import web
 
 from bulk_sync.ledger import Act, Deed
-from bulk_sync.storage import lock
 from bulk_sync.web import reverse_proxy
 from bulk_sync.web.accounts import Accounts
 from bulk_sync.web.app_keys import PAGE, PERSON
@@ -40,7 +39,7 @@ _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Page:
-    """What every screen uses: ``page_of(request)`` returns it.
+    """What every screen uses.
 
     Attributes:
         settings: how the page is served.
@@ -194,8 +193,3 @@ def page_of(request: web.Request) -> Page:
 def person_of(request: web.Request) -> Person:
     """Return who makes a request that needs a right."""
     return request[PERSON]
-
-
-def operator() -> str:
-    """Return the name of the person who opens the URL with the token."""
-    return lock.user()

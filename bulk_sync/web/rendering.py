@@ -27,18 +27,15 @@ NOTES: Final[Mapping[str, str]] = {
     "all-ended": "All your sessions have ended, on every device.",
     "asked": "Approval was asked for. Another person can approve the plan now.",
     "raised": "The limit is raised for this plan, and your reason is recorded.",
-    "started": "The plan is being applied. You may close this page.",
     "approved": "Your approval is recorded.",
     "sent-back": "The plan was sent back, with your comment.",
     "resumed": "The run goes on. You may close this page.",
     "stopping": "The run was asked to stop. It finishes what is in flight first.",
     "has-ended": "It has ended already.",
-    "saved": "Your choices are kept.",
     "checked-again": "You changed the columns, so the file was checked again. If the verdict is "
     "right, press Compare with Campaign once more.",
     "checked-since": "The file was checked again since you opened the page. Look at the verdict, "
     "then compare.",
-    "noted": "What you have seen is noted.",
 }
 """Sentences that a screen shows once, after a button was pressed; ``page.go(path, NAME)``."""
 

@@ -3,15 +3,12 @@
 A path without a line here does not exist. Without a session, only ``Right.NONE`` is answered.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bulk_sync.web.identity import Right
 from bulk_sync.web.pages import ledger, people, plans, runs, sign_in, start, static, uploads
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Route(NamedTuple):

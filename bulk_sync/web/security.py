@@ -9,13 +9,14 @@ Headers are added to every response, those of errors too.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from functools import cache
 from ipaddress import ip_address
 from socket import getfqdn, gethostname
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from bulk_sync.errors import StopRun
 from bulk_sync.web.app_keys import PAGE, PERSON, RIGHT
@@ -41,8 +42,6 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Server": "bulk-sync",
 }
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
@@ -125,8 +124,14 @@ def is_known_host(host: str, settings: PageSettings) -> bool:
     try:
         ip_address(name)
     except ValueError:
-        return name in {gethostname().lower(), getfqdn().lower()}
+        return name in _own_names()
     return True
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    """Return the names of this machine; once, since a name server may take its time."""
+    return frozenset({gethostname().lower(), getfqdn().lower()})
 
 
 def _is_origin(origin: str, host: str) -> bool:

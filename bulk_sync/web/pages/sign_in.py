@@ -2,9 +2,10 @@
 
 from aiohttp import web
 
+from bulk_sync.storage import lock
 from bulk_sync.web.attempts import TooManyAttempts
 from bulk_sync.web.identity import Person
-from bulk_sync.web.page import operator, page_of, person_of
+from bulk_sync.web.page import page_of, person_of
 
 _USED = (
     "This address signs in once, and it was used before or is not from this start of the page. "
@@ -23,7 +24,7 @@ async def form(request: web.Request) -> web.StreamResponse:
     token = request.query.get("token", "")
     if not token or request.method == "HEAD":
         return _shown(request, way)
-    name = await page.blocking(operator)
+    name = await page.blocking(lock.user)
     session_id = await page.blocking(page.sessions.redeem, token, name)
     if session_id is None:
         return _shown(request, way, error=_USED, status=403)
