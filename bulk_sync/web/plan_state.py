@@ -5,6 +5,7 @@ making --> made --ask--> asked --enough approvals--> approved --> applying --> a
   '--> not made                      '--too old--> expired
 """
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,13 +18,15 @@ from bulk_sync.runs import lineage, plan_file
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
-from bulk_sync.web.paperwork import REPLACED_BY, Paper, Upload, Verdict
+from bulk_sync.web.paperwork import Paper, Upload, Verdict
 from bulk_sync.web.progress import Progress
 
 HOLD: Final = "hold_opt_ins"
 """Among the options of a plan: opt-ins that pass their limit are held back."""
 RAISED: Final = "raised"
 """Among the options of a plan: the words that let it pass its limits."""
+
+_OPTION: Final[re.Pattern[str]] = re.compile(r"--\S+(?: (?!--)\S+)*")
 
 
 class Stage(StrEnum):
@@ -83,11 +86,6 @@ class PlanState:
         return int(self.facts.get("held") or 0)
 
     @property
-    def opt_ins(self) -> int:
-        """Return how many opt-ins would be written."""
-        return int(self.facts.get("opt_ins") or 0) - self.held
-
-    @property
     def limit(self) -> Mapping[str, Any]:
         """Return ``event: limit`` of the limits against it; empty if there are none."""
         if self.applying is not None and self.run is None and self.applying.limit:
@@ -98,6 +96,15 @@ class PlanState:
     def option(self) -> str:
         """Return the options that would let it pass the limits against it; "" without any."""
         return str(self.limit.get("option") or "")
+
+    @property
+    def raised(self) -> str:
+        """Return the options that an admin lets it pass with; "" without any."""
+        return str(self.paper.options.get(RAISED) or "")
+
+    def raised_further(self) -> str:
+        """Return the options that would let it pass all limits that ever stopped it."""
+        return " ".join(dict.fromkeys([*_options(self.raised), *_options(self.option)]))
 
     def is_preparer(self, person: Person) -> bool:
         """Return whether a person's approval does not count."""
@@ -173,18 +180,17 @@ def is_expired(made_ms: int, valid_s: float) -> bool:
 
 def _stage(state: PlanState, page: Page) -> Stage:
     paper, needed = state.paper, page.settings.approvals
-    raised = str(paper.options.get(RAISED) or "")
     approved = len(state.approvals) >= needed if needed else _is_own(state)
     for stage, holds in (
         (Stage.APPLIED, state.run is not None),
         (Stage.APPLYING, state.applying is not None and state.applying.is_alive),
         (Stage.DELETED, paper.is_deleted),
-        (Stage.REPLACED, REPLACED_BY in paper.options),
+        (Stage.REPLACED, paper.replaced_by is not None),
         (Stage.MAKING, state.making.is_alive),
         (Stage.NOT_MADE, not paper.sha256),
         (Stage.DELETED, not state.made_ms),
         (Stage.EXPIRED, is_expired(state.made_ms, page.settings.plan_valid_s)),
-        (Stage.LIMITED, not set(state.option.split()) <= set(raised.split())),
+        (Stage.LIMITED, not set(_options(state.option)) <= set(_options(state.raised))),
         (Stage.EMPTY, not _changes(state)),
         (Stage.APPROVED, approved),
         (Stage.ASKED, paper.asked_ms is not None),
@@ -192,6 +198,11 @@ def _stage(state: PlanState, page: Page) -> Stage:
         if holds:
             return stage
     return Stage.MADE
+
+
+def _options(text: str) -> list[str]:
+    """Return options, each with its value."""
+    return _OPTION.findall(text)
 
 
 def _is_own(state: PlanState) -> bool:

@@ -1,7 +1,7 @@
 """What the screen of a plan shows: its rows in pages, those that a person has seen, its limits."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -15,9 +15,8 @@ from bulk_sync.report.html_file import SECTIONS
 from bulk_sync.runs import report_facts
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page
-from bulk_sync.web.paperwork import REPLACED_BY
-from bulk_sync.web.plan_state import HOLD, RAISED, PlanState, Stage
-from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, Shown
+from bulk_sync.web.plan_state import HOLD, PlanState, Stage
+from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, Shown, number_of
 
 _ADVICE: Final = re.compile(r" If that is right, let (?:it|them) pass with [^.]*\.")
 """What a limit says to people at a terminal."""
@@ -67,7 +66,10 @@ def opt_in_pages(state: PlanState) -> int:
 def unseen(page: Page, state: PlanState, person: Person) -> str:
     """Return which opt-ins a person has not seen, in words; "" if they have seen all."""
     pages = _pages(state)
-    missing = _missing(page, state, person, pages)
+    return _in_words(pages, _missing(page, state, person, pages))
+
+
+def _in_words(pages: RowPages | None, missing: Sequence[int]) -> str:
     if pages is None or not missing:
         return ""
     last = min((missing[0] + 1) * PAGE_ROWS, pages.counts[Section.OPT_INS])
@@ -107,12 +109,11 @@ def values(
         "may_approve": may_approve,
         "may_prepare": person.may(Right.PREPARE),
         "missing": missing,
-        "unseen": unseen(page, state, person) if missing else "",
+        "unseen": _in_words(rows, missing),
         "needed": needed,
         "limit": without_advice(str(state.limit.get("message") or "")),
         "holds": bool(state.paper.options.get(HOLD)),
-        "raised": state.paper.options.get(RAISED, ""),
-        "replaced_by": state.paper.options.get(REPLACED_BY, ""),
+        "raised": state.raised,
         "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
         "titles": TITLES,
     }
@@ -125,8 +126,3 @@ def _page_of(rows: RowPages | None, section: Section, number: int) -> Shown | No
 def without_advice(text: str) -> str:
     """Return what a limit says, without what it says to people at a terminal."""
     return _ADVICE.sub("", text).removeprefix("Nothing was written: ")
-
-
-def number_of(text: str) -> int:
-    """Return the number of a page, from 0, as an address has it; -1 if it is none."""
-    return int(text) - 1 if text.isascii() and text.isdigit() and len(text) < 9 else -1

@@ -1,18 +1,15 @@
 """Starts the processes that make plans and apply them, each once."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from bulk_sync.errors import UsageProblem
-from bulk_sync.ledger import Run
 from bulk_sync.storage import atomic
 from bulk_sync.web import plan_state
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Person
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
-from bulk_sync.web.paperwork import REPLACED_BY, Paper, new_id
+from bulk_sync.web.paperwork import Paper, new_id
 from bulk_sync.web.plan_state import HOLD, RAISED, PlanState
 
 _WORDS: Final = "words"
@@ -52,6 +49,8 @@ def begin(
 def make_again(page: Page, state: PlanState, person: Person, *, hold: bool) -> str:
     """Make a plan that was not made, or a new one in place of another; return its id. Blocks.
 
+    The new one has the limits of any plan: what an admin let pass were the opt-ins of the other.
+
     Args:
         page: what screens share.
         state: of the plan.
@@ -59,9 +58,7 @@ def make_again(page: Page, state: PlanState, person: Person, *, hold: bool) -> s
         hold: hold the opt-ins back if they pass their limit.
     """
     paper = state.paper
-    options = {
-        name: value for name, value in paper.options.items() if name not in {RAISED, REPLACED_BY}
-    }
+    options = {name: value for name, value in paper.options.items() if name != RAISED}
     if hold:
         options[HOLD] = True
     if paper.sha256 or hold or not person.is_same(paper.who):
@@ -103,7 +100,7 @@ def apply(page: Page, state: PlanState, names: Sequence[str]) -> Job | None:
         "--yes",
         f"--report={state.path.with_name('{run_id}.results.csv')}",
         *(word for word in paper.options.get(_WORDS, ()) if word.startswith("--allow=")),
-        *str(paper.options.get(RAISED, "")).split(),
+        *state.raised.split(),
     ]
     if state.held:  # whatever the limit is by now: nobody has seen them
         words.append("--max-opt-ins=0")
@@ -112,18 +109,6 @@ def apply(page: Page, state: PlanState, names: Sequence[str]) -> Job | None:
     return page.jobs.start(
         "apply", words, about=paper.id, who=names[0], variables=variables, job_id=job_id
     )
-
-
-def reports_of(page: Page, run: Run) -> Path:
-    """Return the folder of the reports of a run; make it if it is not there."""
-    folder = page.settings.folder / "reports" / run.run_id
-    try:
-        atomic.make_folder(folder)
-    except OSError as error:
-        raise UsageProblem(
-            f"{folder}: {error.strerror}. Nothing was done. Make room there, and try again."
-        ) from error
-    return folder
 
 
 def _make(page: Page, paper: Paper, job_id: str) -> None:

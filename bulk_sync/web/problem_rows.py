@@ -2,7 +2,7 @@
 
     rows.parquet --outcome, reason--> positions by reason --a page--> its row groups --> 50 rows
 
-Memory: a byte for each row, and the row groups of one page.
+Memory: eight bytes for each such row, and the row groups of one page.
 """
 
 import re
@@ -21,12 +21,13 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import wording
 from bulk_sync.report.marked import problems
 from bulk_sync.rows import columns
-
-PAGE_ROWS: Final = 50
+from bulk_sync.web.row_pages import PAGE_ROWS
 
 _READ_ROWS: Final = 65_536
 _CACHED: Final = 8
 _MOST_KINDS: Final = 12
+"""Those of a file; further ones stand together, by reason."""
+_PLACE: Final = r", as character \d+ of \d+"
 _QUOTED: Final = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*" """.strip()
 _CHARACTERS: Final = 200
 
@@ -89,7 +90,10 @@ def kinds(path: Path) -> Sequence[Kind]:
                 same = pc.equal(titles, title).to_numpy(zero_copy_only=False)
                 found.setdefault(tuple(title.split("\0")), []).append(at[same] + begin)
             begin += batch.num_rows
-    joined = {key: np.concatenate(parts) for key, parts in found.items()}
+    for reason, wrong in sorted(found, key=lambda kind: -sum(map(len, found[kind])))[_MOST_KINDS:]:
+        rare = found.pop((reason, wrong))
+        found.setdefault((reason, ""), []).extend(rare)
+    joined = {key: np.sort(np.concatenate(parts)) for key, parts in found.items()}
     ordered = sorted(joined.items(), key=lambda item: -len(item[1]))
     return tuple(_named(ordered))
 
@@ -100,12 +104,12 @@ def page(path: Path, kind: Kind, number: int, found: Mapping[str, Any]) -> Shown
     Args:
         path: the report as Parquet.
         kind: the problem.
-        number: of the page, from 1; the nearest if there is none.
+        number: of the page, from 0; the nearest if there is none.
         found: what was read as what, as the outline has it.
     """
     pages = -(-len(kind.at) // PAGE_ROWS)
-    number = min(max(number, 1), pages)
-    at = kind.at[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+    number = min(max(number, 0), pages - 1)
+    at = kind.at[number * PAGE_ROWS : (number + 1) * PAGE_ROWS]
     names = shown_columns(found)
     has_state = found["state_column"] is not None
     rows = []
@@ -115,7 +119,7 @@ def page(path: Path, kind: Kind, number: int, found: Mapping[str, Any]) -> Shown
         marks = dict(zip((found["key_column"], found["state_column"]), bad, strict=True))
         texts = [(_short(cells[name]), marks.get(name, False)) for name in names]
         rows.append(Row(cells[columns.ROW], texts, cells[columns.DETAIL] or ""))
-    return Shown(kind, number, pages, rows)
+    return Shown(kind, number + 1, pages, rows)
 
 
 def shown_columns(found: Mapping[str, Any]) -> list[str]:
@@ -127,7 +131,7 @@ def shown_columns(found: Mapping[str, Any]) -> list[str]:
 def _titles(bad: pa.RecordBatch) -> pa.Array:
     """Return for each row the reason and, for damaged keys, what is wrong, without the key."""
     reasons, details = bad[columns.REASON].cast(pa.string()), bad[columns.DETAIL].cast(pa.string())
-    details = pc.replace_substring_regex(pc.fill_null(details, ""), _QUOTED, "")
+    details = pc.replace_substring_regex(pc.fill_null(details, ""), f"{_QUOTED}|{_PLACE}", "")
     first = pc.list_element(pc.split_pattern(details, ". ", max_splits=1), 0)
     wrong = pc.if_else(pc.equal(reasons, str(Reason.BAD_KEY)), first, "")
     return pc.binary_join_element_wise(pc.fill_null(reasons, ""), pc.fill_null(wrong, ""), "\0")

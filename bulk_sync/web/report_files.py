@@ -7,7 +7,7 @@ from typing import Final
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Run
-from bulk_sync.web import planning
+from bulk_sync.storage import atomic
 from bulk_sync.web.page import Page
 
 KINDS: Final[Mapping[str, str]] = {
@@ -17,6 +17,27 @@ KINDS: Final[Mapping[str, str]] = {
     "todo": "todo",
 }
 """The end of the name of each kind; rows to correct have the format of the input."""
+
+
+def folder_of(page: Page, run: Run) -> Path:
+    """Return the folder of the reports of a run."""
+    return page.settings.folder / "reports" / run.run_id
+
+
+def make_folder(page: Page, run: Run) -> Path:
+    """Make the folder of the reports of a run, unless it is there, and return it.
+
+    Raises:
+        UsageProblem: it cannot be made.
+    """
+    folder = folder_of(page, run)
+    try:
+        atomic.make_folder(folder)
+    except OSError as error:
+        raise UsageProblem(
+            f"{folder}: {error.strerror}. Nothing was done. Make room there, and try again."
+        ) from error
+    return folder
 
 
 async def made(page: Page, run: Run, kind: str) -> Path | None:
@@ -33,7 +54,7 @@ async def made(page: Page, run: Run, kind: str) -> Path | None:
     Raises:
         UsageProblem: it cannot be made; the message names the reason.
     """
-    folder = await page.blocking(planning.reports_of, page, run)
+    folder = await page.blocking(make_folder, page, run)
     stem = f"{run.ended_ms}.{KINDS[kind]}"
     async with page.turn(f"report {run.run_id} {stem}"):
         for path in folder.glob(f"{stem}*"):

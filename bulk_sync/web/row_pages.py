@@ -215,3 +215,8 @@ def _move(fresh: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():
             raise
+
+
+def number_of(text: str) -> int:
+    """Return the number of a page, from 0, as an address has it; -1 if it is none."""
+    return int(text) - 1 if text.isascii() and text.isdigit() and len(text) < 9 else -1

@@ -12,15 +12,15 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.report.facts import Facts
 from bulk_sync.runs import has_checkpoint, kept_rows, lineage, report_facts, without_checkpoint
 from bulk_sync.runs.tally import Tally
-from bulk_sync.web import plan_state
+from bulk_sync.web import plan_state, report_files
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
 from bulk_sync.web.paperwork import Paper
 from bulk_sync.web.plan_state import Stage
-from bulk_sync.web.plan_view import TITLES, number_of, without_advice
+from bulk_sync.web.plan_view import TITLES, without_advice
 from bulk_sync.web.progress import Progress
-from bulk_sync.web.row_pages import RowPages, Section
+from bulk_sync.web.row_pages import RowPages, Section, number_of
 from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
 
 _QUIET: Final = (Exit.DONE, Exit.ROWS_LEFT)
@@ -157,13 +157,22 @@ def values(page: Page, state: RunState, person: Person, query: Mapping[str, str]
 
 def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[Job, ...]:
     """Return the processes of the page about a run, the newest first."""
-    found = page.jobs.list_about(run.run_id, "resume", "audit", "retry")
+    found = [
+        job
+        for job in page.jobs.list_about(run.run_id, "resume", "audit", "retry")
+        if job.command != "retry" or _could_not_begin(page, job)
+    ]
     others = [] if paper is None else page.jobs.list_about(paper.id, "apply")
     if run.begun.parent is not None:
         others += page.jobs.list_about(run.begun.parent, "retry")
-    found = [job for job in found if job.command != "retry"]
     found += [job for job in others if job.progress().run_id == run.run_id]
     return tuple(sorted(found, key=lambda job: job.id, reverse=True))
+
+
+def _could_not_begin(page: Page, job: Job) -> bool:
+    """Return whether a process has ended without a run of its own to show."""
+    progress = job.progress()
+    return not progress.is_alive and page.ledger.run(progress.run_id or "") is None
 
 
 def _pages(page: Page, state: RunState) -> RowPages | None:
@@ -172,7 +181,7 @@ def _pages(page: Page, state: RunState) -> RowPages | None:
     kept = kept_rows.all_of(page.settings.state.folder).get(run.run_id)
     if kept is None or not run.is_finished:
         return None
-    folder = page.settings.folder / "reports" / run.run_id / f"{run.ended_ms}.rows"
+    folder = report_files.folder_of(page, run) / f"{run.ended_ms}.rows"
     try:
         return RowPages.open(kept.path, folder, report_facts.ended_on(run), is_plan=False)
     except (OSError, ValueError, pa.ArrowException) as error:

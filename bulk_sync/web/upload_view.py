@@ -7,6 +7,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.report.facts import Counts
 from bulk_sync.web import choices, problem_rows, upload_file, upload_state
 from bulk_sync.web.page import Page
+from bulk_sync.web.row_pages import number_of
 from bulk_sync.web.upload_state import Stage, UploadState
 
 _LONGEST_ROW: Final = 80
@@ -106,10 +107,8 @@ def _problems(state: UploadState, query: Mapping[str, str]) -> list[problem_rows
     path = state.check.folder / upload_state.ROWS
     found, reason = problem_rows.kinds(path), query.get("reason", "")
     wanted = [kind for kind in found if reason in {kind.name, str(kind.reason)}] or found
-    number = query.get("page", "")
-    at = int(number) if number.isascii() and number.isdecimal() and len(number) < 9 else 1
-    at = at if reason else 1
-    return [problem_rows.page(path, kind, at, state.found) for kind in wanted]
+    number = number_of(query.get("page", "")) if reason else 0
+    return [problem_rows.page(path, kind, number, state.found) for kind in wanted]
 
 
 def usable(state: UploadState) -> int:

@@ -267,6 +267,26 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     )  # fmt: skip
 
 
+def test_a_limit_that_comes_up_later_is_raised_besides_the_first(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    ana, ben, ida = map(served.signed_in, (Role.UPLOADER, Role.APPROVER, Role.ADMIN))
+    settings = served.page.settings
+    stricter = {**settings.variables, "BULK_SYNC_MAX_CHANGES": "5"}
+    served.page.jobs._settings = replace(settings, variables=stricter)
+    for raised in ("--max-opt-ins 12", "--max-opt-ins 12 --max-changes 13"):
+        assert stage(served, plan_id) is Stage.LIMITED
+        press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
+        assert raised in ida.get(f"{served.url}/plans/{plan_id}").text
+        press(ana, served, f"/plans/{plan_id}/ask")
+        seen_all(ben, served, plan_id)
+        approve(ben, served, plan_id)
+        ended(served, plan_id)
+    assert stage(served, plan_id) is Stage.APPLIED
+    assert list(sim.states.values()).count(False) == 12
+
+
 def test_opt_ins_can_be_held_back_and_the_rest_is_written(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,20 @@ def test_failed_rows_are_tried_again_as_a_run_of_their_own(
     assert all(sim.states.values())
     assert "Its failed rows were tried again by" in text_of(ana.get(served.url + run))
     assert press(ana, served, f"{run}/retry").status_code == 409
+
+
+def test_a_retry_that_could_not_begin_names_the_reason(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    sim.forbidden.add(key(1))
+    run = applied(served, wishes(tmp_path / "in.csv", 2))
+    ana, settings = served.signed_in(Role.UPLOADER), served.page.settings
+    broken = {**settings.variables, "BULK_SYNC_RATE": "fast"}
+    served.page.jobs._settings = replace(settings, variables=broken)
+    press(ana, served, f"{run}/retry")
+    ended(served, run.rpartition("/")[2])
+    assert "'fast'" in text_of(ana.get(served.url + run))
 
 
 def test_what_was_applied_is_read_again_on_demand(

@@ -164,6 +164,20 @@ def test_each_reason_has_pages_of_50_rows(served: Served, ana: requests.Session)
         assert ana.get(path(answer), params={"reason": "bad_state", "page": odd}).status_code == 200
 
 
+def test_rows_with_one_problem_stand_together_however_it_reads(
+    served: Served, ana: requests.Session
+) -> None:
+    """Where an invisible sign stands is another place in each row; so is a faulty domain."""
+    rows = [f"{'p' * row}\u200b@example.com,yes" for row in range(1, 31)]
+    rows += [f"p{row}@-b{row}.example.com,yes" for row in range(40)]
+    answer = upload(ana, served, next(NAMES), "\n".join(["E-mail,Opt out", *rows, ""]))
+    text = settled(ana, served, answer)
+    assert "30 rows: The key holds an invisible character, U+200B ZERO WIDTH SPACE" in text
+    titles = re.findall(r"([\d,]+) rows?: ", text)
+    assert len(titles) <= 12 + 1
+    assert sum(map(int, titles)) == 70
+
+
 def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     served: Served, ana: requests.Session
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from bulk_sync.ledger import Deed
-from bulk_sync.web import live, plan_state, plan_view, planning
+from bulk_sync.web import live, plan_state, plan_view, planning, row_pages
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
@@ -73,7 +73,7 @@ async def raise_limit(request: web.Request) -> web.StreamResponse:
             problems = {"reason": "Write why it is right to pass the limit."}
             return await _shown(request, state, problems)
         facts = {"sha256": state.paper.sha256, "option": state.option}
-        about, options = state.paper.id, {**state.paper.options, RAISED: state.option}
+        about, options = state.paper.id, {**state.paper.options, RAISED: state.raised_further()}
         await page.record(person_of(request), Deed.LIMIT_RAISED, about, comment=reason, **facts)
         await page.blocking(plan_state.release, page, state)
         await page.blocking(page.paperwork.set_options, about, options)
@@ -104,7 +104,7 @@ async def seen(request: web.Request) -> web.StreamResponse:
     found = [
         number
         for text in form.texts("page")
-        if (number := plan_view.number_of(text)) in range(pages)
+        if (number := row_pages.number_of(text)) in range(pages)
     ]
     if not found:
         problems = {"page": "Tick the box once you have looked at these rows."}

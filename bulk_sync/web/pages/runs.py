@@ -81,7 +81,8 @@ async def retry(request: web.Request) -> web.StreamResponse:
             if job.is_alive:
                 return await _to_run(request, state, job)
         name = person_of(request).name
-        path = await page.blocking(planning.reports_of, page, state.run) / "{run_id}.results.csv"
+        folder = await page.blocking(report_files.make_folder, page, state.run)
+        path = folder / "{run_id}.results.csv"
         words = ["--yes", f"--prepared-by={name}", f"--report={path}"]
         job = await _start(request, state, "retry", words)
     return await _to_run(request, state, job)

@@ -13,7 +13,6 @@ from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.report.facts import PAST_RUNS, PastRun
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
-from bulk_sync.web.paperwork import REPLACED_BY
 from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
 
 _SHOWN: Final = 50
@@ -78,9 +77,7 @@ def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -
 
 def _plans(page: Page, person: Person) -> Iterator[Task]:
     """Yield plans that the person may approve, and their own that were sent back."""
-    for paper in page.paperwork.plans():
-        if paper.applied_by is not None or paper.is_deleted or REPLACED_BY in paper.options:
-            continue
+    for paper in page.paperwork.open_plans():
         path, is_own = f"/plans/{paper.id}", person.is_same(paper.who)
         if paper.asked_ms is None:
             last = page.paperwork.verdicts(paper.id)[-1:] if is_own else []
