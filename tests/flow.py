@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from html import unescape
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import requests
@@ -47,9 +46,7 @@ def without_processes() -> Iterator[None]:
         yield
 
 
-def _run_here(
-    jobs: Jobs, typed: Sequence[str], folder: Path, variables: Mapping[str, str]
-) -> SimpleNamespace:
+def _run_here(jobs: Jobs, typed: Sequence[str], folder: Path, variables: Mapping[str, str]) -> None:
     with (
         pytest.MonkeyPatch.context() as patch,
         (folder / "summary.json").open("w") as out,
@@ -61,7 +58,6 @@ def _run_here(
         for name, value in {**jobs._environment(), **variables}.items():
             patch.setenv(name, value)
         main(typed[3:])
-    return SimpleNamespace(pid=0, wait=int)
 
 
 def upload(served: Served, path: Path, who: str = ANA) -> str:

@@ -143,7 +143,12 @@ class Site:
     def _at_work(self) -> list[tuple[int, str]]:
         with closing(open_database(self.state)) as database:
             last = Jobs(database, PageSettings(self.state)).last()
-            return [(job.pid, job.command) for job in last if job.pid and job.is_alive]
+        found = []
+        for job in last:
+            with suppress(ProcessLookupError):  # it is not known, or has ended meanwhile
+                if job.is_alive:
+                    found.append((job.pid, job.command))
+        return found
 
 
 @dataclass

@@ -80,7 +80,7 @@ def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | N
         if found is None:
             yield None
             return
-        if forward:
+        if forward and found != migrations.NEWEST:
             _upgrade(connection, anchor.ledger)
         elif found not in migrations.READABLE:
             raise migrations.unknown(found)

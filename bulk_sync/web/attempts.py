@@ -7,7 +7,7 @@ Unknown names count like others, so that the answer does not show which names ex
 import secrets
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from bulk_sync.web.database import Database, attempts, now_ms
 from bulk_sync.web.identity import folded
@@ -68,6 +68,6 @@ class Attempts:
         self._database.change(delete(attempts).where(attempts.c.id == attempt))
 
 
-def _times(connection: Connection, which: object) -> list[int]:
-    query = select(attempts.c.at_ms).where(which).order_by(attempts.c.at_ms)  # type: ignore[arg-type]
-    return [int(at_ms) for (at_ms,) in connection.execute(query)]
+def _times(connection: Connection, which: ColumnElement[bool]) -> list[int]:
+    query = select(attempts.c.at_ms).where(which).order_by(attempts.c.at_ms)
+    return list(connection.execute(query).scalars())

@@ -7,12 +7,15 @@ ledger: it proves nothing, and never takes the turn of a run that records its wr
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Engine,
@@ -22,7 +25,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
     create_engine,
     event,
     insert,
@@ -31,7 +33,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from bulk_sync import ledger
 from bulk_sync.errors import UsageProblem
@@ -43,10 +44,15 @@ FILE: Final = "page.sqlite3"
 
 _BUSY_S: Final = 30
 
+_READS: Final = "bulk_sync_reads"
+"""Of a connection on which nothing is changed."""
+
 VERSION: Final = 1
 """Of the tables; a change of them is a new one, and converts those of the last."""
 
 metadata: Final = MetaData()
+_text = partial(Column[str], type_=String, nullable=False)
+_number = partial(Column[int], type_=BigInteger, nullable=False)
 
 version: Final = Table(
     "page_version",
@@ -57,103 +63,103 @@ version: Final = Table(
 users: Final = Table(
     "page_users",
     metadata,
-    Column("folded", String(200), primary_key=True, comment="the name, capitals aside"),
-    Column("name", String(200), nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("password", Text, nullable=False, comment="hashed by argon2"),
-    Column("added_ms", BigInteger, nullable=False),
+    _text("folded", primary_key=True, comment="the name, capitals aside"),
+    _text("name"),
+    _text("role"),
+    _text("password", comment="hashed by argon2"),
+    _number("added_ms"),
 )
 
 sessions: Final = Table(
     "page_sessions",
     metadata,
-    Column("id_sha256", String(64), primary_key=True),
-    Column("folded", String(200), nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("origin", String(16), nullable=False, comment="password, or token"),
-    Column("began_ms", BigInteger, nullable=False),
-    Column("seen_ms", BigInteger, nullable=False),
-    Index("page_sessions_by_name", "folded"),
+    _text("id_sha256", primary_key=True),
+    _text("folded", index=True),
+    _text("name"),
+    _text("origin", comment="password, or token"),
+    _number("began_ms"),
+    _number("seen_ms"),
 )
 
 attempts: Final = Table(
     "page_attempts",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("folded", String(200), nullable=False),
-    Column("address", String(64), nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
-    Index("page_attempts_by_time", "at_ms"),
+    _text("id", primary_key=True),
+    _text("folded"),
+    _text("address"),
+    _number("at_ms", index=True),
 )
 
 uploads: Final = Table(
     "page_uploads",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("who", String(200), nullable=False),
-    Column("file_name", Text, nullable=False, comment="shown, never used as a path"),
-    Column("size", BigInteger, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("job", Text, nullable=False),
-    Column("ticket", Text, nullable=False),
-    Column("choices", Text, nullable=False, comment="JSON: options about columns"),
-    Column("corrects", String(32), comment="the upload whose rows it corrects"),
-    Column("is_deleted", Integer, nullable=False, comment="its file is no longer kept"),
+    _text("id", primary_key=True),
+    _number("at_ms"),
+    _text("who"),
+    _text("file_name"),
+    _number("size"),
+    _text("sha256"),
+    _text("job"),
+    _text("ticket"),
+    Column("choices", JSON, nullable=False),
+    Column("corrects", String),
+    Column("is_deleted", Boolean, nullable=False),
 )
+"""Its columns are those of ``paperwork.Upload``."""
 
 plans: Final = Table(
     "page_plans",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("who", String(200), nullable=False, comment="who prepared it: no one else's approval"),
-    Column("upload", String(32), comment="of which it is a plan"),
-    Column("undoes", String(64), comment="the run that it would undo"),
-    Column("job", String(32), comment="the process that made it"),
-    Column("sha256", String(64), nullable=False, comment="empty until the plan is made"),
-    Column("asked_ms", BigInteger, comment="when approval was asked for"),
-    Column("asked_by", String(200)),
-    Column("comment", Text, nullable=False),
-    Column("options", Text, nullable=False, comment="JSON: limits that were raised, and so on"),
-    Column("applied_by", String(32), comment="the process that applies it"),
-    Column("is_deleted", Integer, nullable=False),
-    Index("page_plans_by_upload", "upload"),
+    _text("id", primary_key=True),
+    _number("at_ms"),
+    _text("who"),
+    Column("upload", String, index=True),
+    Column("undoes", String),
+    Column("job", String),
+    _text("sha256"),
+    Column("asked_ms", BigInteger),
+    Column("asked_by", String),
+    _text("comment"),
+    Column("options", JSON, nullable=False),
+    Column("applied_by", String),
+    Column("replaced_by", String),
+    Column("is_deleted", Boolean, nullable=False),
 )
+"""Its columns are those of ``paperwork.Paper``."""
 
 verdicts: Final = Table(
     "page_verdicts",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("plan", String(32), nullable=False),
-    Column("sha256", String(64), nullable=False, comment="of the plan that was seen"),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("who", String(200), nullable=False),
-    Column("is_approval", Integer, nullable=False, comment="0: it was sent back"),
-    Column("comment", Text, nullable=False),
-    Index("page_verdicts_by_plan", "plan"),
+    _text("id", primary_key=True),
+    _text("plan", index=True),
+    _text("sha256"),
+    _number("at_ms"),
+    _text("who"),
+    Column("is_approval", Boolean, nullable=False),
+    _text("comment"),
 )
+"""Its columns are those of ``paperwork.Verdict``, and an id to sort by."""
 
 seen_rows: Final = Table(
     "page_seen_rows",
     metadata,
-    Column("plan", String(32), primary_key=True),
-    Column("sha256", String(64), primary_key=True),
-    Column("folded", String(200), primary_key=True),
+    _text("plan", primary_key=True),
+    _text("sha256", primary_key=True),
+    _text("folded", primary_key=True, comment="who has seen them"),
     Column("page", Integer, primary_key=True, autoincrement=False, comment="of 50 opt-ins"),
 )
 
 jobs: Final = Table(
     "page_jobs",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("command", String(16), nullable=False),
-    Column("about", String(64), nullable=False, comment="the upload, plan or run"),
-    Column("who", String(200), nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("pid", Integer, nullable=False),
+    _text("id", primary_key=True),
+    _text("command"),
+    _text("about"),
+    _text("who"),
+    _number("at_ms"),
     Index("page_jobs_by_subject", "about", "at_ms"),
 )
+"""Its columns are those of ``jobs.Job``."""
 
 
 class Database:
@@ -163,8 +169,9 @@ class Database:
         self._engine = engine
 
     def rows(self, query: Executable) -> Sequence[Any]:
-        """Return the rows of a query."""
-        with self.transaction() as connection:
+        """Return the rows of a query; it waits for no one who writes."""
+        with self._errors(), self._engine.connect() as connection:
+            connection.execution_options(**{_READS: True})
             return connection.execute(query).all()
 
     def change(self, statement: Executable) -> int:
@@ -179,9 +186,14 @@ class Database:
         Raises:
             UsageProblem: the database cannot be used.
         """
+        with self._errors(), self._engine.begin() as connection:
+            yield connection
+
+    @staticmethod
+    @contextmanager
+    def _errors() -> Iterator[None]:
         try:
-            with self._engine.begin() as connection:
-                yield connection
+            yield
         except SQLAlchemyError as error:
             what = " ".join(str(getattr(error, "orig", None) or error).split())
             raise UsageProblem(
@@ -206,7 +218,7 @@ def open_database(state: State) -> Database:
             atomic.make_folder(state.folder)
             engine = _sqlite(state.folder / FILE)
         else:
-            engine = create_engine(server, hide_parameters=True)
+            engine = create_engine(server, hide_parameters=True, pool_pre_ping=True)
     except OSError as error:
         raise UsageProblem(
             f"{state.folder / FILE}: {error.strerror}. Name a folder that can be written with "
@@ -244,12 +256,11 @@ def now_ms() -> int:
 
 
 def _sqlite(path: Path) -> Engine:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # Not if it is there: to close any other descriptor of it would release SQLite's locks.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     engine = create_engine(
-        f"sqlite:///{path.absolute()}",
-        hide_parameters=True,
-        poolclass=NullPool,
-        connect_args={"timeout": _BUSY_S},
+        f"sqlite:///{path.absolute()}", hide_parameters=True, connect_args={"timeout": _BUSY_S}
     )
 
     @event.listens_for(engine, "connect")
@@ -261,6 +272,7 @@ def _sqlite(path: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def _(connection: Connection) -> None:
         # A transaction that reads first and writes then would fail if another wrote meanwhile.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if _READS not in connection.get_execution_options():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

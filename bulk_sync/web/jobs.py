@@ -2,7 +2,7 @@
 
     STATE_DIR/page/jobs/ID/summary.json   its standard output: the summary, once it has ended
                           /log.jsonl      its standard error: one event a line
-                          /alive          locked by the process for as long as it lives
+                          /alive          its number; locked by it for as long as it lives
 
 A process belongs to a session of its own and writes into files, so it outlives the page. A page
 that starts again reads the same files. The lock, unlike the number of a process, is never another
@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.storage import atomic
@@ -39,8 +39,9 @@ _PROGRESS_EVERY: Final = "2s"
 _OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "BULK_SYNC_REPORT")
 """Variables that would change what the page reads, or where files go."""
 
-
-_FILES: Final = ("summary.json", "log.jsonl", "alive")
+_SUMMARY: Final = "summary.json"
+_LOG: Final = "log.jsonl"
+_ALIVE: Final = "alive"
 
 _NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -54,7 +55,6 @@ class Job(NamedTuple):
         about: the id of the upload, plan or run.
         who: started it.
         at_ms: when.
-        pid: of the process.
         folder: its files.
     """
 
@@ -63,14 +63,25 @@ class Job(NamedTuple):
     about: str
     who: str
     at_ms: int
-    pid: int
     folder: Path
+
+    @property
+    def pid(self) -> int:
+        """Return the number of the process.
+
+        Raises:
+            ProcessLookupError: the page was killed before it knew it.
+        """
+        try:
+            return int((self.folder / _ALIVE).read_bytes())
+        except (OSError, ValueError) as error:
+            raise ProcessLookupError(f"{self.folder} names no process") from error
 
     @property
     def is_alive(self) -> bool:
         """Return whether the process is at work."""
         try:
-            descriptor = os.open(self.folder / "alive", os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.folder / _ALIVE, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return False
         try:
@@ -85,9 +96,7 @@ class Job(NamedTuple):
         """Read how far it is, or how it ended."""
         # In this order: a process that ends in between has written all it will.
         is_alive = self.is_alive
-        return Progress.read(
-            self.folder / "log.jsonl", self.folder / "summary.json", is_alive=is_alive
-        )
+        return Progress.read(self.folder / _LOG, self.folder / _SUMMARY, is_alive=is_alive)
 
     def stop(self) -> bool:
         """Ask the process to finish what is in flight and end, as Ctrl-C does.
@@ -95,7 +104,7 @@ class Job(NamedTuple):
         Returns:
             False if it has ended already.
         """
-        if not self.is_alive or not self.pid:  # 0: the page was killed before it knew the process
+        if not self.is_alive:
             return False
         try:
             os.kill(self.pid, signal.SIGINT)
@@ -144,25 +153,23 @@ class Jobs:
         folder = self._folder / job_id
         typed = [sys.executable, "-m", "bulk_sync", command, *words]
         typed += ["--summary", "json", "--log-format", "json"]
-        job = Job(job_id, command, about, who, now_ms(), 0, folder)
-        row = {name: getattr(job, name) for name in Job._fields if name != "folder"}
+        job = Job(job_id, command, about, who, now_ms(), folder)
+        row = {column.name: getattr(job, column.name) for column in jobs.c}
         # First: a process that no one knows could not be watched, and might be started again.
         self._database.change(insert(jobs).values(**row))
         try:
             atomic.make_folder(folder)
-            child = self._start(typed, folder, variables)
+            self._start(typed, folder, variables)
         except OSError as error:
             raise UsageProblem(
                 f"`bulk-sync {command}` could not be started in {folder}: {error.strerror}. "
                 "Nothing was done. Make room there, and try again."
             ) from error
-        known = update(jobs).where(jobs.c.id == job_id).values(pid=child.pid)
-        self._database.change(known)
-        return job._replace(pid=child.pid)
+        return job
 
     def find(self, job_id: str) -> Job | None:
         """Return a process by its id; None if there is none."""
-        return next(iter(self._select(jobs.c.id == job_id)), None)
+        return next(iter(self._read(select(jobs).where(jobs.c.id == job_id))), None)
 
     def list_about(self, about: str, *commands: str) -> list[Job]:
         """Return the processes about an upload, plan or run, the newest first.
@@ -171,13 +178,12 @@ class Jobs:
             about: its id.
             commands: only those; all, if there are none.
         """
-        found = self._select(jobs.c.about == about)
-        return [job for job in found if not commands or job.command in commands]
+        query = select(jobs).where(jobs.c.about == about)
+        return self._read(query.where(jobs.c.command.in_(commands)) if commands else query)
 
     def last(self, most: int = 50) -> list[Job]:
         """Return the last processes, the newest first."""
-        query = select(jobs).order_by(jobs.c.id.desc()).limit(most)
-        return [self._job(row) for row in self._database.rows(query)]
+        return self._read(select(jobs).limit(most))
 
     async def follow(self, job: Job) -> AsyncIterator[Progress]:
         """Yield the progress of a process whenever it changed, until it has ended."""
@@ -222,11 +228,9 @@ class Jobs:
             lines = log.decode("utf-8", "replace").strip().splitlines()
             return (lines or ["It ended without a word."])[-1].removeprefix("bulk-sync: ")
 
-    def _start(
-        self, typed: Sequence[str], folder: Path, variables: Mapping[str, str]
-    ) -> "subprocess.Popen[bytes]":
+    def _start(self, typed: Sequence[str], folder: Path, variables: Mapping[str, str]) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        opened = [os.open(folder / name, flags, 0o600) for name in _FILES]
+        opened = [os.open(folder / name, flags, 0o600) for name in (_SUMMARY, _LOG, _ALIVE)]
         out, log, alive = opened
         try:
             fcntl.flock(alive, fcntl.LOCK_EX)
@@ -239,11 +243,12 @@ class Jobs:
                 start_new_session=True,
                 pass_fds=[alive],
             )
+            with suppress(OSError):  # a full disk: it is at work all the same
+                os.write(alive, b"%d" % child.pid)
         finally:
             for descriptor in opened:
                 os.close(descriptor)
         threading.Thread(target=child.wait, daemon=True).start()  # else it stays as a zombie
-        return child
 
     def _environment(self) -> Mapping[str, str]:
         """Return the variables of a process: those of the page, secrets included, and its place."""
@@ -251,10 +256,6 @@ class Jobs:
         progress = {"BULK_SYNC_PROGRESS_EVERY": _PROGRESS_EVERY}
         return {**kept, **progress, **self._settings.variables}
 
-    def _select(self, which: object) -> list[Job]:
-        query = select(jobs).where(which).order_by(jobs.c.id.desc())  # type: ignore[arg-type]
-        return [self._job(row) for row in self._database.rows(query)]
-
-    def _job(self, row: Any) -> Job:
-        folder = self._folder / str(row.id)
-        return Job(row.id, row.command, row.about, row.who, row.at_ms, row.pid, folder)
+    def _read(self, query: Select[Any]) -> list[Job]:
+        rows = self._database.rows(query.order_by(jobs.c.id.desc()))
+        return [Job._make([*row, self._folder / row.id]) for row in rows]

@@ -6,19 +6,15 @@ An approval counts for the SHA-256 of the plan that was seen, for as long as ``-
 and never for the person who prepared it. ``apply`` checks the names and the SHA-256 again.
 """
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import ColumnElement, Table, insert, select, update
 
 from bulk_sync.web.database import Database, now_ms, plans, seen_rows, uploads, verdicts
 from bulk_sync.web.identity import Person, folded
-
-REPLACED_BY: Final = "replaced_by"
-"""Among the options of a plan: the plan in its place."""
 
 
 def new_id() -> str:
@@ -74,6 +70,7 @@ class Paper:
         comment: what they wrote about it.
         options: further options of ``plan`` and ``apply``, such as a raised limit.
         applied_by: the process that applies it; None if none does.
+        replaced_by: the plan in its place, so that this one is not approved; None without one.
         is_deleted: its file is no longer kept.
     """
 
@@ -89,6 +86,7 @@ class Paper:
     comment: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     applied_by: str | None = None
+    replaced_by: str | None = None
     is_deleted: bool = False
 
 
@@ -127,33 +125,33 @@ class Paperwork:
 
     def add_upload(self, upload: Upload) -> None:
         """Keep an upload; its file is complete by now."""
-        self._insert(uploads, upload, choices=json.dumps(dict(upload.choices)))
+        self._insert(uploads, upload)
 
     def upload(self, upload_id: str) -> Upload | None:
         """Return an upload; None if there is none."""
         found = self._database.rows(select(uploads).where(uploads.c.id == upload_id))
-        return _upload(found[0]) if found else None
+        return Upload(*found[0]) if found else None
 
     def uploads(self, most: int = 100) -> list[Upload]:
         """Return the last uploads, the newest first."""
         query = select(uploads).order_by(uploads.c.id.desc()).limit(most)
-        return [_upload(row) for row in self._database.rows(query)]
+        return [Upload(*row) for row in self._database.rows(query)]
 
     def choose(self, upload_id: str, choices: Mapping[str, Any]) -> None:
         """Keep the options about the columns of an upload."""
         chosen = update(uploads).where(uploads.c.id == upload_id)
-        self._database.change(chosen.values(choices=json.dumps(dict(choices))))
+        self._database.change(chosen.values(choices=dict(choices)))
 
     def choices_of(self, job: str) -> Mapping[str, Any]:
         """Return the choices for the last upload of a job; empty if there is none."""
         query = select(uploads.c.choices).where(uploads.c.job == job).order_by(uploads.c.id.desc())
         found = self._database.rows(query.limit(1))
-        return dict(json.loads(found[0].choices)) if found else {}
+        return dict(found[0].choices) if found else {}
 
     def corrections_of(self, upload_id: str) -> list[Upload]:
         """Return the uploads that correct one, the newest first."""
         query = select(uploads).where(uploads.c.corrects == upload_id)
-        return [_upload(row) for row in self._database.rows(query.order_by(uploads.c.id.desc()))]
+        return [Upload(*row) for row in self._database.rows(query.order_by(uploads.c.id.desc()))]
 
     def jobs(self, most: int = 50) -> list[str]:
         """Return the names of jobs of the last uploads."""
@@ -162,30 +160,36 @@ class Paperwork:
 
     def add_plan(self, paper: Paper) -> None:
         """Keep a plan, before its process starts."""
-        self._insert(plans, paper, options=json.dumps(dict(paper.options)))
+        self._insert(plans, paper)
 
     def plan(self, plan_id: str) -> Paper | None:
         """Return a plan; None if there is none."""
         found = self._database.rows(select(plans).where(plans.c.id == plan_id))
-        return _paper(found[0]) if found else None
+        return Paper(*found[0]) if found else None
 
     def plans(self, *, upload: str | None = None, most: int = 100) -> list[Paper]:
         """Return the last plans, or those of an upload, the newest first."""
         query = select(plans).order_by(plans.c.id.desc()).limit(most)
         if upload is not None:
             query = query.where(plans.c.upload == upload)
-        return [_paper(row) for row in self._database.rows(query)]
+        return [Paper(*row) for row in self._database.rows(query)]
+
+    def open_plans(self, most: int = 100) -> list[Paper]:
+        """Return the last plans that wait for a person: to be asked for, decided on or mended."""
+        is_open = plans.c.applied_by.is_(None) & plans.c.replaced_by.is_(None)
+        query = select(plans).where(is_open, ~plans.c.is_deleted).order_by(plans.c.id.desc())
+        return [Paper(*row) for row in self._database.rows(query.limit(most))]
 
     def plan_of(self, sha256: str) -> Paper | None:
         """Return the plan with a SHA-256; None if the page has made no such plan."""
         query = select(plans).where(plans.c.sha256 == sha256).order_by(plans.c.id.desc())
         found = self._database.rows(query.limit(1)) if sha256 else []
-        return _paper(found[0]) if found else None
+        return Paper(*found[0]) if found else None
 
     def undos_of(self, run_id: str) -> list[Paper]:
         """Return the plans that would undo a run, the newest first."""
         query = select(plans).where(plans.c.undoes == run_id).order_by(plans.c.id.desc())
-        return [_paper(row) for row in self._database.rows(query)]
+        return [Paper(*row) for row in self._database.rows(query)]
 
     def preparers(self, paper: Paper) -> list[str]:
         """Return whose approval of a plan does not count: who uploaded, prepared or asked."""
@@ -214,15 +218,13 @@ class Paperwork:
         Returns:
             False if the plan is applied by now.
         """
-        kept = json.dumps(dict(options))
         is_open = plans.c.applied_by.is_(None)
-        return self._changed(plan_id, is_open, options=kept, asked_ms=None)
+        return self._changed(plan_id, is_open, options=dict(options), asked_ms=None)
 
     def replace(self, paper: Paper, new_id: str) -> None:
         """Keep that another plan stands in the place of one, so that it is not approved."""
-        options = json.dumps({**paper.options, REPLACED_BY: new_id})
         is_open = plans.c.applied_by.is_(None)
-        self._changed(paper.id, is_open, asked_ms=None, options=options)
+        self._changed(paper.id, is_open, asked_ms=None, replaced_by=new_id)
 
     def ask(self, plan_id: str, who: str, comment: str) -> bool:
         """Keep that approval was asked for; return False if it was, or the plan is applied."""
@@ -243,17 +245,13 @@ class Paperwork:
                 back = update(plans).where(*asked, plans.c.asked_ms.is_not(None))
                 is_open = connection.execute(back.values(asked_ms=None)).rowcount == 1
             if is_open:
-                row = {name: getattr(verdict, name) for name in Verdict.__slots__}
-                connection.execute(insert(verdicts).values(id=new_id(), **row))
+                connection.execute(insert(verdicts).values(id=new_id(), **_row(verdict)))
             return is_open
 
     def verdicts(self, plan_id: str) -> list[Verdict]:
         """Return all verdicts on a plan, the oldest first."""
         query = select(verdicts).where(verdicts.c.plan == plan_id).order_by(verdicts.c.id)
-        return [
-            Verdict(row.plan, row.sha256, row.at_ms, row.who, bool(row.is_approval), row.comment)
-            for row in self._database.rows(query)
-        ]
+        return [Verdict(*row[1:]) for row in self._database.rows(query)]
 
     def approvals(self, paper: Paper) -> list[Verdict]:
         """Return the approvals that count now, one for each person other than the preparers."""
@@ -292,7 +290,7 @@ class Paperwork:
     def set_deleted(self, its_id: str) -> None:
         """Keep that the file of an upload, or of a plan, is gone."""
         for table in (uploads, plans):
-            self._database.change(update(table).where(table.c.id == its_id).values(is_deleted=1))
+            self._database.change(update(table).where(table.c.id == its_id).values(is_deleted=True))
 
     def note_seen(self, paper: Paper, person: Person, pages: Sequence[int]) -> None:
         """Keep which pages of 50 opt-ins a person has seen of a plan."""
@@ -318,18 +316,9 @@ class Paperwork:
         chosen = update(plans).where(plans.c.id == plan_id, condition)
         return self._database.change(chosen.values(**values)) == 1
 
-    def _insert(self, table: Table, record: Upload | Paper, **as_text: str) -> None:
-        row = {name: getattr(record, name) for name in record.__slots__} | as_text
-        self._database.change(insert(table).values(**row))
+    def _insert(self, table: Table, record: Upload | Paper) -> None:
+        self._database.change(insert(table).values(**_row(record)))
 
 
-def _upload(row: Any) -> Upload:
-    cells = {name: getattr(row, name) for name in Upload.__slots__}
-    cells |= {"choices": json.loads(row.choices), "is_deleted": bool(row.is_deleted)}
-    return Upload(**cells)
-
-
-def _paper(row: Any) -> Paper:
-    cells = {name: getattr(row, name) for name in Paper.__slots__}
-    cells |= {"options": json.loads(row.options), "is_deleted": bool(row.is_deleted)}
-    return Paper(**cells)
+def _row(record: Upload | Paper | Verdict) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}

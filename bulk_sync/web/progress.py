@@ -57,11 +57,6 @@ class Progress:
     summary: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
-    def has_died(self) -> bool:
-        """Return whether the process ended without a word, as by a power cut."""
-        return not self.is_alive and self.summary is None
-
-    @property
     def exit(self) -> int | None:
         """Return the exit status; None if it has not ended, or died."""
         return None if self.summary is None else int(self.summary.get("exit", 1))

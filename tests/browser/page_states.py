@@ -26,7 +26,7 @@ from bulk_sync.web import plan_state, planning, upload_state
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
-from bulk_sync.web.paperwork import REPLACED_BY, Upload, Verdict, new_id
+from bulk_sync.web.paperwork import Upload, Verdict, new_id
 
 LOCKED_OUT = "Eve Nobody"
 _PROGRESS = {"event": "progress", "pass": "read", "done": 1_000, "total": 20_000}
@@ -149,7 +149,7 @@ def _plans(sim: Simulator, served: Served, folder: Path) -> dict[str, str]:
         made[f"plan {name}"] = copy(asked_ms=now_ms(), asked_by=ANA, comment="Please look")
     raised = {plan_state.RAISED: "--max-opt-ins 12"}
     made["plan with a raised limit"] = copy("plan limited", options=raised)
-    made["plan replaced"] = copy(options={REPLACED_BY: made["plan made"]})
+    made["plan replaced"] = copy(replaced_by=made["plan made"])
     decide(served, made["plan sent back"], is_approval=False)
     decide(served, made["plan approved"], is_approval=True)
     paperwork.set_deleted(made["plan no longer kept"])

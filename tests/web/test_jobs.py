@@ -72,6 +72,7 @@ def test_another_page_finds_the_process_and_reads_the_same(
     job = jobs.start("validate", [path], about="u1", who="Ana Diaz")
     other = Jobs(open_database(settings.state), settings)
     assert other.find(job.id) == job
+    assert other.last(1) == [job]
     assert other.list_about("u1") == other.list_about("u1", "validate") == [job]
     assert other.list_about("u1", "plan") == other.list_about("u2") == []
     assert ended(other, job).exit == 0
@@ -86,7 +87,7 @@ def test_a_killed_process_has_died_and_nobody_else_takes_its_lock(
     before_answer(sim, "PATCH", 5, lambda: os.kill(job[0].pid, signal.SIGKILL))
     job.append(jobs.start("run", [path], about="u1", who="Ana Diaz"))
     progress = ended(jobs, job[0])
-    assert progress.has_died
+    assert not progress.is_alive
     assert progress.exit is None
     assert progress.run_id is not None
     assert job[0].stop() is False
@@ -101,7 +102,14 @@ def test_stop_finishes_what_is_in_flight_and_ends(
     populate(sim, 200)
     path = str(wishes(tmp_path / "in.csv", 200))
     job: list[Job] = []
-    before_answer(sim, "PATCH", 5, lambda: job[0].stop())
+    found: list[Job | None] = []
+
+    def stop() -> None:
+        found.append(jobs.find(job[0].id))
+        assert found[0] is not None
+        assert found[0].stop()
+
+    before_answer(sim, "PATCH", 5, stop)
     words = [path, "--concurrency", "1"]
     job.append(jobs.start("run", words, about="u1", who="Ana Diaz"))
     progress = ended(jobs, job[0])

@@ -1,5 +1,6 @@
 """Approvals count for one plan, one person and one day; a plan is applied once."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -10,10 +11,13 @@ from serving import NAMES
 from sqlalchemy import update
 
 from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import Act, Deed
 from bulk_sync.settings import State
 from bulk_sync.web import database
 from bulk_sync.web.database import now_ms, open_database
 from bulk_sync.web.identity import Person, Role
+from bulk_sync.web.jobs import Job
+from bulk_sync.web.ledger_view import LedgerView
 from bulk_sync.web.paperwork import Paper, Paperwork, Upload, Verdict
 
 DAY_S = 86_400.0
@@ -28,7 +32,7 @@ def paperwork(state: State) -> Iterator[Paperwork]:
 
 def paper(paperwork: Paperwork, plan_id: str = "p1") -> Paper:
     """Return a plan of Ana's for which approval was asked."""
-    new = Paper(plan_id, 1, ANA, "u1", None, None, "", None, None, "", {}, None, False)
+    new = Paper(plan_id, 1, ANA, "u1", None, None)
     paperwork.add_plan(new)
     paperwork.set_made(plan_id, "a" * 64)
     paperwork.ask(plan_id, ANA, "Please look")
@@ -55,6 +59,44 @@ def test_an_upload_is_found_again_with_its_choices(paperwork: Paperwork) -> None
     assert paperwork.upload("u1") == found
     assert paperwork.uploads() == [found]
     assert paperwork.upload("u2") is None
+
+
+def test_each_table_has_the_fields_of_its_record_in_their_order() -> None:
+    kept = [
+        (database.uploads, Upload.__slots__),
+        (database.plans, Paper.__slots__),
+        (database.verdicts, ("id", *Verdict.__slots__)),
+        (database.jobs, tuple(name for name in Job._fields if name != "folder")),
+    ]
+    assert [table.columns.keys() for table, _ in kept] == [list(names) for _, names in kept]
+
+
+def test_a_plan_is_open_until_it_is_applied_or_replaced_however_many_follow(
+    paperwork: Paperwork,
+) -> None:
+    first = paper(paperwork, "p000")
+    for number in range(1, 121):
+        later = paper(paperwork, f"p{number:03}")
+        if number % 3 == 0:
+            assert paperwork.begin_to_apply(later, "j1")
+        elif number % 3 == 1:
+            paperwork.replace(later, "another")
+        else:
+            paperwork.set_deleted(later.id)
+    assert paperwork.open_plans() == [first]
+
+
+def test_what_is_read_waits_for_no_one_who_writes(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    with closing(open_database(state)) as found:
+        paperwork, plans = Paperwork(found, DAY_S), LedgerView(state)
+        paper(paperwork)
+        plans.record(Act(Deed.ASKED, ANA, "p1", "", {}, None))
+        for name in ("page.sqlite3", "ledger.sqlite3"):
+            with closing(sqlite3.connect(state.folder / name)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                assert paperwork.plan("p1") is not None
+                assert [act.about for act in plans.acts()] == ["p1"]
 
 
 @pytest.mark.parametrize(

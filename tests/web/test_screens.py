@@ -61,7 +61,7 @@ def test_a_run_that_could_not_start_is_listed_with_the_reason_and_no_link(
 def test_each_person_sees_what_waits_for_them(served: Served) -> None:
     paperwork = served.page.paperwork
     for plan_id in ("p1", "p2", "p3", "p4"):
-        new = Paper(plan_id, 1, ANA, "u1", None, None, "", None, None, "", {}, None, False)
+        new = Paper(plan_id, 1, ANA, "u1", None, None)
         paperwork.add_plan(new)
         paperwork.set_made(plan_id, "a" * 64)
         paperwork.ask(plan_id, ANA, "")
