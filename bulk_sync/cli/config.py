@@ -41,7 +41,7 @@ SECRETS: Final = (*_SECRETS, *_HOOKS)
 """Everything that may lie in a file of its own."""
 
 _OF_ALL_JOBS: Final = frozenset(
-    {"state_dir", "job", *_SECRETS, *(f"{name}_file" for name in _SECRETS)}
+    {"state_dir", "state_url", "job", *_SECRETS, *(f"{name}_file" for name in _SECRETS)}
 )
 """What no table of a job may hold: a run is found, and resumed, without knowing its job."""
 

@@ -120,11 +120,13 @@ def test_no_table_loosens_a_limit_of_a_run(filled: Simulator, tmp_path: Path, ru
         ('[job.a]\nclient-secret = "s3cret"', "client-secret holds for all jobs"),
         ('[job.a]\nledger-file = "f"', "ledger-file holds for all jobs"),
         ('[job.a]\nstate-dir = "d"', "state-dir holds for all jobs"),
+        ('[job.a]\nstate-url = "s3://a/b"', "state-url holds for all jobs"),
         ('[job.a]\njob = "b"', "job holds for all jobs"),
         ("[job.a]\n[job.a.b]\nc = 1", "there is no option 'b'"),
     ],
     ids=[
         "a name misspelt", "no switch", "no table", "a secret", "the ledger", "the place of runs",
+        "the place of checkpoints",
         "a name", "a table too many",
     ],
 )  # fmt: skip
