@@ -16,6 +16,7 @@ import yaml
 from printed import BARE, PROGRAM, checked, recipe, shell
 
 from bulk_sync.cli.recipe import RECIPES, title
+from bulk_sync.errors import Exit
 from bulk_sync.monitoring import metrics_file
 from bulk_sync.web.identity import Role
 
@@ -53,6 +54,13 @@ def test_the_dashboard_shows_every_metric_but_two(tmp_path: Path) -> None:
     assert {metrics_file._BUILD} == GAUGES - found
 
 
+def test_the_dashboard_has_a_word_for_every_exit_status(tmp_path: Path) -> None:
+    panels = json.loads(recipe(tmp_path, "dashboard").text)["panels"]
+    (panel,) = (each for each in panels if each["title"] == "Exit status of the last run")
+    (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+    assert mapping["options"].keys() == {str(int(each)) for each in Exit}
+
+
 def test_panels_have_their_own_place(tmp_path: Path) -> None:
     dashboard = json.loads(recipe(tmp_path, "dashboard", "--job", 'a "b"').text)
     assert dashboard["schemaVersion"] >= 36
@@ -80,11 +88,11 @@ METRICS = """
         - series: 'bulk_sync_last_success_timestamp_seconds{sync_job="a"}'
           values: '0x100'
         - series: 'bulk_sync_last_run_exit_status{sync_job="a"}'
-          values: '0 1 2 3 4 5 6 11 0x100'
+          values: '0 1 2 3 4 5 6 11 0 6 0x100'
         - series: 'bulk_sync_opt_outs_overdue{sync_job="a"}'
           values: '0 7 0x100'
         - series: 'bulk_sync_runs_to_resume{sync_job="a"}'
-          values: '1x100'
+          values: '1x8 0 1x100'
       promql_expr_test:
         - expr: count by (alertname) (ALERTS{alertstate="firing"})
           eval_time: HOURh
@@ -104,7 +112,9 @@ METRICS = """
         (5, ["BulkSyncFailed"]),
         (6, []),
         (7, ["BulkSyncNeedsPerson"]),
-        (13, ["BulkSyncRunsToResume"]),
+        (8, []),
+        (9, ["BulkSyncNeedsPerson"]),
+        (22, ["BulkSyncRunsToResume"]),
         (49, ["BulkSyncNoSuccess", "BulkSyncRunsToResume"]),
     ],
 )
