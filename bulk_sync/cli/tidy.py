@@ -41,8 +41,9 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB")
 def command(**values: Any) -> Exit:
     """Remove from the state folder what may go: see `bulk-sync help ledger` for what that is.
 
-    The ledger stays, and everything that a run needs to go on, or a plan to be applied. A run
-    removes by itself what is over of earlier ones.
+    The ledger stays, and everything that a run needs to go on, or a plan to be applied. The same
+    holds for checkpoints in the bucket of --state-url. A run removes by itself what is over of
+    earlier ones.
     """
     from bulk_sync import runs
     from bulk_sync.cli.next_command import Typed

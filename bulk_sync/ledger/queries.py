@@ -121,7 +121,7 @@ class Queries(Transactions):
     def has_begun(self, run_id: str) -> bool:
         """Return whether a run began."""
         query = _of_kind(LineKind.BEGUN, lines.c.position).where(lines.c.run_id == run_id)
-        return bool(self._rows(query))
+        return bool(self._rows(query.limit(1)))  # its first line
 
     def writes(self, run_id: str) -> Iterator[Write]:
         """Yield the attempted writes of a run, in order; a key attempted again counts again.
