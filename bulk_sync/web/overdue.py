@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import astuple
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from bulk_sync.amounts import count
 from bulk_sync.ledger import Kind, Run
@@ -25,6 +25,13 @@ _READ: Final = (columns.RECEIVED, columns.DESIRED, columns.OUTCOME, columns.REAS
 _KINDS: Final = frozenset({Kind.RUN, Kind.APPLY})
 
 
+class Sentence(NamedTuple):
+    """What is late of a job, and the run that has the rows."""
+
+    text: str
+    run_id: str
+
+
 class Overdue:
     """Counts late opt-outs; it blocks, and any thread may call it."""
 
@@ -33,7 +40,7 @@ class Overdue:
         self._turn = threading.Lock()
         self._found: dict[tuple[str, date], Late | None] = {}
 
-    def sentences(self, runs: Sequence[Run]) -> list[str]:
+    def sentences(self, runs: Sequence[Run]) -> list[Sentence]:
         """Return a sentence for each job with opt-outs that are late, or soon will be.
 
         Args:
@@ -50,7 +57,7 @@ class Overdue:
             }
             found = dict(self._found)
         return [
-            f"{job}: {', '.join(parts)} (run {run.run_id})."
+            Sentence(f"{job}: {', '.join(parts)}", run.run_id)
             for job, run in newest.items()
             if (parts := _parts(found[run.run_id, today]))
         ]

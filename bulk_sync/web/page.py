@@ -1,6 +1,7 @@
 """What all screens share, from the settings to the ledger: ``page_of(request)`` returns it."""
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -8,7 +9,7 @@ from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from bulk_sync.ledger import Act, Deed
 from bulk_sync.web import reverse_proxy
@@ -34,6 +35,12 @@ _HASHES_AT_ONCE: Final = 2
 
 _REPORTS_AT_ONCE: Final = 2
 """A report of a million rows takes a core for a minute."""
+
+SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+"""Methods that change nothing."""
+
+_SCREEN: Final = re.compile(r"/(?:uploads|plans|runs)/[^/]+|/people$|/ledger$")
+"""What is shown before a button of it is pressed."""
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -127,8 +134,8 @@ class Page:
         self, request: web.Request, status: int, text: str, headers: Mapping[str, str] = _NONE
     ) -> web.Response:
         """Return a page with what went wrong, and what to do."""
-        above = request.rel_url.raw_path.rpartition("/")[0]
-        shown = {"code": status, "text": text, "above": above}
+        way_back = {"above": screen_of(request), "sign_in": sign_in_path(request)}
+        shown = {"code": status, "text": text, **way_back}
         response = self.show(request, "problem.html.j2", status=status, **shown)
         for name in ("Allow", "Retry-After"):
             if name in headers:
@@ -183,6 +190,18 @@ class Page:
         for task in self._tasks:
             task.cancel()
         self.database.close()
+
+
+def screen_of(request: web.Request) -> str:
+    """Return the path of the screen on which the button of a request is."""
+    screen = _SCREEN.match(request.rel_url.raw_path)
+    return "/" if screen is None else screen[0]
+
+
+def sign_in_path(request: web.Request) -> str:
+    """Return the path of the sign-in, with the way back to the screen of a request."""
+    path = request.rel_url.raw_path if request.method in SAFE else screen_of(request)
+    return "/sign-in" + ("" if path == "/" else f"?next={quote(path, safe='/')}")
 
 
 def page_of(request: web.Request) -> Page:

@@ -129,6 +129,15 @@ def path_of(page: Page, plan_id: str) -> Path:
     return page.settings.folder / "plans" / plan_id / "plan.parquet"
 
 
+def subject(page: Page, paper: Paper) -> str:
+    """Return the name of the file that a plan is about, or whose run it would undo. Blocks."""
+    upload = page.paperwork.upload(paper.upload) if paper.upload else None
+    if upload is not None:
+        return upload.file_name
+    run = page.ledger.run(paper.undoes) if paper.undoes else None
+    return "" if run is None else run.begun.input_name
+
+
 def read(page: Page, plan_id: str) -> PlanState | None:
     """Find out how a plan stands; None if there is none. Blocks."""
     paper = page.paperwork.plan(plan_id)

@@ -13,6 +13,7 @@ from bulk_sync.amounts import count
 from bulk_sync.errors import UsageProblem
 from bulk_sync.report.html_file import SECTIONS
 from bulk_sync.runs import report_facts
+from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page
 from bulk_sync.web.plan_state import HOLD, PlanState, Stage
@@ -20,6 +21,13 @@ from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, Shown, number_
 
 _ADVICE: Final = re.compile(r" If that is right, let (?:it|them) pass with [^.]*\.")
 """What a limit says to people at a terminal."""
+
+_NOTES: Final = {
+    "asked": (Stage.ASKED,),
+    "stopping": (Stage.MAKING,),
+    "sent-back": (Stage.MADE,),
+}
+"""Stages in which sentences of ``rendering.NOTES`` still hold; the others hold in any."""
 
 TITLES: Final = {name: (title, note) for name, title, note in SECTIONS}
 """Headings and notes of the sections, as in reports."""
@@ -97,9 +105,13 @@ def values(
     facts = None
     if rows is not None and state.planned is not None and state.planned.ended is not None:
         facts = report_facts.facts_from(state.planned, rows.tally)
+    note = query.get("note", "")
+    holds = state.stage in _NOTES.get(note, tuple(Stage))
     return {
         "state": state,
         "Stage": Stage,
+        "note": note if holds and (note != "asked" or state.is_preparer(person)) else "",
+        "name": plan_state.subject(page, state.paper),
         "facts": facts,
         "opt_ins": _page_of(rows, Section.OPT_INS, first),
         "changes": _page_of(rows, Section.CHANGES, number_of(query.get("changes", ""))),

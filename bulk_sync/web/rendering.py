@@ -25,7 +25,8 @@ from bulk_sync.web.identity import Right
 NOTES: Final[Mapping[str, str]] = {
     "signed-out": "You are signed out.",
     "all-ended": "All your sessions have ended, on every device.",
-    "asked": "Approval was asked for. Another person can approve the plan now.",
+    "asked": "Approval was asked for. Give the address of this page to the person who is to "
+    "approve: the plan waits on their start page too.",
     "raised": "The limit is raised for this plan, and your reason is recorded.",
     "approved": "Your approval is recorded.",
     "sent-back": "The plan was sent back, with your comment.",

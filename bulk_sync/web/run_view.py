@@ -24,6 +24,8 @@ from bulk_sync.web.row_pages import RowPages, Section, number_of
 from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
 
 _QUIET: Final = (Exit.DONE, Exit.ROWS_LEFT)
+_NOTES: Final = ("resumed", "stopping")
+"""Sentences of ``rendering.NOTES`` that hold as long as a process is at work."""
 _OPEN: Final = (
     Stage.MAKING, Stage.MADE, Stage.ASKED, Stage.LIMITED, Stage.APPROVED, Stage.APPLYING,
 )  # fmt: skip
@@ -137,8 +139,10 @@ def values(page: Page, state: RunState, person: Person, query: Mapping[str, str]
             ("changes", Section.CHANGES),
         )
     }
+    note = query.get("note", "")
     return {
         "state": state,
+        "note": note if state.is_at_work or note not in _NOTES else "",
         "run": run,
         "input": run.begun.input_name,
         "what": what(run),

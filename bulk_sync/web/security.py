@@ -13,7 +13,7 @@ from functools import cache
 from ipaddress import ip_address
 from socket import getfqdn, gethostname
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -21,11 +21,11 @@ from aiohttp.typedefs import Handler
 from bulk_sync.errors import StopRun
 from bulk_sync.web.app_keys import PAGE, PERSON, RIGHT
 from bulk_sync.web.identity import Person, Right
+from bulk_sync.web.page import SAFE, sign_in_path
 from bulk_sync.web.settings import PageSettings
 
 log = logging.getLogger(__name__)
 
-_SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 HEADERS: Final = {
@@ -88,7 +88,7 @@ def _check_host(request: web.Request, settings: PageSettings) -> None:
 
 def _check_source(request: web.Request) -> None:
     """Raise 403 if a request that may change something was made by another site."""
-    if request.method in _SAFE:
+    if request.method in SAFE:
         return
     site = request.headers.getall("Sec-Fetch-Site", [])
     if site:
@@ -171,13 +171,11 @@ def _right(request: web.Request) -> Right | None:
 
 def _to_sign_in(request: web.Request) -> web.HTTPException:
     """Return the way to the sign-in, and back to the path if it was only to be shown."""
-    if request.method not in _SAFE:
+    if request.method not in SAFE:
         return web.HTTPUnauthorized(
             text="You are not signed in, or your session has ended, so nothing was done."
         )
-    path = request.rel_url.raw_path
-    way_back = "" if path == "/" else f"?next={quote(path, safe='/')}"
-    return web.HTTPSeeOther(f"/sign-in{way_back}")
+    return web.HTTPSeeOther(sign_in_path(request))
 
 
 def _pattern(request: web.Request) -> str:

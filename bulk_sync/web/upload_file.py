@@ -15,7 +15,6 @@ from typing import IO, Final
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bulk_sync import job_names
 from bulk_sync.errors import UsageProblem
 from bulk_sync.rows import read
 from bulk_sync.rows.parse import formats
@@ -73,8 +72,8 @@ class Received:
 
     @property
     def job(self) -> str:
-        """Return the job that the file's name gives."""
-        return job_names.of_stem(stem_of(self.file_name))
+        """Return the job of the file, as without ``--job``. Blocks."""
+        return read.default_job(str(self.path), stem_of(self.file_name), self.file_name)
 
 
 @asynccontextmanager

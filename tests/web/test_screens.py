@@ -77,7 +77,7 @@ def test_each_person_sees_what_waits_for_them(served: Served) -> None:
     }
     assert waiting == {
         Role.VIEWER: [],
-        Role.UPLOADER: [("p2", "A plan that was sent back")],
+        Role.UPLOADER: [("p2", "A plan that was sent back")],  # p1 and p3 have no file any more
         Role.APPROVER: [("p1", "A plan to approve")],
         Role.ADMIN: [("p3", "A plan to approve"), ("p1", "A plan to approve")],
     }
@@ -109,7 +109,9 @@ def test_opt_outs_past_their_last_day_are_shown(sim: Simulator, run: Run, tmp_pa
     with serving(settings_in(tmp_path)) as served:
         session = served.signed_in(Role.VIEWER)
         for _ in range(2):
-            assert "in: 1 opt-out past the last day" in session.get(f"{served.url}/").text
+            text = session.get(f"{served.url}/").text
+            assert "in: 1 opt-out past the last day (<a" in text
+            assert text.count('href="/runs/') == 2
 
 
 def test_an_interrupted_run_waits_for_those_who_may_resume_it(

@@ -239,6 +239,20 @@ def test_a_new_sheet_is_chosen_with_its_own_columns(served: Served, ana: request
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "job"),
+    [
+        ("week 47.csv", "week"),
+        ("week 47.20261129T101139Z-cbccb8.todo.csv", "week.todo"),
+    ],
+)
+def test_the_job_of_a_file_is_that_of_the_command_line(
+    served: Served, ana: requests.Session, name: str, job: str
+) -> None:
+    answer = upload(ana, served, name, "PKey,Opt out\n@a,yes\n")
+    assert state_of(served, answer).upload.job == job
+
+
 def test_capitals_in_addresses_count_until_a_person_chooses(
     served: Served, ana: requests.Session
 ) -> None:

@@ -22,12 +22,18 @@ class Origin(NamedTuple):
     is_rest: bool
 
 
-def origin(source: str) -> Origin | None:
-    """Return what a workbook's properties, or the name of a todo file, show; None if nothing."""
+def origin(source: str, called: str = "") -> Origin | None:
+    """Return what a workbook's properties, or the name of a todo file, show; None if nothing.
+
+    Args:
+        source: the file.
+        called: its name for people, if it is kept under another one.
+    """
     if found := of_workbook(source):
         return found
-    job = job_names.of_stem(original_stem(source))
-    return Origin(job, is_rest=True) if is_todo(source) else None
+    name = called or source
+    job = job_names.of_stem(original_stem(name))
+    return Origin(job, is_rest=True) if is_todo(name) else None
 
 
 def of_workbook(source: str) -> Origin | None:
@@ -42,7 +48,7 @@ def of_workbook(source: str) -> Origin | None:
     return None
 
 
-def default_job(source: str, stem: str) -> str:
+def default_job(source: str, stem: str, called: str = "") -> str:
     """Return the job of an input without ``--job``.
 
     The todo files of an input are a job of their own, the same every night: ``requests.todo``. They
@@ -51,8 +57,9 @@ def default_job(source: str, stem: str) -> str:
     Args:
         source: the input.
         stem: its name without suffixes.
+        called: its name for people, if it is kept under another one.
     """
-    found = origin(source)
-    if found is not None and is_todo(source):
+    found = origin(source, called)
+    if found is not None and is_todo(called or source):
         return f"{found.job}{_OF_REST}"
     return job_names.of_stem(stem) if found is None or found.is_rest else found.job

@@ -1,15 +1,24 @@
 """The ledger: where it ends, and whether it is as it was written."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Act, Head
+from bulk_sync.web import plan_state
 from bulk_sync.web.page import Page, page_of
 
 _SHOWN: Final = 50
+
+
+class _Line(NamedTuple):
+    """What a person did, with the path of what it is about, and its name."""
+
+    act: Act
+    path: str
+    name: str
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -29,18 +38,30 @@ async def _shown(
     request: web.Request, verdict: Mapping[str, Any] | None = None, problem: str = ""
 ) -> web.Response:
     page = page_of(request)
-    head, acts, place = await page.blocking(_read, page)
+    head, lines, place = await page.blocking(_read, page)
     return page.show(
         request,
         "ledger.html.j2",
         head=head,
-        acts=acts,
+        lines=lines,
         place=place,
         verdict=verdict,
         problem=problem,
     )
 
 
-def _read(page: Page) -> tuple[Head | None, list[Act], str]:
-    acts = page.ledger.acts()[-_SHOWN:]
-    return page.ledger.head(), list(reversed(acts)), ledger.anchor_of(page.settings.state).ledger
+def _read(page: Page) -> tuple[Head | None, list[_Line], str]:
+    lines = [_Line(act, *_about(page, act.about)) for act in page.ledger.acts()[: -_SHOWN - 1 : -1]]
+    return page.ledger.head(), lines, ledger.anchor_of(page.settings.state).ledger
+
+
+def _about(page: Page, about: str) -> tuple[str, str]:
+    """Return the path of what an act is about, and its name; "" for what is not known here."""
+    if paper := page.paperwork.plan(about):
+        kind = "plan to undo" if paper.undoes else "plan"
+        return f"/plans/{about}", f"{kind}: {plan_state.subject(page, paper)}"
+    if upload := page.paperwork.upload(about):
+        return f"/uploads/{about}", upload.file_name
+    if run := page.ledger.run(about):
+        return f"/runs/{about}", f"run: {run.begun.input_name}"
+    return "", ""

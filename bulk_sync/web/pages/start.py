@@ -11,8 +11,11 @@ from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.report.facts import PAST_RUNS, PastRun
+from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
+from bulk_sync.web.paperwork import Paper
+from bulk_sync.web.plan_state import Stage
 from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
 
 _SHOWN: Final = 50
@@ -57,6 +60,7 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
     older = runs[_SHOWN - 1].run_id if len(runs) > _SHOWN else ""
     return {
         "tasks": list(_tasks(page, person, every, at_work)),
+        "others": list(_with_others(page, person)),
         "deadlines": page.overdue.sentences(every),
         "past": _past(every),
         "lines": [_line(run, at_work) for run in runs[:_SHOWN]],
@@ -84,13 +88,36 @@ def _plans(page: Page, person: Person) -> Iterator[Task]:
             for verdict in last:
                 if not verdict.is_approval:
                     yield Task(path, "A plan that was sent back", verdict.comment, verdict.at_ms)
+            if is_own and not last and page.settings.approvals and _is(Stage.MADE, page, paper):
+                title, what = "A plan to ask approval for", _subject(page, paper)
+                yield Task(path, title, what, paper.at_ms)
         elif person.may(Right.APPROVE) and not is_own:
             approvals = page.paperwork.approvals(paper)
             if not any(person.is_same(each.who) for each in approvals):
-                upload = page.paperwork.upload(paper.upload) if paper.upload else None
-                what = f"undo of run {paper.undoes}" if upload is None else upload.file_name
-                asked = f"{what}, asked by {paper.asked_by}"
+                asked = f"{_subject(page, paper)}, asked by {paper.asked_by}"
                 yield Task(path, "A plan to approve", asked, paper.asked_ms)
+
+
+def _with_others(page: Page, person: Person) -> Iterator[Task]:
+    """Yield plans of the person that others are to approve."""
+    for paper in page.paperwork.open_plans():
+        is_own = paper.asked_ms is not None and person.is_same(paper.who)
+        if is_own and _is(Stage.ASKED, page, paper):
+            title, what = "A plan that waits for approval", _subject(page, paper)
+            yield Task(f"/plans/{paper.id}", title, what, paper.asked_ms or paper.at_ms)
+
+
+def _is(stage: Stage, page: Page, paper: Paper) -> bool:
+    """Return whether a plan is at a stage; those too old to be applied are not looked at."""
+    if plan_state.is_expired(paper.at_ms, page.settings.plan_valid_s):
+        return False
+    state = plan_state.read(page, paper.id)
+    return state is not None and state.stage is stage
+
+
+def _subject(page: Page, paper: Paper) -> str:
+    what = plan_state.subject(page, paper)
+    return f"undo of {what}" if paper.undoes else what
 
 
 def _to_correct(page: Page, person: Person) -> Iterator[Task]:

@@ -51,7 +51,7 @@ async def receive(request: web.Request) -> web.StreamResponse:
     async with upload_file.received(page, request, folder) as found:
         before = await page.blocking(page.paperwork.upload, found.fields.get("corrects", ""))
         if found.problem is None:
-            upload = _upload(upload_id, person, found, before)
+            upload = await page.blocking(_upload, upload_id, person, found, before)
             facts = {name: getattr(upload, name) for name in ("size", "sha256", "job", "ticket")}
             await page.record(person, Deed.UPLOADED, upload_id, name=upload.file_name, **facts)
             remembered = await page.blocking(_remembered, page, upload, before)

@@ -1,0 +1,76 @@
+"""What leads from one screen to the next: what waits, sentences shown once, links, the sign-in."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import key, populate
+from flow import approve, page_before, planned, press, run_of, text_of
+from serving import Served
+
+from bulk_sync.simulator import Simulator
+from bulk_sync.web.identity import Role
+
+
+@pytest.fixture
+def served(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A page whose processes work on the simulator."""
+    with page_before(sim, tmp_path, monkeypatch) as served:
+        yield served
+
+
+def test_a_plan_leads_from_one_person_to_the_next(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    path = tmp_path / "in.csv"
+    path.write_text(f"PKey,ccpaOptOut\n{key(0)},yes\n{key(1)},maybe\n")
+    plan_id = planned(served, path)
+    plan, ana, ben = f"/plans/{plan_id}", *map(served.signed_in, (Role.UPLOADER, Role.APPROVER))
+
+    def start(session: requests.Session) -> str:
+        return text_of(session.get(f"{served.url}/"))
+
+    ana.get(f"{served.url}{plan}")
+    assert "A plan to ask approval for in.csv," in start(ana)
+    assert "Waiting for you Nothing. Runs" in start(ben)
+    assert "Give the address of this page" in text_of(press(ana, served, f"{plan}/ask"))
+    assert "A plan to ask approval for" not in start(ana)
+    assert "Waiting for others A plan that waits for approval in.csv," in start(ana)
+    assert "Give the address" not in text_of(ben.get(f"{served.url}{plan}?note=asked"))
+    approve(ben, served, plan_id)
+    run_id = run_of(served, plan_id)
+    assert "Waiting for others" not in start(ana)
+    assert "Give the address" not in text_of(ana.get(f"{served.url}{plan}?note=asked"))
+    run = ana.get(f"{served.url}/runs/{run_id}?note=stopping")
+    assert "was asked to stop" not in text_of(run)
+    (upload,) = re.findall(r'href="(/uploads/new\?corrects=[^"]+)">Upload the corrected', run.text)
+    assert "It corrects in.csv . Job and ticket are kept." in text_of(ana.get(served.url + upload))
+    assert "corrects=" not in ben.get(f"{served.url}/runs/{run_id}").text
+    undo = press(ana, served, f"/runs/{run_id}/undo")
+    assert "Plan to undo a run: in.csv" in text_of(undo)
+    ledger = unescape(ben.get(f"{served.url}/ledger").text)
+    assert f'<a href="{plan}">plan: in.csv</a>' in ledger
+    assert f'<a href="/runs/{run_id}">run: in.csv</a>' in ledger
+
+
+@pytest.mark.parametrize(
+    ("path", "way_back"),
+    [
+        ("/plans/01/approve", "?next=/plans/01"),
+        ("/uploads/01/check", "?next=/uploads/01"),
+        ("/uploads/new", "?next=/uploads/new"),
+        ("/runs/2026-a/undo", "?next=/runs/2026-a"),
+        ("/people", "?next=/people"),
+        ("/sign-out", ""),
+    ],
+)
+def test_who_presses_a_button_after_the_session_ended_comes_back_to_its_screen(
+    served: Served, path: str, way_back: str
+) -> None:
+    answer = press(served.visitor(), served, path)
+    assert answer.status_code == 401
+    assert f'<a href="/sign-in{way_back}">To the sign-in page</a>' in answer.text
