@@ -1,6 +1,5 @@
 """A page in front of a simulator, with plans in it: what tests of plans and runs begin with."""
 
-import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -9,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import requests
-from serving import NAMES, Served, serving, settings_in
+from serving import NAMES, Served, serving, settings_in, wait_for
 
 from bulk_sync.cli import main
 from bulk_sync.simulator import Simulator
 from bulk_sync.web import plan_state, planning
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
-from bulk_sync.web.jobs import Job, Jobs
+from bulk_sync.web.jobs import Jobs
 from bulk_sync.web.paperwork import Upload
 
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
@@ -91,13 +90,8 @@ def planned(
 
 def ended(served: Served, about: str) -> None:
     """Wait for the end of all processes about a plan or a run."""
-
-    async def follow(job: Job) -> None:
-        async for _ in served.page.jobs.follow(job):
-            pass
-
     for job in served.page.jobs.list_about(about):
-        asyncio.run(asyncio.wait_for(follow(job), 60))
+        wait_for(job)
 
 
 def run_of(served: Served, about: str, command: str = "apply") -> str:

@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from serving import PASSWORD, at_work
 from torture import environment_of
 
 from bulk_sync.errors import Exit
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
-from bulk_sync.web.database import open_database
-from bulk_sync.web.jobs import Jobs
 from bulk_sync.web.settings import PageSettings
 
-PASSWORD = "correct horse battery"
 _ANSWER_S = 90
 
 
@@ -124,31 +122,21 @@ class Site:
 
     def kill(self, target: Target) -> str:
         """Kill the page, what it has started, or both; return what, or "" if nothing was."""
-        jobs = [] if target is Target.PAGE else self._at_work()
+        jobs = {} if target is Target.PAGE else at_work(PageSettings(self.state))
         if target is Target.RUN and not jobs:
             return ""
         if target is not Target.RUN and self._process is not None:
             self._process.kill()
             self._process.wait()
-        for pid, _ in jobs:
+        for pid in jobs:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        names = " and ".join(sorted({command for _, command in jobs})) or "nothing at work"
+        names = " and ".join(sorted({job.command for job in jobs.values()})) or "nothing at work"
         return "page" if target is Target.PAGE else f"{target} ({names})"
 
     def end(self) -> None:
         """Stop all of it."""
         self.kill(Target.BOTH)
-
-    def _at_work(self) -> list[tuple[int, str]]:
-        with closing(open_database(self.state)) as database:
-            last = Jobs(database, PageSettings(self.state)).last()
-        found = []
-        for job in last:
-            with suppress(ProcessLookupError):  # it is not known, or has ended meanwhile
-                if job.is_alive:
-                    found.append((job.pid, job.command))
-        return found
 
 
 @dataclass

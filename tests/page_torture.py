@@ -20,14 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from page_people import PASSWORD, Person, Site, Target
+from page_people import Person, Site, Target
 from page_story import ANA, BEN, Story
+from serving import add_people
 from torture import key_of
 
 from bulk_sync.simulator import Options, Request, running
-from bulk_sync.web.accounts import Accounts
 from bulk_sync.web.database import open_database
-from bulk_sync.web.identity import Role
 
 ROWS, OPT_INS, OPT_OUTS = 24, 4, 8
 """The undo of more opt-outs would pass the limit of opt-ins."""
@@ -118,8 +117,7 @@ def play(folder: Path, moments: Sequence[Moment], seed: int) -> Killer:
         path = folder / "requests.csv"
         path.write_text("\n".join([*lines, ""]))
         with closing(open_database(site.state)) as database:
-            Accounts(database).add(ANA, Role.UPLOADER, PASSWORD)
-            Accounts(database).add(BEN, Role.APPROVER, PASSWORD)
+            add_people(database)
         ana, ben = (Person(name, site, lambda: killer.beat(may_wait=True)) for name in (ANA, BEN))
         desired: dict[str, object] = {
             key_of(number): number not in lifted for number in range(ROWS)

@@ -1,9 +1,12 @@
 """The page on a real port, with people who can sign in, for browsers and for plain HTTP."""
 
 import asyncio
+import fcntl
+import os
+import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,8 +19,9 @@ from sqlalchemy import insert
 from bulk_sync.settings import State
 from bulk_sync.web.app import make
 from bulk_sync.web.app_keys import PAGE
-from bulk_sync.web.database import users
+from bulk_sync.web.database import Database, open_database, users
 from bulk_sync.web.identity import Role, folded
+from bulk_sync.web.jobs import Job, Jobs
 from bulk_sync.web.page import Page
 from bulk_sync.web.settings import PageSettings
 
@@ -65,21 +69,22 @@ def sign_in(
     return session.post(f"{url}/sign-in", data=fields, allow_redirects=False)
 
 
-def add_people(page: Page) -> None:
-    """Add an account for each role; all have one password, which takes long to hash."""
+def add_people(database: Database) -> None:
+    """Add an account for each role; all have one password, which takes no time to check."""
     for name in NAMES.values():
         row = {"folded": folded(name), "name": name, "role": str(_ROLES[name]), "added_ms": 0}
-        page.database.change(insert(users).values(**row, password=_hashed()))
+        database.change(insert(users).values(**row, password=_hashed()))
 
 
 @cache
 def _hashed() -> str:
-    return PasswordHasher().hash(PASSWORD)
+    # A hash says itself what it costs: those of the program cost 0.15 s at each sign-in.
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 @contextmanager
 def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
-    """Serve the page from a thread, on a free port."""
+    """Serve the page from a thread, on a free port; its processes end with it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -99,7 +104,7 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
     served = Served(f"http://127.0.0.1:{port}", app[PAGE], app)
     try:
         if people:
-            add_people(served.page)
+            add_people(served.page.database)
         yield served
     finally:
         for session in served.sessions:
@@ -108,6 +113,28 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+        for pid, job in at_work(settings).items():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            wait_for(job)
+
+
+def at_work(settings: PageSettings) -> dict[int, Job]:
+    """Return the processes that a page has started and that are at work; they outlive it."""
+    with closing(open_database(settings.state)) as database:
+        last = Jobs(database, settings).last()
+    found = {}
+    for job in last:
+        with suppress(ProcessLookupError):  # it is not known, or has ended meanwhile
+            if job.is_alive:
+                found[job.pid] = job
+    return found
+
+
+def wait_for(job: Job) -> None:
+    """Wait for the end of a process of the page: it holds a lock for as long as it lives."""
+    with suppress(FileNotFoundError), (job.folder / "alive").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
 
 
 def settings_in(folder: Path, **given: object) -> PageSettings:

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 from conftest import before_answer, key, populate, wishes
-from serving import settings_in
+from serving import settings_in, wait_for
 
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
@@ -37,14 +37,10 @@ def jobs(settings: PageSettings) -> Jobs:
     return Jobs(open_database(settings.state), settings)
 
 
-def ended(jobs: Jobs, job: Job) -> Progress:
+def ended(job: Job) -> Progress:
     """Wait for the end of a process, and return what its files hold."""
-
-    async def last() -> Progress:
-        found = [progress async for progress in jobs.follow(job)]
-        return found[-1]
-
-    return asyncio.run(asyncio.wait_for(last(), 60))
+    wait_for(job)
+    return job.progress()
 
 
 def test_a_process_leaves_its_progress_its_run_and_its_summary(
@@ -53,7 +49,11 @@ def test_a_process_leaves_its_progress_its_run_and_its_summary(
     populate(sim, 5)
     words = [str(wishes(tmp_path / "in.csv", 5)), "--report", str(tmp_path / "r.csv")]
     job = jobs.start("run", [*words, "--prepared-by", "Ana Diaz"], about="u1", who="Ana Diaz")
-    progress = ended(jobs, job)
+
+    async def followed() -> list[Progress]:
+        return [progress async for progress in jobs.follow(job)]
+
+    progress = asyncio.run(followed())[-1]
     assert progress.exit == 0
     assert progress.summary is not None
     assert progress.summary["outcomes"] == {"updated": 5}
@@ -75,7 +75,7 @@ def test_another_page_finds_the_process_and_reads_the_same(
     assert other.last(1) == [job]
     assert other.list_about("u1") == other.list_about("u1", "validate") == [job]
     assert other.list_about("u1", "plan") == other.list_about("u2") == []
-    assert ended(other, job).exit == 0
+    assert ended(job).exit == 0
 
 
 def test_a_killed_process_has_died_and_nobody_else_takes_its_lock(
@@ -86,13 +86,13 @@ def test_a_killed_process_has_died_and_nobody_else_takes_its_lock(
     job: list[Job] = []
     before_answer(sim, "PATCH", 5, lambda: os.kill(job[0].pid, signal.SIGKILL))
     job.append(jobs.start("run", [path], about="u1", who="Ana Diaz"))
-    progress = ended(jobs, job[0])
+    progress = ended(job[0])
     assert not progress.is_alive
     assert progress.exit is None
     assert progress.run_id is not None
     assert job[0].stop() is False
     resumed = jobs.start("resume", [progress.run_id], about=progress.run_id, who="Ana Diaz")
-    assert ended(jobs, resumed).exit == 0
+    assert ended(resumed).exit == 0
     assert all(sim.states.values())
 
 
@@ -112,7 +112,7 @@ def test_stop_finishes_what_is_in_flight_and_ends(
     before_answer(sim, "PATCH", 5, stop)
     words = [path, "--concurrency", "1"]
     job.append(jobs.start("run", words, about="u1", who="Ana Diaz"))
-    progress = ended(jobs, job[0])
+    progress = ended(job[0])
     assert progress.exit == 130
     assert 0 < list(sim.states.values()).count(True) < 200
 
@@ -124,10 +124,10 @@ def test_the_id_of_a_run_is_known_as_soon_as_it_begins(
     path = str(wishes(tmp_path / "in.csv", 1))
     job = jobs.start("run", [path], about="u1", who="Ana Diaz")
     run_id = asyncio.run(jobs.run_id_of(job, within_s=60))
-    assert run_id == ended(jobs, job).run_id
+    assert run_id == ended(job).run_id
     refused = jobs.start("run", ["missing.csv"], about="u2", who="Ana Diaz")
     asyncio.run(jobs.run_id_of(refused, within_s=60))
-    assert ended(jobs, refused).exit == 2
+    assert ended(refused).exit == 2
 
 
 def test_no_secret_is_an_argument_and_the_files_are_private(
@@ -143,7 +143,7 @@ def test_no_secret_is_an_argument_and_the_files_are_private(
 
     before_answer(sim, "PATCH", 1, look)
     job.append(jobs.start("run", [path], about="u1", who="Ana Diaz"))
-    assert ended(jobs, job[0]).exit == 0
+    assert ended(job[0]).exit == 0
     assert b"bulk_sync\0run\0" in words[0]
     assert b"demo-token" not in words[0]
     modes = {each.stat().st_mode & 0o777 for each in job[0].folder.iterdir()}

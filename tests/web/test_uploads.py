@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import pytest
 import requests
 from conftest import populate
 from flow import page_before
-from serving import Served
+from serving import Served, wait_for
 
 from bulk_sync.ledger import Act, Deed
 from bulk_sync.simulator import Options, running
@@ -100,8 +101,7 @@ def state_of(served: Served, answer: requests.Response) -> UploadState:
 def settled(session: requests.Session, served: Served, answer: requests.Response) -> str:
     """Wait for the end of the check, and return what a person reads."""
     for job in served.page.jobs.list_about(path(answer).rpartition("/")[2]):
-        while job.is_alive:
-            os.sched_yield()
+        wait_for(job)
     return text_of(session.get(path(answer)))
 
 
@@ -212,7 +212,7 @@ def test_choices_that_do_not_fit_another_file_of_the_job_are_forgotten(
     assert "The row can be used" in settled(ana, served, answer)
     other = upload(ana, served, "y.csv", "PKey,Opt out\n@a,yes\n", job="odd")
     while len(served.page.jobs.list_about(path(other).rpartition("/")[2])) < 2:
-        os.sched_yield()
+        threading.Event().wait(0.01)
     assert "The row can be used" in settled(ana, served, other)
     assert state_of(served, other).choices == {}
 
@@ -441,11 +441,14 @@ def test_a_file_goes_to_the_disk_while_it_comes_and_away_if_it_breaks_off(
     before, folder = folders(served), served.page.settings.folder / "uploads"
     with sending(ana, served, MOST) as connection:
         connection.sendall(b"PKey,Opt out\n" * 200_000)
-        while not any(file.stat().st_size for file in folder.glob("*/upload.csv")):
-            if new := folders(served) - before:
-                assert len(new) == 1
+        while not any(
+            file.stat().st_size
+            for file in folder.glob("*/upload.csv")
+            if file.parent.name not in before
+        ):
+            threading.Event().wait(0.01)
     while folders(served) != before:
-        os.sched_yield()
+        threading.Event().wait(0.01)
 
 
 def test_a_file_without_end_is_answered_before_its_end(
