@@ -1,31 +1,19 @@
 """The start, one person, and the ledger, as plain HTTP has them."""
 
-import asyncio
 import re
 from pathlib import Path
 
 import pytest
 from conftest import Run, key, populate, wishes
-from serving import NAMES, Served, serving, settings_in
+from serving import NAMES, Served, serving, settings_in, wait_for
 
 from bulk_sync.ledger import Deed
 from bulk_sync.simulator import Simulator
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
-from bulk_sync.web.jobs import Job
 from bulk_sync.web.paperwork import Paper, Upload, Verdict
 
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
-
-
-def ended(served: Served, job: Job) -> None:
-    """Wait for the end of a process."""
-
-    async def follow() -> None:
-        async for _ in served.page.jobs.follow(job):
-            pass
-
-    asyncio.run(follow())
 
 
 def test_the_start_lists_runs_the_newest_first_with_their_state(
@@ -95,7 +83,7 @@ def test_an_upload_with_bad_rows_waits_until_it_is_corrected(
     upload("u1")
     job = served.page.jobs.start("validate", [str(path)], about="u1", who=ANA)
     session = served.signed_in(Role.UPLOADER)
-    ended(served, job)
+    wait_for(job)
     assert "a.csv: 1 row to correct" in session.get(f"{served.url}/").text
     assert "to correct" not in served.signed_in(Role.ADMIN).get(f"{served.url}/").text
     upload("u2", corrects="u1")
