@@ -98,10 +98,10 @@ def downloaded(
         RemoteProblem: it is not there, may not be read, or changed meanwhile.
         StoppedEarly: the store cannot be reached, or the disk is full.
     """
-    url = Url.parse(source)
+    whole = source.whole if isinstance(source, Source) else source
+    url = Url.parse(whole)
     if not url.is_bucket:
         with _folder(state_dir) as folder:
-            whole = source.whole if isinstance(source, Source) else source
             yield Download([_of_web(url, whole, folder)], is_one=True)
         return
     store = open_store(url)

@@ -13,7 +13,9 @@ BUCKETS: Final = ("s3", "gs", "az")
 
 _WEB: Final = ("https", "http")
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://", re.ASCII)
-_USER: Final = re.compile(r"(?<=://)[^/]*@")
+_USER: Final = re.compile(r"(?<=://)([^/?#]*@|[^/?#@\[]*:(?!\d*([/?#]|$)).*@)", re.DOTALL)
+"""A user and password; also one with a slash, which looks like a host with a wrong port."""
+
 _BUCKET: Final = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{1,221}", re.ASCII)
 
 
@@ -62,7 +64,7 @@ class Url:
         scheme = scheme.lower()
         bucket, _, key = rest.partition("/")
         if scheme in _WEB:
-            _check_web(scheme, shown)
+            _check_web(scheme, text, shown)
         elif scheme not in BUCKETS or not _BUCKET.fullmatch(bucket):
             raise UsageProblem(
                 f"{shown} is no URL of a file. Write it like s3://bucket/folder/file.csv, or with "
@@ -114,9 +116,9 @@ def without_secrets(text: str) -> str:
     return re.split(r"[?#]", text, maxsplit=1)[0] if is_web else text
 
 
-def _check_web(scheme: str, shown: str) -> None:
+def _check_web(scheme: str, text: str, shown: str) -> None:
     try:
-        parts = urlsplit(shown)
+        parts = urlsplit(text)
         host = parts.hostname if parts.port != 0 else None
         check_host(host or "")
     except ValueError:

@@ -15,6 +15,7 @@ from buckets import SECRET, Bucket, every_byte
 from conftest import Ran, Run, key, populate
 from web_server import USER, Web, serving
 
+from bulk_sync.remote.url import without_secrets
 from bulk_sync.simulator import Simulator
 
 QUERY = "X-Amz-Signature=s3cretquery"
@@ -248,12 +249,38 @@ def test_a_profile_of_aws_is_used(run: Run, s3: Bucket, monkeypatch: pytest.Monk
         ("s3:///in.csv", "is no URL of a file"),
         ("https:///in.csv", "names no host"),
         ("http://example.com/in.csv?q=s3cretquery", "would be sent unencrypted"),
+        ("http://example.com?x@127.0.0.1/in.csv", "would be sent unencrypted"),
+        ("https://me:s3cret/query@example.com/in.csv", "names no host"),
+        ("https://me:s3cretquery@example.com:x/in.csv", "names no host"),
     ],
 )
-def test_urls_that_cannot_be_read_are_explained(url: str, words: str, run: Run) -> None:
-    ran = run(None, "validate", url)
-    assert (ran.status, words in ran.err) == (2, True), ran.err
-    assert "s3cretquery" not in ran.out + ran.err
+def test_urls_that_cannot_be_read_are_explained(
+    url: str, words: str, sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    for command in ("validate", "run"):
+        ran = run(sim, command, url, "--summary", "json")
+        assert (ran.status, words in ran.err) == (2, True), ran.err
+        assert "s3cret" not in ran.out + ran.err
+    assert b"s3cret" not in every_byte(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("whole", "shown"),
+    [
+        ("https://me:pa55@host:8443/a@b.csv?sig=1#x", "https://host:8443/a@b.csv"),
+        ("https://me:p?5@host/in.csv", "https://host/in.csv"),
+        ("https://me:p#5@host/in.csv", "https://host/in.csv"),
+        ("https://me:pa/55@host/in.csv", "https://host/in.csv"),
+        ("https://me@host/in.csv", "https://host/in.csv"),
+        ("https://host:8443/a:b@c.csv", "https://host:8443/a:b@c.csv"),
+        ("https://host:8443?q=a@b", "https://host:8443"),
+        ("https://[::1]:8443/a@b.csv", "https://[::1]:8443/a@b.csv"),
+        ("s3://key:secret@bucket/a@b.csv", "s3://bucket/a@b.csv"),
+        ("s3://bucket/day?/[0-9]#.csv", "s3://bucket/day?/[0-9]#.csv"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(whole: str, shown: str) -> None:
+    assert without_secrets(whole) == shown
 
 
 def test_a_file_on_the_web_is_recorded_without_its_query(
