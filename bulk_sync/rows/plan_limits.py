@@ -79,10 +79,8 @@ def held_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
 
 def without_opt_ins(planned: pd.DataFrame) -> pd.DataFrame:
     """Return a plan with its opt-ins ``pending``, because of the limit."""
-    verdicts, sentence = (
-        Verdicts.from_rows(planned),
-        "Held back: a person decides about these opt-ins.",
-    )
+    verdicts = Verdicts.from_rows(planned)
+    sentence = "Held back: a person decides about these opt-ins."
     for at in comparison.opt_ins(planned).tolist():
         verdicts.overrule(at, Outcome.PENDING, Reason.LIMIT, sentence)
     return verdicts.applied(planned)
