@@ -36,6 +36,9 @@ _LOOKS_EVERY_S: Final = (0.1, 1.0)
 """How often the files of a process are read while somebody waits for it: at first, and later."""
 
 _PROGRESS_EVERY: Final = "2s"
+_ANSWERS_AT_ONCE: Final = 2
+"""A report of a million rows takes a core for a minute, and so does the proof of a ledger."""
+
 _OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "BULK_SYNC_REPORT")
 """Variables that would change what the page reads, or where files go."""
 
@@ -124,6 +127,7 @@ class Jobs:
     def __init__(self, database: Database, settings: PageSettings) -> None:
         self._database, self._settings = database, settings
         self._folder = settings.folder / "jobs"
+        self._answering = asyncio.Semaphore(_ANSWERS_AT_ONCE)
 
     def start(
         self,
@@ -214,14 +218,15 @@ class Jobs:
 
     async def answer(self, *words: str) -> object:
         """Return what a short command prints as JSON; or, as a text, why it failed."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bulk_sync", *words),
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        out, log = await process.communicate()
+        async with self._answering:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bulk_sync", *words),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            out, log = await process.communicate()
         try:
             return orjson.loads(out)
         except orjson.JSONDecodeError:

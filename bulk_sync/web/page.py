@@ -33,9 +33,6 @@ T = TypeVar("T")
 _HASHES_AT_ONCE: Final = 2
 """A hash takes 64 MB and a core."""
 
-_REPORTS_AT_ONCE: Final = 2
-"""A report of a million rows takes a core for a minute."""
-
 SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 """Methods that change nothing."""
 
@@ -71,7 +68,6 @@ class Page:
         self.ledger = LedgerView(settings.state)
         self.overdue = Overdue(settings.state)
         self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
-        self.reporting = asyncio.Semaphore(_REPORTS_AT_ONCE)
         self._renderer = Renderer()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns = WeakValueDictionary[str, asyncio.Lock]()

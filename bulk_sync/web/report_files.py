@@ -59,8 +59,7 @@ async def made(page: Page, run: Run, kind: str) -> Path | None:
     async with page.turn(f"report {run.run_id} {stem}"):
         for path in folder.glob(f"{stem}*"):
             return path
-        async with page.reporting:
-            return await _make(page, run, kind, folder, stem)
+        return await _make(page, run, kind, folder, stem)
 
 
 async def _make(page: Page, run: Run, kind: str, folder: Path, stem: str) -> Path | None:
