@@ -25,9 +25,7 @@ async def stream(request: web.Request, job: Job | None) -> web.StreamResponse:
         request: of ``EventSource``.
         job: the process; None sends the end at once.
     """
-    page = page_of(request)
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
+    page, response = page_of(request), await _begun(request)
     status_at = 0.0
     with suppress(ConnectionError, asyncio.CancelledError):
         if job is not None:
@@ -44,14 +42,18 @@ async def stream(request: web.Request, job: Job | None) -> web.StreamResponse:
 
 async def wait(request: web.Request, run_id: str) -> web.StreamResponse:
     """Send the end once a run that the page has not started is at work no more."""
-    page = page_of(request)
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
+    page, response = page_of(request), await _begun(request)
     with suppress(ConnectionError, asyncio.CancelledError):
         while run_id in await page.blocking(page.ledger.at_work):
             await response.write(b": at work\n\n")  # fails once the browser has gone
             await asyncio.sleep(_STATUS_EVERY_S)
         await _send(response, "end", "ended")
+    return response
+
+
+async def _begun(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
     return response
 
 

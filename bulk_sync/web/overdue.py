@@ -66,10 +66,11 @@ class Overdue:
         if (run_id, today) in self._found:
             return self._found[run_id, today]
         kept = kept_rows.all_of(self._state.folder).get(run_id)
-        try:
-            return None if kept is None else _late(kept, today)
-        except (OSError, ValueError):  # damaged: the screen of the run shows it
-            return None
+        found = None
+        if kept is not None:
+            with kept_rows.warning_of(run_id):
+                found = _late(kept, today)
+        return found
 
 
 def _late(kept: KeptRows, today: date) -> Late | None:

@@ -154,7 +154,7 @@ def read(page: Page, plan_id: str) -> PlanState | None:
     runs = page.ledger.runs()[::-1]
     run = lineage.apply_of(runs, paper.sha256) if paper.sha256 else None
     approvals = tuple(page.paperwork.approvals(paper))
-    planned = None if making.run_id is None else page.ledger.run(making.run_id)
+    planned = next((each for each in runs if each.run_id == making.run_id), None)
     state = PlanState(
         paper=paper,
         stage=Stage.MADE,

@@ -51,6 +51,14 @@ def mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
     return path
 
 
+def asked(sim: Simulator, served: Served, path: Path, rows: int = 1) -> str:
+    """Make a plan of opt-outs, ask for its approval, and return its id."""
+    populate(sim, rows)
+    plan_id = planned(served, wishes(path, rows))
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    return plan_id
+
+
 def stage(served: Served, plan_id: str) -> Stage:
     state = plan_state.read(served.page, plan_id)
     assert state is not None
@@ -93,9 +101,7 @@ def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
 def test_two_approvers_at_the_same_moment_start_it_once(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    populate(sim, 2)
-    plan_id = planned(served, wishes(tmp_path / "in.csv", 2))
-    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    plan_id = asked(sim, served, tmp_path / "in.csv", rows=2)
     people = [served.signed_in(role) for role in (Role.APPROVER, Role.ADMIN)]
     sha256, answers = sha256_of(served, plan_id), list[int]()
 
@@ -117,10 +123,8 @@ def test_two_approvers_at_the_same_moment_start_it_once(
 def test_as_many_people_as_asked_for_must_approve(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    populate(sim, 1)
     with page_before(sim, tmp_path, monkeypatch, approvals=2) as served:
-        plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
-        press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+        plan_id = asked(sim, served, tmp_path / "in.csv")
         ben, ida = served.signed_in(Role.APPROVER), served.signed_in(Role.ADMIN)
         for _ in range(2):
             assert "Your approval is recorded." in approve(ben, served, plan_id).text
@@ -168,9 +172,7 @@ def test_without_approvals_one_person_applies_what_they_have_seen(
 def test_an_approval_is_for_the_plan_that_was_seen(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    populate(sim, 1)
-    plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
-    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    plan_id = asked(sim, served, tmp_path / "in.csv")
     ben = served.signed_in(Role.APPROVER)
     answer = press(ben, served, f"/plans/{plan_id}/approve", sha256="0" * 64)
     assert answer.status_code == 409
@@ -180,10 +182,8 @@ def test_an_approval_is_for_the_plan_that_was_seen(
 def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    populate(sim, 1)
-    plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+    plan_id = asked(sim, served, tmp_path / "in.csv")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
-    press(ana, served, f"/plans/{plan_id}/ask")
     state = plan_state.read(served.page, plan_id)
     assert state is not None
     verdict = (plan_id, state.paper.sha256, database.now_ms(), BEN, True, "")
@@ -203,9 +203,7 @@ def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
 def test_a_plan_that_could_not_begin_to_be_applied_names_the_reason_and_can_be_tried_again(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    populate(sim, 1)
-    plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
-    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    plan_id = asked(sim, served, tmp_path / "in.csv")
     ben = served.signed_in(Role.APPROVER)
     path = plan_state.path_of(served.page, plan_id)
     aside = path.rename(path.with_suffix(".aside"))
@@ -305,10 +303,8 @@ def test_opt_ins_can_be_held_back_and_the_rest_is_written(
 def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    populate(sim, 1)
-    plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+    plan_id = asked(sim, served, tmp_path / "in.csv")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
-    press(ana, served, f"/plans/{plan_id}/ask")
     assert "Write what is wrong" in press(ben, served, f"/plans/{plan_id}/send-back").text
     press(ben, served, f"/plans/{plan_id}/send-back", comment="Who is row 2?")
     assert "Who is row 2?" in ana.get(f"{served.url}/").text
