@@ -8,7 +8,7 @@ import click
 
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import AnotherRun, Exit, UsageProblem
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Run
@@ -89,8 +89,9 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
 
     Returns:
         The exit status of the first that stopped early, else the highest. A run without a
-        checkpoint here is named, and left to its own machine. One with an unusable checkpoint, or
-        without a place for its report, needs a person: 3. So do those that were refused before: 4.
+        checkpoint here is named, and left to its own machine; a plan at work is left to its
+        process. A run with an unusable checkpoint, or without a place for its report, needs a
+        person: 3. So do those that were refused before: 4.
     """
     from bulk_sync import runs
 
@@ -101,16 +102,9 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
     here = [run for run in reversed(unfinished) if arguments.is_for(values, run)]
     if not here:
         raise _nothing_left(values, unfinished)
-    ended, state = Exit.DONE, arguments.state(values)
+    ended = Exit.DONE
     for run in here:
-        if not runs.has_checkpoint(state, run):
-            log.warning("%s", runs.without_checkpoint(state, run))
-            continue
-        try:
-            status = _finish(values, run)
-        except (runs.CannotResume, runs.CheckpointProblem) as problem:
-            log.warning("%s", problem)
-            status = Exit.ROWS_LEFT
+        status = _finish_or_pass_over(values, run)
         if status not in _GO_ON_AFTER:
             return status
         ended = max(ended, status)
@@ -118,6 +112,29 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
         log.warning("%s", _of_waiting(refused))
         ended = max(ended, Exit.REFUSED)
     return ended
+
+
+def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
+    """Finish a run, or log why the others go on without it."""
+    from bulk_sync import runs
+
+    if not runs.has_checkpoint(arguments.state(values), run):
+        log.warning("%s", runs.without_checkpoint(arguments.state(values), run))
+        return Exit.DONE
+    is_plan = run.begun.kind == "plan"  # other runs can be resumed while a process works on it
+    try:
+        return _finish({**values, "lock_wait": 0.0} if is_plan else values, run)
+    except AnotherRun:
+        if not is_plan:
+            raise
+        log.info("Run %s is left to the process that works on it", run.run_id)
+        return Exit.DONE
+    except runs.NothingLeft as answer:  # another process has ended it meanwhile
+        log.info("%s", answer)
+        return Exit.DONE
+    except (runs.CannotResume, runs.CheckpointProblem) as problem:
+        log.warning("%s", problem)
+        return Exit.ROWS_LEFT
 
 
 def _newest(values: arguments.Values, unfinished: "list[Run]") -> "Run":

@@ -1,4 +1,4 @@
-"""Commands that follow up a run replace neither its input nor somebody's file, and block no other.
+"""Commands that follow up a run replace neither its input nor another file, and block no other run.
 
 Each input here looks like a file of this program, as a todo file does, so that its content alone
 would let it be replaced.
@@ -9,11 +9,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Ran, Run, key, populate, wishes
+from conftest import Ran, Run, before_answer, key, populate, process, wishes
 
 from bulk_sync.rows import read
 from bulk_sync.runs import plan_file
+from bulk_sync.runs.checkpoint import checkpoint_folder
 from bulk_sync.simulator import Simulator
+from bulk_sync.storage import lock
 
 ROWS = 12
 LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
@@ -120,6 +122,44 @@ def test_a_resumed_plan_replaces_no_file_that_is_no_plan(
     ran = run(sim, "resume", *ENOUGH)
     assert (ran.status, "would replace a file that is no plan" in said(ran)) == (2, True)
     assert (tmp_path / "p.parquet").read_bytes() == b"mine"
+
+
+@pytest.mark.usefixtures("todo")
+def test_a_plan_at_work_does_not_keep_runs_from_being_resumed(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    words = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP, "--max-calls", 5)
+    assert run(sim, *words).status == 6
+    plan = newest(run)
+    interrupted(run, sim)
+    folder = checkpoint_folder(tmp_path / "state", plan)
+    with lock.hold(folder, "plan", lock.holder("this test")):
+        assert run(sim, "resume", "--all", *ENOUGH).status == 0
+        assert set(sim.states.values()) == {True}
+        assert run(sim, "resume", plan).status == 11
+    assert run(sim, "resume", "--all", *ENOUGH).status == 0
+    assert plan_file.read(tmp_path / "plan.parquet").run_id == plan
+
+
+@pytest.mark.usefixtures("todo")
+def test_a_plan_that_another_process_gives_up_meanwhile_keeps_no_run_from_being_resumed(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    wishes(tmp_path / "first.csv", 8)
+    budget = (*LOOKUP, "--max-calls", 5)
+    assert run(sim, "run", "first.csv", "--report", "2.csv", *budget).status == 6
+    assert run(sim, "plan", "in.csv", "--out", "plan.parquet", *budget).status == 6
+    plan = newest(run)
+    interrupted(run, sim)
+
+    def give_plan_up() -> None:  # which takes no call
+        with process(sim, tmp_path, "resume", plan, "--give-up") as other:
+            other.wait()
+        assert other.returncode == 0
+
+    before_answer(sim, "PATCH", 1, give_plan_up)
+    assert run(sim, "resume", "--all", *ENOUGH).status == 0
+    assert set(sim.states.values()) == {True}
 
 
 @pytest.mark.usefixtures("todo")
