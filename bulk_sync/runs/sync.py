@@ -15,7 +15,7 @@ from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
-from bulk_sync.rows import comparison, expand
+from bulk_sync.rows import comparison, doubtful_dates, expand
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
@@ -230,6 +230,7 @@ def judge(
     with at_hand(given.source, given.state_dir) as found:
         judged = validation.judged_at_hand(given, found)
         rows = protection.rejected(comparison.without_states(judged.rows))
+        rows = doubtful_dates.with_details(rows, judged.layout.columns.date)
         judged = replace(judged, rows=rows)
         if not paths:
             return judged  # without the tables of holidays, which take longer than a small file

@@ -1,4 +1,6 @@
-"""The rows of a checked file that cannot be used: by reason, in pages of 50, whatever their number.
+"""The rows of a checked file with a problem: by reason, in pages of 50, whatever their number.
+
+They are those that cannot be used, then those whose date is doubtful.
 
     rows.parquet --outcome, reason--> positions by reason --a page--> its row groups --> 50 rows
 
@@ -8,6 +10,7 @@ Memory: eight bytes for each such row, and the row groups of one page.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -37,13 +40,13 @@ class Kind(NamedTuple):
 
     Attributes:
         name: in addresses: the reason, with a number if it has several kinds.
-        reason: as the reports have it.
+        reason: as the reports have it; None if the rows are used, but their date is doubtful.
         title: what is wrong.
         at: positions of the rows.
     """
 
     name: str
-    reason: Reason
+    reason: Reason | None
     title: str
     at: npt.NDArray[np.int64]
 
@@ -53,12 +56,12 @@ class Row(NamedTuple):
 
     Attributes:
         number: as a spreadsheet shows it.
-        cells: by column, the text, and whether it is bad.
+        cells: by column, the text, and its mark as a sign and a word; "" without one.
         detail: what is wrong here.
     """
 
     number: int
-    cells: Sequence[tuple[str, bool]]
+    cells: Sequence[tuple[str, str]]
     detail: str
 
 
@@ -73,7 +76,7 @@ class Shown(NamedTuple):
 
 @lru_cache(_CACHED)
 def kinds(path: Path) -> Sequence[Kind]:
-    """Return the problems of a checked file, the most frequent first.
+    """Return the problems of a checked file: rows to correct, then others, by their number.
 
     Args:
         path: the report as Parquet, which does not change.
@@ -82,19 +85,19 @@ def kinds(path: Path) -> Sequence[Kind]:
     names, begin = [columns.OUTCOME, columns.REASON, columns.DETAIL], 0
     with pq.ParquetFile(path, memory_map=True) as file:
         for batch in file.iter_batches(_READ_ROWS, columns=names):
-            is_bad = pc.equal(batch[columns.OUTCOME].cast(pa.string()), str(Outcome.REJECTED))
-            at = np.flatnonzero(pc.fill_null(is_bad, False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+            at = np.flatnonzero(_have_problem(batch).to_numpy(zero_copy_only=False))
             bad = batch.take(pa.array(at))
             titles = _titles(bad)
             for title in pc.unique(titles).to_pylist():
                 same = pc.equal(titles, title).to_numpy(zero_copy_only=False)
                 found.setdefault(tuple(title.split("\0")), []).append(at[same] + begin)
             begin += batch.num_rows
-    for reason, wrong in sorted(found, key=lambda kind: -sum(map(len, found[kind])))[_MOST_KINDS:]:
+    rejected = sorted(filter(itemgetter(0), found), key=lambda kind: -sum(map(len, found[kind])))
+    for reason, wrong in rejected[_MOST_KINDS:]:
         rare = found.pop((reason, wrong))
         found.setdefault((reason, ""), []).extend(rare)
     joined = {key: np.sort(np.concatenate(parts)) for key, parts in found.items()}
-    ordered = sorted(joined.items(), key=lambda item: -len(item[1]))
+    ordered = sorted(joined.items(), key=lambda item: (not item[0][0], -len(item[1])))
     return tuple(_named(ordered))
 
 
@@ -111,13 +114,10 @@ def page(path: Path, kind: Kind, number: int, found: Mapping[str, Any]) -> Shown
     number = min(max(number, 0), pages - 1)
     at = kind.at[number * PAGE_ROWS : (number + 1) * PAGE_ROWS]
     names = shown_columns(found)
-    has_state = found["state_column"] is not None
     rows = []
     for cells in _taken(path, at, names):
-        is_unread = cells[columns.DESIRED] is None
-        bad = problems.bad_cells(kind.reason, has_state=has_state, is_unread=is_unread)
-        marks = dict(zip((found["key_column"], found["state_column"]), bad, strict=True))
-        texts = [(_short(cells[name]), marks.get(name, False)) for name in names]
+        marks = _marks(kind, cells, found)
+        texts = [(_short(cells[name]), marks.get(name, "")) for name in names]
         rows.append(Row(cells[columns.ROW], texts, cells[columns.DETAIL] or ""))
     return Shown(kind, number + 1, pages, rows)
 
@@ -128,13 +128,40 @@ def shown_columns(found: Mapping[str, Any]) -> list[str]:
     return [name for name in names if name is not None]
 
 
+def _have_problem(batch: pa.RecordBatch) -> pa.Array:
+    """Return which rows cannot be used, or are used although their date is doubtful."""
+    outcomes, details = (
+        pc.fill_null(batch[name].cast(pa.string()), "")
+        for name in (columns.OUTCOME, columns.DETAIL)
+    )
+    is_used = pc.equal(outcomes, str(Outcome.USABLE))
+    is_doubtful = pc.and_(is_used, pc.not_equal(details, ""))
+    return pc.or_(pc.equal(outcomes, str(Outcome.REJECTED)), is_doubtful)
+
+
+def _marks(kind: Kind, cells: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str | None, str]:
+    """Return the marks of a row's cells by the names of their columns."""
+    if kind.reason is None:
+        return {found["date_column"]: "? doubtful"}
+    key, state = found["key_column"], found["state_column"]
+    is_unread = cells[columns.DESIRED] is None
+    bad = problems.bad_cells(kind.reason, has_state=state is not None, is_unread=is_unread)
+    return {
+        name: "✗ wrong" if cells[name] else "✗ empty"
+        for name, is_bad in zip((key, state), bad, strict=True)
+        if is_bad
+    }
+
+
 def _titles(bad: pa.RecordBatch) -> pa.Array:
-    """Return for each row the reason and, for damaged keys, what is wrong, without the key."""
+    """Return for each row the reason, and what is wrong with damaged keys and doubtful dates."""
     reasons, details = bad[columns.REASON].cast(pa.string()), bad[columns.DETAIL].cast(pa.string())
     details = pc.replace_substring_regex(pc.fill_null(details, ""), f"{_QUOTED}|{_PLACE}", "")
     first = pc.list_element(pc.split_pattern(details, ". ", max_splits=1), 0)
-    wrong = pc.if_else(pc.equal(reasons, str(Reason.BAD_KEY)), first, "")
-    return pc.binary_join_element_wise(pc.fill_null(reasons, ""), pc.fill_null(wrong, ""), "\0")
+    reasons = pc.fill_null(reasons, "")
+    is_told = pc.is_in(reasons, pa.array([str(Reason.BAD_KEY), ""]))
+    wrong = pc.if_else(is_told, first, "")
+    return pc.binary_join_element_wise(reasons, pc.fill_null(wrong, ""), "\0")
 
 
 def _named(
@@ -142,10 +169,11 @@ def _named(
 ) -> Iterator[Kind]:
     several: dict[str, int] = {}
     for (reason_text, wrong), at in ordered:
-        reason = Reason(reason_text)
-        count = several[reason] = several.get(reason, 0) + 1
-        name = reason_text if count == 1 else f"{reason_text}.{count}"
-        title = _sentence(wrong) or wording.REASONS[reason]
+        reason = Reason(reason_text) if reason_text else None
+        word = reason_text or "date"
+        count = several[word] = several.get(word, 0) + 1
+        name = word if count == 1 else f"{word}.{count}"
+        title = _sentence(wrong) or wording.REASONS[Reason(reason_text)]
         yield Kind(name, reason, title[0].upper() + title[1:], at)
 
 

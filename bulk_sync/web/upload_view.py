@@ -102,7 +102,7 @@ def _rows(sheet: Mapping[str, Any] | None, chosen: str) -> Options:
 
 
 def _problems(state: UploadState, query: Mapping[str, str]) -> list[problem_rows.Shown]:
-    if state.check is None or state.found is None or not state.rejected:
+    if state.check is None or state.found is None:
         return []
     path = state.check.folder / upload_state.ROWS
     found, reason = problem_rows.kinds(path), query.get("reason", "")

@@ -104,7 +104,10 @@ def test_dates_that_excel_swapped_are_named_and_marked_and_the_opt_out_counts(
     ]  # fmt: skip
     marked = openpyxl.load_workbook(tmp_path / "marked.xlsx")
     notes = [cell.comment.text for (cell,) in marked["Sheet"]["C2:C3"] if cell.comment]
-    assert ["Day and month could be swapped" in note for note in notes] == [True, True]
+    assert ["Day and month of the request date could be swapped" in note for note in notes] == [
+        True,
+        True,
+    ]
 
 
 def test_a_mere_date_is_named_with_the_option_that_uses_it(tmp_path: Path, run: Run) -> None:

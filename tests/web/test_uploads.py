@@ -151,6 +151,25 @@ def test_the_verdict_has_counts_and_rows_by_reason(served: Served, ana: requests
     assert fields["header_row"] == "1"
 
 
+def test_rows_with_doubtful_dates_are_shown_last_with_what_becomes_of_them(
+    served: Served, ana: requests.Session
+) -> None:
+    rows = ("p0@example.com,yes,someday", "p1@example.com,yes,", "p2@example.com,no,03/04/2026",
+            "p3@example.com,maybe,03/04/2026")  # fmt: skip
+    content = "\n".join(["E-mail,Opt out,Received", *rows, ""])
+    answer = upload(ana, served, next(NAMES), content)
+    text = settled(ana, served, answer)
+    assert "3 rows can be used, 1 cannot." in text
+    bad = text.index("1 row: The state is neither yes nor no")
+    swapped = text.index("1 row: Day and month of the request date could be swapped It is used")
+    assert bad < swapped
+    assert "4 p2@example.com no ? doubtful 03/04/2026 Day and month" in text
+    assert "2 p0@example.com yes ? doubtful someday The request date cannot be read" in text
+    assert "worked on last." in text
+    one = text_of(ana.get(path(answer), params={"reason": "date"}))
+    assert one.count("? doubtful") == 1
+
+
 def test_each_reason_has_pages_of_50_rows(served: Served, ana: requests.Session) -> None:
     rows = "".join(f"p{row}@example.com,maybe\n" for row in range(120))
     answer = upload(ana, served, next(NAMES), f"E-mail,Opt out\n{rows}@a b,yes\n")

@@ -11,11 +11,10 @@ from bulk_sync.amounts import count
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Facts
-from bulk_sync.rows import columns
+from bulk_sync.rows import columns, doubtful_dates
 from bulk_sync.rows.check.header import Found
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.parse.sheets import column_letters
-from bulk_sync.rows.request_order import UNDATED, Precision
 from bulk_sync.rows.results import UNREAD
 
 _LOOKS: Final = ("bad", "doubtful")
@@ -36,14 +35,6 @@ _TO_DO: Final[Mapping[str, str]] = {
     Reason.CONFLICT: "Find out which answer is right, and delete the other rows of this key.",
 }
 _DATE_TO_DO: Final = "Write the date like 2026-11-23. You may also leave it as it is."
-_NO_DATE: Final = "The request date cannot be read, or is before 2000 or in the future"
-_UNDATED: Final = (_NO_DATE, _DATE_TO_DO, "")
-_UNDATED_SENTENCE: Final = f"{_NO_DATE}. The row is used all the same, but worked on last."
-_SWAPPED: Final = ("Day and month of the request date could be swapped", _DATE_TO_DO, "")
-_SWAPPED_SENTENCE: Final = (
-    "Day and month could be swapped here. The row is used all the same: the earlier date counts "
-    "for the deadline, and in doubt the opt-out."
-)
 
 
 class Problem(NamedTuple):
@@ -165,12 +156,7 @@ def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) ->
 
 def _undated(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> Iterator[Problem]:
     """Yield the rows whose date is none, or one of two, and that are used all the same."""
-    if found.date is None or columns.REQUESTED not in rows:
-        return
-    is_used = ~columns.have_outcome(rows, [Outcome.REJECTED]) & (rows[found.date].str.strip() != "")
-    for has_it, kind, sentences in (
-        (rows[columns.REQUESTED] == UNDATED, _UNDATED, _UNDATED_SENTENCE),
-        (rows[columns.PRECISION] == Precision.SWAPPED, _SWAPPED, _SWAPPED_SENTENCE),
-    ):
-        for row in rows.loc[has_it & is_used, columns.ROW].tolist():
-            yield Problem([(row, positions[found.date] + 1)], kind, sentences, is_bad=False)
+    for doubt, has_it in doubtful_dates.find(rows, found.date):
+        for row in rows.loc[has_it, columns.ROW].tolist():
+            place, kind = (row, positions[str(found.date)] + 1), (doubt.what, _DATE_TO_DO, "")
+            yield Problem([place], kind, doubt.sentences, is_bad=False)
