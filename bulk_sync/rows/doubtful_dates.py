@@ -48,7 +48,7 @@ def find(rows: pd.DataFrame, column: str | None) -> Iterator[tuple[Doubt, pd.Ser
 
 
 def with_details(rows: pd.DataFrame, column: str | None) -> pd.DataFrame:
-    """Return rows whose DETAIL names what is doubtful about their date, if it names nothing else."""
+    """Return rows whose DETAIL, if it is empty, names what is doubtful about their date."""
     named = rows.copy(deep=False)
     for doubt, has_it in find(rows, column):
         is_free = has_it & (rows[columns.DETAIL] == "")

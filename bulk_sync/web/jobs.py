@@ -38,7 +38,8 @@ _LOOKS_EVERY_S: Final = (0.1, 1.0)
 _PROGRESS_EVERY: Final = "2s"
 _ANSWERS_AT_ONCE: Final = 2
 """A report of a million rows takes a core for a minute, and so does the proof of a ledger."""
-
+_WAIT: Final[Mapping[str, str]] = {"BULK_SYNC_LOCK_WAIT": "1m"}
+"""Two people may press a button at the same moment: the second process waits for the first."""
 _OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "BULK_SYNC_REPORT")
 """Variables that would change what the page reads, or where files go."""
 
@@ -259,7 +260,7 @@ class Jobs:
         """Return the variables of a process: those of the page, secrets included, and its place."""
         kept = {name: value for name, value in os.environ.items() if name not in _OWN}
         progress = {"BULK_SYNC_PROGRESS_EVERY": _PROGRESS_EVERY}
-        return {**kept, **progress, **self._settings.variables}
+        return {**_WAIT, **kept, **progress, **self._settings.variables}
 
     def _read(self, query: Select[Any]) -> list[Job]:
         rows = self._database.rows(query.order_by(jobs.c.id.desc()))

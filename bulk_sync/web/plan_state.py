@@ -182,6 +182,15 @@ def release(page: Page, state: PlanState) -> PlanState:
     return read(page, state.paper.id) or state
 
 
+def is_too_old(page: Page, paper: Paper) -> bool:
+    """Return whether a plan that was made is too old to be applied. Blocks."""
+    valid_s = page.settings.plan_valid_s
+    if not is_expired(paper.at_ms, valid_s):  # no plan is made before it is begun
+        return False
+    made = plan_file.made_at(path_of(page, paper.id))
+    return made is not None and is_expired(round(made.timestamp() * 1000), valid_s)
+
+
 def is_expired(made_ms: int, valid_s: float) -> bool:
     """Return whether a plan is too old to be applied."""
     return time.time() - made_ms / 1000 >= valid_s

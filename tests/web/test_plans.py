@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import key, populate, wishes
+from conftest import before_answer, key, populate, wishes
 from flow import (
     ANA,
     BEN,
@@ -22,14 +22,16 @@ from flow import (
     seen_all,
     sha256_of,
     text_of,
+    without_processes,
 )
 from serving import Served
 from sqlalchemy import update
 
 from bulk_sync.ledger import Deed
 from bulk_sync.simulator import Simulator
-from bulk_sync.web import database, plan_state
+from bulk_sync.web import database, plan_state, planning
 from bulk_sync.web.identity import Role
+from bulk_sync.web.jobs import Job
 from bulk_sync.web.paperwork import Verdict
 from bulk_sync.web.plan_state import Stage
 
@@ -120,6 +122,38 @@ def test_two_approvers_at_the_same_moment_start_it_once(
     assert len([call for call in sim.requests if call.method == "PATCH"]) == 2
 
 
+def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    has_come, may_go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        has_come.set()
+        may_go_on.wait(60)
+
+    def applied(plan_id: str) -> Job:
+        state = plan_state.read(served.page, plan_id)
+        assert state is not None
+        job = planning.apply(served.page, state, [BEN])
+        assert job is not None
+        return job
+
+    with without_processes():
+        plans = [planned(served, wishes(tmp_path / f"in{rows}.csv", rows)) for rows in (1, 2)]
+    before_answer(sim, "PATCH", 1, hold)
+    applied(plans[0])
+    assert has_come.wait(60)
+    second = applied(plans[1])
+    while b"Waiting up to 60 s" not in (second.folder / "log.jsonl").read_bytes():
+        assert second.is_alive
+    may_go_on.set()
+    for plan_id in plans:
+        ended(served, plan_id)
+        assert stage(served, plan_id) is Stage.APPLIED
+    assert all(sim.states.values())
+
+
 def test_as_many_people_as_asked_for_must_approve(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +181,7 @@ def test_nobody_approves_what_they_uploaded_or_prepared(
         served.page.database.change(update(database.plans).where(mine).values(who=ANA))
     ida = served.signed_in(Role.ADMIN)
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    assert "A plan to approve" not in ida.get(f"{served.url}/").text
     shown = ida.get(f"{served.url}/plans/{plan_id}").text
     assert "another person must approve it" in shown
     assert "disabled" in (re.search(r'<button id="approve"[^>]*', shown) or [""])[0]
@@ -231,6 +266,8 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
         plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
         served.page.paperwork.ask(plan_id, ANA, "")
         ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+        assert "A plan that is too old in.csv" in text_of(ana.get(f"{served.url}/"))
+        assert "A plan " not in text_of(ben.get(f"{served.url}/"))
         answer = approve(ben, served, plan_id, sha256=sha256_of(served, plan_id))
         assert answer.status_code == 409
         assert "too old" in answer.text

@@ -80,7 +80,7 @@ def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -
 
 
 def _plans(page: Page, person: Person) -> Iterator[Task]:
-    """Yield plans that the person may approve, and their own that were sent back."""
+    """Yield plans that the person may approve, and their own that were sent back or grew old."""
     for paper in page.paperwork.open_plans():
         path, is_own = f"/plans/{paper.id}", person.is_same(paper.who)
         if paper.asked_ms is None:
@@ -91,11 +91,19 @@ def _plans(page: Page, person: Person) -> Iterator[Task]:
             if is_own and not last and page.settings.approvals and _is(Stage.MADE, page, paper):
                 title, what = "A plan to ask approval for", _subject(page, paper)
                 yield Task(path, title, what, paper.at_ms)
-        elif person.may(Right.APPROVE) and not is_own:
-            approvals = page.paperwork.approvals(paper)
-            if not any(person.is_same(each.who) for each in approvals):
-                asked = f"{_subject(page, paper)}, asked by {paper.asked_by}"
-                yield Task(path, "A plan to approve", asked, paper.asked_ms)
+            continue
+        asked = f"{_subject(page, paper)}, asked by {paper.asked_by}"
+        if plan_state.is_too_old(page, paper):
+            if is_own:
+                yield Task(path, "A plan that is too old", asked, paper.asked_ms)
+        elif person.may(Right.APPROVE) and not _has_part(page, person, paper):
+            yield Task(path, "A plan to approve", asked, paper.asked_ms)
+
+
+def _has_part(page: Page, person: Person, paper: Paper) -> bool:
+    """Return whether a person prepared a plan, or has approved it already."""
+    approved = [each.who for each in page.paperwork.approvals(paper)]
+    return any(map(person.is_same, [*page.paperwork.preparers(paper), *approved]))
 
 
 def _with_others(page: Page, person: Person) -> Iterator[Task]:
