@@ -28,6 +28,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand, request_order
+from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.request_order import Confirmed
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import checkpoint_place
@@ -205,17 +206,31 @@ def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
         return None
     try:
         rows = checkpoint.rows()
-        planned = checkpoint.plan(rows)
+        planned, early = checkpoint.plan(rows), checkpoint.early()
     except UsageProblem as problem:
         log.warning("%s", problem)
         return None
     if planned is None:
-        results = comparison.compare(rows, Steps.blank(len(comparison.open_rows(rows))))
-    else:
-        recording = Recording(book, run.run_id, planned, comparison.writes(planned))
-        recording.leave_in_doubt(recording.in_doubt)
-        results = comparison.settle(planned, recording.steps)
+        planned = _as_written(book, run.run_id, rows)
+        if not len(comparison.writes(planned)):
+            return comparison.hold_back(planned, Reason.STOPPED)
+    recording = Recording(book, run.run_id, planned, comparison.writes(planned), early)
+    recording.leave_in_doubt(recording.in_doubt)
+    results = comparison.settle(planned, recording.steps)
     return comparison.hold_back(results, Reason.STOPPED)
+
+
+def _as_written(book: Ledger, run_id: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a plan of what was written before the plan of a run was complete.
+
+    Rows with other keys than PKeys are not found again: the ledger alone has their writes.
+    """
+    open_rows = comparison.open_rows(rows)
+    states = Steps.blank(len(open_rows), stamped=columns.LATEST in rows)
+    intents = (write.intent for write in book.writes(run_id))
+    before = {each.key: each.before for each in intents if each.before is not None}
+    states.put_back(Texts(rows[columns.KEY], open_rows), before)
+    return comparison.compare(rows, states)
 
 
 def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:

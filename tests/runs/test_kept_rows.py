@@ -3,18 +3,19 @@
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
+from typing import Any
 
 import orjson
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, read_csv, wishes
 
 from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 
 
-def newest(run: Run) -> dict[str, str]:
-    found: dict[str, str] = orjson.loads(run(None, "runs", "--json").out)[-1]
+def newest(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(run(None, "runs", "--json").out)[-1]
     return found
 
 
@@ -82,6 +83,27 @@ def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(
     counts = found.rows()["sync_outcome"].value_counts()
     assert (counts["updated"], counts["pending"]) == (len(sim.patched), 10 - len(sim.patched))
     assert newest(run)["rows_kept_until"] == str(found.until)
+
+
+@pytest.mark.parametrize(("keys", "are_found"), [("PKey", True), ("email", False)])
+def test_what_was_written_before_everything_was_read_stands_in_the_report_of_a_run_given_up(
+    keys: str, are_found: bool, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 60)
+    names = (key(n) if keys == "PKey" else f"p{n}@example.com" for n in range(60))
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join([f"{keys},ccpaOptOut", *(f"{name},true" for name in names), ""]))
+    assert run(sim, "run", path, "--max-calls", 41, "--fetch", "lookup").status == 6
+    assert run(sim, "resume", "--max-calls", 41).status == 6
+    written = len(sim.patched)
+    assert written > 0
+    run_id = newest(run)["run_id"]
+    assert run(sim, "resume", run_id, "--give-up").status == 0
+    assert newest(run)["outcomes"]["updated"] == written
+    assert run(None, "report", run_id, "--report", "given-up.csv").status == 0
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "given-up.csv")]
+    assert outcomes.count("updated") == (written if are_found else 0)
+    assert len(outcomes) == 60
 
 
 def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
