@@ -52,6 +52,15 @@ class LedgerView:
         """Return the ids of the runs that are at work on this machine now."""
         return lock.runs_at_work(self._state.folder)
 
+    def requested_and_at_work(self) -> tuple[list[Run], set[str]]:
+        """Return ``requested``, and the ids of the runs that are at work.
+
+        Locks are looked at before and after: a run that ends or begins meanwhile is at work, and
+        has not broken off.
+        """
+        before, runs = self.at_work(), self.requested()
+        return runs, before | self.at_work()
+
     def record(self, act: Act) -> int:
         """Record an act, and return the position of its line.
 

@@ -91,13 +91,16 @@ class RunState:
 
 def read(page: Page, run_id: str) -> RunState | None:
     """Find out how a run stands; None if there is none. Blocks."""
-    run = page.ledger.run(run_id)
+    requested, at_work = page.ledger.requested_and_at_work()
+    runs = [run for run in requested if run.has_begun]
+    run = next((run for run in runs if run.run_id == run_id), None)
     if run is None:
         return None
-    runs, paper = page.ledger.runs(), page.paperwork.plan_of(run.plan_sha256)
+    paper = page.paperwork.plan_of(run.plan_sha256)
     jobs = _jobs(page, run, paper)
     alive = next((job for job in jobs if job.is_alive and job.command != "audit"), None)
-    at_work = page.ledger.at_work() | ({run_id} if alive is not None else set())
+    if alive is not None:
+        at_work.add(run_id)
     why_not = ""
     if not run.is_finished and not has_checkpoint(page.settings.state, run):
         why_not = without_checkpoint(page.settings.state, run)

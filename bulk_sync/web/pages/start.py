@@ -54,7 +54,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 
 def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
-    requested, at_work = page.ledger.requested(), page.ledger.at_work()
+    requested, at_work = page.ledger.requested_and_at_work()
     every = [run for run in requested if run.has_begun]
     runs = [run for run in requested if not before or run.run_id < before]
     older = runs[_SHOWN - 1].run_id if len(runs) > _SHOWN else ""
