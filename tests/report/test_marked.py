@@ -178,6 +178,7 @@ def test_the_first_sheet_counts_the_reasons_and_links_to_the_rows(checked: Path)
     assert selected == [SHEET]  # what is typed goes into all selected sheets
     sheet = book.worksheets[0]
     assert sheet["A1"].value == "bulk-sync: 6 of 8 rows cannot be used yet"
+    assert re.match(r"Checked 20[\d-]{8} [\d:]{5} UTC\. Header in row 1", str(sheet["A2"].value))
     counted = {row[3]: row[1] for row in sheet.iter_rows(7, 12, values_only=True)}
     assert counted == {
         "In reports": "Rows", "bad_state": 1, "bad_key": 1, "blank_state": 1, "empty_key": 1,
@@ -387,7 +388,7 @@ def test_what_openpyxl_cannot_keep_is_named(tmp_path: Path, run: Run) -> None:
         archive.writestr("xl/metadata.xml", "<metadata/>")
     ran = check(run, tmp_path / "in.xlsx")
     lost = (
-        "This copy may lack, or show in another way, what in.xlsx has of these: a sensitivity "
+        "This copy may lack, or show in another way, what yours has of these: a sensitivity "
         "label; buttons or check boxes; charts, pictures or shapes; formulas that fill several "
         "cells; sparklines; the settings of a printer."
     )
@@ -656,5 +657,5 @@ def test_a_protected_sheet_stays_so_and_the_first_sheet_says_how_to_correct_it(
     run(None, "validate", "in.xlsx", "--report", "out.xlsx")
     found = openpyxl.load_workbook(tmp_path / "out.xlsx")
     texts = [str(cell.value) for row in found[SHEET].iter_rows() for cell in row if cell.value]
-    assert any("is protected, as in in.xlsx" in each for each in texts) is is_protected
+    assert any("is protected, as in yours" in each for each in texts) is is_protected
     assert found["Ann's & Bob's requests"].protection.sheet is is_protected

@@ -65,7 +65,7 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
         content = _copy(rows, layout, sheet)
         positions = {name: at for at, name in enumerate(table.own_columns(rows))}
         lost = (
-            f"This workbook has the list of {path.name} alone, each row with its number: marks "
+            "This workbook has the list of yours alone, each row with its number: marks "
             "need an .xlsx. Formats, formulas and other sheets are left behind."
         )
     found = problems.find(rows, layout.columns, positions)
@@ -78,9 +78,9 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
         "problems": [{**problem._asdict(), "note": problem.note} for problem in found],
         "property": workbook_seal.JOB_OF_REST if is_rest else workbook_seal.JOB,
         "job": facts.source.job,
-        "locked": f"The sheet {sheet!r} is protected, as in {path.name}: to correct it, take the "
+        "locked": f"The sheet {sheet!r} is protected, as in yours: to correct it, take the "
         "protection off in your spreadsheet program (in Excel: Review, Unprotect Sheet).",
-        "lost": f"This copy may lack, or show in another way, what {path.name} has of these:",
+        "lost": "This copy may lack, or show in another way, what yours has of these:",
     }
     return _marked(json.dumps(request).encode() + b"\n" + content)
 

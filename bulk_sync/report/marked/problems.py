@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
 from typing import Final, NamedTuple
 
 import pandas as pd
@@ -90,10 +89,9 @@ def head(
     bad = sum(problem.is_bad for problem in problems)
     total = count(len(rows), "row")
     title = f"{bad:,} of {total} cannot be used yet" if bad else f"nothing to correct in {total}"
-    name = PurePath(facts.source.input).name
     lines = [
         f"bulk-sync: {title}",
-        f"{name}, checked {facts.at:%Y-%m-%d %H:%M %Z}. {layout}.",
+        f"Checked {facts.at:%Y-%m-%d %H:%M %Z}. {layout}.",
         wording.legible(facts.result.sentences[0]),
     ]
     if bad:
