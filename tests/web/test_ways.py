@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import key, populate
-from flow import approve, page_before, planned, press, run_of, text_of
+from flow import ANA, approve, ended, page_before, planned, press, run_of, text_of
 from serving import Served
 
 from bulk_sync.simulator import Simulator
+from bulk_sync.web import planning
 from bulk_sync.web.identity import Role
 
 
@@ -28,7 +29,11 @@ def test_a_plan_leads_from_one_person_to_the_next(
     populate(sim, 2)
     path = tmp_path / "in.csv"
     path.write_text(f"PKey,ccpaOptOut\n{key(0)},yes\n{key(1)},maybe\n")
-    plan_id = planned(served, path)
+    former = planned(served, path)
+    paper = served.page.paperwork.plan(former)
+    assert paper is not None
+    plan_id = planning.begin(served.page, ANA, [str(path)], upload=paper.upload)
+    ended(served, plan_id)
     plan, ana, ben = f"/plans/{plan_id}", *map(served.signed_in, (Role.UPLOADER, Role.APPROVER))
 
     def start(session: requests.Session) -> str:
@@ -37,6 +42,7 @@ def test_a_plan_leads_from_one_person_to_the_next(
     ana.get(f"{served.url}{plan}")
     assert "A plan to ask approval for in.csv," in start(ana)
     assert "Waiting for you Nothing. Runs" in start(ben)
+    assert start(ana).count("A plan to ask approval for") == 1
     assert "Give the address of this page" in text_of(press(ana, served, f"{plan}/ask"))
     assert "A plan to ask approval for" not in start(ana)
     assert "Waiting for others A plan that waits for approval in.csv," in start(ana)

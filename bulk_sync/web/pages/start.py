@@ -116,8 +116,10 @@ def _with_others(page: Page, person: Person) -> Iterator[Task]:
 
 
 def _is(stage: Stage, page: Page, paper: Paper) -> bool:
-    """Return whether a plan is at a stage; those too old to be applied are not looked at."""
+    """Return whether a plan is at a stage, unless it is too old, or its file has a newer one."""
     if plan_state.is_expired(paper.at_ms, page.settings.plan_valid_s):
+        return False
+    if paper.upload and page.paperwork.plans(upload=paper.upload, most=1)[0].id != paper.id:
         return False
     state = plan_state.read(page, paper.id)
     return state is not None and state.stage is stage
