@@ -184,7 +184,8 @@ def _exit(run: Run) -> str:
     if run.ended is None:
         return ""
     subject = Subject.PLAN if run.begun.kind is Kind.PLAN else Subject.RESULT
-    return wording.exit_status(Exit(run.ended.exit), subject, outcomes=run.ended.outcomes)
+    words = wording.exit_status(Exit(run.ended.exit), subject, outcomes=run.ended.outcomes)
+    return words.partition("; `bulk-sync resume`")[0] if run.ended.final else words
 
 
 def _request(run: Run) -> dict[str, Any]:

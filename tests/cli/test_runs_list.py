@@ -122,6 +122,23 @@ def test_a_refused_run_says_why_and_how_it_goes_on(
     assert "next:" not in run(None, "runs", run_id).out
 
 
+def test_a_run_that_was_given_up_is_not_said_to_go_on(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 5)
+    words = ("--fetch", "lookup", "--max-calls", 3)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 5), *words).status == 6
+    (listed,) = orjson.loads(run(None, "runs", "--json").out)
+    for command in (("runs",), ("runs", listed["run_id"])):
+        assert "stopped early; `bulk-sync resume` goes on" in " ".join(
+            run(None, *command).out.split()
+        )
+    run(sim, "resume", listed["run_id"], "--give-up")
+    for command in (("runs",), ("runs", listed["run_id"])):
+        shown = " ".join(run(None, *command).out.split())
+        assert ("stopped early" in shown, "goes on" in shown) == (True, False)
+
+
 def test_what_is_no_run_is_not_listed_if_it_fails(run: Run, tmp_path: Path) -> None:
     assert run(None, "tidy", "-n").status == 2
     assert not (tmp_path / "state").exists()
