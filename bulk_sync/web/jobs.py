@@ -155,7 +155,7 @@ class Jobs:
             UsageProblem: it cannot be started.
         """
         job_id = job_id or new_id()
-        folder = self._folder / job_id
+        folder = self.folder_of(job_id)
         typed = [sys.executable, "-m", "bulk_sync", command, *words]
         typed += ["--summary", "json", "--log-format", "json"]
         job = Job(job_id, command, about, who, now_ms(), folder)
@@ -171,6 +171,10 @@ class Jobs:
                 "Nothing was done. Make room there, and try again."
             ) from error
         return job
+
+    def folder_of(self, job_id: str) -> Path:
+        """Return the folder of the files of a process."""
+        return self._folder / job_id
 
     def find(self, job_id: str) -> Job | None:
         """Return a process by its id; None if there is none."""
@@ -264,4 +268,4 @@ class Jobs:
 
     def _read(self, query: Select[Any]) -> list[Job]:
         rows = self._database.rows(query.order_by(jobs.c.id.desc()))
-        return [Job._make([*row, self._folder / row.id]) for row in rows]
+        return [Job._make([*row, self.folder_of(row.id)]) for row in rows]

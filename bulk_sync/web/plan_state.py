@@ -7,7 +7,7 @@ making --> made --ask--> asked --enough approvals--> approved --> applying --> a
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -138,8 +138,14 @@ def subject(page: Page, paper: Paper) -> str:
     return "" if run is None else run.begun.input_name
 
 
-def read(page: Page, plan_id: str) -> PlanState | None:
-    """Find out how a plan stands; None if there is none. Blocks."""
+def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanState | None:
+    """Find out how a plan stands; None if there is none. Blocks.
+
+    Args:
+        page: what screens share.
+        plan_id: the plan.
+        runs: all runs, the newest first, if they were read just now.
+    """
     paper = page.paperwork.plan(plan_id)
     if paper is None:
         return None
@@ -151,7 +157,7 @@ def read(page: Page, plan_id: str) -> PlanState | None:
     path = path_of(page, plan_id)
     made = plan_file.made_at(path) if paper.sha256 else None
     applying = _progress(page, paper.applied_by)
-    runs = page.ledger.runs()[::-1]
+    runs = (page.ledger.runs() if runs is None else runs)[::-1]
     run = lineage.apply_of(runs, paper.sha256) if paper.sha256 else None
     approvals = tuple(page.paperwork.approvals(paper))
     planned = next((each for each in runs if each.run_id == making.run_id), None)

@@ -153,7 +153,7 @@ def check(page: Page, upload: Upload, who: str, choices: Choices) -> Job:
         UsageProblem: the check cannot be started.
     """
     check_id, path = new_id(), path_of(page, upload)
-    folder = page.settings.folder / "jobs" / check_id
+    folder = page.jobs.folder_of(check_id)
     atomic.make_folder(folder)
     with atomic.replacing(folder / _CHOICES) as file:
         file.write(orjson.dumps(dict(choices)))

@@ -60,7 +60,7 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
     older = runs[_SHOWN - 1].run_id if len(runs) > _SHOWN else ""
     return {
         "tasks": list(_tasks(page, person, every, at_work)),
-        "others": list(_with_others(page, person)),
+        "others": list(_with_others(page, person, every)),
         "deadlines": page.overdue.sentences(every),
         "past": _past(every),
         "lines": [_line(run, at_work) for run in runs[:_SHOWN]],
@@ -70,7 +70,7 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
 
 def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -> Iterator[Task]:
     """Yield what waits for a person: to approve, to correct, to resume."""
-    yield from _plans(page, person)
+    yield from _plans(page, person, runs)
     yield from _to_correct(page, person)
     if person.may(Right.RESUME):
         for run in runs:
@@ -79,7 +79,7 @@ def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -
                 yield Task(f"/runs/{run.run_id}", "A run to resume", name, run.begun_ms)
 
 
-def _plans(page: Page, person: Person) -> Iterator[Task]:
+def _plans(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
     """Yield plans that the person may approve, and their own that were sent back or grew old."""
     for paper in page.paperwork.open_plans():
         path, is_own = f"/plans/{paper.id}", person.is_same(paper.who)
@@ -88,7 +88,8 @@ def _plans(page: Page, person: Person) -> Iterator[Task]:
             for verdict in last:
                 if not verdict.is_approval:
                     yield Task(path, "A plan that was sent back", verdict.comment, verdict.at_ms)
-            if is_own and not last and page.settings.approvals and _is(Stage.MADE, page, paper):
+            may_ask = is_own and not last and page.settings.approvals
+            if may_ask and _is(Stage.MADE, page, paper, runs):
                 title, what = "A plan to ask approval for", _subject(page, paper)
                 yield Task(path, title, what, paper.at_ms)
             continue
@@ -106,22 +107,22 @@ def _has_part(page: Page, person: Person, paper: Paper) -> bool:
     return any(map(person.is_same, [*page.paperwork.preparers(paper), *approved]))
 
 
-def _with_others(page: Page, person: Person) -> Iterator[Task]:
+def _with_others(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
     """Yield plans of the person that others are to approve."""
     for paper in page.paperwork.open_plans():
         is_own = paper.asked_ms is not None and person.is_same(paper.who)
-        if is_own and _is(Stage.ASKED, page, paper):
+        if is_own and _is(Stage.ASKED, page, paper, runs):
             title, what = "A plan that waits for approval", _subject(page, paper)
             yield Task(f"/plans/{paper.id}", title, what, paper.asked_ms or paper.at_ms)
 
 
-def _is(stage: Stage, page: Page, paper: Paper) -> bool:
+def _is(stage: Stage, page: Page, paper: Paper, runs: Sequence[Run]) -> bool:
     """Return whether a plan is at a stage, unless it is too old, or its file has a newer one."""
     if plan_state.is_expired(paper.at_ms, page.settings.plan_valid_s):
         return False
     if paper.upload and page.paperwork.plans(upload=paper.upload, most=1)[0].id != paper.id:
         return False
-    state = plan_state.read(page, paper.id)
+    state = plan_state.read(page, paper.id, runs)
     return state is not None and state.stage is stage
 
 
