@@ -58,7 +58,8 @@ def _fields(state: UploadState) -> dict[str, Options]:
     columns = [(each["name"], each["name"]) for each in state.columns]
     choose = [] if is_read else [("", "Choose")]
     kinds = {"": "By the name of the column"} if not is_read else {}
-    kinds |= {**choices.KEYS, **{key: key for key in [shown.get("key", "pkey")]}, **choices.KEYS}
+    kinds |= choices.KEYS
+    kinds.setdefault(shown.get("key", "pkey"), shown.get("key", ""))
     has_date = bool(shown.get("date_column")) and "date_column" not in state.choices
     has_states = shown.get("state_column") not in {choices.ALL_FORBID, choices.ALL_ALLOW}
     return {

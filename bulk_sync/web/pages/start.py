@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
@@ -151,7 +152,7 @@ def _to_correct(page: Page, person: Person) -> Iterator[Task]:
 
 def _past(runs: Sequence[Run]) -> list[PastRun]:
     """Return the last runs that changed Campaign, the oldest first."""
-    found = [
+    past = (
         PastRun(
             run_id=run.run_id,
             at=datetime.fromtimestamp(run.ended_ms / 1000, UTC).astimezone(),
@@ -161,8 +162,8 @@ def _past(runs: Sequence[Run]) -> list[PastRun]:
         )
         for run in runs
         if run.ended is not None and run.ended_ms is not None and run.begun.kind is not Kind.PLAN
-    ]
-    return found[:PAST_RUNS][::-1]
+    )
+    return list(islice(past, PAST_RUNS))[::-1]
 
 
 def _line(run: Run, at_work: set[str]) -> Line:
