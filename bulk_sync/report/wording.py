@@ -70,7 +70,8 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.EMPTY_KEY: "the key is empty",
     Reason.BAD_KEY: "the key is damaged, or no e-mail address",
     Reason.CONFLICT: "the input has two states for this key",
-    Reason.AMBIGUOUS: "several profiles have this key, so whose opt-out to lift is not certain",
+    Reason.AMBIGUOUS: "several profiles have this key, or one has it in other capitals: whom it "
+    "means is not certain",
     Reason.EXISTS: "`--create`: the address is there already, in other capitals",
     Reason.INCOMPLETE: "`--create`: the row has no name for the new profile",
     Reason.PROTECTED: "a list given with `--protect` forbids any change of this person",

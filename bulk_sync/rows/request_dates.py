@@ -260,7 +260,7 @@ def _warn(
         named = [name_row(at) for at in positions[: _NAMED_ROWS + 1]]
         rows = f" ({first_few(named, _NAMED_ROWS)})"
     log.warning(
-        "Column %r: %s, so %s. %s",
+        "Column %r: %s, so %s. %s.",
         column,
         what.format(count=len(positions), rows=rows),
         problem.so,

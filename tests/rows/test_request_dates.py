@@ -203,6 +203,7 @@ def test_dates_that_a_spreadsheet_stored_with_day_and_month_swapped_are_in_doubt
     assert read.read_as == f"read as {order} with day and month in doubt in 2 of them"
     (warning,) = caplog.messages
     assert "in 2 dates (row 2, row 6) day and month may have been swapped" in warning
+    assert warning.endswith(".")
 
 
 @pytest.mark.parametrize(

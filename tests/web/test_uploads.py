@@ -292,25 +292,28 @@ def test_capitals_in_addresses_count_until_a_person_chooses(
 
 
 @pytest.mark.parametrize(
-    ("states", "is_link", "is_button", "is_next"),
+    ("states", "day", "is_link", "is_button", "is_next"),
     [
-        pytest.param(["yes", "no"], False, False, True, id="every-row-good"),
-        pytest.param(["yes", "perhaps"], True, True, False, id="one-bad"),
+        pytest.param(["yes", "no"], "2026-11-20", False, False, True, id="every-row-good"),
+        pytest.param(["yes", "no"], "someday", True, False, True, id="doubtful-dates"),
+        pytest.param(["yes", "perhaps"], "2026-11-20", True, True, False, id="one-bad"),
     ],
 )
 def test_rows_to_correct_are_offered_only_if_there_are_some(
     served: Served,
     ana: requests.Session,
     states: Sequence[str],
+    day: str,
     is_link: bool,
     is_button: bool,
     is_next: bool,
 ) -> None:
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
-    sheet.append(["E-mail", "Opt out"])
+    sheet.append(["E-mail", "Opt out", "Received"])
     for number, state in enumerate(states):
-        sheet.append([f"p{number}@example.com", state])
+        sheet.append([f"p{number}@example.com", state, day])
+    book.create_sheet("Cover").append(["a note about another sheet"])
     file = io.BytesIO()
     book.save(file)
     answer = upload(ana, served, "some.xlsx", file.getvalue())
