@@ -13,10 +13,11 @@ from bulk_sync.amounts import count
 from bulk_sync.errors import UsageProblem
 from bulk_sync.report.html_file import SECTIONS
 from bulk_sync.runs import report_facts
-from bulk_sync.web import plan_state
+from bulk_sync.web import plan_state, planning
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page
 from bulk_sync.web.plan_state import HOLD, PlanState, Stage
+from bulk_sync.web.progress import Progress
 from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, Shown, number_of
 
 _ADVICE: Final = re.compile(r" If that is right, let (?:it|them) pass with [^.]*\.")
@@ -123,12 +124,22 @@ def values(
         "missing": missing,
         "unseen": _in_words(rows, missing),
         "needed": needed,
+        "why_not_made": _message(state, state.making),
+        "why_not_applied": _message(state, state.applying),
         "limit": without_advice(str(state.limit.get("message") or "")),
         "holds": bool(state.paper.options.get(HOLD)),
         "raised": state.raised,
         "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
         "titles": TITLES,
     }
+
+
+def _message(state: PlanState, progress: Progress | None) -> str:
+    """Return why a process ended early, with the name of the file as people know it."""
+    text = "" if progress is None else progress.message
+    if state.upload is None or not text:
+        return text
+    return text.replace(planning.file_of(state.paper), state.upload.file_name)
 
 
 def _page_of(rows: RowPages | None, section: Section, number: int) -> Shown | None:

@@ -111,6 +111,11 @@ def apply(page: Page, state: PlanState, names: Sequence[str]) -> Job | None:
     )
 
 
+def file_of(paper: Paper) -> str:
+    """Return the path of the file of a plan, or the run that it would undo."""
+    return str(paper.options[_WORDS][0])
+
+
 def _make(page: Page, paper: Paper, job_id: str) -> None:
     path = plan_state.path_of(page, paper.id)
     atomic.make_folder(path.parent)

@@ -55,6 +55,9 @@ PROBLEMS: Final[Mapping[int, str]] = {
     503: "This is not possible now",
 }
 
+_OPTION: Final = re.compile(r"(?<![\w-])--[a-z]")
+_WHOM_TO_ASK: Final = " Ask whoever looks after this page about words that begin with two hyphens."
+
 
 class Renderer:
     """Renders templates of the page; those of reports are at hand too, such as the charts."""
@@ -68,7 +71,12 @@ class Renderer:
             lstrip_blocks=True,
             undefined=StrictUndefined,
         )
-        self._environment.filters |= {"time": time, "code": code, "number": "{:,}".format}
+        self._environment.filters |= {
+            "time": time,
+            "code": code,
+            "message": message,
+            "number": "{:,}".format,
+        }
         self._environment.globals |= {
             "Right": Right,
             "NOTES": NOTES,
@@ -101,6 +109,12 @@ def code(text: object) -> Markup:
         Markup("<code>{}</code>").format(part) if at % 2 else escape(part)
         for at, part in enumerate(parts)
     )
+
+
+def message(text: object) -> Markup:
+    """Return what a process says, and whom to ask if it names options that are not on the page."""
+    shown = code(text)
+    return shown + _WHOM_TO_ASK if _OPTION.search(shown) else shown
 
 
 @cache

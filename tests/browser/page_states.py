@@ -129,10 +129,10 @@ def _plans(sim: Simulator, served: Served, folder: Path) -> dict[str, str]:
     for plan_id in made.values():
         plan_state.read(served.page, plan_id)  # keeps its SHA-256
 
-    def copy(of: str = "plan made", **changed: object) -> str:
+    def copy(of: str = "plan made", options: Mapping[str, str] = {}, **changed: object) -> str:
         paper = paperwork.plan(made[of])
         assert paper is not None
-        new = replace(paper, id=new_id(), **changed)  # type: ignore[arg-type]
+        new = replace(paper, id=new_id(), options={**paper.options, **options}, **changed)  # type: ignore[arg-type]
         folder = plan_state.path_of(served.page, paper.id).parent
         shutil.copytree(folder, folder.with_name(new.id))
         paperwork.add_plan(new)

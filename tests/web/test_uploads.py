@@ -24,7 +24,7 @@ from serving import Served, wait_for
 
 from bulk_sync.ledger import Act, Deed
 from bulk_sync.simulator import Options, running
-from bulk_sync.web import choices, upload_state
+from bulk_sync.web import choices, rendering, upload_state
 from bulk_sync.web.identity import Role
 from bulk_sync.web.upload_state import Stage, UploadState
 
@@ -556,6 +556,11 @@ def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) ->
 )
 def test_messages_name_the_fields_of_the_page(text: str, instead: str) -> None:
     assert choices.in_words(text) == instead
+
+
+def test_a_message_names_whom_to_ask_about_options_that_are_not_on_the_page() -> None:
+    assert "two hyphens" in rendering.message("Wait, or let --lock-wait 30m do so.")
+    assert "two hyphens" not in rendering.message("Choose the keys - by name - with --key-column.")
 
 
 @pytest.mark.parametrize(
