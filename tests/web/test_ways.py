@@ -26,9 +26,10 @@ def served(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def test_a_plan_leads_from_one_person_to_the_next(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    populate(sim, 2)
+    populate(sim, 12)
     path = tmp_path / "in.csv"
-    path.write_text(f"PKey,ccpaOptOut\n{key(0)},yes\n{key(1)},maybe\n")
+    rows = [f"{key(number)},{'yes' if number else 'maybe'}" for number in range(12)]
+    path.write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
     former = planned(served, path)
     paper = served.page.paperwork.plan(former)
     assert paper is not None
@@ -57,7 +58,11 @@ def test_a_plan_leads_from_one_person_to_the_next(
     assert "It corrects in.csv . Job and ticket are kept." in text_of(ana.get(served.url + upload))
     assert "corrects=" not in ben.get(f"{served.url}/runs/{run_id}").text
     undo = press(ana, served, f"/runs/{run_id}/undo")
-    assert "Plan to undo a run: in.csv" in text_of(undo)
+    ended(served, undo.url.rpartition("/")[2])
+    text = text_of(ana.get(undo.url))
+    assert "Plan to undo a run: in.csv State: stopped by a limit" in text
+    assert "A limit protects people from a wrong undo. Look at the rows below first. " in text
+    assert "upload it again" not in text
     ledger = unescape(ben.get(f"{served.url}/ledger").text)
     assert f'<a href="{plan}">plan: in.csv</a>' in ledger
     assert f'<a href="/runs/{run_id}">run: in.csv</a>' in ledger
