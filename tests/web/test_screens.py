@@ -7,7 +7,7 @@ import pytest
 from conftest import Run, key, populate, wishes
 from serving import NAMES, Served, serving, settings_in, wait_for
 
-from bulk_sync.ledger import Deed
+from bulk_sync.ledger import Act, Deed
 from bulk_sync.simulator import Simulator
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
@@ -193,6 +193,22 @@ def test_what_people_did_is_listed_without_whom_they_looked_up(served: Served) -
     text = session.get(f"{served.url}/ledger").text
     assert "looked up" in text
     assert "jo@example.com" not in text
+
+
+def test_older_acts_are_on_further_pages(served: Served) -> None:
+    session, path, found = served.signed_in(Role.VIEWER), "/ledger", list[str]()
+    for number in range(51):
+        served.page.ledger.record(
+            Act(Deed.UPLOADED, ANA, f"u{number}", "", {"name": f"{number}.csv"})
+        )
+    for shown in (50, 1):
+        text = session.get(f"{served.url}{path}").text
+        names = re.findall(r">(\d+)\.csv<", text)
+        assert len(names) == shown
+        found += names
+        path = (re.findall(r'href="([^"]+)">Older acts<', text) or [""])[0]
+    assert found == [str(number) for number in range(51)][::-1]
+    assert not path
 
 
 def test_a_restarted_page_knows_sessions_and_acts(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from typing import Any, Final, NamedTuple
 from aiohttp import web
 
 from bulk_sync import ledger
-from bulk_sync.ledger import Act, Head
+from bulk_sync.ledger import Act
 from bulk_sync.web import plan_state
 from bulk_sync.web.page import Page, page_of
+from bulk_sync.web.row_pages import number_of
 
 _SHOWN: Final = 50
 
@@ -38,21 +39,20 @@ async def _shown(
     request: web.Request, verdict: Mapping[str, Any] | None = None, problem: str = ""
 ) -> web.Response:
     page = page_of(request)
-    head, lines, place = await page.blocking(_read, page)
-    return page.show(
-        request,
-        "ledger.html.j2",
-        head=head,
-        lines=lines,
-        place=place,
-        verdict=verdict,
-        problem=problem,
-    )
+    values = await page.blocking(_read, page, number_of(request.query.get("before", "")))
+    return page.show(request, "ledger.html.j2", verdict=verdict, problem=problem, **values)
 
 
-def _read(page: Page) -> tuple[Head | None, list[_Line], str]:
-    lines = [_Line(act, *_about(page, act.about)) for act in page.ledger.acts()[: -_SHOWN - 1 : -1]]
-    return page.ledger.head(), lines, ledger.anchor_of(page.settings.state).ledger
+def _read(page: Page, before: int) -> Mapping[str, Any]:
+    """Return what is shown; ``before`` is the position of the last line to show, -1 of the end."""
+    acts = [act for act in page.ledger.acts()[::-1] if before < 0 or act.position <= before]
+    return {
+        "head": page.ledger.head(),
+        "lines": [_Line(act, *_about(page, act.about)) for act in acts[:_SHOWN]],
+        "older": acts[_SHOWN - 1].position if len(acts) > _SHOWN else 0,
+        "is_first": before < 0,
+        "place": ledger.anchor_of(page.settings.state).ledger,
+    }
 
 
 def _about(page: Page, about: str) -> tuple[str, str]:
