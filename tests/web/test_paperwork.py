@@ -1,6 +1,7 @@
 """Approvals count for one plan, one person and one day; a plan is applied once."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -18,7 +19,7 @@ from bulk_sync.web.database import now_ms, open_database
 from bulk_sync.web.identity import Person, Role
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.ledger_view import LedgerView
-from bulk_sync.web.paperwork import Paper, Paperwork, Upload, Verdict
+from bulk_sync.web.paperwork import Paper, Paperwork, Upload, Verdict, new_id
 
 DAY_S = 86_400.0
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
@@ -59,6 +60,16 @@ def test_an_upload_is_found_again_with_its_choices(paperwork: Paperwork) -> None
     assert paperwork.upload("u1") == found
     assert paperwork.uploads() == [found]
     assert paperwork.upload("u2") is None
+
+
+def test_ids_sort_by_the_time_at_which_they_were_made() -> None:
+    ids = []
+    for _ in range(20):
+        now = time.time_ns()
+        while time.time_ns() == now:
+            pass
+        ids.append(new_id())
+    assert ids == sorted(ids)
 
 
 def test_each_table_has_the_fields_of_its_record_in_their_order() -> None:
