@@ -12,7 +12,8 @@ from serving import Served
 from bulk_sync.web.identity import Role
 from bulk_sync.web.routes import ROUTES, Route
 
-FORMS = [route for route in ROUTES if route.method == "POST"]
+STARTS_A_PROCESS = "/ledger"
+FORMS = [route for route in ROUTES if route.method == "POST" and route.path != STARTS_A_PROCESS]
 FINE = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 TYPES = (
     "application/x-www-form-urlencoded",
@@ -53,9 +54,7 @@ def test_any_variable_of_a_path(
     assert is_answered(answer)
 
 
-@pytest.mark.parametrize("route", FORMS, ids=lambda route: route.path)
-@FINE
-@given(
+FILLED_IN = given(
     fields=some.dictionaries(
         some.sampled_from(["name", "password", "next", "key", "comment", "x"]),
         some.text(some.characters(codec=None), max_size=30),
@@ -64,18 +63,35 @@ def test_any_variable_of_a_path(
     kind=some.sampled_from(TYPES),
     is_form=some.booleans(),
 )
+
+
+@pytest.mark.parametrize("route", FORMS, ids=lambda route: route.path)
+@FINE
+@FILLED_IN
 def test_any_form(
     shared: Served, route: Route, fields: dict[str, str], body: bytes, kind: str, is_form: bool
 ) -> None:
-    session = shared.visitor() if route.path == "/sign-in" else _fresh(shared)
-    address = shared.url + route.path.replace("{id}", "abc")
+    assert is_answered(_sent(shared, route.path, fields, body, kind, is_form=is_form))
+
+
+@settings(FINE, max_examples=4)
+@FILLED_IN
+def test_any_form_that_starts_a_process(
+    shared: Served, fields: dict[str, str], body: bytes, kind: str, is_form: bool
+) -> None:
+    assert is_answered(_sent(shared, STARTS_A_PROCESS, fields, body, kind, is_form=is_form))
+
+
+def _sent(
+    shared: Served, path: str, fields: dict[str, str], body: bytes, kind: str, *, is_form: bool
+) -> requests.Response:
+    session = shared.visitor() if path == "/sign-in" else _fresh(shared)
+    address = shared.url + path.replace("{id}", "abc")
     sent = {name: value.encode("utf-8", "surrogatepass") for name, value in fields.items()}
     if is_form:
-        answer = session.post(address, data=sent, allow_redirects=False)
-    else:
-        headers = {"Content-Type": kind.encode("latin-1")}
-        answer = session.post(address, data=body, headers=headers, allow_redirects=False)
-    assert is_answered(answer)
+        return session.post(address, data=sent, allow_redirects=False)
+    headers = {"Content-Type": kind.encode("latin-1")}
+    return session.post(address, data=body, headers=headers, allow_redirects=False)
 
 
 def _fresh(shared: Served) -> requests.Session:
