@@ -1,6 +1,7 @@
 """The simulator as the far end, real databases, and the command line as a user types it."""
 
 import csv
+import gc
 import io
 import itertools
 import logging
@@ -70,9 +71,18 @@ ROOM = 2_000_000_000
 
 
 def pytest_configure() -> None:
-    """Keep the files of tests in memory if there is room: a run waits for its disk 26 times."""
+    """Keep the files of tests in memory if there is room: a run waits for its disk 26 times.
+
+    Garbage is collected once all tests are collected: before, that took half of 4.3 s.
+    """
+    gc.disable()
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
