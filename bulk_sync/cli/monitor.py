@@ -188,13 +188,13 @@ class Monitor:
         if status in _SIGNALS and "bulk_sync.runs" not in sys.modules:
             return ""
         try:
-            from bulk_sync.cli import failed_start
+            from bulk_sync.cli import failure_record
 
             self._name_job(status)
             self.facts()  # which names the run
             with Interrupts() as interrupts:
                 interrupts.defer()
-                missing = failed_start.record(self, self._values, status, error)
+                missing = failure_record.record(self, self._values, status, error)
         except Exception as bug:  # the outermost edge, and the first error counts
             log.debug("Unexpected error", exc_info=bug)
             missing = f"`bulk-sync runs` does not show this run: {type(bug).__name__}."
