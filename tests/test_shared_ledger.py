@@ -108,6 +108,23 @@ def test_the_newest_run_that_can_go_on_here_is_resumed(
         assert f"bulk-sync resume {lost} --give-up" in ran.err
 
 
+@pytest.mark.usefixtures("shared")
+def test_a_run_that_does_not_begin_gives_up_none(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, ROWS)
+        path = wishes(tmp_path / "in.csv", ROWS)
+        on_a, on_b = machine(tmp_path, "a"), machine(tmp_path, "b")
+        assert run(sim, "run", path, *LOOKUP, "--max-changes", 0, *on_a).status == 4
+        assert run(sim, "run", path, *LOOKUP, "--max-calls", 5, *on_b).status == 6
+        refused, interrupted = orjson.loads(run(None, "runs", "--json").out)
+        ran = run(sim, "run", path, *on_a)
+        assert (ran.status, f"bulk-sync resume {interrupted['run_id']}" in ran.err) == (4, True)
+        run_id = str(refused["run_id"])
+        assert told_of(run, run_id)["message"] == refused["message"]
+        assert run(sim, "resume", run_id, "--max-changes", ROWS, *on_a).status == 0
+        assert len(sim.patched) == ROWS
+
+
 @pytest.mark.parametrize("arrived", [True, False], ids=["it arrived", "it did not"])
 def test_a_run_is_given_up_from_another_machine_and_what_was_in_flight_is_read(
     arrived: bool, tmp_path: Path, shared: str, run: Run

@@ -276,11 +276,12 @@ def _report(
 
 
 def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
-    """Give up interrupted runs of the same input, or refuse to begin beside them.
+    """Give up stopped runs of the same input; refuse to begin beside an interrupted one.
 
     Raises:
-        Refused: one had the same input.
+        Refused: one was interrupted, and nothing was given up.
     """
+    passed: list[tuple[Run, str]] = []
     for run in book.runs():
         begun = run.begun
         if not same_place(begun, own) or begun.kind != own.kind:
@@ -288,7 +289,7 @@ def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
         is_same = (begun.input_sha256, begun.attribute) == (own.input_sha256, own.attribute)
         if run.is_finished:
             if is_same and may_pass(job.state, run):
-                give_up(book, job.state, run, run.ended.message if run.ended else "")
+                passed.append((run, run.ended.message if run.ended else ""))
         elif not is_same:
             if job_names.is_same(begun.job, own.job):
                 log.warning(
@@ -297,7 +298,7 @@ def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
                     run.run_id,
                 )
         elif fresh:
-            give_up(book, job.state, run, "Given up for a fresh start.")
+            passed.append((run, "Given up for a fresh start."))
         else:
             since = ledger.local(run.begun_ms)
             raise Refused(
@@ -306,3 +307,5 @@ def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
                 "start anew with --fresh.",
                 "--fresh",
             )
+    for run, why in passed:
+        give_up(book, job.state, run, why)
