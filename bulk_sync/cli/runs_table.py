@@ -173,7 +173,7 @@ def _next(run: Run, *, may_pass: bool) -> str:
             f"If it is meant, {resume} with the option that the message names; with --give-up it "
             "ends for good."
         )
-    if status is Exit.REFUSED and not may_pass:
+    if run.is_given_up or (status is Exit.REFUSED and not may_pass):
         return ""
     is_upload = wording.lacks_upload_alone(status, run.ended.outcomes)
     return _NEXT.get(status, _UPLOAD.format(run.run_id) if is_upload else "")

@@ -215,6 +215,11 @@ class Run:
         return self.ended is not None and self.ended.final
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether it was ended for good before its end; its message says so first."""
+        return self.is_finished and str(self.ended and self.ended.message).startswith("Given up")
+
+    @property
     def is_done(self) -> bool:
         """Whether it reached its end, with or without failed rows."""
         return self.ended is not None and self.ended.exit in {Exit.DONE, Exit.ROWS_LEFT}

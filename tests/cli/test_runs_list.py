@@ -137,6 +137,7 @@ def test_a_run_that_was_given_up_is_not_said_to_go_on(
     for command in (("runs",), ("runs", listed["run_id"])):
         shown = " ".join(run(None, *command).out.split())
         assert ("stopped early" in shown, "goes on" in shown) == (True, False)
+        assert "Start the command again" not in shown
 
 
 def test_what_is_no_run_is_not_listed_if_it_fails(run: Run, tmp_path: Path) -> None:
