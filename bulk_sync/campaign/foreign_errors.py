@@ -7,6 +7,7 @@ an unknown host name                 UsageProblem, unless it existed a while ago
 a proxy without credentials          UsageProblem
 """
 
+import errno
 import socket
 from typing import Final
 
@@ -20,6 +21,16 @@ from bulk_sync.outcomes import Reason
 _NO_SUCH_HOST: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _WANTS_CREDENTIALS: Final = 407
 
+_WORDS: Final = {
+    errno.ECONNREFUSED: "nothing accepts connections there",
+    errno.ECONNRESET: "the other side ended it",
+    errno.EHOSTUNREACH: "there is no way to that machine from here",
+    errno.ENETUNREACH: "there is no way to that network from here",
+    errno.ETIMEDOUT: "no answer to the attempt to connect",
+    socket.EAI_AGAIN: "the name of that machine cannot be looked up now",
+}
+"""Words for a person; aiohttp has those of programmers."""
+
 
 def failure(
     error: aiohttp.ClientError | OSError, url: URL, proxy: Proxy, text: str, *, was_reached: bool
@@ -29,8 +40,9 @@ def failure(
     ``text`` is the error's text without secrets. After a response the host's name is right.
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", text)
         return UsageProblem(
-            f"The certificate of {error.host} could not be verified ({text}). For a private CA, "
+            f"The certificate of {error.host} could not be verified ({why}). For a private CA, "
             "name its certificates with --ca-file."
         )
     if isinstance(error, aiohttp.ClientHttpProxyError):
@@ -50,9 +62,13 @@ def _unconnected(error: aiohttp.ClientError | OSError, url: URL, text: str) -> R
     is_silent = isinstance(error, aiohttp.ConnectionTimeoutError)
     is_refused = isinstance(error, aiohttp.ClientConnectorError) or is_silent
     if is_silent:
-        text = "no answer to the attempt to connect"
+        text = _WORDS[errno.ETIMEDOUT]
+    elif isinstance(error, OSError) and error.errno is not None:
+        text = _WORDS.get(error.errno) or error.strerror or text
     what = "The connection was lost"
-    if is_refused:
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        what = f"No connection to the proxy {error.host}:{error.port}"
+    elif is_refused:
         kind = "secure connection" if isinstance(error, aiohttp.ClientSSLError) else "connection"
         what = f"No {kind} to {url.host}:{url.port}"
     is_lost = isinstance(error, aiohttp.ClientConnectionError | OSError)

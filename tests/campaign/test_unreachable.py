@@ -188,6 +188,33 @@ def test_a_server_that_takes_no_connection_cannot_be_reached(scheme: str) -> Non
             each.close()
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_refuses_connections_is_named_in_plain_words(scheme: str) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        with pytest.raises(StoppedEarly) as stopped:
+            asyncio.run(state(place(port, scheme), Pace(retries=0, patience_s=0.1)))
+    assert f"No connection to 127.0.0.1:{port} (nothing accepts connections there)" in str(
+        stopped.value
+    )
+    assert not any(word in str(stopped.value) for word in ("ssl", "Errno", "Connect call"))
+
+
+def test_a_proxy_that_refuses_connections_is_named_as_the_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        proxy = f"127.0.0.1:{bound.getsockname()[1]}"
+        monkeypatch.setenv("https_proxy", f"http://{proxy}")
+        monkeypatch.setenv("no_proxy", "")
+        token = Secret("a-token-of-these-tests")
+        connection = Connection("https://campaign.example", "a", Credentials("key", token), api="x")
+        with pytest.raises(StoppedEarly, match=rf"No connection to the proxy {proxy} \(nothing"):
+            asyncio.run(state(connection, Pace(retries=0, patience_s=0.1)))
+
+
 def test_sigterm_ends_the_wait_for_a_server_at_once() -> None:
     async def inside() -> float:
         stop, loop = Stop(), asyncio.get_running_loop()
@@ -307,7 +334,7 @@ def test_a_certificate_that_does_not_verify_is_not_waited_for(tmp_path: Path, wr
             )
             await state(other, Pace())
 
-    with pytest.raises(UsageProblem, match="--ca-file"):
+    with pytest.raises(UsageProblem, match=r"verified \([^:_]*\)\. .*--ca-file"):
         asyncio.run(inside())
 
 
