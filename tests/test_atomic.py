@@ -1,6 +1,9 @@
 """A file appears whole or not at all, and is its owner's alone."""
 
+import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 from stat import S_IMODE
 
@@ -60,3 +63,23 @@ def test_a_name_of_the_greatest_length_is_no_problem(tmp_path: Path) -> None:
     with atomic.replacing(path) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new"
+
+
+def test_a_file_that_is_there_keeps_its_content_and_the_locks_of_this_process(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    atomic.make_private(path)
+    assert S_IMODE(path.stat().st_mode) == 0o600
+    with path.open("w") as file:
+        print("lines", file=file, flush=True)
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        atomic.make_private(path)
+        code = (
+            "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'a'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        )
+        other = subprocess.run(
+            [sys.executable, "-c", code, str(path)], check=False, capture_output=True, text=True
+        )
+    assert "BlockingIOError" in other.stderr
+    assert path.read_text() == "lines\n"

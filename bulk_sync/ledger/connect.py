@@ -48,7 +48,9 @@ def open_ledger(state: State) -> Iterator[Ledger]:
     with _errors(anchor.ledger):
         atomic.make_folder(state.folder)
         if _is_file(url):
-            _make_private(_path(url))
+            path = _path(url)
+            atomic.make_folder(path.parent)
+            atomic.make_private(path)
     with _connected(url, anchor.ledger) as connection:
         _upgrade(connection, anchor.ledger)
         with closing(Ledger(connection, anchor)) as book:
@@ -236,12 +238,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(_BUSY_PAUSE_S)
         else:
             return
-
-
-def _make_private(path: Path) -> None:
-    """Make the file before SQLite does, with mode 0600."""
-    atomic.make_folder(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _upgrade(connection: Connection, name: str) -> None:

@@ -51,6 +51,19 @@ def make_folder(folder: Path) -> None:
         _sync_folder(parent)
 
 
+def make_private(path: Path) -> None:
+    """Make an empty file with mode 0600, unless there is one.
+
+    A file that is there is not opened: closing it again would release the locks that SQLite has on
+    it in this process.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 def _private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 

@@ -4,10 +4,9 @@
 ledger: it proves nothing, and never takes the turn of a run that records its writes.
 """
 
-import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -256,9 +255,7 @@ def now_ms() -> int:
 
 
 def _sqlite(path: Path) -> Engine:
-    # Not if it is there: to close any other descriptor of it would release SQLite's locks.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    atomic.make_private(path)
     engine = create_engine(
         f"sqlite:///{path.absolute()}", hide_parameters=True, connect_args={"timeout": _BUSY_S}
     )

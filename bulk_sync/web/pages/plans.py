@@ -76,8 +76,8 @@ async def raise_limit(request: web.Request) -> web.StreamResponse:
         about, options = state.paper.id, {**state.paper.options, RAISED: state.raised_further()}
         await page.record(person_of(request), Deed.LIMIT_RAISED, about, comment=reason, **facts)
         await page.blocking(plan_state.release, page, state)
-        await page.blocking(page.paperwork.set_options, about, options)
-    return page.go(_path(state), "raised")
+        is_open = await page.blocking(page.paperwork.set_options, about, options)
+    return page.go(_path(state), "raised" if is_open else "")
 
 
 async def ask(request: web.Request) -> web.StreamResponse:
