@@ -1,23 +1,31 @@
 """Which files may be replaced: those that this program wrote, and empty ones.
 
-A workbook that a person has changed since is not replaced.
+A file is recognized by its structure: the columns of a report or of ``map``, the first line of a
+page, the seal of a workbook. A workbook that a person has changed since is not replaced. A todo
+file is none of them: rows in it may have been corrected.
 """
 
-import re
+import csv
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bulk_sync.rows import columns
 from bulk_sync.storage import workbook_seal
 
-_MARK: Final = re.compile(rb"sync_outcome|sync_reason|oldPKey|bulk-sync|All rows")
-"""A report, a todo file, a file of ``map``, an HTML report or plan, a workbook."""
+_OF_A_REPORT: Final = {columns.ROW, columns.KEY, columns.OUTCOME, columns.REASON}
+_OF_A_MAPPED_FILE: Final = {"PKey", "oldPKey"}
+_OF_A_PAGE: Final = b'<p class="by">bulk-sync report</p>'
 
 _HEAD_BYTES: Final = 1 << 20
 _GZIP: Final = 31
 _NO_ROWS: Final = b"[]"
-_PARTS: Final = re.compile(r"xl/(workbook|sharedStrings|worksheets/[^/]+)\.xml")
 
 
 def objection(path: Path) -> str:
@@ -57,33 +65,23 @@ def _objection(path: Path) -> tuple[str, str]:
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-        if head.startswith(b"PAR1"):
-            head = _footer(file)
-        elif head.startswith(b"PK\x03\x04"):
-            return _is_workbook_of_ours(file)
-        elif head.startswith(b"\x1f\x8b"):
-            try:
-                head = zlib.decompressobj(_GZIP).decompress(head, _HEAD_BYTES)
-            except zlib.error:
-                return False
-    return head.strip() in {b"", _NO_ROWS} or _MARK.search(head) is not None
-
-
-def _footer(file: BinaryIO) -> bytes:
-    """Return the end of a Parquet file, which names the columns."""
-    size = file.seek(-8, 2) + 8
-    length = int.from_bytes(file.read(4), "little")
-    file.seek(max(0, size - 8 - length))
-    return file.read(length)
-
-
-def _is_workbook_of_ours(file: BinaryIO) -> bool:
+    if head.startswith(b"PK\x03\x04"):
+        return workbook_seal.SEAL in workbook_seal.properties(path)
     try:
-        with zipfile.ZipFile(file) as archive:
-            for name in filter(_PARTS.fullmatch, archive.namelist()):
-                with archive.open(name) as part:
-                    if _MARK.search(part.read(_HEAD_BYTES)):
-                        return True
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
-        return False  # damaged, or with a password
-    return False
+        if head.startswith(b"\x1f\x8b"):
+            head = zlib.decompressobj(_GZIP).decompress(head, _HEAD_BYTES)
+        if head.strip() in {b"", _NO_ROWS} or _OF_A_PAGE in head.splitlines():
+            return True
+        names = set(pq.read_schema(path).names if head.startswith(b"PAR1") else _columns(head))
+    except (zlib.error, pa.ArrowException, csv.Error, orjson.JSONDecodeError):
+        return False  # damaged, or of another kind
+    return names >= _OF_A_REPORT or names >= _OF_A_MAPPED_FILE
+
+
+def _columns(head: bytes) -> Sequence[str]:
+    """Return the columns of a JSON file as ``json_file`` writes it, or of a CSV file."""
+    if head.startswith(b"[\n"):
+        row = orjson.loads(head[2:].partition(b"\n")[0].rstrip(b","))
+        return list(row) if isinstance(row, dict) else []
+    lines = head.decode(errors="replace").splitlines(keepends=True)
+    return next(csv.reader(lines, strict=True), [])

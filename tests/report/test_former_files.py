@@ -1,5 +1,6 @@
 """Which files a report or a plan may replace."""
 
+import gzip
 from pathlib import Path
 
 import openpyxl
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import Run, populate, wishes
 
+from bulk_sync.report import former_files
 from bulk_sync.simulator import Simulator
 
 REPORTS = ["r.csv", "r.csv.gz", "r.json", "r.json.gz", "r.parquet", "r.html", "r.html.gz", "r.xlsx"]
@@ -51,6 +53,56 @@ def somebody_s(path: Path) -> bytes:
     else:
         frame.to_csv(path, index=False)
     return path.read_bytes()
+
+
+REPORT = (
+    "PKey,ccpaOptOut,sync_row,sync_key,sync_desired,sync_outcome,sync_reason\n@a,1,2,@a,true,,\n"
+)
+PAGE = '<!DOCTYPE html>\n<html lang="en">\n<body>\n<p class="by">bulk-sync report</p>\n</body>\n'
+MENTIONS = 'Name,Note\nAda,"bulk-sync: sync_outcome, sync_reason; see All rows"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_ours"),
+    [
+        ("report.csv", REPORT, True),
+        ("with a break in a name.csv", '"a\nb",' + REPORT, True),
+        ("report.json", '[\n{"sync_row":2,"sync_key":"","sync_outcome":"","sync_reason":null}\n]\n',
+         True),
+        ("page.html", PAGE, True),
+        ("mapped.csv", "PKey,oldPKey,email\n@b,@a,a@example.com\n", True),
+        ("empty.csv", "\n", True),
+        ("mentions.csv", MENTIONS, False),
+        ("mentions.json", '[\n{"note":"sync_row sync_key sync_outcome sync_reason"}\n]\n', False),
+        ("mentions.html", "<p>How we use bulk-sync report, and its sync_outcome</p>\n", False),
+        ("one column.csv", "PKey,sync_outcome\n@a,updated\n", False),
+        ("saved by Excel.csv", REPORT.replace(",", ";"), False),
+        ("todo.csv", "PKey,ccpaOptOut,original_row,sync_reason,sync_detail\n@a,,2,,\n", False),
+        ("list.json", "[\n1\n]\n", False),
+        ("damaged.json", '[\n{"sync_row', False),
+        ("a lone bracket.json", "[\n", False),
+        ("damaged.parquet", "PAR1 sync_outcome", False),
+        ("damaged.xlsx", "PK\x03\x04 bulk-sync All rows", False),
+        ("a quote.csv", '"sync_outcome', False),
+    ],
+    ids=lambda each: each if isinstance(each, str) and len(each) < 25 else "",
+)  # fmt: skip
+def test_a_file_is_recognized_by_its_structure_not_by_a_word_in_it(
+    name: str, content: str, is_ours: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content, newline="")
+    packed = tmp_path / f"{name}.gz"
+    packed.write_bytes(gzip.compress(content.encode()))
+    assert (former_files.reason(tmp_path / name) == "") is is_ours
+    if not name.endswith((".parquet", ".xlsx")):
+        assert (former_files.reason(packed) == "") is is_ours
+
+
+def test_a_workbook_with_our_words_is_somebody_s_own(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("All rows").append(["bulk-sync", "sync_outcome"])
+    book.save(tmp_path / "r.xlsx")
+    assert "bulk-sync has not written it" in former_files.reason(tmp_path / "r.xlsx")
 
 
 @pytest.mark.parametrize("name", REPORTS)
