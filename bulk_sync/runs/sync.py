@@ -141,6 +141,8 @@ def _kept_preview(
         begun = replace(begun, settings={**begun.settings, **saved})
         for run in _interrupted_plans(book, job, begun):
             with working_on_plan(job.state, run.run_id):
+                if book.run(run.run_id).is_finished:  # by the process that was waited for
+                    continue
                 if not fresh:
                     settings = {**run.begun.settings, **begun.settings}
                     run = replace(run, begun=replace(begun, settings=settings))  # noqa: PLW2901

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import orjson
@@ -328,3 +329,29 @@ def test_a_plan_that_is_not_finished_cannot_be_applied_and_its_run_is_named(
     assert f"Finish it first: bulk-sync resume {ran.summary['run_id']}" in applied.err
     missing = run(filled, "apply", "other.parquet").err
     assert "there is no such file. `bulk-sync plan INPUT --out other.parquet` makes it" in missing
+
+
+@pytest.mark.parametrize("more", [(), ("--fresh",)], ids=["the same command", "--fresh"])
+def test_a_preview_that_waited_for_another_one_begins_anew(
+    more: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    words = ("run", "in.csv", "--dry-run", "--max-calls", "100", *map(str, LOOKUP), *more)
+    held = list[subprocess.Popen[str]]()
+
+    def start_another() -> None:
+        held.append(process(filled, tmp_path, *words, "--lock-wait", "1h"))
+        assert held[0].stderr is not None
+        while "Waiting up to" not in (line := held[0].stderr.readline()):
+            assert line, "the other process has ended"
+
+    before_answer(filled, "GET", 10, start_another)
+    with process(filled, tmp_path, *words) as first:
+        said = first.communicate()[1]
+    (other,) = held
+    with other:
+        said += other.communicate()[1]
+    assert (first.returncode, other.returncode) == (0, 0), said
+    assert len(profiles_read(filled)) == 2 * ROWS
+    runs = orjson.loads(run(None, "runs", "--json").out)
+    assert [each["exit"] for each in runs] == [0, 0]
+    assert not list((tmp_path / "state" / "runs").glob("*/*.parquet"))
