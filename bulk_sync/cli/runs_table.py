@@ -17,6 +17,7 @@ from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Subject
 from bulk_sync.runs import approvals
+from bulk_sync.runs.past_runs import SUBJECTS, exit_status
 
 _COLUMNS: Final = ("run", "kind", "job", "rows", "opt-ins", "opt-outs", "took", "exit")
 _JOB: Final = _COLUMNS.index("job")
@@ -183,9 +184,7 @@ def _exit(run: Run) -> str:
     """Return how a run ended, with the meaning; nothing if it did not."""
     if run.ended is None:
         return ""
-    subject = Subject.PLAN if run.begun.kind is Kind.PLAN else Subject.RESULT
-    words = wording.exit_status(Exit(run.ended.exit), subject, outcomes=run.ended.outcomes)
-    return words.partition("; `bulk-sync resume`")[0] if run.ended.final else words
+    return exit_status(run.ended, SUBJECTS.get(run.begun.kind, Subject.RESULT))
 
 
 def _request(run: Run) -> dict[str, Any]:

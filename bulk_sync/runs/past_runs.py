@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from bulk_sync import ledger
 from bulk_sync.errors import Exit, StopRun, UsageProblem
-from bulk_sync.ledger import Kind, Ledger, Run
+from bulk_sync.ledger import Ended, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report import wording
+from bulk_sync.report.facts import Subject
 from bulk_sync.runs import checkpoint_place
 from bulk_sync.runs.checkpoint import checkpoint_folder
 from bulk_sync.settings import State
+
+SUBJECTS: Final = {Kind.PLAN: Subject.PLAN, Kind.UNDO: Subject.UNDO}
+"""What a run of a kind is in reports, if it is no result."""
 
 
 class NothingLeft(StopRun):
@@ -27,12 +32,20 @@ class NothingLeft(StopRun):
     def __init__(self, message: str, done_by: Run | None = None) -> None:
         if done_by is not None and done_by.ended is not None:
             self.exit = Exit(done_by.ended.exit)
-            status = wording.exit_status(self.exit, outcomes=done_by.ended.outcomes)
+            subject = SUBJECTS.get(done_by.begun.kind, Subject.RESULT)
+            status = exit_status(done_by.ended, subject)
             message += f" Run {done_by.run_id} ended with {status}."
             message += "".join(f" Report: {path}." for path in done_by.ended.reports)
             if done_by.ended.outcomes.get(Outcome.FAILED):
                 message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."
         super().__init__(message)
+
+
+def exit_status(ended: Ended, subject: Subject) -> str:
+    """Return the exit status of a run, with its meaning."""
+    return wording.exit_status(
+        Exit(ended.exit), subject, outcomes=ended.outcomes, is_resumable=not ended.final
+    )
 
 
 def interrupted(state: State) -> list[Run]:

@@ -30,18 +30,16 @@ from bulk_sync.report.facts import (
     Subject,
 )
 from bulk_sync.rows import read
+from bulk_sync.rows.comparison import CHANGED
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.lineage import same_place
+from bulk_sync.runs.past_runs import SUBJECTS, exit_status
 from bulk_sync.runs.review import exit_of
 from bulk_sync.runs.tally import Tally
 from bulk_sync.runs.validation import Judged
 from bulk_sync.storage import lock
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_SUBJECTS: Final = {Kind.PLAN: Subject.PLAN, Kind.UNDO: Subject.UNDO}
-_CHANGED: Final = (
-    Outcome.UPDATED, Outcome.WOULD_UPDATE, Outcome.CREATED, Outcome.WOULD_CREATE,
-)  # fmt: skip
 
 
 def ended_with(totals: Totals, cause: StopRun | None, warning: str = "") -> Ended:
@@ -130,7 +128,7 @@ def facts_from(
 ) -> Facts:
     """Return the facts of a run from the counts of its rows; else as ``facts_of``."""
     begun, ended = run.begun, run.ended or Ended(exit=int(Exit.BUG), message="", final=False)
-    subject = subject or _SUBJECTS.get(begun.kind, Subject.RESULT)
+    subject = subject or SUBJECTS.get(begun.kind, Subject.RESULT)
     before = takewhile(lambda each: each.run_id != run.run_id, past)
     return Facts(
         subject=subject,
@@ -150,7 +148,7 @@ def facts_from(
         result=Result(
             sentences=(
                 _sentence(subject, ended, tally),
-                f"E{wording.exit_status(Exit(ended.exit), subject, outcomes=ended.outcomes)[1:]}.",
+                f"E{exit_status(ended, subject)[1:]}.",
             ),
             refusal=_text(ended.message),
             deadlines=tuple(wording.deadlines(tally.late)),
@@ -204,7 +202,7 @@ def _sentence(subject: Subject, ended: Ended, tally: Tally) -> str:
     if subject is Subject.AUDIT:
         hold = counted.get(Outcome.UNCHANGED, 0)
         return f"{hold:,} of {count(tally.rows, 'write')} still {_agreeing(hold, 'holds', 'hold')}."
-    changed = sum(counted.get(each, 0) for each in _CHANGED)
+    changed = sum(counted.get(each, 0) for each in CHANGED)
     made = counted.get(Outcome.CREATED, 0) + counted.get(Outcome.WOULD_CREATE, 0)
     was = "would be" if subject is Subject.PLAN else _agreeing(changed, "was", "were")
     what = f"{was} {'put back' if subject is Subject.UNDO else 'changed'} in Campaign"
@@ -238,7 +236,7 @@ def _past_runs(run: Run, runs: Sequence[Run]) -> tuple[PastRun, ...]:
             run_id=each.run_id,
             at=datetime.fromtimestamp(each.ended_ms / 1000, UTC).astimezone(),
             rows=each.begun.rows,
-            changes=sum(each.ended.outcomes.get(name, 0) for name in _CHANGED),
+            changes=sum(each.ended.outcomes.get(name, 0) for name in CHANGED),
             failures=each.ended.outcomes.get(Outcome.FAILED, 0),
         )
         for each in runs

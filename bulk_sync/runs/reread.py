@@ -64,7 +64,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         found = _mark_moved(compared, later)
         reports = report.spare(job.record.reports_of(name), name)
         totals = Totals.count(found)
-        ended = report_facts.ended_with(totals, cause)
+        ended = replace(report_facts.ended_with(totals, cause), final=True)
         audited = replace(run, ended_ms=now_ms(), ended=ended)
         facts = report_facts.facts_of(audited, found, reports=reports, subject=Subject.AUDIT)
         files, failure = finish.write_reports(found, reports, f"audit-{run_id}", facts, screen.tell)

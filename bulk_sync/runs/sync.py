@@ -108,7 +108,8 @@ def preview(
         planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
         interrupts.defer()
         totals, joined, now = Totals.count(planned), expand.collapse(planned), now_ms()
-        ending = Run(run_id, 0, now, begun, now, report_facts.ended_with(totals, cause))
+        ended = replace(report_facts.ended_with(totals, cause), final=True)
+        ending = Run(run_id, 0, now, begun, now, ended)
         paths = job.record.reports_of(run_id)
         facts = report_facts.facts_of(ending, joined, runs, reports=paths)
         files, failure = finish.write_reports(

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, before_answer, populate, wishes
 
 from bulk_sync.ledger import Begun, Ended, Kind, NotBegun, open_ledger
 from bulk_sync.settings import State
@@ -134,10 +135,37 @@ def test_a_run_that_was_given_up_is_not_said_to_go_on(
             run(None, *command).out.split()
         )
     run(sim, "resume", listed["run_id"], "--give-up")
-    for command in (("runs",), ("runs", listed["run_id"])):
-        shown = " ".join(run(None, *command).out.split())
+    for command in (("runs",), ("runs", listed["run_id"]), ("resume", listed["run_id"])):
+        ran = run(sim, *command)
+        shown = " ".join((ran.out + ran.err).split())
         assert ("stopped early" in shown, "goes on" in shown) == (True, False)
         assert "Start the command again" not in shown
+    assert run(None, "report", listed["run_id"], "--report", "again.html").status == 0
+    assert "<p>Exit status 6: stopped early.</p>" in (tmp_path / "again.html").read_text("utf-8")
+
+
+def test_a_finished_plan_is_not_said_to_be_in_campaign(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 5)
+    wishes(tmp_path / "in.csv", 5)
+    assert run(sim, "plan", "in.csv", "--out", "plan.parquet").status == 0
+    (listed,) = orjson.loads(run(None, "runs", "--json").out)
+    said = run(sim, "resume", listed["run_id"]).out
+    assert "status 0: everything could be planned; nothing was written." in said
+
+
+@pytest.mark.parametrize("command", ["run in.csv --dry-run --fetch lookup", "audit"])
+def test_the_report_of_what_cannot_be_resumed_offers_no_resume(
+    command: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 5)
+    wishes(tmp_path / "in.csv", 5)
+    assert run(sim, "run", "in.csv").status == 0
+    before_answer(sim, "GET", 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert run(sim, *command.split(), "--concurrency", 1, "--report", "stopped.html").status == 143
+    report = (tmp_path / "stopped.html").read_text("utf-8")
+    assert "<p>Exit status 143: interrupted.</p>" in report
 
 
 def test_what_is_no_run_is_not_listed_if_it_fails(run: Run, tmp_path: Path) -> None:
