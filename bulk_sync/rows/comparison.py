@@ -242,6 +242,16 @@ def repeat(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def foreseen(planned: pd.DataFrame) -> pd.Series:
+    """Return AFTER as it is once a plan is carried out; for results, AFTER itself."""
+    is_write = columns.have_outcome(planned, (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE))
+    if not is_write.any():
+        return planned[columns.AFTER]
+    codes = columns.state_codes(planned[columns.AFTER])
+    codes[is_write] = columns.state_codes(planned[columns.DESIRED])[is_write]
+    return columns.states(codes[planned[columns.COUNTS_AS].to_numpy()])
+
+
 def _oldest_first(frame: pd.DataFrame, positions: Positions) -> Positions:
     """Order positions by REQUESTED, undated last, and the input's order among equals.
 

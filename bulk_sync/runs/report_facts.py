@@ -29,8 +29,7 @@ from bulk_sync.report.facts import (
     Source,
     Subject,
 )
-from bulk_sync.rows import read
-from bulk_sync.rows.comparison import CHANGED
+from bulk_sync.rows import columns, comparison, read
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import SUBJECTS, exit_status
@@ -109,6 +108,7 @@ def facts_of(
         reports: where its reports go, one of which may hold every row for the others.
         subject: what the report is about; None goes by the command.
     """
+    rows = rows.assign(**{columns.AFTER: comparison.foreseen(rows)})
     tally = Tally.count(rows, ended_on(run))
     return facts_from(run, tally, past, reports=reports, subject=subject)
 
@@ -202,7 +202,7 @@ def _sentence(subject: Subject, ended: Ended, tally: Tally) -> str:
     if subject is Subject.AUDIT:
         hold = counted.get(Outcome.UNCHANGED, 0)
         return f"{hold:,} of {count(tally.rows, 'write')} still {_agreeing(hold, 'holds', 'hold')}."
-    changed = sum(counted.get(each, 0) for each in CHANGED)
+    changed = sum(counted.get(each, 0) for each in comparison.CHANGED)
     made = counted.get(Outcome.CREATED, 0) + counted.get(Outcome.WOULD_CREATE, 0)
     was = "would be" if subject is Subject.PLAN else _agreeing(changed, "was", "were")
     what = f"{was} {'put back' if subject is Subject.UNDO else 'changed'} in Campaign"
@@ -236,7 +236,7 @@ def _past_runs(run: Run, runs: Sequence[Run]) -> tuple[PastRun, ...]:
             run_id=each.run_id,
             at=datetime.fromtimestamp(each.ended_ms / 1000, UTC).astimezone(),
             rows=each.begun.rows,
-            changes=sum(each.ended.outcomes.get(name, 0) for name in CHANGED),
+            changes=sum(each.ended.outcomes.get(name, 0) for name in comparison.CHANGED),
             failures=each.ended.outcomes.get(Outcome.FAILED, 0),
         )
         for each in runs

@@ -46,7 +46,12 @@ class Tally:
 
     @classmethod
     def count(cls, rows: pd.DataFrame, today: date) -> Self:
-        """Count rows of results; ``today`` is the day on which they ended."""
+        """Count rows of results.
+
+        Args:
+            rows: with AFTER as ``comparison.foreseen`` has it.
+            today: the day on which they ended.
+        """
         codes = columns.reason_codes(rows[columns.REASON])
         found = np.bincount(codes[codes >= 0], minlength=len(Reason)).tolist()
         usable = columns.have_outcome(rows, [Outcome.USABLE])
@@ -110,8 +115,6 @@ class Tally:
 def _states(rows: pd.DataFrame) -> npt.NDArray[np.int64]:
     before = columns.state_codes(rows[columns.BEFORE])
     after = columns.state_codes(rows[columns.AFTER])
-    planned = columns.have_outcome(rows, (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE))
-    after[planned] = columns.state_codes(rows[columns.DESIRED])[planned]
     # true, false, unknown: codes 1, 0, -1.
     counted = np.bincount((1 - before) * _SIZE + (1 - after), minlength=_SIZE * _SIZE)
     return counted.reshape(_SIZE, _SIZE)

@@ -3,7 +3,8 @@
     rows as Parquet --once, in batches--> FOLDER/person.arrow, opt-ins.arrow, changes.arrow
                                           FOLDER/counts.json
 
-The folder appears whole or not at all. Memory: one batch of rows, to make it and to read it.
+The folder appears whole or not at all. Memory: one batch of rows, to make it and to read it; to
+make that of a plan, also 20 bytes a row.
 """
 
 import tempfile
@@ -16,16 +17,14 @@ from typing import Final, NamedTuple, Self
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from markupsafe import Markup
 from pyarrow import ipc
 
-from bulk_sync.outcomes import Outcome
 from bulk_sync.report import html_file
 from bulk_sync.report import table as tables
 from bulk_sync.report.table import Results
-from bulk_sync.rows import columns, due_dates
+from bulk_sync.rows import columns, comparison, due_dates
 from bulk_sync.runs.tally import Tally
 from bulk_sync.storage import atomic
 from bulk_sync.web import choices
@@ -36,7 +35,7 @@ _READ_ROWS: Final = 16_384
 _PAGES_TOGETHER: Final = 20
 """Pages that are packed together: a page is found without reading those before it."""
 
-_PLANNED: Final = (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
+_FORESEEN_BY: Final = (columns.OUTCOME, columns.DESIRED, columns.AFTER, columns.COUNTS_AS)
 _NOT_OF_A_PLAN: Final = (columns.DESIRED, columns.ATTEMPTS, columns.AT)
 """What a plan does not show: a change is shown as the states before and after."""
 
@@ -131,9 +130,15 @@ def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None
     """Write the files of the pages."""
     tally, counts = Tally(), dict.fromkeys(Section, 0)
     writers: dict[Section, _Writer] = {}
+    after = None
+    if is_plan:
+        after = comparison.foreseen(pq.read_table(source, columns=list(_FORESEEN_BY)).to_pandas())
     with pq.ParquetFile(source, buffer_size=1 << 20) as file:
         for part in file.iter_batches(_READ_ROWS):
             rows = pa.Table.from_batches([part]).to_pandas()
+            if after is not None:
+                here, after = after.iloc[: len(rows)], after.iloc[len(rows) :]
+                rows[columns.AFTER] = here.array
             tally += Tally.count(rows, ended_on)
             for batch in Results.from_frame(due_dates.with_due(rows)).read():
                 masks = html_file.masks(batch)
@@ -155,9 +160,6 @@ def _plain(batch: pa.RecordBatch, *, is_plan: bool) -> pa.RecordBatch:
     """Return a batch without dictionaries, which differ between batches."""
     values = tables.values_of(batch)
     if is_plan:
-        planned = pc.is_in(values[columns.OUTCOME], pa.array(_PLANNED, tables.TEXT))
-        desired, after = values[columns.DESIRED], values[columns.AFTER]
-        values[columns.AFTER] = pc.if_else(planned, desired, after)
         values = {name: each for name, each in values.items() if name not in _NOT_OF_A_PLAN}
     return pa.RecordBatch.from_pydict(values)
 

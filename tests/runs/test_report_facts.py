@@ -111,20 +111,21 @@ def test_every_row_is_counted_once_by_outcome_and_in_the_matrix() -> None:
     assert counts.rows == 5
 
 
-def test_after_a_plan_is_what_it_would_leave() -> None:
+def test_after_a_plan_is_what_it_would_leave_also_in_a_row_that_repeats_another() -> None:
     rows = results(
-        2,
+        4,
         ours={
-            columns.BEFORE: [0, 1],
-            columns.AFTER: [0, 1],
-            columns.OUTCOME: ["would_update", "unchanged"],
+            columns.BEFORE: [0, 1, 0, 0],
+            columns.AFTER: [0, 1, 0, 0],
+            columns.OUTCOME: ["would_update", "unchanged", "duplicate", "drifted"],
         },
     )
+    rows[columns.COUNTS_AS] = [0, 1, 0, 3]
     run = ended_run(rows, replace(BEGUN, kind=Kind.PLAN), Exit.DONE)
     facts = report_facts.facts_of(run, rows)
     assert facts.subject is Subject.PLAN
-    assert facts.counts.matrix == ((1, 0, 0), (1, 0, 0), (0, 0, 0))
-    assert facts.result.sentences[0].startswith("1 of 2 rows would be changed in Campaign")
+    assert facts.counts.matrix == ((1, 0, 0), (2, 1, 0), (0, 0, 0))
+    assert facts.result.sentences[0].startswith("1 of 4 rows would be changed in Campaign")
 
 
 def test_the_last_thirty_runs_of_the_job_end_with_this_one() -> None:

@@ -100,6 +100,26 @@ def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
     assert not list(tmp_path.glob("*.results.csv"))
 
 
+def test_a_plan_and_its_run_show_the_same_states_also_of_a_row_that_repeats_another(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    path = mixed(sim, tmp_path / "in.csv", 1, 3)
+    path.write_text(path.read_text() + f"Again,{key(2)},yes\nBad,{key(3)},maybe\n")
+    plan_id = planned(served, path)
+    ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+    screen = f"{served.url}/plans/{plan_id}"
+    table = re.compile("true after .*? Reasons")
+    before = table.findall(text_of(ana.get(screen)))
+    assert before, text_of(ana.get(screen))
+    assert "true 0 1 0 false 4 0 0 unknown 0 0 1" in before[0]
+    press(ana, served, f"/plans/{plan_id}/ask")
+    seen_all(ben, served, plan_id)
+    approve(ben, served, plan_id)
+    run_id = run_of(served, plan_id)
+    ended(served, run_id)
+    assert table.findall(text_of(ana.get(f"{served.url}/runs/{run_id}"))) == before
+
+
 def test_two_approvers_at_the_same_moment_start_it_once(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
