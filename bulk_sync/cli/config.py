@@ -1,18 +1,17 @@
-"""Where values come from beside the command line: the configuration file, and secrets.
+"""Where values come from beside the command line: the configuration file.
 
     max-opt-ins = 5             for every command
     [job.requests]              for the inputs of one job, in place of those above
     key-column = "E-mail"
 
-The order: command line, variable, ``[job.NAME]``, top of the file, default. A secret is never an
-option: a variable, or a file named by it, or either in the configuration.
+The order: command line, variable, ``[job.NAME]``, top of the file, default.
 """
 
 import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +22,11 @@ from click.core import ParameterSource
 from bulk_sync import job_names
 from bulk_sync.cli.option import DECLARED, Option, Recorded, variable
 from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import Secret
 
 FILE: Final = "bulk-sync.toml"
 _PATH: Final = f"{__name__}.path"
 _JOB: Final = f"{__name__}.job"
+_OWN: Final = f"{__name__}.own"
 _TABLES: Final = f"{__name__}.tables"
 _JOB_AT_HAND: Final = f"{__name__}.job_at_hand"
 _MISSED: Final = f"{__name__}.missed"
@@ -44,6 +43,9 @@ _OF_ALL_JOBS: Final = frozenset(
     {"state_dir", "state_url", "job", *_SECRETS, *(f"{name}_file" for name in _SECRETS)}
 )
 """What no table of a job may hold: a run is found, and resumed, without knowing its job."""
+
+GIVEN: Final = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
+"""What comes before the file."""
 
 JOBS: Final = "job"
 """The table of the tables of jobs."""
@@ -83,13 +85,13 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     # If the file is wrong, the form of the message still follows it.
     ctx.default_map = {name.replace("-", "_"): value for name, value in values.items()}
     own = _table(str(path), values)
-    ctx.meta[__name__] = ctx.default_map = own
+    ctx.meta[__name__] = ctx.meta[_OWN] = ctx.default_map = own
     jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
     ctx.meta[_TABLES] = jobs
     job = job_of(typed) if jobs else None
     name = None if job is None else _table_for(typed, job, jobs)
     if name is not None:
-        ctx.default_map = ctx.meta[__name__] = {**own, **jobs[name]}
+        ctx.default_map = ctx.meta[__name__] = _with_table(own, jobs[name])
         ctx.meta[_JOB_AT_HAND] = name
     elif typed.get("input") and not _named_job(typed):
         ctx.meta[_MISSED] = _missed(path, str(typed["input"]), job, jobs)
@@ -123,6 +125,31 @@ def tables_of(ctx: click.Context) -> Mapping[str, Mapping[str, object]]:
     """Return the tables of the configuration, by job."""
     tables: Mapping[str, Mapping[str, object]] = ctx.meta.get(_TABLES, {})
     return tables
+
+
+def of_job(job: str, options: Iterable[Option]) -> dict[str, Any]:
+    """Return the values of some options for the job of an earlier run; what is given now wins.
+
+    Its table holds from now on, also for the files with secrets that it names.
+    """
+    ctx = click.get_current_context()
+    tables = tables_of(ctx)
+    table = tables.get(job_names.among(tables, job) or "", {})
+    values = ctx.meta[__name__] = _with_table(ctx.meta.get(_OWN, {}), table)
+    return {
+        each.key: each.type_cast_value(ctx, values.get(each.key))
+        for each in options
+        if ctx.get_parameter_source(each.key) not in GIVEN
+    }
+
+
+def _with_table(own: Mapping[str, object], table: Mapping[str, object]) -> dict[str, object]:
+    """Return the options at the top of the file with those of a table in their place.
+
+    A file with URLs in the table takes the place of URLs at the top.
+    """
+    hidden = {name for name in _HOOKS if f"{name}_file" in table}
+    return {**{name: own[name] for name in own if name not in hidden}, **table}
 
 
 def content(path: Path) -> dict[str, Any]:
@@ -207,6 +234,12 @@ def _table(place: str, values: Mapping[str, object]) -> dict[str, object]:
     return options
 
 
+def at_hand(ctx: click.Context) -> Mapping[str, Any]:
+    """Return the options of the file that hold: those of a job's table, and those at the top."""
+    values: Mapping[str, Any] = ctx.meta.get(__name__, {})
+    return values
+
+
 def path_of(ctx: click.Context) -> Path | None:
     """Return the configuration file, if there is one."""
     path: Path | None = ctx.meta.get(_PATH)
@@ -282,40 +315,3 @@ def _checked(place: str, value: object, option: Option | None) -> object:
     if not isinstance(value, str | int | float | date | time):
         raise UsageProblem(f"{place} takes one value, not a table or a list.")
     return str(value)
-
-
-def secret(name: str) -> Secret | None:
-    """Find a secret: the variable, the file named by it, then the same two in the config."""
-    text = secret_text(name)
-    return None if text is None else Secret(text)
-
-
-def urls_of_hook(option: Option, given: Any) -> list[str]:
-    """Return the URLs of a hook: those given, or the lines of its file."""
-    if not given:
-        lines = map(str.strip, (secret_text(option.key) or "").splitlines())
-        given = [
-            option.type.convert(line, option, None) for line in lines if line and line[0] != "#"
-        ]
-    return [given] if isinstance(given, str) else list(given)
-
-
-def secret_text(name: str) -> str | None:
-    """Find the text of a secret, whatever characters it holds."""
-    configured: Mapping[str, Any] = click.get_current_context().meta.get(__name__, {})
-    for values, direct, through in (
-        (os.environ, variable(name), variable(f"{name}_file")),
-        (configured, name, f"{name}_file"),
-    ):
-        if value := values.get(direct):
-            return str(value).strip()
-        if path := values.get(through):
-            try:
-                return Path(str(path)).expanduser().read_text("utf-8-sig").strip()
-            except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last of ~
-                why = error.strerror if isinstance(error, OSError) else None
-                raise UsageProblem(
-                    f"{through} names the file {str(path)!r}, which cannot be read: "
-                    f"{why or error}. Correct the path, or write the file."
-                ) from error
-    return None

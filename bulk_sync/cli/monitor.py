@@ -9,13 +9,13 @@ The beginning of a run is pinged too. A preview has events alone.
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bulk_sync.cli.hooks import Hooks
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.outcomes import Kind
 from bulk_sync.remote.url import without_secrets
@@ -23,9 +23,7 @@ from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun, Run
-    from bulk_sync.monitoring.ping import Pings
     from bulk_sync.monitoring.run_end import RunEnd, Standing
-    from bulk_sync.monitoring.time_budget import TimeBudget
     from bulk_sync.runs import Finished
     from bulk_sync.settings import Place, State
 
@@ -33,6 +31,9 @@ log = logging.getLogger(__name__)
 
 _FOLLOW_UPS: Final = frozenset({Kind.RESUME, Kind.AUDIT})
 """The commands that go on with a run, or look at one, and make none of their own."""
+
+_FOLLOWING: Final = _FOLLOW_UPS | {Kind.RETRY, Kind.UNDO}
+"""The commands about a run, whose job has the hooks."""
 
 _PREVIEWS: Final[Mapping[str, str]] = {Kind.RUN: "dry_run", Kind.UNDO: "out"}
 """By command, the option with which it writes nothing to Campaign."""
@@ -43,12 +44,6 @@ _SIGNALS: Final = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
 _COULD_NOT_START: Final = "could not start: `bulk-sync runs` shows why"
 _NOT_RECORDED: Final = "could not be recorded in the ledger: the log shows why"
 _NOT_UPLOADED: Final = "a report could not be uploaded and stays on the machine of the run"
-
-_STANDING_S: Final = 2.0
-"""Seconds for the ledger, which may be on a server that hangs, to say how the job stands."""
-
-_METRICS_S: Final = 2.0
-"""Seconds for the metrics file."""
 
 
 @dataclass
@@ -79,10 +74,7 @@ class Monitor:
     _kind: str = ""
     _values: Mapping[str, Any] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
-    _ping_url: str | None = None
-    _notified: Sequence[str] = ()
-    _pings: "Pings | None" = None
-    _time_budget: "TimeBudget | None" = None
+    _hooks: Hooks = field(default_factory=Hooks)
 
     def watch(self, command: str, values: Mapping[str, Any]) -> None:
         """Begin with a command and its options, before its run is known."""
@@ -93,27 +85,19 @@ class Monitor:
         if self.is_run:
             self._find_ledger()
             self.place = _place(values)
-        if "ping" in values:
-            from bulk_sync.cli.config import urls_of_hook
-            from bulk_sync.cli.monitoring_options import NOTIFY, PING
-
-            self._ping_url = next(iter(urls_of_hook(PING, values["ping"])), None)
-            urls = urls_of_hook(NOTIFY, values["notify"])
-            if urls and self.kind != Kind.PLAN:
-                from bulk_sync.monitoring import notification
-
-                notification.check(urls)
-                self._notified = urls
+        self._hear(values)
 
     def start(self) -> None:
         """Ping that a run begins, as soon as it is known that there is one, and no preview."""
-        is_unknown = self.kind in {Kind.PLAN, Kind.RESUME}
-        if self._ping_url is None or self._pings is not None or is_unknown:
-            return
-        from bulk_sync.monitoring.ping import Pings
+        is_unknown = self._kind in _FOLLOWING and self.followed is None
+        if not is_unknown and self.kind not in {Kind.PLAN, Kind.RESUME}:
+            self._hooks.start()
 
-        self._pings = Pings(self._ping_url, self._time())
-        self._pings.start()
+    def _hear(self, values: Mapping[str, Any]) -> None:
+        """Use the hooks among some options, for a run or for nothing but a preview."""
+        self._hooks = Hooks.from_options(values)
+        if self.kind != Kind.PLAN:
+            self._hooks.check()
 
     def _find_ledger(self) -> None:
         """Find out where the ledger is, unless that stands in a file that cannot be read."""
@@ -124,11 +108,16 @@ class Monitor:
                 self.state = arguments.state(self._values)
 
     def follow(self, run: "Run") -> None:
-        """Go on with the job of a run that is followed up."""
+        """Go on with the job of a run that is followed up, and the hooks of that job."""
+        from bulk_sync.cli import config
+        from bulk_sync.cli.monitoring_options import MONITORING
+
         self.kind, self.followed, self.has_ended = self._kind, run.run_id, False
         self.job, self.source, self.place = run.begun.job, run.begun.input, run.begun
         self.run_id = run.run_id if self.is_follow_up else None
         self._began = time.monotonic()
+        self._hear({**self._values, **config.of_job(run.begun.job, MONITORING)})
+        self.start()
 
     def begin(self, run_id: str, begun: "Begun", source: str) -> None:
         """Go on with the run that begins, or is resumed."""
@@ -157,7 +146,7 @@ class Monitor:
     @property
     def is_heard(self) -> bool:
         """Return whether anything takes the end of the run."""
-        return self._values.get("log_format") == "json" or self._has_hooks
+        return self._values.get("log_format") == "json" or self._hooks.are_any
 
     def facts(self) -> dict[str, object]:
         """Return when it is, and which run that is about."""
@@ -264,54 +253,12 @@ class Monitor:
             end: how it ended.
             was_done: another run had done its work, so that only the ping waits for an end.
         """
-        if self.kind == Kind.PLAN or not self._has_hooks or (was_done and self._pings is None):
+        if self.kind == Kind.PLAN or not self._hooks.are_any:
             return
         from bulk_sync.report import wording
 
         end = replace(end, meaning=f"meaning: {wording.EXITS[Exit(end.exit)]}")
-        with Interrupts() as interrupts:
-            interrupts.defer()
-            if self._metrics_file is not None and end.job and not was_done:
-                self._write_metrics(self._metrics_file, end)
-            if self._ping_url is not None:
-                from bulk_sync.monitoring.ping import Pings
-
-                (self._pings or Pings(self._ping_url, self._time())).end(end)
-            folder = self._values.get("state_dir")
-            if self._notified and end.job and folder is not None and not was_done:
-                from bulk_sync.monitoring import notification
-
-                notification.notify(self._notified, end, folder, self._time())
-        self._pings = self._time_budget = None
-
-    def _write_metrics(self, path: Path, end: "RunEnd") -> None:
-        from bulk_sync.monitoring import metrics_file
-        from bulk_sync.monitoring.run_end import Standing
-
-        found: list[Standing] = []
-        look = [lambda: found.append(self._standing(end))]
-        self._time().spend("--metrics-file: the ledger", look, _STANDING_S)
-        standing = found[0] if found else Standing()
-        write = [lambda: metrics_file.write(path, end, standing)]
-        self._time().spend("--metrics-file", write, _METRICS_S)
-
-    def _time(self) -> "TimeBudget":
-        """Return the time of all hooks of this run."""
-        if self._time_budget is None:
-            from bulk_sync.monitoring.time_budget import TimeBudget
-
-            self._time_budget = TimeBudget()
-        return self._time_budget
-
-    @property
-    def _has_hooks(self) -> bool:
-        hooks = self._metrics_file, self._ping_url, self._notified or None
-        return any(hook is not None for hook in hooks)
-
-    @property
-    def _metrics_file(self) -> Path | None:
-        path: Path | None = self._values.get("metrics_file")
-        return path
+        self._hooks.end(end, self._standing, was_done=was_done)
 
     @property
     def _monitored_as(self) -> str:

@@ -12,7 +12,7 @@ from conftest import Run, populate, wishes
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import receiving
 
-from bulk_sync.cli import monitor
+from bulk_sync.cli import hooks
 from bulk_sync.monitoring import notification, ping
 from bulk_sync.simulator import Simulator
 
@@ -79,7 +79,7 @@ def test_a_bad_service_costs_a_known_time_and_changes_nothing(
 def test_a_metrics_file_that_hangs_is_given_up(
     sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "_METRICS_S", 0.1)
+    monkeypatch.setattr(hooks, "_METRICS_S", 0.1)
     populate(sim, 5)
     os.mkfifo(tmp_path / "job.prom")
     source = wishes(tmp_path / "in.csv", 5)
@@ -92,7 +92,7 @@ def test_a_metrics_file_that_hangs_is_given_up(
 def test_a_ledger_that_hangs_does_not_keep_the_metrics_from_being_written(
     sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "_STANDING_S", 0.1)
+    monkeypatch.setattr(hooks, "_STANDING_S", 0.1)
     wishes(tmp_path / "in.csv", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/none?connect_timeout=2"

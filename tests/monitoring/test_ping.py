@@ -47,7 +47,6 @@ def test_a_run_pings_its_beginning_and_its_end(
         (("run", "in.csv", "--max-changes", "2"), 4),
         (("run", "in.csv", "--max-calls", "2"), 6),
         (("apply", "missing.parquet"), 2),
-        (("retry", "20200101T000000Z-000000"), 2),
     ],
 )
 def test_a_run_that_fails_pings_its_exit_status(

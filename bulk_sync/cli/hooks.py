@@ -1,0 +1,123 @@
+"""The hooks of one run: ``--ping``, ``--notify`` and ``--metrics-file``. None changes anything."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bulk_sync.signals import Interrupts
+
+if TYPE_CHECKING:
+    from bulk_sync.monitoring.ping import Pings
+    from bulk_sync.monitoring.run_end import RunEnd, Standing
+    from bulk_sync.monitoring.time_budget import TimeBudget
+
+_STANDING_S: Final = 2.0
+"""Seconds for the ledger, which may be on a server that hangs, to say how the job stands."""
+
+_METRICS_S: Final = 2.0
+"""Seconds for the metrics file."""
+
+
+@dataclass
+class Hooks:
+    """Where the beginning and the end of a run go.
+
+    Attributes:
+        metrics_file: the file; None if there is none.
+        ping_url: the check; None if there is none.
+        notified: URLs of services that take messages.
+        state_dir: where the state that people were last told is kept; None if unknown.
+    """
+
+    metrics_file: Path | None = None
+    ping_url: str | None = None
+    notified: Sequence[str] = ()
+    state_dir: Path | None = None
+    _pings: "Pings | None" = None
+    _time_budget: "TimeBudget | None" = None
+
+    @classmethod
+    def from_options(cls, values: Mapping[str, Any]) -> "Hooks":
+        """Build them from options; commands without runs have none."""
+        if "ping" not in values:
+            return cls()
+        from bulk_sync.cli.monitoring_options import NOTIFY, PING
+        from bulk_sync.cli.secret_values import urls_of_hook
+
+        return cls(
+            metrics_file=values["metrics_file"],
+            ping_url=next(iter(urls_of_hook(PING, values["ping"])), None),
+            notified=urls_of_hook(NOTIFY, values["notify"]),
+            state_dir=values.get("state_dir"),
+        )
+
+    @property
+    def are_any(self) -> bool:
+        """Return whether there is one."""
+        return bool(self.metrics_file or self.ping_url or self.notified)
+
+    def check(self) -> None:
+        """Raise UsageProblem if messages cannot be sent; then there is nowhere to send them."""
+        urls, self.notified = self.notified, ()
+        if urls:
+            from bulk_sync.monitoring import notification
+
+            notification.check(urls)
+        self.notified = urls
+
+    def start(self) -> None:
+        """Ping once that the run begins."""
+        if self.ping_url is not None and self._pings is None:
+            self._pings = self._new_pings(self.ping_url)
+            self._pings.start()
+
+    def end(
+        self, end: "RunEnd", standing: "Callable[[RunEnd], Standing]", *, was_done: bool
+    ) -> None:
+        """Pass the end of the run on.
+
+        Args:
+            end: how it ended.
+            standing: looks up how its job stands.
+            was_done: another run had done its work, so that only the ping waits for an end.
+        """
+        if was_done and self._pings is None:
+            return
+        with Interrupts() as interrupts:
+            interrupts.defer()
+            if self.metrics_file is not None and end.job and not was_done:
+                self._write_metrics(self.metrics_file, end, standing)
+            if self.ping_url is not None:
+                (self._pings or self._new_pings(self.ping_url)).end(end)
+            if self.notified and end.job and self.state_dir is not None and not was_done:
+                from bulk_sync.monitoring import notification
+
+                notification.notify(self.notified, end, self.state_dir, self._time)
+
+    def _write_metrics(
+        self, path: Path, end: "RunEnd", standing: "Callable[[RunEnd], Standing]"
+    ) -> None:
+        from bulk_sync.monitoring import metrics_file
+        from bulk_sync.monitoring.run_end import Standing
+
+        found: list[Standing] = []
+        look = [lambda: found.append(standing(end))]
+        self._time.spend("--metrics-file: the ledger", look, _STANDING_S)
+        known = found[0] if found else Standing()
+        write = [lambda: metrics_file.write(path, end, known)]
+        self._time.spend("--metrics-file", write, _METRICS_S)
+
+    def _new_pings(self, url: str) -> "Pings":
+        from bulk_sync.monitoring.ping import Pings
+
+        return Pings(url, self._time)
+
+    @property
+    def _time(self) -> "TimeBudget":
+        """Return the time of all hooks of this run."""
+        if self._time_budget is None:
+            from bulk_sync.monitoring.time_budget import TimeBudget
+
+            self._time_budget = TimeBudget()
+        return self._time_budget

@@ -1,0 +1,122 @@
+"""The hooks in ``[job.NAME]``: a run has them, and every command that follows it up."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Run, populate, wishes
+from receiver import Receiver, receiving
+
+from bulk_sync.simulator import Simulator
+
+# On Python 3.11 a plugin of apprise imports what is deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+PATH = "/s3cret-uuid"
+STOPPED = ("--max-calls", 2)
+
+
+@pytest.fixture
+def filled(sim: Simulator) -> Simulator:
+    populate(sim, 5)
+    return sim
+
+
+@pytest.fixture
+def others() -> Iterator[Receiver]:
+    """What hooks at the top of the configuration send."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def hooks(tmp_path: Path, others: Receiver) -> Iterator[Receiver]:
+    """What the hooks of the job ``night`` send; other jobs have those at the top."""
+    with receiving() as receiver:
+        (tmp_path / "ping").write_text(f"{receiver.url}\n")
+        messages = receiver.url.replace("http:", "json:")
+        lines = [
+            f'ping = "{others.url}"',
+            'metrics-file = "all.prom"',
+            "[job.night]",
+            f'ping-file = "{tmp_path / "ping"}"',
+            f'notify = ["{messages}"]',
+            'metrics-file = "night.prom"',
+        ]
+        (tmp_path / "bulk-sync.toml").write_text("\n".join([*lines, ""]))
+        yield receiver
+
+
+def test_the_check_of_a_resumed_job_turns_green(
+    filled: Simulator, tmp_path: Path, hooks: Receiver, others: Receiver, run: Run
+) -> None:
+    assert run(filled, "run", wishes(tmp_path / "night1.csv", 5), *STOPPED).status == 6
+    assert run(filled, "run", wishes(tmp_path / "day.csv", 4), *STOPPED).status == 6
+    assert hooks.paths == [f"{PATH}/start", f"{PATH}/6", PATH]
+    assert '"bulk-sync: night failed"' in hooks.bodies[-1]
+    others.received.clear()
+    assert run(filled, "resume", "--all").status == 0
+    assert hooks.paths[3:] == [f"{PATH}/start", PATH, PATH]
+    assert '"bulk-sync: night recovered"' in hooks.bodies[-1]
+    assert others.paths == [f"{PATH}/start", PATH]
+    for name, job in (("night.prom", "night"), ("all.prom", "day")):
+        text = (tmp_path / name).read_text()
+        assert f'bulk_sync_last_run_exit_status{{sync_job="{job}"}} 0.0' in text
+        assert text.count("bulk_sync_runs_to_resume{") == 1
+
+
+@pytest.mark.parametrize("words", ["resume", "retry", "undo --max-opt-ins 2", "audit"])
+def test_a_command_about_a_run_has_the_hooks_of_its_job(
+    words: str, filled: Simulator, tmp_path: Path, hooks: Receiver, others: Receiver, run: Run
+) -> None:
+    command, *options = words.split()
+    if command == "retry":
+        filled.forbidden.update(filled.profiles)
+    stopped = STOPPED if command == "resume" else ()
+    ran = run(filled, "run", wishes(tmp_path / "night.csv", 2), *stopped, "--summary", "json")
+    filled.forbidden.clear()
+    hooks.received.clear()
+    assert run(filled, command, ran.summary["run_id"], *options).status == 0
+    assert hooks.paths[:2] == [f"{PATH}/start", PATH]
+    assert others.received == []
+
+
+@pytest.mark.parametrize("command", ["resume", "retry", "undo", "audit"])
+@pytest.mark.usefixtures("hooks")
+def test_a_run_that_nobody_knows_has_the_hooks_at_the_top_and_does_not_begin(
+    command: str, filled: Simulator, others: Receiver, run: Run
+) -> None:
+    assert run(filled, command, "20200101T000000Z-000000").status == 2
+    assert others.paths == [f"{PATH}/2"]
+
+
+@pytest.mark.parametrize("how", ["typed", "a variable", "the variable of a file"])
+def test_what_is_given_wins(
+    how: str, filled: Simulator, tmp_path: Path, hooks: Receiver, run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    assert run(filled, "run", wishes(tmp_path / "night.csv", 5), *STOPPED).status == 6
+    hooks.received.clear()
+    with receiving() as given:
+        (tmp_path / "given").write_text(given.url)
+        match how:
+            case "a variable":
+                monkeypatch.setenv("BULK_SYNC_PING", given.url)
+            case "the variable of a file":
+                monkeypatch.setenv("BULK_SYNC_PING_FILE", str(tmp_path / "given"))
+        words = ("--ping", given.url) if how == "typed" else ()
+        assert run(filled, "resume", *words).status == 0
+        assert given.paths == [f"{PATH}/start", PATH]
+    assert hooks.paths == [PATH]  # the message
+
+
+def test_a_wrong_address_for_messages_is_pinged(
+    filled: Simulator, tmp_path: Path, hooks: Receiver, run: Run
+) -> None:
+    assert run(filled, "run", wishes(tmp_path / "night.csv", 5), *STOPPED).status == 6
+    config = tmp_path / "bulk-sync.toml"
+    config.write_text(config.read_text().replace("json:", "nonsense:"))
+    hooks.received.clear()
+    filled.clear()
+    assert run(filled, "resume").status == 2
+    assert (hooks.paths, filled.requests) == ([f"{PATH}/2"], [])
