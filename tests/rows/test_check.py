@@ -72,6 +72,12 @@ def test_at_most_one_row_of_a_key_is_looked_up_and_it_is_the_one_the_rules_name(
         (("E-mail", "Opted out"), False),
         (("E-mail", ""), False),
         (("Withdrawn", "Opt back in?"), False),
+        (("Customer ID", "Consent"), True),
+        (("Contact", "May we sell?"), True),
+        (("Contact", "Do not sell"), False),
+        (("c@example.com", "Opted in"), False),
+        (("Customer 7", "Opted in"), False),
+        (("", "Consent"), False),
     ],
 )
 def test_a_second_table_whose_yes_may_mean_something_else_is_refused(
@@ -82,6 +88,24 @@ def test_a_second_table_whose_yes_may_mean_something_else_is_refused(
     raw[columns.ROW] = range(2, 5)
     with pytest.raises(InputProblem, match="Row 3 looks like") if is_refused else nullcontext():
         assert check.rows(raw, Rules())[columns.OUTCOME].isna().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("key_column", "lines"),
+    [
+        ("email", [("a@example.com", "yes"), ("Legend", "Opt in = no")]),
+        ("CRM id", [("ana", "yes"), ("ben", "Opted in"), ("cleo", "no")]),
+    ],
+    ids=["below all requests", "keys that may be any text"],
+)
+def test_a_row_with_words_for_a_state_need_be_no_second_table(
+    key_column: str, lines: list[tuple[str, str]]
+) -> None:
+    raw = pd.DataFrame(lines, columns=[key_column, "opt out?"], dtype="str")
+    raw[columns.ROW] = range(2, len(raw) + 2)
+    kind = KeyKind.EMAIL if key_column == "email" else KeyKind.CUSTOM
+    rules = Rules(key_column=key_column, keys=Keys(kind), tells_kind=False)
+    assert check.rows(raw, rules)[columns.OUTCOME].tolist()[1] == "rejected"
 
 
 def test_the_header_of_a_second_table_may_have_the_name_of_the_keys_above_it() -> None:
