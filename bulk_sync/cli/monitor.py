@@ -234,7 +234,7 @@ class Monitor:
                 run_id=self.run_id,
                 at_s=time.time(),
                 exit=int(finished.exit),
-                seconds=self.seconds,
+                seconds=cost.seconds,
                 outcomes=totals.outcomes,
                 opt_ins=totals.opt_ins,
                 opt_outs=totals.opt_outs,

@@ -150,7 +150,7 @@ class Ended:
         opt_ins: rows written from true to false.
         opt_outs: rows written from false to true.
         calls: calls to Campaign by method, over all processes of the run that ended in order.
-        seconds: their wall time.
+        seconds: their wall time, from reading the input to the last report.
         reports: SHA-256 of each written report, by path.
         rows_kept_until: the last day, as ISO date, on which the machine of the run keeps its rows;
             "" if it does not keep them.

@@ -1,6 +1,5 @@
 """What the stages of a run share, and how far a stage got."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -99,14 +98,14 @@ def early_end(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> 
     return Ended(comparison.hold_back(rows, Reason.STOPPED), cause)
 
 
-def cost_of(session: Session, began: float) -> Cost:
-    """Return the cost of a session since a time of the monotonic clock."""
+def cost_of(session: Session, job: Job) -> Cost:
+    """Return the cost of a job with one session, so far."""
     calls, pacer = session.client.calls, session.client.pacer
     half, most = pacer.latency.quantile(0.5), pacer.latency.quantile(0.95)
     return Cost(
         calls=MappingProxyType(dict(calls.by_method)),
         answered=MappingProxyType(dict(calls.answers)),
-        seconds=time.monotonic() - began,
+        seconds=job.seconds,
         working_s=session.working_s,
         held_s=MappingProxyType(dict(pacer.held_s)),
         latency_s=None if half is None or most is None else (half, most),

@@ -96,7 +96,8 @@ def refuse(
         **{columns.OUTCOME: rows[columns.OUTCOME].mask(is_open, str(Outcome.PENDING))}
     )
     rows = comparison.hold_back(rows, Reason.LIMIT)
-    line = replace(report_facts.ended_with(Totals.count(rows), why), final=True)
+    line = report_facts.ended_with(Totals.count(rows), why)
+    line = replace(line, final=True, seconds=round(job.seconds, 3))
     try:
         settings = {**begun.settings, "report": [], "stem": stem}
         book.begin(run_id, replace(begun, settings=settings))
@@ -210,7 +211,7 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
     until = None
     if is_final and not is_plan:
         until = kept_rows.keep(job.state, run.run_id, run.begun, ended.rows)
-    why = finished.cause or finished.held
+    why, cost = finished.cause or finished.held, replace(finished.cost, seconds=job.seconds)
     last_line = ledger.Ended(
         exit=int(finished.exit),
         message=str(why or ended.warning or finished.files.note),
@@ -218,8 +219,8 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
         outcomes=finished.totals.outcomes,
         opt_ins=finished.totals.opt_ins,
         opt_outs=finished.totals.opt_outs,
-        calls=finished.cost.calls,
-        seconds=round(finished.cost.seconds, 3),
+        calls=cost.calls,
+        seconds=round(cost.seconds, 3),
         reports={str(file): file.sha256() for file in finished.files.reports},
         rows_kept_until="" if until is None else str(until),
         plan_sha256=finished.files.plan_sha256 or "",
@@ -228,7 +229,7 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
     head = run.ledger.end(run.run_id, last_line)
     if is_final and not has_failed and not isinstance(why, Refused):
         run.checkpoint.remove()
-    return replace(finished, head=head)
+    return replace(finished, head=head, cost=cost)
 
 
 def _known_runs(run: RunContext) -> list[Run]:

@@ -1,6 +1,7 @@
 """What a run is to do, and how: its input and its settings."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,6 +118,7 @@ class Job:
         matching: how rows find their profiles.
         record: what the run is recorded with.
         protection: people that no run may change.
+        began_s: when this process began to work on it, by the monotonic clock.
     """
 
     connection: Connection
@@ -128,6 +130,12 @@ class Job:
     matching: Matching = field(default_factory=Matching)
     record: JobRecord = field(default_factory=JobRecord)
     protection: Protection = field(default_factory=Protection)
+    began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Return how long this process has worked on it: reading, waiting and reports included."""
+        return time.monotonic() - self.began_s
 
     def with_settings(self, **settings: Any) -> "Job":
         """Return the job with further options to be recorded."""

@@ -3,7 +3,6 @@
 rows --find--> one profile: placed, with its PKey | several, or none: for a person
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +83,6 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     Raises:
         StopRun: it could not begin, or a file could not be written.
     """
-    began = time.monotonic()
     part = out.with_name(f"{out.stem}.part{out.suffix}")  # never over a complete result
     _check(job, given, out, part)
     with Interrupts() as interrupts, day_budget.reading(job) as book:
@@ -113,7 +111,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         profiles=len(mapped),
         out=out,
         todo=todo,
-        cost=cost_of(session, began),
+        cost=cost_of(session, job),
         cause=session.cause,
     )
 

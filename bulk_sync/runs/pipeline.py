@@ -9,7 +9,6 @@ ledger. Only opt-outs known to be due may be written before: see ``early_writes`
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -54,7 +53,6 @@ _NOTHING_READ: Final = Read(None, paged=False, looked_up=0, seconds=0.0)
 
 def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts) -> Finished:
     """Take a run from where it stands to its end, or as far as it goes."""
-    began = time.monotonic()
     screen.begin(run.run_id, run.begun)
     budget = day_budget.budget_of(run.ledger, job)
     failures = job.limits.failures(len(run.rows))
@@ -70,7 +68,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
             interrupts.defer()
             ended = early_end(_results_so_far(run, job), stopped)
     interrupts.defer()
-    cost = replace(cost_of(session, began), needed=ended.needed)
+    cost = replace(cost_of(session, job), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
         to_come = _cost_to_come(execution, ended, is_plan=is_plan)
         cost = replace(cost, to_come=to_come)
@@ -91,7 +89,6 @@ def preview(
     Returns:
         The plan, why it is not complete (None if it is), and its cost.
     """
-    began = time.monotonic()
     failures = job.limits.failures(len(rows))
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
         execution = Execution(job, screen, session, past, budget)
@@ -107,7 +104,7 @@ def preview(
             planned = comparison.hold_back(planned, Reason.STOPPED)
         else:
             screen.show(_of_preview(execution.review(planned, reader.read()), job))
-    return planned, session.cause, cost_of(session, began)
+    return planned, session.cause, cost_of(session, job)
 
 
 def _of_preview(reviewed: Plan, job: Job) -> Plan:

@@ -2,7 +2,6 @@
 
 import logging
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -72,7 +71,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         run_id=run_id,
         rows=found,
         totals=totals,
-        cost=cost,
+        cost=replace(cost, seconds=job.seconds),
         cause=cause or failure,
         files=files,
         settings=job.record.settings,
@@ -102,13 +101,12 @@ def _read(
     book: Ledger, job: Job, run: Run, intents: Sequence[Intent], screen: Screen
 ) -> tuple[pd.DataFrame, StopRun | None, Cost]:
     """Read the profiles of some writes, and compare them with what was written."""
-    began = time.monotonic()
     desired = [each.desired for each in intents]
     rows = write_records.judged(intents, desired, run.begun.attribute)
     states, budget = Steps.blank(len(rows)), day_budget.budget_of(book, job)
     with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
         session.read(rows[columns.KEY].tolist(), states, job.reading)
-    return comparison.compare(rows, states), session.cause, cost_of(session, began)
+    return comparison.compare(rows, states), session.cause, cost_of(session, job)
 
 
 def _mark_moved(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:

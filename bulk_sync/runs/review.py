@@ -148,7 +148,7 @@ class Cost:
     Attributes:
         calls: calls to Campaign by method.
         answered: what came back, by method and HTTP status, or by reason where nothing did.
-        seconds: wall time.
+        seconds: wall time, from reading the input to the last report.
         working_s: seconds of it in which calls were made.
         held_s: seconds in which every request had to wait, by the answer of Campaign.
         latency_s: the median and the 95th percentile of good answers; None without any.

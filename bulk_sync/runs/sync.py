@@ -119,7 +119,7 @@ def preview(
         run_id=run_id,
         rows=joined,
         totals=totals,
-        cost=cost,
+        cost=replace(cost, seconds=job.seconds),
         cause=cause or failure,
         files=files,
         settings=job.record.settings,

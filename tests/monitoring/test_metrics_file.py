@@ -2,8 +2,10 @@
 
 import os
 import threading
+from datetime import datetime
 from pathlib import Path
 
+import orjson
 import pytest
 from conftest import Run, key, populate, wishes
 from prometheus_client.parser import text_string_to_metric_families
@@ -78,6 +80,51 @@ def test_a_run_writes_every_gauge(filled: Simulator, tmp_path: Path, path: Path,
     assert found["build_info", __version__] == 1
     assert found["last_success_timestamp_seconds", "in"] == 0
     assert [each.name for each in tmp_path.glob(".*")] == []
+
+
+@pytest.mark.parametrize("words", [(), ("--max-calls", 4), ("--max-changes", 1)], ids=str)
+def test_everybody_is_told_one_duration_with_the_report_in_it(
+    words: tuple[object, ...], filled: Simulator, tmp_path: Path, path: Path, run: Run
+) -> None:
+    more = (
+        "--metrics-file",
+        path,
+        "--report",
+        "r.csv",
+        "--log-format",
+        "json",
+        "--summary",
+        "json",
+    )
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), *more, *words)
+    took_s = ran.summary["seconds"]
+    told = orjson.loads(run(None, "runs", ran.summary["run_id"], "--json").out)
+    assert told["seconds"] == took_s
+    assert gauges(path)["last_run_duration_seconds", "in"] == pytest.approx(took_s, abs=0.001)
+    events = map(orjson.loads, ran.err.splitlines())
+    (began,) = (event for event in events if event.get("event") == "run_began")
+    began_s = datetime.fromisoformat(began["time"]).timestamp()
+    assert took_s >= (tmp_path / "r.csv").stat().st_mtime - began_s
+
+
+def test_a_resumed_run_took_as_long_as_its_processes_together(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    words = ("--max-calls", 4, "--summary", "json")
+    first = run(filled, "run", wishes(tmp_path / "in.csv", 5), *words).summary
+    second = run(filled, "resume", "--summary", "json").summary
+    told = orjson.loads(run(None, "runs", first["run_id"], "--json").out)
+    assert told["seconds"] == pytest.approx(first["seconds"] + second["seconds"], abs=0.002)
+
+
+def test_a_run_that_was_refused_before_it_began_took_its_time_too(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    source = wishes(tmp_path / "in.csv", 5)
+    assert run(filled, "run", source, "--max-calls", 4).status == 6
+    assert run(filled, "run", source).status == 4
+    (*_, refused) = orjson.loads(run(None, "runs", "--json").out)
+    assert refused["seconds"] > 0
 
 
 def test_the_last_success_is_kept_through_failures(
