@@ -23,6 +23,7 @@ from bulk_sync.settings import (
     Connection,
     Creating,
     Credentials,
+    DateOrder,
     Fetch,
     Keys,
     Limits,
@@ -213,11 +214,13 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
             "--false-values are about the cells of a column of states. Leave out --state, or the "
             "others."
         )
+    order = values["date_order"]
     rules = Rules(
         attribute=values["attribute"],
         key_column=values["key_column"],
         state_column=values["state_column"],
         date_column=values["date_column"],
+        date_order=order and DateOrder(order),
         state=None if desired is None else desired.lower() == "true",
         words=StateWords.parse(*about_cells),
         blank_state=BlankState(values["blank_state"]),

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from bulk_sync.cli.option import Group, Option, Recorded, choice
-from bulk_sync.settings import Dialect, EmailCase, OnAmbiguous
+from bulk_sync.settings import DateOrder, Dialect, EmailCase, OnAmbiguous
 
 _input = partial(Option, group=Group.INPUT)
 _key = partial(Option, group=Group.KEYS)
@@ -87,6 +87,13 @@ INPUT: Final = (
         "--date-column NAME",
         "The column of request dates. The oldest requests are carried out first.",
         show_default="found by name, such as Request date or Received",
+    ),
+    _input(
+        "--date-order",
+        "What 3/4/2026 is in the column of request dates: March 4, or 3 April. Real dates of a "
+        "workbook count as they are then.",
+        type=choice(DateOrder),
+        show_default="what other dates of the column, or its name, show",
     ),
     _input(
         "--state",

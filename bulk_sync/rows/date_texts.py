@@ -1,10 +1,11 @@
 """Reads the texts of days and of times of day, each distinct one once. Pure.
 
 No day is guessed. ``3/4/2026`` is one day only if another text of the column, such as
-``3/14/2026``, or the column's name shows the order of day and month; a column has one order. Else
-it may be either day. So may ``2026-04-03`` beside ``14/3/2026``: a spreadsheet program that expects
-the other order makes a date of each text that it can, with day and month swapped, and leaves the
-others as texts.
+``3/14/2026``, the column's name, or a person shows the order of day and month; a column has one
+order. Else it may be either day. So may ``2026-04-03`` beside ``14/3/2026``: a spreadsheet program
+that expects the other order makes a date of each text that it can, with day and month swapped, and
+leaves the others as texts. If a person states the order, and no text contradicts it, such dates
+count as they are. A todo file has ``2026-03-04 or 2026-04-03`` for what may be either day.
 """
 
 import re
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_sync.rows.request_order import DAY_DOUBT_MS, LOCAL_DOUBT_MS, UNDATED
+from bulk_sync.settings import DateOrder
 
 _MONTH: Final = r"[A-Za-z]{3,9}\.?"
 _DAY: Final = r"\d{1,2}(?:st|nd|rd|th)?"
@@ -25,7 +27,10 @@ _NAMED_DAY: Final = (
     rf"(?:[A-Za-z]{{3,9}}, )?(?:{_DAY}[ -]{_MONTH},?[ -]\d{{2,4}}|{_MONTH} {_DAY}(?:, ?| )\d{{4}})"
 )
 """A month's name in it leaves no doubt: ``3-Nov-26``, ``Tuesday, November 3, 2026``."""
-HALVES: Final = rf"(?s)^(?P<day>{_NAMED_DAY}|[\d./-]*)(?P<clock>.*)$"
+_ISO: Final = r"\d{4}-\d\d-\d\d"
+EITHER: Final = " or "
+"""Stands between two days in a text of what may be either of them."""
+HALVES: Final = rf"(?s)^(?P<day>{_NAMED_DAY}|{_ISO}{EITHER}{_ISO}|[\d./-]*)(?P<clock>.*)$"
 """RE2: the day and the time of day in a text."""
 
 _STORED, _SWAPPED = "%Y-%m-%d", "%Y-%d-%m"
@@ -41,6 +46,10 @@ _ORDERS: Final = {
 }
 """The possible orders of numbers with strokes, and their forms."""
 _ORDER_NAMES: Final = list(_ORDERS)
+_STATED: Final = {
+    DateOrder.MONTH_FIRST: "month/day/year",
+    DateOrder.DAY_FIRST: "day/month/year",
+}
 _YEAR_FIRST: Final = _ORDER_NAMES.index("year/month/day")
 _IN_NAMES: Final = {"mm/dd": 0, "dd/mm": 1}
 """What a column's name may say of its order, such as ``Received (MM/DD/YYYY)``."""
@@ -60,6 +69,23 @@ _Int64 = npt.NDArray[np.int64]
 _Mask = npt.NDArray[np.bool_]
 
 
+class Order(NamedTuple):
+    """The order of the numbers in a column of dates.
+
+    Attributes:
+        name: such as ``month/day/year``; "" if nothing shows it, or several are shown.
+        doubts_stored: whether day and month of the dates that a workbook holds may be swapped.
+    """
+
+    name: str = ""
+    doubts_stored: bool = False
+
+    @property
+    def option(self) -> DateOrder | None:
+        """Return the option that states it, if there is one."""
+        return next((option for option, name in _STATED.items() if name == self.name), None)
+
+
 class Days(NamedTuple):
     """Distinct days, since the epoch; ``UNDATED``, which is after all of them, for other texts.
 
@@ -69,7 +95,7 @@ class Days(NamedTuple):
         is_doubtful: whether day and month could be swapped.
         is_far: whether the day is too early or too late for a request, so it is ``UNDATED``.
         is_stored: whether a workbook holds the day as a date.
-        order: of day, month and year in numbers with strokes; "" if nothing shows it.
+        is_numeric: whether it is written in numbers, so that their order decides.
     """
 
     first: _Int64
@@ -77,35 +103,50 @@ class Days(NamedTuple):
     is_doubtful: _Mask
     is_far: _Mask
     is_stored: _Mask
-    order: str
+    is_numeric: _Mask
 
 
-def read_days(texts: pa.Array, name: str, today: date | None) -> Days:
-    """Return the days of the distinct texts of a column.
+def find_order(
+    texts: pa.Array, name: str, today: date | None, stated: DateOrder | None = None
+) -> Order:
+    """Return the order of the numbers in the distinct texts of a column.
 
     Args:
         texts: str.
         name: of the column; it may show the order.
+        today: as for ``read_days``.
+        stated: the order, if a person states it.
+    """
+    fits = _numbers_of(_plain(texts), today) != UNDATED
+    shown = {order for order, each in enumerate(fits & (fits.sum(axis=0) == 1)) if each.any()}
+    own = set() if stated is None else {_ORDER_NAMES.index(_STATED[stated])}
+    doubts_stored = bool(shown - {_YEAR_FIRST}) and not shown <= own
+    shown |= own | {order for words, order in _IN_NAMES.items() if words in name.casefold()}
+    return Order(_ORDER_NAMES[shown.pop()] if len(shown) == 1 else "", doubts_stored)
+
+
+def read_days(texts: pa.Array, order: Order, today: date | None) -> Days:
+    """Return the days of the distinct texts of a column.
+
+    Args:
+        texts: str.
+        order: of the numbers in the whole column.
         today: days before 2000, or later than the one after this, are far; None takes every day.
     """
     column = _plain(texts)
-    stored, swapped = _days_of(column, _STORED), _days_of(column, _SWAPPED)
-    numbers = np.array([_days_of(column, *forms) for forms in _ORDERS.values()])
-    for reading in (swapped, numbers[_YEAR_FIRST]):  # 03/11/30 is no request of 2003
-        reading[_is_far(reading, today)] = UNDATED
+    numbers, stored = _numbers_of(column, today), _days_of(column, _STORED)
+    swapped = _days_of(column, _SWAPPED) if order.doubts_stored else np.full(len(texts), UNDATED)
+    swapped[_is_far(swapped, today)] = UNDATED
     fits = numbers != UNDATED
-    shown = {order for order, each in enumerate(fits & (fits.sum(axis=0) == 1)) if each.any()}
-    if not shown - {_YEAR_FIRST}:
-        swapped[:] = UNDATED
-    shown |= {order for words, order in _IN_NAMES.items() if words in name.casefold()}
-    order = shown.pop() if len(shown) == 1 else None
-    if order is not None:
-        others = np.arange(len(numbers)) != order
-        numbers[np.ix_(others, fits[order])] = UNDATED
+    is_numeric = fits.any(axis=0)
+    if order.name:
+        shown = _ORDER_NAMES.index(order.name)
+        numbers[np.ix_(np.arange(len(numbers)) != shown, fits[shown])] = UNDATED
     fits = numbers != UNDATED
     is_open = fits[_YEAR_FIRST] & (fits & (numbers != numbers[_YEAR_FIRST])).any(axis=0)
     numbers[:, is_open] = UNDATED  # 26/11/03 is 2003 or 2026
-    readings = np.array([stored, swapped, _days_of(column, *_SURE), *numbers])
+    sure = _days_of(column, *_SURE)
+    readings = np.array([stored, swapped, sure, *numbers, *_either_days(texts)])
     is_read = readings != UNDATED
     is_possible = is_read & ~_is_far(readings, today)
     first = np.where(is_possible, readings, UNDATED).min(axis=0)
@@ -116,8 +157,23 @@ def read_days(texts: pa.Array, name: str, today: date | None) -> Days:
         is_doubtful=is_dated & (is_read & (readings != first)).any(axis=0),
         is_far=is_read.any(axis=0) & ~is_dated,
         is_stored=stored != UNDATED,
-        order="" if order is None else _ORDER_NAMES[order],
+        is_numeric=is_numeric,
     )
+
+
+def _either_days(texts: pa.Array) -> list[_Int64]:
+    """Return both days of texts that name two; ``UNDATED`` for others."""
+    found = pc.extract_regex(texts, f"^(?P<one>{_ISO}){EITHER}(?P<other>{_ISO})$")
+    parts = (pc.fill_null(pc.struct_field(found, name), "") for name in ("one", "other"))
+    return [_days_of(pd.Series(pd.array(part, dtype="str")), _STORED) for part in parts]
+
+
+def _numbers_of(column: pd.Series, today: date | None) -> _Int64:
+    """Return the days of plain texts in numbers, by each of ``_ORDERS``."""
+    numbers = np.array([_days_of(column, *forms) for forms in _ORDERS.values()])
+    year_first = numbers[_YEAR_FIRST]  # 03/11/30 is no request of 2003
+    year_first[_is_far(year_first, today)] = UNDATED
+    return numbers
 
 
 def _plain(texts: pa.Array) -> pd.Series:

@@ -6,6 +6,7 @@ from typing import Final
 
 from bulk_sync.rows.check.header import Found
 from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.date_texts import Order
 from bulk_sync.rows.listing import first_few, row_of_sheet
 from bulk_sync.settings import KeyKind
 
@@ -43,12 +44,14 @@ class Layout:
         columns: the names of the columns of keys, states and dates, and the kind of the keys.
         rules: how the columns were looked for.
         dates_read_as: how the request dates were read, in words; "" if there is nothing to say.
+        date_order: of the numbers in them.
     """
 
     places: Sequence[Place]
     columns: Found
     rules: Rules
     dates_read_as: str = ""
+    date_order: Order = field(default_factory=Order)
 
     @property
     def sheet(self) -> str | None:

@@ -15,10 +15,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_sync.rows.date_texts import HALVES, as_mask, distinct, read_clocks_ms, read_days
+from bulk_sync.rows.date_texts import (
+    HALVES,
+    Order,
+    as_mask,
+    distinct,
+    find_order,
+    read_clocks_ms,
+    read_days,
+)
 from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.request_order import DAY_DOUBT_MS, LOCAL_DOUBT_MS, UNDATED, Precision
 from bulk_sync.rows.same_name import plain
+from bulk_sync.settings import DateOrder
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +72,7 @@ class Requests(NamedTuple):
         day: int64, days since the epoch: the earliest possible day in California.
         is_doubtful: whether day and month could be swapped.
         read_as: how the column was read, in words; "" if there is nothing to say.
+        order: of the numbers in the column.
     """
 
     earliest: _Int64
@@ -70,6 +80,7 @@ class Requests(NamedTuple):
     day: _Int64
     is_doubtful: _Mask
     read_as: str = ""
+    order: Order = Order()
 
 
 class RequestTimes(NamedTuple):
@@ -107,16 +118,14 @@ _AMBIGUOUS: Final = _Problem(
     "in 1 request date{rows} day and month could be swapped",
     "in {count:,} request dates{rows} day and month could be swapped",
     _BOTH_COUNT,
-    f"{_WRITE_ISO}, or the order into the name of the column: {{column}} (mm/dd/yyyy) or "
-    "{column} (dd/mm/yyyy)",
+    "",
 )
 _STORED: Final = _Problem(
     "in 1 date{rows} day and month may have been swapped",
     "in {count:,} dates{rows} day and month may have been swapped",
     _BOTH_COUNT,
     "A spreadsheet program that expects month/day makes such dates of day/month, or the other way "
-    "round, and leaves as text what it cannot read, as in other rows here. Compare the dates with "
-    "their source, and write the texts as dates too",
+    "round, and leaves as text what it cannot read, as in other rows here",
 )
 _UNREADABLE: Final = _Problem(
     "1 request date cannot be read{rows}",
@@ -141,6 +150,7 @@ def read(
     column: pd.Series,
     name_row: Callable[[int], str] | None = None,
     today: date | None = None,
+    stated: DateOrder | None = None,
 ) -> Requests:
     """Read a column of dates.
 
@@ -154,12 +164,13 @@ def read(
         name_row: names the row at a position, for the log; None names none.
         today: dates before 2000, or later than the day after this one, are undated; None takes
             every date.
+        stated: the order of the numbers, if a person states it.
 
     Memory: a few columns of numbers and three copies of the texts. Each distinct day, and each
     distinct time of day, is read once.
     """
     cells, cell_of = distinct(pa.chunked_array(column))
-    found, problems = _read_distinct(cells, str(column.name), today)
+    found, problems = _read_distinct(cells, str(column.name), today, stated)
     for problem, has_problem in problems.items():
         _warn(column.name, problem, has_problem[cell_of], name_row)
     earliest, latest, day = (each[cell_of] for each in found[:3])
@@ -167,17 +178,18 @@ def read(
     read_as = found.read_as
     if count := int(is_doubtful.sum()):
         read_as = f"{read_as} with day and month in doubt in {count:,} of them".lstrip()
-    return Requests(earliest, latest, day, is_doubtful, read_as)
+    return Requests(earliest, latest, day, is_doubtful, read_as, found.order)
 
 
 def _read_distinct(
-    cells: pa.Array, name: str, today: date | None
+    cells: pa.Array, name: str, today: date | None, stated: DateOrder | None
 ) -> tuple[Requests, Mapping[_Problem, _Mask]]:
     """Return the times of distinct cells, and which of them have which problem."""
     halves = pc.extract_regex(pc.utf8_trim_whitespace(cells), HALVES)
     day_texts, day_of = distinct(pc.struct_field(halves, "day"))
     clock_texts, clock_of = distinct(pc.struct_field(halves, "clock"))
-    found = read_days(day_texts, name, today)
+    order = find_order(day_texts, name, today, stated)
+    found = read_days(day_texts, order, today)
     clocks_ms, doubts_ms = read_clocks_ms(clock_texts)
     first, last, clock_ms = found.first[day_of], found.last[day_of], clocks_ms[clock_of]
     is_time = clock_ms != UNDATED
@@ -194,13 +206,44 @@ def _read_distinct(
     is_stored = found.is_stored[day_of]
     is_blank = as_mask(pc.equal(pc.utf8_trim_whitespace(cells), ""))
     problems = {
-        _AMBIGUOUS: is_doubtful & ~is_stored,
-        _STORED: is_doubtful & is_stored,
+        _ambiguous(stated, order): is_doubtful & ~is_stored,
+        _stored(order): is_doubtful & is_stored,
         _UNREADABLE: ~is_dated & ~is_far & ~is_blank,
         _FAR: is_far,
     }
-    read_as = f"read as {found.order}" if found.order else ""
-    return Requests(earliest, latest, day, is_doubtful, read_as), problems
+    read_as = _read_as(stated, order)
+    return Requests(earliest, latest, day, is_doubtful, read_as, order), problems
+
+
+def _read_as(stated: DateOrder | None, order: Order) -> str:
+    if stated is None:
+        return f"read as {order.name}" if order.name else ""
+    if not order.name:
+        return f"not read {stated}, as stated, because other dates or its name contradict that,"
+    return f"read as {order.name}, as stated, and real dates as they are"
+
+
+def _ambiguous(stated: DateOrder | None, order: Order) -> _Problem:
+    to_do = (
+        f"If one order holds in all rows, state it with --date-order {DateOrder.MONTH_FIRST} or "
+        f"--date-order {DateOrder.DAY_FIRST}. Else write ISO dates, such as 2026-11-23"
+    )
+    if stated is not None and not order.name:
+        to_do = (
+            f"Other dates of the column, or its name, contradict --date-order {stated}, so it does "
+            f"not count. {_WRITE_ISO}"
+        )
+    return _AMBIGUOUS._replace(to_do=to_do)
+
+
+def _stored(order: Order) -> _Problem:
+    to_do = "Compare the dates with their source, and write the texts as dates too"
+    if order.option is not None:
+        to_do = (
+            "Compare the dates with their source. If all real dates are right as they are, say so "
+            f"with --date-order {order.option}; else correct them, and write the texts as dates too"
+        )
+    return _STORED._replace(to_do=f"{_STORED.to_do}. {to_do}")
 
 
 def combine_repeats(
@@ -264,5 +307,5 @@ def _warn(
         column,
         what.format(count=len(positions), rows=rows),
         problem.so,
-        problem.to_do.format(column=column),
+        problem.to_do,
     )

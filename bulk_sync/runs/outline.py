@@ -120,6 +120,7 @@ def _read(layout: Layout) -> dict[str, Any]:
         "state": None if rules.state is None else str(rules.state).lower(),
         "state_means": "opt-out" if rules.words.yes_forbids else "consent",
         "date_column": found.date,
+        "date_order": rules.date_order and str(rules.date_order),
         "blank_state": str(rules.blank_state),
         "on_conflict": str(rules.on_conflict),
     }

@@ -77,7 +77,7 @@ def judged_at_hand(given: Input, found: InputFiles, job: Job | None = None) -> J
         columns = check.find_columns(raw.columns, given.rules)
         new_profiles.fields(raw.columns, job.matching.creating, columns.keys)  # raises if one lacks
     checked = check.check(raw, given.rules)
-    layout = Layout(places, checked.found, given.rules, checked.dates_read_as)
+    layout = Layout(places, checked.found, given.rules, checked.dates_read_as, checked.date_order)
     return Judged(checked.rows, digest, layout, found.facts)
 
 

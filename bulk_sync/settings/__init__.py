@@ -1,6 +1,7 @@
 """How a run is asked to work: frozen settings, validated once at the edge.
 
     connection.py  where Campaign is, and the credentials
+    date_order.py  the order of day and month in request dates
     pace.py        how many requests it may be sent, and of which kinds
     key_kinds.py   what the keys of an input are, and how profiles are created
     run_id.py      the names of runs
@@ -25,6 +26,7 @@ from bulk_sync.settings.connection import (
     is_loopback,
     is_sendable,
 )
+from bulk_sync.settings.date_order import DateOrder
 from bulk_sync.settings.key_kinds import (
     BUILT_IN_FILTERS,
     Creating,
@@ -42,8 +44,8 @@ from bulk_sync.settings.state_dir import State
 
 __all__ = [
     "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "RUN_ID_PATTERN", "SCOPE",
-    "SINGULAR", "Approval", "Bound", "Connection", "Creating", "Credentials", "Dialect",
-    "EmailCase", "Failures", "Fetch", "KeyKind", "Keys", "Limits", "Oddity", "OnAmbiguous",
-    "Pace", "Place", "Reading", "Secret", "State", "Writing", "check_host", "is_loopback",
-    "is_sendable", "new_run_id", "reached",
+    "SINGULAR", "Approval", "Bound", "Connection", "Creating", "Credentials", "DateOrder",
+    "Dialect", "EmailCase", "Failures", "Fetch", "KeyKind", "Keys", "Limits", "Oddity",
+    "OnAmbiguous", "Pace", "Place", "Reading", "Secret", "State", "Writing", "check_host",
+    "is_loopback", "is_sendable", "new_run_id", "reached",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ LABELS: Final[Mapping[str, str]] = {
     "state_column": "State column",
     "state_means": "Yes means",
     "date_column": "Request date",
+    "date_order": "Day and month",
     "true_values": "Words that forbid the sale",
     "false_values": "Words that allow the sale",
     "blank_state": "Empty states",
@@ -39,6 +40,10 @@ MEANS: Final = {
     "opt-out": "Do not sell: yes forbids the sale",
     "consent": "May be sold: yes allows the sale",
 }
+ORDER: Final = {
+    "month-first": "3/4/2026 is March 4, and real dates are right",
+    "day-first": "3/4/2026 is 3 April, and real dates are right",
+}
 BLANK: Final = {
     "reject": "Must be corrected",
     "skip": "Leave these rows out: nothing was chosen",
@@ -58,7 +63,9 @@ PLACE: Final = ("sheet", "header_row")
 
 _STATE: Final = "state"
 _COLUMNS: Final = ("key_column", "state_column", "date_column")
-_OF_COLUMNS: Final = ("key_column", "key", "state_column", _STATE, "state_means", "date_column")
+_OF_COLUMNS: Final = (
+    "key_column", "key", "state_column", _STATE, "state_means", "date_column", "date_order",
+)  # fmt: skip
 _DEFAULTS: Final = {"blank_state": "reject", "on_conflict": "reject", "email_case": "exact"}
 _LONGEST: Final = 10_000
 
@@ -135,6 +142,7 @@ def _is_all(value: str) -> bool:
 def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
     for name, choices in (
         ("state_means", MEANS),
+        ("date_order", ORDER),
         ("blank_state", BLANK),
         ("on_conflict", CONFLICT),
         ("email_case", CASE),

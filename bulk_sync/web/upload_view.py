@@ -78,6 +78,7 @@ def _fields(state: UploadState) -> dict[str, Options]:
             *choices.MEANS.items(),
         ],
         "date_column": [*([] if has_date else [("", "None")]), *columns],
+        "date_order": [("", "As other dates, or the column's name, show"), *choices.ORDER.items()],
         "blank_state": list(choices.BLANK.items()),
         "on_conflict": list(choices.CONFLICT.items()),
         "email_case": list(choices.CASE.items()),

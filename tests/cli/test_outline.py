@@ -25,6 +25,7 @@ READ = {
     "state": None,
     "state_means": "opt-out",
     "date_column": "Received",
+    "date_order": None,
     "blank_state": "reject",
     "on_conflict": "reject",
 }

@@ -23,6 +23,7 @@ from bulk_sync.rows.check import Rules
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.request_order import DAY_DOUBT_MS, UNDATED, Precision
 from bulk_sync.rows.results import Steps
+from bulk_sync.settings import DateOrder
 
 
 def column(*cells: str) -> pd.Series:
@@ -213,6 +214,58 @@ def test_stored_dates_are_certain_without_a_text_in_another_order(others: tuple[
     read = request_dates.read(column("2026-04-03", *others))
     assert read.earliest[0] == ms(2026, 4, 3)
     assert not read.is_doubtful.any()
+
+
+@pytest.mark.parametrize(
+    ("stated", "cells", "days"),
+    [
+        (DateOrder.MONTH_FIRST, ["3/4/2026", "3/5/26"], [ms(2026, 3, 4), ms(2026, 3, 5)]),
+        (DateOrder.DAY_FIRST, ["3/4/2026", "3/5/26"], [ms(2026, 4, 3), ms(2026, 5, 3)]),
+        (DateOrder.MONTH_FIRST, ["2026-04-03", "3/14/2026"], [ms(2026, 4, 3), ms(2026, 3, 14)]),
+        (DateOrder.DAY_FIRST, ["2026-04-03", "14/3/2026"], [ms(2026, 4, 3), ms(2026, 3, 14)]),
+    ],
+)
+def test_a_stated_order_holds_for_texts_and_real_dates_count_as_they_are(
+    stated: DateOrder, cells: list[str], days: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    read = request_dates.read(column(*cells), today=date(2026, 11, 29), stated=stated)
+    assert read.earliest.tolist() == days
+    assert not read.is_doubtful.any()
+    order = {DateOrder.MONTH_FIRST: "month/day/year", DateOrder.DAY_FIRST: "day/month/year"}
+    assert read.read_as == f"read as {order[stated]}, as stated, and real dates as they are"
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "is_stored_doubtful"),
+    [("Received", "14/3/2026", True), ("Received (dd/mm/yyyy)", "5/5/2026", False)],
+    ids=["another date", "the name"],
+)
+def test_a_stated_order_that_the_column_contradicts_settles_nothing(
+    name: str, other: str, is_stored_doubtful: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    cells = column("3/4/2026", other, "2026-04-03").rename(name)
+    read = request_dates.read(cells, today=date(2026, 11, 29), stated=DateOrder.MONTH_FIRST)
+    assert read.is_doubtful.tolist() == [True, False, is_stored_doubtful]
+    assert read.read_as.startswith("not read month-first, as stated, because other dates or its")
+    assert "contradict --date-order month-first, so it does not count" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "option"),
+    [
+        (["3/4/2026"], "--date-order month-first or --date-order day-first"),
+        (["2026-04-03", "3/14/2026"], "--date-order month-first; else"),
+        (["2026-04-03", "14/3/2026"], "--date-order day-first; else"),
+    ],
+    ids=" ".join,
+)
+def test_the_log_names_the_option_that_ends_the_doubt(
+    cells: list[str], option: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    request_dates.read(column(*cells), today=date(2026, 11, 29))
+    (warning,) = caplog.messages
+    assert option in warning
 
 
 def test_of_two_dates_one_in_the_future_is_none() -> None:

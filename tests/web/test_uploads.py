@@ -221,6 +221,26 @@ def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     assert "Every row can be used" in settled(ana, served, next_one)
 
 
+def test_the_order_of_doubtful_dates_is_stated_where_they_are_shown_and_remembered_for_the_job(
+    served: Served, ana: requests.Session
+) -> None:
+    content = "E-mail,Opt out,Received\np0@example.com,yes,2026-04-03\np1@example.com,no,{}\n"
+    answer = upload(ana, served, "x.csv", content.format("3/14/2026"), job="stated")
+    text = settled(ana, served, answer)
+    assert "? doubtful 2026-04-03" in text
+    assert f"say so with “Day and month: {choices.ORDER['month-first']}”" in text
+    assert "--" not in text
+    press(ana, ana.get(path(answer)), "check", date_order="month-first")
+    text = settled(ana, served, answer)
+    assert "doubtful" not in text
+    assert "'Received', read as month/day/year, as stated, and real dates as they are." in text
+    next_one = upload(ana, served, "y.csv", content.format("5/14/2026"), job="stated")
+    assert "as stated" in settled(ana, served, next_one)
+    assert form(ana.get(path(next_one)).text)["date_order"] == "month-first"
+    press(ana, ana.get(path(next_one)), "check", date_order="")
+    assert "? doubtful 2026-04-03" in settled(ana, served, next_one)
+
+
 def test_choices_that_do_not_fit_another_file_of_the_job_are_forgotten(
     served: Served, ana: requests.Session
 ) -> None:

@@ -23,6 +23,7 @@ from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
 from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.date_texts import Order
 from bulk_sync.settings import EmailCase, KeyKind
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,13 @@ class Checked(NamedTuple):
         rows: as ``rows`` returns them.
         found: the names of their columns.
         dates_read_as: how the request dates were read, in words; "" if there is nothing to say.
+        date_order: of the numbers in them.
     """
 
     rows: pd.DataFrame
     found: Found
     dates_read_as: str = ""
+    date_order: Order = Order()
 
 
 def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -106,10 +109,10 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     dates = raw[found.date]
     if verdicts.aside:
         dates = dates.mask(np.isin(np.arange(len(raw)), list(verdicts.aside)), "")
-    requests = request_dates.read(dates, places.name, datetime.now(UTC).date())
+    requests = request_dates.read(dates, places.name, datetime.now(UTC).date(), rules.date_order)
     times = request_dates.combine_repeats(requests, counts_as, desired)
     checked[columns.REQUESTED] = times.first
     checked[columns.RECEIVED] = times.day
     checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = times.latest
     checked[columns.PRECISION] = times.precision
-    return Checked(checked, found, requests.read_as)
+    return Checked(checked, found, requests.read_as, requests.order)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bulk_sync.rows.check.state_words import StateWords
-from bulk_sync.settings import Keys
+from bulk_sync.settings import DateOrder, Keys
 
 
 class BlankState(StrEnum):
@@ -31,6 +31,7 @@ class Rules:
         key_column: name of the key column; None finds it.
         state_column: name of the state column; None finds it.
         date_column: name of the column of request dates; None finds it, if there is one.
+        date_order: the order of day and month in them, if it is stated.
         state: the one state of a file that holds only keys.
         words: the words for states, and what yes means.
         blank_state: the meaning of an empty state cell.
@@ -45,6 +46,7 @@ class Rules:
     key_column: str | None = None
     state_column: str | None = None
     date_column: str | None = None
+    date_order: DateOrder | None = None
     state: bool | None = None
     words: StateWords = field(default_factory=StateWords)
     blank_state: BlankState = BlankState.REJECT
