@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulk_sync.cli import arguments, options
-from bulk_sync.cli.command import Command
-from bulk_sync.errors import AnotherRun, Exit, UsageProblem
+from bulk_sync.cli.command import Command, Invocation
+from bulk_sync.cli.output import say_json
+from bulk_sync.errors import AnotherRun, Exit, StopRun, UsageProblem
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Run
@@ -133,8 +134,20 @@ def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
         log.info("%s", answer)
         return Exit.DONE
     except (runs.CannotResume, runs.CheckpointProblem) as problem:
-        log.warning("%s", problem)
+        _pass_over(values, problem)
         return Exit.ROWS_LEFT
+
+
+def _pass_over(values: arguments.Values, problem: StopRun) -> None:
+    """Pass on why a run does not go on, as if it had been resumed alone."""
+    monitor, status = Invocation.current().monitor, problem.exit
+    message = f"{problem} {monitor.record(status, problem)}".strip()
+    log.warning("%s", message)
+    summary = monitor.failure(status, message)
+    monitor.event("run_ended", message, summary)
+    if values["summary"]:
+        say_json(summary)
+    monitor.failed(status, was_done=False)
 
 
 def _newest(values: arguments.Values, unfinished: "list[Run]") -> "Run":

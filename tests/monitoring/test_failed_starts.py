@@ -195,6 +195,34 @@ def test_a_follow_up_makes_no_ledger_in_a_wrong_place(filled: Simulator, run: Ru
         assert not (ran.folder / "state" / "ledger.sqlite3").exists()
 
 
+@pytest.mark.parametrize("what", ["report", "checkpoint"])
+def test_a_run_that_all_passes_over_is_told_and_recorded(
+    what: str, filled: Simulator, tmp_path: Path, run: Run, pings: Receiver
+) -> None:
+    (tmp_path / "out").mkdir()
+    stopped = ("--fetch", "lookup", "--max-calls", 3)
+    for job, more in (("one", ("--report", "out/one.csv")), ("two", ())):
+        state = "true" if job == "one" else "false"
+        assert run(filled, "run", wishes(tmp_path / f"{job}.csv", 5, state), *stopped, *more).status
+    stuck = told(run)[0]["run_id"]
+    if what == "report":
+        shutil.rmtree(tmp_path / "out")
+    else:
+        (tmp_path / "state" / "runs" / stuck / "states-000001.parquet").write_bytes(b"")
+    pings.received.clear()
+    ran = run(filled, "resume", "--all", "--metrics-file", "all.prom", *JSON)
+    assert ran.status == 3
+    first, second = (orjson.loads(line) for line in ran.out.splitlines())
+    assert (first["exit"], first["run_id"], first["recorded"]) == (2, stuck, True)
+    assert (second["exit"], second["job"]) == (0, "two")
+    ends = [path for path in pings.paths if not path.endswith("/start")]
+    assert ends == ["/s3cret-uuid/2", "/s3cret-uuid"]
+    metrics = (tmp_path / "all.prom").read_text("utf-8")
+    assert 'bulk_sync_last_run_exit_status{sync_job="one"} 2.0' in metrics
+    failed = [(each["parent"], each["exit"]) for each in told(run) if each["kind"] == "resume"]
+    assert failed == ([(stuck, 2)] if what == "report" else [])  # the other one had begun
+
+
 def test_typing_errors_and_commands_that_are_no_runs_leave_no_trace(run: Run) -> None:
     for line in ("rum in.csv", "validate missing.csv", "history @a", "run --help", "--bogus"):
         run(None, *line.split())
