@@ -28,6 +28,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand, request_order
+from bulk_sync.rows.check import OnConflict
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.request_order import Confirmed
 from bulk_sync.rows.results import Steps
@@ -35,7 +36,7 @@ from bulk_sync.runs import checkpoint_place
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
 from bulk_sync.runs.write_records import Recording
-from bulk_sync.settings import RUN_ID_PATTERN, State
+from bulk_sync.settings import RUN_ID_PATTERN, Keys, State
 from bulk_sync.storage import atomic
 
 log = logging.getLogger(__name__)
@@ -211,26 +212,39 @@ def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
         log.warning("%s", problem)
         return None
     if planned is None:
-        planned = _as_written(book, run.run_id, rows)
-        if not len(comparison.writes(planned)):
-            return comparison.hold_back(planned, Reason.STOPPED)
-    recording = Recording(book, run.run_id, planned, comparison.writes(planned), early)
-    recording.leave_in_doubt(recording.in_doubt)
-    results = comparison.settle(planned, recording.steps)
-    return comparison.hold_back(results, Reason.STOPPED)
+        planned = _as_written(book, run, checkpoint, rows)
+    writes = comparison.writes(planned)
+    if len(writes):
+        recording = Recording(book, run.run_id, planned, writes, early)
+        recording.leave_in_doubt(recording.in_doubt)
+        planned = comparison.settle(planned, recording.steps)
+    return comparison.hold_back(planned, Reason.STOPPED)
 
 
-def _as_written(book: Ledger, run_id: str, rows: pd.DataFrame) -> pd.DataFrame:
+def _as_written(book: Ledger, run: Run, checkpoint: Checkpoint, rows: pd.DataFrame) -> pd.DataFrame:
     """Return a plan of what was written before the plan of a run was complete.
 
-    Rows with other keys than PKeys are not found again: the ledger alone has their writes.
+    Nothing is planned if the profiles of a write are not known any more: the ledger has it alone.
     """
-    open_rows = comparison.open_rows(rows)
-    states = Steps.blank(len(open_rows), stamped=columns.LATEST in rows)
-    intents = (write.intent for write in book.writes(run_id))
-    before = {each.key: each.before for each in intents if each.before is not None}
-    states.put_back(Texts(rows[columns.KEY], open_rows), before)
-    return comparison.compare(rows, states)
+    recorded = {write.intent.key: write.intent.before for write in book.writes(run.run_id)}
+    before = {key: state for key, state in recorded.items() if state is not None}
+    open_rows, settings = comparison.open_rows(rows), run.begun.settings
+    keys, is_stamped = Texts(rows[columns.KEY], open_rows), columns.LATEST in rows
+    states, unread = (Steps.blank(len(open_rows), stamped=is_stamped) for _ in range(2))
+    read = unread
+    with warning_of(run.run_id):
+        read = checkpoint.states(Steps.blank(len(open_rows), stamped=is_stamped))
+    for at, group in read.matches(keys):
+        if any(each.pkey in before for each in group):
+            states.found_at(at, int(read.attempts[at]), int(read.at_ms[at]), group, key=keys[at])
+    states.put_back(keys, before)
+    on_conflict = OnConflict(settings.get("on_conflict") or OnConflict.REJECT)
+    planned = comparison.compare(
+        *expand.expand(rows, states, Keys.from_options(settings), on_conflict)
+    )
+    if recorded.keys() <= set(Texts(columns.profiles(planned), comparison.writes(planned))):
+        return planned
+    return comparison.compare(rows, unread)
 
 
 def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:

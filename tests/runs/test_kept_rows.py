@@ -85,9 +85,9 @@ def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(
     assert newest(run)["rows_kept_until"] == str(found.until)
 
 
-@pytest.mark.parametrize(("keys", "are_found"), [("PKey", True), ("email", False)])
+@pytest.mark.parametrize("keys", ["PKey", "email"])
 def test_what_was_written_before_everything_was_read_stands_in_the_report_of_a_run_given_up(
-    keys: str, are_found: bool, sim: Simulator, tmp_path: Path, run: Run
+    keys: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 60)
     names = (key(n) if keys == "PKey" else f"p{n}@example.com" for n in range(60))
@@ -102,8 +102,52 @@ def test_what_was_written_before_everything_was_read_stands_in_the_report_of_a_r
     assert newest(run)["outcomes"]["updated"] == written
     assert run(None, "report", run_id, "--report", "given-up.csv").status == 0
     outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "given-up.csv")]
-    assert outcomes.count("updated") == (written if are_found else 0)
-    assert len(outcomes) == 60
+    assert (outcomes.count("updated"), outcomes.count("pending")) == (written, 60 - written)
+
+
+def addresses(path: Path, count: int) -> Path:
+    path.write_text(
+        "\n".join(["email,ccpaOptOut", *(f"p{n}@example.com,true" for n in range(count)), ""])
+    )
+    return path
+
+
+def written_in_part(sim: Simulator, tmp_path: Path, run: Run) -> str:
+    """Write one of two profiles of the first address before everything is read, and stop."""
+    populate(sim, 60)
+    sim.add(pkey="@second", email="p0@example.com", ccpaOptOut=False)
+    words = ("--fetch", "lookup", "--concurrency", 1)
+    path = addresses(tmp_path / "in.csv", 60)
+    assert run(sim, "run", path, *words, "--max-calls", 41).status == 6
+    assert run(sim, "resume", "--concurrency", 1, "--max-calls", 2).status == 6
+    assert len(sim.patched) == 1
+    return str(newest(run)["run_id"])
+
+
+@pytest.mark.parametrize("ending", ["unfinished", "given up"])
+def test_a_row_with_two_profiles_is_not_done_while_one_of_them_waits(
+    ending: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = written_in_part(sim, tmp_path, run)
+    if ending == "given up":
+        assert run(sim, "resume", run_id, "--give-up").status == 0
+    assert run(None, "report", run_id, "--report", "r.csv").status == 0
+    rows = read_csv(tmp_path / "r.csv")
+    assert {row["sync_outcome"] for row in rows} == {"pending"}
+    assert rows[0]["sync_detail"].startswith("2 profiles: 1 pending, 1 updated.")
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_write_whose_row_is_not_known_any_more_is_in_the_ledger_alone(
+    damage: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run_id = written_in_part(sim, tmp_path, run)
+    for part in (tmp_path / "state" / "runs" / run_id).glob("states-*.parquet"):
+        part.unlink() if damage == "missing" else part.write_bytes(b"")
+    assert run(sim, "resume", run_id, "--give-up").status == 0
+    assert newest(run)["outcomes"] == {"updated": 1, "pending": 59}
+    ((_, found),) = kept(tmp_path).items()
+    assert found.rows()["sync_outcome"].tolist() == ["pending"] * 60
 
 
 def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
