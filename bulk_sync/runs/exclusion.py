@@ -58,12 +58,12 @@ def at_rest(state: State, task: str) -> Iterator[Ledger]:
     with ExitStack() as locks:
         for name in sorted(organizations):
             locks.enter_context(folders_locked(state, name, holder))
-        for run in plans:
-            if has_checkpoint(state, run):
-                locks.enter_context(working_on_plan(state, run.run_id))
         book = locks.enter_context(ledger.open_ledger(state))
         for name in sorted(organizations):
             book.hold(name, holder, state.lock_wait_s)
+        for run in plans:
+            if has_checkpoint(state, run):
+                locks.enter_context(working_on_plan(book, state, run.run_id))
         yield book
 
 
@@ -84,10 +84,14 @@ def folders_locked(state: State, organization: str, holder: str) -> Iterator[Non
 
 
 @contextmanager
-def working_on_plan(state: State, run_id: str) -> Iterator[None]:
-    """Lock a plan, not the organization: it is only read, and others may work on it."""
-    folder = checkpoint_folder(state.folder, run_id)
-    with lock.hold(folder, "plan", lock.holder(f"run {run_id}"), state.lock_wait_s):
+def working_on_plan(book: Ledger, state: State, run_id: str) -> Iterator[None]:
+    """Lock a plan, not the organization: it is only read, and others may work on it.
+
+    The ledger's lock is kept until the ledger is closed.
+    """
+    folder, holder = checkpoint_folder(state.folder, run_id), lock.holder(f"run {run_id}")
+    with lock.hold(folder, "plan", holder, state.lock_wait_s):
+        book.hold(f"plan {run_id}", holder, state.lock_wait_s)
         yield
 
 

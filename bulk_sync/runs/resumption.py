@@ -190,7 +190,7 @@ def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
         with ledger.open_ledger(job.state) as book:
             yield book
     else:
-        with working_on_plan(job.state, run_id), ledger.open_ledger(job.state) as book:
+        with ledger.open_ledger(job.state) as book, working_on_plan(book, job.state, run_id):
             yield book
 
 

@@ -67,7 +67,7 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
             begun = replace(begun, settings={**begun.settings, OUT: str(out.absolute())})
         stem = str(parent.begun.settings["stem"])
         run = begin(book, job, run_id, begun, planned, stem, planned=planned)
-        with working_on_plan(job.state, run_id) if out is not None else nullcontext():
+        with working_on_plan(book, job.state, run_id) if out is not None else nullcontext():
             return pipeline.carry_out(run, job.guarded().with_any_oddity(), screen, interrupts)
 
 

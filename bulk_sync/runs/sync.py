@@ -141,7 +141,7 @@ def _kept_preview(
         saved = {OUT: None if out is None else str(out.absolute())}
         begun = replace(begun, settings={**begun.settings, **saved})
         for run in _interrupted_plans(book, job, begun):
-            with working_on_plan(job.state, run.run_id):
+            with working_on_plan(book, job.state, run.run_id):
                 if book.run(run.run_id).is_finished:  # by the process that was waited for
                     continue
                 if not fresh:
@@ -151,7 +151,7 @@ def _kept_preview(
                 give_up(book, job.state, run, "Given up for a fresh start.")
         warn_of_same_file(book, job, begun.input_sha256)
         opening = begin(book, job, run_id, begun, rows, given.stem)
-        with working_on_plan(job.state, run_id):
+        with working_on_plan(book, job.state, run_id):
             opening = replace(opening, past=past_of(book, job, given.source))
             return pipeline.carry_out(opening, job, screen, interrupts)
 

@@ -277,3 +277,33 @@ def test_a_bucket_that_cannot_be_listed_ends_the_tidying_with_6(
     s3.server.forbid()
     ran = run(None, "tidy", "--state-url", s3 / "state")
     assert (ran.status, "cannot be used: the store does not" in ran.err) == (6, True)
+
+
+@pytest.mark.parametrize("command", ["resume --all", "resume", "resume {run_id} --give-up"])
+def test_a_plan_at_work_is_left_to_its_machine(
+    command: str, run: Run, s3: Bucket, tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    ledger, reached, released = new_database(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        reached.set()
+        released.wait(60)
+
+    with running(Options()) as sim:
+        populate(sim, ROWS)
+        before_answer(sim, "GET", 150, hold)
+        words = ("--ledger", ledger, "--state-url", s3 / "state")
+        path = str(wanted(tmp_path / "in.csv"))
+        (tmp_path / "a").mkdir()
+        planning = ("plan", path, "--out", "plan.parquet", "--fetch", "lookup", *words)
+        with process(sim, tmp_path / "a", *planning) as machine:
+            assert reached.wait(60)
+            (listed,) = orjson.loads(run(None, "runs", "--json", "--ledger", ledger).out)
+            ran = run(sim, *command.format(run_id=listed["run_id"]).split(), *words)
+            released.set()
+            said = machine.communicate()[1]
+        assert ran.status == (0 if command == "resume --all" else 11), ran.err
+        assert machine.returncode == 0, said
+        assert sim.counters.methods["GET"] < ROWS + 10
+        assert (tmp_path / "a" / "plan.parquet").exists()
+        assert s3.keys == []
