@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.rows.certain_dates import Dates
 
 
 class Subject(StrEnum):
@@ -65,6 +66,7 @@ class Source:
         attribute: the attribute of a profile.
         job: the job of the rows.
         name: what the input is called, if that is not its own name.
+        dates: the column of request dates and how it was read; None if there is none.
     """
 
     input: str = ""
@@ -75,6 +77,7 @@ class Source:
     attribute: str = ""
     job: str = ""
     name: str = ""
+    dates: Dates | None = field(default=None, kw_only=True)
 
     @property
     def shown(self) -> str:

@@ -1,10 +1,12 @@
 """The todo file: the rows for a person to correct, in the input's format, ready to be read again.
 
 It has the input's own columns, the number that each row had in the original file, and why the row
-is left. A column with that number, in an input that was a todo file itself, stays as it is.
+is left. A column with that number, in an input that was a todo file itself, stays as it is. Request
+dates are written so that they need no other row: ``rows/certain_dates.py``.
 """
 
 import logging
+from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 from typing import Final
@@ -17,7 +19,7 @@ from bulk_sync.report import csv_file, former_files, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Source
 from bulk_sync.report.table import Results
-from bulk_sync.rows import columns
+from bulk_sync.rows import certain_dates, columns
 from bulk_sync.rows.parse import formats
 
 log = logging.getLogger(__name__)
@@ -94,7 +96,7 @@ def write(results: pd.DataFrame, source: Source, stem: Destination) -> Destinati
     Raises:
         StoppedEarly: it cannot be written.
     """
-    needy = _rows(results)
+    needy = certain_dates.rewritten(_rows(results), source.dates, datetime.now(UTC).date())
     if needy.empty:
         for suffix in SUFFIXES:
             stem.beside(f"{stem.name}{suffix}").remove()

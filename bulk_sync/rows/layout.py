@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from bulk_sync.rows.certain_dates import Dates
 from bulk_sync.rows.check.header import Found
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.date_texts import Order
 from bulk_sync.rows.listing import first_few, row_of_sheet
 from bulk_sync.settings import KeyKind
+
+FACTS: Final = ("read_as", "dates")
+"""What runs are recorded with, by the names of their settings."""
 
 _NAMED_FILES: Final = 3
 _KINDS: Final = {KeyKind.CUSTOM: " (custom keys)", KeyKind.FILTER: " (values for a filter)"}
@@ -54,6 +58,11 @@ class Layout:
     date_order: Order = field(default_factory=Order)
 
     @property
+    def dates(self) -> Dates | None:
+        """Return the column of request dates and how it was read; None if there is none."""
+        return None if self.columns.date is None else Dates(self.columns.date, *self.date_order)
+
+    @property
     def sheet(self) -> str | None:
         """Return the sheet of the only workbook; None for any other input."""
         return self.places[0].sheet if len(self.places) == 1 else None
@@ -62,6 +71,11 @@ class Layout:
     def header_row(self) -> int | None:
         """Return the header's row in the only file; None for several files, or Parquet."""
         return self.places[0].header_row if len(self.places) == 1 else None
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Return ``FACTS``."""
+        return dict(zip(FACTS, (str(self), self.dates and list(self.dates)), strict=True))
 
     def __str__(self) -> str:
         """Return what was read as what, as one sentence without a full stop."""

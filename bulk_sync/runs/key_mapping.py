@@ -5,7 +5,7 @@ rows --find--> one profile: placed, with its PKey | several, or none: for a pers
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Facts, Source, Subject
 from bulk_sync.report.table import Results
-from bulk_sync.rows import columns, comparison, expand
+from bulk_sync.rows import certain_dates, columns, comparison, expand
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.positions import RowIndex
@@ -99,11 +99,13 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         found = expand.matches_by_row(rows, finding)
         placed = _placed(rows, found, keys.on_ambiguous)
         judged = _judged(rows, finding, found, placed)
-        mapped = _with_pkeys(rows, placed)
+        dates, today = checked.layout.dates, datetime.now(UTC).date()
+        mapped = _with_pkeys(certain_dates.rewritten(rows, dates, today), placed)
         out = out if session.cause is None else part
         facts = Facts(Subject.MAP, "", datetime.now().astimezone())
         report.write(Results.from_frame(mapped), LocalFile(out), facts)
-        todo = todo_file.write(judged, Source(given.source), LocalFile(out.with_suffix("")))
+        source = Source(given.source, dates=dates)
+        todo = todo_file.write(judged, source, LocalFile(out.with_suffix("")))
     codes = columns.outcome_codes(judged[columns.OUTCOME])
     return Mapped(
         rows=judged,

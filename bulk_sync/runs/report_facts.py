@@ -30,6 +30,7 @@ from bulk_sync.report.facts import (
     Subject,
 )
 from bulk_sync.rows import columns, comparison, read
+from bulk_sync.rows.certain_dates import Dates
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import SUBJECTS, exit_status
@@ -83,7 +84,7 @@ def verdict(
         input_sha256=judged.sha256,
         rows=len(judged.rows),
         parent=None,
-        settings={"read_as": str(judged.layout), "prepared_by": lock.user()},
+        settings={**judged.layout.facts, "prepared_by": lock.user()},
         version=__version__,
         operator=lock.operator(),
     )
@@ -144,6 +145,7 @@ def facts_from(
             organization=begun.organization,
             endpoint=begun.endpoint,
             attribute=begun.attribute,
+            dates=Dates(*dates) if (dates := begun.settings.get("dates")) else None,
         ),
         result=Result(
             sentences=(

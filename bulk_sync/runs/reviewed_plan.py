@@ -13,6 +13,7 @@ from bulk_sync import ledger
 from bulk_sync.errors import InputProblem, Refused, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
+from bulk_sync.rows.layout import FACTS
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
 from bulk_sync.runs.begin import begin, begun_as, check_files, past_of, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone
@@ -132,7 +133,7 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
     }
     limits, keys = job.limits.within(kept, begun.rows), Keys.from_options(begun.settings)
     limits = replace(limits, hold_opt_ins=limits.hold_opt_ins or bool(begun.settings.get(HOLD)))
-    of_plan = (*job.record.of_input, "read_as", "prepared_by", "input_name")
+    of_plan = (*job.record.of_input, *FACTS, "prepared_by", "input_name")
     settings = {
         HOLD: limits.hold_opt_ins,
         **{name: str(most) for name in kept if (most := getattr(limits, name)) is not None},

@@ -7,6 +7,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
+from bulk_sync.rows.layout import FACTS
 from bulk_sync.runs import checkpoint_place, lineage, pipeline
 from bulk_sync.runs.begin import begin, begun_as, check_files
 from bulk_sync.runs.exclusion import working_alone
@@ -31,7 +32,8 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         _check_parent(book, parent)
         rows = _failed_rows(job.state, parent)
         check_files(job, run_id, files_of(parent.begun))
-        job = job.with_settings(read_as=parent.begun.settings.get("read_as"))
+        was_read = {name: parent.begun.settings.get(name) for name in FACTS}
+        job = job.with_settings(**was_read)
         digest = parent.begun.input_sha256
         begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
         run = begin(book, job, run_id, begun, rows, str(parent.begun.settings["stem"]))

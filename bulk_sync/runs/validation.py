@@ -85,7 +85,7 @@ def with_input(job: Job, judged: Judged) -> Job:
     """Return a job with its keys; they are recorded, unless they are PKeys, as is what was read."""
     keys = judged.layout.columns.keys
     job = replace(job, matching=replace(job.matching, keys=keys))
-    job = job.with_settings(read_as=str(judged.layout))
+    job = job.with_settings(**judged.layout.facts)
     if judged.downloaded:
         job = job.with_settings(downloaded=[dict(each) for each in judged.downloaded])
     if keys.kind is KeyKind.PKEY:

@@ -220,3 +220,33 @@ def test_what_a_job_has_for_its_workbooks_is_not_about_its_todo_files(
     assert run(sim, "run", todo, "--job", "monthly", "--allow", "fewer-rows").status == 0
     assert sim.states[key(0)] is True
     assert run(sim, "run", todo, "--sheet", "Requests").status == 2  # typed, so it is meant
+
+
+@pytest.mark.parametrize(
+    ("shows", "words", "before", "after"),
+    [
+        ("3/14/2026", (), "3/4/2026", "2026/03/04"),
+        ("14/3/2026", (), "3/4/2026", "2026/04/03"),
+        ("3/5/2026", (), "3/4/2026", "2026-03-04 or 2026-04-03"),
+        ("3/5/2026", ("--date-order", "day-first"), "3/4/2026", "2026/04/03"),
+        ("3/14/2026", (), "2026-04-03", "2026-03-04 or 2026-04-03"),
+        ("3/14/2026", ("--date-order", "month-first"), "2026-04-03", "2026-04-03"),
+    ],
+)
+def test_the_order_that_the_whole_column_gave_its_dates_is_kept_also_by_a_second_try(
+    sim: Simulator, tmp_path: Path, run: Run, shows: str, words: tuple[str, ...], before: str,
+    after: str,
+) -> None:  # fmt: skip
+    for number in (0, 1):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=False)
+    sim.forbidden.add(key(1))
+    (tmp_path / "in.csv").write_text(
+        f"PKey,ccpaOptOut,Received\n{key(0)},yes,{shows}\n{key(1)},yes,{before}\n"
+    )
+    first = run(sim, "run", "in.csv", "--summary", "json", *words).summary
+    second = run(sim, "retry", first["run_id"], "--summary", "json").summary
+    for each in (first, second):
+        (left,) = read_csv(tmp_path / each["todo"])
+        assert left["Received"] == after
+    again = run(None, "validate", tmp_path / second["todo"], "--summary", "json")
+    assert ("in doubt in 1 of them" in again.summary["read_as"]) == (" or " in after)

@@ -1,0 +1,74 @@
+"""Writes request dates so that they are read the same without the other rows of their column.
+
+The order of the whole column decides on ``3/4/2026``. A part of the column may show no order, or
+another one. So there it becomes ``2026/03/04``, and a date in doubt ``2026-03-04 or 2026-04-03``.
+"""
+
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bulk_sync.rows.date_texts import EITHER, HALVES, Order, distinct, read_days
+from bulk_sync.rows.request_order import UNDATED
+
+
+class Dates(NamedTuple):
+    """A column of request dates, and how it was read; JSON has it as a list.
+
+    Attributes:
+        column: its name.
+        order: of the numbers in it, as ``Order.name``.
+        doubts_stored: as ``Order.doubts_stored``.
+    """
+
+    column: str
+    order: str
+    doubts_stored: bool
+
+
+def rewritten(rows: pd.DataFrame, dates: Dates | None, today: date) -> pd.DataFrame:
+    """Return some rows of an input with certain dates; cells without a date stay as they are.
+
+    Args:
+        rows: with the input's own columns.
+        dates: their column; None if there is none.
+        today: as for ``date_texts.read_days``.
+    """
+    if dates is None or dates.column not in rows:
+        return rows
+    order = Order(dates.order, dates.doubts_stored)
+    return rows.assign(**{dates.column: _texts(rows[dates.column], order, today)})
+
+
+def _texts(column: pd.Series, order: Order, today: date) -> pd.Series:
+    cells, cell_of = distinct(pa.chunked_array(column))
+    halves = pc.extract_regex(pc.utf8_trim_whitespace(cells), HALVES)
+    days, clock = (pc.struct_field(halves, name) for name in ("day", "clock"))
+    found, far = read_days(days, order, today), read_days(days, order, None)
+    # A day on which nobody asked stays one.
+    is_far = far.first != UNDATED
+    first, last = np.where(is_far, far[:2], found[:2])
+    is_dated = first != UNDATED
+    is_either = is_dated & (found.is_doubtful | (is_far & found.is_far)) & (first != last)
+    either = _joined(_iso(first), _iso(last), EITHER)
+    single = pc.replace_substring(_iso(first), "-", "/")
+    day = pc.if_else(pa.array(is_either), either, single)
+    written = _joined(day, clock.cast(day.type), "")
+    is_other = pa.array(is_either | (is_dated & found.is_numeric))
+    texts = pc.if_else(is_other, written, cells.cast(written.type)).take(pa.array(cell_of))
+    return pd.Series(pd.array(texts, dtype="str"), column.index)
+
+
+def _joined(one: pa.Array, other: pa.Array, between: str) -> pa.Array:
+    return pc.binary_join_element_wise(one, other, pa.scalar(between, one.type))
+
+
+def _iso(days: npt.NDArray[np.int64]) -> pa.Array:
+    """Return days since the epoch as ISO dates."""
+    whole = np.where(days == UNDATED, 0, days).astype("datetime64[D]")
+    return pa.array(whole).cast(pa.large_string())
