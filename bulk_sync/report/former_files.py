@@ -1,8 +1,8 @@
 """Which files may be replaced: those that this program wrote, and empty ones.
 
 A file is recognized by its structure: the columns of a report or of ``map``, the first line of a
-page, the seal of a workbook. A workbook that a person has changed since is not replaced. A todo
-file is none of them: rows in it may have been corrected.
+page, the beginning of an outline, the seal of a workbook. A workbook that a person has changed
+since is not replaced. A todo file is none of them: rows in it may have been corrected.
 """
 
 import csv
@@ -22,6 +22,7 @@ from bulk_sync.storage import workbook_seal
 _OF_A_REPORT: Final = {columns.ROW, columns.KEY, columns.OUTCOME, columns.REASON}
 _OF_A_MAPPED_FILE: Final = {"PKey", "oldPKey"}
 _OF_A_PAGE: Final = b'<p class="by">bulk-sync report</p>'
+_OF_AN_OUTLINE: Final = b'{"format":"bulk-sync outline '
 
 _HEAD_BYTES: Final = 1 << 20
 _GZIP: Final = 31
@@ -70,7 +71,9 @@ def _is_ours(path: Path) -> bool:
     try:
         if head.startswith(b"\x1f\x8b"):
             head = zlib.decompressobj(_GZIP).decompress(head, _HEAD_BYTES)
-        if head.strip() in {b"", _NO_ROWS} or _OF_A_PAGE in head.splitlines():
+        if head.strip() in {b"", _NO_ROWS} or head.startswith(_OF_AN_OUTLINE):
+            return True
+        if _OF_A_PAGE in head.splitlines():
             return True
         names = set(pq.read_schema(path).names if head.startswith(b"PAR1") else _columns(head))
     except (zlib.error, pa.ArrowException, csv.Error, orjson.JSONDecodeError):
