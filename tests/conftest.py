@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -73,9 +74,11 @@ ROOM = 2_000_000_000
 def pytest_configure() -> None:
     """Keep the files of tests in memory if there is room: a run waits for its disk 26 times.
 
-    Garbage is collected once all tests are collected: before, that took half of 4.3 s.
+    Garbage is collected once all tests are collected: before, that took half of 4.3 s. A run here
+    opens the log for all of the process: requests to a simulator would stand in it.
     """
     gc.disable()
+    logging.getLogger("bulk_sync.simulator").setLevel(logging.WARNING)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
@@ -125,6 +128,20 @@ def before_answer(sim: Simulator, method: str, count: int, act: Callable[[], obj
     sim.requests = Watched(sim.requests)
 
 
+class Process(subprocess.Popen[str]):
+    """A process that does not outlive a block that fails: without its simulator it would retry."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
 def process(
     sim: Simulator,
     folder: Path,
@@ -132,7 +149,7 @@ def process(
     program: Sequence[str] = (sys.executable, "-m", "bulk_sync"),
     secrets: Mapping[str, str] | None = None,
     **given: object,
-) -> "subprocess.Popen[str]":
+) -> Process:
     """Start a command against a simulator, as a process of its own in a folder."""
     environment = {
         **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
@@ -142,7 +159,7 @@ def process(
         "BULK_SYNC_STATE_DIR": str(folder / "state"),
         **(secrets or {"BULK_SYNC_ACCESS_TOKEN": "demo-token"}),
     }
-    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+    return Process(  # type: ignore[call-overload, no-any-return]
         [*program, *words],
         env=environment,
         cwd=folder,
@@ -199,7 +216,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 @pytest.fixture(autouse=True)
 def _log_levels() -> Iterator[None]:
     """Put back the levels of the log that a command sets: ``caplog`` holds what they let pass."""
-    loggers = [logging.getLogger(name) for name in (None, "bulk_sync")]
+    loggers = [logging.getLogger(name) for name in (None, "bulk_sync", "bulk_sync.simulator")]
     levels = [each.level for each in loggers]
     yield
     for each, level in zip(loggers, levels, strict=True):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from html import unescape
 from pathlib import Path
 
@@ -68,9 +68,14 @@ def upload(served: Served, path: Path, who: str = ANA) -> str:
 
 
 def planned(
-    served: Served, path: Path, *words: str, who: str = ANA, raised: str = "", wait: bool = True
+    served: Served,
+    path: Path,
+    *words: str,
+    who: str = ANA,
+    raised: str = "",
+    is_process: bool = False,
 ) -> str:
-    """Make a plan of a file as the page does, and return its id.
+    """Make a plan of a file as the page does, but here, and return its id.
 
     Args:
         served: the page.
@@ -78,14 +83,12 @@ def planned(
         words: further words of the command.
         who: prepares it.
         raised: the words that let it pass the limits, as if an admin had raised them.
-        wait: for the end of the process.
+        is_process: begin to make it, in a process of its own.
     """
     options = {plan_state.RAISED: raised} if raised else {}
     given, source = [str(path), *words], upload(served, path, who)
-    made = planning.begin(served.page, who, given, upload=source, options=options)
-    if wait:
-        ended(served, made)
-    return made
+    with nullcontext() if is_process else without_processes():
+        return planning.begin(served.page, who, given, upload=source, options=options)
 
 
 def ended(served: Served, about: str) -> None:

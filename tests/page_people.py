@@ -122,12 +122,13 @@ class Site:
 
     def kill(self, target: Target) -> str:
         """Kill the page, what it has started, or both; return what, or "" if nothing was."""
-        jobs = {} if target is Target.PAGE else at_work(PageSettings(self.state))
-        if target is Target.RUN and not jobs:
-            return ""
         if target is not Target.RUN and self._process is not None:
             self._process.kill()
             self._process.wait()
+        # Once the page is gone: it might start another one.
+        jobs = {} if target is Target.PAGE else at_work(PageSettings(self.state))
+        if target is Target.RUN and not jobs:
+            return ""
         for pid in jobs:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

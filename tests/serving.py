@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from select import select
 
 import requests
 from aiohttp import web
@@ -32,6 +33,9 @@ NAMES = {
     Role.APPROVER: "Ben Miller",
     Role.ADMIN: "Ida Berg",
 }
+
+_DYING_S = 10
+"""At most: by then the number may be that of another process."""
 
 _ROLES = {name: role for role, name in NAMES.items()}
 
@@ -109,14 +113,16 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
     finally:
         for session in served.sessions:
             session.close()
-        asyncio.run_coroutine_threadsafe(end(runner), loop).result(60)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-        for pid, job in at_work(settings).items():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            wait_for(job)
+        try:
+            asyncio.run_coroutine_threadsafe(end(runner), loop).result(60)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+        finally:
+            for pid, job in at_work(settings).items():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                wait_for(job)
 
 
 def at_work(settings: PageSettings) -> dict[int, Job]:
@@ -132,9 +138,14 @@ def at_work(settings: PageSettings) -> dict[int, Job]:
 
 
 def wait_for(job: Job) -> None:
-    """Wait for the end of a process of the page: it holds a lock for as long as it lives."""
+    """Wait for the end of a process of the page: it holds a lock for as long as it lives.
+
+    The locks of a process that was killed are released one after the other, before its end.
+    """
     with suppress(FileNotFoundError), (job.folder / "alive").open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
+    with suppress(ProcessLookupError), open(os.pidfd_open(job.pid), "rb") as process:  # noqa: PTH123
+        select([process], [], [], _DYING_S)
 
 
 def settings_in(folder: Path, **given: object) -> PageSettings:

@@ -1,6 +1,5 @@
 """Interrupted runs: what they leave, and how ``resume`` goes on as if nothing had happened."""
 
-import logging
 import os
 import resource
 import signal
@@ -658,7 +657,6 @@ def test_small_budgets_note_no_more_than_they_can_send(
 
 def test_quiet_leaves_nothing_but_the_summary(sim: Simulator, tmp_path: Path, run: Run) -> None:
     sim.options = replace(sim.options, log_requests=False)
-    logging.getLogger("bulk_sync.simulator").setLevel(logging.WARNING)
     populate(sim, 3)
     ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "-q", "--summary", "json")
     assert ran.summary["outcomes"] == {"updated": 3}

@@ -123,9 +123,7 @@ def _plans(sim: Simulator, served: Served, folder: Path) -> dict[str, str]:
         "broken off": (listed(sim, folder / "broken off.csv", 500, 0, 2), []),
         "at work": (listed(sim, folder / "at work.csv", 600, 0, 2), []),
     }
-    made = {
-        name: planned(served, path, *words, wait=False) for name, (path, words) in plans.items()
-    }
+    made = {name: planned(served, path, *words) for name, (path, words) in plans.items()}
     for plan_id in made.values():
         plan_state.read(served.page, plan_id)  # keeps its SHA-256
 
@@ -193,7 +191,7 @@ def _at_work(sim: Simulator, served: Served, made: Mapping[str, str]) -> dict[st
         job = _stopped_at_a_write(sim, served, made[name].rpartition("/")[2], number)
         runs[f"run {name}"] = f"/runs/{job.progress().run_id}"
     checked = _upload(served, _PROBLEMS)
-    plan_id = planned(served, Path("list.csv"), wait=False)
+    plan_id = planned(served, Path("list.csv"), is_process=True)
     begun = (
         upload_state.check(page, checked, ANA, {}),
         page.jobs.list_about(plan_id)[0],

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import key
-from flow import IDA, page_before, planned, press, without_processes
+from flow import ANA, IDA, page_before, planned, press
 from keyboard import Reader, reader
 from page_states import listed
 from playwright.sync_api import Browser, expect
@@ -39,14 +39,12 @@ def plans(
     """Plans whose approval was asked for: their paths, by name."""
     folder, found = tmp_path_factory.mktemp("lists"), {}
     ana = served.signed_in(Role.UPLOADER)
-    with without_processes():
-        for at, name in enumerate(("at once", "sent back", "changed", "too old", "own")):
-            path = listed(sim, folder / f"{name}.csv", 1000 * at, 0, 2)
-            who = {"who": IDA} if name == "own" else {}
-            found[name] = planned(served, path, wait=False, **who)
-        many = listed(sim, folder / "many.csv", 9000, _MANY, 10)
-        raised = f"--allow inverted --max-opt-ins {_MANY}"
-        found["many"] = planned(served, many, raised=raised, wait=False)
+    for at, name in enumerate(("at once", "sent back", "changed", "too old", "own")):
+        path = listed(sim, folder / f"{name}.csv", 1000 * at, 0, 2)
+        found[name] = planned(served, path, who=IDA if name == "own" else ANA)
+    many = listed(sim, folder / "many.csv", 9000, _MANY, 10)
+    raised = f"--allow inverted --max-opt-ins {_MANY}"
+    found["many"] = planned(served, many, raised=raised)
     for plan_id in found.values():
         plan_state.read(served.page, plan_id)  # keeps its SHA-256
         press(ana, served, f"/plans/{plan_id}/ask")

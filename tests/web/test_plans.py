@@ -22,7 +22,6 @@ from flow import (
     seen_all,
     sha256_of,
     text_of,
-    without_processes,
 )
 from serving import Served
 from sqlalchemy import update
@@ -159,8 +158,7 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
         assert job is not None
         return job
 
-    with without_processes():
-        plans = [planned(served, wishes(tmp_path / f"in{rows}.csv", rows)) for rows in (1, 2)]
+    plans = [planned(served, wishes(tmp_path / f"in{rows}.csv", rows)) for rows in (1, 2)]
     before_answer(sim, "PATCH", 1, hold)
     applied(plans[0])
     assert has_come.wait(60)

@@ -19,7 +19,7 @@ import openpyxl
 import pytest
 import requests
 from conftest import populate
-from flow import page_before
+from flow import page_before, without_processes
 from serving import Served, wait_for
 
 from bulk_sync.ledger import Act, Deed
@@ -36,7 +36,8 @@ REQUESTS: Final = (
     "nobody,,2026-11-23\n"
 )
 MOST: Final = 3_000_000
-NAMES: Final = (f"list-{number}.csv" for number in count())
+NAMES: Final = (f"list{'-' * number}.csv" for number in count())
+"""Each is of a job of its own: no file is checked with the choices for another one."""
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +52,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def ana(served: Served, monkeypatch: pytest.MonkeyPatch) -> requests.Session:
+def ana_with_processes(served: Served, monkeypatch: pytest.MonkeyPatch) -> requests.Session:
     """A person who uploads; the processes of the page take its variables."""
     monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
     return served.signed_in(Role.UPLOADER)
+
+
+@pytest.fixture
+def ana(ana_with_processes: requests.Session) -> Iterator[requests.Session]:
+    """A person who uploads; what the page starts runs here."""
+    with without_processes():
+        yield ana_with_processes
 
 
 def upload(
@@ -345,8 +353,9 @@ def test_rows_to_correct_are_offered_only_if_there_are_some(
 
 
 def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
-    served: Served, ana: requests.Session
+    served: Served, ana_with_processes: requests.Session
 ) -> None:
+    ana = ana_with_processes
     answer = upload(ana, served, "requests.csv", REQUESTS, job="nightly", ticket="T-9")
     settled(ana, served, answer)
     todo = ana.get(f"{path(answer)}/rows-to-correct")
@@ -396,8 +405,9 @@ def test_comparing_twice_makes_one_plan_of_what_was_seen(
 
 
 def test_a_check_that_was_killed_is_shown_and_made_again(
-    served: Served, ana: requests.Session
+    served: Served, ana_with_processes: requests.Session
 ) -> None:
+    ana = ana_with_processes
     answer = upload(ana, served, next(NAMES), REQUESTS)
     settled(ana, served, answer)
     state = state_of(served, answer)
