@@ -134,13 +134,15 @@ def of_job(job: str, options: Iterable[Option]) -> dict[str, Any]:
     """
     ctx = click.get_current_context()
     tables = tables_of(ctx)
-    table = tables.get(job_names.among(tables, job) or "", {})
-    values = ctx.meta[__name__] = _with_table(ctx.meta.get(_OWN, {}), table)
-    return {
-        each.key: each.type_cast_value(ctx, values.get(each.key))
-        for each in options
-        if ctx.get_parameter_source(each.key) not in GIVEN
-    }
+    name = job_names.among(tables, job) or ""
+    values = ctx.meta[__name__] = _with_table(ctx.meta.get(_OWN, {}), tables.get(name, {}))
+    absent = [each for each in options if ctx.get_parameter_source(each.key) not in GIVEN]
+    for each in absent:
+        if each.key in values:  # for ``origins``
+            ctx.meta[_JOB_AT_HAND] = name
+            ctx.default_map = {**(ctx.default_map or {}), each.key: values[each.key]}
+            ctx.set_parameter_source(each.key, ParameterSource.DEFAULT_MAP)
+    return {each.key: each.type_cast_value(ctx, values.get(each.key)) for each in absent}
 
 
 def _with_table(own: Mapping[str, object], table: Mapping[str, object]) -> dict[str, object]:
@@ -256,7 +258,7 @@ def hides(name: str) -> bool:
 def origins(message: str, ctx: click.Context) -> Iterator[str]:
     """Yield where the values of the options in a message come from, if they were not typed."""
     path, job = ctx.meta.get(_PATH), ctx.meta.get(_JOB_AT_HAND, "")
-    table = tables_of(ctx).get(job, {})
+    table, held = tables_of(ctx).get(job, {}), ctx.default_map or {}
     for option in ctx.command.params:
         if not isinstance(option, Option) or not re.search(rf"{option.flag}(?![\w-])", message):
             continue
@@ -264,7 +266,8 @@ def origins(message: str, ctx: click.Context) -> Iterator[str]:
         if source is ParameterSource.ENVIRONMENT:
             yield f" {option.flag} comes from the variable {option.envvar}."
         elif source is ParameterSource.DEFAULT_MAP:
-            place = f"{path}, [{JOBS}.{job}]" if option.key in table else path
+            is_of_job = option.key in table and held.get(option.key) == table[option.key]
+            place = f"{path}, [{JOBS}.{job}]" if is_of_job else path
             yield f" {option.flag} comes from {place}: {_dashed(option.key)}."
 
 

@@ -118,5 +118,7 @@ def test_a_wrong_address_for_messages_is_pinged(
     config.write_text(config.read_text().replace("json:", "nonsense:"))
     hooks.received.clear()
     filled.clear()
-    assert run(filled, "resume").status == 2
+    ran = run(filled, "resume")
+    assert ran.status == 2
+    assert "--notify comes from bulk-sync.toml, [job.night]: notify." in ran.err
     assert (hooks.paths, filled.requests) == ([f"{PATH}/2"], [])
