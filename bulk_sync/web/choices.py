@@ -156,7 +156,22 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
         flag = rf"--{name.replace('_', '-')}(?![\w-])"
         yield re.compile(rf"\badd {flag} ('[^']*'|[^\s.,;]+)"), rf"put \1 into “{LABELS[name]}”"
         yield re.compile(flag), f"“{LABELS[name]}”"
-    yield re.compile(", and `bulk-sync holidays` lists the days that do not count"), ""
+    for text, instead in _WITHOUT_FIELD.items():
+        yield re.compile(re.escape(text)), instead
 
+
+_KEEPER: Final = "whoever looks after this page"
+_WITHOUT_FIELD: Final = {
+    ", and `bulk-sync holidays` lists the days that do not count": "",
+    "alone. --ignore-dates goes by the file.": (
+        "alone. If it is later, write its date into the file, and upload it again."
+    ),
+    "; --ignore-dates goes by the file.": f": if so, ask {_KEEPER}.",
+    "; --on-ambiguous all takes all of them.": (
+        f". Write the PKey of the right one in its place, or ask {_KEEPER} to change all of them."
+    ),
+    "`bulk-sync map` finds": f"{_KEEPER} can find",
+}
+"""What a person at the page does where an option, or a command, has no field."""
 
 _PHRASES: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(_phrases())

@@ -102,6 +102,12 @@ class PlanState:
         """Return the options that an admin lets it pass with; "" without any."""
         return str(self.paper.options.get(RAISED) or "")
 
+    @property
+    def sender(self) -> Verdict | None:
+        """Return who sent it back last, unless approval was asked for again."""
+        last = self.verdicts[-1] if self.verdicts and self.stage is Stage.MADE else None
+        return None if last is None or last.is_approval else last
+
     def raised_further(self) -> str:
         """Return the options that would let it pass all limits that ever stopped it."""
         return " ".join(dict.fromkeys([*_options(self.raised), *_options(self.option)]))

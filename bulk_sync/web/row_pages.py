@@ -153,6 +153,7 @@ def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None
     for writer in writers.values():
         writer.close()
     facts = {"sections": {str(each): number for each, number in counts.items()}}
+    atomic.make_private(folder / "counts.json")
     (folder / "counts.json").write_bytes(orjson.dumps({**facts, "tally": tally.dumps()}))
 
 
@@ -180,7 +181,8 @@ class _Writer:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         options = ipc.IpcWriteOptions(compression="zstd")
         self._schema = schema
-        self._file = path.open("xb")
+        atomic.make_private(path)
+        self._file = path.open("wb")
         self._writer = ipc.new_file(self._file, schema, options=options)
         self._held: list[pa.RecordBatch] = []
         self._rows = 0

@@ -63,7 +63,7 @@ def test_a_password_is_the_first_line_of_a_file_or_of_standard_input(
         (["sign-out", "Ana Diaz"], "There is no account"),
         (["add", " ", "--role", "admin", "--password-file", "short"], "write the name of a person"),
         (["password", "Ana Diaz", "--password-file", "missing"], "missing"),
-        (["add", "Ana Diaz", "--role", "admin", "--password-file", "short"], "12 to 1,024"),
+        (["add", "Ana Diaz", "--role", "admin", "--password-file", "short"], "8 to 1,024"),
         (["add", "Ana Diaz", "--role", "admin", "--password-file", "latin"], "no text in UTF-8"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

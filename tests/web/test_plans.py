@@ -23,6 +23,7 @@ from flow import (
     sha256_of,
     text_of,
 )
+from page_people import Form
 from serving import Served
 from sqlalchemy import update
 
@@ -215,11 +216,27 @@ def test_without_approvals_one_person_applies_what_they_have_seen(
     with page_before(sim, tmp_path, monkeypatch, approvals=0) as served:
         plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 1, 1), who=IDA)
         ida = served.signed_in(Role.ADMIN)
+        assert "A plan to approve" in ida.get(f"{served.url}/").text
         assert approve(ida, served, plan_id).status_code == 400
         seen_all(ida, served, plan_id)
         approve(ida, served, plan_id)
         ended(served, plan_id)
     assert sim.states == {key(0): False, key(1): True}
+
+
+def test_without_approvals_an_uploader_still_asks_those_who_may_approve(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with page_before(sim, tmp_path, monkeypatch, approvals=0) as served:
+        plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 0, 1))
+        ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+        assert Form(ana.get(f"{served.url}/plans/{plan_id}").text, "Ask for approval").is_there
+        asked = text_of(press(ana, served, f"/plans/{plan_id}/ask"))
+        assert "It waits for another person to approve it" in asked
+        assert "A plan to approve" in ben.get(f"{served.url}/").text
+        approve(ben, served, plan_id)
+        ended(served, plan_id)
+    assert sim.states == {key(0): True}
 
 
 def test_an_approval_is_for_the_plan_that_was_seen(
@@ -363,6 +380,7 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     assert "Write what is wrong" in press(ben, served, f"/plans/{plan_id}/send-back").text
     press(ben, served, f"/plans/{plan_id}/send-back", comment="Who is row 2?")
     assert "Who is row 2?" in ana.get(f"{served.url}/").text
+    assert "State: sent back" in text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert approve(ben, served, plan_id, sha256=sha256_of(served, plan_id)).status_code == 409
     press(ana, served, f"/plans/{plan_id}/ask", comment="A customer")
     approve(ben, served, plan_id)

@@ -62,6 +62,8 @@ def test_the_result_is_shown_with_its_files_and_is_put_back_once_that_is_approve
     assert press(ana, served, f"{run}/undo").status_code == 409
     deeds = [act.deed for act in served.page.ledger.acts(run.rpartition("/")[2])]
     assert deeds == [Deed.UNDO_ASKED]
+    files = [each for each in served.page.settings.state.folder.rglob("*") if each.is_file()]
+    assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
 
 
 def test_a_run_that_was_killed_says_so_and_goes_on_once(

@@ -256,7 +256,7 @@ def test_elsewhere_there_is_no_token(
         ("ana diaz", PASSWORD, "already"),
         ("", PASSWORD, "cannot be the name"),
         ("a\nb", PASSWORD, "cannot be the name"),
-        ("Kim Lund", "short", "12 to 1,024"),
+        ("Kim Lund", "short", "8 to 1,024"),
     ],
 )
 def test_an_account_that_cannot_be_added_is_explained(

@@ -23,6 +23,9 @@ from flow import page_before, without_processes
 from serving import Served, wait_for
 
 from bulk_sync.ledger import Act, Deed
+from bulk_sync.rows import expand, request_order
+from bulk_sync.rows.plan_limits import MIGRATED
+from bulk_sync.rows.request_order import Choice, Own
 from bulk_sync.simulator import Options, running
 from bulk_sync.web import choices, rendering, upload_state
 from bulk_sync.web.identity import Role
@@ -35,6 +38,7 @@ REQUESTS: Final = (
     "4.5E+11,no,2026-11-22\n"
     "nobody,,2026-11-23\n"
 )
+OWN: Final = Own(True, 1, 2, None, 2, "20261123T020000Z-7f3a9c")
 MOST: Final = 3_000_000
 NAMES: Final = (f"list{'-' * number}.csv" for number in count())
 """Each is of a job of its own: no file is checked with the choices for another one."""
@@ -586,6 +590,25 @@ def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) ->
 )
 def test_messages_name_the_fields_of_the_page(text: str, instead: str) -> None:
     assert choices.in_words(text) == instead
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (expand.ambiguous(2).detail, "in its place, or ask whoever looks after this page to"),
+        (request_order.sentence(Choice(0)), "without a change: if so, ask whoever looks after"),
+        (request_order.sentence(Choice(0, OWN)), "If it is later, write its date into the file"),
+        (MIGRATED, "whoever looks after this page can find the new ones by another column"),
+    ],
+    ids=["ambiguous", "changed elsewhere", "carried out", "migrated"],
+)
+def test_what_became_of_a_row_is_explained_without_options_and_commands(
+    text: str, advice: str
+) -> None:
+    shown = choices.in_words(text)
+    assert advice in shown
+    assert "bulk-sync" not in shown
+    assert not re.search(r"--(?!key)", shown)
 
 
 def test_a_message_names_whom_to_ask_about_options_that_are_not_on_the_page() -> None:

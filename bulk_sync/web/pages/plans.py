@@ -227,9 +227,9 @@ def _why_not(state: PlanState, person: Person | None = None) -> str:
             "You uploaded or prepared this plan, so your approval does not count. Another person "
             "must approve it."
         )
-    last = state.verdicts[-1] if state.verdicts else None
-    if state.stage is Stage.MADE and last is not None and not last.is_approval:
-        return f"{last.who} sent this plan back: “{last.comment}” It has to be asked for again."
+    if state.sender is not None:
+        who, comment = state.sender.who, state.sender.comment
+        return f"{who} sent this plan back: “{comment}” It has to be asked for again."
     return {
         Stage.MAKING: "The plan is being made. Wait until it is complete.",
         Stage.NOT_MADE: "There is no plan yet. Make it again.",

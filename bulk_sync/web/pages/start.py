@@ -89,10 +89,10 @@ def _plans(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
             for verdict in last:
                 if not verdict.is_approval:
                     yield Task(path, "A plan that was sent back", verdict.comment, verdict.at_ms)
-            may_ask = is_own and not last and page.settings.approvals
-            if may_ask and _is(Stage.MADE, page, paper, runs):
-                title, what = "A plan to ask approval for", _subject(page, paper)
-                yield Task(path, title, what, paper.at_ms)
+            if is_own and not last and _is(Stage.MADE, page, paper, runs):
+                decides = not page.settings.approvals and person.may(Right.APPROVE)
+                title = "A plan to approve" if decides else "A plan to ask approval for"
+                yield Task(path, title, _subject(page, paper), paper.at_ms)
             continue
         asked = f"{_subject(page, paper)}, asked by {paper.asked_by}"
         if plan_state.is_too_old(page, paper):
@@ -103,7 +103,9 @@ def _plans(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
 
 
 def _has_part(page: Page, person: Person, paper: Paper) -> bool:
-    """Return whether a person prepared a plan, or has approved it already."""
+    """Return whether a person prepared a plan, or has approved it already, if that counts."""
+    if not page.settings.approvals:
+        return False
     approved = [each.who for each in page.paperwork.approvals(paper)]
     return any(map(person.is_same, [*page.paperwork.preparers(paper), *approved]))
 
