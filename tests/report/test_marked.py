@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import openpyxl
+import pandas as pd
 import pytest
 import xlsxwriter
 from conftest import Ran, Run, read_csv
@@ -18,6 +19,7 @@ from openpyxl.workbook import Workbook
 
 from bulk_sync.report import marked
 from bulk_sync.report.marked.workbook import BAD, DOUBTFUL
+from bulk_sync.web import choices
 
 OPC = "http://schemas.openxmlformats.org/package/2006"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -222,6 +224,36 @@ def test_the_first_sheet_has_no_marks_around_options(tmp_path: Path, run: Run) -
     texts = [str(cell.value) for row in sheet.iter_rows() for cell in row if cell.value]
     assert "A list given with --protect forbids any change of this person" in texts
     assert not any("`" in text for text in texts)
+
+
+def test_notes_have_no_options_and_the_first_sheet_has_the_words_of_the_page_too(
+    tmp_path: Path, run: Run
+) -> None:
+    rows = ["a@example.com,yes", "a@example.com,no", "b@example.com,yes", "B@example.com,no"]
+    pd.DataFrame([row.split(",") for row in rows], columns=["E-mail", "Opt out"]).to_excel(
+        tmp_path / "in.xlsx", index=False
+    )
+    check(run, tmp_path / "in.xlsx")
+    first, second = openpyxl.load_workbook(tmp_path / "marked.xlsx").worksheets
+    notes = [cell.comment.text for row in second.iter_rows() for cell in row if cell.comment]
+    assert len(notes) == 3
+    assert not any("--" in note for note in notes)
+    assert "or let the opt-out count. (conflict)" in notes[0]
+    assert "Let them count as one, or correct one of them. (conflict)" in notes[2]
+    to_do = [str(row[2].value) for row in first.iter_rows() if row[1].value in {1, 2}]
+    for option, text in zip(("--on-conflict opt-out", "--email-case ignore"), to_do, strict=False):
+        assert f"page with {choices.in_words(option)}, at the command line with {option}" in text
+
+
+def test_the_rows_of_the_first_sheet_have_room_for_their_texts(checked: Path) -> None:
+    sheet = openpyxl.load_workbook(checked).worksheets[0]
+    widths = [sheet.column_dimensions[letter].width for letter in "ABCD"]
+    for row in sheet.iter_rows(max_col=4):
+        height = sheet.row_dimensions[int(row[0].row or 0)].height
+        is_merged = any(row[0].coordinate in each for each in sheet.merged_cells.ranges)
+        room = [sum(widths)] if is_merged else widths
+        lines = [len(str(cell.value or "")) / width for cell, width in zip(row, room, strict=False)]
+        assert height >= 15 * max(lines), row[0].value
 
 
 def test_a_file_without_problems_says_so(tmp_path: Path, run: Run) -> None:

@@ -1,5 +1,6 @@
 """The problems of checked rows: which cells to mark, and what to say about them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -31,8 +32,21 @@ _TO_DO: Final[Mapping[str, str]] = {
         "in the cell says what is wrong with it."
     ),
     Reason.PROTECTED: "Delete these rows: no run may change these people (--protect).",
-    Reason.CONFLICT: "Find out which answer is right, and delete the other rows of this key.",
+    Reason.CONFLICT: (
+        "Find out which answer is right, and delete the other rows of this key. Or let the opt-out "
+        "count: on the page with “One key with two states: The opt-out counts”, at the command "
+        "line with --on-conflict opt-out."
+    ),
 }
+_CAPITALS_TO_DO: Final = (
+    "Correct one of the two. Or let them count as one address: on the page with “Capitals in "
+    "addresses: Do not count”, at the command line with --email-case ignore."
+)
+_CAPITALS: Final = " with --email-case ignore"
+_OPTIONS: Final = re.compile(f" with --on-conflict opt-out|{_CAPITALS}")
+"""What stands in sentences about a row for people at the command line, and here in the first sheet,
+with the words of the page."""
+
 _DATE_TO_DO: Final = "Write the date like 2026-11-23. You may also leave it as it is."
 
 
@@ -148,8 +162,11 @@ def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) ->
         bad = bad_cells(reason, has_state=bool(state), is_unread=has_no_state)
         places = [(row, at) for at, is_bad in zip((key, state), bad, strict=True) if is_bad]
         why = wording.legible(wording.REASONS[Reason(reason)])
-        kind = why[0].upper() + why[1:], _TO_DO.get(reason, _READ_THE_NOTE), reason
-        yield Problem(places, kind, detail)
+        to_do = _TO_DO.get(reason, _READ_THE_NOTE)
+        if _CAPITALS in detail:
+            to_do = _CAPITALS_TO_DO
+        kind = why[0].upper() + why[1:], to_do, reason
+        yield Problem(places, kind, _OPTIONS.sub("", detail))
 
 
 def _undated(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> Iterator[Problem]:

@@ -3,9 +3,8 @@
     in:   what to mark, as JSON, and the workbook
     out:  what became of it, as JSON, and the marked workbook
 
-openpyxl would turn cells into Python's values and back: dates lose fractions, long numbers digits,
-formulas their values, texts their looks. So it is given the XML of each cell to keep. At the end
-all cells of both workbooks are compared.
+openpyxl keeps the XML of each cell: ``storage/kept_cells.py``. At the end all cells of both
+workbooks are compared.
 """
 
 import gc
@@ -20,26 +19,20 @@ from copy import copy
 from functools import cache
 from io import BytesIO
 from itertools import zip_longest
-from typing import Any, Final, NamedTuple
-from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
+from typing import Any, Final
 
 from openpyxl import load_workbook
 from openpyxl.comments import Comment
 from openpyxl.packaging.custom import StringProperty
-from openpyxl.reader import excel
 from openpyxl.styles import Alignment, Color, Font, PatternFill
-from openpyxl.worksheet import _reader, _writer
-from openpyxl.worksheet.cell_range import CellRange, MultiCellRange
 from openpyxl.worksheet.hyperlink import Hyperlink
-from openpyxl.xml.constants import SHEET_MAIN_NS
-from openpyxl.xml.functions import iterparse
 
 from bulk_sync.rows.parse import xlsx
 from bulk_sync.rows.parse.limits import confine
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Row, Sheet
 from bulk_sync.storage import workbook_seal
+from bulk_sync.storage.kept_cells import keep_cells
 from bulk_sync.storage.workbook_seal import JOB, JOB_OF_REST, SEAL
 
 NAME: Final = "Check by bulk-sync"
@@ -48,13 +41,16 @@ DOUBTFUL: Final = "FFFFEA9D"
 """Light red and light yellow, as no palette has them: by these a mark is recognized."""
 
 _BYTES, _SECONDS = 1 << 30, 60
+_WIDTHS: Final = {"A": 42, "B": 8, "C": 84, "D": 14}
+"""Of the columns of the first sheet, in characters."""
+_LINE: Final = 15
+"""The height of a line of text."""
 
 _COLOUR: Final = "(The cell had a colour of its own: "
 _OURS: Final = re.compile(
     rf"\s{{0,9}}bulk-sync:[^\n]*(?:\n{re.escape(_COLOUR)}(?P<colour>[^\n]*)\.\))?"
 )
 _COLOUR_WORDS: Final = re.compile(r"(rgb|theme|indexed|tint) ([\w.+-]+)")
-_PREFIX: Final = f"{{{SHEET_MAIN_NS}}}"
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LIKE_AN_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
@@ -87,7 +83,7 @@ def main() -> None:
     content, whole, problem = sys.stdin.buffer.read(), BytesIO(), ""
     confine(_BYTES, _SECONDS)
     gc.disable()  # hardly anything becomes free before the end, and looking for it takes time
-    _keep_cells()
+    keep_cells()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         book: Any = load_workbook(BytesIO(content))
@@ -126,70 +122,6 @@ def _lost(content: bytes, said: Sequence[str], head: str) -> str:
     hints = "\n".join([*parts, *said, *_DRAWN.findall("\n".join(drawings))]).casefold()
     found = {words for hint, words in _PARTLY_KEPT.items() if hint in hints}
     return f"{head} {'; '.join(sorted(found))}." if found else ""
-
-
-class _Kept(NamedTuple):
-    """A cell for openpyxl: what is inside, as XML, and its type."""
-
-    inside: str
-    kind: str
-
-
-def _inside(element: Any) -> str:
-    """Return what is inside an element as XML, without the prefixes of names."""
-    return "".join(map(_xml, element))
-
-
-def _xml(element: Any) -> str:
-    tag = element.tag.removeprefix(_PREFIX)
-    if not (element.attrib or len(element)):  # as nearly all are
-        return f"<{tag}>{escape(element.text or '')}</{tag}>"
-    for each in element.iter():
-        each.tag = each.tag.removeprefix(_PREFIX)
-    return ET.tostring(element, "unicode")
-
-
-def _keep_cells() -> None:
-    """Let openpyxl keep the XML of each cell, and write it again; also of those below others."""
-    reading: Any = _reader.WorkSheetParser
-    binding: Any = _reader.WorksheetReader
-    writing: Any = _writer
-    strings: Any = excel
-    parse, write = reading.parse_cell, writing.write_cell
-    shared: list[_Kept] = []
-
-    def kept(parser: Any, element: Any) -> dict[str, Any]:
-        kind, value = element.attrib.pop("t", "n"), element.findtext(f"{_PREFIX}v")
-        is_shared = kind == "s" and value
-        inside = shared[int(value)] if is_shared else _Kept(_inside(element), sys.intern(kind))
-        element[:] = ()
-        cell: dict[str, Any] = parse(parser, element)
-        cell["value"] = inside
-        return cell
-
-    def written(xf: Any, sheet: Any, cell: Any, styled: Any = None) -> None:
-        value = cell.value
-        if not isinstance(value, _Kept):
-            write(xf, sheet, cell, styled)
-            return
-        if cell.hyperlink:
-            sheet._hyperlinks.append(cell.hyperlink)  # as the replaced function does
-        place = f'r="{cell.coordinate}" s="{cell.style_id}" t="{value.kind}"'
-        xf._file(f"<c {place}>{value.inside}</c>")  # building elements again takes long
-
-    def read(file: Any) -> Sequence[str]:
-        found = (each for _, each in iterparse(file) if each.tag == f"{_PREFIX}si")
-        # openpyxl writes no shared texts.
-        shared.extend(_Kept(f"<is>{_inside(each)}</is>", "inlineStr") for each in found)
-        return ()
-
-    def merged(reader: Any) -> None:
-        found = reader.parser.merged_cells
-        ranges = [CellRange(each.ref) for each in found.mergeCell] if found else ()
-        reader.ws.merged_cells = MultiCellRange(ranges)
-
-    reading.parse_cell, writing.write_cell, strings.read_string_table = kept, written, read
-    binding.bind_merged_cells = merged
 
 
 def _mark(book: Any, name: str, problems: Sequence[Mapping[str, Any]]) -> None:
@@ -289,6 +221,9 @@ def _add_first_sheet(book: Any, lines: Iterable[tuple[list[Any], list[str], str]
         each.sheet_view.tabSelected = each is sheet
     styles = dict(_styles(sheet["A1"]))
     for row, (contents, looks, link) in enumerate(lines, start=1):
+        if looks == ["line"]:
+            sheet.merge_cells(start_row=row, end_row=row, start_column=1, end_column=len(_WIDTHS))
+        sheet.row_dimensions[row].height = _height(contents, looks)
         for column, (content, look) in enumerate(zip(contents, looks, strict=True), start=1):
             cell = sheet.cell(row, column)
             cell.value = content if isinstance(content, int) else _clean(content) or None
@@ -297,11 +232,21 @@ def _add_first_sheet(book: Any, lines: Iterable[tuple[list[Any], list[str], str]
             cell._style = copy(styles[look])
             if look == "link":
                 cell.hyperlink = Hyperlink(ref="", location=link)
-    for letter, width in zip("ABCD", (42, 8, 84, 14), strict=True):
+    for letter, width in _WIDTHS.items():
         sheet.column_dimensions[letter].width = width
     sheet.sheet_view.showGridLines = False
     sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
     sheet.sheet_properties.pageSetUpPr.fitToPage = True
+
+
+def _height(contents: Sequence[object], looks: Sequence[str]) -> int:
+    """Return the height of a row with room for its texts: LibreOffice gives it none."""
+    if looks == ["title"]:
+        return 2 * _LINE
+    widths = [sum(_WIDTHS.values())] if looks == ["line"] else _WIDTHS.values()
+    texts = zip(map(str, contents), widths, strict=False)
+    # Words are not broken, so a line is not full.
+    return _LINE * max((1 + int(1.15 * len(text)) // width for text, width in texts), default=1)
 
 
 def _styles(cell: Any) -> Iterator[tuple[str, Any]]:
@@ -310,7 +255,7 @@ def _styles(cell: Any) -> Iterator[tuple[str, Any]]:
     font, bold = Font("Calibri", 11), Font("Calibri", 11, b=True)
     for name, cell.font, cell.alignment, colour in (
         ("title", Font("Calibri", 14, b=True), top, ""),
-        ("line", font, top, ""),
+        ("line", font, wrapped, ""),
         ("header", bold, top, ""),
         ("cell", font, wrapped, ""),
         ("link", Font("Calibri", 11, u="single", color="FF0B57A4"), top, ""),
