@@ -51,7 +51,9 @@ OUTCOMES: Final[Mapping[Outcome, Word]] = {
         "on it",
     ),
     Outcome.FAILED: Word(
-        "!", Tone.FAILED, "tried and given up: Campaign refused, or did not answer"
+        "!",
+        Tone.FAILED,
+        "tried and given up: Campaign refused, did not answer, or does not show the state",
     ),
     Outcome.PENDING: Word(
         "…", Tone.FAILED, "not tried: the run stopped before it, or a limit holds it back"
