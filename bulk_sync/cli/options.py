@@ -207,7 +207,8 @@ PACE: Final = (
 )
 LOCK_WAIT: Final = _pace(
     "--lock-wait DURATION",
-    "Wait so long, such as 90s, 30m or 2h, for another run on this organization to end.",
+    "Wait so long, such as 90s, 30m or 2h, for another run on this organization to end; `plan`: "
+    "for another process at work on the same plan.",
     recorded=Recorded.NEVER,
     type=Duration(),
     default=0,

@@ -27,6 +27,7 @@ Examples:
         *options.ASKING,
         options.APPROVALS,
         options.REPORT,
+        options.LOCK_WAIT,
         *options.WORK,
     ],
     epilog=_EPILOG,

@@ -170,6 +170,9 @@ _WITHOUT_FIELD: Final = {
     "; --on-ambiguous all takes all of them.": (
         f". Write the PKey of the right one in its place, or ask {_KEEPER} to change all of them."
     ),
+    "; `bulk-sync resume` goes on": "; it can be resumed",
+    "Stopped by SIGINT.": "Somebody stopped it.",
+    "Stopped by SIGTERM.": "The machine stopped it.",
     "`bulk-sync map` finds": f"{_KEEPER} can find",
 }
 """What a person at the page does where an option, or a command, has no field."""

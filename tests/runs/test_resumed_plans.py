@@ -331,11 +331,15 @@ def test_a_plan_that_is_not_finished_cannot_be_applied_and_its_run_is_named(
     assert "there is no such file. `bulk-sync plan INPUT --out other.parquet` makes it" in missing
 
 
-@pytest.mark.parametrize("more", [(), ("--fresh",)], ids=["the same command", "--fresh"])
+@pytest.mark.parametrize(
+    "typed",
+    [("run", "--dry-run"), ("run", "--dry-run", "--fresh"), ("plan",)],
+    ids=["the same command", "--fresh", "plan"],
+)
 def test_a_preview_that_waited_for_another_one_begins_anew(
-    more: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
+    typed: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    words = ("run", "in.csv", "--dry-run", "--max-calls", "100", *map(str, LOOKUP), *more)
+    words = (*typed, "in.csv", "--max-calls", "100", *map(str, LOOKUP))
     held = list[subprocess.Popen[str]]()
 
     def start_another() -> None:

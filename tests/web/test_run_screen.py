@@ -104,7 +104,9 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, served: Served, tmp_path: 
     assert "State: → at work" in answers[0]
     assert "The run was asked to stop." in answers[1]
     shown = text_of(ana.get(served.url + run))
-    assert "The run is not finished." in shown
+    assert "The run is not finished. Somebody stopped it." in shown
+    assert "SIGINT" not in shown
+    assert "it can be resumed" in shown
     assert 0 < list(sim.states.values()).count(True) < 400
     press(ana, served, f"{run}/resume")
     ended(served, run.rpartition("/")[2])
