@@ -22,7 +22,7 @@ from bulk_sync.report import charts, wording
 from bulk_sync.report import table as tables
 from bulk_sync.report.facts import PAST_RUNS, STATES, Facts
 from bulk_sync.report.table import Results
-from bulk_sync.report.wording import HEADINGS, OUTCOMES, Tone
+from bulk_sync.report.wording import HEADINGS, OUTCOMES, Tone, spoken
 from bulk_sync.rows import columns
 from bulk_sync.rows.comparison import CHANGED, WRITTEN
 
@@ -111,6 +111,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["code"] = _with_code
+    found.filters["spoken"] = spoken
     return found
 
 
@@ -207,14 +208,22 @@ def _body(rows: _Rows, head: Mapping[str, Sequence[str]]) -> str:
             case columns.ROW:
                 parts += ["<th scope=row>", column]
             case columns.OUTCOME:
-                signs = {each: f"<td>{word.sign} {each}" for each, word in OUTCOMES.items()}
+                signs = {each: f"<td>{word.sign} {spoken(each)}" for each, word in OUTCOMES.items()}
                 parts.append(_looked_up(outcome, signs))
+            case columns.REASON:
+                parts += ["<td>", _escaped(_spoken(column))]
             case columns.KEY:
                 parts += ["<td>", _shortened(column)]
             case _:
                 parts += [_begun(column), _escaped(column)]
     lines = tables.join([*parts, "</tr>\n"])
     return bytes(tables.text_bytes(lines)).decode()
+
+
+def _spoken(reasons: pa.Array) -> pa.Array:
+    found = pc.unique(reasons)
+    words = pa.array(map(spoken, found.to_pylist()), tables.TEXT)
+    return words.take(pc.index_in(reasons, found))
 
 
 def _begun(column: pa.Array) -> pa.Array:

@@ -157,6 +157,11 @@ _DONE: Final[Mapping[Subject, str]] = {
 }
 
 
+def spoken(code: str) -> str:
+    """Return an outcome or a reason as people say it: ``would update``, ``HTTP 403``."""
+    return code.replace("http_", "HTTP ").replace("_", " ")
+
+
 def legible(text: str) -> str:
     """Return a sentence without the backticks around commands; HTML turns them into code."""
     return re.sub("`(.*?)`", r"\1", text)

@@ -76,6 +76,7 @@ class Renderer:
             "code": code,
             "message": message,
             "number": "{:,}".format,
+            "spoken": wording.spoken,
         }
         self._environment.globals |= {
             "Right": Right,

@@ -168,7 +168,7 @@ def test_every_chart_has_its_numbers_as_a_table(path: Path) -> None:
         ["false", "2", "0", "0"],
         ["unknown", "0", "0", "1"],
     ]
-    assert reasons == [["Reason", "Rows"], ["http_403", "1"]]
+    assert reasons == [["Reason", "Rows"], ["HTTP 403", "1"]]
     assert days[1:] == [["overdue", "1"], ["0 to 3 days", "0"]]
     assert runs[1] == ["2026-11-24 03:17", "1,029", "29", "1"]
     assert len(runs) == 31
@@ -316,12 +316,15 @@ def test_an_outcome_is_shown_in_words_and_not_by_colour_alone(path: Path, outcom
     counts = Counts(1, {outcome: 1}, dict.fromkeys(Reason, 1))
     found = page(path, results(1, ours={columns.OUTCOME: [outcome]}), replace(FACTS, counts=counts))
     (row,) = found.all_rows
-    sign, word = row["Outcome"].split(" ")
-    assert word == outcome
+    sign, _, words = row["Outcome"].partition(" ")
+    assert words == outcome.replace("_", " ")
     assert sign
     outcomes, reasons = found.tables["legend"]
-    assert outcomes[1][0] == f"{sign} {outcome}"
-    assert [reason for reason, meaning in reasons[1:] if meaning] == list(Reason)
+    assert outcomes[1][0] == f"{sign} {words}"
+    shown = [reason for reason, meaning in reasons[1:] if meaning]
+    assert shown == [wording.spoken(reason) for reason in Reason]
+    for code, (_, meaning) in zip([outcome, *Reason], outcomes[1:] + reasons[1:], strict=True):
+        assert meaning.endswith(f" ({code} in other files)") == ("_" in code)
 
 
 def test_an_input_without_rows_has_a_page(path: Path) -> None:

@@ -57,3 +57,8 @@ def test_deadlines_are_named_only_if_there_is_something_to_say() -> None:
         "Carried out too late: 1.",
     ]
     assert "4 without a date" in wording.deadlines(Late(0, 0, 0, 4))[1]
+
+
+def test_people_read_codes_as_words() -> None:
+    spoken = [wording.spoken(each) for each in ("would_update", "not_found", "http_403", "updated")]
+    assert spoken == ["would update", "not found", "HTTP 403", "updated"]
