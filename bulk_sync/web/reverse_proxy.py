@@ -1,5 +1,6 @@
 """What a reverse proxy in front of the page vouches for: the person, and the browser's address."""
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from aiohttp import web
@@ -9,6 +10,8 @@ from bulk_sync.web.identity import Person, Role, roles_of
 from bulk_sync.web.settings import Proxy
 
 _UNKNOWN = "unknown"
+_WITH_PORT = re.compile(r"\[(.+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
+"""As some proxies write it: ``203.0.113.7:51234``, ``[2001:db8::1]:443``."""
 
 
 def person_of(request: web.BaseRequest, proxy: Proxy, accounts: Accounts) -> Person | None:
@@ -44,10 +47,18 @@ def address_of(request: web.BaseRequest, proxy: Proxy) -> str:
         if not _forwards(address, proxy):
             break
         try:
-            address = ip_address(hop)
+            address = _parsed(hop)
         except ValueError:
             break
     return str(address or _UNKNOWN)
+
+
+def _parsed(hop: str) -> IPv4Address | IPv6Address:
+    """Return the address of a hop, with or without a port; raise ValueError if it has none."""
+    found = _WITH_PORT.fullmatch(hop)
+    address = ip_address(hop if found is None else found[1] or found[2])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def _forwards(address: IPv4Address | IPv6Address | None, proxy: Proxy) -> bool:
@@ -63,8 +74,6 @@ def _is_trusted(address: IPv4Address | IPv6Address | None, proxy: Proxy) -> bool
 
 def _peer(request: web.BaseRequest) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(str(request.remote).partition("%")[0])
+        return _parsed(str(request.remote).partition("%")[0])
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import requests
+from aiohttp.test_utils import make_mocked_request
 from argon2 import Parameters, PasswordHasher, extract_parameters
 from serving import NAMES, PASSWORD, Served, serving, settings_in, sign_in
 from sqlalchemy import select, update
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.web import attempts, database, sessions
+from bulk_sync.web import attempts, database, reverse_proxy, sessions
 from bulk_sync.web.identity import Role
 from bulk_sync.web.settings import Proxy
 
@@ -145,6 +146,27 @@ def test_the_address_is_that_of_the_browser_as_far_as_a_proxy_is_believed(tmp_pa
             visitor.headers["X-Forwarded-For"] = f"198.51.100.{number}"
             assert sign_in(visitor, served.url, next(PEOPLE), WRONG).status_code == 401
         assert sign_in(visitor, served.url, next(PEOPLE), WRONG).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("made-up, 203.0.113.7", "203.0.113.7"),
+        ("made-up, 203.0.113.7:51234", "203.0.113.7"),
+        ("203.0.113.7:51234, 127.0.0.1:8080", "203.0.113.7"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7, nobody:443", "127.0.0.1"),
+        ("203.0.113.7, user@198.51.100.1:443", "127.0.0.1"),
+        ("203.0.113.7, [198.51.100.1", "127.0.0.1"),
+    ],
+)
+def test_the_port_of_a_browser_is_no_part_of_its_address(forwarded: str, address: str) -> None:
+    headers = {"X-Forwarded-For": forwarded}
+    request = make_mocked_request("GET", "/", headers=headers).clone(remote="127.0.0.1")
+    assert reverse_proxy.address_of(request, Proxy(is_there=True)) == address
 
 
 def test_an_id_has_256_bits_is_stored_as_a_hash_and_is_new_at_each_sign_in(served: Served) -> None:
