@@ -21,7 +21,7 @@ from page_people import Form, Killed, Person, Site
 from bulk_sync import ledger
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Deed, Kind, Run
-from bulk_sync.storage import lock
+from bulk_sync.runs import at_work
 from bulk_sync.web import old_files
 from bulk_sync.web.database import open_database
 from bulk_sync.web.paperwork import Paperwork
@@ -196,7 +196,7 @@ class Story:
     def _facts(self) -> tuple[list[Run], set[str], ledger.Head | None]:
         with ledger.open_existing(self.site.state) as book:
             runs, end = ([], None) if book is None else (book.runs(), book.chain_end())
-        return runs, lock.runs_at_work(self.site.state.folder), end
+            return runs, set(at_work(self.site.state, book)), end
 
     def _acts(self) -> list[ledger.Act]:
         acts: list[ledger.Act] = []

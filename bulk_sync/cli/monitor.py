@@ -275,8 +275,6 @@ class Monitor:
         found = Standing() if self.state is None else standing_of(end.job, self.state, self.place)
         if self.kind == Kind.AUDIT:
             found = replace(found, last_success_s=end.at_s if end.exit == Exit.DONE else None)
-        if end.exit == Exit.ANOTHER_RUN:  # which is not finished, and need not be resumed
-            found = replace(found, to_resume=None)
         return found
 
 

@@ -120,7 +120,7 @@ def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
     from bulk_sync import runs
 
     if not runs.has_checkpoint(arguments.state(values), run):
-        log.warning("%s", runs.without_checkpoint(arguments.state(values), run))
+        _warn_of_elsewhere(values, run)
         return Exit.DONE
     is_plan = run.begun.kind == "plan"  # other runs can be resumed while a process works on it
     try:
@@ -150,6 +150,19 @@ def _pass_over(values: arguments.Values, problem: StopRun) -> None:
     monitor.failed(status, was_done=False)
 
 
+def _warn_of_elsewhere(values: arguments.Values, run: "Run") -> None:
+    """Log what to do about a run that cannot go on here; nothing if it is at work elsewhere."""
+    from bulk_sync import runs
+
+    state = arguments.state(values)
+    with runs.known(state) as book:
+        worker = runs.at_work(state, book).get(run.run_id)
+    if worker:
+        log.info("Run %s is left to the process that works on it: %s", run.run_id, worker)
+    else:
+        log.warning("%s", runs.without_checkpoint(state, run))
+
+
 def _newest(values: arguments.Values, unfinished: "list[Run]") -> "Run":
     """Return the newest run of the configured instance, and warn of the others."""
     from bulk_sync import runs
@@ -160,7 +173,7 @@ def _newest(values: arguments.Values, unfinished: "list[Run]") -> "Run":
     chosen = (at_hand or here)[:1]
     for run in unfinished:
         if run in here and run not in at_hand and run not in chosen:
-            log.warning("%s", runs.without_checkpoint(state, run))
+            _warn_of_elsewhere(values, run)
         elif run not in chosen:
             log.warning(
                 "Run %s, of %s at %s, is unfinished too: finish it there, or give it up with "

@@ -51,21 +51,22 @@ def command(**values: Any) -> Exit:
             "one of the two."
         )
     with runs.known(arguments.state(values)) as book:
+        at_work = runs.at_work(arguments.state(values), book)
         found = [book.requested(run_id)] if run_id else wanted.among(book.all_requested())
     if values["json"]:
-        facts = [run_facts(run) for run in found]
+        facts = [run_facts(run, at_work) for run in found]
         say_json(facts[0] if run_id else facts)
         return Exit.DONE
     if run_id:
         may_pass = runs.may_pass(arguments.state(values), found[0])
-        lines = facts_lines(found[0], may_pass=may_pass)
+        lines = facts_lines(found[0], at_work, may_pass=may_pass)
     else:
-        lines = run_lines(found)
+        lines = run_lines(found, at_work)
     for line in lines:
         say(line)
     if not run_id and sys.stdout.isatty():
         from bulk_sync.cli import runs_chart
 
         with suppress(OSError):  # the terminal may have gone
-            runs_chart.show(found)
+            runs_chart.show(found, at_work)
     return Exit.DONE

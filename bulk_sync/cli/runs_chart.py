@@ -1,7 +1,7 @@
 """A small chart of the last runs for a terminal: changes as bars, and how each run ended."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -36,13 +36,13 @@ _ENDS: Final = {
 }
 
 
-def show(runs: Sequence[Run]) -> None:
+def show(runs: Sequence[Run], at_work: Collection[str]) -> None:
     """Print the chart of the newest runs, if there are any."""
     newest = runs[-_RUNS:]
     if not newest:
         return
     console = Console(file=sys.stdout, highlight=False)
-    cells = [_cells(run) for run in newest]
+    cells = [_cells(run, at_work) for run in newest]
     others = sum(max(map(len, column)) + _GAP for column in zip(*cells, strict=True))
     most, room = max(map(_changes, newest)) or 1, max(1, min(_BAR_CELLS, console.width - others))
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0))
@@ -56,12 +56,12 @@ def show(runs: Sequence[Run]) -> None:
     console.print(table)
 
 
-def _cells(run: Run) -> tuple[str, str, str, str]:
+def _cells(run: Run, at_work: Collection[str]) -> tuple[str, str, str, str]:
     """Return the beginning, the job, the number of changes and the end of a run."""
     began = datetime.fromtimestamp(run.begun_ms / 1000).astimezone()
     changes = f"{_changes(run):,}" if run.has_begun else ""
     job = one_line(run.begun.job)[:_JOB_CELLS]
-    return f"{began:%m-%d %H:%M}", job, changes, f"{_end(run).sign} {in_short(run)}"
+    return f"{began:%m-%d %H:%M}", job, changes, f"{_end(run).sign} {in_short(run, at_work)}"
 
 
 def _end(run: Run) -> _End:

@@ -1,7 +1,7 @@
 """Runs of the ledger: a table for a person, objects for a script; and which of them are wanted."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import chain
@@ -75,9 +75,9 @@ class Wanted:
         return found if self.last is None else found[-self.last :]
 
 
-def run_lines(runs: Sequence[Run]) -> list[str]:
+def run_lines(runs: Sequence[Run], at_work: Collection[str]) -> list[str]:
     """Return runs as a table; below each one when, why, who wanted it, and which plan it is of."""
-    rows = [_row(run) for run in runs]
+    rows = [_row(run, at_work) for run in runs]
     others = [max(map(len, cells)) + 2 for cells in zip(_COLUMNS, *rows, strict=True)]
     room = max(_LEAST_JOB, _WIDTH + 2 - sum(others) + others[_JOB] - 2)
     for row in rows:
@@ -86,7 +86,7 @@ def run_lines(runs: Sequence[Run]) -> list[str]:
     return [first, *chain(*([line, *_notes(run)] for line, run in zip(lines, runs, strict=True)))]
 
 
-def _row(run: Run) -> list[str]:
+def _row(run: Run, at_work: Collection[str]) -> list[str]:
     begun, ended = run.begun, run.ended
     return [
         run.run_id,
@@ -96,12 +96,14 @@ def _row(run: Run) -> list[str]:
         "" if ended is None or not run.has_begun else str(ended.opt_ins),
         "" if ended is None or not run.has_begun else str(ended.opt_outs),
         "" if ended is None else short_duration(ended.seconds),
-        in_short(run),
+        in_short(run, at_work),
     ]
 
 
-def in_short(run: Run) -> str:
-    """Return how a run ended, in a few words."""
+def in_short(run: Run, at_work: Collection[str]) -> str:
+    """Return how a run ended, in a few words; or that it is at work."""
+    if run.run_id in at_work:
+        return "at work"
     if run.ended is None:
         return "unfinished: resume"
     if not run.has_begun:
@@ -159,16 +161,16 @@ def _reason(run: Run) -> str:
     return first if run.has_begun else f"exit status {run.ended.exit}: {first}"
 
 
-def _next(run: Run, *, may_pass: bool) -> str:
+def _next(run: Run, at_work: Mapping[str, str], *, may_pass: bool) -> str:
     """Return what to do next about a run; nothing if it is done."""
+    if run.run_id in at_work:
+        return f"It is at work, as {at_work[run.run_id]}: wait for its end."
     resume = f"`bulk-sync resume {run.run_id}`"
-    if run.ended is None:
-        return f"{resume} goes on, unless the run is still at work."
+    if run.ended is None or not run.ended.final:
+        return f"{resume} goes on."
     status = Exit(run.ended.exit)
     if not run.has_begun:
         return f"{_NOTHING} {_NEXT.get(status, f'{_AGAIN}.')}"
-    if not run.ended.final:
-        return f"{resume} goes on."
     if may_pass and run.begun.kind is not Kind.APPLY:
         return (
             f"If it is meant, {resume} with the option that the message names; with --give-up it "
@@ -206,7 +208,7 @@ def _shortened(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1 - half]}…{text[-half:]}"
 
 
-def run_facts(run: Run) -> dict[str, Any]:
+def run_facts(run: Run, at_work: Collection[str]) -> dict[str, Any]:
     """Return a run as one object."""
     ended = {} if run.ended is None else asdict(run.ended)
     return {
@@ -219,25 +221,26 @@ def run_facts(run: Run) -> dict[str, Any]:
         "finished": run.is_finished,
         "calls_total": sum(ended.get("calls", {}).values()),
         **{name: value for name, value in ended.items() if name != "final"},
-        "exit_in_words": in_short(run),
+        "exit_in_words": in_short(run, at_work),
         "plan_sha256": run.plan_sha256 or None,
     }
 
 
-def facts_lines(run: Run, *, may_pass: bool) -> list[str]:
+def facts_lines(run: Run, at_work: Mapping[str, str], *, may_pass: bool) -> list[str]:
     """Return a run as lines, a fact each, without empty ones; times are local.
 
     Args:
         run: the run.
+        at_work: the runs that are at work, each with its process.
         may_pass: whether it was refused, or holds opt-ins back, and can go on.
     """
-    facts = run_facts(run)
+    facts = run_facts(run, at_work)
     facts["begun_at"] = local(run.begun_ms)
     facts["exit"] = _exit(run).removeprefix("exit status ")
     if run.ended is not None and not run.has_begun:
         facts |= dict.fromkeys(_OF_A_START)
         facts["exit"] = f"{run.ended.exit}: could not start"
-    facts["next"] = _next(run, may_pass=may_pass)
+    facts["next"] = _next(run, at_work, may_pass=may_pass)
     facts["ended_at"] = "" if run.ended_ms is None else local(run.ended_ms)
     facts["settings"] = {
         name: value for name, value in facts["settings"].items() if name not in facts

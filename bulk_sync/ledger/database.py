@@ -14,14 +14,14 @@ its result is unknown.
 import json
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from bulk_sync.errors import StoppedEarly, UsageProblem
+from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem
 from bulk_sync.ledger import server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.chain import NOTHING, Head, Misfit, Walk, link
@@ -62,6 +62,21 @@ class Ledger(Queries):
         """Take a lock of the database server, if it has any; raise AnotherRun if it is taken."""
         with self._exclusive(UsageProblem) as connection:
             server_lock.take(connection, lock, holder, wait_s)
+
+    @contextmanager
+    def holding(self, lock: str, holder: str, wait_s: float) -> Iterator[None]:
+        """Hold a lock of the database server until the block ends; see ``hold``."""
+        self.hold(lock, holder, wait_s)
+        try:
+            yield
+        finally:
+            with suppress(StopRun), self._transaction(UsageProblem) as connection:
+                server_lock.release(connection, lock)  # fails if the server lost it anyway
+
+    def holders(self) -> list[str]:
+        """Return who holds a lock of the database server now; nobody if it has none."""
+        with self._transaction(UsageProblem) as connection:
+            return server_lock.find_holders(connection)
 
     def begin(self, run_id: str, begun: Begun) -> None:
         """Record that a run began."""

@@ -74,7 +74,7 @@ class Standing:
 
     Attributes:
         last_success_s: when the newest run with exit status 0 ended, since the epoch; 0: never.
-        to_resume: its unfinished runs.
+        to_resume: its unfinished runs that no process works on.
         calls_today: calls of all runs on the organization today, by UTC.
     """
 

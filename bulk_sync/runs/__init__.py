@@ -24,6 +24,7 @@ exclusion.py. What may go: leftovers.py.
 from bulk_sync.report.destination import RUN_ID, is_unpublished
 from bulk_sync.runs.approvals import PlanExpired
 from bulk_sync.runs.checkpoint import CheckpointProblem
+from bulk_sync.runs.exclusion import at_work
 from bulk_sync.runs.housekeeping import Tidied, tidy
 from bulk_sync.runs.job import Input, Job, JobRecord, Matching
 from bulk_sync.runs.key_mapping import Mapped, map_keys
@@ -55,8 +56,8 @@ from bulk_sync.runs.validation import Judged
 __all__ = [
     "RUN_ID", "CannotResume", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input",
     "Job", "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired",
-    "Rules", "Story", "Tidied", "abandon", "apply", "audit", "copy_ledger", "has_checkpoint",
-    "interrupted", "is_held", "is_unpublished", "judge", "known", "look_up", "map_keys", "may_pass",
-    "newest_change", "preview", "recorded", "report_again", "resume", "retry", "story_of", "sync",
-    "tidy", "undecided", "undo", "without_checkpoint",
+    "Rules", "Story", "Tidied", "abandon", "apply", "at_work", "audit", "copy_ledger",
+    "has_checkpoint", "interrupted", "is_held", "is_unpublished", "judge", "known", "look_up",
+    "map_keys", "may_pass", "newest_change", "preview", "recorded", "report_again", "resume",
+    "retry", "story_of", "sync", "tidy", "undecided", "undo", "without_checkpoint",
 ]  # fmt: skip

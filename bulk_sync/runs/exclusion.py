@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Kind, Ledger
+from bulk_sync.runs import checkpoint_place
 from bulk_sync.runs.checkpoint import checkpoint_folder
 from bulk_sync.runs.job import Job
-from bulk_sync.runs.past_runs import has_checkpoint, known
+from bulk_sync.runs.past_runs import known
 from bulk_sync.settings import State
 from bulk_sync.storage import lock
 
@@ -62,8 +64,7 @@ def at_rest(state: State, task: str) -> Iterator[Ledger]:
         for name in sorted(organizations):
             book.hold(name, holder, state.lock_wait_s)
         for run in plans:
-            if has_checkpoint(state, run):
-                locks.enter_context(working_on_plan(book, state, run.run_id))
+            locks.enter_context(working_on_plan(book, state, run.run_id))
         yield book
 
 
@@ -75,23 +76,43 @@ def folders_locked(state: State, organization: str, holder: str) -> Iterator[Non
     """
     with ExitStack() as locks:
         for folder in _folders(state):
-            try:
-                locks.enter_context(lock.hold(folder, organization, holder, state.lock_wait_s))
-            except lock.NoLocks:
-                if not ledger.has_lock(state):
-                    raise
+            locks.enter_context(_folder_locked(state, folder, organization, holder))
         yield
 
 
 @contextmanager
 def working_on_plan(book: Ledger, state: State, run_id: str) -> Iterator[None]:
-    """Lock a plan, not the organization: it is only read, and others may work on it.
+    """Lock a plan, not the organization: it is only read, and others may work on it."""
+    holder = lock.holder(f"run {run_id}")
+    with ExitStack() as locks:
+        if checkpoint_place.exists(state, run_id):
+            folder = checkpoint_folder(state.folder, run_id)
+            locks.enter_context(_folder_locked(state, folder, "plan", holder))
+        locks.enter_context(book.holding(f"plan {run_id}", holder, state.lock_wait_s))
+        yield
 
-    The ledger's lock is kept until the ledger is closed.
+
+def at_work(state: State, book: Ledger | None) -> dict[str, str]:
+    """Return the runs that a process works on now, each with that process.
+
+    Args:
+        state: the state folder, whose locks show the processes of this machine.
+        book: the ledger; the locks of its server show those of all machines.
     """
-    folder, holder = checkpoint_folder(state.folder, run_id), lock.holder(f"run {run_id}")
-    with lock.hold(folder, "plan", holder, state.lock_wait_s):
-        book.hold(f"plan {run_id}", holder, state.lock_wait_s)
+    folders = [*_folders(state), *state.folder.glob("runs/*")]
+    here = chain.from_iterable(map(lock.find_holders, folders))
+    return lock.runs_of([*here, *(() if book is None else book.holders())])
+
+
+@contextmanager
+def _folder_locked(state: State, folder: Path, name: str, holder: str) -> Iterator[None]:
+    """Hold a lock in a folder; do nothing if it cannot lock, but the ledger's server can."""
+    with ExitStack() as locks:
+        try:
+            locks.enter_context(lock.hold(folder, name, holder, state.lock_wait_s))
+        except lock.NoLocks:
+            if not ledger.has_lock(state):
+                raise
         yield
 
 

@@ -8,6 +8,7 @@ from bulk_sync import job_names, ledger
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Kind
 from bulk_sync.monitoring.run_end import Standing
+from bulk_sync.runs import exclusion
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.settings import Place, State
 from bulk_sync.storage import lock
@@ -27,6 +28,7 @@ def standing_of(job: str, state: State, place: Place | None) -> Standing:
     """
     try:
         with ledger.open_existing(state) as book:
+            at_work = exclusion.at_work(state, book)
             runs = [
                 run
                 for run in (book.runs() if book is not None else ())
@@ -50,6 +52,6 @@ def standing_of(job: str, state: State, place: Place | None) -> Standing:
     ]
     return Standing(
         last_success_s=max(succeeded, default=0.0),
-        to_resume=sum(not run.is_finished for run in runs),
+        to_resume=sum(not run.is_finished and run.run_id not in at_work for run in runs),
         calls_today=calls,
     )

@@ -29,7 +29,6 @@ from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import (
     NothingLeft,
-    has_checkpoint,
     may_pass,
     recorded,
     was_stopped,
@@ -185,9 +184,6 @@ def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
     run = recorded(job.state, run_id)
     if run.begun.kind is not Kind.PLAN:
         with working_alone(job, run_id) as book:
-            yield book
-    elif not has_checkpoint(job.state, run):
-        with ledger.open_ledger(job.state) as book:
             yield book
     else:
         with ledger.open_ledger(job.state) as book, working_on_plan(book, job.state, run_id):

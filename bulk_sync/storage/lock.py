@@ -9,9 +9,10 @@ import getpass
 import hashlib
 import logging
 import os
+import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.2
 _FOLDER: Final = "locks"
+
+_RUN: Final = re.compile(r"run (\S+) of (.+)")
+"""What ``holder`` returns for the task ``run RUN_ID``."""
 
 
 class NoLocks(UsageProblem):
@@ -55,7 +59,7 @@ def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
-        # Once more at least: ``runs_at_work`` holds each lock for a moment.
+        # Once more at least: ``find_holders`` holds each lock for a moment.
         give_up, is_announced = time.monotonic() + max(wait_s, _POLL_S / 2), False
         while not _try_acquire(descriptor, folder):
             if time.monotonic() >= give_up:
@@ -74,9 +78,9 @@ def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
         os.close(descriptor)
 
 
-def runs_at_work(folder: Path) -> set[str]:
-    """Return the ids of the runs that hold a lock in a state folder now."""
-    found = set()
+def find_holders(folder: Path) -> list[str]:
+    """Return who holds a lock in a folder now."""
+    found = []
     for path in (folder / _FOLDER).glob("*.lock"):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -85,9 +89,8 @@ def runs_at_work(folder: Path) -> set[str]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            words = _holder(descriptor).split()
-            found.update(words[1:2])
-        except OSError:  # a file system without locks: no run is at work by one
+            found.append(_holder(descriptor))
+        except OSError:  # a file system without locks: nobody holds one
             continue
         finally:
             os.close(descriptor)
@@ -109,6 +112,11 @@ def holder(task: str) -> str:
     """Describe this process: its task, such as a run, who started it, since when."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
     return f"{task} of {operator()}, process {os.getpid()}, since {since}"
+
+
+def runs_of(holders: Iterable[str]) -> dict[str, str]:
+    """Return the runs that holders work on, each with the process: who, where, since when."""
+    return {found[1]: found[2] for each in holders if (found := _RUN.fullmatch(each))}
 
 
 def user() -> str:

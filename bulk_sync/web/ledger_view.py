@@ -6,11 +6,12 @@ it for each page would take seconds after a run of a million rows.
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from bulk_sync import ledger
-from bulk_sync.ledger import Act, Head, Run
+from bulk_sync.ledger import Act, Head, Ledger, Run
+from bulk_sync.runs import at_work
 from bulk_sync.settings import State
-from bulk_sync.storage import lock
 
 
 class LedgerView:
@@ -45,21 +46,25 @@ class LedgerView:
 
     def head(self) -> Head | None:
         """Return where the ledger ends; None if there is none."""
-        with ledger.open_existing(self._state, forward=True) as book:
+        with self._open() as book:
             return None if book is None else book.chain_end()
 
-    def at_work(self) -> set[str]:
-        """Return the ids of the runs that are at work on this machine now."""
-        return lock.runs_at_work(self._state.folder)
+    def at_work(self) -> dict[str, str]:
+        """Return the runs that are at work now, on whatever machine, each with its process."""
+        with self._open() as book:
+            return at_work(self._state, book)
 
-    def requested_and_at_work(self) -> tuple[list[Run], set[str]]:
-        """Return ``requested``, and the ids of the runs that are at work.
+    def requested_and_at_work(self) -> tuple[list[Run], dict[str, str]]:
+        """Return ``requested``, and the runs that are at work, each with its process.
 
         Locks are looked at before and after: a run that ends or begins meanwhile is at work, and
         has not broken off.
         """
-        before, runs = self.at_work(), self.requested()
-        return runs, before | self.at_work()
+        with self._turn, self._open() as book:
+            before = at_work(self._state, book)
+            self._read(book)
+            runs = list(self._runs.values())[::-1]
+            return runs, before | at_work(self._state, book)
 
     def record(self, act: Act) -> int:
         """Record an act, and return the position of its line.
@@ -71,15 +76,22 @@ class LedgerView:
             return book.record(act)
 
     def _follow(self) -> None:
-        with self._turn, ledger.open_existing(self._state, forward=True) as book:
-            if book is None:
-                self._forget()
-                return
-            last = book.last()
-            if last < self._followed:  # another ledger is there now
-                self._forget()
-            if last > self._followed:
-                self._followed = book.follow(self._runs, self._acts, self._followed)
+        with self._turn, self._open() as book:
+            self._read(book)
+
+    def _open(self) -> AbstractContextManager[Ledger | None]:
+        return ledger.open_existing(self._state, forward=True)
+
+    def _read(self, book: Ledger | None) -> None:
+        """Read what is new."""
+        if book is None:
+            self._forget()
+            return
+        last = book.last()
+        if last < self._followed:  # another ledger is there now
+            self._forget()
+        if last > self._followed:
+            self._followed = book.follow(self._runs, self._acts, self._followed)
 
     def _forget(self) -> None:
         # New objects: another thread may be reading the old ones.

@@ -12,8 +12,9 @@ from typing import Final
 
 from aiohttp import web
 
+from bulk_sync.errors import StopRun
 from bulk_sync.web.jobs import Job
-from bulk_sync.web.page import page_of
+from bulk_sync.web.page import Page, page_of
 
 _STATUS_EVERY_S: Final = 5.0
 
@@ -44,11 +45,19 @@ async def wait(request: web.Request, run_id: str) -> web.StreamResponse:
     """Send the end once a run that the page has not started is at work no more."""
     page, response = page_of(request), await _begun(request)
     with suppress(ConnectionError, asyncio.CancelledError):
-        while run_id in await page.blocking(page.ledger.at_work):
+        while await page.blocking(_is_at_work, page, run_id):
             await response.write(b": at work\n\n")  # fails once the browser has gone
             await asyncio.sleep(_STATUS_EVERY_S)
         await _send(response, "end", "ended")
     return response
+
+
+def _is_at_work(page: Page, run_id: str) -> bool:
+    """Return whether a run is at work; if that is not known now, it is looked at again later."""
+    try:
+        return run_id in page.ledger.at_work()
+    except StopRun:
+        return True
 
 
 async def _begun(request: web.Request) -> web.StreamResponse:

@@ -40,7 +40,7 @@ class RunState:
         run: as the ledger has it.
         standing: in a sign and a word.
         job: the process of the page that works on it, or worked on it last; None without one.
-        is_at_work: a process works on it, of the page or another one.
+        worker: the process that works on it, of the page or another one; "" if none does.
         paper: the plan that it applies, or made; None if the page has none.
         undone_by: the run that has put it back; "" if none has.
         retried_by: the run that has tried its failed rows again; "" if none has.
@@ -51,12 +51,17 @@ class RunState:
     run: Run
     standing: Standing
     job: Job | None
-    is_at_work: bool
+    worker: str
     paper: Paper | None
     undone_by: str
     retried_by: str
     why_not: str
     jobs: tuple[Job, ...]
+
+    @property
+    def is_at_work(self) -> bool:
+        """Return whether a process works on it."""
+        return bool(self.worker)
 
     @property
     def may_resume(self) -> bool:
@@ -100,7 +105,7 @@ def read(page: Page, run_id: str) -> RunState | None:
     jobs = _jobs(page, run, paper)
     alive = next((job for job in jobs if job.is_alive and job.command != "audit"), None)
     if alive is not None:
-        at_work.add(run_id)
+        at_work.setdefault(run_id, "a process of this page")
     why_not = ""
     if not run.is_finished and not has_checkpoint(page.settings.state, run):
         why_not = without_checkpoint(page.settings.state, run)
@@ -108,7 +113,7 @@ def read(page: Page, run_id: str) -> RunState | None:
         run=run,
         standing=standing_of(run, at_work),
         job=alive or next(iter(jobs), None),
-        is_at_work=run_id in at_work,
+        worker=at_work.get(run_id, ""),
         paper=paper,
         undone_by=lineage.undone(runs[::-1]).get(run_id, ""),
         retried_by=next((each.run_id for each in runs if _retries(each, run_id)), ""),

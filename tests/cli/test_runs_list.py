@@ -15,6 +15,7 @@ from conftest import Run, before_answer, populate, wishes
 from bulk_sync.ledger import Begun, Ended, Kind, NotBegun, open_ledger
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
+from bulk_sync.storage import lock
 
 DAYS = ("20261101T020000Z-00000a", "20261110T020000Z-00000b", "20261120T020000Z-00000c")
 
@@ -92,12 +93,19 @@ def test_each_line_has_the_job_the_time_it_took_and_the_exit_in_words(run: Run) 
     assert not any(sign in out for sign in "█✓✗")
 
 
+def test_a_run_at_work_is_neither_unfinished_nor_to_be_resumed(nights: Path, run: Run) -> None:
+    with lock.hold(nights, "acme", lock.holder(f"run {DAYS[2]}")):
+        told = [run(None, "runs", *words).out for words in ((), (DAYS[2],), (DAYS[2], "--json"))]
+    assert all("at work" in out and "resume" not in out for out in told)
+    assert f"process {os.getpid()}" in told[1]
+
+
 @pytest.mark.parametrize(
     ("run_id", "words"),
     [
         (DAYS[0], None),
         (DAYS[1], None),
-        (DAYS[2], f"`bulk-sync resume {DAYS[2]}` goes on, unless the run is still at work."),
+        (DAYS[2], f"`bulk-sync resume {DAYS[2]}` goes on."),
         ("20261121T020000Z-00000d", "Correct what the message names. Start the command again."),
     ],
     ids=["done", "needs a person", "killed", "could not start"],

@@ -1,6 +1,6 @@
 """The start: what waits for the person, then all runs, the newest first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -69,7 +69,9 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
     }
 
 
-def _tasks(page: Page, person: Person, runs: Sequence[Run], at_work: set[str]) -> Iterator[Task]:
+def _tasks(
+    page: Page, person: Person, runs: Sequence[Run], at_work: Collection[str]
+) -> Iterator[Task]:
     """Yield what waits for a person: to approve, to correct, to resume."""
     yield from _plans(page, person, runs)
     yield from _to_correct(page, person)
@@ -168,7 +170,7 @@ def _past(runs: Sequence[Run]) -> list[PastRun]:
     return list(islice(past, PAST_RUNS))[::-1]
 
 
-def _line(run: Run, at_work: set[str]) -> Line:
+def _line(run: Run, at_work: Collection[str]) -> Line:
     ended = run.ended if run.has_begun else None
     why_not = "" if run.has_begun or run.ended is None else run.ended.message
     return Line(

@@ -1,0 +1,71 @@
+"""The page beside a ledger on PostgreSQL that another machine writes to as well."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Run, before_answer, populate, process, wishes
+from flow import text_of
+from serving import serving
+
+from bulk_sync import ledger
+from bulk_sync.settings import Connection, Credentials, Secret, State
+from bulk_sync.simulator import Simulator
+from bulk_sync.storage import lock
+from bulk_sync.web.identity import Role
+from bulk_sync.web.settings import PageSettings
+
+ROWS = 12
+
+
+@pytest.mark.parametrize(
+    ("words", "method"),
+    [(("run", "in.csv", "-q"), "PATCH"), (("plan", "in.csv", "--out", "p.parquet", "-q"), "GET")],
+    ids=["run", "plan"],
+)
+def test_a_run_of_another_machine_is_at_work_until_it_dies_there(
+    sim: Simulator,
+    tmp_path: Path,
+    new_database: Callable[[], str],
+    run: Run,
+    words: tuple[str, ...],
+    method: str,
+) -> None:
+    populate(sim, ROWS)
+    wishes(tmp_path / "in.csv", ROWS)
+    state = State(tmp_path / "state", ledger=new_database())
+    shared = ("--ledger", str(state.ledger))
+    seen: list[str] = []
+
+    with serving(PageSettings(state, variables={})) as served:
+        ben = served.signed_in(Role.APPROVER)
+
+        def look() -> None:
+            seen.append(text_of(ben.get(served.url)))
+            (requested,), _ = served.page.ledger.requested_and_at_work()
+            seen.append(text_of(ben.get(f"{served.url}/runs/{requested.run_id}")))
+            with process(sim, tmp_path, "resume", "--all", *shared) as resume:
+                assert resume.stderr is not None
+                seen.append(resume.stderr.read())
+            other.kill()
+
+        before_answer(sim, method, 2, look)
+        there = ("--state-dir", str(tmp_path / "there"), "--fetch", "lookup")
+        with process(sim, tmp_path, *words, *shared, *there) as other:
+            other.wait()
+        (requested,), _ = served.page.ledger.requested_and_at_work()
+        where = Connection(sim.url, "acme", Credentials("k", access_token=Secret("t")))
+        with ledger.open_ledger(state) as book:  # the server notices the death of a process late
+            for name in (lock.name(where), f"plan {requested.run_id}"):
+                book.hold(name, "this test", 60)
+        seen.append(text_of(ben.get(served.url)))
+    start, screen, resumed, at_last = seen
+    assert "→ at work" in start
+    assert "A run to resume" not in start
+    assert f"process {other.pid}" in screen
+    assert "The run is not finished" not in screen
+    assert f"Run {requested.run_id} is left to the process that works on it" in resumed
+    assert "interrupted" not in resumed
+    assert "! broke off" in at_last
+    told = run(None, "runs", requested.run_id, *shared).out
+    assert f"`bulk-sync resume {requested.run_id}` goes on." in told
