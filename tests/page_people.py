@@ -82,12 +82,13 @@ class Site:
 
     sim: Simulator
     folder: Path
+    ledger: str | None = None
     url: str = ""
     _process: "subprocess.Popen[str] | None" = None
 
     @property
     def state(self) -> State:
-        return State(self.folder / "state")
+        return State(self.folder / "state", ledger=self.ledger)
 
     @property
     def _log(self) -> str:
@@ -101,7 +102,10 @@ class Site:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bulk_sync", *words],
                 cwd=self.folder,
-                env=environment_of(self.sim, self.state.folder),
+                env={
+                    **environment_of(self.sim, self.state.folder),
+                    **({"BULK_SYNC_LEDGER": self.ledger} if self.ledger else {}),
+                },
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

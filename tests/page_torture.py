@@ -93,11 +93,11 @@ class Killer:
         self.has_struck.set()
 
 
-def play(folder: Path, moments: Sequence[Moment], seed: int) -> Killer:
+def play(folder: Path, moments: Sequence[Moment], seed: int, ledger: str | None = None) -> Killer:
     """Play the story once, and kill at some moments; an assertion that fails is a defect."""
     dice = random.Random(seed)
     with running(Options(latency_s=0.002)) as sim:
-        site = Site(sim, folder)
+        site = Site(sim, folder, ledger)
         killer = Killer(list(moments), site.kill)
 
         class Watched(list[Request]):

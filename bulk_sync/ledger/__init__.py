@@ -13,6 +13,7 @@
 Knows nothing of frames, HTTP and terminals.
 """
 
+from bulk_sync.ledger.availability import is_away
 from bulk_sync.ledger.chain import Head, Misfit
 from bulk_sync.ledger.connect import (
     anchor_of,
@@ -21,7 +22,7 @@ from bulk_sync.ledger.connect import (
     has_lock,
     open_existing,
     open_ledger,
-    server_url,
+    server_engine,
 )
 from bulk_sync.ledger.database import Ledger
 from bulk_sync.ledger.records import (
@@ -61,10 +62,11 @@ __all__ = [
     "at",
     "folder_of",
     "has_lock",
+    "is_away",
     "local",
     "open_existing",
     "open_ledger",
-    "server_url",
+    "server_engine",
     "transfer",
     "utc",
     "verify",

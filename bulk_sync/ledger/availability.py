@@ -13,7 +13,9 @@ _CONNECT_S: Final = 10
 """Seconds until a host that does not answer is given up; a driver alone waits for minutes."""
 
 _NO_SUCH_HOST: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
-_IS_CROWDED: Final = re.compile("too many (clients|connections)|connection slots")
+_FOR_THE_MOMENT: Final = re.compile(
+    "too many (clients|connections)|connection slots|the database system is "
+)
 """The driver has no error code for a connection that was refused."""
 
 
@@ -39,19 +41,22 @@ def was_lost(error: SQLAlchemyError) -> bool:
 
 
 def is_away(url: URL, error: SQLAlchemyError) -> bool:
-    """Return whether no connection could be made because the server is away for the moment.
+    """Return whether a connection broke, or could not be made: the server is away for the moment.
 
     Args:
         url: of the database.
-        error: of the attempt to connect. A server that answers, but refuses the user or knows no
-            such database, is not away, and neither is a host whose name does not exist.
+        error: of a statement, or of the attempt to connect. A server that answers, but refuses
+            the user or knows no such database, is not away, and neither is a host whose name does
+            not exist.
     """
+    if was_lost(error):
+        return True
     if url.get_backend_name() != "postgresql" or not isinstance(error, OperationalError):
         return False
     from psycopg.errors import ConnectionTimeout  # noqa: PLC0415  # an extra
     from psycopg.pq import PGconn, Ping  # noqa: PLC0415
 
-    if isinstance(error.orig, ConnectionTimeout) or _IS_CROWDED.search(str(error.orig)):
+    if isinstance(error.orig, ConnectionTimeout) or _FOR_THE_MOMENT.search(str(error.orig)):
         return True
     if not _has_host(url):
         return False

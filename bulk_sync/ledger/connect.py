@@ -121,10 +121,18 @@ def folder_of(state: State) -> Path | None:
     return _path(url).parent if _is_file(url) else None
 
 
-def server_url(state: State) -> URL | None:
-    """Return the URL of the ledger's database server, password included; None if it is a file."""
+def server_engine(state: State) -> Engine | None:
+    """Return an engine for many connections to the ledger's server; None if it is a file.
+
+    Raises:
+        LedgerProblem: its driver is missing.
+    """
     url = _url(state)
-    return None if _is_file(url) else url
+    if _is_file(url):
+        return None
+    with _errors(anchor_of(state).ledger):
+        limits = availability.limits(url)
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=limits)
 
 
 def has_lock(state: State) -> bool:

@@ -74,7 +74,7 @@ class Ledger(Queries):
                 server_lock.release(connection, lock)  # fails if the server lost it anyway
 
     def holders(self) -> list[str]:
-        """Return who holds a lock of the database server now; nobody if it has none."""
+        """Return who holds a lock of the database server now; empty if it has no locks."""
         with self._transaction(UsageProblem) as connection:
             return server_lock.find_holders(connection)
 

@@ -57,7 +57,7 @@ def release(connection: Connection, lock: str) -> None:
 
 
 def find_holders(connection: Connection) -> list[str]:
-    """Return who holds a lock now, on whatever machine; nobody on databases without locks."""
+    """Return who holds a lock now, on any machine; empty on databases without locks."""
     if connection.dialect.name != "postgresql":
         return []
     held = set(connection.execute(_HELD).scalars())

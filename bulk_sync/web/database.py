@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from bulk_sync import ledger
-from bulk_sync.errors import UsageProblem
+from bulk_sync.errors import LedgerAway, StopRun, UsageProblem
 from bulk_sync.settings import State
 from bulk_sync.storage import atomic
 
@@ -45,6 +45,9 @@ _BUSY_S: Final = 30
 
 _READS: Final = "bulk_sync_reads"
 """Of a connection on which nothing is changed."""
+
+_TURN: Final = text("SELECT pg_advisory_xact_lock(hashtext('bulk-sync page'))")
+"""Of the transaction that may change something on PostgreSQL."""
 
 VERSION: Final = 1
 """Of the tables; a change of them is a new one, and converts those of the last."""
@@ -180,21 +183,26 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Run the block in a transaction.
+        """Run the block in a transaction; one at a time, on SQLite and on servers alike.
 
         Raises:
             UsageProblem: the database cannot be used.
+            LedgerAway: its server is away for the moment.
         """
         with self._errors(), self._engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(_TURN)
             yield connection
 
-    @staticmethod
     @contextmanager
-    def _errors() -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
+            url = self._engine.url
             what = " ".join(str(getattr(error, "orig", None) or error).split())
+            if ledger.is_away(url, error):
+                raise LedgerAway(url.set(query={}).render_as_string(), what) from error
             raise UsageProblem(
                 f"The database of the page cannot be used: {what}. Look at --state-dir and "
                 "--ledger, and at the room on the disk."
@@ -210,14 +218,13 @@ def open_database(state: State) -> Database:
 
     Raises:
         UsageProblem: it cannot be opened, or a newer program made it.
+        LedgerAway: its server is away for the moment.
     """
-    server = ledger.server_url(state)
+    engine = ledger.server_engine(state)
     try:
-        if server is None:
+        if engine is None:
             atomic.make_folder(state.folder)
             engine = _sqlite(state.folder / FILE)
-        else:
-            engine = create_engine(server, hide_parameters=True, pool_pre_ping=True)
     except OSError as error:
         raise UsageProblem(
             f"{state.folder / FILE}: {error.strerror}. Name a folder that can be written with "
@@ -227,7 +234,7 @@ def open_database(state: State) -> Database:
     try:
         with database.transaction() as connection:
             _make(connection)
-    except UsageProblem:
+    except StopRun:
         database.close()
         raise
     return database
@@ -235,8 +242,6 @@ def open_database(state: State) -> Database:
 
 def _make(connection: Connection) -> None:
     """Make the tables, unless they are there; raise UsageProblem if they are newer ones."""
-    if connection.dialect.name == "postgresql":  # not two at once
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bulk-sync page'))"))
     is_there = inspect(connection).has_table(version.name)
     found = connection.execute(select(version.c.version)).scalar() if is_there else None
     if found is not None and found > VERSION:

@@ -18,13 +18,20 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from bulk_sync.errors import StopRun
+from bulk_sync.errors import LedgerAway, StopRun
 from bulk_sync.web.app_keys import PAGE, PERSON, RIGHT
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import SAFE, sign_in_path
 from bulk_sync.web.settings import PageSettings
 
 log = logging.getLogger(__name__)
+
+_AWAY: Final = (
+    "The database server of the ledger does not answer. Runs that are at work finish what is in "
+    "flight and stop. Try again in a minute: this page goes on by itself when the server is back. "
+    "What you have just pressed may not be recorded, so look how it stands first. If this lasts, "
+    "tell whoever looks after this page."
+)
 
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -60,6 +67,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         is_plain = problem.text == f"{problem.status}: {problem.reason}"
         text = "" if is_plain else problem.text or ""
         return page.problem(request, problem.status, text, problem.headers)
+    except LedgerAway as away:
+        log.warning("%s %s: %s", request.method, _pattern(request), away)
+        return page.problem(request, 503, _AWAY, {"Retry-After": "60"})
     except StopRun as stop:
         return page.problem(request, 503, str(stop))
     except (ConnectionError, TimeoutError):

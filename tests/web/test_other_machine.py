@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from conftest import Run, before_answer, populate, process, wishes
 from flow import text_of
-from serving import serving
+from serving import NAMES, serving, sign_in
+from sqlalchemy import create_engine, make_url, text
 
 from bulk_sync import ledger
+from bulk_sync.errors import LedgerAway
 from bulk_sync.settings import Connection, Credentials, Secret, State
 from bulk_sync.simulator import Simulator
 from bulk_sync.storage import lock
@@ -16,6 +18,10 @@ from bulk_sync.web.identity import Role
 from bulk_sync.web.settings import PageSettings
 
 ROWS = 12
+_HANG_UP = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +75,32 @@ def test_a_run_of_another_machine_is_at_work_until_it_dies_there(
     assert "! broke off" in at_last
     told = run(None, "runs", requested.run_id, *shared).out
     assert f"`bulk-sync resume {requested.run_id}` goes on." in told
+
+
+def test_the_page_says_that_the_database_server_is_away_and_goes_on_when_it_is_back(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    state = State(tmp_path / "state", ledger=new_database())
+    url = make_url(str(state.ledger)).set(drivername="postgresql+psycopg")
+    (socket,) = Path(str(url.query["host"])).glob(".s.PGSQL.*[0-9]")
+    engine = create_engine(url)
+    with serving(PageSettings(state, variables={})) as served, engine.connect() as other:
+        ben = served.signed_in(Role.APPROVER)
+        assert ben.get(served.url).status_code == 200
+        socket.rename(socket.with_name("away"))
+        try:
+            other.execute(_HANG_UP)
+            answers = [
+                ben.get(served.url),
+                ben.get(f"{served.url}/runs/any"),
+                ben.post(f"{served.url}/people", data={"key": "p1@example.com"}),
+                sign_in(served.visitor(), served.url, NAMES[Role.VIEWER]),
+            ]
+            with pytest.raises(LedgerAway):
+                served.page.ledger.runs()
+        finally:
+            socket.with_name("away").rename(socket)
+        assert {answer.status_code for answer in answers} == {503}
+        assert all("Try again in a minute" in text_of(answer) for answer in answers)
+        assert ben.get(served.url).status_code == 200
+    engine.dispose()

@@ -13,8 +13,9 @@ function localize(root) {
 localize(document);
 
 // Live progress: <div data-live="/runs/ID/events"> is filled by events; a screen reader hears the
-// short status now and then. At the end the page is loaded again: it shows the true state.
-for (const place of document.querySelectorAll("[data-live]")) {
+// short status now and then. At the end the page is loaded again: it shows the true state. A browser
+// asks again by itself, but not after an error of the server, which may pass.
+function live(place) {
   const status = document.getElementById(place.dataset.status);
   const source = new EventSource(place.dataset.live);
   source.addEventListener("progress", event => {
@@ -23,7 +24,11 @@ for (const place of document.querySelectorAll("[data-live]")) {
   });
   source.addEventListener("status", event => { if (status) status.textContent = event.data; });
   source.addEventListener("end", () => { source.close(); location.reload(); });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(live, 30000, place);
+  });
 }
+document.querySelectorAll("[data-live]").forEach(live);
 
 // Opt-ins: a page of rows counts as seen once each row was on the screen; the server keeps it, and
 // its answer has the state of the button. The next page follows before this one is at its end.
