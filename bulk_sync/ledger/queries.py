@@ -4,7 +4,18 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from bulk_sync.errors import StoppedEarly, UsageProblem
@@ -41,6 +52,11 @@ _OUTCOME: Final = (
 
 class Queries(Transactions):
     """The lines of a ledger as records, and the calls of each day."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        super().__init__(connection, name)
+        self._known: dict[str, Run] = {}
+        self._followed = 0
 
     def runs(self) -> list[Run]:
         """Return all runs that began, the oldest first."""
@@ -112,10 +128,12 @@ class Queries(Transactions):
     def all_requested(self) -> list[Run]:
         """Return every requested run, also those that could not start, the oldest first.
 
-        For people alone: no run is compared with one that did not start.
+        For people alone: no run is compared with one that did not start. Lines are never changed,
+        so those that were read before are not read again: a run asks seven times.
         """
-        runs: dict[str, Run] = {}
-        self.follow(runs, [], 0)
+        runs = self._known.copy()
+        self._followed = self.follow(runs, [], self._followed)
+        self._known = runs
         return list(runs.values())
 
     def has_begun(self, run_id: str) -> bool:

@@ -29,6 +29,23 @@ def test_a_run_is_read_back_as_it_was_recorded(state: State) -> None:
     assert (run.run_id, run.position, run.is_finished, run.is_done) == (RUN, 1, True, True)
 
 
+def test_an_open_ledger_follows_what_others_add(state: State) -> None:
+    stopped = Ended(143, "Stopped.", final=False, calls={"GET": 7}, seconds=1.5)
+    with ledger.open_ledger(state) as book, ledger.open_ledger(state) as other:
+        for add in (
+            lambda: other.begin(RUN, begun()),
+            lambda: other.end(RUN, stopped),
+            lambda: other.begin(OTHER, begun()),
+            lambda: other.end(RUN, stopped),
+        ):
+            add()
+            with ledger.open_ledger(state) as fresh:
+                assert book.runs() == fresh.runs()
+        run, _ = book.runs()
+    assert run.ended is not None
+    assert (run.ended.calls, run.ended.seconds) == ({"GET": 14}, 3.0)
+
+
 def test_the_last_end_of_a_run_counts(state: State) -> None:
     with ledger.open_ledger(state) as book:
         book.begin(RUN, begun())
