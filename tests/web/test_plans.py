@@ -429,6 +429,7 @@ def test_each_page_of_fifty_opt_ins_is_confirmed(
     ben = served.signed_in(Role.APPROVER)
     answer = press(ben, served, f"/plans/{plan_id}/seen", page="2")
     assert "Not on your screen yet: opt-ins 1 to 50 and on 1 more page ." in text_of(answer)
+    assert "Without JavaScript, tick the box below" in answer.text
     answer = press(ben, served, f"/plans/{plan_id}/seen", page="1")
     assert "Not on your screen yet: opt-ins 101 to 120 ." in text_of(answer)
     assert "Opt-ins 101 to 120 of 120" in answer.text
