@@ -22,6 +22,7 @@ from flow import (
     seen_all,
     sha256_of,
     text_of,
+    without_processes,
 )
 from page_people import Form
 from serving import Served
@@ -37,9 +38,18 @@ from bulk_sync.web.plan_state import Stage
 
 
 @pytest.fixture
-def served(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def served_with_processes(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
     with page_before(sim, tmp_path, monkeypatch) as served:
         yield served
+
+
+@pytest.fixture
+def served(served_with_processes: Served) -> Iterator[Served]:
+    """A page; what it starts runs here."""
+    with without_processes():
+        yield served_with_processes
 
 
 def mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
@@ -68,8 +78,9 @@ def stage(served: Served, plan_id: str) -> Stage:
 
 
 def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
-    sim: Simulator, served: Served, tmp_path: Path
+    sim: Simulator, served_with_processes: Served, tmp_path: Path
 ) -> None:
+    served = served_with_processes
     path = mixed(sim, tmp_path / "in.csv", 3, 7)
     path.write_text(path.read_text() + f"Bad,{key(3)},maybe\n")
     plan_id = planned(served, path)
@@ -121,8 +132,9 @@ def test_a_plan_and_its_run_show_the_same_states_also_of_a_row_that_repeats_anot
 
 
 def test_two_approvers_at_the_same_moment_start_it_once(
-    sim: Simulator, served: Served, tmp_path: Path
+    sim: Simulator, served_with_processes: Served, tmp_path: Path
 ) -> None:
+    served = served_with_processes
     plan_id = asked(sim, served, tmp_path / "in.csv", rows=2)
     people = [served.signed_in(role) for role in (Role.APPROVER, Role.ADMIN)]
     sha256, answers = sha256_of(served, plan_id), list[int]()
@@ -143,8 +155,9 @@ def test_two_approvers_at_the_same_moment_start_it_once(
 
 
 def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
-    sim: Simulator, served: Served, tmp_path: Path
+    sim: Simulator, served_with_processes: Served, tmp_path: Path
 ) -> None:
+    served = served_with_processes
     populate(sim, 2)
     has_come, may_go_on = threading.Event(), threading.Event()
 
@@ -176,7 +189,7 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
 def test_as_many_people_as_asked_for_must_approve(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with page_before(sim, tmp_path, monkeypatch, approvals=2) as served:
+    with page_before(sim, tmp_path, monkeypatch, approvals=2) as served, without_processes():
         plan_id = asked(sim, served, tmp_path / "in.csv")
         ben, ida = served.signed_in(Role.APPROVER), served.signed_in(Role.ADMIN)
         for _ in range(2):
@@ -213,7 +226,7 @@ def test_nobody_approves_what_they_uploaded_or_prepared(
 def test_without_approvals_one_person_applies_what_they_have_seen(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with page_before(sim, tmp_path, monkeypatch, approvals=0) as served:
+    with page_before(sim, tmp_path, monkeypatch, approvals=0) as served, without_processes():
         plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 1, 1), who=IDA)
         ida = served.signed_in(Role.ADMIN)
         assert "A plan to approve" in ida.get(f"{served.url}/").text
@@ -250,8 +263,9 @@ def test_an_approval_is_for_the_plan_that_was_seen(
 
 
 def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
-    sim: Simulator, served: Served, tmp_path: Path
+    sim: Simulator, served_with_processes: Served, tmp_path: Path
 ) -> None:
+    served = served_with_processes
     plan_id = asked(sim, served, tmp_path / "in.csv")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     state = plan_state.read(served.page, plan_id)
@@ -297,7 +311,7 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     populate(sim, 1)
-    with page_before(sim, tmp_path, monkeypatch, plan_valid_s=0.0) as served:
+    with page_before(sim, tmp_path, monkeypatch, plan_valid_s=0.0) as served, without_processes():
         plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
         served.page.paperwork.ask(plan_id, ANA, "")
         ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 from conftest import Run, before_answer, key, populate, read_csv, wishes
-from flow import BEN, approve, ended, page_before, planned, press, run_of, seen_all, text_of
+from flow import (
+    BEN,
+    approve,
+    ended,
+    page_before,
+    planned,
+    press,
+    run_of,
+    seen_all,
+    text_of,
+    without_processes,
+)
 from serving import Served
 
 from bulk_sync.ledger import Deed
@@ -17,9 +28,18 @@ from bulk_sync.web.identity import Role
 
 
 @pytest.fixture
-def served(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def served_with_processes(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
     with page_before(sim, tmp_path, monkeypatch) as served:
         yield served
+
+
+@pytest.fixture
+def served(served_with_processes: Served) -> Iterator[Served]:
+    """A page; what it starts runs here."""
+    with without_processes():
+        yield served_with_processes
 
 
 def applied(served: Served, path: Path) -> str:
@@ -67,8 +87,9 @@ def test_the_result_is_shown_with_its_files_and_is_put_back_once_that_is_approve
 
 
 def test_a_run_that_was_killed_says_so_and_goes_on_once(
-    sim: Simulator, served: Served, tmp_path: Path
+    sim: Simulator, served_with_processes: Served, tmp_path: Path
 ) -> None:
+    served = served_with_processes
     populate(sim, 30)
 
     def kill() -> None:
@@ -88,7 +109,10 @@ def test_a_run_that_was_killed_says_so_and_goes_on_once(
     assert "30 of 30 rows were changed" in text_of(viewer.get(served.url + run))
 
 
-def test_a_run_is_stopped_and_resumed(sim: Simulator, served: Served, tmp_path: Path) -> None:
+def test_a_run_is_stopped_and_resumed(
+    sim: Simulator, served_with_processes: Served, tmp_path: Path
+) -> None:
+    served = served_with_processes
     populate(sim, 400)
     ana = served.signed_in(Role.UPLOADER)
     answers: list[str] = []
