@@ -474,12 +474,14 @@ def test_with_lock_wait_the_second_run_waits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "faults"), [(Kind.PKEYS, {}), (Kind.EMAILS, FAULTS), (Kind.CREATE, FAULTS)]
+    ("kind", "seed", "faults"),
+    [(Kind.PKEYS, 21, {}), (Kind.EMAILS, 21, FAULTS), (Kind.CREATE, 68, FAULTS)],
 )
 def test_runs_killed_at_random_moments_lose_nothing(
-    kind: Kind, faults: Mapping[Fault, float]
+    kind: Kind, seed: int, faults: Mapping[Fault, float]
 ) -> None:
-    assert torture(kind, rows=400, kills=3, seed=3, faults=faults).kills.total() == 3
+    """With these seeds the first kill comes while it reads, and the second while it writes."""
+    assert torture(kind, rows=400, kills=2, seed=seed, faults=faults).kills.total() == 2
 
 
 def test_a_shared_ledger_serves_as_well(

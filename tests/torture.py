@@ -237,9 +237,8 @@ def one_round(this: Round, tally: Tally, kills: int) -> None:
     words, status, starts = this.words, None, 0
     while status is None and starts < _MOST_STARTS:
         starts += 1
-        calls = (
-            this.dice.randrange(len(this.desired)) if tally.kills.total() < kills else sys.maxsize
-        )
+        both_passes = 3 * len(this.desired) // 2
+        calls = this.dice.randrange(both_passes) if tally.kills.total() < kills else sys.maxsize
         status = this.kill_or_finish(this.start(*words), calls)
         if status is None:
             tally.kills[this.doing] += 1

@@ -166,7 +166,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, suffix: str, data: st.Dat
 
 @pytest.mark.parametrize("suffix", [".xlsx", ".xls", ".ods", ".parquet"])
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_any_bytes_of_a_file_that_another_process_parses_are_read_or_refused(
