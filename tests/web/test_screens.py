@@ -30,7 +30,7 @@ def test_the_start_lists_runs_the_newest_first_with_their_state(
     assert re.findall(r'href="/runs/([\w-]+)"', text) == ids[::-1]
     assert "in &lt;b&gt;.csv" in text
     assert "? rows left" in text
-    assert "The last 1 run" in text
+    assert "The last run<" in text
 
 
 def test_a_run_that_could_not_start_is_listed_with_the_reason_and_no_link(

@@ -40,9 +40,9 @@ def test_a_plan_leads_from_one_person_to_the_next(
     def start(session: requests.Session) -> str:
         return text_of(session.get(f"{served.url}/"))
 
-    ana.get(f"{served.url}{plan}")
+    assert 'href="#decide"' in ana.get(f"{served.url}{plan}").text
     assert "A plan to ask approval for in.csv," in start(ana)
-    assert "Waiting for you Nothing. Runs" in start(ben)
+    assert "Waiting for you Nothing to approve, correct or resume. Runs" in start(ben)
     assert start(ana).count("A plan to ask approval for") == 1
     assert "Give the address of this page" in text_of(press(ana, served, f"{plan}/ask"))
     assert "A plan to ask approval for" not in start(ana)
