@@ -1,5 +1,6 @@
 """A page in front of a simulator, with plans in it: what tests of plans and runs begin with."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
@@ -45,11 +46,15 @@ def without_processes() -> Iterator[None]:
         yield
 
 
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _run_here(jobs: Jobs, typed: Sequence[str], folder: Path, variables: Mapping[str, str]) -> None:
     with (
         pytest.MonkeyPatch.context() as patch,
-        (folder / "summary.json").open("w") as out,
-        (folder / "log.jsonl").open("w") as log,
+        open(folder / "summary.json", "w", opener=_opened) as out,
+        open(folder / "log.jsonl", "w", opener=_opened) as log,
         redirect_stdout(out),
         redirect_stderr(log),
         suppress(SystemExit),

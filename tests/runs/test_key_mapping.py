@@ -178,3 +178,14 @@ def test_what_a_budget_cuts_off_goes_into_files_of_its_own(
     ran = run(sim, "map", part, "--out", tmp_path / "old.mapped.csv", *words)
     assert ran.status == 2
     assert "would replace the input" in ran.err
+
+
+def test_dates_are_written_as_the_whole_column_shows_them(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        sim.add(pkey=key(0), email="p0@example.com", ccpaOptOut=False)
+        (tmp_path / "in.csv").write_text(
+            "email,ccpaOptOut,Received\np0@example.com,yes,3/4/2026\nnobody@example.com,yes,14/3/2026\n"
+        )
+        run(sim, "map", "in.csv", "--key", "email", "--out", "out.csv")
+    (mapped,), (left,) = read_csv(tmp_path / "out.csv"), read_csv(tmp_path / "out.todo.csv")
+    assert [mapped["Received"], left["Received"]] == ["2026/04/03", "2026/03/14"]
