@@ -53,9 +53,8 @@ class Results:
         chosen = report_columns(frame) if names is None else list(names)
         table = pa.Table.from_pandas(frame, columns=chosen, preserve_index=False)
         table = table.replace_schema_metadata(None)
-        return cls(
-            table.schema, table.num_rows, lambda: table.to_batches(max_chunksize=_BATCH_ROWS)
-        )
+        # Not to_batches: with all batches held, the memory between them is not used again.
+        return cls(table.schema, table.num_rows, lambda: table.to_reader(max_chunksize=_BATCH_ROWS))
 
     @property
     def names(self) -> list[str]:

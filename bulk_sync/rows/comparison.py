@@ -17,6 +17,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, request_order
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.columns import OUTCOME_CODES
+from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.positions import Positions
 from bulk_sync.rows.request_order import UNDATED, Choice, LastWrites
 from bulk_sync.rows.results import UNREAD, Steps
@@ -151,7 +152,7 @@ def _newer_choices(
     latest = checked[columns.LATEST].to_numpy()[positions[differ]]
     is_judged = (latest != UNDATED) | (desired == 0)
     differ, latest, desired = differ[is_judged], latest[is_judged], desired[is_judged]
-    keys = columns.profiles(checked).iloc[positions[differ]].tolist()
+    keys = Texts(columns.profiles(checked), positions[differ])[:]
     requests = request_order.requests(checked, positions[differ])
     firsts_ms = [0 if request is None else request.first_ms for request in requests]
     written = last_writes(keys, min(firsts_ms)) if firsts_ms else {}

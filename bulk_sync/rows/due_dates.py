@@ -104,17 +104,19 @@ def last_days(received: npt.NDArray[np.int64]) -> _Days:
     Args:
         received: int64, the days of receipt in days since the epoch; ``UNDATED`` where unknown.
     """
-    last = np.full(len(received), np.datetime64("NaT", "D"))
-    dated = received != UNDATED
-    last[dated] = _counted_on(received[dated].astype("datetime64[D]"), BUSINESS_DAYS)
-    return last
+    day_of, days = pd.factorize(received)  # each day is counted once
+    last = np.full(len(days), np.datetime64("NaT", "D"))
+    dated = days != UNDATED
+    last[dated] = _counted_on(days[dated].astype("datetime64[D]"), BUSINESS_DAYS)
+    return last[day_of]
 
 
 def with_due(rows: pd.DataFrame) -> pd.DataFrame:
     """Add DUE to rows with request dates; an unreadable state may be an opt-out, so it has one."""
     if columns.RECEIVED not in rows:
         return rows
-    texts = pa.array(_due(rows)).cast(pa.large_string()).fill_null("")
+    due = pa.array(_due(rows)).dictionary_encode("encode")
+    texts = due.dictionary.cast(pa.large_string()).fill_null("").take(due.indices)
     dated = rows.copy(deep=False)
     dated[columns.DUE] = pd.Series(pd.array(texts, dtype="str"), index=rows.index)
     return dated

@@ -16,6 +16,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, emails
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.columns import OUTCOME_CODES, REASON_CODES
+from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import Creating, KeyKind, Keys
 
@@ -96,8 +97,8 @@ def _people(
     rows: pd.DataFrame, positions: npt.NDArray[np.intp], source: Mapping[str, str]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield some rows with the fields of their new profiles."""
-    cells = {field: rows[name].iloc[positions].tolist() for field, name in source.items()}
-    cells["email"] = rows[columns.KEY].iloc[positions].tolist()  # cleaned
+    cells = {field: Texts(rows[name], positions)[:] for field, name in source.items()}
+    cells["email"] = Texts(rows[columns.KEY], positions)[:]  # cleaned
     for number, at in enumerate(positions.tolist()):
         yield at, {field: texts[number].strip() for field, texts in cells.items()}
 

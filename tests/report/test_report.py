@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from report_frames import results, write
 from bulk_sync import report
 from bulk_sync.errors import Exit, StoppedEarly, UsageProblem
 from bulk_sync.report.destination import LocalFile
+from bulk_sync.report.table import Results
 
 EVERY_SUFFIX = pytest.mark.parametrize("suffix", report.SUFFIXES)
 
@@ -48,6 +50,16 @@ def test_a_packed_report_holds_what_the_plain_one_holds(tmp_path: Path, suffix: 
         report.check([LocalFile(path)], set())
         write(frame, path)
     assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+
+
+def test_a_pass_over_the_rows_holds_no_more_than_the_batch_before() -> None:
+    batches: list[weakref.ref[object]] = []
+    held = []
+    for batch in Results.from_frame(results(100_000, {})).read():
+        batches.append(weakref.ref(batch))
+        held.append(sum(each() is not None for each in batches))
+    assert len(batches) > 3
+    assert max(held) <= 2
 
 
 @EVERY_SUFFIX

@@ -10,6 +10,7 @@ from bulk_sync.rows.check.duplicates import Places
 from bulk_sync.rows.check.header import Found, allows, forbids, may_hold_keys
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import KeyKind
 
@@ -33,7 +34,10 @@ def refuse(
     if found.state is None:
         return
     rejected = np.flatnonzero(np.isin(verdicts.reason, _DAMAGED))
-    keys, states = (raw[name].iloc[rejected].str.strip() for name in (found.key, found.state))
+    keys, states = (
+        pd.Series(Texts(raw[name], rejected)[:], dtype="str").str.strip()
+        for name in (found.key, found.state)
+    )
     own, usable = plain(found.key), np.flatnonzero(verdicts.outcome == columns.NONE)
     is_header = keys.isin(
         [name for name in keys.unique().tolist() if may_hold_keys(name) or plain(name) == own]

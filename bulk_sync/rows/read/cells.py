@@ -30,7 +30,7 @@ class Cells:
 
     Attributes:
         names: the header's cells, untouched.
-        texts: by column, large_string without nulls.
+        texts: by column, string or large_string without nulls.
         numbers: by row, its number in a spreadsheet.
         sheet: the sheet of a workbook.
         header_row: the number of the header's row; None in Parquet, which has none.
