@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 import trustme
-from conftest import Run
+from conftest import Process, Run
 
 from bulk_sync.settings import State
 from bulk_sync.web.accounts import Accounts
@@ -107,7 +107,7 @@ def test_a_page_that_would_not_be_safe_does_not_start(
 def test_it_prints_one_line_its_url_and_ends_on_sigterm(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0"]
     environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
-    with subprocess.Popen(
+    with Process(
         words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as page:
         assert page.stdout is not None
@@ -115,7 +115,7 @@ def test_it_prints_one_line_its_url_and_ends_on_sigterm(tmp_path: Path) -> None:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sign-in\?token=[\w-]{43}", url)
         with requests.Session() as session:
             session.trust_env = False
-            assert "Nothing. To begin" in session.get(url).text
+            assert "Nothing to approve, correct or resume. To begin" in session.get(url).text
         page.send_signal(signal.SIGTERM)
         out, err = page.communicate(timeout=60)
     assert page.returncode == 0
@@ -153,7 +153,7 @@ def test_a_browser_in_the_terminal_is_answered(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_explained(tmp_path: Path, run: Run) -> None:
     words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0", "--no-open"]
     environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
-    with subprocess.Popen(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
+    with Process(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
         assert page.stdout is not None
         port = page.stdout.readline().partition("/sign-in")[0].rpartition(":")[2]
         ran = run(None, "serve", "--port", port)
@@ -171,7 +171,7 @@ def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0"]
     words += ["--tls-cert", str(tmp_path / "page.pem"), "--tls-key", str(tmp_path / "page.pem")]
     environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
-    with subprocess.Popen(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
+    with Process(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
         assert page.stdout is not None
         url = page.stdout.readline().strip()
         with requests.Session() as session:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Run, populate, read_csv, wishes
+from conftest import Process, Run, populate, read_csv, wishes
 
 from bulk_sync.simulator import Simulator
 
@@ -39,7 +39,7 @@ def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, 
     near, far = pty.openpty()
     termios.tcsetwinsize(far, (24, 100))
     command = [sys.executable, "-c", PROGRAM, "run", str(folder / "in.csv"), *words]
-    with subprocess.Popen(
+    with Process(
         command,
         stdin=far,
         stderr=far,
@@ -119,7 +119,7 @@ def test_a_terminal_that_goes_does_not_end_the_run(filled: Simulator, tmp_path: 
     filled.options = replace(filled.options, latency_s=0.2)
     near, far = pty.openpty()
     command = [sys.executable, "-m", "bulk_sync", "run", "in.csv", "--yes", "-v"]
-    with subprocess.Popen(
+    with Process(
         [*command, "--fetch", "lookup", "--report", "r.csv"],
         stdin=subprocess.DEVNULL,
         stderr=far,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import yaml
+from conftest import Process
 from printed import BARE, PROGRAM, checked, recipe, shell
 
 from bulk_sync.cli.recipe import RECIPES, title
@@ -148,7 +149,7 @@ def test_the_page_that_the_recipe_starts_takes_people_from_the_proxy(tmp_path: P
     (typed,) = re.findall(r"^#   bulk-sync (serve .*)$", comment, re.MULTILINE)
     words = [PROGRAM, *typed.replace("--port 8710", "--port 0").split()]
     own = {"HOME": str(tmp_path), "BULK_SYNC_ORGANIZATION": "acme", "BULK_SYNC_API_KEY": "k"}
-    with subprocess.Popen(
+    with Process(
         words, cwd=tmp_path, env={**BARE, **own}, stdout=subprocess.PIPE, text=True
     ) as page:
         assert page.stdout is not None

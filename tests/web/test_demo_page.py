@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 import requests
+from conftest import Process
 from serving import sign_in
 
 SCRIPT = Path(__file__).parents[2] / "sample_data" / "demo_page.py"
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
+def demo(tmp_path: Path) -> Iterator[Process]:
     words = [sys.executable, str(SCRIPT), str(tmp_path / "demo")]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    with Process(words, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.terminate()
 
 
-def test_it_starts_signs_its_people_in_and_ends_on_ctrl_c(demo: "subprocess.Popen[str]") -> None:
+def test_it_starts_signs_its_people_in_and_ends_on_ctrl_c(demo: Process) -> None:
     assert demo.stdout is not None
     text = "".join(takewhile("Ctrl-C ends it.\n".__ne__, demo.stdout))
     (url,) = re.findall(r"(http://127\.0\.0\.1:\d+)/", text)
