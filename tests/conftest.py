@@ -274,6 +274,26 @@ def served(tmp_path: Path) -> "Iterator[Served]":
         yield served
 
 
+@pytest.fixture
+def working_page(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> "Iterator[Served]":
+    """A page whose processes work on the simulator."""
+    from flow import page_before  # noqa: PLC0415
+
+    with page_before(sim, tmp_path, monkeypatch) as served:
+        yield served
+
+
+@pytest.fixture
+def inline_page(working_page: "Served") -> "Iterator[Served]":
+    """The same; what it starts runs here, to its end."""
+    from flow import without_processes  # noqa: PLC0415
+
+    with without_processes():
+        yield working_page
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served]":
     """One page for all tests of a module that change nothing of it."""

@@ -73,7 +73,7 @@ def says(reader: Reader, text: str) -> None:
 
 
 def test_of_two_people_who_approve_at_once_the_second_is_led_to_the_run(
-    ben: Reader, ida: Reader, plans: Mapping[str, str]
+    sim: Simulator, ben: Reader, ida: Reader, plans: Mapping[str, str]
 ) -> None:
     for each in (ben, ida):
         each.page.goto(plans["at once"])
@@ -84,6 +84,7 @@ def test_of_two_people_who_approve_at_once_the_second_is_led_to_the_run(
     ida.go("Show how it stands now", "plans/*")
     ida.go("show the run", "runs/*")
     says(ida, "2 of 3 rows were changed")
+    assert [sim.patched.count((key(number), True)) for number in range(2)] == [1, 1]
 
 
 def test_a_plan_that_somebody_sends_back_is_not_approved_by_who_had_it_open(
@@ -110,6 +111,7 @@ def test_a_profile_that_changed_since_the_plan_is_left_alone_and_shown(
     says(ben, "1 of 3 rows was changed in Campaign (0 opt-ins, 1 opt-out); 2 rows need")
     row = ben.page.get_by_role("row").filter(has_text="≠ drifted").last
     expect(row).to_contain_text("was set to true by other means since the change was planned")
+    assert [sim.patched.count((key(number), True)) for number in (2000, 2001)] == [0, 1]
 
 
 def test_a_plan_that_grew_too_old_while_it_was_open_is_not_approved(
@@ -128,14 +130,17 @@ def test_a_plan_that_grew_too_old_while_it_was_open_is_not_approved(
     assert not sim.states[key(3000)]
 
 
-def test_nobody_can_approve_what_they_uploaded(ida: Reader, plans: Mapping[str, str]) -> None:
+def test_nobody_can_approve_what_they_uploaded(
+    sim: Simulator, ida: Reader, plans: Mapping[str, str]
+) -> None:
     ida.page.goto(plans["own"])
     says(ida, "so your approval does not count: another person must approve it.")
     expect(ida.button("Approve and apply")).to_be_disabled()
+    assert not sim.states[key(4000)]
 
 
 def test_a_jump_to_the_end_shows_no_opt_in_that_was_skipped(
-    ben: Reader, plans: Mapping[str, str]
+    sim: Simulator, ben: Reader, plans: Mapping[str, str]
 ) -> None:
     ben.page.goto(plans["many"])
     ben.page.keyboard.press("End")
@@ -146,3 +151,4 @@ def test_a_jump_to_the_end_shows_no_opt_in_that_was_skipped(
     says(ben, "Every opt-in has been on your screen.")
     ben.page.reload()
     expect(ben.button("Approve and apply")).to_be_enabled()
+    assert sim.states[key(9000)]  # nothing is lifted before it is approved

@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,18 +37,9 @@ from bulk_sync.web.plan_state import Stage
 
 
 @pytest.fixture
-def served_with_processes(
-    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Served]:
-    with page_before(sim, tmp_path, monkeypatch) as served:
-        yield served
-
-
-@pytest.fixture
-def served(served_with_processes: Served) -> Iterator[Served]:
+def served(inline_page: Served) -> Served:
     """A page; what it starts runs here."""
-    with without_processes():
-        yield served_with_processes
+    return inline_page
 
 
 def mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
@@ -78,9 +68,9 @@ def stage(served: Served, plan_id: str) -> Stage:
 
 
 def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
-    sim: Simulator, served_with_processes: Served, tmp_path: Path
+    sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
-    served = served_with_processes
+    served = working_page
     path = mixed(sim, tmp_path / "in.csv", 3, 7)
     path.write_text(path.read_text() + f"Bad,{key(3)},maybe\n")
     plan_id = planned(served, path)
@@ -132,9 +122,9 @@ def test_a_plan_and_its_run_show_the_same_states_also_of_a_row_that_repeats_anot
 
 
 def test_two_approvers_at_the_same_moment_start_it_once(
-    sim: Simulator, served_with_processes: Served, tmp_path: Path
+    sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
-    served = served_with_processes
+    served = working_page
     plan_id = asked(sim, served, tmp_path / "in.csv", rows=2)
     people = [served.signed_in(role) for role in (Role.APPROVER, Role.ADMIN)]
     sha256, answers = sha256_of(served, plan_id), list[int]()
@@ -155,9 +145,9 @@ def test_two_approvers_at_the_same_moment_start_it_once(
 
 
 def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
-    sim: Simulator, served_with_processes: Served, tmp_path: Path
+    sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
-    served = served_with_processes
+    served = working_page
     populate(sim, 2)
     has_come, may_go_on = threading.Event(), threading.Event()
 
@@ -263,9 +253,9 @@ def test_an_approval_is_for_the_plan_that_was_seen(
 
 
 def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
-    sim: Simulator, served_with_processes: Served, tmp_path: Path
+    sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
-    served = served_with_processes
+    served = working_page
     plan_id = asked(sim, served, tmp_path / "in.csv")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     state = plan_state.read(served.page, plan_id)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +11,11 @@ from flow import (
     BEN,
     approve,
     ended,
-    page_before,
     planned,
     press,
     run_of,
     seen_all,
     text_of,
-    without_processes,
 )
 from serving import Served
 
@@ -28,18 +25,9 @@ from bulk_sync.web.identity import Role
 
 
 @pytest.fixture
-def served_with_processes(
-    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Served]:
-    with page_before(sim, tmp_path, monkeypatch) as served:
-        yield served
-
-
-@pytest.fixture
-def served(served_with_processes: Served) -> Iterator[Served]:
+def served(inline_page: Served) -> Served:
     """A page; what it starts runs here."""
-    with without_processes():
-        yield served_with_processes
+    return inline_page
 
 
 def applied(served: Served, path: Path) -> str:
@@ -87,9 +75,9 @@ def test_the_result_is_shown_with_its_files_and_is_put_back_once_that_is_approve
 
 
 def test_a_run_that_was_killed_says_so_and_goes_on_once(
-    sim: Simulator, served_with_processes: Served, tmp_path: Path
+    sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
-    served = served_with_processes
+    served = working_page
     populate(sim, 30)
 
     def kill() -> None:
@@ -109,10 +97,8 @@ def test_a_run_that_was_killed_says_so_and_goes_on_once(
     assert "30 of 30 rows were changed" in text_of(viewer.get(served.url + run))
 
 
-def test_a_run_is_stopped_and_resumed(
-    sim: Simulator, served_with_processes: Served, tmp_path: Path
-) -> None:
-    served = served_with_processes
+def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_path: Path) -> None:
+    served = working_page
     populate(sim, 400)
     ana = served.signed_in(Role.UPLOADER)
     answers: list[str] = []

@@ -495,6 +495,7 @@ def test_a_file_goes_to_the_disk_while_it_comes_and_away_if_it_breaks_off(
     served: Served, ana: requests.Session
 ) -> None:
     before, folder = folders(served), served.page.settings.folder / "uploads"
+    recorded = len(acts(served))
     with sending(ana, served, MOST) as connection:
         connection.sendall(b"PKey,Opt out\n" * 200_000)
         while not any(
@@ -505,6 +506,7 @@ def test_a_file_goes_to_the_disk_while_it_comes_and_away_if_it_breaks_off(
             threading.Event().wait(0.01)
     while folders(served) != before:
         threading.Event().wait(0.01)
+    assert len(acts(served)) == recorded
 
 
 def test_a_file_without_end_is_answered_before_its_end(

@@ -1,14 +1,13 @@
 """What leads from one screen to the next: what waits, sentences shown once, links, the sign-in."""
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import pytest
 import requests
 from conftest import key, populate
-from flow import ANA, approve, ended, page_before, planned, press, run_of, text_of
+from flow import ANA, approve, ended, planned, press, run_of, text_of
 from serving import Served
 
 from bulk_sync.simulator import Simulator
@@ -17,10 +16,9 @@ from bulk_sync.web.identity import Role
 
 
 @pytest.fixture
-def served(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def served(working_page: Served) -> Served:
     """A page whose processes work on the simulator."""
-    with page_before(sim, tmp_path, monkeypatch) as served:
-        yield served
+    return working_page
 
 
 def test_a_plan_leads_from_one_person_to_the_next(
