@@ -17,6 +17,9 @@ MOST: Final = {r"tell|tells|told|say|says|said": 1.5, r"that|which|who|whose": 1
 """Occurrences in 1,000 words, at most."""
 NEVER: Final = r"whoever|nobody|somebody|none is|be it|bears|to be had"
 
+SHOWN: Final = ("*.py", "*.j2", "*.md")
+"""What people read: messages, screens, manual. The page about the design has the rule."""
+
 
 def docstrings() -> Iterator[tuple[str, str]]:
     """Yield each docstring of the package, with its place."""
@@ -43,6 +46,10 @@ def problems() -> Iterator[str]:
             yield f"{place}: {hit[0]!r}"
         if re.match(r"(Tell|Say|Note)\b", text):
             yield f"{place}: begins with {text.split()[0]!r}"
+    for path in sorted(each for end in SHOWN for each in ROOT.rglob(end)):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.search(r"\bwhoever\b", line, re.IGNORECASE) and path.name != "design.md":
+                yield f"{path.relative_to(ROOT.parent)}:{number}: 'whoever'"
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
         yield re.compile(re.escape(text)), instead
 
 
-_KEEPER: Final = "whoever looks after this page"
+_KEEPER: Final = "the person who looks after this page"
 _WITHOUT_FIELD: Final = {
     ", and `bulk-sync holidays` lists the days that do not count": "",
     "alone. --ignore-dates goes by the file.": (
@@ -171,7 +171,7 @@ _WITHOUT_FIELD: Final = {
         f". Write the PKey of the right one in its place, or ask {_KEEPER} to change all of them."
     ),
     "; `bulk-sync resume` goes on": "; it can be resumed",
-    "Stopped by SIGINT.": "Somebody stopped it.",
+    "Stopped by SIGINT.": "It was stopped at the page or by Ctrl-C.",
     "Stopped by SIGTERM.": "The machine stopped it.",
     "`bulk-sync map` finds": f"{_KEEPER} can find",
 }

@@ -62,7 +62,7 @@ def _check(path: Path, sha256: str) -> None:
     if found != sha256:
         raise UsageProblem(
             f"The file of this plan was changed after it was made: its SHA-256 is {found}. It "
-            "cannot be applied. Make a new plan, and tell whoever looks after this machine."
+            "cannot be applied. Make a new plan, and tell the person who looks after this machine."
         )
 
 

@@ -56,7 +56,9 @@ PROBLEMS: Final[Mapping[int, str]] = {
 }
 
 _OPTION: Final = re.compile(r"(?<![\w-])--[a-z]")
-_WHOM_TO_ASK: Final = " Ask whoever looks after this page about words that begin with two hyphens."
+_WHOM_TO_ASK: Final = (
+    " Ask the person who looks after this page about words that begin with two hyphens."
+)
 
 
 class Renderer:

@@ -30,7 +30,7 @@ _AWAY: Final = (
     "The database server of the ledger does not answer. Runs that are at work finish what is in "
     "flight and stop. Try again in a minute: this page goes on by itself when the server is back. "
     "What you have just pressed may not be recorded, so look how it stands first. If this lasts, "
-    "tell whoever looks after this page."
+    "tell the person who looks after this page."
 )
 
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -170,7 +170,7 @@ def _check_right(request: web.Request) -> None:
         return
     raise web.HTTPForbidden(
         text=f"Your role does not allow this: {right}. Ask a colleague with another role, or "
-        "whoever looks after the accounts (`bulk-sync users`)."
+        "the person who looks after the accounts (`bulk-sync users`)."
     )
 
 

@@ -103,8 +103,9 @@ async def received(page: Page, request: web.Request, folder: Path) -> AsyncItera
             if isinstance(error, ConnectionError):
                 raise
             raise UsageProblem(
-                f"The file could not be kept in {folder}: {error.strerror or error}. Tell whoever "
-                "looks after this page: there must be room, and the right to write there."
+                f"The file could not be kept in {folder}: {error.strerror or error}. Tell "
+                "the person who looks after this page: there must be room, and the right to "
+                "write there."
             ) from error
         yield found
     except BaseException:

@@ -114,7 +114,7 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_
     assert "State: → at work" in answers[0]
     assert "The run was asked to stop." in answers[1]
     shown = text_of(ana.get(served.url + run))
-    assert "The run is not finished. Somebody stopped it." in shown
+    assert "The run is not finished. It was stopped at the page or by Ctrl-C." in shown
     assert "SIGINT" not in shown
     assert "it can be resumed" in shown
     assert 0 < list(sim.states.values()).count(True) < 400

@@ -597,10 +597,10 @@ def test_messages_name_the_fields_of_the_page(text: str, instead: str) -> None:
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        (expand.ambiguous(2).detail, "in its place, or ask whoever looks after this page to"),
-        (request_order.sentence(Choice(0)), "without a change: if so, ask whoever looks after"),
+        (expand.ambiguous(2).detail, "or ask the person who looks after this page to"),
+        (request_order.sentence(Choice(0)), "if so, ask the person who looks after"),
         (request_order.sentence(Choice(0, OWN)), "If it is later, write its date into the file"),
-        (MIGRATED, "whoever looks after this page can find the new ones by another column"),
+        (MIGRATED, "the person who looks after this page can find the new ones by another column"),
     ],
     ids=["ambiguous", "changed elsewhere", "carried out", "migrated"],
 )

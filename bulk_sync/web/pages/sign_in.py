@@ -12,8 +12,8 @@ _USED = (
     "Start `bulk-sync serve` again: it prints a new one."
 )
 _WRONG = (
-    "Name or password is wrong. Capitals count in the password. If you forgot it, ask whoever "
-    "looks after the accounts: `bulk-sync users password` sets a new one."
+    "Name or password is wrong. Capitals count in the password. If you forgot it, ask "
+    "the person who looks after the accounts: `bulk-sync users password` sets a new one."
 )
 
 
