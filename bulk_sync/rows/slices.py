@@ -1,0 +1,39 @@
+"""The rows of an input as slices: frames one after the other, of which one is held at a time."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """The rows of an input in their order, never held whole if there are many slices.
+
+    There is at least one slice, and at least one row in each. All slices have the same columns and
+    dtypes, and the same categories. Positions of rows, as in COUNTS_AS, are those in the whole
+    input.
+
+    Attributes:
+        count: how many rows there are.
+        read: starts a pass over all rows. Each frame has the columns and dtypes of one stage in
+            ``columns.py``, and the index 0..n-1.
+    """
+
+    count: int
+    read: Callable[[], Iterable[pd.DataFrame]]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Self:
+        """Return a frame as the only slice; it is not copied."""
+        return cls(len(frame), lambda: (frame,))
+
+    def map(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Self:
+        """Return the same rows, with each slice changed whenever it is read."""
+        return type(self)(self.count, lambda: map(change, self.read()))
+
+    def joined(self) -> pd.DataFrame:
+        """Return all rows as one frame; a single slice is returned as it is."""
+        frames = list(self.read())
+        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
