@@ -236,6 +236,7 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
         values["header_row"],
         rules,
         state_dir=values["state_dir"],
+        memory=values["memory"],
     )
 
 

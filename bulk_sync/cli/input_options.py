@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from bulk_sync.cli.option import Group, Option, Recorded, choice
+from bulk_sync.cli.option import Group, Option, Recorded, Size, choice
 from bulk_sync.settings import DateOrder, Dialect, EmailCase, OnAmbiguous
 
 _input = partial(Option, group=Group.INPUT)
@@ -115,6 +115,13 @@ INPUT: Final = (
         type=choice(["reject", "opt-out", "last"]),
         default="reject",
     ),
+)
+MEMORY: Final = _input(
+    "--memory SIZE",
+    "How much memory reading and checking may take, whatever the size of the file.",
+    recorded=Recorded.NEVER,
+    type=Size(least="100MB"),
+    show_default="a quarter of the machine or container, at least 500MB",
 )
 SAVE_MAPPING: Final = _input(
     "--save-mapping",

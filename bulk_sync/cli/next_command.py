@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from bulk_sync import job_names
 from bulk_sync.cli.config import job_of, path_of, tables_of
-from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
+from bulk_sync.cli.input_options import HEADER_ROW, MEMORY, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
     DECLARED,
     MASK,
@@ -53,6 +53,9 @@ _PLACE: Final = names([*STATE, CONFIG])
 
 _CONNECTION: Final = names(CONNECTION)
 _FILES: Final = (REPORT, TODO, OUTLINE)
+_OF_VALIDATE: Final = (*_FILES, MEMORY, SAVE_MAPPING)
+"""These are of this `validate` alone."""
+
 _OF_THE_INPUT: Final = names([*_FILES, SHEET, HEADER_ROW])
 """These fit the input alone: what is left of it lies in a file, and has a report, of its own."""
 
@@ -122,11 +125,11 @@ class Typed:
         is_saved = bool(self._params.get(SAVE_MAPPING.key))
         has_table = is_saved or job_names.among(self._tables, job) is not None
         if source == self._params.get("input") or not has_table:
-            return suggested(command, source, self._words_for(source, names(_FILES)))
+            return suggested(command, source, self._words_for(source, names(_OF_VALIDATE)))
         typed = [
             each.key
             for each in self._options
-            if each not in {*_FILES, SAVE_MAPPING, JOB} and not (is_saved and each.is_of_input)
+            if each not in {*_OF_VALIDATE, JOB} and not (is_saved and each.is_of_input)
         ]
         return suggested(command, source, [JOB.flag, job, *self._words(typed)])
 

@@ -10,6 +10,7 @@ No list of options stands anywhere else. ``options.py`` declares them.
 import os
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -22,6 +23,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.remote import url
 
 _UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZES: Final = ("", "K", "M", "G", "T")
 
 
 class Group(StrEnum):
@@ -177,6 +179,27 @@ class Duration(click.ParamType[float]):
         return float(match[1]) * _UNITS_S[match[2]]
 
 
+class Size(click.ParamType[int]):
+    """A number of bytes, or ``500KB``, ``200MB``, ``1.5GB``, ``512MiB``.
+
+    Args:
+        least: the smallest one, as it is typed.
+    """
+
+    name = "size"
+
+    def __init__(self, least: str = "1") -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes."""
+        size = _bytes(str(value))
+        if size is None or size < (_bytes(self._least) or 0):
+            how = f"write a size such as 200MB, 1.5GB or 512MiB, at least {self._least}"
+            self.fail(f"{value!r}: {how}.", param, ctx)
+        return size
+
+
 class Name(click.ParamType[str]):
     """The name of a person."""
 
@@ -276,6 +299,15 @@ def without_password(word: str) -> str:
     word = re.sub(r"(?<=://)([^:/?#\s]*):\S*@", r"\1:***@", word)
     word = re.sub(r"(?i)(https?://[^?#\s]*)[?#][^\s)]*", r"\1?***", word)
     return re.sub(r"(?i)(?<=[?&])(\w*(?:password|secret|token)\w*)=[^&#\s]*", r"\1=***", word)
+
+
+def _bytes(text: str) -> int | None:
+    """Parse a size; return None if it is none. ``MB`` and ``M`` are millions, ``MiB`` is 2**20."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?))?B?", text.strip().upper())
+    if match is None:
+        return None
+    base = 1024 if match[3] else 1000
+    return int(Decimal(match[1]) * base ** _SIZES.index(match[2] or ""))
 
 
 def _is_web_address(text: str) -> bool:

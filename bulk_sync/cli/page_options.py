@@ -1,6 +1,5 @@
 """The options of ``serve`` and ``users``: who reaches the page, and how people sign in."""
 
-import re
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -8,26 +7,12 @@ from typing import Any, Final
 
 import click
 
-from bulk_sync.cli.option import Duration, Group, Option, Recorded, choice
+from bulk_sync.cli.option import Duration, Group, Option, Recorded, Size, choice
 from bulk_sync.web.identity import Role
 
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
-_UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes, or ``500KB``, ``200MB``, ``1GB``."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the bytes."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", str(value).strip().upper())
-        if match is None or not float(match[1]):
-            self.fail(f"{value!r}: write a size such as 500KB, 200MB or 1GB.", param, ctx)
-        return int(float(match[1]) * _UNITS[match[2]])
 
 
 class Network(click.ParamType[Any]):

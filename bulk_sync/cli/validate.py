@@ -28,6 +28,7 @@ Examples:
         options.INPUT_FILE,
         *input_options.INPUT,
         input_options.SAVE_MAPPING,
+        input_options.MEMORY,
         options.JOB,
         options.PROTECT,
         connection_options.ATTRIBUTE,

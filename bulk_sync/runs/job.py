@@ -40,6 +40,7 @@ class Input:
         header_row: the number of the header's row; None finds it.
         rules: how rows are checked.
         state_dir: where a remote input is kept while it is read.
+        memory: bytes that reading and checking may take; None takes ``memory.default_bytes``.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Input:
     header_row: int | None = None
     rules: Rules = field(default_factory=Rules)
     state_dir: Path = field(default_factory=Path)
+    memory: int | None = None
 
     @property
     def stem(self) -> str:

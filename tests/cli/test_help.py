@@ -86,12 +86,12 @@ def test_help_needs_no_pandas() -> None:
     assert not re.search(r"\| +pandas$", told.stderr, re.MULTILINE)
 
 
-def test_a_configuration_file_needs_no_simulator(tmp_path: Path) -> None:
+def test_a_small_file_needs_neither_a_simulator_nor_duckdb(tmp_path: Path) -> None:
     path = tmp_path / "bulk-sync.toml"
     path.write_text('organization = "acme"\naccess-token = "demo-token"\n')
     told = imported_by("validate", str(SAMPLE), "--config", str(path))
     assert "rows" in told.stdout
-    assert not re.search(r"\| +bulk_sync\.simulator$", told.stderr, re.MULTILINE)
+    assert not re.search(r"\| +(bulk_sync\.simulator|_?duckdb)$", told.stderr, re.MULTILINE)
 
 
 def test_a_file_for_all_commands_may_hold_the_options_of_any(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ import orjson
 import pytest
 from conftest import Run, read_csv
 
+from bulk_sync.cli.arguments import given_input
+from bulk_sync.cli.validate import command
+
 
 @pytest.fixture
 def checked(tmp_path: Path) -> Path:
@@ -26,6 +29,45 @@ def test_it_counts_the_usable_rows_that_forbid_and_that_allow_the_sale(
     assert usable.split(None, 2) == [
         "usable", "4", "of these 3 forbid the sale (opt-outs), 1 allows it",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2GB", 2_000_000_000),
+        ("2g", 2_000_000_000),
+        (" 1.5 GB ", 1_500_000_000),
+        ("0.1TB", 100_000_000_000),
+        ("500MB", 500_000_000),
+        ("100mb", 100_000_000),
+        ("512MiB", 536_870_912),
+        ("1Gi", 1_073_741_824),
+        ("100000000", 100_000_000),
+        ("100000000B", 100_000_000),
+    ],
+)
+def test_its_memory_is_a_size(text: str, expected: int) -> None:
+    context = command.make_context("validate", ["in.csv", f"--memory={text}"])
+    assert given_input(context.params).memory == expected
+
+
+def test_its_memory_is_found_if_nobody_names_it() -> None:
+    assert given_input(command.make_context("validate", ["in.csv"]).params).memory is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "many", "2 GBs", "2XB", "-2GB", "1e9", "2,5GB", "0", "0GB", "2", "99MB", "inf"]
+)
+def test_a_size_that_is_none_or_too_little_is_refused(text: str, checked: Path, run: Run) -> None:
+    ran = run(None, "validate", checked, f"--memory={text}")
+    assert ran.status == 2
+    assert f"{text!r}: write a size such as 200MB, 1.5GB or 512MiB, at least 100MB." in ran.err
+
+
+def test_the_command_that_it_suggests_has_no_memory(checked: Path, run: Run) -> None:
+    checked.write_text("PKey,ccpaOptOut\n@a,yes\n")
+    ran = run(None, "validate", checked, "--memory", "2GB", "--blank-state", "skip")
+    assert ran.out.endswith(f"  bulk-sync plan {checked} --blank-state skip\n")
 
 
 def test_it_counts_them_for_scripts(checked: Path, run: Run) -> None:

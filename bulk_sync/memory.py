@@ -1,0 +1,45 @@
+"""How much memory an input may take: a share of the machine, or of the container around it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+_LEAST_BYTES: Final = 500_000_000
+_LIMITS: Final = {
+    "": ("sys/fs/cgroup", "memory.max"),
+    "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+}
+"""Where control groups have their limit: those of version 2, and of version 1.
+
+The keys are the names of their hierarchies in /proc/self/cgroup.
+"""
+
+
+def default_bytes(root: Path = Path("/")) -> int:
+    """Return a quarter of the machine or container, but at least 500 MB.
+
+    Args:
+        root: of the file system that shows the control groups; macOS has none.
+    """
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in _limit_files(root):
+        with suppress(OSError, ValueError):  # there is no such group here, or it says "max"
+            most = min(most, int(file.read_text("utf-8")))
+    return max(_LEAST_BYTES, most // 4)
+
+
+def _limit_files(root: Path) -> Iterator[Path]:
+    """Yield the files for the limits of this process's control group, and of all groups above it.
+
+    A container may be shown the path that its group has on the host, although it sees its own group
+    at the top: then only the top is there.
+    """
+    with suppress(OSError), (root / "proc/self/cgroup").open(encoding="utf-8") as lines:
+        for line in lines:
+            _, hierarchies, path = line.rstrip("\n").split(":", 2)
+            group = PurePosixPath(path.lstrip("/"))
+            for name in _LIMITS.keys() & hierarchies.split(","):
+                folder, file = _LIMITS[name]
+                yield from (root / folder / each / file for each in (group, *group.parents))
