@@ -12,7 +12,7 @@ CODE := bulk_sync tests sample_data
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-page test lint format torture bench mutants dist clean
+.PHONY: help demo demo-page test lint format torture bench bench-vast mutants dist clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,6 +43,9 @@ torture: $(VENV)/dev.stamp ## kill runs and the page at random moments; nothing 
 
 bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
 	$(BIN)/python tests/bench
+
+bench-vast: $(VENV)/dev.stamp ## measure 100,000,000 rows; takes half an hour and 30 GB of disk
+	$(BIN)/python tests/bench vast
 
 mutants: $(VENV)/dev.stamp ## count how many of 300 small faults in the code the tests notice
 	$(BIN)/python tests/bench/mutants.py

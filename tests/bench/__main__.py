@@ -1,10 +1,11 @@
 """Speed and memory as ratios against a reference in the same run: ``make bench``.
 
 Prints a table, and writes it to ``.cache/bench.md`` and as JSON to ``.cache/bench.json``. Names of
-rooms on the command line (``beside``, ``browsing``, ``calling``, ``huge``, ``limits``, ``opening``,
-``reading``, ``recording``, ``reporting``) measure just those; ``browsing`` and ``huge``, which take
-minutes and 3 GB of disk, are measured only if they are named. Each room is a process of its own:
-what is started takes over the peak of memory of who starts it.
+rooms on the command line (``beside``, ``browsing``, ``calling``, ``confined``, ``huge``,
+``limits``, ``opening``, ``reading``, ``recording``, ``reporting``, ``vast``) measure just those.
+Only if they are named: ``browsing`` and ``huge``, which take minutes and 3 GB of disk, and
+``vast``, which takes half an hour and 30 GB (``make bench-vast``). Each room is a process of its
+own: what is started takes over the peak of memory of who starts it.
 """
 
 import json

@@ -13,14 +13,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
 class Used:
-    """What one process used: wall time in seconds and peak memory in MB."""
+    """What one process used: wall time in seconds, peak memory and disk in MB."""
 
     seconds: float
     peak_mb: float
+    disk_mb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,48 @@ def measure(command: Sequence[str]) -> Used:
             raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
         printed.seek(0)
         told = printed.read(100).strip()
-    unit = 1024 if sys.platform == "darwin" else 1
     with suppress(ValueError):
         seconds = float(told)
-    return Used(seconds, usage.ru_maxrss / unit / 1024)
+    return Used(seconds, usage.ru_maxrss * _MAXRSS_BYTES / 2**20)
+
+
+def measure_all(command: Sequence[str], folder: Path, status: int = 0) -> Used:
+    """Run a process that may start others; measure what all of them and a folder take meanwhile.
+
+    The peak is that of the sum over the processes; what they share is counted several times.
+    """
+    began, peak, disk = time.monotonic(), 0, 0
+    with Path(os.devnull).open("wb") as nowhere:
+        file_actions = [(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)]
+        pid = os.posix_spawn(command[0], list(command), os.environ, file_actions=file_actions)
+    while (ended := os.wait4(pid, os.WNOHANG))[0] == 0:
+        peak, disk = max(peak, _resident(pid)), max(disk, _on_disk(folder))
+        time.sleep(_LOOK_EVERY_S)
+    seconds = time.monotonic() - began
+    _, found, usage = ended
+    if os.waitstatus_to_exitcode(found) != status:
+        raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(found)}")
+    return Used(seconds, max(peak, usage.ru_maxrss * _MAXRSS_BYTES) / 2**20, disk / 2**20)
+
+
+def _resident(pid: int) -> int:
+    """Return the bytes of memory of a process and of all that it has started."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it has ended
+        return 0
+    below = (int(child) for text in texts for child in text.split())
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(_resident, below))
+
+
+def _on_disk(folder: Path) -> int:
+    """Return the bytes of the files in a folder."""
+    found = 0
+    with suppress(OSError):  # one is gone
+        for path in folder.rglob("*"):
+            found += path.lstat().st_blocks * 512
+    return found
 
 
 def compare(

@@ -7,21 +7,24 @@ import opening
 import reading
 import recording
 import reporting
+import vast
 from measuring import Line
 
 ROOMS = {
     "beside": beside.lines,
     "browsing": browsing.lines,
     "calling": calling.lines,
+    "confined": vast.confined,
     "huge": reading.huge,
     "limits": calling.limits,
     "opening": opening.lines,
     "reading": reading.lines,
     "recording": recording.lines,
     "reporting": reporting.lines,
+    "vast": vast.lines,
 }
 
-ONLY_IF_NAMED = {"browsing", "huge"}
+ONLY_IF_NAMED = {"browsing", "huge", "vast"}
 
 
 def show(line: Line) -> None:

@@ -1,0 +1,34 @@
+"""What a plan needs of a very large file, as one statement of DuckDB, which checks nothing.
+
+    join_duckdb.py INPUT.csv|INPUT.parquet KNOWN.parquet MEMORY FOLDER
+
+Drops duplicates, joins the known states, and counts the changes.
+"""
+
+import sys
+
+import duckdb
+
+_CHANGES = """
+    SELECT count(*)
+    FROM (SELECT DISTINCT ON (PKey) PKey, ccpaOptOut FROM {source}) AS wished
+    LEFT JOIN read_parquet($known) AS known USING (PKey)
+    WHERE (wished.ccpaOptOut = 'true') IS DISTINCT FROM known.ccpaOptOut
+"""
+
+
+def main() -> None:
+    source, known, memory, folder = sys.argv[1:]
+    is_parquet = source.endswith(".parquet")
+    reader = "read_parquet($source)" if is_parquet else "read_csv($source, all_varchar := true)"
+    statement = _CHANGES.format(source=reader)
+    with duckdb.connect(
+        config={"memory_limit": memory, "temp_directory": folder, "preserve_insertion_order": False}
+    ) as database:
+        found = database.execute(statement, {"source": source, "known": known}).fetchone()
+    assert found is not None
+    assert found[0] > 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Writes a file of very many rows, and the states that Campaign has: for ``vast.py``.
+
+    write_vast.py ROWS INPUT.csv|INPUT.parquet KNOWN.parquet
+
+A row takes 80 bytes: a random key, a state, a date and a channel. One in a thousand repeats a key
+of the first rows, one in ten thousand with the other state; as many have no key, or a state that
+is none. Campaign has the same keys in another order, one in a hundred with the other state.
+"""
+
+import base64
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+SLICE_ROWS = 1_000_000
+REPEATED, CONFLICTS, BAD, FLIPPED = 1e-3, 1e-4, 1e-4, 1e-2
+DATES = pa.array([f"2026-{month:02}-{day:02}" for month in (10, 11) for day in range(1, 31)])
+CHANNELS = pa.array(["web form", "e-mail", "phone", "call center"])
+_RANDOM_BYTES = 39
+"""Of a key: 52 characters in base 64."""
+
+
+class Profiles(NamedTuple):
+    """Keys, and what is wished for them."""
+
+    keys: pa.StringArray
+    forbid: npt.NDArray[np.bool_]
+
+
+def profiles(number: int, rows: int) -> Profiles:
+    """Make one slice of the profiles."""
+    rng = np.random.default_rng([1, number])
+    text = base64.urlsafe_b64encode(rng.bytes(_RANDOM_BYTES * rows))
+    length = 1 + len(text) // rows
+    letters = np.full((rows, length), ord("@"), np.uint8)
+    letters[:, 1:] = np.frombuffer(text, np.uint8).reshape(rows, length - 1)
+    offsets = np.arange(rows + 1, dtype=np.int32) * length
+    keys = pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(letters))
+    return Profiles(keys, rng.random(rows) < 2 / 3)
+
+
+def wishes(number: int, rows: int, first: Profiles) -> pa.Table:
+    """Make one slice of the input; in its second half, keys of the first profiles come again."""
+    rng, own = np.random.default_rng([2, number]), profiles(number, rows)
+    index, later = np.arange(rows), np.arange(rows) >= rows // 2
+    again = later & (rng.random(rows) < 2 * REPEATED)
+    index[again] = rows + rng.integers(0, len(first.keys) // 2, again.sum())
+    forbid = np.concatenate([own.forbid, first.forbid])[index]
+    forbid ^= again & (rng.random(rows) < CONFLICTS / REPEATED)
+    keys = pa.concat_arrays([own.keys, first.keys]).take(pa.array(index))
+    states = pc.if_else(pa.array(forbid), "true", "false")
+    return pa.table(
+        {
+            "PKey": pc.if_else(pa.array(rng.random(rows) < BAD), "", keys),
+            "ccpaOptOut": pc.if_else(pa.array(rng.random(rows) < BAD), "perhaps", states),
+            "requestDate": DATES.take(pa.array(rng.integers(0, len(DATES), rows))),
+            "requestChannel": CHANNELS.take(pa.array(rng.integers(0, len(CHANNELS), rows))),
+        }
+    )
+
+
+def known(number: int, rows: int) -> pa.Table:
+    """Make one slice of what Campaign has."""
+    rng, own = np.random.default_rng([3, number]), profiles(number, rows)
+    states = own.forbid ^ (rng.random(rows) < FLIPPED)
+    table = pa.table({"PKey": own.keys, "ccpaOptOut": states})
+    return table.take(pa.array(rng.permutation(rows)))
+
+
+def write(path: Path, tables: Iterator[pa.Table]) -> None:
+    """Write tables into one file, one after the other."""
+    table = next(tables)
+    writer = (
+        pq.ParquetWriter(path, table.schema)
+        if path.suffix == ".parquet"
+        else csv.CSVWriter(path, table.schema, write_options=csv.WriteOptions(quoting_style="none"))
+    )
+    with writer:
+        writer.write_table(table)
+        for each in tables:
+            writer.write_table(each)
+
+
+def main() -> None:
+    rows, source, states = int(sys.argv[1]), *map(Path, sys.argv[2:])
+    sizes = [min(SLICE_ROWS, rows - first) for first in range(0, rows, SLICE_ROWS)]
+    first = profiles(0, sizes[0])
+    write(source, (wishes(number, size, first) for number, size in enumerate(sizes)))
+    order = np.random.default_rng(4).permutation(len(sizes)).tolist()
+    write(states, (known(number, sizes[number]) for number in order))
+
+
+if __name__ == "__main__":
+    main()
