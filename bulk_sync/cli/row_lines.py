@@ -1,6 +1,7 @@
 """Outcomes and rows as lines: how many, why, and which ones."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from textwrap import shorten
@@ -12,30 +13,23 @@ import numpy.typing as npt
 import pandas as pd
 
 from bulk_sync.amounts import count
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.check.duplicates import Places
+from bulk_sync.rows.left_rows import LeftRows
 from bulk_sync.rows.totals import Totals
 
 _NAMED_ROWS: Final = 10
-_COMPARED_ROWS: Final = 1_000
-"""How many rows are searched for those with the same reason."""
-
 _DETAIL_CHARACTERS: Final = 200
 _ADDRESS: Final = re.compile(r"[^\s@]+@[^\s@,;]+")
 """What differs from row to row in details that are the same otherwise."""
 
 
-def needing_a_person(
-    rows: pd.DataFrame, among: Iterable[Outcome], most: int = _NAMED_ROWS
-) -> list[str]:
-    """Return the first rows with these outcomes as lines, those with the same reason in one."""
-    is_left = columns.have_outcome(rows, among)
-    if not is_left.any():
+def needing_a_person(left: LeftRows, most: int = _NAMED_ROWS) -> list[str]:
+    """Return the first rows for a person as lines, those with the same reason in one."""
+    if not left.count:
         return []
-    names = (columns.ROW, columns.FILE, columns.OUTCOME, columns.REASON, columns.DETAIL)
-    needed = rows[[name for name in (*names, *columns.ORIGINAL) if name in rows]]
-    first = columns.rows_of(needed, is_left & (np.cumsum(is_left) <= _COMPARED_ROWS))
+    first = left.first
     places = Places.from_rows(first)
     files = first[columns.FILE] if columns.FILE in first else [""] * len(first)
     reasons = first[columns.REASON].astype(object).fillna("")
@@ -59,14 +53,14 @@ def needing_a_person(
         f"{shorten(detail, _DETAIL_CHARACTERS, placeholder=' ...')}"
         for (file, outcome, reason, detail), numbers in shown.items()
     ]
-    more = int(is_left.sum()) - sum(map(len, shown.values()))
+    more = left.count - sum(map(len, shown.values()))
     if more:
         lines.append(f"  ... and {count(more, 'more row')}; the report (--report) has them all.")
     return ["Rows that need a person:", *lines, ""]
 
 
 def outcome_lines(
-    rows: pd.DataFrame,
+    reasons: Counter[tuple[str, str]],
     totals: Totals,
     outcomes: Iterable[str],
     notes: Mapping[str, str] = MappingProxyType({}),
@@ -75,8 +69,8 @@ def outcome_lines(
     """Return a line for each outcome, with its reasons, and their sum.
 
     Args:
-        rows: results.
-        totals: their counts.
+        reasons: rows by outcome and reason.
+        totals: rows by outcome.
         outcomes: those to list; the sum includes all.
         notes: texts in place of the reasons.
         names: texts in place of the outcomes.
@@ -85,7 +79,7 @@ def outcome_lines(
         count_line(
             names.get(outcome, outcome),
             totals.outcomes[outcome],
-            notes.get(outcome) or _reasons(rows, outcome),
+            notes.get(outcome) or _reasons(reasons, outcome),
         )
         for outcome in outcomes
     ]
@@ -99,10 +93,11 @@ def count_line(name: str, number: int, note: str) -> str:
     return f"  {name:<13}{number:>11,}  {note}".rstrip()
 
 
-def _reasons(rows: pd.DataFrame, outcome: str) -> str:
-    found = rows.loc[rows[columns.OUTCOME] == outcome, columns.REASON].value_counts()
-    named = [(reason, n) for reason, n in found.items() if n and reason != outcome]
-    return ", ".join(f"{reason} {n:,}" for reason, n in named)
+def _reasons(counts: Counter[tuple[str, str]], outcome: str) -> str:
+    """Return the reasons of an outcome, the most frequent first."""
+    ordered = sorted(Reason, key=lambda reason: -counts[outcome, reason])
+    named = ((reason, counts[outcome, reason]) for reason in ordered if reason != outcome)
+    return ", ".join(f"{reason} {number:,}" for reason, number in named if number)
 
 
 def row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:

@@ -15,6 +15,8 @@ from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Subject
 from bulk_sync.rows import comparison, due_dates
+from bulk_sync.rows.left_rows import LeftRows
+from bulk_sync.rows.totals import by_reason
 from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
 
 _WORTH_AN_HOUR_S: Final = 60.0
@@ -31,7 +33,7 @@ def plan_lines(reviewed: Plan) -> list[str]:
     if totals.opt_ins:
         lines[0] += f" ({row_numbers(reviewed.rows, comparison.opt_ins(reviewed.rows))})"
     others = [outcome for outcome in totals.outcomes if outcome != Outcome.WOULD_UPDATE]
-    lines += [*outcome_lines(reviewed.rows, totals, others), ""]
+    lines += [*outcome_lines(by_reason(reviewed.rows), totals, others), ""]
     read = reviewed.forecast.read
     if read.costs is not None:
         way = "page by page from Campaign's list" if read.paged else "one profile after another"
@@ -112,9 +114,9 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
     )
     lines = [
         f"{title} {finished.run_id} ended with {status}.\n",
-        *outcome_lines(finished.rows, totals, totals.outcomes, notes),
+        *outcome_lines(by_reason(finished.rows), totals, totals.outcomes, notes),
         "",
-        *needing_a_person(finished.rows, named),
+        *needing_a_person(LeftRows.find(finished.rows, named)),
         *_deadline_lines(finished.rows),
         *_cost_lines(finished.cost),
         *(f"Report: {shown(path)}{_not_there(path)}" for path in files.reports),
@@ -208,9 +210,9 @@ def mapped_lines(mapped: Mapped, source: str) -> list[str]:
     notes = {str(Outcome.UNCHANGED): count(mapped.profiles, "profile")}
     lines = [
         f"{source}\n",
-        *outcome_lines(mapped.rows, mapped.totals, mapped.totals.outcomes, notes, names),
+        *outcome_lines(by_reason(mapped.rows), mapped.totals, mapped.totals.outcomes, notes, names),
         "",
-        *needing_a_person(mapped.rows, NEEDS_A_PERSON),
+        *needing_a_person(LeftRows.find(mapped.rows, NEEDS_A_PERSON)),
         *_cost_lines(mapped.cost),
         f"New PKeys: {shown(mapped.out)}",
     ]

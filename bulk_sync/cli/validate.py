@@ -9,10 +9,9 @@ from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
-from bulk_sync.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from bulk_sync.runs import Judged
+    from bulk_sync.runs import Validated
 
 _EPILOG = """\b
 Examples:
@@ -51,7 +50,6 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli import mapping, verdict
     from bulk_sync.cli.screen import Look, Screen
     from bulk_sync.cli.summary import shown
-    from bulk_sync.rows import columns
     from bulk_sync.runs import outline
     from bulk_sync.runs.protection import Protection
 
@@ -66,44 +64,41 @@ def command(**values: Any) -> Exit:
     table = values["job"] or arguments.table_name(given)
     layout, todo = None, bool(values["todo"])
     try:
-        judged = runs.judge(given, values["report"], screen.tell, protection, job=table, todo=todo)
-        layout = judged.layout
+        found = runs.judge(given, values["report"], screen.tell, protection, job=table, todo=todo)
+        layout = found.layout
     finally:
         if values["outline"] is not None:
             outline.write(values["outline"], given, layout)
     screen.end_pass()
-    rejected = columns.have_outcome(judged.rows, [Outcome.REJECTED]).any()
-    is_here = any(map(runs.is_unpublished, judged.reports))
-    status = Exit.ROWS_LEFT if rejected or is_here else Exit.DONE
+    is_here = any(map(runs.is_unpublished, found.reports))
+    status = Exit.DONE if found.verdict.is_usable and not is_here else Exit.ROWS_LEFT
     if values["summary"]:
         monitor = Invocation.current().monitor
         monitor.job = job
-        say_json({**monitor.facts(), **verdict.as_json(judged, given.source, status)})
+        say_json({**monitor.facts(), **verdict.as_json(found, given.source, status)})
     else:
-        for line in verdict.lines(judged, given.source):
+        for line in verdict.lines(found, given.source):
             say(line)
-        if judged.todo is not None:
-            say(f"To do: {shown(judged.todo)}")
-        say(_next_step(judged, given.source, job))
-    mapping.save(values, given, judged.layout, status)
+        if found.todo is not None:
+            say(f"To do: {shown(found.todo)}")
+        say(_next_step(found, given.source, job))
+    mapping.save(values, given, layout, status)
     return status
 
 
-def _next_step(judged: "Judged", source: str, job: str) -> str:
+def _next_step(found: "Validated", source: str, job: str) -> str:
     """Return what to do next with a file, with the command if there is one."""
-    from bulk_sync.cli import verdict
     from bulk_sync.cli.summary import shown
-    from bulk_sync.rows import columns
 
     typed = Typed(click.get_current_context())
     plan = f"To see what would change:\n  {typed.after_validate('plan', source, job)}"
-    if not columns.have_outcome(judged.rows, [Outcome.REJECTED]).any():
+    if found.verdict.is_usable:
         return f"No row is rejected. {plan}"
-    if verdict.may_stay(judged.rows):
+    if found.verdict.may_stay:
         return f"The rejected rows are no requests, so they may stay. {plan}"
-    if judged.marked:
-        book = shown(judged.marked[0])
+    if found.marked:
+        book = shown(found.marked[0])
         again = typed.after_validate("validate", book, job)
         return f"Correct the red cells in {book}, save it, and check it again:\n  {again}"
-    options_too = ", or add such an option," if judged.hints else ","
+    options_too = ", or add such an option," if found.verdict.hints else ","
     return f"Correct these rows in {source}{options_too} and validate it again."

@@ -8,14 +8,12 @@ is decided in ``destination.py``.
 
 import gzip
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final, cast
-
-import pandas as pd
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.report import csv_file, former_files, json_file, parquet_file, table
@@ -113,13 +111,13 @@ def _spared(destination: Destination, run_id: str) -> Destination:
     return free
 
 
-def check_fits(results: pd.DataFrame, destinations: Sequence[Destination]) -> None:
-    """Check, before a run, that a report of these rows can hold all of their columns.
+def check_fits(names: Iterable[str], destinations: Sequence[Destination]) -> None:
+    """Check, before a run, that a report of rows with these columns can hold them all.
 
     Raises:
         UsageProblem: a sheet of a workbook cannot.
     """
-    width = len(table.own_columns(results)) + len(columns.REPORT)
+    width = len(table.own_columns(names)) + len(columns.REPORT)
     for destination in destinations:
         if _format(destination) == ".xlsx" and width > table.SHEET_COLUMNS:
             raise UsageProblem(

@@ -34,6 +34,11 @@ def write(results: Results, file: BinaryIO) -> None:
     """Write results."""
     names = pa.array(results.names, tables.TEXT)
     file.write((",".join(_quoted(names).to_pylist()) + "\n").encode())
+    append(results, file)
+
+
+def append(results: Results, file: BinaryIO) -> None:
+    """Write further results with the same columns."""
     for batch in results.texts():
         cells = [_quoted(_harmless(name, column)) for name, column in batch.items()]
         lines = tables.join([tables.join(cells, ","), "\n"])

@@ -18,7 +18,9 @@ from bulk_sync.report.xlsx_cells import MOST_LINES, set_properties, write_text
 from bulk_sync.rows import columns
 from bulk_sync.storage import workbook_seal
 
-_SHEET_ROWS: Final = 1_048_575
+SHEET_ROWS: Final = 1_048_575
+"""Data rows that a sheet can hold under its header."""
+
 _CELL_CHARACTERS: Final = 16_383
 """A character takes two of a cell's 32,767 places at most."""
 
@@ -36,7 +38,7 @@ def fits(rows: pd.DataFrame, names: Sequence[str]) -> bool:
     """Check whether a sheet can hold some columns without cutting a cell."""
     longest = (pc.max(pc.utf8_length(_texts(rows[name]))).as_py() or 0 for name in names)
     return (
-        len(rows) <= _SHEET_ROWS
+        len(rows) <= SHEET_ROWS
         and len(names) <= table.SHEET_COLUMNS
         and max(longest, default=0) <= _CELL_CHARACTERS
     )

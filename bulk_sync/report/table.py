@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_sync.rows import columns
+from bulk_sync.rows.slices import Slices
 
 TEXT: Final = pa.large_string()
 """The type of every text: pandas' own, so that nothing is copied."""
@@ -20,14 +21,14 @@ _BATCH_ROWS: Final = 16_384
 """Rows between two signs of progress; larger batches are not quicker."""
 
 
-def own_columns(results: pd.DataFrame) -> list[str]:
-    """Return the names of the input's own columns."""
-    return [name for name in results.columns if name not in columns.OURS]
+def own_columns(names: Iterable[str]) -> list[str]:
+    """Return those names of columns that are the input's own."""
+    return [name for name in names if name not in columns.OURS]
 
 
 def report_columns(results: pd.DataFrame) -> list[str]:
     """Return the names of a report's columns: the input's own, then ours."""
-    return [*own_columns(results), *(name for name in columns.REPORT if name in results)]
+    return [*own_columns(results.columns), *(name for name in columns.REPORT if name in results)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,18 @@ class Results:
         table = table.replace_schema_metadata(None)
         # Not to_batches: with all batches held, the memory between them is not used again.
         return cls(table.schema, table.num_rows, lambda: table.to_reader(max_chunksize=_BATCH_ROWS))
+
+    @classmethod
+    def from_slices(cls, rows: Slices) -> "Results":
+        """Read from slices, which become batches anew in every pass."""
+        if rows.only is not None:
+            return cls.from_frame(rows.only)
+
+        def read() -> Iterator[pa.RecordBatch]:
+            for frame in rows.read():
+                yield from cls.from_frame(frame).read()
+
+        return cls(cls.from_frame(rows.first).schema, rows.count, read)
 
     @property
     def names(self) -> list[str]:

@@ -6,8 +6,9 @@ dates are written so that they need no other row: ``rows/certain_dates.py``.
 """
 
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import chain, count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,9 @@ from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Source
 from bulk_sync.report.table import Results
 from bulk_sync.rows import certain_dates, columns
+from bulk_sync.rows.certain_dates import Dates
 from bulk_sync.rows.parse import formats
+from bulk_sync.rows.slices import Slices
 
 log = logging.getLogger(__name__)
 
@@ -80,13 +83,14 @@ def _other_than(stem: Destination, sha256: str) -> Destination | None:
     return next((file for file in here if file.sha256() != sha256), None)
 
 
-def write(results: pd.DataFrame, source: Source, stem: Destination) -> Destination | None:
+def write(results: Slices, source: Source, stem: Destination) -> Destination | None:
     """Write the rows that need a person: as a workbook if they were in one, else as CSV.
 
-    Without such rows no file is left there, not even an older one.
+    Without such rows no file is left there, not even an older one. Memory: a slice of a CSV file,
+    the rows of a workbook.
 
     Args:
-        results: of a run.
+        results: of a run, or of a check.
         source: its input.
         stem: the beginning of the file's name.
 
@@ -96,31 +100,48 @@ def write(results: pd.DataFrame, source: Source, stem: Destination) -> Destinati
     Raises:
         StoppedEarly: it cannot be written.
     """
-    needy = certain_dates.rewritten(_rows(results), source.dates, datetime.now(UTC).date())
-    if needy.empty:
+    needy = _needy(results, source.dates)
+    held = list(islice(needy, 1))
+    if not held:
         for suffix in SUFFIXES:
             stem.beside(f"{stem.name}{suffix}").remove()
         return None
-    names = [str(name) for name in needy if name != columns.KEY]
-    if _are_workbooks(results, source.input):
+    names = [str(name) for name in held[0] if name != columns.KEY]
+    if _are_workbooks(results.first, source.input):
         # Late: its library takes as long to import as a small run has calls to make.
         from bulk_sync.report import input_sheet  # noqa: PLC0415
 
-        if input_sheet.fits(needy, names):
+        for more in needy:
+            held.append(more)
+            if sum(map(len, held)) > input_sheet.SHEET_ROWS:
+                break
+        rows = pd.concat(held, ignore_index=True) if len(held) > 1 else held[0]
+        if input_sheet.fits(rows, names):
             destination = stem.beside(f"{stem.name}{WORKBOOK}")
             with destination.writing() as file:
-                file.write(input_sheet.workbook(needy, names, _SHEET, job=source.job))
+                file.write(input_sheet.workbook(rows, names, _SHEET, job=source.job))
             return destination.publish()
     destination = stem.beside(f"{stem.name}{CSV}")
     with destination.writing() as file:
-        csv_file.write(Results.from_frame(needy, names), file)
+        csv_file.write(Results.from_frame(held[0], names), file)
+        for rows in chain(held[1:], needy):
+            csv_file.append(Results.from_frame(rows, names), file)
     return destination.publish()
+
+
+def _needy(results: Slices, dates: Dates | None) -> Iterator[pd.DataFrame]:
+    """Yield the rows that need a person, those of a slice together; no frame is empty."""
+    today = datetime.now(UTC).date()
+    for rows in results.read():
+        needy = _rows(rows)
+        if len(needy):
+            yield certain_dates.rewritten(needy, dates, today)
 
 
 def _rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that need a person, with the columns of a todo file, and KEY."""
     needy = columns.rows_of(results, columns.have_outcome(results, NEEDS_A_PERSON))
-    own = table.own_columns(results)
+    own = table.own_columns(results.columns)
     for name, source in columns.ORIGINAL.items():
         if source in needy and name not in own:
             needy[name] = needy[source]
@@ -129,6 +150,7 @@ def _rows(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _are_workbooks(results: pd.DataFrame, source: str) -> bool:
+    """Return whether all files of an input are workbooks."""
     files = results[columns.FILE].cat.categories if columns.FILE in results else [source]
     kinds = [formats.find(Path(str(file))) for file in files]
     return all(kind is not None and kind.has_sheets for kind in kinds)

@@ -10,7 +10,7 @@ A title that begins with "bulk-sync" tells readers that a sheet is no input.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice, repeat
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Final
 
@@ -48,6 +48,8 @@ _TEXT_WIDTH: Final = 48
 
 _LETTER: Final = 1
 """The paper of California, where the law is from; on A4 spreadsheet programs scale it."""
+
+_Row = tuple[Any, ...]
 
 _NEW: Final = pa.array(["created", "would_create"], TEXT)
 
@@ -112,8 +114,9 @@ def _fill(book: xlsxwriter.Workbook, results: Results, facts: Facts, sheet_rows:
         needy = _with_outcomes(results, NEEDS_A_PERSON)
         _list(add("Needs a person"), "rows that need a person", _NEEDY, needy, styles)
         _list(add("Changes"), "changes, opt-ins first", _CHANGES, _changes(results), styles)
-    head = _head(dict(zip(results.names, results.names, strict=True)), results, styles, _TEXT_WIDTH)
-    rows = _rows(results)
+    headings = dict(zip(results.names, results.names, strict=True))
+    sample, rows = _sampled(_rows(results))
+    head = _head(headings, sample, styles, _TEXT_WIDTH, wraps=results.count <= _LISTED_ROWS)
     for number in range(1, max(1, -(-results.count // sheet_rows)) + 1):
         sheet = add(ALL_ROWS if number == 1 else f"{ALL_ROWS} {number}")
         xlsx_rows.write(sheet, head, islice(rows, sheet_rows), styles)
@@ -136,24 +139,29 @@ def _list(
     write_text(sheet, 1, 0, counted, styles.plain)
     if listed.count:
         shown = {name: _HEADINGS[name] for name in names if name in listed.names}
-        rows = islice(_rows(listed, list(shown)), _LISTED_ROWS)
-        xlsx_rows.write(sheet, _head(shown, listed, styles, _KEY_WIDTH), rows, styles, first=3)
+        sample, rows = _sampled(islice(_rows(listed, list(shown)), _LISTED_ROWS))
+        head = _head(shown, sample, styles, _KEY_WIDTH, wraps=listed.count <= _LISTED_ROWS)
+        xlsx_rows.write(sheet, head, rows, styles, first=3)
+
+
+def _sampled(rows: Iterator[_Row]) -> tuple[Sequence[_Row], Iterator[_Row]]:
+    """Return the first rows, which decide about the widths of columns, and all rows."""
+    sample = list(islice(rows, SAMPLE_ROWS))
+    return sample, chain(sample, rows)
 
 
 def _head(
-    headings: Mapping[str, str], results: Results, styles: Styles, widest: int
+    headings: Mapping[str, str], sample: Sequence[_Row], styles: Styles, widest: int, *, wraps: bool
 ) -> dict[str, Look]:
-    """Return the looks of columns by their headings, from the first rows."""
-    first = next(iter(results.read()), None)
-    sample = {} if first is None else xlsx_rows.cells(first.slice(0, SAMPLE_ROWS))
-    wraps = results.count <= _LISTED_ROWS
+    """Return the looks of columns by their headings."""
+    values = zip(*sample, strict=True) if sample else repeat(())
     return {
-        heading: xlsx_rows.look(name, [heading, *sample.get(name, ())], styles, widest, wraps=wraps)
-        for name, heading in headings.items()
+        heading: xlsx_rows.look(name, [heading, *cells], styles, widest, wraps=wraps)
+        for (name, heading), cells in zip(headings.items(), values, strict=False)
     }
 
 
-def _rows(results: Results, names: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
+def _rows(results: Results, names: Sequence[str] | None = None) -> Iterator[_Row]:
     """Yield all rows; of some columns, as people read them."""
     for batch in results.read():
         cells = xlsx_rows.cells(batch if names is None else batch.select(names))

@@ -126,10 +126,20 @@ def compare(
 
 
 def without_states(checked: pd.DataFrame) -> pd.DataFrame:
-    """Return checked rows as results of ``validate``: no state was read, open rows are usable."""
-    results = compare(checked, Steps.blank(len(open_rows(checked))))
-    is_open = checked[columns.OUTCOME].isna()
-    results[columns.OUTCOME] = results[columns.OUTCOME].mask(is_open, str(Outcome.USABLE))
+    """Return checked rows as results of ``validate``: no state was read, open rows are usable.
+
+    Args:
+        checked: all rows of ``check.rows``, or some of them.
+    """
+    unread, none = np.full(len(checked), UNREAD, np.int8), np.zeros(len(checked), np.int64)
+    codes = columns.outcome_codes(checked[columns.OUTCOME])
+    codes[codes == columns.NONE] = OUTCOME_CODES[Outcome.USABLE]
+    results = checked.copy(deep=False)
+    results[columns.BEFORE] = columns.states(unread)
+    results[columns.AFTER] = columns.states(unread)
+    results[columns.OUTCOME] = columns.outcomes(codes)
+    results[columns.ATTEMPTS] = none
+    results[columns.AT] = columns.times(none)
     return results
 
 

@@ -3,9 +3,14 @@
 import shlex
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from bulk_sync import amounts
 from bulk_sync.outcomes import Outcome, Reason
@@ -15,6 +20,7 @@ from bulk_sync.rows.check.state_words import StateWords, plain_word
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.listing import one_value
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
+from bulk_sync.rows.slices import Slices
 from bulk_sync.settings import KeyKind
 
 _MOST: Final = 0.5
@@ -22,26 +28,110 @@ _NAMED_WORDS: Final = 3
 _LONGEST_WORD: Final = 40
 
 
-def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
-    """Return sentences about words, and empty cells, that are no states in several rows.
+class Words:
+    """The words in some cells, as the first cell writes each, with their numbers.
+
+    They are those of all cells if there are up to 100,000 different ones. Of more, only the most
+    frequent are kept on the way, so that memory is bounded.
+    """
+
+    def __init__(self, most: int = 100_000) -> None:
+        self._most = most
+        self._counts: Counter[str | int] = Counter()
+        self._written: dict[str, str] = {}
+
+    def add(self, cells: pd.Series) -> None:
+        """Count further cells."""
+        for found in pc.value_counts(pa.chunked_array(cells)):
+            cell = found["values"].as_py()
+            word = plain_word(cell)
+            if len(word) <= _LONGEST_WORD:
+                self._counts[word] += found["counts"].as_py()
+                self._written.setdefault(word, cell.strip())
+            else:  # not named, so its hash is enough
+                self._counts[hash(word)] += found["counts"].as_py()
+        if len(self._counts) > 2 * self._most:
+            self._counts = Counter(dict(self._counts.most_common(self._most)))
+            kept = self._counts.keys()
+            self._written = {word: text for word, text in self._written.items() if word in kept}
+
+    def most_frequent(self) -> dict[str, int]:
+        """Return the most frequent words that several cells have."""
+        return {
+            self._written[word]: number
+            for word, number in self._counts.most_common(_NAMED_WORDS)
+            if number > 1 and isinstance(word, str) and self._written[word] != UNCALCULATED
+        }
+
+
+@dataclass(slots=True)
+class Cells:
+    """Cells that cannot be used, counted; rows are added slice by slice.
+
+    Attributes:
+        layout: the columns of the rows.
+        rows: how many there are.
+        bad_keys: how many have a cell that is no key.
+        blank: how many have an empty cell in place of a state.
+        states: how many have a state.
+        allowed: how many of these allow the sale.
+        words: how often a cell has a word that is no state.
+    """
+
+    layout: Layout
+    rows: int = 0
+    bad_keys: int = 0
+    blank: int = 0
+    states: int = 0
+    allowed: int = 0
+    words: Words = field(default_factory=Words)
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Count further rows, from ``check.rows``."""
+        self.rows += len(rows)
+        self.bad_keys += int(_rejected(rows, Reason.BAD_KEY).sum())
+        column = self.layout.columns.state
+        if column is None or column not in rows:
+            return
+        desired = columns.state_codes(rows[columns.DESIRED])
+        self.states += int((desired >= 0).sum())
+        self.allowed += int((desired == 0).sum())
+        self.blank += int(_rejected(rows, Reason.BLANK_STATE).sum())
+        self.words.add(columns.rows_of(rows[[column]], _rejected(rows, Reason.BAD_STATE))[column])
+
+
+def find(rows: Slices, layout: Layout) -> list[str]:
+    """Return sentences that name options for columns and cells that were not used.
 
     Args:
         rows: from ``check.rows``.
         layout: their columns.
     """
-    column = layout.columns.state
-    if column is None or column not in rows:
+    cells = Cells(layout)
+    for each in rows.read():
+        cells.add(each)
+    return sentences(cells, rows)
+
+
+def sentences(cells: Cells, rows: Slices) -> list[str]:
+    """Return the same sentences from the counts of the rows."""
+    return [*_for_keys(cells, rows), *_for_states(cells), *_for_dates(cells.layout)]
+
+
+def _for_states(cells: Cells) -> list[str]:
+    """Return sentences about words, and empty cells, that are no states in several rows."""
+    column, given = cells.layout.columns.state, cells.layout.rules.words
+    if column is None:
         return []
-    hints = _unticked(rows, column)
-    blank = int(_rejected(rows, Reason.BLANK_STATE).sum())
-    if blank > 1:
+    hints = _unticked(cells, column)
+    if cells.blank > 1:
         hints.append(
-            f"{blank:,} rows are empty in column {column!r}. If nothing was chosen there, leave "
-            "these rows out with --blank-state skip."
+            f"{cells.blank:,} rows are empty in column {column!r}. If nothing was chosen there, "
+            "leave these rows out with --blank-state skip."
         )
-    unknown = dict(_unknown_words(rows.loc[_rejected(rows, Reason.BAD_STATE), column]))
-    effects = {word: _effect(word, layout.rules.words) for word in unknown}
-    if len(unknown) > 1 and all(effects.values()) and not layout.rules.words.further:
+    unknown = cells.words.most_frequent()
+    effects = {word: _effect(word, given) for word in unknown}
+    if len(unknown) > 1 and all(effects.values()) and not given.further:
         return [*hints, _in_one(unknown, effects, column)]
     for word, count in unknown.items():
         listed = shlex.quote(one_value([word]))
@@ -50,21 +140,19 @@ def for_states(rows: pd.DataFrame, layout: Layout) -> list[str]:
             "forbids the sale, add "
             f"--true-values {listed}; if it allows the sale, add --false-values {listed}."
         )
-    if unknown and len(unknown) + len(layout.rules.words.further) > 1:
+    if unknown and len(unknown) + len(given.further) > 1:
         hints.append("Write several words into one list, with commas between them.")
     return hints
 
 
-def _unticked(rows: pd.DataFrame, column: str) -> list[str]:
+def _unticked(cells: Cells, column: str) -> list[str]:
     """Return a sentence about boxes that most rows leave empty, such as ``Opt out requested``."""
-    desired = rows[columns.DESIRED]
-    allowed = int((desired == False).sum())  # noqa: E712 - may be unreadable
-    if "request" not in column.lower() or 2 * allowed <= int(desired.notna().sum()):
+    if "request" not in column.lower() or 2 * cells.allowed <= cells.states:
         return []
     sentence = (
-        f"{amounts.count(allowed, 'row allows', 'rows allow')} the sale (No in {column!r}). If No "
-        "means only that there was no request, delete these rows, or write no opt-in at all with "
-        "--hold-opt-ins --max-opt-ins 0."
+        f"{amounts.count(cells.allowed, 'row allows', 'rows allow')} the sale (No in {column!r}). "
+        "If No means only that there was no request, delete these rows, or write no opt-in at all "
+        "with --hold-opt-ins --max-opt-ins 0."
     )
     return [sentence]
 
@@ -89,7 +177,7 @@ def _effect(word: str, words: StateWords) -> str:
     return "allows" if allows(word) else ""
 
 
-def for_dates(layout: Layout) -> list[str]:
+def _for_dates(layout: Layout) -> list[str]:
     """Return a sentence about each column of dates that is not used."""
     return [
         f"Column {name!r} is not used: it may have the dates of something else. If the requests "
@@ -98,34 +186,28 @@ def for_dates(layout: Layout) -> list[str]:
     ]
 
 
-def for_keys(rows: pd.DataFrame, layout: Layout) -> list[str]:
-    """Return a sentence about a column with addresses, if that of keys has hardly any."""
-    found, own = layout.columns, [str(name) for name in rows if name not in columns.OURS]
-    wrong = _rejected(rows, Reason.BAD_KEY)
-    if found.keys.kind is not KeyKind.EMAIL or 2 * wrong.sum() <= len(rows):
+def _for_keys(cells: Cells, rows: Slices) -> list[str]:
+    """Return a sentence about a column with addresses, if that of keys has hardly any.
+
+    Only then the rows are read a second time.
+    """
+    found = cells.layout.columns
+    if found.keys.kind is not KeyKind.EMAIL or 2 * cells.bad_keys <= cells.rows:
         return []
+    addresses: Counter[str] = Counter()
+    for each in rows.read():
+        own = each[[name for name in each if name not in columns.OURS]]
+        for name, column in columns.rows_of(own, _rejected(each, Reason.BAD_KEY)).items():
+            addresses[str(name)] += int(column.str.strip().str.match(emails.PLAIN).sum())
     return [
         f"Hardly any row has an address in column {found.key!r}, but most have one in column "
         f"{name!r}. To use that one, add --key email --key-column {shlex.quote(name)}."
-        for name in own
-        if rows.loc[wrong, name].str.strip().str.match(emails.PLAIN).mean() > _MOST
+        for name, number in addresses.items()
+        if number > _MOST * cells.bad_keys
     ]
 
 
-def _rejected(rows: pd.DataFrame, reason: Reason) -> pd.Series:
-    return (rows[columns.OUTCOME] == Outcome.REJECTED) & (rows[columns.REASON] == reason)
-
-
-def _unknown_words(cells: pd.Series) -> list[tuple[str, int]]:
-    """Return the most frequent words that several cells have, as the first one writes each."""
-    count: Counter[str] = Counter()
-    written: dict[str, str] = {}
-    for cell in cells:
-        word = plain_word(cell)
-        count[word] += 1
-        written.setdefault(word, cell.strip())
-    return [
-        (written[word], number)
-        for word, number in count.most_common(_NAMED_WORDS)
-        if number > 1 and len(word) <= _LONGEST_WORD and written[word] != UNCALCULATED
-    ]
+def _rejected(rows: pd.DataFrame, reason: Reason) -> npt.NDArray[np.bool_]:
+    is_rejected = columns.have_outcome(rows, [Outcome.REJECTED])
+    is_rejected &= columns.reason_codes(rows[columns.REASON]) == columns.REASON_CODES[reason]
+    return is_rejected

@@ -19,21 +19,32 @@ class Slices:
         count: how many rows there are.
         read: starts a pass over all rows. Each frame has the columns and dtypes of one stage in
             ``columns.py``, and the index 0..n-1.
+        only: the only slice, if it is in memory; None otherwise.
     """
 
     count: int
     read: Callable[[], Iterable[pd.DataFrame]]
+    only: pd.DataFrame | None = None
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Self:
         """Return a frame as the only slice; it is not copied."""
-        return cls(len(frame), lambda: (frame,))
+        return cls(len(frame), lambda: (frame,), frame)
 
     def map(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Self:
-        """Return the same rows, with each slice changed whenever it is read."""
+        """Return the same rows changed: the only slice now, others whenever they are read."""
+        if self.only is not None:
+            return self.of(change(self.only))
         return type(self)(self.count, lambda: map(change, self.read()))
 
     def joined(self) -> pd.DataFrame:
-        """Return all rows as one frame; a single slice is returned as it is."""
+        """Return all rows as one frame; the only slice is returned as it is."""
+        if self.only is not None:
+            return self.only
         frames = list(self.read())
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+    @property
+    def first(self) -> pd.DataFrame:
+        """Return the first slice, whose columns and dtypes are those of all."""
+        return next(iter(self.read()))

@@ -1,14 +1,16 @@
 """Counts of a plan or of results, adding up to the rows of the input."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand
 from bulk_sync.rows.columns import OUTCOME_CODES
 
@@ -50,6 +52,17 @@ class Totals:
             creates=creates,
         )
 
+    def __add__(self, other: "Totals") -> "Totals":
+        """Return the counts of the rows of both, which are different rows of the input."""
+        counted = Counter(self.outcomes) + Counter(other.outcomes)
+        return Totals(
+            rows=self.rows + other.rows,
+            outcomes={str(name): counted[name] for name in Outcome if counted[name]},
+            opt_ins=self.opt_ins + other.opt_ins,
+            opt_outs=self.opt_outs + other.opt_outs,
+            creates=self.creates + other.creates,
+        )
+
     @property
     def writes(self) -> int:
         """Profiles to be written, or written."""
@@ -80,6 +93,17 @@ _NEW: Final = (Outcome.WOULD_CREATE, Outcome.CREATED)
 def by_outcome(codes: npt.NDArray[np.int8]) -> Mapping[str, int]:
     """Count rows by outcome, those that occur, from their ``OUTCOME_CODES``."""
     return {str(name): n for name, n in zip(Outcome, _counted(codes), strict=True) if n}
+
+
+def by_reason(frame: pd.DataFrame) -> Counter[tuple[str, str]]:
+    """Count rows by outcome and reason, those that have a reason."""
+    outcomes = columns.outcome_codes(frame[columns.OUTCOME])
+    reasons = columns.reason_codes(frame[columns.REASON])
+    has_both = (outcomes >= 0) & (reasons >= 0)
+    pairs = outcomes[has_both].astype(np.intp) * len(Reason) + reasons[has_both]
+    counts = np.bincount(pairs, minlength=len(Outcome) * len(Reason)).tolist()
+    named = ((str(outcome), str(reason)) for outcome, reason in product(Outcome, Reason))
+    return Counter({pair: n for pair, n in zip(named, counts, strict=True) if n})
 
 
 def _counted(codes: npt.NDArray[np.int8]) -> list[int]:

@@ -52,11 +52,12 @@ from bulk_sync.runs.reviewed_plan import apply
 from bulk_sync.runs.second_try import retry
 from bulk_sync.runs.sync import judge, preview, sync
 from bulk_sync.runs.validation import Judged
+from bulk_sync.runs.verdict import Validated
 
 __all__ = [
     "RUN_ID", "CannotResume", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input",
     "Job", "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired",
-    "Rules", "Story", "Tidied", "abandon", "apply", "at_work", "audit", "copy_ledger",
+    "Rules", "Story", "Tidied", "Validated", "abandon", "apply", "at_work", "audit", "copy_ledger",
     "has_checkpoint", "interrupted", "is_held", "is_unpublished", "judge", "known", "look_up",
     "map_keys", "may_pass", "newest_change", "preview", "recorded", "report_again", "resume",
     "retry", "story_of", "sync", "tidy", "undecided", "undo", "without_checkpoint",

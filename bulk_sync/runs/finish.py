@@ -22,6 +22,7 @@ from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts, Source
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, comparison, due_dates, expand, read
+from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.execution import Ended
@@ -137,7 +138,7 @@ def write_reports(
         if reports:
             left = rows if left is None else left
             source = source_of_rest(facts.source)
-            todo = todo_file.write(left, source, reports[0].beside(name))
+            todo = todo_file.write(Slices.of(left), source, reports[0].beside(name))
     except StopRun as failure:
         log.warning("%s", failure)
         return Files(tuple(written)), failure

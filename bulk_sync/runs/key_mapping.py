@@ -27,6 +27,7 @@ from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.positions import RowIndex
 from bulk_sync.rows.results import Match, Steps
 from bulk_sync.rows.same_name import plain
+from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals, by_outcome
 from bulk_sync.runs import day_budget, validation
 from bulk_sync.runs.execution import cost_of
@@ -87,7 +88,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     _check(job, given, out, part)
     with Interrupts() as interrupts, day_budget.reading(job) as book:
         checked = validation.judged(given)
-        rows, keys = checked.rows, checked.layout.columns.keys
+        rows, keys = checked.rows.joined(), checked.layout.columns.keys
         screen.announce(checked)
         finding = Steps.blank(len(comparison.open_rows(rows)))
         budget = None if book is None else day_budget.budget_of(book, job)
@@ -105,7 +106,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         facts = Facts(Subject.MAP, "", datetime.now().astimezone())
         report.write(Results.from_frame(mapped), LocalFile(out), facts)
         source = Source(given.source, dates=dates)
-        todo = todo_file.write(judged, source, LocalFile(out.with_suffix("")))
+        todo = todo_file.write(Slices.of(judged), source, LocalFile(out.with_suffix("")))
     codes = columns.outcome_codes(judged[columns.OUTCOME])
     return Mapped(
         rows=judged,

@@ -24,6 +24,7 @@ from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
 from bulk_sync.rows import expand
+from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
     finish,
@@ -74,7 +75,7 @@ def report_again(
             todo_file.check(stem)
         found, past = _rows(book, state, run), book.runs()
     rows = expand.collapse(found)
-    report.check_fits(rows, destinations)
+    report.check_fits(rows.columns, destinations)
     ending = run if run.is_finished else _as_far_as_it_got(run, Totals.count(found))
     facts = report_facts.facts_of(ending, rows, past, reports=destinations)
     results = Results.from_frame(finish.report_rows(rows))
@@ -83,7 +84,7 @@ def report_again(
     if stem is not None:
         if lineage.trace(past, run.run_id).undone is not None:
             rows = write_records.as_input(rows, run.begun.attribute)
-        left = todo_file.write(rows, finish.source_of_rest(facts.source), stem)
+        left = todo_file.write(Slices.of(rows), finish.source_of_rest(facts.source), stem)
     return run, written, left
 
 

@@ -15,6 +15,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import protected_keys
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.results import Steps
+from bulk_sync.rows.slices import Slices
 from bulk_sync.settings import EmailCase, KeyKind, Keys, Reading
 
 log = logging.getLogger(__name__)
@@ -78,3 +79,7 @@ class Protection:
     def rejected(self, planned: pd.DataFrame, written: Collection[str] = ()) -> pd.DataFrame:
         """Return a plan with the rows of protected people rejected, but for written profiles."""
         return self.keys.rejected(planned, written) if self.files else planned
+
+    def rejected_in(self, checked: Slices) -> Slices:
+        """Return results of a check with the rows of protected people rejected."""
+        return self.keys.rejected_in(checked) if self.files else checked

@@ -13,7 +13,6 @@ import pandas as pd
 
 from bulk_sync import __version__, job_names
 from bulk_sync.amounts import count
-from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Begun, Ended, Kind, Run
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
@@ -37,6 +36,7 @@ from bulk_sync.runs.past_runs import SUBJECTS, exit_status
 from bulk_sync.runs.review import exit_of
 from bulk_sync.runs.tally import Tally
 from bulk_sync.runs.validation import Judged
+from bulk_sync.runs.verdict import Verdict
 from bulk_sync.storage import lock
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -60,19 +60,24 @@ def ended_with(totals: Totals, cause: StopRun | None, warning: str = "") -> Ende
     )
 
 
-def verdict(
-    source: str, judged: Judged, reports: Sequence[Destination] = (), job: str = ""
+def of_check(
+    source: str,
+    judged: Judged,
+    verdict: Verdict,
+    reports: Sequence[Destination] = (),
+    job: str = "",
 ) -> Facts:
     """Return the facts of a check of a file, which is no run.
 
     Args:
         source: the file, as it was given.
-        judged: its rows, with their verdicts.
+        judged: what was read.
+        verdict: what was found in it.
         reports: where its reports go.
         job: the job of the file.
     """
-    outcomes = Totals.count(judged.rows).outcomes
-    status = Exit.ROWS_LEFT if outcomes.get(Outcome.REJECTED) else Exit.DONE
+    status = Exit.DONE if verdict.is_usable else Exit.ROWS_LEFT
+    outcomes = verdict.totals.outcomes
     ended = Ended(exit=int(status), message="", final=True, outcomes=outcomes)
     begun = Begun(
         kind=Kind.PLAN,
@@ -82,14 +87,14 @@ def verdict(
         attribute="",
         input=source,
         input_sha256=judged.sha256,
-        rows=len(judged.rows),
+        rows=verdict.totals.rows,
         parent=None,
         settings={**judged.layout.facts, "prepared_by": lock.user()},
         version=__version__,
         operator=lock.operator(),
     )
-    run = Run("", 0, now_ms(), begun, now_ms(), ended)
-    return facts_of(run, judged.rows, reports=reports, subject=Subject.VERDICT)
+    run = Run("", 0, verdict.at_ms, begun, verdict.at_ms, ended)
+    return facts_from(run, verdict.tally, reports=reports, subject=Subject.VERDICT)
 
 
 def facts_of(

@@ -39,6 +39,7 @@ from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import Judged
+from bulk_sync.runs.verdict import Validated, Verdict
 from bulk_sync.settings import new_run_id
 from bulk_sync.signals import Interrupts
 
@@ -168,10 +169,11 @@ def _read(
 ) -> tuple[Job, pd.DataFrame, Begun]:
     """Read an input, and return the job with what was found, the rows, and how the run begins."""
     judged = validation.judged(given, job)
-    report.check_fits(judged.rows, job.record.reports_of(run_id))
+    rows = judged.rows.joined()
+    report.check_fits(rows.columns, job.record.reports_of(run_id))
     job = validation.with_input(job, judged)
     screen.announce(judged)
-    return job, judged.rows, begun_as(kind, job, given.source, judged.sha256, len(judged.rows))
+    return job, rows, begun_as(kind, job, given.source, judged.sha256, len(rows))
 
 
 def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
@@ -207,7 +209,7 @@ def judge(
     *,
     job: str = "",
     todo: bool = False,
-) -> Judged:
+) -> Validated:
     """Check a file without contacting Campaign, and write the verdicts to reports.
 
     Args:
@@ -217,9 +219,6 @@ def judge(
         protection: people whose rows are rejected, by the keys in the file.
         job: the job of the file; a workbook to be corrected remembers it.
         todo: write those that cannot be used into a file beside the first report, too.
-
-    Returns:
-        The file; its rows are usable, or have a verdict.
 
     Raises:
         StopRun: the file cannot be read, or a report not be written.
@@ -232,18 +231,20 @@ def judge(
         todo_file.check(stem)
     with at_hand(given.source, given.state_dir) as found:
         judged = validation.judged_at_hand(given, found)
-        rows = protection.rejected(comparison.without_states(judged.rows))
-        rows = doubtful_dates.with_details(rows, judged.layout.columns.date)
+        rows = protection.rejected_in(judged.rows.map(comparison.without_states))
+        date = judged.layout.columns.date
+        rows = rows.map(lambda each: doubtful_dates.with_details(each, date))
         judged = replace(judged, rows=rows)
+        verdict = Verdict.count(rows, judged.layout, has_deadlines=bool(paths))
         if not paths:
-            return judged  # without the tables of holidays, which take longer than a small file
-        facts = report_facts.verdict(given.source, judged, paths, job)
-        results = Results.from_frame(finish.report_rows(judged.rows))
+            return Validated(judged.layout, verdict)
+        facts = report_facts.of_check(given.source, judged, verdict, paths, job)
+        results = Results.from_slices(rows.map(finish.report_rows))
         written = [_report(judged, found, results, path, facts, tell) for path in paths]
         left = todo_file.write(rows, facts.source, stem) if stem else None
     marked = tuple(file for file, is_marked in written if is_marked)
     files = tuple(file for file, _ in written)
-    return replace(judged, marked=marked, reports=files, todo=left)
+    return Validated(judged.layout, verdict, files, marked, left)
 
 
 def _report(
@@ -261,7 +262,7 @@ def _report(
 
         source = judged.layout.places[0].file
         try:
-            book = marked.mark(found.path_of(source), judged.rows, judged.layout, facts)
+            book = marked.mark(found.path_of(source), judged.rows.joined(), judged.layout, facts)
         except marked.Unmarkable as why:
             note = (
                 f"This is a new workbook, not a copy of {source} with marks, because {why}. "
@@ -274,7 +275,7 @@ def _report(
             with path.writing() as file:
                 file.write(book)
             return path.publish(), True
-    report.check_fits(judged.rows, [path])
+    report.check_fits(results.names, [path])
     return report.write(results, path, facts, tell), False
 
 

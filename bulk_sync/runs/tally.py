@@ -45,12 +45,12 @@ class Tally:
     allow: int = 0
 
     @classmethod
-    def count(cls, rows: pd.DataFrame, today: date) -> Self:
+    def count(cls, rows: pd.DataFrame, today: date | None) -> Self:
         """Count rows of results.
 
         Args:
             rows: with AFTER as ``comparison.foreseen`` has it.
-            today: the day on which they ended.
+            today: the day on which they ended; None counts no days.
         """
         codes = columns.reason_codes(rows[columns.REASON])
         found = np.bincount(codes[codes >= 0], minlength=len(Reason)).tolist()
@@ -60,8 +60,8 @@ class Tally:
             rows=len(rows),
             reasons=Counter(dict(zip(Reason, found, strict=True))),
             states=_states(rows),
-            late=due_dates.late(rows, today),
-            days_left=Counter(due_dates.days_left(rows, today)),
+            late=None if today is None else due_dates.late(rows, today),
+            days_left=Counter({} if today is None else due_dates.days_left(rows, today)),
             forbid=int((desired == 1).sum()),
             allow=int((desired == 0).sum()),
         )

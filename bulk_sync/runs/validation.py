@@ -5,14 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
-
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
-from bulk_sync.report.destination import Destination
 from bulk_sync.rows import check, hints, new_profiles, read
 from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.slices import Slices
 from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.settings import KeyKind
@@ -27,25 +25,17 @@ class Judged:
         sha256: of the input.
         layout: what was read as what.
         downloaded: what the ledger keeps of each remote file: URL, ETag, SHA-256.
-        marked: copies of the input with marks in it.
-        todo: the file with the rows that cannot be used, if it is wanted and there are any.
-        reports: all reports, those copies among them.
     """
 
-    rows: pd.DataFrame
+    rows: Slices
     sha256: str
     layout: Layout
     downloaded: Sequence[Mapping[str, str]] = ()
-    marked: Sequence[Destination] = ()
-    todo: Destination | None = None
-    reports: Sequence[Destination] = ()
 
     @property
     def hints(self) -> list[str]:
         """Return sentences that name options for columns and cells that were not used."""
-        rows, layout = self.rows, self.layout
-        of_cells = hints.for_keys(rows, layout) + hints.for_states(rows, layout)
-        return of_cells + hints.for_dates(layout)
+        return hints.find(self.rows, self.layout)
 
 
 def files(given: Input) -> set[Path]:
@@ -78,7 +68,7 @@ def judged_at_hand(given: Input, found: InputFiles, job: Job | None = None) -> J
         new_profiles.fields(raw.columns, job.matching.creating, columns.keys)  # raises if one lacks
     checked = check.check(raw, given.rules)
     layout = Layout(places, checked.found, given.rules, checked.dates_read_as, checked.date_order)
-    return Judged(checked.rows, digest, layout, found.facts)
+    return Judged(Slices.of(checked.rows), digest, layout, found.facts)
 
 
 def with_input(job: Job, judged: Judged) -> Job:

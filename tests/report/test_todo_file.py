@@ -16,11 +16,12 @@ from bulk_sync.report import todo_file
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.facts import Source
 from bulk_sync.rows import columns, read
+from bulk_sync.rows.slices import Slices
 from bulk_sync.simulator import Simulator
 
 
 def written(frame: pd.DataFrame, source: str, folder: Path) -> Path:
-    destination = todo_file.write(frame, Source(source), LocalFile(folder / "in.RUN"))
+    destination = todo_file.write(Slices.of(frame), Source(source), LocalFile(folder / "in.RUN"))
     assert isinstance(destination, LocalFile)
     return destination.path
 
@@ -63,10 +64,10 @@ def test_it_holds_the_own_columns_of_the_rows_that_need_a_person(tmp_path: Path)
 @pytest.mark.parametrize("source", ["in.csv", "in.xlsx"])
 def test_there_is_none_where_no_row_needs_a_person(tmp_path: Path, source: str) -> None:
     stem = LocalFile(tmp_path / "in.RUN")
-    assert todo_file.write(results(2), Source(source), stem) is None
+    assert todo_file.write(Slices.of(results(2)), Source(source), stem) is None
     for suffix in todo_file.SUFFIXES:
         (tmp_path / f"in.RUN{suffix}").write_bytes(b"what an interrupted run had left to do")
-    assert todo_file.write(results(2), Source(source), stem) is None
+    assert todo_file.write(Slices.of(results(2)), Source(source), stem) is None
     assert not list(tmp_path.iterdir())
 
 

@@ -6,13 +6,14 @@ from checked_rows import raw
 from bulk_sync.rows import check, hints
 from bulk_sync.rows.check import BlankState, Rules, StateWords
 from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.slices import Slices
 
 
 def told(*cells: str, rules: Rules | None = None) -> list[str]:
     rules = rules or Rules()
     frame = raw([(f"@{at}", cell) for at, cell in enumerate(cells)])
     layout = Layout([], check.find_columns(frame.columns, rules), rules)
-    return hints.for_states(check.rows(frame, rules), layout)
+    return hints.find(Slices.of(check.rows(frame, rules)), layout)
 
 
 def test_a_word_of_several_rows_has_an_option() -> None:
@@ -63,7 +64,7 @@ def test_the_words_of_most_rows_come_first_and_sentences_are_no_words() -> None:
 def told_of_keys(*pairs: tuple[str, str]) -> list[str]:
     frame, rules = raw([*pairs], ("Email", "Your e-mail")), Rules(state=True)
     layout = Layout([], check.find_columns(frame.columns, rules), rules)
-    return hints.for_keys(check.rows(frame, rules), layout)
+    return hints.find(Slices.of(check.rows(frame, rules)), layout)
 
 
 def test_a_column_with_the_addresses_that_another_one_lacks_is_named() -> None:
@@ -77,7 +78,7 @@ def test_a_file_of_keys_has_no_such_option() -> None:
     frame = raw([("", "x"), ("", "x")], ("PKey", "note"))
     rules = Rules(state=True)
     layout = Layout([], check.find_columns(frame.columns, rules), rules)
-    assert hints.for_states(check.rows(frame, rules), layout) == []
+    assert hints.find(Slices.of(check.rows(frame, rules)), layout) == []
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,6 @@ def test_boxes_that_most_rows_leave_empty_may_be_no_wish_to_be_sold(
 ) -> None:
     frame, rules = raw([(f"@{at}", cell) for at, cell in enumerate(cells)], ("PKey", name)), Rules()
     layout = Layout([], check.find_columns(frame.columns, rules), rules)
-    found = hints.for_states(check.rows(frame, rules), layout)
+    found = hints.find(Slices.of(check.rows(frame, rules)), layout)
     assert [each for each in found if "no request" in each] == found[: bool(count)]
     assert not count or found[0].startswith(f"{count} the sale (No in {name!r}). ")

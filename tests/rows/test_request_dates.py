@@ -23,6 +23,7 @@ from bulk_sync.rows.check import Rules
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.request_order import DAY_DOUBT_MS, UNDATED, Precision
 from bulk_sync.rows.results import Steps
+from bulk_sync.rows.slices import Slices
 from bulk_sync.settings import DateOrder
 
 
@@ -431,10 +432,10 @@ def test_no_other_date_is_taken_for_the_request_s(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Date", "Timestamp", "DATUM"])
 def test_a_column_of_dates_that_is_not_used_is_named_with_its_option(name: str) -> None:
-    found = check.find_columns(["PKey", "ccpaOptOut", name], Rules())
-    layout = Layout([], found, Rules())
+    frame = raw(["PKey", "ccpaOptOut", name], ("@a", "true", "2026-01-01"))
+    layout = Layout([], check.find_columns(frame.columns, Rules()), Rules())
     assert str(layout).endswith(f"no request dates: '{name}' not used")
-    (hint,) = hints.for_dates(layout)
+    (hint,) = hints.find(Slices.of(check.rows(frame, Rules())), layout)
     assert hint.endswith(f"add --date-column {name}.")
 
 

@@ -19,8 +19,10 @@ from bulk_sync.rows import columns
 from bulk_sync.rows.check import Found, Rules
 from bulk_sync.rows.layout import Layout, Place
 from bulk_sync.rows.results import UNREAD
+from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import report_facts
 from bulk_sync.runs.validation import Judged
+from bulk_sync.runs.verdict import Verdict
 from bulk_sync.settings import Keys
 
 AT_MS = 1795490270123
@@ -171,7 +173,9 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
         },
     )
     layout = Layout([Place("in.csv", header_row=1)], Found(Keys(), "PKey", "Opt out?"), Rules())
-    facts = report_facts.verdict("in.csv", Judged(rows, "ab", layout))
+    found = Judged(Slices.of(rows), "ab", layout)
+    verdict = Verdict.count(found.rows, layout, has_deadlines=True)
+    facts = report_facts.of_check("in.csv", found, verdict)
     assert facts.source.read_as == str(layout)
     assert facts.subject is Subject.VERDICT
     assert facts.result.sentences == (

@@ -63,7 +63,7 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     if not _is_xlsx(content):
         sheet = sheet.translate(_NOT_IN_NAMES)[:_NAME_CHARACTERS]
         content = _copy(rows, layout, sheet)
-        positions = {name: at for at, name in enumerate(table.own_columns(rows))}
+        positions = {name: at for at, name in enumerate(table.own_columns(rows.columns))}
         lost = (
             "This workbook has the list of yours alone, each row with its number: marks "
             "need an .xlsx. Formats, formulas and other sheets are left behind."
@@ -95,7 +95,7 @@ def _copy(rows: pd.DataFrame, layout: Layout, sheet: str) -> bytes:
     # Late: the page has the problems without its library.
     from bulk_sync.report import input_sheet  # noqa: PLC0415
 
-    names, header_row = table.own_columns(rows), layout.header_row
+    names, header_row = table.own_columns(rows.columns), layout.header_row
     if header_row is None or not input_sheet.fits(rows, names):
         raise Unmarkable("its cells do not fit into an .xlsx")
     numbers = rows[columns.ROW].tolist()
