@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import StoppedEarly, UsageProblem, unwritable
 from bulk_sync.remote.mirror import Mirror
-from bulk_sync.rows import columns, current_table, expand
+from bulk_sync.rows import columns, current_table, expand, parquet_rows
 from bulk_sync.rows.results import Steps
 from bulk_sync.settings import RUN_ID_PATTERN
 from bulk_sync.storage import atomic, sealed
@@ -102,7 +102,7 @@ class Checkpoint:
         folder = checkpoint_folder(state_dir, run_id)
         try:
             atomic.make_folder(folder)
-            _write(rows, folder / ROWS, _FORMAT)
+            _write(pa.Table.from_pandas(rows, preserve_index=False), folder / ROWS, _FORMAT)
         except OSError as error:
             cls(folder).remove()
             raise unwritable(
@@ -135,7 +135,8 @@ class Checkpoint:
 
     def rows(self) -> pd.DataFrame:
         """Read the judged rows, as of ``check.rows``."""
-        return self._frame(ROWS)
+        with self._opened(self.folder / ROWS) as file:
+            return parquet_rows.frame(file)
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
         """Write the states of some keys."""
@@ -150,8 +151,8 @@ class Checkpoint:
         Rows with a passing failure, or stopped before, are unknown.
         """
         for path in self._paths():
-            with self._whole(path):
-                current_table.fill(steps, self._table(path.name))
+            with self._opened(path) as file:
+                current_table.fill(steps, file.read())
         return steps
 
     def keep_place(self, place: Place | None) -> None:
@@ -186,7 +187,7 @@ class Checkpoint:
         """Write the whole plan."""
         expanded = _EXPANDED if expand.may_share_profiles(planned) else ()
         names = [*_ADDED, *(name for name in expanded if name in planned)]
-        self._keep(planned[names], _PLAN)
+        self._keep(planned, names, _PLAN)
 
     def plan(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Read the plan, beside the judged rows; None if it was not complete."""
@@ -194,7 +195,7 @@ class Checkpoint:
 
     def keep_results(self, results: pd.DataFrame) -> None:
         """Write the results of every row."""
-        self._keep(results[list(_ADDED)], _RESULTS)
+        self._keep(results, _ADDED, _RESULTS)
 
     def results(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Read the results, beside the judged rows; None if the run did not end."""
@@ -247,39 +248,40 @@ class Checkpoint:
         with (self.folder / ROWS).open("rb") as file:
             return f"{_FORMAT} rows {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
-    def _keep(self, frame: pd.DataFrame, name: str) -> None:
+    def _keep(self, frame: pd.DataFrame, names: Sequence[str], name: str) -> None:
         path = self.folder / name
+        # Not of frame[names], which is a copy of all numbers.
+        table = pa.Table.from_pandas(frame, columns=list(names), preserve_index=False)
         with self._keeping(path):
-            _write(frame, path, self._tie)
+            _write(table, path, self._tie)
 
     def _beside(self, rows: pd.DataFrame, name: str) -> pd.DataFrame | None:
-        if not (self.folder / name).is_file():
+        path = self.folder / name
+        if not path.is_file():
             return None
-        added = self._frame(name)
-        with self._whole(self.folder / name):
+        with self._opened(path) as file:
+            added = parquet_rows.frame(file)
             if expand.may_share_profiles(added):
                 rows = rows.iloc[added[columns.OWNER].to_numpy()].reset_index(drop=True)
             return rows.assign(**{str(name): added[name] for name in added})
 
-    def _frame(self, name: str) -> pd.DataFrame:
-        with self._whole(self.folder / name):
-            frame: pd.DataFrame = self._table(name).to_pandas()
-        return frame
-
-    def _table(self, name: str) -> pa.Table:
-        """Read a file, and check its format and its rows."""
-        path = self.folder / name
-        content = path.read_bytes()
-        is_whole = sealed.is_whole(content)
-        if is_whole is False:
-            raise self.problem(path, "is damaged")
-        table = pq.read_table(pa.BufferReader(content))
-        tie = (table.schema.metadata or {}).get(_TIED, b"").decode()
-        if not is_whole or not tie.startswith(_FORMAT):
-            raise self.problem(path, "was written by another version of this program")
-        if tie != (_FORMAT if name == ROWS else self._tie):
-            raise self.problem(path, "belongs to other rows")
-        return table
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[pq.ParquetFile]:
+        """Open a file; raise CheckpointProblem if it, or what it holds, cannot be used."""
+        try:
+            with path.open("rb") as file:
+                is_whole = sealed.is_whole(file)
+                if is_whole is False:
+                    raise self.problem(path, "is damaged")
+                found = pq.ParquetFile(file)
+                tie = (found.schema_arrow.metadata or {}).get(_TIED, b"").decode()
+                if not is_whole or not tie.startswith(_FORMAT):
+                    raise self.problem(path, "was written by another version of this program")
+                if tie != (_FORMAT if path.name == ROWS else self._tie):
+                    raise self.problem(path, "belongs to other rows")
+                yield found
+        except _UNREADABLE as error:
+            raise self.problem(path, "cannot be read") from error
 
     def _keep_json(self, content: bytes, path: Path) -> None:
         with self._keeping(path), atomic.replacing(path) as file:
@@ -315,14 +317,6 @@ class Checkpoint:
         elif self.mirror is not None:
             self.mirror.drop(path.name)
 
-    @contextmanager
-    def _whole(self, path: Path) -> Iterator[None]:
-        """Raise CheckpointProblem if a file cannot be used."""
-        try:
-            yield
-        except _UNREADABLE as error:
-            raise self.problem(path, "cannot be read") from error
-
 
 def checkpoint_folder(state_dir: Path, run_id: str) -> Path:
     """Return the folder for the checkpoint of a run."""
@@ -341,9 +335,6 @@ def all_checkpoints(state_dir: Path) -> Iterable[Checkpoint]:
     ]
 
 
-def _write(table: pa.Table | pd.DataFrame, path: Path, tie: str) -> None:
-    if isinstance(table, pd.DataFrame):
-        table = pa.Table.from_pandas(table, preserve_index=False)
-    content = sealed.parquet(table, {_TIED: tie.encode()})
+def _write(table: pa.Table, path: Path, tie: str) -> None:
     with atomic.replacing(path) as file:
-        file.write(content)
+        sealed.write(file, table.schema, [table], {_TIED: tie.encode()})

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns, comparison, expand, request_order
+from bulk_sync.rows import columns, comparison, expand, parquet_rows, request_order
 from bulk_sync.rows.check import OnConflict
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.request_order import Confirmed
@@ -37,7 +37,7 @@ from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
 from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import RUN_ID_PATTERN, Keys, State
-from bulk_sync.storage import atomic
+from bulk_sync.storage import atomic, sealed
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,6 @@ FOLDER: Final = "rows"
 _FORMAT: Final = 1
 _FACTS: Final = b"bulk-sync.rows"
 _NAME: Final = re.compile(rf"(?P<run>{RUN_ID_PATTERN})\.(?P<day>\d{{8}})\.parquet")
-_GROUP_ROWS: Final = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,8 @@ class KeptRows:
 
     def rows(self) -> pd.DataFrame:
         """Read all rows."""
-        rows: pd.DataFrame = pq.read_table(self.path).to_pandas()
-        return rows
+        with pq.ParquetFile(self.path) as file:
+            return parquet_rows.frame(file)
 
     def _facts(self) -> dict[str, Any]:
         notes = pq.read_schema(self.path).metadata or {}
@@ -266,7 +265,7 @@ def _write(
     path = folder / f"{run_id}.{until:%Y%m%d}.parquet"
     with atomic.replacing(path) as file:
         whole = whole.replace_schema_metadata(notes)
-        pq.write_table(whole, file, compression="zstd", row_group_size=_GROUP_ROWS)
+        pq.write_table(whole, file, compression="zstd", row_group_size=sealed.GROUP_ROWS)
     if earlier is not None and earlier.path != path:
         earlier.path.unlink(missing_ok=True)
 

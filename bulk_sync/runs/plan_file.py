@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from hashlib import sha256
-from io import BytesIO
+from hashlib import file_digest, sha256
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
@@ -25,7 +25,7 @@ from bulk_sync.ledger import Begun, Kind, Run, utc
 from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.table import Results
-from bulk_sync.rows import columns
+from bulk_sync.rows import columns, parquet_rows
 from bulk_sync.rows.totals import Totals
 from bulk_sync.storage import atomic, sealed
 
@@ -46,8 +46,8 @@ PROTECT: Final = "protect"
 _FACTS: Final = b"bulk-sync.plan"
 _SEAL: Final = b"bulk-sync.sha256"
 
-_DAMAGED: Final = (pa.ArrowException, LookupError, TypeError, ValueError)
-"""Errors of libraries for a file that is no plan, or a damaged one of an earlier version."""
+_DAMAGED: Final = (OSError, pa.ArrowException, LookupError, TypeError, ValueError)
+"""Errors of libraries for a file that is no plan, or a damaged one."""
 
 
 class NoPlan(InputProblem):
@@ -156,17 +156,18 @@ def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: 
         "opt_outs": totals.opt_outs,
     }
     told = json.dumps(facts).encode()  # in ASCII: the name of a file may be no text
-    content = sealed.parquet(whole, {_FACTS: told, _SEAL: _seal(planned, told).encode()})
+    notes = {_FACTS: told, _SEAL: _seal(planned, told).encode()}
     try:
         with atomic.replacing(path) as file:
-            file.write(content)
+            sealed.write(file, whole.schema, [whole], notes)
+            file.seek(0)
+            return file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise unwritable(
             error,
             f"--out {path} could not be written: {error.strerror}. Make room; what was read is "
             "kept, and `bulk-sync resume` goes on with it. Or plan again with another path.",
         ) from error
-    return sha256(content).hexdigest()
 
 
 def read(path: Path) -> PlanFile:
@@ -175,29 +176,34 @@ def read(path: Path) -> PlanFile:
     Raises:
         InputProblem: it cannot be read, is no plan, or was edited.
     """
-    edited = InputProblem(
-        f"{path} was edited after it was made, or is damaged, so it is not carried out. Correct "
-        "the input and plan again."
-    )
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            return _read(path, file)
     except FileNotFoundError as error:
         raise NoPlan(
             f"{path}: there is no such file. `bulk-sync plan INPUT --out {path}` makes it."
         ) from error
     except OSError as error:
         raise InputProblem(f"{path}: {error.strerror or error}.") from error
-    is_whole = sealed.is_whole(content)
+
+
+def _read(path: Path, file: BufferedReader) -> PlanFile:
+    """Read an open plan, and check it."""
+    edited = InputProblem(
+        f"{path} was edited after it was made, or is damaged, so it is not carried out. Correct "
+        "the input and plan again."
+    )
+    is_whole = sealed.is_whole(file)
     if is_whole is False:
         raise edited
     try:
-        whole = pq.read_table(BytesIO(content))
+        parquet = pq.ParquetFile(file)
     except _DAMAGED as error:
         raise InputProblem(
             f"{path} is no plan, or damaged. `bulk-sync plan INPUT --out plan.parquet` makes one; "
             "`bulk-sync run` takes a list."
         ) from error
-    notes = whole.schema.metadata or {}
+    notes = parquet.schema_arrow.metadata or {}
     if _FACTS not in notes or _SEAL not in notes:
         raise InputProblem(
             f"{path} is no plan of this program, or was saved again by another one. `bulk-sync "
@@ -206,14 +212,15 @@ def read(path: Path) -> PlanFile:
     if not is_whole and sealed.KEY in notes:
         raise edited
     try:
-        rows = whole.to_pandas()
+        rows = parquet_rows.frame(parquet)
         is_as_made = notes[_SEAL].decode() == _seal(rows, notes[_FACTS])
     except _DAMAGED as error:
         raise edited from error
     if not is_as_made:
         raise edited
     told = json.loads(notes[_FACTS])
-    digest = sha256(content).hexdigest()
+    file.seek(0)
+    digest = file_digest(file, "sha256").hexdigest()
     return PlanFile(rows, told["run_id"], _begun(told), _made(told), digest)
 
 
@@ -237,7 +244,7 @@ def _facts_of(path: Path) -> dict[str, Any] | None:
     try:
         notes = pq.read_schema(path).metadata or {}
         facts = json.loads(notes[_FACTS])
-    except (OSError, *_DAMAGED):
+    except _DAMAGED:
         return None
     return facts if isinstance(facts, dict) else None
 

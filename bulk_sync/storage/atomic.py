@@ -4,16 +4,17 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 TEMPORARY: Final = r"\.[0-9a-f]{16}\.tmp"
 """The pattern of a name before its file is whole; a killed process leaves such a file behind."""
 
 
 @contextmanager
-def replacing(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
-    """Open a new file, and move it to ``path`` when the block ends well.
+def replacing(path: Path, mode: int = 0o600) -> Iterator[BufferedRandom]:
+    """Open a new file to write and read, and move it to ``path`` when the block ends well.
 
     If the block raises, the old file stays. A link is replaced, not followed.
 
@@ -27,7 +28,7 @@ def replacing(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
     # Not named after the report: a name of the greatest length has no room for more.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb", opener=_private) as file:
+        with open(temporary, "x+b", opener=_private) as file:
             yield file
             file.flush()
             os.fchmod(file.fileno(), mode)

@@ -1,13 +1,15 @@
 """Parquet files with a SHA-256 of all their bytes, to be checked before anything is parsed.
 
 The hash is in the file's own metadata, so other programs can read the file. It is computed with 64
-zeros in its place.
+zeros in its place. A file is written and checked piece by piece, and never held whole.
+
+Parse the open file that was checked: another one may be at its path by then.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from io import BytesIO
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,32 +17,77 @@ import pyarrow.parquet as pq
 KEY: Final = b"bulk-sync.sealed"
 """The name in the metadata of a sealed file."""
 
+GROUP_ROWS: Final = 1 << 17
+"""Rows that are read or written at once, at most."""
+
 _MARK: Final = b"sealed:sha256:"
 _BLANK: Final = b"0" * 64
+_PIECE: Final = 1 << 20
 
 
-def parquet(table: pa.Table, notes: Mapping[bytes, bytes]) -> memoryview:
-    """Return a table as a sealed Parquet file with notes in its metadata. Memory: the file."""
-    metadata = {**(table.schema.metadata or {}), **notes, KEY: _MARK + _BLANK}
-    file = BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
-    content = file.getbuffer()
-    end = len(content) - 8  # the length of the metadata and b"PAR1" come last
-    begin = end - int.from_bytes(content[end : end + 4], "little")
-    at = begin + bytes(content[begin:end]).rindex(_MARK + _BLANK) + len(_MARK)
-    content[at : at + len(_BLANK)] = sha256(content).hexdigest().encode()
-    return content
+def write(
+    file: BinaryIO,
+    schema: pa.Schema,
+    parts: Iterable[pa.Table | pa.RecordBatch],
+    notes: Mapping[bytes, bytes],
+) -> None:
+    """Write a sealed Parquet file. Memory: a part, and a column of ``GROUP_ROWS`` rows.
+
+    Args:
+        file: a new file, which can be read too.
+        schema: of every part.
+        parts: the rows.
+        notes: are added to the metadata of the schema.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    metadata = {**(schema.metadata or {}), **notes, KEY: _MARK + _BLANK}
+    with pq.ParquetWriter(file, schema.with_metadata(metadata), compression="zstd") as writer:
+        for part in parts:
+            writer.write(part, row_group_size=GROUP_ROWS)
+    at, seal = _seal(file)
+    file.seek(at)
+    file.write(seal)
+    file.seek(0, os.SEEK_END)
 
 
-def is_whole(content: bytes) -> bool | None:
-    """Return whether a file is unchanged since it was sealed; None if it has no seal."""
-    at = content.rfind(_MARK)
-    if at < 0:
+def is_whole(file: BinaryIO) -> bool | None:
+    """Return whether an open file is unchanged since it was sealed; None if it has no seal."""
+    try:
+        at, seal = _seal(file)
+    except _NoSeal:
         return None
-    at += len(_MARK)
-    end = at + len(_BLANK)
-    view = memoryview(content)
-    hashed = sha256(view[:at])
+    file.seek(at)
+    return file.read(len(_BLANK)) == seal
+
+
+class _NoSeal(ValueError):
+    """A file has no place for a seal."""
+
+
+def _seal(file: BinaryIO) -> tuple[int, bytes]:
+    """Return where the seal of a file is, and what it is to be.
+
+    Raises:
+        _NoSeal: it has no place for one.
+    """
+    end = file.seek(0, os.SEEK_END) - 8  # the length of the metadata and b"PAR1" come last
+    file.seek(max(end, 0))
+    begin = end - int.from_bytes(file.read(4), "little")
+    if begin < 0:
+        raise _NoSeal
+    file.seek(begin)
+    metadata = file.read()
+    found = metadata.rfind(_MARK)
+    if found < 0:
+        raise _NoSeal
+    after = found + len(_MARK)
+    at = begin + after
+    file.seek(0)
+    hashed = sha256()
+    for piece in iter(lambda: file.read(min(_PIECE, at - file.tell())), b""):
+        hashed.update(piece)
     hashed.update(_BLANK)
-    hashed.update(view[end:])
-    return hashed.hexdigest().encode() == content[at:end]
+    hashed.update(metadata[after + len(_BLANK) :])
+    return at, hashed.hexdigest().encode()

@@ -266,7 +266,8 @@ def reseal(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> No
     facts = orjson.dumps(change(orjson.loads(table.schema.metadata[b"bulk-sync.plan"])))
     seal = plan_file._seal(rows, facts).encode()
     notes = {b"bulk-sync.plan": facts, b"bulk-sync.sha256": seal}
-    path.write_bytes(sealed.parquet(table, notes))
+    with path.open("w+b") as file:
+        sealed.write(file, table.schema, [table], notes)
 
 
 def made(path: Path, ago_s: float) -> None:

@@ -1,0 +1,62 @@
+"""Rows read from Parquet are those that were written, and keys are held once."""
+
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bulk_sync.rows import check, columns, parquet_rows
+from bulk_sync.rows.check import Rules
+
+
+def judged(keys: list[str]) -> pd.DataFrame:
+    raw = pd.DataFrame({"PKey": pd.Series(keys, dtype="str")})
+    raw["ccpaOptOut"] = pd.Series((["true", "no", "maybe"] * len(keys))[: len(keys)], dtype="str")
+    raw[columns.ROW] = np.arange(2, len(keys) + 2)
+    files = [f"{'ba'[at % 2]}.csv" for at in range(len(keys))]
+    raw[columns.FILE] = pd.Categorical(files)
+    return check.rows(raw, Rules())
+
+
+def again(rows: pd.DataFrame, group_rows: int) -> pd.DataFrame:
+    file = BytesIO()
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    pq.write_table(table, file, row_group_size=group_rows)
+    return parquet_rows.frame(pq.ParquetFile(file))
+
+
+KEYS = {
+    "as in the input": ["@a", "@b", "@c", "@d", "@e"],
+    "with blanks in the input": ["@a", " @b", "@c", "@d ", "@e"],
+    "some empty": ["@a", "", "", "@a", "@a"],
+}
+
+
+@pytest.mark.parametrize("group_rows", [1, 2, 3, 1000])
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+def test_rows_come_back_as_they_were(keys: list[str], group_rows: int) -> None:
+    rows = judged(keys)
+    found = again(rows, group_rows)
+    assert found[columns.FILE].tolist() == rows[columns.FILE].tolist()
+    pd.testing.assert_frame_equal(
+        found.drop(columns=columns.FILE), rows.drop(columns=columns.FILE), check_categorical=False
+    )
+
+
+def addresses(column: pd.Series) -> list[int]:
+    """Return where the texts of a column are in memory."""
+    return [chunk.buffers()[2].address for chunk in pa.chunked_array(column).chunks]
+
+
+def test_keys_take_no_memory_beside_the_column_they_were_read_from() -> None:
+    found = again(judged(["@a", "@b", "@c", " @d", "@e", "@f"]), 2)
+    shared, apart = addresses(found["PKey"]), addresses(found[columns.KEY])
+    assert [one == other for one, other in zip(shared, apart, strict=True)] == [True, False, True]
+
+
+def test_no_rows_are_no_rows() -> None:
+    rows = judged(["@a"]).iloc[:0]
+    pd.testing.assert_frame_equal(again(rows, 10), rows, check_categorical=False)
