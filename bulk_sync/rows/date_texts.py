@@ -9,6 +9,7 @@ count as they are. A todo file has ``2026-03-04 or 2026-04-03`` for what may be 
 """
 
 import re
+from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -106,23 +107,30 @@ class Days(NamedTuple):
     is_numeric: _Mask
 
 
-def find_order(
-    texts: pa.Array, name: str, today: date | None, stated: DateOrder | None = None
-) -> Order:
-    """Return the order of the numbers in the distinct texts of a column.
+def orders_in(texts: pa.Array, today: date | None) -> set[int]:
+    """Return the orders of numbers that some texts show, as places in ``_ORDERS``.
 
     Args:
         texts: str.
-        name: of the column; it may show the order.
         today: as for ``read_days``.
-        stated: the order, if a person states it.
     """
     fits = _numbers_of(_plain(texts), today) != UNDATED
-    shown = {order for order, each in enumerate(fits & (fits.sum(axis=0) == 1)) if each.any()}
+    return {order for order, each in enumerate(fits & (fits.sum(axis=0) == 1)) if each.any()}
+
+
+def find_order(shown: AbstractSet[int], name: str, stated: DateOrder | None = None) -> Order:
+    """Return the order of the numbers in a column.
+
+    Args:
+        shown: the orders that its texts show.
+        name: of the column; it may show the order.
+        stated: the order, if a person states it.
+    """
     own = set() if stated is None else {_ORDER_NAMES.index(_STATED[stated])}
     doubts_stored = bool(shown - {_YEAR_FIRST}) and not shown <= own
-    shown |= own | {order for words, order in _IN_NAMES.items() if words in name.casefold()}
-    return Order(_ORDER_NAMES[shown.pop()] if len(shown) == 1 else "", doubts_stored)
+    named = {order for words, order in _IN_NAMES.items() if words in name.casefold()}
+    found = list(shown | own | named)
+    return Order(_ORDER_NAMES[found[0]] if len(found) == 1 else "", doubts_stored)
 
 
 def read_days(texts: pa.Array, order: Order, today: date | None) -> Days:

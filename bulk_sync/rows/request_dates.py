@@ -21,40 +21,15 @@ from bulk_sync.rows.date_texts import (
     as_mask,
     distinct,
     find_order,
+    orders_in,
     read_clocks_ms,
     read_days,
 )
 from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.request_order import DAY_DOUBT_MS, LOCAL_DOUBT_MS, UNDATED, Precision
-from bulk_sync.rows.same_name import plain
 from bulk_sync.settings import DateOrder
 
 log = logging.getLogger(__name__)
-
-_NAMES: Final = frozenset(
-    "".join(name.split())
-    for name in (
-        "request date", "request time", "request date time", "request timestamp",
-        "requested", "requested at", "requested on", "requested date", "date requested",
-        "date of request", "date of the request", "time of request",
-        "request received", "request received at", "request received on", "request received date",
-        "eingang", "eingegangen am", "eingangsdatum", "antragsdatum", "datum des antrags",
-        "date de demande", "date de la demande", "fecha de solicitud", "fecha de la solicitud",
-        "data richiesta", "data della richiesta",
-        "recd", "recd on", "recd date", "date recd",
-        "received", "received at", "received on", "received date", "date received",
-        "date of receipt", "receipt date",
-        "submitted", "submitted at", "submitted on", "submitted date", "date submitted",
-        "submission date", "date of submission", "submission time", "submission timestamp",
-        "opt out date", "opt out time", "opt out timestamp", "opt out at", "opt out on",
-        "date of opt out", "opted out at", "opted out on", "date opted out",
-        "opt out request date", "opt out requested at", "opt out requested on",
-        "date of opt out request", "date request received", "request received time",
-        "ccpa request date", "privacy request date", "consumer request date",
-    )
-)  # fmt: skip
-"""Names of a column of request dates, as ``plain`` makes them. A mere ``date`` or ``created at`` is
-not here: it may be the date of the export, or of the profile."""
 
 _NAMED_ROWS: Final = 5
 _DAY_MS: Final = 86_400_000
@@ -141,11 +116,6 @@ _FAR: Final = _Problem(
 )
 
 
-def is_name(name: str) -> bool:
-    """Return whether a column's name, but for a remark in parentheses, is that of request dates."""
-    return plain(name.partition("(")[0]) in _NAMES
-
-
 def read(
     column: pd.Series,
     name_row: Callable[[int], str] | None = None,
@@ -169,26 +139,107 @@ def read(
     Memory: a few columns of numbers and three copies of the texts. Each distinct day, and each
     distinct time of day, is read once.
     """
-    cells, cell_of = distinct(pa.chunked_array(column))
-    found, problems = _read_distinct(cells, str(column.name), today, stated)
-    for problem, has_problem in problems.items():
-        _warn(column.name, problem, has_problem[cell_of], name_row)
-    earliest, latest, day = (each[cell_of] for each in found[:3])
-    is_doubtful = found.is_doubtful[cell_of]
-    read_as = found.read_as
-    if count := int(is_doubtful.sum()):
-        read_as = f"{read_as} with day and month in doubt in {count:,} of them".lstrip()
-    return Requests(earliest, latest, day, is_doubtful, read_as, found.order)
+    reading = Reading(str(column.name), today, stated)
+    reading.learn(column)
+    requests = reading.read(column, name_row)
+    reading.warn()
+    return requests._replace(read_as=reading.read_as)
+
+
+class Reading:
+    """Reads a column of dates, whole or slice by slice.
+
+    All slices are learned from before the first is read: they show the one order of the numbers.
+
+    Args:
+        name: of the column.
+        today: as for ``read``.
+        stated: the order of the numbers, if a person states it.
+    """
+
+    def __init__(self, name: str, today: date | None, stated: DateOrder | None) -> None:
+        self._name, self._today, self._stated = name, today, stated
+        self._shown: set[int] = set()
+        self._problems: dict[_Problem, tuple[int, list[str]]] = {}
+        self._doubtful = 0
+
+    @property
+    def order(self) -> Order:
+        """Return the order of the numbers."""
+        return find_order(self._shown, self._name, self._stated)
+
+    @property
+    def read_as(self) -> str:
+        """Return how the column was read, in words; "" if there is nothing to say."""
+        read_as = _read_as(self._stated, self.order)
+        if not self._doubtful:
+            return read_as
+        return f"{read_as} with day and month in doubt in {self._doubtful:,} of them".lstrip()
+
+    def learn(self, column: pd.Series) -> None:
+        """Find out which orders some cells show."""
+        cells, _ = distinct(pa.chunked_array(column))
+        days, _ = distinct(pc.struct_field(_halves(cells), "day"))
+        self._shown |= orders_in(days, self._today)
+
+    def read(
+        self,
+        column: pd.Series,
+        name_row: Callable[[int], str] | None = None,
+        *,
+        again: bool = False,
+    ) -> Requests:
+        """Read some cells, and count the problems among them, unless they are read ``again``."""
+        cells, cell_of = distinct(pa.chunked_array(column))
+        found, problems = _read_distinct(cells, self._today, self._stated, self.order)
+        earliest, latest, day = (each[cell_of] for each in found[:3])
+        is_doubtful = found.is_doubtful[cell_of]
+        if not again:
+            self._doubtful += int(is_doubtful.sum())
+            for problem, has_problem in problems.items():
+                self._count(problem, np.flatnonzero(has_problem[cell_of]), name_row)
+        return Requests(earliest, latest, day, is_doubtful, order=found.order)
+
+    def warn(self) -> None:
+        """Log how many dates have which problem, and in which rows."""
+        for problem, (count, rows) in self._problems.items():
+            if not count:
+                continue
+            what = problem.one if count == 1 else problem.several
+            named = f" ({first_few(rows, _NAMED_ROWS)})" if rows else ""
+            log.warning(
+                "Column %r: %s, so %s. %s.",
+                self._name,
+                what.format(count=count, rows=named),
+                problem.so,
+                problem.to_do,
+            )
+
+    def _count(
+        self,
+        problem: _Problem,
+        positions: npt.NDArray[np.intp],
+        name_row: Callable[[int], str] | None,
+    ) -> None:
+        count, rows = self._problems.get(problem, (0, []))
+        if name_row is not None:
+            room = _NAMED_ROWS + 1 - len(rows)
+            rows = [*rows, *map(name_row, positions[:room].tolist())]
+        self._problems[problem] = count + len(positions), rows
+
+
+def _halves(cells: pa.Array) -> pa.Array:
+    """Return the day and the time of day in some texts."""
+    return pc.extract_regex(pc.utf8_trim_whitespace(cells), HALVES)
 
 
 def _read_distinct(
-    cells: pa.Array, name: str, today: date | None, stated: DateOrder | None
+    cells: pa.Array, today: date | None, stated: DateOrder | None, order: Order
 ) -> tuple[Requests, Mapping[_Problem, _Mask]]:
     """Return the times of distinct cells, and which of them have which problem."""
-    halves = pc.extract_regex(pc.utf8_trim_whitespace(cells), HALVES)
+    halves = _halves(cells)
     day_texts, day_of = distinct(pc.struct_field(halves, "day"))
     clock_texts, clock_of = distinct(pc.struct_field(halves, "clock"))
-    order = find_order(day_texts, name, today, stated)
     found = read_days(day_texts, order, today)
     clocks_ms, doubts_ms = read_clocks_ms(clock_texts)
     first, last, clock_ms = found.first[day_of], found.last[day_of], clocks_ms[clock_of]
@@ -211,8 +262,7 @@ def _read_distinct(
         _UNREADABLE: ~is_dated & ~is_far & ~is_blank,
         _FAR: is_far,
     }
-    read_as = _read_as(stated, order)
-    return Requests(earliest, latest, day, is_doubtful, read_as, order), problems
+    return Requests(earliest, latest, day, is_doubtful, order=order), problems
 
 
 def _read_as(stated: DateOrder | None, order: Order) -> str:
@@ -246,15 +296,12 @@ def _stored(order: Order) -> _Problem:
     return _STORED._replace(to_do=f"{_STORED.to_do}. {to_do}")
 
 
-def combine_repeats(
-    requests: Requests, counts_as: _Int64, desired: npt.NDArray[np.int8]
-) -> RequestTimes:
-    """Let the dates of rows that repeat a key count for the row that counts.
+def times_of(requests: Requests, desired: npt.NDArray[np.int8]) -> RequestTimes:
+    """Return the times of rows, each by itself.
 
     Args:
-        requests: what ``read`` returned.
-        counts_as: by row, the position of the row that counts for it.
-        desired: by row, the state; a repeat with another state is another request.
+        requests: what was read.
+        desired: by row, the state.
     """
     latest = np.where(desired == 1, requests.latest, requests.earliest)
     doubt_ms = requests.latest - requests.earliest
@@ -262,12 +309,16 @@ def combine_repeats(
     precision[doubt_ms == LOCAL_DOUBT_MS] = Precision.LOCAL
     precision[doubt_ms == DAY_DOUBT_MS] = Precision.DAY
     precision[requests.is_doubtful] = Precision.SWAPPED
-    times = RequestTimes(requests.earliest, latest, requests.day, precision)
-    return merge(times, counts_as, desired)
+    return RequestTimes(requests.earliest, latest, requests.day, precision)
 
 
 def merge(times: RequestTimes, counts_as: _Int64, desired: npt.NDArray[np.int8]) -> RequestTimes:
-    """Let the dates of some rows count for others; see ``combine_repeats``.
+    """Let the dates of rows that repeat a key count for the row that counts.
+
+    Args:
+        times: of n rows.
+        counts_as: by row, the position of the row that counts for it.
+        desired: by row, the state; a repeat with another state is another request.
 
     Memory: that of the times, and nothing if no row counts for another.
     """
@@ -289,23 +340,3 @@ def merge(times: RequestTimes, counts_as: _Int64, desired: npt.NDArray[np.int8])
     np.maximum.at(precision, counting[is_last], times.precision[rows[is_last]])
     last[last == -UNDATED] = UNDATED
     return RequestTimes(first, last, day, precision)
-
-
-def _warn(
-    column: object, problem: _Problem, has_problem: _Mask, name_row: Callable[[int], str] | None
-) -> None:
-    """Log how many dates have a problem, and in which rows."""
-    positions = np.flatnonzero(has_problem).tolist()
-    if not positions:
-        return
-    what, rows = problem.one if len(positions) == 1 else problem.several, ""
-    if name_row is not None:
-        named = [name_row(at) for at in positions[: _NAMED_ROWS + 1]]
-        rows = f" ({first_few(named, _NAMED_ROWS)})"
-    log.warning(
-        "Column %r: %s, so %s. %s.",
-        column,
-        what.format(count=len(positions), rows=rows),
-        problem.so,
-        problem.to_do,
-    )

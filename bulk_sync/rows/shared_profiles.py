@@ -56,7 +56,8 @@ def _shared(
                 sentence = f"Same profile and state as {place}, which counts."
                 verdicts.settle(at, Outcome.DUPLICATE, None, sentence)
             else:
-                sentence = f"{places.beginning(counting)} opts this profile out, and counts."
+                place = duplicates.beginning(places.name(counting))
+                sentence = f"{place} opts this profile out, and counts."
                 verdicts.settle(at, Outcome.DUPLICATE, Reason.CONFLICT, sentence)
     return same
 
@@ -92,7 +93,7 @@ def _refuse(
     """Reject contradicted rows of the input, and those with the same keys."""
     owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
     for at in np.flatnonzero(np.isin(owner, list(refused))).tolist():
-        place = places.beginning(refused[int(owner[at])])
+        place = duplicates.beginning(places.name(refused[int(owner[at])]))
         sentence = (
             f"{place} is about the same profile, and has the other state. Delete the wrong one of "
             "the two rows."

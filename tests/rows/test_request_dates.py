@@ -287,14 +287,13 @@ def test_of_two_dates_one_in_the_future_is_none() -> None:
 @pytest.mark.parametrize("desired", [0, 1])
 def test_in_doubt_between_two_dates_the_opt_out_counts(desired: int) -> None:
     read = request_dates.read(column("3/4/2026", "1/1/2026"))
-    alone = np.arange(2)
-    times = request_dates.combine_repeats(read, alone, np.full(2, desired, np.int8))
+    times = request_dates.times_of(read, np.full(2, desired, np.int8))
     assert times.latest[0] == (ms(2026, 4, 3) + DAY_DOUBT_MS if desired else ms(2026, 3, 4))
     assert times.precision.tolist() == [Precision.SWAPPED, Precision.DAY]
     frame = pd.DataFrame({columns.LATEST: times.latest, columns.PRECISION: times.precision}).assign(
         **{columns.DESIRED: columns.states(np.full(2, desired, np.int8))}
     )
-    request, _ = request_order.requests(frame, alone)
+    request, _ = request_order.requests(frame, np.arange(2))
     assert str(request) == ("2026-04-03" if desired else "2026-03-04")
 
 

@@ -18,9 +18,9 @@ def is_newer(requests: list[str], desired: int, changed: int) -> bool:
     """Judge a row that counts for several requests of one state."""
     read = request_dates.read(pd.Series(requests, dtype="str", name="Request date"))
     count = len(requests)
-    asked = request_dates.combine_repeats(
-        read, np.zeros(count, np.int64), np.full(count, desired, np.int8)
-    )
+    states = np.full(count, desired, np.int8)
+    times = request_dates.times_of(read, states)
+    asked = request_dates.merge(times, np.zeros(count, np.int64), states)
     choices = request_order.choices(
         asked.latest[:1], np.array([desired], np.int8), np.array([changed], np.int64)
     )

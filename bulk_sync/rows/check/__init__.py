@@ -7,26 +7,25 @@
 Nothing is guessed here: an unknown spelling of a state, a damaged key or two states for one key
 reject the row with a sentence. All work is done on whole columns; only rows with a problem cost
 Python code of their own.
+
+``each.py`` judges rows by themselves. What needs all of them is done here if they are in memory,
+and by ``slices.py`` if they are not.
 """
 
-import logging
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from bulk_sync.rows import columns, request_dates
-from bulk_sync.rows.check import duplicates, footer, keys, second_table, states
+from bulk_sync.rows import request_dates
+from bulk_sync.rows.check import duplicates, each, keys, second_table
+from bulk_sync.rows.check.duplicates import Places
 from bulk_sync.rows.check.header import Found, find_columns
 from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
-from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.date_texts import Order
-from bulk_sync.settings import EmailCase, KeyKind
-
-log = logging.getLogger(__name__)
+from bulk_sync.settings import KeyKind
 
 __all__ = [
     "BlankState", "Checked", "Found", "OnConflict", "Rules", "StateMeans", "StateWords", "check",
@@ -71,48 +70,26 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     """Check every row, as ``rows``."""
-    found = find_columns(raw.columns, rules)
-    if len(found.dates) > 1:
-        log.warning(
-            "More than one column could hold the dates of the requests: %s. Rows are worked on in "
-            "the order of the input; to have the oldest requests first, name one with "
-            "--date-column.",
-            ", ".join(map(repr, found.dates)),
-        )
-    verdicts = Verdicts.blank(len(raw))
-    footer.reject(raw, found, rules.words, verdicts)
-    used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)
-    if found.state is None:
-        desired = np.full(len(raw), int(bool(rules.state)), np.int8)
-        desired[list(verdicts.aside)] = -1
-    else:
-        desired = states.read(raw[found.state], rules, verdicts)
-    places = duplicates.Places.from_rows(raw)
-    second_table.refuse(raw, found, rules, places, verdicts)
-    distinct = used
+    found = each.find(raw.columns, rules)
+    judged = each.judge(raw, found, rules)
+    verdicts, places = judged.verdicts, Places.from_rows(raw)
+    last_usable = verdicts.open.max(initial=-1)
+    for header in second_table.headers(raw, found, rules, verdicts):
+        if header.is_sure or header.at < last_usable:
+            second_table.refuse(header, found, places.name(header.at))
     if found.keys.kind is KeyKind.EMAIL:
-        ignore_case = found.keys.email_case is EmailCase.IGNORE
-        distinct = keys.identities(used, ignore_case=ignore_case)
-        keys.refuse_doubtful_opt_ins(distinct, desired, places, verdicts)
-    counts_as = duplicates.counts_as(distinct, desired, rules.on_conflict, places, verdicts)
-
-    ours = set(columns.OURS) - {columns.ROW, columns.FILE}
-    checked = raw[[name for name in raw.columns if name not in ours]]
-    checked[columns.KEY] = pd.Series(pd.array(used, dtype="str"))
-    checked[columns.DESIRED] = columns.states(desired)
-    checked[columns.OUTCOME] = columns.outcomes(verdicts.outcome)
-    checked[columns.REASON] = columns.reasons(verdicts.reason)
-    checked[columns.DETAIL] = columns.details(len(raw), verdicts.details)
-    checked[columns.COUNTS_AS] = counts_as
+        doubtful = keys.doubtful_opt_ins(judged.identities, judged.desired, verdicts.open)
+        for at, other in doubtful:
+            keys.refuse_doubtful_opt_in(at, places.name(other), verdicts)
+    repeats = duplicates.find(judged.identities, judged.desired, verdicts.open)
+    counting = duplicates.settle(repeats, rules.on_conflict, places.name, verdicts)
+    counts_as = duplicates.counts_as(repeats, counting, len(raw))
+    checked = each.frame(raw, judged, counts_as)
     if found.date is None:
         return Checked(checked, found)
-    dates = raw[found.date]
-    if verdicts.aside:
-        dates = dates.mask(np.isin(np.arange(len(raw)), list(verdicts.aside)), "")
-    requests = request_dates.read(dates, places.name, datetime.now(UTC).date(), rules.date_order)
-    times = request_dates.combine_repeats(requests, counts_as, desired)
-    checked[columns.REQUESTED] = times.first
-    checked[columns.RECEIVED] = times.day
-    checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = times.latest
-    checked[columns.PRECISION] = times.precision
-    return Checked(checked, found, requests.read_as, requests.order)
+    dates = each.dates(raw[found.date], verdicts)
+    today = datetime.now(UTC).date()
+    requests = request_dates.read(dates, places.name, today, rules.date_order)
+    times = request_dates.times_of(requests, judged.desired)
+    times = request_dates.merge(times, counts_as, judged.desired)
+    return Checked(each.dated(checked, times, rules), found, requests.read_as, requests.order)

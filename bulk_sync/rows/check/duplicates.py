@@ -3,8 +3,9 @@
 all keys --by 8 bytes each--> keys that may repeat --as texts--> groups --> the row that counts
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,10 +43,6 @@ class Places:
             place += f" of {self.files.iat[at]}"
         return place + self.original(at)
 
-    def beginning(self, at: int) -> str:
-        """Return the same as the beginning of a sentence."""
-        return f"R{self.name(at)[1:]}"
-
     def original(self, at: int) -> str:
         """Return the place of a row before it went through a todo file, or nothing."""
         file, row = self.originals
@@ -53,6 +50,11 @@ class Places:
             return ""
         name = "the original file" if file is None else str(file.iat[at])
         return f" (row {row.iat[at]!s} of {name})"
+
+
+def beginning(place: str) -> str:
+    """Return the name of a row as the beginning of a sentence."""
+    return f"R{place[1:]}"
 
 
 def _are_places(rows: pd.Series, files: pd.Series | None) -> bool:
@@ -65,72 +67,108 @@ def _are_places(rows: pd.Series, files: pd.Series | None) -> bool:
     return bool(given.str.fullmatch(r"[1-9]\d{0,8}").all()) and not places.duplicated().any()
 
 
-def counts_as(
-    keys: pa.ChunkedArray,
-    desired: npt.NDArray[np.int8],
+class Repeats(NamedTuple):
+    """The rows whose key may stand in several rows.
+
+    Attributes:
+        rows: int64, their positions, ascending.
+        forbids: bool, whether each forbids the sale.
+        first_forbids: int64, by row the position of the first row with its key that forbids the
+            sale; -1 if there is none.
+        first_allows: int64, the same for the first that allows it.
+        last_forbids: bool, whether the last row with its key forbids the sale.
+    """
+
+    rows: npt.NDArray[np.int64]
+    forbids: npt.NDArray[np.bool_]
+    first_forbids: npt.NDArray[np.int64]
+    first_allows: npt.NDArray[np.int64]
+    last_forbids: npt.NDArray[np.bool_]
+
+
+def find(
+    keys: pa.ChunkedArray, desired: npt.NDArray[np.int8], usable: npt.NDArray[np.intp]
+) -> Repeats:
+    """Find the rows whose key may stand in several of the usable rows."""
+    rows, group = _repeated(keys, usable)
+    forbids = desired[rows] == 1
+    last = len(rows) - 1 - _first(np.arange(len(rows)), group[::-1], np.ones(len(rows), bool))
+    return Repeats(
+        rows,
+        forbids,
+        first_forbids=_first(rows, group, forbids),
+        first_allows=_first(rows, group, ~forbids),
+        last_forbids=forbids[last[::-1]],
+    )
+
+
+def settle(
+    repeats: Repeats,
     on_conflict: OnConflict,
-    places: Places,
+    name: Callable[[int], str],
     verdicts: Verdicts,
+    start: int = 0,
 ) -> npt.NDArray[np.int64]:
-    """Find the rows that repeat a key, and settle all but the one that counts.
+    """Settle all repeats but the rows that count.
+
+    Args:
+        repeats: the rows.
+        on_conflict: the fate of one key with two states.
+        name: names the row at a position, as ``Places.name``.
+        verdicts: on the rows from ``start`` on.
+        start: position of the first of them.
 
     Returns:
-        int64: the position of the row that counts for this one: its own unless it is a repeat.
+        int64, by repeat: the position of the row that counts for it; its own if it is refused.
     """
-    rows, group = _repeated(keys, verdicts.open)
-    wants_true = desired[rows] == 1
-    first_true, first_false = _first(rows, group, wants_true), _first(rows, group, ~wants_true)
+    rows, forbids = repeats.rows, repeats.forbids
+    forbid_counts = repeats.first_forbids >= 0
+    refused = np.zeros(len(rows), np.bool_)
     if on_conflict is OnConflict.REJECT:
-        others = np.where(wants_true, first_false, first_true)
-        _refuse_conflicts(rows, others, desired, places, verdicts)
-        kept = others < 0
-        rows, first_true, first_false = rows[kept], first_true[kept], first_false[kept]
-        wants_true = wants_true[kept]
-    true_counts = first_true >= 0
+        refused = forbid_counts & (repeats.first_allows >= 0)
     if on_conflict is OnConflict.LAST:
-        last = len(rows) - 1 - _first(np.arange(len(rows)), group[::-1], np.ones(len(rows), bool))
-        true_counts = wants_true[last[::-1]]
-    counting = np.where(true_counts, first_true, first_false)
+        forbid_counts = repeats.last_forbids
+    counting = np.where(forbid_counts, repeats.first_forbids, repeats.first_allows)
+    counting[refused] = rows[refused]
+    for at in np.flatnonzero(refused).tolist():
+        other = (repeats.first_allows if forbids[at] else repeats.first_forbids)[at]
+        sentence = _conflict(name(int(other)), forbids=bool(forbids[at]))
+        verdicts.reject(int(rows[at]) - start, Reason.CONFLICT, sentence)
     for at in np.flatnonzero(counting != rows).tolist():
-        place = places.name(counting[at])
-        if wants_true[at] == true_counts[at]:
-            sentence = f"Same key and state as {place}, which counts."
-            verdicts.settle(int(rows[at]), Outcome.DUPLICATE, None, sentence)
-        else:
+        place, reason = name(int(counting[at])), None
+        sentence = f"Same key and state as {place}, which counts."
+        if forbids[at] != forbid_counts[at]:
+            reason = Reason.CONFLICT
             sentence = (
-                f"{places.beginning(counting[at])} has this key with the other state, and counts "
-                f"by --on-conflict {on_conflict}."
+                f"{beginning(place)} has this key with the other state, and counts by "
+                f"--on-conflict {on_conflict}."
             )
-            verdicts.settle(int(rows[at]), Outcome.DUPLICATE, Reason.CONFLICT, sentence)
-    positions = np.arange(len(desired))
-    positions[rows] = counting
+        verdicts.settle(int(rows[at]) - start, Outcome.DUPLICATE, reason, sentence)
+    return counting
+
+
+def counts_as(
+    repeats: Repeats, counting: npt.NDArray[np.int64], total: int
+) -> npt.NDArray[np.int64]:
+    """Return COUNTS_AS of all rows, from what ``settle`` returned for the repeats."""
+    positions = np.arange(total)
+    positions[repeats.rows] = counting
     return positions
 
 
-def _refuse_conflicts(
-    rows: npt.NDArray[np.intp],
-    others: npt.NDArray[np.intp],
-    desired: npt.NDArray[np.int8],
-    places: Places,
-    verdicts: Verdicts,
-) -> None:
-    """Reject the rows whose key has both states; ``others`` has a row with the other one, or -1."""
-    refused = others >= 0
-    wants_true = desired[rows[refused]] == 1
-    for at, other, forbids in zip(rows[refused], others[refused], wants_true, strict=True):
-        here, there = ("forbids", "allows") if forbids else ("allows", "forbids")
-        sentence = (
-            f"This row {here} the sale, and {places.name(other)} {there} it for the same key. "
-            "Delete the wrong one, or let the opt-out count with --on-conflict opt-out."
-        )
-        verdicts.reject(int(at), Reason.CONFLICT, sentence)
+def _conflict(other: str, *, forbids: bool) -> str:
+    here, there = ("forbids", "allows") if forbids else ("allows", "forbids")
+    return (
+        f"This row {here} the sale, and {other} {there} it for the same key. Delete the wrong "
+        "one, or let the opt-out count with --on-conflict opt-out."
+    )
 
 
 def _first(
     rows: npt.NDArray[np.intp], group: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.intp]:
+) -> npt.NDArray[np.int64]:
     """Return for each row the first of the chosen rows in its group; -1 if there is none."""
-    firsts = np.full(group.max(initial=-1) + 1, -1, np.intp)
+    firsts = np.full(group.max(initial=-1) + 1, -1, np.int64)
     groups, at = np.unique(group[chosen], return_index=True)
     firsts[groups] = rows[chosen][at]
     return firsts[group]

@@ -22,6 +22,9 @@ from bulk_sync.rows.parse.cell_text import UNCALCULATED
 _MOST_ROWS: Final = 50
 """If more rows at the end of a file have no key, it is keys that are missing."""
 
+LEAST_ROWS: Final = _MOST_ROWS + 1
+"""So many of the last rows of a file are looked at together."""
+
 _MOST_CELLS: Final = 2
 """A row without a key that fills more cells may be a request that lost it."""
 
@@ -70,12 +73,23 @@ class _Line(NamedTuple):
     cells: Sequence[str]
 
 
-def reject(raw: pd.DataFrame, found: Found, words: StateWords, verdicts: Verdicts) -> None:
-    """Reject totals, legends and signatures below the data, and set their rows aside."""
+def reject(
+    raw: pd.DataFrame, found: Found, words: StateWords, verdicts: Verdicts, above: int = 0
+) -> None:
+    """Reject totals, legends and signatures below the data, and set their rows aside.
+
+    Args:
+        raw: the rows of files to their ends; of each one all, or ``LEAST_ROWS`` at least.
+        found: their columns.
+        words: for states.
+        verdicts: on the rows.
+        above: how many rows of the first file are above these.
+    """
     for start, end in _files(raw):
-        first = max(start, end - _MOST_ROWS - 1)
+        first = max(start, end - LEAST_ROWS)
+        before = first - start + (above if start == 0 else 0)
         lines = _lines(raw.iloc[first:end], found)
-        for number, kind in _below(lines, first - start, words):
+        for number, kind in _below(lines, before, words):
             what = f"This row looks like {kind.value}, {_LEFT_OUT}."
             verdicts.set_aside(first + number, Reason.NOT_DATA, what)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import columns, request_dates
+from bulk_sync.rows import columns, date_names
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.state_words import StateMeans
 from bulk_sync.rows.same_name import plain
@@ -117,7 +117,7 @@ def is_known(name: str, rules: Rules) -> bool:
     given = (rules.key_column, rules.state_column, rules.date_column)
     if may_hold_keys(name) or plain(name) in {plain(each) for each in given if each is not None}:
         return True
-    return forbids(name, rules) or allows(name) or request_dates.is_name(name)
+    return forbids(name, rules) or allows(name) or date_names.is_name(name)
 
 
 def may_hold_keys(name: str) -> bool:
@@ -186,7 +186,7 @@ def _find_dates(names: list[str], rules: Rules, others: Collection[str | None]) 
     if rules.date_column is not None:
         return (_only(names, [], rules.date_column, "--date-column", "request dates"),)
     own = [name for name in names if name not in columns.OURS and name not in others]
-    return tuple(name for name in own if request_dates.is_name(name))
+    return tuple(name for name in own if date_names.is_name(name))
 
 
 def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Keys]:

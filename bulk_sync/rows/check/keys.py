@@ -1,5 +1,6 @@
 """Cleans keys of the signs that programs put around them, and rejects damaged ones."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from bulk_sync.outcomes import Reason
 from bulk_sync.rows import emails
 from bulk_sync.rows.characters import INVISIBLE, named
 from bulk_sync.rows.characters import kind as kind_of
-from bulk_sync.rows.check.duplicates import Places
+from bulk_sync.rows.check.duplicates import beginning
 from bulk_sync.rows.check.verdicts import NO_VALUE, Verdicts, quoted
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.settings import KeyKind
@@ -131,31 +132,38 @@ def identities(keys: pa.ChunkedArray, *, ignore_case: bool) -> pa.ChunkedArray:
     return pa.chunked_array([texts], keys.type)
 
 
-def refuse_doubtful_opt_ins(
-    identities: pa.ChunkedArray, desired: npt.NDArray[np.int8], places: Places, verdicts: Verdicts
-) -> None:
-    """Reject opt-ins of addresses with an opt-out in other capitals.
+def doubtful_opt_ins(
+    identities: pa.ChunkedArray, desired: npt.NDArray[np.int8], usable: npt.NDArray[np.intp]
+) -> Iterator[tuple[int, int]]:
+    """Find opt-ins of addresses with an opt-out in other capitals.
 
     By the letter these are two addresses, and hardly ever two people.
+
+    Yields:
+        The position of each, and that of the first such opt-out.
     """
     small = pc.utf8_lower(identities)
     if small.equals(identities):
         return
     texts, letters = small.to_pylist(), identities.to_pylist()
-    usable = verdicts.open.tolist()
     opted_out: dict[str, dict[str, int]] = {}
-    for at in usable:
+    for at in usable.tolist():
         if desired[at] == 1:
             opted_out.setdefault(texts[at], {}).setdefault(letters[at], at)
-    for at in usable:
+    for at in usable.tolist():
         opt_outs = opted_out.get(texts[at], {}) if desired[at] == 0 else {}
         other = next((row for spelling, row in opt_outs.items() if spelling != letters[at]), None)
         if other is not None:
-            sentence = (
-                f"{places.beginning(other)} opts this address out, in other capitals. Let "
-                "them count as one with --email-case ignore, or correct one of them."
-            )
-            verdicts.reject(at, Reason.CONFLICT, sentence)
+            yield at, other
+
+
+def refuse_doubtful_opt_in(at: int, other: str, verdicts: Verdicts) -> None:
+    """Reject an opt-in, because of the opt-out in another row, by that row's name."""
+    sentence = (
+        f"{beginning(other)} opts this address out, in other capitals. Let them count as one with "
+        "--email-case ignore, or correct one of them."
+    )
+    verdicts.reject(at, Reason.CONFLICT, sentence)
 
 
 def _all_at(keys: pa.ChunkedArray) -> bool:

@@ -1,12 +1,15 @@
 """Refuses a file with a second table below the first: its columns may mean something else."""
 
+from collections.abc import Iterator
+from typing import NamedTuple, NoReturn
+
 import numpy as np
 import pandas as pd
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns
-from bulk_sync.rows.check.duplicates import Places
+from bulk_sync.rows.check.duplicates import beginning
 from bulk_sync.rows.check.header import Found, allows, forbids, may_hold_keys
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.verdicts import Verdicts
@@ -19,16 +22,28 @@ _OF_KEYS = r"[@\d]"
 """PKeys and addresses have one of these; names of columns hardly ever."""
 
 
-def refuse(
-    raw: pd.DataFrame, found: Found, rules: Rules, places: Places, verdicts: Verdicts
-) -> None:
-    """Raise InputProblem if a row is a header whose states have another name than above.
+class Header(NamedTuple):
+    """A row that looks like the header of a second table.
+
+    Attributes:
+        at: its position.
+        state: the name of its column of states.
+        is_sure: its key is the name of a column, too; any other is a header only if a usable row
+            follows.
+    """
+
+    at: int
+    state: str
+    is_sure: bool
+
+
+def headers(raw: pd.DataFrame, found: Found, rules: Rules, verdicts: Verdicts) -> Iterator[Header]:
+    """Yield the rows that look like a header whose states have another name than above.
 
     Args:
-        raw: the rows, as ``read.rows`` returns them.
+        raw: the rows, as ``read.rows`` returns them, or a slice of them.
         found: their columns.
         rules: the rules for the input.
-        places: of the rows.
         verdicts: on keys and states: a header is no usable row.
     """
     if found.state is None:
@@ -38,22 +53,29 @@ def refuse(
         pd.Series(Texts(raw[name], rejected)[:], dtype="str").str.strip()
         for name in (found.key, found.state)
     )
-    own, usable = plain(found.key), np.flatnonzero(verdicts.outcome == columns.NONE)
-    is_header = keys.isin(
+    own = plain(found.key)
+    is_sure = keys.isin(
         [name for name in keys.unique().tolist() if may_hold_keys(name) or plain(name) == own]
-    )
+    ).to_numpy()
+    is_header = is_sure
     if found.keys.kind is not KeyKind.CUSTOM:  # which may be any text
-        can_be = ~keys.str.contains(_OF_KEYS) & (rejected < usable.max(initial=-1))
+        can_be = ~keys.str.contains(_OF_KEYS)
         names = states[can_be].unique().tolist()
         known = [name for name in names if allows(name) or forbids(name, rules)]
-        is_header |= can_be & states.isin(known)
-    for at, state in zip(rejected[is_header].tolist(), states[is_header], strict=True):
+        is_header = is_sure | (can_be & states.isin(known)).to_numpy()
+    for at in np.flatnonzero(is_header).tolist():
+        state = states[at]
         if state and not _is_same(state, found.state, rules):
-            raise InputProblem(
-                f"{places.beginning(at)} looks like the header of a second table: below it, column "
-                f"{found.state!r} is called {state!r}, and a yes there may mean something else. "
-                "Put each table into a file or sheet of its own."
-            )
+            yield Header(int(rejected[at]), state, is_sure=bool(is_sure[at]))
+
+
+def refuse(header: Header, found: Found, place: str) -> NoReturn:
+    """Raise InputProblem about the header of a second table, by the name of its row."""
+    raise InputProblem(
+        f"{beginning(place)} looks like the header of a second table: below it, column "
+        f"{found.state!r} is called {header.state!r}, and a yes there may mean something else. "
+        "Put each table into a file or sheet of its own."
+    )
 
 
 def _is_same(one: str, other: str, rules: Rules) -> bool:

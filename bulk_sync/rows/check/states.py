@@ -13,7 +13,7 @@ from bulk_sync.rows.check.rules import BlankState, Rules
 from bulk_sync.rows.check.verdicts import NO_VALUE, Verdicts, quoted
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 
-_COMPARED: Final = 1000
+MOST_WORDS: Final = 1000
 """If a column has more words that are no states, it is the wrong column. Comparing one with the
 known words takes 40 µs."""
 
@@ -26,11 +26,21 @@ class _Verdict(NamedTuple):
     sentence: str
 
 
-def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.int8]:
+def read(
+    column: pd.Series, rules: Rules, verdicts: Verdicts, *, explains_words: bool | None = None
+) -> tuple[npt.NDArray[np.int8], frozenset[str]]:
     """Read the states, each spelling once.
 
+    Args:
+        column: str.
+        rules: the rules for the input.
+        verdicts: on its rows.
+        explains_words: whether sentences name the state that an unknown word may be; None does so
+            unless the column has more than ``MOST_WORDS`` of them.
+
     Returns:
-        int8: 1, 0, or -1 where the cell holds none, and in rows set aside.
+        int8: 1, 0, or -1 where the cell holds none, and in rows set aside; and the spellings that
+        are no states.
     """
     cells = pc.dictionary_encode(pa.chunked_array(column)).unify_dictionaries()
     spellings = cells.chunk(0).dictionary.to_pylist() if cells.num_chunks else []
@@ -43,14 +53,16 @@ def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.
     states[list(verdicts.aside)] = -1
     unread = [at for at in np.flatnonzero(states < 0).tolist() if at not in verdicts.aside]
     counts = np.bincount(codes[unread], minlength=len(spellings))
-    several = int(np.count_nonzero(counts)) > _COMPARED
+    unknown = np.flatnonzero(counts).tolist()
+    if explains_words is None:
+        explains_words = len(unknown) <= MOST_WORDS
     judged = {
-        code: _judge(spellings[code], str(column.name), rules, is_near=not several)
-        for code in np.flatnonzero(counts).tolist()
+        code: _judge(spellings[code], str(column.name), rules, is_near=explains_words)
+        for code in unknown
     }
     for at in unread:
         verdicts.settle(at, *judged[codes[at]])
-    return states
+    return states, frozenset(spellings[code] for code in unknown)
 
 
 def _judge(spelling: str, column: str, rules: Rules, *, is_near: bool) -> _Verdict:

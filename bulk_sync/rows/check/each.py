@@ -1,0 +1,124 @@
+"""Judges rows by themselves: what no other row can change.
+
+The rows are those of an input, or of a slice of it.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from bulk_sync.rows import columns
+from bulk_sync.rows.check import footer, keys, states
+from bulk_sync.rows.check.header import Found, find_columns
+from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.request_dates import RequestTimes
+from bulk_sync.settings import EmailCase, KeyKind
+
+log = logging.getLogger(__name__)
+
+
+class Judged(NamedTuple):
+    """Rows, each judged by itself.
+
+    Attributes:
+        verdicts: on those that cannot be used.
+        keys: large_string, as they are used.
+        identities: large_string, by which keys are compared.
+        desired: int8, the states: 1, 0, or -1 where there is none.
+        unknown: the texts that are no states.
+    """
+
+    verdicts: Verdicts
+    keys: pa.ChunkedArray
+    identities: pa.ChunkedArray
+    desired: npt.NDArray[np.int8]
+    unknown: frozenset[str] = frozenset()
+
+
+def find(names: Iterable[str], rules: Rules) -> Found:
+    """Find the columns of an input, and warn if those of the dates are in doubt.
+
+    Raises:
+        InputProblem: a column is missing or ambiguous.
+    """
+    found = find_columns(names, rules)
+    if len(found.dates) > 1:
+        log.warning(
+            "More than one column could hold the dates of the requests: %s. Rows are worked on in "
+            "the order of the input; to have the oldest requests first, name one with "
+            "--date-column.",
+            ", ".join(map(repr, found.dates)),
+        )
+    return found
+
+
+def judge(
+    raw: pd.DataFrame,
+    found: Found,
+    rules: Rules,
+    *,
+    above: int | None = 0,
+    explains_words: bool | None = None,
+) -> Judged:
+    """Judge rows by themselves.
+
+    Args:
+        raw: the rows, as ``read.rows`` returns them.
+        found: the names of their columns.
+        rules: the rules for the input.
+        above: how many rows of the same file are above these; None if others are below.
+        explains_words: whether sentences name the state that an unknown word may be; None if the
+            rows are all there are, so that their number of words decides.
+    """
+    verdicts = Verdicts.blank(len(raw))
+    if above is not None:
+        footer.reject(raw, found, rules.words, verdicts, above)
+    used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)
+    unknown: frozenset[str] = frozenset()
+    if found.state is None:
+        desired = np.full(len(raw), int(bool(rules.state)), np.int8)
+        desired[list(verdicts.aside)] = -1
+    else:
+        desired, unknown = states.read(
+            raw[found.state], rules, verdicts, explains_words=explains_words
+        )
+    identities = used
+    if found.keys.kind is KeyKind.EMAIL:
+        ignore_case = found.keys.email_case is EmailCase.IGNORE
+        identities = keys.identities(used, ignore_case=ignore_case)
+    return Judged(verdicts, used, identities, desired, unknown)
+
+
+def frame(raw: pd.DataFrame, judged: Judged, counts_as: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Return judged rows as ``check.rows`` does, but for request dates."""
+    ours = set(columns.OURS) - {columns.ROW, columns.FILE}
+    checked = raw[[name for name in raw.columns if name not in ours]]
+    checked[columns.KEY] = pd.Series(pd.array(judged.keys, dtype="str"))
+    checked[columns.DESIRED] = columns.states(judged.desired)
+    checked[columns.OUTCOME] = columns.outcomes(judged.verdicts.outcome)
+    checked[columns.REASON] = columns.reasons(judged.verdicts.reason)
+    checked[columns.DETAIL] = columns.details(len(raw), judged.verdicts.details)
+    checked[columns.COUNTS_AS] = counts_as
+    return checked
+
+
+def dates(column: pd.Series, verdicts: Verdicts) -> pd.Series:
+    """Return the texts of request dates, without those of rows set aside."""
+    if not verdicts.aside:
+        return column
+    return column.mask(np.isin(np.arange(len(column)), list(verdicts.aside)), "")
+
+
+def dated(checked: pd.DataFrame, times: RequestTimes, rules: Rules) -> pd.DataFrame:
+    """Add the times of their requests to rows."""
+    checked[columns.REQUESTED] = times.first
+    checked[columns.RECEIVED] = times.day
+    checked[columns.UNJUDGED if rules.ignore_dates else columns.LATEST] = times.latest
+    checked[columns.PRECISION] = times.precision
+    return checked
