@@ -29,10 +29,18 @@ class Places:
     originals: tuple[pd.Series | None, pd.Series | None]
 
     @classmethod
-    def from_rows(cls, raw: pd.DataFrame) -> "Places":
-        """Return the places of the rows of an input."""
+    def from_rows(cls, raw: pd.DataFrame, *, has_originals: bool | None = None) -> "Places":
+        """Return the places of some rows.
+
+        Args:
+            raw: the rows.
+            has_originals: whether the columns called ``columns.ORIGINAL`` are those of a todo file;
+                None if the rows are all there are, so that their texts decide.
+        """
         file, row = map(raw.get, columns.ORIGINAL)
-        if row is not None and not _are_places(row, file):
+        if has_originals is None:
+            has_originals = are_rows_of_files(raw) and not _repeat(row, file)
+        if not has_originals:
             file, row = None, None
         return cls(raw[columns.ROW].to_numpy(), raw.get(columns.FILE), (file, row))
 
@@ -57,14 +65,25 @@ def beginning(place: str) -> str:
     return f"R{place[1:]}"
 
 
-def _are_places(rows: pd.Series, files: pd.Series | None) -> bool:
-    """Return whether cells are row numbers as a todo file has them: each place once at most.
+def are_rows_of_files(raw: pd.DataFrame) -> bool:
+    """Return whether there are row numbers of original files, as a todo file has them.
 
     A person may have a column of that name too.
     """
+    name = next(name for name, source in columns.ORIGINAL.items() if source == columns.ROW)
+    if name not in raw:
+        return False
+    rows = raw[name]
+    return bool(rows[rows != ""].astype("str").str.fullmatch(r"[1-9]\d{0,8}").all())
+
+
+def _repeat(rows: pd.Series | None, files: pd.Series | None) -> bool:
+    """Return whether two rows come from the same place of an original file."""
+    if rows is None:
+        return False
     given = rows[rows != ""].astype("str")
     places = given if files is None else files[given.index].astype("str") + "\0" + given
-    return bool(given.str.fullmatch(r"[1-9]\d{0,8}").all()) and not places.duplicated().any()
+    return bool(places.duplicated().any())
 
 
 class Repeats(NamedTuple):
@@ -107,7 +126,7 @@ def settle(
     on_conflict: OnConflict,
     name: Callable[[int], str],
     verdicts: Verdicts,
-    start: int = 0,
+    positions: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.int64]:
     """Settle all repeats but the rows that count.
 
@@ -115,13 +134,14 @@ def settle(
         repeats: the rows.
         on_conflict: the fate of one key with two states.
         name: names the row at a position, as ``Places.name``.
-        verdicts: on the rows from ``start`` on.
-        start: position of the first of them.
+        verdicts: on all rows, or on some among which ``repeats.rows`` are places.
+        positions: of the repeats in the input, if those are not their places.
 
     Returns:
         int64, by repeat: the position of the row that counts for it; its own if it is refused.
     """
     rows, forbids = repeats.rows, repeats.forbids
+    positions = rows if positions is None else positions
     forbid_counts = repeats.first_forbids >= 0
     refused = np.zeros(len(rows), np.bool_)
     if on_conflict is OnConflict.REJECT:
@@ -129,12 +149,12 @@ def settle(
     if on_conflict is OnConflict.LAST:
         forbid_counts = repeats.last_forbids
     counting = np.where(forbid_counts, repeats.first_forbids, repeats.first_allows)
-    counting[refused] = rows[refused]
+    counting[refused] = positions[refused]
     for at in np.flatnonzero(refused).tolist():
         other = (repeats.first_allows if forbids[at] else repeats.first_forbids)[at]
         sentence = _conflict(name(int(other)), forbids=bool(forbids[at]))
-        verdicts.reject(int(rows[at]) - start, Reason.CONFLICT, sentence)
-    for at in np.flatnonzero(counting != rows).tolist():
+        verdicts.reject(int(rows[at]), Reason.CONFLICT, sentence)
+    for at in np.flatnonzero(counting != positions).tolist():
         place, reason = name(int(counting[at])), None
         sentence = f"Same key and state as {place}, which counts."
         if forbids[at] != forbid_counts[at]:
@@ -143,7 +163,7 @@ def settle(
                 f"{beginning(place)} has this key with the other state, and counts by "
                 f"--on-conflict {on_conflict}."
             )
-        verdicts.settle(int(rows[at]) - start, Outcome.DUPLICATE, reason, sentence)
+        verdicts.settle(int(rows[at]), Outcome.DUPLICATE, reason, sentence)
     return counting
 
 
