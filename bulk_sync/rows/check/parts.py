@@ -1,0 +1,159 @@
+"""The slices of an input on disk: raw rows, what is said of each by itself, and their keys."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bulk_sync.outcomes import Reason
+from bulk_sync.rows import columns
+from bulk_sync.rows.check.duplicates import Places
+from bulk_sync.rows.check.each import Judged
+from bulk_sync.rows.check.header import Found
+from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.columns import NONE, REASON_CODES
+from bulk_sync.rows.on_disk import KEYS, Store
+from bulk_sync.settings import EmailCase, KeyKind
+
+_RAW, _JUDGED, _KEYS = "raw", "judged", "keys"
+_PLACE: Final = KEYS.field("place").type
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A slice on disk.
+
+    Attributes:
+        number: from 0.
+        start: position of its first row.
+        rows: how many it has.
+        file: number of its file; -1 if the input is one file.
+        above: how many rows of its file are above it; None if others are below.
+    """
+
+    number: int
+    start: int
+    rows: int
+    file: int
+    above: int | None
+
+    @property
+    def end(self) -> int:
+        """Return the position behind its last row."""
+        return self.start + self.rows
+
+
+class Parts:
+    """All slices of an input.
+
+    Args:
+        store: where they are kept.
+        found: the columns of keys and states.
+        first: the first slice.
+    """
+
+    def __init__(self, store: Store, found: Found, first: pd.DataFrame) -> None:
+        self._store, self._found = store, found
+        self._own = first.columns
+        self._files = first[columns.FILE].cat.categories if columns.FILE in first else None
+        self._parts: list[Part] = []
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self._parts)
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows there are."""
+        return self._parts[-1].end if self._parts else 0
+
+    def add(self, raw: pd.DataFrame, *, is_end: bool) -> Part:
+        """Keep the raw rows of a slice; ``is_end``: they are the last of their file."""
+        file = file_of(raw)
+        above = sum(part.rows for part in self._parts if part.file == file)
+        part = Part(len(self._parts), self.rows, len(raw), file, above if is_end else None)
+        bare = raw if file < 0 else raw.drop(columns=columns.FILE)
+        self._store.keep(_RAW, part.number, pa.Table.from_pandas(bare, preserve_index=False))
+        self._parts.append(part)
+        return part
+
+    def raw(self, part: Part) -> pd.DataFrame:
+        """Read the raw rows of a part."""
+        frame: pd.DataFrame = self._store.part(_RAW, part.number).to_pandas()
+        if self._files is not None:
+            codes = np.full(len(frame), part.file)
+            frame[columns.FILE] = pd.Categorical.from_codes(codes, self._files)
+        return frame
+
+    def keep_judged(self, part: Part, raw: pd.DataFrame, judged: Judged) -> None:
+        """Keep what is said of each row by itself, and its key."""
+        details = columns.details(part.rows, judged.verdicts.details)
+        said = {
+            "key": judged.keys,
+            "desired": judged.desired,
+            "outcome": judged.verdicts.outcome,
+            "reason": judged.verdicts.reason,
+            "detail": pa.array(details),
+        }
+        self._store.keep(_JUDGED, part.number, pa.table(said))
+        alike, how = judged.identities, self._found.keys
+        if how.kind is KeyKind.EMAIL and how.email_case is not EmailCase.IGNORE:
+            alike = pc.utf8_lower(alike)
+        keys = {
+            "position": np.arange(part.start, part.end),
+            "identity": judged.identities,
+            "alike": alike,
+            "is_open": judged.verdicts.outcome == NONE,
+            "forbids": judged.desired == 1,
+            "place": _places(part, raw),
+        }
+        self._store.keep(_KEYS, part.number, pa.table(keys, KEYS))
+
+    def judged(self, part: Part) -> Judged:
+        """Read what ``keep_judged`` kept, but identities."""
+        said = self._store.part(_JUDGED, part.number)
+        outcome, reason, desired = (
+            said[name].to_numpy().copy() for name in ("outcome", "reason", "desired")
+        )
+        at = np.flatnonzero(outcome != NONE)
+        details = dict(zip(at.tolist(), said["detail"].take(pa.array(at)).to_pylist(), strict=True))
+        aside = set(np.flatnonzero(reason == REASON_CODES[Reason.NOT_DATA]).tolist())
+        verdicts = Verdicts(outcome, reason, details, aside)
+        return Judged(verdicts, said["key"], said["key"], desired)
+
+    def names(
+        self, positions: npt.NDArray[np.int64], places: pa.StructArray, *, has_originals: bool
+    ) -> dict[int, str]:
+        """Return the names of some rows by their positions; those at -1 are left out.
+
+        Args:
+            positions: of the rows.
+            places: of the rows, as ``KEYS`` has them.
+            has_originals: as for ``Places.from_rows``.
+        """
+        there, first = np.unique(positions, return_index=True)
+        number, file, *originals = places.take(pa.array(first[there >= 0])).flatten()
+        rows = pd.DataFrame({columns.ROW: number.to_numpy()})
+        if self._files is not None:
+            rows[columns.FILE] = pd.Categorical.from_codes(file.to_numpy(), self._files)
+        for name, texts in zip(columns.ORIGINAL, originals, strict=True):
+            if name in self._own:
+                rows[name] = pd.array(texts, dtype="str")
+        named = Places.from_rows(rows, has_originals=has_originals)
+        return {at: named.name(row) for row, at in enumerate(there[there >= 0].tolist())}
+
+
+def file_of(raw: pd.DataFrame) -> int:
+    """Return the number of a slice's file; -1 if the input is one file."""
+    return int(raw[columns.FILE].cat.codes.to_numpy()[0]) if columns.FILE in raw else -1
+
+
+def _places(part: Part, raw: pd.DataFrame) -> pa.StructArray:
+    none = pa.nulls(part.rows, pa.large_string())
+    originals = [pa.array(raw[name]) if name in raw else none for name in columns.ORIGINAL]
+    numbers = pa.array(raw[columns.ROW]), pa.array(np.full(part.rows, part.file, np.int32))
+    return pa.StructArray.from_arrays([*numbers, *originals], fields=list(_PLACE))
