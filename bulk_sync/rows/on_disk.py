@@ -135,7 +135,7 @@ class Store:
     """Parts of an input in a folder, numbered from 0, of several kinds.
 
     Args:
-        folder: an empty folder; whoever made it removes it.
+        folder: an empty folder; its owner removes it.
         memory: bytes that DuckDB may take.
 
     Methods raise DiskFull if there is no room, and StoppedEarly if the memory is too small.

@@ -1,13 +1,12 @@
 """Inputs checked slice by slice, beside the same inputs checked whole."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulk_sync.errors import InputProblem
@@ -15,7 +14,7 @@ from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import BlankState, OnConflict, Rules, slices
 from bulk_sync.rows.check.footer import LEAST_ROWS
 from bulk_sync.rows.on_disk import Store
-from bulk_sync.settings import DateOrder, EmailCase, KeyKind, Keys
+from bulk_sync.settings import DateOrder, EmailCase, Keys
 
 MEMORY = 200_000_000
 SIZES = [1, 7, 1000]
@@ -106,29 +105,58 @@ def cut(raw: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
         yield part.iloc[start:].reset_index(drop=True)
 
 
-def checked(raw: pd.DataFrame, rules: Rules, size: int | None) -> object:
+def checked(raw: pd.DataFrame, rules: Rules, size: int | None) -> check.Checked | str:
     """Return checked rows with what is said of them, or the error."""
     try:
         if size is None:
             return check.check(raw, rules)
         with TemporaryDirectory() as folder:
             found = slices.check(cut(raw, size), rules, Store(Path(folder), MEMORY))
-            twice = found.rows.joined(), found.rows.joined()
-            pd.testing.assert_frame_equal(*twice)
-            return found._replace(rows=twice[0])
+            rows, again = found.rows.joined(), found.rows.joined()
+            pd.testing.assert_frame_equal(rows, again)
+            return check.Checked(rows, *found[1:])
     except InputProblem as problem:
         return str(problem)
 
 
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged since the last call."""
+    messages = [record.getMessage() for record in caplog.records]
+    caplog.clear()
+    return messages
+
+
 @pytest.mark.parametrize("size", SIZES)
-@settings(max_examples=60)
+@settings(
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(raw=raw_rows(), rules=RULES)
-def test_slices_have_the_verdicts_of_the_whole(raw: pd.DataFrame, rules: Rules, size: int) -> None:
-    whole, sliced = checked(raw.copy(), rules, None), checked(raw.copy(), rules, size)
+def test_slices_have_the_verdicts_of_the_whole(
+    raw: pd.DataFrame, rules: Rules, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    warnings_of(caplog)
+    whole = checked(raw.copy(), rules, None)
+    said = warnings_of(caplog)
+    sliced = checked(raw.copy(), rules, size)
     if isinstance(whole, str) or isinstance(sliced, str):
         assert whole == sliced
         return
-    assert isinstance(whole, check.Checked)
-    assert isinstance(sliced, slices.CheckedSlices)
+    assert warnings_of(caplog) == said
     pd.testing.assert_frame_equal(whole.rows, sliced.rows)
-    assert tuple(whole)[1:] == tuple(sliced)[1:]
+    assert whole[1:] == sliced[1:]
+
+
+def test_too_many_unknown_words_shorten_the_sentences_of_earlier_slices_too() -> None:
+    words = ["yess", *(f"word {number}" for number in range(1001)), "nope"]
+    raw = pd.DataFrame(
+        {
+            "PKey": pd.array([f"@{number}" for number in range(len(words))], dtype="str"),
+            "ccpaOptOut": pd.array(words, dtype="str"),
+            columns.ROW: range(2, len(words) + 2),
+        }
+    )
+    whole, sliced = checked(raw, Rules(), None), checked(raw, Rules(), 100)
+    assert not isinstance(whole, str)
+    assert not isinstance(sliced, str)
+    assert "write yes" not in whole.rows[columns.DETAIL][0]
+    pd.testing.assert_frame_equal(whole.rows, sliced.rows)
