@@ -4,18 +4,16 @@ import getpass
 import os
 import pwd
 import re
-import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
 
 import pytest
 from conftest import Run, populate, wishes
+from full_disk import full_disk
 
 from bulk_sync import ledger
 from bulk_sync.errors import AnotherRun, DiskFull, UsageProblem
@@ -114,17 +112,6 @@ def test_who_waits_in_vain_gives_up_when_the_time_is_over_and_no_sooner(tmp_path
         assert time.monotonic() - began >= 0.3
 
 
-@contextmanager
-def no_room() -> Iterator[None]:
-    """Let no file grow, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_folder_that_cannot_be_written_is_named_with_the_option(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
     with (
@@ -136,7 +123,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_option(tmp_path: Path
 
 def test_a_full_disk_is_reported_and_the_lock_is_free_again(tmp_path: Path) -> None:
     with (
-        no_room(),
+        full_disk(0),
         pytest.raises(DiskFull, match=rf"is full: {tmp_path}: .*Nothing was sent.*--state-dir"),
         lock.hold(tmp_path, LOCK, "run 1"),
     ):

@@ -1,8 +1,7 @@
 """Sealed files: other programs read them, and any byte that is wrong is noticed."""
 
 import random
-import resource
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from full_disk import full_disk
 
 from bulk_sync.storage import atomic, sealed
 
@@ -109,16 +109,6 @@ def test_what_was_checked_is_read_although_another_file_took_its_place(tmp_path:
         assert pq.ParquetFile(file).read().equals(TABLE)
 
 
-def with_room_for(size: int, write: Callable[[], None]) -> None:
-    """Do something while no file can be larger than a size; Python ignores its signal."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        write()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_without_room_there_is_an_error_and_no_file_wherever_the_room_ends(tmp_path: Path) -> None:
     table = pa.table({"key": [sha256(b"%d" % row).digest() for row in range(2_000)]})
     path = tmp_path / "table.parquet"
@@ -132,8 +122,9 @@ def test_without_room_there_is_an_error_and_no_file_wherever_the_room_ends(tmp_p
     path.unlink()
     ends = (0, 3, 4, 100, size // 2, size - 2_000, size - 600, size - 100, size - 8, size - 1)
     for end in ends:
-        with pytest.raises(OSError, match="File too large"):
-            with_room_for(end, write)
+        with full_disk(end), pytest.raises(OSError, match="File too large"):
+            write()
         assert list(tmp_path.iterdir()) == []
-    with_room_for(size, write)
+    with full_disk(size):
+        write()
     assert pq.read_table(path).equals(table)

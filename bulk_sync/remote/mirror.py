@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
-from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem
+from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem, unwritable
 from bulk_sync.remote.store import explained, open_store
+from bulk_sync.remote.upload import content_of
 from bulk_sync.remote.url import Url
 from bulk_sync.settings import RUN_ID_PATTERN
 from bulk_sync.storage import atomic
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _MANIFEST: Final = "manifest.json"
 _TRIES: Final = 3
+_CHUNK: Final = 1 << 20
 
 
 class Mirror:
@@ -67,8 +69,7 @@ class Mirror:
         """
         import obstore  # noqa: PLC0415 - an extra
 
-        content = path.read_bytes()
-        with self._lock, _stopping(self._folder):
+        with self._lock, _stopping(self._folder), content_of(path) as content:
             self._count += 1
             name = f"{self._writer}-{self._count:06}-{path.name}"
             obstore.put(self._store, self._key(name), content, use_multipart=False)
@@ -115,11 +116,14 @@ class Mirror:
                 if old.name not in found[0]:
                     old.unlink()
             for name, (there, digest) in found[0].items():
-                content = bytes(obstore.get(self._store, self._key(there)).bytes())
-                if sha256(content).hexdigest() != digest:
-                    raise StoppedEarly(f"{self._folder.at(self._key(there))} is damaged.")
-                with atomic.replacing(folder / name) as file:
-                    file.write(content)
+                chunks = obstore.get(self._store, self._key(there)).stream(min_chunk_size=_CHUNK)
+                with _writing(folder / name) as file:
+                    hashed = sha256()
+                    for chunk in chunks:
+                        hashed.update(chunk)
+                        file.write(chunk)
+                    if hashed.hexdigest() != digest:
+                        raise StoppedEarly(f"{self._folder.at(self._key(there))} is damaged.")
         return True
 
     def remove(self) -> bool:
@@ -239,6 +243,20 @@ def _folder(state_url: str) -> Url:
 def _version(meta: Any) -> dict[str, str]:
     """Return what tells one manifest from another: an ETag, or Google's generation."""
     return {name: meta[name] for name in ("e_tag", "version") if meta[name] is not None}
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file on this machine; raise StoppedEarly if that fails here, not in the store."""
+    try:
+        with atomic.replacing(path) as file:
+            yield file
+    except OSError as error:
+        if error.errno is None:  # an error of the store
+            raise
+        raise unwritable(
+            error, f"{path} could not be written: {error.strerror}. Make room.", StoppedEarly
+        ) from error
 
 
 class _TakenOver(StoppedEarly):

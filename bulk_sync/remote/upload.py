@@ -52,7 +52,7 @@ def publish(url: Url, path: Path, run_id: str, sha256: str) -> Url:
     for number in count(2):
         with explained(place):
             try:
-                with _content(path) as content:
+                with content_of(path) as content:
                     obstore.put(store, place.key, content, mode="create", attributes=attributes)
             except AlreadyExistsError:
                 there = obstore.get(store, place.key).attributes
@@ -67,7 +67,7 @@ def publish(url: Url, path: Path, run_id: str, sha256: str) -> Url:
 
 
 @contextmanager
-def _content(path: Path) -> Iterator[bytes | mmap.mmap]:
+def content_of(path: Path) -> Iterator[bytes | mmap.mmap]:
     """Return the content of a file, in the disk's cache and not in our memory."""
     with path.open("rb") as file:
         if not path.stat().st_size:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from buckets import Bucket
 from conftest import Run, before_answer, key, populate, process, read_csv, wishes
+from full_disk import full_disk
 
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.remote.mirror import Mirror
@@ -149,6 +150,19 @@ def test_a_part_that_was_altered_is_not_used(bucket: Bucket, part: Path, tmp_pat
     bucket.put(name, "altered")
     with pytest.raises(StoppedEarly, match="is damaged"):
         mirror.fetch(tmp_path / "there")
+
+
+def test_a_download_without_room_names_the_file_and_leaves_nothing(
+    bucket: Bucket, part: Path, tmp_path: Path
+) -> None:
+    Mirror(bucket / "state", "run").keep(part)
+    size, folder = part.stat().st_size, tmp_path / "there"
+    says = r"The disk is full: .*states-000001\.parquet"
+    with full_disk(size - 1), pytest.raises(StoppedEarly, match=says):
+        Mirror(bucket / "state", "run").fetch(folder)
+    assert list(folder.iterdir()) == []
+    assert Mirror(bucket / "state", "run").fetch(folder)
+    assert (folder / part.name).read_bytes() == part.read_bytes()
 
 
 def test_a_run_does_not_begin_if_its_checkpoint_cannot_be_kept_there(

@@ -4,15 +4,13 @@ import gc
 import gzip
 import os
 import random
-import resource
 import warnings
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 
 import pytest
+from full_disk import full_disk
 from report_frames import results, write
 
 from bulk_sync import report
@@ -21,17 +19,6 @@ from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.table import Results
 
 EVERY_SUFFIX = pytest.mark.parametrize("suffix", report.SUFFIXES)
-
-
-@contextmanager
-def full_disk(limit_bytes: int) -> Iterator[None]:
-    """Let no file grow beyond a size: writing on fails as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_the_formats_are_those_of_the_contract() -> None:

@@ -8,11 +8,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from full_disk import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.campaign.list_pages import Place
-from bulk_sync.errors import RowFailed, UsageProblem
+from bulk_sync.errors import DiskFull, RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
@@ -354,6 +355,27 @@ def test_a_run_that_cannot_be_kept_is_not_begun(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("in the way")
     with pytest.raises(UsageProblem, match="--state-dir"):
         Checkpoint.create(tmp_path, RUN, judged())
+
+
+@pytest.mark.parametrize("limit", [0, 4, 1000, 3000])
+def test_on_a_full_disk_a_run_is_not_begun(tmp_path: Path, limit: int) -> None:
+    with full_disk(limit), pytest.raises(DiskFull, match="was not begun"):
+        Checkpoint.create(tmp_path, RUN, judged())
+    assert list(all_checkpoints(tmp_path)) == []
+
+
+@pytest.mark.parametrize("limit", [0, 4, 1000, 3000])
+def test_on_a_full_disk_an_older_plan_stays(tmp_path: Path, limit: int) -> None:
+    rows = judged()
+    folder = begun(tmp_path)
+    before = folder.plan(rows)
+    assert before is not None
+    assert folder.plan_path.stat().st_size > limit
+    with full_disk(limit), pytest.raises(DiskFull, match=r"plan\.parquet could not be written"):
+        folder.keep_plan(comparison.compare(rows, Steps.blank(4)))
+    after = Checkpoint(folder.folder).plan(rows)
+    assert after is not None
+    pd.testing.assert_frame_equal(after, before)
 
 
 def test_removing_leaves_nothing(tmp_path: Path) -> None:
