@@ -6,30 +6,25 @@ A copy is read by its owner alone, and removed with the folder of its download. 
 process left is removed by the next download. Memory: a chunk.
 """
 
-import fcntl
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from bulk_sync.errors import InputProblem, StopRun, unwritable
 from bulk_sync.remote.store import RemoteProblem, changed, explained, open_store
 from bulk_sync.remote.url import Source, Url
-from bulk_sync.storage import atomic
+from bulk_sync.storage import scratch
 
 if TYPE_CHECKING:
     from obstore import Bytes, GetResult, ObjectMeta
     from obstore.store import ObjectStore
     from typing_extensions import Buffer
 
-_FOLDER: Final = "downloads"
-_FRESH: Final = ".new-"
 _UNSENT: Final = "Nothing was sent to Campaign. Run again later."
 _CHUNK: Final = 1 << 20
 _SPECIAL: Final = "*?["
@@ -101,11 +96,11 @@ def downloaded(
     whole = source.whole if isinstance(source, Source) else source
     url = Url.parse(whole)
     if not url.is_bucket:
-        with _folder(state_dir) as folder:
+        with scratch.folder(state_dir, scratch.DOWNLOADS) as folder:
             yield Download([_of_web(url, whole, folder)], is_one=True)
         return
     store = open_store(url)
-    with _folder(state_dir) as folder:
+    with scratch.folder(state_dir, scratch.DOWNLOADS) as folder:
         is_one = not (url.key.endswith("/") or not url.key or any(c in url.key for c in _SPECIAL))
         before = _found(store, url, is_one=is_one)
         is_one = is_one or [each["path"] for each in before] == [url.key]
@@ -272,42 +267,3 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 def _last(key: str) -> str:
     return key.rpartition("/")[2]
-
-
-@contextmanager
-def _folder(state_dir: Path) -> Iterator[Path]:
-    """Make a folder for one download, and remove it in the end, and those of dead processes."""
-    above = state_dir / _FOLDER
-    try:
-        atomic.make_folder(above)
-        fresh = Path(mkdtemp(prefix=_FRESH, dir=above))
-        descriptor = os.open(fresh, os.O_RDONLY)
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path = fresh.rename(above / fresh.name.removeprefix(_FRESH))  # locked: it may be seen now
-    except OSError as error:
-        raise unwritable(
-            error,
-            f"{above}: {error.strerror}. Nothing was sent. Make room, or name a folder that can be "
-            "written with --state-dir.",
-        ) from error
-    with suppress(OSError):
-        for other in above.iterdir():
-            if other != path and not other.name.startswith(_FRESH):
-                _remove_if_dead(other)
-    try:
-        yield path
-    finally:
-        os.close(descriptor)
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _remove_if_dead(folder: Path) -> None:
-    """Remove the folder of a download, unless its process holds its lock."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(descriptor)

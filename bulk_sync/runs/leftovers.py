@@ -40,7 +40,7 @@ from bulk_sync.remote.mirror import Mirrored, all_mirrored
 from bulk_sync.runs import kept_rows, lineage, plan_file
 from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints
 from bulk_sync.runs.past_runs import is_held, was_stopped
-from bulk_sync.storage import atomic
+from bulk_sync.storage import atomic, scratch
 
 _DAY_S: Final = 86_400
 _CHECKPOINT_DAYS: Final = 30
@@ -48,8 +48,10 @@ _CHECKPOINT_DAYS: Final = 30
 
 _DAYS: Final = 800
 _ABANDONED_DAYS: Final = 1
-_OWN_FOLDERS: Final = frozenset({"runs", kept_rows.FOLDER, "locks", "downloads", "page"})
-"""Folders with rules of their own; the last two belong to processes that look after them."""
+_OWN_FOLDERS: Final = frozenset(
+    {"runs", kept_rows.FOLDER, "locks", scratch.CHECKS, scratch.DOWNLOADS, "page"}
+)
+"""Folders with rules of their own; the last three belong to processes that look after them."""
 
 
 @dataclass(frozen=True, slots=True)
