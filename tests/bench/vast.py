@@ -1,6 +1,6 @@
 """Files larger than the memory that they may take, beside one statement of DuckDB that joins them.
 
-``make bench-vast`` takes 100,000,000 rows and 30 GB of disk, in ``TMPDIR``. ``VAST_ROWS=1000000``
+``make bench-vast`` takes 100,000,000 rows and 45 GB of disk, in ``TMPDIR``. ``VAST_ROWS=1000000``
 takes fewer, ``VAST_MEMORY=500MB`` less memory.
 """
 
