@@ -38,7 +38,8 @@ class LeftRows:
             return cls()
         shown = rows[[name for name in _NAMES if name in rows]]
         is_first = is_left & (np.cumsum(is_left) <= COMPARED_ROWS)
-        return cls(int(is_left.sum()), columns.rows_of(shown, is_first))
+        first = columns.rows_of(shown, is_first).reset_index(drop=True)
+        return cls(int(is_left.sum()), first)
 
     def __add__(self, other: "LeftRows") -> "LeftRows":
         """Return the rows of both, in this order."""

@@ -238,6 +238,15 @@ def test_a_long_listing_says_where_the_other_rows_are_and_nothing_is_wrapped(pat
     assert "customHeight" not in xml(path)
 
 
+def test_a_listing_is_as_wide_as_its_own_rows_however_far_down_they_are(path: Path) -> None:
+    count, far = 20_000, 17_000
+    outcomes = ["unchanged"] * far + ["failed"] * (count - far)
+    write(results(count, ours={columns.KEY: [KEY] * count, columns.OUTCOME: outcomes}), path)
+    listing = xml(path, "xl/worksheets/sheet2.xml")
+    (width,) = re.findall(r'<col min="2" max="2" width="(\d+)', listing)
+    assert int(width) > len(KEY)
+
+
 def test_rows_that_do_not_fit_a_sheet_go_on_in_the_next(path: Path) -> None:
     frame = results(7)
     with path.open("wb") as file:

@@ -1,5 +1,6 @@
 """The options that are named for cells of many rows."""
 
+import pandas as pd
 import pytest
 from checked_rows import raw
 
@@ -98,3 +99,21 @@ def test_boxes_that_most_rows_leave_empty_may_be_no_wish_to_be_sold(
     found = hints.find(Slices.of(check.rows(frame, rules)), layout)
     assert [each for each in found if "no request" in each] == found[: bool(count)]
     assert not count or found[0].startswith(f"{count} the sale (No in {name!r}). ")
+
+
+@pytest.mark.parametrize("most", [2, 100_000], ids=["cut to the most frequent", "all kept"])
+def test_frequent_words_are_counted_however_many_others_there_are(most: int) -> None:
+    words = hints.Words(most)
+    for number in range(9):
+        cells = ["Opted Out", "opted out", "DNS", *(f"word {number} {at}" for at in range(3))]
+        words.add(pd.Series(cells, dtype="str"))
+    assert words.most_frequent() == {"Opted Out": 18, "DNS": 9}
+
+
+def test_a_column_with_the_addresses_is_named_if_it_has_them_in_most_of_all_slices() -> None:
+    pairs, rules = [("anonymous", "-"), ("nobody", "b@x.com"), ("x", "c@x.com")], Rules(state=True)
+    frame = raw([*pairs], ("Email", "Your e-mail"))
+    layout = Layout([], check.find_columns(frame.columns, rules), rules)
+    parts = [part.reset_index(drop=True) for part in (frame[:1], frame[1:])]
+    slices = Slices(3, lambda: (check.rows(part, rules) for part in parts))
+    assert hints.find(slices, layout) == told_of_keys(*pairs) != []

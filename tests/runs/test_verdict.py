@@ -1,0 +1,170 @@
+"""What `validate` counts, shows and writes is the same however its rows are cut into slices."""
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_sync import report
+from bulk_sync.cli import verdict as shown
+from bulk_sync.errors import Exit
+from bulk_sync.report import SUFFIXES, todo_file
+from bulk_sync.report.destination import LocalFile
+from bulk_sync.report.facts import Facts
+from bulk_sync.report.table import Results
+from bulk_sync.rows import check, columns, comparison, doubtful_dates, due_dates
+from bulk_sync.rows.check import Rules
+from bulk_sync.rows.layout import Layout, Place
+from bulk_sync.rows.protected_keys import ProtectedKeys
+from bulk_sync.rows.slices import Slices
+from bulk_sync.runs import report_facts
+from bulk_sync.runs.validation import Judged
+from bulk_sync.runs.verdict import Validated, Verdict
+from bulk_sync.settings import KeyKind, Keys
+
+PROTECTED = ProtectedKeys({"@c": "row 1 of vip.csv"}, {"vip@example.com": "row 2 of vip.csv"})
+PKEYS, ADDRESSES = ["@a", "@b", "@c", "c", ""], ["a@example.com", "b@example.com", "x", "-"]
+STATES = ["yes", "no", "perhaps", "Perhaps.", "opted out", "", "a sentence " * 5]
+DATES = ["2026-11-03", "3/4/2026", "13/4/2026", "soon", ""]
+OWN = ["", "=1+1", "a,b", '"', "vip@example.com", "a@example.com"]
+
+
+class Case(NamedTuple):
+    """A checked input, and where it is cut."""
+
+    rows: pd.DataFrame
+    layout: Layout
+    source: str
+    cuts: list[int]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    is_email, are_files = draw(st.booleans()), draw(st.booleans())
+    kind, keys = (KeyKind.EMAIL, ADDRESSES) if is_email else (KeyKind.PKEY, PKEYS)
+    cells = st.tuples(*map(st.sampled_from, (keys, STATES, DATES, OWN)))
+    table = draw(st.lists(cells, min_size=1, max_size=24))
+    names = ["Customer key" if kind is KeyKind.PKEY else "Customer", "opt out requested"]
+    raw = pd.DataFrame(table, columns=[*names, "Date received", "E-mail"], dtype="str")
+    raw[columns.ROW] = range(2, len(raw) + 2)
+    suffix = draw(st.sampled_from([".csv", ".xlsx"]))
+    if are_files:
+        files = [f"a{suffix}", f"b{suffix}"]
+        first = draw(st.integers(1, len(raw)))
+        given_ = [files[at >= first] for at in range(len(raw))]
+        raw[columns.FILE] = pd.Categorical(given_, categories=files)
+    rules = Rules(keys=Keys(kind), key_column=names[0], state_column=names[1])
+    checked = check.check(raw, rules)
+    place = Place("in", header_row=1)
+    layout = Layout([place], checked.found, rules, checked.dates_read_as, checked.date_order)
+    cuts = draw(st.lists(st.integers(1, len(raw)), max_size=6))
+    return Case(checked.rows, layout, f"in{suffix}", cuts)
+
+
+def cut(frame: pd.DataFrame, at: list[int]) -> Slices:
+    edges = sorted({0, *at, len(frame)})
+    parts = [frame.iloc[start:end].reset_index(drop=True) for start, end in pairwise(edges)]
+    return Slices(len(frame), lambda: iter(parts))
+
+
+def judged(rows: Slices, layout: Layout) -> Slices:
+    """Return rows as ``validate`` judges them."""
+    rows = PROTECTED.rejected_in(rows.map(comparison.without_states))
+    return rows.map(lambda each: doubtful_dates.with_details(each, layout.columns.date))
+
+
+def both(case: Case) -> tuple[Slices, Slices]:
+    """Return the judged rows as one slice, and as several."""
+    whole, parts = Slices.of(case.rows), cut(case.rows, case.cuts)
+    return judged(whole, case.layout), judged(parts, case.layout)
+
+
+@given(cases())
+@settings(max_examples=60)
+def test_slices_have_the_verdicts_of_the_whole(case: Case) -> None:
+    whole, parts = both(case)
+    pd.testing.assert_frame_equal(parts.joined(), whole.joined())
+    found, added = (replace(counted(case, rows), at_ms=1) for rows in (whole, parts))
+    assert facts_of(case, whole, added) == facts_of(case, whole, found)
+    for status in Exit.DONE, Exit.ROWS_LEFT:
+        one, other = (Validated(case.layout, each) for each in (found, added))
+        assert shown.lines(other, case.source) == shown.lines(one, case.source)
+        assert shown.as_json(other, "", status) == shown.as_json(one, "", status)
+    assert list(added.totals.outcomes) == list(found.totals.outcomes)
+    assert (added.is_usable, added.may_stay) == (found.is_usable, found.may_stay)
+    pd.testing.assert_frame_equal(added.rejected.first, found.rejected.first)
+
+
+def counted(case: Case, rows: Slices) -> Verdict:
+    return Verdict.count(rows, case.layout, has_deadlines=True)
+
+
+def facts_of(case: Case, rows: Slices, verdict: Verdict) -> Facts:
+    return report_facts.of_check(case.source, Judged(rows, "ab", case.layout), verdict)
+
+
+def content(path: Path) -> object:
+    """Return what is in a file, without the time at which a workbook was made."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    if path.suffix != ".xlsx":
+        return path.read_bytes()
+    with zipfile.ZipFile(BytesIO(path.read_bytes())) as book:
+        return {
+            name: book.read(name) for name in book.namelist() if not name.startswith("docProps")
+        }
+
+
+def same_files(case: Case, write: Callable[[Slices, Facts, Path], Path | None]) -> bool:
+    """Return whether a file that is written of slices is that of the whole."""
+    whole, parts = both(case)
+    facts = facts_of(case, whole, counted(case, whole))
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        paths = [write(whole, facts, Path(one)), write(parts, facts, Path(other))]
+        first, second = (path and (path.name, content(path)) for path in paths)
+    return first == second
+
+
+@given(cases())
+@settings(max_examples=25)
+def test_reports_of_slices_are_those_of_the_whole_in_every_format(case: Case) -> None:
+    for suffix in SUFFIXES:
+
+        def write(rows: Slices, facts: Facts, folder: Path, suffix: str = suffix) -> Path:
+            told: list[tuple[int, int]] = []
+            path = folder / f"report{suffix}"
+            results = Results.from_slices(rows.map(due_dates.with_due))
+            report.write(results, LocalFile(path), facts, lambda _, *how_far: told.append(how_far))
+            assert told[-1] == (rows.count, rows.count)
+            return path
+
+        assert same_files(case, write), suffix
+
+
+@given(cases())
+@settings(max_examples=40)
+def test_the_todo_file_of_slices_is_that_of_the_whole(case: Case) -> None:
+    def write(rows: Slices, facts: Facts, folder: Path) -> Path | None:
+        written = todo_file.write(rows, facts.source, LocalFile(folder / "in.RUN"))
+        return None if written is None else Path(str(written))
+
+    assert same_files(case, write)
+
+
+def test_a_row_is_protected_by_an_address_in_another_slice() -> None:
+    """A repeated key has the address in one row only, before or after the row that counts."""
+    table = [("@a", "yes", ""), ("@b", "yes", ""), ("@a", "yes", "vip@example.com")]
+    raw = pd.DataFrame(table, columns=["PKey", "ccpaOptOut", "E-mail"], dtype="str")
+    checked = check.check(raw.assign(**{columns.ROW: range(2, 5)}), Rules()).rows
+    slices = cut(checked, [1, 2]).map(comparison.without_states)
+    rows = PROTECTED.rejected_in(slices).joined()
+    assert rows[columns.OUTCOME].tolist() == ["rejected", "usable", "rejected"]
