@@ -125,15 +125,16 @@ def compare(
     return _with_step(planned, positions, states, verdict)
 
 
-def without_states(checked: pd.DataFrame) -> pd.DataFrame:
-    """Return checked rows as results of ``validate``: no state was read, open rows are usable.
+def without_states(checked: pd.DataFrame, outcome: Outcome = Outcome.USABLE) -> pd.DataFrame:
+    """Return checked rows as results for which no state was read.
 
     Args:
         checked: all rows of ``check.rows``, or some of them.
+        outcome: of open rows; by default as ``validate`` has it.
     """
     unread, none = np.full(len(checked), UNREAD, np.int8), np.zeros(len(checked), np.int64)
     codes = columns.outcome_codes(checked[columns.OUTCOME])
-    codes[codes == columns.NONE] = OUTCOME_CODES[Outcome.USABLE]
+    codes[codes == columns.NONE] = OUTCOME_CODES[outcome]
     results = checked.copy(deep=False)
     results[columns.BEFORE] = columns.states(unread)
     results[columns.AFTER] = columns.states(unread)

@@ -1,10 +1,20 @@
-"""Rows that were written as Parquet, read into one frame a row group at a time."""
+"""Rows as Parquet: written a slice at a time, read into one frame a row group at a time."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.rows import columns
+
+
+def with_schema(parts: Iterable[pa.Table]) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """Return the schema of tables, at least one, and the same tables; one is held at a time."""
+    others = iter(parts)
+    first = next(others)
+    return first.schema, chain([first], others)
 
 
 def frame(file: pq.ParquetFile) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.listing import first_few
+from bulk_sync.rows.totals import NO_ROWS, Totals
 from bulk_sync.settings import Bound, Limits, Oddity
 
 MIGRATED: Final = (
@@ -51,16 +52,19 @@ class Past:
     changes: int
 
 
-def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) -> Refused | None:
+def refusal(
+    planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = (), rest: Totals = NO_ROWS
+) -> Refused | None:
     """Return the refusal of a plan, with all limits that it passes; None if it may be written.
 
     Args:
         planned: the plan, as ``comparison.compare`` returns it.
         limits: what may pass.
         past: finished runs of the same job, the newest first.
+        rest: counts of rows of the input that are not in the plan, because they need no work.
     """
-    odd = _odd(planned, limits, past)
-    passed = dict(_passed(planned, limits))
+    odd = _odd(planned, limits, past, rest)
+    passed = dict(_passed(planned, limits, rest))
     if limits.hold_opt_ins:
         passed.pop(_OPT_INS, None)
     found = [*([] if odd is None else [odd]), *passed.values()]
@@ -72,9 +76,9 @@ def refusal(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) ->
     return Refused(f"Nothing was written: {sentences}", option, "" if better == option else better)
 
 
-def held_opt_ins(planned: pd.DataFrame, limits: Limits) -> Refused | None:
+def held_opt_ins(planned: pd.DataFrame, limits: Limits, rest: Totals = NO_ROWS) -> Refused | None:
     """Return why the opt-ins of a plan without a refusal wait; None if they may be written."""
-    return dict(_passed(planned, limits)).get(_OPT_INS) if limits.hold_opt_ins else None
+    return dict(_passed(planned, limits, rest)).get(_OPT_INS) if limits.hold_opt_ins else None
 
 
 def without_opt_ins(planned: pd.DataFrame) -> pd.DataFrame:
@@ -86,9 +90,11 @@ def without_opt_ins(planned: pd.DataFrame) -> pd.DataFrame:
     return verdicts.applied(planned)
 
 
-def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = ()) -> bool:
+def passes_however(
+    planned: pd.DataFrame, limits: Limits, past: Sequence[Past] = (), rest: Totals = NO_ROWS
+) -> bool:
     """Return whether a plan may be written whatever the states of its ``pending`` rows are."""
-    if refusal(planned, limits, past) is not None:
+    if refusal(planned, limits, past, rest) is not None:
         return False
     if limits.hold_opt_ins:  # then opt-ins refuse nothing
         limits = replace(limits, max_opt_ins=Bound(percent=Fraction(100)))
@@ -102,11 +108,11 @@ def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] =
     for each in (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE):
         outcome[unread] = columns.OUTCOME_CODES[each]
         worst[columns.OUTCOME] = columns.outcomes(outcome)
-        if refusal(worst, limits, past) is not None:
+        if refusal(worst, limits, past, rest) is not None:
             return False
     # Whether the states are inverted depends on which rows turn out to be changes.
     changed, more = len(comparison.changes(planned)), int(np.count_nonzero(unread))
-    compared = changed + more + int((planned[columns.OUTCOME] == Outcome.UNCHANGED).sum())
+    compared = changed + more + _unchanged(planned, rest)
     lifted = len(comparison.opt_ins(planned)) + int(np.count_nonzero(unread & (desired == 0)))
     return (
         compared < FEWEST
@@ -117,9 +123,9 @@ def passes_however(planned: pd.DataFrame, limits: Limits, past: Sequence[Past] =
     )
 
 
-def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[tuple[str, Refused]]:
+def _passed(planned: pd.DataFrame, limits: Limits, rest: Totals) -> Iterator[tuple[str, Refused]]:
     """Yield a refusal for each limit on a count that a plan passes, by the end of its option."""
-    rows = columns.input_rows(planned)
+    rows = columns.input_rows(planned) + rest.rows
     created = np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_CREATE]))
     max_changes, max_creates = (
         None if bound is None else bound.most(rows)
@@ -145,12 +151,14 @@ def _passed(planned: pd.DataFrame, limits: Limits) -> Iterator[tuple[str, Refuse
             )
 
 
-def _odd(planned: pd.DataFrame, limits: Limits, past: Sequence[Past]) -> Refused | None:
+def _odd(
+    planned: pd.DataFrame, limits: Limits, past: Sequence[Past], rest: Totals
+) -> Refused | None:
     """Find the first oddity; one explains the others."""
     for oddity, sentence in (
-        (Oddity.FEWER_ROWS, _fewer_rows(columns.input_rows(planned), past)),
-        (Oddity.UNKNOWN_KEYS, _unknown_keys(planned)),
-        (Oddity.INVERTED, _inverted(planned, past)),
+        (Oddity.FEWER_ROWS, _fewer_rows(columns.input_rows(planned) + rest.rows, past)),
+        (Oddity.UNKNOWN_KEYS, _unknown_keys(planned, rest)),
+        (Oddity.INVERTED, _inverted(planned, past, rest)),
     ):
         if sentence is not None and oddity not in limits.allowed:
             return _let_pass(sentence, oddity)
@@ -184,9 +192,9 @@ def _fewer_rows(rows: int, past: Sequence[Past]) -> str | None:
     )
 
 
-def _unknown_keys(planned: pd.DataFrame) -> str | None:
+def _unknown_keys(planned: pd.DataFrame, rest: Totals) -> str | None:
     missing = np.flatnonzero(planned[columns.OUTCOME] == Outcome.NOT_FOUND)
-    known = planned[columns.OUTCOME].isin(_KNOWN).any()
+    known = planned[columns.OUTCOME].isin(_KNOWN).any() or rest.rows > 0
     if columns.PROFILES in planned:
         known |= (planned[columns.PROFILES] > 0).any()
     if known or len(missing) < FEWEST:
@@ -207,9 +215,9 @@ def _unknown_keys(planned: pd.DataFrame) -> str | None:
     )
 
 
-def _inverted(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
+def _inverted(planned: pd.DataFrame, past: Sequence[Past], rest: Totals) -> str | None:
     changed = comparison.changes(planned)
-    compared = len(changed) + int((planned[columns.OUTCOME] == Outcome.UNCHANGED).sum())
+    compared = len(changed) + _unchanged(planned, rest)
     lifted = len(comparison.opt_ins(planned))
     fewer = min(lifted, len(changed) - lifted)
     if compared < FEWEST or len(changed) < _NEARLY_ALL * compared:
@@ -223,6 +231,11 @@ def _inverted(planned: pd.DataFrame, past: Sequence[Past]) -> str | None:
         f"the inverse of the current ones ({_first(planned, changed)}): does the column say who "
         "may be sold, instead of who has opted out?"
     )
+
+
+def _unchanged(planned: pd.DataFrame, rest: Totals) -> int:
+    here = int((planned[columns.OUTCOME] == Outcome.UNCHANGED).sum())
+    return here + rest.outcomes.get(Outcome.UNCHANGED, 0)
 
 
 def _first(planned: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:

@@ -74,6 +74,8 @@ class Totals:
         return set(self.outcomes) <= _COMPLETE
 
 
+NO_ROWS: Final = Totals(rows=0, outcomes={}, opt_ins=0, opt_outs=0)
+
 _COMPLETE: Final = frozenset(
     {
         Outcome.UNCHANGED,

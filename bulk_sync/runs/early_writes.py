@@ -120,5 +120,5 @@ def _is_within_limits(
     """
     desired = columns.state_codes(compared[columns.DESIRED])
     may_contradict = expand.may_share_profiles(compared) and (desired[unread] == 0).any()
-    job = execution.job
-    return not may_contradict and plan_limits.passes_however(compared, job.limits, execution.past)
+    limits, past, rest = execution.job.limits, execution.past, execution.rest.totals
+    return not may_contradict and plan_limits.passes_however(compared, limits, past, rest)

@@ -16,6 +16,7 @@ from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.remaining_cost import Budgets, RemainingCost, calls_per_change
+from bulk_sync.runs.rest import NOTHING, Rest
 from bulk_sync.runs.review import Cost, Forecast, Plan, Screen
 
 
@@ -29,6 +30,7 @@ class Execution:
         session: carries out passes.
         past: finished runs of the same job, for comparison.
         budget: the calls of all runs in a day; None if unknown.
+        rest: the rows of the input that are in no plan, because they need no work.
     """
 
     job: Job
@@ -36,12 +38,14 @@ class Execution:
     session: Session
     past: Sequence[Past]
     budget: DayBudget | None
+    rest: Rest = NOTHING
 
     def review(self, planned: pd.DataFrame, read: Read) -> Plan:
         """Return a plan for a person, with its limits and its forecast."""
-        job, calls, totals = self.job, self.session.client.calls, Totals.count(planned)
-        refusal = plan_limits.refusal(planned, job.limits, self.past)
-        held = None if refusal else plan_limits.held_opt_ins(planned, job.limits)
+        job, calls, rest = self.job, self.session.client.calls, self.rest.totals
+        totals = Totals.count(planned) + rest
+        refusal = plan_limits.refusal(planned, job.limits, self.past, rest)
+        held = None if refusal else plan_limits.held_opt_ins(planned, job.limits, rest)
         writes = totals.writes - (0 if held is None else totals.opt_ins)
         forecast = Forecast(
             read=read,
@@ -68,7 +72,7 @@ class Ended:
     """How far a run got.
 
     Attributes:
-        rows: every row of the input, or of its profiles.
+        rows: every row of the input, or of its profiles, but those of the rest.
         cause: why the run ended early; None if it did not.
         reads: calls that reading still takes, if known.
         needed: forecast cost of reading, if a budget does not cover it.
@@ -84,18 +88,24 @@ class Ended:
     warning: str = ""
 
 
-def early_end(rows: pd.DataFrame, cause: StopRun, *, was_sent: bool = False) -> Ended:
+def early_end(rows: pd.DataFrame, cause: StopRun, rest: Rest, *, was_sent: bool = False) -> Ended:
     """Return the end of a run whose untried rows stay pending.
 
     Args:
         rows: results so far.
         cause: what ended the run.
+        rest: the rows that need no work.
         was_sent: whether any write was sent.
     """
-    has_begun = was_sent or rows[columns.BEFORE].notna().any()
+    has_begun = was_sent or knows_states(rows, rest)
     if isinstance(cause, UsageProblem) and has_begun:  # which would mean that nothing was sent
         cause = StoppedEarly(str(cause))
     return Ended(comparison.hold_back(rows, Reason.STOPPED), cause)
+
+
+def knows_states(rows: pd.DataFrame, rest: Rest) -> bool:
+    """Return whether the state of any row is known."""
+    return rest.totals.rows > 0 or bool(rows[columns.BEFORE].notna().any())
 
 
 def cost_of(session: Session, job: Job) -> Cost:

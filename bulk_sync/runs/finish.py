@@ -8,6 +8,8 @@ A failure here is why the run ended early, unless there was another reason befor
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +27,7 @@ from bulk_sync.rows import columns, comparison, due_dates, expand, read
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
-from bulk_sync.runs.execution import Ended
+from bulk_sync.runs.execution import Ended, knows_states
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.review import Cost, Files, Finished
@@ -44,13 +46,13 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
         cost: what it took.
         tell: is told how far each report got.
     """
-    totals, joined = Totals.count(ended.rows), expand.collapse(ended.rows)
+    totals, joined = Totals.count(ended.rows) + run.rest.totals, expand.collapse(ended.rows)
     line = report_facts.ended_with(totals, ended.cause, str(ended.held or ended.warning))
     files, failure = _write_all_reports(run, job, line, joined, tell)
     cause = ended.cause or failure
     if cause is None:
         try:
-            files = replace(files, plan_sha256=_write_plan(run, ended.rows, totals))
+            files = replace(files, plan_sha256=_write_plan(run, ended, totals))
         except (UsageProblem, DiskFull) as problem:
             cause = problem
     finished = Finished(
@@ -60,7 +62,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
         cost=cost,
         cause=cause,
         files=files,
-        is_resumable=not _is_final(cause, joined),
+        is_resumable=not _is_final(cause, run, joined),
         settings=job.record.settings,
         held=None if cause else ended.held,
     )
@@ -77,7 +79,7 @@ def refuse(
     run_id: str,
     begun: Begun,
     stem: str,
-    rows: pd.DataFrame,
+    rows: Slices,
     why: Refused,
 ) -> None:
     """Record a run that was refused before it began: it is finished, and nothing can resume it.
@@ -91,13 +93,8 @@ def refuse(
         rows: every row of the input.
         why: what refused it.
     """
-    # What a plan found unchanged was read for the plan: this run has confirmed nothing.
-    is_open = rows[columns.OUTCOME] == str(Outcome.UNCHANGED)
-    rows = rows.assign(
-        **{columns.OUTCOME: rows[columns.OUTCOME].mask(is_open, str(Outcome.PENDING))}
-    )
-    rows = comparison.hold_back(rows, Reason.LIMIT)
-    line = report_facts.ended_with(Totals.count(rows), why)
+    rows = rows.map(_undone)
+    line = report_facts.ended_with(reduce(add, map(Totals.count, rows.read())), why)
     line = replace(line, final=True, seconds=round(job.seconds, 3))
     try:
         settings = {**begun.settings, "report": [], "stem": stem}
@@ -108,35 +105,44 @@ def refuse(
         log.warning("%s", problem)
 
 
+def _undone(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of a plan, or of no plan yet, as a limit leaves them."""
+    # What a plan found unchanged was read for the plan: this run has confirmed nothing.
+    is_open = rows[columns.OUTCOME] == str(Outcome.UNCHANGED)
+    rows = rows.assign(
+        **{columns.OUTCOME: rows[columns.OUTCOME].mask(is_open, str(Outcome.PENDING))}
+    )
+    return comparison.hold_back(rows, Reason.LIMIT)
+
+
 def write_reports(
-    rows: pd.DataFrame,
+    rows: Slices,
     reports: Sequence[Destination],
     name: str,
     facts: Facts,
     tell: report.Tell,
-    left: pd.DataFrame | None = None,
+    left: pd.DataFrame,
 ) -> tuple[Files, StopRun | None]:
     """Write the reports, and the todo file if a row needs a person.
 
     Args:
-        rows: results.
+        rows: results, a row per row of the input.
         reports: where the reports go.
         name: the name that the todo file, beside the first of them, begins with.
         facts: what reports for people show beside the rows.
         tell: is told how far each report got.
-        left: the results as the todo file is to have them; None for the same.
+        left: those among which a row may need a person, as the todo file is to have them.
 
     Returns:
         What was written, and what went wrong.
     """
     written: list[Destination] = []
-    results = Results.from_frame(report_rows(rows))
+    results = Results.from_slices(rows.map(report_rows))
     try:
         for destination in reports:
             written.append(report.write(results, destination, facts, tell))  # noqa: PERF401 - may raise
         todo = None
         if reports:
-            left = rows if left is None else left
             source = source_of_rest(facts.source)
             todo = todo_file.write(Slices.of(left), source, reports[0].beside(name))
     except StopRun as failure:
@@ -163,7 +169,15 @@ def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def _write_all_reports(
     run: RunContext, job: Job, line: ledger.Ended, rows: pd.DataFrame, tell: report.Tell
 ) -> tuple[Files, StopRun | None]:
-    """Write the reports of a run that ends with a line of the ledger; else as ``write_reports``."""
+    """Write the reports of a run that ends with a line of the ledger.
+
+    Args:
+        run: the run.
+        job: how it worked.
+        line: its end.
+        rows: its results, a row per row of the input, but those of the rest.
+        tell: is told how far each report got.
+    """
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None
     left = write_records.as_input(rows, run.begun.attribute) if is_undo else rows
@@ -173,8 +187,10 @@ def _write_all_reports(
     before = next((each.ended for each in past if each.run_id == run.run_id), None)
     if reports and before is not None and before.todo_sha256:
         name = todo_file.spare(reports[0].beside(name), before.todo_sha256).name
-    facts = report_facts.facts_of(ending, rows, past, reports=reports)
-    files, failure = write_reports(rows, reports, name, facts, tell, left)
+    tally = report_facts.tally_of(ending, rows) + run.rest.tally
+    facts = report_facts.facts_from(ending, tally, past, reports=reports)
+    results = run.rest.with_results(rows)
+    files, failure = write_reports(results, reports, name, facts, tell, left)
     if failure is not None and run.begun.kind is not Kind.PLAN:
         failure = StoppedEarly(
             f"{failure} What was changed in Campaign stays so; `bulk-sync resume {run.run_id}` "
@@ -183,19 +199,20 @@ def _write_all_reports(
     return files, failure
 
 
-def _write_plan(run: RunContext, rows: pd.DataFrame, totals: Totals) -> str | None:
+def _write_plan(run: RunContext, ended: Ended, totals: Totals) -> str | None:
     """Write the plan file, if the run is a plan with one, and return its SHA-256."""
     out = run.begun.settings.get(OUT) if run.begun.kind is Kind.PLAN else None
     if not out:
         return None
+    rows = run.rest.with_results(ended.rows)
     return plan_file.write(Path(out), rows, run.run_id, run.begun, totals)
 
 
-def _is_final(cause: StopRun | None, rows: pd.DataFrame) -> bool:
+def _is_final(cause: StopRun | None, run: RunContext, rows: pd.DataFrame) -> bool:
     """Return whether ``resume`` cannot go on."""
     if isinstance(cause, UsageProblem | AccessDenied):
         # Wrong settings end a run for good only while no state is known that would be lost.
-        return not rows[columns.BEFORE].notna().any()
+        return not knows_states(rows, run.rest)
     return cause is None or isinstance(cause, Refused)
 
 
@@ -211,7 +228,8 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
         run.checkpoint.keep_results(finished.rows)
     until = None
     if is_final and not is_plan:
-        until = kept_rows.keep(job.state, run.run_id, run.begun, ended.rows)
+        rows = run.rest.with_results(ended.rows)
+        until = kept_rows.keep(job.state, run.run_id, run.begun, rows)
     why, cost = finished.cause or finished.held, replace(finished.cost, seconds=job.seconds)
     last_line = ledger.Ended(
         exit=int(finished.exit),

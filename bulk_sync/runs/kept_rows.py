@@ -10,10 +10,12 @@ not finished the rows are made from its checkpoint.
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +34,7 @@ from bulk_sync.rows.check import OnConflict
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.request_order import Confirmed
 from bulk_sync.rows.results import Steps
+from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import checkpoint_place
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
@@ -116,10 +119,21 @@ class KeptRows:
             for part in _parts(file, names):
                 yield part.to_pandas()
 
-    def rows(self) -> pd.DataFrame:
-        """Read all rows."""
+    def slices(self) -> Slices:
+        """Return all rows, in slices of one part each. Memory: one part, whenever they are read."""
         with pq.ParquetFile(self.path) as file:
-            return parquet_rows.frame(file)
+            if file.num_row_groups == 1:
+                return Slices.of(parquet_rows.frame(file))
+            return Slices(file.metadata.num_rows, partial(self._frames, _files(file)))
+
+    def _frames(self, files: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Yield all rows, the files of the input being the categories of FILE in each part."""
+        with pq.ParquetFile(self.path) as file:
+            for part in _parts(file, file.schema_arrow.names):
+                rows: pd.DataFrame = part.to_pandas()
+                if columns.FILE in rows:
+                    rows[columns.FILE] = rows[columns.FILE].cat.set_categories(files)
+                yield rows
 
     def _facts(self) -> dict[str, Any]:
         notes = pq.read_schema(self.path).metadata or {}
@@ -138,8 +152,8 @@ def warning_of(run_id: str) -> Iterator[None]:
         log.warning("The rows of run %s cannot be read: %s", run_id, problem)
 
 
-def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | None:
-    """Keep the rows of a finished run.
+def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> date | None:
+    """Keep the rows of a finished run. Memory: a slice.
 
     Args:
         state: where, and for how long.
@@ -151,12 +165,12 @@ def keep(state: State, run_id: str, begun: Begun, rows: pd.DataFrame) -> date | 
         Their last day here; None, with a warning in the log, if they could not be kept.
     """
     today = datetime.now(UTC).date()
-    days = state.days_kept(columns.input_rows(rows))
+    days = state.days_kept(begun.rows)
     if not days:
         return None
     until = min(today, date.max - timedelta(days)) + timedelta(days)
     try:
-        _write(state.folder, run_id, rows, IdentityColumns.find(begun, rows.columns), until)
+        _write(state.folder, run_id, rows, IdentityColumns.find(begun, rows.first.columns), until)
     except OSError as error:
         log.warning(
             "The rows of run %s could not be kept (%s), so `bulk-sync history` knows only what it "
@@ -185,18 +199,26 @@ def table(rows: pd.DataFrame) -> pa.Table:
     return whole if columns.OWNER not in rows else whole.append_column(columns.PKEYS, _pkeys(rows))
 
 
-def own_columns(state: State, run_id: str) -> pd.DataFrame | None:
-    """Return ROW, FILE and the input's own columns of a run's rows; None if they are not here."""
-    rows: pd.DataFrame | None = None
+def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataFrame | None:
+    """Return ROW, FILE and the input's own columns of a run's rows with some numbers.
+
+    None if they are not here. Memory: what is returned, and one part of kept rows.
+    """
+    ours = set(columns.OURS) - {columns.ROW, columns.FILE}
+    found = list[pd.DataFrame]()
     with warning_of(run_id):
         if (checkpoint := Checkpoint.find(state.folder, run_id)) is not None:
-            rows = checkpoint.rows()
+            rows = Slices.of(checkpoint.rows())
         elif (kept := all_of(state.folder).get(run_id)) is not None:
-            rows = kept.rows()
-    if rows is None:
-        return None
-    ours = set(columns.OURS) - {columns.ROW, columns.FILE}
-    return rows[[name for name in rows.columns if name not in ours]]
+            rows = kept.slices()
+        else:
+            return None
+        names = [name for name in rows.first.columns if name not in ours]
+        found = [
+            columns.rows_of(each[names], each[columns.ROW].isin(numbers).to_numpy())
+            for each in rows.read()
+        ]
+    return pd.concat(found, ignore_index=True) if any(map(len, found)) else None
 
 
 def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
@@ -229,8 +251,7 @@ def _as_written(book: Ledger, run: Run, checkpoint: Checkpoint, rows: pd.DataFra
     before = {key: state for key, state in recorded.items() if state is not None}
     open_rows, settings = comparison.open_rows(rows), run.begun.settings
     keys, is_stamped = Texts(rows[columns.KEY], open_rows), columns.LATEST in rows
-    states, unread = (Steps.blank(len(open_rows), stamped=is_stamped) for _ in range(2))
-    read = unread
+    states, read = (Steps.blank(len(open_rows), stamped=is_stamped) for _ in range(2))
     with warning_of(run.run_id):
         read = checkpoint.states(Steps.blank(len(open_rows), stamped=is_stamped))
     for at, group in read.matches(keys):
@@ -243,7 +264,14 @@ def _as_written(book: Ledger, run: Run, checkpoint: Checkpoint, rows: pd.DataFra
     )
     if recorded.keys() <= set(Texts(columns.profiles(planned), comparison.writes(planned))):
         return planned
-    return comparison.compare(rows, unread)
+    return comparison.without_states(rows, Outcome.PENDING)
+
+
+def _files(file: pq.ParquetFile) -> list[str]:
+    """Return the names of the input's files, in all parts together; none if it is one file."""
+    parts = (part[columns.FILE] for part in _parts(file, [columns.FILE]) if part.num_columns)
+    names = (chunk.dictionary.to_pylist() for part in parts for chunk in part.chunks)
+    return list(dict.fromkeys(chain.from_iterable(names)))
 
 
 def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:
@@ -252,20 +280,21 @@ def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:
     return (file.read_row_group(group, columns=found) for group in range(file.num_row_groups))
 
 
-def _write(
-    state_dir: Path, run_id: str, rows: pd.DataFrame, where: IdentityColumns, until: date
-) -> None:
+def _write(state_dir: Path, run_id: str, rows: Slices, where: IdentityColumns, until: date) -> None:
     """Write the rows of a run, in place of those of an earlier end of it."""
     folder = state_dir / FOLDER
     atomic.make_folder(folder)
-    whole = table(rows)
     facts = {"format": _FORMAT, **asdict(where), "newest_ms": _newest_ms(rows)}
-    notes = {**(whole.schema.metadata or {}), _FACTS: orjson.dumps(facts)}
+    schema, parts = parquet_rows.with_schema(map(table, rows.read()))
+    notes = {**(schema.metadata or {}), _FACTS: orjson.dumps(facts)}
     earlier = all_of(state_dir).get(run_id)
     path = folder / f"{run_id}.{until:%Y%m%d}.parquet"
-    with atomic.replacing(path) as file:
-        whole = whole.replace_schema_metadata(notes)
-        pq.write_table(whole, file, compression="zstd", row_group_size=sealed.GROUP_ROWS)
+    with (
+        atomic.replacing(path) as file,
+        pq.ParquetWriter(file, schema.with_metadata(notes), compression="zstd") as writer,
+    ):
+        for part in parts:
+            writer.write_table(part, row_group_size=sealed.GROUP_ROWS)
     if earlier is not None and earlier.path != path:
         earlier.path.unlink(missing_ok=True)
 
@@ -281,11 +310,14 @@ def _pkeys(rows: pd.DataFrame) -> pa.Array:
     return pa.array(found, pa.list_(pa.string()))
 
 
-def _newest_ms(rows: pd.DataFrame) -> int | None:
+def _newest_ms(rows: Slices) -> int | None:
     """Return the date of the newest request that found its state in Campaign."""
-    names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in rows]
+    names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in rows.first]
     if not names:
         return None
-    latest = rows[names[0]].to_numpy()[columns.have_outcome(rows, [Outcome.UNCHANGED])]
-    dated = latest[latest != request_order.UNDATED]
-    return int(dated.max()) if len(dated) else None
+    found = (
+        each[names[0]].to_numpy()[columns.have_outcome(each, [Outcome.UNCHANGED])]
+        for each in rows.read()
+    )
+    dated = (latest[latest != request_order.UNDATED] for latest in found)
+    return max((int(latest.max()) for latest in dated if len(latest)), default=None)

@@ -8,10 +8,12 @@ Campaign is not asked, and nothing is recorded.
 """
 
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial, reduce
+from operator import add
 from pathlib import Path
 
 import pandas as pd
@@ -35,6 +37,7 @@ from bulk_sync.runs import (
     write_records,
 )
 from bulk_sync.runs.job import JobRecord
+from bulk_sync.runs.kept_rows import KeptRows
 from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, known, without_checkpoint
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.validation import files_of
@@ -74,17 +77,20 @@ def report_again(
         if stem is not None:
             todo_file.check(stem)
         found, past = _rows(book, state, run), book.runs()
-    rows = expand.collapse(found)
-    report.check_fits(rows.columns, destinations)
-    ending = run if run.is_finished else _as_far_as_it_got(run, Totals.count(found))
-    facts = report_facts.facts_of(ending, rows, past, reports=destinations)
-    results = Results.from_frame(finish.report_rows(rows))
+    rows = found.map(expand.collapse)
+    report.check_fits(rows.first.columns, destinations)
+    ending = run
+    if not run.is_finished:
+        ending = _as_far_as_it_got(run, reduce(add, map(Totals.count, found.read())))
+    tally = reduce(add, (report_facts.tally_of(ending, each) for each in rows.read()))
+    facts = report_facts.facts_from(ending, tally, past, reports=destinations)
+    results = Results.from_slices(rows.map(finish.report_rows))
     written = tuple(report.write(results, each, facts, tell) for each in destinations)
     left = None
     if stem is not None:
         if lineage.trace(past, run.run_id).undone is not None:
-            rows = write_records.as_input(rows, run.begun.attribute)
-        left = todo_file.write(Slices.of(rows), finish.source_of_rest(facts.source), stem)
+            rows = rows.map(partial(write_records.as_input, attribute=run.begun.attribute))
+        left = todo_file.write(rows, finish.source_of_rest(facts.source), stem)
     return run, written, left
 
 
@@ -108,7 +114,7 @@ def _newest(book: Ledger) -> Run:
     raise NothingLeft("There is no run yet, so there is nothing to report.")
 
 
-def _rows(book: Ledger, state: State, run: Run) -> pd.DataFrame:
+def _rows(book: Ledger, state: State, run: Run) -> Slices:
     """Return the results of a run.
 
     Raises:
@@ -116,18 +122,35 @@ def _rows(book: Ledger, state: State, run: Run) -> pd.DataFrame:
     """
     kept = kept_rows.all_of(state.folder).get(run.run_id)
     if kept is not None:
-        try:
-            return kept.rows()
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise UsageProblem(
-                f"The rows of run {run.run_id} cannot be read from {kept.path}: {error}. "
-                f"{_where_reports_are(run)}"
-            ) from error
+        return _kept(kept, run)
     if not run.is_finished:
-        return _so_far(book, state, run)
+        return Slices.of(_so_far(book, state, run))
     if run.begun.kind is Kind.PLAN:
-        return _planned(run)
+        return Slices.of(_planned(run))
     raise UsageProblem(f"{_why_not_kept(run)} {_where_reports_are(run)}")
+
+
+def _kept(kept: KeptRows, run: Run) -> Slices:
+    """Return kept rows; opening and reading them raise UsageProblem if they are damaged."""
+
+    def read() -> Iterator[pd.DataFrame]:
+        with _explained(kept, run):
+            yield from rows.read()
+
+    with _explained(kept, run):
+        rows = kept.slices()
+    return rows if rows.only is not None else Slices(rows.count, read)
+
+
+@contextmanager
+def _explained(kept: KeptRows, run: Run) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageProblem(
+            f"The rows of run {run.run_id} cannot be read from {kept.path}: {error}. "
+            f"{_where_reports_are(run)}"
+        ) from error
 
 
 def _so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame:

@@ -55,18 +55,18 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     """Take a run from where it stands to its end, or as far as it goes."""
     screen.begin(run.run_id, run.begun)
     budget = day_budget.budget_of(run.ledger, job)
-    failures = job.limits.failures(len(run.rows))
+    failures = job.limits.failures(run.row_count)
     if run.begun.kind == Kind.RETRY:  # all its rows have failed before
         failures = replace(failures, lost=None)
     is_plan = run.begun.kind is Kind.PLAN
     with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
-        execution = Execution(job, screen, session, run.past, budget)
+        execution = Execution(job, screen, session, run.past, budget, run.rest)
         try:
             check_budget(job.pace, job.connection, Writing() if is_plan else job.writing)
             ended = _carry_out(execution, run, interrupts)
         except (Interrupted, BudgetTooSmall) as stopped:
             interrupts.defer()
-            ended = early_end(_results_so_far(run, job), stopped)
+            ended = early_end(_results_so_far(run, job), stopped, run.rest)
     interrupts.defer()
     cost = replace(cost_of(session, job), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
@@ -119,7 +119,8 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
     planned, read, needed = run.planned, _NOTHING_READ, None
     _find_protected(execution)
     if execution.session.cause is not None:
-        return early_end(_results_so_far(run, execution.job), execution.session.cause)
+        left = _results_so_far(run, execution.job)
+        return early_end(left, execution.session.cause, run.rest)
     is_plan = run.begun.kind is Kind.PLAN
     if planned is not None:
         planned = current_states.protected(run, planned, execution.job)
@@ -167,7 +168,7 @@ def _held_still(
     limits, opt_ins = execution.job.limits, comparison.opt_ins(planned)
     if not limits.hold_opt_ins or recording.has_lifted or not len(opt_ins):
         return None
-    held = plan_limits.held_opt_ins(planned, limits)
+    held = plan_limits.held_opt_ins(planned, limits, execution.rest.totals)
     if held is None:
         try:
             alone = comparison.narrowed(planned, opt_ins)
@@ -193,9 +194,9 @@ def _approve(execution: Execution, reviewed: Plan) -> None:
 def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
     """Read the unknown states, and compare; show the plan if the run is no more than that."""
     job, session, is_plan = execution.job, execution.session, run.begun.kind is Kind.PLAN
-    cut_off = None if is_plan else plan_limits.cut_off(len(run.rows), job.limits, run.past)
+    cut_off = None if is_plan else plan_limits.cut_off(run.row_count, job.limits, run.past)
     if cut_off is not None:
-        unread = comparison.compare(run.rows, current_states.unread(run.rows))
+        unread = comparison.without_states(run.rows, Outcome.PENDING)
         unread = comparison.hold_back(unread, Reason.LIMIT)
         return Ended(unread, cut_off), _NOTHING_READ
     states = run.checkpoint.states(current_states.unread(run.rows))
@@ -214,7 +215,7 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
         cause = full
     if cause is None:
         return Ended(planned, None, needed=needed, warning=warning), reader.read()
-    ended = early_end(early_writes.results_so_far(run, planned), cause)
+    ended = early_end(early_writes.results_so_far(run, planned), cause, run.rest)
     return replace(ended, reads=reader.calls_left, needed=needed), reader.read()
 
 

@@ -26,6 +26,7 @@ from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, parquet_rows
+from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.storage import atomic, sealed
 
@@ -132,8 +133,8 @@ def check_older(path: Path, run: Run) -> None:
     )
 
 
-def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: Totals) -> str:
-    """Write a plan, and return the SHA-256 of the file.
+def write(path: Path, planned: Slices, run_id: str, begun: Begun, totals: Totals) -> str:
+    """Write a plan, and return the SHA-256 of the file. Memory: a slice; each is read twice.
 
     Args:
         path: where to.
@@ -146,7 +147,6 @@ def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: 
         UsageProblem: it cannot be written.
         DiskFull: there is no room.
     """
-    whole = pa.Table.from_pandas(planned, preserve_index=False)
     facts = {
         "run_id": run_id,
         "made_at": utc(now_ms()),
@@ -159,7 +159,8 @@ def write(path: Path, planned: pd.DataFrame, run_id: str, begun: Begun, totals: 
     notes = {_FACTS: told, _SEAL: _seal(planned, told).encode()}
     try:
         with atomic.replacing(path) as file:
-            sealed.write(file, whole.schema, [whole], notes)
+            tables = (pa.Table.from_pandas(each, preserve_index=False) for each in planned.read())
+            sealed.write(file, *parquet_rows.with_schema(tables), notes)
             file.seek(0)
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -213,7 +214,7 @@ def _read(path: Path, file: BufferedReader) -> PlanFile:
         raise edited
     try:
         rows = parquet_rows.frame(parquet)
-        is_as_made = notes[_SEAL].decode() == _seal(rows, notes[_FACTS])
+        is_as_made = notes[_SEAL].decode() == _seal(Slices.of(rows), notes[_FACTS])
     except _DAMAGED as error:
         raise edited from error
     if not is_as_made:
@@ -260,14 +261,14 @@ def _begun(told: Mapping[str, Any]) -> Begun:
     return Begun(**{**missing, **known, "settings": told["settings"] | told.get("limits", {})})
 
 
-def _seal(planned: pd.DataFrame, facts: bytes) -> str:
+def _seal(planned: Slices, facts: bytes) -> str:
     """Hash the facts, and the rows as CSV: that does not depend on the version of Parquet."""
     sink = _Hashing()
     sink.write(facts)
     hidden = (columns.COUNTS_AS, *columns.DATED, *columns.MATCHED)
-    ours = [name for name in hidden if name in planned]
-    names = [*table.report_columns(planned), *ours]
-    csv_file.write(Results.from_frame(planned, names), sink)
+    first = planned.first
+    names = [*table.report_columns(first), *(name for name in hidden if name in first)]
+    csv_file.write(Results.from_slices(planned, names), sink)
     return sink.hexdigest()
 
 

@@ -114,9 +114,13 @@ def facts_of(
         reports: where its reports go, one of which may hold every row for the others.
         subject: what the report is about; None goes by the command.
     """
+    return facts_from(run, tally_of(run, rows), past, reports=reports, subject=subject)
+
+
+def tally_of(run: Run, rows: pd.DataFrame) -> Tally:
+    """Return the counts of results of a run that has ended."""
     rows = rows.assign(**{columns.AFTER: comparison.foreseen(rows)})
-    tally = Tally.count(rows, ended_on(run))
-    return facts_from(run, tally, past, reports=reports, subject=subject)
+    return Tally.count(rows, ended_on(run))
 
 
 def ended_on(run: Run) -> date:

@@ -17,6 +17,7 @@ from bulk_sync.report.facts import Subject
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.results import Steps
+from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import day_budget, finish, report_facts, write_records
 from bulk_sync.runs.execution import cost_of
@@ -66,7 +67,8 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         ended = replace(report_facts.ended_with(totals, cause), final=True)
         audited = replace(run, ended_ms=now_ms(), ended=ended)
         facts = report_facts.facts_of(audited, found, reports=reports, subject=Subject.AUDIT)
-        files, failure = finish.write_reports(found, reports, f"audit-{run_id}", facts, screen.tell)
+        rows, name = Slices.of(found), f"audit-{run_id}"
+        files, failure = finish.write_reports(rows, reports, name, facts, screen.tell, found)
     return Finished(
         run_id=run_id,
         rows=found,

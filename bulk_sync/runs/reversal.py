@@ -108,7 +108,7 @@ def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFr
     """Return the plan to give profiles the states from before a run."""
     before = [bool(each.before) for each in intents]
     rows = write_records.judged(intents, before, parent.begun.attribute)
-    own = kept_rows.own_columns(state, parent.run_id)
+    own = kept_rows.own_columns(state, parent.run_id, {each.row for each in intents})
     if own is not None:
         rows = write_records.with_own_columns(rows, own)
     left = Steps.blank(len(intents))

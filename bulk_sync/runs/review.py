@@ -87,8 +87,8 @@ class Plan:
     """What a run is about to write, for review.
 
     Attributes:
-        rows: every row of the input, with its outcome.
-        totals: its counts.
+        rows: every row of the input, with its outcome, but those of the rest.
+        totals: counts of all rows.
         refusal: the limits against it; None if there are none.
         forecast: what carrying it out is expected to take.
         held: why its opt-ins are held back, and the rest is written; None if they are not.
@@ -217,8 +217,8 @@ class Finished:
 
     Attributes:
         run_id: its name.
-        rows: the results, one row per input row.
-        totals: their counts.
+        rows: the results, one row per input row, but those of the rest.
+        totals: counts of all rows.
         cost: what it took.
         cause: why the run ended early; None if it did not.
         files: what it wrote for people.

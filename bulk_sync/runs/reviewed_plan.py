@@ -14,6 +14,7 @@ from bulk_sync.errors import InputProblem, Refused, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.rows.layout import FACTS
+from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
 from bulk_sync.runs.begin import begin, begun_as, check_files, past_of, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone
@@ -60,7 +61,8 @@ def apply(
             earlier = _check_first(book, path, planned, approval)
         except Refused as refused:
             screen.begin(run_id, begun)
-            finish.refuse(book, job, run_id, begun, stem, planned.rows, refused)
+            undone = Slices.of(planned.rows)
+            finish.refuse(book, job, run_id, begun, stem, undone, refused)
             raise
         if earlier is not None:
             approvals.warn_of_late_names(earlier, approval)

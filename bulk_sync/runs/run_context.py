@@ -9,6 +9,7 @@ from bulk_sync.ledger import Begun, Ledger
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.lineage import Lineage
+from bulk_sync.runs.rest import NOTHING, Rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,13 @@ class RunContext:
     Attributes:
         run_id: its name.
         begun: how it began.
-        rows: the checked rows.
+        rows: the checked rows, but those of the rest.
         planned: the plan, if it is known already.
         checkpoint: its checkpoint.
         ledger: where its writes are recorded.
         past: finished runs of the same job, for comparison.
         lineage: where it stands among other runs.
+        rest: the rows of its input that need no work, if not all are held in memory.
     """
 
     run_id: str
@@ -34,6 +36,12 @@ class RunContext:
     ledger: Ledger
     past: Sequence[Past] = ()
     lineage: Lineage = field(default_factory=Lineage)
+    rest: Rest = NOTHING
+
+    @property
+    def row_count(self) -> int:
+        """Return how many rows its input has."""
+        return len(self.rows) + self.rest.totals.rows
 
     @property
     def stem(self) -> str:

@@ -11,15 +11,16 @@ from bulk_sync import job_names, ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
+from bulk_sync.outcomes import Outcome
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
 from bulk_sync.rows import comparison, doubtful_dates, expand
 from bulk_sync.rows.plan_limits import Past
+from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
-    current_states,
     day_budget,
     finish,
     pipeline,
@@ -66,7 +67,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
             _make_way(book, job, begun, fresh=fresh)
         except Refused as refused:
             screen.begin(run_id, begun)
-            unread = comparison.compare(rows, current_states.unread(rows))
+            unread = Slices.of(comparison.without_states(rows, Outcome.PENDING))
             finish.refuse(book, job, run_id, begun, given.stem, unread, refused)
             raise
         warn_of_same_file(book, job, begun.input_sha256)
@@ -114,7 +115,7 @@ def preview(
         paths = job.record.reports_of(run_id)
         facts = report_facts.facts_of(ending, joined, runs, reports=paths)
         files, failure = finish.write_reports(
-            joined, paths, f"{given.stem}.{run_id}", facts, screen.tell
+            Slices.of(joined), paths, f"{given.stem}.{run_id}", facts, screen.tell, joined
         )
     return Finished(
         run_id=run_id,

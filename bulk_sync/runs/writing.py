@@ -41,7 +41,8 @@ def write(
             "else is written, this is read again.",
             count(recording.unrecorded, "change was", "changes were"),
         )
-    return early_end(results, session.cause, was_sent=writes.has_sent or recording.has_begun)
+    was_sent = writes.has_sent or recording.has_begun
+    return early_end(results, session.cause, run.rest, was_sent=was_sent)
 
 
 def settled(

@@ -15,6 +15,7 @@ from bulk_sync.rows import check, columns, comparison, plan_limits
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.results import Steps
+from bulk_sync.rows.totals import Totals
 from bulk_sync.settings import Bound, Limits, Oddity
 
 ALL = Limits(max_opt_ins=Bound(percent=Fraction(100)))
@@ -303,3 +304,76 @@ def test_what_passes_however_passes_whatever_is_read(
                 for desired, current in rows
             ]
             assert plan_limits.refusal(planned(*read, STAY), bounds) is None
+
+
+def apart(frame: pd.DataFrame) -> tuple[pd.DataFrame, Totals]:
+    """Return a plan without its unchanged rows, and the counts of these."""
+    is_rest = columns.have_outcome(frame, [Outcome.UNCHANGED])
+    left = frame[~is_rest].reset_index(drop=True)
+    return left.assign(**{columns.COUNTS_AS: range(len(left))}), Totals.count(frame[is_rest])
+
+
+@pytest.mark.parametrize(
+    ("rows", "bounds", "past", "option"),
+    [
+        ([OUT] * 4 + [STAY] * 36, Limits(max_changes=Bound.parse("10%", "")), 0, ""),
+        ([OUT] * 5 + [STAY] * 36, Limits(max_changes=Bound.parse("10%", "")), 0, "--max-changes 5"),
+        ([IN] * 11 + [STAY] * 1089, Limits(), 0, ""),
+        ([IN] * 11 + [STAY] * 1088, Limits(), 0, "--max-opt-ins 11"),
+        ([IN] * 12 + [STAY] * 1088, Limits(), 0, "--max-opt-ins 12"),
+        ([OUT] + [STAY] * 49, Limits(), 100, ""),
+        ([OUT] + [STAY] * 48, Limits(), 100, "--allow fewer-rows"),
+        ([GONE] * 20 + [STAY], Limits(), 0, ""),
+        ([GONE] * 20, Limits(), 0, "--allow unknown-keys"),
+        (INVERSE * 44 + SAME * 6, ALL, 0, ""),
+        (INVERSE * 45 + SAME * 5, ALL, 0, "--allow inverted"),
+        ([STAY] * 50, Limits(), 100, ""),
+        ([STAY] * 49, Limits(), 100, "--allow fewer-rows"),
+    ],
+    ids=[
+        "10% of changes", "more than 10%", "1% of opt-ins", "1% of fewer rows", "more than 1%",
+        "half of the rows", "fewer than half", "one key is known", "none is known",
+        "nearly all are not the inverse", "nearly all are the inverse",
+        "half of the rows, none to change", "fewer than half, none to change",
+    ],
+)  # fmt: skip
+def test_rows_that_need_no_work_count_for_every_limit_as_if_they_were_in_the_plan(
+    rows: list[Row], bounds: Limits, past: int, option: str
+) -> None:
+    frame, rest = apart(planned(*rows))
+    before = [Past(past, 0)] if past else []
+    refusal = plan_limits.refusal(frame, bounds, before, rest)
+    assert ("" if refusal is None else refusal.option) == option
+
+
+BOUNDS = st.sampled_from([None, "0", "3", "5%", "10%", "50%", "100%"])
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([True, False, None, UNREAD])), max_size=20),
+    st.lists(st.booleans(), min_size=1, max_size=40),
+    st.tuples(BOUNDS, BOUNDS, BOUNDS),
+    st.booleans(),
+    st.lists(st.tuples(st.integers(0, 150), st.integers(0, 150)), max_size=3),
+)
+def test_a_plan_apart_from_its_unchanged_rows_is_refused_in_the_same_words(
+    others: list[Row],
+    same: list[bool],
+    most: tuple[str | None, ...],
+    hold: bool,
+    runs: list[tuple[int, int]],
+) -> None:
+    frame = planned(*others, *[(state, state) for state in same])
+    changes, opt_ins, creates = (each if each is None else Bound.parse(each, "") for each in most)
+    bounds = Limits(changes, opt_ins, max_creates=creates, hold_opt_ins=hold)
+    past = [Past(*each) for each in runs]
+    left, rest = apart(frame)
+    assert str(plan_limits.refusal(left, bounds, past, rest)) == str(
+        plan_limits.refusal(frame, bounds, past)
+    )
+    assert str(plan_limits.held_opt_ins(left, bounds, rest)) == str(
+        plan_limits.held_opt_ins(frame, bounds)
+    )
+    assert plan_limits.passes_however(left, bounds, past, rest) is plan_limits.passes_however(
+        frame, bounds, past
+    )

@@ -45,7 +45,7 @@ def test_the_ledger_tells_until_when_they_are_kept(
     today = datetime.now(UTC).date()
     assert found.until - today in {timedelta(days), timedelta(days - 1)}  # at midnight
     assert S_IMODE(found.path.stat().st_mode) == 0o600
-    rows = found.rows()
+    rows = found.slices().joined()
     assert rows["sync_outcome"].tolist() == ["updated", "updated", "not_found"]
     assert rows["PKey"].tolist() == [key(number) for number in range(3)]
 
@@ -80,7 +80,7 @@ def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(
     assert kept(tmp_path) == {}
     run(sim, "resume", newest(run)["run_id"], "--give-up")
     ((_, found),) = kept(tmp_path).items()
-    counts = found.rows()["sync_outcome"].value_counts()
+    counts = found.slices().joined()["sync_outcome"].value_counts()
     assert (counts["updated"], counts["pending"]) == (len(sim.patched), 10 - len(sim.patched))
     assert newest(run)["rows_kept_until"] == str(found.until)
 
@@ -147,7 +147,7 @@ def test_a_write_whose_row_is_not_known_any_more_is_in_the_ledger_alone(
     assert run(sim, "resume", run_id, "--give-up").status == 0
     assert newest(run)["outcomes"] == {"updated": 1, "pending": 59}
     ((_, found),) = kept(tmp_path).items()
-    assert found.rows()["sync_outcome"].tolist() == ["pending"] * 60
+    assert found.slices().joined()["sync_outcome"].tolist() == ["pending"] * 60
 
 
 def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
@@ -157,10 +157,10 @@ def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
     path = wishes(tmp_path / "in.csv", 2)
     assert run(sim, "run", path, "--max-changes", 1).status == 4
     ((run_id, found),) = kept(tmp_path).items()
-    assert found.rows()["sync_outcome"].tolist() == ["pending"] * 2
+    assert found.slices().joined()["sync_outcome"].tolist() == ["pending"] * 2
     assert run(sim, "resume", run_id, "--max-changes", 2, "--keep-rows", 3).status == 0
     ((_, found),) = kept(tmp_path).items()
-    assert found.rows()["sync_outcome"].tolist() == ["updated"] * 2
+    assert found.slices().joined()["sync_outcome"].tolist() == ["updated"] * 2
 
 
 def test_a_run_goes_on_where_they_cannot_be_kept(sim: Simulator, tmp_path: Path, run: Run) -> None:
