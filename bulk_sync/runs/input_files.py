@@ -5,18 +5,23 @@ source --at_hand--> local: as it lies there, read twice to see that it does not 
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Protocol
+
+import pandas as pd
 
 from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.remote.download import Download, downloaded
 from bulk_sync.remote.url import is_url
 from bulk_sync.rows import columns, read
+from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
-from bulk_sync.rows.read import Raw, Wanted
+from bulk_sync.rows.read import Raw, RawSlices, Wanted
 
 
 class InputFiles(Protocol):
@@ -28,6 +33,12 @@ class InputFiles(Protocol):
 
     def read(self, wanted: Wanted) -> tuple[Raw, str]:
         """Return the rows, and the SHA-256 of the input."""
+
+    def slices(self, wanted: Wanted, most_bytes: int, folder: Path) -> tuple[RawSlices, str]:
+        """Return the rows in slices, and the SHA-256 of the input; see ``read.slices``.
+
+        The last frame is followed by an error if the input changed while it was read.
+        """
 
     def path_of(self, file: str) -> Path:
         """Return where a file of a layout is."""
@@ -59,15 +70,36 @@ class LocalInput:
     def read(self, wanted: Wanted) -> tuple[Raw, str]:
         """Read the rows; raise UsageProblem if the input changes meanwhile."""
         source = self.source
-        stdin = read.stdin() if source == read.STDIN else b""
-        digest = read.digest(source, stdin)
-        raw = read.rows(source, wanted, stdin=stdin)
-        if read.digest(source, stdin) != digest:
-            raise UsageProblem(
-                f"{source} changed while it was read. Run again when it is complete; nothing was "
-                "sent."
-            )
+        if source == read.STDIN:
+            stdin, digest = read.stdin(BytesIO)
+            return read.rows(source, wanted, stdin=stdin.getvalue()), digest
+        digest = read.digest(source)
+        raw = read.rows(source, wanted)
+        self._check_unchanged(digest)
         return raw, digest
+
+    def slices(self, wanted: Wanted, most_bytes: int, folder: Path) -> tuple[RawSlices, str]:
+        """Read the rows in slices; raise UsageProblem if the input changes meanwhile."""
+        source = self.source
+        read_on = partial(read.slices, source, wanted, most_bytes=most_bytes, folder=folder)
+        if source == read.STDIN:
+            stdin, digest = read.stdin(read.spooling(most_bytes, folder))
+            return read_on(stdin=stdin), digest
+        digest = read.digest(source)
+        raw = read_on()
+
+        def frames() -> Generator[pd.DataFrame, None, None]:
+            yield from raw.frames
+            self._check_unchanged(digest)
+
+        return RawSlices(frames(), raw.places), digest
+
+    def _check_unchanged(self, digest: str) -> None:
+        if read.digest(self.source) != digest:
+            raise UsageProblem(
+                f"{self.source} changed while it was read. Run again when it is complete; nothing "
+                "was sent."
+            )
 
     def path_of(self, file: str) -> Path:
         """Return the file itself."""
@@ -88,20 +120,44 @@ class RemoteInput:
 
     def read(self, wanted: Wanted) -> tuple[Raw, str]:
         """Read the copies, and call them by their URLs."""
-        download = self.download
-        read.warn_of_skipped(self.source, download.skipped)
-        paths = [copy.path for copy in download.copies]
-        urls = {str(copy.path): copy.url for copy in download.copies}
-        with _named(urls):
-            if download.is_one:
-                frame, places = read.rows(str(paths[0]), wanted)
-            else:
-                frame, places = read.rows(self.source, wanted, copies=paths)
+        read.warn_of_skipped(self.source, self.download.skipped)
+        source, paths = self._copies
+        with _named(self._urls):
+            raw = read.rows(source, wanted, copies=paths)
+        return Raw(self._renamed(raw.frame), self._places(raw.places)), self.download.sha256
+
+    def slices(self, wanted: Wanted, most_bytes: int, folder: Path) -> tuple[RawSlices, str]:
+        """Read the copies in slices, and call them by their URLs."""
+        read.warn_of_skipped(self.source, self.download.skipped)
+        source, paths = self._copies
+        places: list[Place] = []
+        raw = read.slices(source, wanted, copies=paths, most_bytes=most_bytes, folder=folder)
+
+        def frames() -> Generator[pd.DataFrame, None, None]:
+            with _named(self._urls):
+                yield from map(self._renamed, raw.frames)
+            places.extend(self._places(raw.places))
+
+        return RawSlices(frames(), places), self.download.sha256
+
+    @property
+    def _copies(self) -> tuple[str, list[Path]]:
+        """Return the source as it is on this machine, and its files if it may have several."""
+        paths = [copy.path for copy in self.download.copies]
+        return (str(paths[0]), []) if self.download.is_one else (self.source, paths)
+
+    @property
+    def _urls(self) -> dict[str, str]:
+        return {str(copy.path): copy.url for copy in self.download.copies}
+
+    def _renamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         if columns.FILE in frame:
-            names = {str(copy.path): copy.name for copy in download.copies}
+            names = {str(copy.path): copy.name for copy in self.download.copies}
             frame[columns.FILE] = frame[columns.FILE].cat.rename_categories(names)
-        places = [replace(place, file=urls[place.file]) for place in places]
-        return Raw(frame, places), download.sha256
+        return frame
+
+    def _places(self, places: Iterable[Place]) -> list[Place]:
+        return [replace(place, file=self._urls[place.file]) for place in places]
 
     def path_of(self, file: str) -> Path:
         """Return the copy of a file."""

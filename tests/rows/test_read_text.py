@@ -98,6 +98,7 @@ def test_text_as_people_save_it_is_read(text: str | bytes, expected: list[tuple[
         pytest.param('a,b\n1,"x\n2,3\n4,"y\n', "opens in line 2", id="two unclosed quotes"),
         pytest.param('a,b\n"x"y,1\n', "opens in line 2", id="text behind a closing quote"),
         pytest.param('a,b\n1,2\n3,"' + "x\n" * 70_000, "opens in line 3", id="all swallowed"),
+        pytest.param('"', r"header \(line 1\) has a quote", id="a quote and nothing else"),
         pytest.param('a,"b\n1,2\n', r"header \(line 1\) has a quote", id="unclosed in the header"),
         pytest.param("a,b\r\n1,2\r\n".encode("utf-16-le"), "UTF-16 without", id="UTF-16, no mark"),
         pytest.param(

@@ -1,8 +1,8 @@
 """The table of an input, whatever its format: columns of text, and row numbers."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -20,7 +20,9 @@ from bulk_sync.rows.read.first_rows import FirstRows
 log = logging.getLogger(__name__)
 
 _OURS: Final = (columns.ROW, columns.FILE)
-_FIRST: Final = 8
+FIRST_ROWS: Final = 8
+"""How many rows show what is in a table."""
+
 _BATCH_ROWS: Final = 1 << 16
 
 
@@ -44,36 +46,19 @@ class Cells:
 
     def first_rows(self) -> FirstRows:
         """Return the header, as row 1 where it has no number, and the first rows below it."""
-        rows = [
-            [text[at].as_py() for text in self.texts] for at in range(len(self.numbers[:_FIRST]))
-        ]
+        count = min(FIRST_ROWS, len(self.numbers))
+        rows = [[text[at].as_py() for text in self.texts] for at in range(count)]
         numbered = zip(self.numbers.tolist(), rows, strict=False)
         return FirstRows({self.header_row or 1: self.names, **dict(numbered)}, self.sheet)
 
     def positions(self, place: str) -> dict[str, int]:
-        """Return the names of the input's own columns, and where they are, from 0.
+        """Return the names of the input's own columns, and where they are; see ``own_columns``."""
+        return own_columns(self.names, place, self.first_filled)
 
-        Columns without a name, and those with an earlier one's, are called by their letters. Left
-        out are nameless ones without content, and columns called ROW or FILE: they come from an
-        earlier report.
-
-        Args:
-            place: the input's name in messages.
-
-        Raises:
-            InputProblem: no column has a name.
-        """
-        own: dict[str, int] = {}
-        for at, name in enumerate(self.names):
-            if name not in _OURS:
-                new_name = self._new_name(at, own, place)
-                own |= {} if new_name is None else {new_name: at}
-        if not any(name.strip() for name in self.names if name not in _OURS):
-            raise InputProblem(
-                f"{place} has no column with a name of its own. Write a header above the data, "
-                "such as PKey,ccpaOptOut."
-            )
-        return own
+    def first_filled(self, at: int) -> int | None:
+        """Return the number of the first row with content in a column; None if there is none."""
+        content = pc.not_equal(self.texts[at], "").to_numpy()
+        return int(self.numbers[content.argmax()]) if content.any() else None
 
     def frame(self, positions: Mapping[str, int]) -> pd.DataFrame:
         """Return some columns as str, by their positions, then ROW."""
@@ -82,27 +67,80 @@ class Cells:
         frame[columns.ROW] = self.numbers
         return frame
 
-    def _new_name(self, at: int, taken: Collection[str], place: str) -> str | None:
-        """Return the name of a column in reports; None if it is left out."""
-        name, letters = self.names[at], column_letters(at)
-        if name.strip() and name not in taken:
-            return name
-        content = pc.not_equal(self.texts[at], "").to_numpy()
-        if not name.strip() and not content.any():
-            return None
-        new_name = f"{name} ({letters})" if name.strip() else f"column {letters}"
-        while new_name in self.names:
-            new_name += "_"
-        log.warning(
-            "%s: column %s has %s. It is not used; reports call it %r",
-            place,
-            letters,
-            f"the name {name!r}, as an earlier one has"
-            if name.strip()
-            else f"no name but holds data, first in row {self.numbers[content.argmax()]}",
-            new_name,
+    def split(self, most_bytes: int) -> Iterator["Cells"]:
+        """Yield the rows, about so many bytes at a time, but at least one."""
+        count = len(self.numbers)
+        step = max(1, count * most_bytes // max(1, self.bytes))
+        for start in range(0, count, step):
+            texts = [text.slice(start, step) for text in self.texts]
+            yield replace(self, texts=texts, numbers=self.numbers[start : start + step])
+
+    @property
+    def bytes(self) -> int:
+        """Return how many bytes the rows take as text, about."""
+        texts = sum(pc.sum(pc.binary_length(text), min_count=0).as_py() for text in self.texts)
+        return int(texts) + len(self.numbers) * len(self.names)
+
+
+def joined(cells: Sequence[Cells]) -> Cells:
+    """Return the rows of one table, or of its parts, which are at least one."""
+    if len(cells) == 1:
+        return cells[0]
+    texts = [
+        pa.chunked_array(
+            [chunk for each in cells for chunk in each.texts[at].cast(pa.large_string()).chunks],
+            pa.large_string(),
         )
-        return new_name
+        for at in range(len(cells[0].names))
+    ]
+    return replace(cells[0], texts=texts, numbers=np.concatenate([each.numbers for each in cells]))
+
+
+def own_columns(
+    names: Sequence[str], place: str, first_filled: Callable[[int], int | None]
+) -> dict[str, int]:
+    """Return the names of the input's own columns, and where they are, from 0.
+
+    Columns without a name, and those with an earlier one's, are called by their letters. Left
+    out are nameless ones without content, and columns called ROW or FILE: they come from an
+    earlier report.
+
+    Args:
+        names: the header's cells.
+        place: the input's name in messages.
+        first_filled: returns the number of the first row with content in a nameless column.
+
+    Raises:
+        InputProblem: no column has a name.
+    """
+    own: dict[str, int] = {}
+    for at, name in enumerate(names):
+        if name in _OURS:
+            continue
+        if name.strip() and name not in own:
+            own[name] = at
+        elif name.strip():
+            own[_lettered(names, at, place, f"the name {name!r}, as an earlier one has")] = at
+        elif (row := first_filled(at)) is not None:
+            own[_lettered(names, at, place, f"no name but holds data, first in row {row}")] = at
+    if not any(name.strip() for name in names if name not in _OURS):
+        raise InputProblem(
+            f"{place} has no column with a name of its own. Write a header above the data, "
+            "such as PKey,ccpaOptOut."
+        )
+    return own
+
+
+def _lettered(names: Sequence[str], at: int, place: str, why: str) -> str:
+    """Return the name of a column in reports, with its letters; warn of it."""
+    name, letters = names[at], column_letters(at)
+    new_name = f"{name} ({letters})" if name.strip() else f"column {letters}"
+    while new_name in names:
+        new_name += "_"
+    log.warning(
+        "%s: column %s has %s. It is not used; reports call it %r", place, letters, why, new_name
+    )
+    return new_name
 
 
 def from_records(names: Sequence[str], records: Iterable[tuple[int, Sequence[str]]]) -> Cells:

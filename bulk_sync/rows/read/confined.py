@@ -8,7 +8,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.read.cells import Cells
+from bulk_sync.rows.read.cells import Cells, joined
 from bulk_sync.rows.read.content import explained
 from bulk_sync.rows.read.first_rows import FirstRows
 
@@ -39,8 +39,21 @@ Raises InputProblem if none will do."""
 _COMMAND: Final = (sys.executable, "-P", "-m", "bulk_sync.rows.parse")
 
 
+class _Died(Exception):
+    """The process wrote too much, or not to the end: the file does not show how it ended."""
+
+
 def cells(path: Path, parser: str, sheet: str | None, choose: Choose | None) -> Cells:
-    """Read one file.
+    """Read one file; see ``parts``."""
+    return joined(list(parts(path, parser, sheet, choose)))
+
+
+def parts(
+    path: Path, parser: str, sheet: str | None, choose: Choose | None
+) -> Generator[Cells, None, None]:
+    """Yield the table of one file: a part without rows, as soon as its names are known, and others.
+
+    The process ends with the generator.
 
     Args:
         path: the file.
@@ -56,14 +69,18 @@ def cells(path: Path, parser: str, sheet: str | None, choose: Choose | None) -> 
         with path.open("rb"):
             pass
     request = {"path": str(path), "sheet": sheet, "parser": parser}
+    has_died = False
     with explained("The folder for temporary files"), TemporaryFile() as stderr:
-        table = _table(request, stderr, _MOST + _MOST_TIMES * size, choose)
+        try:
+            yield from _parsed(request, stderr, _MOST + _MOST_TIMES * size, choose)
+        except _Died:
+            has_died = True
         stderr.seek(0)
         *output, last = stderr.read().decode(errors="replace").split("\n")
     outcome = json.loads(last) if last.startswith("{") else {}
     if "problem" in outcome:
         raise InputProblem(outcome["problem"])
-    if table is None or not outcome:
+    if has_died or not outcome:
         log.debug("The parser of %s died: %s", path, "\n".join([*output, last])[-2000:])
         raise InputProblem(
             f"{path} is damaged, or takes more memory or time to read than a file of its size "
@@ -71,6 +88,9 @@ def cells(path: Path, parser: str, sheet: str | None, choose: Choose | None) -> 
         )
     for note in outcome["notes"]:
         log.warning("%s", note)
+
+
+def _cells(table: pa.Table) -> Cells:
     header = json.loads(table.schema.metadata[b"header"])
     numbers = table.column(0).to_numpy().astype(np.int64, copy=False)
     return Cells(header["names"], table.columns[1:], numbers, header["sheet"], header["row"])
@@ -82,10 +102,10 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def _table(
+def _parsed(
     request: Mapping[str, object], stderr: IO[bytes], most: int, choose: Choose | None
-) -> pa.Table | None:
-    """Run the process; return None if it writes too much, or not to the end."""
+) -> Generator[Cells, None, None]:
+    """Run the process, and yield what it writes; raise _Died if it is too much, or not all."""
     with subprocess.Popen(  # noqa: S603 - this program
         _COMMAND,
         stdin=subprocess.PIPE,
@@ -94,9 +114,9 @@ def _table(
         env=environment(),
     ) as process:
         try:
-            return _received(process, request, most, choose)
-        except (pa.ArrowInvalid, OSError):  # it died: the file does not show how it ended
-            return None
+            yield from _received(process, request, most, choose)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _Died from error
         finally:
             process.kill()
 
@@ -106,27 +126,26 @@ def _received(
     request: Mapping[str, object],
     most: int,
     choose: Choose | None,
-) -> pa.Table | None:
+) -> Generator[Cells, None, None]:
     if process.stdin is None or process.stdout is None:
-        return None
+        raise _Died
     process.stdin.write(json.dumps(request).encode() + b"\n")
     process.stdin.flush()
     if choose is not None:
         line = process.stdout.readline(_MOST_FIRST_ROWS)
         if not line.endswith(b"\n"):
-            return None
+            raise _Died
         sheets = [
             FirstRows(dict(rows), name, is_hidden) for name, is_hidden, rows in json.loads(line)
         ]
         process.stdin.write(json.dumps(choose(sheets)).encode() + b"\n")
     process.stdin.close()
-    batches, taken = [], 0
+    taken = 0
     with pa.ipc.open_stream(process.stdout) as stream:
+        yield _cells(stream.schema.empty_table())
         for batch in stream:
             taken += batch.nbytes
             if taken > most:
-                return None
-            batches.append(batch)
-        table = pa.Table.from_batches(batches, stream.schema)
+                raise _Died
+            yield _cells(pa.Table.from_batches([batch]))
     process.wait()
-    return table

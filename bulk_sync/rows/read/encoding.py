@@ -2,14 +2,16 @@
 
 A mark decides. Without one the text is UTF-8, or else Windows-1252, the encoding of Excel's CSV.
 Decoding is strict: an unreadable character is an error, never a question mark. Damaged UTF-8 is
-refused too, not read as Windows-1252.
+refused too, not read as Windows-1252. Memory: a block, and what is decoded into memory.
 """
 
 import codecs
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import BinaryIO, Final
 
 from bulk_sync.errors import InputProblem
+from bulk_sync.rows.read.content import BLOCK_BYTES, Content, Spool
 
 _MARKS: Final = {
     codecs.BOM_UTF8: "utf-8",
@@ -26,86 +28,114 @@ _MULTIBYTE: Final = re.compile(
 _CUT: Final = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}")
 """Half a character at the end of a file, unless it may be the end of a Western word."""
 
-_PIECE_BYTES: Final = 1 << 20
-_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_DECODE: Final[dict[str, Callable[[bytes, str, bool], tuple[str, int]]]] = {
+    "utf-8": codecs.utf_8_decode,
+    "utf-16-le": codecs.utf_16_le_decode,
+    "utf-16-be": codecs.utf_16_be_decode,
+    "cp1252": lambda block, errors, _: (block.decode("cp1252", errors), len(block)),
+}
 
 
-def utf8(content: bytes, place: str) -> bytes:
+def utf8(content: Content, place: str, spool: Spool) -> Content:
     """Return the content of a text file as UTF-8.
 
     Args:
         content: the whole file.
         place: its name in messages.
+        spool: makes the file for a text that is decoded.
 
     Returns:
-        The same text; the very object if it is UTF-8 already.
+        The same text; in the same file if it is UTF-8 already.
 
     Raises:
         InputProblem: a byte is no character, or NUL; the message has its line.
     """
-    mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
+    head = content.read(0, 4)
+    mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
     if mark:
-        text = _marked(content[len(mark) :], _MARKS[mark], place)
+        text = _marked(content.behind(len(mark)), _MARKS[mark], place, spool)
     else:
-        bad = None if content.isascii() else _not_utf8(content)
-        text = content if bad is None else _western(content, bad, place)
+        bad = _decode(content, "utf-8")
+        text = content if bad is None else _western(content, bad, place, spool)
     nul = text.find(b"\0")
     if nul >= 0:
+        head = text.read(0, 1024)
         hint = (
             "It may be UTF-16 without a byte order mark"
-            if text.count(b"\0", 0, 1024) > min(len(text), 1024) // 4
+            if head.count(b"\0") > len(head) // 4
             else "It may be damaged, or no text at all"
         )
         raise InputProblem(
-            f"{place} has a NUL byte in line {line_at(text, nul)}. {hint}; save it as UTF-8."
+            f"{place} has a NUL byte in line {text.line_at(nul)}. {hint}; save it as UTF-8."
         )
     return text
 
 
-def line_at(text: bytes, offset: int) -> int:
-    """Return the number of the line at an offset, as in an editor."""
-    return len(_LINE_END.findall(text, 0, offset)) + 1
+def _decode(content: Content, encoding: str, into: BinaryIO | None = None) -> int | None:
+    """Return the offset of the first byte that is no character; None if all are.
 
-
-def _not_utf8(content: bytes) -> int | None:
-    """Return the offset of the first byte that is not UTF-8; None if all are."""
-    start = 0
-    while start < len(content):
-        end = start + _PIECE_BYTES
+    The text before it is written as UTF-8 into a file, if one is given.
+    """
+    start, bad = 0, None
+    while bad is None and (block := content.read(start, start + BLOCK_BYTES)):
+        is_last = start + len(block) == len(content)
         try:
-            _, read = codecs.utf_8_decode(content[start:end], "strict", end >= len(content))
+            text, read = _DECODE[encoding](block, "strict", is_last)
         except UnicodeDecodeError as problem:
-            return start + problem.start
+            text, read = block[: problem.start].decode(encoding), problem.start
+            bad = start + read
+        if into is not None:
+            into.write(text.encode())
+        if not read:  # or the file became shorter meanwhile
+            break
         start += read
-    return None
+    return bad
 
 
-def _marked(content: bytes, encoding: str, place: str) -> bytes:
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as problem:
-        before = content[: problem.start].decode(encoding, "ignore").encode()
+def _marked(content: Content, encoding: str, place: str, spool: Spool) -> Content:
+    if encoding == "utf-8":
+        bad, text = _decode(content, encoding), content
+    else:
+        into = spool()
+        bad, text = _decode(content, encoding, into), Content(into)
+    if bad is not None:
+        line = text.line_at(bad if text is content else len(text))
         raise InputProblem(
-            f"{place} begins with the mark of {encoding.upper()}, but the byte at offset "
-            f"{problem.start} after it, in line {line_at(before, len(before))}, is no such "
-            "character. It is damaged or cut off; export it again."
-        ) from problem
-    return content if encoding == "utf-8" else text.encode()
-
-
-def _western(content: bytes, bad: int, place: str) -> bytes:
-    """Decode Windows-1252, but refuse UTF-8 with a damaged byte: its letters would be wrong."""
-    where = f"the byte 0x{content[bad]:02X} at offset {bad}, in line {line_at(content, bad)}"
-    if _MULTIBYTE.search(content) or _CUT.fullmatch(content, bad):
-        raise InputProblem(
-            f"{place} is UTF-8, but {where}, is not. The file is cut off or damaged, or "
-            "was put together from files of two encodings. Export it again, or mend that line."
+            f"{place} begins with the mark of {encoding.upper()}, but the byte at offset {bad} "
+            f"after it, in line {line}, is no such character. It is damaged or cut off; export it "
+            "again."
         )
-    try:
-        return content.decode("cp1252").encode()
-    except UnicodeDecodeError as problem:
-        start = problem.start
+    return text
+
+
+def _western(content: Content, bad: int, place: str, spool: Spool) -> Content:
+    """Decode Windows-1252, but refuse UTF-8 with a damaged byte: its letters would be wrong."""
+    if _has_multibyte(content) or _CUT.fullmatch(content.read(bad, bad + 4)):
         raise InputProblem(
-            f"{place} is neither UTF-8 nor Windows-1252: the byte 0x{content[start]:02X} at offset "
-            f"{start}, in line {line_at(content, start)}, is no character. Save it as UTF-8."
-        ) from problem
+            f"{place} is UTF-8, but {_where(content, bad)}, is not. The file is cut off or "
+            "damaged, or was put together from files of two encodings. Export it again, or mend "
+            "that line."
+        )
+    into = spool()
+    bad_too = _decode(content, "cp1252", into)
+    if bad_too is not None:
+        raise InputProblem(
+            f"{place} is neither UTF-8 nor Windows-1252: {_where(content, bad_too)}, is no "
+            "character. Save it as UTF-8."
+        )
+    return Content(into)
+
+
+def _where(content: Content, at: int) -> str:
+    """Return the place of a byte for a message."""
+    byte = content.read(at, at + 1).hex().upper()
+    return f"the byte 0x{byte} at offset {at}, in line {content.line_at(at)}"
+
+
+def _has_multibyte(content: Content) -> bool:
+    before = b""
+    for _, block in content.blocks():
+        if _MULTIBYTE.search(before + block):
+            return True
+        before = block[-3:]  # with less than a character
+    return False

@@ -1,5 +1,6 @@
 """The first rows of a file, whether a table is found in it or not."""
 
+import io
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read import confined, text_header
 from bulk_sync.rows.read.advice import most_like_a_header
-from bulk_sync.rows.read.content import unpacked
+from bulk_sync.rows.read.content import Content, unpacked
 from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Choice, FirstRows, Wanted
 
@@ -33,7 +34,7 @@ def first_rows(path: Path, wanted: Wanted) -> list[FirstRows]:
             return _of_sheets(path, kind.parser)
         if kind.parser:
             return [confined.cells(path, kind.parser, None, None).first_rows()]
-        content = utf8(unpacked(path), str(path))
+        content = utf8(Content.of(unpacked(path)), str(path), io.BytesIO)
         tab = ".tsv" in path.suffixes
         return [text_header.first_rows(content, str(path), wanted, prefer_tab=tab)]
     except InputProblem:

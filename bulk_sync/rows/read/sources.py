@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 STDIN: Final = "-"
 """The source for standard input."""
 
+STDIN_NAME: Final = "Standard input"
+"""Its name in messages."""
+
 _RUN: Final = re.compile(rf"\.{RUN_ID_PATTERN}(?:-\d+)?\.")
 """In the names of our files: the run's id, and a number if another file has the name already."""
 
@@ -122,12 +125,11 @@ def warn_of_skipped(source: str, names: Sequence[str]) -> None:
         )
 
 
-def digest(source: str, stdin: bytes) -> str:
-    """Return the SHA-256 of an input, for a single file the same as ``sha256sum``.
+def digest(source: str) -> str:
+    """Return the SHA-256 of files, of a single one the same as ``sha256sum``.
 
     Args:
         source: as for ``files``.
-        stdin: the content of standard input, if that is the source.
 
     Returns:
         64 hexadecimal digits; of several files the SHA-256 of the output of ``sha256sum``.
@@ -135,8 +137,6 @@ def digest(source: str, stdin: bytes) -> str:
     Raises:
         InputProblem: it cannot be read.
     """
-    if source == STDIN:
-        return sha256(stdin).hexdigest()
     paths = files(source)
     digests = [_digest(path) for path in paths]
     if is_one(source):

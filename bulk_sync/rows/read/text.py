@@ -12,6 +12,7 @@ row, but keeps its number, as in a spreadsheet.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,7 +27,8 @@ import pyarrow.csv as pa_csv
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read.cells import Cells, from_records
-from bulk_sync.rows.read.encoding import line_at, utf8
+from bulk_sync.rows.read.content import Content
+from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.text_header import Header, find_header
 
@@ -39,7 +41,7 @@ _LEAST_BLOCK: Final = 1 << 20
 rows in any order pays for each chunk. With 64, memory is left in pieces: ``make bench`` with the
 room ``huge`` peaks at 3,890 MB instead of 2,840 MB."""
 
-csv.field_size_limit(1 << 30)  # its default refuses a cell of 131,073 characters
+csv.field_size_limit(1 << 24)  # its default refuses a cell of 131,073 characters
 
 
 def cells(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool = False) -> Cells:
@@ -58,28 +60,33 @@ def cells(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool = Fals
     Memory: the content, its text as UTF-8 (the same object if it was that), and the columns.
     """
     formats.refuse_binary(place, content[:1024])
-    header = find_header(utf8(content, place), place, wanted, prefer_tab=prefer_tab)
-    texts, names, row = _even(header), header.names, header.row
+    text = utf8(Content.of(content), place, io.BytesIO)
+    header = find_header(text, place, wanted, prefer_tab=prefer_tab)
+    texts, names, row = even(header), header.names, header.row
     if texts is None:
-        return replace(from_records(names, _records(header, place)), header_row=row)
-    del content, header  # so that the text is gone before the numbers are made
-    numbers = np.arange(row + 1, row + 1 + len(texts[0]))
-    return Cells(names, texts, numbers, header_row=row)
+        return replace(exact(header, place)[0], header_row=row)
+    del content, text, header  # so that the text is gone before the numbers are made
+    return numbered(names, texts, row)
 
 
-def _even(header: Header) -> Sequence[pa.ChunkedArray] | None:
-    """Read the columns of an even file at once; return None if it is not even."""
+def numbered(names: Sequence[str], texts: Sequence[pa.ChunkedArray], row: int) -> Cells:
+    """Return the rows below a row, all of them with content."""
+    return Cells(names, texts, np.arange(row + 1, row + 1 + len(texts[0])), header_row=row)
+
+
+def even(header: Header) -> Sequence[pa.ChunkedArray] | None:
+    """Read the columns of an even text at once; return None if it is not even."""
     text, start, end = header.text, header.start, header.end
-    if start >= end or text[start] in b"\r\n":
+    if start >= end or text.read(start, start + 1) in b"\r\n":
         return None
     quoted = text.find(b'"', start, end) >= 0
-    if quoted and not _quotes_enclose(header):
+    if quoted and not quotes_enclose(header):
         return None
     keys = [str(at) for at in range(len(header.names))]
     try:
         # Not read_csv, which has more blocks under way: 85 MB more of 10,000,000 rows.
         table = pa_csv.open_csv(
-            pa.py_buffer(text).slice(start, end - start),
+            pa.py_buffer(text.view(start, end)),
             read_options=pa_csv.ReadOptions(
                 column_names=keys, block_size=max(_LEAST_BLOCK, (end - start) // _BLOCKS)
             ),
@@ -111,44 +118,63 @@ def _has_empty_rows(table: pa.Table) -> bool:
     return True
 
 
-def _quotes_enclose(header: Header) -> bool:
+def quotes_enclose(header: Header) -> bool:
     """Check whether quotes only open before a cell, close behind it, or are doubled inside.
 
     Then every other quote opens, and stands behind a separator, a line end, or the other half of a
     double quote; the ones between close likewise. One stray quote breaks this somewhere.
     """
-    text = np.frombuffer(header.text, np.uint8, count=header.end)
-    quotes = np.flatnonzero(text[header.start :] == _QUOTE) + header.start
+    text = np.frombuffer(header.text.view(header.start, header.end), np.uint8)
+    quotes = np.flatnonzero(text == _QUOTE)
     edge = np.zeros(256, np.bool_)
     edge[[ord(header.separator), ord("\r"), ord("\n"), _QUOTE]] = True
-    before = text[quotes[::2] - 1]
+    opening = quotes[::2]
+    before = text[opening[opening > 0] - 1]  # before the first byte is the end of a line
     behind = text.take(quotes[1::2] + 1, mode="clip")  # behind the last byte: that byte, a quote
     return len(quotes) % 2 == 0 and bool(edge[before].all() and edge[behind].all())
 
 
-def _records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield each record with its row number; refuse uneven ones."""
+def exact(header: Header, place: str) -> tuple[Cells, int]:
+    """Read any text record by record; return its rows, and the number of the last record."""
+    last = header.row
+
+    def filled() -> Iterator[tuple[int, Sequence[str]]]:
+        nonlocal last
+        for last, record in records(header, place):
+            if record:
+                yield last, record
+
+    return from_records(header.names, filled()), last
+
+
+def records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield each record with its row number, an empty one as []; refuse uneven ones at the end."""
     width = len(header.names)
     ragged: list[tuple[int, int]] = []
+    count = 0
     reader = csv.reader(header.lines(), delimiter=header.separator, strict=True)
     line = latest = header.line + 1
     try:
         for number, record in enumerate(reader, header.row + 1):
-            if len(record) == width and any(record):
-                yield number, record
-            elif any(record):
-                ragged.append((line, len(record)))
-            latest = line if any(record) else latest
+            if not any(record):
+                yield number, []
+            else:
+                latest = line
+                if len(record) == width:
+                    yield number, record
+                elif (count := count + 1) <= _NAMED_LINES:
+                    ragged.append((line, len(record)))
             line = header.line + reader.line_num + 1
     except csv.Error as problem:
+        opening = _opening(header, line, header.line + reader.line_num)
         raise InputProblem(
-            f"In {place}, the quote that opens in line {_opening(header, line)} is not closed "
-            "before its cell ends. Close it, or double a quote that is part of the text."
+            f"In {place}, the quote that opens in line {opening} is not closed before its cell "
+            "ends. Close it, or double a quote that is part of the text."
         ) from problem
     if ragged:
-        named = ", ".join(f"line {line} ({found})" for line, found in ragged[:_NAMED_LINES])
-        more = f" and {len(ragged) - _NAMED_LINES} more" if len(ragged) > _NAMED_LINES else ""
-        lines = "1 line does" if len(ragged) == 1 else f"{len(ragged):,} lines do"
+        named = ", ".join(f"line {line} ({found})" for line, found in ragged)
+        more = f" and {count - len(ragged)} more" if count > len(ragged) else ""
+        lines = "1 line does" if count == 1 else f"{count:,} lines do"
         remedy = f"Quote cells that hold {header.separator!r}, and mend the rest."
         if ragged[0][0] == latest and ragged[0][1] < width:
             remedy = (
@@ -159,11 +185,11 @@ def _records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
         )
 
 
-def _opening(header: Header, line: int) -> int:
-    """Find the line of the first unclosed quote in the record that begins on a line."""
-    record = "".join(islice(header.lines(), line - header.line - 1, None))
+def _opening(header: Header, line: int, end: int) -> int:
+    """Find the line of the first unclosed quote in the record on some lines."""
+    record = "".join(islice(header.lines(), line - header.line - 1, end - header.line))
     separator = re.escape(header.separator)
     bare = rf"[^\"{separator}\r\n][^{separator}\r\n]*+"
     closed = re.match(rf'(?:(?:"(?:[^"]++|"")*+"|{bare}|){separator})*+', record)
     before = record[: closed.end() if closed else 0].encode()
-    return line + line_at(before, len(before)) - 1
+    return line + Content.of(before).line_at(len(before)) - 1

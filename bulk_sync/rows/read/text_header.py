@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.read.encoding import line_at
+from bulk_sync.rows.read.content import BLOCK_BYTES, Content
 from bulk_sync.rows.read.first_rows import FirstRows, Wanted
 from bulk_sync.rows.read.location import locate
 
@@ -26,8 +26,8 @@ _FIRST_RECORDS: Final = 50
 _EXCEL_HINT: Final = re.compile(rb"sep=([^\w\s\"\x80-\xff]|\t)(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 """A first line with the separator, for Excel."""
 
-_LEADING: Final = re.compile(rb"(?:[,;\t|]*+[\r\n])*")
-"""Lines above the header with nothing on them."""
+_FILLED: Final = re.compile(rb"[^,;\t|\r\n]")
+"""Lines above the header have no such byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Header:
         line: number of the header's last line.
     """
 
-    text: bytes
+    text: Content
     separator: str
     names: Sequence[str]
     start: int
@@ -54,12 +54,10 @@ class Header:
 
     def lines(self) -> Iterator[str]:
         """Return the lines below the header, with their ends."""
-        content = io.BytesIO(self.text)
-        content.seek(self.start)
-        return io.TextIOWrapper(content, encoding="utf-8", newline="")
+        return self.text.lines(self.start)
 
 
-def find_header(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool) -> Header:
+def find_header(content: Content, place: str, wanted: Wanted, *, prefer_tab: bool) -> Header:
     """Find the header: the first row with content, or the one header among the first rows.
 
     Args:
@@ -71,15 +69,14 @@ def find_header(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool)
     Raises:
         InputProblem: there is none, or more than one.
     """
-    text = _Text.from_bytes(content, place, prefer_tab=prefer_tab)
-    leading = _LEADING.match(text.text, text.begin)
-    first = leading.end() if leading else text.begin
+    text = _Text.from_content(content, place, prefer_tab=prefer_tab)
+    first = _first_line(content, text.begin)
     if first >= text.end:
-        raise InputProblem(f"{place} is empty. See that its export finished.")
+        raise _empty(place)
     if wanted.header_row is not None:
         return text.searched(wanted)
     try:
-        header = text.header(first, line_at(text.text, first))
+        header = text.header(first, content.line_at(first))
     except InputProblem:  # a title may have quotes like no cell
         with suppress(InputProblem):
             return text.searched(wanted)
@@ -87,7 +84,7 @@ def find_header(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool)
     return header if wanted.is_header(header.names) else text.searched(wanted)
 
 
-def first_rows(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool) -> FirstRows:
+def first_rows(content: Content, place: str, wanted: Wanted, *, prefer_tab: bool) -> FirstRows:
     """Return the first rows of a text, whether one of them is a header or not.
 
     Args:
@@ -96,7 +93,7 @@ def first_rows(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool) 
         wanted: what is known of the header.
         prefer_tab: take the tab if it is one of the possible separators.
     """
-    return _Text.from_bytes(content, place, prefer_tab=prefer_tab).first_rows(wanted)[1]
+    return _Text.from_content(content, place, prefer_tab=prefer_tab).first_rows(wanted)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ class _Text:
         prefer_tab: take the tab if it is one of them.
     """
 
-    text: bytes
+    text: Content
     place: str
     begin: int
     end: int
@@ -120,24 +117,21 @@ class _Text:
     prefer_tab: bool
 
     @classmethod
-    def from_bytes(cls, text: bytes, place: str, *, prefer_tab: bool) -> "_Text":
-        hint = _EXCEL_HINT.match(text)
-        end = len(text)
-        while end and text[end - 1] in b"\r\n":
-            end -= 1
+    def from_content(cls, text: Content, place: str, *, prefer_tab: bool) -> "_Text":
+        hint = _EXCEL_HINT.match(text.read(0, 16))
+        begin = hint.end() if hint else 0
         separators = hint[1].decode() if hint else _SEPARATORS
-        return cls(text, place, hint.end() if hint else 0, end, separators, prefer_tab)
+        return cls(text, place, begin, _end(text), separators, prefer_tab)
 
     def header(self, start: int, row: int, separator: str = "") -> Header:
         """Return the header at an offset; without a separator its cells decide on it."""
-        header_end = self.text.find(b"\n", start)
-        reach = max(start, header_end) + _SAMPLE_BYTES
-        sample = self.text[start:reach].decode(errors="ignore")
+        reach = _line_end(self.text, start) + _SAMPLE_BYTES
+        sample = self.text.read(start, reach).decode(errors="ignore")
         if not separator:
             separator = self._separator(sample) or _absent(self.text)
         record = io.StringIO(sample, newline="")
         reader = csv.reader(record, delimiter=separator, strict=True)
-        above = line_at(self.text, start) - 1
+        above = self.text.line_at(start) - 1
         try:
             names = next(reader)
         except csv.Error as problem:
@@ -183,6 +177,8 @@ class _Text:
             InputProblem: there is none, or more than one.
         """
         separator, rows, starts = self.first_rows(wanted)
+        if not rows.rows:  # such as a quote alone
+            raise _empty(self.place)
         row = locate([rows], wanted, self.place).header_row
         if row not in starts:
             raise InputProblem(
@@ -211,24 +207,57 @@ class _Text:
 
     def _records(self, separator: str) -> Iterator[tuple[int, int, list[str]]]:
         """Yield the number, the offset and the cells of each record, without strictness."""
-        content = io.BytesIO(self.text)
-        content.seek(self.begin)
         offset = self.begin
 
         def lines() -> Iterator[str]:
             nonlocal offset
-            for line in io.TextIOWrapper(content, encoding="utf-8", newline=""):
+            for line in self.text.lines(self.begin):
                 offset += len(line.encode())
                 yield line
 
         start = offset
         with suppress(csv.Error):
             reader = csv.reader(lines(), delimiter=separator)
-            for row, cells in enumerate(reader, line_at(self.text, self.begin)):
+            for row, cells in enumerate(reader, self.text.line_at(self.begin)):
                 yield row, start, cells
                 start = offset
 
 
-def _absent(text: bytes) -> str:
+def _empty(place: str) -> InputProblem:
+    return InputProblem(f"{place} is empty. See that its export finished.")
+
+
+def _first_line(text: Content, begin: int) -> int:
+    """Return the offset of the first line with more on it than separators."""
+    first = begin
+    for at, block in text.blocks(begin):
+        filled = _FILLED.search(block)
+        above = block[: filled.start()] if filled else block
+        end = max(above.rfind(b"\n"), above.rfind(b"\r")) + 1
+        first = at + end if end else first
+        if filled:
+            break
+    return first
+
+
+def _line_end(text: Content, start: int) -> int:
+    """Return the offset of the next line end; ``start`` if there is none."""
+    feed = text.find(b"\n", start)
+    found = text.find(b"\r", start, feed if feed >= 0 else None)
+    return max(start, feed if found < 0 else found)
+
+
+def _end(text: Content) -> int:
+    """Return the offset behind the last byte before the final line ends."""
+    end = len(text)
+    while block := text.read(max(0, end - BLOCK_BYTES), end):
+        end -= len(block)
+        if kept := len(block.rstrip(b"\r\n")):
+            return end + kept
+    return end
+
+
+def _absent(text: Content) -> str:
     """Find a separator for a file of one column: a character that it does not hold."""
-    return next(chr(code) for code in range(1, 32) if code not in b"\t\r\n" and code not in text)
+    codes = (code for code in range(1, 32) if code not in b"\t\r\n")
+    return next(chr(code) for code in codes if text.find(bytes([code])) < 0)

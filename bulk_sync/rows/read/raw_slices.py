@@ -1,0 +1,162 @@
+"""Reads an input of any size in slices: frames of raw rows, one after the other.
+
+    source --> files --tables--> parts --> frames
+
+A small input is one frame, as ``rows`` returns it.
+
+Memory: one slice, and what its reading takes.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows import columns
+from bulk_sync.rows.layout import Place
+from bulk_sync.rows.read import tables, text_parts
+from bulk_sync.rows.read.content import Content, Spool, spooling
+from bulk_sync.rows.read.first_rows import Wanted
+from bulk_sync.rows.read.parts import Parts, with_last_rows
+from bulk_sync.rows.read.sources import STDIN, STDIN_NAME, files, is_one, warn_of_others
+
+
+class RawSlices(NamedTuple):
+    """The rows of an input, slice by slice, and where they were.
+
+    Attributes:
+        frames: the slices in the input's order, to be read once; each as ``Raw.frame``, with the
+            index 0..n-1. If there are several, none has rows of two files, and the last one of a
+            file has ``LAST_ROWS``, or all rows of the file.
+        places: of each file, where its table is; complete when all frames were read.
+    """
+
+    frames: Generator[pd.DataFrame, None, None]
+    places: Sequence[Place]
+
+
+def slices(
+    source: str,
+    wanted: Wanted,
+    *,
+    stdin: BinaryIO | None = None,
+    copies: Sequence[Path] = (),
+    most_bytes: int,
+    folder: Path,
+) -> RawSlices:
+    """Read the input in slices.
+
+    Args:
+        source: a file, a folder, a glob, or ``-`` for CSV on standard input.
+        wanted: what is known of the table's place, and of its columns.
+        stdin: the content of standard input, if that is the source.
+        copies: the files of a folder or glob that is not on this machine.
+        most_bytes: about how many bytes of text a slice may have; it has at least one row.
+        folder: a private folder for texts that are unpacked or decoded. Its files are nameless.
+
+    Raises:
+        InputProblem: there is no such input; or later, while its frames are read, one of them
+            cannot be read. The message has the place, the reason and the next step.
+    """
+    reading = _Reading(wanted, most_bytes, folder, [])
+    if source == STDIN:
+        tables.refuse_sheet(wanted.sheet, STDIN_NAME)
+        frames = reading.standard_input(stdin or BytesIO())
+    elif source.strip() and is_one(source):
+        frames = reading.file(Path(source))
+    else:
+        paths = list(copies) or files(source)
+        if not copies:
+            warn_of_others(source, paths)
+        frames = _one_if_small(reading.files(paths), most_bytes)
+    return RawSlices(_filled(frames, source), reading.places)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How files are read, and where their tables were found."""
+
+    wanted: Wanted
+    most_bytes: int
+    folder: Path
+    places: list[Place]
+
+    @property
+    def spool(self) -> Spool:
+        return spooling(self.most_bytes, self.folder)
+
+    def standard_input(self, stdin: BinaryIO) -> Iterator[pd.DataFrame]:
+        content = Content(stdin)
+        table = text_parts.parts(content, STDIN_NAME, self.wanted, self.spool, self.most_bytes)
+        yield from self._frames(table, STDIN_NAME)
+
+    def file(self, path: Path) -> Iterator[pd.DataFrame]:
+        with tables.opened(path, self.wanted, self.spool, self.most_bytes) as table:
+            yield from self._frames(table, str(path))
+
+    def files(self, paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
+        """Yield the rows of several files, up to the first one with other columns."""
+        alike = True
+        for number, path in enumerate(paths):
+            with tables.one_of(paths, path, self.wanted, self.spool):
+                for frame in self.file(path):
+                    names = self.places[0].positions
+                    alike &= self.places[-1].positions.keys() == names.keys()
+                    if alike:
+                        own = frame[[*names, columns.ROW]]
+                        own[columns.FILE] = tables.origins(paths, np.full(len(own), number))
+                        yield own
+        tables.check_alike(paths, self.places)
+
+    def _frames(self, table: Parts, file: str) -> Iterator[pd.DataFrame]:
+        try:
+            place = tables.place(table, file, self.wanted)
+        except InputProblem:
+            for _ in table.read():
+                pass  # a row that cannot be read comes first, as in a table read whole
+            raise
+        self.places.append(place)
+        with closing(table.read()) as parts:
+            for each in with_last_rows(parts):
+                yield each.frame(place.positions)
+
+
+def _one_if_small(frames: Iterator[pd.DataFrame], most_bytes: int) -> Iterator[pd.DataFrame]:
+    """Yield frames, or all their rows as one if that is not large."""
+    held: list[pd.DataFrame] = []
+    size = 0
+    for frame in frames:
+        held.append(frame)
+        size += _text_bytes(frame)
+        if size > most_bytes:
+            break
+    else:
+        held = [pd.concat(held, ignore_index=True)] if held else []
+    while held:
+        yield held.pop(0)
+    yield from frames
+
+
+def _text_bytes(frame: pd.DataFrame) -> int:
+    """Return how many bytes the cells of a frame take as text, about."""
+    texts = [pa.chunked_array(frame[name]) for name in frame if frame[name].dtype == "str"]
+    return sum(pc.sum(pc.binary_length(text)).as_py() + len(text) for text in texts)
+
+
+def _filled(frames: Iterable[pd.DataFrame], source: str) -> Generator[pd.DataFrame, None, None]:
+    """Yield frames; raise InputProblem if there is none."""
+    has_rows = False
+    for frame in frames:
+        has_rows = True
+        yield frame
+    if not has_rows:
+        raise tables.no_rows(source)
+    pa.default_memory_pool().release_unused()

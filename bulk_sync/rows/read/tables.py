@@ -1,0 +1,221 @@
+"""The tables of files, whole or in parts, and how those of several files go together."""
+
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bulk_sync.errors import InputProblem
+from bulk_sync.rows import columns
+from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.layout import Place
+from bulk_sync.rows.parse import formats
+from bulk_sync.rows.parse.formats import Format
+from bulk_sync.rows.read import confined, text, text_parts
+from bulk_sync.rows.read.advice import refusal
+from bulk_sync.rows.read.cells import Cells
+from bulk_sync.rows.read.content import Content, Spool, explained, unpack, unpacked
+from bulk_sync.rows.read.first_rows import Wanted
+from bulk_sync.rows.read.location import choose_sheet
+from bulk_sync.rows.read.parts import Parts, grouped
+from bulk_sync.rows.read.sources import STDIN, STDIN_NAME
+
+
+def cells(path: Path, wanted: Wanted) -> Cells:
+    """Read the table of one file.
+
+    Raises:
+        InputProblem: it cannot be read.
+    """
+    kind = _kind(path, wanted)
+    if kind.parser:
+        return confined.cells(path, kind.parser, wanted.sheet, _choose(kind, path, wanted))
+    return text.cells(unpacked(path), str(path), wanted, prefer_tab=_prefers_tab(path))
+
+
+@contextmanager
+def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterator[Parts]:
+    """Open the table of one file, whose rows can be read until the block ends.
+
+    Args:
+        path: the file.
+        wanted: what is known of its table.
+        spool: makes the files for a text that is unpacked or decoded.
+        most_bytes: how many bytes of text a part may have; a sheet is one part.
+
+    Raises:
+        InputProblem: it cannot be read.
+    """
+    kind = _kind(path, wanted)
+    if kind.has_sheets:
+        yield Parts.of(cells(path, wanted))
+    elif kind.parser:
+        with closing(confined.parts(path, kind.parser, None, None)) as first:
+            yield _of_stream(path, kind.parser, first, most_bytes)
+    else:
+        with explained(str(path)):
+            file: BinaryIO = path.open("rb")
+        with file:
+            content = Content(unpack(file, path, spool))
+            yield text_parts.parts(
+                content, str(path), wanted, spool, most_bytes, prefer_tab=_prefers_tab(path)
+            )
+
+
+def _of_stream(
+    path: Path, parser: str, first: Generator[Cells, None, None], most_bytes: int
+) -> Parts:
+    """Return the table of a file whose parts come as a stream, of which the first has begun."""
+    head = next(first)
+    streams = [first]
+
+    def read() -> Generator[Cells, None, None]:
+        with closing(streams.pop() if streams else confined.parts(path, parser, None, None)) as now:
+            yield from grouped(now, most_bytes)
+
+    return Parts(head.names, head.sheet, head.header_row, read)
+
+
+def place(table: Cells | Parts, file: str, wanted: Wanted) -> Place:
+    """Return where a table is, and its own columns.
+
+    Raises:
+        InputProblem: its header is none, or no column has a name.
+    """
+    if not wanted.is_header(table.names):
+        row = table.header_row or 1
+        raise refusal([table.first_rows()], replace(wanted, header_row=row), file)
+    return Place(legible(file), table.sheet, table.header_row, table.positions(file))
+
+
+def legible(file: str | Path) -> str:
+    """Return the name of a file as text; it may be none in any encoding."""
+    return os.fsencode(file).decode("utf-8", "replace")
+
+
+@contextmanager
+def one_of(paths: Sequence[Path], path: Path, wanted: Wanted, spool: Spool) -> Iterator[None]:
+    """Read one of several files; remedies in an error are for all files, or name the one.
+
+    Raises:
+        InputProblem: it cannot be read.
+    """
+    try:
+        yield
+    except InputProblem as problem:
+        others = [each for each in paths if each != path]
+        misfit = next(
+            (each for each in others if not _has_columns(each, wanted, problem, spool)), None
+        )
+        if misfit is None:
+            raise
+        raise InputProblem(
+            f"{problem} What follows is for {path} alone: {misfit} has other columns. All "
+            "files of an input need the same ones: give them the same names, or take each "
+            "file by itself.",
+            problem.overview,
+            [each._replace(file=str(path)) for each in problem.remedies],
+        ) from problem
+
+
+def _has_columns(path: Path, wanted: Wanted, problem: InputProblem, spool: Spool) -> bool:
+    """Return whether another file has the columns that the first remedy names, if it names any."""
+    words = problem.remedies[0].words if problem.remedies else []
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    named = [options[option] for option in ("--key-column", "--state-column") if option in options]
+    if not named:
+        return True
+    rules = Rules(key_column=named[0], state_column=named[-1], needs_state=len(named) > 1)
+    wanted = replace(wanted, header_row=None, rules=rules)
+    try:
+        with opened(path, wanted, spool, most_bytes=0) as table:  # its rows are not read
+            return wanted.is_header(table.names)
+    except InputProblem:
+        return False
+
+
+def check_alike(paths: Sequence[Path], tables: Sequence[Place]) -> None:
+    """Check that files have the columns of the first one, in any order.
+
+    Raises:
+        InputProblem: one has others.
+    """
+    names = tables[0].positions
+    for path, table in zip(paths, tables, strict=True):
+        lacks = [name for name in names if name not in table.positions]
+        adds = [name for name in table.positions if name not in names]
+        if lacks or adds:
+            differences = [
+                f"{verb} {', '.join(map(repr, changed))}"
+                for verb, changed in (("lacks", lacks), ("also has", adds))
+                if changed
+            ]
+            raise InputProblem(
+                f"The columns of {path} are not those of {paths[0]}: it "
+                f"{' and '.join(differences)}. Make them alike, or run the files one by one."
+            )
+
+
+def joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join the rows of several files, in the first one's order of columns."""
+    names = list(frames[0].columns)
+    whole = pd.concat([frame[names] for frame in frames], ignore_index=True)
+    whole[columns.FILE] = origins(paths, np.repeat(np.arange(len(frames)), list(map(len, frames))))
+    return whole
+
+
+def origins(paths: Sequence[Path], numbers: npt.NDArray[np.int64]) -> "pd.Categorical[str]":
+    """Return the column FILE of rows, by the numbers of their files."""
+    return pd.Categorical.from_codes(numbers, pd.Index(map(legible, paths)))
+
+
+def _kind(path: Path, wanted: Wanted) -> Format:
+    """Return the format of a file.
+
+    Raises:
+        InputProblem: it is not supported, or has no sheets or header to be named.
+    """
+    kind = formats.find(path)
+    if kind is None:
+        raise InputProblem(
+            f"{path} has an unsupported suffix: {path.suffix or 'none'}. Supported are "
+            f"{formats.list_suffixes()}; - reads CSV from standard input."
+        )
+    if not kind.has_sheets:
+        refuse_sheet(wanted.sheet, str(path))
+    if kind.parser and not kind.has_sheets and wanted.header_row is not None:
+        raise InputProblem(
+            f"--header-row {wanted.header_row}: {path} holds the names of its columns apart from "
+            "its rows. Leave out --header-row."
+        )
+    return kind
+
+
+def no_rows(source: str) -> InputProblem:
+    """Return the error about an input without rows."""
+    file = STDIN_NAME if source == STDIN else source
+    return InputProblem(f"{file} has a header but no data rows. See that its export finished.")
+
+
+def refuse_sheet(sheet: str | None, file: str) -> None:
+    """Refuse --sheet for a file without sheets."""
+    if sheet is not None:
+        raise InputProblem(
+            f"--sheet {sheet!r}: {file} is not a workbook and has no sheets. Leave out --sheet."
+        )
+
+
+def _prefers_tab(path: Path) -> bool:
+    return ".tsv" in path.suffixes
+
+
+def _choose(kind: Format, path: Path, wanted: Wanted) -> confined.Choose | None:
+    """Return what chooses the sheet of a workbook; None for another file."""
+    return partial(choose_sheet, wanted=wanted, place=str(path)) if kind.has_sheets else None

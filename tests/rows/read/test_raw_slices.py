@@ -1,0 +1,296 @@
+"""Inputs read in slices, held against the same inputs read whole."""
+
+import bz2
+import gzip
+import lzma
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_sync.errors import InputProblem, Remedy, UsageProblem
+from bulk_sync.rows import columns, read
+from bulk_sync.rows.check import Rules
+from bulk_sync.rows.read.parts import LAST_ROWS
+from bulk_sync.runs.input_files import LocalInput
+
+SIZES = (1, 7, 64, 1000)
+
+
+class Refused(NamedTuple):
+    """Why an input was not read."""
+
+    message: str
+    overview: Sequence[str]
+    remedies: Sequence[Remedy]
+
+
+Read = tuple[pd.DataFrame, Sequence[object]] | Refused
+
+
+def whole(source: Path, wanted: read.Wanted) -> Read:
+    try:
+        frame, places = read.rows(str(source), wanted)
+    except InputProblem as problem:
+        return Refused(str(problem), problem.overview, problem.remedies)
+    return frame, [(place, place.positions) for place in places]
+
+
+def sliced(source: Path, wanted: read.Wanted, most_bytes: int) -> Read:
+    """Read in slices, which follow the rules, and join them."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            frames, places = read.slices(
+                str(source), wanted, most_bytes=most_bytes, folder=Path(folder)
+            )
+            found = list(frames)
+        except InputProblem as problem:
+            return Refused(str(problem), problem.overview, problem.remedies)
+        assert not list(Path(folder).iterdir())
+    assert all(frame.index.equals(pd.RangeIndex(len(frame))) for frame in found)
+    assert all(len(frame) for frame in found)
+    check_files(found)
+    return pd.concat(found, ignore_index=True), [(place, place.positions) for place in places]
+
+
+def check_files(frames: Sequence[pd.DataFrame]) -> None:
+    """Check that each of several slices has rows of one file, the last one enough of them."""
+    if len(frames) == 1:
+        return
+    if columns.FILE in frames[0]:
+        assert all(frame[columns.FILE].nunique() == 1 for frame in frames)
+        sizes = (
+            pd.DataFrame(
+                {
+                    "file": [frame[columns.FILE].iloc[0] for frame in frames],
+                    "rows": [len(frame) for frame in frames],
+                }
+            )
+            .groupby("file", sort=False)["rows"]
+            .agg(["sum", "last"])
+        )
+        assert (sizes["last"] >= sizes["sum"].clip(upper=LAST_ROWS)).all()
+    else:
+        assert len(frames[-1]) >= min(LAST_ROWS, sum(map(len, frames)))
+
+
+def same(one: Read, other: Read) -> bool:
+    if isinstance(one, Refused) or isinstance(other, Refused):
+        return one == other
+    pd.testing.assert_frame_equal(one[0], other[0])
+    return one[1] == other[1]
+
+
+CELL = st.text(st.sampled_from("ab@\"',;\t\n\r é\x01€"), max_size=5)
+END = st.sampled_from(["\n", "\r\n", "\r"])
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252")
+
+
+def written(record: Sequence[str], separator: str, *, always: bool) -> str:
+    def cell(text: str) -> str:
+        bare = not always and not set(text) & set('"\r\n,;\t|')
+        return text if bare else '"' + text.replace('"', '""') + '"'
+
+    return separator.join(map(cell, record))
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> bytes:
+    """Files as programs write them, with what people do to them."""
+    width = draw(st.integers(1, 4))
+    separator = draw(st.sampled_from(",;\t"))
+    always = draw(st.booleans())
+    end = draw(END)
+    names = draw(
+        st.permutations(["PKey", "ccpaOptOut", "", "PKey"]).map(lambda names: names[:width])
+    )
+    records = draw(st.lists(st.tuples(*[CELL] * width), max_size=90))
+    lines = [written(record, separator, always=always) for record in [names, *records]]
+    for at, odd in draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 90),
+                st.sampled_from(["", ",", ",,,", 'x"y', '"x', '"x"y', "a,b,c,d,e", " "]),
+            ),
+            max_size=2,
+        )
+    ):
+        lines.insert(at, odd)
+    if draw(st.booleans()):
+        lines.insert(0, draw(st.sampled_from(["Requests of May", "sep=" + separator, ""])))
+    text = end.join(lines) + end * draw(st.integers(0, 2))
+    return encoded(text, draw(st.sampled_from(ENCODINGS)))
+
+
+def encoded(text: str, encoding: str) -> bytes:
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    return mark + text.encode(encoding, "replace")
+
+
+@settings(max_examples=400)
+@given(content=texts(), needs_columns=st.booleans(), most_bytes=st.sampled_from(SIZES))
+def test_a_text_in_slices_is_the_text_read_whole(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, needs_columns: bool, most_bytes: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "in.csv"
+    path.write_bytes(content)
+    wanted = read.Wanted(rules=Rules(state=True) if needs_columns else None)
+    assert same(sliced(path, wanted, most_bytes), whole(path, wanted))
+
+
+@settings(max_examples=400)
+@given(
+    body=st.text(st.sampled_from('a",\n\r'), max_size=40),
+    most_bytes=st.sampled_from(SIZES),
+)
+def test_any_body_in_slices_is_read_or_refused_as_a_whole(
+    tmp_path_factory: pytest.TempPathFactory, body: str, most_bytes: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "in.csv"
+    path.write_text("PKey,state\n" + body, newline="")
+    assert same(sliced(path, read.Wanted(), most_bytes), whole(path, read.Wanted()))
+
+
+@settings(max_examples=200)
+@given(
+    content=st.binary(max_size=40),
+    head=st.sampled_from([b"", b"PKey,state\n", b"\xef\xbb\xbf", b"\xff\xfe"]),
+    most_bytes=st.sampled_from(SIZES),
+)
+def test_any_bytes_in_slices_are_read_or_refused_as_a_whole(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, head: bytes, most_bytes: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "in.csv"
+    path.write_bytes(head + content)
+    assert same(sliced(path, read.Wanted(), most_bytes), whole(path, read.Wanted()))
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda content: pa.compress(content, "zstd", asbytes=True),
+}
+MANY = ["PKey,ccpaOptOut,", *(f"@{at},{at % 2},{'x' * (at == 150)}" for at in range(200))]
+LIST = "\n".join(MANY)
+
+
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("most_bytes", [64, 1000])
+def test_a_packed_text_in_slices_is_the_text_read_whole(
+    tmp_path: Path, suffix: str, encoding: str, most_bytes: int
+) -> None:
+    path = tmp_path / f"in.csv{suffix}"
+    packed = PACK[suffix](encoded(LIST.replace("x", "é"), encoding))
+    path.write_bytes(packed)
+    found = sliced(path, read.Wanted(), most_bytes)
+    assert not isinstance(found, Refused)
+    assert found[0]["column C"].iloc[150] == "é"
+    assert same(found, whole(path, read.Wanted()))
+    path.write_bytes(packed + b"more")
+    found = sliced(path, read.Wanted(), most_bytes)
+    assert isinstance(found, Refused)
+    assert same(found, whole(path, read.Wanted()))
+
+
+FOLDERS = {
+    "alike": ["k,s\n1,t\n2,f\n", "s,k\nt,3\n", "k,s\n" + "4,t\n" * 200],
+    "one is empty": ["k,s\n1,t\n", "k,s\n", "k,s\n3,t\n"],
+    "all are empty": ["k,s\n", "k,s\n"],
+    "another column": ["k,s\n1,t\n", "k,s,x\n2,t,\n", "k,s\n3,t\n"],
+    "another column, then an uneven file": ["k,s\n1,t\n", "k,x\n2,t\n", "k,s\n3,t,\n"],
+    "an uneven file": ["k,s\n1,t\n", "k,s\n2\n", "k,s\n3,t\n"],
+    "a nameless column that one file fills": ["k,s,\n1,t,x\n", "k,s,\n2,t,\n"],
+    "a key column with another name": ["PKey,ccpaOptOut\n@a,1\n", "Id,ccpaOptOut\n@b,1\n"],
+}
+
+
+@pytest.mark.parametrize("texts", FOLDERS.values(), ids=FOLDERS)
+@pytest.mark.parametrize("most_bytes", [*SIZES, 1_000_000])
+@pytest.mark.parametrize("rules", [None, Rules()], ids=["any header", "a header that we know"])
+def test_a_folder_in_slices_is_the_folder_read_whole(
+    tmp_path: Path, texts: Sequence[str], most_bytes: int, rules: Rules | None
+) -> None:
+    for at, each in enumerate(texts):
+        (tmp_path / f"{at}.csv").write_text(each)
+    wanted = read.Wanted(rules=rules)
+    assert same(sliced(tmp_path, wanted, most_bytes), whole(tmp_path, wanted))
+
+
+@pytest.mark.parametrize(
+    ("rows", "most_bytes"), [(0, 64), (1, 64), (61, 1), (300, 64), (300, 1_000_000)]
+)
+@pytest.mark.parametrize("names", [["PKey", "ccpaOptOut", ""], ["PKey", "ccpaOptOut", "note"]])
+def test_parquet_in_slices_is_the_file_read_whole(
+    tmp_path: Path, most_bytes: int, rows: int, names: Sequence[str]
+) -> None:
+    path = tmp_path / "in.parquet"
+    cells = [
+        [f"@{at}" for at in range(rows)],
+        [True] * rows,
+        ["x" * (at > 50) for at in range(rows)],
+    ]
+    pq.write_table(pa.table(cells, names), path)
+    assert same(sliced(path, read.Wanted(), most_bytes), whole(path, read.Wanted()))
+
+
+def test_parquet_that_is_damaged_further_down_is_refused_there(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    notes = [b"x" * 100] * 100_000 + [b"\xff\xd8"]  # the first ones are handed on before
+    pq.write_table(pa.table({"PKey": ["@a"] * 100_001, "note": notes}), path)
+    frames, _ = read.slices(str(path), read.Wanted(), most_bytes=1_000_000, folder=tmp_path)
+    assert len(next(frames))
+    with pytest.raises(InputProblem, match="rows 98306 to 100002"):
+        list(frames)
+
+
+def test_the_process_of_a_parquet_file_ends_when_nobody_reads_on(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"PKey": [f"@{at}" for at in range(1_000_000)]}), path)
+    frames, _ = read.slices(str(path), read.Wanted(), most_bytes=1000, folder=tmp_path)
+    next(frames)
+    assert children()
+    frames.close()
+    assert not children()
+
+
+def children() -> list[str]:
+    """Return the processes that this one started."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def test_a_changed_input_is_noticed_behind_its_last_slice(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(LIST)
+    (frames, _), digest = LocalInput(str(path)).slices(read.Wanted(), 64, tmp_path)
+    assert digest == sha256(LIST.encode()).hexdigest()
+    next(frames)
+    path.write_text(LIST[:-1] + "2")
+    with pytest.raises(UsageProblem, match="changed while it was read"):
+        list(frames)
+
+
+@pytest.mark.parametrize("most_bytes", [64, 1_000_000])
+def test_standard_input_in_slices_is_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: int
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(LIST)
+    frames = []
+    for source in ("-", str(path)):
+        with path.open() as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            slices, digest = LocalInput(source).slices(read.Wanted(), most_bytes, tmp_path)
+        assert digest == sha256(LIST.encode()).hexdigest()
+        frames.append(pd.concat(slices.frames, ignore_index=True))
+    pd.testing.assert_frame_equal(frames[0], frames[1])
