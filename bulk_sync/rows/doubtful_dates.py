@@ -52,5 +52,6 @@ def with_details(rows: pd.DataFrame, column: str | None) -> pd.DataFrame:
     named = rows.copy(deep=False)
     for doubt, has_it in find(rows, column):
         is_free = has_it & (rows[columns.DETAIL] == "")
-        named[columns.DETAIL] = named[columns.DETAIL].mask(is_free, doubt.sentences)
+        if is_free.any():
+            named[columns.DETAIL] = named[columns.DETAIL].mask(is_free, doubt.sentences)
     return named

@@ -233,14 +233,14 @@ def judge(
     with at_hand(given.source, given.state_dir) as found:
         judged = validation.judged_at_hand(given, found)
         rows = protection.rejected_in(judged.rows.map(comparison.without_states))
-        date = judged.layout.columns.date
-        rows = rows.map(lambda each: doubtful_dates.with_details(each, date))
-        judged = replace(judged, rows=rows)
+        judged, date = replace(judged, rows=rows), judged.layout.columns.date
         verdict = Verdict.count(rows, judged.layout, has_deadlines=bool(paths))
         if not paths:
             return Validated(judged.layout, verdict)
         facts = report_facts.of_check(given.source, judged, verdict, paths, job)
-        results = Results.from_slices(rows.map(finish.report_rows))
+        results = Results.from_slices(
+            rows.map(lambda each: finish.report_rows(doubtful_dates.with_details(each, date)))
+        )
         written = [_report(judged, found, results, path, facts, tell) for path in paths]
         left = todo_file.write(rows, facts.source, stem) if stem else None
     marked = tuple(file for file, is_marked in written if is_marked)

@@ -77,9 +77,11 @@ def cut(frame: pd.DataFrame, at: list[int]) -> Slices:
 
 
 def judged(rows: Slices, layout: Layout) -> Slices:
-    """Return rows as ``validate`` judges them."""
+    """Return rows as ``validate`` judges and reports them."""
     rows = PROTECTED.rejected_in(rows.map(comparison.without_states))
-    return rows.map(lambda each: doubtful_dates.with_details(each, layout.columns.date))
+    return rows.map(
+        lambda each: due_dates.with_due(doubtful_dates.with_details(each, layout.columns.date))
+    )
 
 
 def both(case: Case) -> tuple[Slices, Slices]:
@@ -142,7 +144,7 @@ def test_reports_of_slices_are_those_of_the_whole_in_every_format(case: Case) ->
         def write(rows: Slices, facts: Facts, folder: Path, suffix: str = suffix) -> Path:
             told: list[tuple[int, int]] = []
             path = folder / f"report{suffix}"
-            results = Results.from_slices(rows.map(due_dates.with_due))
+            results = Results.from_slices(rows)
             report.write(results, LocalFile(path), facts, lambda _, *how_far: told.append(how_far))
             assert told[-1] == (rows.count, rows.count)
             return path
