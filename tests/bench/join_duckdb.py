@@ -11,7 +11,7 @@ import duckdb
 
 _CHANGES = """
     SELECT count(*)
-    FROM (SELECT DISTINCT ON (PKey) PKey, ccpaOptOut FROM {source}) AS wished
+    FROM (SELECT DISTINCT PKey, ccpaOptOut FROM {source}) AS wished
     LEFT JOIN read_parquet($known) AS known USING (PKey)
     WHERE (wished.ccpaOptOut = 'true') IS DISTINCT FROM known.ccpaOptOut
 """

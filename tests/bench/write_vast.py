@@ -10,6 +10,7 @@ is none. Campaign has the same keys in another order, one in a hundred with the 
 import base64
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 SLICE_ROWS = 1_000_000
+GROUP_ROWS = 122_880
+"""As DuckDB writes them; of larger groups it has more to keep at once."""
 REPEATED, CONFLICTS, BAD, FLIPPED = 1e-3, 1e-4, 1e-4, 1e-2
 DATES = pa.array([f"2026-{month:02}-{day:02}" for month in (10, 11) for day in range(1, 31)])
 CHANNELS = pa.array(["web form", "e-mail", "phone", "call center"])
@@ -84,9 +87,8 @@ def write(path: Path, tables: Iterator[pa.Table]) -> None:
         else csv.CSVWriter(path, table.schema, write_options=csv.WriteOptions(quoting_style="none"))
     )
     with writer:
-        writer.write_table(table)
-        for each in tables:
-            writer.write_table(each)
+        for each in chain([table], tables):
+            writer.write_table(each, GROUP_ROWS)
 
 
 def main() -> None:
