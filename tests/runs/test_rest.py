@@ -347,23 +347,25 @@ class Quiet:
 
 
 def carried_out(
-    sim: Simulator, folder: Path, rows: pd.DataFrame, rest: Rest, limits: Limits
+    sim: Simulator, folder: Path, rows: pd.DataFrame, rest: Rest, *limits: Limits
 ) -> tuple[Finished, Plan]:
-    """Carry out a plan; return its end, and what a person was shown before."""
+    """Carry out a plan, again under each limit; return its end, and what was shown at first."""
     token = Secret("demo-token")
     job = replace(
         job_in(folder),
         connection=Connection(sim.url, "acme", Credentials("demo-key", token)),
         pace=Pace(concurrency=1),
-        limits=limits,
     )
     screen = Quiet()
     with ledger.open_ledger(job.state) as book, Interrupts() as interrupts:
         begun = begun_as(Kind.RUN, job, "in.csv", "c0ffee", len(rows) + rest.totals.rows)
         run = begin(book, job, RUN_ID, begun, rows, "in", planned=rows)
-        ended = pipeline.carry_out(replace(run, rest=rest), job, screen, interrupts)
-    (plan,) = screen.plans
-    return ended, plan
+        run = replace(run, rest=rest)
+        ends = [
+            pipeline.carry_out(run, replace(job, limits=each), screen, interrupts)
+            for each in limits
+        ]
+    return ends[-1], screen.plans[0]
 
 
 WRITES, SAME = 20, 90
@@ -407,3 +409,25 @@ def test_shares_are_of_all_rows_of_the_input(
     table = pd.read_csv(tmp_path / "run" / "r.csv", dtype=str)
     assert table["PKey"].tolist() == [name for name, *_ in people]
     assert table["sync_outcome"].tolist().count("unchanged") == SAME
+
+
+@pytest.mark.parametrize(("most", "lifted"), [("10.9%", 0), ("11%", 12)])
+@pytest.mark.parametrize("is_apart", [False, True], ids=["whole", "apart"])
+def test_opt_ins_that_were_held_back_pass_later_by_a_share_of_all_rows(
+    most: str, lifted: int, is_apart: bool, sim: Simulator, tmp_path: Path
+) -> None:
+    populate(sim, 15)
+    for number in range(12):
+        sim.profiles[key(number)]["ccpaOptOut"] = True
+    people = [(key(at), str(at >= 12).lower(), "", at < 12 or at >= 15) for at in range(110)]
+    rows, rest = planned(people), NOTHING
+    if is_apart:
+        rows, rest = apart(rows, 50)
+    holding = Limits(max_opt_ins=Bound.parse("10%", ""), hold_opt_ins=True)
+    later = replace(holding, max_opt_ins=Bound.parse(most, ""))
+    ended, plan = carried_out(sim, tmp_path / "run", rows, rest, holding, later)
+    assert plan.held_opt_ins == 12
+    assert sim.patched.count((key(0), False)) == bool(lifted)
+    assert len(sim.patched) == 3 + lifted
+    assert ended.exit == (Exit.DONE if lifted else Exit.ROWS_LEFT)
+    assert ended.totals.rows == 110
