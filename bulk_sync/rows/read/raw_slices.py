@@ -157,6 +157,6 @@ def _filled(frames: Iterable[pd.DataFrame], source: str) -> Generator[pd.DataFra
     for frame in frames:
         has_rows = True
         yield frame
+        pa.default_memory_pool().release_unused()  # 20 MB of slices of 16 MB
     if not has_rows:
         raise tables.no_rows(source)
-    pa.default_memory_pool().release_unused()

@@ -19,8 +19,11 @@ from bulk_sync.rows.read.cells import Cells, from_records
 from bulk_sync.rows.read.content import Content, Spool, explained
 from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Wanted
-from bulk_sync.rows.read.parts import Parts
+from bulk_sync.rows.read.parts import Parts, grouped
 from bulk_sync.rows.read.text_header import Header, find_header
+
+_PIECE_BYTES: Final = 1 << 22
+"""What is read at once: less than a part, because reading takes a few times as much memory."""
 
 _RECORD_BYTES: Final = 1 << 26
 """In a larger record a quote is not closed, or it is read like one with quotes within cells."""
@@ -54,25 +57,41 @@ def parts(
     formats.refuse_binary(place, content.read(0, 1024))
     decoded = utf8(content, place, spool)
     header = find_header(decoded, place, wanted, prefer_tab=prefer_tab)
-    return Parts(header.names, None, header.row, lambda: _read(header, place, most_bytes))
+    size = min(most_bytes, _PIECE_BYTES)
+
+    def read() -> Generator[Cells, None, None]:
+        yield from grouped(_read(header, place, size), most_bytes)
+
+    return Parts(header.names, None, header.row, read)
 
 
 def _read(header: Header, place: str, most_bytes: int) -> Generator[Cells, None, None]:
     """Yield the rows below a header."""
     with explained(place):
         while header.start < header.end:
-            piece = _piece(header, most_bytes)
-            if piece is not None and (texts := text.even(piece)) is not None:
-                cells = text.numbered(header.names, texts, header.row)
-                last = header.row + len(cells.numbers)
-            elif piece is not None and text.quotes_enclose(piece):
-                cells, last = _exact(piece, header, place)
-            else:
+            found = _next(header, place, most_bytes)
+            if found is None:
                 yield from _by_records(_from_here(header), place, most_bytes)
                 return
+            cells, header = found
             if len(cells.numbers):
                 yield cells
-            header = replace(header, start=header.start + piece.end, row=last)
+
+
+def _next(header: Header, place: str, most_bytes: int) -> tuple[Cells, Header] | None:
+    """Return the next rows below a header, and the header moved behind them.
+
+    It is None if quotes do not show where the rows end.
+    """
+    piece = _piece(header, most_bytes)
+    if piece is not None and (texts := text.even(piece)) is not None:
+        cells = text.numbered(header.names, texts, header.row)
+        last = header.row + len(cells.numbers)
+    elif piece is not None and text.quotes_enclose(piece):
+        cells, last = _exact(piece, header, place)
+    else:
+        return None
+    return cells, replace(header, start=header.start + piece.end, row=last)
 
 
 def _piece(header: Header, most_bytes: int) -> Header | None:

@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_sync.errors import InputProblem, Remedy, UsageProblem
+from bulk_sync.remote.download import Copy, Download
 from bulk_sync.rows import columns, read
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.read.parts import LAST_ROWS
-from bulk_sync.runs.input_files import LocalInput
+from bulk_sync.runs.input_files import LocalInput, RemoteInput
 
 SIZES = (1, 7, 64, 1000)
 
@@ -137,13 +138,22 @@ def encoded(text: str, encoding: str) -> bytes:
 
 
 @settings(max_examples=400)
-@given(content=texts(), needs_columns=st.booleans(), most_bytes=st.sampled_from(SIZES))
+@given(
+    content=texts(),
+    rules=st.sampled_from([None, Rules(state=True)]),
+    header_row=st.none() | st.integers(1, 3),
+    most_bytes=st.sampled_from(SIZES),
+)
 def test_a_text_in_slices_is_the_text_read_whole(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, needs_columns: bool, most_bytes: int
+    tmp_path_factory: pytest.TempPathFactory,
+    content: bytes,
+    rules: Rules | None,
+    header_row: int | None,
+    most_bytes: int,
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_bytes(content)
-    wanted = read.Wanted(rules=Rules(state=True) if needs_columns else None)
+    wanted = read.Wanted(header_row=header_row, rules=rules)
     assert same(sliced(path, wanted, most_bytes), whole(path, wanted))
 
 
@@ -267,6 +277,36 @@ def test_the_process_of_a_parquet_file_ends_when_nobody_reads_on(tmp_path: Path)
 def children() -> list[str]:
     """Return the processes that this one started."""
     return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+@pytest.mark.parametrize("is_one", [True, False])
+def test_slices_of_a_remote_input_are_called_by_their_urls(tmp_path: Path, is_one: bool) -> None:
+    copies = []
+    for name, text in (("a.csv", LIST), ("b.csv", LIST + "\n@z"))[is_one:]:
+        (tmp_path / name).write_text(text)
+        copies.append(Copy(tmp_path / name, f"s3://bucket/in/{name}", name, "", "0" * 64))
+    given = RemoteInput("s3://bucket/in/", Download(copies, is_one))
+    (frames, places), digest = given.slices(read.Wanted(), 64, tmp_path)
+    first = next(frames)
+    assert digest == given.download.sha256
+    assert (columns.FILE in first) is not is_one
+    with pytest.raises(InputProblem, match=r"^In s3://bucket/in/b\.csv, 1 line does"):
+        list(frames)
+    copies[-1].path.write_text(LIST)
+    (frames, places), _ = given.slices(read.Wanted(), 64, tmp_path)
+    found = pd.concat(frames, ignore_index=True)
+    assert [place.file for place in places] == [copy.url for copy in copies]
+    if not is_one:
+        assert found[columns.FILE].cat.categories.tolist() == ["a.csv", "b.csv"]
+
+
+def test_a_quote_that_swallows_a_large_text_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text('k,s\n1,2\n3,"' + ("x" * 1000 + "\n") * 18_000)
+    found = sliced(path, read.Wanted(), 1000)
+    assert isinstance(found, Refused)
+    assert "opens in line 3" in found.message
+    assert same(found, whole(path, read.Wanted()))
 
 
 def test_a_changed_input_is_noticed_behind_its_last_slice(tmp_path: Path) -> None:
