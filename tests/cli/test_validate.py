@@ -6,6 +6,7 @@ from pathlib import Path
 
 import openpyxl
 import orjson
+import pyarrow.parquet as pq
 import pytest
 from conftest import Run, read_csv
 
@@ -282,3 +283,15 @@ def test_a_line_that_is_cut_off_is_told_from_an_uneven_one(
     ran = run(None, "validate", "in.csv")
     assert ran.status == 2
     assert remedy in ran.err
+
+
+def test_a_parquet_report_of_a_workbook_has_no_group_without_rows(tmp_path: Path, run: Run) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["PKey", "ccpaOptOut"], ["@a", "yes"], ["@b", "no"]):
+        sheet.append(row)
+    book.save(tmp_path / "in.xlsx")
+    run(None, "validate", "in.xlsx", "--report", "judged.parquet")
+    groups = pq.read_metadata(tmp_path / "judged.parquet")
+    assert [groups.row_group(at).num_rows for at in range(groups.num_row_groups)] == [2]

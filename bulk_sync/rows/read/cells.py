@@ -86,9 +86,10 @@ def joined(cells: Sequence[Cells]) -> Cells:
     """Return the rows of one table, or of its parts, which are at least one."""
     if len(cells) == 1:
         return cells[0]
+    filled = [each for each in cells if len(each.numbers)]  # an empty chunk is an empty batch later
     texts = [
         pa.chunked_array(
-            [chunk for each in cells for chunk in each.texts[at].cast(pa.large_string()).chunks],
+            [chunk for each in filled for chunk in each.texts[at].cast(pa.large_string()).chunks],
             pa.large_string(),
         )
         for at in range(len(cells[0].names))
