@@ -29,7 +29,7 @@ from typing import Final, NamedTuple
 
 from bulk_sync.outcomes import Outcome, Reason
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a full disk, a spent quota, and ``ulimit -f``."""
 
 
@@ -169,7 +169,7 @@ class LedgerAway(StoppedEarly):
 
 def is_disk_full(error: BaseException) -> bool:
     """Return whether an error of the file system means that there is no room."""
-    return isinstance(error, OSError) and error.errno in _FULL
+    return isinstance(error, OSError) and error.errno in FULL
 
 
 def unwritable(error: OSError, message: str, otherwise: type[StopRun] = UsageProblem) -> StopRun:

@@ -4,18 +4,16 @@ The parts are Parquet files of this program. DuckDB reads nothing else, sorts an
 memory that it is given, and beyond that in the folder of the parts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bulk_sync.errors import StoppedEarly, unwritable
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from bulk_sync.errors import DiskFull, StoppedEarly, is_disk_full
+from bulk_sync.rows.duckdb_session import connected
 
 KEYS: Final = pa.schema(
     {
@@ -48,66 +46,95 @@ TIMES: Final = pa.schema(
 )
 """The times of requests, by the row that counts for them."""
 
-_SHARED: Final = """
-CREATE TEMP TABLE shared AS
-SELECT hash(alike) AS hashed FROM keys WHERE is_open GROUP BY hashed HAVING count(*) > 1
-"""
-"""By 8 bytes each; only what shares them is compared as text."""
-
-_REPEATED: Final = """
-CREATE TEMP TABLE repeated AS
-SELECT * FROM keys WHERE is_open AND hash(alike) IN (SELECT hashed FROM shared)
-"""
-
-_DOUBTFUL: Final = """
-CREATE TEMP TABLE doubtful AS
-WITH
-spelled AS (
-    SELECT alike, identity, min(position) AS found FROM repeated WHERE forbids GROUP BY ALL
-),
-first_two AS (
-    SELECT * FROM spelled QUALIFY row_number() OVER (PARTITION BY alike ORDER BY found) <= 2
+_REPEATED: Final = (
+    # By 8 bytes each; only what shares them is compared as text.
+    """
+    CREATE TEMP TABLE shared AS
+    SELECT hash(alike) AS hashed FROM keys WHERE is_open GROUP BY hashed HAVING count(*) > 1
+    """,
+    """
+    CREATE TEMP TABLE repeated AS
+    SELECT position, identity, alike, forbids
+    FROM keys
+    WHERE is_open AND hash(alike) IN (FROM shared)
+    """,
+    "DROP TABLE shared",
 )
-SELECT position, min(found) AS other
-FROM repeated JOIN first_two
-ON first_two.alike = repeated.alike AND first_two.identity <> repeated.identity
-WHERE NOT forbids
-GROUP BY position
-"""
+"""The rows of keys that may stand in several."""
+
+_DOUBTFUL: Final = (
+    "CREATE TEMP TABLE several AS SELECT DISTINCT alike FROM repeated WHERE identity <> alike",
+    """
+    CREATE TEMP TABLE spelled AS
+    SELECT alike, identity, min(position) AS found
+    FROM repeated SEMI JOIN several USING (alike)
+    WHERE forbids
+    GROUP BY ALL
+    """,
+    "CREATE TEMP TABLE first AS SELECT alike, min(found) AS found FROM spelled GROUP BY alike",
+    """
+    CREATE TEMP TABLE second AS
+    SELECT alike, min(found) AS found FROM spelled ANTI JOIN first USING (found) GROUP BY alike
+    """,
+    """
+    CREATE TEMP TABLE pairs AS
+    SELECT first.alike, identity, first.found AS first, second.found AS second
+    FROM first JOIN spelled USING (found) LEFT JOIN second ON second.alike = first.alike
+    """,
+    """
+    CREATE TEMP TABLE doubtful AS
+    SELECT position, if(repeated.identity = pairs.identity, second, first) AS other
+    FROM repeated JOIN pairs ON pairs.alike = repeated.alike
+    WHERE NOT forbids AND other IS NOT NULL
+    """,
+)
 """Opt-ins, each with the first opt-out of a key in other capitals; none if keys are alike only if
 they are the same."""
 
-_GROUPS: Final = """
-CREATE TEMP TABLE groups AS
-SELECT
-    identity,
-    min(position) FILTER (forbids) AS first_forbids,
-    min(position) FILTER (NOT forbids) AS first_allows,
-    arg_max(forbids, position) AS last_forbids
-FROM repeated ANTI JOIN doubtful USING (position)
-GROUP BY identity
-HAVING count(*) > 1
-"""
+_GROUPS: Final = (
+    """
+    CREATE TEMP TABLE grouped AS
+    SELECT
+        identity,
+        min(position) FILTER (forbids) AS first_forbids,
+        min(position) FILTER (NOT forbids) AS first_allows,
+        max(position) FILTER (forbids) AS last_forbids,
+        max(position) FILTER (NOT forbids) AS last_allows
+    FROM repeated ANTI JOIN doubtful USING (position)
+    GROUP BY identity
+    HAVING count(*) > 1
+    """,
+    """
+    CREATE TEMP TABLE groups AS
+    SELECT
+        grouped.identity,
+        coalesce(grouped.first_forbids, -1) AS first_forbids,
+        coalesce(grouped.first_allows, -1) AS first_allows,
+        coalesce(grouped.last_forbids, -1) > coalesce(grouped.last_allows, -1) AS last_forbids,
+        forbid.place AS first_forbids_place,
+        allow.place AS first_allows_place
+    FROM grouped
+    LEFT JOIN keys AS forbid ON forbid.position = grouped.first_forbids
+    LEFT JOIN keys AS allow ON allow.position = grouped.first_allows
+    """,
+    "DROP TABLE grouped",
+)
+"""What ``duplicates.Repeats`` has of all rows with one key."""
 
 _REPEATS: Final = """
+SELECT position, forbids, groups.* EXCLUDE (identity), -1 AS other, NULL AS other_place
+FROM repeated ANTI JOIN doubtful USING (position) JOIN groups ON groups.identity = repeated.identity
+UNION ALL BY NAME
 SELECT
-    repeated.position,
-    repeated.forbids,
-    coalesce(first_forbids, -1) AS first_forbids,
-    coalesce(first_allows, -1) AS first_allows,
-    coalesce(last_forbids, false) AS last_forbids,
-    coalesce(other, -1) AS other,
-    forbid.place AS first_forbids_place,
-    allow.place AS first_allows_place,
-    opt_out.place AS other_place
-FROM repeated
-LEFT JOIN doubtful USING (position)
-LEFT JOIN groups ON groups.identity = repeated.identity AND other IS NULL
-LEFT JOIN repeated AS forbid ON forbid.position = first_forbids
-LEFT JOIN repeated AS allow ON allow.position = first_allows
-LEFT JOIN repeated AS opt_out ON opt_out.position = other
-WHERE other IS NOT NULL OR groups.identity IS NOT NULL
-ORDER BY repeated.position
+    doubtful.position,
+    false AS forbids,
+    -1 AS first_forbids,
+    -1 AS first_allows,
+    false AS last_forbids,
+    other,
+    place AS other_place
+FROM doubtful JOIN keys ON keys.position = other
+ORDER BY position
 """
 
 _COMBINED: Final = """
@@ -123,12 +150,16 @@ ORDER BY position
 """
 
 _SAME_ORIGINALS: Final = """
-SELECT count(*) > count(DISTINCT (place.original_file, place.original_row))
+SELECT count(*) > count(DISTINCT (place.original_file, place.original_row)) AS found
 FROM keys WHERE place.original_row <> ''
 """
 
 _BATCH_ROWS: Final = 1 << 16
-_TABLES: Final = ("keys", "times")
+_LEAST_BYTES: Final = 125_000_000
+_TABLES: Final = frozenset({"keys", "times"})
+
+Tell = Callable[[str, int, int], object]
+"""Is called with what is done, how many rows are done, and how many there are."""
 
 
 class Store:
@@ -136,30 +167,41 @@ class Store:
 
     Args:
         folder: an empty folder; its owner removes it.
-        memory: bytes that DuckDB may take.
+        memory: bytes that the program may take; half of them are for DuckDB, but 125 MB at least.
+        tell: is called now and then while rows are compared.
 
-    Methods raise DiskFull if there is no room, and StoppedEarly if the memory is too small.
+    Methods raise DiskFull if there is no room, and StoppedEarly if the memory is too small, or if a
+    part is damaged or gone.
     """
 
-    def __init__(self, folder: Path, memory: int) -> None:
-        self._folder, self._memory = folder, memory
+    def __init__(self, folder: Path, memory: int, tell: Tell = lambda *_: None) -> None:
+        self._folder, self._memory, self._tell = folder, memory, tell
+        self._kept: dict[str, dict[int, int]] = {}
 
     def keep(self, kind: str, number: int, table: pa.Table) -> None:
         """Write a part, or replace it."""
         with self._explained():
             pq.write_table(table, self._path(kind, number), compression="lz4")
+        self._kept.setdefault(kind, {})[number] = table.num_rows
 
-    def writer(self, kind: str, schema: pa.Schema) -> pq.ParquetWriter:
-        """Return a writer of part 0, for rows in batches."""
-        return pq.ParquetWriter(self._path(kind, 0), schema, compression="lz4")
+    @contextmanager
+    def writer(self, kind: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+        """Open part 0 to write rows in batches."""
+        with (
+            self._explained(),
+            pq.ParquetWriter(self._path(kind, 0), schema, compression="lz4") as writer,
+        ):
+            yield writer
+        self._kept[kind] = {0: 0}
 
     def part(self, kind: str, number: int, names: Sequence[str] | None = None) -> pa.Table:
         """Read a part, or some of its columns."""
-        return pq.read_table(self._path(kind, number), columns=names, memory_map=False)
+        with self._explained(pa.ArrowInvalid):
+            return pq.read_table(self._path(kind, number), columns=names, memory_map=False)
 
     def batches(self, kind: str) -> Iterator[pa.RecordBatch]:
         """Read part 0 in batches."""
-        with pq.ParquetFile(self._path(kind, 0)) as file:
+        with self._explained(pa.ArrowInvalid), pq.ParquetFile(self._path(kind, 0)) as file:
             yield from file.iter_batches(_BATCH_ROWS)
 
     def repeats(self) -> Iterator[pa.RecordBatch]:
@@ -169,59 +211,57 @@ class Store:
         ``duplicates.Repeats`` has them; other, the opt-out because of which an opt-in is doubtful,
         or -1; and the places of these three rows.
         """
-        with self._connected() as database:
-            for statement in (_SHARED, _REPEATED, _DOUBTFUL, _GROUPS):
-                database.execute(statement)
-            yield from _batches(database, _REPEATS)
+        statements = (*_REPEATED, *_DOUBTFUL, *_GROUPS)
+        return self._query("Comparing the keys", _REPEATS, statements)
 
     def combined(self) -> Iterator[pa.RecordBatch]:
         """Yield the times of the rows that count for others, by position."""
-        with self._connected() as database:
-            yield from _batches(database, _COMBINED)
+        return self._query("Comparing the dates", _COMBINED)
 
     def has_same_originals(self) -> bool:
         """Return whether two rows come from the same place of an original file."""
-        with self._connected() as database:
-            (found,) = database.execute(_SAME_ORIGINALS).fetchone() or (False,)
-        return bool(found)
+        (batch,) = self._query("Comparing the original rows", _SAME_ORIGINALS)
+        return bool(batch["found"][0].as_py())
 
     def _path(self, kind: str, number: int) -> Path:
         return self._folder / f"{kind}-{number:06}.parquet"
 
-    @contextmanager
-    def _connected(self) -> "Iterator[DuckDBPyConnection]":
-        import duckdb  # noqa: PLC0415 - few inputs are so large
-
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{self._memory}B",
-            "temp_directory": str(self._folder / "sorting"),
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        with self._explained(), duckdb.connect(config=settings) as database:
-            database.execute("SET allowed_directories = [$folder]", {"folder": str(self._folder)})
-            database.execute("SET enable_external_access = false")
-            for kind in _TABLES:
-                if self._path(kind, 0).is_file():
-                    parts = str(self._folder / f"{kind}-*.parquet")
-                    database.read_parquet(parts).create_view(kind)
-            yield database
+    def _query(
+        self, what: str, query: str, statements: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query, after some statements."""
+        rows = sum(self._kept["keys"].values())
+        with (
+            self._explained(),
+            connected(
+                self._folder,
+                max(_LEAST_BYTES, self._memory // 2),
+                lambda share: self._tell(what, int(rows * share), rows),
+            ) as session,
+        ):
+            for kind in _TABLES & self._kept.keys():
+                session.view(kind, [str(self._path(kind, each)) for each in self._kept[kind]])
+            yield from session.query(query, statements)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn errors of the disk, and of memory, into sentences."""
+    def _explained(self, damage: type[Exception] = OSError) -> Iterator[None]:
+        """Turn errors of the disk, of memory, and those of damaged parts, into sentences."""
         try:
             yield
-        except OSError as error:
-            raise unwritable(
-                error,
-                f"{self._folder} has no room for the parts of the input ({error.strerror}). Make "
-                "room, or name another folder with --state-dir.",
-                StoppedEarly,
+        except (OSError, damage) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            if is_disk_full(error):
+                raise DiskFull(
+                    f"{self._folder} has no room for the parts of the input ({reason}). Make room, "
+                    "or name another folder with --state-dir, and start the command again."
+                ) from error
+            raise StoppedEarly(
+                f"{self._folder}: the parts of the input cannot be used: {reason}. They must stay "
+                "there until the command has ended. Start it again, or name another folder with "
+                "--state-dir."
             ) from error
-
-
-def _batches(database: "DuckDBPyConnection", statement: str) -> Iterator[pa.RecordBatch]:
-    reader: pa.RecordBatchReader = database.sql(statement).to_arrow_reader(_BATCH_ROWS)
-    yield from reader
+        except MemoryError as error:
+            raise StoppedEarly(
+                f"{self._memory // 1_000_000} MB of memory are too little for so many rows. Start "
+                f"the command again with more, such as --memory {2 * self._memory // 1_000_000}MB."
+            ) from error

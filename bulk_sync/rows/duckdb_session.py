@@ -1,0 +1,124 @@
+"""DuckDB at work: in a thread of its own, so that a signal stops it and a bar can move.
+
+It reads the files of one folder, writes beside them what does not fit into memory, and nothing
+else: no other file, no extension. Its errors of disk and memory become those of Python.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import pyarrow as pa
+
+from bulk_sync.errors import FULL
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_T = TypeVar("_T")
+
+_LOOK_EVERY_S: Final = 0.2
+_BATCH_ROWS: Final = 1 << 16
+_THREAD_BYTES: Final = 200_000_000
+"""With less for each thread, statements may find no room for their buffers: of 10,000,000 rows with
+1 % repeated keys, two threads in 250 MB could not count the keys, and one in 125 MB could."""
+
+Progress = Callable[[float], object]
+"""Is called with the share of the work that is done."""
+
+
+@contextmanager
+def connected(folder: Path, memory: int, progress: Progress) -> "Iterator[Session]":
+    """Open a session on the files of a folder.
+
+    Args:
+        folder: what may be read and written.
+        memory: most bytes for DuckDB.
+        progress: is called now and then during a query.
+
+    Raises:
+        OSError: the folder has no room, or a file of it cannot be read.
+        MemoryError: the memory is too small for a statement.
+    """
+    import duckdb  # noqa: PLC0415 - few inputs are so large
+
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory}B",
+        "threads": max(1, min(os.cpu_count() or 1, memory // _THREAD_BYTES)),
+        "temp_directory": str(folder / "sorting"),
+        "max_temp_directory_size": "1000TB",  # by default, a full disk is an error of memory
+        "preserve_insertion_order": False,
+        "python_enable_replacements": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    try:
+        with duckdb.connect(config=settings) as database:
+            database.execute("SET enable_progress_bar = true")  # or there is none to ask for
+            database.execute("SET enable_progress_bar_print = false")
+            database.execute("SET allowed_directories = [$folder]", {"folder": str(folder)})
+            database.execute("SET enable_external_access = false")
+            database.execute("SET lock_configuration = true")
+            session = Session(database, progress)
+            try:
+                yield session
+            finally:
+                session.end()
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryError(str(error)) from error
+    except duckdb.Error as error:
+        if type(error) not in {duckdb.IOException, duckdb.InvalidInputException, duckdb.Error}:
+            raise
+        raise _os_error(str(error)) from error  # the last two: a file is no Parquet
+
+
+class Session:
+    """A connection, and the thread that works on it.
+
+    Args:
+        database: the connection.
+        progress: is called now and then during a query.
+    """
+
+    def __init__(self, database: "DuckDBPyConnection", progress: Progress) -> None:
+        self._database, self._progress = database, progress
+        self._thread = ThreadPoolExecutor(1)
+        self._done, self._steps = 0, 1
+
+    def view(self, name: str, files: Sequence[str]) -> None:
+        """Give Parquet files of the folder a name as a table."""
+        self._database.read_parquet(files).create_view(name)
+
+    def query(self, query: str, statements: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Execute statements, and yield the rows of a query."""
+        self._done, self._steps = 0, len(statements) + 1
+        for statement in statements:
+            self._wait_for(self._database.execute, statement)
+            self._done += 1
+        reader = self._wait_for(lambda: self._database.sql(query).to_arrow_reader(_BATCH_ROWS))
+        while (batch := self._wait_for(next, reader, None)) is not None:
+            yield batch
+
+    def end(self) -> None:
+        """Stop the work."""
+        self._database.interrupt()
+        self._thread.shutdown()
+
+    def _wait_for(self, step: Callable[..., _T], *given: Any) -> _T:
+        """Let the thread do a step, and wait for it; signals are raised here."""
+        doing = self._thread.submit(step, *given)
+        while not wait([doing], _LOOK_EVERY_S).done:
+            percent = max(0.0, self._database.query_progress())
+            self._progress((self._done + percent / 100) / self._steps)
+        return doing.result()
+
+
+def _os_error(text: str) -> OSError:
+    """Return an error of the file system; DuckDB gives the words of the C library alone."""
+    for number in FULL:
+        if os.strerror(number) in text:
+            return OSError(number, os.strerror(number))
+    return OSError(text.partition("\n")[0])
