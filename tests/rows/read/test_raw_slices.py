@@ -21,6 +21,8 @@ from bulk_sync.errors import InputProblem, Remedy, UsageProblem
 from bulk_sync.remote.download import Copy, Download
 from bulk_sync.rows import columns, read
 from bulk_sync.rows.check import Rules
+from bulk_sync.rows.read import text_parts
+from bulk_sync.rows.read.content import BLOCK_BYTES
 from bulk_sync.rows.read.parts import LAST_ROWS
 from bulk_sync.runs.input_files import LocalInput, RemoteInput
 
@@ -334,3 +336,26 @@ def test_standard_input_in_slices_is_the_file(
         assert digest == sha256(LIST.encode()).hexdigest()
         frames.append(pd.concat(slices.frames, ignore_index=True))
     pd.testing.assert_frame_equal(frames[0], frames[1])
+
+
+@pytest.mark.parametrize(
+    ("block", "end"),
+    [
+        pytest.param(b"a,b\nc", 4, id="a cut record"),
+        pytest.param(b"a\r\nb\r\n", 6, id="whole records"),
+        pytest.param(b"a\rb", 2, id="line ends of old Macs"),
+        pytest.param(b"a,b", 0, id="no line end"),
+        pytest.param(b'a\n"b\nc', 2, id="a line end in an open cell"),
+        pytest.param(b'a\n"b\nc"\n"d\n', 8, id="a line end in a closed cell above"),
+        pytest.param(b'"a\n\nb","c\n"', 0, id="line ends in cells alone"),
+    ],
+)
+def test_records_end_at_line_ends_outside_of_quotes(block: bytes, end: int) -> None:
+    assert text_parts._records_end(block) == end
+
+
+def test_a_character_on_the_edge_of_two_blocks_shows_that_a_text_is_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(b"k,s\n\xe9," + b"a" * (BLOCK_BYTES - 7) + "é\n".encode())
+    with pytest.raises(InputProblem, match="is UTF-8, but the byte 0xE9 at offset 4, in line 2"):
+        read.rows(str(path))
