@@ -16,7 +16,7 @@ import pandas as pd
 
 from bulk_sync import ledger, report
 from bulk_sync.engines.journal import now_ms
-from bulk_sync.errors import AccessDenied, DiskFull, Refused, StoppedEarly, StopRun, UsageProblem
+from bulk_sync.errors import AccessDenied, Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import todo_file
@@ -53,7 +53,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report
     if cause is None:
         try:
             files = replace(files, plan_sha256=_write_plan(run, ended, totals))
-        except (UsageProblem, DiskFull) as problem:
+        except StopRun as problem:
             cause = problem
     finished = Finished(
         run_id=run.run_id,
@@ -137,8 +137,8 @@ def write_reports(
         What was written, and what went wrong.
     """
     written: list[Destination] = []
-    results = Results.from_slices(rows.map(report_rows))
     try:
+        results = Results.from_slices(rows.map(report_rows))
         for destination in reports:
             written.append(report.write(results, destination, facts, tell))  # noqa: PERF401 - may raise
         todo = None

@@ -1,7 +1,7 @@
 """A run with rows that need no work apart from its frame ends as one whose frame has all rows."""
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -173,8 +173,8 @@ def job_in(folder: Path) -> Job:
 
 def finished(
     folder: Path, kind: Kind, whole: pd.DataFrame, rows: pd.DataFrame, rest: Rest, cause: Any
-) -> tuple[Finished, ledger.Ended]:
-    """End a run, and return what the ledger has of it."""
+) -> tuple[Finished, ledger.Ended | None]:
+    """End a run, and return what the ledger has of its end."""
     job = job_in(folder)
     begun = begun_as(kind, job, "in.csv", "c0ffee", len(whole))
     if kind is Kind.PLAN:
@@ -184,12 +184,12 @@ def finished(
         assert run.row_count == len(whole)
         ended = finish.finish_run(run, job, Ended(rows, cause), COST, lambda *_: None)
         line = book.run(RUN_ID).ended
-    assert line is not None
     return ended, line
 
 
-def bare(line: ledger.Ended) -> ledger.Ended:
+def bare(line: ledger.Ended | None) -> ledger.Ended:
     """Return a line without times, and the hashes of files with paths or times in them."""
+    assert line is not None
     return replace(line, reports={}, seconds=0.0, plan_sha256="")
 
 
@@ -291,6 +291,42 @@ def test_own_columns_are_those_of_the_rows_in_question_alone(tmp_path: Path) -> 
     assert kept_rows.own_columns(State(tmp_path / "state"), RUN_ID, {99}) is None
 
 
+def read_so_often(rest: Rest, left: list[int]) -> Rest:
+    """Return a rest that can be read so many times more."""
+
+    def with_results(results: pd.DataFrame) -> Slices:
+        slices = rest.with_results(results)
+
+        def read() -> Iterable[pd.DataFrame]:
+            left[0] -= 1
+            if left[0] < 0:
+                raise StoppedEarly("There is no room.")
+            return slices.read()
+
+        return Slices(slices.count, read)
+
+    return replace(rest, with_results=with_results)
+
+
+@pytest.mark.parametrize("kind", [Kind.RUN, Kind.PLAN])
+def test_a_rest_that_cannot_be_read_any_more_leaves_a_run_to_be_resumed(
+    kind: Kind, tmp_path: Path
+) -> None:
+    whole = planned() if kind is Kind.PLAN else written()
+    frame, rest = apart(whole, 4)
+    left = [99]
+    ended, _ = finished(tmp_path / "all", kind, whole, frame, read_so_often(rest, left), None)
+    assert ended.cause is None
+    passes = 99 - left[0]
+    for enough in (0, 1, passes // 2, passes - 2, passes - 1):
+        folder = tmp_path / str(enough)
+        small = read_so_often(rest, [enough])
+        ended, line = finished(folder, kind, whole, frame, small, None)
+        assert "There is no room." in str(ended.cause)
+        assert (ended.exit, ended.is_resumable) == (Exit.STOPPED_EARLY, True)
+        assert line is None or not line.final
+
+
 def test_the_seal_of_a_plan_does_not_depend_on_slices() -> None:
     plan = planned()
     _, rest = apart(plan, 4)
@@ -307,10 +343,8 @@ def test_a_run_is_refused_by_the_counts_of_all_slices(tmp_path: Path) -> None:
         with ledger.open_ledger(job.state) as book:
             finish.refuse(book, job, RUN_ID, begun, "in", rows, LIMIT)
             lines.append(book.run(RUN_ID).ended)
-    first, second = lines
-    assert first is not None
-    assert second is not None
-    assert bare(first) == bare(second)
+    first, second = map(bare, lines)
+    assert first == second
     assert first.outcomes == {"duplicate": 4, "rejected": 3, "not_found": 1, "pending": 7}
     check_kept_rows(tmp_path / "one" / "state", tmp_path / "other" / "state", is_there=True)
 
