@@ -1,11 +1,11 @@
 """DuckDB at work: in a thread of its own, so that a signal stops it and a bar can move.
 
-It reads the files of one folder, writes beside them what does not fit into memory, and nothing
-else: no other file, no extension. Its errors of disk and memory become those of Python.
+It reads the Parquet files that are its tables, puts aside what does not fit into memory, and reads
+nothing else: no other file, no extension. Its errors of disk and memory become those of Python.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,21 +26,25 @@ _THREAD_BYTES: Final = 200_000_000
 """With less for each thread, statements may find no room for their buffers: of 10,000,000 rows with
 1 % repeated keys, two threads in 250 MB could not count the keys, and one in 125 MB could."""
 
+Tables = Mapping[str, Sequence[Path]]
+"""Parquet files by the name of their table."""
+
 Progress = Callable[[float], object]
 """Is called with the share of the work that is done."""
 
 
 @contextmanager
-def connected(folder: Path, memory: int, progress: Progress) -> "Iterator[Session]":
-    """Open a session on the files of a folder.
+def connected(tables: Tables, aside: Path, memory: int, progress: Progress) -> "Iterator[Session]":
+    """Open a session.
 
     Args:
-        folder: what may be read and written.
+        tables: what it reads.
+        aside: the folder for what does not fit into memory.
         memory: most bytes for DuckDB.
         progress: is called now and then during a query.
 
     Raises:
-        OSError: the folder has no room, or a file of it cannot be read.
+        OSError: the folder has no room, or a file cannot be read.
         MemoryError: the memory is too small for a statement.
     """
     import duckdb  # noqa: PLC0415 - few inputs are so large
@@ -48,7 +52,7 @@ def connected(folder: Path, memory: int, progress: Progress) -> "Iterator[Sessio
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory}B",
         "threads": max(1, min(os.cpu_count() or 1, memory // _THREAD_BYTES)),
-        "temp_directory": str(folder / "sorting"),
+        "temp_directory": str(aside),
         "max_temp_directory_size": "1000TB",  # by default, a full disk is an error of memory
         "preserve_insertion_order": False,
         "python_enable_replacements": False,
@@ -59,9 +63,12 @@ def connected(folder: Path, memory: int, progress: Progress) -> "Iterator[Sessio
         with duckdb.connect(config=settings) as database:
             database.execute("SET enable_progress_bar = true")  # or there is none to ask for
             database.execute("SET enable_progress_bar_print = false")
-            database.execute("SET allowed_directories = [$folder]", {"folder": str(folder)})
+            files = [str(path) for paths in tables.values() for path in paths]
+            database.execute("SET allowed_paths = $files", {"files": files})
             database.execute("SET enable_external_access = false")
             database.execute("SET lock_configuration = true")
+            for name, paths in tables.items():
+                database.read_parquet([*map(str, paths)]).create_view(name)
             session = Session(database, progress)
             try:
                 yield session
@@ -87,10 +94,6 @@ class Session:
         self._database, self._progress = database, progress
         self._thread = ThreadPoolExecutor(1)
         self._done, self._steps = 0, 1
-
-    def view(self, name: str, files: Sequence[str]) -> None:
-        """Give Parquet files of the folder a name as a table."""
-        self._database.read_parquet(files).create_view(name)
 
     def query(self, query: str, statements: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Execute statements, and yield the rows of a query."""

@@ -6,6 +6,7 @@ memory that it is given, and beyond that in the folder of the parts.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.errors import DiskFull, StoppedEarly, is_disk_full
-from bulk_sync.rows.duckdb_session import connected
+from bulk_sync.rows.duckdb_session import Tables, connected
 
 KEYS: Final = pa.schema(
     {
@@ -156,7 +157,6 @@ FROM keys WHERE place.original_row <> ''
 
 _BATCH_ROWS: Final = 1 << 16
 _LEAST_BYTES: Final = 125_000_000
-_TABLES: Final = frozenset({"keys", "times"})
 
 Tell = Callable[[str, int, int], object]
 """Is called with what is done, how many rows are done, and how many there are."""
@@ -176,13 +176,13 @@ class Store:
 
     def __init__(self, folder: Path, memory: int, tell: Tell = lambda *_: None) -> None:
         self._folder, self._memory, self._tell = folder, memory, tell
-        self._kept: dict[str, dict[int, int]] = {}
+        self._kept: dict[str, set[int]] = {}
 
     def keep(self, kind: str, number: int, table: pa.Table) -> None:
         """Write a part, or replace it."""
         with self._explained():
             pq.write_table(table, self._path(kind, number), compression="lz4")
-        self._kept.setdefault(kind, {})[number] = table.num_rows
+        self._kept.setdefault(kind, set()).add(number)
 
     @contextmanager
     def writer(self, kind: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
@@ -192,7 +192,7 @@ class Store:
             pq.ParquetWriter(self._path(kind, 0), schema, compression="lz4") as writer,
         ):
             yield writer
-        self._kept[kind] = {0: 0}
+        self._kept[kind] = {0}
 
     def part(self, kind: str, number: int, names: Sequence[str] | None = None) -> pa.Table:
         """Read a part, or some of its columns."""
@@ -212,35 +212,40 @@ class Store:
         or -1; and the places of these three rows.
         """
         statements = (*_REPEATED, *_DOUBTFUL, *_GROUPS)
-        return self._query("Comparing the keys", _REPEATS, statements)
+        return self._query("Comparing the keys", self._tables("keys"), _REPEATS, statements)
 
     def combined(self) -> Iterator[pa.RecordBatch]:
         """Yield the times of the rows that count for others, by position."""
-        return self._query("Comparing the dates", _COMBINED)
+        return self._query("Comparing the dates", self._tables("times"), _COMBINED)
 
     def has_same_originals(self) -> bool:
         """Return whether two rows come from the same place of an original file."""
-        (batch,) = self._query("Comparing the original rows", _SAME_ORIGINALS)
+        tables = self._tables("keys")
+        (batch,) = self._query("Comparing the original rows", tables, _SAME_ORIGINALS)
         return bool(batch["found"][0].as_py())
 
     def _path(self, kind: str, number: int) -> Path:
         return self._folder / f"{kind}-{number:06}.parquet"
 
+    def _tables(self, kind: str) -> Tables:
+        return {kind: [self._path(kind, number) for number in sorted(self._kept[kind])]}
+
     def _query(
-        self, what: str, query: str, statements: Sequence[str] = ()
+        self, what: str, tables: Tables, query: str, statements: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query, after some statements."""
-        rows = sum(self._kept["keys"].values())
+        with self._explained(pa.ArrowInvalid):
+            counts = (pq.read_metadata(path).num_rows for path in chain(*tables.values()))
+            rows = sum(counts)
         with (
             self._explained(),
             connected(
-                self._folder,
+                tables,
+                self._folder / "sorting",
                 max(_LEAST_BYTES, self._memory // 2),
                 lambda share: self._tell(what, int(rows * share), rows),
             ) as session,
         ):
-            for kind in _TABLES & self._kept.keys():
-                session.view(kind, [str(self._path(kind, each)) for each in self._kept[kind]])
             yield from session.query(query, statements)
 
     @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bulk_sync.errors import DiskFull, StoppedEarly, Terminated
@@ -146,11 +147,11 @@ def test_no_other_file_is_read_or_written_and_no_extension_is_loaded(
     statement: str, tmp_path: Path
 ) -> None:
     (tmp_path / "in.csv").write_text("PKey\n@a\n")
-    parts = tmp_path / "parts"
-    parts.mkdir()
-    with (
-        pytest.raises((duckdb.Error, OSError), match=r"disabled|locked"),
-        duckdb_session.connected(parts, MEMORY, lambda _: None) as session,
-    ):
-        list(session.query(statement.format(tmp_path)))
+    part = tmp_path / "part.parquet"
+    pq.write_table(keys(1), part)
+    aside = tmp_path / "sorting"
+    with duckdb_session.connected({"keys": [part]}, aside, MEMORY, lambda _: None) as session:
+        assert len(list(session.query("FROM keys"))) == 1
+        with pytest.raises(duckdb.Error, match=r"disabled|locked"):
+            list(session.query(statement.format(tmp_path)))
     assert not (tmp_path / "out.csv").exists()
