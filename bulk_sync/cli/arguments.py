@@ -70,7 +70,7 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
         connection=reached(connection(values), keys),
         state=state(values),
         pace=pace(values),
-        reading=Reading(Fetch(values["fetch"]), values["page_size"]),
+        reading=Reading(Fetch(values["fetch"]), values["page_size"], values["memory"]),
         writing=Writing(verify=bool(values["verify"])),
         limits=limits(values),
         matching=Matching(

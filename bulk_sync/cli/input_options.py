@@ -118,7 +118,7 @@ INPUT: Final = (
 )
 MEMORY: Final = _input(
     "--memory SIZE",
-    "How much memory reading and checking may take, whatever the size of the file.",
+    "How much memory reading, comparing and reporting may take, whatever the size of the file.",
     recorded=Recorded.NEVER,
     type=Size(least="100MB"),
     show_default="a quarter of the machine or container, at least 500MB",

@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from bulk_sync import job_names
 from bulk_sync.cli.config import job_of, path_of, tables_of
-from bulk_sync.cli.input_options import HEADER_ROW, MEMORY, SAVE_MAPPING, SHEET
+from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
     DECLARED,
     MASK,
@@ -53,7 +53,7 @@ _PLACE: Final = names([*STATE, CONFIG])
 
 _CONNECTION: Final = names(CONNECTION)
 _FILES: Final = (REPORT, TODO, OUTLINE)
-_OF_VALIDATE: Final = (*_FILES, MEMORY, SAVE_MAPPING)
+_OF_VALIDATE: Final = (*_FILES, SAVE_MAPPING)
 """These are of this `validate` alone."""
 
 _OF_THE_INPUT: Final = names([*_FILES, SHEET, HEADER_ROW])

@@ -179,6 +179,15 @@ class Duration(click.ParamType[float]):
         return float(match[1]) * _UNITS_S[match[2]]
 
 
+class Bytes(int):
+    """A number of bytes; its text is the one typed."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Size(click.ParamType[int]):
     """A number of bytes, or ``500KB``, ``200MB``, ``1.5GB``, ``512MiB``.
 
@@ -197,7 +206,9 @@ class Size(click.ParamType[int]):
         if size is None or size < (_bytes(self._least) or 0):
             how = f"write a size such as 200MB, 1.5GB or 512MiB, at least {self._least}"
             self.fail(f"{value!r}: {how}.", param, ctx)
-        return size
+        found = Bytes(size)
+        found.text = str(value)
+        return found
 
 
 class Name(click.ParamType[str]):

@@ -283,7 +283,7 @@ WANTED: Final = list_options.WANTED
 SCHEDULE: Final = schedule_options.SCHEDULE
 PAGE: Final = page_options.PAGE
 
-WORK: Final = (*PACE, *CONNECTION, *STATE, SUMMARY, PROGRESS_EVERY, *LOGGING)
+WORK: Final = (*PACE, input_options.MEMORY, *CONNECTION, *STATE, SUMMARY, PROGRESS_EVERY, *LOGGING)
 """The options of every command with calls to Campaign."""
 
 WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK, *MONITORING)

@@ -6,7 +6,7 @@ reports it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,7 +26,7 @@ from bulk_sync.rows.results import UNREAD, Steps
 
 log = logging.getLogger(__name__)
 
-_FALSE, _TRUE, _UNKNOWN = range(3)
+_FALSE, TRUE, UNKNOWN = range(3)
 
 
 class Pages(Protocol):
@@ -153,71 +153,32 @@ def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
     return False
 
 
-class Listing:
-    """States of PKeys that the pages have shown so far; see ``Pages``.
+class Counted:
+    """Consecutive pages of the list; see ``Pages``.
 
     Args:
-        keys: n keys, each once.
-        steps: n rows; filled in place. Known states are compared with the pages too.
         attribute: the attribute with the state.
-        recorder: makes the states durable.
         left_at: where an earlier run left the list, if this one continues there.
     """
 
     is_used = True
 
-    def __init__(
-        self,
-        keys: Texts,
-        steps: Steps,
-        attribute: str,
-        recorder: Recorder,
-        left_at: Place | None = None,
-    ) -> None:
+    def __init__(self, attribute: str, left_at: Place | None) -> None:
         self.pages = 0 if left_at is None else left_at.pages
         self.shown = 0 if left_at is None else left_at.shown
-        is_open = steps.attempts == 0
-        self._index = HashIndex(keys, np.flatnonzero(is_open | (steps.state != UNREAD)))
-        self.missing = int(np.count_nonzero(is_open))
-        self._recorder = recorder
-        self._steps = steps
-        self._attribute = attribute
         self._first_keys: set[str] = set()
-        self._contradictions = set() if left_at is None else set(left_at.doubtful)
         self.fields: Collection[str] = profiles.fields_of_state(attribute)
-
-    def take(self, page: Page) -> str | None:
-        """Take a page in, and return the path of the next one, if the list goes on."""
-        listed, attribute = page.profiles, self._attribute
-        states = _states(listed, attribute)
-        pkeys = [each.get("PKey") for each in listed]
-        keys = [pkey if isinstance(pkey, str) else "" for pkey in pkeys]
-        places = self._index.find(keys)
-        places[[pkey != key for pkey, key in zip(pkeys, keys, strict=True)]] = -1  # are no text
-        if (changed_ms := self._steps.changed_ms) is not None:
-            for at, profile in zip(places.tolist(), listed, strict=True):
-                if at >= 0:
-                    changed_ms[at] = profiles.changed_ms(profile, attribute)
-        is_known = states != _UNKNOWN
-        is_wanted = is_known & (places >= 0)
-        self._record(places[is_wanted], states[is_wanted] == _TRUE)
-        self.pages += 1
-        self.shown += len(listed)
-        return self._following(
-            page, str(pkeys[0]) if pkeys else "", has_states=bool(is_known.any())
-        )
 
     def settle(self, total: int | None) -> None:
         """Do nothing: what a page shows counts at once."""
 
-    def place(self, api: str, path: str | None) -> Place | None:
-        """Return where the list is left, if keys are missing."""
-        if not self.missing:
-            return None
-        return Place(api, path, self.pages, self.shown, sorted(self._contradictions))
-
     def _following(self, page: Page, first_key: str, *, has_states: bool) -> str | None:
-        """Return the path of the next page; None if the list is over, or of no use."""
+        """Count a page, and return the path of the next one.
+
+        None if the list is over, or of no use.
+        """
+        self.pages += 1
+        self.shown += len(page.profiles)
         if not has_states and page.next_path is not None:
             log.warning(
                 "A page of Campaign's list shows no profile with the attribute: keys are looked up"
@@ -232,6 +193,60 @@ class Listing:
             return None
         self._first_keys.add(first_key)
         return page.next_path
+
+
+class Listing(Counted):
+    """States of PKeys that the pages have shown so far.
+
+    Args:
+        keys: n keys, each once.
+        steps: n rows; filled in place. Known states are compared with the pages too.
+        attribute: the attribute with the state.
+        recorder: makes the states durable.
+        left_at: where an earlier run left the list, if this one continues there.
+    """
+
+    def __init__(
+        self,
+        keys: Texts,
+        steps: Steps,
+        attribute: str,
+        recorder: Recorder,
+        left_at: Place | None = None,
+    ) -> None:
+        super().__init__(attribute, left_at)
+        is_open = steps.attempts == 0
+        self._index = HashIndex(keys, np.flatnonzero(is_open | (steps.state != UNREAD)))
+        self.missing = int(np.count_nonzero(is_open))
+        self._recorder = recorder
+        self._steps = steps
+        self._attribute = attribute
+        self._contradictions = set() if left_at is None else set(left_at.doubtful)
+
+    def take(self, page: Page) -> str | None:
+        """Take a page in, and return the path of the next one, if the list goes on."""
+        listed, attribute = page.profiles, self._attribute
+        states = states_on(page, attribute)
+        pkeys = [each.get("PKey") for each in listed]
+        keys = [pkey if isinstance(pkey, str) else "" for pkey in pkeys]
+        places = self._index.find(keys)
+        places[[pkey != key for pkey, key in zip(pkeys, keys, strict=True)]] = -1  # are no text
+        if (changed_ms := self._steps.changed_ms) is not None:
+            for at, profile in zip(places.tolist(), listed, strict=True):
+                if at >= 0:
+                    changed_ms[at] = profiles.changed_ms(profile, attribute)
+        is_known = states != UNKNOWN
+        is_wanted = is_known & (places >= 0)
+        self._record(places[is_wanted], states[is_wanted] == TRUE)
+        return self._following(
+            page, str(pkeys[0]) if pkeys else "", has_states=bool(is_known.any())
+        )
+
+    def place(self, api: str, path: str | None) -> Place | None:
+        """Return where the list is left, if keys are missing."""
+        if not self.missing:
+            return None
+        return Place(api, path, self.pages, self.shown, sorted(self._contradictions))
 
     def _record(self, where: npt.NDArray[np.intp], values: npt.NDArray[np.bool_]) -> None:
         """Record states: in one go if none was shown before."""
@@ -257,8 +272,8 @@ class Listing:
             self._recorder.add(at)
 
 
-def _states(listed: Sequence[profiles.Profile], attribute: str) -> npt.NDArray[np.uint8]:
-    """Return the states on a page; all but true and false is unknown."""
-    found = [profile.get(attribute) for profile in listed]
-    codes = [_TRUE if each is True else _FALSE if each is False else _UNKNOWN for each in found]
+def states_on(page: Page, attribute: str) -> npt.NDArray[np.uint8]:
+    """Return the states on a page; all but true and false is ``UNKNOWN``."""
+    found = [profile.get(attribute) for profile in page.profiles]
+    codes = [TRUE if each is True else _FALSE if each is False else UNKNOWN for each in found]
     return np.frombuffer(bytes(codes), np.uint8)

@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.client import Client, connected
+from bulk_sync.campaign.list_pages import Place
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.current import (
     NO_CHECKPOINT,
@@ -25,6 +26,7 @@ from bulk_sync.engines.current import (
 )
 from bulk_sync.engines.list_choice import preflight
 from bulk_sync.engines.producer import PKeys, Producer
+from bulk_sync.engines.whole_list import Save, WholeList
 from bulk_sync.engines.workers import Progress, Workers, loop_factory
 from bulk_sync.engines.write import Journal, Writes, write
 from bulk_sync.errors import StopRun
@@ -67,7 +69,7 @@ class Session:
         self._stack = AsyncExitStack()
         self._runner = asyncio.Runner(loop_factory=loop_factory())
         self._thread = ThreadPoolExecutor(1, "records")
-        self._stages: StateReader | None = None
+        self._stages: StateReader | WholeList | None = None
 
     def __enter__(self) -> Self:
         self._runner.__enter__()
@@ -149,10 +151,17 @@ class Session:
             checkpoint: makes states durable as they come.
         """
         pkeys = PKeys(self._connection.attribute, stamped=steps.changed_ms is not None)
-        self._stages = StateReader(
+        reader = StateReader(
             self._workers, self._connection, keys, steps, how, producer or pkeys, checkpoint
         )
-        return self._stages
+        self._stages = reader
+        return reader
+
+    def reading_list(self, keys: int, how: Reading, save: Save, left_at: Place | None) -> WholeList:
+        """Return what reads Campaign's whole list, for more keys than memory can look for."""
+        whole = WholeList(self._workers, self._connection, keys, how, save, left_at)
+        self._stages = whole
+        return whole
 
     def read(
         self,

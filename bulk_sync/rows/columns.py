@@ -98,6 +98,9 @@ CREATE: Final = "sync_create"
 PKEYS: Final = "sync_pkeys"
 """list of str: the PKeys of the profiles with the row's key; only kept rows have it."""
 
+POSITION: Final = "sync_position"
+"""int64: the row's position in the input; only for rows on disk."""
+
 ORIGINAL: Final = {"original_file": FILE, "original_row": ROW}
 """The columns that a todo file adds to the input's own, and where they come from: the place of the
 row in the original file. In the next input they are columns of its own."""
@@ -109,7 +112,13 @@ MATCHED: Final = (PROFILE, OWNER, CREATE)
 
 DATED: Final = (REQUESTED, LATEST, UNJUDGED, PRECISION, RECEIVED)
 
-OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED, PKEYS)
+COMPARED: Final = (BEFORE, AFTER, OUTCOME, REASON, DETAIL, ATTEMPTS, AT)
+"""What comparing and writing add to judged rows, or change of them."""
+
+EXPANDED: Final = (COUNTS_AS, PROFILES, *MATCHED, *DATED)
+"""What expanding adds to them, or changes."""
+
+OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED, PKEYS, POSITION)
 """Every column that is not the input's own."""
 
 NONE: Final = -1

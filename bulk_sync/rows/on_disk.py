@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -150,6 +151,29 @@ GROUP BY position
 ORDER BY position
 """
 
+FOUND: Final = pa.schema(
+    {
+        "position": pa.int64(),
+        "state": pa.bool_(),
+        "is_certain": pa.bool_(),
+        "changed_ms": pa.int64(),
+        "at_ms": pa.int64(),
+    }
+)
+"""What Campaign's list showed of the key of a row. It is not certain if it showed two states."""
+
+_FOUND: Final = """
+SELECT
+    position,
+    bool_or(state) AS state,
+    bool_or(state) = bool_and(state) AS is_certain,
+    arg_max_null(changed_ms, at_ms) AS changed_ms,
+    max(at_ms) AS at_ms
+FROM wanted JOIN listed USING (key)
+GROUP BY position
+ORDER BY position
+"""
+
 _SAME_ORIGINALS: Final = """
 SELECT count(*) > count(DISTINCT (place.original_file, place.original_row)) AS found
 FROM keys WHERE place.original_row <> ''
@@ -160,6 +184,30 @@ _LEAST_BYTES: Final = 125_000_000
 
 Tell = Callable[[str, int, int], object]
 """Is called with what is done, how many rows are done, and how many there are."""
+
+
+class Cursor:
+    """Rows on disk in the order of ``position``, read a stretch at a time; or all in batches."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> None:
+        self._batches, self._schema = batches, schema
+        self._left: list[pa.RecordBatch] = []
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        return (pa.Table.from_batches([batch], self._schema) for batch in self._batches)
+
+    def until(self, end: int) -> pa.Table:
+        """Return the next rows, up to a position."""
+        while not self._left or self._left[-1]["position"][-1].as_py() < end:
+            batch = next(self._batches, None)
+            if batch is None:
+                break
+            if batch.num_rows:
+                self._left.append(batch)
+        table = pa.Table.from_batches(self._left, self._schema)
+        here = int(np.searchsorted(table["position"].to_numpy(), end))
+        self._left = table.slice(here).to_batches()
+        return table.slice(0, here)
 
 
 class Store:
@@ -217,6 +265,16 @@ class Store:
     def combined(self) -> Iterator[pa.RecordBatch]:
         """Yield the times of the rows that count for others, by position."""
         return self._query("Comparing the dates", self._tables("times"), _COMBINED)
+
+    def found(self, folder: Path) -> Iterator[pa.RecordBatch]:
+        """Yield what Campaign's list showed of the rows with a wanted key, by position.
+
+        Args:
+            folder: with the parts ``wanted``, the positions and keys, and ``listed``, the profiles.
+        """
+        kinds = ("wanted", "listed")
+        tables = {kind: sorted(folder.glob(f"{kind}-*.parquet")) for kind in kinds}
+        return self._query("Comparing with Campaign's list", tables, _FOUND)
 
     def has_same_originals(self) -> bool:
         """Return whether two rows come from the same place of an original file."""

@@ -91,10 +91,7 @@ class ProtectedKeys:
         """
         if checked.only is not None:
             return checked.map(self.rejected)
-        counting = [
-            rows[columns.COUNTS_AS].to_numpy()[list(self._places(rows))] for rows in checked.read()
-        ]
-        protected = np.unique(np.concatenate(counting))
+        protected = self.counting(checked)
         if not len(protected):
             return checked
 
@@ -103,6 +100,15 @@ class ProtectedKeys:
             return _with_verdicts(rows, _sentences(self._places(rows), is_alike))
 
         return checked.map(rejected)
+
+    def counting(self, checked: Slices) -> npt.NDArray[np.int64]:
+        """Return the positions of the rows counting for those of protected people."""
+        if not self.exactly and not self.addresses:
+            return np.zeros(0, np.int64)
+        counting = [
+            rows[columns.COUNTS_AS].to_numpy()[list(self._places(rows))] for rows in checked.read()
+        ]
+        return np.unique(np.concatenate(counting))
 
     def _places(self, rows: pd.DataFrame) -> dict[int, str]:
         """Return the positions of the rows that hold a protected key, and its place."""

@@ -27,6 +27,7 @@ from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.exclusion import at_work
 from bulk_sync.runs.housekeeping import Tidied, tidy
 from bulk_sync.runs.job import Input, Job, JobRecord, Matching
+from bulk_sync.runs.judging import judge
 from bulk_sync.runs.key_mapping import Mapped, map_keys
 from bulk_sync.runs.ledger_copy import copy_ledger
 from bulk_sync.runs.leftovers import Rules
@@ -50,7 +51,7 @@ from bulk_sync.runs.reversal import undo
 from bulk_sync.runs.review import Cost, Finished, Forecast, Plan
 from bulk_sync.runs.reviewed_plan import apply
 from bulk_sync.runs.second_try import retry
-from bulk_sync.runs.sync import judge, preview, sync
+from bulk_sync.runs.sync import preview, sync
 from bulk_sync.runs.validation import Judged
 from bulk_sync.runs.verdict import Validated
 

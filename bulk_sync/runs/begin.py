@@ -20,7 +20,8 @@ from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import read
 from bulk_sync.rows.plan_limits import Past
-from bulk_sync.runs import checkpoint_place, housekeeping, lineage
+from bulk_sync.rows.slices import Slices
+from bulk_sync.runs import checkpoint_place, housekeeping, large_input, lineage
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import is_held
@@ -77,7 +78,7 @@ def begin(
     job: Job,
     run_id: str,
     begun: Begun,
-    rows: pd.DataFrame,
+    rows: Slices,
     stem: str,
     *,
     planned: pd.DataFrame | None = None,
@@ -112,7 +113,10 @@ def begin(
         if isinstance(failure, DiskFull | LedgerAway):
             raise
         raise UsageProblem(f"The run did not begin, and nothing was sent. {failure}") from failure
-    run = RunContext(run_id, begun, rows, planned, checkpoint, book)
+    run = RunContext(run_id, begun, rows.first, planned, checkpoint, book)
+    if rows.only is None:
+        large = large_input.find(checkpoint, job.memory)
+        run = replace(run, rows=rows.first.iloc[:0], large=large)
     if begun.parent is None:
         return run  # no run can be later yet
     return replace(run, lineage=lineage.trace(book.runs(), run_id))

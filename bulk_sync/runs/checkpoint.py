@@ -9,7 +9,8 @@
       plan.parquet            the columns added by comparing, once everything was read
       results.parquet         the results, once the run is finished and rows failed
 
-Every file appears whole or not at all. The writes to Campaign are in the ledger, not here.
+An input larger than memory has its own files before: see ``large_input.py``. Every file
+appears whole or not at all. The writes to Campaign are in the ledger, not here.
 
 All files but the first name rows by their positions alone. So each holds its format and the SHA-256
 of its ``rows.parquet``, and is refused if either is another one.
@@ -18,7 +19,7 @@ of its ``rows.parquet``, and is refused if either is another one.
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -34,20 +35,24 @@ from bulk_sync.errors import StoppedEarly, UsageProblem, unwritable
 from bulk_sync.remote.mirror import Mirror
 from bulk_sync.rows import columns, current_table, expand, parquet_rows
 from bulk_sync.rows.results import Steps
-from bulk_sync.settings import RUN_ID_PATTERN
 from bulk_sync.storage import atomic, sealed
 
 log = logging.getLogger(__name__)
 
 ROWS: Final = "rows.parquet"
+WHOLE: Final = "whole.parquet"
+"""Of an input larger than memory, from its beginning until it is divided."""
+
 _PLAN: Final = "plan.parquet"
 _RESULTS: Final = "results.parquet"
 _LIST: Final = "list.json"
 _EARLY: Final = "early.json"
 _PART: Final = "states-{number:06}.parquet"
 
+_OF_INPUT: Final = r"(whole|positions|(input|wanted|listed|rest)-\d{6})\.parquet"
 _OURS: Final = re.compile(
-    rf"(rows|states-\d{{6}}|plan|results)\.parquet|(list|early)\.json|plan\.lock|{atomic.TEMPORARY}"
+    rf"(rows|states-\d{{6}}|plan|results)\.parquet|{_OF_INPUT}|(list|early)\.json|plan\.lock|"
+    rf"{atomic.TEMPORARY}"
 )
 
 _FORMAT: Final = "format 2;"
@@ -59,20 +64,6 @@ _TIED: Final = b"bulk-sync.checkpoint"
 
 _UNREADABLE: Final = (OSError, pa.ArrowException, LookupError, TypeError, ValueError)
 """Errors of libraries for a file that is missing, not ours, or of an earlier version."""
-
-_ADDED: Final = (
-    columns.BEFORE,
-    columns.AFTER,
-    columns.OUTCOME,
-    columns.REASON,
-    columns.DETAIL,
-    columns.ATTEMPTS,
-    columns.AT,
-)
-"""What comparing and writing add to the judged rows, or change of them."""
-
-_EXPANDED: Final = (columns.COUNTS_AS, columns.PROFILES, *columns.MATCHED, *columns.DATED)
-"""What expanding adds to them, or changes."""
 
 
 class CheckpointProblem(UsageProblem):
@@ -99,18 +90,30 @@ class Checkpoint:
             UsageProblem: it cannot be written.
             DiskFull: there is no room.
         """
-        folder = checkpoint_folder(state_dir, run_id)
+        with cls.making(state_dir, run_id) as checkpoint:
+            _write(
+                pa.Table.from_pandas(rows, preserve_index=False), checkpoint.folder / ROWS, _FORMAT
+            )
+        return checkpoint
+
+    @classmethod
+    @contextmanager
+    def making(cls, state_dir: Path, run_id: str) -> Iterator[Self]:
+        """Make the folder; remove it again if the block cannot write the judged rows."""
+        checkpoint = cls(checkpoint_folder(state_dir, run_id))
         try:
-            atomic.make_folder(folder)
-            _write(pa.Table.from_pandas(rows, preserve_index=False), folder / ROWS, _FORMAT)
+            atomic.make_folder(checkpoint.folder)
+            yield checkpoint
         except OSError as error:
-            cls(folder).remove()
+            checkpoint.remove()
             raise unwritable(
                 error,
                 f"--state-dir {state_dir}: the run cannot be kept there ({error.strerror}), so it "
                 "was not begun. Make room, or name another folder.",
             ) from error
-        return cls(folder)
+        except StoppedEarly:
+            checkpoint.remove()
+            raise
 
     @classmethod
     def find(cls, state_dir: Path, run_id: str) -> Self | None:
@@ -126,7 +129,7 @@ class Checkpoint:
     @property
     def is_complete(self) -> bool:
         """Return whether the judged rows are here, without which nothing else counts."""
-        return (self.folder / ROWS).is_file()
+        return any((self.folder / name).is_file() for name in (ROWS, WHOLE))
 
     @property
     def plan_path(self) -> Path:
@@ -134,9 +137,22 @@ class Checkpoint:
         return self.folder / _PLAN
 
     def rows(self) -> pd.DataFrame:
-        """Read the judged rows, as of ``check.rows``."""
-        with self._opened(self.folder / ROWS) as file:
+        """Read the judged rows, as of ``check.rows``; none while a large input is not divided."""
+        path = self.folder / ROWS
+        with self.opened(path if path.is_file() else self.folder / WHOLE) as file:
             return parquet_rows.frame(file)
+
+    def keep_part(self, name: str, table: pa.Table) -> None:
+        """Write a file of an input larger than memory."""
+        path = self.folder / name
+        with self._keeping(path):
+            _write(table, path, _FORMAT)
+
+    def drop(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        path = self.folder / name
+        with self._keeping(path):
+            path.unlink(missing_ok=True)
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
         """Write the states of some keys."""
@@ -151,18 +167,16 @@ class Checkpoint:
         Rows with a passing failure, or stopped before, are unknown.
         """
         for path in self._paths():
-            with self._opened(path) as file:
+            with self.opened(path) as file:
                 current_table.fill(steps, file.read())
         return steps
 
     def keep_place(self, place: Place | None) -> None:
         """Write where Campaign's list was left; None while it is being read."""
-        path = self.folder / _LIST
-        if place is not None:
-            self._keep_json(orjson.dumps(place), path)
-            return
-        with self._keeping(path):
-            path.unlink(missing_ok=True)
+        if place is None:
+            self.drop(_LIST)
+        else:
+            self._keep_json(orjson.dumps(place), self.folder / _LIST)
 
     def place(self) -> Place | None:
         """Return where the list was left; None if it was not, or the file is damaged.
@@ -185,8 +199,8 @@ class Checkpoint:
 
     def keep_plan(self, planned: pd.DataFrame) -> None:
         """Write the whole plan."""
-        expanded = _EXPANDED if expand.may_share_profiles(planned) else ()
-        names = [*_ADDED, *(name for name in expanded if name in planned)]
+        expanded = columns.EXPANDED if expand.may_share_profiles(planned) else ()
+        names = [*columns.COMPARED, *(name for name in expanded if name in planned)]
         self._keep(planned, names, _PLAN)
 
     def plan(self, rows: pd.DataFrame) -> pd.DataFrame | None:
@@ -195,7 +209,7 @@ class Checkpoint:
 
     def keep_results(self, results: pd.DataFrame) -> None:
         """Write the results of every row."""
-        self._keep(results, _ADDED, _RESULTS)
+        self._keep(results, columns.COMPARED, _RESULTS)
 
     def results(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Read the results, beside the judged rows; None if the run did not end."""
@@ -226,7 +240,7 @@ class Checkpoint:
         What cannot be removed stays, and is no checkpoint if its rows are gone: they go first.
         """
         with suppress(OSError):
-            for path in sorted(self.files(), key=lambda path: path.name != ROWS):
+            for path in sorted(self.files(), key=lambda path: path.name not in {ROWS, WHOLE}):
                 path.unlink(missing_ok=True)
             for folder in (self.folder / "locks", self.folder):
                 if folder.is_dir():
@@ -259,14 +273,14 @@ class Checkpoint:
         path = self.folder / name
         if not path.is_file():
             return None
-        with self._opened(path) as file:
+        with self.opened(path) as file:
             added = parquet_rows.frame(file)
             if expand.may_share_profiles(added):
                 rows = rows.iloc[added[columns.OWNER].to_numpy()].reset_index(drop=True)
             return rows.assign(**{str(name): added[name] for name in added})
 
     @contextmanager
-    def _opened(self, path: Path) -> Iterator[pq.ParquetFile]:
+    def opened(self, path: Path) -> Iterator[pq.ParquetFile]:
         """Open a file; raise CheckpointProblem if it, or what it holds, cannot be used."""
         try:
             with path.open("rb") as file:
@@ -277,7 +291,8 @@ class Checkpoint:
                 tie = (found.schema_arrow.metadata or {}).get(_TIED, b"").decode()
                 if not is_whole or not tie.startswith(_FORMAT):
                     raise self.problem(path, "was written by another version of this program")
-                if tie != (_FORMAT if path.name == ROWS else self._tie):
+                is_first = path.name == ROWS or re.fullmatch(_OF_INPUT, path.name) is not None
+                if tie != (_FORMAT if is_first else self._tie):
                     raise self.problem(path, "belongs to other rows")
                 yield found
         except _UNREADABLE as error:
@@ -321,18 +336,6 @@ class Checkpoint:
 def checkpoint_folder(state_dir: Path, run_id: str) -> Path:
     """Return the folder for the checkpoint of a run."""
     return state_dir / "runs" / run_id
-
-
-def all_checkpoints(state_dir: Path) -> Iterable[Checkpoint]:
-    """Return every checkpoint, also an incomplete one, the oldest first."""
-    folder = state_dir / "runs"
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    is_one = re.compile(RUN_ID_PATTERN).fullmatch
-    return [
-        Checkpoint(each)
-        for each in found
-        if is_one(each.name) and each.is_dir() and not each.is_symlink()
-    ]
 
 
 def _write(table: pa.Table, path: Path, tie: str) -> None:

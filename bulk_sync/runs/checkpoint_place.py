@@ -4,16 +4,20 @@ A process that works on a run takes it over there first. What the bucket has cou
 an earlier process left here: it was uploaded before anything was built on it.
 """
 
-import pandas as pd
+import re
+from collections.abc import Iterable
+from pathlib import Path
 
 from bulk_sync.errors import StopRun
 from bulk_sync.remote.mirror import Mirror
-from bulk_sync.runs.checkpoint import ROWS, Checkpoint, checkpoint_folder
-from bulk_sync.settings import State
+from bulk_sync.rows.slices import Slices
+from bulk_sync.runs import large_input
+from bulk_sync.runs.checkpoint import ROWS, WHOLE, Checkpoint, checkpoint_folder
+from bulk_sync.settings import RUN_ID_PATTERN, State
 
 
-def create(state: State, run_id: str, rows: pd.DataFrame) -> Checkpoint:
-    """Write the judged rows of a new run.
+def create(state: State, run_id: str, rows: Slices) -> Checkpoint:
+    """Write the judged rows of a new run; those of a large input in parts.
 
     Raises:
         UsageProblem: they cannot be written.
@@ -21,7 +25,10 @@ def create(state: State, run_id: str, rows: pd.DataFrame) -> Checkpoint:
         StoppedEarly: they cannot be uploaded.
     """
     mirror = _mirror(state, run_id)
-    checkpoint = Checkpoint.create(state.folder, run_id, rows)
+    if rows.only is None:
+        checkpoint = large_input.create(state.folder, run_id, rows)
+    else:
+        checkpoint = Checkpoint.create(state.folder, run_id, rows.only)
     if mirror is not None:
         try:
             _upload(checkpoint, mirror)
@@ -66,6 +73,18 @@ def exists(state: State, run_id: str) -> bool:
     return mirror is not None and mirror.exists()
 
 
+def all_checkpoints(state_dir: Path) -> Iterable[Checkpoint]:
+    """Return every checkpoint, also an incomplete one, the oldest first."""
+    folder = state_dir / "runs"
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    is_one = re.compile(RUN_ID_PATTERN).fullmatch
+    return [
+        Checkpoint(each)
+        for each in found
+        if is_one(each.name) and each.is_dir() and not each.is_symlink()
+    ]
+
+
 def _fetched(state: State, run_id: str, mirror: Mirror | None) -> Checkpoint | None:
     """Return a checkpoint as the bucket has it, or else as it is here."""
     if mirror is not None:
@@ -79,7 +98,7 @@ def _fetched(state: State, run_id: str, mirror: Mirror | None) -> Checkpoint | N
 def _upload(checkpoint: Checkpoint, mirror: Mirror) -> None:
     """Upload all files to a new mirror, the rows last: without them it is no checkpoint."""
     checkpoint.mirror = mirror
-    for path in sorted(checkpoint.files(), key=lambda path: path.name == ROWS):
+    for path in sorted(checkpoint.files(), key=lambda path: path.name in {ROWS, WHOLE}):
         if path.parent == checkpoint.folder and path.suffix in {".parquet", ".json"}:
             mirror.keep(path)
 

@@ -104,7 +104,7 @@ def _approve(execution: Execution, early: pd.DataFrame, reader: StateReader) -> 
     Raises:
         Refused: they may not be written.
     """
-    reviewed = execution.review(early, reader.read())
+    reviewed = execution.review(early, execution.read_with(reader))
     calls_to_come = reviewed.forecast.calls_to_come + reader.calls_left
     forecast = replace(reviewed.forecast, calls_to_come=calls_to_come)
     execution.screen.show(replace(reviewed, forecast=forecast, refusal=None))

@@ -1,15 +1,16 @@
 """What the stages of a run share, and how far a stage got."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import pandas as pd
 
-from bulk_sync.engines.current import Read
+from bulk_sync.engines.current import Read, StateReader
 from bulk_sync.engines.session import Session
+from bulk_sync.engines.whole_list import WholeList
 from bulk_sync.errors import Refused, StoppedEarly, StopRun, UsageProblem
-from bulk_sync.outcomes import Reason
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand, plan_limits
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.totals import Totals
@@ -31,6 +32,7 @@ class Execution:
         past: finished runs of the same job, for comparison.
         budget: the calls of all runs in a day; None if unknown.
         rest: the rows of the input that are in no plan, because they need no work.
+        listed: what has read Campaign's whole list for a large input; None if nothing has.
     """
 
     job: Job
@@ -39,6 +41,16 @@ class Execution:
     past: Sequence[Past]
     budget: DayBudget | None
     rest: Rest = NOTHING
+    listed: WholeList | None = None
+
+    def read_with(self, reader: StateReader) -> Read:
+        """Return the cost of reading so far: of the whole list, and of keys looked up."""
+        read = reader.read()
+        if self.listed is None:
+            return read
+        listed = self.listed.cost()
+        seconds = listed.seconds + read.seconds
+        return replace(listed, looked_up=read.looked_up, seconds=seconds)
 
     def review(self, planned: pd.DataFrame, read: Read) -> Plan:
         """Return a plan for a person, with its limits and its forecast."""
@@ -105,7 +117,8 @@ def early_end(rows: pd.DataFrame, cause: StopRun, rest: Rest, *, was_sent: bool 
 
 def knows_states(rows: pd.DataFrame, rest: Rest) -> bool:
     """Return whether the state of any row is known."""
-    return rest.totals.rows > 0 or bool(rows[columns.BEFORE].notna().any())
+    is_rest_read = Outcome.UNCHANGED in rest.totals.outcomes
+    return is_rest_read or bool(rows[columns.BEFORE].notna().any())
 
 
 def cost_of(session: Session, job: Job) -> Cost:

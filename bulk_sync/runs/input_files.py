@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,10 @@ class InputFiles(Protocol):
     @property
     def facts(self) -> Sequence[Mapping[str, str]]:
         """Return what the ledger keeps of each remote file."""
+
+    @property
+    def text_bytes(self) -> float:
+        """Estimate how many bytes its cells take as text."""
 
     def read(self, wanted: Wanted) -> tuple[Raw, str]:
         """Return the rows, and the SHA-256 of the input."""
@@ -66,6 +71,11 @@ class LocalInput:
     def facts(self) -> Sequence[Mapping[str, str]]:
         """Return nothing: the SHA-256 says it all."""
         return ()
+
+    @property
+    def text_bytes(self) -> float:
+        """Estimate how many bytes its cells take; that of standard input may be any number."""
+        return inf if self.source == read.STDIN else read.text_bytes(read.files(self.source))
 
     def read(self, wanted: Wanted) -> tuple[Raw, str]:
         """Read the rows; raise UsageProblem if the input changes meanwhile."""
@@ -117,6 +127,11 @@ class RemoteInput:
     def facts(self) -> Sequence[Mapping[str, str]]:
         """Return URL, ETag and SHA-256 of each file."""
         return [copy.facts for copy in self.download.copies]
+
+    @property
+    def text_bytes(self) -> float:
+        """Estimate how many bytes the cells of the copies take as text."""
+        return read.text_bytes(copy.path for copy in self.download.copies)
 
     def read(self, wanted: Wanted) -> tuple[Raw, str]:
         """Read the copies, and call them by their URLs."""

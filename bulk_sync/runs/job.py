@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from bulk_sync import memory
 from bulk_sync.remote.url import unquoted
 from bulk_sync.report import destination
 from bulk_sync.report.destination import Destination
@@ -17,6 +18,7 @@ from bulk_sync.runs.protection import Protection
 from bulk_sync.settings import (
     Connection,
     Creating,
+    Fetch,
     Keys,
     Limits,
     Oddity,
@@ -135,6 +137,11 @@ class Job:
     began_s: float = field(default_factory=time.monotonic)
 
     @property
+    def memory(self) -> int:
+        """Return how many bytes reading, comparing and reporting may take."""
+        return self.reading.memory or memory.default_bytes()
+
+    @property
     def seconds(self) -> float:
         """Return how long this process has worked on it: reading, waiting and reports included."""
         return time.monotonic() - self.began_s
@@ -143,6 +150,16 @@ class Job:
         """Return the job with further options to be recorded."""
         return replace(
             self, record=replace(self.record, settings={**self.record.settings, **settings})
+        )
+
+    def after_the_list(self) -> "Job":
+        """Return the job for the keys missing in Campaign's list."""
+        fetch = Fetch.LOOKUP if self.reading.fetch is Fetch.LOOKUP else Fetch.AUTO
+        allowed = self.limits.allowed | {Oddity.UNKNOWN_KEYS}
+        return replace(
+            self,
+            reading=replace(self.reading, fetch=fetch),
+            limits=replace(self.limits, allowed=allowed),
         )
 
     def guarded(self) -> "Job":

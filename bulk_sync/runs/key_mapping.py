@@ -86,8 +86,11 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     """
     part = out.with_name(f"{out.stem}.part{out.suffix}")  # never over a complete result
     _check(job, given, out, part)
-    with Interrupts() as interrupts, day_budget.reading(job) as book:
-        checked = validation.judged(given)
+    with (
+        Interrupts() as interrupts,
+        day_budget.reading(job) as book,
+        validation.judged(given, screen.tell) as checked,
+    ):
         rows, keys = checked.rows.joined(), checked.layout.columns.keys
         screen.announce(checked)
         finding = Steps.blank(len(comparison.open_rows(rows)))

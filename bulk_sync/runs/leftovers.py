@@ -38,7 +38,8 @@ from bulk_sync.monitoring import notification, run_end
 from bulk_sync.outcomes import Outcome
 from bulk_sync.remote.mirror import Mirrored, all_mirrored
 from bulk_sync.runs import kept_rows, lineage, plan_file
-from bulk_sync.runs.checkpoint import Checkpoint, all_checkpoints
+from bulk_sync.runs.checkpoint import Checkpoint
+from bulk_sync.runs.checkpoint_place import all_checkpoints
 from bulk_sync.runs.past_runs import is_held, was_stopped
 from bulk_sync.storage import atomic, scratch
 

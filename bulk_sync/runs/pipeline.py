@@ -33,7 +33,7 @@ from bulk_sync.rows import columns, comparison, plan_limits
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.request_order import LastWrites
 from bulk_sync.rows.results import Steps
-from bulk_sync.runs import current_states, day_budget, early_writes, writing
+from bulk_sync.runs import current_states, day_budget, dividing, early_writes, writing
 from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.execution import Ended, Execution, cost_of, early_end
 from bulk_sync.runs.finish import finish_run
@@ -63,11 +63,17 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
         execution = Execution(job, screen, session, run.past, budget, run.rest)
         try:
             check_budget(job.pace, job.connection, Writing() if is_plan else job.writing)
+            _find_protected(execution)
+            if session.cause is None:
+                execution, run = dividing.divide(execution, run)
             ended = _carry_out(execution, run, interrupts)
         except (Interrupted, BudgetTooSmall) as stopped:
             interrupts.defer()
             ended = early_end(_results_so_far(run, job), stopped, run.rest)
     interrupts.defer()
+    if run.large is not None:
+        run, ended = dividing.undivided(execution, run, ended)
+        execution = replace(execution, rest=run.rest)
     cost = replace(cost_of(session, job), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
         to_come = _cost_to_come(execution, ended, is_plan=is_plan)
@@ -103,7 +109,7 @@ def preview(
         if session.cause is not None:
             planned = comparison.hold_back(planned, Reason.STOPPED)
         else:
-            screen.show(_of_preview(execution.review(planned, reader.read()), job))
+            screen.show(_of_preview(execution.review(planned, execution.read_with(reader)), job))
     return planned, session.cause, cost_of(session, job)
 
 
@@ -117,7 +123,6 @@ def _of_preview(reviewed: Plan, job: Job) -> Plan:
 def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) -> Ended:
     """Read, compare, show, check limits, ask and write, as far as it goes."""
     planned, read, needed = run.planned, _NOTHING_READ, None
-    _find_protected(execution)
     if execution.session.cause is not None:
         left = _results_so_far(run, execution.job)
         return early_end(left, execution.session.cause, run.rest)
@@ -200,13 +205,14 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
         unread = comparison.hold_back(unread, Reason.LIMIT)
         return Ended(unread, cut_off), _NOTHING_READ
     states = run.checkpoint.states(current_states.unread(run.rows))
-    reader = current_states.reader_of(session, run.rows, states, job, run.checkpoint)
+    left = job.after_the_list() if run.rest.totals.rows else job
+    reader = current_states.reader_of(session, run.rows, states, left, run.checkpoint)
     refused, needed = _read_states(execution, run, states, reader)
     planned = current_states.compare_run(run, states, job)
     cause, warning = session.cause or refused, ""
     try:
         if cause is None and is_plan:
-            reviewed = execution.review(planned, reader.read())
+            reviewed = execution.review(planned, execution.read_with(reader))
             execution.screen.show(_of_preview(reviewed, job))
             warning = reviewed.warning
         elif cause is None:
@@ -214,9 +220,9 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
     except StoppedEarly as full:
         cause = full
     if cause is None:
-        return Ended(planned, None, needed=needed, warning=warning), reader.read()
+        return Ended(planned, None, needed=needed, warning=warning), execution.read_with(reader)
     ended = early_end(early_writes.results_so_far(run, planned), cause, run.rest)
-    return replace(ended, reads=reader.calls_left, needed=needed), reader.read()
+    return replace(ended, reads=reader.calls_left, needed=needed), execution.read_with(reader)
 
 
 def _read_states(
@@ -273,6 +279,7 @@ def _cost_to_come(execution: Execution, ended: Ended, *, is_plan: bool) -> Remai
     if columns.CREATE in rows:
         is_read = is_read | (rows[columns.CREATE].to_numpy() != "")
     unread = int(np.count_nonzero(waits & ~is_read))
+    unread += execution.rest.totals.outcomes.get(Outcome.PENDING, 0)
     of_change = 0 if is_plan else calls_per_change(execution.job.writing)
     reads = unread if ended.reads is None else min(unread, ended.reads)
     calls = reads + of_change * int(np.count_nonzero(waits & is_read))

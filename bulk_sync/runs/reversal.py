@@ -13,6 +13,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Intent, Kind, Ledger, Run
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import Steps
+from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import kept_rows, lineage, pipeline, plan_file, write_records
 from bulk_sync.runs.begin import begin, begun_as, check_files
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
@@ -66,7 +67,7 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
         if out is not None:
             begun = replace(begun, settings={**begun.settings, OUT: str(out.absolute())})
         stem = str(parent.begun.settings["stem"])
-        run = begin(book, job, run_id, begun, planned, stem, planned=planned)
+        run = begin(book, job, run_id, begun, Slices.of(planned), stem, planned=planned)
         with working_on_plan(book, job.state, run_id) if out is not None else nullcontext():
             return pipeline.carry_out(run, job.guarded().with_any_oddity(), screen, interrupts)
 

@@ -74,7 +74,7 @@ def apply(
             reversal.check(book, begun.parent)
             job = job.with_any_oddity()
         rows = expand.collapse(planned.rows)
-        run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows)
+        run = begin(book, job, run_id, begun, Slices.of(rows), stem, planned=planned.rows)
         log.info("%s", _whose(path, planned, job.record.settings))
         return pipeline.carry_out(
             replace(run, past=past_of(book, job, begun.input)), job, screen, interrupts

@@ -8,6 +8,7 @@ import pandas as pd
 from bulk_sync.ledger import Begun, Ledger
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.runs.checkpoint import Checkpoint
+from bulk_sync.runs.large_input import LargeInput
 from bulk_sync.runs.lineage import Lineage
 from bulk_sync.runs.rest import NOTHING, Rest
 
@@ -26,6 +27,7 @@ class RunContext:
         past: finished runs of the same job, for comparison.
         lineage: where it stands among other runs.
         rest: the rows of its input that need no work, if not all are held in memory.
+        large: its input, if larger than memory and not divided yet; then there are no rows.
     """
 
     run_id: str
@@ -37,11 +39,13 @@ class RunContext:
     past: Sequence[Past] = ()
     lineage: Lineage = field(default_factory=Lineage)
     rest: Rest = NOTHING
+    large: LargeInput | None = None
 
     @property
     def row_count(self) -> int:
         """Return how many rows its input has."""
-        return len(self.rows) + self.rest.totals.rows
+        held = len(self.rows) + self.rest.totals.rows
+        return held if self.large is None else self.large.slices.count
 
     @property
     def stem(self) -> str:

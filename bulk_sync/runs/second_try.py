@@ -8,6 +8,7 @@ from bulk_sync.ledger import Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.layout import FACTS
+from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import checkpoint_place, lineage, pipeline
 from bulk_sync.runs.begin import begin, begun_as, check_files
 from bulk_sync.runs.exclusion import working_alone
@@ -36,7 +37,7 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         job = job.with_settings(**was_read)
         digest = parent.begun.input_sha256
         begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
-        run = begin(book, job, run_id, begun, rows, str(parent.begun.settings["stem"]))
+        run = begin(book, job, run_id, begun, Slices.of(rows), str(parent.begun.settings["stem"]))
         return pipeline.carry_out(run, job.with_any_oddity(), screen, interrupts)
 
 

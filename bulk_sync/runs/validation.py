@@ -1,19 +1,33 @@
 """Reads a file and checks its rows, for every command that takes one."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
+import pandas as pd
+
+from bulk_sync import memory
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
+from bulk_sync.report import Tell
 from bulk_sync.rows import check, hints, new_profiles, read
-from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.layout import Layout, Place
+from bulk_sync.rows.on_disk import Store
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.settings import KeyKind
+from bulk_sync.storage import scratch
+
+_WHOLE: Final = 10
+"""An input is held whole if this many times its text fits into memory."""
+
+_SLICES: Final = 32
+"""Else it is read in slices, and the texts of this many fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +67,57 @@ def files_of(begun: Begun) -> set[Path]:
     return {path.absolute() for path in found} - set(reports)
 
 
-def judged(given: Input, job: Job | None = None) -> Judged:
-    """Read a file, and check its rows."""
-    with at_hand(given.source, given.state_dir) as found:
-        return judged_at_hand(given, found, job)
+@contextmanager
+def judged(given: Input, tell: Tell, job: Job | None = None) -> Iterator[Judged]:
+    """Read a file, and check its rows; read them before the block ends."""
+    with (
+        at_hand(given.source, given.state_dir) as found,
+        judged_at_hand(given, found, tell, job) as checked,
+    ):
+        yield checked
 
 
-def judged_at_hand(given: Input, found: InputFiles, job: Job | None = None) -> Judged:
-    """Read files that are at hand, and check their rows."""
+@contextmanager
+def judged_at_hand(
+    given: Input, found: InputFiles, tell: Tell, job: Job | None = None
+) -> Iterator[Judged]:
+    """Read files that are at hand, and check their rows, slice by slice if they are large."""
     wanted = read.Wanted(given.sheet, given.header_row, given.rules)
-    (raw, places), digest = found.read(wanted)
+    bytes_free = given.memory or memory.default_bytes()
+    if found.text_bytes <= bytes_free // _WHOLE:
+        (raw, places), digest = found.read(wanted)
+        _check_fields(raw, given, job)
+        yield _of_whole(raw, places, digest, given, found)
+        return
+    with scratch.folder(given.state_dir, scratch.CHECKS) as folder:
+        slices, digest = found.slices(wanted, bytes_free // _SLICES, folder)
+        first, second = next(slices.frames), next(slices.frames, None)
+        _check_fields(first, given, job)
+        if second is None:
+            yield _of_whole(first, slices.places, digest, given, found)
+            return
+        # Late: few inputs are so large.
+        from bulk_sync.rows.check import slices as in_slices  # noqa: PLC0415
+
+        frames = chain([first, second], slices.frames)
+        checked = in_slices.check(frames, given.rules, Store(folder, bytes_free, tell))
+        layout = Layout(slices.places, checked.found, given.rules, *checked[2:])
+        yield Judged(checked.rows, digest, layout, found.facts)
+
+
+def _of_whole(
+    raw: pd.DataFrame, places: Sequence[Place], digest: str, given: Input, found: InputFiles
+) -> Judged:
+    checked = check.check(raw, given.rules)
+    layout = Layout(places, checked.found, given.rules, *checked[2:])
+    return Judged(Slices.of(checked.rows), digest, layout, found.facts)
+
+
+def _check_fields(raw: pd.DataFrame, given: Input, job: Job | None) -> None:
+    """Raise InputProblem if the columns for new profiles are not there."""
     if job is not None and job.matching.creating is not None:
         columns = check.find_columns(raw.columns, given.rules)
-        new_profiles.fields(raw.columns, job.matching.creating, columns.keys)  # raises if one lacks
-    checked = check.check(raw, given.rules)
-    layout = Layout(places, checked.found, given.rules, checked.dates_read_as, checked.date_order)
-    return Judged(Slices.of(checked.rows), digest, layout, found.facts)
+        new_profiles.fields(raw.columns, job.matching.creating, columns.keys)
 
 
 def with_input(job: Job, judged: Judged) -> Job:

@@ -70,10 +70,13 @@ class Reading:
     Attributes:
         fetch: the strategy.
         page_size: ``_lineCount`` of a scan; None finds it by trying.
+        memory: bytes that reading, comparing and reporting may take; None takes
+            ``memory.default_bytes``.
     """
 
     fetch: Fetch = Fetch.AUTO
     page_size: int | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,10 @@ def test_a_size_that_is_none_or_too_little_is_refused(text: str, checked: Path, 
     assert f"{text!r}: write a size such as 200MB, 1.5GB or 512MiB, at least 100MB." in ran.err
 
 
-def test_the_command_that_it_suggests_has_no_memory(checked: Path, run: Run) -> None:
+def test_the_command_that_it_suggests_has_its_memory(checked: Path, run: Run) -> None:
     checked.write_text("PKey,ccpaOptOut\n@a,yes\n")
     ran = run(None, "validate", checked, "--memory", "2GB", "--blank-state", "skip")
-    assert ran.out.endswith(f"  bulk-sync plan {checked} --blank-state skip\n")
+    assert ran.out.endswith(f"  bulk-sync plan {checked} --blank-state skip --memory 2GB\n")
 
 
 def test_it_counts_them_for_scripts(checked: Path, run: Run) -> None:

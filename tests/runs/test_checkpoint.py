@@ -21,9 +21,9 @@ from bulk_sync.rows.results import Match, Steps
 from bulk_sync.runs.checkpoint import (
     Checkpoint,
     CheckpointProblem,
-    all_checkpoints,
     checkpoint_folder,
 )
+from bulk_sync.runs.checkpoint_place import all_checkpoints
 from bulk_sync.storage import sealed
 
 RUN = "20261123T020000Z-7f3a9c"

@@ -180,7 +180,7 @@ def finished(
     if kind is Kind.PLAN:
         begun = replace(begun, settings={"out": str(folder / "plan.parquet")})
     with ledger.open_ledger(job.state) as book:
-        run = replace(begin(book, job, RUN_ID, begun, rows, "in"), rest=rest)
+        run = replace(begin(book, job, RUN_ID, begun, Slices.of(rows), "in"), rest=rest)
         assert run.row_count == len(whole)
         ended = finish.finish_run(run, job, Ended(rows, cause), COST, lambda *_: None)
         line = book.run(RUN_ID).ended
@@ -393,7 +393,7 @@ def carried_out(
     screen = Quiet()
     with ledger.open_ledger(job.state) as book, Interrupts() as interrupts:
         begun = begun_as(Kind.RUN, job, "in.csv", "c0ffee", len(rows) + rest.totals.rows)
-        run = begin(book, job, RUN_ID, begun, rows, "in", planned=rows)
+        run = begin(book, job, RUN_ID, begun, Slices.of(rows), "in", planned=rows)
         run = replace(run, rest=rest)
         ends = [
             pipeline.carry_out(run, replace(job, limits=each), screen, interrupts)

@@ -24,7 +24,7 @@ from bulk_sync.rows.check.parts import Part, Parts, file_of
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.date_texts import Order
-from bulk_sync.rows.on_disk import TIMES, Store
+from bulk_sync.rows.on_disk import TIMES, Cursor, Store
 from bulk_sync.rows.request_dates import Reading, RequestTimes
 from bulk_sync.rows.request_order import UNDATED
 from bulk_sync.rows.slices import Slices
@@ -187,7 +187,7 @@ class _Checking:
 
     def _read_dates(self, dates: Reading) -> None:
         """Read all dates once, for the log, and combine those of rows that repeat a key."""
-        settled = _Cursor(self._store.batches(_SETTLED), _VERDICT)
+        settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
         with self._store.writer(_TIMES, TIMES) as file:
             for part in self._parts:
                 raw, judged = self._parts.raw(part), self._parts.judged(part)
@@ -214,10 +214,10 @@ class _Checking:
 
     def _slices(self) -> Iterator[pd.DataFrame]:
         """Read the rows once."""
-        settled = _Cursor(self._store.batches(_SETTLED), _VERDICT)
+        settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
         combined = None
         if self._dates is not None:
-            combined = _Cursor(self._store.batches(_COMBINED), TIMES)
+            combined = Cursor(self._store.batches(_COMBINED), TIMES)
         for part in self._parts:
             raw, judged = self._parts.raw(part), self._parts.judged(part)
             counts_as = np.arange(part.start, part.end)
@@ -247,27 +247,6 @@ class _Header(NamedTuple):
     row: second_table.Header
     name: str
     original: str
-
-
-class _Cursor:
-    """Rows on disk in the order of ``position``, read a stretch at a time."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> None:
-        self._batches, self._schema = batches, schema
-        self._left: list[pa.RecordBatch] = []
-
-    def until(self, end: int) -> pa.Table:
-        """Return the rows before a position that were not returned yet."""
-        while not self._left or self._left[-1]["position"][-1].as_py() < end:
-            batch = next(self._batches, None)
-            if batch is None:
-                break
-            if batch.num_rows:
-                self._left.append(batch)
-        table = pa.Table.from_batches(self._left, self._schema)
-        here = int(np.searchsorted(table["position"].to_numpy(), end))
-        self._left = table.slice(here).to_batches()
-        return table.slice(0, here)
 
 
 def _replace(times: RequestTimes, combined: pa.Table, start: int) -> None:

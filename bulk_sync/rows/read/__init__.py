@@ -33,6 +33,7 @@ from bulk_sync.rows.read.sources import (
     is_data,
     is_one,
     is_todo,
+    text_bytes,
     warn_of_others,
     warn_of_skipped,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "spooling",
     "stdin",
     "table",
+    "text_bytes",
     "warn_of_skipped",
 ]
 

@@ -6,7 +6,7 @@ A file with the very name of the source wins over the glob.
 import glob
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -33,6 +33,9 @@ _RUN: Final = re.compile(rf"\.{RUN_ID_PATTERN}(?:-\d+)?\.")
 _OUR_REPORT: Final = re.compile(_RUN.pattern + r"(results|todo)\.[a-z]+$")
 """By the run's id in it: another file called ``.results.csv`` is data."""
 _NAMED: Final = 10
+_PACKED_TIMES: Final = 10
+"""Lists of keys are packed to a tenth."""
+
 _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
 
 
@@ -123,6 +126,25 @@ def warn_of_skipped(source: str, names: Sequence[str]) -> None:
             first_few(skipped, _NAMED),
             formats.list_suffixes(),
         )
+
+
+def text_bytes(paths: Iterable[Path]) -> int:
+    """Estimate how many bytes the cells of some files take as text, if there may be many.
+
+    Workbooks are small: a sheet has a million rows at most.
+
+    Raises:
+        InputProblem: a file is not there any more.
+    """
+    total = 0
+    for path in paths:
+        with explained(str(path)):
+            size = path.stat().st_size
+        kind = formats.find(path)
+        if kind is not None and not kind.has_sheets:
+            is_packed = bool(kind.parser) or path.suffix.lower() in formats.PACKED
+            total += size * (_PACKED_TIMES if is_packed else 1)
+    return total
 
 
 def digest(source: str) -> str:

@@ -1,0 +1,162 @@
+"""Reads Campaign's whole list to disk, for more keys than memory can look for.
+
+Each profile on a page is kept, whether a key asks for it or not; keys and profiles are
+joined afterwards. Keys missing in the list, or with two states there, are looked up.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import pyarrow as pa
+
+from bulk_sync.campaign import profiles
+from bulk_sync.campaign.list_pages import Page, Place
+from bulk_sync.engines import list_choice, scan
+from bulk_sync.engines.current import Read
+from bulk_sync.engines.journal import now_ms
+from bulk_sync.engines.list_choice import ProfileList
+from bulk_sync.engines.scan import TRUE, UNKNOWN, Counted, Scanning
+from bulk_sync.engines.workers import Workers
+from bulk_sync.errors import StopRun
+from bulk_sync.settings import Connection, Reading
+
+LISTED: Final = pa.schema(
+    {"key": pa.large_string(), "state": pa.bool_(), "changed_ms": pa.int64(), "at_ms": pa.int64()}
+)
+"""Profiles of the pages: PKey, state, the time of its last change and when the page was read,
+in ms since the epoch; 0 where the first of the two is not needed."""
+
+_AT_ONCE: Final = 250_000
+"""So many profiles are made durable together."""
+
+Save = Callable[[pa.Table, Place], None]
+"""Makes profiles durable, with the place where the list goes on; raises StopRun if it cannot."""
+
+
+class SavedPages(Counted):
+    """Pages with their profiles saved; see ``scan.Pages``."""
+
+    def __init__(
+        self, api: str, attribute: str, keys: int, save: Save, left_at: Place | None
+    ) -> None:
+        super().__init__(attribute, left_at)
+        self.missing = keys
+        self._api, self._attribute, self._save = api, attribute, save
+        self._batches: list[pa.RecordBatch] = []
+
+    def take(self, page: Page) -> str | None:
+        """Take a page in, and return the path of the next one, if the list goes on."""
+        states, attribute = scan.states_on(page, self._attribute), self._attribute
+        pkeys = [each.get("PKey") for each in page.profiles]
+        known = [
+            at for at, pkey in enumerate(pkeys) if isinstance(pkey, str) and states[at] != UNKNOWN
+        ]
+        listed = {
+            "key": [pkeys[at] for at in known],
+            "state": [bool(states[at] == TRUE) for at in known],
+            "changed_ms": [profiles.changed_ms(page.profiles[at], attribute) for at in known],
+            "at_ms": [now_ms()] * len(known),
+        }
+        self._batches.append(pa.RecordBatch.from_pydict(listed, LISTED))
+        first_key = str(pkeys[0]) if pkeys else ""
+        has_states = bool((states != UNKNOWN).any())
+        path = self._following(page, first_key, has_states=has_states)
+        if sum(batch.num_rows for batch in self._batches) >= _AT_ONCE:
+            self.keep(path)
+        return path
+
+    def place(self, api: str, path: str | None) -> Place | None:
+        """Return where the list is left."""
+        return Place(api, path, self.pages, self.shown, [])
+
+    def keep(self, path: str | None) -> None:
+        """Make the profiles so far durable; ``path`` is that of the next page."""
+        batches, self._batches = self._batches, []
+        self._save(
+            pa.Table.from_batches(batches, LISTED),
+            Place(self._api, path, self.pages, self.shown, []),
+        )
+
+
+class WholeList:
+    """Reads the list, from its beginning or from where it was left.
+
+    Args:
+        run: what the passes share.
+        connection: where Campaign is.
+        keys: how many keys are looked for.
+        how: the strategy.
+        save: makes profiles durable.
+        left_at: where an earlier process left the list.
+
+    Attributes:
+        pages: pages read.
+        is_read: whether the list was read, as far as it goes.
+    """
+
+    def __init__(
+        self,
+        run: Workers,
+        connection: Connection,
+        keys: int,
+        how: Reading,
+        save: Save,
+        left_at: Place | None,
+    ) -> None:
+        self._run, self._connection = run, connection
+        self._keys, self._how, self._save, self._left_at = keys, how, save, left_at
+        self._listing: ProfileList | None = None
+        self._began = time.monotonic()
+        self.pages = 0
+        self.is_read = False
+
+    @property
+    def calls_left(self) -> int:
+        """Calls still needed for the list, as far as is known."""
+        scan = None if self._listing is None else self._listing.costs.scan
+        return max(0, (self._keys if scan is None else scan) - self.pages)
+
+    async def read(self) -> bool:
+        """Read the list; return False if looking the keys up costs fewer calls.
+
+        If it does not, nothing is read. The run's ``Stop`` holds the cause of an early end.
+        """
+        run = self._run
+        try:
+            self._listing = listing = await list_choice.choose(
+                run.client,
+                self._connection,
+                self._how,
+                (self._keys, self._keys),
+                needs_whole_list=False,
+                left_at=self._left_at,
+            )
+            if listing.first is None:
+                self.is_read = listing.left_at is not None
+                return self.is_read
+            await self._scan(listing, listing.first)
+        except StopRun as cause:
+            run.stop.ask(cause)
+        return True
+
+    def cost(self) -> Read:
+        """Return the cost so far."""
+        costs = None if self._listing is None else self._listing.costs
+        return Read(
+            costs, paged=self.pages > 0, looked_up=0, seconds=time.monotonic() - self._began
+        )
+
+    async def _scan(self, listing: ProfileList, first: Page) -> None:
+        run = self._run
+        pages = SavedPages(run.client.api, run.attribute, self._keys, self._save, listing.left_at)
+        before = pages.pages
+        how = Scanning(listing.total, self._keys, while_cheaper=False, unseen=_go_on)
+        path = await scan.scan(run, pages, first, how)
+        self.pages = pages.pages - before
+        pages.keep(path)
+        self.is_read = path is None
+
+
+async def _go_on() -> None:
+    """Read on: only the whole list shows whether it knows any of the keys."""

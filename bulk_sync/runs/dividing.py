@@ -1,0 +1,98 @@
+"""Reads the states for an input larger than memory, and divides it into work and rest.
+
+large input --Campaign's list--> profiles on disk --compare--> work: a run as any other
+                                                        '----> rest: needs none
+"""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from bulk_sync.errors import Refused, StoppedEarly, StopRun
+from bulk_sync.ledger import Kind
+from bulk_sync.outcomes import Reason
+from bulk_sync.rows import plan_limits
+from bulk_sync.runs import large_input
+from bulk_sync.runs.checkpoint import ROWS, WHOLE
+from bulk_sync.runs.execution import Ended, Execution
+from bulk_sync.runs.large_input import LargeInput
+from bulk_sync.runs.run_context import RunContext
+
+log = logging.getLogger(__name__)
+
+
+def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext]:
+    """Read the list, and return a run of the rows with work to do.
+
+    ``session.cause`` says why it is not divided, if it is not. If looking keys up one by one takes
+    fewer calls than the list, all rows are held in memory.
+    """
+    large, session, job = run.large, execution.session, execution.job
+    if large is None:
+        return replace(execution, rest=run.rest), run
+    refused = None
+    if run.begun.kind is not Kind.PLAN:
+        refused = plan_limits.cut_off(run.row_count, job.limits, run.past)
+    if refused is not None:
+        session.stop(refused)
+        return execution, run
+    whole = session.reading_list(large.wanted, job.reading, large.save, large.place())
+    is_cheaper = session.run(whole.read())
+    try:
+        if session.cause is None and not is_cheaper:
+            run = _held_whole(run, large)
+        elif session.cause is None:
+            run = _divided(execution, run, large, is_read=whole.is_read)
+    except StopRun as cause:
+        session.stop(cause)
+    return replace(execution, rest=run.rest, listed=whole), run
+
+
+def _divided(
+    execution: Execution, run: RunContext, large: LargeInput, *, is_read: bool
+) -> RunContext:
+    """Return a run of the rows with work to do.
+
+    Raises:
+        StoppedEarly: the list was not read to its end, or the rows cannot be divided.
+    """
+    if not is_read:
+        raise StoppedEarly(
+            "Campaign's list ended before its end. What it showed is kept: `bulk-sync resume "
+            f"{run.run_id}` goes on there."
+        )
+    job = execution.job
+    work = large.divide(job.state.folder, job.protection.keys, execution.screen.tell)
+    run.checkpoint.keep_states(np.flatnonzero(work.states.attempts).tolist(), work.states)
+    rest = large_input.rest_of(run.checkpoint)
+    log.info(
+        "Of %s rows %s need work; Campaign holds the states that the others ask for.",
+        f"{len(work.rows) + rest.totals.rows:,}",
+        f"{len(work.rows):,}",
+    )
+    return replace(run, rows=work.rows, rest=rest, large=None)
+
+
+def undivided(execution: Execution, run: RunContext, ended: Ended) -> tuple[RunContext, Ended]:
+    """Return a run, ended before its input was divided, with all rows left undone."""
+    if run.large is not None:
+        reason = Reason.LIMIT if isinstance(ended.cause, Refused) else Reason.STOPPED
+        run = replace(run, rest=run.large.unread(reason))
+    if execution.listed is not None:
+        ended = replace(ended, reads=execution.listed.calls_left)
+    return run, ended
+
+
+def _held_whole(run: RunContext, large: LargeInput) -> RunContext:
+    """Return a run with all rows in memory."""
+    log.warning(
+        "Keys are looked up one by one, for which all %s rows are held in memory. --fetch scan "
+        "reads Campaign's list instead.",
+        f"{large.slices.count:,}",
+    )
+    rows = large.slices.joined()
+    run.checkpoint.keep_part(ROWS, pa.Table.from_pandas(rows, preserve_index=False))
+    run.checkpoint.drop(WHOLE)
+    return replace(run, rows=rows, large=None)

@@ -1,0 +1,242 @@
+"""An input larger than memory, in the checkpoint of its run.
+
+    STATE_DIR/runs/RUN_ID/
+      input-000001.parquet    the judged rows in the input's order, in parts
+      wanted-000001.parquet   the keys of those to be looked up
+      whole.parquet           no row, but the columns and the number of rows: all parts are here
+      listed-000001.parquet   Campaign's list so far, and where it goes on
+
+and once these were compared, in their place:
+
+      rest-000001.parquet     results of the rows with their desired state in Campaign already
+      positions.parquet       positions of the other rows, and counts of the rest
+      rows.parquet            the other rows: from here on the run is as any other
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+
+from bulk_sync.campaign.list_pages import Place
+from bulk_sync.errors import StoppedEarly
+from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.report import Tell
+from bulk_sync.rows import columns, comparison, parquet_rows, reduction
+from bulk_sync.rows.on_disk import FOUND, Cursor, Store
+from bulk_sync.rows.protected_keys import ProtectedKeys
+from bulk_sync.rows.reduction import Work
+from bulk_sync.rows.slices import Slices
+from bulk_sync.rows.totals import Totals
+from bulk_sync.runs.checkpoint import ROWS, WHOLE, Checkpoint
+from bulk_sync.runs.rest import NOTHING, Rest
+from bulk_sync.runs.tally import Tally
+from bulk_sync.storage import scratch
+
+_BYTES_EACH: Final = 500
+"""Memory of a row with work to do, with its keys, states and results."""
+
+_POSITIONS: Final = "positions.parquet"
+_COUNT: Final = b"bulk-sync.rows"
+_PLACE: Final = b"bulk-sync.place"
+_COUNTS: Final = b"bulk-sync.counts"
+
+
+@dataclass(frozen=True, slots=True)
+class LargeInput:
+    """The files of such an input before it is divided.
+
+    Attributes:
+        checkpoint: of the run.
+        memory: bytes that dividing may take.
+    """
+
+    checkpoint: Checkpoint
+    memory: int
+
+    @property
+    def slices(self) -> Slices:
+        """Return the judged rows."""
+        with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
+            count = int((file.schema_arrow.metadata or {})[_COUNT])
+        return Slices(count, lambda: _frames(self.checkpoint, "input"))
+
+    @property
+    def wanted(self) -> int:
+        """Return how many keys are looked for."""
+        return sum(_rows_in(self.checkpoint, path) for path in _parts(self.checkpoint, "wanted"))
+
+    def save(self, listed: pa.Table, place: Place) -> None:
+        """Keep what pages of the list showed, and where it goes on.
+
+        Raises:
+            StoppedEarly: it cannot be kept.
+        """
+        number = len(_parts(self.checkpoint, "listed")) + 1
+        noted = listed.replace_schema_metadata({_PLACE: orjson.dumps(place)})
+        self.checkpoint.keep_part(_name("listed", number), noted)
+
+    def place(self) -> Place | None:
+        """Return where the list was left; None if no page was read."""
+        parts = _parts(self.checkpoint, "listed")
+        if not parts:
+            return None
+        with self.checkpoint.opened(parts[-1]) as file:
+            return Place(**orjson.loads((file.schema_arrow.metadata or {})[_PLACE]))
+
+    def divide(self, state_dir: Path, protected: ProtectedKeys, tell: Tell) -> Work:
+        """Compare the rows with what the list showed; keep the rest, and return the others.
+
+        Raises:
+            StoppedEarly: the disk is full, or the memory too small.
+        """
+        slices, checkpoint = _told(self.slices, tell), self.checkpoint
+        self._forget_rest()
+        for path in _parts(checkpoint, "listed"):
+            _rows_in(checkpoint, path)  # checked: DuckDB does not
+        with scratch.folder(state_dir, scratch.CHECKS) as folder:
+            store = Store(folder, self.memory, tell)
+            with store.writer("found", FOUND) as file:
+                for batch in store.found(checkpoint.folder):
+                    file.write_batch(batch.cast(FOUND))
+
+            def find_states() -> Cursor:
+                return Cursor(store.batches("found"), FOUND)
+
+            division = reduction.divide(slices, find_states, protected.counting(slices))
+            self._refuse_much_work(int(np.count_nonzero(~division.is_rest)))
+            totals, tally = NOTHING.totals, NOTHING.tally
+            for number, rows in enumerate(reduction.rest(slices, find_states, division), 1):
+                totals += Totals.count(rows)
+                tally += Tally.count(rows, None)
+                part = pa.Table.from_pandas(rows, preserve_index=False)
+                checkpoint.keep_part(_name("rest", number), part)
+            work = reduction.work(slices, find_states, division)
+        counts = orjson.dumps({"totals": totals.dumps(), "tally": tally.dumps()})
+        positions = pa.table({"position": work.positions}).replace_schema_metadata(
+            {_COUNTS: counts}
+        )
+        checkpoint.keep_part(_POSITIONS, positions)
+        checkpoint.keep_part(ROWS, pa.Table.from_pandas(work.rows, preserve_index=False))
+        self._remove()
+        return work
+
+    def unread(self, reason: Reason) -> Rest:
+        """Return all rows as results, none of them read, for LIMIT or STOPPED."""
+        slices = self.slices
+
+        def held_back(frame: pd.DataFrame) -> pd.DataFrame:
+            return comparison.hold_back(comparison.without_states(frame, Outcome.PENDING), reason)
+
+        rows = slices.map(held_back)
+        totals, tally = NOTHING.totals, NOTHING.tally
+        for frame in rows.read():
+            totals += Totals.count(frame)
+            tally += Tally.count(frame, None)
+        return Rest(totals, tally, lambda _: rows)
+
+    def _refuse_much_work(self, rows: int) -> None:
+        """Raise StoppedEarly if the rows with work to do do not fit into memory."""
+        needed = rows * _BYTES_EACH
+        if needed > self.memory:
+            raise StoppedEarly(
+                f"{rows:,} rows have another state than in Campaign, or are not in its list: that "
+                f"is more work than fits into memory at once. Go on with --memory "
+                f"{-(-needed // 10**9)}GB."
+            )
+
+    def _forget_rest(self) -> None:
+        """Remove what an earlier process kept of the rest before it ended."""
+        for path in _parts(self.checkpoint, "rest"):
+            self.checkpoint.drop(path.name)
+
+    def _remove(self) -> None:
+        """Remove the files without further use."""
+        self.checkpoint.drop(WHOLE)
+        for kind in ("input", "wanted", "listed"):
+            for path in _parts(self.checkpoint, kind):
+                self.checkpoint.drop(path.name)
+
+
+def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
+    """Make the checkpoint of a run, and write the judged rows of its large input.
+
+    Raises:
+        UsageProblem: it cannot be written.
+        DiskFull: there is no room.
+    """
+    with Checkpoint.making(state_dir, run_id) as checkpoint:
+        start, whole = 0, pa.Table.from_pandas(slices.first.iloc[:0], preserve_index=False)
+        for number, frame in enumerate(slices.read(), 1):
+            part = pa.Table.from_pandas(frame, preserve_index=False)
+            checkpoint.keep_part(_name("input", number), part)
+            is_open = frame[columns.OUTCOME].isna().to_numpy()
+            keys = pa.chunked_array(frame[columns.KEY]).filter(pa.array(is_open))
+            wanted = {"position": start + np.flatnonzero(is_open), "key": keys}
+            checkpoint.keep_part(_name("wanted", number), pa.table(wanted))
+            start += len(frame)
+        noted = {**(whole.schema.metadata or {}), _COUNT: str(start).encode()}
+        checkpoint.keep_part(WHOLE, whole.replace_schema_metadata(noted))
+    return checkpoint
+
+
+def find(checkpoint: Checkpoint, memory: int) -> LargeInput | None:
+    """Return the large input of a run; None if it has none, or is divided already."""
+    is_there = (checkpoint.folder / WHOLE).is_file() and not (checkpoint.folder / ROWS).is_file()
+    return LargeInput(checkpoint, memory) if is_there else None
+
+
+def rest_of(checkpoint: Checkpoint) -> Rest:
+    """Return the rest of a divided input; NOTHING if the run has no such input."""
+    path = checkpoint.folder / _POSITIONS
+    if not path.is_file():
+        return NOTHING
+    with checkpoint.opened(path) as file:
+        counts = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])
+        positions = file.read()["position"].to_numpy()
+    totals = Totals.loads(counts["totals"])
+
+    def with_results(results: pd.DataFrame) -> Slices:
+        def read() -> Iterator[pd.DataFrame]:
+            return reduction.all_rows(_frames(checkpoint, "rest"), results, positions)
+
+        return Slices(totals.rows + len(results), read)
+
+    return Rest(totals, Tally.loads(counts["tally"]), with_results)
+
+
+def _told(slices: Slices, tell: Tell) -> Slices:
+    """Return the same rows; each pass over them is shown."""
+
+    def read() -> Iterator[pd.DataFrame]:
+        done = 0
+        for frame in slices.read():
+            yield frame
+            done += len(frame)
+            tell("Comparing the rows", done, slices.count)
+
+    return Slices(slices.count, read)
+
+
+def _name(kind: str, number: int) -> str:
+    return f"{kind}-{number:06}.parquet"
+
+
+def _parts(checkpoint: Checkpoint, kind: str) -> list[Path]:
+    return sorted(checkpoint.folder.glob(f"{kind}-[0-9][0-9][0-9][0-9][0-9][0-9].parquet"))
+
+
+def _frames(checkpoint: Checkpoint, kind: str) -> Iterator[pd.DataFrame]:
+    for path in _parts(checkpoint, kind):
+        with checkpoint.opened(path) as file:
+            yield parquet_rows.frame(file)
+
+
+def _rows_in(checkpoint: Checkpoint, path: Path) -> int:
+    with checkpoint.opened(path) as file:
+        return int(file.metadata.num_rows)
