@@ -5,7 +5,7 @@ slices + states in the list --compare--> the rest: Campaign holds the desired st
 the rest + results of the others --> all rows, in the input's order
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -84,32 +84,36 @@ def divide(slices: Slices, find_states: FindStates, protected: _Int64) -> Divisi
     return Division(is_rest, states)
 
 
-def rest(slices: Slices, find_states: FindStates, division: Division) -> Iterator[pd.DataFrame]:
-    """Yield the results of the rest, a slice at a time, with POSITION; some may be empty."""
+def split(
+    slices: Slices, find_states: FindStates, division: Division
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield of each slice the results of the rest, with POSITION, and the rows with work to do.
+
+    Either may be empty. COUNTS_AS holds positions in the input.
+    """
     for start, frame, steps in _with_states(slices, find_states()):
         here = slice(start, start + len(frame))
+        chosen = division.is_rest[here]
         planned = comparison.compare(_alone(frame), steps)
         for name in (columns.BEFORE, columns.AFTER):
             planned[name] = columns.states(division.states[here])
-        chosen = division.is_rest[here]
-        rows = columns.rows_of(planned, chosen).reset_index(drop=True)
-        rows[columns.COUNTS_AS] = frame[columns.COUNTS_AS].to_numpy()[chosen]
-        rows[columns.POSITION] = start + np.flatnonzero(chosen)
-        yield rows
+        planned[columns.COUNTS_AS] = frame[columns.COUNTS_AS]
+        rest = columns.rows_of(planned, chosen).reset_index(drop=True)
+        rest[columns.POSITION] = start + np.flatnonzero(chosen)
+        yield rest, columns.rows_of(frame, ~chosen)
 
 
-def work(slices: Slices, find_states: FindStates, division: Division) -> Work:
-    """Return the rows with work to do. Memory: these rows, and a slice."""
-    frames, shown = [], []
-    for start, frame, _ in _with_states(slices, find_states()):
-        frames.append(columns.rows_of(frame, ~division.is_rest[start : start + len(frame)]))
-    for table in find_states():
-        is_work = ~division.is_rest[table["position"].to_numpy()]
-        shown.append(table.filter(pa.array(is_work)))
-    rows, positions = pd.concat(frames, ignore_index=True), np.flatnonzero(~division.is_rest)
+def work(frames: Sequence[pd.DataFrame], cursor: Cursor, division: Division) -> Work:
+    """Return the rows with work to do, as ``split`` yields them, with their states."""
+    positions = np.flatnonzero(~division.is_rest)
+    rows = pd.concat(frames, ignore_index=True)
     rows[columns.COUNTS_AS] = np.searchsorted(positions, rows[columns.COUNTS_AS].to_numpy())
-    found = pa.concat_tables(shown) if shown else None
-    return Work(rows, positions, _steps(rows, positions, found))
+    found = [
+        table.filter(pa.array(~division.is_rest[table["position"].to_numpy()])) for table in cursor
+    ]
+    return Work(
+        rows, positions, _steps(rows, positions, pa.concat_tables(found) if found else None)
+    )
 
 
 def all_rows(
@@ -118,7 +122,7 @@ def all_rows(
     """Yield all rows of an input in their order.
 
     Args:
-        rest_parts: as ``rest`` yields them.
+        rest_parts: of ``split``.
         results: those of the rows with work, a row per row of the input.
         positions: theirs in the input.
     """

@@ -97,7 +97,7 @@ class LargeInput:
         """
         slices, checkpoint = _told(self.slices, tell), self.checkpoint
         self._forget_rest()
-        for path in _parts(checkpoint, "listed"):
+        for path in (*_parts(checkpoint, "wanted"), *_parts(checkpoint, "listed")):
             _rows_in(checkpoint, path)  # checked: DuckDB does not
         with scratch.folder(state_dir, scratch.CHECKS) as folder:
             store = Store(folder, self.memory, tell)
@@ -111,12 +111,16 @@ class LargeInput:
             division = reduction.divide(slices, find_states, protected.counting(slices))
             self._refuse_much_work(int(np.count_nonzero(~division.is_rest)))
             totals, tally = NOTHING.totals, NOTHING.tally
-            for number, rows in enumerate(reduction.rest(slices, find_states, division), 1):
-                totals += Totals.count(rows)
-                tally += Tally.count(rows, None)
-                part = pa.Table.from_pandas(rows, preserve_index=False)
+            left: list[pd.DataFrame] = []
+            for number, (rest, rows) in enumerate(
+                reduction.split(slices, find_states, division), 1
+            ):
+                totals += Totals.count(rest)
+                tally += Tally.count(rest, None)
+                part = pa.Table.from_pandas(rest, preserve_index=False)
                 checkpoint.keep_part(_name("rest", number), part)
-            work = reduction.work(slices, find_states, division)
+                left.append(rows)
+            work = reduction.work(left, find_states(), division)
         counts = orjson.dumps({"totals": totals.dumps(), "tally": tally.dumps()})
         positions = pa.table({"position": work.positions}).replace_schema_metadata(
             {_COUNTS: counts}
@@ -152,8 +156,8 @@ class LargeInput:
 
     def _forget_rest(self) -> None:
         """Remove what an earlier process kept of the rest before it ended."""
-        for path in _parts(self.checkpoint, "rest"):
-            self.checkpoint.drop(path.name)
+        for name in (_POSITIONS, *(path.name for path in _parts(self.checkpoint, "rest"))):
+            self.checkpoint.drop(name)
 
     def _remove(self) -> None:
         """Remove the files without further use."""
@@ -194,7 +198,7 @@ def find(checkpoint: Checkpoint, memory: int) -> LargeInput | None:
 def rest_of(checkpoint: Checkpoint) -> Rest:
     """Return the rest of a divided input; NOTHING if the run has no such input."""
     path = checkpoint.folder / _POSITIONS
-    if not path.is_file():
+    if not path.is_file() or not (checkpoint.folder / ROWS).is_file():
         return NOTHING
     with checkpoint.opened(path) as file:
         counts = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])

@@ -93,8 +93,8 @@ def test_work_and_rest_have_the_results_of_the_whole(
             return Cursor(iter([batch.cast(FOUND) for batch in found]), FOUND)
 
         division = reduction.divide(slices, find_states, keys.counting(slices))
-        rest = list(reduction.rest(slices, find_states, division))
-        work = reduction.work(slices, find_states, division)
+        rest, left = zip(*reduction.split(slices, find_states, division), strict=True)
+        work = reduction.work(left, find_states(), division)
     results = keys.rejected(comparison.compare(work.rows, work.states))
     joined = pd.concat(
         list(reduction.all_rows(iter(rest), results, work.positions)), ignore_index=True
