@@ -34,8 +34,8 @@ KEYS: Final = pa.schema(
         ),
     }
 )
-"""The keys of rows: what they are compared by, what counts as the same if they are alike only but
-for capitals, and the place of the row."""
+"""The keys of rows: what they are compared by; the same without capitals, if keys with others are
+compared too; and the place of the row."""
 
 TIMES: Final = pa.schema(
     {
@@ -52,13 +52,17 @@ _REPEATED: Final = (
     # By 8 bytes each; only what shares them is compared as text.
     """
     CREATE TEMP TABLE shared AS
-    SELECT hash(alike) AS hashed FROM keys WHERE is_open GROUP BY hashed HAVING count(*) > 1
+    SELECT hash(coalesce(alike, identity)) AS hashed
+    FROM keys
+    WHERE is_open
+    GROUP BY hashed
+    HAVING count(*) > 1
     """,
     """
     CREATE TEMP TABLE repeated AS
-    SELECT position, identity, alike, forbids
+    SELECT position, identity, coalesce(alike, identity) AS alike, forbids
     FROM keys
-    WHERE is_open AND hash(alike) IN (FROM shared)
+    WHERE is_open AND hash(coalesce(alike, identity)) IN (FROM shared)
     """,
     "DROP TABLE shared",
 )
@@ -164,12 +168,13 @@ FOUND: Final = pa.schema(
 
 _FOUND: Final = """
 SELECT
-    position,
+    sync_position AS position,
     bool_or(state) AS state,
     bool_or(state) = bool_and(state) AS is_certain,
     arg_max_null(changed_ms, at_ms) AS changed_ms,
     max(at_ms) AS at_ms
-FROM wanted JOIN listed USING (key)
+FROM input JOIN listed ON listed.key = input.sync_key
+WHERE sync_outcome IS NULL
 GROUP BY position
 ORDER BY position
 """
@@ -267,12 +272,13 @@ class Store:
         return self._query("Comparing the dates", self._tables("times"), _COMBINED)
 
     def found(self, folder: Path) -> Iterator[pa.RecordBatch]:
-        """Yield what Campaign's list showed of the rows with a wanted key, by position.
+        """Yield what Campaign's list showed of the open rows, by position.
 
         Args:
-            folder: with the parts ``wanted``, the positions and keys, and ``listed``, the profiles.
+            folder: with the parts ``input``, judged rows with POSITION, and ``listed``, the
+                profiles.
         """
-        kinds = ("wanted", "listed")
+        kinds = ("input", "listed")
         tables = {kind: sorted(folder.glob(f"{kind}-*.parquet")) for kind in kinds}
         return self._query("Comparing with Campaign's list", tables, _FOUND)
 

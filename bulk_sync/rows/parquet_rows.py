@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Final
 
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.rows import columns
+
+_SAME: Final = b"bulk-sync.same"
+"""Name in the metadata of the columns that are equal to KEY and not in the file, by position."""
 
 
 def with_schema(parts: Iterable[pa.Table]) -> tuple[pa.Schema, Iterator[pa.Table]]:
@@ -17,13 +22,29 @@ def with_schema(parts: Iterable[pa.Table]) -> tuple[pa.Schema, Iterator[pa.Table
     return first.schema, chain([first], others)
 
 
+def table(frame: pd.DataFrame) -> pa.Table:
+    """Return rows for a file, without the columns that are equal to KEY; ``frame`` adds them."""
+    rows = pa.Table.from_pandas(frame, preserve_index=False)
+    keys = rows[columns.KEY]
+    same = [
+        (at, name)
+        for at, (name, column) in enumerate(zip(rows.column_names, rows.columns, strict=True))
+        if name != columns.KEY and column.equals(keys)
+    ]
+    noted = {**(rows.schema.metadata or {}), _SAME: orjson.dumps(same)}
+    return rows.drop_columns([name for _, name in same]).replace_schema_metadata(noted)
+
+
 def frame(file: pq.ParquetFile) -> pd.DataFrame:
     """Read all rows, with their keys as ``check.rows`` has them: in the memory of the input's own.
 
     Memory: the frame, and one row group.
     """
     groups = (file.read_row_group(number) for number in range(file.num_row_groups))
-    rows: pd.DataFrame = pa.concat_tables(map(_with_keys_once, groups)).to_pandas()
+    whole = pa.concat_tables(map(_with_keys_once, groups))
+    for at, name in orjson.loads((whole.schema.metadata or {}).get(_SAME, b"[]")):
+        whole = whole.add_column(at, name, whole[columns.KEY])
+    rows: pd.DataFrame = whole.to_pandas()
     return rows
 
 

@@ -49,7 +49,7 @@ _LIST: Final = "list.json"
 _EARLY: Final = "early.json"
 _PART: Final = "states-{number:06}.parquet"
 
-_OF_INPUT: Final = r"(whole|positions|(input|wanted|listed|rest)-\d{6})\.parquet"
+_OF_INPUT: Final = r"(whole|positions|(input|listed|rest)-\d{6})\.parquet"
 _OURS: Final = re.compile(
     rf"(rows|states-\d{{6}}|plan|results)\.parquet|{_OF_INPUT}|(list|early)\.json|plan\.lock|"
     rf"{atomic.TEMPORARY}"

@@ -2,8 +2,7 @@
 
     STATE_DIR/runs/RUN_ID/
       input-000001.parquet    the judged rows in the input's order, in parts
-      wanted-000001.parquet   the keys of those to be looked up
-      whole.parquet           no row, but the columns and the number of rows: all parts are here
+      whole.parquet           no row, but the columns and numbers of rows: all parts are here
       listed-000001.parquet   Campaign's list so far, and where it goes on
 
 and once these were compared, in their place:
@@ -15,6 +14,7 @@ and once these were compared, in their place:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,7 @@ _BYTES_EACH: Final = 500
 
 _POSITIONS: Final = "positions.parquet"
 _COUNT: Final = b"bulk-sync.rows"
+_WANTED: Final = b"bulk-sync.wanted"
 _PLACE: Final = b"bulk-sync.place"
 _COUNTS: Final = b"bulk-sync.counts"
 
@@ -53,21 +54,25 @@ class LargeInput:
 
     Attributes:
         checkpoint: of the run.
+        memory: bytes that dividing may take.
     """
 
     checkpoint: Checkpoint
+    memory: int
 
     @property
     def slices(self) -> Slices:
         """Return the judged rows."""
-        with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
-            count = int((file.schema_arrow.metadata or {})[_COUNT])
-        return Slices(count, lambda: _frames(self.checkpoint, "input", count))
+        frames = partial(_frames, self.checkpoint, "input")
+        return Slices(
+            self._noted(_COUNT),
+            lambda: (frame.drop(columns=columns.POSITION) for frame in frames()),
+        )
 
     @property
     def wanted(self) -> int:
         """Return how many keys are looked for."""
-        return sum(_rows_in(self.checkpoint, path) for path in _parts(self.checkpoint, "wanted"))
+        return self._noted(_WANTED)
 
     def save(self, listed: pa.Table, place: Place) -> None:
         """Keep what pages of the list showed, and where it goes on.
@@ -87,24 +92,19 @@ class LargeInput:
         with self.checkpoint.opened(parts[-1]) as file:
             return Place(**orjson.loads((file.schema_arrow.metadata or {})[_PLACE]))
 
-    def divide(self, state_dir: Path, memory: int, protected: ProtectedKeys, tell: Tell) -> Work:
+    def divide(self, state_dir: Path, protected: ProtectedKeys, tell: Tell) -> Work:
         """Compare the rows with what the list showed; keep the rest, and return the others.
-
-        Args:
-            state_dir: the state folder.
-            memory: bytes that it may take.
-            protected: people that no run may change.
-            tell: is called with how far it is.
 
         Raises:
             StoppedEarly: the disk is full, or the memory too small.
         """
         slices, checkpoint = _told(self.slices, tell), self.checkpoint
         self._forget_rest()
-        for path in (*_parts(checkpoint, "wanted"), *_parts(checkpoint, "listed")):
-            _rows_in(checkpoint, path)  # checked: DuckDB does not
+        for path in (*_parts(checkpoint, "input"), *_parts(checkpoint, "listed")):
+            with checkpoint.opened(path):
+                pass  # it is whole: DuckDB does not check
         with scratch.folder(state_dir, scratch.CHECKS) as folder:
-            store = Store(folder, memory, tell)
+            store = Store(folder, self.memory, tell)
             with store.writer("found", FOUND) as file:
                 for batch in store.found(checkpoint.folder):
                     file.write_batch(batch.cast(FOUND))
@@ -113,7 +113,7 @@ class LargeInput:
                 return Cursor(store.batches("found"), FOUND)
 
             division = reduction.divide(slices, find_states, protected.counting(slices))
-            _refuse_much_work(int(np.count_nonzero(~division.is_rest)), memory)
+            self._refuse_much_work(int(np.count_nonzero(~division.is_rest)))
             totals, tally = NOTHING.totals, NOTHING.tally
             left: list[pd.DataFrame] = []
             for number, (rest, rows) in enumerate(
@@ -121,8 +121,7 @@ class LargeInput:
             ):
                 totals += Totals.count(rest)
                 tally += Tally.count(rest, None)
-                part = pa.Table.from_pandas(rest, preserve_index=False)
-                checkpoint.keep_part(_name("rest", number), part)
+                checkpoint.keep_part(_name("rest", number), parquet_rows.table(rest))
                 left.append(rows)
             work = reduction.work(left, find_states(), division)
         counts = orjson.dumps({"totals": totals.dumps(), "tally": tally.dumps()})
@@ -134,22 +133,33 @@ class LargeInput:
         self._remove()
         return work
 
-    def pending(self, reason: Reason) -> Slices:
+    def unread(self, reason: Reason) -> Rest:
         """Return all rows as results, none of them read, for LIMIT or STOPPED."""
+        slices = self.slices
 
         def held_back(frame: pd.DataFrame) -> pd.DataFrame:
             return comparison.hold_back(comparison.without_states(frame, Outcome.PENDING), reason)
 
-        return self.slices.map(held_back)
-
-    def unread(self, reason: Reason) -> Rest:
-        """Return the same rows with their counts."""
-        rows = self.pending(reason)
+        rows = slices.map(held_back)
         totals, tally = NOTHING.totals, NOTHING.tally
         for frame in rows.read():
             totals += Totals.count(frame)
             tally += Tally.count(frame, None)
         return Rest(totals, tally, lambda _: rows)
+
+    def _noted(self, name: bytes) -> int:
+        with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
+            return int((file.schema_arrow.metadata or {})[name])
+
+    def _refuse_much_work(self, rows: int) -> None:
+        """Raise StoppedEarly if the rows with work to do do not fit into memory."""
+        needed = rows * _BYTES_EACH
+        if needed > self.memory:
+            raise StoppedEarly(
+                f"{rows:,} rows have another state than in Campaign, or are not in its list: that "
+                f"is more work than fits into memory at once. Go on with --memory "
+                f"{-(-needed // 10**9)}GB."
+            )
 
     def _forget_rest(self) -> None:
         """Remove what an earlier process kept of the rest before it ended."""
@@ -159,7 +169,7 @@ class LargeInput:
     def _remove(self) -> None:
         """Remove the files without further use."""
         self.checkpoint.drop(WHOLE)
-        for kind in ("input", "wanted", "listed"):
+        for kind in ("input", "listed"):
             for path in _parts(self.checkpoint, kind):
                 self.checkpoint.drop(path.name)
 
@@ -172,30 +182,30 @@ def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
         DiskFull: there is no room.
     """
     with Checkpoint.making(state_dir, run_id) as checkpoint:
-        start, whole = 0, pa.Table.from_pandas(slices.first.iloc[:0], preserve_index=False)
+        whole = pa.Table.from_pandas(slices.first.iloc[:0], preserve_index=False)
+        start = wanted = 0
         for number, frame in enumerate(slices.read(), 1):
-            part = pa.Table.from_pandas(frame, preserve_index=False)
-            checkpoint.keep_part(_name("input", number), part)
-            is_open = frame[columns.OUTCOME].isna().to_numpy()
-            keys = pa.chunked_array(frame[columns.KEY]).filter(pa.array(is_open))
-            wanted = {"position": start + np.flatnonzero(is_open), "key": keys}
-            checkpoint.keep_part(_name("wanted", number), pa.table(wanted))
-            start += len(frame)
-        noted = {**(whole.schema.metadata or {}), _COUNT: str(start).encode()}
+            end = start + len(frame)
+            placed = frame.assign(**{columns.POSITION: np.arange(start, end)})
+            checkpoint.keep_part(_name("input", number), parquet_rows.table(placed))
+            wanted += int(frame[columns.OUTCOME].isna().sum())
+            start = end
+        counts = {_COUNT: str(start).encode(), _WANTED: str(wanted).encode()}
+        noted = {**(whole.schema.metadata or {}), **counts}
         checkpoint.keep_part(WHOLE, whole.replace_schema_metadata(noted))
     return checkpoint
 
 
-def find(checkpoint: Checkpoint) -> LargeInput | None:
+def find(checkpoint: Checkpoint, memory: int) -> LargeInput | None:
     """Return the large input of a run; None if it has none, or is divided already."""
-    is_there = (checkpoint.folder / WHOLE).is_file() and not _is_divided(checkpoint)
-    return LargeInput(checkpoint) if is_there else None
+    is_there = (checkpoint.folder / WHOLE).is_file() and not (checkpoint.folder / ROWS).is_file()
+    return LargeInput(checkpoint, memory) if is_there else None
 
 
 def rest_of(checkpoint: Checkpoint) -> Rest:
     """Return the rest of a divided input; NOTHING if the run has no such input."""
     path = checkpoint.folder / _POSITIONS
-    if not path.is_file() or not _is_divided(checkpoint):
+    if not path.is_file() or not (checkpoint.folder / ROWS).is_file():
         return NOTHING
     with checkpoint.opened(path) as file:
         counts = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])
@@ -204,26 +214,11 @@ def rest_of(checkpoint: Checkpoint) -> Rest:
 
     def with_results(results: pd.DataFrame) -> Slices:
         def read() -> Iterator[pd.DataFrame]:
-            return reduction.all_rows(_frames(checkpoint, "rest", totals.rows), results, positions)
+            return reduction.all_rows(_frames(checkpoint, "rest"), results, positions)
 
         return Slices(totals.rows + len(results), read)
 
     return Rest(totals, Tally.loads(counts["tally"]), with_results)
-
-
-def _is_divided(checkpoint: Checkpoint) -> bool:
-    return (checkpoint.folder / ROWS).is_file()
-
-
-def _refuse_much_work(rows: int, memory: int) -> None:
-    """Raise StoppedEarly if the rows with work to do do not fit into memory."""
-    needed = rows * _BYTES_EACH
-    if needed > memory:
-        raise StoppedEarly(
-            f"{rows:,} rows have another state than in Campaign, or are not in its list: that is "
-            f"more work than fits into memory at once. Go on with --memory "
-            f"{-(-needed // 10**9)}GB."
-        )
 
 
 def _told(slices: Slices, tell: Tell) -> Slices:
@@ -247,19 +242,7 @@ def _parts(checkpoint: Checkpoint, kind: str) -> list[Path]:
     return sorted(checkpoint.folder.glob(f"{kind}-[0-9][0-9][0-9][0-9][0-9][0-9].parquet"))
 
 
-def _frames(checkpoint: Checkpoint, kind: str, rows: int) -> Iterator[pd.DataFrame]:
-    """Yield the frames of all parts of a kind; raise CheckpointProblem if rows are missing.
-
-    Another process may be at work on the run, and remove them.
-    """
+def _frames(checkpoint: Checkpoint, kind: str) -> Iterator[pd.DataFrame]:
     for path in _parts(checkpoint, kind):
         with checkpoint.opened(path) as file:
-            rows -= file.metadata.num_rows
             yield parquet_rows.frame(file)
-    if rows:
-        raise checkpoint.problem(checkpoint.folder / f"{kind}-*.parquet", "are not all there")
-
-
-def _rows_in(checkpoint: Checkpoint, path: Path) -> int:
-    with checkpoint.opened(path) as file:
-        return int(file.metadata.num_rows)

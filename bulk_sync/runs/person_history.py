@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly, UsageProblem
@@ -19,7 +21,6 @@ from bulk_sync.ledger import Kind, Ledger, Run, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import Steps
-from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import day_budget, kept_rows
 from bulk_sync.runs.identity import Identity, IdentityColumns, is_address
 from bulk_sync.runs.job import Job
@@ -201,20 +202,18 @@ def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where the rows of a run are: kept, if it is finished, or else in its checkpoint."""
+    """Where the rows of a run are: kept, if it is finished, or else in memory."""
 
     run: Run
     where: IdentityColumns
-    rows: KeptRows | Slices
+    rows: KeptRows | pa.Table
 
     def search(self, person: Identity) -> Iterator["_Row"]:
         """Yield the rows about a person."""
         if isinstance(self.rows, KeptRows):
             found = self.rows.search(person)
         else:
-            parts = map(kept_rows.table, self.rows.read())
-            hits = (part.filter(self.where.matches(part, person)) for part in parts)
-            found = (cells for part in hits for cells in part.to_pylist())
+            found = iter(self.rows.filter(self.where.matches(self.rows, person)).to_pylist())
         return (_Row(self.run, self.where, cells) for cells in found)
 
 
@@ -259,9 +258,8 @@ def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Sourc
             with kept_rows.warning_of(run.run_id):
                 yield _Source(run, kept.identity_columns(), kept)
         elif (rows := kept_rows.so_far(book, state, run)) is not None:
-            with kept_rows.warning_of(run.run_id):
-                where = IdentityColumns.find(run.begun, rows.first.columns)
-                yield _Source(run, where, rows)
+            where = IdentityColumns.find(run.begun, rows.columns)
+            yield _Source(run, where, kept_rows.table(rows))
 
 
 def _search(

@@ -1,5 +1,6 @@
 """Rows read from Parquet are those that were written, and keys are held once."""
 
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from bulk_sync.rows import check, columns, parquet_rows
 from bulk_sync.rows.check import Rules
 
+Write = Callable[[pd.DataFrame], pa.Table]
+
 
 def judged(keys: list[str]) -> pd.DataFrame:
     raw = pd.DataFrame({"PKey": pd.Series(keys, dtype="str")})
@@ -21,9 +24,16 @@ def judged(keys: list[str]) -> pd.DataFrame:
     return check.rows(raw, Rules())
 
 
-def again(rows: pd.DataFrame, group_rows: int) -> pd.DataFrame:
+def whole(rows: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(rows, preserve_index=False)
+
+
+WAYS = {"with all columns": whole, "without columns equal to the keys": parquet_rows.table}
+
+
+def again(rows: pd.DataFrame, group_rows: int, write: Write = whole) -> pd.DataFrame:
     file = BytesIO()
-    table = pa.Table.from_pandas(rows, preserve_index=False)
+    table = write(rows)
     pq.write_table(table, file, row_group_size=group_rows)
     return parquet_rows.frame(pq.ParquetFile(file))
 
@@ -37,9 +47,10 @@ KEYS = {
 
 @pytest.mark.parametrize("group_rows", [1, 2, 3, 1000])
 @pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
-def test_rows_come_back_as_they_were(keys: list[str], group_rows: int) -> None:
+@pytest.mark.parametrize("write", WAYS.values(), ids=WAYS)
+def test_rows_come_back_as_they_were(write: Write, keys: list[str], group_rows: int) -> None:
     rows = judged(keys)
-    found = again(rows, group_rows)
+    found = again(rows, group_rows, write)
     assert found[columns.FILE].tolist() == rows[columns.FILE].tolist()
     pd.testing.assert_frame_equal(
         found.drop(columns=columns.FILE), rows.drop(columns=columns.FILE), check_categorical=False
@@ -57,6 +68,16 @@ def test_keys_take_no_memory_beside_the_column_they_were_read_from() -> None:
     assert [one == other for one, other in zip(shared, apart, strict=True)] == [True, False, True]
 
 
-def test_no_rows_are_no_rows() -> None:
+@pytest.mark.parametrize("write", WAYS.values(), ids=WAYS)
+def test_no_rows_are_no_rows(write: Write) -> None:
     rows = judged(["@a"]).iloc[:0]
-    pd.testing.assert_frame_equal(again(rows, 10), rows, check_categorical=False)
+    pd.testing.assert_frame_equal(again(rows, 10, write), rows, check_categorical=False)
+
+
+def test_columns_equal_to_the_keys_are_written_once_wherever_they_are() -> None:
+    rows = judged(KEYS["as in the input"])
+    rows.insert(0, "email", rows["PKey"])
+    assert not {"email", "PKey"} & set(parquet_rows.table(rows).column_names)
+    found = again(rows, 2, parquet_rows.table)
+    assert list(found) == list(rows)
+    assert found["email"].tolist() == found["PKey"].tolist() == KEYS["as in the input"]

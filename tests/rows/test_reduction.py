@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from raw_inputs import MEMORY, RULES, SIZES, raw_rows
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import check, columns, comparison, reduction
+from bulk_sync.rows import check, columns, comparison, parquet_rows, reduction
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.on_disk import FOUND, Cursor, Store
@@ -51,11 +51,11 @@ def steps_of(rows: pd.DataFrame, listed: Listed) -> Steps:
 
 
 def store_of(folder: Path, rows: pd.DataFrame, listed: Listed) -> Store:
-    """Return a store with the keys of the open rows, and the profiles."""
+    """Return a store with the rows, those with an odd position in another part, and the list."""
     store = Store(folder, MEMORY)
-    positions = np.flatnonzero(rows[columns.OUTCOME].isna())
-    keys = pa.array(Texts(rows[columns.KEY], positions)[:], pa.large_string())
-    store.keep("wanted", 0, pa.table({"position": positions, "key": keys}))
+    placed = rows.assign(**{columns.POSITION: np.arange(len(rows))})
+    for number in range(2):
+        store.keep("input", number, parquet_rows.table(placed.iloc[number::2]))
     profiles = [
         {"key": key, "state": state, "changed_ms": changed_ms, "at_ms": 1000 + number}
         for key, shown in listed.items()

@@ -93,16 +93,17 @@ class Parts:
         """Keep what is said of each row by itself, and its key."""
         details = columns.details(part.rows, judged.verdicts.details)
         said = {
-            "key": judged.keys,
             "desired": judged.desired,
             "outcome": judged.verdicts.outcome,
             "reason": judged.verdicts.reason,
             "detail": pa.array(details),
         }
+        if not judged.keys.equals(pa.chunked_array(raw[self._found.key])):
+            said["key"] = judged.keys
         self._store.keep(_JUDGED, part.number, pa.table(said))
-        alike, how = judged.identities, self._found.keys
+        alike, how = pa.nulls(part.rows, pa.large_string()), self._found.keys
         if how.kind is KeyKind.EMAIL and how.email_case is not EmailCase.IGNORE:
-            alike = pc.utf8_lower(alike)
+            alike = pc.utf8_lower(judged.identities)
         keys = {
             "position": np.arange(part.start, part.end),
             "identity": judged.identities,
@@ -113,8 +114,8 @@ class Parts:
         }
         self._store.keep(_KEYS, part.number, pa.table(keys, KEYS))
 
-    def judged(self, part: Part) -> Judged:
-        """Read what ``keep_judged`` kept, but identities."""
+    def judged(self, part: Part, raw: pd.DataFrame) -> Judged:
+        """Read what ``keep_judged`` kept, but identities; ``raw`` are the rows of the part."""
         said = self._store.part(_JUDGED, part.number)
         outcome, reason, desired = (
             said[name].to_numpy().copy() for name in ("outcome", "reason", "desired")
@@ -123,7 +124,9 @@ class Parts:
         details = dict(zip(at.tolist(), said["detail"].take(pa.array(at)).to_pylist(), strict=True))
         aside = set(np.flatnonzero(reason == REASON_CODES[Reason.NOT_DATA]).tolist())
         verdicts = Verdicts(outcome, reason, details, aside)
-        return Judged(verdicts, said["key"], said["key"], desired)
+        is_other = "key" in said.column_names
+        keys = said["key"] if is_other else pa.chunked_array(raw[self._found.key])
+        return Judged(verdicts, keys, keys, desired)
 
     def names(
         self, positions: npt.NDArray[np.int64], places: pa.StructArray, *, has_originals: bool

@@ -190,7 +190,8 @@ class _Checking:
         settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
         with self._store.writer(_TIMES, TIMES) as file:
             for part in self._parts:
-                raw, judged = self._parts.raw(part), self._parts.judged(part)
+                raw = self._parts.raw(part)
+                judged = self._parts.judged(part, raw)
                 places = Places.from_rows(raw, has_originals=self._has_originals)
                 texts = each.dates(raw[self._found.date], judged.verdicts)
                 times = request_dates.times_of(dates.read(texts, places.name), judged.desired)
@@ -219,7 +220,8 @@ class _Checking:
         if self._dates is not None:
             combined = Cursor(self._store.batches(_COMBINED), TIMES)
         for part in self._parts:
-            raw, judged = self._parts.raw(part), self._parts.judged(part)
+            raw = self._parts.raw(part)
+            judged = self._parts.judged(part, raw)
             counts_as = np.arange(part.start, part.end)
             said = settled.until(part.end)
             at = said["position"].to_numpy() - part.start
