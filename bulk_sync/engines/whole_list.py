@@ -120,10 +120,15 @@ class WholeList:
     async def read(self) -> bool:
         """Read the list; return False if looking the keys up costs fewer calls.
 
-        If it does not, nothing is read. The run's ``Stop`` holds the cause of an early end.
+        If it does not, or if there are no keys, nothing is read. The run's ``Stop`` holds the cause
+        of an early end.
         """
         run = self._run
         try:
+            if not self._keys:
+                self._save(LISTED.empty_table(), Place("", None, 0, 0, []))
+                self.is_read = True
+                return True
             self._listing = listing = await list_choice.choose(
                 run.client,
                 self._connection,

@@ -152,13 +152,16 @@ class Job:
             self, record=replace(self.record, settings={**self.record.settings, **settings})
         )
 
-    def after_the_list(self) -> "Job":
-        """Return the job for the keys missing in Campaign's list."""
-        fetch = Fetch.LOOKUP if self.reading.fetch is Fetch.LOOKUP else Fetch.AUTO
-        allowed = self.limits.allowed | {Oddity.UNKNOWN_KEYS}
+    def after_the_list(self, *, is_known: bool) -> "Job":
+        """Return the job for the keys missing in Campaign's list.
+
+        Args:
+            is_known: whether the list showed any other key of the input.
+        """
+        allowed = self.limits.allowed | ({Oddity.UNKNOWN_KEYS} if is_known else set())
         return replace(
             self,
-            reading=replace(self.reading, fetch=fetch),
+            reading=replace(self.reading, fetch=Fetch.LOOKUP),
             limits=replace(self.limits, allowed=allowed),
         )
 

@@ -40,6 +40,7 @@ from bulk_sync.runs.finish import finish_run
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import LIMITS
 from bulk_sync.runs.remaining_cost import RemainingCost, calls_per_change, check_budget
+from bulk_sync.runs.rest import NOTHING
 from bulk_sync.runs.review import Cost, Finished, Plan, Screen
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
@@ -205,7 +206,10 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
         unread = comparison.hold_back(unread, Reason.LIMIT)
         return Ended(unread, cut_off), _NOTHING_READ
     states = run.checkpoint.states(current_states.unread(run.rows))
-    left = job.after_the_list() if run.rest.totals.rows else job
+    left = job
+    if run.rest is not NOTHING:  # Campaign's list was read before
+        is_known = run.rest.totals.rows > 0 or bool(states.attempts.any())
+        left = job.after_the_list(is_known=is_known)
     reader = current_states.reader_of(session, run.rows, states, left, run.checkpoint)
     refused, needed = _read_states(execution, run, states, reader)
     planned = current_states.compare_run(run, states, job)
