@@ -115,7 +115,7 @@ def begin(
         raise UsageProblem(f"The run did not begin, and nothing was sent. {failure}") from failure
     run = RunContext(run_id, begun, rows.first, planned, checkpoint, book)
     if rows.only is None:
-        large = large_input.find(checkpoint, job.memory)
+        large = large_input.find(checkpoint)
         run = replace(run, rows=rows.first.iloc[:0], large=large)
     if begun.parent is None:
         return run  # no run can be later yet

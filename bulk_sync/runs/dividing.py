@@ -64,7 +64,8 @@ def _divided(
             f"{run.run_id}` goes on there."
         )
     job = execution.job
-    work = large.divide(job.state.folder, job.protection.keys, execution.screen.tell)
+    tell, protected = execution.screen.tell, job.protection.keys
+    work = large.divide(job.state.folder, job.memory, protected, tell)
     run.checkpoint.keep_states(np.flatnonzero(work.states.attempts).tolist(), work.states)
     rest = large_input.rest_of(run.checkpoint)
     log.info(

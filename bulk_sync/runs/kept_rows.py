@@ -35,7 +35,7 @@ from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.request_order import Confirmed
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import checkpoint_place
+from bulk_sync.runs import checkpoint_place, large_input
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
 from bulk_sync.runs.write_records import Recording
@@ -221,13 +221,28 @@ def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataF
     return pd.concat(found, ignore_index=True) if any(map(len, found)) else None
 
 
-def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
-    """Return results of an unfinished run, as far as it got; None if its rows are not here."""
+def keep_so_far(book: Ledger, state: State, run: Run) -> date | None:
+    """Keep the rows of an unfinished run, and return their last day here; None if there are none.
+
+    Raises:
+        UsageProblem: those of a large input cannot be read.
+    """
+    rows = so_far(book, state, run)
+    return None if rows is None else keep(state, run.run_id, run.begun, rows)
+
+
+def so_far(book: Ledger, state: State, run: Run) -> Slices | None:
+    """Return results of an unfinished run, as far as it got; None if its rows are not here.
+
+    Reading those of a large input raises UsageProblem if they are damaged, or gone by then.
+    """
     checkpoint = checkpoint_place.find(state, run.run_id)
     if checkpoint is None:
         return None
     try:
-        rows = checkpoint.rows()
+        if (large := large_input.find(checkpoint)) is not None:
+            return large.pending(Reason.STOPPED)
+        rows, rest = checkpoint.rows(), large_input.rest_of(checkpoint)
         planned, early = checkpoint.plan(rows), checkpoint.early()
     except UsageProblem as problem:
         log.warning("%s", problem)
@@ -239,7 +254,7 @@ def so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame | None:
         recording = Recording(book, run.run_id, planned, writes, early)
         recording.leave_in_doubt(recording.in_doubt)
         planned = comparison.settle(planned, recording.steps)
-    return comparison.hold_back(planned, Reason.STOPPED)
+    return rest.with_results(comparison.hold_back(planned, Reason.STOPPED))
 
 
 def _as_written(book: Ledger, run: Run, checkpoint: Checkpoint, rows: pd.DataFrame) -> pd.DataFrame:

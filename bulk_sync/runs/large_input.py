@@ -14,7 +14,6 @@ and once these were compared, in their place:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -54,20 +53,20 @@ class LargeInput:
 
     Attributes:
         checkpoint: of the run.
-        memory: bytes that dividing may take.
     """
 
     checkpoint: Checkpoint
-    memory: int
 
     @property
     def slices(self) -> Slices:
         """Return the judged rows."""
-        frames = partial(_frames, self.checkpoint, "input")
-        return Slices(
-            self._noted(_COUNT),
-            lambda: (frame.drop(columns=columns.POSITION) for frame in frames()),
-        )
+        rows = self._noted(_COUNT)
+
+        def read() -> Iterator[pd.DataFrame]:
+            for frame in _frames(self.checkpoint, "input", rows):
+                yield frame.drop(columns=columns.POSITION)
+
+        return Slices(rows, read)
 
     @property
     def wanted(self) -> int:
@@ -92,8 +91,14 @@ class LargeInput:
         with self.checkpoint.opened(parts[-1]) as file:
             return Place(**orjson.loads((file.schema_arrow.metadata or {})[_PLACE]))
 
-    def divide(self, state_dir: Path, protected: ProtectedKeys, tell: Tell) -> Work:
+    def divide(self, state_dir: Path, memory: int, protected: ProtectedKeys, tell: Tell) -> Work:
         """Compare the rows with what the list showed; keep the rest, and return the others.
+
+        Args:
+            state_dir: the state folder.
+            memory: bytes that it may take.
+            protected: people that no run may change.
+            tell: is called with how far it is.
 
         Raises:
             StoppedEarly: the disk is full, or the memory too small.
@@ -104,7 +109,7 @@ class LargeInput:
             with checkpoint.opened(path):
                 pass  # it is whole: DuckDB does not check
         with scratch.folder(state_dir, scratch.CHECKS) as folder:
-            store = Store(folder, self.memory, tell)
+            store = Store(folder, memory, tell)
             with store.writer("found", FOUND) as file:
                 for batch in store.found(checkpoint.folder):
                     file.write_batch(batch.cast(FOUND))
@@ -113,7 +118,7 @@ class LargeInput:
                 return Cursor(store.batches("found"), FOUND)
 
             division = reduction.divide(slices, find_states, protected.counting(slices))
-            self._refuse_much_work(int(np.count_nonzero(~division.is_rest)))
+            _refuse_much_work(int(np.count_nonzero(~division.is_rest)), memory)
             totals, tally = NOTHING.totals, NOTHING.tally
             left: list[pd.DataFrame] = []
             for number, (rest, rows) in enumerate(
@@ -133,14 +138,17 @@ class LargeInput:
         self._remove()
         return work
 
-    def unread(self, reason: Reason) -> Rest:
+    def pending(self, reason: Reason) -> Slices:
         """Return all rows as results, none of them read, for LIMIT or STOPPED."""
-        slices = self.slices
 
         def held_back(frame: pd.DataFrame) -> pd.DataFrame:
             return comparison.hold_back(comparison.without_states(frame, Outcome.PENDING), reason)
 
-        rows = slices.map(held_back)
+        return self.slices.map(held_back)
+
+    def unread(self, reason: Reason) -> Rest:
+        """Return the same rows with their counts."""
+        rows = self.pending(reason)
         totals, tally = NOTHING.totals, NOTHING.tally
         for frame in rows.read():
             totals += Totals.count(frame)
@@ -150,16 +158,6 @@ class LargeInput:
     def _noted(self, name: bytes) -> int:
         with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
             return int((file.schema_arrow.metadata or {})[name])
-
-    def _refuse_much_work(self, rows: int) -> None:
-        """Raise StoppedEarly if the rows with work to do do not fit into memory."""
-        needed = rows * _BYTES_EACH
-        if needed > self.memory:
-            raise StoppedEarly(
-                f"{rows:,} rows have another state than in Campaign, or are not in its list: that "
-                f"is more work than fits into memory at once. Go on with --memory "
-                f"{-(-needed // 10**9)}GB."
-            )
 
     def _forget_rest(self) -> None:
         """Remove what an earlier process kept of the rest before it ended."""
@@ -196,16 +194,16 @@ def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
     return checkpoint
 
 
-def find(checkpoint: Checkpoint, memory: int) -> LargeInput | None:
+def find(checkpoint: Checkpoint) -> LargeInput | None:
     """Return the large input of a run; None if it has none, or is divided already."""
-    is_there = (checkpoint.folder / WHOLE).is_file() and not (checkpoint.folder / ROWS).is_file()
-    return LargeInput(checkpoint, memory) if is_there else None
+    is_there = (checkpoint.folder / WHOLE).is_file() and not _is_divided(checkpoint)
+    return LargeInput(checkpoint) if is_there else None
 
 
 def rest_of(checkpoint: Checkpoint) -> Rest:
     """Return the rest of a divided input; NOTHING if the run has no such input."""
     path = checkpoint.folder / _POSITIONS
-    if not path.is_file() or not (checkpoint.folder / ROWS).is_file():
+    if not path.is_file() or not _is_divided(checkpoint):
         return NOTHING
     with checkpoint.opened(path) as file:
         counts = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])
@@ -214,11 +212,26 @@ def rest_of(checkpoint: Checkpoint) -> Rest:
 
     def with_results(results: pd.DataFrame) -> Slices:
         def read() -> Iterator[pd.DataFrame]:
-            return reduction.all_rows(_frames(checkpoint, "rest"), results, positions)
+            return reduction.all_rows(_frames(checkpoint, "rest", totals.rows), results, positions)
 
         return Slices(totals.rows + len(results), read)
 
     return Rest(totals, Tally.loads(counts["tally"]), with_results)
+
+
+def _is_divided(checkpoint: Checkpoint) -> bool:
+    return (checkpoint.folder / ROWS).is_file()
+
+
+def _refuse_much_work(rows: int, memory: int) -> None:
+    """Raise StoppedEarly if the rows with work to do do not fit into memory."""
+    needed = rows * _BYTES_EACH
+    if needed > memory:
+        raise StoppedEarly(
+            f"{rows:,} rows have another state than in Campaign, or are not in its list: that is "
+            f"more work than fits into memory at once. Go on with --memory "
+            f"{-(-needed // 10**9)}GB."
+        )
 
 
 def _told(slices: Slices, tell: Tell) -> Slices:
@@ -242,7 +255,14 @@ def _parts(checkpoint: Checkpoint, kind: str) -> list[Path]:
     return sorted(checkpoint.folder.glob(f"{kind}-[0-9][0-9][0-9][0-9][0-9][0-9].parquet"))
 
 
-def _frames(checkpoint: Checkpoint, kind: str) -> Iterator[pd.DataFrame]:
+def _frames(checkpoint: Checkpoint, kind: str, rows: int) -> Iterator[pd.DataFrame]:
+    """Yield the frames of all parts of a kind; raise CheckpointProblem if rows are missing.
+
+    Another process may be at work on the run, and remove them.
+    """
     for path in _parts(checkpoint, kind):
         with checkpoint.opened(path) as file:
+            rows -= file.metadata.num_rows
             yield parquet_rows.frame(file)
+    if rows:
+        raise checkpoint.problem(checkpoint.folder / f"{kind}-*.parquet", "are not all there")

@@ -124,7 +124,7 @@ def _rows(book: Ledger, state: State, run: Run) -> Slices:
     if kept is not None:
         return _kept(kept, run)
     if not run.is_finished:
-        return Slices.of(_so_far(book, state, run))
+        return _so_far(book, state, run)
     if run.begun.kind is Kind.PLAN:
         return Slices.of(_planned(run))
     raise UsageProblem(f"{_why_not_kept(run)} {_where_reports_are(run)}")
@@ -153,7 +153,7 @@ def _explained(kept: KeptRows, run: Run) -> Iterator[None]:
         ) from error
 
 
-def _so_far(book: Ledger, state: State, run: Run) -> pd.DataFrame:
+def _so_far(book: Ledger, state: State, run: Run) -> Slices:
     """Return the results of an unfinished run, as far as it got."""
     rows = kept_rows.so_far(book, state, run)
     if rows is None:

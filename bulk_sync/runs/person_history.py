@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly, UsageProblem
@@ -21,6 +19,7 @@ from bulk_sync.ledger import Kind, Ledger, Run, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import Steps
+from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import day_budget, kept_rows
 from bulk_sync.runs.identity import Identity, IdentityColumns, is_address
 from bulk_sync.runs.job import Job
@@ -202,18 +201,20 @@ def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where the rows of a run are: kept, if it is finished, or else in memory."""
+    """Where the rows of a run are: kept, if it is finished, or else in its checkpoint."""
 
     run: Run
     where: IdentityColumns
-    rows: KeptRows | pa.Table
+    rows: KeptRows | Slices
 
     def search(self, person: Identity) -> Iterator["_Row"]:
         """Yield the rows about a person."""
         if isinstance(self.rows, KeptRows):
             found = self.rows.search(person)
         else:
-            found = iter(self.rows.filter(self.where.matches(self.rows, person)).to_pylist())
+            parts = map(kept_rows.table, self.rows.read())
+            hits = (part.filter(self.where.matches(part, person)) for part in parts)
+            found = (cells for part in hits for cells in part.to_pylist())
         return (_Row(self.run, self.where, cells) for cells in found)
 
 
@@ -258,8 +259,9 @@ def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Sourc
             with kept_rows.warning_of(run.run_id):
                 yield _Source(run, kept.identity_columns(), kept)
         elif (rows := kept_rows.so_far(book, state, run)) is not None:
-            where = IdentityColumns.find(run.begun, rows.columns)
-            yield _Source(run, where, kept_rows.table(rows))
+            with kept_rows.warning_of(run.run_id):
+                where = IdentityColumns.find(run.begun, rows.first.columns)
+                yield _Source(run, where, rows)
 
 
 def _search(

@@ -15,7 +15,6 @@ from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
-from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import (
     checkpoint_place,
     day_budget,
@@ -171,8 +170,10 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         seconds=0.0,
     )
     checkpoint = checkpoint_place.find_newest(state, run.run_id)
-    rows = None if run.is_finished else kept_rows.so_far(book, state, run)  # else kept already
-    until = None if rows is None else kept_rows.keep(state, run.run_id, run.begun, Slices.of(rows))
+    until = None
+    if not run.is_finished:  # else kept already
+        with kept_rows.warning_of(run.run_id):
+            until = kept_rows.keep_so_far(book, state, run)
     if until is not None:
         ended = replace(ended, rows_kept_until=str(until))
     book.end(run.run_id, ended)
@@ -222,7 +223,7 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
         begun=run.begun,
         rows=rows,
         rest=large_input.rest_of(checkpoint),
-        large=large_input.find(checkpoint, job.memory),
+        large=large_input.find(checkpoint),
         planned=planned,
         checkpoint=checkpoint,
         ledger=book,
