@@ -13,7 +13,8 @@ An input larger than memory has its own files before: see ``large_input.py``. Ev
 appears whole or not at all. The writes to Campaign are in the ledger, not here.
 
 All files but the first name rows by their positions alone. So each holds its format and the SHA-256
-of its ``rows.parquet``, and is refused if either is another one.
+of its ``rows.parquet``, and is refused if either is another one. Those of a larger input hold their
+own name and the run instead.
 """
 
 import hashlib
@@ -146,7 +147,7 @@ class Checkpoint:
         """Write a file of an input larger than memory."""
         path = self.folder / name
         with self._keeping(path):
-            _write(table, path, _FORMAT)
+            _write(table, path, self._tie_of(name))
 
     def drop(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -262,6 +263,13 @@ class Checkpoint:
         with (self.folder / ROWS).open("rb") as file:
             return f"{_FORMAT} rows {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
+    def _tie_of(self, name: str) -> str:
+        """Return the tie of a file; of a large input, its own place."""
+        if name == ROWS:
+            return _FORMAT
+        is_part = re.fullmatch(_OF_INPUT, name) is not None
+        return f"{_FORMAT} {name} of run {self.run_id}" if is_part else self._tie
+
     def _keep(self, frame: pd.DataFrame, names: Sequence[str], name: str) -> None:
         path = self.folder / name
         # Not of frame[names], which is a copy of all numbers.
@@ -291,8 +299,7 @@ class Checkpoint:
                 tie = (found.schema_arrow.metadata or {}).get(_TIED, b"").decode()
                 if not is_whole or not tie.startswith(_FORMAT):
                     raise self.problem(path, "was written by another version of this program")
-                is_first = path.name == ROWS or re.fullmatch(_OF_INPUT, path.name) is not None
-                if tie != (_FORMAT if is_first else self._tie):
+                if tie != self._tie_of(path.name):
                     raise self.problem(path, "belongs to other rows")
                 yield found
         except _UNREADABLE as error:

@@ -2,17 +2,17 @@
 
     STATE_DIR/runs/RUN_ID/
       input-000001.parquet    the judged rows in the input's order, in parts
-      whole.parquet           no row, but the columns and numbers of rows: all parts are here
+      whole.parquet           no row, but the columns, and numbers of rows and parts
       listed-000001.parquet   Campaign's list so far, and where it goes on
 
 and once these were compared, in their place:
 
       rest-000001.parquet     results of the rows with their desired state in Campaign already
-      positions.parquet       positions of the other rows, and counts of the rest
-      rows.parquet            the other rows: from here on the run is as any other
+      positions.parquet       positions of the other rows
+      rows.parquet            these rows, and counts of the rest: now the run is as any other
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,10 +41,9 @@ _BYTES_EACH: Final = 500
 """Memory of a row with work to do, with its keys, states and results."""
 
 _POSITIONS: Final = "positions.parquet"
-_COUNT: Final = b"bulk-sync.rows"
-_WANTED: Final = b"bulk-sync.wanted"
 _PLACE: Final = b"bulk-sync.place"
 _COUNTS: Final = b"bulk-sync.counts"
+"""Names in the metadata: of the ``Place``; of counts, in ``WHOLE``, and in ``ROWS`` if divided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +59,18 @@ class LargeInput:
     @property
     def slices(self) -> Slices:
         """Return the judged rows."""
-        rows = self._noted(_COUNT)
+        counts = self._counts
 
         def read() -> Iterator[pd.DataFrame]:
-            for frame in _frames(self.checkpoint, "input", rows):
+            for frame in _frames(self.checkpoint, "input", counts["parts"]):
                 yield frame.drop(columns=columns.POSITION)
 
-        return Slices(rows, read)
+        return Slices(counts["rows"], read)
 
     @property
     def wanted(self) -> int:
         """Return how many keys are looked for."""
-        return self._noted(_WANTED)
+        return self._counts["wanted"]
 
     def save(self, listed: pa.Table, place: Place) -> None:
         """Keep what pages of the list showed, and where it goes on.
@@ -129,12 +128,9 @@ class LargeInput:
                 checkpoint.keep_part(_name("rest", number), parquet_rows.table(rest))
                 left.append(rows)
             work = reduction.work(left, find_states(), division)
-        counts = orjson.dumps({"totals": totals.dumps(), "tally": tally.dumps()})
-        positions = pa.table({"position": work.positions}).replace_schema_metadata(
-            {_COUNTS: counts}
-        )
-        checkpoint.keep_part(_POSITIONS, positions)
-        checkpoint.keep_part(ROWS, pa.Table.from_pandas(work.rows, preserve_index=False))
+        checkpoint.keep_part(_POSITIONS, pa.table({"position": work.positions}))
+        counts = {"totals": totals.dumps(), "tally": tally.dumps(), "parts": len(left)}
+        checkpoint.keep_part(ROWS, _with_counts(work.rows, counts))
         self._remove()
         return work
 
@@ -155,9 +151,11 @@ class LargeInput:
             tally += Tally.count(frame, None)
         return Rest(totals, tally, lambda _: rows)
 
-    def _noted(self, name: bytes) -> int:
+    @property
+    def _counts(self) -> dict[str, int]:
         with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
-            return int((file.schema_arrow.metadata or {})[name])
+            counts: dict[str, int] = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])
+        return counts
 
     def _forget_rest(self) -> None:
         """Remove what an earlier process kept of the rest before it ended."""
@@ -180,17 +178,15 @@ def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
         DiskFull: there is no room.
     """
     with Checkpoint.making(state_dir, run_id) as checkpoint:
-        whole = pa.Table.from_pandas(slices.first.iloc[:0], preserve_index=False)
-        start = wanted = 0
-        for number, frame in enumerate(slices.read(), 1):
+        start = wanted = parts = 0
+        for parts, frame in enumerate(slices.read(), 1):
             end = start + len(frame)
             placed = frame.assign(**{columns.POSITION: np.arange(start, end)})
-            checkpoint.keep_part(_name("input", number), parquet_rows.table(placed))
+            checkpoint.keep_part(_name("input", parts), parquet_rows.table(placed))
             wanted += int(frame[columns.OUTCOME].isna().sum())
             start = end
-        counts = {_COUNT: str(start).encode(), _WANTED: str(wanted).encode()}
-        noted = {**(whole.schema.metadata or {}), **counts}
-        checkpoint.keep_part(WHOLE, whole.replace_schema_metadata(noted))
+        counts = {"rows": start, "wanted": wanted, "parts": parts}
+        checkpoint.keep_part(WHOLE, _with_counts(slices.first.iloc[:0], counts))
     return checkpoint
 
 
@@ -201,18 +197,26 @@ def find(checkpoint: Checkpoint) -> LargeInput | None:
 
 
 def rest_of(checkpoint: Checkpoint) -> Rest:
-    """Return the rest of a divided input; NOTHING if the run has no such input."""
-    path = checkpoint.folder / _POSITIONS
-    if not path.is_file() or not _is_divided(checkpoint):
+    """Return the rest of a divided input; NOTHING if the run has no such input.
+
+    Raises:
+        CheckpointProblem: a file is damaged or missing; of the parts, when they are read.
+    """
+    if not _is_divided(checkpoint):
         return NOTHING
-    with checkpoint.opened(path) as file:
-        counts = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])
+    with checkpoint.opened(checkpoint.folder / ROWS) as file:
+        noted = (file.schema_arrow.metadata or {}).get(_COUNTS)
+    if noted is None:
+        return NOTHING
+    counts = orjson.loads(noted)
+    with checkpoint.opened(checkpoint.folder / _POSITIONS) as file:
         positions = file.read()["position"].to_numpy()
     totals = Totals.loads(counts["totals"])
 
     def with_results(results: pd.DataFrame) -> Slices:
         def read() -> Iterator[pd.DataFrame]:
-            return reduction.all_rows(_frames(checkpoint, "rest", totals.rows), results, positions)
+            parts = _frames(checkpoint, "rest", counts["parts"])
+            return reduction.all_rows(parts, results, positions)
 
         return Slices(totals.rows + len(results), read)
 
@@ -255,14 +259,17 @@ def _parts(checkpoint: Checkpoint, kind: str) -> list[Path]:
     return sorted(checkpoint.folder.glob(f"{kind}-[0-9][0-9][0-9][0-9][0-9][0-9].parquet"))
 
 
-def _frames(checkpoint: Checkpoint, kind: str, rows: int) -> Iterator[pd.DataFrame]:
-    """Yield the frames of all parts of a kind; raise CheckpointProblem if rows are missing.
+def _frames(checkpoint: Checkpoint, kind: str, parts: int) -> Iterator[pd.DataFrame]:
+    """Yield the frames of all parts of a kind; raise CheckpointProblem if one is missing.
 
     Another process may be at work on the run, and remove them.
     """
-    for path in _parts(checkpoint, kind):
-        with checkpoint.opened(path) as file:
-            rows -= file.metadata.num_rows
+    for number in range(1, parts + 1):
+        with checkpoint.opened(checkpoint.folder / _name(kind, number)) as file:
             yield parquet_rows.frame(file)
-    if rows:
-        raise checkpoint.problem(checkpoint.folder / f"{kind}-*.parquet", "are not all there")
+
+
+def _with_counts(rows: pd.DataFrame, counts: Mapping[str, object]) -> pa.Table:
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    noted = {**(table.schema.metadata or {}), _COUNTS: orjson.dumps(counts)}
+    return table.replace_schema_metadata(noted)

@@ -1,7 +1,10 @@
 """Commands about runs of inputs larger than memory, at every stage of such a run."""
 
 import csv
+import re
+import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,14 +158,57 @@ def test_a_killed_run_that_is_given_up_keeps_all_its_rows(
     assert line.rows_kept_until
 
 
-@pytest.mark.parametrize(("calls", "kind"), [(6, "input"), (LIST_CALLS, "rest")])
-def test_missing_rows_are_noticed_and_never_counted_out(
-    calls: int, kind: str, filled: Simulator, tmp_path: Path
+def _remove(folder: Path, _: Path, name: str) -> None:
+    (folder / name).unlink()
+
+
+def _exchange(folder: Path, _: Path, name: str) -> None:
+    first, second = folder / name.replace("2", "1"), folder / name
+    aside = first.rename(folder / "aside")
+    second.rename(first)
+    aside.rename(second)
+
+
+def _copy_of_other(folder: Path, other: Path, name: str) -> None:
+    shutil.copyfile(other / name, folder / name)
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "damage"),
+    [
+        ("half the list", "input-000002.parquet", _remove),
+        ("half the list", "input-000002.parquet", _exchange),
+        ("half the list", "input-000002.parquet", _copy_of_other),
+        ("half the list", "listed-000001.parquet", _copy_of_other),
+        ("half the list", "whole.parquet", _copy_of_other),
+        ("divided", "rest-000002.parquet", _remove),
+        ("divided", "rest-000002.parquet", _exchange),
+        ("divided", "rest-000002.parquet", _copy_of_other),
+        ("divided", "positions.parquet", _remove),
+        ("divided", "positions.parquet", _copy_of_other),
+    ],
+)
+def test_no_report_is_made_of_files_that_are_missing_exchanged_or_of_another_run(
+    stage: str,
+    name: str,
+    damage: Callable[[Path, Path, str], None],
+    filled: Simulator,
+    tmp_path: Path,
 ) -> None:
-    ended = started(filled, tmp_path, calls=calls)
-    (tmp_path / "state" / "runs" / ended.run_id / f"{kind}-000002.parquet").unlink()
-    with pytest.raises(CheckpointProblem, match="are not all there"):
-        reported(tmp_path, ended.run_id)
+    other = started(filled, tmp_path, calls=STAGES[stage])
+    lines = (tmp_path / "in.csv").read_text("utf-8")
+    (tmp_path / "in.csv").write_text(lines.replace("row 7,", "row seven,") + "x,true,other\n")
+    ended = started(filled, tmp_path, calls=STAGES[stage])
+    folder, foreign = (
+        tmp_path / "state" / "runs" / run_id for run_id in (ended.run_id, other.run_id)
+    )
+    damage(folder, foreign, name)
+    try:
+        cause = runs.resume(job_of(filled, tmp_path, calls=None), ended.run_id, Quiet()).cause
+    except CheckpointProblem as problem:
+        cause = problem
+    assert re.search("cannot be read|belongs to other rows", str(cause))
+    assert not (tmp_path / "r.csv").exists()
 
 
 @pytest.mark.parametrize("memory", [SMALL, None], ids=["large", "small"])
