@@ -1,8 +1,9 @@
 """What a plan needs of a very large file, as one statement of DuckDB, which checks nothing.
 
-    join_duckdb.py INPUT.csv|INPUT.parquet KNOWN.parquet MEMORY FOLDER
+    join_duckdb.py INPUT.csv|INPUT.parquet KNOWN MEMORY FOLDER
 
-Drops duplicates, joins the known states, and counts the changes.
+Drops duplicates, joins the known states, which are Parquet files in a folder, and counts the
+changes.
 """
 
 import sys
@@ -12,8 +13,8 @@ import duckdb
 _CHANGES = """
     SELECT count(*)
     FROM (SELECT DISTINCT PKey, ccpaOptOut FROM {source}) AS wished
-    LEFT JOIN read_parquet($known) AS known USING (PKey)
-    WHERE (wished.ccpaOptOut = 'true') IS DISTINCT FROM known.ccpaOptOut
+    LEFT JOIN read_parquet($known) AS known ON known.key = wished.PKey
+    WHERE (wished.ccpaOptOut = 'true') IS DISTINCT FROM known.state
 """
 
 
@@ -25,7 +26,9 @@ def main() -> None:
     with duckdb.connect(
         config={"memory_limit": memory, "temp_directory": folder, "preserve_insertion_order": False}
     ) as database:
-        found = database.execute(statement, {"source": source, "known": known}).fetchone()
+        found = database.execute(
+            statement, {"source": source, "known": f"{known}/listed-*.parquet"}
+        ).fetchone()
     assert found is not None
     assert found[0] > 0
 

@@ -21,11 +21,18 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True)
 class Used:
-    """What one process used: wall time in seconds, peak memory and disk in MB."""
+    """What one process used: wall and CPU time in seconds, peak memory and disk in MB."""
 
     seconds: float
     peak_mb: float
     disk_mb: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seconds:,.0f} s, {self.cpu_seconds:,.0f} s of CPU, {self.peak_mb:,.0f} MB of "
+            f"memory, {self.disk_mb:,.0f} MB of disk"
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ def measure_all(command: Sequence[str], folder: Path, status: int = 0) -> Used:
     _, found, usage = ended
     if os.waitstatus_to_exitcode(found) != status:
         raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(found)}")
-    return Used(seconds, max(peak, usage.ru_maxrss * _MAXRSS_BYTES) / 2**20, disk / 2**20)
+    peak = max(peak, usage.ru_maxrss * _MAXRSS_BYTES)
+    return Used(seconds, peak / 2**20, disk / 2**20, usage.ru_utime + usage.ru_stime)
 
 
 def _resident(pid: int) -> int:

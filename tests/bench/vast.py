@@ -1,5 +1,7 @@
 """Files larger than the memory that they may take, beside one statement of DuckDB that joins them.
 
+The plan begins where a run has read Campaign's list: its profiles are on disk.
+
 ``make bench-vast`` takes 100,000,000 rows and 45 GB of disk, in ``TMPDIR``. ``VAST_ROWS=1000000``
 takes fewer, ``VAST_MEMORY=500MB`` less memory. DuckDB may take what we may at the peak: in 2 GB its
 join of 100,000,000 rows of Parquet ran out of memory.
@@ -15,39 +17,49 @@ from calling import PYTHON, program
 from measuring import Line, line, measure_all
 
 from bulk_sync.errors import Exit
+from bulk_sync.runs.checkpoint import checkpoint_folder
 
 ROWS, MEMORY = int(os.environ.get("VAST_ROWS", "100000000")), os.environ.get("VAST_MEMORY", "2GB")
 BOUNDS = (3.0, 2861)  # 3.0 GB
+_RUN = "20261102T030000Z-00000001"
 CONFINED_ROWS, CONFINED_MEMORY = 10_000_000, "500MB"
 CONFINED_BOUNDS = (None, 953)  # 1.0 GB
 
 
 def lines() -> Iterator[Line]:
-    """Validate very many rows, as CSV and as Parquet."""
+    """Validate and plan very many rows, as CSV and as Parquet."""
     for suffix in ("csv", "parquet"):
-        yield validating(suffix, ROWS, MEMORY, BOUNDS)
+        yield from measured(suffix, ROWS, MEMORY, BOUNDS)
 
 
 def confined() -> Iterator[Line]:
-    """Validate many rows in what a small container has."""
-    yield validating("csv", CONFINED_ROWS, CONFINED_MEMORY, CONFINED_BOUNDS)
+    """Validate and plan many rows in what a small container has."""
+    yield from measured("csv", CONFINED_ROWS, CONFINED_MEMORY, CONFINED_BOUNDS)
 
 
-def validating(suffix: str, rows: int, memory: str, bounds: tuple[float | None, float]) -> Line:
-    """Compare the check of a file with a join in DuckDB, which checks nothing."""
+def measured(
+    suffix: str, rows: int, memory: str, bounds: tuple[float | None, float]
+) -> Iterator[Line]:
+    """Compare the check of a file, and a plan, with a join in DuckDB, which checks nothing."""
     with tempfile.TemporaryDirectory() as name:
-        source, known = Path(name, f"vast.{suffix}"), Path(name, "known.parquet")
-        subprocess.run([*program("write_vast.py"), str(rows), str(source), str(known)], check=True)
-        own, other = Path(name, "own"), Path(name, "other")
-        own.mkdir()
+        source, own, other = (Path(name, each) for each in (f"vast.{suffix}", "own", "other"))
         other.mkdir()
-        words = ["validate", str(source), "--memory", memory, "--state-dir", str(own), "-q"]
-        ours = measure_all([PYTHON, "-m", "bulk_sync", *words], own, Exit.ROWS_LEFT)
-        words = [str(source), str(known), f"{bounds[1]:.0f}MiB", str(other)]
-        theirs = measure_all([*program("join_duckdb.py"), *words], other)
+        write = [*program("write_vast.py"), str(rows), str(source), str(own), _RUN]
+        subprocess.run(write, check=True)
+        listed = checkpoint_folder(own, _RUN)
+        join = [str(source), str(listed), f"{bounds[1]:.0f}MiB", str(other)]
+        theirs = measure_all([*program("join_duckdb.py"), *join], other)
         print(
-            f"  {source.stat().st_size / 1e9:.1f} GB of {suffix}, --memory {memory}; DuckDB: peak "
-            f"{theirs.peak_mb:,.0f} MB, {theirs.disk_mb:,.0f} MB of disk"
+            f"  {source.stat().st_size / 1e9:.1f} GB of {suffix}, --memory {memory}; a join in "
+            f"DuckDB: {theirs}"
         )
-    what = f"validate {rows:,} rows (.{suffix}), {ours.disk_mb:,.0f} MB of disk / a join in DuckDB"
-    return line(what, [(ours, theirs)], ours.seconds / theirs.seconds, bounds)
+        validate = [str(source), "--memory", memory, "--state-dir", str(own), "-q"]
+        commands = {
+            "validate": ([PYTHON, "-m", "bulk_sync", "validate", *validate], Exit.ROWS_LEFT),
+            "plan": ([*program("plan_vast.py"), str(source), str(own), _RUN, memory], Exit.DONE),
+        }
+        for what, (command, status) in commands.items():
+            ours = measure_all(command, own, status)
+            print(f"  {what}: {ours}")
+            row = f"{what} {rows:,} rows (.{suffix}) / a join in DuckDB"
+            yield line(row, [(ours, theirs)], ours.seconds / theirs.seconds, bounds)

@@ -1,10 +1,11 @@
 """Writes a file of very many rows, and the states that Campaign has: for ``vast.py``.
 
-    write_vast.py ROWS INPUT.csv|INPUT.parquet KNOWN.parquet
+    write_vast.py ROWS INPUT.csv|INPUT.parquet STATE_DIR RUN_ID
 
 A row takes 80 bytes: a random key, a state, a date and a channel. One in a thousand repeats a key
 of the first rows, one in ten thousand with the other state; as many have no key, or a state that
-is none. Campaign has the same keys in another order, one in a hundred with the other state.
+is none. Campaign has the same keys in another order, one in a hundred with the other state: they
+are where a run keeps them that has read its list.
 """
 
 import base64
@@ -21,9 +22,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from bulk_sync.campaign.list_pages import Place
+from bulk_sync.engines.whole_list import LISTED
+from bulk_sync.runs.checkpoint import Checkpoint, checkpoint_folder
+from bulk_sync.runs.large_input import LargeInput
+from bulk_sync.storage import atomic
+
 SLICE_ROWS = 1_000_000
 GROUP_ROWS = 122_880
 """As DuckDB writes them; of larger groups it has more to keep at once."""
+PAGES_ROWS = 250_000
+"""As many profiles are kept together."""
 REPEATED, CONFLICTS, BAD, FLIPPED = 1e-3, 1e-4, 1e-4, 1e-2
 DATES = pa.array([f"2026-{month:02}-{day:02}" for month in (10, 11) for day in range(1, 31)])
 CHANNELS = pa.array(["web form", "e-mail", "phone", "call center"])
@@ -73,9 +82,9 @@ def wishes(number: int, rows: int, first: Profiles) -> pa.Table:
 def known(number: int, rows: int) -> pa.Table:
     """Make one slice of what Campaign has."""
     rng, own = np.random.default_rng([3, number]), profiles(number, rows)
-    states = own.forbid ^ (rng.random(rows) < FLIPPED)
-    table = pa.table({"PKey": own.keys, "ccpaOptOut": states})
-    return table.take(pa.array(rng.permutation(rows)))
+    states, times = own.forbid ^ (rng.random(rows) < FLIPPED), np.full(rows, 1_793_500_000_000)
+    table = pa.table({"key": own.keys, "state": states, "changed_ms": 0 * times, "at_ms": times})
+    return table.cast(LISTED).take(pa.array(rng.permutation(rows)))
 
 
 def write(path: Path, tables: Iterator[pa.Table]) -> None:
@@ -92,12 +101,17 @@ def write(path: Path, tables: Iterator[pa.Table]) -> None:
 
 
 def main() -> None:
-    rows, source, states = int(sys.argv[1]), *map(Path, sys.argv[2:])
+    rows, source, state_dir, run_id = int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
     sizes = [min(SLICE_ROWS, rows - first) for first in range(0, rows, SLICE_ROWS)]
     first = profiles(0, sizes[0])
     write(source, (wishes(number, size, first) for number, size in enumerate(sizes)))
-    order = np.random.default_rng(4).permutation(len(sizes)).tolist()
-    write(states, (known(number, sizes[number]) for number in order))
+    folder = checkpoint_folder(Path(state_dir), run_id)
+    atomic.make_folder(folder)
+    run = LargeInput(Checkpoint(folder))
+    for page, number in enumerate(np.random.default_rng(4).permutation(len(sizes)).tolist(), 1):
+        listed = known(number, sizes[number])
+        for start in range(0, len(listed), PAGES_ROWS):
+            run.save(listed.slice(start, PAGES_ROWS), Place("profile", None, page, 0, []))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""Plans a file larger than memory against the list that a run has read: a side of ``vast.py``.
+
+    plan_vast.py INPUT STATE_DIR RUN_ID MEMORY
+
+Does what a run does with its input: reads, checks, keeps and compares it, and counts the changes.
+"""
+
+import sys
+from pathlib import Path
+
+from bulk_sync.cli.option import Size
+from bulk_sync.rows import comparison
+from bulk_sync.rows.protected_keys import ProtectedKeys
+from bulk_sync.rows.totals import Totals
+from bulk_sync.runs import large_input, validation
+from bulk_sync.runs.job import Input
+
+
+def nowhere(what: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
+def main() -> None:
+    source, state_dir, run_id = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    memory = Size().convert(sys.argv[4], None, None)
+    given = Input(source, state_dir=state_dir, memory=memory)
+    with validation.judged(given, nowhere) as judged:
+        assert judged.rows.only is None
+        checkpoint = large_input.create(state_dir, run_id, judged.rows)
+    work = large_input.LargeInput(checkpoint).divide(state_dir, memory, ProtectedKeys(), nowhere)
+    planned = Totals.count(comparison.compare(work.rows, work.states))
+    totals = large_input.rest_of(checkpoint).totals + planned
+    assert totals.writes > 0
+    assert totals.rows > len(work.rows) > totals.writes
+
+
+if __name__ == "__main__":
+    main()
