@@ -194,7 +194,7 @@ def leave(run: Run, folder: Path, case: Case, size: int | None, command: str) ->
     todos = [path.read_text() for path in folder.glob("*.todo.csv")]
     plan = ""
     if (folder / "plan.parquet").exists():
-        rows = plan_file.read(folder / "plan.parquet").rows
+        rows = plan_file.read(folder / "plan.parquet").rows.joined()
         plan = rows.drop(columns=["sync_at"]).to_csv()
     report = [
         {name: value for name, value in row.items() if name != "sync_at"}

@@ -1,6 +1,7 @@
 """Rows as Parquet: written a slice at a time, read into one frame a row group at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Final
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.rows import columns
+from bulk_sync.rows.slices import Slices
 
 _SAME: Final = b"bulk-sync.same"
 """Name in the metadata of the columns that are equal to KEY and not in the file, by position."""
@@ -46,6 +48,38 @@ def frame(file: pq.ParquetFile) -> pd.DataFrame:
         whole = whole.add_column(at, name, whole[columns.KEY])
     rows: pd.DataFrame = whole.to_pandas()
     return rows
+
+
+def slices(opened: Callable[[], AbstractContextManager[pq.ParquetFile]]) -> Slices:
+    """Return all rows, a row group in each slice. Memory: a row group, whenever they are read.
+
+    Args:
+        opened: opens the file, for each pass over its rows.
+    """
+    with opened() as file:
+        if file.num_row_groups == 1:
+            return Slices.of(frame(file))
+        count, files = file.metadata.num_rows, _files(file)
+
+    def read() -> Iterator[pd.DataFrame]:
+        with opened() as file:
+            for number in range(file.num_row_groups):
+                rows: pd.DataFrame = file.read_row_group(number).to_pandas()
+                if columns.FILE in rows:
+                    rows[columns.FILE] = rows[columns.FILE].cat.set_categories(files)
+                yield rows
+
+    return Slices(count, read)
+
+
+def _files(file: pq.ParquetFile) -> list[str]:
+    """Return the names of the input's files, in all row groups; none if it is one file."""
+    if columns.FILE not in file.schema_arrow.names:
+        return []
+    groups = range(file.num_row_groups)
+    parts = (file.read_row_group(number, columns=[columns.FILE]) for number in groups)
+    names = (chunk.dictionary.to_pylist() for part in parts for chunk in part[0].chunks)
+    return list(dict.fromkeys(chain.from_iterable(names)))
 
 
 def _with_keys_once(group: pa.Table) -> pa.Table:

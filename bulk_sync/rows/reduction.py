@@ -58,8 +58,8 @@ def divide(slices: Slices, find_states: FindStates, protected: _Int64) -> Divisi
     a person's eye too, and is no rest.
 
     Args:
-        slices: as of ``check.rows``, with PKeys.
-        find_states: what the list showed.
+        slices: as of ``check.rows``, with PKeys, or those of a plan.
+        find_states: what the list showed; of a plan, nothing.
         protected: positions of rows counting for those of protected people: no rest.
 
     Memory: two bytes a row, 16 for each repeat, and a slice.
@@ -67,8 +67,7 @@ def divide(slices: Slices, find_states: FindStates, protected: _Int64) -> Divisi
     is_rest = np.zeros(slices.count, np.bool_)
     states = np.full(slices.count, UNREAD, np.int8)
     repeats, roots, shown = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [protected]
-    for start, frame, steps in _with_states(slices, find_states()):
-        planned = comparison.compare(_alone(frame), steps)
+    for start, frame, planned in _compared(slices, find_states()):
         here = slice(start, start + len(frame))
         is_rest[here] = columns.have_outcome(planned, [Outcome.UNCHANGED])
         states[here] = columns.state_codes(planned[columns.BEFORE])
@@ -91,10 +90,9 @@ def split(
 
     Either may be empty. COUNTS_AS holds positions in the input.
     """
-    for start, frame, steps in _with_states(slices, find_states()):
+    for start, frame, planned in _compared(slices, find_states()):
         here = slice(start, start + len(frame))
         chosen = division.is_rest[here]
-        planned = comparison.compare(_alone(frame), steps)
         for name in (columns.BEFORE, columns.AFTER):
             planned[name] = columns.states(division.states[here])
         planned[columns.COUNTS_AS] = frame[columns.COUNTS_AS]
@@ -157,12 +155,15 @@ def _alone(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{columns.COUNTS_AS: np.arange(len(frame))})
 
 
-def _with_states(slices: Slices, cursor: Cursor) -> Iterator[tuple[int, pd.DataFrame, Steps]]:
-    """Yield each slice with the position of its first row, and the states of its open rows."""
+def _compared(slices: Slices, cursor: Cursor) -> Iterator[tuple[int, pd.DataFrame, pd.DataFrame]]:
+    """Yield the position of the first row of each slice, the slice, and its rows compared alone."""
     start = 0
     for frame in slices.read():
-        end = start + len(frame)
-        yield start, frame, _steps(frame, np.arange(start, end), cursor.until(end))
+        end, planned = start + len(frame), _alone(frame)
+        if columns.BEFORE not in frame:  # as in a plan
+            steps = _steps(frame, np.arange(start, end), cursor.until(end))
+            planned = comparison.compare(planned, steps)
+        yield start, frame, planned
         start = end
 
 

@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.campaign.list_pages import Place
-from bulk_sync.errors import StoppedEarly, UsageProblem, unwritable
+from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem, unwritable
 from bulk_sync.remote.mirror import Mirror
 from bulk_sync.rows import columns, current_table, expand, parquet_rows
 from bulk_sync.rows.results import Steps
@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 ROWS: Final = "rows.parquet"
 WHOLE: Final = "whole.parquet"
 """Of an input larger than memory, from its beginning until it is divided."""
+
+PLANNED: Final = b"bulk-sync.planned"
+"""Name in the metadata of the rows that are a plan: those of a large plan, once it is divided."""
 
 _PLAN: Final = "plan.parquet"
 _RESULTS: Final = "results.parquet"
@@ -112,7 +115,7 @@ class Checkpoint:
                 f"--state-dir {state_dir}: the run cannot be kept there ({error.strerror}), so it "
                 "was not begun. Make room, or name another folder.",
             ) from error
-        except StoppedEarly:
+        except StopRun:
             checkpoint.remove()
             raise
 
@@ -206,7 +209,9 @@ class Checkpoint:
 
     def plan(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Read the plan, beside the judged rows; None if it was not complete."""
-        return self._beside(rows, _PLAN)
+        path = self.folder / ROWS
+        is_plan = path.is_file() and PLANNED in (pq.read_schema(path).metadata or {})
+        return rows if is_plan else self._beside(rows, _PLAN)
 
     def keep_results(self, results: pd.DataFrame) -> None:
         """Write the results of every row."""

@@ -1,7 +1,7 @@
 """Reads the states for an input larger than memory, and divides it into work and rest.
 
 large input --Campaign's list--> profiles on disk --compare--> work: a run as any other
-                                                        '----> rest: needs none
+large plan -----------------------------------------'   '----> rest: needs none
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext]:
-    """Read the list, and return a run of the rows with work to do.
+    """Read the list, unless the rows are a plan, and return a run of the rows with work to do.
 
     ``session.cause`` says why it is not divided, if it is not. If looking keys up one by one takes
     fewer calls than the list, all rows are held in memory.
@@ -32,33 +32,31 @@ def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext
     large, session, job = run.large, execution.session, execution.job
     if large is None:
         return replace(execution, rest=run.rest), run
-    refused = None
-    if run.begun.kind is not Kind.PLAN:
-        refused = plan_limits.cut_off(run.row_count, job.limits, run.past)
-    if refused is not None:
-        session.stop(refused)
-        return execution, run
-    whole = session.reading_list(large.wanted, job.reading, large.save, large.place())
-    is_cheaper = session.run(whole.read())
+    is_cheaper = True
+    if not large.is_planned:
+        is_plan = run.begun.kind is Kind.PLAN
+        refused = None if is_plan else plan_limits.cut_off(run.row_count, job.limits, run.past)
+        if refused is not None:
+            session.stop(refused)
+            return execution, run
+        whole = session.reading_list(large.wanted, job.reading, large.save, large.place())
+        is_cheaper = session.run(whole.read())
+        execution = replace(execution, listed=whole)
     try:
-        if session.cause is None and not is_cheaper:
-            run = _held_whole(run, large)
-        elif session.cause is None:
-            run = _divided(execution, run, large, is_read=whole.is_read)
+        if session.cause is None:
+            run = _divided(execution, run, large) if is_cheaper else _held_whole(run, large)
     except StopRun as cause:
         session.stop(cause)
-    return replace(execution, rest=run.rest, listed=whole), run
+    return replace(execution, rest=run.rest), run
 
 
-def _divided(
-    execution: Execution, run: RunContext, large: LargeInput, *, is_read: bool
-) -> RunContext:
+def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunContext:
     """Return a run of the rows with work to do.
 
     Raises:
         StoppedEarly: the list was not read to its end, or the rows cannot be divided.
     """
-    if not is_read:
+    if execution.listed is not None and not execution.listed.is_read:
         raise StoppedEarly(
             "Campaign's list ended before its end. What it showed is kept: `bulk-sync resume "
             f"{run.run_id}` goes on there."
@@ -66,14 +64,17 @@ def _divided(
     job = execution.job
     tell, protected = execution.screen.tell, job.protection.keys
     work = large.divide(job.state.folder, job.memory, protected, tell)
-    run.checkpoint.keep_states(np.flatnonzero(work.states.attempts).tolist(), work.states)
+    read = np.flatnonzero(work.states.attempts).tolist()
+    if read:
+        run.checkpoint.keep_states(read, work.states)
     rest = large_input.rest_of(run.checkpoint)
     log.info(
         "Of %s rows %s need work; Campaign holds the states that the others ask for.",
         f"{len(work.rows) + rest.totals.rows:,}",
         f"{len(work.rows):,}",
     )
-    return replace(run, rows=work.rows, rest=rest, large=None)
+    planned = run.checkpoint.plan(work.rows)
+    return replace(run, rows=work.rows, planned=planned, rest=rest, large=None)
 
 
 def undivided(execution: Execution, run: RunContext, ended: Ended) -> tuple[RunContext, Ended]:

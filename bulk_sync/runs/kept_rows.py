@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,19 +120,7 @@ class KeptRows:
 
     def slices(self) -> Slices:
         """Return all rows, in slices of one part each. Memory: one part, whenever they are read."""
-        with pq.ParquetFile(self.path) as file:
-            if file.num_row_groups == 1:
-                return Slices.of(parquet_rows.frame(file))
-            return Slices(file.metadata.num_rows, partial(self._frames, _files(file)))
-
-    def _frames(self, files: Sequence[str]) -> Iterator[pd.DataFrame]:
-        """Yield all rows, the files of the input being the categories of FILE in each part."""
-        with pq.ParquetFile(self.path) as file:
-            for part in _parts(file, file.schema_arrow.names):
-                rows: pd.DataFrame = part.to_pandas()
-                if columns.FILE in rows:
-                    rows[columns.FILE] = rows[columns.FILE].cat.set_categories(files)
-                yield rows
+        return parquet_rows.slices(partial(pq.ParquetFile, self.path))
 
     def _facts(self) -> dict[str, Any]:
         notes = pq.read_schema(self.path).metadata or {}
@@ -280,13 +267,6 @@ def _as_written(book: Ledger, run: Run, checkpoint: Checkpoint, rows: pd.DataFra
     if recorded.keys() <= set(Texts(columns.profiles(planned), comparison.writes(planned))):
         return planned
     return comparison.without_states(rows, Outcome.PENDING)
-
-
-def _files(file: pq.ParquetFile) -> list[str]:
-    """Return the names of the input's files, in all parts together; none if it is one file."""
-    parts = (part[columns.FILE] for part in _parts(file, [columns.FILE]) if part.num_columns)
-    names = (chunk.dictionary.to_pylist() for part in parts for chunk in part.chunks)
-    return list(dict.fromkeys(chain.from_iterable(names)))
 
 
 def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:

@@ -1,4 +1,4 @@
-"""An input larger than memory, in the checkpoint of its run.
+"""An input larger than memory, or a reviewed plan of one, in the checkpoint of its run.
 
     STATE_DIR/runs/RUN_ID/
       input-000001.parquet    the judged rows in the input's order, in parts
@@ -32,7 +32,7 @@ from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.reduction import Work
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs.checkpoint import ROWS, WHOLE, Checkpoint
+from bulk_sync.runs.checkpoint import PLANNED, ROWS, WHOLE, Checkpoint
 from bulk_sync.runs.rest import NOTHING, Rest
 from bulk_sync.runs.tally import Tally
 from bulk_sync.storage import scratch
@@ -72,6 +72,12 @@ class LargeInput:
         """Return how many keys are looked for."""
         return self._counts["wanted"]
 
+    @property
+    def is_planned(self) -> bool:
+        """Return whether the rows are those of a reviewed plan: they need no list."""
+        with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
+            return columns.BEFORE in file.schema_arrow.names
+
     def save(self, listed: pa.Table, place: Place) -> None:
         """Keep what pages of the list showed, and where it goes on.
 
@@ -93,6 +99,8 @@ class LargeInput:
     def divide(self, state_dir: Path, memory: int, protected: ProtectedKeys, tell: Tell) -> Work:
         """Compare the rows with what the list showed; keep the rest, and return the others.
 
+        Those of a plan are compared already.
+
         Args:
             state_dir: the state folder.
             memory: bytes that it may take.
@@ -102,8 +110,10 @@ class LargeInput:
         Raises:
             StoppedEarly: the disk is full, or the memory too small.
         """
-        slices, checkpoint = _told(self.slices, tell), self.checkpoint
+        checkpoint = self.checkpoint
         self._forget_rest()
+        if self.is_planned:
+            return self._split(lambda: Cursor(iter(()), FOUND), memory, protected, tell)
         for path in (*_parts(checkpoint, "input"), *_parts(checkpoint, "listed")):
             with checkpoint.opened(path):
                 pass  # it is whole: DuckDB does not check
@@ -116,34 +126,48 @@ class LargeInput:
             def find_states() -> Cursor:
                 return Cursor(store.batches("found"), FOUND)
 
-            division = reduction.divide(slices, find_states, protected.counting(slices))
-            _refuse_much_work(int(np.count_nonzero(~division.is_rest)), memory)
-            totals, tally = NOTHING.totals, NOTHING.tally
-            left: list[pd.DataFrame] = []
-            for number, (rest, rows) in enumerate(
-                reduction.split(slices, find_states, division), 1
-            ):
-                totals += Totals.count(rest)
-                tally += Tally.count(rest, None)
-                checkpoint.keep_part(_name("rest", number), parquet_rows.table(rest))
-                left.append(rows)
-            work = reduction.work(left, find_states(), division)
+            return self._split(find_states, memory, protected, tell)
+
+    def _split(
+        self,
+        find_states: reduction.FindStates,
+        memory: int,
+        protected: ProtectedKeys,
+        tell: Tell,
+    ) -> Work:
+        """Keep the rest, then the rows with work to do; return these. Arguments are as above."""
+        slices, checkpoint = _told(self.slices, tell), self.checkpoint
+        division = reduction.divide(slices, find_states, protected.counting(slices))
+        _refuse_much_work(int(np.count_nonzero(~division.is_rest)), memory)
+        totals, tally = NOTHING.totals, NOTHING.tally
+        left: list[pd.DataFrame] = []
+        for number, (rest, rows) in enumerate(reduction.split(slices, find_states, division), 1):
+            totals += Totals.count(rest)
+            tally += Tally.count(rest, None)
+            checkpoint.keep_part(_name("rest", number), parquet_rows.table(rest))
+            left.append(rows)
+        work = reduction.work(left, find_states(), division)
         checkpoint.keep_part(_POSITIONS, pa.table({"position": work.positions}))
         counts = {"totals": totals.dumps(), "tally": tally.dumps(), "parts": len(left)}
-        checkpoint.keep_part(ROWS, _with_counts(work.rows, counts))
+        table = _with_counts(work.rows, counts)
+        if self.is_planned:
+            table = table.replace_schema_metadata({**table.schema.metadata, PLANNED: b""})
+        checkpoint.keep_part(ROWS, table)
         self._remove()
         return work
 
     def pending(self, reason: Reason) -> Slices:
-        """Return all rows as results, none of them read, for LIMIT or STOPPED."""
+        """Return all rows as results, none of them read or written, for LIMIT or STOPPED."""
 
         def held_back(frame: pd.DataFrame) -> pd.DataFrame:
-            return comparison.hold_back(comparison.without_states(frame, Outcome.PENDING), reason)
+            if columns.BEFORE not in frame:  # as in a plan
+                frame = comparison.without_states(frame, Outcome.PENDING)
+            return comparison.hold_back(frame, reason)
 
         return self.slices.map(held_back)
 
     def unread(self, reason: Reason) -> Rest:
-        """Return the same rows with their counts."""
+        """Return the same rows with their counts, for a run that is not divided."""
         rows = self.pending(reason)
         totals, tally = NOTHING.totals, NOTHING.tally
         for frame in rows.read():
@@ -190,6 +214,11 @@ def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
     return checkpoint
 
 
+def fits(rows: int, memory: int) -> bool:
+    """Return whether so many rows of a plan, or with work to do, fit into memory."""
+    return rows * _BYTES_EACH <= memory
+
+
 def find(checkpoint: Checkpoint) -> LargeInput | None:
     """Return the large input of a run; None if it has none, or is divided already."""
     is_there = (checkpoint.folder / WHOLE).is_file() and not _is_divided(checkpoint)
@@ -229,12 +258,11 @@ def _is_divided(checkpoint: Checkpoint) -> bool:
 
 def _refuse_much_work(rows: int, memory: int) -> None:
     """Raise StoppedEarly if the rows with work to do do not fit into memory."""
-    needed = rows * _BYTES_EACH
-    if needed > memory:
+    if not fits(rows, memory):
         raise StoppedEarly(
-            f"{rows:,} rows have another state than in Campaign, or are not in its list: that is "
-            f"more work than fits into memory at once. Go on with --memory "
-            f"{-(-needed // 10**9)}GB."
+            f"{rows:,} rows have another state than in Campaign, or need a person: that is more "
+            f"work than fits into memory at once. Go on with --memory "
+            f"{-(-rows * _BYTES_EACH // 10**9)}GB."
         )
 
 

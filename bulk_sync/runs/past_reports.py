@@ -126,7 +126,7 @@ def _rows(book: Ledger, state: State, run: Run) -> Slices:
     if not run.is_finished:
         return _so_far(book, state, run)
     if run.begun.kind is Kind.PLAN:
-        return Slices.of(_planned(run))
+        return _planned(run)
     raise UsageProblem(f"{_why_not_kept(run)} {_where_reports_are(run)}")
 
 
@@ -169,7 +169,7 @@ def _so_far(book: Ledger, state: State, run: Run) -> Slices:
     return rows
 
 
-def _planned(run: Run) -> pd.DataFrame:
+def _planned(run: Run) -> Slices:
     """Return the rows of a plan from its file."""
     out = run.begun.settings.get(OUT)
     with suppress(InputProblem):

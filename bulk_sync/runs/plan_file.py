@@ -6,28 +6,31 @@ versions, and one over the rows, independent of the version of Parquet.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import partial
 from hashlib import file_digest, sha256
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import InputProblem, UsageProblem, unwritable
 from bulk_sync.ledger import Begun, Kind, Run, utc
+from bulk_sync.memory import default_bytes
 from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, parquet_rows
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
+from bulk_sync.runs import large_input
 from bulk_sync.storage import atomic, sealed
 
 SUFFIX: Final = ".parquet"
@@ -67,7 +70,7 @@ class PlanFile:
         sha256: of the file.
     """
 
-    rows: pd.DataFrame
+    rows: Slices
     run_id: str
     begun: Begun
     made: datetime
@@ -171,15 +174,21 @@ def write(path: Path, planned: Slices, run_id: str, begun: Begun, totals: Totals
         ) from error
 
 
-def read(path: Path) -> PlanFile:
+def read(path: Path, memory: int | None = None) -> PlanFile:
     """Read a plan, and check that it is as it was written.
 
+    Args:
+        path: the file.
+        memory: bytes that its rows may take, None for ``memory.default_bytes``; those of a larger
+            plan of PKeys are slices, and read from the file whenever they are needed.
+
     Raises:
-        InputProblem: it cannot be read, is no plan, or was edited.
+        InputProblem: it cannot be read, is no plan, or was edited; or it is by the end of a later
+            pass over its rows.
     """
     try:
         with path.open("rb") as file:
-            return _read(path, file)
+            return _read(path, file, memory or default_bytes())
     except FileNotFoundError as error:
         raise NoPlan(
             f"{path}: there is no such file. `bulk-sync plan INPUT --out {path}` makes it."
@@ -188,15 +197,11 @@ def read(path: Path) -> PlanFile:
         raise InputProblem(f"{path}: {error.strerror or error}.") from error
 
 
-def _read(path: Path, file: BufferedReader) -> PlanFile:
+def _read(path: Path, file: BufferedReader, memory: int) -> PlanFile:
     """Read an open plan, and check it."""
-    edited = InputProblem(
-        f"{path} was edited after it was made, or is damaged, so it is not carried out. Correct "
-        "the input and plan again."
-    )
     is_whole = sealed.is_whole(file)
     if is_whole is False:
-        raise edited
+        raise _edited(path)
     try:
         parquet = pq.ParquetFile(file)
     except _DAMAGED as error:
@@ -211,18 +216,46 @@ def _read(path: Path, file: BufferedReader) -> PlanFile:
             "plan INPUT --out plan.parquet` makes one; `bulk-sync run` takes a list."
         )
     if not is_whole and sealed.KEY in notes:
-        raise edited
+        raise _edited(path)
+    is_small = large_input.fits(parquet.metadata.num_rows, memory)
+    digest = _digest(file)
     try:
-        rows = parquet_rows.frame(parquet)
-        is_as_made = notes[_SEAL].decode() == _seal(Slices.of(rows), notes[_FACTS])
+        if is_small or columns.OWNER in parquet.schema_arrow.names:
+            rows = Slices.of(parquet_rows.frame(parquet))
+        else:
+            rows = parquet_rows.slices(partial(_opened, path, digest))
+        is_as_made = notes[_SEAL].decode() == _seal(rows, notes[_FACTS])
     except _DAMAGED as error:
-        raise edited from error
+        raise _edited(path) from error
     if not is_as_made:
-        raise edited
+        raise _edited(path)
     told = json.loads(notes[_FACTS])
-    file.seek(0)
-    digest = file_digest(file, "sha256").hexdigest()
     return PlanFile(rows, told["run_id"], _begun(told), _made(told), digest)
+
+
+@contextmanager
+def _opened(path: Path, digest: str) -> Iterator[pq.ParquetFile]:
+    """Open a plan; raise InputProblem in the end if it is not the one with this SHA-256."""
+    try:
+        with path.open("rb") as file:
+            yield pq.ParquetFile(file)
+            is_same = _digest(file) == digest
+    except _DAMAGED as error:
+        raise _edited(path) from error
+    if not is_same:
+        raise _edited(path)
+
+
+def _digest(file: BufferedReader) -> str:
+    file.seek(0)
+    return file_digest(file, "sha256").hexdigest()
+
+
+def _edited(path: Path) -> InputProblem:
+    return InputProblem(
+        f"{path} was edited after it was made, or is damaged, so it is not carried out. Correct "
+        "the input and plan again."
+    )
 
 
 def job_of(path: Path) -> str | None:

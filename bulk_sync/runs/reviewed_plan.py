@@ -14,7 +14,6 @@ from bulk_sync.errors import InputProblem, Refused, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.rows.layout import FACTS
-from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
 from bulk_sync.runs.begin import begin, begun_as, check_files, past_of, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone
@@ -26,7 +25,7 @@ from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import files_of
-from bulk_sync.settings import Approval, Bound, Connection, Keys, State, new_run_id, reached
+from bulk_sync.settings import Approval, Bound, Connection, Keys, new_run_id, reached
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ def apply(
         NothingLeft: it was carried out, and that stands.
         StopRun: it could not begin; nothing was sent.
     """
-    planned = _read(path, job.state)
+    planned = _read(path, job)
     _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
@@ -61,8 +60,7 @@ def apply(
             earlier = _check_first(book, path, planned, approval)
         except Refused as refused:
             screen.begin(run_id, begun)
-            undone = Slices.of(planned.rows)
-            finish.refuse(book, job, run_id, begun, stem, undone, refused)
+            finish.refuse(book, job, run_id, begun, stem, planned.rows, refused)
             raise
         if earlier is not None:
             approvals.warn_of_late_names(earlier, approval)
@@ -73,20 +71,20 @@ def apply(
         else:
             reversal.check(book, begun.parent)
             job = job.with_any_oddity()
-        rows = expand.collapse(planned.rows)
-        run = begin(book, job, run_id, begun, Slices.of(rows), stem, planned=planned.rows)
+        rows = planned.rows.map(expand.collapse)
+        run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows.only)
         log.info("%s", _whose(path, planned, job.record.settings))
         return pipeline.carry_out(
             replace(run, past=past_of(book, job, begun.input)), job, screen, interrupts
         )
 
 
-def _read(path: Path, state: State) -> PlanFile:
+def _read(path: Path, job: Job) -> PlanFile:
     """Read a plan; raise InputProblem, with the run to finish first if it is not complete yet."""
     try:
-        return plan_file.read(path)
+        return plan_file.read(path, job.memory)
     except plan_file.NoPlan as missing:
-        with ledger.open_existing(state) as book:
+        with ledger.open_existing(job.state) as book:
             for run in reversed([] if book is None else book.runs()):
                 is_its = run.begun.settings.get(plan_file.OUT) == str(path.absolute())
                 if is_its and run.begun.kind is Kind.PLAN and not run.is_finished:

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Ran, Run, before_answer, key, populate, wishes
 
-from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import plan_file
 from bulk_sync.simulator import Options, Simulator, running
 from bulk_sync.storage import sealed
@@ -265,7 +264,7 @@ def reseal(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> No
     """Save a plan with other facts, as a program saved it."""
     table, rows = pq.read_table(path), plan_file.read(path).rows
     facts = orjson.dumps(change(orjson.loads(table.schema.metadata[b"bulk-sync.plan"])))
-    seal = plan_file._seal(Slices.of(rows), facts).encode()
+    seal = plan_file._seal(rows, facts).encode()
     notes = {b"bulk-sync.plan": facts, b"bulk-sync.sha256": seal}
     with path.open("w+b") as file:
         sealed.write(file, table.schema, [table], notes)

@@ -7,16 +7,22 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import key, populate
 
 from bulk_sync import ledger, runs
-from bulk_sync.errors import Exit
-from bulk_sync.ledger import Run
-from bulk_sync.runs import Finished, Input, Job, JobRecord, resumption
+from bulk_sync.errors import Exit, InputProblem, Interrupted, Refused
+from bulk_sync.ledger import Kind, Run
+from bulk_sync.runs import Finished, Input, Job, JobRecord, plan_file, resumption
 from bulk_sync.runs.checkpoint import Checkpoint, CheckpointProblem
+from bulk_sync.runs.protection import Protection
 from bulk_sync.settings import (
+    Approval,
     Bound,
     Connection,
     Credentials,
@@ -236,3 +242,139 @@ def test_a_finished_run_is_tried_again_read_again_and_undone(
     ]  # fmt: skip
     assert [row["note"] for row in reported(tmp_path, ended.run_id)] == NOTES
     assert list(filled.states.values()).count(True) == (ROWS - 1) // 2 + 2
+
+
+def plan_of(sim: Simulator, folder: Path) -> Path:
+    """Make a plan with the rows of each slice in a group of their own."""
+    given = Input(str(folder / "in.csv"), state_dir=folder / "state", memory=SMALL)
+    out = folder / "plan.parquet"
+    ended = runs.preview(job_of(sim, folder, calls=None), given, Quiet(), out)
+    assert ended.totals.outcomes["would_update"] == CHANGES
+    return out
+
+
+FEW = (CHANGES + 5) * 500
+"""Bytes of memory: the plan does not fit, its changes do."""
+
+
+class Stopping(Quiet):
+    """A screen at which a person stops a run while its rows are divided."""
+
+    def tell(self, *told: object) -> None:
+        if told[0] == "Comparing the rows":
+            raise Interrupted("Stopped by Ctrl-C.")
+
+
+def applied(
+    sim: Simulator, folder: Path, plan: Path, memory: int | None, **given: Any
+) -> tuple[Finished, list[dict[str, str]]]:
+    """Apply a plan; return the end of its run, and its report without times."""
+    approval = Approval(given.pop("sha256", None), given.pop("names", ()), 0, 3600.0)
+    job = replace(job_of(sim, folder, memory=memory, calls=given.pop("calls", None)), **given)
+    ended = runs.apply(job, plan, Quiet(), approval)
+    with (folder / "r.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{**row, "sync_at": ""} for row in csv.DictReader(file)]
+    (folder / "r.csv").unlink()
+    return ended, rows
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"limits": Limits(max_changes=Bound.parse("22%", ""))},
+        {"limits": Limits(max_changes=Bound.parse("23%", ""))},
+        {"calls": 9},
+        {"protection": ["@k"]},
+    ],
+    ids=["all", "too many changes", "as many as may be", "a budget", "protected people"],
+)
+def test_a_plan_that_does_not_fit_is_applied_as_one_that_does(
+    given: dict[str, Any], filled: Simulator, tmp_path: Path
+) -> None:
+    if "protection" in given:  # one row of the rest with its repeat, and one to be changed
+        (tmp_path / "list.csv").write_text(f"PKey\n{key(1)}\n{key(4)}\np8@example.com\n")
+        given = {"protection": Protection([tmp_path / "list.csv"])}
+    plan_of(filled, tmp_path)
+    filled.profiles[key(12)]["ccpaOptOut"] = True  # moved since
+    states = {name: dict(profile) for name, profile in filled.profiles.items()}
+    ends = []
+    for name, memory in (("large", FEW), ("small", None)):
+        shutil.copytree(tmp_path / "state", tmp_path / name / "state")
+        shutil.copy(tmp_path / "plan.parquet", tmp_path / name)
+        filled.profiles.update({each: dict(profile) for each, profile in states.items()})
+        filled.patched.clear()
+        filled.requests.clear()
+        plan = tmp_path / name / "plan.parquet"
+        ended, rows = applied(filled, tmp_path / name, plan, memory, **given)
+        line = run_of(tmp_path / name, ended.run_id).ended
+        assert line is not None
+        calls = [(each.method, each.target) for each in filled.requests]
+        counts = line.outcomes, line.opt_ins, line.opt_outs, line.message, line.exit
+        ends.append((rows, ended.totals, counts, list(filled.patched), calls, ended.exit))
+    assert len(ends[0][0]) == ROWS
+    assert ends[0][1].outcomes.get("rejected", 0) == (4 if "protection" in given else 0)
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("calls", [None, 9])
+def test_a_large_apply_that_was_stopped_goes_on(
+    calls: int | None, filled: Simulator, tmp_path: Path
+) -> None:
+    plan = plan_of(filled, tmp_path)
+    job = job_of(filled, tmp_path, memory=FEW, calls=calls)
+    screen = Quiet() if calls else Stopping()
+    stopped = runs.apply(job, plan, screen, Approval(None, (), 0, 3600.0))
+    assert stopped.is_resumable
+    assert stopped.totals.outcomes["unchanged"] == ROWS - 1 - CHANGES
+    assert sum(stopped.totals.outcomes.values()) == ROWS
+    kinds = files_of(tmp_path, stopped.run_id)
+    assert (kinds["rest"] > 1, kinds["input"] > 1) == (bool(calls), not calls)
+    assert [row["note"] for row in reported(tmp_path, stopped.run_id)] == NOTES
+    (tmp_path / "r.csv").unlink()
+    ended, rows = applied(filled, tmp_path, plan, FEW)
+    assert ended.run_id == stopped.run_id
+    assert ended.totals.outcomes == {
+        "unchanged": ROWS - 1 - CHANGES, "updated": CHANGES, "duplicate": 1,
+    }  # fmt: skip
+    assert [row["note"] for row in rows] == NOTES
+    assert len(filled.patched) == CHANGES
+    with pytest.raises(runs.NothingLeft, match="has been carried out"):
+        applied(filled, tmp_path, plan, FEW)
+
+
+def test_a_large_plan_is_refused_as_a_small_one(filled: Simulator, tmp_path: Path) -> None:
+    plan = plan_of(filled, tmp_path)
+    with pytest.raises(Refused, match="is not the plan that was reviewed"):
+        applied(filled, tmp_path, plan, FEW, sha256="0" * 64)
+    with runs.known(State(tmp_path / "state")) as book:
+        refused = book.runs()[-1]
+    assert refused.begun.kind is Kind.APPLY
+    assert refused.ended is not None
+    assert refused.ended.outcomes == {"pending": ROWS - 1, "duplicate": 1}
+    assert [row["note"] for row in reported(tmp_path, refused.run_id)] == NOTES
+    assert filled.patched == []
+
+
+def test_more_changes_than_fit_need_more_memory(filled: Simulator, tmp_path: Path) -> None:
+    plan = plan_of(filled, tmp_path)
+    stopped, rows = applied(filled, tmp_path, plan, CHANGES * 500 - 1)
+    assert stopped.exit == Exit.STOPPED_EARLY
+    assert "Go on with --memory 1GB" in str(stopped.cause)
+    assert Counter(row["sync_outcome"] for row in rows)["pending"] == CHANGES
+    assert applied(filled, tmp_path, plan, FEW)[0].exit == Exit.DONE
+
+
+def test_a_plan_that_changes_while_it_is_read_again_is_not_applied(
+    filled: Simulator, tmp_path: Path
+) -> None:
+    path = plan_of(filled, tmp_path)
+    plan = plan_file.read(path, FEW)
+    assert plan.rows.only is None
+    assert sum(map(len, plan.rows.read())) == ROWS
+    rows = pd.read_parquet(path)
+    rows["sync_outcome"] = "unchanged"
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    pq.write_table(table.replace_schema_metadata(pq.read_schema(path).metadata), path)
+    with pytest.raises(InputProblem, match="was edited after it was made"):
+        list(plan.rows.read())

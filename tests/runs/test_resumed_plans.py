@@ -294,7 +294,7 @@ def test_resume_finishes_a_plan_with_all_that_was_asked_for_last(
         "--approvals": settings["approvals"] == 1,
         "--max-changes": settings["max_changes"] == "40",
         "--hold-opt-ins": settings["hold_opt_ins"],
-        "--protect": (plan.rows["sync_reason"] == "protected").sum() == 1,
+        "--protect": (plan.rows.joined()["sync_reason"] == "protected").sum() == 1,
     }
     assert found[str(wish[0])]
 
