@@ -121,7 +121,7 @@ def write_reports(
     name: str,
     facts: Facts,
     tell: report.Tell,
-    left: pd.DataFrame,
+    left: Slices,
 ) -> tuple[Files, StopRun | None]:
     """Write the reports, and the todo file if a row needs a person.
 
@@ -144,7 +144,7 @@ def write_reports(
         todo = None
         if reports:
             source = source_of_rest(facts.source)
-            todo = todo_file.write(Slices.of(left), source, reports[0].beside(name))
+            todo = todo_file.write(left, source, reports[0].beside(name))
     except StopRun as failure:
         log.warning("%s", failure)
         return Files(tuple(written)), failure
@@ -180,7 +180,7 @@ def _write_all_reports(
     """
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None
-    left = write_records.as_input(rows, run.begun.attribute) if is_undo else rows
+    left = Slices.of(write_records.as_input(rows, run.begun.attribute) if is_undo else rows)
     reports, now = report.spare(job.record.reports_of(run.run_id), run.run_id), now_ms()
     ending = Run(run.run_id, 1, now, run.begun, now, line)
     past, name = _known_runs(run), f"{run.stem}.{run.run_id}"
@@ -190,6 +190,8 @@ def _write_all_reports(
     tally = report_facts.tally_of(ending, rows) + run.rest.tally
     facts = report_facts.facts_from(ending, tally, past, reports=reports)
     results = run.rest.with_results(rows)
+    if run.large is not None:  # not divided: then all its rows are the rest
+        left = results
     files, failure = write_reports(results, reports, name, facts, tell, left)
     if failure is not None and run.begun.kind is not Kind.PLAN:
         failure = StoppedEarly(

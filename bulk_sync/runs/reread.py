@@ -68,7 +68,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         audited = replace(run, ended_ms=now_ms(), ended=ended)
         facts = report_facts.facts_of(audited, found, reports=reports, subject=Subject.AUDIT)
         rows, name = Slices.of(found), f"audit-{run_id}"
-        files, failure = finish.write_reports(rows, reports, name, facts, screen.tell, found)
+        files, failure = finish.write_reports(rows, reports, name, facts, screen.tell, rows)
     return Finished(
         run_id=run_id,
         rows=found,

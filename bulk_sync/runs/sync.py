@@ -141,9 +141,8 @@ def _passing_preview(
     ending = Run(run_id, 0, now, begun, now, ended)
     paths = job.record.reports_of(run_id)
     facts = report_facts.facts_of(ending, joined, runs, reports=paths)
-    files, failure = finish.write_reports(
-        Slices.of(joined), paths, f"{given.stem}.{run_id}", facts, screen.tell, joined
-    )
+    results, name = Slices.of(joined), f"{given.stem}.{run_id}"
+    files, failure = finish.write_reports(results, paths, name, facts, screen.tell, results)
     return Finished(
         run_id=run_id,
         rows=joined,
