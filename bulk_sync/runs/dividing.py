@@ -39,9 +39,10 @@ def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext
         if refused is not None:
             session.stop(refused)
             return execution, run
-        whole = session.reading_list(large.wanted, job.reading, large.save, large.place())
-        is_cheaper = session.run(whole.read())
-        execution = replace(execution, listed=whole)
+        if wanted := large.wanted:
+            whole = session.reading_list(wanted, job.reading, large.save, large.place())
+            is_cheaper = session.run(whole.read())
+            execution = replace(execution, listed=whole)
     try:
         if session.cause is None:
             run = _divided(execution, run, large) if is_cheaper else _held_whole(run, large)

@@ -114,13 +114,14 @@ class LargeInput:
         self._forget_rest()
         if self.is_planned:
             return self._split(lambda: Cursor(iter(()), FOUND), memory, protected, tell)
-        for path in (*_parts(checkpoint, "input"), *_parts(checkpoint, "listed")):
+        listed = _parts(checkpoint, "listed")  # none if no key is looked for
+        for path in (*_parts(checkpoint, "input"), *listed):
             with checkpoint.opened(path):
                 pass  # it is whole: DuckDB does not check
         with scratch.folder(state_dir, scratch.CHECKS) as folder:
             store = Store(folder, memory, tell)
             with store.writer("found", FOUND) as file:
-                for batch in store.found(checkpoint.folder):
+                for batch in store.found(checkpoint.folder) if listed else ():
                     file.write_batch(batch.cast(FOUND))
 
             def find_states() -> Cursor:

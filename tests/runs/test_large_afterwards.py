@@ -378,3 +378,25 @@ def test_a_plan_that_changes_while_it_is_read_again_is_not_applied(
     pq.write_table(table.replace_schema_metadata(pq.read_schema(path).metadata), path)
     with pytest.raises(InputProblem, match="was edited after it was made"):
         list(plan.rows.read())
+
+
+def test_a_run_that_stops_before_it_compares_leaves_all_its_rows_in_the_todo_file(
+    filled: Simulator, tmp_path: Path
+) -> None:
+    ended = started(filled, tmp_path, calls=STAGES["half the list"])
+    (path,) = tmp_path.glob("*.todo.csv")
+    assert ended.files.todo is not None
+    assert ended.files.todo.name == path.name
+    with path.open(encoding="utf-8", newline="") as file:
+        left = list(csv.DictReader(file))
+    assert [row["note"] for row in left] == NOTES[: ROWS - 1]
+    assert {row["sync_reason"] for row in left} == {"stopped"}
+
+
+def test_an_input_without_a_usable_row_takes_no_call(filled: Simulator, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(re.sub(",(true|false),", ",perhaps,", path.read_text("utf-8")), "utf-8")
+    given = Input(str(path), state_dir=tmp_path / "state", memory=SMALL)
+    ended = runs.sync(job_of(filled, tmp_path, calls=None), given, Quiet())
+    assert (ended.totals.outcomes, ended.cost.calls) == ({"rejected": ROWS}, {})
+    assert ended.exit == Exit.ROWS_LEFT
