@@ -13,6 +13,8 @@ state last sent to people  once its job has had no run for 800
                            days
 temporary file, or half    after a day: its process was killed    in the checkpoint of a run
 a checkpoint
+parts of a large input,    as soon as the process is dead         while its process is alive
+or a downloaded file
 =========================  =====================================  ==============================
 
 A checkpoint in the bucket goes as one here does, if the ledger knows its run.
@@ -24,6 +26,7 @@ file with a name, or a content, that this program does not write.
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,10 +52,9 @@ _CHECKPOINT_DAYS: Final = 30
 
 _DAYS: Final = 800
 _ABANDONED_DAYS: Final = 1
-_OWN_FOLDERS: Final = frozenset(
-    {"runs", kept_rows.FOLDER, "locks", scratch.CHECKS, scratch.DOWNLOADS, "page"}
-)
-"""Folders with rules of their own; the last three belong to processes that look after them."""
+_OF_PROCESSES: Final = frozenset({scratch.CHECKS, scratch.DOWNLOADS})
+_OWN_FOLDERS: Final = frozenset({"runs", kept_rows.FOLDER, "locks", "page", *_OF_PROCESSES})
+"""Folders with rules of their own; the last one belongs to processes that look after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Leftover:
     """Something that may go.
 
     Attributes:
-        path: a file, or the folder of a checkpoint; or one in a bucket.
+        path: a file, or the folder of a checkpoint or of a dead process; or one in a bucket.
         reason: why it may go, for a person.
         size: bytes of its files.
     """
@@ -77,6 +79,9 @@ class Leftover:
         """Remove it, and return whether it is gone."""
         if isinstance(self.path, Mirrored):
             return self.path.remove()
+        if self.path.parent.name in _OF_PROCESSES:
+            shutil.rmtree(self.path, ignore_errors=True)
+            return not self.path.exists()
         if self.path.is_dir():
             checkpoint = Checkpoint(self.path)
             checkpoint.remove()
@@ -192,6 +197,9 @@ def of_no_run(
         rules: how long things are kept.
     """
     found = [*_notified(folder, requested, rules)]
+    for path in scratch.abandoned(folder, lambda path: rules.age(path) > _ABANDONED_DAYS):
+        size = sum(map(_size, path.rglob("*")))
+        found.append(Leftover(path, "input at work in a process that was killed", size))
     for path in _files(folder):
         if path.suffix == plan_file.SUFFIX:
             if (made := plan_file.made_at(path)) and (why := _why_plan(path, made, runs, rules)):

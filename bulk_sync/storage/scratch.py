@@ -6,7 +6,7 @@ A process holds a lock on its folder. What a killed one left has none, and is re
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -48,26 +48,42 @@ def folder(state_dir: Path, kind: str) -> Iterator[Path]:
             "written with --state-dir.",
         ) from error
     try:
-        _remove_dead(above)
+        for each in _dead(above):
+            shutil.rmtree(each, ignore_errors=True)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(descriptor)
 
 
-def _remove_dead(above: Path) -> None:
-    """Remove the folders of a kind, but those with a lock."""
-    with suppress(OSError):
-        for path in above.iterdir():
-            if not path.name.startswith(_FRESH):
-                _remove_if_dead(path)
+def abandoned(state_dir: Path, is_old: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield the folders of dead processes.
+
+    Args:
+        state_dir: the state folder.
+        is_old: returns whether a folder is too old for one that is about to be locked.
+    """
+    for kind in (CHECKS, DOWNLOADS):
+        yield from _dead(state_dir / kind, is_old)
 
 
-def _remove_if_dead(path: Path) -> None:
+def _dead(above: Path, is_old: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
+    """Yield the folders of a kind without a lock, but fresh ones only if they are old."""
     with suppress(OSError):
+        for path in sorted(above.iterdir()):
+            is_ripe = not path.name.startswith(_FRESH) or is_old(path)
+            if is_ripe and path.is_dir() and not path.is_symlink() and not _is_locked(path):
+                yield path
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock on a folder, or may: the file system has no locks."""
+    try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
         finally:
             os.close(descriptor)
+    except OSError:
+        return True
+    return False

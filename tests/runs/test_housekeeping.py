@@ -12,6 +12,7 @@ from conftest import Ran, Run, before_answer, key, populate, process, wishes
 
 from bulk_sync.monitoring import notification
 from bulk_sync.simulator import Simulator
+from bulk_sync.storage import scratch
 
 DAY_S = 86_400
 TEMPORARY = ".0123456789abcdef.tmp"
@@ -272,6 +273,28 @@ FOREIGN = [
     "runs/mine/rows.parquet",
     "notified/notes.txt",
 ]
+
+
+def test_what_a_killed_process_kept_of_an_input_goes_and_a_living_one_is_left_alone(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    finished(run, sim, tmp_path)
+    state = tmp_path / "state"
+    for name in ("checks/killed", "downloads/killed", "checks/.new-old", "checks/.new-now"):
+        (state / name).mkdir(parents=True, exist_ok=True)
+        (state / name / "keys-000000.parquet").write_bytes(b"1234")
+    aged(state / "checks" / ".new-old", 1.1)
+    dead = ["checks/.new-old", "checks/killed", "downloads/killed"]
+    with scratch.folder(state, "other") as other:
+        alive = other.rename(state / "checks" / "alive")
+        assert sorted(reasons(tidied(run, "-n"))) == dead
+        told = tidied(run)
+        alive.rename(other)
+    assert sorted(reasons(told)) == dead
+    assert [each["bytes"] for each in told["removed"]] == [4, 4, 4]
+    assert [path.name for path in (state / "checks").iterdir()] == [".new-now"]
+    assert reasons(tidied(run)) == {}
 
 
 def test_no_file_goes_that_somebody_else_has_put_there(

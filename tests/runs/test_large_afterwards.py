@@ -141,7 +141,7 @@ def test_an_unfinished_run_is_known_with_all_its_rows(
     found = [(of_same, run_id, 3), ("duplicate", run_id, ROWS + 1)]
     assert sorted(history_of(filled, tmp_path, key(1))) == sorted(found)
     runs.abandon(job_of(filled, tmp_path, calls=None), run_id, Quiet())
-    assert not files_of(tmp_path, run_id)
+    assert not (tmp_path / "state" / "runs" / run_id).exists()
     again = reported(tmp_path, run_id)
     assert [row | {"sync_detail": ""} for row in again] == [
         row | {"sync_detail": ""} for row in rows
