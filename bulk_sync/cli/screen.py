@@ -123,6 +123,7 @@ class Screen:
     def announce(self, judged: Judged) -> None:
         """Print what of the input was read as what, and the options for cells of many rows."""
         self.layout = judged.layout
+        self.end_pass()
         self._print("\n".join([f"{judged.layout}.", *judged.hints, ""]))
 
     def tell(self, what: str, done: int, total: int, pulse: Pulse | None = None) -> None:

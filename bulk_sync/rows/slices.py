@@ -1,6 +1,6 @@
 """The rows of an input as slices: frames one after the other, of which one is held at a time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -36,6 +36,20 @@ class Slices:
         if self.only is not None:
             return self.of(change(self.only))
         return type(self)(self.count, lambda: map(change, self.read()))
+
+    def watched(self, what: str, tell: Callable[[str, int, int], object]) -> Self:
+        """Return the same rows; ``tell`` is called with how far a pass over several slices is."""
+        if self.only is not None:
+            return self
+
+        def read() -> Iterator[pd.DataFrame]:
+            done = 0
+            for frame in self.read():
+                yield frame
+                done += len(frame)
+                tell(what, done, self.count)
+
+        return type(self)(self.count, read)
 
     def joined(self) -> pd.DataFrame:
         """Return all rows as one frame; the only slice is returned as it is."""

@@ -55,7 +55,8 @@ def judge(
     ):
         rows = protection.rejected_in(judged.rows.map(comparison.without_states))
         checked, date = replace(judged, rows=rows), judged.layout.columns.date
-        verdict = Verdict.count(rows, judged.layout, has_deadlines=bool(paths))
+        counted = rows.watched("Counting the rows", tell)
+        verdict = Verdict.count(counted, judged.layout, has_deadlines=bool(paths))
         if not paths:
             return Validated(judged.layout, verdict)
         facts = report_facts.of_check(given.source, checked, verdict, paths, job)

@@ -137,7 +137,7 @@ class LargeInput:
         tell: Tell,
     ) -> Work:
         """Keep the rest, then the rows with work to do; return these. Arguments are as above."""
-        slices, checkpoint = _told(self.slices, tell), self.checkpoint
+        slices, checkpoint = self.slices.watched("Comparing the rows", tell), self.checkpoint
         division = reduction.divide(slices, find_states, protected.counting(slices))
         _refuse_much_work(int(np.count_nonzero(~division.is_rest)), memory)
         totals, tally = NOTHING.totals, NOTHING.tally
@@ -265,19 +265,6 @@ def _refuse_much_work(rows: int, memory: int) -> None:
             f"work than fits into memory at once. Go on with --memory "
             f"{-(-rows * _BYTES_EACH // 10**9)}GB."
         )
-
-
-def _told(slices: Slices, tell: Tell) -> Slices:
-    """Return the same rows; each pass over them is shown."""
-
-    def read() -> Iterator[pd.DataFrame]:
-        done = 0
-        for frame in slices.read():
-            yield frame
-            done += len(frame)
-            tell("Comparing the rows", done, slices.count)
-
-    return Slices(slices.count, read)
 
 
 def _name(kind: str, number: int) -> str:

@@ -212,6 +212,7 @@ def _reading(given: Input, kind: Kind, job: Job, run_id: str, screen: Screen) ->
         job = validation.with_input(job, judged)
         screen.announce(judged)
         begun = begun_as(kind, job, given.source, judged.sha256, rows.count)
+        rows = rows.watched("Keeping the rows", screen.tell)
         yield _Begin(run_id, given, job, rows, begun)
 
 

@@ -1,9 +1,10 @@
 """Reads a file and checks its rows, for every command that takes one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -99,10 +100,22 @@ def judged_at_hand(
         # Late: few inputs are so large.
         from bulk_sync.rows.check import slices as in_slices  # noqa: PLC0415
 
-        frames = chain([first, second], slices.frames)
+        frames = _watched(chain([first, second], slices.frames), found.text_bytes, tell)
         checked = in_slices.check(frames, given.rules, Store(folder, bytes_free, tell))
         layout = Layout(slices.places, checked.found, given.rules, *checked[2:])
         yield Judged(checked.rows, digest, layout, found.facts)
+
+
+def _watched(
+    frames: Iterable[pd.DataFrame], text_bytes: float, tell: Tell
+) -> Iterator[pd.DataFrame]:
+    """Yield slices; show how many rows are done, of about how many by the size of their texts."""
+    rows = size = 0
+    for frame in frames:
+        yield frame
+        rows, size = rows + len(frame), size + read.cell_bytes(frame)
+        if size and isfinite(text_bytes):
+            tell("Checking the rows", rows, max(rows + 1, round(rows * text_bytes / size)))
 
 
 def _of_whole(

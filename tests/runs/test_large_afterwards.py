@@ -400,3 +400,31 @@ def test_an_input_without_a_usable_row_takes_no_call(filled: Simulator, tmp_path
     ended = runs.sync(job_of(filled, tmp_path, calls=None), given, Quiet())
     assert (ended.totals.outcomes, ended.cost.calls) == ({"rejected": ROWS}, {})
     assert ended.exit == Exit.ROWS_LEFT
+
+
+class Watching(Quiet):
+    """A screen that keeps how far each pass got."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, list[tuple[int, int]]] = {}
+
+    def tell(self, *told: Any) -> None:
+        what, done, total, *_ = told
+        self.told.setdefault(what, []).append((done, total))
+
+
+def test_each_pass_over_a_large_input_shows_how_far_it_is(
+    filled: Simulator, tmp_path: Path
+) -> None:
+    given = Input(str(tmp_path / "in.csv"), state_dir=tmp_path / "state", memory=SMALL)
+    screen = Watching()
+    runs.judge(given, [], screen.tell, Protection())
+    runs.sync(job_of(filled, tmp_path, calls=None), given, screen)
+    for what in ("Counting the rows", "Keeping the rows", "Comparing the rows"):
+        assert len(screen.told[what]) > 2
+        assert screen.told[what][-1] == (ROWS, ROWS)
+    checked = screen.told["Checking the rows"]
+    first = checked[: len(checked) // 2]
+    assert [done for done, _ in first] == sorted(done for done, _ in first)
+    assert first[-1][0] == ROWS
+    assert all(ROWS <= total <= 1.2 * ROWS for _, total in checked)

@@ -24,7 +24,7 @@ from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import BLOCK_BYTES, File, explained, spooling
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.origin import default_job, of_workbook, origin
-from bulk_sync.rows.read.raw_slices import RawSlices, slices
+from bulk_sync.rows.read.raw_slices import RawSlices, cell_bytes, slices
 from bulk_sync.rows.read.sources import (
     STDIN,
     STDIN_NAME,
@@ -43,6 +43,7 @@ __all__ = [
     "SUFFIXES",
     "RawSlices",
     "Wanted",
+    "cell_bytes",
     "default_job",
     "digest",
     "files",

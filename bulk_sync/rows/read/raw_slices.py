@@ -135,7 +135,7 @@ def _one_if_small(frames: Iterator[pd.DataFrame], most_bytes: int) -> Iterator[p
     size = 0
     for frame in frames:
         held.append(frame)
-        size += _text_bytes(frame)
+        size += cell_bytes(frame)
         if size > most_bytes:
             break
     else:
@@ -145,7 +145,7 @@ def _one_if_small(frames: Iterator[pd.DataFrame], most_bytes: int) -> Iterator[p
     yield from frames
 
 
-def _text_bytes(frame: pd.DataFrame) -> int:
+def cell_bytes(frame: pd.DataFrame) -> int:
     """Return how many bytes the cells of a frame take as text, about."""
     texts = [pa.chunked_array(frame[name]) for name in frame if frame[name].dtype == "str"]
     return sum(pc.sum(pc.binary_length(text)).as_py() + len(text) for text in texts)
