@@ -156,28 +156,19 @@ ORDER BY position
 """
 
 FOUND: Final = pa.schema(
-    {
-        "position": pa.int64(),
-        "state": pa.bool_(),
-        "is_certain": pa.bool_(),
-        "changed_ms": pa.int64(),
-        "at_ms": pa.int64(),
-    }
+    {"position": pa.int64(), "state": pa.bool_(), "changed_ms": pa.int64(), "at_ms": pa.int64()}
 )
-"""What Campaign's list showed of the key of a row. It is not certain if it showed two states."""
+"""What Campaign's list showed of the key of a row, more than once if it showed the key again."""
 
-_FOUND: Final = """
-SELECT
-    sync_position AS position,
-    bool_or(state) AS state,
-    bool_or(state) = bool_and(state) AS is_certain,
-    arg_max_null(changed_ms, at_ms) AS changed_ms,
-    max(at_ms) AS at_ms
+_MATCHED: Final = """
+CREATE TEMP TABLE matched AS
+SELECT sync_position AS position, state, changed_ms, at_ms
 FROM input JOIN listed ON listed.key = input.sync_key
 WHERE sync_outcome IS NULL
-GROUP BY position
-ORDER BY position
 """
+
+_FOUND: Final = "FROM matched ORDER BY position, at_ms"
+"""Apart from the join: sorted in one statement, 10,000,000 rows did not fit into 250 MB."""
 
 _SAME_ORIGINALS: Final = """
 SELECT count(*) > count(DISTINCT (place.original_file, place.original_row)) AS found
@@ -272,7 +263,7 @@ class Store:
         return self._query("Comparing the dates", self._tables("times"), _COMBINED)
 
     def found(self, folder: Path) -> Iterator[pa.RecordBatch]:
-        """Yield what Campaign's list showed of the open rows, by position.
+        """Yield what Campaign's list showed of the open rows, by position and time.
 
         Args:
             folder: with the parts ``input``, judged rows with POSITION, and ``listed``, the
@@ -280,7 +271,7 @@ class Store:
         """
         kinds = ("input", "listed")
         tables = {kind: sorted(folder.glob(f"{kind}-*.parquet")) for kind in kinds}
-        return self._query("Comparing with Campaign's list", tables, _FOUND)
+        return self._query("Comparing with Campaign's list", tables, _FOUND, (_MATCHED,))
 
     def has_same_originals(self) -> bool:
         """Return whether two rows come from the same place of an original file."""

@@ -182,12 +182,16 @@ def _steps(rows: pd.DataFrame, positions: _Int64, found: pa.Table | None) -> Ste
         return steps
     step_of = np.full(len(rows), -1)
     step_of[open_rows] = np.arange(len(open_rows))
-    at = step_of[np.searchsorted(positions, found["position"].to_numpy())]
-    is_certain = found["is_certain"].to_numpy() & (at >= 0)
-    at = at[is_certain]
-    steps.state[at] = found["state"].to_numpy()[is_certain]
+    position, states = found["position"].to_numpy(), found["state"].to_numpy()
+    first = np.flatnonzero(np.diff(position, prepend=-1))
+    last = np.append(first[1:], len(position)) - 1  # a profile on several pages is as it was last
+    at = step_of[np.searchsorted(positions, position[first])]
+    has_two = np.logical_or.reduceat(states, first) != np.logical_and.reduceat(states, first)
+    is_certain = ~has_two & (at >= 0)
+    at, last = at[is_certain], last[is_certain]
+    steps.state[at] = states[last]
     steps.attempts[at] = 1
-    steps.at_ms[at] = found["at_ms"].to_numpy()[is_certain]
+    steps.at_ms[at] = found["at_ms"].to_numpy()[last]
     if steps.changed_ms is not None:
-        steps.changed_ms[at] = found["changed_ms"].to_numpy()[is_certain]
+        steps.changed_ms[at] = found["changed_ms"].to_numpy()[last]
     return steps
