@@ -41,6 +41,9 @@ _BYTES_EACH: Final = 500
 """Memory of a row with work to do, with its keys, states and results."""
 
 _POSITIONS: Final = "positions.parquet"
+_OWN: Final = "own "
+"""Begins the names of the input's own columns in ``input`` parts."""
+
 _PLACE: Final = b"bulk-sync.place"
 _COUNTS: Final = b"bulk-sync.counts"
 """Names in the metadata: of the ``Place``; of counts, in ``WHOLE``, and in ``ROWS`` if divided."""
@@ -63,7 +66,7 @@ class LargeInput:
 
         def read() -> Iterator[pd.DataFrame]:
             for frame in _frames(self.checkpoint, "input", counts["parts"]):
-                yield frame.drop(columns=columns.POSITION)
+                yield frame.drop(columns=columns.POSITION).rename(columns=_without_prefix)
 
         return Slices(counts["rows"], read)
 
@@ -206,13 +209,23 @@ def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
         start = wanted = parts = 0
         for parts, frame in enumerate(slices.read(), 1):
             end = start + len(frame)
-            placed = frame.assign(**{columns.POSITION: np.arange(start, end)})
+            placed = frame.rename(columns=_with_prefix)
+            placed[columns.POSITION] = np.arange(start, end)
             checkpoint.keep_part(_name("input", parts), parquet_rows.table(placed))
             wanted += int(frame[columns.OUTCOME].isna().sum())
             start = end
         counts = {"rows": start, "wanted": wanted, "parts": parts}
         checkpoint.keep_part(WHOLE, _with_counts(slices.first.iloc[:0], counts))
     return checkpoint
+
+
+def _with_prefix(name: str) -> str:
+    """Return the name of a column for DuckDB, to which SYNC_KEY would be the same as KEY."""
+    return name if name in columns.OURS else f"{_OWN}{name}"
+
+
+def _without_prefix(name: str) -> str:
+    return name.removeprefix(_OWN)
 
 
 def fits(rows: int, memory: int) -> bool:

@@ -18,6 +18,7 @@ from conftest import key, populate
 from bulk_sync import ledger, runs
 from bulk_sync.errors import Exit, InputProblem, Interrupted, Refused
 from bulk_sync.ledger import Kind, Run
+from bulk_sync.rows.check import Rules
 from bulk_sync.runs import Finished, Input, Job, JobRecord, plan_file, resumption
 from bulk_sync.runs.checkpoint import Checkpoint, CheckpointProblem
 from bulk_sync.runs.protection import Protection
@@ -428,3 +429,33 @@ def test_each_pass_over_a_large_input_shows_how_far_it_is(
     assert [done for done, _ in first] == sorted(done for done, _ in first)
     assert first[-1][0] == ROWS
     assert all(ROWS <= total <= 1.2 * ROWS for _, total in checked)
+
+
+def test_own_columns_called_as_those_of_this_tool_are_never_taken_for_them(
+    filled: Simulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "in.csv"
+    own = ("SYNC_KEY", "Sync_Outcome", "position", "state", "at_ms", "NOTE", "own note")
+    header, *lines = path.read_text("utf-8").splitlines()
+    rows = [
+        # A key of another row, whose state in Campaign is the other one.
+        f"{key((at + 1) % (ROWS - 1))},pending,{ROWS - at},{line.split(',')[1]},1,x{at},y,{line}"
+        for at, line in enumerate(lines)
+    ]
+    path.write_text("\n".join([",".join([*own, header]), *rows, ""]), "utf-8")
+    given = Input(
+        str(path),
+        state_dir=tmp_path / "state",
+        memory=SMALL,
+        rules=Rules(key_column="PKey", state_column="ccpaOptOut"),
+    )
+    ended = runs.sync(job_of(filled, tmp_path, calls=None), given, Quiet())
+    assert ended.totals.outcomes == {
+        "unchanged": ROWS - 1 - CHANGES, "updated": CHANGES, "duplicate": 1,
+    }  # fmt: skip
+    assert sorted(filled.patched) == [(key(at), True) for at in range(0, 4 * CHANGES, 4)]
+    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [row["note"] for row in found] == NOTES
+    assert [row["NOTE"] for row in found] == [f"x{at}" for at in range(ROWS)]
+    assert list(found[0])[: len(own)] == list(own)
