@@ -1,10 +1,12 @@
 """Checkpoints in a bucket: one machine is killed, and another one goes on."""
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import large_inputs
 import orjson
 import pytest
 from buckets import Bucket
@@ -321,3 +323,27 @@ def test_a_plan_at_work_is_left_to_its_machine(
         assert sim.counters.methods["GET"] < ROWS + 10
         assert (tmp_path / "a" / "plan.parquet").exists()
         assert s3.keys == []
+
+
+@pytest.mark.parametrize("moment", ["scanning", "keeping the rest", "states"])
+def test_another_machine_finishes_a_large_input(
+    moment: str, run: Run, s3: Bucket, tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    path = wanted(tmp_path / "in.csv")
+    there = ("--ledger", new_database(), "--state-url", s3 / "state")
+    words = ("--fetch", "scan", "--page-size", "30", "--allow", "inverted", "--report", "r.csv")
+    program = (sys.executable, large_inputs.__file__, moment)
+    (tmp_path / "a").mkdir()
+    with running(Options()) as sim:
+        populate(sim, ROWS)
+        with process(
+            sim, tmp_path / "a", "run", str(path), *words, *there, program=program
+        ) as machine:
+            said = machine.communicate()[1]
+        assert machine.returncode == -9, said
+        ran = run(sim, "resume", "--report", "r.csv", *there)
+        assert ran.status == 0, ran.err
+        assert sorted(sim.patched) == [(key(number), True) for number in range(0, ROWS, 3)]
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")]
+    assert outcomes == ["unchanged" if number % 3 else "updated" for number in range(ROWS)]
+    assert s3.keys == []
