@@ -18,7 +18,8 @@ A run passes through these:
 Runs and other runs: lineage.py (the order of runs), precedence.py (whose request stands),
 past_runs.py, kept_rows.py, identity.py. What a person sees: review.py, plan_file.py; who must
 approve it: approvals.py. What it may cost: day_budget.py, remaining_cost.py. Who may work where:
-exclusion.py. What may go: leftovers.py. Rows of a large input that need no work: rest.py.
+exclusion.py. What may go: leftovers.py. Inputs larger than memory, and plans of them:
+large_input.py, dividing.py, rest.py.
 """
 
 from bulk_sync.report.destination import RUN_ID, is_unpublished

@@ -403,6 +403,24 @@ def test_an_input_without_a_usable_row_takes_no_call(filled: Simulator, tmp_path
     assert ended.exit == Exit.ROWS_LEFT
 
 
+def test_failed_rows_of_a_large_apply_are_tried_again_and_all_of_it_is_undone(
+    filled: Simulator, tmp_path: Path
+) -> None:
+    plan = plan_of(filled, tmp_path)
+    filled.forbidden.update(key(at) for at in (0, 4))
+    ended, _ = applied(filled, tmp_path, plan, FEW)
+    assert ended.totals.outcomes["failed"] == 2
+    filled.forbidden.clear()
+    job = replace(
+        job_of(filled, tmp_path, calls=None), limits=Limits(max_opt_ins=Bound.parse("100%", ""))
+    )
+    again = runs.retry(job, ended.run_id, Quiet())
+    assert again.totals.outcomes == {"updated": 2}
+    undone = runs.undo(job, ended.run_id, Quiet())
+    assert undone.totals.outcomes == {"updated": CHANGES - 2}
+    assert [row["note"] for row in reported(tmp_path, ended.run_id)] == NOTES
+
+
 class Watching(Quiet):
     """A screen that keeps how far each pass got."""
 
