@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -123,3 +124,10 @@ def test_text_as_people_save_it_is_read(text: str | bytes, expected: list[tuple[
 def test_text_that_would_lose_rows_is_refused(content: str | bytes, says: str) -> None:
     with pytest.raises(InputProblem, match=says):
         read_text(content)
+
+
+def test_a_cell_like_no_key_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(f"PKey,ccpaOptOut\n@a,yes\n{'x' * (1 << 24)}x,yes,\n")
+    with pytest.raises(InputProblem, match="a cell in line 3 has more than 16,777,216 characters"):
+        read.rows(str(path))

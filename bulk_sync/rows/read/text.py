@@ -41,7 +41,8 @@ _LEAST_BLOCK: Final = 1 << 20
 rows in any order pays for each chunk. With 64, memory is left in pieces: ``make bench`` with the
 room ``huge`` peaks at 3,890 MB instead of 2,840 MB."""
 
-csv.field_size_limit(1 << 24)  # its default refuses a cell of 131,073 characters
+_LONGEST_CELL: Final = 1 << 24
+csv.field_size_limit(_LONGEST_CELL)  # its default refuses a cell of 131,073 characters
 
 
 def cells(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool = False) -> Cells:
@@ -166,7 +167,13 @@ def records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
                     ragged.append((line, len(record)))
             line = header.line + reader.line_num + 1
     except csv.Error as problem:
-        opening = _opening(header, line, header.line + reader.line_num)
+        last = header.line + reader.line_num
+        if last == line and '"' not in "".join(_lines(header, line, last)):
+            raise InputProblem(
+                f"In {place}, a cell in line {line} has more than {_LONGEST_CELL:,} characters. "
+                "That is no list of keys; see that its export finished, and its line ends are kept."
+            ) from problem
+        opening = _opening(header, line, last)
         raise InputProblem(
             f"In {place}, the quote that opens in line {opening} is not closed before its cell "
             "ends. Close it, or double a quote that is part of the text."
@@ -185,9 +192,13 @@ def records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
         )
 
 
+def _lines(header: Header, first: int, last: int) -> Iterator[str]:
+    return islice(header.lines(), first - header.line - 1, last - header.line)
+
+
 def _opening(header: Header, line: int, end: int) -> int:
     """Find the line of the first unclosed quote in the record on some lines."""
-    record = "".join(islice(header.lines(), line - header.line - 1, end - header.line))
+    record = "".join(_lines(header, line, end))
     separator = re.escape(header.separator)
     bare = rf"[^\"{separator}\r\n][^{separator}\r\n]*+"
     closed = re.match(rf'(?:(?:"(?:[^"]++|"")*+"|{bare}|){separator})*+', record)
