@@ -41,6 +41,7 @@ FAULTS = {
 _LATENCY_S = 0.004
 _LOOK_EVERY_S = 0.002
 _MOST_STARTS = 200
+_LARGE_BYTES = 12_000_000
 
 
 class Kind(StrEnum):
@@ -50,6 +51,12 @@ class Kind(StrEnum):
     EMAILS = "emails"
     CREATE = "create"
     """E-mail keys, every second of which no profile has yet."""
+    LARGE = "large"
+    """PKeys in a file larger than the memory for it."""
+
+    @property
+    def by_pkey(self) -> bool:
+        return self in {Kind.PKEYS, Kind.LARGE}
 
 
 @dataclass
@@ -97,25 +104,37 @@ class Round:
 
     @property
     def words(self) -> list[str]:
-        words = ["run", f"{self.folder.name}.csv", "--fetch", "lookup", "--concurrency", "16"]
+        words = ["run", f"{self.folder.name}.csv", "--concurrency", "16"]
+        if self.kind is Kind.LARGE:
+            words += ["--memory", "100MB", "--fetch", "scan", "--page-size", "20"]
+        else:
+            words += ["--fetch", "lookup"]
         if self.kind is Kind.CREATE:
             words += ["--create", "--max-creates", "100%"]
         return [*words, "--max-opt-ins", "100%"]
 
     def prepare(self, rows: int) -> None:
         """Write a file in which half of the states are to change."""
-        names = {Kind.PKEYS: "PKey", Kind.EMAILS: "email", Kind.CREATE: "firstName,lastName,email"}
+        names = {
+            Kind.PKEYS: "PKey",
+            Kind.EMAILS: "email",
+            Kind.CREATE: "firstName,lastName,email",
+            Kind.LARGE: "PKey,note",
+        }
+        note = "x" * (_LARGE_BYTES // rows)
         lines = [f"{names[self.kind]},ccpaOptOut"]
         there = self.states()
         for number in range(rows):
             email = f"p{number}@example.com"
             if self.kind is Kind.CREATE and number % 2:
                 email = f"{self.folder.name}-{number}@example.com"
-            name = key_of(number) if self.kind is Kind.PKEYS else email
+            name = key_of(number) if self.kind.by_pkey else email
             self.before[name] = there.get(name)
             desired = bool(self.before[name]) is (self.dice.random() < 0.5)
             self.desired[name] = desired
-            cells = f"Ada,Doe,{email}" if self.kind is Kind.CREATE else name
+            cells = {Kind.CREATE: f"Ada,Doe,{email}", Kind.LARGE: f"{name},{note}"}.get(
+                self.kind, name
+            )
             lines.append(f"{cells},{str(desired).lower()}")
         (self.folder / self.words[1]).write_text("\n".join(lines) + "\n")
         self.sim.clear()
@@ -156,7 +175,7 @@ class Round:
     def states(self) -> dict[str, object]:
         """Return what Campaign holds, by the file's keys; fail if two profiles have one address."""
         profiles = self.sim.profiles
-        if self.kind is Kind.PKEYS:
+        if self.kind.by_pkey:
             return {key: profile["ccpaOptOut"] for key, profile in profiles.items()}
         found = {str(each["email"]): each["ccpaOptOut"] for each in profiles.values()}
         assert len(found) == len(profiles), "two profiles have the same address"
@@ -172,7 +191,7 @@ class Round:
         assert {name: states[name] for name in self.desired} == self.desired
         email_of = {pkey: str(each["email"]) for pkey, each in self.sim.profiles.items()}
         written = Counter(
-            pkey if self.kind is Kind.PKEYS else email_of[pkey] for pkey, _ in self.sim.patched
+            pkey if self.kind.by_pkey else email_of[pkey] for pkey, _ in self.sim.patched
         )
         assert set(written) == changed
         assert max(written.values(), default=0) <= 2
@@ -189,7 +208,7 @@ class Round:
         (report,) = self.folder.glob("*.results.csv")
         with report.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        column = "PKey" if self.kind is Kind.PKEYS else "email"
+        column = "PKey" if self.kind.by_pkey else "email"
         assert [row[column] for row in rows] == list(self.desired)
         for row in rows:
             name = row[column]
@@ -201,7 +220,7 @@ class Round:
 
     def _judge_ledger(self, changed: set[str], new: set[str]) -> None:
         pkeys = {str(each["email"]): pkey for pkey, each in self.sim.profiles.items()}
-        keys = {name if self.kind is Kind.PKEYS else pkeys[name] for name in changed}
+        keys = {name if self.kind.by_pkey else pkeys[name] for name in changed}
         with ledger.open_ledger(State(self.state_dir)) as book:
             _, misfit = book.verify()
             assert misfit is None, misfit
@@ -237,7 +256,9 @@ def one_round(this: Round, tally: Tally, kills: int) -> None:
     words, status, starts = this.words, None, 0
     while status is None and starts < _MOST_STARTS:
         starts += 1
-        both_passes = 3 * len(this.desired) // 2
+        both_passes = (
+            len(this.desired) // 6 if this.kind is Kind.LARGE else 3 * len(this.desired) // 2
+        )
         calls = this.dice.randrange(both_passes) if tally.kills.total() < kills else sys.maxsize
         status = this.kill_or_finish(this.start(*words), calls)
         if status is None:
