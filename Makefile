@@ -44,7 +44,7 @@ torture: $(VENV)/dev.stamp ## kill runs and the page at random moments; nothing 
 bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
 	$(BIN)/python tests/bench
 
-bench-vast: $(VENV)/dev.stamp ## measure 100,000,000 rows; takes half an hour and 45 GB of disk
+bench-vast: $(VENV)/dev.stamp ## measure 100,000,000 rows; takes half an hour and 40 GB of disk
 	$(BIN)/python tests/bench vast
 
 mutants: $(VENV)/dev.stamp ## count how many of 300 small faults in the code the tests notice

@@ -4,7 +4,7 @@ Prints a table, and writes it to ``.cache/bench.md`` and as JSON to ``.cache/ben
 rooms on the command line (``beside``, ``browsing``, ``calling``, ``confined``, ``huge``,
 ``limits``, ``opening``, ``reading``, ``recording``, ``reporting``, ``vast``) measure just those.
 Only if they are named: ``browsing`` and ``huge``, which take minutes and 3 GB of disk, and
-``vast``, which takes half an hour and 45 GB (``make bench-vast``). Each room is a process of its
+``vast``, which takes half an hour and 40 GB (``make bench-vast``). Each room is a process of its
 own: what is started takes over the peak of memory of who starts it.
 """
 

@@ -2,7 +2,7 @@
 
 The plan begins where a run has read Campaign's list: its profiles are on disk.
 
-``make bench-vast`` takes 100,000,000 rows and 45 GB of disk, in ``TMPDIR``. ``VAST_ROWS=1000000``
+``make bench-vast`` takes 100,000,000 rows and 40 GB of disk, in ``TMPDIR``. ``VAST_ROWS=1000000``
 takes fewer, ``VAST_MEMORY=500MB`` less memory. DuckDB may take what we may at the peak: in 2 GB its
 join of 100,000,000 rows of Parquet ran out of memory.
 """
