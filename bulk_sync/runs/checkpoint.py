@@ -147,23 +147,21 @@ class Checkpoint:
             return parquet_rows.frame(file)
 
     def keep_part(self, name: str, table: pa.Table) -> None:
-        """Write a file of an input larger than memory."""
+        """Write a file of rows, or of their states."""
         path = self.folder / name
         with self._keeping(path):
             _write(table, path, self._tie_of(name))
 
     def drop(self, name: str) -> None:
         """Remove a file, if it is there."""
-        path = self.folder / name
-        with self._keeping(path):
-            path.unlink(missing_ok=True)
+        with self._keeping(self.folder / name):
+            (self.folder / name).unlink(missing_ok=True)
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
         """Write the states of some keys."""
         self._parts += 1
-        path = self.folder / _PART.format(number=self._parts)
-        with self._keeping(path):
-            _write(current_table.part(positions, steps), path, self._tie)
+        name = _PART.format(number=self._parts)
+        self.keep_part(name, current_table.part(positions, steps))
 
     def states(self, steps: Steps) -> Steps:
         """Fill in the states of the keys, and return them.
@@ -276,11 +274,9 @@ class Checkpoint:
         return f"{_FORMAT} {name} of run {self.run_id}" if is_part else self._tie
 
     def _keep(self, frame: pd.DataFrame, names: Sequence[str], name: str) -> None:
-        path = self.folder / name
         # Not of frame[names], which is a copy of all numbers.
         table = pa.Table.from_pandas(frame, columns=list(names), preserve_index=False)
-        with self._keeping(path):
-            _write(table, path, self._tie)
+        self.keep_part(name, table)
 
     def _beside(self, rows: pd.DataFrame, name: str) -> pd.DataFrame | None:
         path = self.folder / name
@@ -316,9 +312,8 @@ class Checkpoint:
 
     def _json(self, path: Path) -> bytes | None:
         """Read JSON; None if it is damaged, in another format, or of other rows."""
-        whole = path.read_bytes()
-        content = whole[whole.find(b"\n") + 1 :]
-        return content if whole == self._seal(content) + content else None
+        seal, line_end, content = path.read_bytes().partition(b"\n")
+        return content if seal + line_end == self._seal(content) else None
 
     def _seal(self, content: bytes) -> bytes:
         """Return the line before JSON."""
