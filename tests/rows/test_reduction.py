@@ -74,7 +74,7 @@ def store_of(folder: Path, rows: pd.DataFrame, listed: Listed) -> Store:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(raw=raw_rows(), rules=RULES, listed=LISTED, protected=st.sampled_from(["", "@a", "@b"]))
 def test_work_and_rest_have_the_results_of_the_whole(
     raw: pd.DataFrame, rules: Rules, listed: Listed, protected: str, size: int
