@@ -60,7 +60,8 @@ def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunCon
     if execution.listed is not None and not execution.listed.is_read:
         raise StoppedEarly(
             "Campaign's list ended before its end. What it showed is kept: `bulk-sync resume "
-            f"{run.run_id}` goes on there."
+            f"{run.run_id}` goes on there. If it ends there again, run the input anew with --fresh "
+            "--fetch lookup."
         )
     job = execution.job
     tell, protected = execution.screen.tell, job.protection.keys
