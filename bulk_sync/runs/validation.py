@@ -1,7 +1,7 @@
 """Reads a file and checks its rows, for every command that takes one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import isfinite
@@ -91,19 +91,21 @@ def judged_at_hand(
         yield _of_whole(raw, places, digest, given, found)
         return
     with scratch.folder(given.state_dir, scratch.CHECKS) as folder:
-        slices, digest = found.slices(wanted, bytes_free // _SLICES, folder)
-        first, second = next(slices.frames), next(slices.frames, None)
-        _check_fields(first, given, job)
-        if second is None:
-            yield _of_whole(first, slices.places, digest, given, found)
-            return
-        # Late: few inputs are so large.
-        from bulk_sync.rows.check import slices as in_slices  # noqa: PLC0415
+        (frames, places), digest = found.slices(wanted, bytes_free // _SLICES, folder)
+        with closing(frames):  # also if the check ends early: a process may read them
+            first, second = next(frames), next(frames, None)
+            _check_fields(first, given, job)
+            if second is None:
+                checked = _of_whole(first, places, digest, given, found)
+            else:
+                # Late: few inputs are so large.
+                from bulk_sync.rows.check import slices  # noqa: PLC0415
 
-        frames = _watched(chain([first, second], slices.frames), found.text_bytes, tell)
-        checked = in_slices.check(frames, given.rules, Store(folder, bytes_free, tell))
-        layout = Layout(slices.places, checked.found, given.rules, *checked[2:])
-        yield Judged(checked.rows, digest, layout, found.facts)
+                watched = _watched(chain([first, second], frames), found.text_bytes, tell)
+                all_of = slices.check(watched, given.rules, Store(folder, bytes_free, tell))
+                layout = Layout(places, all_of.found, given.rules, *all_of[2:])
+                checked = Judged(all_of.rows, digest, layout, found.facts)
+        yield checked
 
 
 def _watched(
