@@ -153,7 +153,7 @@ def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
     return False
 
 
-class Counted:
+class ListPages:
     """Consecutive pages of the list; see ``Pages``.
 
     Args:
@@ -195,7 +195,7 @@ class Counted:
         return page.next_path
 
 
-class Listing(Counted):
+class Listing(ListPages):
     """States of PKeys that the pages have shown so far.
 
     Args:

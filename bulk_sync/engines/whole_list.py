@@ -16,7 +16,7 @@ from bulk_sync.engines import list_choice, scan
 from bulk_sync.engines.current import Read
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.engines.list_choice import ProfileList
-from bulk_sync.engines.scan import TRUE, UNKNOWN, Counted, Scanning
+from bulk_sync.engines.scan import TRUE, UNKNOWN, ListPages, Scanning
 from bulk_sync.engines.workers import Workers
 from bulk_sync.errors import StopRun
 from bulk_sync.settings import Connection, Reading
@@ -34,7 +34,7 @@ Save = Callable[[pa.Table, Place], None]
 """Makes profiles durable, with the place where the list goes on; raises StopRun if it cannot."""
 
 
-class SavedPages(Counted):
+class SavedPages(ListPages):
     """Pages with their profiles saved; see ``scan.Pages``."""
 
     def __init__(
@@ -120,15 +120,10 @@ class WholeList:
     async def read(self) -> bool:
         """Read the list; return False if looking the keys up costs fewer calls.
 
-        If it does not, or if there are no keys, nothing is read. The run's ``Stop`` holds the cause
-        of an early end.
+        Then nothing is read. The run's ``Stop`` holds the cause of an early end.
         """
         run = self._run
         try:
-            if not self._keys:
-                self._save(LISTED.empty_table(), Place("", None, 0, 0, []))
-                self.is_read = True
-                return True
             self._listing = listing = await list_choice.choose(
                 run.client,
                 self._connection,
