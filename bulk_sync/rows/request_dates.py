@@ -139,14 +139,14 @@ def read(
     Memory: a few columns of numbers and three copies of the texts. Each distinct day, and each
     distinct time of day, is read once.
     """
-    reading = Reading(str(column.name), today, stated)
+    reading = DateColumn(str(column.name), today, stated)
     reading.learn(column)
     requests = reading.read(column, name_row)
     reading.warn()
     return requests._replace(read_as=reading.read_as)
 
 
-class Reading:
+class DateColumn:
     """Reads a column of dates, whole or slice by slice.
 
     All slices are learned from before the first is read: they show the one order of the numbers.

@@ -8,8 +8,8 @@ Nothing is guessed here: an unknown spelling of a state, a damaged key or two st
 reject the row with a sentence. All work is done on whole columns; only rows with a problem cost
 Python code of their own.
 
-``each.py`` judges rows by themselves. What needs all of them is done here if they are in memory,
-and by ``slices.py`` if they are not.
+``row_by_row.py`` judges rows by themselves. What needs all of them is done here if they are in
+memory, and by ``slices.py`` if they are not.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from bulk_sync.rows import request_dates
-from bulk_sync.rows.check import duplicates, each, keys, second_table
+from bulk_sync.rows.check import duplicates, keys, row_by_row, second_table
 from bulk_sync.rows.check.duplicates import Places
 from bulk_sync.rows.check.header import Found, find_columns
 from bulk_sync.rows.check.keys import key
@@ -70,8 +70,8 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     """Check every row, as ``rows``."""
-    found = each.find(raw.columns, rules)
-    judged = each.judge(raw, found, rules)
+    found = row_by_row.find(raw.columns, rules)
+    judged = row_by_row.judge(raw, found, rules)
     verdicts, places = judged.verdicts, Places.from_rows(raw)
     last_usable = verdicts.open.max(initial=-1)
     for header in second_table.headers(raw, found, rules, verdicts):
@@ -84,12 +84,12 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     repeats = duplicates.find(judged.identities, judged.desired, verdicts.open)
     counting = duplicates.settle(repeats, rules.on_conflict, places.name, verdicts)
     counts_as = duplicates.counts_as(repeats, counting, len(raw))
-    checked = each.frame(raw, judged, counts_as)
+    checked = row_by_row.frame(raw, judged, counts_as)
     if found.date is None:
         return Checked(checked, found)
-    dates = each.dates(raw[found.date], verdicts)
+    dates = row_by_row.dates(raw[found.date], verdicts)
     today = datetime.now(UTC).date()
     requests = request_dates.read(dates, places.name, today, rules.date_order)
     times = request_dates.times_of(requests, judged.desired)
     times = request_dates.merge(times, counts_as, judged.desired)
-    return Checked(each.dated(checked, times, rules), found, requests.read_as, requests.order)
+    return Checked(row_by_row.dated(checked, times, rules), found, requests.read_as, requests.order)

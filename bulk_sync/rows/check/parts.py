@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.check.duplicates import Places
-from bulk_sync.rows.check.each import Judged
 from bulk_sync.rows.check.header import Found
+from bulk_sync.rows.check.row_by_row import JudgedRows
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.columns import NONE, REASON_CODES
 from bulk_sync.rows.on_disk import KEYS, Store
@@ -89,7 +89,7 @@ class Parts:
             frame[columns.FILE] = pd.Categorical.from_codes(codes, self._files)
         return frame
 
-    def keep_judged(self, part: Part, raw: pd.DataFrame, judged: Judged) -> None:
+    def keep_judged(self, part: Part, raw: pd.DataFrame, judged: JudgedRows) -> None:
         """Keep what is said of each row by itself, and its key."""
         details = columns.details(part.rows, judged.verdicts.details)
         said = {
@@ -114,7 +114,7 @@ class Parts:
         }
         self._store.keep(_KEYS, part.number, pa.table(keys, KEYS))
 
-    def judged(self, part: Part, raw: pd.DataFrame) -> Judged:
+    def judged(self, part: Part, raw: pd.DataFrame) -> JudgedRows:
         """Read what ``keep_judged`` kept, but identities; ``raw`` are the rows of the part."""
         said = self._store.part(_JUDGED, part.number)
         outcome, reason, desired = (
@@ -126,7 +126,7 @@ class Parts:
         verdicts = Verdicts(outcome, reason, details, aside)
         is_other = "key" in said.column_names
         keys = said["key"] if is_other else pa.chunked_array(raw[self._found.key])
-        return Judged(verdicts, keys, keys, desired)
+        return JudgedRows(verdicts, keys, keys, desired)
 
     def names(
         self, positions: npt.NDArray[np.int64], places: pa.StructArray, *, has_originals: bool

@@ -23,7 +23,7 @@ from bulk_sync.settings import EmailCase, KeyKind
 log = logging.getLogger(__name__)
 
 
-class Judged(NamedTuple):
+class JudgedRows(NamedTuple):
     """Rows, each judged by itself.
 
     Attributes:
@@ -65,7 +65,7 @@ def judge(
     *,
     above: int | None = 0,
     explains_words: bool | None = None,
-) -> Judged:
+) -> JudgedRows:
     """Judge rows by themselves.
 
     Args:
@@ -92,10 +92,10 @@ def judge(
     if found.keys.kind is KeyKind.EMAIL:
         ignore_case = found.keys.email_case is EmailCase.IGNORE
         identities = keys.identities(used, ignore_case=ignore_case)
-    return Judged(verdicts, used, identities, desired, unknown)
+    return JudgedRows(verdicts, used, identities, desired, unknown)
 
 
-def frame(raw: pd.DataFrame, judged: Judged, counts_as: npt.NDArray[np.int64]) -> pd.DataFrame:
+def frame(raw: pd.DataFrame, judged: JudgedRows, counts_as: npt.NDArray[np.int64]) -> pd.DataFrame:
     """Return judged rows as ``check.rows`` does, but for request dates."""
     ours = set(columns.OURS) - {columns.ROW, columns.FILE}
     checked = raw[[name for name in raw.columns if name not in ours]]

@@ -17,15 +17,15 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_sync.rows import columns, request_dates
-from bulk_sync.rows.check import Found, duplicates, each, keys, second_table, states
+from bulk_sync.rows.check import Found, duplicates, keys, row_by_row, second_table, states
 from bulk_sync.rows.check.duplicates import Places, Repeats
-from bulk_sync.rows.check.each import Judged
 from bulk_sync.rows.check.parts import Part, Parts, file_of
+from bulk_sync.rows.check.row_by_row import JudgedRows
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.date_texts import Order
 from bulk_sync.rows.on_disk import TIMES, Cursor, Store
-from bulk_sync.rows.request_dates import Reading, RequestTimes
+from bulk_sync.rows.request_dates import DateColumn, RequestTimes
 from bulk_sync.rows.request_order import UNDATED
 from bulk_sync.rows.slices import Slices
 
@@ -82,16 +82,16 @@ class _Checking:
 
     def __init__(self, first: pd.DataFrame, rules: Rules, store: Store) -> None:
         self._rules, self._store = rules, store
-        self._found = found = each.find(first.columns, rules)
+        self._found = found = row_by_row.find(first.columns, rules)
         self._parts = Parts(store, found, first)
         self._unknown: set[str] = set()
         self._explains_words = True
         self._has_originals = True
         self._headers: dict[bool, _Header] = {}
         self._last_usable = -1
-        self._dates: Reading | None = None
+        self._dates: DateColumn | None = None
         if found.date is not None:
-            self._dates = Reading(found.date, datetime.now(UTC).date(), rules.date_order)
+            self._dates = DateColumn(found.date, datetime.now(UTC).date(), rules.date_order)
 
     def add(self, raw: pd.DataFrame, *, is_end: bool) -> None:
         """Judge each row of a slice by itself, and keep it on disk."""
@@ -106,7 +106,7 @@ class _Checking:
         usable = part.start + judged.verdicts.open
         self._last_usable = int(usable.max(initial=self._last_usable))
         if self._dates is not None:
-            self._dates.learn(each.dates(raw[self._found.date], judged.verdicts))
+            self._dates.learn(row_by_row.dates(raw[self._found.date], judged.verdicts))
 
     def settle(self) -> CheckedSlices:
         """Decide what needs all rows, once all slices were added.
@@ -128,8 +128,8 @@ class _Checking:
         self._read_dates(self._dates)
         return CheckedSlices(rows, self._found, self._dates.read_as, self._dates.order)
 
-    def _judge(self, part: Part, raw: pd.DataFrame) -> Judged:
-        judged = each.judge(
+    def _judge(self, part: Part, raw: pd.DataFrame) -> JudgedRows:
+        judged = row_by_row.judge(
             raw,
             self._found,
             self._rules,
@@ -141,7 +141,7 @@ class _Checking:
         self._parts.keep_judged(part, raw, judged)
         return judged
 
-    def _look_for_headers(self, part: Part, raw: pd.DataFrame, judged: Judged) -> None:
+    def _look_for_headers(self, part: Part, raw: pd.DataFrame, judged: JudgedRows) -> None:
         """Remember the first row that looks like the header of a second table, of each kind."""
         for row in second_table.headers(raw, self._found, self._rules, judged.verdicts):
             if row.is_sure not in self._headers:
@@ -185,7 +185,7 @@ class _Checking:
         }
         return pa.RecordBatch.from_pydict(said, _VERDICT)
 
-    def _read_dates(self, dates: Reading) -> None:
+    def _read_dates(self, dates: DateColumn) -> None:
         """Read all dates once, for the log, and combine those of rows that repeat a key."""
         settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
         with self._store.writer(_TIMES, TIMES) as file:
@@ -193,7 +193,7 @@ class _Checking:
                 raw = self._parts.raw(part)
                 judged = self._parts.judged(part, raw)
                 places = Places.from_rows(raw, has_originals=self._has_originals)
-                texts = each.dates(raw[self._found.date], judged.verdicts)
+                texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
                 times = request_dates.times_of(dates.read(texts, places.name), judged.desired)
                 said = settled.until(part.end)
                 said = said.filter(said["is_same"])
@@ -230,12 +230,12 @@ class _Checking:
             details = zip(at.tolist(), said["detail"].to_pylist(), strict=True)
             judged.verdicts.details.update((row, text) for row, text in details if text)
             counts_as[at] = said["counts_as"].to_numpy()
-            frame = each.frame(raw, judged, counts_as)
+            frame = row_by_row.frame(raw, judged, counts_as)
             if self._dates is not None and combined is not None:
-                texts = each.dates(raw[self._found.date], judged.verdicts)
+                texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
                 times = request_dates.times_of(self._dates.read(texts, again=True), judged.desired)
                 _replace(times, combined.until(part.end), part.start)
-                frame = each.dated(frame, times, self._rules)
+                frame = row_by_row.dated(frame, times, self._rules)
             yield frame
 
 
