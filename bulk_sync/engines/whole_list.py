@@ -66,17 +66,14 @@ class SavedPages(ListPages):
             self.keep(path)
         return path
 
-    def place(self, api: str, path: str | None) -> Place | None:
+    def place(self, api: str, path: str | None) -> Place:
         """Return where the list is left."""
         return Place(api, path, self.pages, self.shown, [])
 
     def keep(self, path: str | None) -> None:
         """Make the profiles so far durable; ``path`` is that of the next page."""
         batches, self._batches = self._batches, []
-        self._save(
-            pa.Table.from_batches(batches, LISTED),
-            Place(self._api, path, self.pages, self.shown, []),
-        )
+        self._save(pa.Table.from_batches(batches, LISTED), self.place(self._api, path))
 
 
 class WholeList:

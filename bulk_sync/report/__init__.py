@@ -21,6 +21,7 @@ from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
+from bulk_sync.rows.slices import Tell
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,6 @@ _WRITERS: Final[Mapping[str, Callable[[Results, BinaryIO, Facts], None]]] = {
     ".xlsx": _write_xlsx,
     ".html": _write_html,
 }
-
-Tell = Callable[[str, int, int], object]
-"""Takes what is being done, and how much of it is done out of how much."""
 
 _PACKED: Final = ".gz"
 

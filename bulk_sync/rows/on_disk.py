@@ -4,7 +4,7 @@ The parts are Parquet files of this program. DuckDB reads nothing else, sorts an
 memory that it is given, and beyond that in the folder of the parts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from bulk_sync.errors import DiskFull, StoppedEarly, is_disk_full
 from bulk_sync.rows.duckdb_session import Tables, connected
+from bulk_sync.rows.slices import Tell
 
 KEYS: Final = pa.schema(
     {
@@ -177,9 +178,6 @@ FROM keys WHERE place.original_row <> ''
 
 _BATCH_ROWS: Final = 1 << 16
 _LEAST_BYTES: Final = 125_000_000
-
-Tell = Callable[[str, int, int], object]
-"""Is called with what is done, how many rows are done, and how many there are."""
 
 
 class Cursor:

@@ -6,6 +6,9 @@ from typing import Self
 
 import pandas as pd
 
+Tell = Callable[[str, int, int], object]
+"""Takes what is being done, and how much of it is done out of how much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slices:
@@ -37,7 +40,7 @@ class Slices:
             return self.of(change(self.only))
         return type(self)(self.count, lambda: map(change, self.read()))
 
-    def watched(self, what: str, tell: Callable[[str, int, int], object]) -> Self:
+    def watched(self, what: str, tell: Tell) -> Self:
         """Return the same rows; ``tell`` is called with how far a pass over several slices is."""
         if self.only is not None:
             return self

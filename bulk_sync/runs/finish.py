@@ -24,7 +24,7 @@ from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts, Source
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, comparison, due_dates, expand, read
-from bulk_sync.rows.slices import Slices
+from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.execution import Ended, knows_states
@@ -36,7 +36,7 @@ from bulk_sync.runs.run_context import RunContext
 log = logging.getLogger(__name__)
 
 
-def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: report.Tell) -> Finished:
+def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: Tell) -> Finished:
     """Write the reports, end the run in the ledger, and keep what later commands may need.
 
     Args:
@@ -120,7 +120,7 @@ def write_reports(
     reports: Sequence[Destination],
     name: str,
     facts: Facts,
-    tell: report.Tell,
+    tell: Tell,
     left: Slices,
 ) -> tuple[Files, StopRun | None]:
     """Write the reports, and the todo file if a row needs a person.
@@ -167,7 +167,7 @@ def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_all_reports(
-    run: RunContext, job: Job, line: ledger.Ended, rows: pd.DataFrame, tell: report.Tell
+    run: RunContext, job: Job, line: ledger.Ended, rows: pd.DataFrame, tell: Tell
 ) -> tuple[Files, StopRun | None]:
     """Write the reports of a run that ends with a line of the ledger.
 

@@ -10,6 +10,7 @@ from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
 from bulk_sync.rows import comparison, doubtful_dates
+from bulk_sync.rows.slices import Tell
 from bulk_sync.runs import finish, report_facts, validation
 from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, JobRecord
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 def judge(
     given: Input,
     reports: Sequence[str],
-    tell: report.Tell,
+    tell: Tell,
     protection: Protection,
     *,
     job: str = "",
@@ -76,7 +77,7 @@ def _report(
     results: Results,
     path: Destination,
     facts: Facts,
-    tell: report.Tell,
+    tell: Tell,
 ) -> tuple[Destination, bool]:
     """Write a verdict; return where it is, and whether it is the input itself, with marks in it."""
     if path.name.lower().endswith(".xlsx") and judged.layout.sheet is not None:

@@ -25,12 +25,11 @@ import pyarrow as pa
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.report import Tell
 from bulk_sync.rows import columns, comparison, parquet_rows, reduction
 from bulk_sync.rows.on_disk import FOUND, Cursor, Store
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.reduction import Work
-from bulk_sync.rows.slices import Slices
+from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.checkpoint import PLANNED, ROWS, WHOLE, Checkpoint
 from bulk_sync.runs.rest import NOTHING, Rest

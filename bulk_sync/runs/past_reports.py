@@ -26,7 +26,7 @@ from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
 from bulk_sync.rows import expand
-from bulk_sync.rows.slices import Slices
+from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
     finish,
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 def report_again(
-    state: State, run_id: str | None, paths: Sequence[str], tell: report.Tell, *, todo: bool = False
+    state: State, run_id: str | None, paths: Sequence[str], tell: Tell, *, todo: bool = False
 ) -> tuple[Run, tuple[Destination, ...], Destination | None]:
     """Write the reports of a past run again.
 

@@ -14,11 +14,10 @@ from bulk_sync import memory
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
-from bulk_sync.report import Tell
 from bulk_sync.rows import check, hints, new_profiles, read
 from bulk_sync.rows.layout import Layout, Place
 from bulk_sync.rows.on_disk import Store
-from bulk_sync.rows.slices import Slices
+from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.settings import KeyKind
