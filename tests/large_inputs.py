@@ -15,9 +15,10 @@ import pytest
 
 from bulk_sync import memory
 from bulk_sync.engines.whole_list import SavedPages
+from bulk_sync.rows import reduction
 from bulk_sync.rows.duckdb_session import Session
 from bulk_sync.rows.on_disk import Store
-from bulk_sync.runs import finish, large_input, validation
+from bulk_sync.runs import finish, validation
 from bulk_sync.runs.checkpoint import Checkpoint
 
 SLICE_BYTES: Final = 2_500
@@ -28,7 +29,7 @@ MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
     "keeping the rows": (Checkpoint, "keep_part", 5),
     "scanning": (SavedPages, "take", 4),
     "joining": (Store, "found", 1),
-    "keeping the rest": (large_input.LargeInput, "_remove", 1),
+    "keeping the rest": (reduction, "work", 1),
     "states": (Checkpoint, "keep_states", 1),
     "writing the report": (finish, "write_reports", 1),
 }

@@ -1,6 +1,6 @@
 """Rows as Parquet: written a slice at a time, read into one frame a row group at a time."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Final
@@ -37,14 +37,20 @@ def table(frame: pd.DataFrame) -> pa.Table:
     return rows.drop_columns([name for _, name in same]).replace_schema_metadata(noted)
 
 
-def frame(file: pq.ParquetFile) -> pd.DataFrame:
+def frame(file: pq.ParquetFile, names: Sequence[str] | None = None) -> pd.DataFrame:
     """Read all rows, with their keys as ``check.rows`` has them: in the memory of the input's own.
+
+    Args:
+        file: the file.
+        names: the only columns to read, as far as they are there; no keys.
 
     Memory: the frame, and one row group.
     """
-    groups = (file.read_row_group(number) for number in range(file.num_row_groups))
+    numbers = range(file.num_row_groups)
+    groups = (file.read_row_group(number, columns=names) for number in numbers)
     whole = pa.concat_tables(map(_with_keys_once, groups))
-    for at, name in orjson.loads((whole.schema.metadata or {}).get(_SAME, b"[]")):
+    same = orjson.loads((whole.schema.metadata or {}).get(_SAME, b"[]"))
+    for at, name in same if names is None else ():
         whole = whole.add_column(at, name, whole[columns.KEY])
     rows: pd.DataFrame = whole.to_pandas()
     return rows

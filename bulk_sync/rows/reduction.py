@@ -2,11 +2,11 @@
 
 slices + states in the list --compare--> the rest: Campaign holds the desired state
                                             '---> all others, as one frame
-the rest + results of the others --> all rows, in the input's order
+slices + results of the others --> results of all rows, in the input's order
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,25 +16,21 @@ import pyarrow as pa
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.on_disk import Cursor
-from bulk_sync.rows.results import UNREAD, Steps
+from bulk_sync.rows.results import Steps
 from bulk_sync.rows.slices import Slices
 
 _Int64 = npt.NDArray[np.int64]
+_Bool = npt.NDArray[np.bool_]
 
-FindStates = Callable[[], Cursor]
-"""Starts reading what Campaign's list showed of the open rows, as ``Store.found`` yields it."""
-
-
-class Division(NamedTuple):
-    """Which rows of an input are the rest.
-
-    Attributes:
-        is_rest: by row.
-        states: int8, by row: 1, 0, or ``UNREAD`` if the list did not show it.
-    """
-
-    is_rest: npt.NDArray[np.bool_]
-    states: npt.NDArray[np.int8]
+DECIDED: Final = (
+    columns.DESIRED,
+    columns.OUTCOME,
+    columns.REASON,
+    columns.COUNTS_AS,
+    columns.BEFORE,
+    columns.AFTER,
+)
+"""The columns that decide about a row; the last two are those of a plan."""
 
 
 class Work(NamedTuple):
@@ -51,123 +47,129 @@ class Work(NamedTuple):
     states: Steps
 
 
-def divide(slices: Slices, find_states: FindStates, protected: _Int64) -> Division:
-    """Find the rows without work, and mere repeats of them.
+def divide(
+    slices: Slices, cursor: Cursor, protected: _Int64, keep: Callable[[_Int64], object]
+) -> _Bool:
+    """Find the rows without work, and mere repeats of them: the rest.
 
     A row with another state, if it counts for nothing, has a reason; the row that counts then needs
     a person's eye too, and is no rest.
 
     Args:
-        slices: as of ``check.rows``, with PKeys, or those of a plan.
-        find_states: what the list showed; of a plan, nothing.
+        slices: as of ``check.rows``, with PKeys, or those of a plan; ``DECIDED`` is enough.
+        cursor: what the list showed, as ``Store.found`` yields it; of a plan, nothing.
         protected: positions of rows counting for those of protected people: no rest.
+        keep: is given when the rows of each slice were read, in ms since the epoch; 0 if they were
+            not.
 
-    Memory: two bytes a row, 16 for each repeat, and a slice.
+    Memory: a byte a row, 16 for each repeat, and a slice.
     """
     is_rest = np.zeros(slices.count, np.bool_)
-    states = np.full(slices.count, UNREAD, np.int8)
     repeats, roots, shown = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [protected]
-    for start, frame, planned in _compared(slices, find_states()):
-        here = slice(start, start + len(frame))
-        is_rest[here] = columns.have_outcome(planned, [Outcome.UNCHANGED])
-        states[here] = columns.state_codes(planned[columns.BEFORE])
+    for here, frame in _placed(slices):
+        found = _certain(cursor.until(here.stop))
+        at = found["position"].to_numpy() - here.start
+        if columns.BEFORE in frame:  # as in a plan
+            is_rest[here] = columns.have_outcome(frame, [Outcome.UNCHANGED])
+        else:
+            desired = columns.state_codes(frame[columns.DESIRED])
+            is_rest[here.start + at] = found["state"].to_numpy() == desired[at]
+        read_ms = np.zeros(len(frame), np.int64)
+        read_ms[at] = found["at_ms"].to_numpy()
+        keep(read_ms)
         counts_as = frame[columns.COUNTS_AS].to_numpy()
         is_repeat = counts_as != np.arange(here.start, here.stop)
-        repeats.append(start + np.flatnonzero(is_repeat))
+        repeats.append(here.start + np.flatnonzero(is_repeat))
         roots.append(counts_as[is_repeat])
         has_reason = is_repeat & frame[columns.REASON].notna().to_numpy()
         shown.append(counts_as[has_reason])
     is_rest[np.concatenate(shown)] = False
-    rows, counting = np.concatenate(repeats), np.concatenate(roots)
-    is_rest[rows], states[rows] = is_rest[counting], states[counting]
-    return Division(is_rest, states)
+    is_rest[np.concatenate(repeats)] = is_rest[np.concatenate(roots)]
+    return is_rest
 
 
-def split(
-    slices: Slices, find_states: FindStates, division: Division
-) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Yield of each slice the results of the rest, with POSITION, and the rows with work to do.
-
-    Either may be empty. COUNTS_AS holds positions in the input.
-    """
-    for start, frame, planned in _compared(slices, find_states()):
-        here = slice(start, start + len(frame))
-        chosen = division.is_rest[here]
-        for name in (columns.BEFORE, columns.AFTER):
-            planned[name] = columns.states(division.states[here])
-        planned[columns.COUNTS_AS] = frame[columns.COUNTS_AS]
-        rest = columns.rows_of(planned, chosen).reset_index(drop=True)
-        rest[columns.POSITION] = start + np.flatnonzero(chosen)
-        yield rest, columns.rows_of(frame, ~chosen)
+def split(slices: Slices, is_rest: _Bool) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield of each slice the results of the rest, for counts alone, and the rows with work."""
+    for here, frame in _placed(slices):
+        decided = frame[[name for name in DECIDED if name in frame]]
+        rest = _unchanged(decided, is_rest[here], np.zeros(len(frame), np.int64))
+        yield rest, columns.rows_of(frame, ~is_rest[here])
 
 
-def work(frames: Sequence[pd.DataFrame], cursor: Cursor, division: Division) -> Work:
+def work(frames: Sequence[pd.DataFrame], cursor: Cursor, is_rest: _Bool) -> Work:
     """Return the rows with work to do, as ``split`` yields them, with their states."""
-    positions = np.flatnonzero(~division.is_rest)
+    positions = np.flatnonzero(~is_rest)
     rows = pd.concat(frames, ignore_index=True)
     rows[columns.COUNTS_AS] = np.searchsorted(positions, rows[columns.COUNTS_AS].to_numpy())
-    found = [
-        table.filter(pa.array(~division.is_rest[table["position"].to_numpy()])) for table in cursor
-    ]
-    return Work(
-        rows, positions, _steps(rows, positions, pa.concat_tables(found) if found else None)
-    )
+    found = [table.filter(pa.array(~is_rest[table["position"].to_numpy()])) for table in cursor]
+    return Work(rows, positions, _steps(rows, positions, found))
 
 
 def all_rows(
-    rest_parts: Iterable[pd.DataFrame], results: pd.DataFrame, positions: _Int64
+    slices: Slices, read_ms: Iterable[_Int64], results: pd.DataFrame, positions: _Int64
 ) -> Iterator[pd.DataFrame]:
-    """Yield all rows of an input in their order.
+    """Yield the results of all rows of an input in their order.
 
     Args:
-        rest_parts: of ``split``.
+        slices: all rows, as ``divide`` takes them.
+        read_ms: what it kept.
         results: those of the rows with work, a row per row of the input.
         positions: theirs in the input.
     """
     counts_as = positions[results[columns.COUNTS_AS].to_numpy()]
-    results, done = results.assign(**{columns.COUNTS_AS: counts_as}), 0
-    for part in rest_parts:
-        if part.empty:
-            continue
-        end = int(np.searchsorted(positions, part[columns.POSITION].to_numpy()[-1]))
-        yield _merged(part, results.iloc[done:end], positions[done:end])
-        done = end
-    if done < len(results):
-        yield results.iloc[done:].reset_index(drop=True)
+    results = results.assign(**{columns.COUNTS_AS: counts_as})
+    for (here, frame), times in zip(_placed(slices), read_ms, strict=True):
+        first, last = np.searchsorted(positions, [here.start, here.stop])
+        left = positions[first:last] - here.start
+        chosen = np.ones(len(frame), np.bool_)
+        chosen[left] = False
+        order = np.argsort(np.concatenate([np.flatnonzero(chosen), left]))
+        rows = _joined(_unchanged(frame, chosen, times), results.iloc[first:last])
+        yield rows.iloc[order].reset_index(drop=True)
 
 
-def _merged(part: pd.DataFrame, others: pd.DataFrame, positions: _Int64) -> pd.DataFrame:
-    """Return the rows of both in the input's order."""
-    order = np.argsort(np.concatenate([part[columns.POSITION].to_numpy(), positions]))
-    part = part[list(others.columns)]
-    if others.empty:
-        return part
-    for name in (columns.OUTCOME, columns.REASON):
-        others = others.assign(**{name: others[name].astype(part[name].dtype)})
-    if columns.FILE in part:
-        file = others[columns.FILE].cat.set_categories(part[columns.FILE].cat.categories)
-        others = others.assign(**{columns.FILE: file})
-    return pd.concat([part, others], ignore_index=True).iloc[order].reset_index(drop=True)
-
-
-def _alone(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a slice in which each row counts for itself: others may stand in another slice."""
-    return frame.assign(**{columns.COUNTS_AS: np.arange(len(frame))})
-
-
-def _compared(slices: Slices, cursor: Cursor) -> Iterator[tuple[int, pd.DataFrame, pd.DataFrame]]:
-    """Yield the position of the first row of each slice, the slice, and its rows compared alone."""
+def _placed(slices: Slices) -> Iterator[tuple[slice, pd.DataFrame]]:
+    """Yield the slices, each with its place in the input."""
     start = 0
     for frame in slices.read():
-        end, planned = start + len(frame), _alone(frame)
-        if columns.BEFORE not in frame:  # as in a plan
-            steps = _steps(frame, np.arange(start, end), cursor.until(end))
-            planned = comparison.compare(planned, steps)
-        yield start, frame, planned
-        start = end
+        here = slice(start, start + len(frame))
+        yield here, frame
+        start = here.stop
 
 
-def _steps(rows: pd.DataFrame, positions: _Int64, found: pa.Table | None) -> Steps:
+def _certain(found: pa.Table) -> pa.Table:
+    """Return one line for each row: the last one; none if the list showed both states of it."""
+    position, states = found["position"].to_numpy(), found["state"].to_numpy()
+    first = np.flatnonzero(np.diff(position, prepend=-1))
+    if len(first) == len(position):
+        return found
+    last = np.append(first[1:], len(position)) - 1
+    has_two = np.logical_or.reduceat(states, first) != np.logical_and.reduceat(states, first)
+    return found.take(pa.array(last[~has_two]))
+
+
+def _unchanged(frame: pd.DataFrame, chosen: _Bool, read_ms: _Int64) -> pd.DataFrame:
+    """Return the results of some rows of a slice: Campaign holds the states that they ask for."""
+    rows = columns.rows_of(frame, chosen).reset_index(drop=True)
+    if columns.BEFORE in rows:  # as in a plan
+        return rows
+    results = comparison.without_states(rows, Outcome.UNCHANGED)
+    results[columns.BEFORE] = results[columns.AFTER] = rows[columns.DESIRED]
+    results[columns.ATTEMPTS] = (read_ms[chosen] > 0).astype(np.int64)
+    results[columns.AT] = columns.times(read_ms[chosen])
+    return results
+
+
+def _joined(rest: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of both, one below the other; they have the same columns."""
+    if others.empty:
+        return rest
+    names = [name for name in (columns.OUTCOME, columns.REASON, columns.FILE) if name in others]
+    files = {name: rest[name].dtype for name in names}
+    return pd.concat([rest[list(others.columns)], others.astype(files)], ignore_index=True)
+
+
+def _steps(rows: pd.DataFrame, positions: _Int64, found: Sequence[pa.Table]) -> Steps:
     """Return the states of the open rows of a frame, in their order.
 
     Args:
@@ -175,23 +177,17 @@ def _steps(rows: pd.DataFrame, positions: _Int64, found: pa.Table | None) -> Ste
         positions: of its rows in the input, ascending.
         found: what the list showed of them.
     """
-    is_stamped = columns.LATEST in rows
     open_rows = comparison.open_rows(rows)
-    steps = Steps.blank(len(open_rows), stamped=is_stamped)
-    if found is None or not found.num_rows:
+    steps = Steps.blank(len(open_rows), stamped=columns.LATEST in rows)
+    if not found:
         return steps
+    shown = _certain(pa.concat_tables(found))
     step_of = np.full(len(rows), -1)
     step_of[open_rows] = np.arange(len(open_rows))
-    position, states = found["position"].to_numpy(), found["state"].to_numpy()
-    first = np.flatnonzero(np.diff(position, prepend=-1))
-    last = np.append(first[1:], len(position)) - 1  # a profile on several pages is as it was last
-    at = step_of[np.searchsorted(positions, position[first])]
-    has_two = np.logical_or.reduceat(states, first) != np.logical_and.reduceat(states, first)
-    is_certain = ~has_two & (at >= 0)
-    at, last = at[is_certain], last[is_certain]
-    steps.state[at] = states[last]
+    at = step_of[np.searchsorted(positions, shown["position"].to_numpy())]
+    steps.state[at] = shown["state"].to_numpy()
     steps.attempts[at] = 1
-    steps.at_ms[at] = found["at_ms"].to_numpy()[last]
+    steps.at_ms[at] = shown["at_ms"].to_numpy()
     if steps.changed_ms is not None:
-        steps.changed_ms[at] = found["changed_ms"].to_numpy()[last]
+        steps.changed_ms[at] = shown["changed_ms"].to_numpy()
     return steps

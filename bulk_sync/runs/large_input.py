@@ -5,19 +5,21 @@
       whole.parquet           no row, but the columns, and numbers of rows and parts
       listed-000001.parquet   Campaign's list so far, and where it goes on
 
-and once these were compared, in their place:
+and once these were compared, in place of the list:
 
-      rest-000001.parquet     results of the rows with their desired state in Campaign already
-      positions.parquet       positions of the other rows
+      rest-000001.parquet     when the list showed each row of the part
+      positions.parquet       positions of the rows with another state than Campaign
       rows.parquet            these rows, and counts of the rest: now the run is as any other
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pandas as pd
 import pyarrow as pa
@@ -40,6 +42,7 @@ _BYTES_EACH: Final = 500
 """Memory of a row with work to do, with its keys, states and results."""
 
 _POSITIONS: Final = "positions.parquet"
+_READ_MS: Final = "read_ms"
 _OWN: Final = "own "
 """Begins the names of the input's own columns in ``input`` parts."""
 
@@ -61,13 +64,7 @@ class LargeInput:
     @property
     def slices(self) -> Slices:
         """Return the judged rows."""
-        counts = self._counts
-
-        def read() -> Iterator[pd.DataFrame]:
-            for frame in _frames(self.checkpoint, "input", counts["parts"]):
-                yield frame.drop(columns=columns.POSITION).rename(columns=_without_prefix)
-
-        return Slices(counts["rows"], read)
+        return self._slices(None)
 
     @property
     def wanted(self) -> int:
@@ -99,7 +96,7 @@ class LargeInput:
             return Place(**orjson.loads((file.schema_arrow.metadata or {})[_PLACE]))
 
     def divide(self, state_dir: Path, memory: int, protected: ProtectedKeys, tell: Tell) -> Work:
-        """Compare the rows with what the list showed; keep the rest, and return the others.
+        """Compare the rows with what the list showed, and return those with work to do.
 
         Those of a plan are compared already.
 
@@ -114,16 +111,16 @@ class LargeInput:
         """
         checkpoint = self.checkpoint
         self._forget_rest()
-        if self.is_planned:
+        listed = _parts(checkpoint, "listed")  # none of a plan, or if no key is looked for
+        if not listed:
             return self._split(lambda: Cursor(iter(()), FOUND), memory, protected, tell)
-        listed = _parts(checkpoint, "listed")  # none if no key is looked for
         for path in (*_parts(checkpoint, "input"), *listed):
             with checkpoint.opened(path):
                 pass  # it is whole: DuckDB does not check
         with scratch.folder(state_dir, scratch.CHECKS) as folder:
             store = Store(folder, memory, tell)
             with store.writer("found", FOUND) as file:
-                for batch in store.found(checkpoint.folder) if listed else ():
+                for batch in store.found(checkpoint.folder):
                     file.write_batch(batch.cast(FOUND))
 
             def find_states() -> Cursor:
@@ -133,30 +130,38 @@ class LargeInput:
 
     def _split(
         self,
-        find_states: reduction.FindStates,
+        find_states: Callable[[], Cursor],
         memory: int,
         protected: ProtectedKeys,
         tell: Tell,
     ) -> Work:
-        """Keep the rest, then the rows with work to do; return these. Arguments are as above."""
-        slices, checkpoint = self.slices.watched("Comparing the rows", tell), self.checkpoint
-        division = reduction.divide(slices, find_states, protected.counting(slices))
-        _refuse_much_work(int(np.count_nonzero(~division.is_rest)), memory)
+        """Keep what the rest needs, then the rows with work; return these. Arguments are as above.
+
+        ``find_states`` starts reading what the list showed.
+        """
+        checkpoint, numbers = self.checkpoint, count(1)
+
+        def keep(read_ms: npt.NDArray[np.int64]) -> None:
+            checkpoint.keep_part(_name("rest", next(numbers)), pa.table({_READ_MS: read_ms}))
+
+        decided = self._slices(reduction.DECIDED).watched("Comparing the rows", tell)
+        is_rest = reduction.divide(decided, find_states(), protected.counting(self.slices), keep)
+        _refuse_much_work(int(np.count_nonzero(~is_rest)), memory)
         totals, tally = NOTHING.totals, NOTHING.tally
         left: list[pd.DataFrame] = []
-        for number, (rest, rows) in enumerate(reduction.split(slices, find_states, division), 1):
+        for rest, rows in reduction.split(self.slices.watched("Keeping the rows", tell), is_rest):
             totals += Totals.count(rest)
             tally += Tally.count(rest, None)
-            checkpoint.keep_part(_name("rest", number), parquet_rows.table(rest))
             left.append(rows)
-        work = reduction.work(left, find_states(), division)
+        work = reduction.work(left, find_states(), is_rest)
         checkpoint.keep_part(_POSITIONS, pa.table({"position": work.positions}))
-        counts = {"totals": totals.dumps(), "tally": tally.dumps(), "parts": len(left)}
+        counts = {"totals": totals.dumps(), "tally": tally.dumps()}
         table = _with_counts(work.rows, counts)
         if self.is_planned:
             table = table.replace_schema_metadata({**table.schema.metadata, PLANNED: b""})
         checkpoint.keep_part(ROWS, table)
-        self._remove()
+        for path in _parts(checkpoint, "listed"):
+            checkpoint.drop(path.name)
         return work
 
     def pending(self, reason: Reason) -> Slices:
@@ -178,23 +183,45 @@ class LargeInput:
             tally += Tally.count(frame, None)
         return Rest(totals, tally, lambda _: rows)
 
+    def results(self, results: pd.DataFrame, positions: npt.NDArray[np.int64]) -> Slices:
+        """Return the results of all rows, given those with work, and their positions."""
+        checkpoint, slices, parts = self.checkpoint, self.slices, self._counts["parts"]
+
+        def read_ms() -> Iterator[npt.NDArray[np.int64]]:
+            for number in range(1, parts + 1):
+                with checkpoint.opened(checkpoint.folder / _name("rest", number)) as file:
+                    yield file.read()[_READ_MS].to_numpy()
+
+        def read() -> Iterator[pd.DataFrame]:
+            return reduction.all_rows(slices, read_ms(), results, positions)
+
+        return Slices(slices.count, read)
+
     @property
     def _counts(self) -> dict[str, int]:
         with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
             counts: dict[str, int] = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])
         return counts
 
+    def _slices(self, names: Sequence[str] | None) -> Slices:
+        """Return the judged rows; with some of our columns alone, if these are named."""
+        checkpoint, counts = self.checkpoint, self._counts
+
+        def read() -> Iterator[pd.DataFrame]:
+            for number in range(1, counts["parts"] + 1):
+                # Another process may be at work on the run, and remove it.
+                with checkpoint.opened(checkpoint.folder / _name("input", number)) as file:
+                    rows = parquet_rows.frame(file, names)
+                yield rows.drop(columns=columns.POSITION, errors="ignore").rename(
+                    columns=_without_prefix
+                )
+
+        return Slices(counts["rows"], read)
+
     def _forget_rest(self) -> None:
-        """Remove what an earlier process kept of the rest before it ended."""
+        """Remove what an earlier process noted of the rest before it ended."""
         for name in (_POSITIONS, *(path.name for path in _parts(self.checkpoint, "rest"))):
             self.checkpoint.drop(name)
-
-    def _remove(self) -> None:
-        """Remove the files without further use."""
-        self.checkpoint.drop(WHOLE)
-        for kind in ("input", "listed"):
-            for path in _parts(self.checkpoint, kind):
-                self.checkpoint.drop(path.name)
 
 
 def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
@@ -253,16 +280,12 @@ def rest_of(checkpoint: Checkpoint) -> Rest:
     counts = orjson.loads(noted)
     with checkpoint.opened(checkpoint.folder / _POSITIONS) as file:
         positions = file.read()["position"].to_numpy()
-    totals = Totals.loads(counts["totals"])
-
-    def with_results(results: pd.DataFrame) -> Slices:
-        def read() -> Iterator[pd.DataFrame]:
-            parts = _frames(checkpoint, "rest", counts["parts"])
-            return reduction.all_rows(parts, results, positions)
-
-        return Slices(totals.rows + len(results), read)
-
-    return Rest(totals, Tally.loads(counts["tally"]), with_results)
+    large = LargeInput(checkpoint)
+    return Rest(
+        Totals.loads(counts["totals"]),
+        Tally.loads(counts["tally"]),
+        lambda results: large.results(results, positions),
+    )
 
 
 def _is_divided(checkpoint: Checkpoint) -> bool:
@@ -285,16 +308,6 @@ def _name(kind: str, number: int) -> str:
 
 def _parts(checkpoint: Checkpoint, kind: str) -> list[Path]:
     return sorted(checkpoint.folder.glob(f"{kind}-[0-9][0-9][0-9][0-9][0-9][0-9].parquet"))
-
-
-def _frames(checkpoint: Checkpoint, kind: str, parts: int) -> Iterator[pd.DataFrame]:
-    """Yield the frames of all parts of a kind; raise CheckpointProblem if one is missing.
-
-    Another process may be at work on the run, and remove them.
-    """
-    for number in range(1, parts + 1):
-        with checkpoint.opened(checkpoint.folder / _name(kind, number)) as file:
-            yield parquet_rows.frame(file)
 
 
 def _with_counts(rows: pd.DataFrame, counts: Mapping[str, object]) -> pa.Table:

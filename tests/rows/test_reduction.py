@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -92,12 +93,14 @@ def test_work_and_rest_have_the_results_of_the_whole(
         def find_states() -> Cursor:
             return Cursor(iter([batch.cast(FOUND) for batch in found]), FOUND)
 
-        division = reduction.divide(slices, find_states, keys.counting(slices))
-        rest, left = zip(*reduction.split(slices, find_states, division), strict=True)
-        work = reduction.work(left, find_states(), division)
+        times: list[npt.NDArray[np.int64]] = []
+        protected_rows = keys.counting(slices)
+        is_rest = reduction.divide(slices, find_states(), protected_rows, times.append)
+        rest, left = zip(*reduction.split(slices, is_rest), strict=True)
+        work = reduction.work(left, find_states(), is_rest)
     results = keys.rejected(comparison.compare(work.rows, work.states))
     joined = pd.concat(
-        list(reduction.all_rows(iter(rest), results, work.positions)), ignore_index=True
+        list(reduction.all_rows(slices, times, results, work.positions)), ignore_index=True
     )
     assert not results[columns.OUTCOME].isna().any()
     pd.testing.assert_frame_equal(joined[list(whole)], whole)

@@ -134,7 +134,7 @@ def test_an_unfinished_run_is_known_with_all_its_rows(
     ended = started(filled, tmp_path, calls=STAGES[stage])
     run_id, kinds = ended.run_id, files_of(tmp_path, ended.run_id)
     assert (kinds["rest"] > 1) is (stage != "half the list")
-    assert (kinds["input"] > 1) is (stage == "half the list")
+    assert kinds["input"] > 1
     rows = reported(tmp_path, run_id)
     assert [row["note"] for row in rows] == NOTES
     assert Counter(row["sync_outcome"] for row in rows) == Counter(ended.totals.outcomes)
@@ -330,7 +330,7 @@ def test_a_large_apply_that_was_stopped_goes_on(
     assert stopped.totals.outcomes["unchanged"] == ROWS - 1 - CHANGES
     assert sum(stopped.totals.outcomes.values()) == ROWS
     kinds = files_of(tmp_path, stopped.run_id)
-    assert (kinds["rest"] > 1, kinds["input"] > 1) == (bool(calls), not calls)
+    assert (kinds["rest"] > 1, kinds["input"] > 1) == (bool(calls), True)
     assert [row["note"] for row in reported(tmp_path, stopped.run_id)] == NOTES
     (tmp_path / "r.csv").unlink()
     ended, rows = applied(filled, tmp_path, plan, FEW)
