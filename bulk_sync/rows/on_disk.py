@@ -4,16 +4,18 @@ The parts are Parquet files of this program. DuckDB reads nothing else, sorts an
 memory that it is given, and beyond that in the folder of the parts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bulk_sync.beside import Behind
 from bulk_sync.errors import DiskFull, StoppedEarly, is_disk_full
 from bulk_sync.rows.duckdb_session import Tables, connected
 from bulk_sync.rows.slices import Tell
@@ -176,6 +178,9 @@ SELECT count(*) > count(DISTINCT (place.original_file, place.original_row)) AS f
 FROM keys WHERE place.original_row <> ''
 """
 
+_FAST: Final[Mapping[str, Any]] = {"compression": "lz4", "write_statistics": False}
+"""How files are written that only this program reads, and soon."""
+
 _BATCH_ROWS: Final = 1 << 16
 _LEAST_BYTES: Final = 125_000_000
 
@@ -219,11 +224,19 @@ class Store:
     def __init__(self, folder: Path, memory: int, tell: Tell = lambda *_: None) -> None:
         self._folder, self._memory, self._tell = folder, memory, tell
         self._kept: dict[str, set[int]] = {}
+        self._writing = Behind()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writing.__exit__()
 
     def keep(self, kind: str, number: int, table: pa.Table) -> None:
-        """Write a part, or replace it."""
+        """Write a part, or replace it: in a thread, whose error a later method raises."""
+        path = self._path(kind, number)
         with self._explained():
-            pq.write_table(table, self._path(kind, number), compression="lz4")
+            self._writing.do(partial(pq.write_table, table, path, **_FAST))
         self._kept.setdefault(kind, set()).add(number)
 
     @contextmanager
@@ -231,7 +244,7 @@ class Store:
         """Open part 0 to write rows in batches."""
         with (
             self._explained(),
-            pq.ParquetWriter(self._path(kind, 0), schema, compression="lz4") as writer,
+            pq.ParquetWriter(self._path(kind, 0), schema, **_FAST) as writer,
         ):
             yield writer
         self._kept[kind] = {0}
@@ -239,6 +252,7 @@ class Store:
     def part(self, kind: str, number: int, names: Sequence[str] | None = None) -> pa.Table:
         """Read a part, or some of its columns."""
         with self._explained(pa.ArrowInvalid):
+            self._writing.wait()
             return pq.read_table(self._path(kind, number), columns=names, memory_map=False)
 
     def batches(self, kind: str) -> Iterator[pa.RecordBatch]:
@@ -288,6 +302,7 @@ class Store:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query, after some statements."""
         with self._explained(pa.ArrowInvalid):
+            self._writing.wait()
             counts = (pq.read_metadata(path).num_rows for path in chain(*tables.values()))
             rows = sum(counts)
         with (

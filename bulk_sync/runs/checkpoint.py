@@ -347,4 +347,4 @@ def checkpoint_folder(state_dir: Path, run_id: str) -> Path:
 
 def _write(table: pa.Table, path: Path, tie: str) -> None:
     with atomic.replacing(path) as file:
-        sealed.write(file, table.schema, [table], {_TIED: tie.encode()})
+        sealed.write(file, table.schema, [table], {_TIED: tie.encode()}, compression="lz4")

@@ -14,6 +14,7 @@ and once these were compared, in place of the list:
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
+from bulk_sync.beside import Behind, ahead
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.outcomes import Outcome, Reason
@@ -117,8 +119,10 @@ class LargeInput:
         for path in (*_parts(checkpoint, "input"), *listed):
             with checkpoint.opened(path):
                 pass  # it is whole: DuckDB does not check
-        with scratch.folder(state_dir, scratch.CHECKS) as folder:
-            store = Store(folder, memory, tell)
+        with (
+            scratch.folder(state_dir, scratch.CHECKS) as folder,
+            Store(folder, memory, tell) as store,
+        ):
             with store.writer("found", FOUND) as file:
                 for batch in store.found(checkpoint.folder):
                     file.write_batch(batch.cast(FOUND))
@@ -207,7 +211,7 @@ class LargeInput:
         """Return the judged rows; with some of our columns alone, if these are named."""
         checkpoint, counts = self.checkpoint, self._counts
 
-        def read() -> Iterator[pd.DataFrame]:
+        def frames() -> Iterator[pd.DataFrame]:
             for number in range(1, counts["parts"] + 1):
                 # Another process may be at work on the run, and remove it.
                 with checkpoint.opened(checkpoint.folder / _name("input", number)) as file:
@@ -215,6 +219,10 @@ class LargeInput:
                 yield rows.drop(columns=columns.POSITION, errors="ignore").rename(
                     columns=_without_prefix
                 )
+
+        def read() -> Iterator[pd.DataFrame]:
+            with ahead(frames()) as coming:
+                yield from coming
 
         return Slices(counts["rows"], read)
 
@@ -231,18 +239,31 @@ def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
         UsageProblem: it cannot be written.
         DiskFull: there is no room.
     """
-    with Checkpoint.making(state_dir, run_id) as checkpoint:
-        start = wanted = parts = 0
-        for parts, frame in enumerate(slices.read(), 1):
-            end = start + len(frame)
-            placed = frame.rename(columns=_with_prefix)
-            placed[columns.POSITION] = np.arange(start, end)
-            checkpoint.keep_part(_name("input", parts), parquet_rows.table(placed))
-            wanted += int(frame[columns.OUTCOME].isna().sum())
-            start = end
-        counts = {"rows": start, "wanted": wanted, "parts": parts}
+    with (
+        Checkpoint.making(state_dir, run_id) as checkpoint,
+        Behind() as writing,
+        ahead(_tables(slices)) as tables,
+    ):
+        rows = wanted = parts = 0
+        for parts, table in enumerate(tables, 1):
+            writing.do(partial(checkpoint.keep_part, _name("input", parts), table))
+            rows += len(table)
+            wanted += table[columns.OUTCOME].null_count
+        writing.wait()
+        counts = {"rows": rows, "wanted": wanted, "parts": parts}
         checkpoint.keep_part(WHOLE, _with_counts(slices.first.iloc[:0], counts))
     return checkpoint
+
+
+def _tables(slices: Slices) -> Iterator[pa.Table]:
+    """Yield slices as ``input`` parts have them."""
+    start = 0
+    for frame in slices.read():
+        end = start + len(frame)
+        placed = frame.rename(columns=_with_prefix)
+        placed[columns.POSITION] = np.arange(start, end)
+        yield parquet_rows.table(placed)
+        start = end
 
 
 def _with_prefix(name: str) -> str:

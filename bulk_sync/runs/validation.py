@@ -11,6 +11,7 @@ from typing import Final
 import pandas as pd
 
 from bulk_sync import memory
+from bulk_sync.beside import ahead
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
@@ -89,7 +90,10 @@ def judged_at_hand(
         _check_fields(raw, given, job)
         yield _of_whole(raw, places, digest, given, found)
         return
-    with scratch.folder(given.state_dir, scratch.CHECKS) as folder:
+    with (
+        scratch.folder(given.state_dir, scratch.CHECKS) as folder,
+        Store(folder, bytes_free, tell) as store,
+    ):
         (frames, places), digest = found.slices(wanted, bytes_free // _SLICES, folder)
         with closing(frames):  # also if the check ends early: a process may read them
             first, second = next(frames), next(frames, None)
@@ -100,8 +104,9 @@ def judged_at_hand(
                 # Late: few inputs are so large.
                 from bulk_sync.rows.check import slices  # noqa: PLC0415
 
-                watched = _watched(chain([first, second], frames), found.text_bytes, tell)
-                all_of = slices.check(watched, given.rules, Store(folder, bytes_free, tell))
+                with ahead(chain([first, second], frames)) as coming:
+                    watched = _watched(coming, found.text_bytes, tell)
+                    all_of = slices.check(watched, given.rules, store)
                 layout = Layout(places, all_of.found, given.rules, *all_of[2:])
                 checked = Judged(all_of.rows, digest, layout, found.facts)
         yield checked

@@ -30,6 +30,7 @@ def write(
     schema: pa.Schema,
     parts: Iterable[pa.Table | pa.RecordBatch],
     notes: Mapping[bytes, bytes],
+    compression: str = "zstd",
 ) -> None:
     """Write a sealed Parquet file. Memory: a part, and a column of ``GROUP_ROWS`` rows.
 
@@ -38,12 +39,15 @@ def write(
         schema: of every part.
         parts: the rows.
         notes: are added to the metadata of the schema.
+        compression: of the columns.
 
     Raises:
         OSError: the file cannot be written.
     """
     metadata = {**(schema.metadata or {}), **notes, KEY: _MARK + _BLANK}
-    with pq.ParquetWriter(file, schema.with_metadata(metadata), compression="zstd") as writer:
+    with pq.ParquetWriter(
+        file, schema.with_metadata(metadata), compression=compression, write_statistics=False
+    ) as writer:
         for part in parts:
             writer.write(part, row_group_size=GROUP_ROWS)
     at, seal = _seal(file)

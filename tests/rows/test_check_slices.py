@@ -34,8 +34,8 @@ def checked(raw: pd.DataFrame, rules: Rules, size: int | None) -> check.Checked 
     try:
         if size is None:
             return check.check(raw, rules)
-        with TemporaryDirectory() as folder:
-            found = slices.check(cut(raw, size), rules, Store(Path(folder), MEMORY))
+        with TemporaryDirectory() as folder, Store(Path(folder), MEMORY) as store:
+            found = slices.check(cut(raw, size), rules, store)
             rows, again = found.rows.joined(), found.rows.joined()
             pd.testing.assert_frame_equal(rows, again)
             return check.Checked(rows, *found[1:])

@@ -50,11 +50,10 @@ def no_file_above(size: int) -> Iterator[None]:
 
 
 def test_a_full_disk_is_named_with_the_option_when_a_part_is_written(tmp_path: Path) -> None:
-    with (
-        no_file_above(10_000),
-        pytest.raises(DiskFull, match=rf"^The disk is full: {tmp_path} .*--state-dir"),
-    ):
-        Store(tmp_path, MEMORY).keep("keys", 0, keys(10_000))
+    with no_file_above(10_000), Store(tmp_path, MEMORY) as store:
+        store.keep("keys", 0, keys(10_000))
+        with pytest.raises(DiskFull, match=rf"^The disk is full: {tmp_path} .*--state-dir"):
+            store.part("keys", 0)
 
 
 def test_a_full_disk_is_named_when_rows_are_written_one_after_the_other(tmp_path: Path) -> None:
@@ -99,10 +98,10 @@ def test_what_does_not_fit_into_memory_is_compared_on_disk(tmp_path: Path) -> No
 def test_a_part_that_is_gone_or_damaged_stops_the_command(
     content: bytes | None, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path, MEMORY)
-    for number in (0, 1):
-        store.keep("keys", number, keys(10))
-    store.keep("settled", 0, keys(10))
+    with Store(tmp_path, MEMORY) as store:
+        for number in (0, 1):
+            store.keep("keys", number, keys(10))
+        store.keep("settled", 0, keys(10))
     for part in (tmp_path / "keys-000001.parquet", *tmp_path.glob("settled-*")):
         part.unlink() if content is None else part.write_bytes(content)
     with pytest.raises(StoppedEarly, match=f"^{tmp_path}: the parts .*--state-dir"):

@@ -70,7 +70,8 @@ def store_of(folder: Path, rows: pd.DataFrame, listed: Listed) -> Store:
             "at_ms": pa.int64(),
         }
     )
-    store.keep("listed", 0, pa.Table.from_pylist(profiles, schema))
+    with store:
+        store.keep("listed", 0, pa.Table.from_pylist(profiles, schema))
     return store
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from bulk_sync.beside import ahead
 from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check import Found, duplicates, keys, row_by_row, second_table, states
 from bulk_sync.rows.check.duplicates import Places, Repeats
@@ -122,7 +123,7 @@ class _Checking:
         with self._store.writer(_SETTLED, _VERDICT) as file:
             for batch in self._store.repeats():
                 file.write_batch(self._settled(batch))
-        rows = Slices(self._parts.rows, self._slices)
+        rows = Slices(self._parts.rows, self._read)
         if self._dates is None:
             return CheckedSlices(rows, self._found)
         self._read_dates(self._dates)
@@ -213,8 +214,12 @@ class _Checking:
                 file.write_batch(batch.cast(TIMES))
         dates.warn()
 
-    def _slices(self) -> Iterator[pd.DataFrame]:
+    def _read(self) -> Iterator[pd.DataFrame]:
         """Read the rows once."""
+        with ahead(self._slices()) as frames:
+            yield from frames
+
+    def _slices(self) -> Iterator[pd.DataFrame]:
         settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
         combined = None
         if self._dates is not None:
