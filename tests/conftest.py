@@ -29,6 +29,7 @@ from bulk_sync.simulator import Options, Request, Simulator, running
 if TYPE_CHECKING:
     from buckets import Bucket, Cloud
     from chromium import Shown
+    from large_inputs import Killing
     from playwright.sync_api import Browser
     from serving import Served
 
@@ -151,7 +152,22 @@ def process(
     **given: object,
 ) -> Process:
     """Start a command against a simulator, as a process of its own in a folder."""
-    environment = {
+    return Process(  # type: ignore[call-overload, no-any-return]
+        [*program, *words],
+        env=environment_of(sim, folder, secrets),
+        cwd=folder,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        **given,
+    )
+
+
+def environment_of(
+    sim: Simulator, folder: Path, secrets: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment of a process that works on a simulator in a folder."""
+    return {
         **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
         "BULK_SYNC_ENDPOINT": sim.url,
         "BULK_SYNC_ORGANIZATION": "acme",
@@ -159,15 +175,16 @@ def process(
         "BULK_SYNC_STATE_DIR": str(folder / "state"),
         **(secrets or {"BULK_SYNC_ACCESS_TOKEN": "demo-token"}),
     }
-    return Process(  # type: ignore[call-overload, no-any-return]
-        [*program, *words],
-        env=environment,
-        cwd=folder,
-        text=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        **given,
-    )
+
+
+@pytest.fixture(scope="session")
+def killing() -> "Iterator[Killing]":
+    """What kills commands at a moment of theirs."""
+    from large_inputs import Killing  # noqa: PLC0415  # late: few tests need it
+
+    killing = Killing()
+    yield killing
+    killing.end()
 
 
 @pytest.fixture(autouse=True)

@@ -1,39 +1,50 @@
-"""Small inputs that are worked on as large ones: in slices of a few rows.
-
-python tests/large_inputs.py MOMENT COMMAND ...    runs the program so, until a moment of it;
-                                                   there it is ended by SIGKILL
-"""
+"""Small inputs that are worked on as large ones: in slices of a few rows."""
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
+import duckdb  # noqa: F401 - loaded once
+import orjson
+import pyarrow as pa
 import pytest
 
-from bulk_sync import memory
+from bulk_sync import cli, memory, report
 from bulk_sync.engines.whole_list import SavedPages
-from bulk_sync.rows import reduction
-from bulk_sync.rows.duckdb_session import Session
+from bulk_sync.ledger import Ledger
+from bulk_sync.rows import on_disk
+from bulk_sync.rows.duckdb_session import Progress, Session, Tables, connected
 from bulk_sync.rows.on_disk import Store
-from bulk_sync.runs import finish, validation
+from bulk_sync.runs import plan_file, validation
 from bulk_sync.runs.checkpoint import Checkpoint
 
 SLICE_BYTES: Final = 2_500
 
-MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
-    "judging": (Store, "keep", 5),
-    "sorting": (Session, "_wait_for", 4),
-    "keeping the rows": (Checkpoint, "keep_part", 5),
-    "scanning": (SavedPages, "take", 4),
-    "joining": (Store, "found", 1),
-    "keeping the rest": (reduction, "work", 1),
-    "states": (Checkpoint, "keep_states", 1),
-    "writing the report": (finish, "write_reports", 1),
+_DATABASE_BYTES: Final = 16_000_000
+_BALLAST: Final = "CREATE TEMP TABLE ballast AS SELECT range FROM range(3_000_000)"
+"""More than fits into so many bytes."""
+
+MOMENTS: Final[dict[str, tuple[Any, str, str, int]]] = {
+    "judging": (Store, "keep", "", 5),
+    "sorting": (Session, "_wait_for", "TABLE repeated", 1),
+    "keeping the rows": (Checkpoint, "keep_part", "input-", 2),
+    "scanning": (SavedPages, "take", "", 4),
+    "joining": (Session, "_wait_for", "TABLE matched", 1),
+    "keeping the rest": (Checkpoint, "keep_part", "rest-", 2),
+    "divided": (Checkpoint, "drop", "listed-", 1),
+    "states": (Checkpoint, "keep_states", "", 1),
+    "writing": (Ledger, "settle", "", 1),
+    "writing the report": (report, "_tell", "", 2),
+    "writing the plan": (plan_file, "write", "", 1),
 }
-"""Functions, by what a command does when it calls them so many times."""
+"""Functions, by what a command does when it calls them so many times with such a text."""
+
+MOMENTS_OF_RUN: Final = tuple(MOMENTS)[:-1]
 
 
 @contextmanager
@@ -49,12 +60,13 @@ def in_slices(size: int = SLICE_BYTES) -> Iterator[None]:
 @contextmanager
 def at_moment(name: str, act: Callable[[], object]) -> Iterator[None]:
     """Act once, when a moment comes."""
-    place, function, count = MOMENTS[name]
+    place, function, text, count = MOMENTS[name]
     calls, inner = [0], getattr(place, function)
 
     def counted(*given: Any, **named: Any) -> Any:
-        calls[0] += 1
+        calls[0] += not text or any(isinstance(each, str) and text in each for each in given)
         if calls[0] == count:
+            calls[0] += 1
             act()
         return inner(*given, **named)
 
@@ -63,12 +75,68 @@ def at_moment(name: str, act: Callable[[], object]) -> Iterator[None]:
         yield
 
 
-def main() -> None:
-    from bulk_sync.cli import program  # noqa: PLC0415
+@contextmanager
+def putting_aside() -> Iterator[None]:
+    """Let DuckDB have so little memory that it puts something aside each time."""
+    query = Session.query
 
-    moment = sys.argv.pop(1)
-    with in_slices(), at_moment(moment, lambda: os.kill(os.getpid(), signal.SIGKILL)):
-        program()
+    def with_ballast(
+        self: Session, last: str, statements: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        return query(self, last, [_BALLAST, *statements])
+
+    def with_little(
+        tables: Tables, aside: Path, _: int, progress: Progress
+    ) -> AbstractContextManager[Session]:
+        return connected(tables, aside, _DATABASE_BYTES, progress)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "query", with_ballast)
+        patch.setattr(on_disk, "connected", with_little)
+        yield
+
+
+class Killing:
+    """A process with the program loaded: each command is carried out by a copy of it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def at(self, moment: str, folder: Path, environment: Mapping[str, str], *words: object) -> int:
+        """Run a command in a folder until a moment of it, kill it, and return how it ended."""
+        given = orjson.dumps([moment, str(folder), environment, [*map(str, words)]])
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(given + b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+def main() -> None:
+    for line in sys.stdin.buffer:
+        moment, folder, environment, words = orjson.loads(line)
+        if not (child := os.fork()):
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(environment)
+            log = os.open("killed.log", os.O_WRONLY | os.O_CREAT)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            with in_slices(), putting_aside(), at_moment(moment, kill):
+                cli.main(words)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

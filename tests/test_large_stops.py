@@ -1,14 +1,16 @@
 """Runs of large inputs that are killed, stopped or without room at each stage: they go on."""
 
 import os
-import resource
 import signal
-import sys
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from conftest import Ran, Run, before_answer, key, process, read_csv
-from large_inputs import at_moment, in_slices
+from conftest import Ran, Run, before_answer, environment_of, key, read_csv
+from full_disk import full_disk
+from large_inputs import MOMENTS_OF_RUN, Killing, at_moment, in_slices, putting_aside
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
@@ -16,8 +18,8 @@ from bulk_sync.simulator import Simulator
 
 ROWS, CHANGES = 100, 25
 PAGES = 10
-PROGRAM = (sys.executable, str(Path(__file__).with_name("large_inputs.py")))
 SCAN = ("--fetch", "scan", "--page-size", "10", "--allow", "inverted")
+BY_DATABASE = {"sorting", "joining"}
 
 
 @pytest.fixture
@@ -66,40 +68,69 @@ def go_on(run: Run, sim: Simulator, *words: object) -> Ran:
     return ran
 
 
-@pytest.mark.parametrize(
-    "moment",
-    ["judging", "sorting", "scanning", "keeping the rest", "states", "writing the report"],
-)
+@pytest.mark.parametrize("moment", MOMENTS_OF_RUN)
 def test_a_run_that_is_killed_goes_on(
-    moment: str, filled: Simulator, tmp_path: Path, run: Run
+    moment: str, filled: Simulator, tmp_path: Path, run: Run, killing: Killing
 ) -> None:
-    words = (*PROGRAM, moment)
-    with process(filled, tmp_path, "run", "in.csv", *SCAN, program=words) as killed:
-        said = killed.communicate()[1]
-    assert killed.returncode == -signal.SIGKILL, said
+    given = environment_of(filled, tmp_path)
+    assert killing.at(moment, tmp_path, given, "run", "in.csv", *SCAN) == -signal.SIGKILL
+    was_put_aside = any((tmp_path / "state" / "checks").glob("*/sorting/*.tmp"))
+    assert was_put_aside is (moment in BY_DATABASE)
     check_done(go_on(run, filled), filled, run)
 
 
-@pytest.mark.parametrize(
-    "moment", ["judging", "keeping the rows", "scanning", "joining", "keeping the rest"]
-)
+@pytest.mark.parametrize("moment", MOMENTS_OF_RUN)
 def test_a_run_without_room_ends_with_6_and_goes_on_with_room(
     moment: str, filled: Simulator, run: Run
 ) -> None:
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def fill_the_disk() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-
-    try:
-        with in_slices(), at_moment(moment, fill_the_disk):
-            ran = run(filled, "run", "in.csv", *SCAN)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with (
+        ExitStack() as full,
+        in_slices(),
+        putting_aside(),
+        at_moment(moment, lambda: full.enter_context(full_disk(4096))),
+    ):
+        ran = run(filled, "run", "in.csv", *SCAN)
     assert ran.status == 6, ran.err
     assert "Traceback" not in ran.err
-    assert filled.patched == []
+    assert moment not in BY_DATABASE or "has no room for the parts of the input" in ran.err
+    assert not filled.patched or moment.startswith("writing")
     check_done(go_on(run, filled), filled, run)
+
+
+PLAN = ("plan", "in.csv", "--out", "p.parquet", *SCAN)
+
+
+@pytest.mark.parametrize("moment", ["joining", "writing the plan"])
+def test_a_plan_that_is_killed_is_made_by_the_same_command(
+    moment: str, filled: Simulator, tmp_path: Path, run: Run, killing: Killing
+) -> None:
+    given = environment_of(filled, tmp_path)
+    assert killing.at(moment, tmp_path, given, *PLAN) == -signal.SIGKILL
+    assert not (tmp_path / "p.parquet").exists()
+    check_planned(filled, run)
+
+
+def test_a_plan_without_room_is_made_by_the_same_command(filled: Simulator, run: Run) -> None:
+    moment = "writing the plan"
+    with (
+        ExitStack() as full,
+        in_slices(),
+        at_moment(moment, lambda: full.enter_context(full_disk(1000))),
+    ):
+        ran = run(filled, *PLAN)
+    assert ran.status == 6, ran.err
+    check_planned(filled, run)
+
+
+def check_planned(sim: Simulator, run: Run) -> None:
+    """Check that a plan goes on without reading the list again, and can be applied."""
+    sim.requests.clear()
+    with in_slices():
+        ran = run(sim, *PLAN)
+        assert ran.status == 0, ran.err
+        assert len(pages_of(sim)) <= 1  # a look at the first profile
+        ran = run(sim, "apply", "p.parquet")
+    check_done(ran, sim, run)
 
 
 def test_sigterm_while_the_list_is_read_keeps_the_place(filled: Simulator, run: Run) -> None:
@@ -132,3 +163,28 @@ def test_a_budget_may_end_while_the_list_is_read(filled: Simulator, run: Run) ->
         ran = run(filled, "resume", "--max-calls", 99)
     check_done(ran, filled, run)
     assert first + len(pages_of(filled)) == PAGES + 1
+
+
+@pytest.mark.parametrize("calls", [None, 6], ids=["in one go", "after a stop"])
+def test_a_profile_that_the_list_shows_in_two_states_is_looked_up(
+    calls: int | None, filled: Simulator, run: Run
+) -> None:
+    def show_again() -> None:
+        filled.profiles[key(0)]["ccpaOptOut"] = True
+        filled.profiles[key(1)]["ccpaOptOut"] = False
+        filled.snapshot[1].extend([key(0), key(1), key(2)])
+
+    words: tuple[object, ...] = ("run", "in.csv", *SCAN)
+    with in_slices():
+        if calls:
+            assert run(filled, *words, "--max-calls", calls).status == 6
+            words = ("resume",)
+        before_answer(filled, "GET", 3, show_again)
+        ran = run(filled, *words)
+    assert ran.status == 0, ran.err
+    asked = Counter(each.raw_path.rpartition("/")[2] for each in filled.requests)
+    assert [asked[quote(key(at))] for at in range(4)] == [1, 2, 0, 0]  # 1 is written too
+    assert sorted(filled.patched) == [(key(at), True) for at in (1, *range(4, ROWS, 4))]
+    outcomes = [row["sync_outcome"] for row in ran.report]
+    assert outcomes[:5] == ["unchanged", "updated", "unchanged", "unchanged", "updated"]
+    assert outcomes[ROWS] == "duplicate"

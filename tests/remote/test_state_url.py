@@ -1,17 +1,16 @@
 """Checkpoints in a bucket: one machine is killed, and another one goes on."""
 
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import large_inputs
 import orjson
 import pytest
 from buckets import Bucket
-from conftest import Run, before_answer, key, populate, process, read_csv, wishes
+from conftest import Run, before_answer, environment_of, key, populate, process, read_csv, wishes
 from full_disk import full_disk
+from large_inputs import Killing
 
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.remote.mirror import Mirror
@@ -327,20 +326,21 @@ def test_a_plan_at_work_is_left_to_its_machine(
 
 @pytest.mark.parametrize("moment", ["scanning", "keeping the rest", "states"])
 def test_another_machine_finishes_a_large_input(
-    moment: str, run: Run, s3: Bucket, tmp_path: Path, new_database: Callable[[], str]
+    moment: str,
+    run: Run,
+    s3: Bucket,
+    tmp_path: Path,
+    new_database: Callable[[], str],
+    killing: Killing,
 ) -> None:
     path = wanted(tmp_path / "in.csv")
     there = ("--ledger", new_database(), "--state-url", s3 / "state")
     words = ("--fetch", "scan", "--page-size", "30", "--allow", "inverted", "--report", "r.csv")
-    program = (sys.executable, large_inputs.__file__, moment)
     (tmp_path / "a").mkdir()
     with running(Options()) as sim:
         populate(sim, ROWS)
-        with process(
-            sim, tmp_path / "a", "run", str(path), *words, *there, program=program
-        ) as machine:
-            said = machine.communicate()[1]
-        assert machine.returncode == -9, said
+        given = environment_of(sim, tmp_path / "a")
+        assert killing.at(moment, tmp_path / "a", given, "run", path, *words, *there) == -9
         ran = run(sim, "resume", "--report", "r.csv", *there)
         assert ran.status == 0, ran.err
         assert sorted(sim.patched) == [(key(number), True) for number in range(0, ROWS, 3)]
