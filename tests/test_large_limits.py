@@ -1,0 +1,129 @@
+"""Limits on large inputs: what they refuse or hold back can be written later, and only once."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Ran, Run, key, read_csv
+from large_inputs import in_slices
+
+from bulk_sync.simulator import Simulator
+
+ROWS = 100
+OPT_INS = range(0, 96, 8)
+OPT_OUTS = range(3, ROWS, 4)
+CHANGES = {**dict.fromkeys(OPT_OUTS, True), **dict.fromkeys(OPT_INS, False)}
+REPEATED = (8, 2)
+SCAN = ("--fetch", "scan", "--page-size", "10", "--concurrency", "1")
+SHORT = ("--summary", "json", "--report", "r.csv")
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    """A Campaign, and a file that lifts some opt-outs, opts others out, and repeats two rows."""
+    for at in range(ROWS):
+        desired = CHANGES.get(at)
+        sim.add(pkey=key(at), email=f"p{at}@example.com", ccpaOptOut=desired is not True)
+    write(tmp_path / "in.csv", ROWS)
+    return sim
+
+
+def write(path: Path, count: int) -> None:
+    rows = [f"{key(at)},{str(CHANGES.get(at, True)).lower()}" for at in range(count)]
+    path.write_text("\n".join(["PKey,ccpaOptOut", *rows, *(rows[at] for at in REPEATED), ""]))
+
+
+def check_written(sim: Simulator, *places: range) -> None:
+    """Check that some changes were made once, and no others."""
+    assert sorted(sim.patched) == sorted((key(at), CHANGES[at]) for some in places for at in some)
+
+
+def check_report(ran: Ran, **outcomes: str) -> None:
+    """Check what the report says of the opt-ins, of the opt-outs, and of the rest."""
+    rows = read_csv(ran.folder / "r.csv")
+    assert [row["sync_key"] for row in rows] == [key(at) for at in (*range(ROWS), *REPEATED)]
+    for at, row in enumerate(rows[:ROWS]):
+        kind = "opt_ins" if at in OPT_INS else "opt_outs" if at in OPT_OUTS else "rest"
+        assert row["sync_outcome"] == outcomes[kind], at
+        assert row["sync_before"] == str(at not in OPT_OUTS).lower()
+    assert [row["sync_outcome"] for row in rows[ROWS:]] == ["duplicate"] * 2
+
+
+def pages_of(sim: Simulator) -> int:
+    """Return how many pages of the list were read, but for a look at the first profile."""
+    return sum(
+        "_lineCount=10&" in each.target or "_lineStart" in each.target for each in sim.requests
+    )
+
+
+def test_opt_ins_held_back_are_written_by_a_resume_with_a_higher_limit(
+    filled: Simulator, run: Run
+) -> None:
+    with in_slices():
+        ran = run(filled, "run", "in.csv", *SCAN, *SHORT, "--hold-opt-ins")
+    assert ran.status == 3, ran.err
+    check_written(filled, OPT_OUTS)
+    check_report(ran, opt_ins="pending", opt_outs="updated", rest="unchanged")
+    (todo,) = ran.folder.glob("*.todo.csv")
+    assert [row["PKey"] for row in read_csv(todo)] == [key(at) for at in OPT_INS]
+    again = ran.summary["resume"].split()[1:]
+    assert run(filled, "resume", "--all").status == 0
+    assert run(filled, "resume", again[1]).status == 3
+    check_written(filled, OPT_OUTS)
+    filled.requests.clear()
+    ran = run(filled, *again)
+    assert ran.status == 0, ran.err
+    assert pages_of(filled) == 0
+    check_written(filled, OPT_OUTS, OPT_INS)
+    check_report(ran, opt_ins="updated", opt_outs="updated", rest="unchanged")
+    assert not todo.exists()
+
+
+def test_a_refused_run_is_written_by_a_resume_with_higher_limits(
+    filled: Simulator, run: Run
+) -> None:
+    with in_slices():
+        ran = run(filled, "run", "in.csv", *SCAN, *SHORT, "--max-changes", len(CHANGES) - 1)
+    assert ran.status == 4, ran.err
+    check_written(filled)
+    check_report(ran, opt_ins="pending", opt_outs="pending", rest="unchanged")
+    again = ran.summary["resume"].split()[1:]
+    assert run(filled, *again[:2]).status == 4
+    filled.requests.clear()
+    ran = run(filled, *again)
+    assert ran.status == 0, ran.err
+    assert pages_of(filled) == 0
+    check_written(filled, OPT_OUTS, OPT_INS)
+    check_report(ran, opt_ins="updated", opt_outs="updated", rest="unchanged")
+
+
+def test_a_plan_beyond_the_limits_is_applied_with_higher_ones(filled: Simulator, run: Run) -> None:
+    with in_slices():
+        ran = run(filled, "plan", "in.csv", *SCAN, "--out", "p.parquet", "--max-changes", 9)
+        assert ran.status == 0, ran.err
+        ran = run(filled, "apply", "p.parquet", *SHORT)
+        assert ran.status == 4, ran.err
+        check_written(filled)
+        higher = ("--max-changes", len(CHANGES), "--max-opt-ins", len(OPT_INS))
+        ran = run(filled, "apply", "p.parquet", *SHORT, *higher)
+    assert ran.status == 0, ran.err
+    check_written(filled, OPT_OUTS, OPT_INS)
+    check_report(ran, opt_ins="updated", opt_outs="updated", rest="unchanged")
+
+
+def test_an_input_that_was_cut_off_is_refused_before_the_list_is_read(
+    filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    higher = ("--max-opt-ins", len(OPT_INS))
+    assert run(filled, "run", "in.csv", *higher).status == 0
+    write(tmp_path / "in.csv", ROWS // 3)
+    for at in OPT_OUTS:
+        filled.profiles[key(at)]["ccpaOptOut"] = False
+    filled.clear()
+    with in_slices(1000):
+        ran = run(filled, "run", "in.csv", *SCAN, *SHORT)
+        assert ran.status == 4, ran.err
+        assert pages_of(filled) == 0
+        assert ran.summary["outcomes"] == {"duplicate": 2, "pending": ROWS // 3}
+        ran = run(filled, *ran.summary["resume"].split()[1:])
+    assert ran.status == 0, ran.err
+    check_written(filled, range(3, ROWS // 3, 4))
