@@ -15,7 +15,7 @@ from large_inputs import in_slices
 from bulk_sync import ledger
 from bulk_sync.runs import plan_file
 from bulk_sync.settings import State
-from bulk_sync.simulator import Options, ScanFault, Simulator, running
+from bulk_sync.simulator import Fault, Options, ScanFault, Simulator, running
 
 ROWS = 100
 ROW_BYTES = 110
@@ -132,6 +132,7 @@ CASES = {
     ),
     "no attribute": Case(fill=no_attribute, status=2),
     "looked up": Case(["--fetch", "lookup"]),
+    "access denied": Case(options=Options(faults={Fault.UNAUTHORIZED_401: 1.0}), status=5),
 }
 RUNS = {
     f"{name}, {command}": (case, command)

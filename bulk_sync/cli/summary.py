@@ -1,11 +1,9 @@
 """A plan, a run or a file in short: lines for a person, one object for a script."""
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
-
-import pandas as pd
 
 from bulk_sync.amounts import count, duration
 from bulk_sync.cli.row_lines import count_line, needing_a_person, outcome_lines, row_numbers
@@ -15,6 +13,7 @@ from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Subject
 from bulk_sync.rows import comparison, due_dates
+from bulk_sync.rows.due_dates import Late
 from bulk_sync.rows.left_rows import LeftRows
 from bulk_sync.rows.totals import by_reason
 from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
@@ -112,12 +111,13 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
     status = wording.exit_status(
         finished.exit, subject, outcomes=totals.outcomes, is_resumable=finished.is_resumable
     )
+    reasons = by_reason(finished.rows) + finished.rest.reasons
     lines = [
         f"{title} {finished.run_id} ended with {status}.\n",
-        *outcome_lines(by_reason(finished.rows), totals, totals.outcomes, notes),
+        *outcome_lines(reasons, totals, totals.outcomes, notes),
         "",
-        *needing_a_person(LeftRows.find(finished.rows, named)),
-        *_deadline_lines(finished.rows),
+        *needing_a_person(LeftRows.find(finished.rows, named) + finished.rest.left),
+        *_deadline_lines(finished),
         *_cost_lines(finished.cost),
         *(f"Report: {shown(path)}{_not_there(path)}" for path in files.reports),
     ]
@@ -128,15 +128,16 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
     return lines
 
 
-def _deadline_lines(rows: pd.DataFrame) -> list[str]:
+def _deadline_lines(finished: Finished) -> list[str]:
     """Return how many opt-outs are late, or soon will be."""
-    first, *rest = wording.deadlines(due_dates.late(rows, _today())) or [""]
+    first, *rest = wording.deadlines(_late(finished)) or [""]
     return [first, *(f"  {line}" for line in rest), ""] if first else []
 
 
-def _today() -> date:
-    """Return today by UTC: in California it is the same day or the one before."""
-    return datetime.now(UTC).date()
+def _late(finished: Finished) -> Late | None:
+    """Count late opt-outs today, by UTC: in California it is the same day or the one before."""
+    today = datetime.now(UTC).date()
+    return due_dates.total(due_dates.late(finished.rows, today), finished.rest.tally.late)
 
 
 def figure(value: float) -> str:
@@ -168,7 +169,7 @@ def summary_json(
     refusal = finished.cause if isinstance(finished.cause, Refused) else finished.held
     held = finished.totals.outcomes.get(Outcome.PENDING, 0) if finished.held else 0
     totals, cost, head = finished.totals, finished.cost, finished.head
-    late = due_dates.late(finished.rows, _today())
+    late = _late(finished)
     return {
         "run_id": finished.run_id,
         "input": source,

@@ -140,6 +140,18 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
     )
 
 
+def total(one: Late | None, other: Late | None) -> Late | None:
+    """Return the counts of both."""
+    if one is None or other is None:
+        return one or other
+    return Late(
+        one.left + other.left,
+        one.done + other.done,
+        one.soon + other.soon,
+        one.undated + other.undated,
+    )
+
+
 def days_left(rows: pd.DataFrame, today: date) -> Mapping[str, int]:
     """Count opt-outs still to be carried out by the business days until their last one.
 

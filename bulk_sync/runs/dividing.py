@@ -18,6 +18,7 @@ from bulk_sync.runs import large_input
 from bulk_sync.runs.checkpoint import ROWS, WHOLE
 from bulk_sync.runs.execution import Ended, Execution
 from bulk_sync.runs.large_input import LargeInput
+from bulk_sync.runs.rest import Rest
 from bulk_sync.runs.run_context import RunContext
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def undivided(execution: Execution, run: RunContext, ended: Ended) -> tuple[RunC
     """Return a run, ended before its input was divided, with all rows left undone."""
     if run.large is not None:
         reason = Reason.LIMIT if isinstance(ended.cause, Refused) else Reason.STOPPED
-        run = replace(run, rest=run.large.unread(reason))
+        run = replace(run, rest=Rest.unread(run.large.pending(reason)))
     if execution.listed is not None:
         ended = replace(ended, reads=execution.listed.calls_left)
     return run, ended

@@ -65,6 +65,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: Tell) 
         is_resumable=not _is_final(cause, run, joined),
         settings=job.record.settings,
         held=None if cause else ended.held,
+        rest=run.rest,
     )
     try:
         return _end(run, job, finished, ended)

@@ -178,15 +178,6 @@ class LargeInput:
 
         return self.slices.map(held_back)
 
-    def unread(self, reason: Reason) -> Rest:
-        """Return the same rows with their counts, for a run that is not divided."""
-        rows = self.pending(reason)
-        totals, tally = NOTHING.totals, NOTHING.tally
-        for frame in rows.read():
-            totals += Totals.count(frame)
-            tally += Tally.count(frame, None)
-        return Rest(totals, tally, lambda _: rows)
-
     def results(self, results: pd.DataFrame, positions: npt.NDArray[np.int64]) -> Slices:
         """Return the results of all rows, given those with work, and their positions."""
         checkpoint, slices, parts = self.checkpoint, self.slices, self._counts["parts"]

@@ -1,13 +1,19 @@
-"""The rows of an input larger than memory that need no work, beside the frame of its run."""
+"""The rows of an input larger than memory that are not in the frame of its run."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Final, Self
 
 import pandas as pd
 
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.rows.left_rows import LeftRows
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import NO_ROWS, Totals
+from bulk_sync.runs.counts import Counts
 from bulk_sync.runs.tally import Tally
 
 
@@ -16,18 +22,31 @@ class Rest:
     """The rows of an input larger than memory that need no work: Campaign holds what they ask for.
 
     They are ``unchanged``, or a ``duplicate`` of such a row, and have no reason. The other rows are
-    the frame of the run, which may be empty.
+    the frame of the run, which may be empty. If the run ended before they were told apart, all rows
+    are here, as they were left.
 
     Attributes:
         totals: counts of these rows.
         tally: further counts of them.
         with_results: returns all rows of the input in their order, given the results of the others
             (one row per row of the input).
+        reasons: their number by outcome and reason.
+        left: those that are left to a person, but for the pending ones.
     """
 
     totals: Totals
     tally: Tally
     with_results: Callable[[pd.DataFrame], Slices]
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    left: LeftRows = field(default_factory=LeftRows)
+
+    @classmethod
+    def unread(cls, rows: Slices) -> Self:
+        """Return all rows of an input, as a run leaves them that ended before they were read."""
+        today = datetime.now(UTC).date()
+        named = set(NEEDS_A_PERSON) - {Outcome.PENDING}  # which the end of the run explains
+        found = reduce(Counts.plus, (Counts.from_rows(each, named, today) for each in rows.read()))
+        return cls(found.totals, found.tally, lambda _: rows, found.reasons, found.left)
 
 
 NOTHING: Final = Rest(NO_ROWS, Tally(), Slices.of)

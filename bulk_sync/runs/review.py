@@ -15,6 +15,7 @@ from bulk_sync.ledger import Begun, Head
 from bulk_sync.report.destination import Destination, is_unpublished
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.remaining_cost import Budgets, RemainingCost
+from bulk_sync.runs.rest import NOTHING, Rest
 from bulk_sync.runs.validation import Judged
 
 
@@ -226,6 +227,7 @@ class Finished:
         is_resumable: whether ``resume`` can go on with it.
         settings: the options of the run, by name.
         held: why the opt-ins among the pending rows wait; None if none do.
+        rest: the rows that are not in ``rows``.
     """
 
     run_id: str
@@ -238,6 +240,7 @@ class Finished:
     is_resumable: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     held: Refused | None = None
+    rest: Rest = NOTHING
 
     @property
     def exit(self) -> Exit:

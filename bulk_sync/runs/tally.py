@@ -74,7 +74,7 @@ class Tally:
             self.rows + other.rows,
             self.reasons + other.reasons,
             self.states + other.states,
-            _sum(self.late, other.late),
+            due_dates.total(self.late, other.late),
             days,
             self.forbid + other.forbid,
             self.allow + other.allow,
@@ -118,14 +118,3 @@ def _states(rows: pd.DataFrame) -> npt.NDArray[np.int64]:
     # true, false, unknown: codes 1, 0, -1.
     counted = np.bincount((1 - before) * _SIZE + (1 - after), minlength=_SIZE * _SIZE)
     return counted.reshape(_SIZE, _SIZE)
-
-
-def _sum(one: Late | None, other: Late | None) -> Late | None:
-    if one is None or other is None:
-        return one or other
-    return Late(
-        one.left + other.left,
-        one.done + other.done,
-        one.soon + other.soon,
-        one.undated + other.undated,
-    )

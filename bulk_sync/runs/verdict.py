@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import reduce
-from operator import add
-from typing import NamedTuple, Self
+from typing import Self
 
 import pandas as pd
 
@@ -17,17 +16,9 @@ from bulk_sync.rows import hints
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.left_rows import LeftRows
 from bulk_sync.rows.slices import Slices
-from bulk_sync.rows.totals import Totals, by_reason
+from bulk_sync.rows.totals import Totals
+from bulk_sync.runs.counts import Counts
 from bulk_sync.runs.tally import Tally
-
-
-class _Counts(NamedTuple):
-    """Counts of one slice; each can be added to that of another."""
-
-    totals: Totals
-    reasons: Counter[tuple[str, str]]
-    tally: Tally
-    rejected: LeftRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +54,11 @@ class Verdict:
         at_ms, cells = now_ms(), hints.Cells(layout)
         today = datetime.fromtimestamp(at_ms / 1000, UTC).date() if has_deadlines else None
 
-        def counted(each: pd.DataFrame) -> _Counts:
+        def counted(each: pd.DataFrame) -> Counts:
             cells.add(each)
-            return _count(each, today)
+            return Counts.from_rows(each, [Outcome.REJECTED], today)
 
-        counts = reduce(_sum, map(counted, rows.read()))
+        counts = reduce(Counts.plus, map(counted, rows.read()))
         return cls(at_ms, *counts, hints.sentences(cells, rows))
 
     @property
@@ -99,12 +90,3 @@ class Validated:
     reports: Sequence[Destination] = ()
     marked: Sequence[Destination] = ()
     todo: Destination | None = None
-
-
-def _count(rows: pd.DataFrame, today: date | None) -> _Counts:
-    rejected = LeftRows.find(rows, [Outcome.REJECTED])
-    return _Counts(Totals.count(rows), by_reason(rows), Tally.count(rows, today), rejected)
-
-
-def _sum(one: _Counts, other: _Counts) -> _Counts:
-    return _Counts(*map(add, one, other))
