@@ -1,0 +1,105 @@
+"""Files of large runs that are damaged or missing: nothing is written or reported from them."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from conftest import Run, key, read_csv
+from large_inputs import in_slices
+
+from bulk_sync.simulator import Simulator
+
+ROWS = 100
+SCAN = ("--fetch", "scan", "--page-size", "10", "--concurrency", "1", "--allow", "inverted")
+STAGES = {"half the list": 6, "divided": 11, "half written": 20}
+"""Calls of a run until it stands there."""
+
+CANNOT_GO_ON = "cannot go on: {} (is damaged|cannot be read).*with --fresh; .* --give-up"
+
+
+@pytest.fixture
+def filled(sim: Simulator, tmp_path: Path) -> Simulator:
+    """A Campaign, and a file that changes every fourth profile."""
+    for at in range(ROWS):
+        sim.add(pkey=key(at), email=f"p{at}@example.com", ccpaOptOut=at % 4 > 0)
+    rows = [f"{key(at)},true" for at in range(ROWS)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, rows[1], ""]))
+    return sim
+
+
+def stop(stage: str, sim: Simulator, run: Run) -> tuple[Path, Path]:
+    """Run the input until a stage; return its checkpoint and its report."""
+    with in_slices():
+        ran = run(sim, "run", "in.csv", *SCAN, "--max-calls", STAGES[stage])
+    assert ran.status == 6, ran.err
+    (folder,) = (ran.folder / "state" / "runs").iterdir()
+    (report,) = ran.folder.glob("*.results.csv")
+    return folder, report
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, Path.unlink])
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        ("half the list", "whole.parquet"),
+        ("half the list", "input-000002.parquet"),
+        ("half the list", "listed-000001.parquet"),
+        ("half written", "positions.parquet"),
+    ],
+)
+def test_a_damaged_run_writes_nothing_more_and_the_input_can_be_run_anew(
+    stage: str,
+    name: str,
+    damage: Callable[[Path], None],
+    filled: Simulator,
+    run: Run,
+) -> None:
+    folder, report = stop(stage, filled, run)
+    before, patched = report.read_text(), len(filled.patched)
+    assert (patched > 0) is (stage == "half written")
+    damage(folder / name)
+    ran = run(filled, "resume")
+    if damage is Path.unlink and name.startswith("listed-"):
+        assert ran.status == 0, ran.err  # the list is read once more
+    else:
+        assert ran.status == 2, ran.err
+        is_lost = damage is Path.unlink and name == "whole.parquet"
+        says = "is not at .* --give-up" if is_lost else CANNOT_GO_ON.format(folder / name)
+        assert re.search(says, ran.err)
+        assert "Traceback" not in ran.err
+        assert len(filled.patched) == patched
+        assert report.read_text() == before
+        with in_slices():
+            ran = run(filled, "run", "in.csv", *SCAN, "--fresh", "--report", "anew.csv")
+        assert ran.status == 0, ran.err
+        report = ran.folder / "anew.csv"
+    assert sorted(filled.patched) == [(key(at), True) for at in range(0, ROWS, 4)]
+    rows = read_csv(report)
+    assert [row["PKey"] for row in rows] == [*(key(at) for at in range(ROWS)), key(1)]
+    assert {row["sync_after"] for row in rows} == {"true"}
+    assert run(None, "ledger", "verify").status == 0
+
+
+def test_pages_of_the_list_that_are_lost_cost_calls_and_change_no_result(
+    filled: Simulator, run: Run
+) -> None:
+    folder, report = stop("half the list", filled, run)
+    with in_slices():
+        assert run(filled, "resume", "--max-calls", 3).status == 6
+    first, _ = sorted(folder.glob("listed-*"))
+    first.unlink()
+    filled.requests.clear()
+    ran = run(filled, "resume")
+    assert ran.status == 0, ran.err
+    assert sorted(filled.patched) == [(key(at), True) for at in range(0, ROWS, 4)]
+    assert {row["sync_after"] for row in read_csv(report)} == {"true"}
+    asked = [each.raw_path.rpartition("/")[2] for each in filled.requests]
+    assert {quote(key(at)) for at in range(50)} <= set(asked)
