@@ -15,7 +15,7 @@ and once these were compared, in place of the list:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +74,11 @@ class LargeInput:
         return self._counts["wanted"]
 
     @property
+    def parts(self) -> int:
+        """Return how many parts the rows are in."""
+        return self._counts["parts"]
+
+    @property
     def is_planned(self) -> bool:
         """Return whether the rows are those of a reviewed plan: they need no list."""
         with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
@@ -116,9 +121,7 @@ class LargeInput:
         listed = _parts(checkpoint, "listed")  # none of a plan, or if no key is looked for
         if not listed:
             return self._split(lambda: Cursor(iter(()), FOUND), memory, protected, tell)
-        for path in (*_parts(checkpoint, "input"), *listed):
-            with checkpoint.opened(path):
-                pass  # it is whole: DuckDB does not check
+        check(checkpoint)  # DuckDB does not
         with (
             scratch.folder(state_dir, scratch.CHECKS) as folder,
             Store(folder, memory, tell) as store,
@@ -180,7 +183,7 @@ class LargeInput:
 
     def results(self, results: pd.DataFrame, positions: npt.NDArray[np.int64]) -> Slices:
         """Return the results of all rows, given those with work, and their positions."""
-        checkpoint, slices, parts = self.checkpoint, self.slices, self._counts["parts"]
+        checkpoint, slices, parts = self.checkpoint, self.slices, self.parts
 
         def read_ms() -> Iterator[npt.NDArray[np.int64]]:
             for number in range(1, parts + 1):
@@ -275,6 +278,22 @@ def find(checkpoint: Checkpoint) -> LargeInput | None:
     """Return the large input of a run; None if it has none, or is divided already."""
     is_there = (checkpoint.folder / WHOLE).is_file() and not _is_divided(checkpoint)
     return LargeInput(checkpoint) if is_there else None
+
+
+def check(checkpoint: Checkpoint) -> None:
+    """Raise CheckpointProblem if a part of a large input is damaged or missing.
+
+    Of the list only what is here counts: profiles on a lost page are looked up.
+    """
+    is_divided = _is_divided(checkpoint)
+    if is_divided and rest_of(checkpoint) is NOTHING:
+        return
+    kinds = ("input", "rest") if is_divided else ("input",)
+    numbers = range(1, LargeInput(checkpoint).parts + 1)
+    names = (_name(kind, number) for kind, number in product(kinds, numbers))
+    for path in (*map(checkpoint.folder.joinpath, names), *_parts(checkpoint, "listed")):
+        with checkpoint.opened(path):
+            pass
 
 
 def rest_of(checkpoint: Checkpoint) -> Rest:

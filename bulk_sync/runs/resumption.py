@@ -211,6 +211,7 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
     checkpoint = checkpoint_place.take_over(job.state, run.run_id)
     if checkpoint is None:
         raise UsageProblem(without_checkpoint(job.state, run))
+    large_input.check(checkpoint)  # a damaged part is no reason to write half of the rest
     rows = checkpoint.rows()
     planned = checkpoint.plan(rows)
     if planned is None:
