@@ -7,6 +7,7 @@ import click
 
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
+from bulk_sync.cli.filled import FilledPath
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.errors import Exit, Refused
 from bulk_sync.settings import Approval
@@ -23,7 +24,7 @@ Examples:
     "apply",
     cls=Command,
     params=[
-        click.Argument(["plan"], metavar="PLAN", type=click.Path(path_type=Path)),
+        click.Argument(["plan"], metavar="PLAN", type=FilledPath(path_type=Path)),
         options.ALLOW,
         options.EXPECT_SHA256,
         options.APPROVED_BY,

@@ -4,8 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import click
-
+from bulk_sync.cli.filled import FilledPath
 from bulk_sync.cli.option import Group, Option, Recorded
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE
@@ -19,7 +18,7 @@ ATTRIBUTE: Final = _connection(
     default=CCPA,
 )
 CA_FILE: Final = _connection(
-    "--ca-file FILE", "Certificates of a private CA, PEM.", type=click.Path(path_type=Path)
+    "--ca-file FILE", "Certificates of a private CA, PEM.", type=FilledPath(path_type=Path)
 )
 CONNECTION: Final = (
     _connection(

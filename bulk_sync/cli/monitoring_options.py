@@ -4,11 +4,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import click
-
+from bulk_sync.cli.filled import FilledPath
 from bulk_sync.cli.option import Duration, Group, Option, Recorded, WebAddress
 
-_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_FILE: Final = FilledPath(path_type=Path, dir_okay=False)
 _monitoring = partial(Option, group=Group.MONITORING, recorded=Recorded.NEVER)
 
 METRICS_FILE: Final = _monitoring(

@@ -21,6 +21,7 @@ from bulk_sync.cli import (
     schedule_options,
     state_options,
 )
+from bulk_sync.cli.filled import FilledPath, FilledText
 from bulk_sync.cli.monitoring_options import MONITORING, PROGRESS_EVERY
 from bulk_sync.cli.option import (
     Duration,
@@ -42,7 +43,7 @@ _approval = partial(Option, group=Group.APPROVAL)
 _pace = partial(Option, group=Group.PACE)
 _output = partial(Option, group=Group.OUTPUT, recorded=Recorded.NEVER)
 
-_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_FILE: Final = FilledPath(path_type=Path, dir_okay=False)
 _ABOVE_0: Final = click.FloatRange(0, min_open=True)
 _FROM_0: Final = click.IntRange(0)
 _FROM_1: Final = click.IntRange(1)
@@ -50,8 +51,10 @@ _FROM_1: Final = click.IntRange(1)
 
 INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT", type=InputName())
 DATABASE: Final = click.Argument(["url"], metavar="URL")
-RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID")
-MAYBE_RUN_ID: Final = click.Argument(["run_id"], metavar="[RUN_ID]", required=False)
+RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID", type=FilledText())
+MAYBE_RUN_ID: Final = click.Argument(
+    ["run_id"], metavar="[RUN_ID]", required=False, type=FilledText()
+)
 
 SHOW_ONLY: Final = _once("-n --dry-run", "Show what would be removed, and remove nothing.")
 DRY_RUN: Final = _once("-n --dry-run", "Send no method but GET; outcomes say what would happen.")

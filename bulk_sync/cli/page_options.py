@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import click
 
+from bulk_sync.cli.filled import FilledPath
 from bulk_sync.cli.option import Duration, Group, Option, Recorded, Size, choice
 from bulk_sync.web.identity import Role
 
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
 
-_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_FILE: Final = FilledPath(path_type=Path, dir_okay=False)
 
 
 class Network(click.ParamType[Any]):

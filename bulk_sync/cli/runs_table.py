@@ -24,6 +24,9 @@ _JOB: Final = _COLUMNS.index("job")
 _LEAST_JOB: Final = 8
 _INPUT_CHARACTERS: Final = 60
 _WIDTH: Final = 100
+_FIRST, _LAST = datetime(1971, 1, 1), datetime(9998, 1, 1)  # noqa: DTZ001 - local times
+"""Times outside of these do not exist in every time zone."""
+
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z`-])")
 
 _NOTHING: Final = "Nothing was sent, and there is nothing to resume."
@@ -64,7 +67,7 @@ class Wanted:
 
     def among(self, runs: Sequence[Run]) -> list[Run]:
         """Return the wanted ones, the newest last."""
-        since_ms = None if self.since is None else self.since.timestamp() * 1000
+        since_ms = None if self.since is None else _ms(self.since)
         found = [
             run
             for run in runs
@@ -98,6 +101,10 @@ def _row(run: Run, at_work: Collection[str]) -> list[str]:
         "" if ended is None else short_duration(ended.seconds),
         in_short(run, at_work),
     ]
+
+
+def _ms(time: datetime) -> float:
+    return min(max(time, _FIRST), _LAST).timestamp() * 1000
 
 
 def in_short(run: Run, at_work: Collection[str]) -> str:

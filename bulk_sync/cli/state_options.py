@@ -4,9 +4,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import click
 import platformdirs
 
+from bulk_sync.cli.filled import FilledPath, FilledText
 from bulk_sync.cli.option import Group, Option, Recorded
 from bulk_sync.errors import UsageProblem
 
@@ -25,7 +25,7 @@ def _folder() -> Path:
 STATE_DIR: Final = _state(
     "--state-dir DIR",
     "Where runs, locks and the ledger are kept.",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilledPath(path_type=Path, file_okay=False),
     default=_folder,
     show_default="the platform's user state folder",
 )
@@ -41,6 +41,7 @@ STATE: Final = (
         "--ledger URL",
         "SQLAlchemy URL of a ledger that machines share. Put one with a password into "
         "BULK_SYNC_LEDGER, or into a file that BULK_SYNC_LEDGER_FILE names.",
+        type=FilledText(),
         show_default="SQLite in the state folder",
     ),
     STATE_URL,

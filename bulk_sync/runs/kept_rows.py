@@ -155,7 +155,7 @@ def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> date | None:
     days = state.days_kept(begun.rows)
     if not days:
         return None
-    until = min(today, date.max - timedelta(days)) + timedelta(days)
+    until = today + timedelta(min(days, (date.max - today).days))
     try:
         _write(state.folder, run_id, rows, IdentityColumns.find(begun, rows.first.columns), until)
     except OSError as error:

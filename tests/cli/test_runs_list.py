@@ -65,6 +65,8 @@ def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("--failed",), "bcd"),
         (("--since", "2026-11-10"), "bcd"),
         (("--since", "2026-11-20T01:00"), "cd"),
+        (("--since", "0001-01-01"), "abcd"),
+        (("--since", "9999-12-31"), ""),
         (("--failed", "--job", "requests", "--since", "2026-11-01", "--last", 1), "d"),
         (("--job", "nobody"), ""),
     ],

@@ -58,6 +58,16 @@ def test_none_are_kept_if_nobody_wants_them(sim: Simulator, tmp_path: Path, run:
     assert newest(run)["rows_kept_until"] == ""
 
 
+def test_they_may_be_kept_for_longer_than_there_are_dates(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    path = wishes(tmp_path / "in.csv", 1)
+    assert run(sim, "run", path, "--keep-rows", 10**25).status == 0
+    ((_, found),) = kept(tmp_path).items()
+    assert found.until == date.max
+
+
 def test_they_go_when_their_time_is_over(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
