@@ -291,9 +291,15 @@ def check(checkpoint: Checkpoint) -> None:
     kinds = ("input", "rest") if is_divided else ("input",)
     numbers = range(1, LargeInput(checkpoint).parts + 1)
     names = (_name(kind, number) for kind, number in product(kinds, numbers))
-    for path in (*map(checkpoint.folder.joinpath, names), *_parts(checkpoint, "listed")):
+
+    def open_part(path: Path) -> None:
         with checkpoint.opened(path):
             pass
+
+    with Behind() as checking:
+        for path in (*map(checkpoint.folder.joinpath, names), *_parts(checkpoint, "listed")):
+            checking.do(partial(open_part, path))
+        checking.wait()
 
 
 def rest_of(checkpoint: Checkpoint) -> Rest:

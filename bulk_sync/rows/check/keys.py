@@ -65,12 +65,13 @@ def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedA
     if not pc.all(pc.ascii_is_printable(keys)).as_py():
         for at in _hits(pc.match_substring_regex(keys, INVISIBLE)):
             verdicts.reject(at, Reason.BAD_KEY, f"The key {_hidden(keys[at].as_py())}")
-    if not _all_at(keys):
-        for at in _hits(pc.equal(keys, UNCALCULATED)):
-            verdicts.reject(at, Reason.BAD_KEY, f"The key is {NO_VALUE}.")
-        for pattern, what in _DAMAGE.items():
-            for at in _hits(pc.match_substring_regex(keys, pattern)):
-                verdicts.reject(at, Reason.BAD_KEY, f"The key {quoted(keys[at].as_py())} {what}.")
+    others, odd = _without_at(keys)
+    for at in _hits(pc.equal(odd, UNCALCULATED)):
+        verdicts.reject(int(others[at]), Reason.BAD_KEY, f"The key is {NO_VALUE}.")
+    for pattern, what in _DAMAGE.items():
+        for at in _hits(pc.match_substring_regex(odd, pattern)):
+            sentence = f"The key {quoted(odd[at].as_py())} {what}."
+            verdicts.reject(int(others[at]), Reason.BAD_KEY, sentence)
     if kind is KeyKind.EMAIL:
         _check_emails(keys, verdicts)
     return keys
@@ -166,10 +167,10 @@ def refuse_doubtful_opt_in(at: int, other: str, verdicts: Verdicts) -> None:
     verdicts.reject(at, Reason.CONFLICT, sentence)
 
 
-def _all_at(keys: pa.ChunkedArray) -> bool:
-    """Check whether all keys begin with ``@``: then no program has changed any."""
-    all_do: bool = pc.all(pc.starts_with(keys, "@")).as_py()
-    return all_do
+def _without_at(keys: pa.ChunkedArray) -> tuple[npt.NDArray[np.intp], pa.ChunkedArray]:
+    """Return the keys that a program may have changed, and where they are: no ``@`` begins them."""
+    is_odd = pc.invert(pc.starts_with(keys, "@"))
+    return np.flatnonzero(is_odd.to_numpy()), keys.filter(is_odd)
 
 
 def _trimmed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -202,12 +203,11 @@ def _without_quotes(keys: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _unforced(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     """Remove ``'`` and ``="..."``, which spreadsheets force on text with a leading ``@``."""
-    if _all_at(keys):
+    _, odd = _without_at(keys)
+    if not pc.any(pc.match_substring_regex(odd, r"""(?s)^(?:'|=".*"$)""")).as_py():
         return keys
     apostrophe = pc.starts_with(keys, "'")
     formula = pc.match_substring_regex(keys, r'(?s)^=".*"$')
-    if not pc.any(pc.or_(apostrophe, formula)).as_py():
-        return keys
     inside = pc.replace_substring(pc.utf8_slice_codeunits(keys, 2, -1), '""', '"')
     after = pc.utf8_slice_codeunits(keys, 1)
     bare = pc.if_else(apostrophe, after, pc.if_else(formula, inside, keys))
