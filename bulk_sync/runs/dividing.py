@@ -14,7 +14,7 @@ from bulk_sync.errors import Refused, StoppedEarly, StopRun
 from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import plan_limits
-from bulk_sync.runs import large_input
+from bulk_sync.runs import capacity, large_input
 from bulk_sync.runs.checkpoint import ROWS, WHOLE
 from bulk_sync.runs.execution import Ended, Execution
 from bulk_sync.runs.large_input import LargeInput
@@ -46,7 +46,7 @@ def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext
             execution = replace(execution, listed=whole)
     try:
         if session.cause is None:
-            run = _divided(execution, run, large) if is_cheaper else _held_whole(run, large)
+            run = (_divided if is_cheaper else _held_whole)(execution, run, large)
     except StopRun as cause:
         session.stop(cause)
     return replace(execution, rest=run.rest), run
@@ -90,12 +90,19 @@ def undivided(execution: Execution, run: RunContext, ended: Ended) -> tuple[RunC
     return run, ended
 
 
-def _held_whole(run: RunContext, large: LargeInput) -> RunContext:
-    """Return a run with all rows in memory."""
+def _held_whole(execution: Execution, run: RunContext, large: LargeInput) -> RunContext:
+    """Return a run with all rows in memory.
+
+    Raises:
+        StoppedEarly: they do not fit.
+    """
+    count = large.slices.count
+    why, instead = "are looked up one by one", ", or run the input anew with --fresh --fetch scan"
+    capacity.check(count, execution.job.memory, why, instead)
     log.warning(
         "Keys are looked up one by one, for which all %s rows are held in memory. --fetch scan "
         "reads Campaign's list instead.",
-        f"{large.slices.count:,}",
+        f"{count:,}",
     )
     rows = large.slices.joined()
     run.checkpoint.keep_part(ROWS, pa.Table.from_pandas(rows, preserve_index=False))

@@ -27,7 +27,6 @@ import pyarrow as pa
 
 from bulk_sync.beside import Behind, ahead
 from bulk_sync.campaign.list_pages import Place
-from bulk_sync.errors import StoppedEarly
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, parquet_rows, reduction
 from bulk_sync.rows.on_disk import FOUND, Cursor, Store
@@ -35,13 +34,11 @@ from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.reduction import Work
 from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.rows.totals import Totals
+from bulk_sync.runs import capacity
 from bulk_sync.runs.checkpoint import PLANNED, ROWS, WHOLE, Checkpoint
 from bulk_sync.runs.rest import NOTHING, Rest
 from bulk_sync.runs.tally import Tally
 from bulk_sync.storage import scratch
-
-_BYTES_EACH: Final = 500
-"""Memory of a row with work to do, with its keys, states and results."""
 
 _POSITIONS: Final = "positions.parquet"
 _READ_MS: Final = "read_ms"
@@ -153,7 +150,8 @@ class LargeInput:
 
         decided = self._slices(reduction.DECIDED).watched("Comparing the rows", tell)
         is_rest = reduction.divide(decided, find_states(), protected.counting(self.slices), keep)
-        _refuse_much_work(int(np.count_nonzero(~is_rest)), memory)
+        why = "have another state than in Campaign, or need a person"
+        capacity.check(int(np.count_nonzero(~is_rest)), memory, why)
         totals, tally = NOTHING.totals, NOTHING.tally
         left: list[pd.DataFrame] = []
         for rest, rows in reduction.split(self.slices.watched("Keeping the rows", tell), is_rest):
@@ -269,11 +267,6 @@ def _without_prefix(name: str) -> str:
     return name.removeprefix(_OWN)
 
 
-def fits(rows: int, memory: int) -> bool:
-    """Return whether so many rows of a plan, or with work to do, fit into memory."""
-    return rows * _BYTES_EACH <= memory
-
-
 def find(checkpoint: Checkpoint) -> LargeInput | None:
     """Return the large input of a run; None if it has none, or is divided already."""
     is_there = (checkpoint.folder / WHOLE).is_file() and not _is_divided(checkpoint)
@@ -327,16 +320,6 @@ def rest_of(checkpoint: Checkpoint) -> Rest:
 
 def _is_divided(checkpoint: Checkpoint) -> bool:
     return (checkpoint.folder / ROWS).is_file()
-
-
-def _refuse_much_work(rows: int, memory: int) -> None:
-    """Raise StoppedEarly if the rows with work to do do not fit into memory."""
-    if not fits(rows, memory):
-        raise StoppedEarly(
-            f"{rows:,} rows have another state than in Campaign, or need a person: that is more "
-            f"work than fits into memory at once. Go on with --memory "
-            f"{-(-rows * _BYTES_EACH // 10**9)}GB."
-        )
 
 
 def _name(kind: str, number: int) -> str:

@@ -30,7 +30,7 @@ from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, parquet_rows
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import large_input
+from bulk_sync.runs import capacity
 from bulk_sync.storage import atomic, sealed
 
 SUFFIX: Final = ".parquet"
@@ -217,7 +217,7 @@ def _read(path: Path, file: BufferedReader, memory: int) -> PlanFile:
         )
     if not is_whole and sealed.KEY in notes:
         raise _edited(path)
-    is_small = large_input.fits(parquet.metadata.num_rows, memory)
+    is_small = capacity.fits(parquet.metadata.num_rows, memory)
     digest = _digest(file)
     try:
         if is_small or columns.OWNER in parquet.schema_arrow.names:

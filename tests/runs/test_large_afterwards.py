@@ -366,6 +366,24 @@ def test_more_changes_than_fit_need_more_memory(filled: Simulator, tmp_path: Pat
     assert applied(filled, tmp_path, plan, FEW)[0].exit == Exit.DONE
 
 
+def test_more_keys_to_look_up_than_fit_need_more_memory(filled: Simulator, tmp_path: Path) -> None:
+    def looking_up(memory: int) -> Job:
+        job = job_of(filled, tmp_path, calls=None)
+        return replace(job, reading=Reading(Fetch.LOOKUP, memory=memory))
+
+    given = Input(str(tmp_path / "in.csv"), state_dir=tmp_path / "state", memory=SMALL)
+    stopped = runs.sync(looking_up(SMALL - 1), given, Quiet())
+    assert stopped.exit == Exit.STOPPED_EARLY
+    assert "90 rows are looked up one by one" in str(stopped.cause)
+    assert "--memory 1GB, or run the input anew with --fresh --fetch scan." in str(stopped.cause)
+    assert stopped.totals.outcomes == {"pending": ROWS - 1, "duplicate": 1}
+    ended = runs.resume(looking_up(SMALL), stopped.run_id, Quiet())
+    assert ended.totals.outcomes == {
+        "unchanged": ROWS - 1 - CHANGES, "updated": CHANGES, "duplicate": 1,
+    }  # fmt: skip
+    assert len(filled.patched) == CHANGES
+
+
 def test_a_plan_that_changes_while_it_is_read_again_is_not_applied(
     filled: Simulator, tmp_path: Path
 ) -> None:
