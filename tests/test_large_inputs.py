@@ -125,11 +125,6 @@ CASES = {
     "nothing can be used": Case(
         rows=lambda: [f"{key(at)},maybe," for at in range(ROWS)], commands=["plan", "run"]
     ),
-    "nobody is known": Case(
-        rows=lambda: [f"{key(500 + at)},true," for at in range(ROWS)],
-        status=4,
-        more_calls=WHOLE_LIST,
-    ),
     "no attribute": Case(fill=no_attribute, status=2),
     "looked up": Case(["--fetch", "lookup"]),
     "access denied": Case(options=Options(faults={Fault.UNAUTHORIZED_401: 1.0}), status=5),

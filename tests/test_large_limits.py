@@ -50,9 +50,8 @@ def check_report(ran: Ran, **outcomes: str) -> None:
 
 def pages_of(sim: Simulator) -> int:
     """Return how many pages of the list were read, but for a look at the first profile."""
-    return sum(
-        "_lineCount=10&" in each.target or "_lineStart" in each.target for each in sim.requests
-    )
+    lists = [each.target for each in sim.requests if "_line" in each.target]
+    return sum("_count" not in each and "_lineCount=1&" not in each for each in lists)
 
 
 def test_opt_ins_held_back_are_written_by_a_resume_with_a_higher_limit(
@@ -127,3 +126,23 @@ def test_an_input_that_was_cut_off_is_refused_before_the_list_is_read(
         ran = run(filled, *ran.summary["resume"].split()[1:])
     assert ran.status == 0, ran.err
     check_written(filled, range(3, ROWS // 3, 4))
+
+
+def test_keys_of_another_instance_are_refused_after_the_first_page(
+    filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    rows = [f"{key(500 + at)},true" for at in range(ROWS)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
+    with in_slices():
+        ran = run(filled, "run", "in.csv", *SCAN, *SHORT)
+        assert ran.status == 4, ran.err
+        assert "none of 7 keys, out of the 100 to be looked up, is known" in ran.summary["message"]
+        assert (pages_of(filled), filled.counters.methods["GET"]) == (1, 9)
+        assert ran.summary["outcomes"] == {"pending": ROWS}
+        again = ran.summary["resume"].split()[1:]
+        assert again[2:] == ["--allow", "unknown-keys"]
+        ran = run(filled, *again, "--summary", "json")
+    assert ran.status == 3, ran.err
+    assert ran.summary["outcomes"] == {"not_found": ROWS}
+    check_written(filled)
+    assert pages_of(filled) == 10

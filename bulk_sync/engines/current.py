@@ -28,10 +28,10 @@ from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Connection, Fetch, Oddity, Reading
 from bulk_sync.stopping import Stop
 
+TRIED: Final = 7
 _FIRST: Final = 3
-_RANDOM: Final = 4
-"""Keys tried before all others. If every other key of a file were good, none of these
-would be in one run of a hundred."""
+"""Keys tried before all others, and how many of them are the first ones. If every other key of a
+file were good, none of these would be in one run of a hundred."""
 
 _UNKNOWN: Final = frozenset({Reason.INVALID_KEY, Reason.NOT_FOUND})
 
@@ -247,23 +247,29 @@ class StateReader:
             await run.carry_out(lookups, ReadyQueue(retried), len(retried), recorder.add)
         await recorder.close()
 
-    async def _try_keys(self) -> None:
+    async def try_keys(self, among: int) -> None:
         """Look a few keys up before all others, and stop if this instance knows none of them.
 
         The first ones, whose turn it is anyway; and only if these are unknown, some at random. A
         few rows prove something only if Campaign cannot even read the keys.
+
+        Args:
+            among: how many keys are to be looked up.
         """
         steps, count = self._steps, len(self._steps.state)
-        if not self._producer.tries_keys or count < _FIRST + _RANDOM or len(steps.open()) < count:
+        if not self._producer.tries_keys or count < TRIED or len(steps.open()) < count:
             return
-        strange = _UNKNOWN if count >= FEWEST else {Reason.INVALID_KEY}
-        others = random.Random(count).sample(range(_FIRST, count), _RANDOM)  # noqa: S311 - any will do
-        for tried in (range(_FIRST), sorted(others)):
+        strange = _UNKNOWN if among >= FEWEST else {Reason.INVALID_KEY}
+        first, others = positions_to_try(count)
+        for tried in (first, others):
             await self._look_up(tried)
             problems = [steps.problems.get(at) for at in tried]
             if any(each is None or each.reason not in strange for each in problems):
                 return
-        self._run.stop.ask(_unknown_keys(count, steps.problems[0]))
+        self._run.stop.ask(_unknown_keys(among, steps.problems[0]))
+
+    async def _try_keys(self) -> None:
+        await self.try_keys(len(self._steps.state))
 
     def _new_recorder(self) -> Recorder:
         run = self._run
@@ -285,9 +291,15 @@ class StateReader:
         return self._producer.lookups(self._keys, self._steps.open())
 
 
+def positions_to_try(count: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the first of so many positions, ``TRIED`` at least, and some others."""
+    others = random.Random(count).sample(range(_FIRST, count), TRIED - _FIRST)  # noqa: S311 - any will do
+    return range(_FIRST), sorted(others)
+
+
 def _unknown_keys(count: int, problem: RowFailed) -> Refused:
     return Refused(
-        f"Nothing was written: none of {_FIRST + _RANDOM} keys, out of the {count:,} to be "
+        f"Nothing was written: none of {TRIED} keys, out of the {count:,} to be "
         f"looked up, is known to this instance. {problem.detail} PKeys of stage are not those of "
         f"production, and {MIGRATED} If the keys are right, let them pass with --allow "
         f"{Oddity.UNKNOWN_KEYS}.",

@@ -26,7 +26,7 @@ from bulk_sync.engines.current import (
 )
 from bulk_sync.engines.list_choice import preflight
 from bulk_sync.engines.producer import PKeys, Producer
-from bulk_sync.engines.whole_list import Save, WholeList
+from bulk_sync.engines.whole_list import Save, SomeKeys, WholeList
 from bulk_sync.engines.workers import Progress, Workers, loop_factory
 from bulk_sync.engines.write import Journal, Writes, write
 from bulk_sync.errors import StopRun
@@ -157,9 +157,11 @@ class Session:
         self._stages = reader
         return reader
 
-    def reading_list(self, keys: int, how: Reading, save: Save, left_at: Place | None) -> WholeList:
+    def reading_list(
+        self, keys: int, how: Reading, save: Save, left_at: Place | None, some_keys: SomeKeys
+    ) -> WholeList:
         """Return what reads Campaign's whole list, for more keys than memory can look for."""
-        whole = WholeList(self._workers, self._connection, keys, how, save, left_at)
+        whole = WholeList(self._workers, self._connection, keys, how, save, left_at, some_keys)
         self._stages = whole
         return whole
 

@@ -5,7 +5,9 @@ joined afterwards. Keys missing in the list, or with two states there, are looke
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from typing import Final
 
 import pyarrow as pa
@@ -13,12 +15,20 @@ import pyarrow as pa
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.list_pages import Page, Place
 from bulk_sync.engines import list_choice, scan
-from bulk_sync.engines.current import Read
+from bulk_sync.engines.current import (
+    NO_CHECKPOINT,
+    TRIED,
+    Read,
+    StateReader,
+    positions_to_try,
+)
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.engines.list_choice import ProfileList
+from bulk_sync.engines.producer import PKeys
 from bulk_sync.engines.scan import TRUE, UNKNOWN, ListPages, Scanning
 from bulk_sync.engines.workers import Workers
 from bulk_sync.errors import StopRun
+from bulk_sync.rows.results import Steps
 from bulk_sync.settings import Connection, Reading
 
 LISTED: Final = pa.schema(
@@ -32,6 +42,9 @@ _AT_ONCE: Final = 250_000
 
 Save = Callable[[pa.Table, Place], None]
 """Makes profiles durable, with the place where the list goes on; raises StopRun if it cannot."""
+
+SomeKeys = Callable[[], Sequence[str]]
+"""Returns some of the keys, of which a few are looked up if the first page shows none of these."""
 
 
 class SavedPages(ListPages):
@@ -86,6 +99,7 @@ class WholeList:
         how: the strategy.
         save: makes profiles durable.
         left_at: where an earlier process left the list.
+        some_keys: returns keys by which another instance is noticed.
 
     Attributes:
         pages: pages read.
@@ -100,8 +114,9 @@ class WholeList:
         how: Reading,
         save: Save,
         left_at: Place | None,
+        some_keys: SomeKeys,
     ) -> None:
-        self._run, self._connection = run, connection
+        self._run, self._connection, self._some_keys = run, connection, some_keys
         self._keys, self._how, self._save, self._left_at = keys, how, save, left_at
         self._listing: ProfileList | None = None
         self._began = time.monotonic()
@@ -148,12 +163,22 @@ class WholeList:
         run = self._run
         pages = SavedPages(run.client.api, run.attribute, self._keys, self._save, listing.left_at)
         before = pages.pages
-        how = Scanning(listing.total, self._keys, while_cheaper=False, unseen=_go_on)
+        unseen = partial(self._try_keys, first)
+        how = Scanning(listing.total, self._keys, while_cheaper=False, unseen=unseen)
         path = await scan.scan(run, pages, first, how)
         self.pages = pages.pages - before
         pages.keep(path)
         self.is_read = path is None
 
-
-async def _go_on() -> None:
-    """Read on: only the whole list shows whether it knows any of the keys."""
+    async def _try_keys(self, first: Page) -> None:
+        """Stop if this instance seems to know none of the keys: see ``StateReader.try_keys``."""
+        keys, run = self._some_keys(), self._run
+        shown = (each.get("PKey") for each in first.profiles)
+        known = {pkey for pkey in shown if isinstance(pkey, str)}
+        if len(keys) < TRIED or not known.isdisjoint(keys):
+            return
+        tried = [keys[at] for at in chain(*positions_to_try(len(keys)))]
+        pkeys = PKeys(run.attribute, stamped=False, tries_keys=True)
+        steps = Steps.blank(TRIED)
+        reader = StateReader(run, self._connection, tried, steps, self._how, pkeys, NO_CHECKPOINT)
+        await reader.try_keys(self._keys)

@@ -20,6 +20,7 @@ from bulk_sync.runs.execution import Ended, Execution
 from bulk_sync.runs.large_input import LargeInput
 from bulk_sync.runs.rest import Rest
 from bulk_sync.runs.run_context import RunContext
+from bulk_sync.settings import Oddity
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext
             session.stop(refused)
             return execution, run
         if wanted := large.wanted:
-            whole = session.reading_list(wanted, job.reading, large.save, large.place())
+            some_keys = list if Oddity.UNKNOWN_KEYS in job.limits.allowed else large.some_keys
+            whole = session.reading_list(wanted, job.reading, large.save, large.place(), some_keys)
             is_cheaper = session.run(whole.read())
             execution = replace(execution, listed=whole)
     try:

@@ -99,6 +99,15 @@ class LargeInput:
         with self.checkpoint.opened(parts[-1]) as file:
             return Place(**orjson.loads((file.schema_arrow.metadata or {})[_PLACE]))
 
+    def some_keys(self) -> list[str]:
+        """Return the keys that are looked for in the first part and in the last one."""
+        found = list[str]()
+        for number in sorted({1, self.parts}):
+            with self.checkpoint.opened(self.checkpoint.folder / _name("input", number)) as file:
+                part = file.read([columns.KEY, columns.OUTCOME])
+            found += part.filter(part[columns.OUTCOME].is_null())[columns.KEY].to_pylist()
+        return found
+
     def divide(self, state_dir: Path, memory: int, protected: ProtectedKeys, tell: Tell) -> Work:
         """Compare the rows with what the list showed, and return those with work to do.
 
