@@ -72,33 +72,28 @@ class Parts:
         return self._parts[-1].end if self._parts else 0
 
     def add(self, raw: pd.DataFrame, *, is_end: bool) -> Part:
-        """Keep the raw rows of a slice; ``is_end``: they are the last of their file."""
+        """Return a part for a slice to be kept; ``is_end``: its rows are the last of their file."""
         file = file_of(raw)
         above = sum(part.rows for part in self._parts if part.file == file)
         part = Part(len(self._parts), self.rows, len(raw), file, above if is_end else None)
-        bare = raw if file < 0 else raw.drop(columns=columns.FILE)
-        self._store.keep(_RAW, part.number, pa.Table.from_pandas(bare, preserve_index=False))
         self._parts.append(part)
         return part
 
-    def raw(self, part: Part) -> pd.DataFrame:
-        """Read the raw rows of a part."""
-        frame: pd.DataFrame = self._store.part(_RAW, part.number).to_pandas()
-        if self._files is not None:
-            codes = np.full(len(frame), part.file)
-            frame[columns.FILE] = pd.Categorical.from_codes(codes, self._files)
-        return frame
-
-    def keep_judged(self, part: Part, raw: pd.DataFrame, judged: JudgedRows) -> None:
-        """Keep what is said of each row by itself, and its key."""
-        details = columns.details(part.rows, judged.verdicts.details)
+    def keep(self, part: Part, raw: pd.DataFrame, judged: JudgedRows) -> None:
+        """Keep the raw rows of a part, what is said of each by itself, and its key."""
+        key, details = self._found.key, columns.details(part.rows, judged.verdicts.details)
+        left_out = [columns.FILE] if part.file >= 0 else []
+        if judged.identities.equals(pa.chunked_array(raw[key])):
+            left_out.append(key)  # ``raw`` finds it among the keys
+        rows = pa.Table.from_pandas(raw.drop(columns=left_out), preserve_index=False)
+        self._store.keep(_RAW, part.number, rows)
         said = {
             "desired": judged.desired,
             "outcome": judged.verdicts.outcome,
             "reason": judged.verdicts.reason,
             "detail": pa.array(details),
         }
-        if not judged.keys.equals(pa.chunked_array(raw[self._found.key])):
+        if not judged.keys.equals(pa.chunked_array(raw[key])):
             said["key"] = judged.keys
         self._store.keep(_JUDGED, part.number, pa.table(said))
         alike, how = pa.nulls(part.rows, pa.large_string()), self._found.keys
@@ -114,8 +109,27 @@ class Parts:
         }
         self._store.keep(_KEYS, part.number, pa.table(keys, KEYS))
 
-    def judged(self, part: Part, raw: pd.DataFrame) -> JudgedRows:
-        """Read what ``keep_judged`` kept, but identities; ``raw`` are the rows of the part."""
+    def raw(self, part: Part) -> pd.DataFrame:
+        """Read the raw rows of a part."""
+        rows = self._store.part(_RAW, part.number)
+        if self._found.key not in rows.column_names:
+            (keys,) = self._store.part(_KEYS, part.number, ["identity"])
+            rows = rows.append_column(self._found.key, keys)
+        own = [name for name in self._own if name != columns.FILE]
+        frame: pd.DataFrame = rows.select(own).to_pandas()
+        if self._files is not None:
+            codes = np.full(len(frame), part.file)
+            frame[columns.FILE] = pd.Categorical.from_codes(codes, self._files)
+        return frame
+
+    def read(self) -> Iterator[tuple[Part, pd.DataFrame, JudgedRows]]:
+        """Yield each part with its raw rows, and what is said of them."""
+        for part in self._parts:
+            raw = self.raw(part)
+            yield part, raw, self._judged(part, raw)
+
+    def _judged(self, part: Part, raw: pd.DataFrame) -> JudgedRows:
+        """Read what ``keep`` kept, but identities; ``raw`` are the rows of the part."""
         said = self._store.part(_JUDGED, part.number)
         outcome, reason, desired = (
             said[name].to_numpy().copy() for name in ("outcome", "reason", "desired")

@@ -139,7 +139,7 @@ class _Checking:
         )
         if self._explains_words:
             self._unknown |= judged.unknown
-        self._parts.keep_judged(part, raw, judged)
+        self._parts.keep(part, raw, judged)
         return judged
 
     def _look_for_headers(self, part: Part, raw: pd.DataFrame, judged: JudgedRows) -> None:
@@ -189,10 +189,8 @@ class _Checking:
     def _read_dates(self, dates: DateColumn) -> None:
         """Read all dates once, for the log, and combine those of rows that repeat a key."""
         settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
-        with self._store.writer(_TIMES, TIMES) as file:
-            for part in self._parts:
-                raw = self._parts.raw(part)
-                judged = self._parts.judged(part, raw)
+        with self._store.writer(_TIMES, TIMES) as file, ahead(self._parts.read()) as parts:
+            for part, raw, judged in parts:
                 places = Places.from_rows(raw, has_originals=self._has_originals)
                 texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
                 times = request_dates.times_of(dates.read(texts, places.name), judged.desired)
@@ -224,9 +222,7 @@ class _Checking:
         combined = None
         if self._dates is not None:
             combined = Cursor(self._store.batches(_COMBINED), TIMES)
-        for part in self._parts:
-            raw = self._parts.raw(part)
-            judged = self._parts.judged(part, raw)
+        for part, raw, judged in self._parts.read():
             counts_as = np.arange(part.start, part.end)
             said = settled.until(part.end)
             at = said["position"].to_numpy() - part.start
