@@ -20,7 +20,7 @@ from bulk_sync.ledger import Ledger
 from bulk_sync.rows import on_disk
 from bulk_sync.rows.duckdb_session import Progress, Session, Tables, connected
 from bulk_sync.rows.on_disk import Store
-from bulk_sync.runs import plan_file, validation
+from bulk_sync.runs import capacity, plan_file, validation
 from bulk_sync.runs.checkpoint import Checkpoint
 
 SLICE_BYTES: Final = 2_500
@@ -54,6 +54,14 @@ def in_slices(size: int = SLICE_BYTES) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "_WHOLE", share)
         patch.setattr(validation, "_SLICES", share)
+        yield
+
+
+@contextmanager
+def in_groups(rows: int = 60) -> Iterator[None]:
+    """Read plans of more than so many rows in groups."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(capacity, "_BYTES_EACH", memory.default_bytes() // rows)
         yield
 
 
@@ -130,7 +138,7 @@ def main() -> None:
             log = os.open("killed.log", os.O_WRONLY | os.O_CREAT)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            with in_slices(), putting_aside(), at_moment(moment, kill):
+            with in_slices(), in_groups(), putting_aside(), at_moment(moment, kill):
                 cli.main(words)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 

@@ -3,14 +3,15 @@
 import os
 import signal
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from conftest import Ran, Run, before_answer, environment_of, key, read_csv
 from full_disk import full_disk
-from large_inputs import MOMENTS_OF_RUN, Killing, at_moment, in_slices, putting_aside
+from large_inputs import MOMENTS_OF_RUN, Killing, at_moment, in_groups, in_slices, putting_aside
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
@@ -68,6 +69,13 @@ def go_on(run: Run, sim: Simulator, *words: object) -> Ran:
     return ran
 
 
+@contextmanager
+def without_room(moment: str) -> Iterator[None]:
+    """Let the disk be full from a moment on."""
+    with ExitStack() as full, at_moment(moment, lambda: full.enter_context(full_disk(1000))):
+        yield
+
+
 @pytest.mark.parametrize("moment", MOMENTS_OF_RUN)
 def test_a_run_that_is_killed_goes_on(
     moment: str, filled: Simulator, tmp_path: Path, run: Run, killing: Killing
@@ -83,12 +91,7 @@ def test_a_run_that_is_killed_goes_on(
 def test_a_run_without_room_ends_with_6_and_goes_on_with_room(
     moment: str, filled: Simulator, run: Run
 ) -> None:
-    with (
-        ExitStack() as full,
-        in_slices(),
-        putting_aside(),
-        at_moment(moment, lambda: full.enter_context(full_disk(4096))),
-    ):
+    with in_slices(), putting_aside(), without_room(moment):
         ran = run(filled, "run", "in.csv", *SCAN)
     assert ran.status == 6, ran.err
     assert "Traceback" not in ran.err
@@ -111,12 +114,7 @@ def test_a_plan_that_is_killed_is_made_by_the_same_command(
 
 
 def test_a_plan_without_room_is_made_by_the_same_command(filled: Simulator, run: Run) -> None:
-    moment = "writing the plan"
-    with (
-        ExitStack() as full,
-        in_slices(),
-        at_moment(moment, lambda: full.enter_context(full_disk(1000))),
-    ):
+    with in_slices(), without_room("writing the plan"):
         ran = run(filled, *PLAN)
     assert ran.status == 6, ran.err
     check_planned(filled, run)
@@ -131,6 +129,59 @@ def check_planned(sim: Simulator, run: Run) -> None:
         assert len(pages_of(sim)) <= 1  # a look at the first profile
         ran = run(sim, "apply", "p.parquet")
     check_done(ran, sim, run)
+
+
+OF_APPLY = ("keeping the rows", "keeping the rest", "writing", "writing the report")
+
+
+@pytest.mark.parametrize("moment", OF_APPLY)
+def test_an_apply_that_is_killed_goes_on(
+    moment: str, filled: Simulator, tmp_path: Path, run: Run, killing: Killing
+) -> None:
+    with in_slices():
+        assert run(filled, *PLAN).status == 0
+    given = environment_of(filled, tmp_path)
+    assert killing.at(moment, tmp_path, given, "apply", "p.parquet") == -signal.SIGKILL
+    with in_groups():
+        check_done(run(filled, "apply", "p.parquet"), filled, run)
+
+
+@pytest.mark.parametrize("moment", OF_APPLY)
+def test_an_apply_without_room_ends_with_6_and_goes_on_with_room(
+    moment: str, filled: Simulator, run: Run
+) -> None:
+    with in_slices():
+        assert run(filled, *PLAN).status == 0
+    with in_groups():
+        with without_room(moment):
+            ran = run(filled, "apply", "p.parquet")
+        assert ran.status == 6, ran.err
+        check_done(run(filled, "apply", "p.parquet"), filled, run)
+
+
+def test_a_check_that_is_killed_leaves_nothing_to_the_next_one(
+    filled: Simulator, tmp_path: Path, run: Run, killing: Killing
+) -> None:
+    given = environment_of(filled, tmp_path)
+    assert killing.at("sorting", tmp_path, given, "validate", "in.csv") == -signal.SIGKILL
+    checks = tmp_path / "state" / "checks"
+    assert any(checks.iterdir())
+    check_validated(run, checks)
+
+
+def test_a_check_without_room_ends_with_6(filled: Simulator, tmp_path: Path, run: Run) -> None:
+    with in_slices(), putting_aside(), without_room("sorting"):
+        ran = run(filled, "validate", "in.csv")
+    assert ran.status == 6, ran.err
+    assert "start the command again" in ran.err
+    check_validated(run, tmp_path / "state" / "checks")
+
+
+def check_validated(run: Run, checks: Path) -> None:
+    with in_slices():
+        ran = run(None, "validate", "in.csv", "--summary", "json")
+    assert (ran.summary["usable"], ran.summary["outcomes"]) == (ROWS, {"duplicate": 1})
+    assert not any(checks.iterdir())
 
 
 def test_sigterm_while_the_list_is_read_keeps_the_place(filled: Simulator, run: Run) -> None:
