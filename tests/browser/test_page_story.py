@@ -1,17 +1,20 @@
 """The whole story in a real browser, by keyboard alone: with the script, and without it.
 
+The processes of the page are those of its users with the script; without it they run here.
+
 upload -> map -> correct -> compare -> ask -> another person approves -> run -> report -> history ->
 undo
 """
 
 import io
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import openpyxl
 import pytest
 from conftest import read_csv
-from flow import page_before
+from flow import page_before, without_processes
 from keyboard import Reader, reader
 from playwright.sync_api import Browser, expect
 from serving import Served
@@ -128,6 +131,7 @@ def test_from_the_spreadsheet_to_the_undo_by_keyboard_alone(
     path = requests(sim, tmp_path / ("script.xlsx" if has_script else "plain.xlsx"))
     before, address = dict(sim.states), f"{path.stem}1@example.com"
     with (
+        nullcontext() if has_script else without_processes(),
         reader(browser, served, Role.UPLOADER, has_script=has_script) as ana,
         reader(browser, served, Role.APPROVER, has_script=has_script) as ben,
     ):
