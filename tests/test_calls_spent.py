@@ -10,13 +10,13 @@ from bulk_sync.simulator import Apis, Options, running
 
 @pytest.mark.parametrize(
     ("rows", "profiles", "changes", "most"),
-    [(50_000, 100_000, 1000, 1110), (500, 100_000, 50, 160), (60, 100_000, 6, 69)],
+    [(5_000, 10_000, 1000, 1110), (500, 10_000, 50, 160), (60, 10_000, 6, 69)],
 )
 @pytest.mark.parametrize("apis", [Apis.BOTH, Apis.SINGULAR])
 def test_a_run_spends_the_fewest_calls(
     rows: int, profiles: int, changes: int, most: int, apis: Apis, tmp_path: Path, run: Run
 ) -> None:
-    with running(Options(max_line_count=1000, apis=apis)) as sim:
+    with running(Options(max_line_count=100, apis=apis)) as sim:
         populate(sim, profiles, state=True)
         # Spread over the list, which shows them in its own order.
         wanted = [number * (profiles // rows) for number in range(rows)]
