@@ -38,7 +38,7 @@ def most_in_a_second(sent: list[float]) -> int:
 @pytest.mark.parametrize("latency_s", [0.001, 0.05, 1.0])
 @pytest.mark.parametrize("rate", [0.5, 7.5, 50, 200, 1000])
 def test_a_given_rate_is_used_and_never_passed(rate: float, latency_s: float) -> None:
-    count = int(min(CALLS, rate * 60))
+    count = int(min(CALLS / 4, rate * 60))
     went = virtually(calls(FarEnd(latency_s, jitter=0.3), Pace(rate=rate), count))
     assert most_in_a_second(went.sent) <= max(1, round(rate))
     assert (count - 1) / (went.sent[-1] - went.sent[0]) >= 0.97 * rate
@@ -97,8 +97,8 @@ def test_a_limit_by_the_clock_is_found_though_requests_overtake_each_other(seed:
 
 
 @pytest.mark.parametrize("rate", [50, 200, 1000])
-def test_a_limit_by_the_clock_is_found(rate: float) -> None:
-    went = virtually(calls(Window(rate, 0.05), Pace(), CALLS))
+def test_a_limit_by_the_clock_is_found(rate: int) -> None:
+    went = virtually(calls(Window(rate, 0.05), Pace(), min(CALLS, 60 * rate)))
     assert went.granted_a_second >= 0.8 * rate
     assert went.statuses[429] <= 0.01 * sum(went.statuses.values())
 
@@ -183,8 +183,11 @@ def without(failures: Mapping[int, float]) -> float:
     return 1 - sum(failures.values())
 
 
-@pytest.mark.parametrize("failures", FAILURES, ids=str)
-@pytest.mark.parametrize("retry_after_s", [None, 1.0], ids=["silent", "retry-after"])
+@pytest.mark.parametrize(
+    ("failures", "retry_after_s"),
+    [*((each, None) for each in FAILURES), *((each, 1.0) for each in FAILURES if 503 in each)],
+    ids=str,
+)
 def test_single_failures_do_not_slow_the_run(
     failures: Mapping[int, float], retry_after_s: float | None
 ) -> None:
