@@ -39,7 +39,6 @@ def shell(sim: Simulator, folder: Path, line: str) -> subprocess.CompletedProces
     [
         "bulk-sync run in.csv --report r.csv >/dev/full",
         "bulk-sync run in.csv --report r.csv | true",
-        "bulk-sync run in.csv --report r.csv 2>&-",
         "bulk-sync run in.csv --report r.csv -v 2>/dev/full",
         "bulk-sync run in.csv --report r.csv >&- 2>&- <&-",
         "bulk-sync run in.csv --report r.csv --summary json >/dev/full",
@@ -51,13 +50,15 @@ def test_a_run_goes_on_without_readers(sim: Simulator, tmp_path: Path, line: str
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
 
 
-@pytest.mark.parametrize(
-    "line", ["validate in.csv", "validate in.csv --summary json", "plan in.csv"]
-)
+@pytest.mark.parametrize("line", ["validate in.csv --summary json", "plan in.csv"])
 def test_a_lost_answer_is_a_warning(sim: Simulator, tmp_path: Path, line: str) -> None:
     lost = shell(sim, tmp_path, f"bulk-sync {line} >/dev/full")
     assert "The output could not be written: No space left on device." in lost.stderr
-    assert "is lost" not in shell(sim, tmp_path, f"bulk-sync {line} | true").stderr
+
+
+def test_an_answer_that_a_reader_leaves_is_no_warning(sim: Simulator, tmp_path: Path) -> None:
+    ended = shell(sim, tmp_path, "bulk-sync validate in.csv | true")
+    assert "The output could not be written" not in ended.stderr
 
 
 def test_a_closed_standard_input_is_an_empty_one(sim: Simulator, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Process, Run, populate, read_csv, wishes
+from conftest import Process, Run, key, populate, read_csv, wishes
 
 from bulk_sync.simulator import Simulator
 
@@ -101,16 +101,13 @@ def test_leaving_the_question_writes_the_report_and_nothing_else(
     assert [row["sync_outcome"] for row in read_csv(report)] == ["pending"] * 3
 
 
-def test_with_yes_nothing_is_asked(filled: Simulator, tmp_path: Path) -> None:
-    status, shown = typed(filled, tmp_path, "", "--yes")
-    assert status == 0
-    assert "[y/N]" not in shown
-
-
-def test_the_bars_show_how_hard_campaign_is_asked(filled: Simulator, tmp_path: Path) -> None:
+def test_with_yes_bars_show_how_hard_campaign_is_asked_and_nobody_else_is(
+    filled: Simulator, tmp_path: Path
+) -> None:
     filled.options = replace(filled.options, latency_s=0.2)  # a bar is drawn ten times a second
     words = ("--yes", "--fetch", "lookup", "--concurrency", "1", "--rate", "50")
-    _, shown = typed(filled, tmp_path, "", *words)
+    status, shown = typed(filled, tmp_path, "", *words)
+    assert (status, "[y/N]" in shown) == (0, False)
     for title in ("Reading states", "Writing"):
         assert re.search(rf"{title}: [^\r]*\b[01] in flight, at most 50/s", shown)
 
@@ -135,11 +132,6 @@ def test_a_terminal_that_goes_does_not_end_the_run(filled: Simulator, tmp_path: 
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
 
 
-def test_quiet_shows_no_bars(filled: Simulator, tmp_path: Path) -> None:
-    _, shown = typed(filled, tmp_path, "", "--yes", "-q")
-    assert shown == ""
-
-
 def test_without_a_terminal_nothing_is_asked_and_no_bar_is_drawn(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
@@ -149,12 +141,18 @@ def test_without_a_terminal_nothing_is_asked_and_no_bar_is_drawn(
     assert "%|" not in ran.err
 
 
-def test_a_bar_shows_how_far_a_long_report_got(filled: Simulator, tmp_path: Path, run: Run) -> None:
+def test_a_bar_shows_how_far_a_long_report_got_and_quiet_none(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
     rows = 20_000  # more than a batch
-    (tmp_path / "in.csv").write_text("PKey,ccpaOptOut\n" + "@key,true\n" * rows)
-    _, shown = typed(filled, tmp_path, "", "--yes", "--report", "long.csv")
+    path = tmp_path / "in.csv"
+    path.write_text(path.read_text() + "@key,true\n" * rows)
+    words = ("--yes", "--report", "long.csv")
+    _, shown = typed(filled, tmp_path, "", *words)
     assert "Writing long.csv: " in shown
-    _, shown = typed(filled, tmp_path, "", "--yes", "--report", "long.csv", "-q")
-    assert "Writing" not in shown
+    filled.profiles[key(0)]["ccpaOptOut"] = False
+    _, shown = typed(filled, tmp_path, "", *words, "-q", "--allow", "same-file")
+    assert shown == ""
+    assert len(filled.patched) == 3 + 1
     ran = run(None, "report", "--report", "again.csv")
     assert "Writing" not in ran.out + ran.err
