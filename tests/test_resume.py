@@ -1,7 +1,6 @@
 """Interrupted runs: what they leave, and how ``resume`` goes on as if nothing had happened."""
 
 import os
-import resource
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 from conftest import Ran, Run, before_answer, key, populate, process, read_csv, wishes
+from full_disk import full_disk
 from torture import FAULTS, Kind, torture
 
 from bulk_sync import ledger
@@ -385,10 +385,6 @@ def test_no_write_is_sent_before_its_intent_is_on_the_disk(
     assert seen == [True] * 300
 
 
-def limited(most_bytes: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-
-
 @pytest.mark.parametrize("most_kb", [40, 120, 200, 330])
 def test_a_full_disk_stops_the_run_and_resume_finishes_it(
     most_kb: int, tmp_path: Path, run: Run
@@ -396,13 +392,10 @@ def test_a_full_disk_stops_the_run_and_resume_finishes_it(
     with running(Options()) as sim:
         populate(sim, 1500)
         path = wishes(tmp_path / "in.csv", 1500)
-        with process(
-            sim, tmp_path, "run", str(path), "-q", preexec_fn=limited(most_kb * 1024)
-        ) as full:
-            assert full.stderr is not None
-            said = full.stderr.read()
-        assert full.returncode in {2, 6}, said
-        assert "Traceback" not in said
+        with full_disk(most_kb * 1024):
+            ran = run(sim, "run", path, "-q")
+        assert ran.status in {2, 6}, ran.err
+        assert "Traceback" not in ran.err
         with ledger.open_ledger(State(tmp_path / "state")) as book:
             runs = book.runs()
             intended = {each.intent.key for begun in runs for each in book.writes(begun.run_id)}

@@ -276,27 +276,35 @@ def test_143_also_while_libraries_are_imported(tmp_path: Path, words: tuple[str,
 
 
 @pytest.mark.parametrize("hangs", ["the list", "a profile", "the token"])
-def test_143_also_while_an_answer_does_not_come(tmp_path: Path, hangs: str) -> None:
+def test_143_also_while_an_answer_does_not_come(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, hangs: str
+) -> None:
     with running(Options()) as sim, socket.create_server(("127.0.0.1", 0)) as silent:
         populate(sim, 3)
         wishes(tmp_path / "in.csv", 3)
         words = ["run", "in.csv", "--report", "r.csv", "--fetch", "lookup", "--timeout", "600"]
         if hangs == "the token":
             words += ["--ims-endpoint", f"http://127.0.0.1:{silent.getsockname()[1]}"]
+            monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "demo-secret")
         else:
             matching = "_lineCount" if hangs == "the list" else "profile/%40"
             sim.queue_fault(Fault.HANG, times=1, matching=matching)
-        secret = {"BULK_SYNC_CLIENT_SECRET": "demo-secret"} if hangs == "the token" else {}
         began = time.monotonic()
-        with process(sim, tmp_path, *words, secrets=secret) as waiting, ExitStack() as held:
-            if hangs == "the token":
-                held.enter_context(silent.accept()[0])
-            else:
-                while not sim.counters.faults:
-                    threading.Event().wait(0.005)
-            waiting.send_signal(signal.SIGTERM)
-            waiting.communicate(timeout=60)
-        assert waiting.returncode == 143
+        with ExitStack() as held:
+
+            def interrupt() -> None:
+                if hangs == "the token":
+                    held.enter_context(silent.accept()[0])
+                else:
+                    while not sim.counters.faults:
+                        threading.Event().wait(0.005)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+            thread = threading.Thread(target=interrupt)
+            thread.start()
+            ran = run(sim, *words)
+            thread.join()
+        assert ran.status == 143
         assert time.monotonic() - began < 60  # and not ten minutes
     assert len(read_csv(tmp_path / "r.csv")) == 3
 

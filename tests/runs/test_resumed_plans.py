@@ -1,5 +1,6 @@
 """Plans under a budget of calls: forecast, kept, and gone on with, and nothing is written."""
 
+import os
 import re
 import signal
 import subprocess
@@ -105,11 +106,15 @@ def test_a_plan_that_is_stopped_from_outside_goes_on(how: str, tmp_path: Path, r
         populate(sim, 400)
         path = str(wishes(tmp_path / "in.csv", 400))
         number = signal.Signals[how]
-        before_answer(sim, "GET", 200, lambda: planning.send_signal(number))
         words = ("plan", path, "--out", "plan.parquet", "--fetch", "lookup", "--rate", "200")
-        with process(sim, tmp_path, *words) as planning:
-            planning.wait()
-        assert planning.returncode == {"SIGTERM": 143, "SIGKILL": -9}[how]
+        if how == "SIGTERM":
+            before_answer(sim, "GET", 200, lambda: os.kill(os.getpid(), number))
+            assert run(sim, *words).status == 143
+        else:
+            before_answer(sim, "GET", 200, lambda: planning.send_signal(number))
+            with process(sim, tmp_path, *words) as planning:
+                planning.wait()
+            assert planning.returncode == -9
         assert not (tmp_path / "plan.parquet").exists()
         read = len(sim.requests)
         assert run(sim, "resume").status == 0
@@ -176,9 +181,8 @@ def test_nobody_else_works_on_a_plan_that_is_at_work(tmp_path: Path, run: Run) -
             ended.append(second.returncode)
 
         before_answer(sim, "GET", 10, start_another)
-        with process(sim, tmp_path, "plan", path, "--fetch", "lookup", "--out", "p.parquet") as one:
-            one.wait()
-        assert (one.returncode, ended) == (0, [11])
+        first = run(sim, "plan", path, "--fetch", "lookup", "--out", "p.parquet")
+        assert (first.status, ended) == (0, [11])
         assert run(sim, "run", path, "--report", "r.csv").status == 0
 
 
@@ -349,12 +353,11 @@ def test_a_preview_that_waited_for_another_one_begins_anew(
             assert line, "the other process has ended"
 
     before_answer(filled, "GET", 10, start_another)
-    with process(filled, tmp_path, *words) as first:
-        said = first.communicate()[1]
+    first = run(filled, *words)
     (other,) = held
     with other:
-        said += other.communicate()[1]
-    assert (first.returncode, other.returncode) == (0, 0), said
+        said = other.communicate()[1]
+    assert (first.status, other.returncode) == (0, 0), first.err + said
     assert len(profiles_read(filled)) == 2 * ROWS
     runs = orjson.loads(run(None, "runs", "--json").out)
     assert [each["exit"] for each in runs] == [0, 0]
