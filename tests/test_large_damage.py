@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import Run, key, read_csv
+from conftest import Run, before_answer, key, read_csv
 from large_inputs import in_slices
 
 from bulk_sync.simulator import Simulator
@@ -107,3 +107,26 @@ def test_pages_of_the_list_that_are_lost_cost_calls_and_change_no_result(
     assert {row["sync_after"] for row in read_csv(report)} == {"true"}
     asked = [each.raw_path.rpartition("/")[2] for each in filled.requests]
     assert {quote(key(at)) for at in range(50)} <= set(asked)
+
+
+@pytest.mark.parametrize("name", ["whole", "input-000002", "rest-000002"])
+def test_a_part_that_is_lost_while_changes_are_written_costs_the_report_alone(
+    name: str, filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    def lose() -> None:
+        (path,) = (tmp_path / "state" / "runs").glob(f"*/{name}.parquet")
+        path.unlink()
+
+    before_answer(filled, "PATCH", 5, lose)
+    with in_slices():
+        ran = run(filled, "run", "in.csv", *SCAN, "--report", "r.csv", "--summary", "json")
+        assert ran.summary["outcomes"] == {"unchanged": 75, "updated": 25, "duplicate": 1}
+        assert (ran.status == 0) is (name == "whole")  # whose counts are in memory
+        if ran.status:
+            assert ran.status == 6
+            assert "What was changed in Campaign stays so." in ran.summary["message"]
+            assert run(filled, "resume").status == 2
+            ran = run(filled, "run", "in.csv", *SCAN, "--fresh", "--report", "r.csv")
+    assert ran.status == 0, ran.err
+    assert {row["sync_after"] for row in read_csv(tmp_path / "r.csv")} == {"true"}
+    assert sorted(filled.patched) == [(key(at), True) for at in range(0, ROWS, 4)]

@@ -27,6 +27,7 @@ from bulk_sync.rows import columns, comparison, due_dates, expand, read
 from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
+from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.execution import Ended, knows_states
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.plan_file import OUT
@@ -195,10 +196,9 @@ def _write_all_reports(
         left = results
     files, failure = write_reports(results, reports, name, facts, tell, left)
     if failure is not None and run.begun.kind is not Kind.PLAN:
-        failure = StoppedEarly(
-            f"{failure} What was changed in Campaign stays so; `bulk-sync resume {run.run_id}` "
-            "writes the report."
-        )
+        is_lost = isinstance(failure, CheckpointProblem)  # then no process can write it
+        then = "." if is_lost else f"; `bulk-sync resume {run.run_id}` writes the report."
+        failure = StoppedEarly(f"{failure} What was changed in Campaign stays so{then}")
     return files, failure
 
 

@@ -188,8 +188,8 @@ class LargeInput:
 
         return self.slices.map(held_back)
 
-    def results(self, results: pd.DataFrame, positions: npt.NDArray[np.int64]) -> Slices:
-        """Return the results of all rows, given those with work, and their positions."""
+    def with_results(self, positions: npt.NDArray[np.int64]) -> Callable[[pd.DataFrame], Slices]:
+        """Return a function from the results of the rows with work, at positions, to all rows."""
         checkpoint, slices, parts = self.checkpoint, self.slices, self.parts
 
         def read_ms() -> Iterator[npt.NDArray[np.int64]]:
@@ -197,10 +197,10 @@ class LargeInput:
                 with checkpoint.opened(checkpoint.folder / _name("rest", number)) as file:
                     yield file.read()[_READ_MS].to_numpy()
 
-        def read() -> Iterator[pd.DataFrame]:
+        def read(results: pd.DataFrame) -> Iterator[pd.DataFrame]:
             return reduction.all_rows(slices, read_ms(), results, positions)
 
-        return Slices(slices.count, read)
+        return lambda results: Slices(slices.count, partial(read, results))
 
     @property
     def _counts(self) -> dict[str, int]:
@@ -319,12 +319,8 @@ def rest_of(checkpoint: Checkpoint) -> Rest:
     counts = orjson.loads(noted)
     with checkpoint.opened(checkpoint.folder / _POSITIONS) as file:
         positions = file.read()["position"].to_numpy()
-    large = LargeInput(checkpoint)
-    return Rest(
-        Totals.loads(counts["totals"]),
-        Tally.loads(counts["tally"]),
-        lambda results: large.results(results, positions),
-    )
+    with_results = LargeInput(checkpoint).with_results(positions)
+    return Rest(Totals.loads(counts["totals"]), Tally.loads(counts["tally"]), with_results)
 
 
 def _is_divided(checkpoint: Checkpoint) -> bool:
