@@ -165,10 +165,17 @@ FOUND: Final = pa.schema(
 
 _MATCHED: Final = """
 CREATE TEMP TABLE matched AS
-SELECT sync_position AS position, state, changed_ms, at_ms
-FROM input JOIN listed ON listed.key = input.sync_key
-WHERE sync_outcome IS NULL
+SELECT position, state, changed_ms, at_ms
+FROM (
+    SELECT sync_position AS position, md5_number(sync_key) AS digest
+    FROM input
+    WHERE sync_outcome IS NULL
+)
+JOIN (SELECT md5_number(key) AS digest, state, changed_ms, at_ms FROM listed) USING (digest)
 """
+"""By the 16 bytes of MD5: of 100,000,000 keys of 53 bytes, which are put aside, this takes 50 s
+instead of 78. Two of so many keys share it once in 10**22 files, and a text with the MD5 of a key
+that Campaign made cannot be found on purpose either."""
 
 _FOUND: Final = "FROM matched ORDER BY position, at_ms"
 """Apart from the join: sorted in one statement, 10,000,000 rows did not fit into 250 MB."""

@@ -289,11 +289,11 @@ class Checkpoint:
             return rows.assign(**{str(name): added[name] for name in added})
 
     @contextmanager
-    def opened(self, path: Path) -> Iterator[pq.ParquetFile]:
-        """Open a file; raise CheckpointProblem if it, or what it holds, cannot be used."""
+    def opened(self, path: Path, *, is_checked: bool = False) -> Iterator[pq.ParquetFile]:
+        """Open a file, checked before or now; raise CheckpointProblem if it cannot be used."""
         try:
             with path.open("rb") as file:
-                is_whole = sealed.is_whole(file)
+                is_whole = is_checked or sealed.is_whole(file)
                 if is_whole is False:
                     raise self.problem(path, "is damaged")
                 found = pq.ParquetFile(file)

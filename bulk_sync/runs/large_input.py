@@ -13,7 +13,7 @@ and once these were compared, in place of the list:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, product
 from pathlib import Path
@@ -56,9 +56,11 @@ class LargeInput:
 
     Attributes:
         checkpoint: of the run.
+        is_checked: whether this process has checked the files.
     """
 
     checkpoint: Checkpoint
+    is_checked: bool = False
 
     @property
     def slices(self) -> Slices:
@@ -122,12 +124,14 @@ class LargeInput:
         Raises:
             StoppedEarly: the disk is full, or the memory too small.
         """
+        if not self.is_checked:
+            check(self.checkpoint)  # DuckDB does not
+            return replace(self, is_checked=True).divide(state_dir, memory, protected, tell)
         checkpoint = self.checkpoint
         self._forget_rest()
         listed = _parts(checkpoint, "listed")  # none of a plan, or if no key is looked for
         if not listed:
             return self._split(lambda: Cursor(iter(()), FOUND), memory, protected, tell)
-        check(checkpoint)  # DuckDB does not
         with (
             scratch.folder(state_dir, scratch.CHECKS) as folder,
             Store(folder, memory, tell) as store,
@@ -215,7 +219,8 @@ class LargeInput:
         def frames() -> Iterator[pd.DataFrame]:
             for number in range(1, counts["parts"] + 1):
                 # Another process may be at work on the run, and remove it.
-                with checkpoint.opened(checkpoint.folder / _name("input", number)) as file:
+                path = checkpoint.folder / _name("input", number)
+                with checkpoint.opened(path, is_checked=self.is_checked) as file:
                     rows = parquet_rows.frame(file, names)
                 yield rows.drop(columns=columns.POSITION, errors="ignore").rename(
                     columns=_without_prefix
