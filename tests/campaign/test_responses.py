@@ -131,8 +131,9 @@ def test_what_campaign_says_becomes_one_clean_line(body: bytes, line: str) -> No
     assert summary(Response(502, body)) == line
 
 
-def test_a_long_text_is_cut() -> None:
-    assert len(summary(Response(500, b"x" * 10_000))) == 300
+@pytest.mark.parametrize(("given", "shown"), [(300, "x" * 300), (301, f"{'x' * 299}…")])
+def test_a_text_is_cut_if_it_is_too_long(given: int, shown: str) -> None:
+    assert summary(Response(500, b"x" * given)) == shown
 
 
 @pytest.mark.parametrize(

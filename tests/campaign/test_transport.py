@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
+from yarl import URL
 
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.campaign.proxies import Proxy, proxy_for
@@ -181,6 +182,12 @@ def test_a_proxy_is_named_and_is_shown_its_own_credentials_and_not_the_token(
     assert path == "campaign.example:443"
     assert headers["Proxy-Authorization"] == "Basic dXNlcjpwYTU1d29yZA=="
     assert "Authorization" not in headers
+
+
+def test_a_proxy_may_want_a_user_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://user@proxy.example:3128")
+    headers = {"Proxy-Authorization": "Basic dXNlcjo="}
+    assert proxy_for("https://mc.adobe.io") == Proxy(URL("http://proxy.example:3128"), headers)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
