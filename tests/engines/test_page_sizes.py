@@ -125,3 +125,11 @@ def test_a_list_has_ended_early_when_its_smallest_page_takes_too_long(
         assert ran.summary["outcomes"] == {"unchanged": 140}, ran.err
         assert sizes(sim) == [110, 110, 27, 25]
         assert "Campaign's list ended early" in ran.err
+
+
+def test_pages_are_counted_by_the_size_that_campaign_gives(tmp_path: Path, run: Run) -> None:
+    with running(Options(max_line_count=10)) as sim:
+        populate(sim, 95, state=True)
+        path = wishes(tmp_path / "in.csv", 95)
+        ran = run(sim, "run", path, "-n", "--fetch", "scan", "--page-size", 50)
+    assert "One by one takes 95 calls, the list 10 pages." in ran.out, ran.err

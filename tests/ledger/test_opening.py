@@ -2,8 +2,11 @@
 
 import re
 import socket
+import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from bulk_sync import ledger
 from bulk_sync.errors import AnotherRun, LedgerAway, LedgerProblem, StoppedEarly, UsageProblem
-from bulk_sync.ledger import availability
+from bulk_sync.ledger import availability, connect
 from bulk_sync.settings import State
 
 
@@ -167,4 +170,32 @@ def test_a_crowded_server_is_away_for_the_moment(
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite3").write_text("This is a letter." * 100)
     with pytest.raises(UsageProblem, match="cannot be opened"), ledger.open_ledger(State(tmp_path)):
+        pass
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Another program that writes to a ledger, which does not log ahead."""
+    with ledger.open_ledger(State(tmp_path)):
+        pass
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as other:
+        other.execute("PRAGMA journal_mode=DELETE")
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def test_another_program_that_writes_is_waited_for(
+    writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: writer.rollback())
+    with ledger.open_ledger(State(tmp_path)) as book:
+        assert book.runs() == []
+
+
+@pytest.mark.usefixtures("writer")
+def test_another_program_that_goes_on_writing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "_BUSY_S", 0)
+    with pytest.raises(LedgerProblem, match="locked"), ledger.open_ledger(State(tmp_path)):
         pass

@@ -154,3 +154,12 @@ def test_no_other_file_is_read_or_written_and_no_extension_is_loaded(
         with pytest.raises(duckdb.Error, match=r"disabled|locked"):
             list(session.query(statement.format(tmp_path)))
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_fault_of_a_statement_is_none_of_the_disk(tmp_path: Path) -> None:
+    aside = tmp_path / "sorting"
+    with (
+        pytest.raises(duckdb.CatalogException, match="nowhere"),
+        duckdb_session.connected({}, aside, MEMORY, lambda _: None) as session,
+    ):
+        list(session.query("FROM nowhere"))
