@@ -54,7 +54,7 @@ def _texts(column: pd.Series, order: Order, today: date) -> pd.Series:
     is_far = far.first != UNDATED
     first, last = np.where(is_far, far[:2], found[:2])
     is_dated = first != UNDATED
-    is_either = is_dated & (found.is_doubtful | (is_far & found.is_far)) & (first != last)
+    is_either = is_dated & (found.is_doubtful | found.is_far) & (first != last)
     either = _joined(_iso(first), _iso(last), EITHER)
     single = pc.replace_substring(_iso(first), "-", "/")
     day = pc.if_else(pa.array(is_either), either, single)

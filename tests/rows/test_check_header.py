@@ -25,10 +25,13 @@ from bulk_sync.rows.check import Rules, header
         ),
         (("PKey", "Opted out of sale/sharing"), "PKey", "Opted out of sale/sharing"),
         (("PKey", "consent", "opt_out"), "PKey", "opt_out"),
+        (("E-mail", "Opt out"), "E-mail", "Opt out"),
+        (("Customer e-mail", "Opt out"), "Customer e-mail", "Opt out"),
+        (("Customer e-mail", "Opt out", "E-mail"), "E-mail", "Opt out"),
     ],
 )
 def test_columns_are_found_by_name_case_and_punctuation_aside(
-    names: tuple[str, str], key: str, state: str
+    names: tuple[str, ...], key: str, state: str
 ) -> None:
     found = header.find_columns(names, Rules())
     assert (found.key, found.state) == (key, state)
