@@ -63,11 +63,8 @@ class Wire(ResponseHandler):
         turn and uncounted, unless the error is of another class than the two here.
         """
         if isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
-            super().set_exception(aiohttp.ClientConnectionError(str(exc)), exc)
-        elif exc_cause is None:
-            super().set_exception(exc)
-        else:
-            super().set_exception(exc, exc_cause)
+            exc, exc_cause = aiohttp.ClientConnectionError(str(exc)), exc
+        super().set_exception(exc, exc_cause or exc)  # its own cause: it has none
 
     def data_received(self, data: bytes) -> None:
         """Receive data; close the connection if no response is due."""

@@ -82,6 +82,12 @@ def test_a_refusal_without_later_requests_shows_a_rate_roughly() -> None:
     assert 0.8 * 1280 <= found([*sent, (1.0, False)]) <= 0.9 * 1280
 
 
+def test_a_few_requests_beside_a_refused_one_show_a_rate_roughly() -> None:
+    sent = [(index / 10, True) for index in range(10)]
+    sent += [(1.0, False), (1.01, True), (1.02, True), (1.03, True)]
+    assert found(sent) == pytest.approx(0.87 * 3 / TOOK_S)
+
+
 def test_requests_from_before_a_wait_do_not_count_after_it() -> None:
     limit = RateLimit(BEGAN)
     limit.refused(BEGAN + 0.1, BEGAN + 0.05)

@@ -247,3 +247,19 @@ def test_addresses_are_looked_up_where_the_budget_ends_before_the_list(
         assert list(starts(sim).values()) == [1]
         ran = run(sim, "resume", budget, 300)
         assert ran.status == 0, ran.err
+
+
+def test_a_budget_that_is_just_enough_for_the_list_goes_into_it(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        for number in range(100):
+            sim.add(None, email=f"p{number}@example.com", ccpaOptOut=True)
+        rows = [f"p{number}@example.com,true" for number in range(60)]
+        path = tmp_path / "in.csv"
+        path.write_text("\n".join(["email,ccpaOptOut", *rows, ""]))
+        words = ("run", path, "-n", "--page-size", 10, "--summary", "json")
+        needed = run(sim, *words).summary["calls_total"]
+        enough = run(sim, *words, "--max-calls", needed)
+        less = run(sim, *words, "--max-calls", needed - 1)
+    assert (enough.status, less.status) == (0, 6)
+    assert "the budget leaves" not in enough.err
+    assert "take 9 more calls, and the budget leaves 8" in less.err

@@ -143,6 +143,12 @@ def test_a_total_below_a_file_of_keys_is_none() -> None:
     assert check.rows(rows, Rules(state=True))[columns.DESIRED].isna().tolist()[2:] == [True] * 2
 
 
+@pytest.mark.parametrize(("rows", "reason"), [(50, "not_data"), (51, "empty_key")])
+def test_of_many_rows_without_a_key_the_keys_are_missing(rows: int, reason: str) -> None:
+    table = frame([*DATA, *[("Prepared by Jane Doe", "", "")] * rows])
+    assert reasons(table) == [""] * len(DATA) + [reason] * rows
+
+
 def test_each_file_of_a_folder_has_its_own_end() -> None:
     rows = frame([*DATA[:2], ("", "2", ""), *DATA[2:], ("", "5", "")])
     rows[columns.FILE] = pd.Categorical.from_codes([0] * 3 + [1] * 6, pd.Index(["a.csv", "b.csv"]))
