@@ -102,6 +102,7 @@ def test_a_preview_tells_what_would_be_held(
     assert ran.status == 0
     assert "12 opt-ins would be held back, and the rest written: 12 opt-ins" in ran.out
     assert ran.out.endswith("bulk-sync run in.csv --hold-opt-ins\n")
+    assert ", 20 to come" in ran.out
     assert filled.patched == []
 
 

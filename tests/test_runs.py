@@ -171,14 +171,27 @@ def test_a_todo_file_is_accepted_as_input_as_it_stands(
     ("source", "stem"),
     [
         ("in.csv", "in"),
-        ("a/in.csv.gz", "in"),
+        ("inbox/in.csv.gz", "in"),
         ("in.v2.XLSX", "in.v2"),
-        ("lists/*.csv", "lists"),
+        ("s3://inbox/2026/in.parquet", "in"),
+        ("inbox/*.csv", "inbox"),
         ("*.csv", "input"),
+        ("inbox/in?.csv", "inbox"),
+        ("inbox/in[12].csv", "inbox"),
+        ("in[there].csv", "in[there]"),
         ("-", "stdin"),
+        (".", "here"),
+        ("inner/..", "here"),
+        (".csv", ".csv"),
     ],
 )
-def test_reports_are_called_by_the_input_s_name(source: str, stem: str) -> None:
+def test_reports_are_called_after_the_input(
+    source: str, stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    (here / "inner").mkdir(parents=True)
+    (here / "in[there].csv").touch()
+    monkeypatch.chdir(here)
     assert Input(source).stem == stem
 
 
