@@ -64,7 +64,7 @@ class Execution:
             calls=calls.total,
             calls_to_come=writes * calls_per_change(job.writing),
             calls_before=0,
-            budgets=self.budgets(max(0, (job.pace.max_calls or 0) - calls.total)),
+            budgets=self.budgets((job.pace.max_calls or 0) - calls.total),
             rate=job.pace.rate,
             quickest_s=self.session.client.pacer.latency.quantile(0),
             most_in_flight=job.pace.concurrency or job.pace.most_in_flight,

@@ -92,6 +92,12 @@ class RemainingCost:
     def _runs(self) -> tuple[int, int]:
         return self.budgets.runs(self.calls), self.budgets.runs(self.most)
 
+    def _begun(self, *, now: bool) -> tuple[int, int]:
+        """Return whether this day, and this run, count: something is left of their budgets."""
+        left_now, left_today = self.budgets.left_now, self.budgets.left_today
+        left_of_day = left_now if self.budgets.max_calls_per_day is None else left_today or 0
+        return int(now and left_of_day > 0), int(now and left_now > 0)
+
     def __str__(self) -> str:
         return self._text(now=False)
 
@@ -101,26 +107,26 @@ class RemainingCost:
 
     def _text(self, *, now: bool) -> str:
         budgets, more = self.budgets, "" if now else "more "
-        is_on, ways = int(now and budgets.left_now > 0), list[str]()
+        (today, this_run), ways = self._begun(now=now), list[str]()
         # What is left today suffices: only the runs are worth a word.
         is_today = not now and not any(self._days) and budgets.max_calls is not None
         if budgets.max_calls_per_day is not None and not is_today:
-            days = _between(self._days, f"{more}day", int(now and bool(budgets.left_today)))
+            days = _between(self._days, f"{more}day", today)
             most = f"{budgets.max_calls_per_day:,} calls a day (--max-calls-per-day)"
             ways.append(f"{days} at {most}")
         if budgets.max_calls is not None:
-            nightly = _between(self._runs, f"{more}day", is_on)
+            nightly = _between(self._runs, f"{more}day", this_run)
             nightly = "" if ways else f", which is {nightly} at one run a day"
-            runs = _between(self._runs, f"{more}run", is_on)
+            runs = _between(self._runs, f"{more}run", this_run)
             ways.append(f"{runs} of {budgets.max_calls:,} calls (--max-calls){nightly}")
         calls = _between((self.calls, self.most), "call")
         return f"{calls}; that takes {' and '.join(ways)}"
 
     def facts(self, *, now: bool = False) -> dict[str, int]:
         """Return the same for a script, this run and this day counted or not."""
-        is_on = now and self.budgets.left_now > 0
-        days, most_days = (count + is_on for count in self._days)
-        runs, most_runs = (count + is_on for count in self._runs)
+        today, this_run = self._begun(now=now)
+        days, most_days = (count + today for count in self._days)
+        runs, most_runs = (count + this_run for count in self._runs)
         return {
             "calls": self.calls,
             "most_calls": self.most,

@@ -45,6 +45,7 @@ def test_a_plan_is_a_file_that_pandas_opens(plan: Path, filled: Simulator) -> No
     assert frame["sync_outcome"].tolist() == ["unchanged"] * 3 + ["would_update"] * 9
     assert frame["PKey"].tolist() == [key(number) for number in range(ROWS)]
     assert frame["sync_before"].tolist() == [True] * 3 + [False] * 9
+    assert pq.read_schema(plan).names == list(frame)
     assert filled.patched == []
     assert plan.stat().st_mode & 0o077 == 0
 
