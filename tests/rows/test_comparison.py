@@ -94,6 +94,15 @@ def test_a_refused_plan_leaves_every_change_pending_with_the_reason() -> None:
     assert held[columns.DETAIL].tolist() == ["Not done: a safety limit, or a person, said no.", ""]
 
 
+def test_opt_ins_that_a_limit_holds_back_keep_their_reason_when_the_run_stops() -> None:
+    planned = comparison.compare(checked(["true", "false"]), read([False, True]))
+    planned.loc[1, [columns.OUTCOME, columns.REASON, columns.DETAIL]] = "pending", "limit", "Held."
+    held = comparison.hold_back(planned, Reason.STOPPED)
+    assert outcomes(held) == ["pending", "pending"]
+    assert held[columns.REASON].tolist() == ["stopped", "limit"]
+    assert held[columns.DETAIL].tolist() == ["Not done: the run stopped before this row.", "Held."]
+
+
 def opt_ins(count: int, rows: int) -> pd.DataFrame:
     current = [True] * count + [False] * (rows - count)
     return comparison.compare(checked(["false"] * rows), read(current))

@@ -410,3 +410,13 @@ def test_an_older_ledger_begins_to_count(sim: Simulator, tmp_path: Path, run: Ru
     assert run(sim, "run", tmp_path / "in.csv", "--report", "r.csv").status == 0
     assert spent(tmp_path) == len(sim.requests) > 0
     assert run(None, "ledger", "verify").status == 0
+
+
+def test_a_budget_that_gets_one_row_further_is_enough(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 5, state=True)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 5), *LOOKUP, "--max-calls", 2)
+    assert ran.status == 6
+    assert sum(request.method == "GET" for request in sim.requests) == 2
+    assert "Nothing got further" not in ran.err
