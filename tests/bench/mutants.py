@@ -1,23 +1,25 @@
 """Counts how many small faults in the code the tests notice: ``make mutants``.
 
 A mutant is the code with one small change: a comparison turned around, a condition negated, a
-statement left out. It is noticed if a test fails. Each mutant runs against the tests that execute
-its line, in a copy of the checkout. Survivors are printed with their change; a person decides
-which of them are equivalent to the code.
+statement left out. It is noticed if a test fails. Each mutant runs against tests that execute its
+line, the nearest first and for a minute at most, in a copy of the checkout. Survivors are printed
+with their change; a person decides which of them are equivalent to the code, and which are noticed
+by tests that were left out: those in a browser, of the page, of the recipes, and with PostgreSQL.
 
-The first run records which test executes which line; that takes about as long as three suites and
-is kept in ``.cache/mutants``.
+The first run records which test executes which line; that takes a third longer than the tests, and
+is kept in ``.cache/mutants``: remove it after changes. A mutant that is noticed takes some seconds.
 """
 
 import argparse
 import ast
+import json
+import multiprocessing
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -26,15 +28,30 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
-from coverage import CoverageData
+import pytest
+from coverage import Coverage, CoverageData
 
 ROOT: Final = Path(__file__).parent.parent.parent
 CACHE: Final = ROOT / ".cache" / "mutants"
+LINES, SECONDS = CACHE / "lines", CACHE / "seconds"
 ROOMS: Final = ("rows", "engines", "campaign", "ledger", "runs", "storage")
-MOST_TESTS: Final = 150
-TIMEOUT_S: Final = 900
-FAILED: Final = {1, 2}
-"""Exit codes of pytest: a test failed, or a module of tests could not be imported."""
+TESTS: Final = (
+    *(f"tests/{room}" for room in ("campaign", "engines", "ledger", "rows", "runs")),
+    *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/test_*.py")),
+    *(f"tests/{room}" for room in ("cli", "remote", "report")),
+)
+MOST_S: Final = 60
+"""Computing time of the tests of one mutant."""
+
+HANGS: Final = ("faulthandler_timeout=300", "faulthandler_exit_on_timeout=true")
+QUIET: Final = ("-q", "-p", "no:cacheprovider", "--tb=no", "-o", HANGS[0], "-o", HANGS[1])
+
+PRELOADED: Final = (
+    *("aiohttp", "click", "duckdb", "msgspec", "openpyxl", "orjson", "pandas", "pyarrow.parquet"),
+    *("sqlalchemy", "tqdm", "uvloop", "xlsxwriter"),
+)
+PROCESSES: Final = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["__main__", *PRELOADED])
 
 SWAPPED: Final[dict[type[ast.AST], type[ast.AST]]] = {
     ast.Lt: ast.LtE,
@@ -145,87 +162,105 @@ def mutants(path: Path) -> Iterator[Mutant]:
                 yield Mutant(str(path.relative_to(ROOT)), node.lineno, start, end, old, new)
 
 
-def record() -> CoverageData:
-    """Return which test executes which line, from the cache if it is there."""
+class Recorder:
+    """A plugin of pytest: which test executes which line, how long each computes, which fail."""
+
+    def __init__(self, coverage: Coverage) -> None:
+        self.coverage = coverage
+        self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self.coverage.switch_context(item.nodeid)
+        began = sum(os.times()[:4])
+        answer = yield
+        self.seconds[item.nodeid] = sum(os.times()[:4]) - began
+        return answer
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.add(report.nodeid)
+
+
+def record() -> None:
+    """Run the tests once, in this process, and keep what each executes, but for those that fail."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    data, config = CACHE / "coverage", CACHE / "coveragerc"
-    if not data.exists():
-        config.write_text(
-            f"[run]\ndata_file={data}\nsource=bulk_sync\ndynamic_context=test_function\n"
-        )
-        words = ["-m", "coverage", "run", f"--rcfile={config}", "-m", "pytest", "-q"]
-        subprocess.run([sys.executable, *words], cwd=ROOT, check=False)
-    found = CoverageData(str(data))
-    found.read()
-    return found
+    include = [f"{ROOT}/bulk_sync/{room}/*" for room in ROOMS]
+    coverage = Coverage(data_file=str(LINES), config_file=False, include=include)
+    recorder = Recorder(coverage)
+    os.chdir(ROOT)
+    with coverage.collect():
+        pytest.main([*QUIET, "-k", "not postgresql", *TESTS], [recorder])
+    coverage.save()
+    print("Fail without any mutant:", *sorted(recorder.failed), flush=True)
+    for name in recorder.failed:
+        recorder.seconds.pop(name, None)
+    SECONDS.write_text(json.dumps(recorder.seconds))
 
 
-def failing(copy: Path) -> frozenset[str]:
-    """Return the tests that fail in a copy without any mutant: they prove nothing."""
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-rfE"]
-    ran = subprocess.run(
-        [sys.executable, *words],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy)},
-        capture_output=True,
-        text=True,
-        check=False,
+def tests_of(mutant: Mutant, lines: CoverageData, seconds: dict[str, float]) -> list[str]:
+    """Return the tests that execute the line of a mutant, the nearest and fastest first.
+
+    A line that runs at import, or in no test, has those of its module, or of its room. The tests
+    that are named after the module may run it in another process. Together they compute no longer
+    than ``MOST_S``.
+    """
+    module = Path(mutant.path)
+    room = f"/{module.parts[1]}/"
+    contexts = lines.contexts_by_lineno(str(ROOT / mutant.path))
+    line = next((contexts[line] for line in range(mutant.line, 0, -1) if line in contexts), [])
+    anywhere = {name for names in contexts.values() for name in names}
+    in_room = {name for name in seconds if room in name}
+    found = seconds.keys() & line or seconds.keys() & anywhere or in_room
+    found |= {name for name in seconds if f"/test_{module.stem}.py:" in name}
+    chosen = sorted(
+        found,
+        key=lambda name: (
+            module.stem not in name.split("::")[0],
+            room not in name,
+            seconds[name],
+        ),
     )
-    lines = [line.split(" - ")[0].split() for line in ran.stdout.splitlines()]
-    return frozenset(
-        words[1].split("[")[0] for words in lines if words[:1] in (["FAILED"], ["ERROR"])
-    )
+    sums = accumulate(seconds[name] for name in chosen)
+    return [name for name, sum_s in zip(chosen, sums, strict=True) if sum_s < MOST_S]
 
 
-def tests_of(mutant: Mutant, data: CoverageData, copy: Path, left_out: frozenset[str]) -> list[str]:
-    """Return the tests that execute the line of a mutant, or else any line of its module."""
-    contexts = data.contexts_by_lineno(str(ROOT / mutant.path))
-    direct = {name for name in contexts.get(mutant.line, ()) if name}
-    if not direct:
-        direct = {name for names in contexts.values() for name in names if name}
-    mirrored = Path(mutant.path).parent.name
-    found = []
-    for name in sorted(direct, key=lambda name: (f"{mirrored}." not in name, name)):
-        parts = name.split(".")
-        for cut in range(len(parts) - 1, 0, -1):
-            path = Path(*parts[:cut]).with_suffix(".py")
-            there = [each for each in (path, "tests" / path) if (copy / each).exists()]
-            if there:
-                found.append("::".join([str(there[0]), *parts[cut:]]))
-                break
-    found = [name for name in found if name not in left_out]
-    return found if len(found) <= MOST_TESTS else [*found[:MOST_TESTS], "tests"]
+def run_tests(copy: Path, tests: list[str]) -> None:
+    """Run tests in a copy, until one fails, and exit with the status of pytest."""
+    os.chdir(copy)
+    os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
+    sys.path.insert(0, str(copy))
+    sys.dont_write_bytecode = True
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    sys.exit(pytest.main(["-x", *QUIET, f"--basetemp={copy}-files", *tests]))
+
+
+def finished(act: Callable[..., object], *given: object) -> int | None:
+    """Run something in a process that has imported the libraries; return its exit status."""
+    process = PROCESSES.Process(target=act, args=given)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 def noticed(
-    mutant: Mutant, data: CoverageData, copies: "SimpleQueue[Path]", left_out: frozenset[str]
+    mutant: Mutant, lines: CoverageData, seconds: dict[str, float], copies: "SimpleQueue[Path]"
 ) -> bool:
     """Check whether a test fails, or hangs, with a mutant in place of the code."""
+    tests = tests_of(mutant, lines, seconds)
     copy = copies.get()
     path = copy / mutant.path
     text = path.read_bytes()
-    try:
-        path.write_bytes(text[: mutant.start] + mutant.new.encode() + text[mutant.end :])
-        words = ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
-        words += [word for name in sorted(left_out) for word in ("--deselect", name)]
-        ran = subprocess.run(
-            [sys.executable, *words, *tests_of(mutant, data, copy, left_out)],
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    else:
-        if ran.returncode > 2:
-            print("NOT RUN ", mutant, ran.returncode, flush=True)
-        return ran.returncode in FAILED
-    finally:
-        path.write_bytes(text)
-        copies.put(copy)
+    path.write_bytes(text[: mutant.start] + mutant.new.encode() + text[mutant.end :])
+    status = finished(run_tests, copy, tests)
+    path.write_bytes(text)
+    copies.put(copy)
+    if status not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        print(f"Exit status {status}:", flush=True)
+    return bool(tests) and status != pytest.ExitCode.OK
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -244,21 +279,21 @@ def main(words: Sequence[str] | None = None) -> None:
     every = [mutant for path in modules for mutant in mutants(path)]
     sample = random.Random(given.seed).sample(every, min(given.count, len(every)))
     print(f"Seed {given.seed}: {len(sample)} of {len(every)} mutants", flush=True)
-    data = record()
-    ignored = shutil.ignore_patterns(".venv", ".git", ".cache", "__pycache__", ".*_cache")
+    if not SECONDS.exists():
+        finished(record)
+    lines = CoverageData(str(LINES))
+    lines.read()
+    seconds = json.loads(SECONDS.read_text())
+    ignored = shutil.ignore_patterns(".venv", ".git", ".cache", ".*_cache")
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.at_once) as threads:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(given.at_once):
             copy = Path(folder, str(number))
             shutil.copytree(ROOT, copy, ignore=ignored)
             copies.put(copy)
-        left_out = failing(Path(folder, "0"))
-        print("Fail without any mutant:", *sorted(left_out), flush=True)
+        check = partial(noticed, lines=lines, seconds=seconds, copies=copies)
         survived = 0
-        verdicts = threads.map(
-            partial(noticed, data=data, copies=copies, left_out=left_out), sample
-        )
-        for mutant, is_noticed in zip(sample, verdicts, strict=True):
+        for mutant, is_noticed in zip(sample, threads.map(check, sample), strict=True):
             survived += not is_noticed
             print("noticed " if is_noticed else "SURVIVED", mutant, flush=True)
     print(f"{len(sample) - survived} of {len(sample)} noticed ({1 - survived / len(sample):.0%})")
