@@ -7,6 +7,7 @@ import decimal
 import gzip
 import io
 import lzma
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -455,10 +456,17 @@ def test_odd_notes_of_pandas_in_parquet_are_passed_over(tmp_path: Path, notes: b
     assert rows(tmp_path / "in.parquet") == [("@a",)]
 
 
+def test_a_pipe_is_read_from_standard_input_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.csv")
+    with pytest.raises(InputProblem, match="Give - as INPUT"):
+        read.rows(str(tmp_path / "in.csv"))
+
+
 def test_a_missing_file_is_compared_with_the_files_that_can_be_read(tmp_path: Path) -> None:
     save(tmp_path / "nightly.sh", "")
     with pytest.raises(InputProblem, match="Check the path"):
         read.rows(str(tmp_path / "nightly.csv"))
     save(tmp_path / "nightly1.csv", "")
+    (tmp_path / "nightly2.csv").symlink_to("gone.csv")
     with pytest.raises(InputProblem, match=r"Did you mean nightly1\.csv\?"):
         read.rows(str(tmp_path / "nightly.csv"))

@@ -40,10 +40,22 @@ _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
 
 
 def is_one(source: str) -> bool:
-    """Check whether a source is a single file by its very name."""
+    """Check whether a source is a single file by its very name.
+
+    Raises:
+        InputProblem: it is a pipe or a device.
+    """
     with explained(source):
         path = Path(source)
-        return path.exists() and not path.is_dir()
+        if not path.exists() or path.is_dir():
+            return False
+        is_file = path.is_file()
+    if not is_file:
+        raise InputProblem(
+            f"{source} is a pipe or a device, and a file is read more than once. Give {STDIN} as "
+            "INPUT, and the data on standard input."
+        )
+    return True
 
 
 def is_todo(source: str) -> bool:
@@ -194,7 +206,7 @@ def is_data(name: str, source: str) -> bool:
 def _missing(path: Path) -> str:
     if not path.parent.is_dir():
         return f"No such file: {path}, and no folder {path.parent}. Check the path."
-    inputs = [other.name for other in path.parent.iterdir() if formats.find(other) is not None]
+    inputs = [each.name for each in path.parent.iterdir() if formats.find(each) and each.is_file()]
     near = get_close_matches(path.name, inputs)
     hint = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
     return f"No such file: {path}. {hint}"
