@@ -98,7 +98,9 @@ WHOLE_LIST = 15
 
 CASES = {
     "everything": Case(commands=["plan", "run"], slice_rows=7),
-    "a row a slice": Case(commands=["plan"], slice_rows=1),
+    "a row a slice": Case(
+        rows=lambda: [*everything()[:30], *everything()[ROWS:]], commands=["plan"], slice_rows=1
+    ),
     "one state wins": Case(["--on-conflict", "opt-out"]),
     "the last state wins": Case(["--on-conflict", "last", "--blank-state", "skip"]),
     "the cheaper way": Case(["--ignore-dates", "--fetch", "auto"], more_calls=WHOLE_LIST),

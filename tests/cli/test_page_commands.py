@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -150,14 +151,9 @@ def test_a_browser_in_the_terminal_is_answered(tmp_path: Path) -> None:
     assert (tmp_path / "answer").read_text() == "200"
 
 
-def test_a_port_that_is_taken_is_explained(tmp_path: Path, run: Run) -> None:
-    words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0", "--no-open"]
-    environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
-    with Process(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
-        assert page.stdout is not None
-        port = page.stdout.readline().partition("/sign-in")[0].rpartition(":")[2]
-        ran = run(None, "serve", "--port", port)
-        page.terminate()
+def test_a_port_that_is_taken_is_explained(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ran = run(None, "serve", "--port", other.getsockname()[1])
     assert ran.status == 2
     assert "--port 0 takes a free port" in ran.err
 
