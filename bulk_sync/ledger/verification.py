@@ -56,7 +56,8 @@ def verify(state: State, noted: Sequence[Head] = ()) -> Verdict:
     except UsageProblem as problem:
         if not last or folder_of(state) is None:
             raise
-        return Verdict(anchor.ledger, Head(), Misfit(1, f"cannot be read: {problem}"), bool(heads))
+        unread = Misfit(1, f"cannot be read: {str(problem).removesuffix('.')}")
+        return Verdict(anchor.ledger, Head(), unread, bool(heads))
     if not last:
         raise UsageProblem(
             f"There is no ledger at {anchor.ledger}. Look at --state-dir and --ledger; the first "
