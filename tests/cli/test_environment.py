@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import pwd
+import resource
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, populate, process, wishes
 
 from bulk_sync.cli import main
 from bulk_sync.simulator import Options, Simulator, running
@@ -203,3 +204,13 @@ def test_help_for_a_reader_that_has_gone_is_no_bug(tmp_path: Path) -> None:
     )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_fewer_open_files_mean_fewer_requests_in_flight(filled: Simulator, tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (180, 180))
+
+    with process(filled, tmp_path, "run", "in.csv", preexec_fn=limit) as ran:
+        _, err = ran.communicate()
+    assert ran.returncode == 0, err
+    assert "At most 26 requests are in flight: the system allows no more open files" in err

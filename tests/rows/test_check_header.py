@@ -4,6 +4,7 @@ import pytest
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.check import Rules, header
+from bulk_sync.rows.check.state_words import StateMeans, StateWords
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,18 @@ def test_a_state_column_may_bear_the_attribute_s_name() -> None:
 def test_a_missing_or_ambiguous_column_is_named(names: list[str], rules: Rules, says: str) -> None:
     with pytest.raises(InputProblem, match=says):
         header.find_columns(names, rules)
+
+
+@pytest.mark.parametrize(
+    ("name", "means", "hint"),
+    [
+        ("May sell", None, "By its name, a yes in 'May sell' allows the sale, so it is not used"),
+        ("Do not sell", StateMeans.CONSENT, "By its name, a yes in 'Do not sell' forbids the sale"),
+        ("Region", None, r"Region'?\.?$"),
+    ],
+)
+def test_a_column_that_is_not_used_for_what_its_yes_means_is_named_with_the_way_out(
+    name: str, means: StateMeans | None, hint: str
+) -> None:
+    with pytest.raises(InputProblem, match=hint):
+        header.find_columns(["PKey", name], Rules(words=StateWords(means=means)))

@@ -346,6 +346,13 @@ def test_rows_that_need_no_work_count_for_every_limit_as_if_they_were_in_the_pla
     assert ("" if refusal is None else refusal.option) == option
 
 
+@pytest.mark.parametrize(("profiles", "option"), [(0, "--allow unknown-keys"), (1, "")])
+def test_a_key_with_a_profile_is_known_whatever_became_of_it(profiles: int, option: str) -> None:
+    frame = planned(*[GONE] * 21).assign(**{columns.PROFILES: [*[0] * 20, profiles]})
+    refusal = plan_limits.refusal(frame, Limits(), [])
+    assert ("" if refusal is None else refusal.option) == option
+
+
 BOUNDS = st.sampled_from([None, "0", "3", "5%", "10%", "50%", "100%"])
 
 
