@@ -93,7 +93,11 @@ def test_an_outline_of_parquet_has_its_columns(tmp_path: Path, run: Run) -> None
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({"PKey": ["@a"], "ccpaOptOut": ["yes"]}), path)
     outline = outlined(run, path)
-    assert [each["name"] for each in outline["columns"]] == ["PKey", "ccpaOptOut"]
+    assert outline["columns"] == [
+        {"name": "PKey", "samples": ["@a"]},
+        {"name": "ccpaOptOut", "samples": ["yes"]},
+    ]
+    assert outline["header_row"] == 1
     assert outline["read"]["header_row"] is None
 
 
