@@ -59,3 +59,23 @@ def test_different_keys_with_the_same_hash_stay_different(monkeypatch: pytest.Mo
     monkeypatch.setattr(duplicates, "_hashes", lambda keys: np.zeros(len(keys), np.int64))
     rows = [("@a", "true"), ("@b", "false"), ("@a", "true")]
     assert verdicts(rows) == [OPEN, OPEN, ("duplicate", "")]
+
+
+@pytest.mark.parametrize(
+    ("of_todo", "names"),
+    [
+        ({}, ["row 2", "row 3"]),
+        ({"original_row": ["7", ""]}, ["row 2 (row 7 of the original file)", "row 3"]),
+        (
+            {"original_file": ["a.csv", ""], "original_row": ["7", ""]},
+            ["row 2 (row 7 of a.csv)", "row 3"],
+        ),
+    ],
+    ids=["no todo file", "of a file", "of several"],
+)
+def test_a_row_of_a_todo_file_is_named_by_where_it_stood_first_too(
+    of_todo: dict[str, list[str]], names: list[str]
+) -> None:
+    rows = pd.DataFrame({**of_todo, columns.ROW: [2, 3]})
+    places = duplicates.Places.from_rows(rows, has_originals=True)
+    assert [places.name(at) for at in range(2)] == names

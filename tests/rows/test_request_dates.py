@@ -486,3 +486,16 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
 def test_what_a_plan_added_is_not_taken_for_a_column_of_the_input() -> None:
     frame = raw(["PKey", "ccpaOptOut", columns.REQUESTED], ("@a", "true", "5"))
     assert columns.REQUESTED not in check.rows(frame, Rules())
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [(Rules(), columns.LATEST), (Rules(ignore_dates=True), columns.UNJUDGED)],
+    ids=["by default", "ignored"],
+)
+def test_a_request_counts_against_a_newer_choice_unless_dates_are_ignored(
+    rules: Rules, kept: str
+) -> None:
+    names = ["PKey", "ccpaOptOut", "Request date"]
+    checked = check.rows(raw(names, ("@a", "true", "2026-11-23")), rules)
+    assert {columns.LATEST, columns.UNJUDGED} & set(checked) == {kept}

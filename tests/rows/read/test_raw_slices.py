@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import logging
 import lzma
 import os
 import tempfile
@@ -322,6 +323,21 @@ def test_a_changed_input_is_noticed_behind_its_last_slice(tmp_path: Path) -> Non
     path.write_text(LIST[:-1] + "2")
     with pytest.raises(UsageProblem, match="changed while it was read"):
         list(frames)
+
+
+def test_a_changed_input_is_noticed_when_it_was_read_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("PKey,ccpaOptOut,\n@a,true,a column without a name\n")
+
+    def change(record: logging.LogRecord) -> bool:
+        path.write_text("PKey,ccpaOptOut,\n@a,false,a column without a name\n")
+        return bool(record)
+
+    caplog.handler.addFilter(change)  # the log is told of the column while the rows are read
+    with pytest.raises(UsageProblem, match="changed while it was read"):
+        LocalInput(str(path)).read(read.Wanted())
 
 
 @pytest.mark.parametrize("most_bytes", [64, 1_000_000])
