@@ -136,6 +136,13 @@ def test_a_filter_of_everybody_can_be_asked_too(tmp_path: Path, run: Run) -> Non
         assert (ran.status, changed(sim, names)) == (0, {"jo": True}), ran.err
 
 
+def test_who_is_not_found_by_a_filter_is_not_found(tmp_path: Path, run: Run) -> None:
+    with people(Options()) as (sim, names):
+        path = asked(tmp_path / "in.csv", "email", {"nobody@x.com": "true"})
+        ran = run(sim, "run", path, "--key", "filter:byEmail:email")
+        assert (ran.status, changed(sim, names), ran.outcomes) == (3, {}, ["not_found"]), ran.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -416,7 +416,9 @@ def test_a_budget_that_gets_one_row_further_is_enough(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 5, state=True)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 5), *LOOKUP, "--max-calls", 2)
+    words = (*LOOKUP, "--max-calls", 2, "--summary", "json")
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 5), *words)
     assert ran.status == 6
+    assert ran.summary["needed"]["calls"] == 5
     assert sum(request.method == "GET" for request in sim.requests) == 2
-    assert "Nothing got further" not in ran.err
+    assert "Nothing got further" not in ran.out + ran.err
