@@ -476,6 +476,24 @@ def test_a_profile_without_a_pkey_fails_alone(fetch: str, tmp_path: Path, run: R
         assert changed(sim, names) == {"jo": True}
 
 
+@pytest.mark.parametrize("pkey", ["", 7, None])
+@pytest.mark.parametrize("fetch", ["lookup", "scan"])
+@pytest.mark.parametrize(
+    ("by", "keys"), [("email", ["twin@x.com", "out@x.com"]), ("code", ["T1", "O"])]
+)
+def test_a_row_whose_profile_has_no_pkey_fails_and_is_not_written(
+    by: str, keys: list[str], fetch: str, pkey: object, tmp_path: Path, run: Run
+) -> None:
+    with people(Options()) as (sim, names):
+        sim.profiles[next(each for each, name in names.items() if name == "twin 1")]["PKey"] = pkey
+        path = asked(tmp_path / "in.csv", by, dict(zip(keys, ("true", "false"), strict=True)))
+        words = ("--key", "custom", "--key-column", "code") if by == "code" else ()
+        ran = run(sim, "run", path, *words, "--fetch", fetch, "--retries", 0)
+        assert [row["sync_reason"] for row in ran.report] == ["bad_answer", ""], ran.err
+        assert "without a PKey" in ran.report[0]["sync_detail"]
+        assert changed(sim, names) == {"out": False}
+
+
 def test_unknown_addresses_are_not_called_pkeys(tmp_path: Path, run: Run) -> None:
     with people(Options()) as (sim, _):
         path = asked(tmp_path / "in.csv", "email", {f"n{n}@x.com": "true" for n in range(25)})

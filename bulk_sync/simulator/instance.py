@@ -81,7 +81,7 @@ class Instance:
     def show(self, key: str, api: str) -> dict[str, Any]:
         """Build the whole profile as this API shows it."""
         href = self.href(key, api)
-        shown = {**STANDARD_FIELDS, **self.profiles[key], "PKey": key, "href": href}
+        shown = {**STANDARD_FIELDS, **self.profiles[key], "href": href}
         for name in self._hidden(api):
             shown.pop(name, None)
         return shown
