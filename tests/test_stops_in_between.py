@@ -234,3 +234,17 @@ def test_blank_states_are_unknown_and_no_sign_of_a_missing_attribute(
         assert [row["sync_reason"] for row in ran.report] == ["state_unknown"] * count
     assert ran.status in {3, 6}, ran.err
     assert sim.patched == []
+
+
+@pytest.mark.parametrize("blank", [0, 1])
+def test_one_profile_that_has_the_attribute_is_enough_though_it_is_blank(
+    blank: int, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    del sim.profiles[key(1 - blank)]["ccpaOptOut"]
+    sim.profiles[key(blank)]["ccpaOptOut"] = None
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2), *LOOKUP, "--concurrency", 1)
+    assert "--attribute" not in ran.err
+    assert ran.status == 3, ran.err
+    assert [row["sync_reason"] for row in ran.report] == ["state_unknown"] * 2
+    assert sim.patched == []
