@@ -149,16 +149,20 @@ def test_the_last_thirty_runs_of_the_job_end_with_this_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reports", "named"),
+    ("reports", "subject", "named"),
     [
-        (["a.html", "b.CSV.gz"], "b.CSV.gz"),
-        (["a.html"], "bulk-sync report 20261124T031750Z-7f3a9c --report all.csv"),
+        (["a.html", "b.CSV.gz"], None, "b.CSV.gz"),
+        (["a.html"], None, "bulk-sync report 20261124T031750Z-7f3a9c --report all.csv"),
+        (["a.html"], Subject.AUDIT, "the same command with --report all.csv"),
     ],
-    ids=["another-report", "a-command"],
+    ids=["another-report", "a-command", "an-audit"],
 )
-def test_a_report_that_leaves_rows_out_names_where_all_are(reports: list[str], named: str) -> None:
+def test_a_report_that_leaves_rows_out_names_where_all_are(
+    reports: list[str], subject: Subject | None, named: str
+) -> None:
     files = [LocalFile(Path(name)) for name in reports]
-    facts = report_facts.facts_of(ended_run(five_rows()), five_rows(), reports=files)
+    run = ended_run(five_rows())
+    facts = report_facts.facts_of(run, five_rows(), reports=files, subject=subject)
     assert facts.result.all_rows == named
 
 
@@ -183,6 +187,7 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
         "Exit status 3: finished, but some rows need a person.",
     )
     assert facts.counts.matrix == ()
+    assert facts.result.all_rows == "the same command with --report all.csv"
     assert (facts.run_id, facts.source.organization) == ("", "")
 
 
