@@ -312,6 +312,7 @@ class Store:
             self._writing.wait()
             counts = (pq.read_metadata(path).num_rows for path in chain(*tables.values()))
             rows = sum(counts)
+        pa.default_memory_pool().release_unused()  # for DuckDB
         with (
             self._explained(),
             connected(
