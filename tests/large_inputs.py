@@ -58,7 +58,7 @@ def in_slices(size: int = SLICE_BYTES) -> Iterator[None]:
 
 
 @contextmanager
-def in_groups(rows: int = 60) -> Iterator[None]:
+def in_groups(rows: int = 100) -> Iterator[None]:
     """Read plans of more than so many rows in groups."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(capacity, "_BYTES_EACH", memory.default_bytes() // rows)

@@ -326,7 +326,7 @@ def test_a_changed_input_is_noticed_behind_its_last_slice(tmp_path: Path) -> Non
 
 
 def test_a_changed_input_is_noticed_when_it_was_read_whole(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "in.csv"
     path.write_text("PKey,ccpaOptOut,\n@a,true,a column without a name\n")
@@ -335,7 +335,8 @@ def test_a_changed_input_is_noticed_when_it_was_read_whole(
         path.write_text("PKey,ccpaOptOut,\n@a,false,a column without a name\n")
         return bool(record)
 
-    caplog.handler.addFilter(change)  # the log is told of the column while the rows are read
+    # The log is told of the column while the rows are read.
+    monkeypatch.setattr(caplog.handler, "filters", [change])
     with pytest.raises(UsageProblem, match="changed while it was read"):
         LocalInput(str(path)).read(read.Wanted())
 
