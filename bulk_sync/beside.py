@@ -1,9 +1,8 @@
 """Work that threads do beside the caller: most of it is Arrow's, which needs no lock of Python."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Final, Self, TypeVar
 
 _T = TypeVar("_T")
@@ -12,19 +11,17 @@ _TASKS: Final = 2
 """So many at once: one may wait for the disk."""
 
 
-@contextmanager
-def ahead(items: Iterable[_T]) -> Iterator[Iterator[_T]]:
-    """Let a thread make the next item while one is used; it ends with the block."""
+def ahead(items: Iterable[_T]) -> Generator[_T, None, None]:
+    """Yield items, none of them None; a thread makes the next one while one is used.
+
+    An error of the thread is raised in its turn. The thread ends with the generator.
+    """
     coming = iter(items)
     with ThreadPoolExecutor(1) as thread:
-
-        def made() -> Iterator[_T]:
+        making = thread.submit(next, coming, None)
+        while (item := making.result()) is not None:
             making = thread.submit(next, coming, None)
-            while (item := making.result()) is not None:
-                making = thread.submit(next, coming, None)
-                yield item
-
-        yield made()
+            yield item
 
 
 class Behind:
@@ -38,7 +35,7 @@ class Behind:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._threads.shutdown()
+        self.end()
 
     def do(self, task: Callable[[], object]) -> None:
         """Begin a task, once less than two are at work."""
@@ -48,6 +45,10 @@ class Behind:
     def wait(self) -> None:
         """Wait for all tasks."""
         self._wait_for(0)
+
+    def end(self) -> None:
+        """Wait for all tasks, whatever they raise, and end the threads."""
+        self._threads.shutdown()
 
     def _wait_for(self, left: int) -> None:
         while len(self._tasks) > left:

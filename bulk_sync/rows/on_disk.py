@@ -237,7 +237,7 @@ class Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._writing.__exit__()
+        self._writing.end()
 
     def keep(self, kind: str, number: int, table: pa.Table) -> None:
         """Write a part, or replace it: in a thread, whose error a later method raises."""

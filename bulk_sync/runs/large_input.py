@@ -226,11 +226,7 @@ class LargeInput:
                     columns=_without_prefix
                 )
 
-        def read() -> Iterator[pd.DataFrame]:
-            with ahead(frames()) as coming:
-                yield from coming
-
-        return Slices(counts["rows"], read)
+        return Slices(counts["rows"], lambda: ahead(frames()))
 
     def _forget_rest(self) -> None:
         """Remove what an earlier process noted of the rest before it ended."""
@@ -258,7 +254,7 @@ def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
             pa.default_memory_pool().release_unused()  # 100 MB of slices of 16 MB
         writing.wait()
         counts = {"rows": start, "wanted": wanted, "parts": parts}
-        checkpoint.keep_part(WHOLE, _with_counts(slices.first.iloc[:0], counts))
+        checkpoint.keep_part(WHOLE, _with_counts(frame.iloc[:0], counts))
     return checkpoint
 
 

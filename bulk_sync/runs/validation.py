@@ -104,7 +104,7 @@ def judged_at_hand(
                 # Late: few inputs are so large.
                 from bulk_sync.rows.check import slices  # noqa: PLC0415
 
-                with ahead(chain([first, second], frames)) as coming:
+                with closing(ahead(chain([first, second], frames))) as coming:
                     watched = _watched(coming, found.text_bytes, tell)
                     all_of = slices.check(watched, given.rules, store)
                 layout = Layout(places, all_of.found, given.rules, *all_of[2:])

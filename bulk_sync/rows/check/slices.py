@@ -8,6 +8,7 @@ them, in the order of the rows, and put in its place whenever a slice is read.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain, pairwise
 from typing import Final, NamedTuple
@@ -123,7 +124,7 @@ class _Checking:
         with self._store.writer(_SETTLED, _VERDICT) as file:
             for batch in self._store.repeats():
                 file.write_batch(self._settled(batch))
-        rows = Slices(self._parts.rows, self._read)
+        rows = Slices(self._parts.rows, lambda: ahead(self._slices()))
         if self._dates is None:
             return CheckedSlices(rows, self._found)
         self._read_dates(self._dates)
@@ -189,7 +190,8 @@ class _Checking:
     def _read_dates(self, dates: DateColumn) -> None:
         """Read all dates once, for the log, and combine those of rows that repeat a key."""
         settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
-        with self._store.writer(_TIMES, TIMES) as file, ahead(self._parts.read()) as parts:
+        parts = ahead(self._parts.read())
+        with self._store.writer(_TIMES, TIMES) as file, closing(parts):
             for part, raw, judged in parts:
                 places = Places.from_rows(raw, has_originals=self._has_originals)
                 texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
@@ -212,12 +214,8 @@ class _Checking:
                 file.write_batch(batch.cast(TIMES))
         dates.warn()
 
-    def _read(self) -> Iterator[pd.DataFrame]:
-        """Read the rows once."""
-        with ahead(self._slices()) as frames:
-            yield from frames
-
     def _slices(self) -> Iterator[pd.DataFrame]:
+        """Read the rows once."""
         settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
         combined = None
         if self._dates is not None:
