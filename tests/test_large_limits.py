@@ -1,5 +1,6 @@
 """Limits on large inputs: what they refuse or hold back can be written later, and only once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def pages_of(sim: Simulator) -> int:
     return sum("_count" not in each and "_lineCount=1&" not in each for each in lists)
 
 
+def check_finished(sim: Simulator, run: Run, words: Sequence[str]) -> None:
+    """Check that a command makes all changes, and reads no page of the list."""
+    sim.requests.clear()
+    ran = run(sim, *words)
+    assert ran.status == 0, ran.err
+    assert pages_of(sim) == 0
+    check_written(sim, OPT_OUTS, OPT_INS)
+    check_report(ran, opt_ins="updated", opt_outs="updated", rest="unchanged")
+
+
 def test_opt_ins_held_back_are_written_by_a_resume_with_a_higher_limit(
     filled: Simulator, run: Run
 ) -> None:
@@ -68,12 +79,7 @@ def test_opt_ins_held_back_are_written_by_a_resume_with_a_higher_limit(
     assert run(filled, "resume", "--all").status == 0
     assert run(filled, "resume", again[1]).status == 3
     check_written(filled, OPT_OUTS)
-    filled.requests.clear()
-    ran = run(filled, *again)
-    assert ran.status == 0, ran.err
-    assert pages_of(filled) == 0
-    check_written(filled, OPT_OUTS, OPT_INS)
-    check_report(ran, opt_ins="updated", opt_outs="updated", rest="unchanged")
+    check_finished(filled, run, again)
     assert not todo.exists()
 
 
@@ -87,12 +93,7 @@ def test_a_refused_run_is_written_by_a_resume_with_higher_limits(
     check_report(ran, opt_ins="pending", opt_outs="pending", rest="unchanged")
     again = ran.summary["resume"].split()[1:]
     assert run(filled, *again[:2]).status == 4
-    filled.requests.clear()
-    ran = run(filled, *again)
-    assert ran.status == 0, ran.err
-    assert pages_of(filled) == 0
-    check_written(filled, OPT_OUTS, OPT_INS)
-    check_report(ran, opt_ins="updated", opt_outs="updated", rest="unchanged")
+    check_finished(filled, run, again)
 
 
 def test_a_plan_beyond_the_limits_is_applied_with_higher_ones(filled: Simulator, run: Run) -> None:

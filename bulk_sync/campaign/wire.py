@@ -64,7 +64,8 @@ class Wire(ResponseHandler):
         """
         if isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
             exc, exc_cause = aiohttp.ClientConnectionError(str(exc)), exc
-        super().set_exception(exc, exc_cause or exc)  # its own cause: it has none
+        # To aiohttp, an error that is its own cause has none.
+        super().set_exception(exc, exc_cause or exc)
 
     def data_received(self, data: bytes) -> None:
         """Receive data; close the connection if no response is due."""
