@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import copies
 import orjson
 import pytest
-from copies import copied
 from hypothesis import settings
 from sqlalchemy import create_engine, text
 
@@ -30,7 +31,6 @@ from bulk_sync.simulator import Options, Request, Simulator, running
 if TYPE_CHECKING:
     from buckets import Bucket, Cloud
     from chromium import Shown
-    from large_inputs import Killing
     from playwright.sync_api import Browser
     from serving import Served
 
@@ -149,7 +149,7 @@ class Copied(Process):
 
     def _execute_child(self, words: Sequence[str], *given: Any) -> None:
         files = given[9:15]
-        self.pid = copied(words, folder=given[4], environment=given[5], stderr=files[-1])
+        self.pid = copies.copied(words, folder=given[4], environment=given[5], stderr=files[-1])
         self._child_created = True
         self._close_pipe_fds(*files)  # type: ignore[attr-defined]
 
@@ -160,16 +160,27 @@ def process(
     *words: str,
     program: Sequence[str] = (),
     secrets: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Process:
     """Start a command against a simulator, as a process of its own in a folder.
 
-    It takes a second to load the program, so where that is no matter the process is a copy.
+    It takes a second to load the program, so where that is no matter the process is a copy. Its
+    environment may have ``more``.
     """
     if not program and sys.platform != "linux":
-        program = (sys.executable, "-m", "bulk_sync")
+        program = (sys.executable, copies.__file__)
+    environment = {
+        **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
+        "BULK_SYNC_ENDPOINT": sim.url,
+        "BULK_SYNC_ORGANIZATION": "acme",
+        "BULK_SYNC_API_KEY": "demo-key",
+        "BULK_SYNC_STATE_DIR": str(folder / "state"),
+        **(secrets or {"BULK_SYNC_ACCESS_TOKEN": "demo-token"}),
+        **(more or {}),
+    }
     return (Process if program else Copied)(
         [*program, *words],
-        env=environment_of(sim, folder, secrets),
+        env=environment,
         cwd=folder,
         text=True,
         stdout=subprocess.DEVNULL,
@@ -177,28 +188,12 @@ def process(
     )
 
 
-def environment_of(
-    sim: Simulator, folder: Path, secrets: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return the environment of a process that works on a simulator in a folder."""
-    return {
-        **{name: value for name, value in os.environ.items() if "BULK_SYNC" not in name},
-        "BULK_SYNC_ENDPOINT": sim.url,
-        "BULK_SYNC_ORGANIZATION": "acme",
-        "BULK_SYNC_API_KEY": "demo-key",
-        "BULK_SYNC_STATE_DIR": str(folder / "state"),
-        **(secrets or {"BULK_SYNC_ACCESS_TOKEN": "demo-token"}),
-    }
-
-
-@pytest.fixture(scope="session")
-def killing() -> "Iterator[Killing]":
-    """What kills commands at a moment of theirs."""
-    from large_inputs import Killing  # noqa: PLC0415  # late: few tests need it
-
-    killing = Killing()
-    yield killing
-    killing.end()
+def kill_at(moment: str, sim: Simulator, folder: Path, *words: object) -> None:
+    """Carry a command on a large input out in a folder until a moment, and kill it there."""
+    given = {copies.MOMENT: moment}
+    with process(sim, folder, *map(str, words), more=given) as dying:
+        said = dying.communicate()[1]
+    assert dying.returncode == -signal.SIGKILL, said
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,8 @@
 """Copies of a process that has the program loaded: they begin at once, and are like any other.
 
 Linux lets the process of the test adopt each copy, so that ``subprocess`` can wait for it.
+
+python tests/copies.py WORD ...    carries a command out without a copy
 """
 
 import atexit
@@ -9,11 +11,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import orjson
+from large_inputs import killed_at
+
+from bulk_sync import cli
+
+MOMENT: Final = "KILLED_AT"
+"""Name in the environment of the moment when a command is killed: see ``large_inputs``."""
 
 _SET_CHILD_SUBREAPER: Final = 36
 _ENVIRONMENT: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
@@ -51,8 +60,6 @@ def main() -> None:
     """Start a copy for each line of standard input; print its number when it is adopted."""
     for name in ("duckdb", "pandas", "uvloop", "bulk_sync.runs"):
         __import__(name)
-    from bulk_sync import cli  # noqa: PLC0415
-
     cli.commands()
     for line in sys.stdin.buffer:
         words, folder, environment, path = orjson.loads(line)
@@ -68,12 +75,19 @@ def main() -> None:
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(environment)
-            sys.argv = ["bulk-sync", *words]
-            cli.program()
+            carry_out(words)
         os.waitpid(between, 0)
         os.close(stderr)
         print(flush=True)
 
 
+def carry_out(words: Sequence[str]) -> None:
+    """Be the program, until a moment if the environment names one."""
+    moment = os.environ.pop(MOMENT, "")
+    sys.argv = ["bulk-sync", *words]
+    with killed_at(moment) if moment else nullcontext():
+        cli.program()
+
+
 if __name__ == "__main__":
-    main()
+    carry_out(sys.argv[1:]) if sys.argv[1:] else main()

@@ -2,19 +2,15 @@
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb  # noqa: F401 - loaded once
-import orjson
 import pyarrow as pa
 import pytest
 
-from bulk_sync import cli, memory, report
+from bulk_sync import memory, report
 from bulk_sync.engines.whole_list import SavedPages
 from bulk_sync.ledger import Ledger
 from bulk_sync.rows import on_disk
@@ -104,48 +100,12 @@ def putting_aside() -> Iterator[None]:
         yield
 
 
-class Killing:
-    """A process with the program loaded: each command is carried out by a copy of it."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def at(self, moment: str, folder: Path, environment: Mapping[str, str], *words: object) -> int:
-        """Run a command in a folder until a moment of it, kill it, and return how it ended."""
-        given = orjson.dumps([moment, str(folder), environment, [*map(str, words)]])
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(given + b"\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def end(self) -> None:
-        self._process.communicate()
-
-
-def main() -> None:
-    for line in sys.stdin.buffer:
-        moment, folder, environment, words = orjson.loads(line)
-        if not (child := os.fork()):
-            os.chdir(folder)
-            os.environ.clear()
-            os.environ.update(environment)
-            log = os.open("killed.log", os.O_WRONLY | os.O_CREAT)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            with in_slices(), in_groups(), putting_aside(), at_moment(moment, kill):
-                cli.main(words)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+@contextmanager
+def killed_at(moment: str) -> Iterator[None]:
+    """Work on inputs and plans as on large ones, and end this process at a moment."""
+    with in_slices(), in_groups(), putting_aside(), at_moment(moment, kill):
+        yield
 
 
 def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main()

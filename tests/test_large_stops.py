@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import Ran, Run, before_answer, environment_of, key, read_csv
+from conftest import Ran, Run, before_answer, key, kill_at, read_csv
 from full_disk import full_disk
-from large_inputs import MOMENTS_OF_RUN, Killing, at_moment, in_groups, in_slices, putting_aside
+from large_inputs import MOMENTS_OF_RUN, at_moment, in_groups, in_slices, putting_aside
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
@@ -78,10 +78,9 @@ def without_room(moment: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("moment", MOMENTS_OF_RUN)
 def test_a_run_that_is_killed_goes_on(
-    moment: str, filled: Simulator, tmp_path: Path, run: Run, killing: Killing
+    moment: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    given = environment_of(filled, tmp_path)
-    assert killing.at(moment, tmp_path, given, "run", "in.csv", *SCAN) == -signal.SIGKILL
+    kill_at(moment, filled, tmp_path, "run", "in.csv", *SCAN)
     was_put_aside = any((tmp_path / "state" / "checks").glob("*/sorting/*.tmp"))
     assert was_put_aside is (moment in BY_DATABASE)
     check_done(go_on(run, filled), filled, run)
@@ -105,10 +104,9 @@ PLAN = ("plan", "in.csv", "--out", "p.parquet", *SCAN)
 
 @pytest.mark.parametrize("moment", ["joining", "writing the plan"])
 def test_a_plan_that_is_killed_is_made_by_the_same_command(
-    moment: str, filled: Simulator, tmp_path: Path, run: Run, killing: Killing
+    moment: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    given = environment_of(filled, tmp_path)
-    assert killing.at(moment, tmp_path, given, *PLAN) == -signal.SIGKILL
+    kill_at(moment, filled, tmp_path, *PLAN)
     assert not (tmp_path / "p.parquet").exists()
     check_planned(filled, run)
 
@@ -136,12 +134,11 @@ OF_APPLY = ("keeping the rows", "keeping the rest", "writing", "writing the repo
 
 @pytest.mark.parametrize("moment", OF_APPLY)
 def test_an_apply_that_is_killed_goes_on(
-    moment: str, filled: Simulator, tmp_path: Path, run: Run, killing: Killing
+    moment: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     with in_slices():
         assert run(filled, *PLAN).status == 0
-    given = environment_of(filled, tmp_path)
-    assert killing.at(moment, tmp_path, given, "apply", "p.parquet") == -signal.SIGKILL
+    kill_at(moment, filled, tmp_path, "apply", "p.parquet")
     with in_groups():
         check_done(run(filled, "apply", "p.parquet"), filled, run)
 
@@ -160,10 +157,9 @@ def test_an_apply_without_room_ends_with_6_and_goes_on_with_room(
 
 
 def test_a_check_that_is_killed_leaves_nothing_to_the_next_one(
-    filled: Simulator, tmp_path: Path, run: Run, killing: Killing
+    filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    given = environment_of(filled, tmp_path)
-    assert killing.at("sorting", tmp_path, given, "validate", "in.csv") == -signal.SIGKILL
+    kill_at("sorting", filled, tmp_path, "validate", "in.csv")
     checks = tmp_path / "state" / "checks"
     assert any(checks.iterdir())
     check_validated(run, checks)

@@ -8,9 +8,8 @@ from typing import Any
 import orjson
 import pytest
 from buckets import Bucket
-from conftest import Run, before_answer, environment_of, key, populate, process, read_csv, wishes
+from conftest import Run, before_answer, key, kill_at, populate, process, read_csv, wishes
 from full_disk import full_disk
-from large_inputs import Killing
 
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.remote.mirror import Mirror
@@ -331,7 +330,6 @@ def test_another_machine_finishes_a_large_input(
     s3: Bucket,
     tmp_path: Path,
     new_database: Callable[[], str],
-    killing: Killing,
 ) -> None:
     path = wanted(tmp_path / "in.csv")
     there = ("--ledger", new_database(), "--state-url", s3 / "state")
@@ -339,8 +337,7 @@ def test_another_machine_finishes_a_large_input(
     (tmp_path / "a").mkdir()
     with running(Options()) as sim:
         populate(sim, ROWS)
-        given = environment_of(sim, tmp_path / "a")
-        assert killing.at(moment, tmp_path / "a", given, "run", path, *words, *there) == -9
+        kill_at(moment, sim, tmp_path / "a", "run", path, *words, *there)
         ran = run(sim, "resume", "--report", "r.csv", *there)
         assert ran.status == 0, ran.err
         assert sorted(sim.patched) == [(key(number), True) for number in range(0, ROWS, 3)]
