@@ -15,13 +15,15 @@ from typing import Any
 import requests
 from serving import PASSWORD, at_work
 from torture import environment_of
+from visitors import Unanswered, Visitor
 
 from bulk_sync.errors import Exit
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 from bulk_sync.web.settings import PageSettings
 
-_ANSWER_S = 90
+_DYING_S = 60
+"""At most: the files of a page that was killed are closed one after the other, then it is gone."""
 
 
 class Target(StrEnum):
@@ -85,6 +87,7 @@ class Site:
     ledger: str | None = None
     url: str = ""
     _process: "subprocess.Popen[str] | None" = None
+    _killed: "subprocess.Popen[str] | None" = None
 
     @property
     def state(self) -> State:
@@ -104,6 +107,7 @@ class Site:
                 cwd=self.folder,
                 env={
                     **environment_of(self.sim, self.state.folder),
+                    "PYTHONFAULTHANDLER": "1",
                     **({"BULK_SYNC_LEDGER": self.ledger} if self.ledger else {}),
                 },
                 stdout=subprocess.PIPE,
@@ -124,11 +128,24 @@ class Site:
         while self._process is None or self._process.poll() is not None:
             self.start()
 
+    def replace(self) -> None:
+        """Start it again, unless it lives; a killed one answers nobody before it is gone."""
+        if self._killed is not None:
+            self._killed.wait(_DYING_S)
+        self.revive()
+
+    def show_stacks(self) -> None:
+        """Let the page write to its log where each of its threads stands, and end."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGABRT)
+            self._process.wait(_DYING_S)
+
     def kill(self, target: Target) -> str:
         """Kill the page, what it has started, or both; return what, or "" if nothing was."""
         if target is not Target.RUN and self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            self._killed = self._process
+            self._killed.kill()
+            self._killed.wait()
         # Once the page is gone: it might start another one.
         jobs = {} if target is Target.PAGE else at_work(PageSettings(self.state))
         if target is Target.RUN and not jobs:
@@ -151,11 +168,7 @@ class Person:
     name: str
     site: Site
     beat: Callable[[], None]
-    _session: requests.Session = field(default_factory=requests.Session)
-
-    def __post_init__(self) -> None:
-        self._session.trust_env = False
-        self._session.headers["Sec-Fetch-Site"] = "same-origin"
+    _session: Visitor = field(default_factory=Visitor)
 
     def leave(self) -> None:
         """Close the browser."""
@@ -183,7 +196,7 @@ class Person:
     def wait(self, path: str) -> None:
         """Wait until a screen has something new to show, as its script does."""
         with self._guarded():
-            events = self._session.get(f"{self.site.url}{path}/events", stream=True, timeout=60)
+            events = self._session.get(f"{self.site.url}{path}/events", stream=True)
             with closing(events):
                 for line in events.iter_lines():
                     if line == b"event: end":
@@ -203,11 +216,14 @@ class Person:
 
     def _request(self, method: str, path: str, **content: Any) -> requests.Response:
         url = f"{self.site.url}{path.partition('#')[0]}"
-        return self._session.request(method, url, timeout=_ANSWER_S, **content)
+        return self._session.request(method, url, **content)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
             yield
+        except Unanswered:
+            self.site.show_stacks()
+            raise
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             raise Killed from error

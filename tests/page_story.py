@@ -71,7 +71,7 @@ class Story:
                     self.check_screens()
                 done = step()
             except Killed:
-                self.site.revive()
+                self.site.replace()
                 continue
             if done:
                 return done

@@ -16,6 +16,7 @@ import requests
 from aiohttp import web
 from argon2 import PasswordHasher
 from sqlalchemy import insert
+from visitors import Visitor
 
 from bulk_sync.settings import State
 from bulk_sync.web.app import make
@@ -51,9 +52,7 @@ class Served:
 
     def visitor(self) -> requests.Session:
         """Return a browser's stand-in that has not signed in; it sends what browsers send."""
-        session = requests.Session()
-        session.trust_env = False
-        session.headers["Sec-Fetch-Site"] = "same-origin"
+        session = Visitor()
         self.sessions.append(session)
         return session
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import requests
 import trustme
 from conftest import Process, Run
+from visitors import Visitor
 
 from bulk_sync.settings import State
 from bulk_sync.web.accounts import Accounts
@@ -114,8 +114,7 @@ def test_it_prints_one_line_its_url_and_ends_on_sigterm(tmp_path: Path) -> None:
         assert page.stdout is not None
         url = page.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sign-in\?token=[\w-]{43}", url)
-        with requests.Session() as session:
-            session.trust_env = False
+        with Visitor() as session:
             assert "Nothing to approve, correct or resume. To begin" in session.get(url).text
         page.send_signal(signal.SIGTERM)
         out, err = page.communicate(timeout=60)
@@ -170,8 +169,7 @@ def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
     with Process(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
         assert page.stdout is not None
         url = page.stdout.readline().strip()
-        with requests.Session() as session:
-            session.trust_env = False
+        with Visitor() as session:
             session.verify = str(tmp_path / "ca.pem")
             answer = session.get(url, allow_redirects=False)
         page.terminate()

@@ -12,6 +12,7 @@ import pytest
 import requests
 from conftest import Process
 from serving import sign_in
+from visitors import Visitor
 
 SCRIPT = Path(__file__).parents[2] / "sample_data" / "demo_page.py"
 
@@ -34,9 +35,7 @@ def test_it_starts_signs_its_people_in_and_ends_on_ctrl_c(demo: Process) -> None
     assert [role for _, role, _ in people] == ["uploader", "approver", "admin"]
     (sample,) = re.findall(r"upload (/\S+)", text)
     assert Path(sample).is_file()
-    with requests.Session() as session:
-        session.trust_env = False
-        session.headers["Sec-Fetch-Site"] = "same-origin"
+    with Visitor() as session:
         assert session.get(f"{url}/healthz").text == "ok"
         for name, _, password in people:
             assert sign_in(session, url, name, password).status_code == 303

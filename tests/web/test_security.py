@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 from serving import NAMES, PASSWORD, Served, serving, settings_in, sign_in
+from visitors import ANSWER_S
 
 from bulk_sync.web.identity import RIGHTS, Right, Role
 from bulk_sync.web.routes import ROUTES, Route
@@ -238,7 +239,7 @@ def test_two_headers_of_a_person_are_none(tmp_path: Path) -> None:
     proxy = Proxy(trusted=(ip_network("127.0.0.1"),), user_header="X-User")
     with serving(settings_in(tmp_path, proxy=proxy)) as served:
         host, port = served.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as link:
+        with socket.create_connection((host, int(port)), ANSWER_S) as link:
             link.sendall(
                 f"GET / HTTP/1.1\r\nHost: {host}\r\nX-User: Ida Berg\r\nX-User: Ana Diaz\r\n"
                 "Connection: close\r\n\r\n".encode()

@@ -11,6 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from argon2 import Parameters, PasswordHasher, extract_parameters
 from serving import NAMES, PASSWORD, Served, serving, settings_in, sign_in
 from sqlalchemy import select, update
+from visitors import Visitor
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.web import attempts, database, reverse_proxy, sessions
@@ -104,9 +105,7 @@ def test_several_attempts_at_once_all_count(served: Served) -> None:
     answers: list[int] = []
 
     def try_it() -> None:
-        with requests.Session() as session:
-            session.trust_env = False
-            session.headers["Sec-Fetch-Site"] = "same-origin"
+        with Visitor() as session:
             answers.append(sign_in(session, served.url, "Ana Diaz", WRONG).status_code)
 
     threads = [threading.Thread(target=try_it) for _ in range(16)]

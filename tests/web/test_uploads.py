@@ -21,6 +21,7 @@ import requests
 from conftest import populate
 from flow import page_before, without_processes
 from serving import Served, wait_for
+from visitors import ANSWER_S
 
 from bulk_sync.ledger import Act, Deed
 from bulk_sync.rows import expand, request_order
@@ -534,7 +535,7 @@ def sending(session: requests.Session, served: Served, size: int) -> Iterator[so
         "Sec-Fetch-Site: same-origin\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         f"Content-Length: {size}\r\n\r\n"
     )
-    with socket.create_connection((host, int(port))) as connection:
+    with socket.create_connection((host, int(port)), ANSWER_S) as connection:
         connection.sendall(head.encode() + body)
         yield connection
 
