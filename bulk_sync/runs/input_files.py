@@ -5,13 +5,13 @@ source --at_hand--> local: as it lies there, read twice to see that it does not 
 """
 
 import logging
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
 from math import inf
 from pathlib import Path
+from sys import maxsize
 from typing import Protocol
 
 import pandas as pd
@@ -22,7 +22,7 @@ from bulk_sync.remote.url import is_url
 from bulk_sync.rows import columns, read
 from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
-from bulk_sync.rows.read import Raw, RawSlices, Wanted
+from bulk_sync.rows.read import RawSlices, Wanted
 
 
 class InputFiles(Protocol):
@@ -36,10 +36,9 @@ class InputFiles(Protocol):
     def text_bytes(self) -> float:
         """Estimate how many bytes its cells take as text."""
 
-    def read(self, wanted: Wanted) -> tuple[Raw, str]:
-        """Return the rows, and the SHA-256 of the input."""
-
-    def slices(self, wanted: Wanted, most_bytes: int, folder: Path) -> tuple[RawSlices, str]:
+    def slices(
+        self, wanted: Wanted, most_bytes: int = maxsize, folder: Path | None = None
+    ) -> tuple[RawSlices, str]:
         """Return the rows in slices, and the SHA-256 of the input; see ``read.slices``.
 
         The last frame is followed by an error if the input changed while it was read.
@@ -77,18 +76,9 @@ class LocalInput:
         """Estimate how many bytes its cells take; that of standard input may be any number."""
         return inf if self.source == read.STDIN else read.text_bytes(read.files(self.source))
 
-    def read(self, wanted: Wanted) -> tuple[Raw, str]:
-        """Read the rows; raise UsageProblem if the input changes meanwhile."""
-        source = self.source
-        if source == read.STDIN:
-            stdin, digest = read.stdin(BytesIO)
-            return read.rows(source, wanted, stdin=stdin.getvalue()), digest
-        digest = read.digest(source)
-        raw = read.rows(source, wanted)
-        self._check_unchanged(digest)
-        return raw, digest
-
-    def slices(self, wanted: Wanted, most_bytes: int, folder: Path) -> tuple[RawSlices, str]:
+    def slices(
+        self, wanted: Wanted, most_bytes: int = maxsize, folder: Path | None = None
+    ) -> tuple[RawSlices, str]:
         """Read the rows in slices; raise UsageProblem if the input changes meanwhile."""
         source = self.source
         read_on = partial(read.slices, source, wanted, most_bytes=most_bytes, folder=folder)
@@ -133,46 +123,29 @@ class RemoteInput:
         """Estimate how many bytes the cells of the copies take as text."""
         return read.text_bytes(copy.path for copy in self.download.copies)
 
-    def read(self, wanted: Wanted) -> tuple[Raw, str]:
-        """Read the copies, and call them by their URLs."""
-        read.warn_of_skipped(self.source, self.download.skipped)
-        source, paths = self._copies
-        with _named(self._urls):
-            raw = read.rows(source, wanted, copies=paths)
-        return Raw(self._renamed(raw.frame), self._places(raw.places)), self.download.sha256
-
-    def slices(self, wanted: Wanted, most_bytes: int, folder: Path) -> tuple[RawSlices, str]:
+    def slices(
+        self, wanted: Wanted, most_bytes: int = maxsize, folder: Path | None = None
+    ) -> tuple[RawSlices, str]:
         """Read the copies in slices, and call them by their URLs."""
         read.warn_of_skipped(self.source, self.download.skipped)
-        source, paths = self._copies
+        paths = [copy.path for copy in self.download.copies]
+        source, paths = (str(paths[0]), []) if self.download.is_one else (self.source, paths)
+        urls = {str(copy.path): copy.url for copy in self.download.copies}
         places: list[Place] = []
         raw = read.slices(source, wanted, copies=paths, most_bytes=most_bytes, folder=folder)
 
         def frames() -> Generator[pd.DataFrame, None, None]:
-            with _named(self._urls):
+            with _named(urls):
                 yield from map(self._renamed, raw.frames)
-            places.extend(self._places(raw.places))
+            places.extend(replace(place, file=urls[place.file]) for place in raw.places)
 
         return RawSlices(frames(), places), self.download.sha256
-
-    @property
-    def _copies(self) -> tuple[str, list[Path]]:
-        """Return the source as it is on this machine, and its files if it may have several."""
-        paths = [copy.path for copy in self.download.copies]
-        return (str(paths[0]), []) if self.download.is_one else (self.source, paths)
-
-    @property
-    def _urls(self) -> dict[str, str]:
-        return {str(copy.path): copy.url for copy in self.download.copies}
 
     def _renamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         if columns.FILE in frame:
             names = {str(copy.path): copy.name for copy in self.download.copies}
             frame[columns.FILE] = frame[columns.FILE].cat.rename_categories(names)
         return frame
-
-    def _places(self, places: Iterable[Place]) -> list[Place]:
-        return [replace(place, file=self._urls[place.file]) for place in places]
 
     def path_of(self, file: str) -> Path:
         """Return the copy of a file."""

@@ -86,7 +86,8 @@ def judged_at_hand(
     wanted = read.Wanted(given.sheet, given.header_row, given.rules)
     bytes_free = given.memory or memory.default_bytes()
     if found.text_bytes <= bytes_free // _WHOLE:
-        (raw, places), digest = found.read(wanted)
+        (frames, places), digest = found.slices(wanted)
+        (raw,) = frames
         _check_fields(raw, given, job)
         yield _of_whole(raw, places, digest, given, found)
         return

@@ -35,7 +35,8 @@ def noted(checked: pd.DataFrame, known: str) -> Steps:
 
 def main() -> None:
     source, known = sys.argv[1:]
-    checked = check.rows(read.rows(source).frame, check.Rules())
+    (raw,) = read.slices(source).frames
+    checked = check.rows(raw, check.Rules())
     changes = Totals.count(comparison.compare(checked, noted(checked, known))).writes
     assert changes > 0
 

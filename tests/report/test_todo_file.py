@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from conftest import Run, key, read_csv
 from report_frames import results, text
+from whole_input import read_whole
 
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.facts import Source
-from bulk_sync.rows import columns, read
+from bulk_sync.rows import columns
 from bulk_sync.rows.slices import Slices
 from bulk_sync.simulator import Simulator
 
@@ -116,7 +117,7 @@ def test_texts_stay_texts_and_dates_become_dates_and_all_is_read_as_before(tmp_p
     ]  # fmt: skip
     assert sheet.cell(2, 6).value == 2  # original_row
     assert sheet.freeze_panes == "A2"
-    again = read.rows(str(path)).frame
+    again = read_whole(str(path))
     assert {name: again[name].tolist() for name in own} == own
 
 
@@ -132,7 +133,7 @@ def test_rows_of_several_files_name_their_file(tmp_path: Path) -> None:
     frame[columns.FILE] = text(["x/a.xlsx", "x/b.xlsx"]).astype("category")
     path = written(frame, "x", tmp_path)
     assert path.suffix == ".xlsx"
-    again = read.rows(str(path)).frame
+    again = read_whole(str(path))
     assert again["original_file"].tolist() == ["x/a.xlsx", "x/b.xlsx"]
     assert again["original_row"].tolist() == ["2", "3"]
 
@@ -166,7 +167,7 @@ def test_the_original_row_is_carried_through_all_later_files(
         ("3", "4", "not_found"),
     ]
     (second,) = set(tmp_path.glob("*.todo.xlsx")) - {first}
-    again = read.rows(str(second)).frame
+    again = read_whole(str(second))
     assert again.columns.tolist() == [
         "PKey", "Opt out?", "original_row", "sync_reason", "sync_detail", "sync_row",
     ]  # fmt: skip

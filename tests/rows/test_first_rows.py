@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
 from bulk_sync.rows.check import Rules, StateMeans, StateWords
 from bulk_sync.rows.parse import workbook
 from bulk_sync.rows.parse.sheets import Chosen, Sheet
-from bulk_sync.rows.read import text
 from bulk_sync.rows.read.first_rows import FirstRows, Wanted
 from bulk_sync.rows.read.location import choose_sheet, locate
 
@@ -269,8 +269,7 @@ QUICK = settings(
 def read_text(rows: Sequence[Sequence[str]], separator: str, wanted: Wanted) -> pd.DataFrame:
     content = io.StringIO()
     csv.writer(content, delimiter=separator, lineterminator="\n").writerows(rows)
-    cells = text.cells(content.getvalue().encode(), "in.csv", wanted)
-    return cells.frame(cells.positions("in.csv"))
+    return read_whole("-", wanted, stdin=content.getvalue().encode())
 
 
 def read_book(path: Path, rows: Sequence[Sequence[str]], wanted: Wanted) -> pd.DataFrame:
@@ -310,9 +309,7 @@ def shifted(table: Sequence[Sequence[str]], rows: int) -> list[list[object]]:
     ],
 )  # fmt: skip
 def test_titles_of_a_text_do_not_decide_on_its_separator(content: str, row: int) -> None:
-    cells = text.cells(content.encode(), "in.csv", Wanted(rules=Rules()))
-    assert cells.header_row == row
-    frame = cells.frame(cells.positions("in.csv"))
+    frame = read_whole("-", Wanted(rules=Rules()), stdin=content.encode())
     assert frame.to_dict("list") == {
         "E-mail": ["a@x.com"],
         "Opt out": ["yes"],

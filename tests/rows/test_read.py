@@ -22,6 +22,7 @@ import xlsxwriter
 from conftest import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, read
@@ -30,13 +31,13 @@ HEADER = "PKey,ccpaOptOut\n"
 
 
 def rows(path: Path | str, stdin: bytes = b"", **more: Any) -> list[tuple[str, ...]]:
-    frame = read.rows(str(path), read.Wanted(**more), stdin=stdin).frame
+    frame = read_whole(str(path), read.Wanted(**more), stdin=stdin)
     own = [name for name in frame.columns if name not in columns.REPORT]
     return list(frame[own].itertuples(index=False, name=None))
 
 
 def numbers(path: Path) -> list[int]:
-    return [int(number) for number in read.rows(str(path)).frame[columns.ROW]]
+    return [int(number) for number in read_whole(str(path))[columns.ROW]]
 
 
 def save(path: Path, content: str | bytes) -> Path:
@@ -132,7 +133,7 @@ def test_a_folder_or_glob_is_read_file_by_file(tmp_path: Path) -> None:
     save(tmp_path / "a.20261123T020000Z-7f3a9c.results.csv", "x\n1\n")
     save(tmp_path / "notes.md", "no data")
     for source in (tmp_path, tmp_path / "[ab].csv"):
-        frame = read.rows(str(source)).frame
+        frame = read_whole(str(source))
         assert frame["PKey"].tolist() == ["@a", "@c", "@b"]
         assert frame[columns.ROW].tolist() == [2, 3, 2]
         assert [Path(name).name for name in frame[columns.FILE]] == ["a.csv", "a.csv", "b.csv"]
@@ -199,14 +200,14 @@ def test_a_file_that_only_sounds_like_a_report_is_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", ["", " "])
 def test_an_empty_name_is_no_folder(source: str) -> None:
     with pytest.raises(InputProblem, match="INPUT is empty"):
-        read.rows(source)
+        read_whole(source)
 
 
 def test_files_with_other_columns_do_not_mix(tmp_path: Path) -> None:
     save(tmp_path / "a.csv", HEADER + "@a,false\n")
     save(tmp_path / "b.csv", "PKey,state\n@a,false\n")
     with pytest.raises(InputProblem, match=r"b\.csv.*'state'"):
-        read.rows(str(tmp_path))
+        read_whole(str(tmp_path))
 
 
 def parquet(path: Path, **arrays: pa.Array) -> Path:
@@ -297,7 +298,7 @@ def test_the_sheet_is_the_first_or_the_one_named(tmp_path: Path) -> None:
     assert rows(path) == [("@1",)]
     assert rows(path, sheet="Zwei & drei") == [("@2",)]
     with pytest.raises(InputProblem, match="'One', 'Zwei & drei'"):
-        read.rows(str(path), read.Wanted("Drei"))
+        read_whole(str(path), read.Wanted("Drei"))
 
 
 ODS_NAMESPACES = " ".join(
@@ -387,13 +388,13 @@ def test_an_unreadable_input_is_explained_in_a_sentence(tmp_path: Path, case: st
     path = tmp_path / name
     make(path)
     with pytest.raises(InputProblem, match=f"(?i){says}") as problem:
-        read.rows(str(path))
+        read_whole(str(path))
     assert name in str(problem.value)
 
 
 def test_a_glob_without_a_match_is_explained(tmp_path: Path) -> None:
     with pytest.raises(InputProblem, match=r"\*\.csv"):
-        read.rows(str(tmp_path / "*.csv"))
+        read_whole(str(tmp_path / "*.csv"))
 
 
 CELLS = st.text(
@@ -431,7 +432,7 @@ def test_a_million_cells_keep_their_order(tmp_path: Path) -> None:
     count = 100_000
     path = tmp_path / "in.csv"
     pd.DataFrame({"PKey": range(count), "b": "true"}).to_csv(path, index=False)
-    frame = read.rows(str(path)).frame
+    frame = read_whole(str(path))
     assert frame["PKey"].tolist() == [str(number) for number in range(count)]
     assert frame[columns.ROW].tolist() == list(range(2, count + 2))
 
@@ -444,7 +445,7 @@ def test_a_cell_may_be_huge_and_a_header_long(tmp_path: Path) -> None:
     ]
     names = [f"column {number:06d}" for number in range(8000)]
     wide = ",".join(names) + "\n" + ",".join("1" * 8000) + "\n"
-    assert read.rows(str(save(tmp_path / "wide.csv", wide))).frame.columns.tolist() == [
+    assert read_whole(str(save(tmp_path / "wide.csv", wide))).columns.tolist() == [
         *names, columns.ROW
     ]  # fmt: skip
 
@@ -459,14 +460,14 @@ def test_odd_notes_of_pandas_in_parquet_are_passed_over(tmp_path: Path, notes: b
 def test_a_pipe_is_read_from_standard_input_alone(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "in.csv")
     with pytest.raises(InputProblem, match="Give - as INPUT"):
-        read.rows(str(tmp_path / "in.csv"))
+        read_whole(str(tmp_path / "in.csv"))
 
 
 def test_a_missing_file_is_compared_with_the_files_that_can_be_read(tmp_path: Path) -> None:
     save(tmp_path / "nightly.sh", "")
     with pytest.raises(InputProblem, match="Check the path"):
-        read.rows(str(tmp_path / "nightly.csv"))
+        read_whole(str(tmp_path / "nightly.csv"))
     save(tmp_path / "nightly1.csv", "")
     (tmp_path / "nightly2.csv").symlink_to("gone.csv")
     with pytest.raises(InputProblem, match=r"Did you mean nightly1\.csv\?"):
-        read.rows(str(tmp_path / "nightly.csv"))
+        read_whole(str(tmp_path / "nightly.csv"))

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import read
 
 Pack = Callable[[bytes], bytes]
 PACK: dict[str, Pack] = {
@@ -29,7 +29,7 @@ EACH = pytest.mark.parametrize("suffix", PACK)
 def keys(folder: Path, suffix: str, content: bytes) -> list[str]:
     path = folder / f"in.csv{suffix}"
     path.write_bytes(content)
-    return read.rows(str(path)).frame["PKey"].tolist()
+    return read_whole(str(path))["PKey"].tolist()
 
 
 @EACH
@@ -81,7 +81,7 @@ def test_a_file_made_to_exhaust_memory_is_not_read_to_its_end(tmp_path: Path, su
     path.write_bytes(PACK[suffix](ONE + bytes(80 << 20)))
     tracemalloc.start()
     with pytest.raises(InputProblem, match=r"unpacks to more than .* name the unpacked file"):
-        read.rows(str(path))
+        read_whole(str(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200 << 20
@@ -100,7 +100,7 @@ def test_a_changed_file_is_read_in_full_or_refused(
     path = tmp_path_factory.getbasetemp() / f"in.csv{suffix}"
     path.write_bytes(changed)
     try:
-        found = len(read.rows(str(path)).frame)
+        found = len(read_whole(str(path)))
     except InputProblem:
         return
     assert suffix == ".zst" or found in {1, 11}  # what pyarrow packs has no check sum

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, read
@@ -106,20 +107,20 @@ def test_only_a_named_pandas_index_is_a_column(
 ) -> None:
     frame = pd.DataFrame({"PKey": ["@a", "@b"]}, index=pd.Index([5, 9], name=index))
     frame.to_parquet(tmp_path / "states.parquet")
-    assert list(read.rows(str(tmp_path / "states.parquet")).frame) == [*expected, columns.ROW]
+    assert list(read_whole(str(tmp_path / "states.parquet"))) == [*expected, columns.ROW]
 
 
 def test_a_folder_called_like_a_partition_adds_no_column(tmp_path: Path) -> None:
     folder = tmp_path / "day=2026-11-24"
     folder.mkdir()
-    frame = read.rows(str(save(folder, PKey=["@a"]))).frame
+    frame = read_whole(str(save(folder, PKey=["@a"])))
     assert list(frame) == ["PKey", columns.ROW]
 
 
 def test_bytes_that_are_no_text_are_refused_by_column(tmp_path: Path) -> None:
     path = save(tmp_path, PKey=["@a"], photo=[b"\xff\xd8"])
     with pytest.raises(InputProblem, match=r"Column 'photo' of .* is of type binary"):
-        read.rows(str(path))
+        read_whole(str(path))
 
 
 def utf8(folder: Path, **named: Any) -> Path:
@@ -193,7 +194,7 @@ def test_old_timestamps_out_of_the_range_of_nanoseconds_are_read(tmp_path: Path)
     path = tmp_path / "states.parquet"
     table = pa.table({"PKey": ["@a", "@b", "@c"], "day": pa.array(days, pa.timestamp("us"))})
     pq.write_table(table, path, use_deprecated_int96_timestamps=True)
-    found = read.rows(str(path)).frame["day"].tolist()
+    found = read_whole(str(path))["day"].tolist()
     assert found == ["0001-01-01 00:00:00", "2026-11-01 00:00:00", "9999-12-31 00:00:00"]
 
 
@@ -203,7 +204,7 @@ def test_text_that_expands_beyond_all_measure_is_refused(tmp_path: Path) -> None
     path = save(tmp_path, PKey=many)
     assert path.stat().st_size < 1 << 20
     with pytest.raises(InputProblem, match="takes more memory or time"):
-        read.rows(str(path))
+        read_whole(str(path))
 
 
 def test_a_cell_of_hundreds_of_megabytes_is_refused(tmp_path: Path) -> None:
@@ -211,19 +212,19 @@ def test_a_cell_of_hundreds_of_megabytes_is_refused(tmp_path: Path) -> None:
     table = pa.table({"PKey": ["x" * 200_000_000]})
     pq.write_table(table, path, compression="zstd", use_dictionary=False, write_statistics=False)
     with pytest.raises(InputProblem, match="takes more memory or time"):
-        read.rows(str(path))
+        read_whole(str(path))
 
 
 def test_two_columns_of_keys_with_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "states.parquet"
     pq.write_table(pa.table([["1"], ["2"]], names=["PKey", "PKey"]), path)
     with pytest.raises(InputProblem, match="More than one column could hold the keys"):
-        read.rows(str(path), read.Wanted(rules=Rules(state=True)))
+        read_whole(str(path), read.Wanted(rules=Rules(state=True)))
 
 
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputProblem, match="no data rows"):
-        read.rows(str(save(tmp_path, PKey=pa.array([], pa.string()))))
+        read_whole(str(save(tmp_path, PKey=pa.array([], pa.string()))))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +241,7 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path, content: bytes, says: str
     path = tmp_path / "states.parquet"
     path.write_bytes(content)
     with pytest.raises(InputProblem, match=says):
-        read.rows(str(path))
+        read_whole(str(path))
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
@@ -249,7 +250,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, kept: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * kept)])
     with pytest.raises(InputProblem, match=r"states\.parquet is .* cut off or damaged"):
-        read.rows(str(path))
+        read_whole(str(path))
 
 
 def test_a_damaged_page_is_refused(tmp_path: Path) -> None:
@@ -258,4 +259,4 @@ def test_a_damaged_page_is_refused(tmp_path: Path) -> None:
     whole[4:2000] = b"\xff" * 1996
     path.write_bytes(whole)
     with pytest.raises(InputProblem, match="cut off or damaged"):
-        read.rows(str(path))
+        read_whole(str(path))

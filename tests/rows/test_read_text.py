@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import columns, read
+from bulk_sync.rows import columns
 
 HEADER = ["PKey", "ccpaOptOut", "note", "day"]
 CELL = st.text(st.sampled_from("ab@\"',;\t|\n\r é\u00a0\u2028\x0b\x1f😀"), max_size=6)
@@ -17,7 +18,7 @@ CELL = st.text(st.sampled_from("ab@\"',;\t|\n\r é\u00a0\u2028\x0b\x1f😀"), ma
 
 def read_text(text: str | bytes) -> tuple[list[tuple[str, ...]], list[int]]:
     content = text.encode() if isinstance(text, str) else text
-    frame = read.rows("-", stdin=content).frame
+    frame = read_whole("-", stdin=content)
     row_numbers = frame.pop(columns.ROW).tolist()
     return list(frame.itertuples(index=False, name=None)), row_numbers
 
@@ -130,4 +131,4 @@ def test_a_cell_like_no_key_is_called_so(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text(f"PKey,ccpaOptOut\n@a,yes\n{'x' * (1 << 24)}x,yes,\n")
     with pytest.raises(InputProblem, match="a cell in line 3 has more than 16,777,216 characters"):
-        read.rows(str(path))
+        read_whole(str(path))

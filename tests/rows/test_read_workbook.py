@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 import report_frames
 import xlsxwriter
+from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import check, columns, read
+from bulk_sync.rows import check, columns
 from bulk_sync.rows.parse import workbook
 from bulk_sync.rows.parse.cell_text import displayed
 from bulk_sync.rows.parse.sheets import Chosen, Sheet
@@ -250,7 +251,7 @@ def test_the_first_visible_sheet_with_data_is_read_and_a_warning_names_the_other
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = of_three_sheets(tmp_path, suffix)
-    assert read.rows(str(path)).frame["PKey"].tolist() == ["@new"]
+    assert read_whole(str(path))["PKey"].tolist() == ["@new"]
     (warning,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert "only the sheet 'New' was read" in warning
     assert "'Old' (hidden), 'More'" in warning
@@ -313,7 +314,7 @@ def test_a_sheet_that_bulk_sync_wrote_beside_the_data_is_passed_over(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = OURS[suffix](tmp_path / f"in{suffix}")
-    assert read.rows(str(path)).frame["PKey"].tolist() == ["@a"]
+    assert read_whole(str(path))["PKey"].tolist() == ["@a"]
     assert not caplog.records
 
 
@@ -500,7 +501,7 @@ def test_what_stands_beside_the_table_is_kept_under_the_letter_of_its_column(
 ) -> None:
     rows = [["PKey", "", "note", "note"], ["@a", "Ann", "1", "2"], ["", "", "", "", "Signed", "JD"]]
     path = WRITE[suffix](tmp_path / f"in{suffix}", rows)
-    frame = read.rows(str(path)).frame
+    frame = read_whole(str(path))
     assert frame.to_dict("list") == {
         "PKey": ["@a", ""],
         "column B": ["Ann", ""],
@@ -590,7 +591,7 @@ def test_a_workbook_that_aborts_or_fills_the_memory_of_its_parser_is_refused(
                 part = related.replace("</Rel", more + "</Rel").encode()
             new.writestr(name, part)
     with pytest.raises(InputProblem, match="takes more memory or time"):
-        read.rows(str(bomb))
+        read_whole(str(bomb))
 
 
 def test_an_xls_whose_directory_goes_round_in_circles_is_refused(tmp_path: Path) -> None:
@@ -603,7 +604,7 @@ def test_an_xls_whose_directory_goes_round_in_circles_is_refused(tmp_path: Path)
     struct.pack_into("<I", content, table + 4 * directory, directory)
     path.write_bytes(content)
     with pytest.raises(InputProblem):
-        read.rows(str(path))
+        read_whole(str(path))
 
 
 def test_a_truncated_xls_is_refused(tmp_path: Path) -> None:
@@ -612,4 +613,4 @@ def test_a_truncated_xls_is_refused(tmp_path: Path) -> None:
     for kept in range(0, len(whole), 1511):
         (tmp_path / "in.xls").write_bytes(whole[:kept])
         with pytest.raises(InputProblem):
-            read.rows(str(tmp_path / "in.xls"))
+            read_whole(str(tmp_path / "in.xls"))

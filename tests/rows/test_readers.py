@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import columns, read
+from bulk_sync.rows import columns
 from bulk_sync.rows.parse import parquet, workbook
 from bulk_sync.rows.parse.sheets import Chosen, Sheet
 
@@ -100,7 +101,7 @@ def read_here(path: Path) -> Rows:
     elif path.suffix in {".xlsx", ".xls", ".ods"}:
         parsed = workbook.parse(path, first_sheet)
     else:
-        frame = read.rows(str(path)).frame
+        frame = read_whole(str(path))
         numbers = frame.pop(columns.ROW)
         return rows_of(pd.concat([numbers, frame], axis=1))
     width = 1 + len(NAMES)  # a column behind them is for what stands beside the table
@@ -161,7 +162,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, suffix: str, data: st.Dat
     path = tmp_path / f"in{suffix}"
     path.write_bytes(data.draw(changed(WRITE[suffix](SAMPLE))))
     with suppress(InputProblem):
-        assert len(read.rows(str(path)).frame)
+        assert len(read_whole(str(path)))
 
 
 @pytest.mark.parametrize("suffix", [".xlsx", ".xls", ".ods", ".parquet"])
@@ -175,4 +176,4 @@ def test_any_bytes_of_a_file_that_another_process_parses_are_read_or_refused(
     path = tmp_path / f"in{suffix}"
     path.write_bytes(data.draw(changed(WRITE[suffix](SAMPLE))))
     with suppress(InputProblem):
-        assert len(read.rows(str(path)).frame)
+        assert len(read_whole(str(path)))

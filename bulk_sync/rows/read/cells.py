@@ -1,10 +1,14 @@
-"""The table of an input, whatever its format: columns of text, and row numbers."""
+"""The table of an input, whatever its format: columns of text, and row numbers.
+
+Its rows are read part by part, as often as they are needed.
+"""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +24,18 @@ from bulk_sync.rows.read.first_rows import FirstRows
 log = logging.getLogger(__name__)
 
 _OURS: Final = (columns.ROW, columns.FILE)
-FIRST_ROWS: Final = 8
+_FIRST_ROWS: Final = 8
 """How many rows show what is in a table."""
+
+LAST_ROWS: Final = 60
+"""Rows at the end of a table that are in one part: what stands below a list is seen together."""
 
 _BATCH_ROWS: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """One table, every cell as text.
+    """The rows of a table, or some of them, every cell as text.
 
     Attributes:
         names: the header's cells, untouched.
@@ -43,17 +50,6 @@ class Cells:
     numbers: npt.NDArray[np.int64]
     sheet: str | None = None
     header_row: int | None = None
-
-    def first_rows(self) -> FirstRows:
-        """Return the header, as row 1 where it has no number, and the first rows below it."""
-        count = min(FIRST_ROWS, len(self.numbers))
-        rows = [[text[at].as_py() for text in self.texts] for at in range(count)]
-        numbered = zip(self.numbers.tolist(), rows, strict=False)
-        return FirstRows({self.header_row or 1: self.names, **dict(numbered)}, self.sheet)
-
-    def positions(self, place: str) -> dict[str, int]:
-        """Return the names of the input's own columns, and where they are; see ``own_columns``."""
-        return own_columns(self.names, place, self.first_filled)
 
     def first_filled(self, at: int) -> int | None:
         """Return the number of the first row with content in a column; None if there is none."""
@@ -82,6 +78,59 @@ class Cells:
         return int(texts) + len(self.numbers) * len(self.names)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One table.
+
+    Attributes:
+        names: the header's cells, untouched.
+        sheet: the sheet of a workbook.
+        header_row: the number of the header's row; None in Parquet, which has none.
+        read: starts to read the rows, a part at a time, each with rows.
+    """
+
+    names: Sequence[str]
+    sheet: str | None
+    header_row: int | None
+    read: Callable[[], Generator[Cells, None, None]]
+
+    @classmethod
+    def of(cls, cells: Cells) -> Self:
+        """Return a table as its only part."""
+        only = [cells] if len(cells.numbers) else []
+        return cls(cells.names, cells.sheet, cells.header_row, lambda: (each for each in only))
+
+    def whole(self) -> Cells:
+        """Return all rows, also if there are none."""
+        with closing(self.read()) as parts:
+            cells = joined([from_records(self.names, ()), *parts])
+        return replace(cells, sheet=self.sheet, header_row=self.header_row)
+
+    def first_rows(self) -> FirstRows:
+        """Return the header, as row 1 where it has no number, and the first rows below it."""
+        with closing(self.read()) as parts:
+            numbered = (
+                (number, [text[at].as_py() for text in part.texts])
+                for part in parts
+                for at, number in enumerate(part.numbers[:_FIRST_ROWS].tolist())
+            )
+            rows = dict(islice(numbered, _FIRST_ROWS))
+        return FirstRows({self.header_row or 1: self.names, **rows}, self.sheet)
+
+    def positions(self, place: str) -> dict[str, int]:
+        """Return the names of the input's own columns, and where they are; see ``own_columns``.
+
+        Columns without a name take a pass over the rows.
+        """
+        nameless = [at for at, name in enumerate(self.names) if not name.strip()]
+        found: dict[int, int] = {}
+        with closing(self.read()) as parts:
+            while len(found) < len(nameless) and (part := next(parts, None)) is not None:
+                rows = {at: part.first_filled(at) for at in nameless if at not in found}
+                found |= {at: row for at, row in rows.items() if row is not None}
+        return own_columns(self.names, place, found)
+
+
 def joined(cells: Sequence[Cells]) -> Cells:
     """Return the rows of one table, or of its parts, which are at least one."""
     if len(cells) == 1:
@@ -97,8 +146,35 @@ def joined(cells: Sequence[Cells]) -> Cells:
     return replace(cells[0], texts=texts, numbers=np.concatenate([each.numbers for each in cells]))
 
 
+def grouped(parts: Iterable[Cells], most_bytes: int) -> Iterator[Cells]:
+    """Yield the same rows in parts of about so many bytes, but of at least one row."""
+    group: list[Cells] = []
+    taken = 0
+    for each in parts:
+        for part in each.split(most_bytes):
+            size = part.bytes
+            if group and taken + size > most_bytes:
+                yield joined(group)
+                group, taken = [], 0
+            group.append(part)
+            taken += size
+    if group:
+        yield joined(group)
+
+
+def with_last_rows(parts: Iterable[Cells]) -> Iterator[Cells]:
+    """Yield the same rows, so that the last part has ``LAST_ROWS``, if there are so many."""
+    held: list[Cells] = []
+    for part in parts:
+        held.append(part)
+        while sum(len(each.numbers) for each in held[1:]) >= LAST_ROWS:
+            yield held.pop(0)
+    if held:
+        yield joined(held)
+
+
 def own_columns(
-    names: Sequence[str], place: str, first_filled: Callable[[int], int | None]
+    names: Sequence[str], place: str, first_filled: Mapping[int, int]
 ) -> dict[str, int]:
     """Return the names of the input's own columns, and where they are, from 0.
 
@@ -109,7 +185,7 @@ def own_columns(
     Args:
         names: the header's cells.
         place: the input's name in messages.
-        first_filled: returns the number of the first row with content in a nameless column.
+        first_filled: by nameless columns with content, the number of the first row with it.
 
     Raises:
         InputProblem: no column has a name.
@@ -122,8 +198,9 @@ def own_columns(
             own[name] = at
         elif name.strip():
             own[_lettered(names, at, place, f"the name {name!r}, as an earlier one has")] = at
-        elif (row := first_filled(at)) is not None:
-            own[_lettered(names, at, place, f"no name but holds data, first in row {row}")] = at
+        elif at in first_filled:
+            why = f"no name but holds data, first in row {first_filled[at]}"
+            own[_lettered(names, at, place, why)] = at
     if not any(name.strip() for name in names if name not in _OURS):
         raise InputProblem(
             f"{place} has no column with a name of its own. Write a header above the data, "

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
 import pyarrow as pa
 
@@ -38,7 +38,6 @@ _XZ_MEMORY: Final = 128 << 20
 
 _XZ_PADDING: Final = bytes(4)
 
-File = TypeVar("File", bound=BinaryIO)
 Spool = Callable[[], BinaryIO]
 """Makes an empty file for a text that is rewritten: unpacked, or decoded."""
 
@@ -59,11 +58,14 @@ def explained(place: str) -> Iterator[None]:
         ) from problem
 
 
-def spooling(most_bytes: int, folder: Path) -> Spool:
+def spooling(most_bytes: int, folder: Path | None) -> Spool:
     """Return what makes files in memory up to a size, then in a folder, nameless and 0600.
 
-    They are gone when they are no longer used, or when the process ends.
+    They are gone when they are no longer used, or when the process ends. Without a folder they stay
+    in memory.
     """
+    if folder is None:
+        return io.BytesIO
     return lambda: cast("BinaryIO", _Spooled(max_size=most_bytes, dir=str(folder)))
 
 
@@ -106,6 +108,12 @@ class Content:
 
     def __len__(self) -> int:
         return self._size
+
+    def in_memory(self) -> "Content":
+        """Return the same bytes in memory; what is there already is not copied."""
+        if isinstance(self._file, io.BytesIO):
+            return self
+        return Content.of(self.read(0, self._size))
 
     def behind(self, offset: int) -> "Content":
         """Return the bytes from an offset on."""
@@ -169,29 +177,23 @@ class _Reader(io.RawIOBase):
         return len(found)
 
 
-def unpacked(path: Path) -> bytes:
-    """Read a file into memory, and unpack it if its last suffix says so.
-
-    Raises:
-        InputProblem: as for ``unpack``, or it cannot be read.
-    """
-    with explained(str(path)):
-        content = path.read_bytes()
-    return unpack(io.BytesIO(content), path, io.BytesIO).getvalue()
-
-
-def unpack(file: File, path: Path, spool: Callable[[], File]) -> File:
-    """Unpack a file if its last suffix says so, or return it as it is.
+@contextmanager
+def unpacked(path: Path, spool: Spool) -> Iterator[Content]:
+    """Open a file until the block ends, and unpack it if its last suffix says so.
 
     Args:
-        file: its content.
-        path: its name.
+        path: the file.
         spool: makes the file for what is in it.
 
     Raises:
-        InputProblem: it is damaged, has something else behind the packed data, or unpacks to far
-            more than a list of keys.
+        InputProblem: it cannot be read, is damaged, has something else behind the packed data, or
+            unpacks to far more than a list of keys.
     """
+    with explained(str(path)), path.open("rb") as file:
+        yield Content(_unpack(file, path, spool))
+
+
+def _unpack(file: BinaryIO, path: Path, spool: Spool) -> BinaryIO:
     streams = _UNPACK.get(path.suffix.lower())
     if streams is None or not file.read(1):
         return file

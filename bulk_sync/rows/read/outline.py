@@ -1,8 +1,8 @@
 """The first rows of a file, whether a table is found in it or not."""
 
-import io
 from collections.abc import Sequence
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 from bulk_sync.errors import InputProblem
@@ -10,7 +10,8 @@ from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read import confined, text_header
 from bulk_sync.rows.read.advice import most_like_a_header
-from bulk_sync.rows.read.content import Content, unpacked
+from bulk_sync.rows.read.cells import Parts
+from bulk_sync.rows.read.content import unpacked
 from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Choice, FirstRows, Wanted
 
@@ -33,10 +34,10 @@ def first_rows(path: Path, wanted: Wanted) -> list[FirstRows]:
         if kind.has_sheets:
             return _of_sheets(path, kind.parser)
         if kind.parser:
-            return [confined.cells(path, kind.parser, None, None).first_rows()]
-        content = utf8(Content.of(unpacked(path)), str(path), io.BytesIO)
-        tab = ".tsv" in path.suffixes
-        return [text_header.first_rows(content, str(path), wanted, prefer_tab=tab)]
+            return [Parts.of(confined.cells(path, kind.parser, None, None)).first_rows()]
+        with unpacked(path, BytesIO) as content:
+            text = utf8(content, str(path), BytesIO)
+            return [text_header.first_rows(text, str(path), wanted)]
     except InputProblem:
         return []
 

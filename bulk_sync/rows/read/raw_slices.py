@@ -2,8 +2,6 @@
 
     source --> files --tables--> parts --> frames
 
-A small input is one frame, as ``rows`` returns it.
-
 Memory: one slice, and what its reading takes.
 """
 
@@ -12,7 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from sys import maxsize
+from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,19 +22,22 @@ from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
 from bulk_sync.rows.layout import Place
 from bulk_sync.rows.read import tables, text_parts
+from bulk_sync.rows.read.cells import Parts, with_last_rows
 from bulk_sync.rows.read.content import Content, Spool, spooling
 from bulk_sync.rows.read.first_rows import Wanted
-from bulk_sync.rows.read.parts import Parts, with_last_rows
 from bulk_sync.rows.read.sources import STDIN, STDIN_NAME, files, is_one, warn_of_others
+
+_ANY: Final = Wanted()
 
 
 class RawSlices(NamedTuple):
     """The rows of an input, slice by slice, and where they were.
 
     Attributes:
-        frames: the slices in the input's order, to be read once; each as ``Raw.frame``, with the
-            index 0..n-1. If there are several, none has rows of two files, and the last one of a
-            file has ``LAST_ROWS``, or all rows of the file.
+        frames: the slices in the input's order, to be read once: the input's own columns as str,
+            with its names and in its order, "" for an empty cell; then ROW, and FILE if the source
+            is a folder or a glob. Index 0..n-1. If there are several slices, none has rows of two
+            files, and the last one of a file has ``LAST_ROWS``, or all rows of the file.
         places: of each file, where its table is; complete when all frames were read.
     """
 
@@ -45,14 +47,14 @@ class RawSlices(NamedTuple):
 
 def slices(
     source: str,
-    wanted: Wanted,
+    wanted: Wanted = _ANY,
     *,
     stdin: BinaryIO | None = None,
     copies: Sequence[Path] = (),
-    most_bytes: int,
-    folder: Path,
+    most_bytes: int = maxsize,
+    folder: Path | None = None,
 ) -> RawSlices:
-    """Read the input in slices.
+    """Read the input in slices; by default all of it is one slice.
 
     Args:
         source: a file, a folder, a glob, or ``-`` for CSV on standard input.
@@ -60,13 +62,14 @@ def slices(
         stdin: the content of standard input, if that is the source.
         copies: the files of a folder or glob that is not on this machine.
         most_bytes: about how many bytes of text a slice may have; it has at least one row.
-        folder: a private folder for texts that are unpacked or decoded. Its files are nameless.
+        folder: a private folder for texts that are unpacked or decoded; its files are nameless.
+            None keeps these texts in memory.
 
     Raises:
         InputProblem: there is no such input; or later, while its frames are read, one of them
             cannot be read. The message has the place, the reason and the next step.
     """
-    reading = _Reading(wanted, most_bytes, folder, [])
+    reading = _Reading(wanted, most_bytes, spooling(most_bytes, folder), [])
     if source == STDIN:
         tables.refuse_sheet(wanted.sheet, STDIN_NAME)
         frames = reading.standard_input(stdin or BytesIO())
@@ -86,12 +89,8 @@ class _Reading:
 
     wanted: Wanted
     most_bytes: int
-    folder: Path
+    spool: Spool
     places: list[Place]
-
-    @property
-    def spool(self) -> Spool:
-        return spooling(self.most_bytes, self.folder)
 
     def standard_input(self, stdin: BinaryIO) -> Iterator[pd.DataFrame]:
         content = Content(stdin)
@@ -104,7 +103,7 @@ class _Reading:
 
     def files(self, paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
         """Yield the rows of several files, up to the first one with other columns."""
-        alike = True
+        alike, files = True, pd.Index(map(tables.legible, paths))
         for number, path in enumerate(paths):
             with tables.one_of(paths, path, self.wanted, self.spool):
                 for frame in self.file(path):
@@ -112,7 +111,9 @@ class _Reading:
                     alike &= self.places[-1].positions.keys() == names.keys()
                     if alike:
                         own = frame[[*names, columns.ROW]]
-                        own[columns.FILE] = tables.origins(paths, np.full(len(own), number))
+                        own[columns.FILE] = pd.Categorical.from_codes(
+                            np.full(len(own), number), files
+                        )
                         yield own
         tables.check_alike(paths, self.places)
 

@@ -6,38 +6,19 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import columns
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import Format
-from bulk_sync.rows.read import confined, text, text_parts
+from bulk_sync.rows.read import confined, text_parts
 from bulk_sync.rows.read.advice import refusal
-from bulk_sync.rows.read.cells import Cells
-from bulk_sync.rows.read.content import Content, Spool, explained, unpack, unpacked
+from bulk_sync.rows.read.cells import Cells, Parts, grouped
+from bulk_sync.rows.read.content import Spool, unpacked
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.location import choose_sheet
-from bulk_sync.rows.read.parts import Parts, grouped
 from bulk_sync.rows.read.sources import STDIN, STDIN_NAME
-
-
-def cells(path: Path, wanted: Wanted) -> Cells:
-    """Read the table of one file.
-
-    Raises:
-        InputProblem: it cannot be read.
-    """
-    kind = _kind(path, wanted)
-    if kind.parser:
-        return confined.cells(path, kind.parser, wanted.sheet, _choose(kind, path, wanted))
-    return text.cells(unpacked(path), str(path), wanted, prefer_tab=_prefers_tab(path))
 
 
 @contextmanager
@@ -55,18 +36,14 @@ def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterato
     """
     kind = _kind(path, wanted)
     if kind.has_sheets:
-        yield Parts.of(cells(path, wanted))
+        choose = partial(choose_sheet, wanted=wanted, place=str(path))
+        yield Parts.of(confined.cells(path, kind.parser, wanted.sheet, choose))
     elif kind.parser:
         with closing(confined.parts(path, kind.parser, None, None)) as first:
             yield _of_stream(path, kind.parser, first, most_bytes)
     else:
-        with explained(str(path)):
-            file: BinaryIO = path.open("rb")
-        with file:
-            content = Content(unpack(file, path, spool))
-            yield text_parts.parts(
-                content, str(path), wanted, spool, most_bytes, prefer_tab=_prefers_tab(path)
-            )
+        with unpacked(path, spool) as content:
+            yield text_parts.parts(content, str(path), wanted, spool, most_bytes)
 
 
 def _of_stream(
@@ -83,7 +60,7 @@ def _of_stream(
     return Parts(head.names, head.sheet, head.header_row, read)
 
 
-def place(table: Cells | Parts, file: str, wanted: Wanted) -> Place:
+def place(table: Parts, file: str, wanted: Wanted) -> Place:
     """Return where a table is, and its own columns.
 
     Raises:
@@ -163,19 +140,6 @@ def check_alike(paths: Sequence[Path], tables: Sequence[Place]) -> None:
             )
 
 
-def joined(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join the rows of several files, in the first one's order of columns."""
-    names = list(frames[0].columns)
-    whole = pd.concat([frame[names] for frame in frames], ignore_index=True)
-    whole[columns.FILE] = origins(paths, np.repeat(np.arange(len(frames)), list(map(len, frames))))
-    return whole
-
-
-def origins(paths: Sequence[Path], numbers: npt.NDArray[np.int64]) -> "pd.Categorical[str]":
-    """Return the column FILE of rows, by the numbers of their files."""
-    return pd.Categorical.from_codes(numbers, pd.Index(map(legible, paths)))
-
-
 def _kind(path: Path, wanted: Wanted) -> Format:
     """Return the format of a file.
 
@@ -210,12 +174,3 @@ def refuse_sheet(sheet: str | None, file: str) -> None:
         raise InputProblem(
             f"--sheet {sheet!r}: {file} is not a workbook and has no sheets. Leave out --sheet."
         )
-
-
-def _prefers_tab(path: Path) -> bool:
-    return ".tsv" in path.suffixes
-
-
-def _choose(kind: Format, path: Path, wanted: Wanted) -> confined.Choose | None:
-    """Return what chooses the sheet of a workbook; None for another file."""
-    return partial(choose_sheet, wanted=wanted, place=str(path)) if kind.has_sheets else None

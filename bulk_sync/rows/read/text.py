@@ -45,14 +45,13 @@ _LONGEST_CELL: Final = 1 << 24
 csv.field_size_limit(_LONGEST_CELL)  # its default refuses a cell of 131,073 characters
 
 
-def cells(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool = False) -> Cells:
+def cells(content: Content, place: str, wanted: Wanted) -> Cells:
     """Read one text.
 
     Args:
-        content: the whole input, unpacked.
+        content: the whole input, unpacked, in memory.
         place: its name in messages.
         wanted: what is known of its header.
-        prefer_tab: take the tab if it is one of the possible separators.
 
     Raises:
         InputProblem: it is no text, empty, without a header, ragged, or a quote is not closed; the
@@ -60,9 +59,9 @@ def cells(content: bytes, place: str, wanted: Wanted, *, prefer_tab: bool = Fals
 
     Memory: the content, its text as UTF-8 (the same object if it was that), and the columns.
     """
-    formats.refuse_binary(place, content[:1024])
-    text = utf8(Content.of(content), place, io.BytesIO)
-    header = find_header(text, place, wanted, prefer_tab=prefer_tab)
+    formats.refuse_binary(place, content.read(0, 1024))
+    text = utf8(content, place, io.BytesIO)
+    header = find_header(text, place, wanted)
     texts, names, row = even(header), header.names, header.row
     if texts is None:
         return replace(exact(header, place)[0], header_row=row)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from bulk_sync.errors import InputProblem
@@ -57,19 +58,18 @@ class Header:
         return self.text.lines(self.start)
 
 
-def find_header(content: Content, place: str, wanted: Wanted, *, prefer_tab: bool) -> Header:
+def find_header(content: Content, place: str, wanted: Wanted) -> Header:
     """Find the header: the first row with content, or the one header among the first rows.
 
     Args:
         content: the whole text, UTF-8.
-        place: its name in messages.
+        place: its name; in a ``.tsv`` the tab comes first among the possible separators.
         wanted: what is known of the header.
-        prefer_tab: take the tab if it is one of the possible separators.
 
     Raises:
         InputProblem: there is none, or more than one.
     """
-    text = _Text.from_content(content, place, prefer_tab=prefer_tab)
+    text = _Text.from_content(content, place)
     first = _first_line(content, text.begin)
     if first >= text.end:
         raise _empty(place)
@@ -84,16 +84,15 @@ def find_header(content: Content, place: str, wanted: Wanted, *, prefer_tab: boo
     return header if wanted.is_header(header.names) else text.searched(wanted)
 
 
-def first_rows(content: Content, place: str, wanted: Wanted, *, prefer_tab: bool) -> FirstRows:
+def first_rows(content: Content, place: str, wanted: Wanted) -> FirstRows:
     """Return the first rows of a text, whether one of them is a header or not.
 
     Args:
         content: as for ``find_header``, like the others.
         place: its name.
         wanted: what is known of the header.
-        prefer_tab: take the tab if it is one of the possible separators.
     """
-    return _Text.from_content(content, place, prefer_tab=prefer_tab).first_rows(wanted)[1]
+    return _Text.from_content(content, place).first_rows(wanted)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,6 @@ class _Text:
         begin: offset behind a hint at the separator.
         end: offset behind the last byte before the final line ends.
         separators: the possible ones.
-        prefer_tab: take the tab if it is one of them.
     """
 
     text: Content
@@ -114,14 +112,13 @@ class _Text:
     begin: int
     end: int
     separators: str
-    prefer_tab: bool
 
     @classmethod
-    def from_content(cls, text: Content, place: str, *, prefer_tab: bool) -> "_Text":
+    def from_content(cls, text: Content, place: str) -> "_Text":
         hint = _EXCEL_HINT.match(text.read(0, 16))
         begin = hint.end() if hint else 0
         separators = hint[1].decode() if hint else _SEPARATORS
-        return cls(text, place, begin, _end(text), separators, prefer_tab)
+        return cls(text, place, begin, _end(text), separators)
 
     def header(self, start: int, row: int, separator: str = "") -> Header:
         """Return the header at an offset; without a separator its cells decide on it."""
@@ -163,10 +160,11 @@ class _Text:
             found = [len(record) for record in islice(records, _SAMPLE_RECORDS)]
             if found[0] > 1:
                 widths[separator] = found
+        is_tsv = ".tsv" in Path(self.place).suffixes
         even = [separator for separator, found in widths.items() if len(set(found)) == 1]
         return max(
             even or widths,
-            key=lambda separator: (self.prefer_tab and separator == "\t", widths[separator][0]),
+            key=lambda separator: (is_tsv and separator == "\t", widths[separator][0]),
             default="",
         )
 

@@ -15,11 +15,10 @@ from typing import Final
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read import text
-from bulk_sync.rows.read.cells import Cells, from_records
+from bulk_sync.rows.read.cells import Cells, Parts, from_records, grouped
 from bulk_sync.rows.read.content import Content, Spool, explained
 from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Wanted
-from bulk_sync.rows.read.parts import Parts, grouped
 from bulk_sync.rows.read.text_header import Header, find_header
 
 _PIECE_BYTES: Final = 1 << 22
@@ -35,8 +34,6 @@ def parts(
     wanted: Wanted,
     spool: Spool,
     most_bytes: int,
-    *,
-    prefer_tab: bool = False,
 ) -> Parts:
     """Return the table of one text; it is one part if the text is small.
 
@@ -46,17 +43,15 @@ def parts(
         wanted: what is known of its header.
         spool: makes the file for a text that is decoded.
         most_bytes: how many bytes a part may have.
-        prefer_tab: take the tab if it is one of the possible separators.
 
     Raises:
         InputProblem: as for ``text.cells``; about its lines when they are read.
     """
     if len(content) <= most_bytes:
-        whole = content.read(0, len(content))
-        return Parts.of(text.cells(whole, place, wanted, prefer_tab=prefer_tab))
+        return Parts.of(text.cells(content.in_memory(), place, wanted))
     formats.refuse_binary(place, content.read(0, 1024))
     decoded = utf8(content, place, spool)
-    header = find_header(decoded, place, wanted, prefer_tab=prefer_tab)
+    header = find_header(decoded, place, wanted)
     size = min(most_bytes, _PIECE_BYTES)
 
     def read() -> Generator[Cells, None, None]:

@@ -17,14 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem, Remedy, UsageProblem
 from bulk_sync.remote.download import Copy, Download
 from bulk_sync.rows import columns, read
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.read import text_parts
+from bulk_sync.rows.read.cells import LAST_ROWS
 from bulk_sync.rows.read.content import BLOCK_BYTES
-from bulk_sync.rows.read.parts import LAST_ROWS
 from bulk_sync.runs.input_files import LocalInput, RemoteInput
 
 SIZES = (1, 7, 64, 1000)
@@ -41,9 +42,10 @@ class Refused(NamedTuple):
 Read = tuple[pd.DataFrame, Sequence[object]] | Refused
 
 
-def whole(source: Path, wanted: read.Wanted) -> Read:
+def in_one(source: Path, wanted: read.Wanted) -> Read:
     try:
-        frame, places = read.rows(str(source), wanted)
+        frames, places = read.slices(str(source), wanted)
+        (frame,) = frames
     except InputProblem as problem:
         return Refused(str(problem), problem.overview, problem.remedies)
     return frame, [(place, place.positions) for place in places]
@@ -157,7 +159,7 @@ def test_a_text_in_slices_is_the_text_read_whole(
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_bytes(content)
     wanted = read.Wanted(header_row=header_row, rules=rules)
-    assert same(sliced(path, wanted, most_bytes), whole(path, wanted))
+    assert same(sliced(path, wanted, most_bytes), in_one(path, wanted))
 
 
 @settings(max_examples=400)
@@ -170,7 +172,7 @@ def test_any_body_in_slices_is_read_or_refused_as_a_whole(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_text("PKey,state\n" + body, newline="")
-    assert same(sliced(path, read.Wanted(), most_bytes), whole(path, read.Wanted()))
+    assert same(sliced(path, read.Wanted(), most_bytes), in_one(path, read.Wanted()))
 
 
 @settings(max_examples=200)
@@ -184,7 +186,7 @@ def test_any_bytes_in_slices_are_read_or_refused_as_a_whole(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_bytes(head + content)
-    assert same(sliced(path, read.Wanted(), most_bytes), whole(path, read.Wanted()))
+    assert same(sliced(path, read.Wanted(), most_bytes), in_one(path, read.Wanted()))
 
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -209,11 +211,11 @@ def test_a_packed_text_in_slices_is_the_text_read_whole(
     found = sliced(path, read.Wanted(), most_bytes)
     assert not isinstance(found, Refused)
     assert found[0]["column C"].iloc[150] == "é"
-    assert same(found, whole(path, read.Wanted()))
+    assert same(found, in_one(path, read.Wanted()))
     path.write_bytes(packed + b"more")
     found = sliced(path, read.Wanted(), most_bytes)
     assert isinstance(found, Refused)
-    assert same(found, whole(path, read.Wanted()))
+    assert same(found, in_one(path, read.Wanted()))
 
 
 FOLDERS = {
@@ -237,7 +239,7 @@ def test_a_folder_in_slices_is_the_folder_read_whole(
     for at, each in enumerate(texts):
         (tmp_path / f"{at}.csv").write_text(each)
     wanted = read.Wanted(rules=rules)
-    assert same(sliced(tmp_path, wanted, most_bytes), whole(tmp_path, wanted))
+    assert same(sliced(tmp_path, wanted, most_bytes), in_one(tmp_path, wanted))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +256,7 @@ def test_parquet_in_slices_is_the_file_read_whole(
         ["x" * (at > 50) for at in range(rows)],
     ]
     pq.write_table(pa.table(cells, names), path)
-    assert same(sliced(path, read.Wanted(), most_bytes), whole(path, read.Wanted()))
+    assert same(sliced(path, read.Wanted(), most_bytes), in_one(path, read.Wanted()))
 
 
 def test_parquet_that_is_damaged_further_down_is_refused_there(tmp_path: Path) -> None:
@@ -311,7 +313,7 @@ def test_a_quote_that_swallows_a_large_text_is_named_by_its_line(tmp_path: Path)
     found = sliced(path, read.Wanted(), 1000)
     assert isinstance(found, Refused)
     assert "opens in line 3" in found.message
-    assert same(found, whole(path, read.Wanted()))
+    assert same(found, in_one(path, read.Wanted()))
 
 
 def test_a_changed_input_is_noticed_behind_its_last_slice(tmp_path: Path) -> None:
@@ -338,7 +340,7 @@ def test_a_changed_input_is_noticed_when_it_was_read_whole(
     # The log is told of the column while the rows are read.
     monkeypatch.setattr(caplog.handler, "filters", [change])
     with pytest.raises(UsageProblem, match="changed while it was read"):
-        LocalInput(str(path)).read(read.Wanted())
+        list(LocalInput(str(path)).slices(read.Wanted())[0].frames)
 
 
 @pytest.mark.parametrize("most_bytes", [64, 1_000_000])
@@ -377,4 +379,4 @@ def test_a_character_on_the_edge_of_two_blocks_shows_that_a_text_is_utf_8(tmp_pa
     path = tmp_path / "in.csv"
     path.write_bytes(b"k,s\n\xe9," + b"a" * (BLOCK_BYTES - 7) + "é\n".encode())
     with pytest.raises(InputProblem, match="is UTF-8, but the byte 0xE9 at offset 4, in line 2"):
-        read.rows(str(path))
+        read_whole(str(path))
