@@ -95,11 +95,12 @@ class Content:
     Args:
         file: with all of them; it stays open.
         begin: where they begin in it.
+        size: how many there are; None if they end with the file.
     """
 
-    def __init__(self, file: BinaryIO, begin: int = 0) -> None:
+    def __init__(self, file: BinaryIO, begin: int = 0, size: int | None = None) -> None:
         self._file, self._begin = file, begin
-        self._size = file.seek(0, os.SEEK_END) - begin
+        self._size = file.seek(0, os.SEEK_END) - begin if size is None else size
 
     @classmethod
     def of(cls, content: bytes) -> Self:
@@ -108,12 +109,6 @@ class Content:
 
     def __len__(self) -> int:
         return self._size
-
-    def in_memory(self) -> "Content":
-        """Return the same bytes in memory; what is there already is not copied."""
-        if isinstance(self._file, io.BytesIO):
-            return self
-        return Content.of(self.read(0, self._size))
 
     def behind(self, offset: int) -> "Content":
         """Return the bytes from an offset on."""
@@ -124,11 +119,17 @@ class Content:
         self._file.seek(self._begin + start)
         return self._file.read(max(0, min(end, self._size) - start))
 
-    def view(self, start: int, end: int) -> "bytes | memoryview[int]":
-        """Return a part; what is in memory is not copied."""
+    def part(self, start: int, end: int) -> "Content":
+        """Return a part in memory; what is there already is not copied."""
         if isinstance(self._file, io.BytesIO):
-            return memoryview(self._file.getvalue())[self._begin :][start:end]
-        return self.read(start, end)
+            return Content(self._file, self._begin + start, end - start)
+        return Content.of(self.read(start, end))
+
+    def view(self) -> "bytes | memoryview[int]":
+        """Return all bytes; those in memory are not copied."""
+        if isinstance(self._file, io.BytesIO):
+            return memoryview(self._file.getvalue())[self._begin : self._begin + self._size]
+        return self.read(0, self._size)
 
     def blocks(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield a part block by block, each with its offset."""

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
 from bulk_sync.rows.layout import Place
-from bulk_sync.rows.read import tables, text_parts
+from bulk_sync.rows.read import tables, text
 from bulk_sync.rows.read.cells import Parts, with_last_rows
-from bulk_sync.rows.read.content import Content, Spool, spooling
+from bulk_sync.rows.read.content import Content, Spool, explained, spooling
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.sources import STDIN, STDIN_NAME, files, is_one, warn_of_others
 
@@ -94,8 +94,9 @@ class _Reading:
 
     def standard_input(self, stdin: BinaryIO) -> Iterator[pd.DataFrame]:
         content = Content(stdin)
-        table = text_parts.parts(content, STDIN_NAME, self.wanted, self.spool, self.most_bytes)
-        yield from self._frames(table, STDIN_NAME)
+        with explained(STDIN_NAME):
+            table = text.parts(content, STDIN_NAME, self.wanted, self.spool, self.most_bytes)
+            yield from self._frames(table, STDIN_NAME)
 
     def file(self, path: Path) -> Iterator[pd.DataFrame]:
         with tables.opened(path, self.wanted, self.spool, self.most_bytes) as table:
@@ -148,8 +149,8 @@ def _one_if_small(frames: Iterator[pd.DataFrame], most_bytes: int) -> Iterator[p
 
 def cell_bytes(frame: pd.DataFrame) -> int:
     """Return how many bytes the cells of a frame take as text, about."""
-    texts = [pa.chunked_array(frame[name]) for name in frame if frame[name].dtype == "str"]
-    return sum(pc.sum(pc.binary_length(text)).as_py() + len(text) for text in texts)
+    cells = [pa.chunked_array(frame[name]) for name in frame if frame[name].dtype == "str"]
+    return sum(pc.sum(pc.binary_length(each)).as_py() + len(each) for each in cells)
 
 
 def _filled(frames: Iterable[pd.DataFrame], source: str) -> Generator[pd.DataFrame, None, None]:

@@ -12,7 +12,7 @@ from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import Format
-from bulk_sync.rows.read import confined, text_parts
+from bulk_sync.rows.read import confined, text
 from bulk_sync.rows.read.advice import refusal
 from bulk_sync.rows.read.cells import Cells, Parts, grouped
 from bulk_sync.rows.read.content import Spool, unpacked
@@ -43,7 +43,7 @@ def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterato
             yield _of_stream(path, kind.parser, first, most_bytes)
     else:
         with unpacked(path, spool) as content:
-            yield text_parts.parts(content, str(path), wanted, spool, most_bytes)
+            yield text.parts(content, str(path), wanted, spool, most_bytes)
 
 
 def _of_stream(

@@ -1,20 +1,22 @@
-"""Reads CSV and its kin, every cell to the letter.
+"""Reads CSV and its kin in parts, every cell to the letter.
 
-    bytes --encoding--> UTF-8 --header--> separator, names --+--> pyarrow: even files, at once
-                                                             '--> csv: the others, record by record
+    bytes --encoding--> UTF-8 --header--> separator, names --> records, as far as memory goes
 
-pyarrow reads even files: quotes only around whole cells, no empty lines. The csv module reads the
-others, and finds the line of every error. Ragged lines and stray quotes are refused, because they
-are how rows get lost.
+    records --even--> at once, by pyarrow
+            |--uneven, such as with an empty line--> record by record, by csv
+            '--quotes within cells--> record by record from here on
+
+Where records end is known as long as quotes enclose cells: behind a line end with an even number of
+quotes above it. The csv module finds the line of every error. Ragged lines and stray quotes are
+refused, because they are how rows get lost.
 
 A record is one row, however many lines its cells hold. A line with nothing but separators is no
 row, but keeps its number, as in a spreadsheet.
 """
 
 import csv
-import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -26,11 +28,18 @@ import pyarrow.csv as pa_csv
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import formats
-from bulk_sync.rows.read.cells import Cells, from_records
-from bulk_sync.rows.read.content import Content
+from bulk_sync.rows.read.cells import Cells, Parts, from_records, grouped
+from bulk_sync.rows.read.content import Content, Spool
 from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.text_header import Header, find_header
+
+_PIECE_BYTES: Final = 1 << 22
+"""What is read at once of a large text: less than a part, because reading takes a few times as much
+memory."""
+
+_RECORD_BYTES: Final = 1 << 26
+"""In a larger record a quote is not closed, or it is read like one with quotes within cells."""
 
 _NAMED_LINES: Final = 3
 _QUOTE: Final = ord('"')
@@ -45,55 +54,145 @@ _LONGEST_CELL: Final = 1 << 24
 csv.field_size_limit(_LONGEST_CELL)  # its default refuses a cell of 131,073 characters
 
 
-def cells(content: Content, place: str, wanted: Wanted) -> Cells:
-    """Read one text.
+def parts(content: Content, place: str, wanted: Wanted, spool: Spool, most_bytes: int) -> Parts:
+    """Return the table of one text; it is one part if the text is small.
 
     Args:
-        content: the whole input, unpacked, in memory.
+        content: the whole input, unpacked.
         place: its name in messages.
         wanted: what is known of its header.
+        spool: makes the file for a text that is decoded.
+        most_bytes: how many bytes a part may have; it has at least one record.
 
     Raises:
-        InputProblem: it is no text, empty, without a header, ragged, or a quote is not closed; the
-            message has the line.
+        InputProblem: it is no text, empty or without a header; or later, while its rows are read,
+            it is ragged, or a quote is not closed: the message has the line.
 
-    Memory: the content, its text as UTF-8 (the same object if it was that), and the columns.
+    Memory: a text as large as a part, and its columns.
     """
     formats.refuse_binary(place, content.read(0, 1024))
-    text = utf8(content, place, io.BytesIO)
-    header = find_header(text, place, wanted)
-    texts, names, row = even(header), header.names, header.row
+    is_small = len(content) <= most_bytes
+    decoded = utf8(content, place, spool)
+    header = find_header(decoded, place, wanted)
+    size = len(decoded) if is_small else min(most_bytes, _PIECE_BYTES)
+
+    def read() -> Generator[Cells, None, None]:
+        yield from grouped(_read(header, place, size), most_bytes)
+
+    return Parts(header.names, None, header.row, read)
+
+
+def _read(header: Header, place: str, most_bytes: int) -> Generator[Cells, None, None]:
+    """Yield the rows below a header."""
+    while header.start < header.end:
+        found = _next(header, place, most_bytes)
+        if found is None:
+            yield from _by_records(_from_here(header), place, most_bytes)
+            return
+        cells, header = found
+        if len(cells.numbers):
+            yield cells
+
+
+def _next(header: Header, place: str, most_bytes: int) -> tuple[Cells, Header] | None:
+    """Return the next rows below a header, and the header moved behind them.
+
+    It is None if quotes do not show where the rows end.
+    """
+    piece = _piece(header, most_bytes)
+    if piece is None:
+        return None
+    is_quoted = piece.text.find(b'"') >= 0
+    if is_quoted and not _quotes_enclose(piece):
+        return None
+    end, texts = piece.end, _even(piece, is_quoted=is_quoted)
     if texts is None:
-        return replace(exact(header, place)[0], header_row=row)
-    del content, text, header  # so that the text is gone before the numbers are made
-    return numbered(names, texts, row)
+        cells, last = _exact(piece, header, place)
+    else:
+        del piece  # before the numbers are made
+        last = header.row + len(texts[0])
+        cells = Cells(header.names, texts, np.arange(header.row + 1, last + 1))
+    return cells, replace(header, start=header.start + end, row=last)
 
 
-def numbered(names: Sequence[str], texts: Sequence[pa.ChunkedArray], row: int) -> Cells:
-    """Return the rows below a row, all of them with content."""
-    return Cells(names, texts, np.arange(row + 1, row + 1 + len(texts[0])), header_row=row)
+def _piece(header: Header, most_bytes: int) -> Header | None:
+    """Return the next whole records below a header; None if it is not seen where they end."""
+    size, start = most_bytes, header.start
+    while size <= max(most_bytes, _RECORD_BYTES):
+        if start + size >= header.end:
+            rest = header.text.part(start, header.end)
+            return replace(header, text=rest, start=0, end=len(rest))
+        block = header.text.read(start, start + size)
+        if block.endswith(b"\r") and header.text.read(start + size, start + size + 1) == b"\n":
+            block += b"\n"
+        if end := _records_end(block):
+            return replace(header, text=Content.of(block[:end]), start=0, end=end)
+        size *= 2
+    return None
 
 
-def even(header: Header) -> Sequence[pa.ChunkedArray] | None:
+def _records_end(block: bytes) -> int:
+    """Return the offset behind the last line end outside of quotes; 0 if there is none."""
+    end = block.rfind(b'"') if block.count(b'"') % 2 else len(block)
+    while end >= 0:
+        closing = block.rfind(b'"', 0, end)
+        feed, carriage = (block.rfind(each, closing + 1, end) for each in (b"\n", b"\r"))
+        if (found := max(feed, carriage)) >= 0:
+            return found + 1
+        end = block.rfind(b'"', 0, max(closing, 0))
+    return 0
+
+
+def _exact(piece: Header, header: Header, place: str) -> tuple[Cells, int]:
+    """Return the rows of an uneven piece, and the number of its last record."""
+    try:
+        return _by_csv(piece, place)
+    except InputProblem:
+        for _ in _records(_from_here(header), place):
+            pass  # until it names every such line, by its number in the file
+        raise
+
+
+def _from_here(header: Header) -> Header:
+    """Return a header with the number of the line above its rows; for errors."""
+    return replace(header, line=header.text.line_at(header.start) - 1)
+
+
+def _by_records(header: Header, place: str, most_bytes: int) -> Iterator[Cells]:
+    """Yield rows read record by record, up to the end of the text."""
+    filled = ((at, record) for at, record in _records(header, place) if record)
+    while len((cells := from_records(header.names, _first(filled, most_bytes))).numbers):
+        yield cells
+
+
+def _first(
+    records: Iterable[tuple[int, Sequence[str]]], most_bytes: int
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield the next records, about so many bytes of them."""
+    size = 0
+    for number, record in records:
+        yield number, record
+        size += sum(map(len, record)) + len(record)
+        if size >= most_bytes:
+            return
+
+
+def _even(piece: Header, *, is_quoted: bool) -> Sequence[pa.ChunkedArray] | None:
     """Read the columns of an even text at once; return None if it is not even."""
-    text, start, end = header.text, header.start, header.end
-    if start >= end or text.read(start, start + 1) in b"\r\n":
+    if piece.text.read(0, 1) in b"\r\n":
         return None
-    quoted = text.find(b'"', start, end) >= 0
-    if quoted and not quotes_enclose(header):
-        return None
-    keys = [str(at) for at in range(len(header.names))]
+    keys = [str(at) for at in range(len(piece.names))]
     try:
         # Not read_csv, which has more blocks under way: 85 MB more of 10,000,000 rows.
         table = pa_csv.open_csv(
-            pa.py_buffer(text.view(start, end)),
+            pa.py_buffer(piece.text.view()),
             read_options=pa_csv.ReadOptions(
-                column_names=keys, block_size=max(_LEAST_BLOCK, (end - start) // _BLOCKS)
+                column_names=keys, block_size=max(_LEAST_BLOCK, piece.end // _BLOCKS)
             ),
             parse_options=pa_csv.ParseOptions(
-                delimiter=header.separator,
-                quote_char='"' if quoted else False,
-                newlines_in_values=quoted,
+                delimiter=piece.separator,
+                quote_char='"' if is_quoted else False,
+                newlines_in_values=is_quoted,
                 ignore_empty_lines=False,
             ),
             convert_options=pa_csv.ConvertOptions(
@@ -118,36 +217,36 @@ def _has_empty_rows(table: pa.Table) -> bool:
     return True
 
 
-def quotes_enclose(header: Header) -> bool:
+def _quotes_enclose(piece: Header) -> bool:
     """Check whether quotes only open before a cell, close behind it, or are doubled inside.
 
     Then every other quote opens, and stands behind a separator, a line end, or the other half of a
     double quote; the ones between close likewise. One stray quote breaks this somewhere.
     """
-    text = np.frombuffer(header.text.view(header.start, header.end), np.uint8)
+    text = np.frombuffer(piece.text.view(), np.uint8)
     quotes = np.flatnonzero(text == _QUOTE)
     edge = np.zeros(256, np.bool_)
-    edge[[ord(header.separator), ord("\r"), ord("\n"), _QUOTE]] = True
+    edge[[ord(piece.separator), ord("\r"), ord("\n"), _QUOTE]] = True
     opening = quotes[::2]
     before = text[opening[opening > 0] - 1]  # before the first byte is the end of a line
     behind = text.take(quotes[1::2] + 1, mode="clip")  # behind the last byte: that byte, a quote
     return len(quotes) % 2 == 0 and bool(edge[before].all() and edge[behind].all())
 
 
-def exact(header: Header, place: str) -> tuple[Cells, int]:
+def _by_csv(piece: Header, place: str) -> tuple[Cells, int]:
     """Read any text record by record; return its rows, and the number of the last record."""
-    last = header.row
+    last = piece.row
 
     def filled() -> Iterator[tuple[int, Sequence[str]]]:
         nonlocal last
-        for last, record in records(header, place):
+        for last, record in _records(piece, place):
             if record:
                 yield last, record
 
-    return from_records(header.names, filled()), last
+    return from_records(piece.names, filled()), last
 
 
-def records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
+def _records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
     """Yield each record with its row number, an empty one as []; refuse uneven ones at the end."""
     width = len(header.names)
     ragged: list[tuple[int, int]] = []

@@ -23,7 +23,7 @@ from bulk_sync.errors import InputProblem, Remedy, UsageProblem
 from bulk_sync.remote.download import Copy, Download
 from bulk_sync.rows import columns, read
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.read import text_parts
+from bulk_sync.rows.read import text
 from bulk_sync.rows.read.cells import LAST_ROWS
 from bulk_sync.rows.read.content import BLOCK_BYTES
 from bulk_sync.runs.input_files import LocalInput, RemoteInput
@@ -289,8 +289,8 @@ def children() -> set[str]:
 @pytest.mark.parametrize("is_one", [True, False])
 def test_slices_of_a_remote_input_are_called_by_their_urls(tmp_path: Path, is_one: bool) -> None:
     copies = []
-    for name, text in (("a.csv", LIST), ("b.csv", LIST + "\n@z"))[is_one:]:
-        (tmp_path / name).write_text(text)
+    for name, each in (("a.csv", LIST), ("b.csv", LIST + "\n@z"))[is_one:]:
+        (tmp_path / name).write_text(each)
         copies.append(Copy(tmp_path / name, f"s3://bucket/in/{name}", name, "", "0" * 64))
     given = RemoteInput("s3://bucket/in/", Download(copies, is_one))
     (frames, places), digest = given.slices(read.Wanted(), 64, tmp_path)
@@ -372,7 +372,7 @@ def test_standard_input_in_slices_is_the_file(
     ],
 )
 def test_records_end_at_line_ends_outside_of_quotes(block: bytes, end: int) -> None:
-    assert text_parts._records_end(block) == end
+    assert text._records_end(block) == end
 
 
 def test_a_character_on_the_edge_of_two_blocks_shows_that_a_text_is_utf_8(tmp_path: Path) -> None:
