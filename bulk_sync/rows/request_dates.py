@@ -5,6 +5,7 @@ either of two counts as both: ``date_texts.py``.
 """
 
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, NamedTuple
@@ -46,16 +47,12 @@ class Requests(NamedTuple):
         latest: int64, ms: the latest possible moment, by the clocks of California.
         day: int64, days since the epoch: the earliest possible day in California.
         is_doubtful: whether day and month could be swapped.
-        read_as: how the column was read, in words; "" if there is nothing to say.
-        order: of the numbers in the column.
     """
 
     earliest: _Int64
     latest: _Int64
     day: _Int64
     is_doubtful: _Mask
-    read_as: str = ""
-    order: Order = Order()
 
 
 class RequestTimes(NamedTuple):
@@ -76,92 +73,43 @@ class RequestTimes(NamedTuple):
     precision: npt.NDArray[np.int8]
 
 
-class _Problem(NamedTuple):
-    """A problem of dates: what one of them is, what several are, what follows, what to do."""
-
-    one: str
-    several: str
-    so: str
-    to_do: str
-
+_AMBIGUOUS: Final = "in {count:,} request date{s}{rows} day and month could be swapped"
+_STORED: Final = "in {count:,} date{s}{rows} day and month may have been swapped"
+_UNREADABLE: Final = "{count:,} request date{s} cannot be read{rows}"
+_FAR: Final = "{count:,} request date{s} {are} before 2000 or in the future{rows}"
+"""Problems of dates, for the log."""
 
 _BOTH_COUNT: Final = "the earlier date counts for the deadline, and in doubt the opt-out"
-_LAST: Final = "such rows are worked on last"
 _WRITE_ISO: Final = "Write ISO dates, such as 2026-11-23"
-
-_AMBIGUOUS: Final = _Problem(
-    "in 1 request date{rows} day and month could be swapped",
-    "in {count:,} request dates{rows} day and month could be swapped",
-    _BOTH_COUNT,
-    "",
-)
-_STORED: Final = _Problem(
-    "in 1 date{rows} day and month may have been swapped",
-    "in {count:,} dates{rows} day and month may have been swapped",
-    _BOTH_COUNT,
-    "A spreadsheet program that expects month/day makes such dates of day/month, or the other way "
-    "round, and leaves as text what it cannot read, as in other rows here",
-)
-_UNREADABLE: Final = _Problem(
-    "1 request date cannot be read{rows}",
-    "{count:,} request dates cannot be read{rows}",
-    _LAST,
-    _WRITE_ISO,
-)
-_FAR: Final = _Problem(
-    "1 request date is before 2000 or in the future{rows}",
-    "{count:,} request dates are before 2000 or in the future{rows}",
-    _LAST,
-    _WRITE_ISO,
-)
-
-
-def read(
-    column: pd.Series,
-    name_row: Callable[[int], str] | None = None,
-    today: date | None = None,
-    stated: DateOrder | None = None,
-) -> Requests:
-    """Read a column of dates.
-
-    They are ISO ones, ``d.m.yyyy``, ones with the English name of a month, and numbers with strokes
-    or hyphens in the column's one order. A time of day may follow; it is UTC unless it names a
-    zone. A date that may be two is from the beginning of the one to the end of the other. The log
-    counts those that are unreadable or in doubt.
-
-    Args:
-        column: str, without missing values; the log uses its name.
-        name_row: names the row at a position, for the log; None names none.
-        today: dates before 2000, or later than the day after this one, are undated; None takes
-            every date.
-        stated: the order of the numbers, if a person states it.
-
-    Memory: a few columns of numbers and three copies of the texts. Each distinct day, and each
-    distinct time of day, is read once.
-    """
-    reading = DateColumn(str(column.name), today, stated)
-    reading.learn(column)
-    requests = reading.read(column, name_row)
-    reading.warn()
-    return requests._replace(read_as=reading.read_as)
+_LAST: Final = f"such rows are worked on last. {_WRITE_ISO}"
 
 
 class DateColumn:
     """Reads a column of dates, whole or slice by slice.
 
+    They are ISO ones, ``d.m.yyyy``, ones with the English name of a month, and numbers with strokes
+    or hyphens in the column's one order. A time of day may follow; it is UTC unless it names a
+    zone. A date that may be two is from the beginning of the one to the end of the other.
+
     All slices are learned from before the first is read: they show the one order of the numbers.
 
     Args:
-        name: of the column.
-        today: as for ``read``.
+        name: of the column; the log has it.
+        today: dates before 2000, or later than the day after this one, are undated; None takes
+            every date.
         stated: the order of the numbers, if a person states it.
+
+    Memory: a few columns of numbers and three copies of the texts of a slice. Each distinct day,
+    and each distinct time of day, is read once.
     """
 
-    def __init__(self, name: str, today: date | None, stated: DateOrder | None) -> None:
+    def __init__(
+        self, name: str, today: date | None = None, stated: DateOrder | None = None
+    ) -> None:
         self._name, self._today, self._stated = name, today, stated
         self._shown: set[int] = set()
-        self._problems: dict[_Problem, tuple[int, list[str]]] = {}
-        self._doubtful = 0
+        self._counts: Counter[str] = Counter()
+        self._rows: dict[str, list[str]] = defaultdict(list)
 
     @property
     def order(self) -> Order:
@@ -172,60 +120,49 @@ class DateColumn:
     def read_as(self) -> str:
         """Return how the column was read, in words; "" if there is nothing to say."""
         read_as = _read_as(self._stated, self.order)
-        if not self._doubtful:
+        doubtful = self._counts[_AMBIGUOUS] + self._counts[_STORED]
+        if not doubtful:
             return read_as
-        return f"{read_as} with day and month in doubt in {self._doubtful:,} of them".lstrip()
+        return f"{read_as} with day and month in doubt in {doubtful:,} of them".lstrip()
 
     def learn(self, column: pd.Series) -> None:
-        """Find out which orders some cells show."""
+        """Find out which orders some cells, str without missing values, show."""
         cells, _ = distinct(pa.chunked_array(column))
         days, _ = distinct(pc.struct_field(_halves(cells), "day"))
         self._shown |= orders_in(days, self._today)
 
-    def read(
-        self,
-        column: pd.Series,
-        name_row: Callable[[int], str] | None = None,
-        *,
-        again: bool = False,
-    ) -> Requests:
-        """Read some cells, and count the problems among them, unless they are read ``again``."""
+    def read(self, column: pd.Series, name_row: Callable[[int], str] | None = None) -> Requests:
+        """Read some cells.
+
+        Args:
+            column: the cells.
+            name_row: names the row at a position, for the log, which counts the problems among
+                them; None if they are read again.
+        """
         cells, cell_of = distinct(pa.chunked_array(column))
-        found, problems = _read_distinct(cells, self._today, self._stated, self.order)
-        earliest, latest, day = (each[cell_of] for each in found[:3])
-        is_doubtful = found.is_doubtful[cell_of]
-        if not again:
-            self._doubtful += int(is_doubtful.sum())
+        found, problems = _read_distinct(cells, self._today, self.order)
+        if name_row is not None:
             for problem, has_problem in problems.items():
-                self._count(problem, np.flatnonzero(has_problem[cell_of]), name_row)
-        return Requests(earliest, latest, day, is_doubtful, order=found.order)
+                positions = np.flatnonzero(has_problem[cell_of])
+                room = _NAMED_ROWS + 1 - len(self._rows[problem])
+                self._counts[problem] += len(positions)
+                self._rows[problem] += map(name_row, positions[:room].tolist())
+        return Requests._make(each[cell_of] for each in found)
 
     def warn(self) -> None:
         """Log how many dates have which problem, and in which rows."""
-        for problem, (count, rows) in self._problems.items():
-            if not count:
-                continue
-            what = problem.one if count == 1 else problem.several
-            named = f" ({first_few(rows, _NAMED_ROWS)})" if rows else ""
-            log.warning(
-                "Column %r: %s, so %s. %s.",
-                self._name,
-                what.format(count=count, rows=named),
-                problem.so,
-                problem.to_do,
-            )
-
-    def _count(
-        self,
-        problem: _Problem,
-        positions: npt.NDArray[np.intp],
-        name_row: Callable[[int], str] | None,
-    ) -> None:
-        count, rows = self._problems.get(problem, (0, []))
-        if name_row is not None:
-            room = _NAMED_ROWS + 1 - len(rows)
-            rows = [*rows, *map(name_row, positions[:room].tolist())]
-        self._problems[problem] = count + len(positions), rows
+        effects = {
+            _AMBIGUOUS: f"{_BOTH_COUNT}. {_if_ambiguous(self._stated, self.order)}",
+            _STORED: f"{_BOTH_COUNT}. {_if_stored(self.order)}",
+            _UNREADABLE: _LAST,
+            _FAR: _LAST,
+        }
+        for problem, effect in effects.items():
+            if count := self._counts[problem]:
+                rows = f" ({first_few(self._rows[problem], _NAMED_ROWS)})"
+                s, are = ("", "is") if count == 1 else ("s", "are")
+                what = problem.format(count=count, s=s, are=are, rows=rows)
+                log.warning("Column %r: %s, so %s.", self._name, what, effect)
 
 
 def _halves(cells: pa.Array) -> pa.Array:
@@ -234,8 +171,8 @@ def _halves(cells: pa.Array) -> pa.Array:
 
 
 def _read_distinct(
-    cells: pa.Array, today: date | None, stated: DateOrder | None, order: Order
-) -> tuple[Requests, Mapping[_Problem, _Mask]]:
+    cells: pa.Array, today: date | None, order: Order
+) -> tuple[Requests, Mapping[str, _Mask]]:
     """Return the times of distinct cells, and which of them have which problem."""
     halves = _halves(cells)
     day_texts, day_of = distinct(pc.struct_field(halves, "day"))
@@ -257,12 +194,12 @@ def _read_distinct(
     is_stored = found.is_stored[day_of]
     is_blank = as_mask(pc.equal(pc.utf8_trim_whitespace(cells), ""))
     problems = {
-        _ambiguous(stated, order): is_doubtful & ~is_stored,
-        _stored(order): is_doubtful & is_stored,
+        _AMBIGUOUS: is_doubtful & ~is_stored,
+        _STORED: is_doubtful & is_stored,
         _UNREADABLE: ~is_dated & ~is_far & ~is_blank,
         _FAR: is_far,
     }
-    return Requests(earliest, latest, day, is_doubtful, order=order), problems
+    return Requests(earliest, latest, day, is_doubtful), problems
 
 
 def _read_as(stated: DateOrder | None, order: Order) -> str:
@@ -273,27 +210,32 @@ def _read_as(stated: DateOrder | None, order: Order) -> str:
     return f"read as {order.name}, as stated, and real dates as they are"
 
 
-def _ambiguous(stated: DateOrder | None, order: Order) -> _Problem:
-    to_do = (
-        f"If one order holds in all rows, state it with --date-order {DateOrder.MONTH_FIRST} or "
-        f"--date-order {DateOrder.DAY_FIRST}. Else write ISO dates, such as 2026-11-23"
-    )
+def _if_ambiguous(stated: DateOrder | None, order: Order) -> str:
+    """Return what to do about texts that may be two days."""
     if stated is not None and not order.name:
-        to_do = (
+        return (
             f"Other dates of the column, or its name, contradict --date-order {stated}, so it does "
             f"not count. {_WRITE_ISO}"
         )
-    return _AMBIGUOUS._replace(to_do=to_do)
+    return (
+        f"If one order holds in all rows, state it with --date-order {DateOrder.MONTH_FIRST} or "
+        f"--date-order {DateOrder.DAY_FIRST}. Else write ISO dates, such as 2026-11-23"
+    )
 
 
-def _stored(order: Order) -> _Problem:
-    to_do = "Compare the dates with their source, and write the texts as dates too"
-    if order.option is not None:
-        to_do = (
-            "Compare the dates with their source. If all real dates are right as they are, say so "
-            f"with --date-order {order.option}; else correct them, and write the texts as dates too"
-        )
-    return _STORED._replace(to_do=f"{_STORED.to_do}. {to_do}")
+def _if_stored(order: Order) -> str:
+    """Return what to do about dates of a workbook that may be two days."""
+    why = (
+        "A spreadsheet program that expects month/day makes such dates of day/month, or the other "
+        "way round, and leaves as text what it cannot read, as in other rows here. Compare the "
+        "dates with their source"
+    )
+    if order.option is None:
+        return f"{why}, and write the texts as dates too"
+    return (
+        f"{why}. If all real dates are right as they are, say so with --date-order {order.option}; "
+        "else correct them, and write the texts as dates too"
+    )
 
 
 def times_of(requests: Requests, desired: npt.NDArray[np.int8]) -> RequestTimes:

@@ -5,10 +5,11 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from date_cells import read_dates, requests_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_sync.rows import certain_dates, request_dates
+from bulk_sync.rows import certain_dates
 from bulk_sync.rows.certain_dates import Dates
 from bulk_sync.rows.request_order import UNDATED
 from bulk_sync.settings import DateOrder
@@ -31,7 +32,7 @@ def part_of(
 ) -> pd.DataFrame:
     """Return some rows with certain dates, as the order of the whole column has them."""
     column = pd.Series(cells, dtype="str", name=name)
-    dates = Dates(name, *request_dates.read(column, today=TODAY, stated=stated).order)
+    dates = Dates(name, *read_dates(column, TODAY, stated)[1].order)
     return certain_dates.rewritten(column.to_frame().iloc[chosen], dates, TODAY)
 
 
@@ -48,9 +49,9 @@ def test_a_part_is_read_as_it_was_in_the_whole(
     places = st.sampled_from(range(len(cells)))
     chosen = sorted(data.draw(st.lists(places, min_size=1, unique=True)))
     column = pd.Series(cells, dtype="str", name=name)
-    whole = request_dates.read(column, today=TODAY, stated=stated)
+    whole = requests_of(column, TODAY, stated)
     part = part_of(name, cells, chosen, stated)[name]
-    again = request_dates.read(part.reset_index(drop=True), today=TODAY)
+    again = requests_of(part.reset_index(drop=True), TODAY)
     # A short year that others left open may be settled by the name alone.
     is_fixed = (name == "Received") | (whole.earliest[chosen] != UNDATED)
     for each in ("earliest", "latest", "day", "is_doubtful"):

@@ -5,17 +5,19 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from date_cells import requests_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
-from bulk_sync.rows import columns, due_dates, request_dates
+from bulk_sync.rows import columns, due_dates
 from bulk_sync.rows.columns import NONE, OUTCOME_CODES, REASON_CODES
 from bulk_sync.rows.due_dates import Late
+from bulk_sync.rows.request_dates import Requests
 
 
-def read(*cells: str) -> request_dates.Requests:
-    return request_dates.read(pd.Series(cells, dtype="str", name="Request date"))
+def read(*cells: str) -> Requests:
+    return requests_of(pd.Series(cells, dtype="str", name="Request date"))
 
 
 def last_day(text: str) -> str:

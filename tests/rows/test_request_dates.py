@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from date_cells import read_dates, requests_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +94,7 @@ def dated(*cells: str) -> pd.DataFrame:
 def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     cell: str, read_as: int
 ) -> None:
-    assert request_dates.read(column(cell)).earliest.tolist() == [read_as]
+    assert requests_of(column(cell)).earliest.tolist() == [read_as]
 
 
 @pytest.mark.parametrize(
@@ -110,15 +111,15 @@ def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
     ],
 )  # fmt: skip
 def test_what_is_no_date_leaves_the_row_undated(cell: str) -> None:
-    assert request_dates.read(column(cell)).earliest.tolist() == [UNDATED]
+    assert requests_of(column(cell)).earliest.tolist() == [UNDATED]
 
 
 def test_one_date_shows_how_the_others_are_meant() -> None:
-    assert request_dates.read(column("3/4/2026", "3/14/2026")).earliest.tolist() == [
+    assert requests_of(column("3/4/2026", "3/14/2026")).earliest.tolist() == [
         ms(2026, 3, 4),
         ms(2026, 3, 14),
     ]
-    assert request_dates.read(column("3/4/2026", "14/3/2026")).earliest.tolist() == [
+    assert requests_of(column("3/4/2026", "14/3/2026")).earliest.tolist() == [
         ms(2026, 4, 3),
         ms(2026, 3, 14),
     ]
@@ -136,20 +137,20 @@ def test_one_date_shows_how_the_others_are_meant() -> None:
 )
 @pytest.mark.parametrize("cell", ["11/03/2026", "11-3-2026", "11/03/26"])
 def test_the_whole_column_has_one_order(shows: str, day: int, order: str, cell: str) -> None:
-    read = request_dates.read(column(cell, shows, "2026-01-22"), today=date(2026, 11, 29))
+    read, how = read_dates(column(cell, shows, "2026-01-22"), date(2026, 11, 29))
     assert read.earliest[0] == day
     assert UNDATED not in read.earliest
     assert not read.is_doubtful.any()
-    assert read.read_as == f"read as {order}"
+    assert how.read_as == f"read as {order}"
 
 
 def test_a_column_s_name_may_show_the_order() -> None:
     for name, day in (("MM/DD/YYYY", ms(2026, 11, 3)), ("dd/mm/yy", ms(2026, 3, 11))):
         cells = pd.Series(["11/03/2026"], dtype="str", name=f"Date received ({name})")
-        assert request_dates.read(cells).earliest.tolist() == [day]
+        assert requests_of(cells).earliest.tolist() == [day]
     cells = pd.Series(["11/03/2026", "23/11/2026"], dtype="str", name="Received (MM/DD)")
-    assert request_dates.read(cells).earliest.tolist() == [ms(2026, 3, 11), ms(2026, 11, 23)]
-    assert request_dates.read(cells).is_doubtful.tolist() == [True, False]
+    assert requests_of(cells).earliest.tolist() == [ms(2026, 3, 11), ms(2026, 11, 23)]
+    assert requests_of(cells).is_doubtful.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_a_column_s_name_may_show_the_order() -> None:
     ids=["no cell shows it", "the year may come first", "two are shown"],
 )
 def test_a_short_year_is_never_guessed(cells: tuple[str, ...]) -> None:
-    read = request_dates.read(column(*cells), today=date(2026, 11, 29))
+    read = requests_of(column(*cells), date(2026, 11, 29))
     assert read.earliest[0] == UNDATED
 
 
@@ -175,7 +176,7 @@ def test_a_short_year_is_never_guessed(cells: tuple[str, ...]) -> None:
 def test_day_and_month_are_never_guessed_but_both_dates_count(
     others: list[str], read_as: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    read = request_dates.read(column("3/4/2026", *others, "4/3/2026 14:05"))
+    read, how = read_dates(column("3/4/2026", *others, "4/3/2026 14:05"))
     first, last = ms(2026, 3, 4), ms(2026, 4, 3) + DAY_DOUBT_MS
     assert read.earliest.tolist() == [first, *read_as, first]
     assert [read.latest[0], read.latest[-1]] == [last, last]
@@ -184,7 +185,7 @@ def test_day_and_month_are_never_guessed_but_both_dates_count(
     assert "'Received'" in warning
     assert "in 2 request dates" in warning
     assert "ISO" in warning
-    assert read.read_as == "with day and month in doubt in 2 of them"
+    assert how.read_as == "with day and month in doubt in 2 of them"
 
 
 @pytest.mark.parametrize(
@@ -199,14 +200,14 @@ def test_dates_that_a_spreadsheet_stored_with_day_and_month_swapped_are_in_doubt
     text: str, order: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = column("2026-04-03", text, "2026-05-05", "2026-03-14", "2026-04-03 09:30:00")
-    read = request_dates.read(rows, lambda at: f"row {at + 2}", date(2026, 11, 29))
+    read, how = read_dates(rows, date(2026, 11, 29))
     assert read.is_doubtful.tolist() == [True, False, False, False, True]
     first, last = ms(2026, 3, 4), ms(2026, 4, 3) + DAY_DOUBT_MS
     assert read.earliest.tolist() == [
         first, ms(2026, 3, 14), ms(2026, 5, 5), ms(2026, 3, 14), first,
     ]  # fmt: skip
     assert [read.latest[0], read.latest[-1]] == [last, last]
-    assert read.read_as == f"read as {order} with day and month in doubt in 2 of them"
+    assert how.read_as == f"read as {order} with day and month in doubt in 2 of them"
     (warning,) = caplog.messages
     assert "in 2 dates (row 2, row 6) day and month may have been swapped" in warning
     assert warning.endswith(".")
@@ -216,7 +217,7 @@ def test_dates_that_a_spreadsheet_stored_with_day_and_month_swapped_are_in_doubt
     "others", [(), ("2026-03-14",), ("14.3.2026",), ("3-Mar-26",), ("5/5/2026",)], ids=str
 )
 def test_stored_dates_are_certain_without_a_text_in_another_order(others: tuple[str, ...]) -> None:
-    read = request_dates.read(column("2026-04-03", *others))
+    read = requests_of(column("2026-04-03", *others))
     assert read.earliest[0] == ms(2026, 4, 3)
     assert not read.is_doubtful.any()
 
@@ -233,11 +234,11 @@ def test_stored_dates_are_certain_without_a_text_in_another_order(others: tuple[
 def test_a_stated_order_holds_for_texts_and_real_dates_count_as_they_are(
     stated: DateOrder, cells: list[str], days: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    read = request_dates.read(column(*cells), today=date(2026, 11, 29), stated=stated)
+    read, how = read_dates(column(*cells), date(2026, 11, 29), stated)
     assert read.earliest.tolist() == days
     assert not read.is_doubtful.any()
     order = {DateOrder.MONTH_FIRST: "month/day/year", DateOrder.DAY_FIRST: "day/month/year"}
-    assert read.read_as == f"read as {order[stated]}, as stated, and real dates as they are"
+    assert how.read_as == f"read as {order[stated]}, as stated, and real dates as they are"
     assert not caplog.messages
 
 
@@ -250,9 +251,9 @@ def test_a_stated_order_that_the_column_contradicts_settles_nothing(
     name: str, other: str, is_stored_doubtful: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     cells = column("3/4/2026", other, "2026-04-03").rename(name)
-    read = request_dates.read(cells, today=date(2026, 11, 29), stated=DateOrder.MONTH_FIRST)
+    read, how = read_dates(cells, date(2026, 11, 29), DateOrder.MONTH_FIRST)
     assert read.is_doubtful.tolist() == [True, False, is_stored_doubtful]
-    assert read.read_as.startswith("not read month-first, as stated, because other dates or its")
+    assert how.read_as.startswith("not read month-first, as stated, because other dates or its")
     assert "contradict --date-order month-first, so it does not count" in caplog.messages[0]
 
 
@@ -268,21 +269,19 @@ def test_a_stated_order_that_the_column_contradicts_settles_nothing(
 def test_the_log_names_the_option_that_ends_the_doubt(
     cells: list[str], option: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request_dates.read(column(*cells), today=date(2026, 11, 29))
+    read_dates(column(*cells), date(2026, 11, 29))
     (warning,) = caplog.messages
     assert option in warning
 
 
 def test_of_two_dates_one_in_the_future_is_none() -> None:
     today = date(2026, 11, 29)
-    read = request_dates.read(
-        column("11/12/2026", "2026-10-12", "2026-12-05", "14/3/2026"), today=today
-    )
+    read = requests_of(column("11/12/2026", "2026-10-12", "2026-12-05", "14/3/2026"), today)
     assert read.earliest.tolist() == [
         UNDATED, ms(2026, 10, 12), ms(2026, 5, 12), ms(2026, 3, 14),
     ]  # fmt: skip
     assert read.is_doubtful.tolist() == [False, False, True, False]
-    read = request_dates.read(column("11/12/2026"), today=today)
+    read = requests_of(column("11/12/2026"), today)
     assert read.earliest.tolist() == [ms(2026, 11, 12)]
     assert read.latest.tolist() == [ms(2026, 11, 12) + DAY_DOUBT_MS]
     assert read.is_doubtful.tolist() == [True]
@@ -290,7 +289,7 @@ def test_of_two_dates_one_in_the_future_is_none() -> None:
 
 @pytest.mark.parametrize("desired", [0, 1])
 def test_in_doubt_between_two_dates_the_opt_out_counts(desired: int) -> None:
-    read = request_dates.read(column("3/4/2026", "1/1/2026"))
+    read = requests_of(column("3/4/2026", "1/1/2026"))
     times = request_dates.times_of(read, np.full(2, desired, np.int8))
     assert times.latest[0] == (ms(2026, 4, 3) + DAY_DOUBT_MS if desired else ms(2026, 3, 4))
     assert times.precision.tolist() == [Precision.SWAPPED, Precision.DAY]
@@ -304,7 +303,7 @@ def test_in_doubt_between_two_dates_the_opt_out_counts(desired: int) -> None:
 def test_the_log_counts_what_cannot_be_read_and_names_no_content(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    request_dates.read(column("soon", "soon", "", "2026-11-23", "never"))
+    read_dates(column("soon", "soon", "", "2026-11-23", "never"))
     (warning,) = [each for each in caplog.messages if "cannot be read" in each]
     assert "3 request dates" in warning
     assert "soon" not in warning
@@ -313,15 +312,15 @@ def test_the_log_counts_what_cannot_be_read_and_names_no_content(
 def test_the_log_names_the_first_rows_that_it_is_about(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING", "bulk_sync"):
         rows = column("2026-11-23", "soon", *["3/4/2026"] * 7)
-        request_dates.read(rows, lambda at: f"row {at + 2} of a.csv")
+        read_dates(rows)
     swapped, unreadable = caplog.messages
-    assert "1 request date cannot be read (row 3 of a.csv), so such rows are" in unreadable
-    assert "7 request dates (row 4 of a.csv, " in swapped
-    assert "row 8 of a.csv, ...) day and month could be swapped, so" in swapped
+    assert "1 request date cannot be read (row 3), so such rows are" in unreadable
+    assert "7 request dates (row 4, " in swapped
+    assert "row 8, ...) day and month could be swapped, so" in swapped
 
 
 def test_no_rows_have_no_dates() -> None:
-    assert request_dates.read(column()).earliest.tolist() == []
+    assert requests_of(column()).earliest.tolist() == []
 
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -336,9 +335,7 @@ def test_dates_on_which_nobody_asked_are_undated_and_their_rows_named(
     far: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     today = date(2026, 11, 28)
-    read = request_dates.read(
-        column("2000-01-01", far, "2026-11-29"), lambda at: f"row {at + 2}", today
-    )
+    read = requests_of(column("2000-01-01", far, "2026-11-29"), today)
     assert read.earliest.tolist() == [ms(2000, 1, 1), UNDATED, ms(2026, 11, 29)]
     assert read.latest[1] == UNDATED
     assert read.day[1] == UNDATED
@@ -353,7 +350,7 @@ DAYS = st.dates(date(1900, 1, 1), date(2100, 1, 1))
 @settings(max_examples=100)
 def test_an_iso_time_comes_back_to_the_millisecond(times: list[datetime], separator: str) -> None:
     times = [each.replace(microsecond=each.microsecond // 1000 * 1000) for each in times]
-    found = request_dates.read(column(*(each.isoformat(separator) for each in times))).earliest
+    found = requests_of(column(*(each.isoformat(separator) for each in times))).earliest
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert found.tolist() == [(each - epoch) // timedelta(milliseconds=1) for each in times]
 
@@ -367,7 +364,7 @@ def test_a_column_in_one_order_is_read_in_it_or_as_both(
         first, second = (day.day, day.month) if is_day_first else (day.month, day.day)
         return f"{first}/{second}/{day.year}"
 
-    found = request_dates.read(column(*map(written, days))).earliest.tolist()
+    found = requests_of(column(*map(written, days))).earliest.tolist()
     right = [ms(day.year, day.month, day.day) for day in days]
     if any(day.day > 12 for day in days):
         assert found == right

@@ -5,6 +5,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 import pytest
+from date_cells import requests_of
 
 from bulk_sync.rows import request_dates, request_order
 from bulk_sync.rows.request_order import Choice, Own, Precision, Request
@@ -16,7 +17,7 @@ def changed_ms(text: str) -> int:
 
 def is_newer(requests: list[str], desired: int, changed: int) -> bool:
     """Judge a row that counts for several requests of one state."""
-    read = request_dates.read(pd.Series(requests, dtype="str", name="Request date"))
+    read = requests_of(pd.Series(requests, dtype="str", name="Request date"))
     count = len(requests)
     states = np.full(count, desired, np.int8)
     times = request_dates.times_of(read, states)

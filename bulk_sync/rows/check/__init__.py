@@ -25,6 +25,7 @@ from bulk_sync.rows.check.keys import key
 from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
 from bulk_sync.rows.date_texts import Order
+from bulk_sync.rows.request_dates import DateColumn
 from bulk_sync.settings import KeyKind
 
 __all__ = [
@@ -87,9 +88,10 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     checked = row_by_row.frame(raw, judged, counts_as)
     if found.date is None:
         return Checked(checked, found)
-    dates = row_by_row.dates(raw[found.date], verdicts)
-    today = datetime.now(UTC).date()
-    requests = request_dates.read(dates, places.name, today, rules.date_order)
-    times = request_dates.times_of(requests, judged.desired)
+    dates = DateColumn(found.date, datetime.now(UTC).date(), rules.date_order)
+    texts = row_by_row.dates(raw[found.date], verdicts)
+    dates.learn(texts)
+    times = request_dates.times_of(dates.read(texts, places.name), judged.desired)
     times = request_dates.merge(times, counts_as, judged.desired)
-    return Checked(row_by_row.dated(checked, times, rules), found, requests.read_as, requests.order)
+    dates.warn()
+    return Checked(row_by_row.dated(checked, times, rules), found, dates.read_as, dates.order)

@@ -232,7 +232,7 @@ class _Checking:
             frame = row_by_row.frame(raw, judged, counts_as)
             if self._dates is not None and combined is not None:
                 texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
-                times = request_dates.times_of(self._dates.read(texts, again=True), judged.desired)
+                times = request_dates.times_of(self._dates.read(texts), judged.desired)
                 _replace(times, combined.until(part.end), part.start)
                 frame = row_by_row.dated(frame, times, self._rules)
             yield frame
