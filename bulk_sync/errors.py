@@ -215,8 +215,6 @@ class RetryLater(BulkSyncError):
         refused: the server certainly did not act on the request.
         sent_at: when the request was sent, by the clock of the event loop; None if unknown.
         unreachable: nothing came back, as if there were no server.
-
-    Attributes:
         last_word: what is raised if no try succeeds; None makes the row fail for ``reason``.
     """
 
@@ -229,6 +227,7 @@ class RetryLater(BulkSyncError):
         refused: bool = False,
         sent_at: float | None = None,
         unreachable: bool = False,
+        last_word: BulkSyncError | None = None,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -237,7 +236,7 @@ class RetryLater(BulkSyncError):
         self.refused = refused
         self.sent_at = sent_at
         self.unreachable = unreachable
-        self.last_word: BulkSyncError | None = None
+        self.last_word = last_word
 
 
 class RowFailed(BulkSyncError):
@@ -249,8 +248,6 @@ class RowFailed(BulkSyncError):
         outcome: ``failed`` or ``not_found``.
         passing: every try met a passing failure, so a later round may succeed.
         holds: the state of the profile all the same; None if unknown.
-
-    Attributes:
         attempts: HTTP tries until then.
     """
 
@@ -262,6 +259,7 @@ class RowFailed(BulkSyncError):
         outcome: Outcome = Outcome.FAILED,
         passing: bool = False,
         holds: bool | None = None,
+        attempts: int = 1,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -269,4 +267,4 @@ class RowFailed(BulkSyncError):
         self.outcome = outcome
         self.passing = passing
         self.holds = holds
-        self.attempts = 1
+        self.attempts = attempts

@@ -83,9 +83,8 @@ def test_a_single_file_has_no_name_and_a_creation_no_state_before(book: Ledger) 
 
 
 def problem(outcome: Outcome = Outcome.FAILED, holds: bool | None = False) -> RowFailed:
-    failed = RowFailed(Reason.HTTP_403, "Campaign does not allow it.", outcome=outcome, holds=holds)
-    failed.attempts = 4
-    return failed
+    detail = "Campaign does not allow it."
+    return RowFailed(Reason.HTTP_403, detail, outcome=outcome, holds=holds, attempts=4)
 
 
 def test_recorded_writes_are_known_again_and_others_in_doubt_or_open(

@@ -103,10 +103,8 @@ class Tokens:
             if self.may_be_renewed:
                 await self._fetch()
                 return
-            later = RetryLater(Reason.HTTP_4XX, answer, refused=True)
-            if not self._was_accepted:
-                later.last_word = denied
-            raise later
+            last_word = None if self._was_accepted else denied
+            raise RetryLater(Reason.HTTP_4XX, answer, refused=True, last_word=last_word)
 
     def _denied(self, answer: str) -> AccessDenied:
         if self._credentials.client_secret is None:

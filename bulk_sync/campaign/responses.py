@@ -282,9 +282,7 @@ def _reason(status: int) -> Reason:
 
 def _retried_first(failed: RowFailed) -> RetryLater:
     """Return an error with a retry before this one."""
-    later = RetryLater(failed.reason, failed.detail, refused=True)
-    later.last_word = failed
-    return later
+    return RetryLater(failed.reason, failed.detail, refused=True, last_word=failed)
 
 
 def _is_markup(response: Response) -> bool:

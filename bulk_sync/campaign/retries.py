@@ -138,7 +138,7 @@ class Retries:
             tries.mismatches += 1
             if tries.mismatches >= _MISMATCHES:
                 detail = f"{later.detail}, {_MISMATCHES} times, each on another connection."
-                raise _with_attempts(RowFailed(later.reason, detail), tries)
+                raise RowFailed(later.reason, detail, attempts=tries.count)
             return tries.count <= self._pace.retries
         return isinstance(later, Unproven)  # sent once more, whatever --retries says
 
@@ -157,7 +157,9 @@ class Retries:
         detail = f"{later.detail}. Tried {tries.count} times."
         failed = later.last_word or RowFailed(later.reason, detail, passing=True)
         self._redaction.error(failed)
-        return _with_attempts(failed, tries) if isinstance(failed, RowFailed) else failed
+        if isinstance(failed, RowFailed):
+            failed.attempts = tries.count
+        return failed
 
     def _log_silence(self, later: RetryLater, left_s: float) -> None:
         now = time.monotonic()
@@ -168,8 +170,7 @@ class Retries:
     def _check_not_stopped(self, later: RetryLater, tries: _Tries) -> None:
         if self._stop.is_requested:
             detail = f"{later.detail}. The run was stopped before another try."
-            failed = RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING)
-            raise _with_attempts(failed, tries)
+            raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING, attempts=tries.count)
 
 
 def _backoff_s(tries: int) -> float:
@@ -179,8 +180,3 @@ def _backoff_s(tries: int) -> float:
     growing_s = _FIRST_BACKOFF_S * 2 ** min(tries - 1, _LONGEST_EXPONENT)
     longest_s = min(_LONGEST_BACKOFF_S, growing_s)
     return random.uniform(longest_s / 2, longest_s)  # noqa: S311 - jitter
-
-
-def _with_attempts(failed: RowFailed, tries: _Tries) -> RowFailed:
-    failed.attempts = tries.count
-    return failed

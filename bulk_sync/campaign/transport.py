@@ -168,9 +168,8 @@ class Transport:
         error = problem(self._redaction.response(response))
         if isinstance(error, AddressRefused) and self._is_address_right:
             # A write may have arrived all the same, so it is read back before it is sent again.
-            later = RetryLater(error.reason, error.detail, refused=request.method == "GET")
-            later.last_word = error
-            return later
+            is_read = request.method == "GET"
+            return RetryLater(error.reason, error.detail, refused=is_read, last_word=error)
         if isinstance(error, RowFailed):
             if error.outcome is Outcome.NOT_FOUND:
                 self.pacer.went_well(response.sent_at)  # Campaign has done its work

@@ -175,6 +175,4 @@ def _no_such_address(hits: _Hits) -> RowFailed:
 
 def not_found(detail: str, tries: int) -> RowFailed:
     """Return the problem of a key without a profile."""
-    failed = RowFailed(Reason.NOT_FOUND, detail, outcome=Outcome.NOT_FOUND)
-    failed.attempts = tries
-    return failed
+    return RowFailed(Reason.NOT_FOUND, detail, outcome=Outcome.NOT_FOUND, attempts=tries)

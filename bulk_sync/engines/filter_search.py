@@ -23,8 +23,8 @@ class EndlessError(RowFailed):
             Reason.BAD_ANSWER,
             f"The filter finds profiles without end ({seen} so far), so it is not known which "
             "are meant.",
+            attempts=tries,
         )
-        self.attempts = tries
 
 
 class NoFilterError(RowFailed):

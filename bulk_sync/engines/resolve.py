@@ -201,13 +201,12 @@ class Resolver(Producer):
             return list(found.values()), search.tries
         if not search.seen:
             raise not_found("No profile is found by this filter.", search.tries)
-        problem = RowFailed(
+        raise RowFailed(
             Reason.BAD_ANSWER,
             f"The filter {keys.filter} found profiles that do not show this key, so none was "
             "taken. Check the name of its parameter.",
+            attempts=search.tries,
         )
-        problem.attempts = search.tries
-        raise problem
 
     def _shows(self, key: str, profile: Profile) -> bool:
         """Return whether a profile found by a filter shows the key.

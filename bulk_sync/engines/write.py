@@ -238,10 +238,13 @@ def _is_known(writes: Writes, at: int) -> bool:
 
 def _still_open(problem: RowFailed) -> RowFailed:
     """Return the problem of an unread row as one of a row to write later."""
-    reason, detail, holds = problem.reason, problem.detail, problem.holds
-    waiting = RowFailed(reason, detail, outcome=Outcome.PENDING, holds=holds)
-    waiting.attempts = problem.attempts
-    return waiting
+    return RowFailed(
+        problem.reason,
+        problem.detail,
+        outcome=Outcome.PENDING,
+        holds=problem.holds,
+        attempts=problem.attempts,
+    )
 
 
 async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) -> None:

@@ -118,6 +118,7 @@ def _fill_problem(steps: Steps, row: dict[str, Any]) -> None:
         if row["passing"]:
             steps.suspects.add(at)
         return
-    problem = RowFailed(Reason(row["reason"]), row["detail"], outcome=outcome)
-    problem.attempts = int(steps.attempts[at])
-    steps.problems[at] = problem
+    attempts = int(steps.attempts[at])
+    steps.problems[at] = RowFailed(
+        Reason(row["reason"]), row["detail"], outcome=outcome, attempts=attempts
+    )

@@ -183,9 +183,12 @@ class Recording:
             elif settled.outcome is not Outcome.PENDING:
                 reason = Reason(settled.reason or Reason.BAD_ANSWER)
                 problem = RowFailed(
-                    reason, settled.detail, outcome=settled.outcome, holds=settled.after
+                    reason,
+                    settled.detail,
+                    outcome=settled.outcome,
+                    holds=settled.after,
+                    attempts=settled.attempts,
                 )
-                problem.attempts = settled.attempts
                 self.steps.failed(at, settled.at_ms, problem)
         return has_begun
 

@@ -114,8 +114,8 @@ def test_states_come_back_whatever_happened_in_whatever_parts(
                     f"At {clock}.",
                     outcome=Outcome.PENDING if event == "stopped" else Outcome.FAILED,
                     passing=event == "passing",
+                    attempts=3,
                 )
-                problem.attempts = 3
                 steps.failed(at, clock, problem)
                 if event == "failed":
                     expected.failed(at, clock, problem)
