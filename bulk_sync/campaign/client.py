@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -49,16 +49,6 @@ T = TypeVar("T")
 
 Tried = Coroutine[Any, Any, tuple[T, int]]
 """A result, and the number of tries."""
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """The API's name, the number of profiles or where to read it, and the first page."""
-
-    api: str
-    profiles: int | None
-    count_path: str | None
-    first: Page
 
 
 @asynccontextmanager
@@ -118,11 +108,11 @@ class Client:
             for state in (True, False)
         }
 
-    async def preflight(self, page_size: int = 1) -> Instance:
+    async def preflight(self, page_size: int = 1) -> Page:
         """Find out, with one call or two, whether and by which name the API answers.
 
-        The call reads the first page of the list, as ``Listing.first`` does, so a scan can go on
-        from there.
+        The call reads and returns the first page of the list, as ``Listing.first`` does, so a scan
+        can go on from there.
 
         Raises:
             AccessDenied: the credentials, the organization or the API's name are refused.
@@ -142,7 +132,7 @@ class Client:
                 log.info("The API's name %s is refused: %s", api, failed.detail)
             else:
                 self.is_ready = True
-                return Instance(api, page.total, page.count_path, page)
+                return page
         raise self._cannot_start(refusals[-1])
 
     def _cannot_start(self, failed: RowFailed) -> StopRun:
@@ -155,14 +145,12 @@ class Client:
             )
         return access_denied(failed)
 
-    async def count(self, instance: Instance) -> int | None:
+    async def count(self, page: Page) -> int | None:
         """Return the number of profiles, with one small call if need be; None if unknown."""
-        if instance.profiles is not None or instance.count_path is None:
-            return instance.profiles
+        if page.total is not None or page.count_path is None:
+            return page.total
         try:
-            return await self._get(
-                instance.count_path, lambda found: list_pages.total(document(found))
-            )
+            return await self._get(page.count_path, lambda found: list_pages.total(document(found)))
         except RowFailed as failed:
             log.warning("The number of profiles could not be read: %s", failed.detail)
             return None

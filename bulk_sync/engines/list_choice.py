@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bulk_sync.campaign.client import Client, Instance
+from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.list_pages import Page, Place
 from bulk_sync.errors import RowFailed
 from bulk_sync.settings import ATTRIBUTE, AUTO, Connection, Fetch, Reading
@@ -74,14 +74,14 @@ class ProfileList:
         return None if self.first is None else max(0, (self.costs.scan or 0) - 1)
 
 
-async def preflight(client: Client, connection: Connection, page_rows: int = 1) -> Instance:
-    """Make the first calls; a custom attribute is checked before anything else."""
+async def preflight(client: Client, connection: Connection, page_rows: int = 1) -> Page:
+    """Make the first calls, and return the first page; a custom attribute is checked before."""
     if connection.attribute != ATTRIBUTE and connection.api != AUTO:
         await client.check_attribute()
-    instance = await client.preflight(page_rows)
+    page = await client.preflight(page_rows)
     if connection.attribute != ATTRIBUTE and connection.api == AUTO:
         await client.check_attribute()
-    return instance
+    return page
 
 
 async def choose(
@@ -108,16 +108,16 @@ async def choose(
     size = how.page_size or page_size(keys)
     is_few = how.fetch is Fetch.AUTO and keys < FEW_KEYS
     peeks = how.fetch is Fetch.LOOKUP or is_few or left_at is not None
-    instance = await preflight(client, connection, 1 if peeks else size)
-    first, total = instance.first, instance.first.total
+    first = await preflight(client, connection, 1 if peeks else size)
+    total = first.total
     is_whole = first.next_path is None and not first.cut_short
     if total is None and is_whole and not peeks and not needs_whole_list:
         total = len(first.profiles)
     if total is None and how.fetch is not Fetch.LOOKUP:
-        total = await client.count(instance)
+        total = await client.count(first)
     listing = ProfileList(None if peeks else first, total, costs_of(calls, total, size), first)
     continued = None
-    if left_at is not None and left_at.api == instance.api:
+    if left_at is not None and left_at.api == client.api:
         continued = await _continued(client, how, left_at, listing)
     # A list that counts only at its end, or did not continue, is read to its end or not at all.
     is_at_once = needs_whole_list or left_at is not None

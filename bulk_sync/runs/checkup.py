@@ -40,12 +40,12 @@ async def _look(client: Client, connection: Connection, findings: list[Finding])
     def good(text: str) -> None:
         findings.append(Finding(good=True, text=text))
 
-    instance = await client.preflight(_SAMPLE)
+    page = await client.preflight(_SAMPLE)
     good(f"Credentials are accepted at {connection.endpoint}.")
-    good(f"Organization {connection.organization} answers as {instance.api}.")
-    total = await client.count(instance)
+    good(f"Organization {connection.organization} answers as {client.api}.")
+    total = await client.count(page)
     good(f"Profiles to be seen: {'unknown' if total is None else f'{total:,}'}.")
-    sample = instance.first.profiles
+    sample = page.profiles
     if not sample:
         hint = "Has this technical account the rights to see any (organizational units)?"
         text = f"No profile is to be seen. {hint}"

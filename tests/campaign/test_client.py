@@ -116,9 +116,13 @@ def test_nothing_a_key_holds_reaches_another_path(sim: Simulator, key: str) -> N
 @pytest.mark.parametrize("apis", [Apis.SINGULAR, Apis.PLURAL])
 @pytest.mark.parametrize("dialect", list(Dialect))
 def test_the_spelling_of_the_api_is_found(apis: Apis, dialect: Dialect) -> None:
+    async def name(client: Client) -> str:
+        await client.preflight()
+        return client.api
+
     with running(Options(apis=apis, dialect=dialect, profiles=3)) as sim:
-        instance = do(sim, lambda client: client.preflight(), api="auto")
-        assert instance.api.startswith("profiles" if apis is Apis.PLURAL else "profileA")
+        found = do(sim, name, api="auto")
+        assert found.startswith("profiles" if apis is Apis.PLURAL else "profileA")
         assert len(sim.requests) == (1 if apis is Apis.PLURAL else 2)
 
 
