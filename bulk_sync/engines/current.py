@@ -49,23 +49,6 @@ class Checkpoint(Protocol):
         """Return where the list was left; None if it was not."""
 
 
-class _NoCheckpoint:
-    """Keeps nothing."""
-
-    def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
-        """Do nothing."""
-
-    def keep_place(self, place: Place | None) -> None:
-        """Do nothing."""
-
-    def place(self) -> None:
-        """Return None."""
-
-
-NO_CHECKPOINT: Final = _NoCheckpoint()
-"""For reading that no other run continues."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lookups:
     """n keys to be looked up, one by one; see ``Work``."""
@@ -110,7 +93,7 @@ class StateReader:
         steps: their states so far; filled in place.
         how: the strategy.
         producer: for the kind of the keys.
-        checkpoint: makes states durable.
+        checkpoint: makes states durable; None: no other run continues this one.
 
     Attributes:
         pages: pages of the list with valid states.
@@ -124,7 +107,7 @@ class StateReader:
         steps: Steps,
         how: Reading,
         producer: Producer,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self._run = run
         self._connection = connection
@@ -156,13 +139,16 @@ class StateReader:
             return
         run, needs_whole_list = self._run, self._producer.needs_whole_list
         try:
+            left_at = None
+            if self._checkpoint is not None and not needs_whole_list:
+                left_at = self._checkpoint.place()
             self._listing = await list_choice.choose(
                 run.client,
                 self._connection,
                 self._how,
                 (self._missing, self._lookups()),
                 needs_whole_list=needs_whole_list,
-                left_at=None if needs_whole_list else self._checkpoint.place(),
+                left_at=left_at,
             )
             await self._producer.check(run.client)
         except StopRun as cause:
@@ -272,14 +258,15 @@ class StateReader:
         await self.try_keys(len(self._steps.state))
 
     def _new_recorder(self) -> Recorder:
-        run = self._run
-        return Recorder(
-            lambda positions: self._checkpoint.keep_states(positions, self._steps),
-            run.thread,
-            run.stop,
-        )
+        def record(positions: Sequence[int]) -> None:
+            if self._checkpoint is not None:
+                self._checkpoint.keep_states(positions, self._steps)
+
+        return Recorder(record, self._run.thread, self._run.stop)
 
     async def _keep_place(self, place: Place | None) -> None:
+        if self._checkpoint is None:
+            return
         run = self._run
         try:
             loop = asyncio.get_running_loop()

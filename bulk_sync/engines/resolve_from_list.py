@@ -12,6 +12,7 @@ from typing import Final
 from bulk_sync.campaign.list_pages import Page
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.engines.journal import Recorder, now_ms
+from bulk_sync.engines.scan import Pages
 from bulk_sync.errors import RowFailed
 from bulk_sync.rows.results import UNREAD, Match, Steps
 
@@ -40,7 +41,7 @@ class ListedKeys:
     alike: dict[str, str] | None = None
 
 
-class Gathering:
+class Gathering(Pages):
     """What the pages have shown so far; see ``scan.Pages``.
 
     Args:
@@ -56,24 +57,19 @@ class Gathering:
     def __init__(
         self, keys: Sequence[str], steps: Steps, recorder: Recorder, shows: ListedKeys
     ) -> None:
-        self.pages = self.shown = 0
+        super().__init__({shows.field, *shows.fields})
         self._keys = keys
         self._steps = steps
         self._recorder = recorder
         self._shows = shows
         self._positions = {shows.identity(keys[at]): at for at in steps.open()}
+        self.missing = len(self._positions)  # up to the end of the list
         self._small = set() if shows.alike is None else {key.lower() for key in self._positions}
         self._found: dict[int, dict[str, Match]] = {}
         self._pkeys: set[int] = set()
         self._moved: set[int] = set()
         self._paths: set[str] = set()
-        self.fields: Collection[str] = {shows.field, *shows.fields}
         self.is_used = False
-
-    @property
-    def missing(self) -> int:
-        """Keys left to find: all of them, up to the end."""
-        return len(self._positions)
 
     def take(self, page: Page) -> str | None:
         """Take a page in, and return the path of the next one, if the list goes on."""

@@ -6,9 +6,9 @@ reports it.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,39 +29,54 @@ log = logging.getLogger(__name__)
 _FALSE, TRUE, UNKNOWN = range(3)
 
 
-class Pages(Protocol):
-    """Takes in the pages of the list.
+class Pages(ABC):
+    """Takes in consecutive pages of the list.
+
+    Args:
+        fields: what is needed of each profile.
+        left_at: where an earlier run left the list, if this one continues there.
 
     Attributes:
-        fields: what is needed of each profile.
+        pages: pages so far.
+        shown: profiles so far.
+        missing: keys that more pages are needed for.
+        is_used: whether any page has counted.
     """
 
-    fields: Collection[str]
+    missing: int
+    is_used = True
 
-    @property
-    def pages(self) -> int:
-        """Pages so far."""
+    def __init__(self, fields: Collection[str], left_at: Place | None = None) -> None:
+        self.fields = fields
+        self.pages = 0 if left_at is None else left_at.pages
+        self.shown = 0 if left_at is None else left_at.shown
 
-    @property
-    def shown(self) -> int:
-        """Profiles so far."""
-
-    @property
-    def missing(self) -> int:
-        """Keys that more pages are needed for."""
-
-    @property
-    def is_used(self) -> bool:
-        """Whether any page has counted."""
-
+    @abstractmethod
     def take(self, page: Page) -> str | None:
         """Take a page in, and return the path of the next one, if the list goes on."""
 
-    def settle(self, total: int | None) -> None:
+    def settle(self, total: int | None) -> None:  # noqa: B027 - what a page shows counts at once
         """Record what only the end of the list makes certain."""
 
+    @abstractmethod
     def place(self, api: str, path: str | None) -> Place | None:
         """Return where the list is left, if another run can continue there."""
+
+    def _following(self, page: Page, *, has_states: bool) -> str | None:
+        """Count a page, and return the path of the next one.
+
+        None if the list is over, or of no use.
+        """
+        self.pages += 1
+        self.shown += len(page.profiles)
+        if not has_states and page.next_path is not None:
+            log.warning(
+                "A page of Campaign's list shows no profile with the attribute: keys are looked up"
+            )
+            return None
+        if page.cut_short:
+            log.warning("Campaign's list ends before its end: there is no link to the next page")
+        return page.next_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,49 +168,7 @@ def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
     return False
 
 
-class ListPages:
-    """Consecutive pages of the list; see ``Pages``.
-
-    Args:
-        attribute: the attribute with the state.
-        left_at: where an earlier run left the list, if this one continues there.
-    """
-
-    is_used = True
-
-    def __init__(self, attribute: str, left_at: Place | None) -> None:
-        self.pages = 0 if left_at is None else left_at.pages
-        self.shown = 0 if left_at is None else left_at.shown
-        self._first_keys: set[str] = set()
-        self.fields: Collection[str] = profiles.fields_of_state(attribute)
-
-    def settle(self, total: int | None) -> None:
-        """Do nothing: what a page shows counts at once."""
-
-    def _following(self, page: Page, first_key: str, *, has_states: bool) -> str | None:
-        """Count a page, and return the path of the next one.
-
-        None if the list is over, or of no use.
-        """
-        self.pages += 1
-        self.shown += len(page.profiles)
-        if not has_states and page.next_path is not None:
-            log.warning(
-                "A page of Campaign's list shows no profile with the attribute: keys are looked up"
-            )
-            return None
-        if page.cut_short:
-            log.warning("Campaign's list ends before its end: there is no link to the next page")
-        if page.next_path is not None and first_key in self._first_keys:
-            log.warning(
-                "Campaign's list began anew after %d profiles: the rest is looked up", self.shown
-            )
-            return None
-        self._first_keys.add(first_key)
-        return page.next_path
-
-
-class Listing(ListPages):
+class Listing(Pages):
     """States of PKeys that the pages have shown so far.
 
     Args:
@@ -214,7 +187,7 @@ class Listing(ListPages):
         recorder: Recorder,
         left_at: Place | None = None,
     ) -> None:
-        super().__init__(attribute, left_at)
+        super().__init__(profiles.fields_of_state(attribute), left_at)
         is_open = steps.attempts == 0
         self._index = HashIndex(keys, np.flatnonzero(is_open | (steps.state != UNREAD)))
         self.missing = int(np.count_nonzero(is_open))
@@ -238,9 +211,7 @@ class Listing(ListPages):
         is_known = states != UNKNOWN
         is_wanted = is_known & (places >= 0)
         self._record(places[is_wanted], states[is_wanted] == TRUE)
-        return self._following(
-            page, str(pkeys[0]) if pkeys else "", has_states=bool(is_known.any())
-        )
+        return self._following(page, has_states=bool(is_known.any()))
 
     def place(self, api: str, path: str | None) -> Place | None:
         """Return where the list is left, if keys are missing."""

@@ -18,12 +18,7 @@ from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.current import (
-    NO_CHECKPOINT,
-    Checkpoint,
-    Read,
-    StateReader,
-)
+from bulk_sync.engines.current import Checkpoint, Read, StateReader
 from bulk_sync.engines.list_choice import preflight
 from bulk_sync.engines.producer import PKeys, Producer
 from bulk_sync.engines.whole_list import Save, SomeKeys, WholeList
@@ -139,7 +134,7 @@ class Session:
         steps: Steps,
         how: Reading,
         producer: Producer | None = None,
-        checkpoint: Checkpoint = NO_CHECKPOINT,
+        checkpoint: Checkpoint | None = None,
     ) -> StateReader:
         """Return the stages of reading the states of n keys, each a coroutine for ``run``.
 
@@ -148,7 +143,7 @@ class Session:
             steps: what is known of them so far; filled in place.
             how: the strategy.
             producer: knows what the keys are; None: they are PKeys.
-            checkpoint: makes states durable as they come.
+            checkpoint: makes states durable as they come; None: nothing does.
         """
         pkeys = PKeys(self._connection.attribute, stamped=steps.changed_ms is not None)
         reader = StateReader(
@@ -171,7 +166,7 @@ class Session:
         steps: Steps,
         how: Reading,
         producer: Producer | None = None,
-        checkpoint: Checkpoint = NO_CHECKPOINT,
+        checkpoint: Checkpoint | None = None,
     ) -> Read:
         """Read the states of n keys in one go; ``cause`` holds what ended it early."""
         return self.run(self.reading(keys, steps, how, producer, checkpoint).read_all())

@@ -15,17 +15,11 @@ import pyarrow as pa
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.list_pages import Page, Place
 from bulk_sync.engines import list_choice, scan
-from bulk_sync.engines.current import (
-    NO_CHECKPOINT,
-    TRIED,
-    Read,
-    StateReader,
-    positions_to_try,
-)
+from bulk_sync.engines.current import TRIED, Read, StateReader, positions_to_try
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.engines.list_choice import ProfileList
 from bulk_sync.engines.producer import PKeys
-from bulk_sync.engines.scan import TRUE, UNKNOWN, ListPages, Scanning
+from bulk_sync.engines.scan import TRUE, UNKNOWN, Pages, Scanning
 from bulk_sync.engines.workers import Workers
 from bulk_sync.errors import StopRun
 from bulk_sync.rows.results import Steps
@@ -47,13 +41,13 @@ SomeKeys = Callable[[], Sequence[str]]
 """Returns some of the keys, of which a few are looked up if the first page shows none of these."""
 
 
-class SavedPages(ListPages):
+class SavedPages(Pages):
     """Pages with their profiles saved; see ``scan.Pages``."""
 
     def __init__(
         self, api: str, attribute: str, keys: int, save: Save, left_at: Place | None
     ) -> None:
-        super().__init__(attribute, left_at)
+        super().__init__(profiles.fields_of_state(attribute), left_at)
         self.missing = keys
         self._api, self._attribute, self._save = api, attribute, save
         self._batches: list[pa.RecordBatch] = []
@@ -72,9 +66,7 @@ class SavedPages(ListPages):
             "at_ms": [now_ms()] * len(known),
         }
         self._batches.append(pa.RecordBatch.from_pydict(listed, LISTED))
-        first_key = str(pkeys[0]) if pkeys else ""
-        has_states = bool((states != UNKNOWN).any())
-        path = self._following(page, first_key, has_states=has_states)
+        path = self._following(page, has_states=bool((states != UNKNOWN).any()))
         if sum(batch.num_rows for batch in self._batches) >= _AT_ONCE:
             self.keep(path)
         return path
@@ -180,5 +172,5 @@ class WholeList:
         tried = [keys[at] for at in chain(*positions_to_try(len(keys)))]
         pkeys = PKeys(run.attribute, stamped=False, tries_keys=True)
         steps = Steps.blank(TRIED)
-        reader = StateReader(run, self._connection, tried, steps, self._how, pkeys, NO_CHECKPOINT)
+        reader = StateReader(run, self._connection, tried, steps, self._how, pkeys)
         await reader.try_keys(self._keys)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bulk_sync.engines.current import NO_CHECKPOINT, StateReader
+from bulk_sync.engines.current import StateReader
 from bulk_sync.engines.producer import PKeys, Producer
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
@@ -32,7 +32,7 @@ def reader_of(
     """Return what reads the unknown states of the open rows."""
     keys = Texts(rows[columns.KEY], comparison.open_rows(rows))
     producer = _producer(job, stamped=columns.LATEST in rows)
-    return session.reading(keys, states, job.reading, producer, checkpoint or NO_CHECKPOINT)
+    return session.reading(keys, states, job.reading, producer, checkpoint)
 
 
 def _producer(job: Job, *, stamped: bool) -> Producer:
