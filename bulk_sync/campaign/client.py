@@ -6,14 +6,14 @@ Requests travel by ``transport.py``; ``responses.py`` and ``profiles.py`` read w
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from bulk_sync.campaign import concurrency, create, list_pages, profiles, proof, resource_metadata
 from bulk_sync.campaign.call_budget import Budget
-from bulk_sync.campaign.connections import pool_of, room_for
+from bulk_sync.campaign.connections import Pool, room_for
 from bulk_sync.campaign.create import Creation, Settling
 from bulk_sync.campaign.list_pages import Page
 from bulk_sync.campaign.profile_list import Listing
@@ -56,7 +56,7 @@ async def connected(
     connection: Connection, pace: Pace, stop: Stop, budget: Budget | None = None
 ) -> AsyncIterator["Client"]:
     """Open a client; with the block it closes, and unspent calls are given back."""
-    async with pool_of(connection, pace.timeout_s) as pool:
+    async with aclosing(Pool(connection.ca_file, pace.timeout_s)) as pool:
         transport = Transport(pool, connection, _within_open_files(pace), stop, budget)
         try:
             yield Client(transport, connection)

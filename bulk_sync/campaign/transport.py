@@ -8,21 +8,23 @@ Credentials go to the configured endpoint and to IMS alone. Redirects are not fo
 """
 
 import asyncio
-import functools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
+from bulk_sync import __version__
 from bulk_sync.campaign.auth import Tokens
 from bulk_sync.campaign.call_budget import Budget, Calls
-from bulk_sync.campaign.connections import Pool, Way
+from bulk_sync.campaign.connections import Pool
 from bulk_sync.campaign.foreign_errors import failure
 from bulk_sync.campaign.mismatches import Mismatches
 from bulk_sync.campaign.pacing import Pacer
-from bulk_sync.campaign.proxies import proxy_for
+from bulk_sync.campaign.proxies import Proxy, proxy_for
 from bulk_sync.campaign.redaction import Redaction
 from bulk_sync.campaign.responses import (
     AddressRefused,
@@ -44,11 +46,7 @@ from bulk_sync.stopping import Stop
 
 T = TypeVar("T")
 
-_text = functools.cache(str)
-"""A status as text; there are few."""
-
-CONTENT_TYPE: Final = "application/json;charset=utf-8"
-"""What every sample of the CCPA page sends, on GET too."""
+_AGENT: Final = {"User-Agent": f"bulk-sync/{__version__}"}
 
 _MOST_BYTES: Final = 1_000_000
 _MOST_OF_ONE: Final = 8_000
@@ -63,6 +61,21 @@ the report must be on the disk within twenty seconds."""
 
 _LOST: Final = frozenset({504, Reason.TIMEOUT, Reason.CONNECTION})
 """Failures that may be a matter of load, as 503 is."""
+
+
+@dataclass(slots=True)
+class _Side:
+    """Campaign, or IMS.
+
+    Attributes:
+        proxy: the way there.
+        calls: the requests to it.
+        was_reached: whether it has responded.
+    """
+
+    proxy: Proxy
+    calls: Calls
+    was_reached: bool = False
 
 
 class Transport:
@@ -84,7 +97,6 @@ class Transport:
         self.pacer = Pacer(pace, stop)
         self.stop = stop
         self.timeout_s = pace.timeout_s
-        self._ims_calls = Calls()  # no budget, and in no count
         self._timeouts = Timeouts(pace.timeout_s)
         self._timeouts_of_reads = Timeouts(pace.timeout_s)
         self._pool = pool
@@ -92,16 +104,14 @@ class Transport:
         self._tokens = Tokens(connection.credentials, self._exchange)
         self._base = URL(f"{connection.endpoint}/{connection.organization}/campaign/")
         self._base_path = self._base.raw_path
-        self._proxy = proxy_for(connection.endpoint)
-        self._ims_proxy = proxy_for(connection.credentials.ims_endpoint)
-        self._campaign: Way | None = None
-        self._campaign_token = ""
-        self._ims: Way | None = None
+        self._campaign = _Side(proxy_for(connection.endpoint), self.calls)
+        # Requests to IMS have no budget, and are in no count.
+        self._ims = _Side(proxy_for(connection.credentials.ims_endpoint), Calls())
+        self._headers_token, self._headers = "", CIMultiDict[str]()
         self._redaction = Redaction(connection)
         self._retries = Retries(pace, self.pacer, stop, self._redaction, self._is_reachable)
         self.retry = self._retries.run
         self._is_address_right = False
-        self._reached: set[Calls] = set()
         self._mismatches = Mismatches(stop)
         stop.on_request(self._shorten_timeouts)
 
@@ -117,19 +127,20 @@ class Transport:
             RowFailed: Campaign's last word on this request.
             StopRun: the credentials are refused, or the budget of calls is spent.
         """
-        tokens, doubted = self._tokens, self._mismatches.doubted
+        pool, tokens, doubted = self._pool, self._tokens, self._mismatches.doubted
         accept = self._mismatches.accept
         while True:
             token = tokens.ready() or await tokens.take()
-            way = self._campaign
-            if way is None or token is not self._campaign_token:
-                way = self._way(token)
-            session = way.reads if request.method == "GET" else way.writes
+            session = pool.reads if request.method == "GET" else pool.writes
             if doubted and request in doubted:
-                session = way.alone
+                session = pool.alone
             try:
                 response, wire = await self._send(
-                    way, session, self.calls, request, self._url(request.path)
+                    self._campaign,
+                    session,
+                    request,
+                    self._url(request.path),
+                    self._headers_of(token),
                 )
             except RetryLater as later:
                 self._learn_from_silence(request.method, later)
@@ -183,13 +194,21 @@ class Transport:
             self._timeouts_of_reads.shorten(_GRACE_S)
             self._timeouts.shorten(_GRACE_OF_WRITES_S)
 
-    def _way(self, token: str) -> Way:
-        """Make the sessions for a token, or return those that it has."""
-        if self._campaign is None or token != self._campaign_token:
+    def _headers_of(self, token: str) -> CIMultiDict[str]:
+        """Return the four headers that every sample of the CCPA page has, on GET too, and ours."""
+        if token is not self._headers_token:
             self._redaction.add(token)
-            self._campaign = self._pool.way(_headers(self._connection, token), self._proxy)
-            self._campaign_token = token
-        return self._campaign
+            self._headers_token = token
+            self._headers = CIMultiDict(
+                {
+                    **_AGENT,
+                    "Authorization": f"Bearer {token}",
+                    "Cache-Control": "no-cache",
+                    "X-Api-Key": self._connection.credentials.api_key,
+                    "Content-Type": "application/json;charset=utf-8",
+                }
+            )
+        return self._headers
 
     def _url(self, path: str) -> URL:
         """Return the URL of a path below ``campaign/``; without a query, as often, at less cost."""
@@ -201,15 +220,11 @@ class Transport:
         """POST a form to IMS; it counts for the rate, not as a call to Campaign."""
         if self.stop.cause is not None:
             raise self.stop.cause
-        body = "&".join(f"{name}={quote(value, safe='')}" for name, value in form.items())
-        if self._ims is None:
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            self._ims = self._pool.way(headers, self._ims_proxy)
-        request = Request("POST", url, body.encode())
-        address = URL(url, encoded=True)
+        request = Request("POST", url, urlencode(form, quote_via=quote).encode())
+        headers = CIMultiDict({**_AGENT, "Content-Type": "application/x-www-form-urlencoded"})
         try:
             response, _ = await self._send(
-                self._ims, self._ims.alone, self._ims_calls, request, address
+                self._ims, self._pool.alone, request, URL(url, encoded=True), headers
             )
         except RetryLater as later:
             later.refused = True  # the request for which the token was needed was not sent
@@ -217,11 +232,16 @@ class Transport:
         return response if response.status < 300 else self._redaction.response(response)
 
     async def _send(
-        self, way: Way, session: aiohttp.ClientSession, calls: Calls, request: Request, url: URL
+        self,
+        side: _Side,
+        session: aiohttp.ClientSession,
+        request: Request,
+        url: URL,
+        headers: CIMultiDict[str],
     ) -> tuple[Response, Wire]:
         """Send one request in its turn; return its response and its connection."""
-        pacer = self.pacer
-        is_read = request.method == "GET" or calls is self._ims_calls
+        pacer, calls, proxy = self.pacer, side.calls, side.proxy
+        is_read = request.method == "GET" or side is self._ims
         timeouts = self._timeouts_of_reads if is_read else self._timeouts
         if calls.are_budgeted:
             await calls.allow()
@@ -234,7 +254,15 @@ class Transport:
         task = timeouts.begin()
         try:
             calls.spend(request.method)
-            sent = await session.request(request.method, url, data=request.body, **way.options)
+            sent = await session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=proxy.url,
+                proxy_headers=proxy.headers,
+            )
             received = cast("WatchedResponse", sent)
             body = await received.whole_body(_MOST_BYTES + request.profiles * _MOST_OF_ONE)
         except asyncio.CancelledError as error:
@@ -247,13 +275,13 @@ class Transport:
             )
             raise RetryLater(Reason.TIMEOUT, f"No answer {when}") from error
         except (aiohttp.ClientError, OSError) as error:
-            text, was_reached = self._redaction.text_of(error), calls in self._reached
-            raise failure(error, url, way.proxy, text, was_reached=was_reached) from error
+            text = self._redaction.text_of(error)
+            raise failure(error, url, proxy, text, was_reached=side.was_reached) from error
         finally:
             timeouts.end(task)
             pacer.release()
         self._retries.responses += 1
-        self._reached.add(calls)
+        side.was_reached = True
         wire = received.wire
         wire.complete(received, body)
         if received.status < 300:
@@ -268,7 +296,7 @@ class Transport:
         The pace does not follow from what is retried: name a status here if it means load.
         """
         status = response.status
-        self.calls.answers[method, _text(status)] += 1
+        self.calls.answers[method, str(status)] += 1
         if status < 300:
             self.pacer.went_well(response.sent_at)
         elif status in _LOST:
@@ -287,22 +315,12 @@ class Transport:
         token = self._tokens.ready()
         if token is None:
             return False
-        way = self._way(token)
+        request, headers = Request("GET", ""), self._headers_of(token)
         try:
             response, _ = await self._send(
-                way, way.alone, self.calls, Request("GET", ""), self._base
+                self._campaign, self._pool.alone, request, self._base, headers
             )
         except RetryLater:
             return False
         self._learn("GET", response)
         return True
-
-
-def _headers(connection: Connection, token: str) -> Mapping[str, str]:
-    """Build the four headers of every sample on the CCPA page."""
-    return {
-        "Authorization": f"Bearer {token}",
-        "Cache-Control": "no-cache",
-        "X-Api-Key": connection.credentials.api_key,
-        "Content-Type": CONTENT_TYPE,
-    }
