@@ -56,9 +56,7 @@ _UNBOUNDED: Final = Grant(0, "", 0.0)
 class Calls:
     """The calls of one run. Belongs to one event loop.
 
-    Args:
-        most: the most calls of this run; None has no limit.
-        budget: of all runs in a day; None has no limit.
+    ``most`` are those of this run, ``budget`` has those of all runs in a day; None has no limit.
 
     Attributes:
         by_method: calls so far.

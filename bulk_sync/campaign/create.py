@@ -37,12 +37,7 @@ and for so long at least. One that timed out is given as long again."""
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """Measures how long Campaign may still act on a request without an answer.
-
-    Attributes:
-        latency: the times of earlier answers.
-        timeout_s: how long an answer may take.
-    """
+    """Measures how long Campaign may still act on a request without an answer."""
 
     latency: Latency
     timeout_s: float

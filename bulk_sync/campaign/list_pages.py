@@ -27,7 +27,6 @@ class Page:
     """One page of the list of profiles.
 
     Attributes:
-        profiles: the profiles on it.
         next_path: the next page, below ``campaign/``; None on the last page.
         total: the number of all profiles, if the page shows it.
         count_path: where else the number is, if the page shows it.

@@ -39,11 +39,7 @@ class Mismatches:
     ) -> T:
         """Return the content of a good response.
 
-        Args:
-            request: what was sent.
-            response: what came on its connection.
-            parse: reads it.
-            repeats: the response is the same as the one before it on its connection.
+        It ``repeats`` if it is the same as the one before it on its connection.
 
         Raises:
             Mismatch: it is about another request.
@@ -53,11 +49,12 @@ class Mismatches:
         try:
             result = parse(response)
         except Mismatch as mismatch:
-            self._doubt(request, None, mismatch.detail)
+            self._doubt(request, mismatch)
             raise
         except Unproven as unproven:
             result = cast("T", unproven.meaning)
-            if not (unproven.if_repeated and not repeats) and request not in self.doubted:
+            is_in_doubt = repeats or not unproven.if_repeated
+            if is_in_doubt and request not in self.doubted:
                 self.doubted[request] = response
                 raise Unproven(result) from unproven
         if self.doubted:
@@ -76,7 +73,7 @@ class Mismatches:
         mention = proof.mention(response, request.about)
         if mention is Mention.ANOTHER:
             mismatch = Mismatch()
-            self._doubt(request, None, mismatch.detail)
+            self._doubt(request, mismatch)
             raise mismatch
         if request in self.doubted:
             self._settle(request, response)
@@ -86,27 +83,24 @@ class Mismatches:
             self.doubted[request] = response
             raise Unproven(error)
 
+    def _doubt(self, request: Request, mismatch: Mismatch) -> None:
+        self.doubted[request] = None
+        self._count(request, mismatch)
+
     def _settle(self, request: Request, response: Response) -> None:
         """Accept a response; an earlier one in doubt was another request's if it differs."""
         doubted = self.doubted.pop(request, None)
-        if doubted is not None and (doubted.status, doubted.body) != (
-            response.status,
-            response.body,
-        ):
-            self._count(request, "Campaign's answer was about another profile")
+        if doubted is not None and doubted[:2] != response[:2]:  # status and body
+            self._count(request, Mismatch())
 
-    def _doubt(self, request: Request, response: Response | None, detail: str) -> None:
-        self.doubted[request] = response
-        self._count(request, detail)
-
-    def _count(self, request: Request, detail: str) -> None:
+    def _count(self, request: Request, mismatch: Mismatch) -> None:
         self._mixed_up.add(request.path)
         if len(self._mixed_up) >= _MOST:
             self._stop.ask(
                 StoppedEarly(
                     f"{len(self._mixed_up)} requests got the answer to another request; the last "
-                    f"one: {detail}. None of these answers was used. Something between this "
-                    "machine and Campaign mixes answers up: a proxy, a cache or a load balancer. "
-                    "Have it repaired, then continue with `bulk-sync resume`."
+                    f"one: {mismatch.detail}. None of these answers was used. Something between "
+                    "this machine and Campaign mixes answers up: a proxy, a cache or a load "
+                    "balancer. Have it repaired, then continue with `bulk-sync resume`."
                 )
             )

@@ -80,9 +80,7 @@ class Request(NamedTuple):
     """One request to Campaign.
 
     Attributes:
-        method: GET, PATCH or POST.
         path: path and query below ``campaign/``, percent-encoded.
-        body: JSON.
         about: one of these words is in an error about this request; empty for any error.
         profiles: the most profiles in the response.
     """

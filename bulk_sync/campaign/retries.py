@@ -75,9 +75,7 @@ class Retries:
     ) -> tuple[T, int]:
         """Call ``once`` until it succeeds; return its result and the number of tries.
 
-        Args:
-            once: sends a request and reads its response.
-            explain: may add to the error of a failed row.
+        ``explain`` may add to the error of a failed row.
 
         Raises:
             RowFailed: the request failed for good, or too often.

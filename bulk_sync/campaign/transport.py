@@ -65,13 +65,7 @@ _LOST: Final = frozenset({504, Reason.TIMEOUT, Reason.CONNECTION})
 
 @dataclass(slots=True)
 class _Side:
-    """Campaign, or IMS.
-
-    Attributes:
-        proxy: the way there.
-        calls: the requests to it.
-        was_reached: whether it has responded.
-    """
+    """Campaign, or IMS, and whether it has responded."""
 
     proxy: Proxy
     calls: Calls
@@ -116,11 +110,9 @@ class Transport:
         stop.on_request(self._shorten_timeouts)
 
     async def request(self, request: Request, parse: Callable[[Response], T]) -> T:
-        """Send one request and return the content of its response.
+        """Send one request and return what ``parse`` reads in its response.
 
-        Args:
-            request: what to send.
-            parse: reads a good response; raises ``Mismatch`` or ``Unproven``.
+        ``parse`` raises ``Mismatch`` or ``Unproven`` if that may be another request's.
 
         Raises:
             RetryLater: no response, or perhaps a different one next time.

@@ -28,11 +28,6 @@ _REFUSED_IN_A_ROW: Final = 5
 class Breaker:
     """Counts successes and failures over all passes of a run.
 
-    Args:
-        stop: ends the run.
-        failures: limits of rows that fail.
-        attribute: the attribute's name, for a message.
-
     Attributes:
         rows: rows with a success or a first failure.
         succeeded_rows: rows with a success.
@@ -66,18 +61,13 @@ class Breaker:
         again: bool,
         suspect: bool = False,
     ) -> None:
-        """Count a failure, and stop the run if it is one too many.
+        """Count a failure of a pass, and stop the run if it is one too many.
 
-        Only a first failure shows whether Campaign answers: in the second tries many bad rows come
-        together. A success during the tries of the row shows the contrary: the bad rows of a small
-        file end together, after the good ones.
-
-        Args:
-            failed: the failure.
-            name: the pass.
-            succeeded: successes when the row was begun; None: as many as now.
-            again: the row failed before in this run.
-            suspect: the row failed, or was in flight, when an earlier process ended.
+        Only a first failure, not ``again``, shows whether Campaign answers: in the second tries
+        many bad rows come together. Nor does a ``suspect`` row, which failed, or was in flight,
+        when an earlier process ended. A success during the tries of the row, after those when it
+        was begun, shows the contrary: the bad rows of a small file end together, after the good
+        ones.
         """
         if failed.outcome is not Outcome.FAILED:
             self.rows += 1

@@ -74,7 +74,6 @@ class Read:
         costs: calls forecast for either way of reading; None if nothing was read.
         paged: whether Campaign's list was read.
         looked_up: keys looked up by themselves.
-        seconds: time it took.
     """
 
     costs: Costs | None
@@ -87,11 +86,8 @@ class StateReader:
     """Fills the table of current states of n keys, stage by stage: begin, scan, look up.
 
     Args:
-        run: what the passes share.
-        connection: where Campaign is.
         keys: n keys, each once.
         steps: their states so far; filled in place.
-        how: the strategy.
         producer: for the kind of the keys.
         checkpoint: makes states durable; None: no other run continues this one.
 
@@ -236,11 +232,9 @@ class StateReader:
     async def try_keys(self, among: int) -> None:
         """Look a few keys up before all others, and stop if this instance knows none of them.
 
-        The first ones, whose turn it is anyway; and only if these are unknown, some at random. A
-        few rows prove something only if Campaign cannot even read the keys.
-
-        Args:
-            among: how many keys are to be looked up.
+        The first ones, whose turn it is anyway; and only if these are unknown, some at random. If
+        few keys are ``among`` all to be looked up, these prove something only if Campaign cannot
+        even read them.
         """
         steps, count = self._steps, len(self._steps.state)
         if not self._producer.tries_keys or count < TRIED or len(steps.open()) < count:

@@ -28,7 +28,6 @@ class EmailSearch:
     """Searches by addresses, and learns which filters work. Belongs to one event loop.
 
     Args:
-        match: takes PKey and state from a profile.
         ignores_case: whether capitals before the @ make no difference.
         is_wary: whether to search other spellings of an address too before it counts as unknown.
 
@@ -139,18 +138,14 @@ class EmailSearch:
 
 @dataclass(slots=True)
 class _Hits:
-    """Search results for one address.
-
-    Attributes:
-        matches: those with the address, by PKey.
-        alike: an address with other capitals only.
-        strangers: profiles found with other addresses.
-        tries: most HTTP tries of one request.
-    """
+    """Search results for one address."""
 
     matches: dict[str, Match] = field(default_factory=dict)
+    """By PKey."""
     alike: str = ""
+    """An address with other capitals only."""
     strangers: int = 0
+    """Profiles found with other addresses."""
     tries: int = 1
 
 

@@ -47,9 +47,7 @@ class FilterSearch:
     """One search with a filter.
 
     Args:
-        client: the open client.
         form: the filter, with ``{}`` for the value.
-        value: what is searched for.
         fits: whether the filter may find a profile.
 
     Attributes:

@@ -51,9 +51,8 @@ class Recorder:
     """Records finished positions. Belongs to one event loop.
 
     Args:
-        record: makes them durable.
+        record: makes them durable; if it cannot, the run stops.
         thread: runs it; one worker keeps records in order.
-        stop: ends the run if nothing can be recorded any more.
         most_s: seconds after which a finished position is recorded at the latest.
 
     Attributes:
@@ -125,9 +124,8 @@ class IntentQueue:
     Args:
         ready: positions without need of an intent.
         todo: positions to record intents of first.
-        record: makes intents durable.
+        record: makes intents durable; if it cannot, the run stops.
         thread: the one of ``Recorder``.
-        stop: ends the queue, and the run if nothing can be recorded any more.
     """
 
     def __init__(

@@ -95,14 +95,8 @@ async def choose(
 ) -> ProfileList:
     """Make the first calls, and begin or continue the list if a scan may cost less.
 
-    Args:
-        client: the open client.
-        connection: where Campaign is.
-        how: the strategy.
-        lookups: how many keys are looked for, and the calls of looking them up.
-        needs_whole_list: whether a key that is not in the list is unknown; then Campaign's own
-            count is needed.
-        left_at: where an earlier run left the list.
+    ``lookups`` are the keys that are looked for, and the calls of looking them up. If a key that is
+    not in the list is unknown, Campaign's own count is needed.
     """
     keys, calls = lookups
     size = how.page_size or page_size(keys)

@@ -63,10 +63,7 @@ class Producer(ABC):
 class PKeys(Producer):
     """Reads the states of PKeys: each has one profile, or none.
 
-    Args:
-        attribute: the attribute with the state.
-        stamped: whether the time of the last change is needed.
-        tries_keys: as in ``Producer``.
+    If ``stamped``, the time of the last change is needed.
     """
 
     def __init__(self, attribute: str, *, stamped: bool, tries_keys: bool = False) -> None:

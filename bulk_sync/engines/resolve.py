@@ -46,10 +46,6 @@ class Resolver(Producer):
         reads_states: whether a state missing in a list is read by itself.
         is_wary: whether other spellings of an address are searched before it counts as unknown.
         created_with: fields of the profiles to be created, which Campaign must have.
-
-    Attributes:
-        reads_states: as given.
-        can_scan: whether Campaign's list shows the keys.
     """
 
     needs_whole_list = True

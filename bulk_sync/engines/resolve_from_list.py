@@ -42,16 +42,9 @@ class ListedKeys:
 
 
 class Gathering(Pages):
-    """What the pages have shown so far; see ``scan.Pages``.
+    """What the pages have shown so far: of n keys, each once, for n steps, filled in place.
 
-    Args:
-        keys: n keys, each once.
-        steps: n rows; filled in place.
-        recorder: makes matches durable.
-        shows: how profiles show their keys.
-
-    Attributes:
-        is_used: whether the list was shown to its end, as far as is known.
+    It ``is_used`` if the list was shown to its end, as far as is known.
     """
 
     def __init__(

@@ -97,13 +97,7 @@ class Scanning:
 
 
 async def scan(run: Workers, listing: Pages, first: Page, how: Scanning) -> str | None:
-    """Page through the list, and let ``listing`` take it in.
-
-    Args:
-        run: what the passes share.
-        listing: takes the pages in.
-        first: the first page, or the next one after an earlier run.
-        how: how far to read.
+    """Page through the list from a page on, and let ``listing`` take it in.
 
     Returns:
         The path of the next page, if it is still needed: the run ends, or Campaign did not give
@@ -174,9 +168,6 @@ class Listing(Pages):
     Args:
         keys: n keys, each once.
         steps: n rows; filled in place. Known states are compared with the pages too.
-        attribute: the attribute with the state.
-        recorder: makes the states durable.
-        left_at: where an earlier run left the list, if this one continues there.
     """
 
     def __init__(

@@ -36,12 +36,7 @@ T = TypeVar("T")
 class Session:
     """Use as a context manager; the connections close with the block.
 
-    Args:
-        connection: where Campaign is, and the credentials.
-        pace: limits of requests.
-        progress: shows the progress of a pass.
-        failures: limits of rows that fail.
-        budget: the calls of all runs in a day; None: no limit.
+    ``budget`` has the calls of all runs in a day; None: no limit.
 
     Attributes:
         client: the open client.
@@ -136,14 +131,9 @@ class Session:
         producer: Producer | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> StateReader:
-        """Return the stages of reading the states of n keys, each a coroutine for ``run``.
+        """Return the stages of reading the states of keys, each a coroutine for ``run``.
 
-        Args:
-            keys: the keys, each once.
-            steps: what is known of them so far; filled in place.
-            how: the strategy.
-            producer: knows what the keys are; None: they are PKeys.
-            checkpoint: makes states durable as they come; None: nothing does.
+        Without a producer they are PKeys. For the rest see ``StateReader``.
         """
         pkeys = PKeys(self._connection.attribute, stamped=steps.changed_ms is not None)
         reader = StateReader(
@@ -168,7 +158,7 @@ class Session:
         producer: Producer | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> Read:
-        """Read the states of n keys in one go; ``cause`` holds what ended it early."""
+        """Read the states of keys in one go; ``cause`` holds what ended it early."""
         return self.run(self.reading(keys, steps, how, producer, checkpoint).read_all())
 
     def write(self, writes: Writes, journal: Journal) -> None:

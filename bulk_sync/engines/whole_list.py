@@ -85,13 +85,8 @@ class WholeList:
     """Reads the list, from its beginning or from where it was left.
 
     Args:
-        run: what the passes share.
-        connection: where Campaign is.
         keys: how many keys are looked for.
-        how: the strategy.
-        save: makes profiles durable.
         left_at: where an earlier process left the list.
-        some_keys: returns keys by which another instance is noticed.
 
     Attributes:
         pages: pages read.
