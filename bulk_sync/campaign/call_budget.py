@@ -19,10 +19,8 @@ from bulk_sync.errors import BudgetSpent, StoppedEarly, StopRun
 _LEAST_BLOCK: Final = 50
 _LARGEST_BLOCK: Final = 2000
 _BLOCK_SHARE: Final = 15
-_BLOCK_S: Final = 0.25
-_GROWTH: Final = 2
-"""A block is a fifteenth of the run's calls so far, or the calls of a quarter of a second if those
-are more, but at most twice the last one. Each takes a transaction of the ledger in a thread."""
+"""A block is a fifteenth of the run's calls so far, within these bounds. Each takes a transaction
+of the ledger in a thread."""
 
 
 class Grant(NamedTuple):
@@ -71,9 +69,6 @@ class Calls:
         self._most = most
         self._budget = budget
         self._grant = _UNBOUNDED
-        self._block = 0
-        self._refilled_at = 0.0
-        self._spent_by_then = 0
         self._left = 0
         self._unsent = 0
         self._unsent_changed = asyncio.Event()
@@ -179,15 +174,9 @@ class Calls:
 
     def _next_block(self) -> int:
         """Return the size of the next block."""
-        now, total = time.monotonic(), self.total
-        pace = (total - self._spent_by_then) / max(now - self._refilled_at, 1e-3)
-        self._refilled_at, self._spent_by_then = now, total
-        in_a_while = min(_GROWTH * self._block, int(_BLOCK_S * pace))
-        block = min(_LARGEST_BLOCK, max(_LEAST_BLOCK, total // _BLOCK_SHARE, in_a_while))
-        if self._most is not None:
-            block = max(1, min(block, self._most - total))
-        self._block = block
-        return block
+        total = self.total
+        block = min(_LARGEST_BLOCK, max(_LEAST_BLOCK, total // _BLOCK_SHARE))
+        return block if self._most is None else max(1, min(block, self._most - total))
 
     async def _refill_ahead(self, budget: Budget) -> None:
         """Take the next block while half of the last one is left, so no request waits."""
