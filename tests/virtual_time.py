@@ -193,9 +193,15 @@ class Slowing(FarEnd):
 
     def took_s(self) -> float:
         """Tell how long an answer takes at the present load."""
-        n = self.in_flight
-        slower = 1 + self._contention * (n - 1) + self._crosstalk * n * (n - 1)
-        return super().took_s() * slower
+        return super().took_s() * self._slower(self.in_flight)
+
+    def granted_a_second(self, n: int) -> float:
+        """Return how many requests are answered if always n are in flight."""
+        usual_s = self.latency_s * math.exp(self._jitter**2 / 2)
+        return n / (usual_s * self._slower(n))
+
+    def _slower(self, n: int) -> float:
+        return 1 + self._contention * (n - 1) + self._crosstalk * n * (n - 1)
 
 
 class AtOnce(FarEnd):
