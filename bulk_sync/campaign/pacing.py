@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bulk_sync.campaign.concurrency import FIRST_IN_FLIGHT, Load, Trouble, most_in_flight
 from bulk_sync.campaign.in_flight_limit import InFlightLimit
@@ -43,16 +43,6 @@ _LONGEST_HOLD_S: Final = 60.0
 """The wait after a 429 without one; it doubles while they go on."""
 
 _LOG_EVERY_S: Final = 30.0
-
-
-class Pulse(Protocol):
-    """The present pace: a line for a person, numbers for a log."""
-
-    def __str__(self) -> str:
-        """Return a line for a person."""
-
-    def facts(self) -> Mapping[str, Any]:
-        """Return numbers for a log."""
 
 
 class Pacer:

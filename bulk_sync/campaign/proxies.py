@@ -43,7 +43,7 @@ def proxy_for(url: str) -> Proxy:
     proxy = proxies.get("https") if parts.scheme == "https" else None
     if not proxy or proxy_bypass(host):
         return Proxy()
-    if is_exempt(host, parts.port or _HTTPS_PORT, proxies.get("no", "")):
+    if _is_exempt(host, parts.port or _HTTPS_PORT, proxies.get("no", "")):
         return Proxy()
     try:
         address = URL(proxy if "://" in proxy else f"http://{proxy}")
@@ -61,7 +61,7 @@ def proxy_for(url: str) -> Proxy:
     return Proxy(address.with_user(None), {"Proxy-Authorization": credentials})
 
 
-def is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
+def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
     """Return whether ``no_proxy`` names a host.
 
     Its entries stand between commas or blanks: a name with all its subdomains (also as ``.name``
@@ -70,7 +70,7 @@ def is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
     return any(_matches(entry, host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 
-def _matches(entry: str, host: str, port: int | None) -> bool:
+def _matches(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     if match := re.fullmatch(r"(?:\[(?P<ip6>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>\d+))?", entry):

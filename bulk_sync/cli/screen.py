@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulk_sync.amounts import count
-from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.cli.arguments import Values
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.config import job_of
@@ -126,10 +126,10 @@ class Screen:
         self.end_pass()
         self._print("\n".join([f"{judged.layout}.", *judged.hints, ""]))
 
-    def tell(self, what: str, done: int, total: int, pulse: Pulse | None = None) -> None:
+    def tell(self, what: str, done: int, total: int, pacer: Pacer | None = None) -> None:
         """Move the bar on a terminal; elsewhere log a line now and then, but not of reports."""
         is_short = done >= total and what != self._what
-        if pulse is None and (is_short or not self._bars):
+        if pacer is None and (is_short or not self._bars):
             return
         if what != self._what:
             self.end_pass()
@@ -144,15 +144,15 @@ class Screen:
         if self._bar is not None:
             self._status_at = now + _DRAWN_EVERY_S
             self._bar.total = total
-            self._bar.set_postfix_str(str(pulse or ""), refresh=False)
+            self._bar.set_postfix_str(str(pacer or ""), refresh=False)
             with suppress(OSError):
                 self._bar.update(done - self._bar.n)
-        elif pulse is not None:
+        elif pacer is not None:
             self._status_at = now + self._look.logged_every_s
-            facts = {"pass": what, "done": done, "total": total, **pulse.facts()}
+            facts = {"pass": what, "done": done, "total": total, **pacer.facts()}
             facts = self._monitor.named("progress") | facts
             title = _PASSES[what][0]
-            log.info("%s: %d of %d, %s", title, done, total, pulse, extra={"facts": facts})
+            log.info("%s: %d of %d, %s", title, done, total, pacer, extra={"facts": facts})
 
     def end_pass(self) -> None:
         """Take the bar off the terminal."""

@@ -128,7 +128,7 @@ class Resolver(Producer):
                 found, tries = await self._by_filter(client, key)
             case _:
                 found, tries = await self._by_key(client, key)
-        if self.reads_states and any(each.state == UNREAD for each in found):
+        if self.reads_states:
             found = [await self._with_state(client, each) for each in found]
         return tuple(found), tries
 
@@ -146,7 +146,7 @@ class Resolver(Producer):
         return Match(pkey, UNREAD if state is None else int(state), changed_ms)
 
     async def _with_state(self, client: Client, match: Match) -> Match:
-        """Read a state that the answer of a filter lacks."""
+        """Read the state if the answer of a filter lacks it."""
         if match.state != UNREAD:
             return match
         profile, _ = await client.profile(match.pkey)

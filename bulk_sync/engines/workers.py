@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
-from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import Source, now_ms
 from bulk_sync.errors import RowFailed, StopRun
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _SHOW_EVERY_S: Final = 0.1
 
-Progress = Callable[[str, int, int, Pulse], None]
+Progress = Callable[[str, int, int, Pacer], None]
 """Shows the pass (``read``, ``scan``, ``write``), how many rows are done, how many there are, and
 the present pace."""
 

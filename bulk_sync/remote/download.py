@@ -6,7 +6,6 @@ A copy is read by its owner alone, and removed with the folder of its download. 
 process left is removed by the next download. Memory: a chunk.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from bulk_sync.errors import InputProblem, StopRun, unwritable
 from bulk_sync.remote.store import RemoteProblem, changed, explained, open_store
 from bulk_sync.remote.url import Source, Url
-from bulk_sync.storage import scratch
+from bulk_sync.storage import atomic, scratch
 
 if TYPE_CHECKING:
     from obstore import Bytes, GetResult, ObjectMeta
@@ -101,7 +100,7 @@ def downloaded(
         return
     store = open_store(url)
     with scratch.folder(state_dir, scratch.DOWNLOADS) as folder:
-        is_one = not (url.key.endswith("/") or not url.key or any(c in url.key for c in _SPECIAL))
+        is_one = url.name != "" and _first_special(url.key) == len(url.key)
         before = _found(store, url, is_one=is_one)
         is_one = is_one or [each["path"] for each in before] == [url.key]
         taken = [each for each in before if is_one or is_data(_last(each["path"]))]
@@ -134,9 +133,11 @@ def _found(store: "ObjectStore", url: Url, *, is_one: bool) -> "list[ObjectMeta]
             try:
                 return [obstore.get(store, url.key).meta]  # of HEAD, an error has no code
             except FileNotFoundError:
-                if any(obstore.list(store, url.key, chunk_size=1)):
-                    raise _is_folder(url) from None
-                raise
+                if not any(obstore.list(store, url.key, chunk_size=1)):
+                    raise
+                raise RemoteProblem(
+                    f"{url} is a folder. To read its files, add a / at the end of the URL."
+                ) from None
         prefix = url.key[: _first_special(url.key)].rpartition("/")[0]
         if url.key.endswith("/") or not url.key:
             found = list(obstore.list_with_delimiter(store, prefix or None)["objects"])
@@ -150,10 +151,6 @@ def _found(store: "ObjectStore", url: Url, *, is_one: bool) -> "list[ObjectMeta]
                 if _matches(each["path"].split("/"), parts)
             ]
     return sorted(found, key=lambda each: each["path"])
-
-
-def _is_folder(url: Url) -> RemoteProblem:
-    return RemoteProblem(f"{url} is a folder. To read its files, add a / at the end of the URL.")
 
 
 def _of_web(url: Url, whole: str, folder: Path) -> Copy:
@@ -226,15 +223,11 @@ def _writing(path: Path, url: Url) -> Iterator[_Hashed]:
 
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        file = open(path, "xb", opener=_private)  # noqa: SIM115
+        file = open(path, "xb", opener=atomic.private)  # noqa: SIM115
     except OSError as error:
         raise problem(error) from error
     with file:
         yield _Hashed(file, problem)
-
-
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
 
 
 def _versions(found: "Sequence[ObjectMeta]") -> list[tuple[object, ...]]:

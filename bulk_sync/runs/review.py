@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from bulk_sync.amounts import count
-from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.current import Read
 from bulk_sync.errors import Exit, Refused, StopRun
 from bulk_sync.ledger import Begun, Head
@@ -132,7 +132,7 @@ class Screen(Protocol):
     def announce(self, judged: Judged) -> None:
         """Show what of the input was read as what."""
 
-    def tell(self, what: str, done: int, total: int, pulse: Pulse | None = None) -> None:
+    def tell(self, what: str, done: int, total: int, pacer: Pacer | None = None) -> None:
         """Show progress in a pass: ``scan``, ``read`` or ``write``, or in the words of a report."""
 
     def show(self, reviewed: Plan) -> None:

@@ -28,7 +28,7 @@ def replacing(path: Path, mode: int = 0o600) -> Iterator[BufferedRandom]:
     # Not named after the report: a name of the greatest length has no room for more.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "x+b", opener=_private) as file:
+        with open(temporary, "x+b", opener=private) as file:
             yield file
             file.flush()
             os.fchmod(file.fileno(), mode)
@@ -62,11 +62,12 @@ def make_private(path: Path) -> None:
         OSError: it cannot be made.
     """
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
 
 
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
+def private(path: str | Path, flags: int) -> int:
+    """Open a file with mode 0600, for ``open`` as its opener."""
+    return os.open(path, flags, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from side_door import wished
 from tqdm import tqdm
 
 from bulk_sync import garbage, ledger
-from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
 from bulk_sync.ledger import Intent
@@ -50,12 +50,12 @@ def main() -> None:
         state = State(Path(folder))
         bar, drawn_at = tqdm(total=rows, file=nowhere), 0.0
 
-        def tell(_what: str, done: int, total: int, pulse: Pulse) -> None:  # as the screen does
+        def tell(_what: str, done: int, total: int, pacer: Pacer) -> None:  # as the screen does
             nonlocal drawn_at
             if (now := time.monotonic()) >= drawn_at:
                 drawn_at = now + 0.1
                 bar.total = total
-                bar.set_postfix_str(str(pulse), refresh=False)
+                bar.set_postfix_str(str(pacer), refresh=False)
                 bar.update(done - bar.n)
 
         with ledger.open_ledger(state) as book, Session(connection, pace, tell) as session:

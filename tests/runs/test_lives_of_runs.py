@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bulk_sync import runs
-from bulk_sync.campaign.pacing import Pulse
+from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Run
 from bulk_sync.outcomes import Outcome
@@ -60,7 +60,7 @@ class Watcher:
         self.tell("", 0, 0)
 
     def tell(
-        self, _what: str, _done: int = 0, _total: int = 0, _pulse: Pulse | None = None
+        self, _what: str, _done: int = 0, _total: int = 0, _pacer: Pacer | None = None
     ) -> None:
         if self._left is not None:
             if self._left == 0:
