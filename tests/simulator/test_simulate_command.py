@@ -10,6 +10,9 @@ from urllib.request import Request, urlopen
 
 import orjson
 import pytest
+from conftest import Run
+
+from bulk_sync.simulator import Simulator
 
 
 @contextmanager
@@ -71,16 +74,14 @@ def test_its_exports_and_options_reach_the_server(tmp_path: Path) -> None:
     ],
     ids=["kind", "share", "sum", "file", "host", "name", "no name"],
 )
-def test_it_refuses_impossible_options(arguments: Sequence[str], said: str) -> None:
-    with simulate(*arguments) as (url, process):
-        _, err = process.communicate(timeout=60)
-    assert (url, process.returncode) == ("", 2)
-    assert said in " ".join(err.split())
+def test_it_refuses_impossible_options(arguments: Sequence[str], said: str, run: Run) -> None:
+    ran = run(None, "simulate", "--port", 0, *arguments)
+    assert (ran.out, ran.status) == ("", 2)
+    assert said in " ".join(ran.err.split())
 
 
-def test_a_port_in_use_is_reported_in_one_line() -> None:
-    with simulate() as (url, _), simulate("--port", url.rpartition(":")[2]) as (_, second):
-        _, err = second.communicate(timeout=60)
-    assert second.returncode == 2
-    assert "--port 0 takes a free port" in err
-    assert "Traceback" not in err
+def test_a_port_in_use_is_reported_in_one_line(sim: Simulator, run: Run) -> None:
+    ran = run(None, "simulate", "--port", sim.url.rpartition(":")[2])
+    assert ran.status == 2
+    assert "--port 0 takes a free port" in ran.err
+    assert "Traceback" not in ran.err
