@@ -121,11 +121,8 @@ class Recorder:
 class IntentQueue:
     """Yields positions after their intents are durable. Belongs to one event loop.
 
-    Args:
-        ready: positions without need of an intent.
-        todo: positions to record intents of first.
-        record: makes intents durable; if it cannot, the run stops.
-        thread: the one of ``Recorder``.
+    Those that are ``ready`` need no intent. If one cannot be recorded, the run stops. The thread is
+    that of ``Recorder``.
     """
 
     def __init__(

@@ -115,12 +115,7 @@ class Resolver(Producer):
         return Gathering(keys, steps, recorder, shows)
 
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
-        """Return the profiles with a key, at least one, and the HTTP tries.
-
-        Raises:
-            RowFailed: there is none, or Campaign gave no answer.
-            StopRun: the run cannot go on.
-        """
+        """Return the profiles with a key; see ``Producer.find``."""
         match self._keys.kind:
             case KeyKind.EMAIL:
                 found, tries = await self._emails.find(client, key)

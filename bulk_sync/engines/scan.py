@@ -30,13 +30,10 @@ _FALSE, TRUE, UNKNOWN = range(3)
 
 
 class Pages(ABC):
-    """Takes in consecutive pages of the list.
-
-    Args:
-        fields: what is needed of each profile.
-        left_at: where an earlier run left the list, if this one continues there.
+    """Takes in consecutive pages of the list, perhaps from where an earlier run left it.
 
     Attributes:
+        fields: what is needed of each profile.
         pages: pages so far.
         shown: profiles so far.
         missing: keys that more pages are needed for.

@@ -59,13 +59,7 @@ class Work(Protocol):
 class Workers:
     """The workers of one event loop, and what the passes of one run share.
 
-    Attributes:
-        client: the open client.
-        stop: ends a pass early.
-        progress: shows how far it is.
-        breaker: counts the rows that failed so far, and how.
-        attribute: the attribute's name, for messages.
-        thread: where records are written; it has one worker.
+    Records are written in the ``thread``, which has one worker.
     """
 
     client: Client
@@ -91,17 +85,11 @@ class Workers:
         done: int = 0,
         total: int | None = None,
     ) -> None:
-        """Do the work for every position from the source.
+        """Do the work for every position from the source, which has so many of them.
 
-        Nothing is raised: failed rows are in the work's ``steps``.
-
-        Args:
-            work: data and coroutine.
-            source: yields positions.
-            count: how many there are.
-            note: called after each position, in no order, and for one that the run stopped before.
-            done: how many were done earlier, for the progress.
-            total: how many there are with those; None: ``count``.
+        Nothing is raised: failed rows are in the work's ``steps``. ``note`` is called after each
+        position, in no order, and for one that the run stopped before. For the progress, some were
+        ``done`` earlier, out of a ``total``; None: ``count``.
         """
         if not count:
             return

@@ -82,11 +82,8 @@ def downloaded(
 ) -> Iterator[Download]:
     """Download an input, and remove it when the block ends.
 
-    Args:
-        source: its URL: a file, a folder that ends with ``/``, or a glob.
-        state_dir: the state folder.
-        is_data: whether a file of a folder or glob is read, by its name.
-        suffixes: the suffixes that are read, for messages.
+    ``source`` is the URL of a file, a folder that ends with ``/``, or a glob. ``is_data`` returns
+    whether a file of the latter two is read, by its name; ``suffixes`` says which, for messages.
 
     Raises:
         RemoteProblem: it is not there, may not be read, or changed meanwhile.

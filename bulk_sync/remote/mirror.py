@@ -37,11 +37,7 @@ _CHUNK: Final = 1 << 20
 
 
 class Mirror:
-    """The checkpoint of one run in a bucket.
-
-    Args:
-        state_url: the folder of all runs there.
-        run_id: the run.
+    """The checkpoint of one run, in the folder of all runs in a bucket.
 
     Raises:
         UsageProblem: it is no URL of a bucket, or the extra or the credentials are missing.
@@ -183,14 +179,7 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """A checkpoint that was found in a bucket.
-
-    Attributes:
-        state_url: the folder of all runs there.
-        run_id: the run.
-        size: bytes of its files.
-        changed: when it was last changed.
-    """
+    """A checkpoint that was found in a bucket, with its size in bytes."""
 
     state_url: str
     run_id: str

@@ -79,9 +79,7 @@ _ABSENT: Final = r"status: 404|NotFound"
 def explained(name: object, then: str = "") -> Iterator[None]:
     """Raise the errors of a store as ours.
 
-    Args:
-        name: of the place.
-        then: what follows if the store cannot be reached, and what to do, as sentences.
+    ``then`` is what follows if the store cannot be reached, and what to do, as sentences.
     """
     from obstore.exceptions import BaseError  # noqa: PLC0415 - an extra
 
@@ -126,11 +124,7 @@ def changed(name: object) -> Changed:
 
 
 def open_store(url: Url, quiet: timedelta = timedelta(minutes=1)) -> "ObjectStore":
-    """Open the bucket of a URL.
-
-    Args:
-        url: the place.
-        quiet: how long a request may not move.
+    """Open the bucket of a URL; no request may be without a byte for longer than ``quiet``.
 
     Raises:
         UsageProblem: the extra is missing, or there are no credentials.

@@ -31,10 +31,8 @@ _WHY: Final = {
 def fetch(url: Url, whole: str, begin: Callable[[], Callable[[bytes], object]]) -> str:
     """Read a file, and return its ETag, or what else tells its version; "" if nothing does.
 
-    Args:
-        url: the file, as it may be shown.
-        whole: its URL with user and query.
-        begin: called before each try; returns what takes the content, chunk by chunk.
+    ``whole`` is its URL with user and query. ``begin`` is called before each try, and returns what
+    takes the content, chunk by chunk.
 
     Raises:
         RemoteProblem: it is not there, may not be read, or changed meanwhile.

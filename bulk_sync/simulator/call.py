@@ -8,14 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Call:
-    """A request.
-
-    Attributes:
-        method: in upper case.
-        target: path and query, exactly as sent.
-        headers: names are compared without regard to case.
-        body: exactly as sent.
-    """
+    """A request; its ``target`` is path and query, exactly as sent."""
 
     method: str
     target: str

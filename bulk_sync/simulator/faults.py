@@ -67,14 +67,10 @@ class FaultPlan:
         times: int = 1,
         matching: str | None = None,
     ) -> None:
-        """Let the next matching requests fail; earlier faults in the queue go first.
+        """Let so many of the next requests fail; earlier faults in the queue go first.
 
-        Args:
-            fault: how.
-            method: only requests with this method.
-            times: how many of them.
-            matching: only requests with this text in path and query, as sent. IMS is spared
-                without it.
+        They are those with this method, and with the text ``matching`` in path and query, as sent.
+        Without that text IMS is spared.
         """
         self._queue.append(_Queued(fault, method, times, matching))
 

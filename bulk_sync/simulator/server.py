@@ -62,13 +62,9 @@ def running(options: Options | None = None) -> Generator[Simulator]:
 def serve_in_foreground(
     options: Options, host: str, port: int, listening: Callable[[Simulator], None]
 ) -> None:
-    """Serve a simulator until SIGINT or SIGTERM.
+    """Serve a simulator until SIGINT or SIGTERM; port 0 is a free one.
 
-    Args:
-        options: how it behaves.
-        host: where to listen.
-        port: 0 is a free one.
-        listening: called once requests are accepted.
+    ``listening`` is called once requests are accepted.
 
     Raises:
         OSError: the port is taken, or the profiles' file cannot be read.

@@ -16,11 +16,8 @@ TEMPORARY: Final = r"\.[0-9a-f]{16}\.tmp"
 def replacing(path: Path, mode: int = 0o600) -> Iterator[BufferedRandom]:
     """Open a new file to write and read, and move it to ``path`` when the block ends well.
 
-    If the block raises, the old file stays. A link is replaced, not followed.
-
-    Args:
-        path: the file.
-        mode: of the file, whatever the umask.
+    If the block raises, the old file stays. A link is replaced, not followed. The mode does not
+    depend on the umask.
 
     Raises:
         OSError: the file cannot be made, filled or moved.

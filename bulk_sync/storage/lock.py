@@ -38,13 +38,7 @@ class NoLocks(UsageProblem):
 
 @contextmanager
 def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a lock until the block ends.
-
-    Args:
-        folder: the state folder.
-        lock: the result of ``name``.
-        holder: the result of ``holder``, for others to read.
-        wait_s: how long to wait for another process.
+    """Hold a lock, named by ``name``, until the block ends; others can read who the holder is.
 
     Raises:
         AnotherRun: another process holds it; the message names it.

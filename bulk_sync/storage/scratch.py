@@ -25,9 +25,7 @@ _FRESH: Final = ".new-"
 def folder(state_dir: Path, kind: str) -> Iterator[Path]:
     """Make an empty folder for this process, and remove it when the block ends.
 
-    Args:
-        state_dir: the state folder.
-        kind: CHECKS or DOWNLOADS, the folder above it.
+    ``kind`` is CHECKS or DOWNLOADS, the folder above it.
 
     Raises:
         UsageProblem: it cannot be made.
@@ -59,9 +57,7 @@ def folder(state_dir: Path, kind: str) -> Iterator[Path]:
 def abandoned(state_dir: Path, is_old: Callable[[Path], bool]) -> Iterator[Path]:
     """Yield the folders of dead processes.
 
-    Args:
-        state_dir: the state folder.
-        is_old: returns whether a folder is too old for one that is about to be locked.
+    ``is_old`` returns whether a folder is too old for one that is about to be locked.
     """
     for kind in (CHECKS, DOWNLOADS):
         yield from _dead(state_dir / kind, is_old)

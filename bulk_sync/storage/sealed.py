@@ -32,14 +32,10 @@ def write(
     notes: Mapping[bytes, bytes],
     compression: str = "zstd",
 ) -> None:
-    """Write a sealed Parquet file. Memory: a part, and a column of ``GROUP_ROWS`` rows.
+    """Write a sealed Parquet file into a new file, which can be read too.
 
-    Args:
-        file: a new file, which can be read too.
-        schema: of every part.
-        parts: the rows.
-        notes: are added to the metadata of the schema.
-        compression: of the columns.
+    The notes are added to the metadata of the schema. Memory: a part, and a column of
+    ``GROUP_ROWS`` rows.
 
     Raises:
         OSError: the file cannot be written.
