@@ -27,8 +27,7 @@ class Producer(ABC):
     tries_keys: bool = False
     reads_states: bool = True
 
-    @abstractmethod
-    async def check(self, client: Client) -> None:
+    async def check(self, client: Client) -> None:  # noqa: B027 - PKeys need nothing more
         """Raise StopRun if Campaign lacks something that is needed later."""
 
     def lookups(self, keys: Sequence[str], positions: Sequence[int]) -> int:  # noqa: ARG002
@@ -70,9 +69,6 @@ class PKeys(Producer):
         self._attribute = attribute
         self._stamped = stamped
         self.tries_keys = tries_keys
-
-    async def check(self, client: Client) -> None:
-        """Require nothing more."""
 
     async def pages(
         self,
