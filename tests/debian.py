@@ -1,0 +1,44 @@
+"""Programs of Debian that tests need: unpacked into the cache folder, and not installed."""
+
+import fcntl
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_CACHE = Path(__file__).parents[1] / ".cache" / "debian"
+
+
+def program(package: str, name: str) -> Path:
+    """Return a program of the system, or else of a package that apt can download, without root."""
+    if (system := shutil.which(name)) is not None:
+        return Path(system)
+    path = _CACHE / name
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if not path.exists():
+            if not all(map(shutil.which, ("apt-get", "dpkg-deb"))):
+                pytest.skip(f"{name} is not installed, and there is no apt to download it")
+            _unpack(package, path)
+    return path
+
+
+def _unpack(package: str, path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=_CACHE) as aside:
+        folder = Path(aside)
+        (folder / "lists" / "partial").mkdir(parents=True)
+        own = ["-o", f"Dir::State::Lists={folder / 'lists'}"]
+        download = ["apt-get", "-q", "download", package]
+        steps = [download], [["apt-get", "-q", "update", *own], [*download, *own]]
+        if not any(all(_works(words, folder) for words in each) for each in steps):
+            pytest.skip(f"{path.name} is not installed, and cannot be downloaded")
+        (file,) = folder.glob("*.deb")
+        assert _works(["dpkg-deb", "-x", file.name, "all"], folder)
+        (folder / "all" / "usr" / "bin" / path.name).rename(path)
+
+
+def _works(words: list[str], folder: Path) -> bool:
+    return not subprocess.run(words, cwd=folder, check=False, capture_output=True).returncode
