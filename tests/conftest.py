@@ -24,6 +24,8 @@ from hypothesis import settings
 from sqlalchemy import create_engine, text
 
 from bulk_sync.cli import main
+from bulk_sync.report import marked
+from bulk_sync.rows.read import confined
 from bulk_sync.settings import State
 from bulk_sync.signals import DEADLINE
 from bulk_sync.simulator import Options, Request, Simulator, running
@@ -80,6 +82,9 @@ def pytest_configure() -> None:
     opens the log for all of the process: requests to a simulator would stand in it.
     """
     gc.disable()
+    if sys.platform == "linux":
+        vars(confined)["subprocess"] = copies.in_copies(Popen=copies.Parsing)
+        vars(marked)["subprocess"] = copies.in_copies(run=copies.marked)
     logging.getLogger("bulk_sync.simulator").setLevel(logging.WARNING)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
@@ -144,14 +149,8 @@ class Process(subprocess.Popen[str]):
         super().__exit__(kind, error, trace)
 
 
-class Copied(Process):
+class Copied(copies.Copied, Process):
     """A command of the program, whose process need not load it; given are its words."""
-
-    def _execute_child(self, words: Sequence[str], *given: Any) -> None:
-        files = given[9:15]
-        self.pid = copies.copied(words, folder=given[4], environment=given[5], stderr=files[-1])
-        self._child_created = True
-        self._close_pipe_fds(*files)  # type: ignore[attr-defined]
 
 
 def process(
@@ -183,6 +182,7 @@ def process(
         env=environment,
         cwd=folder,
         text=True,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -210,6 +210,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def sim() -> Iterator[Simulator]:
     with running(Options()) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def started_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start what parses and marks files as it is started outside the tests."""
+    monkeypatch.setattr(confined, "subprocess", subprocess)
+    monkeypatch.setattr(marked, "subprocess", subprocess)
 
 
 Run = Callable[..., Ran]

@@ -1,4 +1,4 @@
-"""Copies of a process that has the program loaded: they begin at once, and are like any other.
+"""Copies of a process that has a program loaded: they begin at once, and are like any other.
 
 Linux lets the process of the test adopt each copy, so that ``subprocess`` can wait for it.
 
@@ -7,82 +7,211 @@ python tests/copies.py WORD ...    carries a command out without a copy
 
 import atexit
 import ctypes
+import fcntl
+import gc
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+import termios
+import threading
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final, NoReturn
 
 import orjson
-from large_inputs import killed_at
-
-from bulk_sync import cli
 
 MOMENT: Final = "KILLED_AT"
 """Name in the environment of the moment when a command is killed: see ``large_inputs``."""
 
+NOW_S: Final = "NOW_S"
+"""Name there of the time when a command begins."""
+
+COMMAND: Final = "bulk_sync"
+PARSER: Final = "bulk_sync.rows.parse.__main__"
+MARKER: Final = "bulk_sync.report.marked.workbook"
+"""Programs, by the module that has their ``main``."""
+
 _SET_CHILD_SUBREAPER: Final = 36
-_ENVIRONMENT: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
-"""What the program sets before it loads Arrow."""
+_LARGEST: Final = 1 << 17
+_MOST_FILES: Final = 16
+_ONE_AT_A_TIME: Final = threading.Lock()
 
 
-def copied(words: Sequence[str], folder: Path, environment: Mapping[str, str], stderr: int) -> int:
-    """Start a command in a copy, with a file as its standard error, and return its number."""
-    loaded, control = _loaded(), ctypes.CDLL(None).prctl
-    assert loaded.stdin is not None
-    assert loaded.stdout is not None
-    path = f"/proc/{os.getpid()}/fd/{stderr}"
-    control(_SET_CHILD_SUBREAPER, 1)
-    try:
-        loaded.stdin.write(orjson.dumps([words, str(folder), environment, path]) + b"\n")
-        loaded.stdin.flush()
-        return int(loaded.stdout.readline())
-    finally:
-        control(_SET_CHILD_SUBREAPER, 0)
+class Copied(subprocess.Popen[Any]):
+    """A process of a program, which need not be loaded for it."""
+
+    _program = COMMAND
+
+    def _execute_child(self, words: Sequence[Any], *given: Any) -> None:
+        files, named = given[9:15], dict(zip(("folder", "environment"), given[4:6], strict=True))
+        ours = (files[0], files[3], files[5])
+        streams = [each if each >= 0 else number for number, each in enumerate(ours)]
+        request = {
+            "words": list(map(str, words)),
+            "folder": str(named["folder"] or Path.cwd()),
+            "environment": dict(named["environment"] or os.environ),
+            "kept": list(given[3]),
+            "is_session": given[20],
+        }
+        self.pid = _started(self._program, request, [*streams, *given[3]])
+        self._child_created = True
+        self._close_pipe_fds(*files)  # type: ignore[attr-defined]
+
+
+class Parsing(Copied):
+    """A process that parses a file."""
+
+    _program = PARSER
+
+
+class Marking(Copied):
+    """A process that marks a workbook."""
+
+    _program = MARKER
+
+
+def ended(
+    words: Sequence[Any],
+    *,
+    input: Any = None,  # noqa: A002
+    kind: type[Copied] = Copied,
+    **given: Any,
+) -> subprocess.CompletedProcess[Any]:
+    """Carry words out, and return what they print, as ``subprocess.run`` does."""
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with kind(words, **streams | given) as process:
+        out, err = process.communicate(input)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def marked(words: Sequence[Any], *, env: Mapping[str, str], **given: Any) -> object:
+    """Carry out what marks a workbook."""
+    return ended(words, input=given["input"], kind=Marking, env=env)
+
+
+def in_copies(**replaced: Callable[..., object]) -> SimpleNamespace:
+    """Return what a module has of ``subprocess``, with some of it replaced."""
+    return SimpleNamespace(**vars(subprocess) | replaced)
+
+
+def _started(program: str, request: Mapping[str, object], files: Collection[int]) -> int:
+    """Start a copy with files as its standard streams, and others; return its number."""
+    control = ctypes.CDLL(None).prctl
+    with _ONE_AT_A_TIME:
+        loaded = _loaded(program)
+        control(_SET_CHILD_SUBREAPER, 1)
+        try:
+            socket.send_fds(loaded, [orjson.dumps(request)], files)
+            return int(loaded.recv(_LARGEST))
+        finally:
+            control(_SET_CHILD_SUBREAPER, 0)
 
 
 @cache
-def _loaded() -> subprocess.Popen[bytes]:
-    loaded = subprocess.Popen(
-        [sys.executable, __file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | _ENVIRONMENT,
-    )
-    atexit.register(loaded.communicate)
-    return loaded
+def _loaded(program: str) -> socket.socket:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LARGEST)
+    with theirs:
+        number = str(theirs.fileno())
+        words = [sys.executable, __file__, "--copies", program, number]
+        loaded = subprocess.Popen(words, pass_fds=[theirs.fileno()])
+
+    def end() -> None:
+        ours.close()
+        loaded.wait()
+
+    atexit.register(end)
+    return ours
 
 
-def main() -> None:
-    """Start a copy for each line of standard input; print its number when it is adopted."""
-    for name in ("duckdb", "pandas", "uvloop", "bulk_sync.runs"):
+def _load(program: str) -> Callable[[Sequence[str]], object]:
+    """Import a program, and return what carries out its words."""
+    if program != COMMAND:
+        module = __import__(program, fromlist=["main"])
+        return lambda _: module.main()
+    # What the program sets before it loads Arrow.
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    for name in ("duckdb", "pandas", "uvloop", "bulk_sync.runs", "large_inputs", "time_machine"):
         __import__(name)
+    from bulk_sync import cli  # noqa: PLC0415  # late: a parser has none of it
+
     cli.commands()
-    for line in sys.stdin.buffer:
-        words, folder, environment, path = orjson.loads(line)
-        stderr = os.open(path, os.O_WRONLY)
+    return carry_out
+
+
+def copy_for(place: socket.socket, program: str) -> None:
+    """Start a copy for each request; send its number when it is adopted."""
+    carried_out = _load(program)
+    gc.freeze()
+    while True:
+        message, files, _, _ = socket.recv_fds(place, _LARGEST, _MOST_FILES)
+        if not message:
+            return
+        told, tell = os.pipe()
         if not (between := os.fork()):
             if copy := os.fork():
-                os.write(1, str(copy).encode())
+                os.write(tell, str(copy).encode())
                 os._exit(0)
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            for number, file in enumerate((nowhere, nowhere, stderr)):
-                os.dup2(file, number)
-            sys.stdin = open(0, closefd=False)  # noqa: SIM115
-            os.chdir(folder)
-            os.environ.clear()
-            os.environ.update(environment)
-            carry_out(words)
+            request = orjson.loads(message)
+            _become(request, files)
+            _end_with(carried_out, request["words"])
         os.waitpid(between, 0)
-        os.close(stderr)
-        print(flush=True)
+        place.send(os.read(told, _LARGEST))
+        for each in (told, tell, *files):
+            os.close(each)
+
+
+def _become(request: Mapping[str, Any], files: Sequence[int]) -> None:
+    """Take over the files, the folder and the environment of a request."""
+    numbers = [0, 1, 2, *request["kept"]]
+    aside = [fcntl.fcntl(each, fcntl.F_DUPFD, max(numbers) + 1) for each in files]
+    for number, file in zip(numbers, aside, strict=True):
+        os.dup2(file, number)
+    for number in {*map(int, os.listdir("/proc/self/fd"))} - {*numbers}:  # noqa: PTH208
+        with suppress(OSError):  # that of the list
+            os.close(number)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    if request["is_session"]:
+        os.setsid()
+        if sys.stdin.isatty():  # Ctrl-C there is a signal
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+
+
+def _end_with(work: Callable[[Sequence[str]], object], words: Sequence[str]) -> NoReturn:
+    """Carry out the last work of this process."""
+    status = 1
+    try:
+        work(words)
+        status = 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:  # noqa: BLE001
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(status)
 
 
 def carry_out(words: Sequence[str]) -> None:
-    """Be the program, until a moment if the environment names one."""
+    """Be the program, at the time and until the moment that the environment names."""
+    import time_machine  # noqa: PLC0415
+    from large_inputs import killed_at  # noqa: PLC0415
+
+    from bulk_sync import cli  # noqa: PLC0415
+
+    if now_s := os.environ.pop(NOW_S, ""):
+        time_machine.travel(float(now_s), tick=True).start()
     moment = os.environ.pop(MOMENT, "")
     sys.argv = ["bulk-sync", *words]
     with killed_at(moment) if moment else nullcontext():
@@ -90,4 +219,7 @@ def carry_out(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    carry_out(sys.argv[1:]) if sys.argv[1:] else main()
+    if sys.argv[1] == "--copies":
+        copy_for(socket.socket(fileno=int(sys.argv[3])), sys.argv[2])
+    else:
+        carry_out(sys.argv[1:])

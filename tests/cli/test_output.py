@@ -4,88 +4,113 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import copies
 import pytest
-from conftest import populate, read_csv, wishes
+from conftest import Run, populate, read_csv, wishes
 
+from bulk_sync import report
 from bulk_sync.simulator import Simulator
 
+Ended = subprocess.CompletedProcess[str]
+GONE = "a reader that has gone"
 
-def shell(sim: Simulator, folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+
+@pytest.fixture
+def environment(sim: Simulator, tmp_path: Path) -> dict[str, str]:
+    """Return the variables of a command in a folder with a file."""
     populate(sim, 3)
-    wishes(folder / "in.csv", 3)
-    environment = os.environ | {
+    wishes(tmp_path / "in.csv", 3)
+    return os.environ | {
         "BULK_SYNC_ENDPOINT": sim.url,
         "BULK_SYNC_ORGANIZATION": "acme",
         "BULK_SYNC_API_KEY": "demo-key",
         "BULK_SYNC_ACCESS_TOKEN": "demo-token",
-        "BULK_SYNC_STATE_DIR": str(folder / "state"),
+        "BULK_SYNC_STATE_DIR": str(tmp_path / "state"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    return subprocess.run(
-        ["/bin/bash", "-o", "pipefail", "-c", line],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+
+
+def typed(environment: dict[str, str], line: str, **streams: str) -> Ended:
+    """Type a line, with files, or a pipe without a reader, as some of its streams."""
+    with ExitStack() as held:
+        given: dict[str, Any] = {}
+        for name, path in streams.items():
+            if path == GONE:
+                read, file = os.pipe()
+                os.close(read)
+            else:
+                file = os.open(path, os.O_WRONLY)
+            held.callback(os.close, file)
+            given[name] = file
+        return copies.ended(line.split()[1:], env=environment, text=True, **given)
+
+
+def shell(environment: dict[str, str], line: str) -> Ended:
+    words = ["/bin/sh", "-c", line]
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("words", "streams"),
     [
-        "bulk-sync run in.csv --report r.csv >/dev/full",
-        "bulk-sync run in.csv --report r.csv | true",
-        "bulk-sync run in.csv --report r.csv -v 2>/dev/full",
-        "bulk-sync run in.csv --report r.csv >&- 2>&- <&-",
-        "bulk-sync run in.csv --report r.csv --summary json >/dev/full",
+        ("", {"stdout": "/dev/full"}),
+        ("", {"stdout": GONE}),
+        (" -v", {"stderr": "/dev/full"}),
+        (" --summary json", {"stdout": "/dev/full"}),
     ],
 )
-def test_a_run_goes_on_without_readers(sim: Simulator, tmp_path: Path, line: str) -> None:
-    ended = shell(sim, tmp_path, line)
+def test_a_run_goes_on_without_readers(
+    environment: dict[str, str], tmp_path: Path, words: str, streams: dict[str, str]
+) -> None:
+    ended = typed(environment, f"bulk-sync run in.csv --report r.csv{words}", **streams)
     assert ended.returncode == 0, ended.stderr
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
 
 
+def test_a_run_goes_on_without_streams(environment: dict[str, str], tmp_path: Path) -> None:
+    ended = shell(environment, "bulk-sync run in.csv --report r.csv >&- 2>&- <&-")
+    assert ended.returncode == 0
+    assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
+
+
 @pytest.mark.parametrize("line", ["validate in.csv --summary json", "plan in.csv"])
-def test_a_lost_answer_is_a_warning(sim: Simulator, tmp_path: Path, line: str) -> None:
-    lost = shell(sim, tmp_path, f"bulk-sync {line} >/dev/full")
+def test_a_lost_answer_is_a_warning(environment: dict[str, str], line: str) -> None:
+    lost = typed(environment, f"bulk-sync {line}", stdout="/dev/full")
     assert "The output could not be written: No space left on device." in lost.stderr
 
 
-def test_an_answer_that_a_reader_leaves_is_no_warning(sim: Simulator, tmp_path: Path) -> None:
-    ended = shell(sim, tmp_path, "bulk-sync validate in.csv | true")
+def test_an_answer_that_a_reader_leaves_is_no_warning(environment: dict[str, str]) -> None:
+    ended = typed(environment, "bulk-sync validate in.csv", stdout=GONE)
     assert "The output could not be written" not in ended.stderr
 
 
-def test_a_closed_standard_input_is_an_empty_one(sim: Simulator, tmp_path: Path) -> None:
-    ended = shell(sim, tmp_path, "bulk-sync validate - <&-")
+def test_a_closed_standard_input_is_an_empty_one(environment: dict[str, str]) -> None:
+    ended = shell(environment, "bulk-sync validate - <&-")
     assert ended.returncode == 2
     assert "Standard input is empty" in ended.stderr
 
 
-LATE = """
-import os, sys
-from bulk_sync import report
-from bulk_sync.cli import main
-write = report.write
-def signalled(*words, **named):
-    os.kill(os.getpid(), {number})
-    return write(*words, **named)
-report.write = signalled
-main(["run", "in.csv", "--report", "r.csv"])
-"""
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_writes_waits_for_the_report(
-    sim: Simulator, tmp_path: Path, number: signal.Signals
+    sim: Simulator,
+    tmp_path: Path,
+    run: Run,
+    number: signal.Signals,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "late.py").write_text(LATE.format(number=int(number)))
-    ended = shell(sim, tmp_path, f"{sys.executable} late.py")
-    assert ended.returncode == 0, ended.stderr
-    assert "second signal" in ended.stderr
+    populate(sim, 3)
+    write = report.write
+
+    def signalled(*words: Any, **named: Any) -> object:
+        os.kill(os.getpid(), number)
+        return write(*words, **named)
+
+    monkeypatch.setattr(report, "write", signalled)
+    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "--report", "r.csv")
+    assert ran.status == 0, ran.err
+    assert "second signal" in ran.err
     assert len(read_csv(tmp_path / "r.csv")) == 3

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import copies
 import pytest
 import trustme
-from conftest import Process, Run
+from conftest import Copied, Run
 from visitors import Visitor
 
 from bulk_sync.settings import State
@@ -48,8 +49,8 @@ def test_a_password_is_the_first_line_of_a_file_or_of_standard_input(
     state = State(tmp_path / "state")
     for name, source in (("Ana Diaz", "-"), ("Ben Miller", str(tmp_path / "secret"))):
         words = ["users", "add", name, "--role", "viewer", "--password-file", source]
-        program = [sys.executable, "-m", "bulk_sync", *words, "--state-dir", str(state.folder)]
-        subprocess.run(program, input=content, check=True)
+        ended = copies.ended([*words, "--state-dir", str(state.folder)], input=content)
+        assert ended.returncode == 0, ended.stderr
         database = open_database(state)
         assert Accounts(database).check(name, "correct horse battery") is not None
         database.close()
@@ -106,9 +107,9 @@ def test_a_page_that_would_not_be_safe_does_not_start(
 
 
 def test_it_prints_one_line_its_url_and_ends_on_sigterm(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0"]
+    words = ["serve", "--port", "0"]
     environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
-    with Process(
+    with Copied(
         words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as page:
         assert page.stdout is not None
@@ -139,14 +140,13 @@ os.kill(os.getppid(), signal.SIGTERM)
 
 def test_a_browser_in_the_terminal_is_answered(tmp_path: Path) -> None:
     (tmp_path / "browser.py").write_text(BROWSER)
-    words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0", "--open"]
+    words = ["serve", "--port", "0", "--open"]
     environment = {
         **os.environ,
         "BULK_SYNC_STATE_DIR": str(tmp_path / "state"),
         "BROWSER": f"{sys.executable} browser.py %s",
     }
-    ended = subprocess.run(words, env=environment, cwd=tmp_path, check=True, timeout=120)
-    assert ended.returncode == 0
+    assert copies.ended(words, env=environment, cwd=tmp_path).returncode == 0
     assert (tmp_path / "answer").read_text() == "200"
 
 
@@ -163,10 +163,10 @@ def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
         str(tmp_path / "page.pem")
     )
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    words = [sys.executable, "-m", "bulk_sync", "serve", "--port", "0"]
+    words = ["serve", "--port", "0"]
     words += ["--tls-cert", str(tmp_path / "page.pem"), "--tls-key", str(tmp_path / "page.pem")]
     environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
-    with Process(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
+    with Copied(words, env=environment, text=True, stdout=subprocess.PIPE) as page:
         assert page.stdout is not None
         url = page.stdout.readline().strip()
         with Visitor() as session:

@@ -3,14 +3,12 @@
 import os
 import pty
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, before_answer, populate, wishes
+from conftest import Copied, Run, before_answer, populate, wishes
 
 from bulk_sync.ledger import Begun, Ended, Kind, NotBegun, open_ledger
 from bulk_sync.settings import State
@@ -203,31 +201,18 @@ def test_a_wrong_choice_is_wrong_usage(words: tuple[str, ...], run: Run) -> None
     assert run(None, "runs", *words).status == 2
 
 
-EACH = """
-import sys
-from bulk_sync.cli import main
-for words in sys.argv[1:]:
-    try:
-        main(words.split())
-    except SystemExit as ended:
-        assert ended.code == 0
-    print("\\f")
-"""
-
-
-def at_a_terminal(folder: Path, *lines: str) -> list[str]:
-    """Type lines at one terminal, and return what each of them shows."""
+def at_a_terminal(folder: Path, line: str) -> str:
+    """Type a line at a terminal, and return what it shows."""
     near, far = pty.openpty()
-    command = [sys.executable, "-c", EACH, *lines]
     environment = os.environ | {"BULK_SYNC_STATE_DIR": str(folder), "TERM": "xterm-256color"}
-    with subprocess.Popen(command, stdout=far, stderr=far, env=environment) as process:
+    with Copied(line.split(), stdout=far, stderr=far, env=environment) as process:
         os.close(far)
         shown = b""
         while part := _part(near):
             shown += part
     os.close(near)
     assert process.returncode == 0
-    return shown.decode().split("\f")[: len(lines)]
+    return shown.decode()
 
 
 def _part(near: int) -> bytes:
@@ -238,9 +223,8 @@ def _part(near: int) -> bytes:
 
 
 def test_a_terminal_shows_a_chart_with_signs_colours_and_words(nights: Path) -> None:
-    shown, *others = at_a_terminal(
-        nights, "runs", "runs --json", f"runs {DAYS[0]}", "runs --job nobody"
-    )
+    lines = ("runs", "runs --json", f"runs {DAYS[0]}", "runs --job nobody")
+    shown, *others = (at_a_terminal(nights, line) for line in lines)
     chart = shown[shown.index("Changes of the last 4 runs:") :]
     done, person, killed, failed = chart.splitlines()[1:5]
     assert 4 * person.count("█") in range(done.count("█"), done.count("█") + 4)

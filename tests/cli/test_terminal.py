@@ -5,22 +5,14 @@ import pty
 import re
 import select
 import subprocess
-import sys
 import termios
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Process, Run, key, populate, read_csv, wishes
+from conftest import Copied, Run, key, populate, read_csv, wishes
 
 from bulk_sync.simulator import Simulator
-
-PROGRAM = """
-import fcntl, termios
-from bulk_sync.cli import main
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C there is a signal
-main()
-"""
 
 
 def environment_of(sim: Simulator, folder: Path) -> dict[str, str]:
@@ -38,9 +30,8 @@ def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, 
     """Run with a terminal for standard input and error, and answer the question."""
     near, far = pty.openpty()
     termios.tcsetwinsize(far, (24, 100))
-    command = [sys.executable, "-c", PROGRAM, "run", str(folder / "in.csv"), *words]
-    with Process(
-        command,
+    with Copied(
+        ["run", str(folder / "in.csv"), *words],
         stdin=far,
         stderr=far,
         stdout=subprocess.DEVNULL,
@@ -115,9 +106,8 @@ def test_with_yes_bars_show_how_hard_campaign_is_asked_and_nobody_else_is(
 def test_a_terminal_that_goes_does_not_end_the_run(filled: Simulator, tmp_path: Path) -> None:
     filled.options = replace(filled.options, latency_s=0.2)
     near, far = pty.openpty()
-    command = [sys.executable, "-m", "bulk_sync", "run", "in.csv", "--yes", "-v"]
-    with Process(
-        [*command, "--fetch", "lookup", "--report", "r.csv"],
+    with Copied(
+        ["run", "in.csv", "--yes", "-v", "--fetch", "lookup", "--report", "r.csv"],
         stdin=subprocess.DEVNULL,
         stderr=far,
         env=environment_of(filled, tmp_path),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import copies
 import orjson
 import pytest
 import time_machine
@@ -33,14 +34,6 @@ report = ["{folder}/archive/{{run_id}}.csv"]
 metrics-file = "{folder}/job.prom"
 ping-file = "{folder}/ping"
 notify-file = "{folder}/notify"
-"""
-
-# A process of its own has a clock of its own.
-TRAVELLING = """
-import sys, time_machine
-time_machine.travel(float(sys.argv.pop(1)), tick=True).start()
-from bulk_sync.cli import program
-program()
 """
 
 
@@ -136,8 +129,9 @@ class Machine:
             self.sim,
             self.folder,
             *("run", str(self.file), *map(str, self.options), *JSON),
-            program=(*program, sys.executable, "-c", TRAVELLING, now),
+            program=(*program, sys.executable, copies.__file__) if program else (),
             secrets={"BULK_SYNC_IMS_ENDPOINT": self.sim.url},
+            more={copies.NOW_S: now},  # it has a clock of its own
         )
 
     def begin(self) -> Ran:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import copies
 import npm
 
 PROGRAM = Path(sys.executable).with_name("bulk-sync")
@@ -29,14 +30,11 @@ class Printed:
 
 def recipe(folder: Path, *words: object, status: int = 0, **environment: str) -> Printed:
     """Print a recipe in a folder, as a process of its own."""
-    ended = subprocess.run(
-        [PROGRAM, "recipe", *map(str, words)],
+    ended = copies.ended(
+        ["recipe", *words],
         cwd=folder,
         env={**BARE, "HOME": str(folder), **environment},
-        capture_output=True,
         text=True,
-        check=False,
-        timeout=60,
     )
     assert ended.returncode == status, ended.stderr
     return Printed(ended.stdout, ended.stderr)

@@ -134,6 +134,7 @@ def correct(path: Path, cells: Mapping[str, object] = CORRECTED, sheet: int = 1)
     book.save(path)
 
 
+@pytest.mark.usefixtures("started_processes")
 def test_each_bad_cell_is_filled_and_has_a_note(tmp_path: Path, run: Run) -> None:
     before = requests(tmp_path / "in.xlsx").read_bytes()
     ran = check(run, tmp_path / "in.xlsx")

@@ -207,6 +207,7 @@ def test_text_that_expands_beyond_all_measure_is_refused(tmp_path: Path) -> None
         read_whole(str(path))
 
 
+@pytest.mark.usefixtures("started_processes")
 def test_a_cell_of_hundreds_of_megabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "states.parquet"
     table = pa.table({"PKey": ["x" * 200_000_000]})

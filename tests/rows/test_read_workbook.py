@@ -356,6 +356,7 @@ HIDDEN: dict[str, Callable[[Path], Path]] = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("started_processes")
 @pytest.mark.parametrize("suffix", HIDDEN)
 def test_hidden_rows_are_read_and_counted(tmp_path: Path, suffix: str) -> None:
     path = HIDDEN[suffix](tmp_path / f"in{suffix}")
@@ -571,6 +572,7 @@ def test_a_workbook_made_to_exhaust_memory_is_not_unpacked(tmp_path: Path, part:
         parsed(bomb)
 
 
+@pytest.mark.usefixtures("started_processes")
 def test_a_workbook_that_aborts_or_fills_the_memory_of_its_parser_is_refused(
     tmp_path: Path,
 ) -> None:

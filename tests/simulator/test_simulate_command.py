@@ -2,7 +2,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import orjson
 import pytest
-from conftest import Run
+from conftest import Copied, Run
 
 from bulk_sync.simulator import Simulator
 
@@ -18,9 +17,9 @@ from bulk_sync.simulator import Simulator
 @contextmanager
 def simulate(*arguments: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """Start the command; yield its URL once it listens."""
-    command = [sys.executable, "-m", "bulk_sync", "simulate", "--port", "0", *arguments]
+    command = ["simulate", "--port", "0", *arguments]
     environment = os.environ | {"BULK_SYNC_ACCESS_TOKEN": "a-real-secret"}
-    with subprocess.Popen(
+    with Copied(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout is not None
