@@ -59,11 +59,13 @@ def test_what_was_not_sent_during_a_pause_is_not_made_up_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "retry_after_s"),
-    [(50, 1.0), (200, 1.0), (1000, 1.0), (200, None), (200, 0.0)],
-    ids=["50", "200", "1000", "200, silent", "200, retry-after 0"],
+    ("rate", "burst_s", "retry_after_s"),
+    [
+        *((rate, burst_s, 1.0) for rate in (50, 200, 1000) for burst_s in (0.1, 1.0)),
+        (200, 0.1, None),
+        (200, 0.1, 0.0),
+    ],
 )
-@pytest.mark.parametrize("burst_s", [0.1, 1.0])
 @pytest.mark.parametrize("at_once", [True, False], ids=["gateway", "server"])
 def test_a_hidden_limit_is_found_and_used(
     rate: float, burst_s: float, at_once: bool, retry_after_s: float | None
@@ -91,7 +93,7 @@ def test_a_hidden_limit_is_found_by_answers_that_are_not_in_step(
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_limit_by_the_clock_is_found_though_requests_overtake_each_other(seed: int) -> None:
-    went = virtually(calls(Window(1000, 0.05, jitter=0.2, seed=seed, way=0.5), Pace(), CALLS))
+    went = virtually(calls(Window(1000, 0.05, jitter=0.2, seed=seed, way=0.5), Pace(), CALLS // 2))
     assert went.granted_a_second >= 0.55 * 1000
     assert went.statuses[429] <= 0.01 * sum(went.statuses.values())
 
@@ -202,7 +204,7 @@ def test_a_hidden_limit_is_used_although_single_requests_fail(
     rate: int, failures: Mapping[int, float]
 ) -> None:
     far_end = Failing(Bucket(rate, 0.05, 0.1, at_once=False, jitter=0.1), failures)
-    went = virtually(calls(far_end, Pace(), min(CALLS, 60 * rate)))
+    went = virtually(calls(far_end, Pace(), min(CALLS, 40 * rate)))
     assert went.granted_a_second >= SHARE * rate * without(failures)
 
 
