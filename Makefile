@@ -37,9 +37,10 @@ format: $(VENV)/dev.stamp ## put the code into its format
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-torture: $(VENV)/dev.stamp ## kill runs and the page at random moments; nothing may be lost
+torture: $(VENV)/dev.stamp ## kill runs and the page at random moments; try many examples
 	$(BIN)/python tests/torture.py
 	$(BIN)/python tests/page_torture.py
+	EXAMPLES_TIMES=25 $(BIN)/pytest -n 4 --dist worksteal -m hypothesis
 
 bench: $(VENV)/dev.stamp ## measure speed and memory, as ratios against a reference
 	$(BIN)/python tests/bench

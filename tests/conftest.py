@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import copies
 import orjson
 import pytest
+from examples import examples
 from hypothesis import settings
 from sqlalchemy import create_engine, text
 
@@ -65,7 +66,7 @@ class Ran:
 
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", examples(), deadline=None)
 settings.load_profile("untimed")
 
 NUMBERS = itertools.count()

@@ -3,7 +3,8 @@
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -14,7 +15,7 @@ BASE = "https://mc.adobe.io/acme/campaign/"
 
 
 @given(key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
-@settings(max_examples=200)
+@examples(80)
 def test_a_key_is_one_segment_whatever_it_holds(key: str) -> None:
     url = URL(f"{BASE}profileAndServices/profile/{profiles.segment(key)}", encoded=True)
     path = url.raw_path.split("/")
@@ -29,7 +30,7 @@ def test_a_key_is_one_segment_whatever_it_holds(key: str) -> None:
     key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
     | st.text("@aZ09_.~-/%+= \n", min_size=1)  # what real keys hold, and what is near to it
 )
-@settings(max_examples=200)
+@examples(80)
 def test_a_segment_is_what_quote_makes_of_it_but_for_dots_alone(key: str) -> None:
     assume(key.strip("."))
     assert profiles.segment(key) == quote(key, safe="")

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Final, cast
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import virtually
 
@@ -141,7 +142,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @given(cases())
-@settings(max_examples=500)
+@examples(200)
 def test_the_table_decides_every_combination(case: Case) -> None:
     outcome, reason = case.expected()
     before = decide(case.care, None, desired=case.desired)
@@ -236,7 +237,7 @@ def carried_out(case: Case) -> tuple[list[str], str, Reason | None]:
 
 
 @given(cases())
-@settings(max_examples=200)
+@examples(80)
 def test_a_row_is_carried_out_as_the_table_decides(case: Case) -> None:
     outcome, reason = case.expected()
     looks = ["look"] * case.looks()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import key, populate, wishes
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from printed import BARE, PROGRAM, SECRET, Crontab, configuration, recipe, today
 
@@ -191,7 +192,7 @@ def test_the_pages_show_what_the_recipe_prints(tmp_path: Path, page: str) -> Non
     assert there == crontab
 
 
-@settings(max_examples=40)
+@examples(16)
 @given(PATHS.map("/{}".format).filter(str.isprintable).filter(lambda each: len(each) < 200))
 def test_any_path_reaches_the_program_as_it_is(path: str) -> None:
     command = escapes.cron_command(f"printf %s {shlex.quote(path)}")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from report_frames import (
     AT,
@@ -43,7 +44,7 @@ def test_a_row_is_written_as_the_contract_requires(path: Path) -> None:
 
 
 @given(frame=nasty_results())
-@settings(max_examples=80)
+@examples(30)
 def test_every_value_is_read_back_but_for_the_apostrophes_before_formulas(
     path: Path, frame: pd.DataFrame
 ) -> None:
@@ -112,7 +113,7 @@ def test_foreign_text_in_columns_of_ours_starts_no_formula(
 
 
 @given(written=st.lists(TEXT, min_size=1, max_size=5))
-@settings(max_examples=60)
+@examples(25)
 def test_a_key_is_the_same_when_the_report_is_the_next_input(
     path: Path, written: list[str]
 ) -> None:

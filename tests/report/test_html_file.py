@@ -9,7 +9,8 @@ from typing import Final
 
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from report_frames import AT_MS, FACTS, as_text, expected, nasty_results, results, write
 
 from bulk_sync.outcomes import Outcome, Reason
@@ -112,7 +113,7 @@ def shown(text: str) -> str:
 
 
 @given(frame=nasty_results())
-@settings(max_examples=60)
+@examples(25)
 def test_every_value_is_read_back_and_nothing_of_it_is_markup(
     path: Path, frame: pd.DataFrame
 ) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from report_frames import AT, expected, nasty_results, results, write
 
 from bulk_sync.rows import columns
@@ -28,7 +29,7 @@ def test_a_row_is_written_as_the_contract_requires(path: Path) -> None:
 
 
 @given(frame=nasty_results())
-@settings(max_examples=60)
+@examples(25)
 def test_every_value_is_read_back_in_column_order(path: Path, frame: pd.DataFrame) -> None:
     write(frame, path)
     rows = json.loads(path.read_bytes())

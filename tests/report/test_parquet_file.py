@@ -6,7 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from report_frames import expected, nasty_results, report_columns, results, write
 
 from bulk_sync.rows import columns
@@ -38,7 +39,7 @@ def test_columns_have_plain_types(path: Path) -> None:
 
 
 @given(frame=nasty_results())
-@settings(max_examples=60)
+@examples(25)
 def test_every_value_is_read_back_and_missing_is_null(path: Path, frame: pd.DataFrame) -> None:
     write(frame, path)
     rows = pq.read_table(path).to_pylist()

@@ -14,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import Run, populate, read_csv, wishes
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from python_calamine import CalamineWorkbook
 from report_frames import AT, FACTS, expected, nasty_results, report_columns, results, write
 
@@ -91,7 +92,7 @@ def test_states_numbers_days_and_times_are_such_and_all_else_is_text(path: Path)
 
 
 @given(frame=nasty_results())
-@settings(max_examples=60)
+@examples(25)
 def test_every_value_is_read_back(path: Path, frame: pd.DataFrame) -> None:
     write(frame, path)
     header, *rows = sheets(path)["All rows"]

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from date_cells import read_dates, requests_of
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.rows import certain_dates
@@ -42,7 +43,7 @@ def part_of(
     data=st.data(),
     stated=st.sampled_from([None, *DateOrder]),
 )
-@settings(max_examples=100)
+@examples(40)
 def test_a_part_is_read_as_it_was_in_the_whole(
     name: str, cells: list[str], data: st.DataObject, stated: DateOrder | None
 ) -> None:

@@ -6,7 +6,8 @@ from contextlib import nullcontext
 import pandas as pd
 import pytest
 from checked_rows import raw
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.errors import InputProblem
@@ -38,7 +39,7 @@ STATES = st.sampled_from(["true", "false", "VRAI", "0", "maybe", ""])
     on_conflict=st.sampled_from(list(OnConflict)),
     blank=st.sampled_from(list(BlankState)),
 )
-@settings(max_examples=150)
+@examples(60)
 def test_at_most_one_row_of_a_key_is_looked_up_and_it_is_the_one_the_rules_name(
     rows: list[tuple[str, str]], on_conflict: OnConflict, blank: BlankState
 ) -> None:

@@ -6,7 +6,8 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import HealthCheck, given
 from raw_inputs import MEMORY, RULES, SIZES, raw_rows
 
 from bulk_sync.errors import InputProblem
@@ -51,9 +52,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@settings(
-    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@examples(5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=raw_rows(), rules=RULES)
 def test_slices_have_the_verdicts_of_the_whole(
     raw: pd.DataFrame, rules: Rules, size: int, caplog: pytest.LogCaptureFixture

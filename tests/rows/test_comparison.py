@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.errors import RowFailed
@@ -143,7 +144,7 @@ CELLS = st.sampled_from(["true", "false", "maybe", ""])
     rows=st.lists(st.tuples(st.sampled_from(["@a", "@b", "@c", "@d"]), CELLS), max_size=15),
     data=st.data(),
 )
-@settings(max_examples=100)
+@examples(40)
 def test_every_row_has_one_outcome_and_the_counts_add_up(
     rows: list[tuple[str, str]], data: Any
 ) -> None:

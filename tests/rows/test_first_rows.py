@@ -11,7 +11,8 @@ from pathlib import Path
 import office_files as office
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from whole_input import read_whole
 
@@ -261,9 +262,7 @@ TITLES = st.lists(st.lists(CELL, max_size=3), max_size=18)
 TABLE = st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=6).filter(
     lambda table: any(map(any, table))
 )
-QUICK = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def read_text(rows: Sequence[Sequence[str]], separator: str, wanted: Wanted) -> pd.DataFrame:

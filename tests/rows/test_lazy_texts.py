@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.rows import lazy_texts
@@ -17,7 +18,7 @@ def column(chunks: list[list[str]]) -> pd.Series:
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
 @given(chunks=st.lists(st.lists(st.text("aä", max_size=2), max_size=4), max_size=5), seed=st.data())
-@settings(max_examples=50)
+@examples(20)
 def test_they_are_those_of_the_column_in_the_order_asked_for(
     batch: int, chunks: list[list[str]], seed: st.DataObject
 ) -> None:

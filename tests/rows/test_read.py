@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 from conftest import Run
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from whole_input import read_whole
 
@@ -415,7 +416,7 @@ CELLS = st.text(
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
-@settings(max_examples=200)
+@examples(80)
 def test_what_the_csv_module_writes_is_read_back_to_the_letter(
     table: list[tuple[str, ...]], separator: str, newline: str, encoding: str, quoting: Any
 ) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from whole_input import read_whole
 
@@ -88,7 +89,7 @@ def test_a_file_made_to_exhaust_memory_is_not_read_to_its_end(tmp_path: Path, su
 
 
 @EACH
-@settings(max_examples=60, deadline=None)
+@examples(25)
 @given(at=st.integers(0, 10_000), byte=st.binary(max_size=2), cut=st.booleans())
 def test_a_changed_file_is_read_in_full_or_refused(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, at: int, byte: bytes, cut: bool

@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from whole_input import read_whole
 
@@ -81,7 +82,7 @@ def test_a_column_of_any_type_becomes_text(
     assert batch.column(0).to_pylist() == list(range(2, len(expected) + 2))
 
 
-@settings(max_examples=60)
+@examples(25)
 @given(st.lists(st.none() | st.floats(), min_size=1))
 def test_no_float_becomes_digits_that_it_does_not_hold(numbers: list[float | None]) -> None:
     texts = parquet._as_text(pa.chunked_array([pa.array(numbers, pa.float64())])).to_pylist()

@@ -5,7 +5,8 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from whole_input import read_whole
 
@@ -27,7 +28,7 @@ def quoted(record: tuple[str, ...]) -> str:
     return ";".join('"' + cell.replace('"', '""') + '"' for cell in record)
 
 
-@settings(max_examples=500)
+@examples(200)
 @given(body=st.text(st.sampled_from('a",\n\r'), min_size=1, max_size=14))
 def test_a_body_is_read_as_the_strict_csv_module_reads_it_or_refused(body: str) -> None:
     try:
@@ -42,7 +43,7 @@ def test_a_body_is_read_as_the_strict_csv_module_reads_it_or_refused(body: str) 
             read_text("PKey,state\n" + body)
 
 
-@settings(max_examples=200)
+@examples(80)
 @given(
     table=st.integers(1, 4)
     .flatmap(lambda width: st.lists(st.tuples(*[CELL] * width), min_size=1, max_size=8))

@@ -20,7 +20,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from whole_input import read_whole
 
@@ -120,9 +121,7 @@ TABLE = st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=6)
     lambda table: any(map(any, table))
 )
 EACH = pytest.mark.parametrize("suffix", WRITE)
-QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = examples(16, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @EACH
@@ -166,9 +165,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, suffix: str, data: st.Dat
 
 
 @pytest.mark.parametrize("suffix", [".xlsx", ".xls", ".ods", ".parquet"])
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_bytes_of_a_file_that_another_process_parses_are_read_or_refused(
     tmp_path: Path, suffix: str, data: st.DataObject

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from raw_inputs import MEMORY, RULES, SIZES, raw_rows
 
@@ -76,7 +77,7 @@ def store_of(folder: Path, rows: pd.DataFrame, listed: Listed) -> Store:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@settings(max_examples=12, deadline=None)
+@examples(5)
 @given(raw=raw_rows(), rules=RULES, listed=LISTED, protected=st.sampled_from(["", "@a", "@b"]))
 def test_work_and_rest_have_the_results_of_the_whole(
     raw: pd.DataFrame, rules: Rules, listed: Listed, protected: str, size: int

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from date_cells import read_dates, requests_of
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.errors import InputProblem
@@ -347,7 +348,7 @@ DAYS = st.dates(date(1900, 1, 1), date(2100, 1, 1))
 
 
 @given(times=st.lists(TIMES, min_size=1), separator=st.sampled_from("T "))
-@settings(max_examples=100)
+@examples(40)
 def test_an_iso_time_comes_back_to_the_millisecond(times: list[datetime], separator: str) -> None:
     times = [each.replace(microsecond=each.microsecond // 1000 * 1000) for each in times]
     found = requests_of(column(*(each.isoformat(separator) for each in times))).earliest
@@ -356,7 +357,7 @@ def test_an_iso_time_comes_back_to_the_millisecond(times: list[datetime], separa
 
 
 @given(days=st.lists(DAYS, max_size=12), is_day_first=st.booleans())
-@settings(max_examples=100)
+@examples(40)
 def test_a_column_in_one_order_is_read_in_it_or_as_both(
     days: list[date], is_day_first: bool
 ) -> None:
@@ -378,7 +379,7 @@ CELLS = st.one_of(REQUESTS.map(date.isoformat), st.sampled_from(["", "soon", "20
 
 
 @given(cells=st.lists(CELLS, max_size=20), data=st.data())
-@settings(max_examples=100)
+@examples(40)
 def test_the_oldest_come_first_the_undated_last_and_equals_as_they_stand(
     cells: list[str], data: Any
 ) -> None:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pandas as pd
 import pyarrow.parquet as pq
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync import report
@@ -94,7 +95,7 @@ def both(case: Case) -> tuple[Slices, Slices]:
 
 
 @given(cases())
-@settings(max_examples=60)
+@examples(20)
 def test_slices_have_the_verdicts_of_the_whole(case: Case) -> None:
     whole, parts = both(case)
     pd.testing.assert_frame_equal(parts.joined(), whole.joined())
@@ -147,7 +148,7 @@ def same_files(
 
 
 @given(cases())
-@settings(max_examples=25)
+@examples(8)
 def test_reports_of_slices_are_those_of_the_whole_in_every_format(case: Case) -> None:
     both_rows = with_facts(case)
     for suffix in FORMATS:
@@ -164,7 +165,7 @@ def test_reports_of_slices_are_those_of_the_whole_in_every_format(case: Case) ->
 
 
 @given(cases())
-@settings(max_examples=40)
+@examples(12)
 def test_the_todo_file_of_slices_is_that_of_the_whole(case: Case) -> None:
     def write(rows: Slices, facts: Facts, folder: Path) -> Path | None:
         written = todo_file.write(rows, facts.source, LocalFile(folder / "in.RUN"))

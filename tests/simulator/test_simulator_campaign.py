@@ -4,7 +4,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from simulator_wire import API, EXT, PROFILE, Wire, wired
 
@@ -85,7 +86,7 @@ def test_a_profile_may_come_as_a_list_of_one() -> None:
         assert profile["PKey"] == first(wire)
 
 
-@settings(max_examples=200)
+@examples(80)
 @given(key=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40))
 def test_any_key_is_one_segment_of_the_path(shared: Wire, key: str) -> None:
     shared.simulator.add(pkey=key, ccpaOptOut=False)

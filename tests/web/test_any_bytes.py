@@ -5,6 +5,7 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 import requests
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from serving import Served
@@ -14,7 +15,7 @@ from bulk_sync.web.routes import ROUTES, Route
 
 STARTS_A_PROCESS = "/ledger"
 FORMS = [route for route in ROUTES if route.method == "POST" and route.path != STARTS_A_PROCESS]
-FINE = settings(max_examples=25, suppress_health_check=list(HealthCheck))
+FINE = examples(10, suppress_health_check=list(HealthCheck))
 TYPES = (
     "application/x-www-form-urlencoded",
     "application/x-www-form-urlencoded; charset=no-such",

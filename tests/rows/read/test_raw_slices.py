@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from whole_input import read_whole
 
@@ -142,7 +143,7 @@ def encoded(text: str, encoding: str) -> bytes:
     return mark + text.encode(encoding, "replace")
 
 
-@settings(max_examples=400)
+@examples(150)
 @given(
     content=texts(),
     rules=st.sampled_from([None, Rules(state=True)]),
@@ -162,7 +163,7 @@ def test_a_text_in_slices_is_the_text_read_whole(
     assert same(sliced(path, wanted, most_bytes), in_one(path, wanted))
 
 
-@settings(max_examples=400)
+@examples(150)
 @given(
     body=st.text(st.sampled_from('a",\n\r'), max_size=40),
     most_bytes=st.sampled_from(SIZES),
@@ -175,7 +176,7 @@ def test_any_body_in_slices_is_read_or_refused_as_a_whole(
     assert same(sliced(path, read.Wanted(), most_bytes), in_one(path, read.Wanted()))
 
 
-@settings(max_examples=200)
+@examples(80)
 @given(
     content=st.binary(max_size=40),
     head=st.sampled_from([b"", b"PKey,state\n", b"\xef\xbb\xbf", b"\xff\xfe"]),
