@@ -25,6 +25,3 @@ ProfileIndex = NewType("ProfileIndex", int)
 
 WriteIndex = NewType("WriteIndex", int)
 """Position of a write among those planned, in the order of ``comparison.writes``."""
-
-RowNumber = NewType("RowNumber", int)
-"""Number of a row as a spreadsheet shows it: the header is row 1."""

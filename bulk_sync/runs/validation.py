@@ -16,6 +16,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
 from bulk_sync.rows import check, hints, new_profiles, read
+from bulk_sync.rows.check import Checked
 from bulk_sync.rows.layout import Layout, Place
 from bulk_sync.rows.on_disk import Store
 from bulk_sync.rows.slices import Slices, Tell
@@ -89,7 +90,8 @@ def judged_at_hand(
         (frames, places), digest = found.slices(wanted)
         (raw,) = frames
         _check_fields(raw, given, job)
-        yield _of_whole(raw, places, digest, given, found)
+        checked = check.check(raw, given.rules)
+        yield _judged(checked, places, digest, given, found)
         return
     with (
         scratch.folder(given.state_dir, scratch.CHECKS) as folder,
@@ -100,17 +102,15 @@ def judged_at_hand(
             first, second = next(frames), next(frames, None)
             _check_fields(first, given, job)
             if second is None:
-                checked = _of_whole(first, places, digest, given, found)
+                checked = check.check(first, given.rules)
             else:
                 # Late: few inputs are so large.
                 from bulk_sync.rows.check import slices  # noqa: PLC0415
 
                 with closing(ahead(chain([first, second], frames))) as coming:
                     watched = _watched(coming, found.text_bytes, tell)
-                    all_of = slices.check(watched, given.rules, store)
-                layout = Layout(places, all_of.found, given.rules, *all_of[2:])
-                checked = Judged(all_of.rows, digest, layout, found.facts)
-        yield checked
+                    checked = slices.check(watched, given.rules, store)
+        yield _judged(checked, places, digest, given, found)
 
 
 def _watched(
@@ -125,12 +125,11 @@ def _watched(
             tell("Checking the rows", rows, max(rows + 1, round(rows * text_bytes / size)))
 
 
-def _of_whole(
-    raw: pd.DataFrame, places: Sequence[Place], digest: str, given: Input, found: InputFiles
+def _judged(
+    checked: Checked, places: Sequence[Place], digest: str, given: Input, found: InputFiles
 ) -> Judged:
-    checked = check.check(raw, given.rules)
     layout = Layout(places, checked.found, given.rules, *checked[2:])
-    return Judged(Slices.of(checked.rows), digest, layout, found.facts)
+    return Judged(checked.rows, digest, layout, found.facts)
 
 
 def _check_fields(raw: pd.DataFrame, given: Input, job: Job | None) -> None:

@@ -15,6 +15,7 @@ from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import Rules, slices
 from bulk_sync.rows.check.footer import LEAST_ROWS
 from bulk_sync.rows.on_disk import Store
+from bulk_sync.rows.slices import Slices
 
 
 def cut(raw: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
@@ -39,7 +40,7 @@ def checked(raw: pd.DataFrame, rules: Rules, size: int | None) -> check.Checked 
             found = slices.check(cut(raw, size), rules, store)
             rows, again = found.rows.joined(), found.rows.joined()
             pd.testing.assert_frame_equal(rows, again)
-            return check.Checked(rows, *found[1:])
+            return found._replace(rows=Slices.of(rows))
     except InputProblem as problem:
         return str(problem)
 
@@ -65,7 +66,7 @@ def test_slices_have_the_verdicts_of_the_whole(
         assert whole == sliced
         return
     assert warnings_of(caplog) == said
-    pd.testing.assert_frame_equal(whole.rows, sliced.rows)
+    pd.testing.assert_frame_equal(whole.rows.joined(), sliced.rows.joined())
     assert whole[1:] == sliced[1:]
 
 
@@ -81,5 +82,5 @@ def test_too_many_unknown_words_shorten_the_sentences_of_earlier_slices_too() ->
     whole, sliced = checked(raw, Rules(), None), checked(raw, Rules(), 100)
     assert not isinstance(whole, str)
     assert not isinstance(sliced, str)
-    assert "write yes" not in whole.rows[columns.DETAIL][0]
-    pd.testing.assert_frame_equal(whole.rows, sliced.rows)
+    assert "write yes" not in whole.rows.joined()[columns.DETAIL][0]
+    pd.testing.assert_frame_equal(whole.rows.joined(), sliced.rows.joined())

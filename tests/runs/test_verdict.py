@@ -70,7 +70,7 @@ def cases(draw: st.DrawFn) -> Case:
     place = Place("in", header_row=1)
     layout = Layout([place], checked.found, rules, checked.dates_read_as, checked.date_order)
     cuts = draw(st.lists(st.integers(1, len(raw)), max_size=6))
-    return Case(checked.rows, layout, f"in{suffix}", cuts)
+    return Case(checked.rows.joined(), layout, f"in{suffix}", cuts)
 
 
 def cut(frame: pd.DataFrame, at: list[int]) -> Slices:
@@ -178,7 +178,7 @@ def test_a_row_is_protected_by_an_address_in_another_slice() -> None:
     """A repeated key has the address in one row only, before or after the row that counts."""
     table = [("@a", "yes", ""), ("@b", "yes", ""), ("@a", "yes", "vip@example.com")]
     raw = pd.DataFrame(table, columns=["PKey", "ccpaOptOut", "E-mail"], dtype="str")
-    checked = check.check(raw.assign(**{columns.ROW: range(2, 5)}), Rules()).rows
+    checked = check.check(raw.assign(**{columns.ROW: range(2, 5)}), Rules()).rows.joined()
     slices = cut(checked, [1, 2]).map(comparison.without_states)
     rows = PROTECTED.rejected_in(slices).joined()
     assert rows[columns.OUTCOME].tolist() == ["rejected", "usable", "rejected"]

@@ -26,6 +26,7 @@ from bulk_sync.rows.check.rules import BlankState, OnConflict, Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
 from bulk_sync.rows.date_texts import Order
 from bulk_sync.rows.request_dates import DateColumn
+from bulk_sync.rows.slices import Slices
 from bulk_sync.settings import KeyKind
 
 __all__ = [
@@ -38,13 +39,13 @@ class Checked(NamedTuple):
     """Checked rows, and what is to be said of them all.
 
     Attributes:
-        rows: as ``rows`` returns them.
+        rows: each slice as ``rows`` returns it.
         found: the names of their columns.
         dates_read_as: how the request dates were read, in words; "" if there is nothing to say.
         date_order: of the numbers in them.
     """
 
-    rows: pd.DataFrame
+    rows: Slices
     found: Found
     dates_read_as: str = ""
     date_order: Order = Order()
@@ -66,11 +67,11 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Raises:
         InputProblem: a column is missing or ambiguous, or a second table begins below.
     """
-    return check(raw, rules).rows
+    return check(raw, rules).rows.joined()
 
 
 def check(raw: pd.DataFrame, rules: Rules) -> Checked:
-    """Check every row, as ``rows``."""
+    """Check every row, as ``rows``, and learn what is to be said of them all."""
     found = row_by_row.find(raw.columns, rules)
     judged = row_by_row.judge(raw, found, rules)
     verdicts, places = judged.verdicts, Places.from_rows(raw)
@@ -87,11 +88,12 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     counts_as = duplicates.counts_as(repeats, counting, len(raw))
     checked = row_by_row.frame(raw, judged, counts_as)
     if found.date is None:
-        return Checked(checked, found)
+        return Checked(Slices.of(checked), found)
     dates = DateColumn(found.date, datetime.now(UTC).date(), rules.date_order)
     texts = row_by_row.dates(raw[found.date], verdicts)
     dates.learn(texts)
     times = request_dates.times_of(dates.read(texts, places.name), judged.desired)
     times = request_dates.merge(times, counts_as, judged.desired)
     dates.warn()
-    return Checked(row_by_row.dated(checked, times, rules), found, dates.read_as, dates.order)
+    dated = Slices.of(row_by_row.dated(checked, times, rules))
+    return Checked(dated, found, dates.read_as, dates.order)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import columns, date_names
+from bulk_sync.rows import columns
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.state_words import StateMeans
 from bulk_sync.rows.same_name import plain
@@ -54,6 +54,30 @@ _NEGATES: Final = re.compile(
 )
 """Parts of names of columns whose yes allows the sale, and of others that are like them."""
 
+_REQUEST_DATES: Final = frozenset(
+    "".join(name.split())
+    for name in (
+        "request date", "request time", "request date time", "request timestamp",
+        "requested", "requested at", "requested on", "requested date", "date requested",
+        "date of request", "date of the request", "time of request",
+        "request received", "request received at", "request received on", "request received date",
+        "eingang", "eingegangen am", "eingangsdatum", "antragsdatum", "datum des antrags",
+        "date de demande", "date de la demande", "fecha de solicitud", "fecha de la solicitud",
+        "data richiesta", "data della richiesta",
+        "recd", "recd on", "recd date", "date recd",
+        "received", "received at", "received on", "received date", "date received",
+        "date of receipt", "receipt date",
+        "submitted", "submitted at", "submitted on", "submitted date", "date submitted",
+        "submission date", "date of submission", "submission time", "submission timestamp",
+        "opt out date", "opt out time", "opt out timestamp", "opt out at", "opt out on",
+        "date of opt out", "opted out at", "opted out on", "date opted out",
+        "opt out request date", "opt out requested at", "opt out requested on",
+        "date of opt out request", "date request received", "request received time",
+        "ccpa request date", "privacy request date", "consumer request date",
+    )
+)  # fmt: skip
+"""Names of a column of request dates, as ``plain`` makes them. A mere ``date`` or ``created at`` is
+not here: it may be the date of the export, or of the profile."""
 
 _DATES_OF_SOMETHING: Final = frozenset({"date", "datetime", "timestamp", "datum", "fecha"})
 """Names of columns of dates that may be those of the requests, of the export, or of the profile."""
@@ -117,7 +141,7 @@ def is_known(name: str, rules: Rules) -> bool:
     given = (rules.key_column, rules.state_column, rules.date_column)
     if may_hold_keys(name) or plain(name) in {plain(each) for each in given if each is not None}:
         return True
-    return forbids(name, rules) or allows(name) or date_names.is_name(name)
+    return forbids(name, rules) or allows(name) or _has_request_dates(name)
 
 
 def may_hold_keys(name: str) -> bool:
@@ -186,7 +210,12 @@ def _find_dates(names: list[str], rules: Rules, others: Collection[str | None]) 
     if rules.date_column is not None:
         return (_only(names, [], rules.date_column, "--date-column", "request dates"),)
     own = [name for name in names if name not in columns.OURS and name not in others]
-    return tuple(name for name in own if date_names.is_name(name))
+    return tuple(name for name in own if _has_request_dates(name))
+
+
+def _has_request_dates(name: str) -> bool:
+    """Return whether a column's name, but for a remark in parentheses, is that of request dates."""
+    return plain(name.partition("(")[0]) in _REQUEST_DATES
 
 
 def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Keys]:

@@ -19,13 +19,12 @@ import pyarrow as pa
 
 from bulk_sync.beside import ahead
 from bulk_sync.rows import columns, request_dates
-from bulk_sync.rows.check import Found, duplicates, keys, row_by_row, second_table, states
+from bulk_sync.rows.check import Checked, duplicates, keys, row_by_row, second_table, states
 from bulk_sync.rows.check.duplicates import Places, Repeats
 from bulk_sync.rows.check.parts import Part, Parts, file_of
 from bulk_sync.rows.check.row_by_row import JudgedRows
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.verdicts import Verdicts
-from bulk_sync.rows.date_texts import Order
 from bulk_sync.rows.on_disk import TIMES, Cursor, Store
 from bulk_sync.rows.request_dates import DateColumn, RequestTimes
 from bulk_sync.rows.request_order import UNDATED
@@ -46,16 +45,7 @@ _VERDICT: Final = pa.schema(
 """What is said of a row that repeats a key; ``is_same``: it counts for a row with its state."""
 
 
-class CheckedSlices(NamedTuple):
-    """As ``check.Checked``, of slices."""
-
-    rows: Slices
-    found: Found
-    dates_read_as: str = ""
-    date_order: Order = Order()
-
-
-def check(frames: Iterable[pd.DataFrame], rules: Rules, store: Store) -> CheckedSlices:
+def check(frames: Iterable[pd.DataFrame], rules: Rules, store: Store) -> Checked:
     """Check every row, as ``check.check`` does.
 
     Args:
@@ -110,7 +100,7 @@ class _Checking:
         if self._dates is not None:
             self._dates.learn(row_by_row.dates(raw[self._found.date], judged.verdicts))
 
-    def settle(self) -> CheckedSlices:
+    def settle(self) -> Checked:
         """Decide what needs all rows, once all slices were added.
 
         Raises:
@@ -126,9 +116,9 @@ class _Checking:
                 file.write_batch(self._settled(batch))
         rows = Slices(self._parts.rows, lambda: ahead(self._slices()))
         if self._dates is None:
-            return CheckedSlices(rows, self._found)
+            return Checked(rows, self._found)
         self._read_dates(self._dates)
-        return CheckedSlices(rows, self._found, self._dates.read_as, self._dates.order)
+        return Checked(rows, self._found, self._dates.read_as, self._dates.order)
 
     def _judge(self, part: Part, raw: pd.DataFrame) -> JudgedRows:
         judged = row_by_row.judge(
