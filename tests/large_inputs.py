@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ import pytest
 from bulk_sync import memory, report
 from bulk_sync.engines.whole_list import SavedPages
 from bulk_sync.ledger import Ledger
-from bulk_sync.rows import on_disk
-from bulk_sync.rows.duckdb_session import Progress, Session, Tables, connected
+from bulk_sync.rows import duckdb_session, on_disk
+from bulk_sync.rows.duckdb_session import Progress, Tables
 from bulk_sync.rows.on_disk import Store
 from bulk_sync.runs import capacity, plan_file, validation
 from bulk_sync.runs.checkpoint import Checkpoint
@@ -27,10 +27,10 @@ _BALLAST: Final = "CREATE TEMP TABLE ballast AS SELECT range FROM range(3_000_00
 
 MOMENTS: Final[dict[str, tuple[Any, str, str, int]]] = {
     "judging": (Store, "keep", "", 5),
-    "sorting": (Session, "_wait_for", "TABLE repeated", 1),
+    "sorting": (duckdb_session, "_execute", "TABLE repeated", 1),
     "keeping the rows": (Checkpoint, "keep_part", "input-", 2),
     "scanning": (SavedPages, "take", "", 4),
-    "joining": (Session, "_wait_for", "TABLE matched", 1),
+    "joining": (duckdb_session, "_execute", "TABLE matched", 1),
     "keeping the rest": (Checkpoint, "keep_part", "rest-", 2),
     "divided": (Checkpoint, "drop", "listed-", 1),
     "states": (Checkpoint, "keep_states", "", 1),
@@ -82,21 +82,20 @@ def at_moment(name: str, act: Callable[[], object]) -> Iterator[None]:
 @contextmanager
 def putting_aside() -> Iterator[None]:
     """Let DuckDB have so little memory that it puts something aside each time."""
-    query = Session.query
-
-    def with_ballast(
-        self: Session, last: str, statements: Sequence[str] = ()
-    ) -> Iterator[pa.RecordBatch]:
-        return query(self, last, [_BALLAST, *statements])
 
     def with_little(
-        tables: Tables, aside: Path, _: int, progress: Progress
-    ) -> AbstractContextManager[Session]:
-        return connected(tables, aside, _DATABASE_BYTES, progress)
+        tables: Tables,
+        aside: Path,
+        _: int,
+        progress: Progress,
+        query: str,
+        statements: Sequence[str] = (),
+    ) -> Iterator[pa.RecordBatch]:
+        given = (query, [_BALLAST, *statements])
+        return duckdb_session.rows_of(tables, aside, _DATABASE_BYTES, progress, *given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Session, "query", with_ballast)
-        patch.setattr(on_disk, "connected", with_little)
+        patch.setattr(on_disk, "rows_of", with_little)
         yield
 
 

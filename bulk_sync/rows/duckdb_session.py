@@ -33,20 +33,56 @@ Progress = Callable[[float], object]
 """Is called with the share of the work that is done."""
 
 
-@contextmanager
-def connected(tables: Tables, aside: Path, memory: int, progress: Progress) -> "Iterator[Session]":
-    """Open a session.
+def rows_of(
+    tables: Tables,
+    aside: Path,
+    memory: int,
+    progress: Progress,
+    query: str,
+    statements: Sequence[str] = (),
+) -> Iterator[pa.RecordBatch]:
+    """Execute statements, and yield the rows of a query; signals are raised meanwhile.
 
     Args:
         tables: what it reads.
         aside: the folder for what does not fit into memory.
         memory: most bytes for DuckDB.
-        progress: is called now and then during a query.
+        progress: is called now and then.
+        query: the query.
+        statements: what is executed before.
 
     Raises:
         OSError: the folder has no room, or a file cannot be read.
         MemoryError: the memory is too small for a statement.
     """
+    done, steps = 0, len(statements) + 1
+    with _connected(tables, aside, memory) as database, ThreadPoolExecutor(1) as thread:
+
+        def do(step: Callable[..., _T], *given: Any) -> _T:
+            doing = thread.submit(step, *given)
+            while not wait([doing], _LOOK_EVERY_S).done:
+                percent = max(0.0, database.query_progress())
+                progress((done + percent / 100) / steps)
+            return doing.result()
+
+        try:
+            for statement in statements:
+                do(_execute, database, statement)
+                done += 1
+            reader = do(lambda: database.sql(query).to_arrow_reader(_BATCH_ROWS))
+            while (batch := do(next, reader, None)) is not None:
+                yield batch
+        finally:
+            database.interrupt()
+
+
+def _execute(database: "DuckDBPyConnection", statement: str) -> None:
+    database.execute(statement)
+
+
+@contextmanager
+def _connected(tables: Tables, aside: Path, memory: int) -> "Iterator[DuckDBPyConnection]":
+    """Open a connection, and turn its errors into those of ``rows_of``."""
     import duckdb  # noqa: PLC0415 - few inputs are so large
 
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -69,54 +105,13 @@ def connected(tables: Tables, aside: Path, memory: int, progress: Progress) -> "
             database.execute("SET lock_configuration = true")
             for name, paths in tables.items():
                 database.read_parquet([*map(str, paths)]).create_view(name)
-            session = Session(database, progress)
-            try:
-                yield session
-            finally:
-                session.end()
+            yield database
     except duckdb.OutOfMemoryException as error:
         raise MemoryError(str(error)) from error
     except duckdb.Error as error:
         if type(error) not in {duckdb.IOException, duckdb.InvalidInputException, duckdb.Error}:
             raise
         raise _os_error(str(error)) from error  # the last two: a file is no Parquet
-
-
-class Session:
-    """A connection, and the thread that works on it.
-
-    Args:
-        database: the connection.
-        progress: is called now and then during a query.
-    """
-
-    def __init__(self, database: "DuckDBPyConnection", progress: Progress) -> None:
-        self._database, self._progress = database, progress
-        self._thread = ThreadPoolExecutor(1)
-        self._done, self._steps = 0, 1
-
-    def query(self, query: str, statements: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-        """Execute statements, and yield the rows of a query."""
-        self._done, self._steps = 0, len(statements) + 1
-        for statement in statements:
-            self._wait_for(self._database.execute, statement)
-            self._done += 1
-        reader = self._wait_for(lambda: self._database.sql(query).to_arrow_reader(_BATCH_ROWS))
-        while (batch := self._wait_for(next, reader, None)) is not None:
-            yield batch
-
-    def end(self) -> None:
-        """Stop the work."""
-        self._database.interrupt()
-        self._thread.shutdown()
-
-    def _wait_for(self, step: Callable[..., _T], *given: Any) -> _T:
-        """Let the thread do a step, and wait for it; signals are raised here."""
-        doing = self._thread.submit(step, *given)
-        while not wait([doing], _LOOK_EVERY_S).done:
-            percent = max(0.0, self._database.query_progress())
-            self._progress((self._done + percent / 100) / self._steps)
-        return doing.result()
 
 
 def _os_error(text: str) -> OSError:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from bulk_sync.beside import Behind
 from bulk_sync.errors import DiskFull, StoppedEarly, is_disk_full
-from bulk_sync.rows.duckdb_session import Tables, connected
+from bulk_sync.rows.duckdb_session import Tables, rows_of
 from bulk_sync.rows.slices import Tell
 
 KEYS: Final = pa.schema(
@@ -313,16 +313,15 @@ class Store:
             counts = (pq.read_metadata(path).num_rows for path in chain(*tables.values()))
             rows = sum(counts)
         pa.default_memory_pool().release_unused()  # for DuckDB
-        with (
-            self._explained(),
-            connected(
+        with self._explained():
+            yield from rows_of(
                 tables,
                 self._folder / "sorting",
                 max(_LEAST_BYTES, self._memory // 2),
                 lambda share: self._tell(what, int(rows * share), rows),
-            ) as session,
-        ):
-            yield from session.query(query, statements)
+                query,
+                statements,
+            )
 
     @contextmanager
     def _explained(self, damage: type[Exception] = OSError) -> Iterator[None]:
