@@ -1,6 +1,5 @@
 """A plan, a run or a file in short: lines for a person, one object for a script."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -184,7 +183,7 @@ def summary_json(
         "opt_outs": totals.opt_outs,
         "held": held,
         "limit": str(refusal or ""),
-        "late": None if late is None else asdict(late),
+        "late": None if late is None else late._asdict(),
         "calls": dict(cost.calls),
         "calls_total": sum(cost.calls.values()),
         "answers": dict(cost.answers),

@@ -6,10 +6,10 @@ which day a request came on, or whether a day is a holiday, the earlier last day
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import MAXYEAR, date
 from functools import cache
-from typing import Final
+from operator import add
+from typing import Final, NamedTuple
 from unicodedata import combining, normalize
 
 import numpy as np
@@ -55,8 +55,7 @@ _LEFT: Final = (*NEEDS_A_PERSON, Outcome.USABLE, Outcome.WOULD_UPDATE, Outcome.W
 _Days = npt.NDArray[np.datetime64]
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
+class Late(NamedTuple):
     """Opt-outs that are, or were, not carried out in time.
 
     Attributes:
@@ -144,12 +143,7 @@ def total(one: Late | None, other: Late | None) -> Late | None:
     """Return the counts of both."""
     if one is None or other is None:
         return one or other
-    return Late(
-        one.left + other.left,
-        one.done + other.done,
-        one.soon + other.soon,
-        one.undated + other.undated,
-    )
+    return Late(*map(add, one, other))
 
 
 def days_left(rows: pd.DataFrame, today: date) -> Mapping[str, int]:

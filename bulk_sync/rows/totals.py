@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -62,15 +62,6 @@ class Totals:
             opt_outs=self.opt_outs + other.opt_outs,
             creates=self.creates + other.creates,
         )
-
-    def dumps(self) -> dict[str, object]:
-        """Return the counts as JSON can hold them."""
-        return asdict(self)
-
-    @classmethod
-    def loads(cls, facts: Mapping[str, Any]) -> "Totals":
-        """Return the counts from what ``dumps`` made."""
-        return cls(**facts)
 
     @property
     def writes(self) -> int:

@@ -13,7 +13,7 @@ and once these were compared, in place of the list:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count, product
 from pathlib import Path
@@ -173,7 +173,7 @@ class LargeInput:
             left.append(rows)
         work = reduction.work(left, find_states(), is_rest)
         checkpoint.keep_part(_POSITIONS, pa.table({"position": work.positions}))
-        counts = {"totals": totals.dumps(), "tally": tally.dumps()}
+        counts = {"totals": asdict(totals), "tally": tally.dumps()}
         table = _with_counts(work.rows, counts)
         if self.is_planned:
             table = table.replace_schema_metadata({**table.schema.metadata, PLANNED: b""})
@@ -311,7 +311,7 @@ def rest_of(checkpoint: Checkpoint) -> Rest:
     with checkpoint.opened(checkpoint.folder / _POSITIONS) as file:
         positions = file.read()["position"].to_numpy()
     with_results = LargeInput(checkpoint).with_results(positions)
-    return Rest(Totals.loads(counts["totals"]), Tally.loads(counts["tally"]), with_results)
+    return Rest(Totals(**counts["totals"]), Tally.loads(counts["tally"]), with_results)
 
 
 def _is_divided(checkpoint: Checkpoint) -> bool:

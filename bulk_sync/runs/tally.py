@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Self
 
@@ -86,7 +86,7 @@ class Tally:
             **{name: getattr(self, name) for name in ("rows", "days_left", "forbid", "allow")},
             "reasons": {str(reason): number for reason, number in self.reasons.items()},
             "states": self.states.tolist(),
-            "late": None if self.late is None else asdict(self.late),
+            "late": None if self.late is None else self.late._asdict(),
         }
 
     @classmethod

@@ -5,14 +5,14 @@ A day that passes makes more of them, so they are counted anew each day, from th
 
 import threading
 from collections.abc import Sequence
-from dataclasses import astuple
 from datetime import UTC, date, datetime
+from functools import reduce
 from typing import Final, NamedTuple
 
 from bulk_sync.amounts import count
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.rows import columns
-from bulk_sync.rows.due_dates import SOON, Late, late
+from bulk_sync.rows.due_dates import SOON, Late, late, total
 from bulk_sync.runs import kept_rows
 from bulk_sync.runs.kept_rows import KeptRows
 from bulk_sync.settings import State
@@ -74,9 +74,7 @@ class Overdue:
 
 
 def _late(kept: KeptRows, today: date) -> Late | None:
-    parts = [late(part, today) for part in kept.parts(*_READ)]
-    known = [part for part in parts if part is not None]
-    return Late(*map(sum, zip(*map(astuple, known), strict=True))) if known else None
+    return reduce(total, (late(part, today) for part in kept.parts(*_READ)), None)
 
 
 def _parts(counted: Late | None) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain, pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,7 @@ class _Checking:
         self._unknown: set[str] = set()
         self._explains_words = True
         self._has_originals = True
-        self._headers: dict[bool, _Header] = {}
+        self._headers: dict[bool, tuple[Part, second_table.Header]] = {}
         self._last_usable = -1
         self._dates: DateColumn | None = None
         if found.date is not None:
@@ -107,10 +107,12 @@ class _Checking:
             InputProblem: a second table begins below.
         """
         self._has_originals = self._has_originals and not self._store.has_same_originals()
-        for header in sorted(self._headers.values(), key=lambda each: each.at):
-            if header.row.is_sure or header.at < self._last_usable:
-                name = header.original if self._has_originals else header.name
-                second_table.refuse(header.row, self._found, name)
+        in_order = sorted(self._headers.values(), key=lambda each: each[0].start + each[1].at)
+        for part, header in in_order:
+            if header.is_sure or part.start + header.at < self._last_usable:
+                raw = self._parts.raw(part)
+                places = Places.from_rows(raw, has_originals=self._has_originals)
+                second_table.refuse(header, self._found, places.name(header.at))
         with self._store.writer(_SETTLED, _VERDICT) as file:
             for batch in self._store.repeats():
                 file.write_batch(self._settled(batch))
@@ -135,13 +137,8 @@ class _Checking:
 
     def _look_for_headers(self, part: Part, raw: pd.DataFrame, judged: JudgedRows) -> None:
         """Remember the first row that looks like the header of a second table, of each kind."""
-        for row in second_table.headers(raw, self._found, self._rules, judged.verdicts):
-            if row.is_sure not in self._headers:
-                names = (
-                    Places.from_rows(raw, has_originals=has_originals).name(row.at)
-                    for has_originals in (False, True)
-                )
-                self._headers[row.is_sure] = _Header(part.start + row.at, row, *names)
+        for header in second_table.headers(raw, self._found, self._rules, judged.verdicts):
+            self._headers.setdefault(header.is_sure, (part, header))
 
     def _settled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the verdicts on some rows that repeat a key."""
@@ -226,18 +223,6 @@ class _Checking:
                 _replace(times, combined.until(part.end), part.start)
                 frame = row_by_row.dated(frame, times, self._rules)
             yield frame
-
-
-class _Header(NamedTuple):
-    """The first header of a second table: its position, the row, and how the row is called.
-
-    ``original`` is its name if the input has the places of rows in an original file.
-    """
-
-    at: int
-    row: second_table.Header
-    name: str
-    original: str
 
 
 def _replace(times: RequestTimes, combined: pa.Table, start: int) -> None:

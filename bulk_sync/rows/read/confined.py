@@ -114,38 +114,31 @@ def _parsed(
         env=environment(),
     ) as process:
         try:
-            yield from _received(process, request, most, choose)
+            if process.stdin is None or process.stdout is None:
+                raise _Died
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            if choose is not None:
+                sheets = _sheets(process.stdout)
+                process.stdin.write(json.dumps(choose(sheets)).encode() + b"\n")
+            process.stdin.close()
+            taken = 0
+            with pa.ipc.open_stream(process.stdout) as stream:
+                yield _cells(stream.schema.empty_table())
+                for batch in stream:
+                    taken += batch.nbytes
+                    if taken > most:
+                        raise _Died
+                    yield _cells(pa.Table.from_batches([batch]))
+            process.wait()
         except (pa.ArrowInvalid, OSError) as error:
             raise _Died from error
         finally:
             process.kill()
 
 
-def _received(
-    process: "subprocess.Popen[bytes]",
-    request: Mapping[str, object],
-    most: int,
-    choose: Choose | None,
-) -> Generator[Cells, None, None]:
-    if process.stdin is None or process.stdout is None:
+def _sheets(stdout: IO[bytes]) -> list[FirstRows]:
+    line = stdout.readline(_MOST_FIRST_ROWS)
+    if not line.endswith(b"\n"):
         raise _Died
-    process.stdin.write(json.dumps(request).encode() + b"\n")
-    process.stdin.flush()
-    if choose is not None:
-        line = process.stdout.readline(_MOST_FIRST_ROWS)
-        if not line.endswith(b"\n"):
-            raise _Died
-        sheets = [
-            FirstRows(dict(rows), name, is_hidden) for name, is_hidden, rows in json.loads(line)
-        ]
-        process.stdin.write(json.dumps(choose(sheets)).encode() + b"\n")
-    process.stdin.close()
-    taken = 0
-    with pa.ipc.open_stream(process.stdout) as stream:
-        yield _cells(stream.schema.empty_table())
-        for batch in stream:
-            taken += batch.nbytes
-            if taken > most:
-                raise _Died
-            yield _cells(pa.Table.from_batches([batch]))
-    process.wait()
+    return [FirstRows(dict(rows), name, is_hidden) for name, is_hidden, rows in json.loads(line)]
