@@ -18,13 +18,7 @@ from bulk_sync.rows.request_order import UNDATED
 
 
 class Dates(NamedTuple):
-    """A column of request dates, and how it was read; JSON has it as a list.
-
-    Attributes:
-        column: its name.
-        order: of the numbers in it, as ``Order.name``.
-        doubts_stored: as ``Order.doubts_stored``.
-    """
+    """A column of request dates, and its ``Order``; JSON has it as a list."""
 
     column: str
     order: str
@@ -32,13 +26,7 @@ class Dates(NamedTuple):
 
 
 def rewritten(rows: pd.DataFrame, dates: Dates | None, today: date) -> pd.DataFrame:
-    """Return some rows of an input with certain dates; cells without a date stay as they are.
-
-    Args:
-        rows: with the input's own columns.
-        dates: their column; None if there is none.
-        today: as for ``date_texts.read_days``.
-    """
+    """Return some rows of an input with certain dates; cells without a date stay as they are."""
     if dates is None or dates.column not in rows:
         return rows
     order = Order(dates.order, dates.doubts_stored)

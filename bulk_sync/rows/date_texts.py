@@ -108,24 +108,13 @@ class Days(NamedTuple):
 
 
 def orders_in(texts: pa.Array, today: date | None) -> set[int]:
-    """Return the orders of numbers that some texts show, as places in ``_ORDERS``.
-
-    Args:
-        texts: str.
-        today: as for ``read_days``.
-    """
+    """Return the orders of numbers that some texts show, as places in ``_ORDERS``."""
     fits = _numbers_of(_plain(texts), today) != UNDATED
     return {order for order, each in enumerate(fits & (fits.sum(axis=0) == 1)) if each.any()}
 
 
 def find_order(shown: AbstractSet[int], name: str, stated: DateOrder | None = None) -> Order:
-    """Return the order of the numbers in a column.
-
-    Args:
-        shown: the orders that its texts show.
-        name: of the column; it may show the order.
-        stated: the order, if a person states it.
-    """
+    """Return the order of the numbers in a column, by its texts, its name, or a person."""
     own = set() if stated is None else {_ORDER_NAMES.index(_STATED[stated])}
     doubts_stored = bool(shown - {_YEAR_FIRST}) and not shown <= own
     named = {order for words, order in _IN_NAMES.items() if words in name.casefold()}

@@ -34,12 +34,7 @@ _SWAPPED: Final = Doubt(
 
 
 def find(rows: pd.DataFrame, column: str | None) -> Iterator[tuple[Doubt, pd.Series]]:
-    """Yield each doubt, and which rows have it.
-
-    Args:
-        rows: the results of a check.
-        column: of the request dates; None if there is none.
-    """
+    """Yield each doubt, and which rows of a checked input have it."""
     if column is None or columns.REQUESTED not in rows:
         return
     is_used = ~columns.have_outcome(rows, [Outcome.REJECTED]) & (rows[column].str.strip() != "")

@@ -101,12 +101,7 @@ class Cells:
 
 
 def find(rows: Slices, layout: Layout) -> list[str]:
-    """Return sentences that name options for columns and cells that were not used.
-
-    Args:
-        rows: from ``check.rows``.
-        layout: their columns.
-    """
+    """Return sentences that name options for columns and cells that were not used."""
     cells = Cells(layout)
     for each in rows.read():
         cells.add(each)

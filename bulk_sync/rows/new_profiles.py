@@ -27,11 +27,6 @@ _NAMES: Final = ("firstName", "lastName")
 def fields(names: Iterable[str], how: Creating, keys: Keys) -> Mapping[str, str]:
     """Return the columns for the fields of a new profile, by field.
 
-    Args:
-        names: the input's own columns.
-        how: the named fields.
-        keys: what the keys are.
-
     Raises:
         UsageProblem: the keys are no addresses.
         InputProblem: a column is missing, or ambiguous; the message lists the columns.
@@ -49,13 +44,7 @@ def fields(names: Iterable[str], how: Creating, keys: Keys) -> Mapping[str, str]
 
 
 def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd.DataFrame:
-    """Plan a profile for every row with an unknown address.
-
-    Args:
-        rows: expanded and compared rows.
-        how: the fields of a new profile.
-        keys: what the keys are.
-        attribute: the attribute with the state.
+    """Plan a profile for every expanded and compared row with an unknown address.
 
     Returns:
         The same rows with CREATE; those to be created are ``would_create``. A row without the

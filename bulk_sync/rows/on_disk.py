@@ -284,9 +284,7 @@ class Store:
     def found(self, folder: Path) -> Iterator[pa.RecordBatch]:
         """Yield what Campaign's list showed of the open rows, by position and time.
 
-        Args:
-            folder: with the parts ``input``, judged rows with POSITION, and ``listed``, the
-                profiles.
+        The folder has the parts ``input``, judged rows with POSITION, and ``listed``, the profiles.
         """
         kinds = ("input", "listed")
         tables = {kind: sorted(folder.glob(f"{kind}-*.parquet")) for kind in kinds}

@@ -57,11 +57,7 @@ def frame(file: pq.ParquetFile, names: Sequence[str] | None = None) -> pd.DataFr
 
 
 def slices(opened: Callable[[], AbstractContextManager[pq.ParquetFile]]) -> Slices:
-    """Return all rows, a row group in each slice. Memory: a row group, whenever they are read.
-
-    Args:
-        opened: opens the file, for each pass over its rows.
-    """
+    """Return all rows, a row group in each slice. Memory: a row group, whenever they are read."""
     with opened() as file:
         if file.num_row_groups == 1:
             return Slices.of(frame(file))

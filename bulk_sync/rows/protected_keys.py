@@ -82,10 +82,7 @@ class ProtectedKeys:
         return _with_verdicts(planned, sentences)
 
     def rejected_in(self, checked: Slices) -> Slices:
-        """Return results of a check with the rows of protected people rejected.
-
-        Args:
-            checked: as of ``comparison.without_states``.
+        """Return results of ``comparison.without_states`` with rows of protected people rejected.
 
         Memory: 8 bytes for each protected row.
         """

@@ -170,13 +170,7 @@ def _joined(rest: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 
 
 def _steps(rows: pd.DataFrame, positions: _Int64, found: Sequence[pa.Table]) -> Steps:
-    """Return the states of the open rows of a frame, in their order.
-
-    Args:
-        rows: the frame.
-        positions: of its rows in the input, ascending.
-        found: what the list showed of them.
-    """
+    """Return what the list showed of the open rows of a frame, in their order."""
     open_rows = comparison.open_rows(rows)
     steps = Steps.blank(len(open_rows), stamped=columns.LATEST in rows)
     if not found:

@@ -239,12 +239,7 @@ def _if_stored(order: Order) -> str:
 
 
 def times_of(requests: Requests, desired: npt.NDArray[np.int8]) -> RequestTimes:
-    """Return the times of rows, each by itself.
-
-    Args:
-        requests: what was read.
-        desired: by row, the state.
-    """
+    """Return the times of rows, each by itself."""
     latest = np.where(desired == 1, requests.latest, requests.earliest)
     doubt_ms = requests.latest - requests.earliest
     precision = np.full(len(latest), Precision.INSTANT, np.int8)

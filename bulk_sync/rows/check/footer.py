@@ -78,12 +78,8 @@ def reject(
 ) -> None:
     """Reject totals, legends and signatures below the data, and set their rows aside.
 
-    Args:
-        raw: the rows of files to their ends; of each one all, or ``LEAST_ROWS`` at least.
-        found: their columns.
-        words: for states.
-        verdicts: on the rows.
-        above: how many rows of the first file are above these.
+    The rows are those of files to their ends: of each one all, or ``LEAST_ROWS`` at least. Above
+    them are ``above`` further rows of the first file.
     """
     for start, end in _files(raw):
         first = max(start, end - LEAST_ROWS)

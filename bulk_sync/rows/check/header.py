@@ -109,14 +109,7 @@ class Found:
 
 
 def find_columns(names: Iterable[str], rules: Rules) -> Found:
-    """Find the columns of keys, desired states and request dates.
-
-    Args:
-        names: the input's own columns.
-        rules: the names that the user gave, if any.
-
-    Returns:
-        Their names, exactly as the input spells them.
+    """Find the columns of keys, states and request dates; names are as the input spells them.
 
     Raises:
         InputProblem: none, or more than one, fits; the message lists the columns.

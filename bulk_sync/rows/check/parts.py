@@ -49,13 +49,7 @@ class Part:
 
 
 class Parts:
-    """All slices of an input.
-
-    Args:
-        store: where they are kept.
-        found: the columns of keys and states.
-        first: the first slice.
-    """
+    """All slices of an input; the first one shows their columns."""
 
     def __init__(self, store: Store, found: Found, first: pd.DataFrame) -> None:
         self._store, self._found = store, found
@@ -145,13 +139,7 @@ class Parts:
     def names(
         self, positions: npt.NDArray[np.int64], places: pa.StructArray, *, has_originals: bool
     ) -> dict[int, str]:
-        """Return the names of some rows by their positions; those at -1 are left out.
-
-        Args:
-            positions: of the rows.
-            places: of the rows, as ``KEYS`` has them.
-            has_originals: as for ``Places.from_rows``.
-        """
+        """Return the names of some rows by their positions; those at -1 are left out."""
         there, first = np.unique(positions, return_index=True)
         number, file, *originals = places.take(pa.array(first[there >= 0])).flatten()
         rows = pd.DataFrame({columns.ROW: number.to_numpy()})

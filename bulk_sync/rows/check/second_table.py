@@ -38,14 +38,7 @@ class Header(NamedTuple):
 
 
 def headers(raw: pd.DataFrame, found: Found, rules: Rules, verdicts: Verdicts) -> Iterator[Header]:
-    """Yield the rows that look like a header whose states have another name than above.
-
-    Args:
-        raw: the rows, as ``read.rows`` returns them, or a slice of them.
-        found: their columns.
-        rules: the rules for the input.
-        verdicts: on keys and states: a header is no usable row.
-    """
+    """Yield the rows that look like a header whose states have another name than above."""
     if found.state is None:
         return
     rejected = np.flatnonzero(np.isin(verdicts.reason, _DAMAGED))

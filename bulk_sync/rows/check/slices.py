@@ -46,12 +46,7 @@ _VERDICT: Final = pa.schema(
 
 
 def check(frames: Iterable[pd.DataFrame], rules: Rules, store: Store) -> Checked:
-    """Check every row, as ``check.check`` does.
-
-    Args:
-        frames: the raw rows, as ``read.slices`` returns them, at least one slice.
-        rules: the rules for the input.
-        store: where the parts go; it is needed as long as the rows are read.
+    """Check every row, as ``check.check`` does; the store is needed as long as the rows are read.
 
     Raises:
         InputProblem: as for ``check.rows``.

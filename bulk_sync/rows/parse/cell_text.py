@@ -79,11 +79,7 @@ def relevant(code: str) -> str:
 
 
 def displayed(code: str, value: float) -> str | None:
-    """Return the displayed text of an integer, if it is more than its digits.
-
-    Args:
-        code: a number format, such as ``0000000`` or ``"@"0``.
-        value: the number.
+    """Return the displayed text of an integer, if it is more than its digits, such as ``0000007``.
 
     Returns:
         The text; None if it is the number itself, or a date, a fraction, an amount or the like:

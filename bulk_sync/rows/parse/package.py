@@ -16,13 +16,7 @@ a thousandth."""
 
 
 class Package:
-    """The parts of a workbook, found whatever the case and the slashes of their names.
-
-    Args:
-        archive: the opened file.
-        place: its name in messages.
-        size: its bytes.
-    """
+    """The parts of a workbook, found whatever the case and the slashes of their names."""
 
     def __init__(self, archive: zipfile.ZipFile, place: str, size: int) -> None:
         self._archive = archive
@@ -57,11 +51,8 @@ class Package:
     ) -> Iterator[None]:
         """Parse the XML of a part piece by piece; yield after each of them.
 
-        Args:
-            name: the part's name.
-            start: called with the tag and the attributes of each element.
-            end: called with its tag.
-            text: called with the text between two tags.
+        ``start`` takes the tag and the attributes of each element, ``end`` its tag, and ``text`` the
+        text between two tags.
 
         Raises:
             InputProblem: the file unpacks to too much.

@@ -40,10 +40,6 @@ _DAMAGE: Final = (
 def parse(path: Path, choose: Choose) -> Parsed:
     """Parse one sheet.
 
-    Args:
-        path: the workbook.
-        choose: chooses the sheet and its header.
-
     Raises:
         InputProblem: it is no workbook, protected or damaged, or nothing is in the header's row.
     """

@@ -113,11 +113,7 @@ class _Columns(dict[str, int]):
 
 
 class _Texts:
-    """Collects texts, of cells or shared ones, while their XML is parsed.
-
-    Attributes:
-        texts: the complete shared texts.
-    """
+    """Collects texts while their XML is parsed: of cells, or shared ones, which ``texts`` has."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -161,11 +157,7 @@ class _Texts:
 
 
 class _Rows(_Texts):
-    """Collects the rows of a sheet while its XML is parsed.
-
-    Attributes:
-        rows: the complete rows.
-    """
+    """Collects the rows of a sheet while its XML is parsed."""
 
     def __init__(self, book: _Book) -> None:
         super().__init__()

@@ -102,13 +102,7 @@ def _moved(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
 
 
 def most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules) -> Choice:
-    """Return the row with most known names, then most text; one with dates or keys comes last.
-
-    Args:
-        sheets: at least one, each with a row.
-        wanted: what is known of the table.
-        rules: for the names of columns.
-    """
+    """Return the row with most known names, then most text; one with dates or keys comes last."""
     if wanted.header_row is not None:
         return Choice(sheets[0], wanted.header_row)
 

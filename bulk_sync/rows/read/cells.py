@@ -180,12 +180,7 @@ def own_columns(
 
     Columns without a name, and those with an earlier one's, are called by their letters. Left
     out are nameless ones without content, and columns called ROW or FILE: they come from an
-    earlier report.
-
-    Args:
-        names: the header's cells.
-        place: the input's name in messages.
-        first_filled: by nameless columns with content, the number of the first row with it.
+    earlier report. ``first_filled`` has the first row with content of nameless ones.
 
     Raises:
         InputProblem: no column has a name.

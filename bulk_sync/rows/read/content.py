@@ -182,10 +182,6 @@ class _Reader(io.RawIOBase):
 def unpacked(path: Path, spool: Spool) -> Iterator[Content]:
     """Open a file until the block ends, and unpack it if its last suffix says so.
 
-    Args:
-        path: the file.
-        spool: makes the file for what is in it.
-
     Raises:
         InputProblem: it cannot be read, is damaged, has something else behind the packed data, or
             unpacks to far more than a list of keys.

@@ -37,15 +37,7 @@ _DECODE: Final[dict[str, Callable[[bytes, str, bool], tuple[str, int]]]] = {
 
 
 def utf8(content: Content, place: str, spool: Spool) -> Content:
-    """Return the content of a text file as UTF-8.
-
-    Args:
-        content: the whole file.
-        place: its name in messages.
-        spool: makes the file for a text that is decoded.
-
-    Returns:
-        The same text; in the same file if it is UTF-8 already.
+    """Return the content of a text file as UTF-8: in the same file, or in another one.
 
     Raises:
         InputProblem: a byte is no character, or NUL; the message has its line.

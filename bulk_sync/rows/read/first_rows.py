@@ -103,12 +103,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The place of a table.
-
-    Attributes:
-        first: the sheet.
-        header_row: the number of the header's row.
-    """
+    """The place of a table: the sheet, and the number of its header's row."""
 
     first: FirstRows
     header_row: int
@@ -120,10 +115,6 @@ class Choice:
 
 def choose(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
     """Choose the first sheet with a header in a certain row, or the only other one.
-
-    Args:
-        sheets: those with content that may be read, at least one.
-        wanted: what is known.
 
     Returns:
         The choice; None if there is none, or more than one.

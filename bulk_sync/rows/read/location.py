@@ -41,12 +41,6 @@ def locate(
 
     A given row beyond the first ones is not looked at.
 
-    Args:
-        sheets: those that may be read, at least one.
-        wanted: what is known of the table.
-        place: the file's name in messages.
-        listed: all sheets of the workbook, for a message.
-
     Raises:
         InputProblem: there is no table, or more than one; or there are rows above the header.
     """

@@ -25,9 +25,7 @@ class Origin(NamedTuple):
 def origin(source: str, called: str = "") -> Origin | None:
     """Return what a workbook's properties, or the name of a todo file, show; None if nothing.
 
-    Args:
-        source: the file.
-        called: its name for people, if it is kept under another one.
+    ``called`` is its name for people, if it is kept under another one.
     """
     if found := of_workbook(source):
         return found
@@ -53,11 +51,6 @@ def default_job(source: str, stem: str, called: str = "") -> str:
 
     The todo files of an input are a job of their own, the same every night: ``requests.todo``. They
     are compared with no run, and do not count as the nightly one.
-
-    Args:
-        source: the input.
-        stem: its name without suffixes.
-        called: its name for people, if it is kept under another one.
     """
     found = origin(source, called)
     if found is not None and is_todo(called or source):

@@ -21,12 +21,7 @@ class _Seen(Exception):
 
 
 def first_rows(path: Path, wanted: Wanted) -> list[FirstRows]:
-    """Return the first rows of each sheet, or of a file without sheets; none if it is unreadable.
-
-    Args:
-        path: one file.
-        wanted: what is known of its table.
-    """
+    """Return the first rows of each sheet, or of the whole file; none if it is unreadable."""
     kind = formats.find(path)
     try:
         if kind is None:
@@ -43,12 +38,7 @@ def first_rows(path: Path, wanted: Wanted) -> list[FirstRows]:
 
 
 def likely(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
-    """Return the row that looks most like a header; None if there is no row to look at.
-
-    Args:
-        sheets: from ``first_rows``.
-        wanted: what is known of the table.
-    """
+    """Return the row that looks most like a header; None if there is no row to look at."""
     named = [each for each in sheets if wanted.sheet in {None, each.sheet} and each.rows]
     others = [each for each in named if not (each.is_hidden or each.is_ours)]
     if not named:

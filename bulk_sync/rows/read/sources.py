@@ -105,10 +105,6 @@ def warn_of_others(source: str, taken: Sequence[Path]) -> None:
     """Warn of other files and folders in a folder or glob.
 
     Hidden ones and this program's reports do not count, nor do the folders on the way of ``**``.
-
-    Args:
-        source: a folder or a glob.
-        taken: its files, from ``files``.
     """
     with explained(source):
         others = sorted(set(_found(source)) - set(taken))
@@ -160,13 +156,7 @@ def text_bytes(paths: Iterable[Path]) -> int:
 
 
 def digest(source: str) -> str:
-    """Return the SHA-256 of files, of a single one the same as ``sha256sum``.
-
-    Args:
-        source: as for ``files``.
-
-    Returns:
-        64 hexadecimal digits; of several files the SHA-256 of the output of ``sha256sum``.
+    """Return the SHA-256 of files: of one as ``sha256sum`` has it, of several that of its output.
 
     Raises:
         InputProblem: it cannot be read.

@@ -23,13 +23,7 @@ from bulk_sync.rows.read.sources import STDIN, STDIN_NAME
 
 @contextmanager
 def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterator[Parts]:
-    """Open the table of one file, whose rows can be read until the block ends.
-
-    Args:
-        path: the file.
-        wanted: what is known of its table.
-        spool: makes the files for a text that is unpacked or decoded.
-        most_bytes: how many bytes of text a part may have; a sheet is one part.
+    """Open the table of one file, whose rows can be read until the block ends; a sheet is one part.
 
     Raises:
         InputProblem: it cannot be read.

@@ -57,12 +57,7 @@ csv.field_size_limit(_LONGEST_CELL)  # its default refuses a cell of 131,073 cha
 def parts(content: Content, place: str, wanted: Wanted, spool: Spool, most_bytes: int) -> Parts:
     """Return the table of one text; it is one part if the text is small.
 
-    Args:
-        content: the whole input, unpacked.
-        place: its name in messages.
-        wanted: what is known of its header.
-        spool: makes the file for a text that is decoded.
-        most_bytes: how many bytes a part may have; it has at least one record.
+    A part has ``most_bytes`` at most, but at least one record.
 
     Raises:
         InputProblem: it is no text, empty or without a header; or later, while its rows are read,

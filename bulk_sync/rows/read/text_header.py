@@ -61,10 +61,7 @@ class Header:
 def find_header(content: Content, place: str, wanted: Wanted) -> Header:
     """Find the header: the first row with content, or the one header among the first rows.
 
-    Args:
-        content: the whole text, UTF-8.
-        place: its name; in a ``.tsv`` the tab comes first among the possible separators.
-        wanted: what is known of the header.
+    In a ``.tsv`` the tab comes first among the possible separators.
 
     Raises:
         InputProblem: there is none, or more than one.
@@ -85,13 +82,7 @@ def find_header(content: Content, place: str, wanted: Wanted) -> Header:
 
 
 def first_rows(content: Content, place: str, wanted: Wanted) -> FirstRows:
-    """Return the first rows of a text, whether one of them is a header or not.
-
-    Args:
-        content: as for ``find_header``, like the others.
-        place: its name.
-        wanted: what is known of the header.
-    """
+    """Return the first rows of a text, whether one of them is a header or not."""
     return _Text.from_content(content, place).first_rows(wanted)[1]
 
 
