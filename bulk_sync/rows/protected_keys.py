@@ -5,7 +5,7 @@ plan --by key, PKey, own columns of PKeys and addresses--> rows of protected peo
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -46,14 +46,10 @@ class ProtectedKeys:
     addresses: Mapping[str, str] = field(default_factory=dict)
 
     def __or__(self, other: "ProtectedKeys") -> "ProtectedKeys":
-        """Return the keys of both."""
+        """Return the keys of both; the place of a key in the first ones counts."""
         return ProtectedKeys(
             {**other.exactly, **self.exactly}, {**other.addresses, **self.addresses}
         )
-
-    def with_profiles(self, found: Mapping[str, str]) -> "ProtectedKeys":
-        """Return them with further PKeys, each with its place."""
-        return replace(self, exactly={**found, **self.exactly})
 
     def sentences(self, rows: pd.DataFrame) -> dict[int, str]:
         """Return the positions of protected rows, and a sentence about each.

@@ -74,7 +74,7 @@ class Protection:
             for at, matches in steps.matches(addresses)
             for match in matches
         }
-        self._listed = self.keys.with_profiles(found)
+        self._listed = self.keys | ProtectedKeys(exactly=found)
 
     def rejected(self, planned: pd.DataFrame, written: Collection[str] = ()) -> pd.DataFrame:
         """Return a plan with the rows of protected people rejected, but for written profiles."""

@@ -1,6 +1,6 @@
 """Reads the states in cells, by the words of ``state_words.py``."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,6 @@ from bulk_sync.rows.parse.cell_text import UNCALCULATED
 MOST_WORDS: Final = 1000
 """If a column has more words that are no states, it is the wrong column. Comparing one with the
 known words takes 40 µs."""
-
-
-class _Verdict(NamedTuple):
-    """What becomes of all cells with one spelling."""
-
-    outcome: Outcome
-    reason: Reason
-    sentence: str
 
 
 def read(
@@ -65,20 +57,22 @@ def read(
     return states, frozenset(spellings[code] for code in unknown)
 
 
-def _judge(spelling: str, column: str, rules: Rules, *, is_near: bool) -> _Verdict:
+def _judge(
+    spelling: str, column: str, rules: Rules, *, is_near: bool
+) -> tuple[Outcome, Reason, str]:
     """Return the verdict on a spelling that is no state."""
     words = rules.words
     write = f"Write yes ({words.effect('yes')} the sale) or no ({words.effect('no')} it)."
     if spelling == UNCALCULATED:
-        return _Verdict(Outcome.REJECTED, Reason.BAD_STATE, f"Column {column!r} has {NO_VALUE}.")
+        return Outcome.REJECTED, Reason.BAD_STATE, f"Column {column!r} has {NO_VALUE}."
     if spelling.strip():
         near = words.near(spelling) if is_near else None
         if near is not None:
             write = f"If it {words.effect(near)} the sale, write {near}."
         sentence = f"Column {column!r} has {quoted(spelling)}, which is neither yes nor no. {write}"
-        return _Verdict(Outcome.REJECTED, Reason.BAD_STATE, sentence)
+        return Outcome.REJECTED, Reason.BAD_STATE, sentence
     empty = f"Column {column!r} is empty in this row"
     if rules.blank_state is BlankState.SKIP:
         sentence = f"{empty}, so the row is left out (--blank-state skip)."
-        return _Verdict(Outcome.SKIPPED, Reason.BLANK_STATE, sentence)
-    return _Verdict(Outcome.REJECTED, Reason.BLANK_STATE, f"{empty}. {write}")
+        return Outcome.SKIPPED, Reason.BLANK_STATE, sentence
+    return Outcome.REJECTED, Reason.BLANK_STATE, f"{empty}. {write}"

@@ -51,8 +51,8 @@ class Package:
     ) -> Iterator[None]:
         """Parse the XML of a part piece by piece; yield after each of them.
 
-        ``start`` takes the tag and the attributes of each element, ``end`` its tag, and ``text`` the
-        text between two tags.
+        ``start`` takes the tag and the attributes of each element, ``end`` its tag, ``text`` what
+        stands between two tags.
 
         Raises:
             InputProblem: the file unpacks to too much.

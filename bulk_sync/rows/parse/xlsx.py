@@ -6,7 +6,7 @@ The XML of a sheet is parsed piece by piece. Memory: the shared texts, and the r
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -101,15 +101,13 @@ def _rows(book: _Book, part: str) -> Iterator[Row]:
         parser.rows.clear()
 
 
-class _Columns(dict[str, int]):
-    """The positions of columns, from 0, by their letters."""
-
-    def __missing__(self, letters: str) -> int:
-        position = -1
-        for letter in letters:
-            position = 26 * (position + 1) + ord(letter) - ord("A")
-        self[letters] = position
-        return position
+@lru_cache(1 << 14)
+def _position(letters: str) -> int:
+    """Return the position of a column, from 0, by its letters."""
+    position = -1
+    for letter in letters:
+        position = 26 * (position + 1) + ord(letter) - ord("A")
+    return position
 
 
 class _Texts:
@@ -163,7 +161,6 @@ class _Rows(_Texts):
         super().__init__()
         self.rows: list[Row] = []
         self._book = book
-        self._columns = _Columns()
         self._number = 0
         self._is_hidden = False
         self._cells: dict[int, str] = {}
@@ -176,7 +173,7 @@ class _Rows(_Texts):
         """Take the beginning of an element."""
         if tag == "c":
             letters = attributes["r"].rstrip(_DIGITS) if "r" in attributes else None
-            self._column = self._column + 1 if letters is None else self._columns[letters]
+            self._column = self._column + 1 if letters is None else _position(letters)
             self._cell, self._has_formula, self._value = attributes, False, None
         elif tag == "v":
             self._value = self._current = []

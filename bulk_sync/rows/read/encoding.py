@@ -7,11 +7,10 @@ refused too, not read as Windows-1252. Memory: a block, and what is decoded into
 
 import codecs
 import re
-from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.read.content import BLOCK_BYTES, Content, Spool
+from bulk_sync.rows.read.content import Content, Spool
 
 _MARKS: Final = {
     codecs.BOM_UTF8: "utf-8",
@@ -27,13 +26,6 @@ _MULTIBYTE: Final = re.compile(
 
 _CUT: Final = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}")
 """Half a character at the end of a file, unless it may be the end of a Western word."""
-
-_DECODE: Final[dict[str, Callable[[bytes, str, bool], tuple[str, int]]]] = {
-    "utf-8": codecs.utf_8_decode,
-    "utf-16-le": codecs.utf_16_le_decode,
-    "utf-16-be": codecs.utf_16_be_decode,
-    "cp1252": lambda block, errors, _: (block.decode("cp1252", errors), len(block)),
-}
 
 
 def utf8(content: Content, place: str, spool: Spool) -> Content:
@@ -68,20 +60,19 @@ def _decode(content: Content, encoding: str, into: BinaryIO | None = None) -> in
 
     The text before it is written as UTF-8 into a file, if one is given.
     """
-    start, bad = 0, None
-    while bad is None and (block := content.read(start, start + BLOCK_BYTES)):
-        is_last = start + len(block) == len(content)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for start, block in content.blocks():
+        end, bad = start + len(block), None
         try:
-            text, read = _DECODE[encoding](block, "strict", is_last)
+            text = decoder.decode(block, final=end == len(content))
         except UnicodeDecodeError as problem:
-            text, read = block[: problem.start].decode(encoding), problem.start
-            bad = start + read
+            text = problem.object[: problem.start].decode(encoding)
+            bad = end - len(problem.object) + problem.start  # it begins with the last block's rest
         if into is not None:
             into.write(text.encode())
-        if not read:  # or the file became shorter meanwhile
-            break
-        start += read
-    return bad
+        if bad is not None:
+            return bad
+    return None
 
 
 def _marked(content: Content, encoding: str, place: str, spool: Spool) -> Content:
