@@ -42,7 +42,7 @@ def open_rows(checked: pd.DataFrame) -> Positions:
 
 
 def changes(planned: pd.DataFrame) -> Positions:
-    """Return the positions of the rows whose profile's state is to be changed."""
+    """Return the positions of the rows with a state to be changed."""
     return np.flatnonzero(columns.have_outcome(planned, [Outcome.WOULD_UPDATE]))
 
 
@@ -73,7 +73,7 @@ def narrowed(planned: pd.DataFrame, positions: Positions) -> pd.DataFrame:
 
 
 def opt_ins(frame: pd.DataFrame) -> Positions:
-    """Return the positions of the rows that lift an opt-out, or have lifted it."""
+    """Return the positions of the rows to lift an opt-out, or to have lifted it."""
     written = np.flatnonzero(columns.have_outcome(frame, WRITTEN))
     before = columns.state_codes(frame[columns.BEFORE].iloc[written])
     desired = columns.state_codes(frame[columns.DESIRED].iloc[written])
@@ -126,7 +126,7 @@ def compare(
 
 
 def without_states(checked: pd.DataFrame, outcome: Outcome = Outcome.USABLE) -> pd.DataFrame:
-    """Return checked rows as results for which no state was read.
+    """Return checked rows as results without a state.
 
     Args:
         checked: all rows of ``check.rows``, or some of them.
@@ -155,7 +155,7 @@ def _newer_choices(
 
     An opt-in without a date may be older than a dated request for the opt-out, so it does not lift
     the opt-out that this tool wrote, or found, for such a request. ``differ`` are the places with
-    a state that is not desired.
+    another state than the desired one.
     """
     if states.changed_ms is None or columns.LATEST not in checked:
         return {}

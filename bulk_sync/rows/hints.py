@@ -56,7 +56,7 @@ class Words:
             self._written = {word: text for word, text in self._written.items() if word in kept}
 
     def most_frequent(self) -> dict[str, int]:
-        """Return the most frequent words that several cells have."""
+        """Return the most frequent words of several cells."""
         return {
             self._written[word]: number
             for word, number in self._counts.most_common(_NAMED_WORDS)
@@ -71,7 +71,7 @@ class Cells:
     Attributes:
         layout: the columns of the rows.
         rows: how many there are.
-        bad_keys: how many have a cell that is no key.
+        bad_keys: how many have no key in its cell.
         blank: how many have an empty cell in place of a state.
         states: how many have a state.
         allowed: how many of these allow the sale.
@@ -173,7 +173,7 @@ def _effect(word: str, words: StateWords) -> str:
 
 
 def _for_dates(layout: Layout) -> list[str]:
-    """Return a sentence about each column of dates that is not used."""
+    """Return a sentence about each unused column of dates."""
     return [
         f"Column {name!r} is not used: it may have the dates of something else. If the requests "
         f"were made on these dates, add --date-column {shlex.quote(name)}."

@@ -25,7 +25,7 @@ class Place:
     Attributes:
         file: the file's name as it was given.
         sheet: the sheet of a workbook; None in other files.
-        header_row: the number of the header's row; None in Parquet, which has none.
+        header_row: the number of the header's row; None in Parquet.
         positions: by the names in the frame, the columns in the file, from 0.
     """
 

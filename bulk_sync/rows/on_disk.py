@@ -221,7 +221,7 @@ class Store:
 
     Args:
         folder: an empty folder; its owner removes it.
-        memory: bytes that the program may take; half of them are for DuckDB, but 125 MB at least.
+        memory: most bytes for the program; half of them are for DuckDB, but 125 MB at least.
         tell: is called now and then while rows are compared.
 
     Methods raise DiskFull if there is no room, and StoppedEarly if the memory is too small, or if a

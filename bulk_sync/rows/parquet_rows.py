@@ -25,7 +25,7 @@ def with_schema(parts: Iterable[pa.Table]) -> tuple[pa.Schema, Iterator[pa.Table
 
 
 def table(frame: pd.DataFrame) -> pa.Table:
-    """Return rows for a file, without the columns that are equal to KEY; ``frame`` adds them."""
+    """Return rows for a file, without columns equal to KEY; ``frame`` adds them."""
     rows = pa.Table.from_pandas(frame, preserve_index=False)
     keys = rows[columns.KEY]
     same = [
@@ -85,7 +85,7 @@ def _files(file: pq.ParquetFile) -> list[str]:
 
 
 def _with_keys_once(group: pa.Table) -> pa.Table:
-    """Return rows without the memory of a column that is equal to KEY."""
+    """Return rows without the memory of a column equal to KEY."""
     keys = group[columns.KEY] if columns.KEY in group.column_names else None
     for at, column in enumerate(group.columns):
         if keys is not None and column.equals(keys):

@@ -1,4 +1,4 @@
-"""Kinds of positions: what an integer counts, so that two kinds are not mixed up.
+"""Kinds of positions: what an integer counts; two kinds are not to be mixed up.
 
     rows of the input --check--> open rows, one key each --expand--> rows of profiles --> writes
     RowIndex                     KeyIndex                            ProfileIndex         WriteIndex

@@ -21,7 +21,7 @@ class Totals:
 
     Attributes:
         rows: rows of the input.
-        outcomes: rows by outcome, those that occur, in the order of ``Outcome``.
+        outcomes: rows by outcome, if there are any, in the order of ``Outcome``.
         opt_ins: rows to be written, or written, from true to false.
         opt_outs: the same from false to true.
         creates: profiles to be created, or created.
@@ -53,7 +53,7 @@ class Totals:
         )
 
     def __add__(self, other: "Totals") -> "Totals":
-        """Return the counts of the rows of both, which are different rows of the input."""
+        """Return the counts of the rows of both: different rows of the input."""
         counted = Counter(self.outcomes) + Counter(other.outcomes)
         return Totals(
             rows=self.rows + other.rows,
@@ -93,12 +93,12 @@ _NEW: Final = (Outcome.WOULD_CREATE, Outcome.CREATED)
 
 
 def by_outcome(codes: npt.NDArray[np.int8]) -> Mapping[str, int]:
-    """Count rows by outcome, those that occur, from their ``OUTCOME_CODES``."""
+    """Count rows by outcome, if there are any, from their ``OUTCOME_CODES``."""
     return {str(name): n for name, n in zip(Outcome, _counted(codes), strict=True) if n}
 
 
 def by_reason(frame: pd.DataFrame) -> Counter[tuple[str, str]]:
-    """Count rows by outcome and reason, those that have a reason."""
+    """Count rows with a reason by outcome and reason."""
     outcomes = columns.outcome_codes(frame[columns.OUTCOME])
     reasons = columns.reason_codes(frame[columns.REASON])
     has_both = (outcomes >= 0) & (reasons >= 0)

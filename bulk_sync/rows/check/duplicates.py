@@ -35,7 +35,7 @@ class Places:
         Args:
             raw: the rows.
             has_originals: whether the columns called ``columns.ORIGINAL`` are those of a todo file;
-                None if the rows are all there are, so that their texts decide.
+                None if the rows are all there are: then their texts decide.
         """
         file, row = map(raw.get, columns.ORIGINAL)
         if has_originals is None:

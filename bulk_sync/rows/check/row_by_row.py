@@ -31,7 +31,7 @@ class JudgedRows(NamedTuple):
         keys: large_string, as they are used.
         identities: large_string, by which keys are compared.
         desired: int8, the states: 1, 0, or -1 where there is none.
-        unknown: the texts that are no states.
+        unknown: texts other than states.
     """
 
     verdicts: Verdicts
@@ -74,7 +74,7 @@ def judge(
         rules: the rules for the input.
         above: how many rows of the same file are above these; None if others are below.
         explains_words: whether sentences name the state that an unknown word may be; None if the
-            rows are all there are, so that their number of words decides.
+            rows are all there are: then their number of words decides.
     """
     verdicts = Verdicts.blank(len(raw))
     if above is not None:

@@ -32,7 +32,7 @@ class Rules:
         state_column: name of the state column; None finds it.
         date_column: name of the column of request dates; None finds it, if there is one.
         date_order: the order of day and month in them, if it is stated.
-        state: the one state of a file that holds only keys.
+        state: the one state of a file with keys alone.
         words: the words for states, and what yes means.
         blank_state: the meaning of an empty state cell.
         on_conflict: the fate of one key with two states.

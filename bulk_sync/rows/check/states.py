@@ -60,7 +60,7 @@ def read(
 def _judge(
     spelling: str, column: str, rules: Rules, *, is_near: bool
 ) -> tuple[Outcome, Reason, str]:
-    """Return the verdict on a spelling that is no state."""
+    """Return the verdict on another spelling than those of states."""
     words = rules.words
     write = f"Write yes ({words.effect('yes')} the sale) or no ({words.effect('no')} it)."
     if spelling == UNCALCULATED:

@@ -29,7 +29,7 @@ class Verdicts:
         outcome: int8, ``OUTCOME_CODES``; ``NONE`` while the row has no problem.
         reason: int8, ``REASON_CODES``; ``NONE`` where there is none.
         details: by position, the sentences.
-        aside: positions of rows that get no further verdict.
+        aside: positions of rows without further verdicts.
     """
 
     outcome: npt.NDArray[np.int8]
@@ -39,12 +39,12 @@ class Verdicts:
 
     @classmethod
     def blank(cls, count: int) -> "Verdicts":
-        """Return verdicts on so many rows, none of which has a problem."""
+        """Return verdicts on so many rows without a problem."""
         return cls(np.full(count, NONE, np.int8), np.full(count, NONE, np.int8), {})
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame) -> "Verdicts":
-        """Return the verdicts that rows have, to be overruled."""
+        """Return the verdicts on some rows so far, to be overruled."""
         outcome = columns.outcome_codes(rows[columns.OUTCOME])
         return cls(outcome, columns.reason_codes(rows[columns.REASON]), {})
 

@@ -23,7 +23,7 @@ class Parsed:
         batches: the rows in their order: int64, the number in a spreadsheet, then for each name its
             column, large_string without nulls.
         sheet: the sheet of a workbook.
-        header_row: the number of the header's row; None in Parquet, which has none.
+        header_row: the number of the header's row; None in Parquet.
         notes: warnings for the user, complete when all batches are.
     """
 

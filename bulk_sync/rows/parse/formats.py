@@ -76,7 +76,7 @@ def describe(head: bytes) -> str:
 
 
 def refuse_binary(place: str, head: bytes) -> None:
-    """Refuse the formats that are not text.
+    """Refuse other formats than text.
 
     Raises:
         InputProblem: the first bytes are those of another format.

@@ -42,7 +42,7 @@ class Cells:
         texts: by column, string or large_string without nulls.
         numbers: by row, its number in a spreadsheet.
         sheet: the sheet of a workbook.
-        header_row: the number of the header's row; None in Parquet, which has none.
+        header_row: the number of the header's row; None in Parquet.
     """
 
     names: Sequence[str]
@@ -85,7 +85,7 @@ class Parts:
     Attributes:
         names: the header's cells, untouched.
         sheet: the sheet of a workbook.
-        header_row: the number of the header's row; None in Parquet, which has none.
+        header_row: the number of the header's row; None in Parquet.
         read: starts to read the rows, a part at a time, each with rows.
     """
 

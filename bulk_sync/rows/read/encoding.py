@@ -56,7 +56,7 @@ def utf8(content: Content, place: str, spool: Spool) -> Content:
 
 
 def _decode(content: Content, encoding: str, into: BinaryIO | None = None) -> int | None:
-    """Return the offset of the first byte that is no character; None if all are.
+    """Return the offset of the first byte without a character; None if all are read.
 
     The text before it is written as UTF-8 into a file, if one is given.
     """

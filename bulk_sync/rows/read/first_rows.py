@@ -64,7 +64,7 @@ class Wanted:
     Attributes:
         sheet: the sheet of a workbook; None looks for it.
         header_row: the number of the header's row; None looks for it.
-        rules: for the columns that a header has; None takes any row for a header.
+        rules: for the columns of a header; None takes any row for a header.
     """
 
     sheet: str | None = None

@@ -59,7 +59,7 @@ def slices(
     Args:
         source: a file, a folder, a glob, or ``-`` for CSV on standard input.
         wanted: what is known of the table's place, and of its columns.
-        stdin: the content of standard input, if that is the source.
+        stdin: the content of standard input, if it is the source.
         copies: the files of a folder or glob that is not on this machine.
         most_bytes: about how many bytes of text a slice may have; it has at least one row.
         folder: a private folder for texts that are unpacked or decoded; its files are nameless.
@@ -132,7 +132,7 @@ class _Reading:
 
 
 def _one_if_small(frames: Iterator[pd.DataFrame], most_bytes: int) -> Iterator[pd.DataFrame]:
-    """Yield frames, or all their rows as one if that is not large."""
+    """Yield frames, or all their rows as one unless it is large."""
     held: list[pd.DataFrame] = []
     size = 0
     for frame in frames:

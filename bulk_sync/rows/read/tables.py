@@ -43,7 +43,7 @@ def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterato
 def _of_stream(
     path: Path, parser: str, first: Generator[Cells, None, None], most_bytes: int
 ) -> Parts:
-    """Return the table of a file whose parts come as a stream, of which the first has begun."""
+    """Return the table of a file by streams of its parts; the first stream has begun."""
     head = next(first)
     streams = [first]
 

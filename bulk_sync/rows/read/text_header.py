@@ -160,7 +160,7 @@ class _Text:
         )
 
     def searched(self, wanted: Wanted) -> Header:
-        """Return the header that is found among the first records.
+        """Find the header among the first records.
 
         Raises:
             InputProblem: there is none, or more than one.
@@ -247,6 +247,6 @@ def _end(text: Content) -> int:
 
 
 def _absent(text: Content) -> str:
-    """Find a separator for a file of one column: a character that it does not hold."""
+    """Find a separator for a file of one column: a character without a place in it."""
     codes = (code for code in range(1, 32) if code not in b"\t\r\n")
     return next(chr(code) for code in codes if text.find(bytes([code])) < 0)
