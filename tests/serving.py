@@ -15,7 +15,7 @@ from select import select
 import requests
 from aiohttp import web
 from argon2 import PasswordHasher
-from sqlalchemy import insert
+from sqlalchemy import Engine, event, insert
 from visitors import Visitor
 
 from bulk_sync.settings import State
@@ -103,13 +103,18 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
         await runner.cleanup()
         await loop.shutdown_default_executor()
 
+    def look(*_: object) -> None:
+        assert threading.current_thread() is not thread, "all other requests wait for this query"
+
     runner, port, app = asyncio.run_coroutine_threadsafe(begin(), loop).result(60)
     served = Served(f"http://127.0.0.1:{port}", app[PAGE], app)
+    event.listen(Engine, "before_cursor_execute", look)
     try:
         if people:
             add_people(served.page.database)
         yield served
     finally:
+        event.remove(Engine, "before_cursor_execute", look)
         for session in served.sessions:
             session.close()
         try:

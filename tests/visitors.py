@@ -1,8 +1,12 @@
 """Clients of the page: they send what browsers send, and give up on an answer that never comes."""
 
+import asyncio
+import gc
+import io
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -12,7 +16,7 @@ ANSWER_S: Final = 120
 
 
 class Unanswered(AssertionError):
-    """The page did not answer; the message says where the threads of this process stand."""
+    """The page did not answer; the message has what this process knows of the reason."""
 
 
 class Visitor(requests.Session):
@@ -30,13 +34,32 @@ class Visitor(requests.Session):
             return super().send(request, **given)
         except requests.Timeout as error:
             where = f"{request.method} {request.path_url.partition('?')[0]}"
-            raise Unanswered(f"{where}: no answer within {limit_s} s\n{stacks()}") from error
+            known = "\n".join([*_sockets(), *_threads(), *_tasks()])
+            raise Unanswered(f"{where}: no answer within {limit_s} s\n{known}") from error
 
 
-def stacks() -> str:
+def _sockets() -> list[str]:
+    """Return the sockets of the machine that hold bytes that nobody has read or fetched."""
+    path = Path("/proc/net/tcp")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line for line in lines if "00000000:00000000" not in line]
+
+
+def _threads() -> list[str]:
     """Return where each thread of this process stands."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    return "\n".join(
+    return [
         f"{names.get(number)}:\n{''.join(traceback.format_stack(frame))}"
         for number, frame in sys._current_frames().items()
-    )
+    ]
+
+
+def _tasks() -> list[str]:
+    """Return where each task of an event loop stands."""
+    found = []
+    for each in gc.get_objects():
+        if isinstance(each, asyncio.Task) and not each.done():
+            text = io.StringIO()
+            each.print_stack(file=text)
+            found.append(text.getvalue())
+    return found

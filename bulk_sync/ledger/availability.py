@@ -12,6 +12,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 _CONNECT_S: Final = 10
 """Seconds until a host that does not answer is given up; a driver alone waits for minutes."""
 
+_PING_S: Final = 2
+"""The same for a ping, during which the driver holds up all threads of the process."""
+
 _NO_SUCH_HOST: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _FOR_THE_MOMENT: Final = re.compile(
     "too many (clients|connections)|connection slots|the database system is "
@@ -60,8 +63,10 @@ def is_away(url: URL, error: SQLAlchemyError) -> bool:
         return True
     if not _has_host(url):
         return False
+    given = limits(url)
+    short = {"connect_timeout": _PING_S} if "connect_timeout" in given else {}
     timed = url.set(drivername="postgresql").update_query_dict(
-        {name: str(value) for name, value in limits(url).items()}
+        {name: str(value) for name, value in {**given, **short}.items()}
     )
     ping = PGconn.ping(timed.render_as_string(hide_password=False).encode())
     return ping in {Ping.REJECT, Ping.NO_RESPONSE}

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bulk_sync.errors import StopRun, UsageProblem
 from bulk_sync.web import old_files, security
-from bulk_sync.web.app_keys import PAGE, RIGHT
+from bulk_sync.web.app_keys import LASTING, PAGE, RIGHT
 from bulk_sync.web.page import Page
 from bulk_sync.web.routes import ROUTES
 from bulk_sync.web.settings import PageSettings
@@ -35,6 +35,7 @@ def make(settings: PageSettings) -> web.Application:
     app = web.Application(middlewares=[security.guard], client_max_size=_FORM_BYTES)
     app[PAGE] = page = Page(settings)
     app[RIGHT] = {route.handler: route.right for route in ROUTES}
+    app[LASTING] = frozenset(route.handler for route in ROUTES if route.lasts)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":
@@ -45,9 +46,12 @@ def make(settings: PageSettings) -> web.Application:
         page.close()
 
     async def tidy(_app: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_delete_old_files(page))
+        tasks: list[asyncio.Task[object]] = [asyncio.create_task(_delete_old_files(page))]
+        if not settings.is_local:
+            tasks.append(asyncio.create_task(page.blocking(security.own_names)))
         yield
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
     app.on_cleanup.append(close)
     app.cleanup_ctx.append(tidy)

@@ -11,4 +11,5 @@ if TYPE_CHECKING:
 
 PAGE: "Final[web.AppKey[Page]]" = web.AppKey("page")
 RIGHT: Final[web.AppKey[dict[Any, Right]]] = web.AppKey("right")
+LASTING: Final[web.AppKey[frozenset[Any]]] = web.AppKey("lasting")
 PERSON: Final[web.RequestKey[Person]] = web.RequestKey("person")

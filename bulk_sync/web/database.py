@@ -42,12 +42,22 @@ FILE: Final = "page.sqlite3"
 """The name in the state folder, unless the ledger is on a database server."""
 
 _BUSY_S: Final = 30
+_IDLE_S: Final = 60
 
 _READS: Final = "bulk_sync_reads"
 """Of a connection on which nothing is changed."""
 
 _TURN: Final = text("SELECT pg_advisory_xact_lock(hashtext('bulk-sync page'))")
 """Of the transaction that may change something on PostgreSQL."""
+
+_LIMITS: Final = text(
+    "SELECT set_config('lock_timeout', :busy, true),"
+    " set_config('idle_in_transaction_session_timeout', :idle, true)"
+)
+"""For that transaction: of its waits, and of a page whose machine is gone while it has its turn."""
+
+_LOCK_TIMEOUT: Final = "55P03"
+"""PostgreSQL's error code."""
 
 VERSION: Final = 1
 """Of the tables; a change of them is a new one, and converts those of the last."""
@@ -191,6 +201,7 @@ class Database:
         """
         with self._errors(), self._engine.begin() as connection:
             if connection.dialect.name == "postgresql":
+                connection.execute(_LIMITS, {"busy": f"{_BUSY_S}s", "idle": f"{_IDLE_S}s"})
                 connection.execute(_TURN)
             yield connection
 
@@ -203,6 +214,11 @@ class Database:
             what = " ".join(str(getattr(error, "orig", None) or error).split())
             if ledger.is_away(url, error):
                 raise LedgerAway(url.set(query={}).render_as_string(), what) from error
+            if getattr(getattr(error, "orig", None), "sqlstate", None) == _LOCK_TIMEOUT:
+                raise UsageProblem(
+                    f"The database of the page is busy: another page has used it for {_BUSY_S} s. "
+                    "Try again in a minute, and look how it stands first."
+                ) from error
             raise UsageProblem(
                 f"The database of the page cannot be used: {what}. Look at --state-dir and "
                 "--ledger, and at the room on the disk."

@@ -1,6 +1,7 @@
 """What all screens share, from the settings to the ledger: ``page_of(request)`` returns it."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -11,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from aiohttp import hdrs, web
 
+from bulk_sync.errors import StopRun
 from bulk_sync.ledger import Act, Deed
 from bulk_sync.web import reverse_proxy
 from bulk_sync.web.accounts import Accounts
@@ -26,6 +28,8 @@ from bulk_sync.web.paperwork import Paperwork
 from bulk_sync.web.rendering import Renderer
 from bulk_sync.web.sessions import LONGEST_S, Sessions
 from bulk_sync.web.settings import PageSettings
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,7 +73,7 @@ class Page:
         self.overdue = Overdue(settings.state)
         self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
         self._renderer = Renderer()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._turns = WeakValueDictionary[str, asyncio.Lock]()
 
     @staticmethod
@@ -172,20 +176,39 @@ class Page:
         port = request.url.port or self.settings.port
         return f"bulk-sync-{port}"
 
-    async def finish(self, work: Coroutine[Any, Any, None], within_s: float) -> None:
-        """Wait a moment for some work to end; it goes on behind the answer if it takes longer."""
+    async def finish(self, work: Coroutine[Any, Any, T], within_s: float) -> T | None:
+        """Wait a while for the result of some work.
+
+        Returns:
+            None if it takes longer: it goes on behind the answer.
+        """
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=within_s)
+        try:
+            await asyncio.wait({task}, timeout=within_s)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
         if task.done():
-            task.result()
+            return task.result()
+        task.add_done_callback(_log_failure)
+        return None
 
     def close(self) -> None:
         """Close the database."""
         for task in self._tasks:
             task.cancel()
         self.database.close()
+
+
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    """Log why work failed that has gone on behind its answer."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, StopRun):
+        log.warning("What went on behind its answer has failed: %s", error)
+    elif error is not None and not isinstance(error, web.HTTPException):
+        log.error("What went on behind its answer has failed: a bug", exc_info=error)
 
 
 def screen_of(request: web.Request) -> str:

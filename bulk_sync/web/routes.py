@@ -12,12 +12,13 @@ from bulk_sync.web.pages import ledger, people, plans, runs, sign_in, start, sta
 
 
 class Route(NamedTuple):
-    """A path, with what answers it."""
+    """A path, with what answers it; ``lasts`` if that takes as long as a run, or as a browser."""
 
     method: str
     path: str
     right: Right
     handler: Handler
+    lasts: bool = False
 
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -29,10 +30,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/sign-out-everywhere", Right.READ, sign_in.sign_out_everywhere),
     Route("GET", "/", Right.READ, start.show),
     Route("GET", "/uploads/new", Right.PREPARE, uploads.new),
-    Route("POST", "/uploads/new", Right.PREPARE, uploads.receive),
+    Route("POST", "/uploads/new", Right.PREPARE, uploads.receive, lasts=True),
     Route("GET", "/uploads/template", Right.READ, uploads.template),
     Route("GET", "/uploads/{id}", Right.READ, uploads.show),
-    Route("GET", "/uploads/{id}/events", Right.READ, uploads.events),
+    Route("GET", "/uploads/{id}/events", Right.READ, uploads.events, lasts=True),
     Route("POST", "/uploads/{id}/check", Right.PREPARE, uploads.check),
     Route("POST", "/uploads/{id}/compare", Right.PREPARE, uploads.compare),
     Route("GET", "/uploads/{id}/rows-to-correct", Right.READ, uploads.rows_to_correct),
@@ -45,9 +46,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/plans/{id}/again", Right.PREPARE, plans.plan_again),
     Route("POST", "/plans/{id}/raise", Right.RAISE, plans.raise_limit),
     Route("POST", "/plans/{id}/stop", Right.PREPARE, plans.stop),
-    Route("GET", "/plans/{id}/events", Right.READ, plans.events),
+    Route("GET", "/plans/{id}/events", Right.READ, plans.events, lasts=True),
     Route("GET", "/runs/{id}", Right.READ, runs.show),
-    Route("GET", "/runs/{id}/events", Right.READ, runs.events),
+    Route("GET", "/runs/{id}/events", Right.READ, runs.events, lasts=True),
     Route("GET", "/runs/{id}/report/{kind}", Right.READ, runs.report),
     Route("POST", "/runs/{id}/stop", Right.PREPARE, runs.stop),
     Route("POST", "/runs/{id}/resume", Right.RESUME, runs.resume),

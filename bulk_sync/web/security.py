@@ -4,6 +4,7 @@
     signed in, or path allowed without?          no: 303 to the sign-in, or 401
     safe method, or sent by this page?           no: 403   Sec-Fetch-Site, else Origin (CSRF)
     right for the path?                          no: 403; no such path: 404
+    answered in time?                            no: 503   it goes on (``Route.lasts`` has no limit)
 
 Headers are added to every response, those of errors too.
 """
@@ -19,7 +20,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bulk_sync.errors import LedgerAway, StopRun
-from bulk_sync.web.app_keys import PAGE, PERSON, RIGHT
+from bulk_sync.web.app_keys import LASTING, PAGE, PERSON, RIGHT
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import SAFE, sign_in_path
 from bulk_sync.web.settings import PageSettings
@@ -31,6 +32,15 @@ _AWAY: Final = (
     "flight and stop. Try again in a minute: this page goes on by itself when the server is back. "
     "What you have just pressed may not be recorded, so look how it stands first. If this lasts, "
     "tell the person who looks after this page."
+)
+
+_ANSWER_S: Final = 240.0
+"""Browsers give up after 300 s."""
+
+_SLOW: Final = (
+    "This takes longer than 4 minutes, so it goes on without you. Come back in a few minutes, and "
+    "look how it stands before you press anything again. If this lasts, tell the person who looks "
+    "after this page."
 )
 
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -56,11 +66,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request if it may be answered; show every error as a page."""
     page = request.app[PAGE]
     try:
-        _check_host(request, page.settings)
-        await _check_person(request)
-        _check_source(request)
-        _check_right(request)
-        return await handler(request)
+        return await _in_time(request, handler)
     except web.HTTPException as problem:
         if problem.status < 400 or problem.empty_body:
             raise
@@ -79,6 +85,27 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return page.problem(request, 500, "")
 
 
+async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request; raise 503 if that takes too long, and let it go on."""
+    answer = _answer(request, handler)
+    if request.match_info.route.handler in request.app[LASTING]:
+        return await answer
+    response = await request.app[PAGE].finish(answer, _ANSWER_S)
+    if response is None:
+        log.warning("%s %s takes longer than %.0f s", request.method, _pattern(request), _ANSWER_S)
+        raise web.HTTPServiceUnavailable(text=_SLOW, headers={"Retry-After": "60"})
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request if it may be answered."""
+    await _check_host(request)
+    await _check_person(request)
+    _check_source(request)
+    _check_right(request)
+    return await handler(request)
+
+
 async def add_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add the headers that every response has; one of its own stays."""
     for name, value in HEADERS.items():
@@ -86,10 +113,12 @@ async def add_headers(_request: web.BaseRequest, response: web.StreamResponse) -
             response.headers[name] = value
 
 
-def _check_host(request: web.Request, settings: PageSettings) -> None:
+async def _check_host(request: web.Request) -> None:
     """Raise 403 if a request was made for another server."""
-    hosts = request.headers.getall(hdrs.HOST, [])
-    if len(hosts) != 1 or not is_known_host(hosts[0], settings):
+    hosts, page = request.headers.getall(hdrs.HOST, []), request.app[PAGE]
+    if not page.settings.is_local and not own_names.cache_info().currsize:
+        await page.blocking(own_names)
+    if len(hosts) != 1 or not is_known_host(hosts[0], page.settings):
         raise web.HTTPForbidden(
             text="This page does not answer to that address. Open it with the address that "
             "`bulk-sync serve` printed; further names are given with --public-host."
@@ -134,13 +163,13 @@ def is_known_host(host: str, settings: PageSettings) -> bool:
     try:
         ip_address(name)
     except ValueError:
-        return name in _own_names()
+        return name in own_names()
     return True
 
 
 @cache
-def _own_names() -> frozenset[str]:
-    """Return the names of this machine; once, since a name server may take its time."""
+def own_names() -> frozenset[str]:
+    """Return the names of this machine; the first time blocks: a name server may take its time."""
     return frozenset({gethostname().lower(), getfqdn().lower()})
 
 

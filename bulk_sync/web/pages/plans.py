@@ -43,7 +43,8 @@ async def events(request: web.Request) -> web.StreamResponse:
 async def stop(request: web.Request) -> web.StreamResponse:
     """Stop the process that makes it."""
     page, state = page_of(request), await _state(request)
-    job = None if state.paper.job is None else page.jobs.find(state.paper.job)
+    job_id = state.paper.job
+    job = None if job_id is None else await page.blocking(page.jobs.find, job_id)
     is_stopped = job is not None and await page.blocking(job.stop)
     return page.go(_path(state), "stopping" if is_stopped else "has-ended")
 
