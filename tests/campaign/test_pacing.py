@@ -106,20 +106,20 @@ def test_a_limit_by_the_clock_is_found(rate: int) -> None:
 
 
 def test_a_limit_that_falls_and_rises_is_followed() -> None:
-    far_end = Bucket(400, 0.05, 0.5, at_once=False)
+    far_end = Bucket(200, 0.05, 0.5, at_once=False)
     done: dict[float, int] = {}
-    limits = [(100.0, 400), (200.0, 40), (320.0, 400)]
+    limits = [(100.0, 200), (200.0, 20), (320.0, 200)]
 
     def watch(now: float) -> None:
         since = now - 1000.0
-        far_end.rate = next((rate for until, rate in limits if since < until), 400)
+        far_end.rate = next((rate for until, rate in limits if since < until), 200)
         at = sum(since >= until for until, _ in limits)
         done[at] = done.get(at, 0) + 1
 
-    virtually(calls(far_end, Pace(), 85_000, watch=watch))
-    assert done[0] >= 0.9 * 400 * 100
-    assert 0.7 * 40 * 100 <= done[1] <= 1.2 * 40 * 100
-    assert done[2] >= 0.7 * 400 * 120
+    virtually(calls(far_end, Pace(), 42_500, watch=watch))
+    assert done[0] >= 0.9 * 200 * 100
+    assert 0.7 * 20 * 100 <= done[1] <= 1.2 * 20 * 100
+    assert done[2] >= 0.7 * 200 * 120
 
 
 @pytest.mark.parametrize(

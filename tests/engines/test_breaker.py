@@ -124,7 +124,7 @@ def test_rows_that_failed_in_an_earlier_process_count_for_the_limit_all_the_same
 
 
 BAD = (*range(60, 80), *range(380, 400))
-"""Forty profiles of a thousand: a block in the middle, and one more."""
+"""Forty profiles of five hundred: a block in the middle, and one more."""
 
 WORDS = ("--retries", 0, "--report", "r.csv", "--summary", "json", "--concurrency", 4)
 ONE_BY_ONE = ("--concurrency", 1)
@@ -135,15 +135,15 @@ ONE_BY_ONE = ("--concurrency", 1)
 def test_profiles_that_always_fail_are_rows_that_failed_and_the_run_is_finished(
     sim: Simulator, run: Run, method: str, tmp_path: Path
 ) -> None:
-    populate(sim, 1_000)
+    populate(sim, 500)
     for number in BAD:
         sim.queue_fault(
             Fault.TRANSIENT_500, method, times=99, matching=f"profile/%40{key(number)[1:]}"
         )
-    path = wishes(tmp_path / "in.csv", 1_000)
+    path = wishes(tmp_path / "in.csv", 500)
     ran = run(sim, "run", path, *WORDS, "--fetch", "lookup")
     assert ran.status == 3, ran.err
-    assert ran.summary["outcomes"] == {"failed": len(BAD), "updated": 1_000 - len(BAD)}
+    assert ran.summary["outcomes"] == {"failed": len(BAD), "updated": 500 - len(BAD)}
     assert "nothing to resume" in run(sim, "resume").out
 
 
