@@ -59,13 +59,11 @@ class Calls:
     Attributes:
         by_method: calls so far.
         answers: their responses, or the reason for none, by method and status.
-        are_budgeted: there is such a budget, so each call needs ``allow`` first.
     """
 
     def __init__(self, most: int | None = None, budget: Budget | None = None) -> None:
         self.by_method: Counter[str] = Counter()
         self.answers: Counter[tuple[str, str]] = Counter()
-        self.are_budgeted = budget is not None
         self._most = most
         self._budget = budget
         self._grant = _UNBOUNDED

@@ -166,21 +166,15 @@ class Pacer:
             "slowed_by": dict(self._slowed_by),
         }
 
-    def try_acquire(self) -> float | None:
-        """Start a request and return the time, or None if it must wait; see ``acquire``."""
-        now = self._clock()
-        if self._waiting or self._wait_s(now) > 0:
-            return None
-        self._start(now)
-        return now
-
     async def acquire(self) -> float:
         """Wait until a request may start, and return the time; ``release`` must follow.
 
         Raises:
             StopRun: the run stops, and the request would have to wait.
         """
-        if (now := self.try_acquire()) is not None:
+        now = self._clock()
+        if not self._waiting and self._wait_s(now) <= 0:
+            self._start(now)
             return now
         if self._stop.cause is not None:
             raise self._stop.cause
@@ -207,8 +201,7 @@ class Pacer:
         took_s = now - sent_at
         self._hold_s = _FIRST_HOLD_S
         self.latency.add(took_s)
-        if self._trouble.share:
-            self._trouble.fade()
+        self._trouble.fade()
         self._rate_limit.granted(now, took_s)
         self._in_flight_limit.granted(now, took_s)
         if not self._is_held and (self._rate_limit.rate is None or self._load.is_cut):

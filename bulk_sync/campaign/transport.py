@@ -235,11 +235,9 @@ class Transport:
         pacer, calls, proxy = self.pacer, side.calls, side.proxy
         is_read = request.method == "GET" or side is self._ims
         timeouts = self._timeouts_of_reads if is_read else self._timeouts
-        if calls.are_budgeted:
-            await calls.allow()
+        await calls.allow()
         try:
-            if (sent_at := pacer.try_acquire()) is None:
-                sent_at = await pacer.acquire()
+            sent_at = await pacer.acquire()
         except BaseException:
             calls.put_back()
             raise
