@@ -48,9 +48,6 @@ class Budget(Protocol):
         """Return unspent calls, if possible."""
 
 
-_UNBOUNDED: Final = Grant(0, "", 0.0)
-
-
 class Calls:
     """The calls of one run. Belongs to one event loop.
 
@@ -66,7 +63,7 @@ class Calls:
         self.answers: Counter[tuple[str, str]] = Counter()
         self._most = most
         self._budget = budget
-        self._grant = _UNBOUNDED
+        self._grant = Grant(0, "", 0.0)
         self._left = 0
         self._unsent = 0
         self._unsent_changed = asyncio.Event()

@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import orjson
+
 from bulk_sync.campaign import concurrency, create, list_pages, profiles, proof, resource_metadata
 from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.connections import Pool, room_for
@@ -103,10 +105,6 @@ class Client:
         self.listing = Listing(transport)
         self.is_ready = False
         self.has_attribute: bool | None = None
-        self._bodies = {
-            state: f'{{"{self._attribute}":{str(state).lower()}}}'.encode()
-            for state in (True, False)
-        }
 
     async def preflight(self, page_size: int = 1) -> Page:
         """Find out, with one call or two, whether and by which name the API answers.
@@ -261,7 +259,7 @@ class Client:
             StopRun: the run stops, and nothing was sent but what Campaign refused.
         """
         path = f"{self.api}/profile/{profiles.segment(key)}"
-        request = Request("PATCH", path, self._bodies[desired], (key,))
+        request = Request("PATCH", path, orjson.dumps({self._attribute: desired}), (key,))
         doubts: list[RetryLater] = []
         is_read_back = True
 

@@ -113,8 +113,9 @@ def total(parsed: object) -> int | None:
     """Return a number of profiles: ``{"count": 26}``, ``{"value": 26}`` or just ``26``."""
     if isinstance(parsed, dict):
         parsed = parsed["count"] if "count" in parsed else parsed.get("value")
-    is_number = isinstance(parsed, int) and not isinstance(parsed, bool)
-    return parsed if is_number and isinstance(parsed, int) and parsed >= 0 else None
+    if isinstance(parsed, int) and not isinstance(parsed, bool) and parsed >= 0:
+        return parsed
+    return None
 
 
 def path(href: str, *, forced: bool = False) -> str | None:
