@@ -97,7 +97,7 @@ def downloaded(
         return
     store = open_store(url)
     with scratch.folder(state_dir, scratch.DOWNLOADS) as folder:
-        is_one = url.name != "" and _first_special(url.key) == len(url.key)
+        is_one = bool(url.name) and _first_special(url.key) == len(url.key)
         before = _found(store, url, is_one=is_one)
         is_one = is_one or [each["path"] for each in before] == [url.key]
         taken = [each for each in before if is_one or is_data(_last(each["path"]))]
@@ -136,7 +136,7 @@ def _found(store: "ObjectStore", url: Url, *, is_one: bool) -> "list[ObjectMeta]
                     f"{url} is a folder. To read its files, add a / at the end of the URL."
                 ) from None
         prefix = url.key[: _first_special(url.key)].rpartition("/")[0]
-        if url.key.endswith("/") or not url.key:
+        if not url.name:
             found = list(obstore.list_with_delimiter(store, prefix or None)["objects"])
         else:
             listed = obstore.list(store, prefix or None)
