@@ -18,17 +18,12 @@ _LARGEST_PAGE: Final = 10_000
 """Profiles requested on a page, at most; no maximum is documented, and Campaign may give fewer
 (manual/campaign-api.md, section 2.1)."""
 
-FEW_KEYS: Final = 25
+_FEW_KEYS: Final = 25
 """For fewer keys the list is not requested before it is known to be short."""
 
 _PER_KEY: Final = 25
 """Profiles requested on a page for each key, at most: a handful of keys is no reason to read many
 other people's profiles."""
-
-
-def page_size(keys: int) -> int:
-    """Return how many profiles to request on a page, for so many keys."""
-    return min(_LARGEST_PAGE, _PER_KEY * keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +94,8 @@ async def choose(
     not in the list is unknown, Campaign's own count is needed.
     """
     keys, calls = lookups
-    size = how.page_size or page_size(keys)
-    is_few = how.fetch is Fetch.AUTO and keys < FEW_KEYS
+    size = how.page_size or min(_LARGEST_PAGE, _PER_KEY * keys)
+    is_few = how.fetch is Fetch.AUTO and keys < _FEW_KEYS
     peeks = how.fetch is Fetch.LOOKUP or is_few or left_at is not None
     first = await preflight(client, connection, 1 if peeks else size)
     total = first.total
