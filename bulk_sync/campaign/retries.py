@@ -82,24 +82,24 @@ class Retries:
             StoppedEarly: Campaign needs more patience than there is.
             StopRun: the run cannot go on.
         """
-        began, tries = time.monotonic(), None
+        tries = _Tries(time.monotonic())
         while True:
             responses = self.responses
             try:
-                result = await once()
+                return await once(), tries.count
+            except RetryLater as later:
+                self._redaction.error(later)
+                is_silent = later.unreachable and self.responses == responses
+                await self._wait(later, tries, is_silent=is_silent)
+            except RowFailed as failed:
+                self._redaction.error(failed)
+                failed.attempts = max(tries.count, failed.attempts)
+                if explain is not None:
+                    explain(failed)
+                raise
             except BulkSyncError as error:
-                tries = tries or _Tries(began)
                 self._redaction.error(error)
-                if not isinstance(error, RetryLater):
-                    if isinstance(error, RowFailed):
-                        error.attempts = max(tries.count, error.attempts)
-                        if explain is not None:
-                            explain(error)
-                    raise
-                is_silent = error.unreachable and self.responses == responses
-                await self._wait(error, tries, is_silent=is_silent)
-            else:
-                return result, 1 if tries is None else tries.count
+                raise
 
     async def _wait(self, later: RetryLater, tries: _Tries, *, is_silent: bool) -> None:
         """Sleep before the next try; raise the last word of the request if there is none."""
