@@ -12,6 +12,7 @@ import logging
 import re
 import secrets
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -205,18 +206,22 @@ def all_mirrored(state_url: str) -> list[Mirrored]:
 
     url = _folder(state_url)
     store = open_store(url)
-    found: dict[str, Mirrored] = {}
+    found: dict[str, list[Any]] = defaultdict(list)
     with _stopping(url):
         for chunk in obstore.list(store, url.key or None):
             for each in chunk:
                 run_id = each["path"].removeprefix(f"{url.key}/").partition("/")[0]
-                if re.fullmatch(RUN_ID_PATTERN, run_id):
-                    new = Mirrored(state_url, run_id, each["size"], each["last_modified"])
-                    old = found.get(run_id, new)
-                    size = new.size if old is new else old.size + new.size
-                    changed = max(old.changed, new.changed)
-                    found[run_id] = Mirrored(state_url, run_id, size, changed)
-    return list(found.values())
+                found[run_id].append(each)
+    return [
+        Mirrored(
+            state_url,
+            run_id,
+            size=sum(each["size"] for each in files),
+            changed=max(each["last_modified"] for each in files),
+        )
+        for run_id, files in found.items()
+        if re.fullmatch(RUN_ID_PATTERN, run_id)
+    ]
 
 
 def _folder(state_url: str) -> Url:
