@@ -1,6 +1,6 @@
 """The columns of every frame: names and dtypes, the vocabulary as code.
 
-read.rows    -> the input's own columns (str, untouched, no missing values)
+read.slices  -> the input's own columns (str, untouched, no missing values)
                 + ROW, and FILE when the input is several files
 check.rows   -> adds KEY, DESIRED, OUTCOME, REASON, DETAIL, COUNTS_AS, and REQUESTED when the
                 input has request dates; OUTCOME is missing where the row is to be looked up

@@ -240,7 +240,7 @@ class Store:
         self._writing.end()
 
     def keep(self, kind: str, number: int, table: pa.Table) -> None:
-        """Write a part, or replace it: in a thread, whose error a later method raises."""
+        """Write a part: in a thread, whose error a later method raises."""
         path = self._path(kind, number)
         with self._explained():
             self._writing.do(partial(pq.write_table, table, path, **_FAST))

@@ -68,19 +68,3 @@ def test_slices_have_the_verdicts_of_the_whole(
     assert warnings_of(caplog) == said
     pd.testing.assert_frame_equal(whole.rows.joined(), sliced.rows.joined())
     assert whole[1:] == sliced[1:]
-
-
-def test_too_many_unknown_words_shorten_the_sentences_of_earlier_slices_too() -> None:
-    words = ["yess", *(f"word {number}" for number in range(1001)), "nope"]
-    raw = pd.DataFrame(
-        {
-            "PKey": pd.array([f"@{number}" for number in range(len(words))], dtype="str"),
-            "ccpaOptOut": pd.array(words, dtype="str"),
-            columns.ROW: range(2, len(words) + 2),
-        }
-    )
-    whole, sliced = checked(raw, Rules(), None), checked(raw, Rules(), 100)
-    assert not isinstance(whole, str)
-    assert not isinstance(sliced, str)
-    assert "write yes" not in whole.rows.joined()[columns.DETAIL][0]
-    pd.testing.assert_frame_equal(whole.rows.joined(), sliced.rows.joined())

@@ -55,7 +55,7 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """Check every row.
 
     Args:
-        raw: from ``read.rows``: own columns as str, ROW, perhaps FILE.
+        raw: from ``read.slices``: own columns as str, ROW, perhaps FILE.
         rules: the rules for the input.
 
     Returns:

@@ -57,9 +57,6 @@ class Parts:
         self._files = first[columns.FILE].cat.categories if columns.FILE in first else None
         self._parts: list[Part] = []
 
-    def __iter__(self) -> Iterator[Part]:
-        return iter(self._parts)
-
     @property
     def rows(self) -> int:
         """Return how many rows there are."""

@@ -31,14 +31,12 @@ class JudgedRows(NamedTuple):
         keys: large_string, as they are used.
         identities: large_string, by which keys are compared.
         desired: int8, the states: 1, 0, or -1 where there is none.
-        unknown: texts other than states.
     """
 
     verdicts: Verdicts
     keys: pa.ChunkedArray
     identities: pa.ChunkedArray
     desired: npt.NDArray[np.int8]
-    unknown: frozenset[str] = frozenset()
 
 
 def find(names: Iterable[str], rules: Rules) -> Found:
@@ -58,41 +56,25 @@ def find(names: Iterable[str], rules: Rules) -> Found:
     return found
 
 
-def judge(
-    raw: pd.DataFrame,
-    found: Found,
-    rules: Rules,
-    *,
-    above: int | None = 0,
-    explains_words: bool | None = None,
-) -> JudgedRows:
-    """Judge rows by themselves.
+def judge(raw: pd.DataFrame, found: Found, rules: Rules, above: int | None = 0) -> JudgedRows:
+    """Judge raw rows by themselves.
 
-    Args:
-        raw: the rows, as ``read.rows`` returns them.
-        found: the names of their columns.
-        rules: the rules for the input.
-        above: how many rows of the same file are above these; None if others are below.
-        explains_words: whether sentences name the state that an unknown word may be; None if the
-            rows are all there are: then their number of words decides.
+    So many rows of the same file are above these; None if others are below.
     """
     verdicts = Verdicts.blank(len(raw))
     if above is not None:
         footer.reject(raw, found, rules.words, verdicts, above)
     used = keys.cleaned(raw[found.key], found.keys.kind, verdicts)
-    unknown: frozenset[str] = frozenset()
     if found.state is None:
         desired = np.full(len(raw), int(bool(rules.state)), np.int8)
         desired[list(verdicts.aside)] = -1
     else:
-        desired, unknown = states.read(
-            raw[found.state], rules, verdicts, explains_words=explains_words
-        )
+        desired = states.read(raw[found.state], rules, verdicts)
     identities = used
     if found.keys.kind is KeyKind.EMAIL:
         ignore_case = found.keys.email_case is EmailCase.IGNORE
         identities = keys.identities(used, ignore_case=ignore_case)
-    return JudgedRows(verdicts, used, identities, desired, unknown)
+    return JudgedRows(verdicts, used, identities, desired)
 
 
 def frame(raw: pd.DataFrame, judged: JudgedRows, counts_as: npt.NDArray[np.int64]) -> pd.DataFrame:

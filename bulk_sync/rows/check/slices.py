@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from bulk_sync.beside import ahead
 from bulk_sync.rows import columns, request_dates
-from bulk_sync.rows.check import Checked, duplicates, keys, row_by_row, second_table, states
+from bulk_sync.rows.check import Checked, duplicates, keys, row_by_row, second_table
 from bulk_sync.rows.check.duplicates import Places, Repeats
 from bulk_sync.rows.check.parts import Part, Parts, file_of
 from bulk_sync.rows.check.row_by_row import JudgedRows
@@ -71,8 +71,6 @@ class _Checking:
         self._rules, self._store = rules, store
         self._found = found = row_by_row.find(first.columns, rules)
         self._parts = Parts(store, found, first)
-        self._unknown: set[str] = set()
-        self._explains_words = True
         self._has_originals = True
         self._headers: dict[bool, tuple[Part, second_table.Header]] = {}
         self._last_usable = -1
@@ -83,11 +81,8 @@ class _Checking:
     def add(self, raw: pd.DataFrame, *, is_end: bool) -> None:
         """Judge each row of a slice by itself, and keep it on disk."""
         part = self._parts.add(raw, is_end=is_end)
-        judged = self._judge(part, raw)
-        if self._explains_words and len(self._unknown) > states.MOST_WORDS:
-            self._explains_words = False  # it is the wrong column: all rows have a short sentence
-            for earlier in self._parts:
-                judged = self._judge(earlier, self._parts.raw(earlier))
+        judged = row_by_row.judge(raw, self._found, self._rules, part.above)
+        self._parts.keep(part, raw, judged)
         self._look_for_headers(part, raw, judged)
         self._has_originals &= duplicates.are_rows_of_files(raw)
         usable = part.start + judged.verdicts.open
@@ -116,19 +111,6 @@ class _Checking:
             return Checked(rows, self._found)
         self._read_dates(self._dates)
         return Checked(rows, self._found, self._dates.read_as, self._dates.order)
-
-    def _judge(self, part: Part, raw: pd.DataFrame) -> JudgedRows:
-        judged = row_by_row.judge(
-            raw,
-            self._found,
-            self._rules,
-            above=part.above,
-            explains_words=self._explains_words,
-        )
-        if self._explains_words:
-            self._unknown |= judged.unknown
-        self._parts.keep(part, raw, judged)
-        return judged
 
     def _look_for_headers(self, part: Part, raw: pd.DataFrame, judged: JudgedRows) -> None:
         """Remember the first row that looks like the header of a second table, of each kind."""

@@ -79,6 +79,7 @@ _STATES: Final[dict[str, bool]] = {
 
 _LONGEST_NEAR: Final = 12
 _TYPED_OFTEN: Final = ("yes", "true", "false")
+_LONGEST_TYPO: Final = 8
 _OPTED_OUT: Final = frozenset({"optout", "optedout", "optingout", "donotsell", "dns"})
 
 
@@ -154,9 +155,10 @@ class StateWords:
         letters = _letters(plain_word(cell))
         opt_out = dict.fromkeys(map(_letters, _OPTED_OUT), "yes" if self.yes_forbids else "no")
         own = {_letters(word): word for word in self.further}
-        close = difflib.get_close_matches(letters, _TYPED_OFTEN, 1, 0.75)
-        known = {**_NEAR, **opt_out, **own, "": None}
-        return known.get(letters) or next(iter(close), None)
+        known = {**_NEAR, **opt_out, **own}
+        if letters in known or len(letters) > _LONGEST_TYPO:
+            return known.get(letters)
+        return next(iter(difflib.get_close_matches(letters, _TYPED_OFTEN, 1, 0.75)), None)
 
     def effect(self, word: str) -> str:
         """Return what a known word does with the sale: ``forbids`` or ``allows``."""

@@ -1,7 +1,5 @@
 """Reads the states in cells, by the words of ``state_words.py``."""
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -13,26 +11,12 @@ from bulk_sync.rows.check.rules import BlankState, Rules
 from bulk_sync.rows.check.verdicts import NO_VALUE, Verdicts, quoted
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 
-MOST_WORDS: Final = 1000
-"""If a column has more words that are no states, it is the wrong column. Comparing one with the
-known words takes 40 µs."""
 
-
-def read(
-    column: pd.Series, rules: Rules, verdicts: Verdicts, *, explains_words: bool | None = None
-) -> tuple[npt.NDArray[np.int8], frozenset[str]]:
+def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.int8]:
     """Read the states, each spelling once.
 
-    Args:
-        column: str.
-        rules: the rules for the input.
-        verdicts: on its rows.
-        explains_words: whether sentences name the state that an unknown word may be; None does so
-            unless the column has more than ``MOST_WORDS`` of them.
-
     Returns:
-        int8: 1, 0, or -1 where the cell holds none, and in rows set aside; and the spellings that
-        are no states.
+        int8: 1, 0, or -1 where the cell holds none, and in rows set aside.
     """
     cells = pc.dictionary_encode(pa.chunked_array(column)).unify_dictionaries()
     spellings = cells.chunk(0).dictionary.to_pylist() if cells.num_chunks else []
@@ -44,29 +28,23 @@ def read(
     states = values[codes] if len(values) else np.zeros(0, np.int8)
     states[list(verdicts.aside)] = -1
     unread = [at for at in np.flatnonzero(states < 0).tolist() if at not in verdicts.aside]
-    counts = np.bincount(codes[unread], minlength=len(spellings))
-    unknown = np.flatnonzero(counts).tolist()
-    if explains_words is None:
-        explains_words = len(unknown) <= MOST_WORDS
     judged = {
-        code: _judge(spellings[code], str(column.name), rules, is_near=explains_words)
-        for code in unknown
+        code: _judge(spellings[code], str(column.name), rules)
+        for code in np.unique(codes[unread]).tolist()
     }
     for at in unread:
         verdicts.settle(at, *judged[codes[at]])
-    return states, frozenset(spellings[code] for code in unknown)
+    return states
 
 
-def _judge(
-    spelling: str, column: str, rules: Rules, *, is_near: bool
-) -> tuple[Outcome, Reason, str]:
+def _judge(spelling: str, column: str, rules: Rules) -> tuple[Outcome, Reason, str]:
     """Return the verdict on another spelling than those of states."""
     words = rules.words
     write = f"Write yes ({words.effect('yes')} the sale) or no ({words.effect('no')} it)."
     if spelling == UNCALCULATED:
         return Outcome.REJECTED, Reason.BAD_STATE, f"Column {column!r} has {NO_VALUE}."
     if spelling.strip():
-        near = words.near(spelling) if is_near else None
+        near = words.near(spelling)
         if near is not None:
             write = f"If it {words.effect(near)} the sale, write {near}."
         sentence = f"Column {column!r} has {quoted(spelling)}, which is neither yes nor no. {write}"
