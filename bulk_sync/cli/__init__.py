@@ -117,10 +117,7 @@ def group() -> None:
 
 
 def commands() -> dict[str, click.Command]:
-    """Import every command and return it by its full name, such as ``ledger verify``.
-
-    The table of all options is ``option.rows(commands())``.
-    """
+    """Import every command and return it by its full name, such as ``ledger verify``."""
     found: dict[str, click.Command] = {}
     context = click.Context(group)
     for name in _COMMANDS:

@@ -7,8 +7,8 @@ import click
 
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
-from bulk_sync.cli.filled import FilledPath
 from bulk_sync.cli.next_command import Typed
+from bulk_sync.cli.value_types import FilledPath
 from bulk_sync.errors import Exit, Refused
 from bulk_sync.settings import Approval
 

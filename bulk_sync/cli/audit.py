@@ -4,9 +4,8 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, input_options, options
+from bulk_sync.cli import arguments, deployment_options, input_options, options
 from bulk_sync.cli.command import Command
-from bulk_sync.cli.monitoring_options import MONITORING
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.settings import Bound
 
@@ -26,7 +25,7 @@ Examples:
         options.REPORT,
         *options.READING,
         *options.WORK,
-        *MONITORING,
+        *deployment_options.MONITORING,
     ],
     epilog=_EPILOG,
 )

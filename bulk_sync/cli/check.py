@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, options
+from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
@@ -18,7 +18,7 @@ Example:
 @click.command(
     "check",
     cls=Command,
-    params=[*options.CONNECTION, *options.PACE, *options.LOGGING],
+    params=[*deployment_options.CONNECTION, *options.PACE, *options.LOGGING],
     epilog=_EPILOG,
 )
 def command(**values: Any) -> Exit:

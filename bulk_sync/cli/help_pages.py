@@ -8,13 +8,15 @@ import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from io import StringIO
+from itertools import groupby
+from operator import attrgetter
 from shutil import get_terminal_size
 from typing import Final
 
 import click
 
 from bulk_sync.cli.command import Command
-from bulk_sync.cli.option import rows
+from bulk_sync.cli.option import DECLARED, Group
 from bulk_sync.cli.output import say
 from bulk_sync.errors import UsageProblem
 
@@ -100,16 +102,19 @@ def _tables() -> Iterator[str]:
     yield from ("## Commands", "", "| command | what it does |", "| --- | --- |")
     for name, each in found.items():
         yield f"| `{name}` | {each.get_short_help_str(200)} |"
-    heading = None
-    for row in rows(found):
-        if row.group is not heading:
-            heading = row.group
-            yield from ("", f"## Options: {heading}", "", "| option | what it does |")
-            yield "| --- | --- |"
-        names = ", ".join(f"`{name}`" for name in row.commands)
-        only = f"{names}: " if len(row.commands) <= _FEW else ""
-        default = f" Default: {row.default}." if row.default not in ("", "off") else ""
-        yield f"| `{_escaped(row.flag)}` | {_escaped(f'{only}{row.meaning}{default}')} |"
+    context = click.get_current_context()
+    ordered = sorted(DECLARED, key=lambda option: list(Group).index(option.group))
+    for heading, options in groupby(ordered, key=attrgetter("group")):
+        yield from ("", f"## Options: {heading}", "", "| option | what it does |", "| --- | --- |")
+        for option in options:
+            names = [f"`{name}`" for name, each in found.items() if option in each.params]
+            only = f"{', '.join(names)}: " if len(names) <= _FEW else ""
+            usage = ", ".join(option.opts)
+            if not option.is_flag:
+                usage += f" {option.make_metavar(context)}"
+            default = option.get_help_extra(context).get("default")
+            ending = f" Default: {default}." if default else ""
+            yield f"| `{_escaped(usage)}` | {_escaped(f'{only}{option.help}{ending}')} |"
 
 
 def _escaped(text: str) -> str:

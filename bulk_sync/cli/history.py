@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli import arguments, connection_options, options
+from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
@@ -32,10 +32,10 @@ Examples:
     cls=Command,
     params=[
         click.Argument(["key"], metavar="KEY"),
-        connection_options.LOOKUP,
+        deployment_options.LOOKUP,
         options.JSON,
-        *options.CONNECTION,
-        *options.STATE,
+        *deployment_options.CONNECTION,
+        *deployment_options.STATE,
         *options.LOGGING,
     ],
     epilog=_EPILOG,

@@ -42,7 +42,7 @@ class Hooks:
         """Build them from options; commands without runs have none."""
         if "ping" not in values:
             return cls()
-        from bulk_sync.cli.monitoring_options import NOTIFY, PING
+        from bulk_sync.cli.deployment_options import NOTIFY, PING
         from bulk_sync.cli.secret_values import urls_of_hook
 
         return cls(

@@ -5,7 +5,8 @@ from typing import Final
 
 import click
 
-from bulk_sync.cli.option import Group, Option, Recorded, Size, choice
+from bulk_sync.cli.option import Group, Option, Recorded
+from bulk_sync.cli.value_types import Choice, size
 from bulk_sync.settings import DateOrder, Dialect, EmailCase, OnAmbiguous
 
 _input = partial(Option, group=Group.INPUT)
@@ -36,20 +37,20 @@ KEYS: Final = (
     _key(
         "--email-case",
         "Whether capitals count before the @ of an address. After it they never count.",
-        type=choice(EmailCase),
+        type=Choice(EmailCase),
         default="exact",
     ),
     _key(
         "--dialect",
         "How filters are named: Campaign v8 names custom ones without 'by'.",
-        type=choice(Dialect),
+        type=Choice(Dialect),
         default="standard",
     ),
 )
 ON_AMBIGUOUS: Final = _key(
     "--on-ambiguous",
     "What to do if several profiles have one key: change all of them, or reject the row.",
-    type=choice(OnAmbiguous),
+    type=Choice(OnAmbiguous),
     show_default="all for an opt-out, reject for an opt-in",
 )
 CREATE: Final = (
@@ -71,7 +72,7 @@ INPUT: Final = (
         "--state-means",
         "What yes means in the column of states. opt-out: yes forbids the sale; consent: yes "
         "allows it.",
-        type=choice(["opt-out", "consent"]),
+        type=Choice(["opt-out", "consent"]),
         show_default="opt-out",
     ),
     _input(
@@ -92,27 +93,27 @@ INPUT: Final = (
         "--date-order",
         "What 3/4/2026 is in the column of request dates: March 4, or 3 April. Real dates of a "
         "workbook count as they are then.",
-        type=choice(DateOrder),
+        type=Choice(DateOrder),
         show_default="what other dates of the column, or its name, show",
     ),
     _input(
         "--state",
         "The one desired state of a file that holds only keys.",
-        type=click.Choice(["true", "false"], case_sensitive=False),
+        type=Choice(["true", "false"], case_sensitive=False),
     ),
     SHEET,
     HEADER_ROW,
     _input(
         "--blank-state",
         "What to do with a row whose state is empty.",
-        type=choice(["reject", "skip"]),
+        type=Choice(["reject", "skip"]),
         default="reject",
     ),
     _input(
         "--on-conflict",
         "What to do if one key has two states: reject its rows; opt-out: true wins; last: the last "
         "row of the file wins.",
-        type=choice(["reject", "opt-out", "last"]),
+        type=Choice(["reject", "opt-out", "last"]),
         default="reject",
     ),
 )
@@ -120,7 +121,7 @@ MEMORY: Final = _input(
     "--memory SIZE",
     "How much memory reading, comparing and reporting may take, whatever the size of the file.",
     recorded=Recorded.NEVER,
-    type=Size(least="100MB"),
+    type=size(least="100MB"),
     show_default="a quarter of the machine or container, at least 500MB",
 )
 SAVE_MAPPING: Final = _input(

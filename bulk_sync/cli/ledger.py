@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_sync.amounts import count
-from bulk_sync.cli import arguments, input_options, options
+from bulk_sync.cli import arguments, deployment_options, input_options, options
 from bulk_sync.cli.command import CommandGroup
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
@@ -43,7 +43,7 @@ def command() -> None:
 
 @command.command(
     "verify",
-    params=[input_options.HEAD, options.JSON, *options.STATE, *options.LOGGING],
+    params=[input_options.HEAD, options.JSON, *deployment_options.STATE, *options.LOGGING],
     epilog=_EPILOG,
 )
 def verify(**values: Any) -> Exit:
@@ -83,7 +83,7 @@ def verify(**values: Any) -> Exit:
         options.DATABASE,
         options.LOCK_WAIT,
         options.JSON,
-        *options.STATE,
+        *deployment_options.STATE,
         *options.LOGGING,
     ],
     epilog=_EPILOG_COPY,

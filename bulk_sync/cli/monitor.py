@@ -110,7 +110,7 @@ class Monitor:
     def follow(self, run: "Run") -> None:
         """Go on with the job of a run that is followed up, and the hooks of that job."""
         from bulk_sync.cli import config
-        from bulk_sync.cli.monitoring_options import MONITORING
+        from bulk_sync.cli.deployment_options import MONITORING
 
         self.kind, self.followed, self.has_ended = self._kind, run.run_id, False
         self.job, self.source, self.place = run.begun.job, run.begun.input, run.begun

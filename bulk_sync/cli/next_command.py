@@ -17,11 +17,11 @@ from click.core import ParameterSource
 
 from bulk_sync import job_names
 from bulk_sync.cli.config import job_of, path_of, tables_of
+from bulk_sync.cli.deployment_options import CONNECTION, STATE
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
     DECLARED,
     MASK,
-    NAME,
     Group,
     Option,
     Recorded,
@@ -34,16 +34,15 @@ from bulk_sync.cli.options import (
     APPROVALS,
     APPROVED_BY,
     CONFIG,
-    CONNECTION,
     DRY_RUN,
     FRESH,
     JOB,
     OUTLINE,
     PLAN_OUT,
     REPORT,
-    STATE,
     TODO,
 )
+from bulk_sync.cli.value_types import NAME
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun

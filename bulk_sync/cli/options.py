@@ -2,8 +2,7 @@
 
 Some subjects have modules of their own, such as ``input_options.py``. All are imported here: a file
 for all commands may hold any option, and ``option.DECLARED`` has them all. Each command lists its
-options (``run.py`` and its neighbours); the groups below save repetition. ``simulate`` has options
-of its own, in its own module.
+options; the groups below save repetition. ``simulate`` has options of its own.
 """
 
 from functools import partial
@@ -12,27 +11,10 @@ from typing import Final
 
 import click
 
-from bulk_sync.cli import (
-    config,
-    connection_options,
-    input_options,
-    list_options,
-    page_options,
-    schedule_options,
-    state_options,
-)
-from bulk_sync.cli.filled import FilledPath, FilledText
-from bulk_sync.cli.monitoring_options import MONITORING, PROGRESS_EVERY
-from bulk_sync.cli.option import (
-    Duration,
-    Group,
-    InputName,
-    Name,
-    Option,
-    Recorded,
-    ReportName,
-    choice,
-)
+from bulk_sync.cli import config, deployment_options, input_options, page_options
+from bulk_sync.cli.option import Group, Option, Recorded
+from bulk_sync.cli.value_types import Choice, FilledPath, ReportName, duration, filled, person
+from bulk_sync.remote import url
 from bulk_sync.settings import Fetch, Oddity
 from bulk_sync.storage import lock
 
@@ -49,12 +31,10 @@ _FROM_0: Final = click.IntRange(0)
 _FROM_1: Final = click.IntRange(1)
 
 
-INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT", type=InputName())
+INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT", type=url.source)
 DATABASE: Final = click.Argument(["url"], metavar="URL")
-RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID", type=FilledText())
-MAYBE_RUN_ID: Final = click.Argument(
-    ["run_id"], metavar="[RUN_ID]", required=False, type=FilledText()
-)
+RUN_ID: Final = click.Argument(["run_id"], metavar="RUN_ID", type=filled)
+MAYBE_RUN_ID: Final = click.Argument(["run_id"], metavar="[RUN_ID]", required=False, type=filled)
 
 SHOW_ONLY: Final = _once("-n --dry-run", "Show what would be removed, and remove nothing.")
 DRY_RUN: Final = _once("-n --dry-run", "Send no method but GET; outcomes say what would happen.")
@@ -94,7 +74,7 @@ ALLOW: Final = _safety(
     "Let an input pass that looks like a mistake: far fewer rows than the last ones, no key that "
     "Campaign knows, nearly every state the inverse of the current one. same-file leaves out the "
     "warning about a file that was carried out before.",
-    type=choice(Oddity),
+    type=Choice(Oddity),
 )
 JOB: Final = _safety(
     "--job NAME",
@@ -122,7 +102,7 @@ PREPARED_BY: Final = _approval(
     "--prepared-by NAME",
     "Who asks for it, if you start the program for somebody else.",
     recorded=Recorded.OWN,
-    type=Name(),
+    type=person,
     default=lock.user,
     show_default="the user of the system",
 )
@@ -142,14 +122,14 @@ APPROVED_BY: Final = _approval(
     "--approved-by NAME ...",
     "Who approves the plan: each person types it, so neither a variable nor the configuration may.",
     recorded=Recorded.OWN,
-    type=Name(),
+    type=person,
     only_typed=True,
 )
 PLAN_VALID: Final = _approval(
     "--plan-valid DURATION",
     "Refuse an older plan. Its age counts when it begins to be applied.",
     recorded=Recorded.NEVER,
-    type=Duration(),
+    type=duration,
     default="7d",
 )
 EXPECT_SHA256: Final = _approval(
@@ -163,7 +143,7 @@ READING: Final = (
         "--fetch",
         "Read states one by one (lookup), or from Campaign's list, page by page (scan); auto: what "
         "takes fewer calls.",
-        type=choice(Fetch),
+        type=Choice(Fetch),
         default="auto",
     ),
     _pace(
@@ -213,7 +193,7 @@ LOCK_WAIT: Final = _pace(
     "Wait so long, such as 90s, 30m or 2h, for another run on this organization to end; `plan`: "
     "for another process at work on the same plan.",
     recorded=Recorded.NEVER,
-    type=Duration(),
+    type=duration,
     default=0,
 )
 
@@ -257,13 +237,13 @@ KEEP: Final = _output(
     show_default="`tidy`: each thing has its own time; `serve`: 800",
 )
 SUMMARY: Final = _output(
-    "--summary", "Print the summary as one JSON object on standard output.", type=choice(["json"])
+    "--summary", "Print the summary as one JSON object on standard output.", type=Choice(["json"])
 )
 JSON: Final = _output("--json", "Print JSON.")
 LOG_FORMAT: Final = _output(
     "--log-format",
     "Format of the log, on standard error.",
-    type=choice(["text", "json"]),
+    type=Choice(["text", "json"]),
     default="text",
 )
 QUIET: Final = _output("-q --quiet", "Log warnings only, and show no progress.")
@@ -280,16 +260,40 @@ CONFIG: Final = config.Config(
 )
 LOGGING: Final = (LOG_FORMAT, _output("-v --verbose", "Log more."), QUIET, CONFIG)
 
-CONNECTION: Final = connection_options.CONNECTION
-STATE: Final = state_options.STATE
-WANTED: Final = list_options.WANTED
-SCHEDULE: Final = schedule_options.SCHEDULE
 PAGE: Final = page_options.PAGE
 
-WORK: Final = (*PACE, input_options.MEMORY, *CONNECTION, *STATE, SUMMARY, PROGRESS_EVERY, *LOGGING)
+WANTED: Final = (
+    _output("--last N", "List the newest N alone.", type=_FROM_1),
+    _output("--job NAME", "List the runs of this job alone, if it is typed."),
+    _output(
+        "--since DATE",
+        "List the runs since this day, or minute (2026-11-01T02:00), in local time.",
+        type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
+    ),
+    _output("--failed", "List the runs alone that did not end with exit status 0."),
+)
+
+WORK: Final = (
+    *PACE,
+    input_options.MEMORY,
+    *deployment_options.CONNECTION,
+    *deployment_options.STATE,
+    SUMMARY,
+    deployment_options.PROGRESS_EVERY,
+    *LOGGING,
+)
 """The options of every command with calls to Campaign."""
 
-WRITING: Final = (YES, REPORT, *LIMITS, VERIFY, KEEP_ROWS, LOCK_WAIT, *WORK, *MONITORING)
+WRITING: Final = (
+    YES,
+    REPORT,
+    *LIMITS,
+    VERIFY,
+    KEEP_ROWS,
+    LOCK_WAIT,
+    *WORK,
+    *deployment_options.MONITORING,
+)
 """The options of every command with writes to Campaign."""
 
 ASKING: Final = (TICKET, COMMENT, PREPARED_BY, INPUT_NAME)

@@ -1,33 +1,18 @@
 """The options of ``serve`` and ``users``: who reaches the page, and how people sign in."""
 
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
-from bulk_sync.cli.filled import FilledPath
-from bulk_sync.cli.option import Duration, Group, Option, Recorded, Size, choice
+from bulk_sync.cli.option import Group, Option, Recorded
+from bulk_sync.cli.value_types import Choice, FilledPath, duration, network, size
 from bulk_sync.web.identity import Role
 
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
 
 _FILE: Final = FilledPath(path_type=Path, dir_okay=False)
-
-
-class Network(click.ParamType[Any]):
-    """An address, or a range of them, such as ``10.1.0.0/16``."""
-
-    name = "cidr"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the network."""
-        try:
-            return ip_network(str(value).strip())
-        except ValueError as error:
-            self.fail(f"{error}; write it like 10.1.0.7 or 10.1.0.0/16.", param, ctx)
-
 
 PAGE: Final = (
     _page("--host ADDRESS", "Address to listen on.", default="127.0.0.1"),
@@ -59,7 +44,7 @@ PAGE: Final = (
     _page(
         "--trusted-proxy CIDR ...",
         "Addresses of reverse proxies: their headers are accepted, from nowhere else.",
-        type=Network(),
+        type=network,
     ),
     _page(
         "--user-header NAME",
@@ -73,16 +58,16 @@ PAGE: Final = (
     _page(
         "--approval-valid DURATION",
         "How long an approval counts.",
-        type=Duration(),
+        type=duration,
         default="24h",
     ),
-    _page("--max-upload SIZE", "The largest file to upload.", type=Size(), default="200MB"),
+    _page("--max-upload SIZE", "The largest file to upload.", type=size(), default="200MB"),
 )
 ROLE: Final = _page(
     "--role",
     "What the person may do: a viewer reads; an uploader uploads and asks for approval; an "
     "approver approves; an admin may do all of it, and raise limits.",
-    type=choice(Role),
+    type=Choice(Role),
     required=True,
 )
 PASSWORD_FILE: Final = _page(

@@ -11,10 +11,9 @@ from typing import Any, Final
 
 import click
 
-from bulk_sync.cli import escapes, options, recipe_facts
+from bulk_sync.cli import deployment_options, escapes, options, recipe_facts
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.machine import Machine
-from bulk_sync.cli.monitoring_options import METRICS_FILE
 from bulk_sync.cli.output import say
 from bulk_sync.errors import UsageProblem
 
@@ -59,10 +58,10 @@ Examples:
         click.Argument(["name"], required=False, metavar="[NAME]"),
         click.Argument(["input"], required=False, metavar="[INPUT]"),
         options.JOB,
-        *options.SCHEDULE,
-        *options.CONNECTION,
-        *options.STATE,
-        METRICS_FILE,
+        *deployment_options.SCHEDULE,
+        *deployment_options.CONNECTION,
+        *deployment_options.STATE,
+        deployment_options.METRICS_FILE,
         options.CONFIG,
     ],
     epilog=_EPILOG,

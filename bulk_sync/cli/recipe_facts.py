@@ -8,11 +8,10 @@ from shlex import quote
 from typing import Any, Final
 
 from bulk_sync import __version__
-from bulk_sync.cli import connection_options, escapes, options
+from bulk_sync.cli import escapes, options
+from bulk_sync.cli.deployment_options import CA_FILE, METRICS_FILE, STATE_URL
 from bulk_sync.cli.machine import SECRETS_FOLDER, Machine, SecretFile
-from bulk_sync.cli.monitoring_options import METRICS_FILE
 from bulk_sync.cli.option import variable
-from bulk_sync.cli.state_options import STATE_URL
 from bulk_sync.errors import UsageProblem
 from bulk_sync.remote import url
 from bulk_sync.storage import lock
@@ -25,7 +24,7 @@ _DATA: Final = "/var/lib/bulk-sync"
 _POD_SECRETS: Final = "/run/secrets/bulk-sync"
 _POD_JOBS: Final = ("tonight", "resume")
 _POD_CONFIG: Final = "/etc/bulk-sync"
-_FILES_OF_POD: Final = (options.PROTECT, connection_options.CA_FILE)
+_FILES_OF_POD: Final = (options.PROTECT, CA_FILE)
 """Options with a file of this machine that a pod needs too; it gets them as it gets secrets."""
 
 _NO_SHELL: Final = (

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import arguments, options
+from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
@@ -24,7 +24,7 @@ Examples:
         options.REPORT,
         options.TODO,
         options.SUMMARY,
-        *options.STATE,
+        *deployment_options.STATE,
         *options.LOGGING,
     ],
     epilog=_EPILOG,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli import arguments, config, options
+from bulk_sync.cli import arguments, config, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _APPROVALS: Final = 1
 """Unlike on the command line, the page asks for another person unless told otherwise."""
 _KEEP_DAYS: Final = 800
-_PASSED_ON: Final[tuple[Option, ...]] = (*options.CONNECTION, *options.STATE)
+_PASSED_ON: Final[tuple[Option, ...]] = (*deployment_options.CONNECTION, *deployment_options.STATE)
 """What the processes of the page are given, as variables: arguments can be seen by others."""
 
 _EPILOG = """\b
@@ -38,8 +38,8 @@ Examples:
         options.APPROVALS,
         options.PLAN_VALID,
         options.KEEP,
-        *options.CONNECTION,
-        *options.STATE,
+        *deployment_options.CONNECTION,
+        *deployment_options.STATE,
         *options.LOGGING,
     ],
     epilog=_EPILOG,

@@ -16,6 +16,7 @@ import click
 
 from bulk_sync.amounts import count
 from bulk_sync.cli.command import Command
+from bulk_sync.cli.value_types import Choice
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import check_host
 from bulk_sync.simulator import Fault, Options, Simulator, serve_in_foreground
@@ -33,18 +34,6 @@ Kinds of faults:
 """ + "\n".join(f"  {fault}" for fault in Fault)
 
 
-class _Style(click.Choice[str]):
-    """One value of an enum."""
-
-    def __init__(self, styles: type[StrEnum]) -> None:
-        super().__init__([str(style) for style in styles])
-        self._styles = styles
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the member of the enum."""
-        return self._styles(super().convert(value, param, ctx))
-
-
 def _option(usage: str, text: str, field: str = "", **attributes: Any) -> click.Option:
     """Return an option for a field of the simulator's ``Options``, with its default.
 
@@ -58,7 +47,7 @@ def _option(usage: str, text: str, field: str = "", **attributes: Any) -> click.
     field = field or flag.removeprefix("--").replace("-", "_")
     default = attributes.pop("default", _FIELDS[field].default if field in _FIELDS else None)
     if isinstance(default, StrEnum):
-        attributes["type"], default = _Style(type(default)), str(default)
+        attributes["type"], default = Choice(type(default)), str(default)
     if metavar:
         attributes["metavar"] = metavar[0]
     if default is not None and not attributes.get("multiple"):

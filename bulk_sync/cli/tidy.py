@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli import arguments, options
+from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit
@@ -33,7 +33,7 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB")
         options.PLAN_VALID,
         options.SHOW_ONLY,
         options.SUMMARY,
-        *options.STATE,
+        *deployment_options.STATE,
         *options.LOGGING,
     ],
     epilog=_EPILOG,

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from bulk_sync.cli import arguments, options, page_options
+from bulk_sync.cli import arguments, deployment_options, options, page_options
 from bulk_sync.cli.command import CommandGroup
-from bulk_sync.cli.option import Name
 from bulk_sync.cli.output import say, say_json
+from bulk_sync.cli.value_types import person
 from bulk_sync.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
     from bulk_sync.web.accounts import Accounts
 
-_NAME: Final = click.Argument(["name"], metavar="NAME", type=Name())
-_STATE: Final = (*options.STATE, *options.LOGGING)
+_NAME: Final = click.Argument(["name"], metavar="NAME", type=person)
+_STATE: Final = (*deployment_options.STATE, *options.LOGGING)
 
 _EPILOG: Final = """\b
 Examples:

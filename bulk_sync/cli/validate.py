@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_sync.cli import arguments, connection_options, input_options, options, state_options
+from bulk_sync.cli import arguments, deployment_options, input_options, options
 from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
@@ -30,12 +30,12 @@ Examples:
         input_options.MEMORY,
         options.JOB,
         options.PROTECT,
-        connection_options.ATTRIBUTE,
+        deployment_options.ATTRIBUTE,
         options.REPORT,
         options.TODO,
         options.OUTLINE,
         options.SUMMARY,
-        state_options.STATE_DIR,
+        deployment_options.STATE_DIR,
         *options.LOGGING,
     ],
     epilog=_EPILOG,

@@ -8,7 +8,7 @@ Does what a run does with its input: reads, checks, keeps and compares it, and c
 import sys
 from pathlib import Path
 
-from bulk_sync.cli.option import Size
+from bulk_sync.cli.value_types import size
 from bulk_sync.rows import comparison
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.totals import Totals
@@ -22,7 +22,7 @@ def nowhere(what: str, done: int, total: int) -> None:
 
 def main() -> None:
     source, state_dir, run_id = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    memory = Size().convert(sys.argv[4], None, None)
+    memory = size()(sys.argv[4])
     given = Input(source, state_dir=state_dir, memory=memory)
     with validation.judged(given, nowhere) as judged:
         assert judged.rows.only is None

@@ -10,7 +10,7 @@ import pytest
 from conftest import Run
 
 from bulk_sync.cli import commands
-from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, recorded, rows, variable
+from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, recorded, variable
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "clean.csv"
 COMMANDS = commands()
@@ -58,26 +58,6 @@ def test_a_recorded_option_is_one_of_a_command_that_is_resumed() -> None:
         for option in OPTIONS[command]
         if option.recorded is not Recorded.NEVER
     }
-
-
-def test_the_manual_s_table_has_every_option_with_its_commands() -> None:
-    table = rows(COMMANDS)
-    assert [row.group for row in table] == sorted(
-        (row.group for row in table), key=list(Group).index
-    )
-    assert all(row.commands and row.meaning for row in table)
-    found = {row.variable: row for row in table}
-    assert found["BULK_SYNC_DRY_RUN"] == (
-        "-n, --dry-run",
-        "BULK_SYNC_DRY_RUN",
-        "off",
-        "Send no method but GET; outcomes say what would happen.",
-        Group.SAFETY,
-        ("run",),
-    )
-    assert found["BULK_SYNC_RETRIES"].flag == "--retries N"
-    assert found["BULK_SYNC_RETRIES"].default == "5"
-    assert found["BULK_SYNC_HEAD"].commands == ("ledger verify",)
 
 
 def test_help_needs_no_pandas() -> None:

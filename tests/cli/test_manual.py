@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from bulk_sync.cli import group
 from bulk_sync.cli.help_pages import TOPICS
+from bulk_sync.cli.option import DECLARED, Group
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report.wording import OUTCOMES, REASONS
@@ -214,7 +215,16 @@ def test_every_option_and_command_is_listed() -> None:
     page = shown("options")
     for name in group.list_commands(click.Context(group)):
         assert f"| `{name}" in page
-    assert page.count("| `--") > 50
+    assert re.findall("^## Options: (.*)$", page, re.MULTILINE) == [str(each) for each in Group]
+    for option in DECLARED:
+        assert str(option.help).replace("|", r"\|") in page
+    for row in (
+        "| `-n, --dry-run` | `run`: Send no method but GET; outcomes say what would happen. |",
+        "| `--head LINE:SHA256` | `ledger verify`: Where the ledger once ended, ",
+        "| `--retries N` | Further tries of a request. A wait that Campaign asks for costs none. "
+        "Default: 5. |",
+    ):
+        assert row in page
     nightly = (MANUAL / "nightly.md").read_text("utf-8")
     for oddity in Oddity:
         assert f"`--allow {oddity}`" in nightly

@@ -1,0 +1,145 @@
+"""What values of options may be. A type is a function; click shows the text of its ValueError."""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import time
+from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+NAME: Final = "NAME"
+"""What suggested commands have in place of a person's name."""
+
+_UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZES: Final = ("", "K", "M", "G", "T")
+_EMPTY: Final = "it is empty; an unset variable, perhaps."
+
+T = TypeVar("T")
+
+
+class Choice(click.Choice[T]):
+    """One of these values; members of an enum are typed as their text."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return what is typed for a value."""
+        return str(choice)
+
+
+class FilledPath(click.Path):
+    """Any path but an empty one, which would be the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if value == "":
+            self.fail(_EMPTY, param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class ReportName(click.Path):
+    """A file, or a URL; several of them in a variable have ``:`` between them."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the values of a variable. A ``:`` before ``//`` is part of a URL."""
+        return re.split(rf"{os.pathsep}(?!//)", rv)
+
+
+class Bytes(int):
+    """A number of bytes; its text is the one typed."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def size(least: str = "1") -> Callable[[object], Bytes]:
+    """Return the type of a number of bytes, or ``500KB``, ``1.5GB``, ``512MiB``.
+
+    Args:
+        least: the smallest one, as it is typed.
+    """
+
+    def size_from_least(value: object) -> Bytes:
+        number = _bytes(str(value))
+        if number is None or number < (_bytes(least) or 0):
+            how = f"write a size such as 200MB, 1.5GB or 512MiB, at least {least}"
+            raise ValueError(f"{value!r}: {how}.")
+        found = Bytes(number)
+        found.text = str(value)
+        return found
+
+    return size_from_least
+
+
+def duration(value: object) -> float:
+    """Return the seconds of a number of them, or of ``90s``, ``30m``, ``2h``, ``1d``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(value).strip())
+    if match is None:
+        raise ValueError(f"{value!r}: write a number of seconds, or 90s, 30m, 2h, 1d.")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def time_of_day(value: object) -> time:
+    """Return a time of day, such as 02:00."""
+    try:
+        found = time.fromisoformat(str(value).strip())
+    except ValueError:
+        found = time(second=1)
+    if found != time(found.hour, found.minute):
+        raise ValueError(f"{value!r}: write a time of day, such as 02:00 or 23:30.")
+    return found
+
+
+def filled(value: str) -> str:
+    """Return any text but an empty one."""
+    if not value:
+        raise ValueError(_EMPTY)
+    return value
+
+
+def person(value: str) -> str:
+    """Return the name of a person, its words separated by one blank."""
+    text = " ".join(value.split())
+    if text in {"", NAME} or not text.isprintable():
+        raise ValueError(f"{text!r} is nobody: write the name of a person.")
+    return text
+
+
+def web_address(value: str) -> str:
+    """Return the URL of a web server; a message does not show it, since it may be a secret."""
+    text = value.strip()
+    if not _is_web_address(text):
+        raise ValueError("this is no URL; write it like https://hc-ping.com/UUID.")
+    return text
+
+
+def network(value: str) -> IPv4Network | IPv6Network:
+    """Return an address, or a range of them, such as ``10.1.0.0/16``."""
+    try:
+        return ip_network(value.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}; write it like 10.1.0.7 or 10.1.0.0/16.") from error
+
+
+def _bytes(text: str) -> int | None:
+    """Parse a size; return None if it is none. ``MB`` and ``M`` are millions, ``MiB`` is 2**20."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?))?B?", text.strip().upper())
+    if match is None:
+        return None
+    base = 1024 if match[3] else 1000
+    return int(Decimal(match[1]) * base ** _SIZES.index(match[2] or ""))
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    is_alone = not parts.fragment and parts.username is None
+    return is_plain and is_alone and has_host and parts.scheme in {"http", "https"}
