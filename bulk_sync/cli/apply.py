@@ -45,11 +45,11 @@ def command(**values: Any) -> Exit:
     its comment: what you give here is added.
     """
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
 
     path: Path = values["plan"]
     job = arguments.job(values, arguments.reports(values, runs.Input(str(path)).stem), "")
-    screen = Screen(str(path), Look.from_options(values))
+    screen = Screen(str(path), values)
     approval = Approval(
         values["expect_sha256"], values["approved_by"], values["approvals"], values["plan_valid"]
     )

@@ -39,12 +39,12 @@ def command(**values: Any) -> Exit:
         raise UsageProblem("--sample 0 would read nothing; write a number, or a share like 5%.")
 
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
 
     state, run_id = arguments.state(values), values["run_id"]
     run = runs.recorded(state, run_id) if run_id else runs.newest_change(state)
     if run is None:
         raise runs.NothingLeft("No run has changed anything yet, so there is nothing to audit.")
     job = arguments.follow_up(values, run, values["report"])
-    screen = Screen(run.begun.input, Look.from_options(values, title="Audit of run"))
+    screen = Screen(run.begun.input, values, title="Audit of run")
     return screen.finish(runs.audit(job, run.run_id, screen, sample))

@@ -41,11 +41,11 @@ def command(**values: Any) -> Exit:
     `bulk-sync run`. The others go, with reasons, to a todo file beside it.
     """
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
 
     values["key"] = values["key"] or "email"
     given = arguments.given_input(values, needs_state=False)
     out = values["out"] or Path(f"{given.stem}.mapped.csv")
-    screen = Screen(given.source, Look.from_options(values, preview=True))
+    screen = Screen(given.source, values, preview=True)
     mapped = runs.map_keys(arguments.job(values, (), ""), given, screen, out)
     return screen.finish_mapping(mapped)

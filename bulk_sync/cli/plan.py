@@ -40,12 +40,12 @@ def command(**values: Any) -> Exit:
     """
     from bulk_sync import runs
     from bulk_sync.cli import mapping
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
 
     mapping.check(values)
     given = arguments.given_input(values)
     job = arguments.job(values, values["report"], arguments.job_name(given))
-    screen = Screen(given.source, Look.from_options(values, preview=True))
+    screen = Screen(given.source, values, preview=True)
     finished = runs.preview(job, given, screen, values["out"], fresh=values["fresh"])
     status = screen.finish(finished)
     mapping.save(values, given, screen.layout, status)

@@ -36,7 +36,7 @@ def command(**values: Any) -> Exit:
     not asked. The report of an unfinished run shows how far it got.
     """
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
     from bulk_sync.cli.summary import shown
     from bulk_sync.ledger import local
 
@@ -46,7 +46,7 @@ def command(**values: Any) -> Exit:
             "--report is missing: name the file to write, such as --report result.xlsx. The suffix "
             "decides the format."
         )
-    screen = Screen("", Look.from_options(values))
+    screen = Screen("", values)
     run, reports, todo = runs.report_again(
         state, values["run_id"], paths, screen.tell, todo=values["todo"]
     )

@@ -62,24 +62,22 @@ def command(**values: Any) -> Exit:
 
 def _finish(values: arguments.Values, run: "Run") -> Exit:
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
     from bulk_sync.ledger import Kind
 
     job = arguments.follow_up(values, run, values["report"])
     out = run.begun.settings.get("out")
-    look = Look.from_options(
-        values, preview=run.begun.kind is Kind.PLAN, out=Path(out) if out else None
-    )
-    screen = Screen(run.begun.input, look)
+    is_plan = run.begun.kind is Kind.PLAN
+    screen = Screen(run.begun.input, values, preview=is_plan, out=Path(out) if out else None)
     return screen.finish(runs.resume(job, run.run_id, screen))
 
 
 def _give_up(values: arguments.Values, run: "Run") -> Exit:
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
 
     job = arguments.follow_up(values, run, values["report"])
-    screen = Screen(run.begun.input, Look.from_options(values))
+    screen = Screen(run.begun.input, values)
     left = runs.abandon(job, run.run_id, screen)
     screen.end_pass()
     raise runs.NothingLeft(f"Run {run.run_id} is given up. {left}")

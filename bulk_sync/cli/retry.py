@@ -24,10 +24,10 @@ def command(**values: Any) -> Exit:
     organization since: its file is newer. Other options are those of the run.
     """
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
 
     run = runs.recorded(arguments.state(values), values["run_id"])
     reports = arguments.reports(values, str(run.begun.settings["stem"]))
     job = arguments.follow_up(values, run, reports)
-    screen = Screen(f"the retry of {run.run_id} ({run.begun.input})", Look.from_options(values))
+    screen = Screen(f"the retry of {run.run_id} ({run.begun.input})", values)
     return screen.finish(runs.retry(job, run.run_id, screen))

@@ -39,12 +39,12 @@ def command(**values: Any) -> Exit:
     """
     from bulk_sync import runs
     from bulk_sync.cli import mapping
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
 
     mapping.check(values)
     given = arguments.given_input(values)
     job = arguments.job(values, arguments.reports(values, given.stem), arguments.job_name(given))
-    screen = Screen(given.source, Look.from_options(values, preview=values["dry_run"]))
+    screen = Screen(given.source, values, preview=values["dry_run"])
     carry_out = runs.preview if values["dry_run"] else runs.sync
     status = screen.finish(carry_out(job, given, screen, fresh=values["fresh"]))
     mapping.save(values, given, screen.layout, status)

@@ -5,7 +5,6 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOGGED_EVERY_S: Final = 30.0
 _DRAWN_EVERY_S: Final = 0.1
 """tqdm draws no more often, and to call it costs more than a row."""
 
@@ -51,64 +49,40 @@ _PASSES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a run is shown.
-
-    Attributes:
-        json: print one object at the end on standard output, and all else on standard error.
-        quiet: draw no bars; with ``json``, leave all else out.
-        ask: ask at a terminal before anything is written.
-        preview: nothing is to be written.
-        out: the plan file to be written.
-        title: what is shown: a run, a plan, or the audit of a run.
-        logged_every_s: how often a log shows how far a pass is.
-    """
-
-    json: bool
-    quiet: bool
-    ask: bool
-    preview: bool = False
-    out: Path | None = None
-    title: str = "Run"
-    logged_every_s: float = _LOGGED_EVERY_S
-
-    @classmethod
-    def from_options(
-        cls, values: Values, *, preview: bool = False, out: Path | None = None, title: str = "Run"
-    ) -> "Look":
-        """Build it from parsed options."""
-        return cls(
-            json=values["summary"] is not None,
-            # A JSON log has neither a line for people nor a bar on its stream.
-            quiet=values["quiet"] or values["log_format"] == "json",
-            ask=not values.get("yes"),
-            preview=preview,
-            out=out or values.get("out"),
-            title="Plan" if preview else title,
-            logged_every_s=values.get("progress_every", _LOGGED_EVERY_S),
-        )
-
-
 class Screen:
     """Shows one run.
 
     Args:
         source: the input, as it was given.
-        look: how it is shown.
+        values: the parsed options.
+        preview: nothing is to be written to Campaign.
+        out: the plan file to be written; None for the one among the options.
+        title: what is shown: a run, or the audit of a run.
 
     Attributes:
         layout: what was read as what, once that is known.
     """
 
-    def __init__(self, source: str, look: Look) -> None:
-        self._source = source
-        self._look = look
+    def __init__(
+        self,
+        source: str,
+        values: Values,
+        *,
+        preview: bool = False,
+        out: Path | None = None,
+        title: str = "Run",
+    ) -> None:
+        self._source, self._preview, self._title = source, preview, "Plan" if preview else title
+        self._out: Path | None = out or values.get("out")
+        self._json = values["summary"] is not None
+        # A JSON log has neither a line for people nor a bar on its stream.
+        self._quiet = values["quiet"] or values["log_format"] == "json"
+        self._logged_every_s: float = values.get("progress_every", 0.0)
         self._typed = Typed(click.get_current_context())
         self._monitor = Invocation.current().monitor
-        self._ask = look.ask and (sys.stderr.isatty() or sys.stdout.isatty())
+        self._ask = not values.get("yes") and (sys.stderr.isatty() or sys.stdout.isatty())
         self.layout: Layout | None = None
-        self._bars = not look.quiet and sys.stderr.isatty()
+        self._bars = not self._quiet and sys.stderr.isatty()
         self._option = ""
         self._limit: Refused | None = None
         self._of_plan: dict[str, object] = {}
@@ -133,7 +107,7 @@ class Screen:
             return
         if what != self._what:
             self.end_pass()
-            self._what, self._status_at = what, time.monotonic() + self._look.logged_every_s
+            self._what, self._status_at = what, time.monotonic() + self._logged_every_s
             if self._bars:
                 self._status_at = 0.0
                 with suppress(OSError):  # the terminal may have gone
@@ -148,7 +122,7 @@ class Screen:
             with suppress(OSError):
                 self._bar.update(done - self._bar.n)
         elif pacer is not None:
-            self._status_at = now + self._look.logged_every_s
+            self._status_at = now + self._logged_every_s
             facts = {"pass": what, "done": done, "total": total, **pacer.facts()}
             facts = self._monitor.named("progress") | facts
             title = _PASSES[what][0]
@@ -165,16 +139,15 @@ class Screen:
         """Print the plan, and the limit against it."""
         self.end_pass()
         self._print(f"Plan for {self._source}\n")
-        for line in plan_lines(reviewed):
-            self._print(line)
-        if self._look.preview:
+        self._print(*plan_lines(reviewed))
+        if self._preview:
             self._of_plan = {"held": reviewed.held_opt_ins, "limit": reviewed.warning}
         if reviewed.refusal is not None:
             self._option = reviewed.refusal.better or reviewed.refusal.option
         self._monitor.event("plan", f"Plan for {self._source}", plan_facts(reviewed))
         if (limit := reviewed.refusal or reviewed.held) is not None:
             self._tell_limit(limit)
-        if self._look.preview and reviewed.warning:
+        if self._preview and reviewed.warning:
             self._print(f"\n{reviewed.warning}")
         elif reviewed.held is not None:
             what = count(reviewed.totals.opt_ins, "opt-in")
@@ -213,10 +186,8 @@ class Screen:
             The exit status.
         """
         self.end_pass()
-        for line in summary_lines(finished, self._look.title):
-            self._print(line)
-        for line in self._next_steps(finished):
-            self._print(line)
+        self._print(*summary_lines(finished, self._title))
+        self._print(*self._next_steps(finished))
         if isinstance(finished.cause, Refused) and finished.cause.option:
             self._tell_limit(finished.cause)
         if finished.cause is not None:
@@ -225,25 +196,25 @@ class Screen:
                 missing = self._monitor.record(finished.exit, finished.cause)
                 if missing:
                     say_error(missing)
-        if self._look.json or self._monitor.is_heard:
+        if self._json or self._monitor.is_heard:
             self._report_end(finished)
         return finished.exit
 
     @property
     def _is_kept(self) -> bool:
         """Return whether the run has lines of its own in the ledger, unlike previews and audits."""
-        return self._look.title == "Run"
+        return self._title == "Run"
 
     def _report_end(self, finished: Finished) -> None:
         """Give scripts the summary, and those who monitor runs its facts."""
         resume = self._resume(finished)
         summary = {
             **self._monitor.facts(),
-            **summary_json(finished, self._source, resume, dry_run=self._look.preview),
+            **summary_json(finished, self._source, resume, dry_run=self._preview),
             "recorded": finished.head is not None or self._monitor.is_recorded,
             **self._of_plan,
         }
-        if self._look.json:
+        if self._json:
             say_json(summary)
         self._monitor.ended(summary, finished)
 
@@ -254,14 +225,13 @@ class Screen:
             The exit status.
         """
         self.end_pass()
-        for line in mapped_lines(mapped, self._source):
-            self._print(line)
+        self._print(*mapped_lines(mapped, self._source))
         if mapped.profiles:
             plan = self._typed.plan_of(shown(mapped.out), str(job_of({"input": self._source})))
             self._print(f"\nTo go on with the rows that were placed:\n  {plan}")
         if mapped.cause is not None:
             say_error(str(mapped.cause))
-        if self._look.json:
+        if self._json:
             say_json({**self._monitor.facts(), **mapped_json(mapped, self._source)})
         return mapped.exit
 
@@ -273,14 +243,14 @@ class Screen:
 
     def _next_steps(self, finished: Finished) -> list[str]:
         steps: list[str] = []
-        if self._look.preview and finished.cause is None:
+        if self._preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
             if finished.settings.get("approvals"):
                 wanted += ", another person types this, with their own name"
-                if self._look.out is None:
+                if self._out is None:
                     wanted = "It needs an approval. Save it as a plan for that"
             steps.append(f"\nNothing was written. {wanted}:\n  {self._carry_out(finished)}")
-        elif self._look.preview and _is_lost(finished):
+        elif self._preview and _is_lost(finished):
             steps.append(
                 "\nNothing was written, and what was read is not kept. To be able to go on with a "
                 "plan, save it (--out PLAN)."
@@ -296,7 +266,7 @@ class Screen:
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
             retry = self._typed.retry(finished.run_id)
             steps.append(f"\nTo try the rows that failed again:\n  {retry}")
-        if finished.files.todo is not None and finished.cause is None and not self._look.preview:
+        if finished.files.todo is not None and finished.cause is None and not self._preview:
             todo, job = shown(finished.files.todo), str(self._monitor.job)
             run = self._typed.run_of_rest(todo, job, finished.settings)
             steps.append(f"To correct rows, edit the todo file and give it back:\n  {run}")
@@ -314,14 +284,15 @@ class Screen:
     def _carry_out(self, finished: Finished) -> str:
         """Return the command to carry out a preview."""
         option = self._option.split()
-        if self._look.out is not None and finished.files.plan_sha256 is not None:
+        if self._out is not None and finished.files.plan_sha256 is not None:
             sha256, settings = finished.files.plan_sha256, finished.settings
-            return self._typed.apply(str(self._look.out), sha256, settings, option)
+            return self._typed.apply(str(self._out), sha256, settings, option)
         return self._typed.run_after_preview(self._source, finished.settings, option)
 
-    def _print(self, line: str) -> None:
-        if not (self._look.json and self._look.quiet):
-            say(line, err=self._look.json)
+    def _print(self, *lines: str) -> None:
+        """Print lines: on standard error if a script reads standard output, or not at all."""
+        for line in () if self._json and self._quiet else lines:
+            say(line, err=self._json)
 
 
 def _is_lost(finished: Finished) -> bool:

@@ -36,7 +36,7 @@ def command(**values: Any) -> Exit:
     is written: the undo is saved as a plan, for another person to review and apply.
     """
     from bulk_sync import runs
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
 
     run = runs.recorded(arguments.state(values), values["run_id"])
     out, stem = values["out"], str(run.begun.settings["stem"])
@@ -44,6 +44,7 @@ def command(**values: Any) -> Exit:
     job = arguments.follow_up(values, run, reports, is_undo=True)
     screen = Screen(
         f"the undo of {run.run_id} ({run.begun.input})",
-        Look.from_options(values, preview=bool(out)),
+        values,
+        preview=bool(out),
     )
     return screen.finish(runs.undo(job, run.run_id, screen, out))

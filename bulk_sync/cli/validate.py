@@ -48,14 +48,14 @@ def command(**values: Any) -> Exit:
     """
     from bulk_sync import runs
     from bulk_sync.cli import mapping, verdict
-    from bulk_sync.cli.screen import Look, Screen
+    from bulk_sync.cli.screen import Screen
     from bulk_sync.cli.summary import shown
     from bulk_sync.runs import outline
     from bulk_sync.runs.protection import Protection
 
     mapping.check(values)
     given = arguments.given_input(values)
-    screen = Screen(given.source, Look.from_options(values))
+    screen = Screen(given.source, values)
     protection = Protection(values["protect"])
     if values["todo"] and not values["report"]:
         raise UsageProblem("--todo writes a file beside the report, so it needs --report too.")

