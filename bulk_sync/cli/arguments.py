@@ -13,10 +13,10 @@ from click.core import ParameterSource
 
 from bulk_sync import garbage, job_names
 from bulk_sync.cli.command import Invocation
+from bulk_sync.cli.config import secret
 from bulk_sync.cli.input_options import HEADER_ROW, SHEET
 from bulk_sync.cli.option import DECLARED, Recorded, names, recorded, variable
 from bulk_sync.cli.options import BOUNDS, COMMENT, TICKET
-from bulk_sync.cli.secret_values import secret, secret_text
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     Bound,
@@ -30,6 +30,7 @@ from bulk_sync.settings import (
     Oddity,
     Pace,
     Reading,
+    Secret,
     State,
     Writing,
     reached,
@@ -182,13 +183,18 @@ def connection(values: Values) -> Connection:
         ca_file=Path(values["ca_file"]) if values["ca_file"] else None,
         credentials=Credentials(
             api_key=values["api_key"],
-            access_token=secret("access_token"),
-            client_secret=secret("client_secret"),
+            access_token=_secret("access_token"),
+            client_secret=_secret("client_secret"),
             ims_endpoint=values["ims_endpoint"].rstrip("/"),
             scope=values["scope"],
         ),
     )
     return monitor.place
+
+
+def _secret(name: str) -> Secret | None:
+    text = secret(name)
+    return None if text is None else Secret(text)
 
 
 def given_input(values: Values, *, needs_state: bool = True) -> "Input":
@@ -259,7 +265,7 @@ def state(values: Values) -> State:
     monitor = Invocation.current().monitor
     monitor.state = State(
         folder=values["state_dir"],
-        ledger=values["ledger"] or secret_text("ledger"),
+        ledger=values["ledger"] or secret("ledger"),
         lock_wait_s=values["lock_wait"],
         keep_rows=values["keep_rows"],
         url=values["state_url"],

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import logs
+from bulk_sync.cli import config, logs
 from bulk_sync.cli.monitor import Monitor
 from bulk_sync.cli.option import Group
 from bulk_sync.errors import StopRun, UsageProblem
@@ -41,12 +41,10 @@ class Command(click.Command):
         if invocation is not None:
             invocation.params = ctx.params
         if "log_format" in ctx.params:
-            from bulk_sync.cli.config import warnings
-
             logs.set_up(
                 ctx.params["log_format"], verbose=ctx.params["verbose"], quiet=ctx.params["quiet"]
             )
-            for sentence in warnings(ctx):
+            for sentence in config.warnings(ctx):
                 logs.log.warning("%s", sentence)
         if invocation is not None:
             invocation.monitor.watch(str(self.name), ctx.params)
@@ -100,8 +98,6 @@ class Invocation:
 
     def origins(self, message: str) -> str:
         """Return the places of the values in a message that were not typed, as more sentences."""
-        from bulk_sync.cli import config
-
         return "" if self.context is None else "".join(config.origins(message, self.context))
 
     def _found(self) -> click.Context:

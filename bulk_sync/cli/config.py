@@ -1,4 +1,4 @@
-"""Where values come from beside the command line: the configuration file.
+"""Where values come from beside the command line: the configuration file, and files of secrets.
 
     max-opt-ins = 5             for every command
     [job.requests]              for the inputs of one job, in place of those above
@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
@@ -24,12 +25,6 @@ from bulk_sync.cli.option import DECLARED, Option, Recorded, variable
 from bulk_sync.errors import UsageProblem
 
 FILE: Final = "bulk-sync.toml"
-_PATH: Final = f"{__name__}.path"
-_JOB: Final = f"{__name__}.job"
-_OWN: Final = f"{__name__}.own"
-_TABLES: Final = f"{__name__}.tables"
-_JOB_AT_HAND: Final = f"{__name__}.job_at_hand"
-_MISSED: Final = f"{__name__}.missed"
 _SECRETS: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
 
@@ -51,6 +46,43 @@ JOBS: Final = "job"
 """The table of the tables of jobs."""
 
 
+@dataclass
+class Configuration:
+    """The configuration file of a command.
+
+    Attributes:
+        path: the file; None if there is none.
+        own: the options at its top.
+        jobs: the options of the table of each job.
+        job: the job whose table holds; "" if none does.
+        missed: a warning of limits that hold for other jobs alone; "" if there are none.
+        typed: the words of the command line by option, not parsed yet.
+    """
+
+    path: Path | None = None
+    own: Mapping[str, object] = field(default_factory=dict)
+    jobs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    job: str = ""
+    missed: str = ""
+    typed: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def current(cls, ctx: click.Context) -> "Configuration":
+        """Return that of a command."""
+        found: Configuration = ctx.meta.setdefault(__name__, cls())
+        return found
+
+    @property
+    def values(self) -> dict[str, object]:
+        """Return the options that hold: those of the job's table in place of those at the top.
+
+        A file with URLs in the table takes the place of URLs at the top.
+        """
+        table = self.jobs.get(self.job, {})
+        hidden = {name for name in _HOOKS if f"{name}_file" in table}
+        return {**{name: self.own[name] for name in self.own if name not in hidden}, **table}
+
+
 class Config(Option):
     """The option of the configuration file; the other words of the command line name the job."""
 
@@ -58,7 +90,7 @@ class Config(Option):
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
         """Process the option before all others."""
-        ctx.meta[_JOB] = opts
+        Configuration.current(ctx).typed = opts
         return super().handle_parse_result(ctx, opts, args)
 
 
@@ -79,22 +111,21 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
         path = Path(FILE)
         if not path.is_file():
             return None
-    typed, ctx.meta[_PATH] = ctx.meta.pop(_JOB), path
-    values = content(path)
+    found = Configuration.current(ctx)
+    typed, found.path = found.typed, path
+    values = _content(path)
     tables = values.pop(JOBS, {}) if isinstance(values.get(JOBS), dict) else {}
     # If the file is wrong, the form of the message still follows it.
     ctx.default_map = {name.replace("-", "_"): value for name, value in values.items()}
-    own = _table(str(path), values)
-    ctx.meta[__name__] = ctx.meta[_OWN] = ctx.default_map = own
-    jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
-    ctx.meta[_TABLES] = jobs
-    job = job_of(typed) if jobs else None
-    name = None if job is None else _table_for(typed, job, jobs)
+    found.own = ctx.default_map = _table(str(path), values)
+    found.jobs = {job: _table_of_job(path, job, table) for job, table in tables.items()}
+    job = job_of(typed) if found.jobs else None
+    name = None if job is None else _table_for(typed, job, found.jobs)
     if name is not None:
-        ctx.default_map = ctx.meta[__name__] = _with_table(own, jobs[name])
-        ctx.meta[_JOB_AT_HAND] = name
+        found.job = name
+        ctx.default_map = found.values
     elif typed.get("input") and not _named_job(typed):
-        ctx.meta[_MISSED] = _missed(path, str(typed["input"]), job, jobs)
+        found.missed = _missed(path, str(typed["input"]), job, found.jobs)
     return path
 
 
@@ -121,40 +152,45 @@ def _table_for(typed: Mapping[str, Any], job: str, jobs: Mapping[str, object]) -
     return name or by_name
 
 
-def tables_of(ctx: click.Context) -> Mapping[str, Mapping[str, object]]:
-    """Return the tables of the configuration, by job."""
-    tables: Mapping[str, Mapping[str, object]] = ctx.meta.get(_TABLES, {})
-    return tables
-
-
 def of_job(job: str, options: Iterable[Option]) -> dict[str, Any]:
     """Return the values of some options for the job of an earlier run; what is given now wins.
 
     Its table holds from now on, also for the files with secrets that it names.
     """
     ctx = click.get_current_context()
-    tables = tables_of(ctx)
-    name = job_names.among(tables, job) or ""
-    values = ctx.meta[__name__] = _with_table(ctx.meta.get(_OWN, {}), tables.get(name, {}))
+    found = Configuration.current(ctx)
+    found.job = job_names.among(found.jobs, job) or ""
+    values = found.values
     absent = [each for each in options if ctx.get_parameter_source(each.key) not in GIVEN]
     for each in absent:
         if each.key in values:  # for ``origins``
-            ctx.meta[_JOB_AT_HAND] = name
             ctx.default_map = {**(ctx.default_map or {}), each.key: values[each.key]}
             ctx.set_parameter_source(each.key, ParameterSource.DEFAULT_MAP)
     return {each.key: each.type_cast_value(ctx, values.get(each.key)) for each in absent}
 
 
-def _with_table(own: Mapping[str, object], table: Mapping[str, object]) -> dict[str, object]:
-    """Return the options at the top of the file with those of a table in their place.
+def secret(name: str) -> str | None:
+    """Find a secret: its variable, the file named by another, then the same two in the file."""
+    configured = Configuration.current(click.get_current_context()).values
+    for values, direct, through in (
+        (os.environ, variable(name), variable(f"{name}_file")),
+        (configured, name, f"{name}_file"),
+    ):
+        if value := values.get(direct):
+            return str(value).strip()
+        if path := values.get(through):
+            try:
+                return Path(str(path)).expanduser().read_text("utf-8-sig").strip()
+            except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last of ~
+                why = error.strerror if isinstance(error, OSError) else None
+                raise UsageProblem(
+                    f"{through} names the file {str(path)!r}, which cannot be read: "
+                    f"{why or error}. Correct the path, or write the file."
+                ) from error
+    return None
 
-    A file with URLs in the table takes the place of URLs at the top.
-    """
-    hidden = {name for name in _HOOKS if f"{name}_file" in table}
-    return {**{name: own[name] for name in own if name not in hidden}, **table}
 
-
-def content(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> dict[str, Any]:
     """Read a configuration file.
 
     Raises:
@@ -236,29 +272,18 @@ def _table(place: str, values: Mapping[str, object]) -> dict[str, object]:
     return options
 
 
-def at_hand(ctx: click.Context) -> Mapping[str, Any]:
-    """Return the options of the file that hold: those of a job's table, and those at the top."""
-    values: Mapping[str, Any] = ctx.meta.get(__name__, {})
-    return values
-
-
-def path_of(ctx: click.Context) -> Path | None:
-    """Return the configuration file, if there is one."""
-    path: Path | None = ctx.meta.get(_PATH)
-    return path
-
-
 def hides(name: str) -> bool:
     """Return whether an option may stand in a configuration file that cannot be read."""
     context = click.get_current_context()
-    is_unreadable = _PATH in context.meta and context.default_map is None
+    is_there = Configuration.current(context).path is not None
+    is_unreadable = is_there and context.default_map is None
     return is_unreadable and context.get_parameter_source(name) is ParameterSource.DEFAULT
 
 
 def origins(message: str, ctx: click.Context) -> Iterator[str]:
     """Yield where the values of the options in a message come from, if they were not typed."""
-    path, job = ctx.meta.get(_PATH), ctx.meta.get(_JOB_AT_HAND, "")
-    table, held = tables_of(ctx).get(job, {}), ctx.default_map or {}
+    found, held = Configuration.current(ctx), ctx.default_map or {}
+    table = found.jobs.get(found.job, {})
     for option in ctx.command.params:
         if not isinstance(option, Option) or not re.search(rf"{option.flag}(?![\w-])", message):
             continue
@@ -267,13 +292,13 @@ def origins(message: str, ctx: click.Context) -> Iterator[str]:
             yield f" {option.flag} comes from the variable {option.envvar}."
         elif source is ParameterSource.DEFAULT_MAP:
             is_of_job = option.key in table and held.get(option.key) == table[option.key]
-            place = f"{path}, [{JOBS}.{job}]" if is_of_job else path
+            place = f"{found.path}, [{JOBS}.{found.job}]" if is_of_job else found.path
             yield f" {option.flag} comes from {place}: {_dashed(option.key)}."
 
 
 def warnings(ctx: click.Context) -> Iterator[str]:
     """Yield a sentence for limits of other jobs, and for each variable that is no option."""
-    if missed := ctx.meta.get(_MISSED):
+    if missed := Configuration.current(ctx).missed:
         yield missed
     prefix, simulated = variable(""), variable("simulate-")
     known = {"config", *_known()}

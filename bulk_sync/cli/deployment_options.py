@@ -37,20 +37,23 @@ ATTRIBUTE: Final = _connection(
 CA_FILE: Final = _connection(
     "--ca-file FILE", "Certificates of a private CA, PEM.", type=FilledPath(path_type=Path)
 )
+ENDPOINT: Final = _connection(
+    "--endpoint URL",
+    "Where Campaign's API is.",
+    recorded=Recorded.FIXED,
+    default="https://mc.adobe.io",
+)
+ORGANIZATION: Final = _connection(
+    "--organization ID",
+    "The instance's id in the URL.",
+    recorded=Recorded.FIXED,
+    show_default="none: required",
+)
+API_KEY: Final = _connection("--api-key KEY", "The OAuth client id.", show_default="none: required")
 CONNECTION: Final = (
-    _connection(
-        "--endpoint URL",
-        "Where Campaign's API is.",
-        recorded=Recorded.FIXED,
-        default="https://mc.adobe.io",
-    ),
-    _connection(
-        "--organization ID",
-        "The instance's id in the URL.",
-        recorded=Recorded.FIXED,
-        show_default="none: required",
-    ),
-    _connection("--api-key KEY", "The OAuth client id.", show_default="none: required"),
+    ENDPOINT,
+    ORGANIZATION,
+    API_KEY,
     _connection(
         "--ims-endpoint URL", "Where tokens come from.", default="https://ims-na1.adobelogin.com"
     ),

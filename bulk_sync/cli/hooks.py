@@ -1,10 +1,15 @@
 """The hooks of one run: ``--ping``, ``--notify`` and ``--metrics-file``. None changes anything."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import click
+
+from bulk_sync.cli.config import GIVEN, secret
+from bulk_sync.cli.option import Option, variable
 from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
@@ -43,12 +48,11 @@ class Hooks:
         if "ping" not in values:
             return cls()
         from bulk_sync.cli.deployment_options import NOTIFY, PING
-        from bulk_sync.cli.secret_values import urls_of_hook
 
         return cls(
             metrics_file=values["metrics_file"],
-            ping_url=next(iter(urls_of_hook(PING, values["ping"])), None),
-            notified=urls_of_hook(NOTIFY, values["notify"]),
+            ping_url=next(iter(_urls(PING, values["ping"])), None),
+            notified=_urls(NOTIFY, values["notify"]),
             state_dir=values.get("state_dir"),
         )
 
@@ -121,3 +125,17 @@ class Hooks:
 
             self._time_budget = TimeBudget()
         return self._time_budget
+
+
+def _urls(option: Option, given: Any) -> list[str]:
+    """Return the URLs of a hook: those given, or the lines of its file.
+
+    A file that a variable names takes the place of URLs in the configuration.
+    """
+    source = click.get_current_context().get_parameter_source(option.key)
+    if not given or (source not in GIVEN and variable(f"{option.key}_file") in os.environ):
+        lines = map(str.strip, (secret(option.key) or "").splitlines())
+        given = [
+            option.type.convert(line, option, None) for line in lines if line and line[0] != "#"
+        ]
+    return [given] if isinstance(given, str) else list(given)

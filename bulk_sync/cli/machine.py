@@ -6,24 +6,27 @@ configuration holds stays there. A secret is never printed: its file is named in
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from click.core import ParameterSource
 
-from bulk_sync.cli import config
+from bulk_sync.cli.config import SECRETS, Configuration
+from bulk_sync.cli.deployment_options import API_KEY, ORGANIZATION, STATE_DIR
 from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, variable
-from bulk_sync.cli.options import ALLOW, LOCK_WAIT
+from bulk_sync.cli.options import ALLOW, CONFIG, JOB, LOCK_WAIT
 from bulk_sync.remote import url
 
 NAME: Final = "bulk-sync"
 SECRETS_FOLDER: Final = Path("/etc/bulk-sync")
-_REQUIRED: Final = ("organization", "api_key")
+_REQUIRED: Final = (ORGANIZATION, API_KEY)
 _ELSEWHERE: Final = (Group.SCHEDULE, Group.PAGE)
-_OWN: Final = frozenset({"config", "state_dir"})
+_OWN: Final = frozenset({CONFIG.key, STATE_DIR.key, JOB.key, *SECRETS})
+"""What goes into a recipe in ways of its own."""
+
 _WAIT: Final = "4h"
 """How long a line waits for the other one: a scan of a large base takes hours."""
 
@@ -55,124 +58,78 @@ class SecretFile:
         return variable(f"{self.option}_file")
 
 
-@dataclass(frozen=True)
 class Machine:
     """The options of this shell and this folder.
 
+    Args:
+        context: of the command.
+
     Attributes:
         values: parsed options of the command.
-        typed: those of the command line, as text.
-        configuration: the file in use, and its content.
+        folder: where the job works.
+        config: the configuration file in use; None if there is none.
+        program: the words that start the program in use.
+        state_folder: where runs and the ledger are kept.
     """
 
-    values: Mapping[str, Any]
-    typed: Mapping[str, str]
-    configuration: tuple[Path, Mapping[str, Any]] | None
+    def __init__(self, context: click.Context) -> None:
+        self._configuration = Configuration.current(context)
+        path = self._configuration.path
+        self.values, self.folder = context.params, Path.cwd()
+        self.config = None if path is None else path.absolute()
+        self.program = _program()
+        self.state_folder = Path(self.values[STATE_DIR.key]).absolute()
+        self._typed = {
+            name: str(value)
+            for name, value in context.params.items()
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        }
 
-    @classmethod
-    def current(cls, context: click.Context) -> "Machine":
-        """Return this machine, as a command sees it."""
-        path = config.path_of(context)
-        return cls(
-            values=context.params,
-            typed={
-                name: str(value)
-                for name, value in context.params.items()
-                if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-            },
-            configuration=None if path is None else (path.absolute(), config.content(path)),
-        )
-
-    @property
-    def program(self) -> list[str]:
-        """Return the words that start the program in use."""
-        beside = [Path(sys.argv[0]), Path(sys.executable).with_name(NAME)]
-        for path in beside:
-            if path.name == NAME and os.access(path, os.X_OK):
-                return [str(path.absolute())]
-        return [sys.executable, "-m", "bulk_sync"]
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder where the job works."""
-        return Path.cwd()
-
-    @property
-    def config(self) -> Path | None:
-        """Return the configuration file in use."""
-        return self.configuration[0] if self.configuration else None
-
-    @property
-    def state_folder(self) -> Path:
-        """Return where runs and the ledger are kept."""
-        return Path(self.values["state_dir"]).absolute()
-
-    @property
-    def has_own_state_folder(self) -> bool:
-        """Return whether the state folder is chosen, and no default."""
-        given = "state_dir" in self.typed or os.environ.get(variable("state_dir"))
-        return bool(given or self.configured("state_dir"))
-
-    def configured(self, name: str) -> list[Any]:
+    def configured(self, name: str) -> list[str]:
         """Return every value of an option in the configuration, those for single jobs included."""
-        if self.configuration is None:
-            return []
-        top = self.configuration[1]
-        jobs = top.get(config.JOBS)
-        tables = [top, *(jobs.values() if isinstance(jobs, dict) else ())]
-        found = [
-            value
-            for table in tables
-            if isinstance(table, dict)
-            for written, value in table.items()
-            if written.replace("-", "_") == name
-        ]
-        return [each for value in found for each in (value if isinstance(value, list) else [value])]
+        found: list[str] = []
+        for table in (self._configuration.own, *self._configuration.jobs.values()):
+            value = table.get(name, [])
+            found += map(str, value) if isinstance(value, list) else [str(value)]
+        return found
+
+    def given(self, option: Option) -> str:
+        """Return an option as it was typed, or as its variable has it; empty if neither has it."""
+        return self._typed.get(option.key) or os.environ.get(variable(option.key), "")
 
     def texts(self, option: Option) -> list[str]:
         """Return every value that an option may have."""
-        if not (given := self.given(option.key)):
-            return list(map(str, self.configured(option.key)))
+        if not (given := self.given(option)):
+            return self.configured(option.key)
         return list(option.type.split_envvar_value(given)) if option.multiple else [given]
 
     def paths(self, option: Option) -> list[Path]:
         """Return every path of this machine that an option may have, as absolute ones."""
-        return [
-            Path(each).expanduser().absolute()
-            for each in self.texts(option)
-            if not url.is_url(each)
-        ]
-
-    def given(self, name: str) -> str:
-        """Return an option as it was typed, or as its variable has it; empty if neither has it."""
-        return self.typed.get(name) or os.environ.get(variable(name), "")
+        return [_absolute(each) for each in self.texts(option) if not url.is_url(each)]
 
     def variables(self) -> dict[str, str]:
         """Return the variables that the job needs beside its configuration, without secrets."""
         found = {}
         if self.config is not None:
-            found[variable("config")] = str(self.config)
-        if not self.configured("state_dir"):
-            found[variable("state_dir")] = str(self.state_folder)
+            found[variable(CONFIG.key)] = str(self.config)
+        if not self.configured(STATE_DIR.key):
+            found[variable(STATE_DIR.key)] = str(self.state_folder)
         for option in DECLARED:
-            is_other = option.key in {*_OWN, *config.SECRETS} or option.group in _ELSEWHERE
-            if (text := self.given(option.key)) and not (is_other or _is_for_once(option)):
+            is_other = option.key in _OWN or option.group in _ELSEWHERE or _is_for_once(option)
+            if (text := self.given(option)) and not is_other:
                 found[variable(option.key)] = text
-        found.pop(variable("job"), None)  # it is typed where it belongs
-        for name in _REQUIRED:
-            if not (self.given(name) or self.configured(name)):
-                found[variable(name)] = name.replace("_", "-").upper()
+        for option in self._absent():
+            found[variable(option.key)] = _placeholder(option)
         return found
 
     @property
     def waiting(self) -> list[str]:
         """Return the option to wait for another run, unless it is chosen already."""
-        is_chosen = self.given(LOCK_WAIT.key) or self.configured(LOCK_WAIT.key)
-        return [] if is_chosen else [LOCK_WAIT.flag, _WAIT]
+        return [] if self.texts(LOCK_WAIT) else [LOCK_WAIT.flag, _WAIT]
 
     def secrets(self) -> list[SecretFile]:
         """Return where the secrets of the job lie, or are to lie."""
-        found = [each for name in config.SECRETS if (each := self._secret(name)) is not None]
+        found = [each for name in SECRETS if (each := self._secret(name)) is not None]
         known = {each.option for each in found} | set(self.exposed())
         if not known & {"client_secret", "access_token"}:
             why = "The job needs the client secret in a file, since access tokens expire"
@@ -183,32 +140,49 @@ class Machine:
         shell = os.environ
         if name == "access_token" and not shell.get(variable(f"{name}_file")):
             return None
-        if name in self.typed or shell.get(variable(name)):
-            where = "on the command line" if name in self.typed else f"in {variable(name)}"
+        if name in self._typed or shell.get(variable(name)):
+            where = "on the command line" if name in self._typed else f"in {variable(name)}"
             return _new_file(name, f"A secret {where} would be lost: the job needs it in a file")
         if path := shell.get(variable(f"{name}_file")):
-            return SecretFile(name, str(Path(path).expanduser().absolute()))
+            return SecretFile(name, str(_absolute(path)))
         if paths := self.configured(f"{name}_file"):
-            path = str(Path(str(paths[0])).expanduser().absolute())
-            return SecretFile(name, path, configured=True)
+            return SecretFile(name, str(_absolute(paths[0])), configured=True)
         return None
 
     def missing(self) -> Iterator[str]:
         """Yield what a person has to do before a recipe works."""
-        for name in _REQUIRED:
-            if not (self.given(name) or self.configured(name)):
-                word = name.replace("_", "-")
-                yield f"Write the {word} in place of {word.upper()}: bulk-sync help adobe"
+        for option in self._absent():
+            word = _placeholder(option)
+            yield f"Write the {word.lower()} in place of {word}: bulk-sync help adobe"
         for secret in self.secrets():
             if secret.missing:
                 yield secret.missing
         for option in filter(_is_for_once, DECLARED):
-            if self.given(option.key):
+            if self.given(option):
                 yield f"{option.envvar} of this shell is left out: it is for one command."
+
+    def _absent(self) -> list[Option]:
+        return [option for option in _REQUIRED if not self.texts(option)]
 
     def exposed(self) -> list[str]:
         """Return the secrets that the configuration holds itself."""
-        return [name for name in config.SECRETS if self.configured(name)]
+        return [name for name in SECRETS if self.configured(name)]
+
+
+def _program() -> list[str]:
+    for path in (Path(sys.argv[0]), Path(sys.executable).with_name(NAME)):
+        if path.name == NAME and os.access(path, os.X_OK):
+            return [str(path.absolute())]
+    return [sys.executable, "-m", "bulk_sync"]
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def _placeholder(option: Option) -> str:
+    """Return what stands in place of a value that a person has to fill in."""
+    return option.flag.removeprefix("--").upper()
 
 
 def _is_for_once(option: Option) -> bool:

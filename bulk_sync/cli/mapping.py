@@ -5,14 +5,14 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from bulk_sync import job_names
 from bulk_sync.cli.arguments import Values, plain, table_name
-from bulk_sync.cli.config import FILE, JOBS, path_of
+from bulk_sync.cli.config import FILE, GIVEN, JOBS, Configuration
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
 from bulk_sync.cli.summary import shown
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from bulk_sync.runs import Input
 
 log = logging.getLogger(__name__)
-
-_GIVEN: Final = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def check(values: Values) -> None:
@@ -83,7 +81,7 @@ def save(values: Values, given: "Input", layout: "Layout | None", status: Exit) 
 
 
 def _path(context: click.Context) -> Path:
-    return (path_of(context) or Path(FILE)).absolute()
+    return (Configuration.current(context).path or Path(FILE)).absolute()
 
 
 def _choices(context: click.Context, layout: "Layout") -> dict[str, Any]:
@@ -99,7 +97,7 @@ def _choices(context: click.Context, layout: "Layout") -> dict[str, Any]:
         if not isinstance(option, Option) or not option.is_of_input:
             continue
         source, value = context.get_parameter_source(option.key), found.get(option.key)
-        if source in _GIVEN:
+        if source in GIVEN:
             value = plain(context.params[option.key])
         elif source is ParameterSource.DEFAULT_MAP:
             value = None  # it stands there already

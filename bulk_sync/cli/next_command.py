@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync import job_names
-from bulk_sync.cli.config import job_of, path_of, tables_of
+from bulk_sync.cli.config import Configuration, job_of
 from bulk_sync.cli.deployment_options import CONNECTION, STATE
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
 from bulk_sync.cli.option import (
@@ -78,8 +78,9 @@ class Typed:
     """
 
     def __init__(self, context: click.Context) -> None:
-        self._command, self._tables = context.command.name, tables_of(context)
-        self._params = {**context.params, "config": path_of(context)}
+        configuration = Configuration.current(context)
+        self._command, self._jobs = context.command.name, configuration.jobs
+        self._params = {**context.params, "config": configuration.path}
         self._options = [
             param
             for param in context.command.params
@@ -104,7 +105,7 @@ class Typed:
 
     def plan_of(self, file: str, job: str) -> str:
         """Return the command to plan a file made by ``map`` from an input of a job."""
-        is_found = job_names.among(self._tables, job) is None or job == job_of({"input": file})
+        is_found = job_names.among(self._jobs, job) is None or job == job_of({"input": file})
         words = [] if is_found else [JOB.flag, job]
         return suggested("plan", file, [*words, *self._words([*_CONNECTION, *_PLACE])])
 
@@ -122,7 +123,7 @@ class Typed:
             job: the job of the input.
         """
         is_saved = bool(self._params.get(SAVE_MAPPING.key))
-        has_table = is_saved or job_names.among(self._tables, job) is not None
+        has_table = is_saved or job_names.among(self._jobs, job) is not None
         if source == self._params.get("input") or not has_table:
             return suggested(command, source, self._words_for(source, names(_OF_VALIDATE)))
         typed = [
@@ -198,7 +199,7 @@ class Typed:
             words = self._for_input(settings, [*_OF_THE_REST, *CONNECTION])
         if (
             JOB.flag not in words
-            and job_names.among(self._tables, job)
+            and job_names.among(self._jobs, job)
             and job != job_of({"input": todo})
         ):
             words = [JOB.flag, job, *words]

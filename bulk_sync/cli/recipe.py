@@ -79,7 +79,7 @@ def command(**values: Any) -> None:
         return
     if name not in RECIPES:
         raise UsageProblem(f"There is no recipe {name!r}. There are: {', '.join(RECIPES)}.")
-    machine = Machine.current(click.get_current_context())
+    machine = Machine(click.get_current_context())
     facts = recipe_facts.collect(machine, name)
     say(rendered(name, facts).rstrip("\n"))
     sys.stdout.flush()

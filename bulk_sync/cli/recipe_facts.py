@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bulk_sync import __version__
 from bulk_sync.cli import escapes, options
-from bulk_sync.cli.deployment_options import CA_FILE, METRICS_FILE, STATE_URL
+from bulk_sync.cli.deployment_options import CA_FILE, METRICS_FILE, STATE_DIR, STATE_URL
 from bulk_sync.cli.machine import SECRETS_FOLDER, Machine, SecretFile
 from bulk_sync.cli.option import variable
 from bulk_sync.errors import UsageProblem
@@ -55,7 +55,7 @@ def collect(machine: Machine, name: str) -> dict[str, Any]:
         "period_s": round(machine.values["period"]),
         "job": job,
         "selector": _selector(job),
-        "unit": "-".join(filter(None, ("bulk-sync", _slug(machine.given("job"))))),
+        "unit": "-".join(filter(None, ("bulk-sync", _slug(machine.given(options.JOB))))),
         "version": __version__,
         "image": f"bulk-sync:{__version__}",
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -103,7 +103,7 @@ def _crontab(machine: Machine, _facts: dict[str, Any]) -> dict[str, Any]:
 
 def _service(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
     program, source = machine.program, _input(machine)
-    state = machine.state_folder if machine.has_own_state_folder else Path(_DATA)
+    state = machine.state_folder if machine.texts(STATE_DIR) else Path(_DATA)
     variables = machine.variables()
     if not machine.configured("state_dir"):
         variables[variable("state_dir")] = str(state)
@@ -231,7 +231,7 @@ def _typed(program: list[str], command: str, last: str, rest: list[str]) -> str:
 
 def _rest(machine: Machine, command: str) -> list[str]:
     """Return the options that are typed after the input."""
-    job = machine.given("job") if command == "run" else ""
+    job = machine.given(options.JOB) if command == "run" else ""
     return [*(["--job", job] if job else []), *machine.waiting, *_OUTPUT]
 
 
@@ -247,7 +247,7 @@ def _input(machine: Machine) -> str:
 
 def _job(machine: Machine) -> str | None:
     """Return the name of the job, if it is known."""
-    if job := machine.given("job"):
+    if job := machine.given(options.JOB):
         return job
     if machine.values["input"] is None:
         return None

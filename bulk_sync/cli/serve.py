@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli import arguments, config, deployment_options, options
+from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
+from bulk_sync.cli.config import Configuration
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit, UsageProblem
@@ -81,7 +82,7 @@ def _settings(values: arguments.Values) -> "PageSettings":
     variables = {
         variable(each.key): str(given[each.key]) for each in _PASSED_ON if each.key in given
     }
-    path = config.path_of(click.get_current_context())
+    path = Configuration.current(click.get_current_context()).path
     if path is not None:
         variables[variable("config")] = str(path.absolute())
     state = arguments.state(values)
