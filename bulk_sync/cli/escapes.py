@@ -11,7 +11,6 @@ None can hold a line break, except the last.
 import json
 import re
 import shlex
-from datetime import datetime
 from typing import Final
 
 from bulk_sync.errors import UsageProblem
@@ -23,11 +22,6 @@ _PLAIN: Final = re.compile(r"[\w@+=:,./{}~-]+")
 def has_date(path: str) -> bool:
     """Return whether a path has parts of a date, such as ``%Y-%m-%d``."""
     return _DATE_PART.search(path) is not None
-
-
-def on(day: datetime, path: str) -> str:
-    """Return a path with the date of a day in place of its parts of a date."""
-    return day.strftime(path) if has_date(path) else path
 
 
 def shell_word(path: str) -> str:
@@ -70,11 +64,6 @@ def systemd_argument(value: object) -> str:
 def as_json(value: object) -> str:
     """Return a value as JSON."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def yaml_word(value: object) -> str:
-    """Return a text as YAML has it."""
-    return as_json(str(value))
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,7 @@ The files are templates in ``recipes/``. Standard output is the file alone; what
 by a person goes to standard error.
 """
 
+import shlex
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
@@ -110,10 +111,9 @@ def rendered(name: str, facts: dict[str, Any]) -> str:
         escapes.cron_value,
         escapes.systemd_value,
         escapes.systemd_word,
-        escapes.yaml_word,
     ):
         environment.filters[quote.__name__] = quote
-    environment.filters["json"] = escapes.as_json
+    environment.filters |= {"json": escapes.as_json, "quote": shlex.quote}
     return environment.from_string(_source(name)).render(facts)
 
 

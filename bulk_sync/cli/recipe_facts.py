@@ -78,31 +78,36 @@ def collect(machine: Machine, name: str) -> dict[str, Any]:
     return facts | (more(machine, facts) if more else {})
 
 
-def _crontab(machine: Machine, _facts: dict[str, Any]) -> dict[str, Any]:
-    program, source = machine.program, _input(machine)
-    folder = Path(program[0]).parent
-    start = [Path(program[0]).name] if len(program) == 1 else program
-
-    def line(command: str, last: str) -> str:
-        typed = _typed(start, command, last, _rest(machine, command))
-        return (
-            f"umask 077; cd {quote(str(machine.folder))} || exit; {typed} "
-            '>>"$LOG" 2>&1 || { '
-            f'echo "bulk-sync {command}: exit $?, see bulk-sync help nightly"; tail -n 1 "$LOG"; }}'
-        )
-
-    given = {each.variable: each.path for each in machine.secrets() if not each.configured}
+def _commands(machine: Machine) -> dict[str, list[str]]:
+    """Return the words of both jobs, without the program; the second one may hold a date."""
+    job = machine.given(options.JOB)
+    named = ["--job", job] if job else []
     return {
-        "mail_to": machine.values["mail_to"],
-        "path": f"{folder}:/usr/bin:/bin",
-        "variables": machine.variables() | given,
-        "tonight": line("run", escapes.shell_word(source)),
-        "resume": line("resume", "--all"),
+        "tonight": ["run", _input(machine), *named, *machine.waiting, *_OUTPUT],
+        "resume": ["resume", "--all", *machine.waiting, *_OUTPUT],
     }
 
 
-def _service(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
-    program, source = machine.program, _input(machine)
+def _in_shell(program: list[str], words: list[str]) -> str:
+    """Return a command as sh has it; it fills in the date of the day."""
+    command, last, *rest = words
+    return " ".join([*map(quote, program), command, escapes.shell_word(last), *map(quote, rest)])
+
+
+def _crontab(machine: Machine, _facts: dict[str, Any]) -> dict[str, Any]:
+    program = machine.program
+    start = [Path(program[0]).name] if len(program) == 1 else program
+    given = {each.variable: each.path for each in machine.secrets() if not each.configured}
+    return {
+        "mail_to": machine.values["mail_to"],
+        "path": f"{Path(program[0]).parent}:/usr/bin:/bin",
+        "variables": machine.variables() | given,
+        **{job: _in_shell(start, words) for job, words in _commands(machine).items()},
+    }
+
+
+def _service(machine: Machine, _facts: dict[str, Any]) -> dict[str, Any]:
+    program = machine.program
     state = machine.state_folder if machine.texts(STATE_DIR) else Path(_DATA)
     variables = machine.variables()
     if not machine.configured("state_dir"):
@@ -111,15 +116,12 @@ def _service(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
     reports = [path.parent for path in machine.paths(options.REPORT)] or [machine.folder]
     metrics = [path.parent for path in machine.paths(METRICS_FILE)]
     writable = [*reports, *metrics, *([] if is_shared else [state])]
-    every = [*writable, machine.folder, Path(source), Path(program[0])]
+    every = [*writable, machine.folder, Path(_input(machine)), Path(program[0])]
     every += [machine.config] if machine.config else []
     user = lock.user()
     return {
-        "tonight": _exec_start(program, ["run", source, *_rest(machine, "run")]),
-        "resume": _exec_start(program, ["resume", "--all", *_rest(machine, "resume")]),
+        **{job: _exec_start(program, words) for job, words in _commands(machine).items()},
         "user": "bulk-sync" if user == "root" else user,
-        "units": "/etc/systemd/system",
-        "unit": facts["unit"],
         "variables": variables,
         "secrets": machine.secrets(),
         "state_directory": str(state.relative_to(_SHARED_STATE)) if is_shared else "",
@@ -130,12 +132,10 @@ def _service(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _exec_start(program: list[str], words: list[str]) -> str:
-    """Return a command as a unit file has it; a shell fills in the date of the day."""
-    command, last, *rest = words
-    if not escapes.has_date(last):
-        return " ".join(map(escapes.systemd_argument, [*program, *words]))
-    typed = _typed(program, command, escapes.shell_word(last), rest)
-    return f"/bin/sh -c {escapes.systemd_argument(f'exec {typed}')}"
+    """Return a command as a unit file has it."""
+    if escapes.has_date(words[1]):
+        program, words = ["/bin/sh", "-c"], [f"exec {_in_shell(program, words)}"]
+    return " ".join(map(escapes.systemd_argument, [*program, *words]))
 
 
 def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
@@ -173,17 +173,15 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
         if own:
             variables[variable(option.key)] = ":".join(f"{_POD_SECRETS}/{name}" for name in own)
         files |= own
-    source = _input(machine)
     is_apart = bool(machine.texts(STATE_URL))
     return {
-        "tonight": _pod_command(["run", source, *_rest(machine, "run")]),
-        "resume": _pod_command(["resume", "--all", *_rest(machine, "resume")]),
+        **{job: _pod_command(words) for job, words in _commands(machine).items()},
         "variables": dict(sorted(variables.items())),
         "files": {name: quote(escapes.one_line(str(path))) for name, path in files.items()},
         "config_name": machine.config.name if machine.config else "",
         "config_text": machine.config.read_text("utf-8").strip("\n") if machine.config else "",
         "config_folder": _POD_CONFIG,
-        "input_folder": _folder_of(source),
+        "input_folder": _folder_of(_input(machine)),
         "claims": {job: f"bulk-sync-{job}" if is_apart else "bulk-sync" for job in _POD_JOBS},
     }
 
@@ -201,10 +199,8 @@ def _key(option: str, number: int, path: Path) -> str:
 
 
 def _pod_command(words: list[str]) -> list[str]:
-    command, last, *rest = words
-    if escapes.has_date(last):
-        typed = _typed(["bulk-sync"], command, escapes.shell_word(last), rest)
-        made = ["/bin/sh", "-c", f"exec {typed}"]
+    if escapes.has_date(words[1]):
+        made = ["/bin/sh", "-c", f"exec {_in_shell(['bulk-sync'], words)}"]
     else:
         made = ["bulk-sync", *map(escapes.one_line, words)]
     return [word.replace("$(", "$$(") for word in made]  # else Kubernetes looks for a variable
@@ -222,17 +218,6 @@ def _folder_of(source: str) -> str:
     if folder == folder.parent:
         raise UsageProblem(f"{source} lies at the top: a volume needs a folder of its own.")
     return str(folder)
-
-
-def _typed(program: list[str], command: str, last: str, rest: list[str]) -> str:
-    """Return a command as sh has it; ``last`` is quoted already, since it may have a date."""
-    return " ".join([*map(quote, program), command, last, *map(quote, rest)])
-
-
-def _rest(machine: Machine, command: str) -> list[str]:
-    """Return the options that are typed after the input."""
-    job = machine.given(options.JOB) if command == "run" else ""
-    return [*(["--job", job] if job else []), *machine.waiting, *_OUTPUT]
 
 
 def _input(machine: Machine) -> str:
@@ -254,8 +239,10 @@ def _job(machine: Machine) -> str | None:
     from bulk_sync.cli.arguments import job_name
     from bulk_sync.runs import Input
 
-    today = escapes.on(datetime.now(UTC).astimezone(), _input(machine))
-    return job_name(Input(today))
+    source = _input(machine)
+    if escapes.has_date(source):
+        source = datetime.now(UTC).astimezone().strftime(source)
+    return job_name(Input(source))
 
 
 def _selector(job: str | None) -> str:
