@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,12 +10,12 @@ import click
 
 from bulk_sync.cli.config import GIVEN, secret
 from bulk_sync.cli.option import Option, variable
+from bulk_sync.monitoring.run_end import RunEnd, Standing
+from bulk_sync.monitoring.time_budget import TimeBudget
 from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
     from bulk_sync.monitoring.ping import Pings
-    from bulk_sync.monitoring.run_end import RunEnd, Standing
-    from bulk_sync.monitoring.time_budget import TimeBudget
 
 _STANDING_S: Final = 2.0
 """Seconds for the ledger, which may be on a server that hangs, to say how the job stands."""
@@ -40,7 +40,7 @@ class Hooks:
     notified: Sequence[str] = ()
     state_dir: Path | None = None
     _pings: "Pings | None" = None
-    _time_budget: "TimeBudget | None" = None
+    _time: TimeBudget = field(default_factory=TimeBudget)
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> "Hooks":
@@ -76,9 +76,7 @@ class Hooks:
             self._pings = self._new_pings(self.ping_url)
             self._pings.start()
 
-    def end(
-        self, end: "RunEnd", standing: "Callable[[RunEnd], Standing]", *, was_done: bool
-    ) -> None:
+    def end(self, end: RunEnd, standing: Callable[[RunEnd], Standing], *, was_done: bool) -> None:
         """Pass the end of the run on.
 
         Args:
@@ -100,10 +98,9 @@ class Hooks:
                 notification.notify(self.notified, end, self.state_dir, self._time)
 
     def _write_metrics(
-        self, path: Path, end: "RunEnd", standing: "Callable[[RunEnd], Standing]"
+        self, path: Path, end: RunEnd, standing: Callable[[RunEnd], Standing]
     ) -> None:
         from bulk_sync.monitoring import metrics_file
-        from bulk_sync.monitoring.run_end import Standing
 
         found: list[Standing] = []
         look = [lambda: found.append(standing(end))]
@@ -116,15 +113,6 @@ class Hooks:
         from bulk_sync.monitoring.ping import Pings
 
         return Pings(url, self._time)
-
-    @property
-    def _time(self) -> "TimeBudget":
-        """Return the time of all hooks of this run."""
-        if self._time_budget is None:
-            from bulk_sync.monitoring.time_budget import TimeBudget
-
-            self._time_budget = TimeBudget()
-        return self._time_budget
 
 
 def _urls(option: Option, given: Any) -> list[str]:

@@ -15,15 +15,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bulk_sync.cli import config
 from bulk_sync.cli.hooks import Hooks
 from bulk_sync.errors import Exit, StopRun
+from bulk_sync.monitoring.run_end import RunEnd, Standing, audit_of
 from bulk_sync.outcomes import Kind
 from bulk_sync.remote.url import without_secrets
 from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun, Run
-    from bulk_sync.monitoring.run_end import RunEnd, Standing
     from bulk_sync.runs import Finished
     from bulk_sync.settings import Place, State
 
@@ -101,7 +102,7 @@ class Monitor:
 
     def _find_ledger(self) -> None:
         """Find out where the ledger is, unless that stands in a file that cannot be read."""
-        from bulk_sync.cli import arguments, config
+        from bulk_sync.cli import arguments
 
         if self._values.get("state_dir") is not None and not config.hides("state_dir"):
             with suppress(StopRun):  # the command meets the same error
@@ -109,7 +110,6 @@ class Monitor:
 
     def follow(self, run: "Run") -> None:
         """Go on with the job of a run that is followed up, and the hooks of that job."""
-        from bulk_sync.cli import config
         from bulk_sync.cli.deployment_options import MONITORING
 
         self.kind, self.followed, self.has_ended = self._kind, run.run_id, False
@@ -193,10 +193,8 @@ class Monitor:
     def _name_job(self, status: int) -> None:
         has_input = bool(self._values.keys() & {"input", "plan"})
         if self.job is None and has_input and status not in _SIGNALS:
-            from bulk_sync.cli.config import job_of
-
             with suppress(OSError, ValueError):  # the input's name may be none that a file can have
-                self.job = job_of(self._values)
+                self.job = config.job_of(self._values)
 
     def failure(self, status: int, message: str) -> dict[str, object]:
         """Return the summary of a command that failed."""
@@ -211,8 +209,6 @@ class Monitor:
             status: the exit status.
             was_done: another run had done its work.
         """
-        from bulk_sync.monitoring.run_end import RunEnd
-
         self.has_ended = True
         end = RunEnd(self._monitored_as, self.run_id, time.time(), status, self.seconds)
         if not was_done:
@@ -221,8 +217,6 @@ class Monitor:
 
     def ended(self, summary: Mapping[str, Any], finished: "Finished") -> None:
         """Pass on how the run ended: its summary to the log, its counts to the hooks."""
-        from bulk_sync.monitoring.run_end import RunEnd
-
         self.has_ended = True
         self.event("run_ended", summary["message"], summary)
         totals, cost, late = finished.totals, finished.cost, summary["late"] or {}
@@ -246,7 +240,7 @@ class Monitor:
             )
         )
 
-    def _pass_on(self, end: "RunEnd", *, was_done: bool = False) -> None:
+    def _pass_on(self, end: RunEnd, *, was_done: bool = False) -> None:
         """Pass the end of a run to every hook; none of them changes anything.
 
         Args:
@@ -263,13 +257,10 @@ class Monitor:
     @property
     def _monitored_as(self) -> str:
         """Return the job's name; audits are a job of their own."""
-        from bulk_sync.monitoring.run_end import audit_of
-
         return audit_of(self.job) if self.job and self.kind == Kind.AUDIT else self.job or ""
 
-    def _standing(self, end: "RunEnd") -> "Standing":
+    def _standing(self, end: RunEnd) -> Standing:
         """Return how the job stands by the ledger; audits are not recorded there."""
-        from bulk_sync.monitoring.run_end import Standing
         from bulk_sync.runs.job_standing import standing_of
 
         found = Standing() if self.state is None else standing_of(end.job, self.state, self.place)

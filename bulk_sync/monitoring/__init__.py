@@ -5,5 +5,5 @@
            --> notification.py   messages to people, if the state of the job changed
 
 A hook never changes what a run does or how it exits. ``time_budget.py`` keeps all of them short.
-Nothing here is imported unless its option is given.
+A hook is imported if its option is given.
 """
