@@ -6,8 +6,8 @@ import click
 
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
-from bulk_sync.cli.output import say, say_json
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.cli.output import laid_out, say, say_json
+from bulk_sync.errors import Exit
 
 if TYPE_CHECKING:
     from bulk_sync.runs import Story
@@ -51,8 +51,6 @@ def command(**values: Any) -> Exit:
     from bulk_sync.runs import story_text
 
     key = check.key(values["key"].encode("utf-8", "replace").decode())
-    if not key:
-        raise UsageProblem("KEY is empty; an unset variable, perhaps.")
     state = arguments.state(values)
     with runs.known(state) as book:
         pkeys: tuple[str, ...] = ()
@@ -70,7 +68,6 @@ def command(**values: Any) -> Exit:
 
 def _lines(story: "Story", look_up: str) -> list[str]:
     """Return a story as lines: what stands now, every event, and what is unknown."""
-    from bulk_sync.cli.ledger_tables import laid_out
     from bulk_sync.runs import story_text
 
     table = [

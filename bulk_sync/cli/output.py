@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TextIO
 
@@ -55,3 +55,21 @@ def open_streams() -> None:
     for name, mode in _MODES.items():
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, mode), "r" if not mode else "w"))
+
+
+def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of text below their names, in columns."""
+    table = [names, *rows]
+    widths = [max(len(row[at]) for row in table) for at in range(len(names))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def one_line(value: object) -> str:
+    """Return a value as one line, without what would change a terminal."""
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
+    text = "" if value is None else str(value)
+    return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bulk_sync.cli.ledger_tables import one_line
+from bulk_sync.cli.output import one_line
 from bulk_sync.cli.runs_table import in_short
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Run

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bulk_sync import job_names
 from bulk_sync.amounts import count
-from bulk_sync.cli.ledger_tables import laid_out, one_line
+from bulk_sync.cli.output import laid_out, one_line
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run, local, utc
 from bulk_sync.outcomes import NEEDS_A_PERSON

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich import filesize
 
+from bulk_sync.amounts import count
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
-from bulk_sync.cli.output import say, say_json
+from bulk_sync.cli.output import laid_out, say, say_json
 from bulk_sync.errors import Exit
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ Examples:
   bulk-sync tidy
   bulk-sync tidy --keep 90          also rows and plans older than 90 days
 """
-_UNITS: Final = ("bytes", "kB", "MB", "GB")
 
 
 @click.command(
@@ -67,7 +68,8 @@ def _lines(tidied: "Tidied", folder: Path, *, is_preview: bool) -> Iterator[str]
     if tidied.gone:
         yield f"{'Would remove' if is_preview else 'Removed'} from {folder}:"
         yield from _table(tidied.gone, folder)
-        yield f"Together: {_things(tidied.gone)}."
+        together = sum(each.size for each in tidied.gone)
+        yield f"Together: {count(len(tidied.gone), 'thing')}, {filesize.decimal(together)}."
     else:
         yield f"Nothing may go from {folder}."
     if tidied.stuck:
@@ -86,25 +88,9 @@ def _lines(tidied: "Tidied", folder: Path, *, is_preview: bool) -> Iterator[str]
 
 
 def _table(found: Sequence["Leftover"], folder: Path) -> Iterator[str]:
-    from bulk_sync.cli.ledger_tables import laid_out
-
-    rows = [(each.name(folder), _size(each.size), each.reason) for each in found]
+    rows = [(each.name(folder), filesize.decimal(each.size), each.reason) for each in found]
     _, *lines = laid_out(("", "", ""), rows)
     yield from (f"  {line}" for line in lines)
-
-
-def _things(found: Sequence["Leftover"]) -> str:
-    from bulk_sync.amounts import count
-
-    return f"{count(len(found), 'thing')}, {_size(sum(each.size for each in found))}"
-
-
-def _size(size: float) -> str:
-    """Return a size as people write it."""
-    unit = 0
-    while size >= 1000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} {_UNITS[0]}"
 
 
 def _facts(tidied: "Tidied", folder: Path, status: Exit, *, is_preview: bool) -> dict[str, object]:

@@ -9,7 +9,7 @@ import click
 
 from bulk_sync.cli import arguments, deployment_options, options, page_options
 from bulk_sync.cli.command import CommandGroup
-from bulk_sync.cli.output import say, say_json
+from bulk_sync.cli.output import laid_out, say, say_json
 from bulk_sync.cli.value_types import person
 from bulk_sync.errors import Exit, UsageProblem
 
@@ -51,7 +51,6 @@ def add(**values: Any) -> Exit:
 @command.command("list", params=[options.JSON, *_STATE], epilog=_EPILOG)
 def show(**values: Any) -> Exit:
     """List all accounts."""
-    from bulk_sync.cli.ledger_tables import laid_out
     from bulk_sync.ledger import local, utc
 
     with _accounts(values) as accounts:

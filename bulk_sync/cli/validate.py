@@ -1,6 +1,6 @@
 """``bulk-sync validate``: judge a file without contacting Campaign."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -9,9 +9,12 @@ from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.next_command import Typed
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.outcomes import Outcome
 
 if TYPE_CHECKING:
     from bulk_sync.runs import Validated
+
+_NAMED_ROWS: Final = 200
 
 _EPILOG = """\b
 Examples:
@@ -47,7 +50,7 @@ def command(**values: Any) -> Exit:
     verdict. Of a workbook, --report marked.xlsx is a copy in which the bad cells are marked.
     """
     from bulk_sync import runs
-    from bulk_sync.cli import mapping, verdict
+    from bulk_sync.cli import mapping
     from bulk_sync.cli.screen import Screen
     from bulk_sync.cli.summary import shown
     from bulk_sync.runs import outline
@@ -75,15 +78,56 @@ def command(**values: Any) -> Exit:
     if values["summary"]:
         monitor = Invocation.current().monitor
         monitor.job = job
-        say_json({**monitor.facts(), **verdict.as_json(found, given.source, status)})
+        say_json({**monitor.facts(), **as_json(found, given.source, status)})
     else:
-        for line in verdict.lines(found, given.source):
+        for line in lines(found, given.source):
             say(line)
         if found.todo is not None:
             say(f"To do: {shown(found.todo)}")
         say(_next_step(found, given.source, job))
     mapping.save(values, given, layout, status)
     return status
+
+
+def lines(validated: "Validated", source: str) -> list[str]:
+    """Return the verdict on a file as lines."""
+    from bulk_sync.cli.row_lines import needing_a_person, outcome_lines
+
+    verdict = validated.verdict
+    totals, forbid, allow = verdict.totals, verdict.tally.forbid, verdict.tally.allow
+    directions = (
+        f"of these {forbid:,} {'forbids' if forbid == 1 else 'forbid'} the sale (opt-outs), "
+        f"{allow:,} {'allows' if allow == 1 else 'allow'} it"
+    )
+    return [
+        f"{source}\n{validated.layout}.\n",
+        *outcome_lines(verdict.reasons, totals, totals.outcomes, {Outcome.USABLE: directions}),
+        "",
+        *needing_a_person(verdict.rejected, _NAMED_ROWS),
+        *verdict.hints,
+    ]
+
+
+def as_json(validated: "Validated", source: str, status: Exit) -> dict[str, object]:
+    """Return the verdict as one object for scripts."""
+    verdict, todo = validated.verdict, validated.todo
+    outcomes = dict(verdict.totals.outcomes)
+    usable = outcomes.pop(Outcome.USABLE, 0)
+    return {
+        "input": source,
+        "exit": int(status),
+        "message": "",
+        "read_as": str(validated.layout),
+        "rows": verdict.totals.rows,
+        "usable": usable,
+        "forbid": verdict.tally.forbid,
+        "allow": verdict.tally.allow,
+        "outcomes": outcomes,
+        "sum": usable + sum(outcomes.values()),
+        "hints": list(verdict.hints),
+        "marked": list(map(str, validated.marked)),
+        "todo": None if todo is None else str(todo),
+    }
 
 
 def _next_step(found: "Validated", source: str, job: str) -> str:

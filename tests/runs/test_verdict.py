@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync import report
-from bulk_sync.cli import verdict as shown
+from bulk_sync.cli import validate as shown
 from bulk_sync.errors import Exit
 from bulk_sync.report import SUFFIXES, todo_file
 from bulk_sync.report.destination import LocalFile
