@@ -25,8 +25,6 @@ from bulk_sync.cli.option import (
     Group,
     Option,
     Recorded,
-    names,
-    recorded,
     without_password,
 )
 from bulk_sync.cli.options import (
@@ -47,19 +45,19 @@ from bulk_sync.cli.value_types import NAME
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun
 
-_PLACE: Final = names([*STATE, CONFIG])
+_PLACE: Final = (*STATE, CONFIG)
 """Where a run is kept: the next command needs it too."""
 
-_CONNECTION: Final = names(CONNECTION)
+_SEALED: Final = [each for each in DECLARED if each.recorded is Recorded.SEALED]
+_SPENT: Final = [each for each in DECLARED if each.recorded is Recorded.SPENT]
 _FILES: Final = (REPORT, TODO, OUTLINE)
 _OF_VALIDATE: Final = (*_FILES, SAVE_MAPPING)
 """These are of this `validate` alone."""
 
-_OF_THE_INPUT: Final = names([*_FILES, SHEET, HEADER_ROW])
+_OF_THE_INPUT: Final = (*_FILES, SHEET, HEADER_ROW)
 """These fit the input alone: what is left of it lies in a file, and has a report, of its own."""
 
-_OF_A_PREVIEW: Final = names([DRY_RUN, PLAN_OUT, FRESH])
-
+_OF_A_PREVIEW: Final = (DRY_RUN, PLAN_OUT, FRESH)
 _OF_A_PLAN: Final = [
     option
     for option in DECLARED
@@ -73,6 +71,9 @@ _OF_THE_REST: Final = [each for each in _OF_A_PLAN if each not in {SHEET, HEADER
 class Typed:
     """The options of one command line, as they can be typed again.
 
+    Where a command is given ``instead``, an option and its value, it has these in place of what was
+    typed for that option. ``settings`` are the recorded options of a run or a plan.
+
     Args:
         context: of the command, after its options were parsed.
     """
@@ -80,7 +81,7 @@ class Typed:
     def __init__(self, context: click.Context) -> None:
         configuration = Configuration.current(context)
         self._command, self._jobs = context.command.name, configuration.jobs
-        self._params = {**context.params, "config": configuration.path}
+        self._params = {**context.params, CONFIG.key: configuration.path}
         self._options = [
             param
             for param in context.command.params
@@ -89,15 +90,8 @@ class Typed:
         ]
 
     def resume(self, run_id: str, instead: Collection[str] = ()) -> str:
-        """Return the command to go on with a run.
-
-        Args:
-            run_id: of the run.
-            instead: an option and its value, in place of what was typed for it.
-        """
-        return suggested(
-            "resume", run_id, self._words([*_PLACE, *recorded(Recorded.SPENT)], instead)
-        )
+        """Return the command to go on with a run."""
+        return suggested("resume", run_id, self._words([*_PLACE, *_SPENT], instead))
 
     def retry(self, run_id: str) -> str:
         """Return the command to try the failed rows of a run again."""
@@ -105,29 +99,22 @@ class Typed:
 
     def plan_of(self, file: str, job: str) -> str:
         """Return the command to plan a file made by ``map`` from an input of a job."""
-        is_found = job_names.among(self._jobs, job) is None or job == job_of({"input": file})
-        words = [] if is_found else [JOB.flag, job]
-        return suggested("plan", file, [*words, *self._words([*_CONNECTION, *_PLACE])])
+        words = [*self._naming(job, file), *self._words([*CONNECTION, *_PLACE])]
+        return suggested("plan", file, words)
 
     def carried_out(self) -> str:
         """Return the command of a preview without ``-n``."""
-        words = self._words([each.key for each in self._options if each.flag != DRY_RUN.flag])
+        words = self._words([each for each in self._options if each.flag != DRY_RUN.flag])
         return shlex.join(["bulk-sync", str(self._command), *words])
 
     def after_validate(self, command: str, source: str, job: str) -> str:
-        """Return the command to go on with an input, or its marked copy, after ``validate``.
-
-        Args:
-            command: ``plan``, or ``validate``.
-            source: the input or the copy.
-            job: the job of the input.
-        """
+        """Return the command to go on with an input of a job, or with its marked copy."""
         is_saved = bool(self._params.get(SAVE_MAPPING.key))
         has_table = is_saved or job_names.among(self._jobs, job) is not None
         if source == self._params.get("input") or not has_table:
-            return suggested(command, source, self._words_for(source, names(_OF_VALIDATE)))
+            return suggested(command, source, self._words_for(source, _OF_VALIDATE))
         typed = [
-            each.key
+            each
             for each in self._options
             if each not in {*_OF_VALIDATE, JOB} and not (is_saved and each.is_of_input)
         ]
@@ -136,19 +123,11 @@ class Typed:
     def apply(
         self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]
     ) -> str:
-        """Return the command to carry out a plan file, in the place where it was made.
-
-        Args:
-            plan: the file.
-            sha256: of the file.
-            settings: the options of the plan.
-            instead: an option and its value, in place of what was typed for it.
-        """
-        sealed = [*recorded(Recorded.SEALED), *_PLACE]
+        """Return the command to carry out a plan file, in the place where it was made."""
         words = [
             *("--expect-sha256", sha256),
             *self._again(settings, CONNECTION),
-            *self._words(sealed, instead),
+            *self._words([*_SEALED, *_PLACE], instead),
             *(APPROVED_BY.flag, NAME) * (settings.get(APPROVALS.key) or 0),
         ]
         return suggested("apply", plan, words)
@@ -164,18 +143,12 @@ class Typed:
     def run_after_preview(
         self, source: str, settings: Mapping[str, Any], instead: Collection[str]
     ) -> str:
-        """Return the command to carry out a preview, or to plan it where plans are approved.
-
-        Args:
-            source: the input.
-            settings: the options of the preview.
-            instead: an option and its value, in place of what was typed for it.
-        """
+        """Return the command to carry out a preview, or to plan it where plans are approved."""
         is_approved = bool(settings.get(APPROVALS.key))
         if self._command == "resume":
             words = self._for_input(settings, [*_OF_A_PLAN, *CONNECTION], instead)
         else:
-            unwanted = _OF_A_PREVIEW if is_approved else [*_OF_A_PREVIEW, APPROVALS.key]
+            unwanted = _OF_A_PREVIEW if is_approved else (*_OF_A_PREVIEW, APPROVALS)
             words = self._words_for(source, unwanted, instead)
         if is_approved:  # `run` would write it without an approval
             from bulk_sync.runs import Input
@@ -186,48 +159,45 @@ class Typed:
         return suggested("run", source, words)
 
     def run_of_rest(self, todo: str, job: str, settings: Mapping[str, Any]) -> str:
-        """Return the command for the remaining rows; where plans are approved it is a plan.
-
-        Args:
-            todo: their file.
-            job: the job of the run, named unless the file's name or an option tells it.
-            settings: the options of the run.
-        """
+        """Return the command for the rows of a job's todo file, a plan where plans are approved."""
         if self._command == "run":
             words = self._words_for(todo, _OF_THE_INPUT)
         else:
             words = self._for_input(settings, [*_OF_THE_REST, *CONNECTION])
-        if (
-            JOB.flag not in words
-            and job_names.among(self._jobs, job)
-            and job != job_of({"input": todo})
-        ):
-            words = [JOB.flag, job, *words]
+        if JOB.flag not in words:
+            words = [*self._naming(job, todo), *words]
         if self._command == "apply" or settings.get(APPROVALS.key):
             out = str(Path(todo).with_suffix(".parquet"))
             return suggested("plan", todo, [*words, PLAN_OUT.flag, out])
         return suggested("run", todo, words)
 
-    def _words(self, wanted: Collection[str], instead: Collection[str] = ()) -> list[str]:
-        """Return the options with these names, as they were typed, then those of ``instead``."""
+    def _naming(self, job: str, file: str) -> list[str]:
+        """Return the option to name the job of a file, unless its table is found without it."""
+        is_found = job_names.among(self._jobs, job) is None or job == job_of({"input": file})
+        return [] if is_found else [JOB.flag, job]
+
+    def _words(self, wanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:
+        """Return those of some options that were typed, as they were, then those of ``instead``."""
         kept = [
             option.words(self._params[option.key])
             for option in self._options
-            if option.key in wanted and (option.multiple or option.flag not in instead)
+            if option in wanted and (option.multiple or option.flag not in instead)
         ]
         return [*chain(*kept), *instead]
 
     def _words_for(
-        self, source: str, unwanted: Collection[str], instead: Collection[str] = ()
+        self, source: str, unwanted: Collection[Option], instead: Collection[str] = ()
     ) -> list[str]:
-        """Return all options but those with these names, for the input or its todo file.
+        """Return all options but some, for the input or its todo file.
 
         What the configuration holds for the job counts for both.
         """
-        unwanted = {*unwanted, SAVE_MAPPING.key}
-        if source == self._params.get("input") and self._params.get(SAVE_MAPPING.key):
-            unwanted |= {each.key for each in self._options if each.is_of_input}
-        typed = [each.key for each in self._options if each.key not in unwanted]
+        is_saved = source == self._params.get("input") and self._params.get(SAVE_MAPPING.key)
+        typed = [
+            each
+            for each in self._options
+            if each not in {*unwanted, SAVE_MAPPING} and not (is_saved and each.is_of_input)
+        ]
         return self._words(typed, instead)
 
     def _for_input(
@@ -248,7 +218,6 @@ class Typed:
         return [*chain(*words)]
 
     def _is_needed(self, option: Option, value: Any) -> bool:
-        """Return whether another command would not have this value of an option by itself."""
         if option.group is Group.CONNECTION:
             now = str(self._params.get(option.key)).rstrip("/")
             return option in self._options or str(value).rstrip("/") != now

@@ -1,12 +1,10 @@
 """How a run is asked to work: frozen settings, validated once at the edge.
 
     connection.py  where Campaign is, and the credentials
-    date_order.py  the order of day and month in request dates
     pace.py        how many requests it may be sent, and of which kinds
-    key_kinds.py   what the keys of an input are, and how profiles are created
-    run_id.py      the names of runs
+    key_kinds.py   what the keys and dates of an input are, and how profiles are created
     safety.py      what stops a run that looks like a mistake
-    state_dir.py   where runs and the ledger are kept
+    state_dir.py   where runs and the ledger are kept, and what runs are called
 
 Each part goes to one room. Nothing here reads the environment or a file.
 """
@@ -26,10 +24,10 @@ from bulk_sync.settings.connection import (
     is_loopback,
     is_sendable,
 )
-from bulk_sync.settings.date_order import DateOrder
 from bulk_sync.settings.key_kinds import (
     BUILT_IN_FILTERS,
     Creating,
+    DateOrder,
     Dialect,
     EmailCase,
     KeyKind,
@@ -38,9 +36,8 @@ from bulk_sync.settings.key_kinds import (
     reached,
 )
 from bulk_sync.settings.pace import Fetch, Pace, Reading, Writing
-from bulk_sync.settings.run_id import RUN_ID_PATTERN, new_run_id
 from bulk_sync.settings.safety import Approval, Bound, Failures, Limits, Oddity
-from bulk_sync.settings.state_dir import State
+from bulk_sync.settings.state_dir import RUN_ID_PATTERN, State, new_run_id
 
 __all__ = [
     "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "RUN_ID_PATTERN", "SCOPE",

@@ -1,4 +1,4 @@
-"""What the keys of an input are, and the fields of new profiles."""
+"""What the keys and dates of an input are, and the fields of new profiles."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -38,6 +38,13 @@ class OnAmbiguous(StrEnum):
 
     ALL = "all"
     REJECT = "reject"
+
+
+class DateOrder(StrEnum):
+    """What 3/4/2026 is; real dates of a workbook count as they are then."""
+
+    MONTH_FIRST = "month-first"
+    DAY_FIRST = "day-first"
 
 
 BUILT_IN_FILTERS: Final = frozenset(

@@ -1,8 +1,13 @@
-"""Where runs and the ledger are kept."""
+"""Where runs and the ledger are kept, and what runs are called."""
 
+import secrets
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+RUN_ID_PATTERN: Final = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
+"""What every id of a run matches, and hardly anything else."""
 
 _DAYS: Final = 800
 _DAYS_OF_MANY: Final = 30
@@ -32,3 +37,8 @@ class State:
         if self.keep_rows is not None:
             return self.keep_rows
         return _DAYS if rows <= _MANY_ROWS else _DAYS_OF_MANY
+
+
+def new_run_id() -> str:
+    """Return a new id, sorted by time and fit for a file name: ``20261123T020000Z-7f3a9c``."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
