@@ -118,17 +118,14 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
         UsageProblem: the run is of another organization, endpoint or attribute.
     """
     given = given_now(values)
-    for name in recorded(Recorded.FIXED):
-        before, now = str(getattr(begun, name)), str(given.get(name, "")).rstrip("/")
-        if now and not _is_same(name, now, before):
-            raise UsageProblem(
-                f"The run is of {name} {before!r}, and --{name} says {now!r}. Leave it out, or "
-                "name another run."
-            )
-    sealed = set(recorded(Recorded.SEALED)) - typed(values)
+    if name := _other_place(given, begun):
+        raise UsageProblem(
+            f"The run is of {name} {getattr(begun, name)!r}, and --{name} says "
+            f"{given[name].rstrip('/')!r}. Leave it out, or name another run."
+        )
     forgotten = recorded(Recorded.SPENT, Recorded.OWN)
     taken = {name: value for name, value in begun.settings.items() if name not in forgotten}
-    for name in sealed:
+    for name in set(recorded(Recorded.SEALED)) - typed(values):
         if name in taken:  # also if it was the default: that is a limit too
             given.pop(name, None)
     for name in set(recorded(Recorded.ADDED)) - typed(values):
@@ -139,11 +136,18 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
 
 def is_for(values: Values, run: "Run") -> bool:
     """Return whether a run is of the organization, endpoint and attribute given now."""
-    given = given_now(values)
-    return all(
-        name not in given or _is_same(name, str(given[name]).rstrip("/"), getattr(run.begun, name))
-        for name in recorded(Recorded.FIXED)
-    )
+    return not _other_place(given_now(values), run.begun)
+
+
+def _other_place(given: Values, begun: "Begun") -> str:
+    """Return the option that is given with another value than the run had; "" if none is."""
+    for name in recorded(Recorded.FIXED):
+        before, now = str(getattr(begun, name)), str(given.get(name, "")).rstrip("/")
+        if now and name == "endpoint":
+            before, now = lock.place(before), lock.place(now)
+        if now not in {"", before}:
+            return name
+    return ""
 
 
 def typed(values: Values) -> frozenset[str]:
@@ -308,10 +312,6 @@ def table_name(given: "Input") -> str:
 
     found = read.origin(given.source)
     return job_names.of_stem(given.stem) if found is None else found.job
-
-
-def _is_same(name: str, now: str, before: str) -> bool:
-    return lock.place(now) == lock.place(before) if name == "endpoint" else now == before
 
 
 def plain(value: Any) -> Any:
