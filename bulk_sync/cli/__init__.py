@@ -84,9 +84,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         name = _MODULES.get(cmd_name, cmd_name)
-        command = importlib.import_module(f"bulk_sync.cli.{name}").command
-        if not isinstance(command, click.Command):
-            return None
+        command: click.Command = importlib.import_module(f"bulk_sync.cli.{name}").command
         if (invocation := ctx.find_object(Invocation)) is not None:
             invocation.command = command
         return command

@@ -51,14 +51,15 @@ class _AboveBars:
         sys.stderr.flush()
 
 
-def _time(record: logging.LogRecord) -> str:
-    stamp = datetime.fromtimestamp(record.created, UTC)
-    return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def stamp(at_s: float) -> str:
+    """Return a time as ISO 8601, in UTC."""
+    time = datetime.fromtimestamp(at_s, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{_time(record)} {record.levelname} {record.getMessage()}"
+        line = f"{stamp(record.created)} {record.levelname} {record.getMessage()}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -67,7 +68,7 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {
-            "time": _time(record),
+            "time": stamp(record.created),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),

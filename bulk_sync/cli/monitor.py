@@ -12,11 +12,11 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bulk_sync.cli import config
 from bulk_sync.cli.hooks import Hooks
+from bulk_sync.cli.logs import stamp
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.monitoring.run_end import RunEnd, Standing, audit_of
 from bulk_sync.outcomes import Kind
@@ -154,8 +154,12 @@ class Monitor:
             from bulk_sync.settings import new_run_id
 
             self.run_id = new_run_id()
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return {"time": stamp, "run_id": self.run_id, "job": self.job, "kind": self.kind}
+        return {
+            "time": stamp(time.time()),
+            "run_id": self.run_id,
+            "job": self.job,
+            "kind": self.kind,
+        }
 
     def event(self, name: str, message: str, facts: Mapping[str, object]) -> None:
         """Log an event of the run, beside the messages of a JSON log."""

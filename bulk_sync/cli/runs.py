@@ -39,20 +39,23 @@ def command(**values: Any) -> Exit:
     last ones follows.
     """
     from bulk_sync import runs
-    from bulk_sync.cli.runs_table import Wanted, facts_lines, run_facts, run_lines
+    from bulk_sync.cli.runs_table import facts_lines, run_facts, run_lines, wanted
 
     run_id = values["run_id"]
     # ``job`` of the configuration names the job to be run, and hides no other one here.
     job = values["job"] if "job" in arguments.typed(values) else None
-    wanted = Wanted(values["last"], job, values["since"], values["failed"])
-    if run_id and wanted != Wanted():
+    last, since, failed = values["last"], values["since"], bool(values["failed"])
+    if run_id and any((last, job, since, failed)):
         raise UsageProblem(
             "RUN_ID names one run; --last, --job, --since and --failed are for the list. Leave out "
             "one of the two."
         )
     with runs.known(arguments.state(values)) as book:
         at_work = runs.at_work(arguments.state(values), book)
-        found = [book.requested(run_id)] if run_id else wanted.among(book.all_requested())
+        if run_id:
+            found = [book.requested(run_id)]
+        else:
+            found = wanted(book.all_requested(), last, job, since, failed=failed)
     if values["json"]:
         facts = [run_facts(run, at_work) for run in found]
         say_json(facts[0] if run_id else facts)

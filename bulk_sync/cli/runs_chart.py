@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -20,20 +20,12 @@ _JOB_CELLS: Final = 16
 _GAP: Final = 2
 
 
-class _End(NamedTuple):
-    sign: str
-    style: str
+_PERSON: Final = ("!", "yellow")
+_ENDS: Final = {Exit.DONE: ("✓", "green"), Exit.ROWS_LEFT: _PERSON, Exit.REFUSED: _PERSON}
+"""The sign and the colour of the end of a run."""
 
-
-_DONE: Final = _End("✓", "green")
-_PERSON: Final = _End("!", "yellow")
-_TO_RESUME: Final = _End("…", "magenta")
-_FAILED: Final = _End("✗", "red")
-_ENDS: Final = {
-    Exit.DONE: _DONE,
-    Exit.ROWS_LEFT: _PERSON,
-    Exit.REFUSED: _PERSON,
-}
+_TO_RESUME: Final = ("…", "magenta")
+_FAILED: Final = ("✗", "red")
 
 
 def show(runs: Sequence[Run], at_work: Collection[str]) -> None:
@@ -49,7 +41,7 @@ def show(runs: Sequence[Run], at_work: Collection[str]) -> None:
     for justify in ("left", "left", "left", "right", "left"):
         table.add_column(justify=justify, no_wrap=True)
     for run, (began, job, changes, ended) in zip(newest, cells, strict=True):
-        style = _end(run).style
+        _, style = _end(run)
         bar = "█" * -(-_changes(run) * room // most)
         table.add_row(began, Text(job), Text(bar, style=style), changes, Text(ended, style=style))
     console.print(f"\nChanges of the last {len(newest)} runs:" if len(newest) > 1 else "\nChanges:")
@@ -61,10 +53,11 @@ def _cells(run: Run, at_work: Collection[str]) -> tuple[str, str, str, str]:
     began = datetime.fromtimestamp(run.begun_ms / 1000).astimezone()
     changes = f"{_changes(run):,}" if run.has_begun else ""
     job = one_line(run.begun.job)[:_JOB_CELLS]
-    return f"{began:%m-%d %H:%M}", job, changes, f"{_end(run).sign} {in_short(run, at_work)}"
+    sign, _ = _end(run)
+    return f"{began:%m-%d %H:%M}", job, changes, f"{sign} {in_short(run, at_work)}"
 
 
-def _end(run: Run) -> _End:
+def _end(run: Run) -> tuple[str, str]:
     if run.ended is None or (not run.ended.final and run.has_begun):
         return _TO_RESUME
     return _ENDS.get(Exit(run.ended.exit), _FAILED)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from itertools import chain
 from textwrap import wrap
@@ -49,33 +49,27 @@ _OF_A_START: Final = (
 """What a run that could not start has not got."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which runs are wanted.
+def wanted(
+    runs: Sequence[Run], last: int | None, job: str | None, since: datetime | None, *, failed: bool
+) -> list[Run]:
+    """Return the wanted ones of some runs, the newest last.
 
-    Attributes:
+    Args:
+        runs: all of them.
         last: so many, the newest; None for all.
         job: of this job; None for every job.
         since: begun at this time or later; None for any time.
-        failed: those without exit status 0.
+        failed: only those without exit status 0.
     """
-
-    last: int | None = None
-    job: str | None = None
-    since: datetime | None = None
-    failed: bool = False
-
-    def among(self, runs: Sequence[Run]) -> list[Run]:
-        """Return the wanted ones, the newest last."""
-        since_ms = None if self.since is None else _ms(self.since)
-        found = [
-            run
-            for run in runs
-            if (self.job is None or job_names.is_same(run.begun.job, self.job))
-            and (since_ms is None or run.begun_ms >= since_ms)
-            and not (self.failed and run.ended is not None and run.ended.exit == Exit.DONE)
-        ]
-        return found if self.last is None else found[-self.last :]
+    since_ms = 0.0 if since is None else min(max(since, _FIRST), _LAST).timestamp() * 1000
+    found = [
+        run
+        for run in runs
+        if (job is None or job_names.is_same(run.begun.job, job))
+        and run.begun_ms >= since_ms
+        and not (failed and run.ended is not None and run.ended.exit == Exit.DONE)
+    ]
+    return found if last is None else found[-last:]
 
 
 def run_lines(runs: Sequence[Run], at_work: Collection[str]) -> list[str]:
@@ -101,10 +95,6 @@ def _row(run: Run, at_work: Collection[str]) -> list[str]:
         "" if ended is None else short_duration(ended.seconds),
         in_short(run, at_work),
     ]
-
-
-def _ms(time: datetime) -> float:
-    return min(max(time, _FIRST), _LAST).timestamp() * 1000
 
 
 def in_short(run: Run, at_work: Collection[str]) -> str:
@@ -249,20 +239,18 @@ def facts_lines(run: Run, at_work: Mapping[str, str], *, may_pass: bool) -> list
         facts["exit"] = f"{run.ended.exit}: could not start"
     facts["next"] = _next(run, at_work, may_pass=may_pass)
     facts["ended_at"] = "" if run.ended_ms is None else local(run.ended_ms)
-    facts["settings"] = {
-        name: value for name, value in facts["settings"].items() if name not in facts
-    }
+    settings = facts["settings"].items()
+    facts["settings"] = {name: value for name, value in settings if name not in facts}
     lines = []
     for name, value in facts.items():
-        if value in (None, "", [], {}):
-            continue
-        if isinstance(value, Mapping):
-            lines.append(f"{name.replace('_', ' ')}:")
+        title = name.replace("_", " ")
+        if isinstance(value, Mapping) and value:
+            lines.append(f"{title}:")
             lines += [
                 f"  {key}: {one_line(each)}"
                 for key, each in value.items()
                 if each not in (None, "", [], False)
             ]
-        else:
-            lines.append(f"{name.replace('_', ' ')}: {one_line(value)}")
+        elif value not in (None, "", [], {}):
+            lines.append(f"{title}: {one_line(value)}")
     return lines
