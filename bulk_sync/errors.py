@@ -83,8 +83,9 @@ class Remedy(NamedTuple):
 class InputProblem(UsageProblem):
     """The input as a whole cannot be read: nothing was sent.
 
+    The message holds nothing that may be personal data.
+
     Args:
-        message: what happened, without anything that may be personal data.
         overview: lines with the beginning of the input, for the person at the terminal alone.
         remedies: the input can be read with any of them.
     """
@@ -108,7 +109,6 @@ class Refused(StopRun):
     """A safety limit, or the person at the terminal, refused: nothing was written.
 
     Args:
-        message: what the person reads.
         option: the option, with its value, to let it pass; "" if there is none.
         better: one that reads the input in another way, to be tried before; "" if there is none.
     """
@@ -141,7 +141,6 @@ class BudgetTooSmall(StoppedEarly):
     """A budget in force would be spent before anything is done, every time.
 
     Args:
-        message: what the person reads.
         option: the option with the least useful value.
     """
 

@@ -209,13 +209,8 @@ def _message(error: Exception) -> str:
 def _failed(invocation: Invocation, status: Exit, error: Exception, shown: str = "") -> Exit:
     """Print why a command failed: in the form of the log, and as a script's JSON object.
 
-    A run that could not start is recorded in the ledger.
-
-    Args:
-        invocation: holds the form of both.
-        status: the exit status; with ``DONE`` the message is an answer.
-        error: why.
-        shown: what a person at a terminal reads in place of the error's message.
+    A run that could not start is recorded in the ledger. With ``DONE`` the error is an answer. A
+    person at a terminal reads ``shown`` in place of its message.
     """
     form, monitor, message = invocation.form, invocation.monitor, _message(error)
     if isinstance(error, click.ClickException | UsageProblem):

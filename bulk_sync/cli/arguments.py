@@ -54,11 +54,7 @@ INPUT_AGAIN: Final = [
 
 
 def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
-    """Build a job.
-
-    Raises:
-        UsageProblem: an option is missing or wrong.
-    """
+    """Build a job; raise UsageProblem if an option is missing or wrong."""
     from bulk_sync.rows.check import OnConflict
     from bulk_sync.runs import Job, JobRecord, Matching
     from bulk_sync.runs.protection import Protection
@@ -95,12 +91,7 @@ def follow_up(
 ) -> "Job":
     """Build the job to follow up a run, from the options of both.
 
-    Args:
-        values: the options given now.
-        run: the run.
-        reports: where the reports go.
-        is_undo: the limits are those of now: they are about the other direction. So are ticket and
-            comment.
+    An undo is about the other direction: its limits, ticket and comment are those of now.
     """
     begun = run.begun
     Invocation.current().monitor.follow(run)
@@ -112,11 +103,7 @@ def follow_up(
 
 
 def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
-    """Merge the options of a run with those given now.
-
-    Raises:
-        UsageProblem: the run is of another organization, endpoint or attribute.
-    """
+    """Merge the options of a run with those given now; raise UsageProblem if they cannot be."""
     given = given_now(values)
     if name := _other_place(given, begun):
         raise UsageProblem(
@@ -140,7 +127,7 @@ def is_for(values: Values, run: "Run") -> bool:
 
 
 def _other_place(given: Values, begun: "Begun") -> str:
-    """Return the option that is given with another value than the run had; "" if none is."""
+    """Return the option that is given with another value than the run had; "" if there is none."""
     for name in recorded(Recorded.FIXED):
         before, now = str(getattr(begun, name)), str(given.get(name, "")).rstrip("/")
         if now and name == "endpoint":
@@ -169,11 +156,7 @@ def _complete(values: Values) -> Values:
 
 
 def connection(values: Values) -> Connection:
-    """Build the connection, with the secrets of the environment.
-
-    Raises:
-        UsageProblem: an option is missing or wrong.
-    """
+    """Build the connection, with its secrets; raise UsageProblem if it cannot work."""
     for name in ("organization", "api_key"):
         if not values[name]:
             flag = f"--{name.replace('_', '-')}"
@@ -202,11 +185,7 @@ def _secret(name: str) -> Secret | None:
 
 
 def given_input(values: Values, *, needs_state: bool = True) -> "Input":
-    """Build the description of the input.
-
-    Raises:
-        UsageProblem: options contradict each other.
-    """
+    """Build the description of the input; raise UsageProblem if options contradict each other."""
     from bulk_sync.rows import read
     from bulk_sync.rows.check import BlankState, OnConflict, Rules, StateWords
     from bulk_sync.runs import Input

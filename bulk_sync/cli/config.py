@@ -95,11 +95,7 @@ class Config(Option):
 
 
 def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
-    """Use the configuration file's values as defaults of the options.
-
-    Raises:
-        UsageProblem: the file is wrong, or there is no working directory to look for one in.
-    """
+    """Use the file's values as defaults of the options; raise UsageProblem if it is wrong."""
     try:
         Path.cwd()
     except OSError as error:
@@ -130,11 +126,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
 
 
 def _table_for(typed: Mapping[str, Any], job: str, jobs: Mapping[str, object]) -> str | None:
-    """Return the name of the table of a job; for a workbook of ours else the one of its name.
-
-    Raises:
-        UsageProblem: the workbook is of a job with a table, and its name is that of another one.
-    """
+    """Return the name of the table of a job; for a workbook of ours else the one of its name."""
     name, source = job_names.among(jobs, job), typed.get("input")
     if _named_job(typed) or not source:
         return name
@@ -191,11 +183,7 @@ def secret(name: str) -> str | None:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Read a configuration file.
-
-    Raises:
-        UsageProblem: it cannot be read, or is no TOML.
-    """
+    """Read a configuration file; raise UsageProblem if it cannot be read, or is no TOML."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -253,11 +241,7 @@ def _table_of_job(path: Path, job: str, table: object) -> dict[str, object]:
 
 
 def _table(place: str, values: Mapping[str, object]) -> dict[str, object]:
-    """Return the options of a table by name.
-
-    Raises:
-        UsageProblem: there is no such option, or the command line could not hold such a value.
-    """
+    """Return the options of a table by name; raise UsageProblem if one is wrong."""
     known, options = _known(), dict[str, object]()
     for written, value in values.items():
         name = written.replace("-", "_")
@@ -327,11 +311,7 @@ def _hint(name: str, shown: Callable[[str], str]) -> str:
 
 
 def _checked(place: str, value: object, option: Option | None) -> object:
-    """Return a value of the file as the command line would hold it, to be judged alike.
-
-    Raises:
-        UsageProblem: no command line could hold it.
-    """
+    """Return a value of the file as the command line would hold it, to be judged alike."""
     if option is not None and option.is_flag:
         if isinstance(value, bool):
             return value

@@ -67,11 +67,7 @@ def as_json(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text.
-
-    Raises:
-        UsageProblem: it has a line break, so that the file would be another one.
-    """
+    """Return a text; raise UsageProblem if it has a line break, which would make another file."""
     if not text.isprintable():
         raise UsageProblem(f"{text!r} has a character that no recipe can hold. Rename it.")
     return text

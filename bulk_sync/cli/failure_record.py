@@ -23,12 +23,6 @@ _ABOUT_IT: Final = ("ticket", "comment", "prepared_by")
 def record(monitor: "Monitor", values: Mapping[str, Any], status: Exit, error: Exception) -> str:
     """Record that the run of this process could not start, unless it did.
 
-    Args:
-        monitor: what is known of the run.
-        values: the options.
-        status: the exit status.
-        error: why.
-
     Returns:
         Why the ledger has not got it, as a sentence; "" if it has.
     """

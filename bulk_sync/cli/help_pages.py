@@ -122,11 +122,7 @@ def _escaped(text: str) -> str:
 
 
 def _command_help(name: str) -> str:
-    """Return the help of a command.
-
-    Raises:
-        UsageProblem: there is neither a topic nor a command of this name.
-    """
+    """Return the help of a command; raise UsageProblem if there is none of this name."""
     parent = click.get_current_context().parent
     if parent is not None and isinstance(parent.command, click.Group):
         found = parent.command.get_command(parent, name)

@@ -77,12 +77,9 @@ class Hooks:
             self._pings.start()
 
     def end(self, end: RunEnd, standing: Callable[[RunEnd], Standing], *, was_done: bool) -> None:
-        """Pass the end of the run on.
+        """Pass the end of the run on; if another run had done its work, only the ping waits for it.
 
-        Args:
-            end: how it ended.
-            standing: looks up how its job stands.
-            was_done: another run had done its work, so that only the ping waits for an end.
+        ``standing`` looks up how the job stands.
         """
         if was_done and self._pings is None:
             return

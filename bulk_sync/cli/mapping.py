@@ -28,11 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def check(values: Values) -> None:
-    """Check, before anything is read, if the configuration can take a mapping, if it is wanted.
-
-    Raises:
-        UsageProblem: it cannot be written, or gives one name to the jobs of all inputs.
-    """
+    """Check, before anything is read, if the configuration can take a mapping, if it is wanted."""
     if not values["save_mapping"]:
         return
     context = click.get_current_context()
@@ -52,11 +48,7 @@ def check(values: Values) -> None:
 def save(values: Values, given: "Input", layout: "Layout | None", status: Exit) -> None:
     """Write the choices about an input that could be used, if that is wanted, and print them.
 
-    Args:
-        values: the parsed options.
-        given: the input; its table is that of its job, unless the options name another.
-        layout: what was read as what; None if nothing was read.
-        status: how the command ends.
+    The table is that of the job of the input, unless the options name another.
     """
     if not values["save_mapping"] or layout is None or status is Exit.USAGE:
         return

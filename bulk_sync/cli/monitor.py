@@ -207,12 +207,7 @@ class Monitor:
         return {**summary, "recorded": self.is_recorded} if self.is_run else summary
 
     def failed(self, status: int, *, was_done: bool) -> None:
-        """Pass on that the run could not begin, or broke off, or that nothing was left to do.
-
-        Args:
-            status: the exit status.
-            was_done: another run had done its work.
-        """
+        """Pass on that the run could not begin, or broke off, or that another had done its work."""
         self.has_ended = True
         end = RunEnd(self._monitored_as, self.run_id, time.time(), status, self.seconds)
         if not was_done:
@@ -245,12 +240,7 @@ class Monitor:
         )
 
     def _pass_on(self, end: RunEnd, *, was_done: bool = False) -> None:
-        """Pass the end of a run to every hook; none of them changes anything.
-
-        Args:
-            end: how it ended.
-            was_done: another run had done its work, so that only the ping waits for an end.
-        """
+        """Pass the end of a run to every hook; none of them changes anything."""
         if self.kind == Kind.PLAN or not self._hooks.are_any:
             return
         from bulk_sync.report import wording

@@ -225,11 +225,9 @@ class Typed:
 
 
 def again(words: Sequence[str], remedy: Sequence[str]) -> str:
-    """Return a command line with other values for some options.
+    """Return a typed command line with other values for some options.
 
-    Args:
-        words: the command line as it was typed, without the program's name.
-        remedy: options, each with its value.
+    The words are without the program's name; ``remedy`` has options, each with its value.
     """
     kept, flags = [], set(remedy[::2])
     secret = {option.flag for option in DECLARED if option.is_secret}

@@ -95,11 +95,7 @@ def title(name: str) -> str:
 
 
 def rendered(name: str, facts: dict[str, Any]) -> str:
-    """Return the file of a recipe.
-
-    Raises:
-        UsageProblem: a path or value cannot stand in such a file.
-    """
+    """Return the file of a recipe; raise UsageProblem if a value cannot stand in it."""
     from jinja2 import Environment, StrictUndefined
 
     # No HTML: escapes.py quotes for each kind of file.

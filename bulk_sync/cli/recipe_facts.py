@@ -38,15 +38,7 @@ _OF_JOBS: Final = ("cron", "systemd", "kubernetes")
 
 
 def collect(machine: Machine, name: str) -> dict[str, Any]:
-    """Return the facts for a recipe.
-
-    Args:
-        machine: this machine.
-        name: the recipe.
-
-    Raises:
-        UsageProblem: an option cannot stand in it.
-    """
+    """Return the facts for a recipe; raise UsageProblem if an option cannot stand in it."""
     at: time = machine.values["at"]
     job = _job(machine) if name in _OF_MONITORING else None
     facts = {

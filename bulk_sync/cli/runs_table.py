@@ -52,15 +52,7 @@ _OF_A_START: Final = (
 def wanted(
     runs: Sequence[Run], last: int | None, job: str | None, since: datetime | None, *, failed: bool
 ) -> list[Run]:
-    """Return the wanted ones of some runs, the newest last.
-
-    Args:
-        runs: all of them.
-        last: so many, the newest; None for all.
-        job: of this job; None for every job.
-        since: begun at this time or later; None for any time.
-        failed: only those without exit status 0.
-    """
+    """Return the last runs: of a job, begun since a time, or those without exit status 0 alone."""
     since_ms = 0.0 if since is None else min(max(since, _FIRST), _LAST).timestamp() * 1000
     found = [
         run
@@ -228,7 +220,7 @@ def facts_lines(run: Run, at_work: Mapping[str, str], *, may_pass: bool) -> list
 
     Args:
         run: the run.
-        at_work: the runs that are at work, each with its process.
+        at_work: the runs at work, each with its process.
         may_pass: whether it was refused, or holds opt-ins back, and can go on.
     """
     facts = run_facts(run, at_work)

@@ -155,12 +155,7 @@ class Screen:
         self._print("")
 
     def approve(self, reviewed: Plan) -> None:
-        """Ask at a terminal; elsewhere the command itself is the approval.
-
-        Raises:
-            Refused: the person refused.
-            Interrupted: the person left, by Ctrl-C.
-        """
+        """Ask at a terminal; elsewhere the command is the approval. Raise Refused after a no."""
         if not self._ask or not (sys.stdin.isatty() or self._source == "-"):
             return
         if not sys.stdin.isatty():
@@ -180,11 +175,7 @@ class Screen:
             raise Refused("Nothing was written: the plan was not agreed to.")
 
     def finish(self, finished: Finished) -> Exit:
-        """Print the result of the run, and the next command to type.
-
-        Returns:
-            The exit status.
-        """
+        """Print the result of the run, and the next command to type; return the exit status."""
         self.end_pass()
         self._print(*summary_lines(finished, self._title))
         self._print(*self._next_steps(finished))
@@ -219,11 +210,7 @@ class Screen:
         self._monitor.ended(summary, finished)
 
     def finish_mapping(self, mapped: Mapped) -> Exit:
-        """Print the result of ``map``, and the next command to type.
-
-        Returns:
-            The exit status.
-        """
+        """Print the result of ``map``, and the next command to type; return the exit status."""
         self.end_pass()
         self._print(*mapped_lines(mapped, self._source))
         if mapped.profiles:

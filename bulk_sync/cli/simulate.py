@@ -37,11 +37,7 @@ Kinds of faults:
 def _option(usage: str, text: str, field: str = "", **attributes: Any) -> click.Option:
     """Return an option for a field of the simulator's ``Options``, with its default.
 
-    Args:
-        usage: how it is typed, such as ``--rate R``.
-        text: the help.
-        field: the name of the field, if the option has another.
-        attributes: what ``click.Option`` takes.
+    ``usage`` is how it is typed, such as ``--rate R``; ``field``, if it is called otherwise.
     """
     flag, *metavar = usage.split()
     field = field or flag.removeprefix("--").replace("-", "_")

@@ -94,12 +94,7 @@ def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
 
 
 def summary_lines(finished: Finished, title: str) -> list[str]:
-    """Return the end of a run as lines.
-
-    Args:
-        finished: the run.
-        title: its kind, such as ``Run``.
-    """
+    """Return the end of a run, or of what the title calls it, as lines."""
     totals, files = finished.totals, finished.files
     changes = f"{count(totals.opt_ins, 'opt-in')}, {count(totals.opt_outs, 'opt-out')}"
     notes = dict.fromkeys(map(str, (Outcome.UPDATED, Outcome.WOULD_UPDATE)), changes)

@@ -57,11 +57,7 @@ class Bytes(int):
 
 
 def size(least: str = "1") -> Callable[[object], Bytes]:
-    """Return the type of a number of bytes, or ``500KB``, ``1.5GB``, ``512MiB``.
-
-    Args:
-        least: the smallest one, as it is typed.
-    """
+    """Return the type of a number of bytes, or ``500KB``, ``1.5GB``, ``512MiB``."""
 
     def size_from_least(value: object) -> Bytes:
         number = _bytes(str(value))

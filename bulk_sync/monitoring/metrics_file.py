@@ -50,12 +50,7 @@ _Lines = Mapping[str, Iterable[tuple[Mapping[str, str], float]]]
 
 
 def write(path: Path, end: RunEnd, standing: Standing) -> None:
-    """Replace the lines of a job in the file.
-
-    Args:
-        path: the file; others keep their lines in it.
-        end: the last run of the job.
-        standing: what the ledger knows of the job; the file keeps what is not known now.
+    """Replace the lines of a job in the file; it keeps what is not known of the job now.
 
     Raises:
         HookFailed: the file is none of metrics, or cannot be written.
@@ -101,13 +96,7 @@ class _Merged(Collector):
 
 
 def _lines(end: RunEnd, standing: Standing, own: Mapping[str, float]) -> _Lines:
-    """Return the new lines of a job.
-
-    Args:
-        end: its last run.
-        standing: what the ledger knows of it.
-        own: its former lines without further labels, to keep what is not known now.
-    """
+    """Return the new lines of a job; ``own`` are its former ones without further labels."""
     counted = {
         "bulk_sync_last_success_timestamp_seconds": standing.last_success_s,
         "bulk_sync_opt_outs_overdue": end.overdue,

@@ -64,14 +64,7 @@ def check(urls: Sequence[str]) -> None:
 
 
 def notify(urls: Sequence[str], end: RunEnd, folder: Path, time_budget: TimeBudget) -> None:
-    """Send one message to every URL, if the state of the job changed.
-
-    Args:
-        urls: where to, as apprise takes them.
-        end: the last run of the job.
-        folder: the state folder.
-        time_budget: of the hooks of the run.
-    """
+    """Send one message to every URL, if the state of the job changed; it is in the state folder."""
     path = path_of(folder, end.job)
     before, now = _told(path), state_of(end)
     if now is None:

@@ -27,12 +27,7 @@ _HEADERS: Final = {
 
 
 class Pings:
-    """The pings of one run.
-
-    Args:
-        url: of the check.
-        time_budget: of the hooks of the run.
-    """
+    """The pings of one run to the URL of a check."""
 
     def __init__(self, url: str, time_budget: TimeBudget) -> None:
         self._url, self._rid, self._time_budget = url, str(uuid4()), time_budget
@@ -56,11 +51,7 @@ class Pings:
 
 
 def _post(url: str, body: str, tries: int) -> None:
-    """Send a ping, and try again if it may help.
-
-    Raises:
-        HookFailed: it did not arrive.
-    """
+    """Send a ping, and try again if it may help; raise HookFailed if it did not arrive."""
     for left in reversed(range(tries)):
         try:
             status = _status(url, body, EACH_S / tries)

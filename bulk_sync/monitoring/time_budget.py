@@ -19,12 +19,7 @@ TOGETHER_S: Final = 12.0
 
 
 class TimeBudget:
-    """The time of the hooks of one run.
-
-    Args:
-        most_s: what they may take together.
-        clock: measures what they take.
-    """
+    """The time that the hooks of one run may take together."""
 
     def __init__(
         self, most_s: float = TOGETHER_S, clock: Callable[[], float] = time.monotonic
@@ -38,7 +33,7 @@ class TimeBudget:
         Args:
             name: the option behind them, for the log.
             hooks: raise HookFailed, or OSError, if they do not do their work.
-            most_s: the time that they may take; never more than is left.
+            most_s: the time that they may take, if so much is left.
 
         Returns:
             Whether any of them did its work.

@@ -86,11 +86,7 @@ class Keys:
 
     @classmethod
     def parse(cls, text: str, dialect: Dialect = Dialect.STANDARD) -> "Keys":
-        """Parse ``pkey``, ``email``, ``custom`` or ``filter:NAME:PARAM``.
-
-        Raises:
-            UsageProblem: it is none of them.
-        """
+        """Parse ``pkey``, ``email``, ``custom``, ``filter:NAME:PARAM``; else raise UsageProblem."""
         word, *names = text.strip().split(":")
         if word.lower() == KeyKind.FILTER and len(names) == 2 and all(names):
             for name in names:
@@ -105,11 +101,7 @@ class Keys:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Keys":
-        """Build them from options by name, as they were given or recorded.
-
-        Raises:
-            UsageProblem: ``--key`` is wrong.
-        """
+        """Build them from options by name; raise UsageProblem if ``--key`` is wrong."""
         key, ambiguous = options.get("key"), options.get("on_ambiguous")
         dialect = Dialect(options.get("dialect") or Dialect.STANDARD)
         return replace(
@@ -134,21 +126,17 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Creating:
-    """The fields of a profile created for an unknown address.
+    """The fields of a profile created for an unknown address, beside name and address.
 
     Attributes:
-        fields: names of fields and of their columns, beside name and address.
+        fields: their names, each with the name of its column.
     """
 
     fields: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, texts: Iterable[str], attribute: str) -> "Creating":
-        """Parse ``FIELD`` and ``FIELD=COLUMN``; ``attribute`` holds the state.
-
-        Raises:
-            UsageProblem: a field has an impossible name, or is given twice.
-        """
+        """Parse ``FIELD`` and ``FIELD=COLUMN``; raise UsageProblem if a field cannot be given."""
         fields: dict[str, str] = {}
         for text in texts:
             field, _, column = text.partition("=")
@@ -164,11 +152,7 @@ class Creating:
 
 
 def reached(connection: Connection, keys: Keys) -> Connection:
-    """Choose the API for such keys.
-
-    Raises:
-        UsageProblem: the chosen one does not.
-    """
+    """Choose the API that knows such keys; raise UsageProblem if the chosen one does not."""
     if not keys.needs_extended or connection.api.endswith("Ext"):
         return connection
     if connection.api != AUTO:

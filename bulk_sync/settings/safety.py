@@ -18,11 +18,7 @@ class Bound:
 
     @classmethod
     def parse(cls, text: str, option: str) -> "Bound":
-        """Parse ``N`` or ``P%``.
-
-        Raises:
-            UsageProblem: neither a whole number nor a percentage from 0 to 100.
-        """
+        """Parse ``N`` or ``P%``, from 0 to 100; raise UsageProblem if it is neither."""
         if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text, re.ASCII):
             percent = Fraction(match[1])
             if percent <= 100:
