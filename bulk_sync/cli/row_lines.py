@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from textwrap import shorten
 from types import MappingProxyType
@@ -29,34 +29,31 @@ def needing_a_person(left: LeftRows, most: int = _NAMED_ROWS) -> list[str]:
     """Return the first rows for a person as lines, those with the same reason in one."""
     if not left.count:
         return []
-    first = left.first
-    places = Places.from_rows(first)
-    files = first[columns.FILE] if columns.FILE in first else [""] * len(first)
-    reasons = first[columns.REASON].astype(object).fillna("")
-    facts = (files, first[columns.OUTCOME], reasons, first[columns.DETAIL])
-    alike: dict[tuple[str, ...], list[str]] = {}
-    details: dict[tuple[str, ...], str] = {}
-    for at, (number, each) in enumerate(
-        zip(first[columns.ROW], zip(*facts, strict=True), strict=True)
-    ):
-        *others, detail = each
-        key = (*others, _ADDRESS.sub("...", detail))
-        alike.setdefault(key, []).append(f"{number}{places.original(at)}")
-        details.setdefault(key, detail)
-    shown = {
-        (*key[:-1], details[key] if len(numbers) == 1 else key[-1]): numbers
-        for key, numbers in islice(alike.items(), most)
-    }
-    lines = [
-        f"  {file}{' ' if file else ''}{_named(numbers)}  {outcome}"
-        f"{'' if reason in ('', outcome) else f' {reason}'}: "
-        f"{shorten(detail, _DETAIL_CHARACTERS, placeholder=' ...')}"
-        for (file, outcome, reason, detail), numbers in shown.items()
-    ]
-    more = left.count - sum(map(len, shown.values()))
-    if more:
+    first, places = left.first, Places.from_rows(left.first)
+    details = first[columns.DETAIL].astype(object)
+    rows = pd.DataFrame(
+        {
+            "file": first.get(columns.FILE, ""),
+            "outcome": first[columns.OUTCOME].astype(object),
+            "reason": first[columns.REASON].astype(object).fillna(""),
+            "alike": [_ADDRESS.sub("...", detail) for detail in details],
+            "detail": details,
+            "number": [f"{row}{places.original(at)}" for at, row in enumerate(first[columns.ROW])],
+        }
+    )
+    lines, named = ["Rows that need a person:"], 0
+    groups = rows.groupby(["file", "outcome", "reason", "alike"], sort=False)
+    for key, those in islice(groups, most):
+        file, outcome, reason, alike = map(str, key)
+        detail = str(those["detail"].iloc[0]) if len(those) == 1 else alike
+        place = f"{file} {_named(those['number'])}" if file else _named(those["number"])
+        why = "" if reason in ("", outcome) else f" {reason}"
+        text = shorten(detail, _DETAIL_CHARACTERS, placeholder=" ...")
+        lines.append(f"  {place}  {outcome}{why}: {text}")
+        named += len(those)
+    if more := left.count - named:
         lines.append(f"  ... and {count(more, 'more row')}; the report (--report) has them all.")
-    return ["Rows that need a person:", *lines, ""]
+    return [*lines, ""]
 
 
 def outcome_lines(
@@ -102,10 +99,10 @@ def _reasons(counts: Counter[tuple[str, str]], outcome: str) -> str:
 
 def row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
     """Name some rows by their numbers."""
-    return _named(rows[columns.ROW].to_numpy()[positions].tolist())
+    return _named(rows[columns.ROW].iloc[positions])
 
 
-def _named(numbers: Sequence[object]) -> str:
+def _named(numbers: pd.Series) -> str:
     """Name rows by their numbers, the first ones if there are many."""
     named = ", ".join(map(str, numbers[:_NAMED_ROWS]))
     more = len(numbers) - _NAMED_ROWS
