@@ -366,13 +366,6 @@ def test_a_module_is_the_same_command() -> None:
     assert told.stdout.startswith("bulk-sync, version ")
 
 
-def test_error_paths_give_scripts_their_object_too(run: Run) -> None:
-    ran = run(None, "run", "missing.csv", "--summary", "json", "--organization", "acme")
-    summary = orjson.loads(ran.out)
-    assert summary["exit"] == ran.status == 2
-    assert summary["message"]
-
-
 def test_every_error_has_the_chosen_form(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

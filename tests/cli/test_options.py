@@ -144,14 +144,6 @@ def test_a_variable_names_reports_with_colons_between_them(
     assert context.params["report"] == tuple(places)
 
 
-def test_an_error_is_json_too_where_the_file_asks_for_it(
-    filled: Simulator, tmp_path: Path, run: Run
-) -> None:
-    (tmp_path / "bulk-sync.toml").write_text('summary = "json"\n')
-    ran = run(filled, "run", "missing.csv")
-    assert ran.summary["exit"] == ran.status == 2
-
-
 def test_a_preview_ends_with_the_command_that_carries_it_out(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:

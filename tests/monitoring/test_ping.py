@@ -40,28 +40,6 @@ def test_a_run_pings_its_beginning_and_its_end(
     assert key(0) not in end
 
 
-@pytest.mark.parametrize(
-    ("words", "status"),
-    [
-        (("run", "missing.csv"), 2),
-        (("run", "in.csv", "--max-changes", "2"), 4),
-        (("run", "in.csv", "--max-calls", "2"), 6),
-        (("apply", "missing.parquet"), 2),
-    ],
-)
-def test_a_run_that_fails_pings_its_exit_status(
-    words: tuple[str, ...],
-    status: int,
-    filled: Simulator,
-    tmp_path: Path,
-    run: Run,
-    receiver: Receiver,
-) -> None:
-    wishes(tmp_path / "in.csv", 5)
-    assert run(filled, *words).status == status
-    assert receiver.paths == [f"{PATH}/start", f"{PATH}/{status}"]
-
-
 def test_wrong_usage_pings_the_end_alone(run: Run, receiver: Receiver) -> None:
     assert run(None, "run", "in.csv", "--bogus").status == 2
     assert receiver.paths == [f"{PATH}/2"]
@@ -96,14 +74,6 @@ def test_previews_ping_nothing(
     assert run(filled, "apply", "plan.parquet").status == 0
     assert run(filled, "apply", "plan.parquet").status == 0  # it was done before
     assert receiver.paths == [f"{PATH}/start", PATH] * 2
-
-
-def test_a_closed_port_changes_nothing(filled: Simulator, tmp_path: Path, run: Run) -> None:
-    with receiving() as closed:
-        url = closed.url
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--ping", url)
-    assert ran.status == 0
-    assert ran.err.count("--ping: no answer (Connection refused).") == 2
 
 
 def test_an_endless_answer_is_not_read(
