@@ -15,7 +15,7 @@ from bulk_sync import garbage, job_names
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.config import secret
 from bulk_sync.cli.input_options import HEADER_ROW, SHEET
-from bulk_sync.cli.option import DECLARED, Recorded, names, recorded, variable
+from bulk_sync.cli.option import DECLARED, Recorded, recorded, variable
 from bulk_sync.cli.options import BOUNDS, COMMENT, TICKET
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
@@ -79,7 +79,7 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
             name=str(values["job"] or name),
             settings={each: plain(values[each]) for each in recorded()},
             reports=reports,
-            of_input=frozenset(names(INPUT_AGAIN)),
+            of_input=frozenset(each.key for each in INPUT_AGAIN),
             state_dir=values["state_dir"],
         ),
         protection=Protection(map(Path, values["protect"])),
@@ -97,7 +97,7 @@ def follow_up(
     Invocation.current().monitor.follow(run)
     options = _merged(values, begun)
     if is_undo:
-        own = (*recorded(Recorded.SEALED), *names([TICKET, COMMENT]))
+        own = (*recorded(Recorded.SEALED), TICKET.key, COMMENT.key)
         options |= {name: values[name] for name in own}
     return job(options, reports, begun.job)
 

@@ -8,7 +8,6 @@ No list of options stands anywhere else. ``options.py`` declares them.
 """
 
 import re
-from collections.abc import Iterable
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Final, cast
@@ -138,11 +137,6 @@ def recorded(*how: Recorded) -> list[str]:
     """Return the names of the recorded options, of these kinds or of all."""
     wanted = how or set(Recorded) - {Recorded.NEVER}
     return [each.key for each in DECLARED if each.recorded in wanted]
-
-
-def names(options: Iterable[Option]) -> list[str]:
-    """Return the names of these options."""
-    return [each.key for each in options]
 
 
 def variable(name: str) -> str:

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -183,18 +184,14 @@ class Screen:
             self._tell_limit(finished.cause)
         if finished.cause is not None:
             say_error(str(finished.cause))
-            if finished.exit in _NOT_CARRIED_OUT and not self._is_kept:
+            # A run has lines of its own in the ledger, unlike previews and audits.
+            if finished.exit in _NOT_CARRIED_OUT and self._title != "Run":
                 missing = self._monitor.record(finished.exit, finished.cause)
                 if missing:
                     say_error(missing)
         if self._json or self._monitor.is_heard:
             self._report_end(finished)
         return finished.exit
-
-    @property
-    def _is_kept(self) -> bool:
-        """Return whether the run has lines of its own in the ledger, unlike previews and audits."""
-        return self._title == "Run"
 
     def _report_end(self, finished: Finished) -> None:
         """Give scripts the summary, and those who monitor runs its facts."""
@@ -228,36 +225,35 @@ class Screen:
             self._monitor.event("limit", str(limit), {"option": limit.option})
         self._limit = limit
 
-    def _next_steps(self, finished: Finished) -> list[str]:
-        steps: list[str] = []
+    def _next_steps(self, finished: Finished) -> Iterator[str]:
+        """Yield what to do next, each with the command to type."""
+        resume = self._resume(finished)
+        is_stopped = isinstance(finished.cause, StoppedEarly | Interrupted)
         if self._preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
             if finished.settings.get("approvals"):
                 wanted += ", another person types this, with their own name"
                 if self._out is None:
                     wanted = "It needs an approval. Save it as a plan for that"
-            steps.append(f"\nNothing was written. {wanted}:\n  {self._carry_out(finished)}")
-        elif self._preview and _is_lost(finished):
-            steps.append(
+            yield f"\nNothing was written. {wanted}:\n  {self._carry_out(finished)}"
+        elif self._preview and is_stopped and not finished.is_resumable:
+            yield (
                 "\nNothing was written, and what was read is not kept. To be able to go on with a "
                 "plan, save it (--out PLAN)."
             )
         elif finished.is_resumable:
-            steps.append(f"\nTo go on:\n  {self._resume(finished)}")
+            yield f"\nTo go on:\n  {resume}"
         elif isinstance(finished.cause, Refused) and finished.head is not None:
-            resume = self._resume(finished)
-            steps.append(f"\nTo let it pass, without reading anything again:\n  {resume}")
+            yield f"\nTo let it pass, without reading anything again:\n  {resume}"
         elif finished.held is not None:
-            resume = self._resume(finished)
-            steps.append(f"\nHeld back: {finished.held}\nTo write them too:\n  {resume}")
+            yield f"\nHeld back: {finished.held}\nTo write them too:\n  {resume}"
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
             retry = self._typed.retry(finished.run_id)
-            steps.append(f"\nTo try the rows that failed again:\n  {retry}")
+            yield f"\nTo try the rows that failed again:\n  {retry}"
         if finished.files.todo is not None and finished.cause is None and not self._preview:
             todo, job = shown(finished.files.todo), str(self._monitor.job)
             run = self._typed.run_of_rest(todo, job, finished.settings)
-            steps.append(f"To correct rows, edit the todo file and give it back:\n  {run}")
-        return steps
+            yield f"To correct rows, edit the todo file and give it back:\n  {run}"
 
     def _resume(self, finished: Finished) -> str | None:
         """Return the command to go on with an unfinished run, if there is one."""
@@ -280,12 +276,6 @@ class Screen:
         """Print lines: on standard error if a script reads standard output, or not at all."""
         for line in () if self._json and self._quiet else lines:
             say(line, err=self._json)
-
-
-def _is_lost(finished: Finished) -> bool:
-    """Return whether a run stopped early and cannot be resumed."""
-    is_stopped = isinstance(finished.cause, StoppedEarly | Interrupted)
-    return is_stopped and not finished.is_resumable
 
 
 def _bar(what: str, total: int) -> "tqdm[Any]":
