@@ -85,8 +85,7 @@ class _Commands(click.Group):
             return None
         name = _MODULES.get(cmd_name, cmd_name)
         command: click.Command = importlib.import_module(f"bulk_sync.cli.{name}").command
-        if (invocation := ctx.find_object(Invocation)) is not None:
-            invocation.command = command
+        ctx.ensure_object(Invocation).command = command
         return command
 
     def resolve_command(

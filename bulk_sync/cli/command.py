@@ -30,25 +30,21 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep the context for messages about its options."""
-        invocation = ctx.find_object(Invocation)
-        if invocation is not None:
-            invocation.context = ctx
+        ctx.ensure_object(Invocation).context = ctx
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Open the log, warn of values without effect, and carry the command out."""
-        invocation = ctx.find_object(Invocation)
-        if invocation is not None:
-            invocation.params = ctx.params
+        invocation = ctx.ensure_object(Invocation)
+        invocation.params = ctx.params
         if "log_format" in ctx.params:
             logs.set_up(
                 ctx.params["log_format"], verbose=ctx.params["verbose"], quiet=ctx.params["quiet"]
             )
             for sentence in config.warnings(ctx):
                 logs.log.warning("%s", sentence)
-        if invocation is not None:
-            invocation.monitor.watch(str(self.name), ctx.params)
-            invocation.monitor.start()
+        invocation.monitor.watch(str(self.name), ctx.params)
+        invocation.monitor.start()
         return super().invoke(ctx)
 
 
@@ -70,7 +66,7 @@ class Invocation:
         monitor: what is known of its run.
     """
 
-    words: list[str]
+    words: list[str] = field(default_factory=list)
     command: click.Command | None = None
     context: click.Context | None = None
     params: Mapping[str, Any] | None = None
