@@ -1,5 +1,6 @@
 """A page in front of a simulator, with plans in it: what tests of plans and runs begin with."""
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,10 +56,12 @@ def _run_here(jobs: Jobs, typed: Sequence[str], folder: Path, variables: Mapping
         pytest.MonkeyPatch.context() as patch,
         open(folder / "summary.json", "w", opener=_opened) as out,
         open(folder / "log.jsonl", "w", opener=_opened) as log,
+        open(folder / "alive", "w", opener=_opened) as alive,
         redirect_stdout(out),
         redirect_stderr(log),
         suppress(SystemExit),
     ):
+        fcntl.flock(alive, fcntl.LOCK_EX)  # at work, also if a screen is shown before the end
         for name, value in {**jobs._environment(), **variables}.items():
             patch.setenv(name, value)
         main(typed[3:])
