@@ -29,7 +29,7 @@ def needing_a_person(left: LeftRows, most: int = _NAMED_ROWS) -> list[str]:
     """Return the first rows for a person as lines, those with the same reason in one."""
     if not left.count:
         return []
-    first, places = left.first, Places.from_rows(left.first)
+    first, places = left.first, Places(left.first)
     details = first[columns.DETAIL].astype(object)
     rows = pd.DataFrame(
         {

@@ -37,7 +37,7 @@ def _shared(
     same = np.arange(len(rows))
     owner = rows[columns.OWNER].to_numpy()
     desired = columns.state_codes(rows[columns.DESIRED])
-    places = duplicates.Places.from_rows(rows)
+    places = duplicates.Places(rows)
     groups = _groups(rows, with_profile)
     refused: dict[int, int] = {}  # owners, and a row that contradicts each
     if on_conflict is not OnConflict.OPT_OUT:

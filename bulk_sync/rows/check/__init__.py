@@ -74,7 +74,7 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     """Check every row, as ``rows``, and learn what is to be said of them all."""
     found = row_by_row.find(raw.columns, rules)
     judged = row_by_row.judge(raw, found, rules)
-    verdicts, places = judged.verdicts, Places.from_rows(raw)
+    verdicts, places = judged.verdicts, Places(raw)
     last_usable = verdicts.open.max(initial=-1)
     for header in second_table.headers(raw, found, rules, verdicts):
         if header.is_sure or header.at < last_usable:

@@ -4,7 +4,6 @@ all keys --by 8 bytes each--> keys that may repeat --as texts--> groups --> the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,40 +19,32 @@ from bulk_sync.rows.check.verdicts import Verdicts
 _BATCH_ROWS: Final = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
 class Places:
-    """The places of rows in the words of a person: row 7, or row 7 of b.csv."""
+    """The places of rows in the words of a person: row 7, or row 7 of b.csv.
 
-    numbers: npt.NDArray[np.int64]
-    files: pd.Series | None
-    originals: tuple[pd.Series | None, pd.Series | None]
+    Args:
+        raw: the rows.
+        has_originals: whether the columns called ``columns.ORIGINAL`` are those of a todo file;
+            None if the rows are all there are: then their texts decide.
+    """
 
-    @classmethod
-    def from_rows(cls, raw: pd.DataFrame, *, has_originals: bool | None = None) -> "Places":
-        """Return the places of some rows.
-
-        Args:
-            raw: the rows.
-            has_originals: whether the columns called ``columns.ORIGINAL`` are those of a todo file;
-                None if the rows are all there are: then their texts decide.
-        """
+    def __init__(self, raw: pd.DataFrame, *, has_originals: bool | None = None) -> None:
         file, row = map(raw.get, columns.ORIGINAL)
         if has_originals is None:
             has_originals = are_rows_of_files(raw) and not _repeat(row, file)
-        if not has_originals:
-            file, row = None, None
-        return cls(raw[columns.ROW].to_numpy(), raw.get(columns.FILE), (file, row))
+        self._numbers, self._files = raw[columns.ROW].to_numpy(), raw.get(columns.FILE)
+        self._originals = (file, row) if has_originals else (None, None)
 
     def name(self, at: int) -> str:
         """Return the place of the row at a position."""
-        place = f"row {self.numbers[at]}"
-        if self.files is not None:
-            place += f" of {self.files.iat[at]}"
+        place = f"row {self._numbers[at]}"
+        if self._files is not None:
+            place += f" of {self._files.iat[at]}"
         return place + self.original(at)
 
     def original(self, at: int) -> str:
         """Return the place of a row before it went through a todo file, or nothing."""
-        file, row = self.originals
+        file, row = self._originals
         if row is None or not row.iat[at]:
             return ""
         name = "the original file" if file is None else str(file.iat[at])

@@ -145,7 +145,7 @@ class Parts:
         for name, texts in zip(columns.ORIGINAL, originals, strict=True):
             if name in self._own:
                 rows[name] = pd.array(texts, dtype="str")
-        named = Places.from_rows(rows, has_originals=has_originals)
+        named = Places(rows, has_originals=has_originals)
         return {at: named.name(row) for row, at in enumerate(there[there >= 0].tolist())}
 
 

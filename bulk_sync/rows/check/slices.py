@@ -101,7 +101,7 @@ class _Checking:
         for part, header in in_order:
             if header.is_sure or part.start + header.at < self._last_usable:
                 raw = self._parts.raw(part)
-                places = Places.from_rows(raw, has_originals=self._has_originals)
+                places = Places(raw, has_originals=self._has_originals)
                 second_table.refuse(header, self._found, places.name(header.at))
         with self._store.writer(_SETTLED, _VERDICT) as file:
             for batch in self._store.repeats():
@@ -157,7 +157,7 @@ class _Checking:
         parts = ahead(self._parts.read())
         with self._store.writer(_TIMES, TIMES) as file, closing(parts):
             for part, raw, judged in parts:
-                places = Places.from_rows(raw, has_originals=self._has_originals)
+                places = Places(raw, has_originals=self._has_originals)
                 texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
                 times = request_dates.times_of(dates.read(texts, places.name), judged.desired)
                 said = settled.until(part.end)

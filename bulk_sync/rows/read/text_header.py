@@ -66,7 +66,7 @@ def find_header(content: Content, place: str, wanted: Wanted) -> Header:
     Raises:
         InputProblem: there is none, or more than one.
     """
-    text = _Text.from_content(content, place)
+    text = _Text(content, place)
     first = _first_line(content, text.begin)
     if first >= text.end:
         raise _empty(place)
@@ -83,33 +83,18 @@ def find_header(content: Content, place: str, wanted: Wanted) -> Header:
 
 def first_rows(content: Content, place: str, wanted: Wanted) -> FirstRows:
     """Return the first rows of a text, whether one of them is a header or not."""
-    return _Text.from_content(content, place).first_rows(wanted)[1]
+    return _Text(content, place).first_rows(wanted)[1]
 
 
-@dataclass(frozen=True, slots=True)
 class _Text:
-    """A text, before its header is found.
+    """A text, before its header is found."""
 
-    Attributes:
-        text: the whole input, UTF-8.
-        place: its name in messages.
-        begin: offset behind a hint at the separator.
-        end: offset behind the last byte before the final line ends.
-        separators: the possible ones.
-    """
-
-    text: Content
-    place: str
-    begin: int
-    end: int
-    separators: str
-
-    @classmethod
-    def from_content(cls, text: Content, place: str) -> "_Text":
+    def __init__(self, text: Content, place: str) -> None:
         hint = _EXCEL_HINT.match(text.read(0, 16))
-        begin = hint.end() if hint else 0
-        separators = hint[1].decode() if hint else _SEPARATORS
-        return cls(text, place, begin, _end(text), separators)
+        self.text, self.place = text, place
+        self.begin = hint.end() if hint else 0
+        self.end = _end(text)
+        self.separators = hint[1].decode() if hint else _SEPARATORS
 
     def header(self, start: int, row: int, separator: str = "") -> Header:
         """Return the header at an offset; without a separator its cells decide on it."""
