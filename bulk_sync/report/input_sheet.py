@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time
 from io import BytesIO
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import pandas as pd
@@ -13,13 +12,10 @@ import pyarrow.compute as pc
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from bulk_sync.report import table
-from bulk_sync.report.xlsx_cells import MOST_LINES, set_properties, write_text
+from bulk_sync.report import table, xlsx_cells
+from bulk_sync.report.xlsx_cells import MOST_LINES, write_text
 from bulk_sync.rows import columns
 from bulk_sync.storage import workbook_seal
-
-SHEET_ROWS: Final = 1_048_575
-"""Data rows that a sheet can hold under its header."""
 
 _CELL_CHARACTERS: Final = 16_383
 """A character takes two of a cell's 32,767 places at most."""
@@ -38,7 +34,7 @@ def fits(rows: pd.DataFrame, names: Sequence[str]) -> bool:
     """Check whether a sheet can hold some columns without cutting a cell."""
     longest = (pc.max(pc.utf8_length(_texts(rows[name]))).as_py() or 0 for name in names)
     return (
-        len(rows) <= SHEET_ROWS
+        len(rows) <= table.SHEET_ROWS
         and len(names) <= table.SHEET_COLUMNS
         and max(longest, default=0) <= _CELL_CHARACTERS
     )
@@ -66,20 +62,16 @@ def workbook(
     texts = [_texts(rows[name]) for name in (*names, columns.KEY)]
     first = header_row + 1
     places = range(first, first + len(rows)) if numbers is None else numbers
-    whole = BytesIO()  # on a full disk the archive would go on writing after the error
-    with TemporaryDirectory() as folder:  # the remains of a failure hold keys
-        options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
-        with Workbook(whole, options) as book:
-            set_properties(book, {workbook_seal.JOB_OF_REST: job})
-            sheet, looks = book.add_worksheet(sheet_name), _Looks(book)
-            _set_page(sheet, header_row, places[-1], len(names))
-            for at, (name, cells) in enumerate(zip(names, texts, strict=False)):
-                below = None if name in columns.OURS else looks.text  # a new key is to be text too
-                sheet.set_column(at, at, _width(name, cells), below)
-                write_text(sheet, header_row - 1, at, name, looks.header)
-            for number, (*row, key) in zip(places, _zipped(texts), strict=True):
-                _write_row(sheet, number - 1, dict(zip(names, row, strict=True)), key, looks)
-    workbook_seal.seal(whole)
+    whole = BytesIO()
+    with xlsx_cells.writing(whole, {workbook_seal.JOB_OF_REST: job}) as book:
+        sheet, looks = book.add_worksheet(sheet_name), _Looks(book)
+        _set_page(sheet, header_row, places[-1], len(names))
+        for at, (name, cells) in enumerate(zip(names, texts, strict=False)):
+            below = None if name in columns.OURS else looks.text  # a new key is to be text too
+            sheet.set_column(at, at, _width(name, cells), below)
+            write_text(sheet, header_row - 1, at, name, looks.header)
+        for number, (*row, key) in zip(places, _zipped(texts), strict=True):
+            _write_row(sheet, number - 1, dict(zip(names, row, strict=True)), key, looks)
     return whole.getbuffer()
 
 

@@ -14,8 +14,9 @@ from bulk_sync.rows.slices import Slices
 TEXT: Final = pa.large_string()
 """The type of every text: pandas' own, so that nothing is copied."""
 
+SHEET_ROWS: Final = 1_048_575
 SHEET_COLUMNS: Final = 16_384
-"""How many columns a sheet of a workbook can hold."""
+"""How many rows below its header, and columns, a sheet of a workbook can hold."""
 
 _BATCH_ROWS: Final = 16_384
 """Rows between two signs of progress; larger batches are not quicker."""

@@ -113,7 +113,7 @@ def write(results: Slices, source: Source, stem: Destination) -> Destination | N
 
         for more in needy:
             held.append(more)
-            if sum(map(len, held)) > input_sheet.SHEET_ROWS:
+            if sum(map(len, held)) > table.SHEET_ROWS:
                 break
         rows = pd.concat(held, ignore_index=True) if len(held) > 1 else held[0]
         if input_sheet.fits(rows, names):

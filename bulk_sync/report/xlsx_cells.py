@@ -1,14 +1,18 @@
-"""Cells of a workbook: their styles, and text that stays text.
+"""Workbooks and their cells: the file, the styles, and text that stays text.
 
 No text becomes a number, a date, a link or a formula, so nothing needs an apostrophe.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, Final
 
 from xlsxwriter import Workbook
+from xlsxwriter.exceptions import XlsxFileError
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
@@ -124,8 +128,25 @@ def _cut(text: str) -> str:
     return units[: 2 * (_CELL_UNITS - 1)].decode("utf-16-le", errors="ignore") + "…"
 
 
-def set_properties(book: Workbook, own: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Give a workbook properties of ours, and room for its seal."""
-    for name, value in {**own, workbook_seal.SEAL: workbook_seal.BLANK}.items():
-        if value:
-            book.set_custom_property(name, value, "text")
+@contextmanager
+def writing(whole: BytesIO, own: Mapping[str, str] = MappingProxyType({})) -> Iterator[Workbook]:
+    """Write a workbook in memory and seal it: on a full disk the archive would go on after errors.
+
+    Args:
+        whole: holds it when the block has ended.
+        own: further properties of ours.
+
+    Raises:
+        OSError: there is no room for its parts.
+    """
+    with TemporaryDirectory() as folder:  # the remains of a failure hold keys
+        options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
+        try:
+            with Workbook(whole, options) as book:
+                for name, value in {**own, workbook_seal.SEAL: workbook_seal.BLANK}.items():
+                    if value:
+                        book.set_custom_property(name, value, "text")
+                yield book
+        except XlsxFileError as failure:
+            raise OSError(str(failure)) from failure
+    workbook_seal.seal(whole)

@@ -11,30 +11,24 @@ A title that begins with "bulk-sync" tells readers that a sheet is no input.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import chain, islice, repeat
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import xlsxwriter
-from xlsxwriter.exceptions import XlsxFileError
+from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.amounts import count
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import table as tables
-from bulk_sync.report import xlsx_rows, xlsx_summary
+from bulk_sync.report import xlsx_cells, xlsx_rows, xlsx_summary
 from bulk_sync.report.facts import Facts, Subject
-from bulk_sync.report.table import TEXT, Results
+from bulk_sync.report.table import SHEET_ROWS, TEXT, Results
 from bulk_sync.report.wording import HEADINGS, legible
-from bulk_sync.report.xlsx_cells import Styles, set_properties, write_text
+from bulk_sync.report.xlsx_cells import Styles, write_text
 from bulk_sync.report.xlsx_rows import DIRECTION, OPT_IN, SAMPLE_ROWS, Look
 from bulk_sync.rows import columns
 from bulk_sync.rows.comparison import CHANGED
-from bulk_sync.storage import workbook_seal
-
-SHEET_ROWS: Final = 1_048_575
-"""Data rows that a sheet can hold under its header."""
 
 ALL_ROWS: Final = "All rows"
 
@@ -81,22 +75,13 @@ def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = S
         raise OSError(
             f"a sheet holds {tables.SHEET_COLUMNS} columns, and there are {len(results.names)}"
         )
-    # In memory first: on a full disk the archive would go on writing after the error.
     whole = BytesIO()
-    # The remains of a failure hold keys: they go with the folder.
-    with TemporaryDirectory() as folder:
-        options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
-        try:
-            with xlsxwriter.Workbook(whole, options) as book:
-                set_properties(book)
-                _fill(book, results, facts, sheet_rows)
-        except XlsxFileError as failure:
-            raise OSError(str(failure)) from failure
-    workbook_seal.seal(whole)
+    with xlsx_cells.writing(whole) as book:
+        _fill(book, results, facts, sheet_rows)
     file.write(whole.getbuffer())
 
 
-def _fill(book: xlsxwriter.Workbook, results: Results, facts: Facts, sheet_rows: int) -> None:
+def _fill(book: Workbook, results: Results, facts: Facts, sheet_rows: int) -> None:
     styles = Styles.add_to(book)
     book.set_properties({"title": f"bulk-sync: {facts.subject}", "comments": facts.run_id})
 

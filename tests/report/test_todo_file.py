@@ -9,9 +9,11 @@ import openpyxl
 import pandas as pd
 import pytest
 from conftest import Run, key, read_csv
+from full_disk import full_disk
 from report_frames import results, text
 from whole_input import read_whole
 
+from bulk_sync.errors import StoppedEarly
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import LocalFile
@@ -60,6 +62,13 @@ def test_it_holds_the_own_columns_of_the_rows_that_need_a_person(tmp_path: Path)
     }
     assert {(row[1], *row[3:]) for row in rows} == {("x, y", "http_403", "'=no")}
     assert S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_workbook_without_room_stops_the_run_as_any_report_does(tmp_path: Path) -> None:
+    frame = rejected(PKey=[f"@{number:050}" for number in range(300)])
+    with full_disk(3_000), pytest.raises(StoppedEarly, match=r"todo\.xlsx could not be written"):
+        written(frame, "in.xlsx", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("source", ["in.csv", "in.xlsx"])
