@@ -20,11 +20,10 @@ from visitors import Visitor
 
 from bulk_sync.settings import State
 from bulk_sync.web.app import make
-from bulk_sync.web.app_keys import PAGE
 from bulk_sync.web.database import Database, open_database, users
 from bulk_sync.web.identity import Role, folded
 from bulk_sync.web.jobs import Job, Jobs
-from bulk_sync.web.page import Page
+from bulk_sync.web.page import PAGE, Page
 from bulk_sync.web.settings import PageSettings
 
 PASSWORD = "correct horse battery"

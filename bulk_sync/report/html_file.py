@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bulk_sync.amounts import count
@@ -87,37 +87,35 @@ def write(results: Results, file: BinaryIO, facts: Facts) -> None:
     Memory: ``SHOWN_ROWS`` rows for each section.
     """
     sections = list(_sections(results))
-    page = _environment().get_template("report.html.j2")
-    text = page.render(
-        facts=facts,
-        sections=sections,
-        left=results.count - sum(section.shown for section in sections),
-        states=STATES,
-        past_runs=PAST_RUNS,
-        wording=wording,
-        charts=charts,
-        count=count,
-    )
-    file.write(text.encode())
+    page = environment("bulk_sync.report").get_template("report.html.j2")
+    left = results.count - sum(section.shown for section in sections)
+    file.write(page.render(facts=facts, sections=sections, left=left).encode())
 
 
 @cache
-def _environment() -> Environment:
+def environment(*packages: str) -> Environment:
+    """Return the templates of packages, with what those of reports need."""
     found = Environment(
-        loader=PackageLoader("bulk_sync.report"),
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["code"] = _with_code
-    found.filters["spoken"] = spoken
+    found.filters |= {"code": with_code, "number": "{:,}".format, "spoken": spoken}
+    found.globals |= {
+        "charts": charts,
+        "wording": wording,
+        "count": count,
+        "states": STATES,
+        "past_runs": PAST_RUNS,
+    }
     return found
 
 
-def _with_code(text: str) -> Markup:
-    """Turn what is between backticks into code."""
-    return Markup(re.sub("`(.*?)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
+def with_code(text: object) -> Markup:
+    """Return a text with what is between backticks as code."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped
 
 
 def _sections(results: Results) -> Iterator[_Section]:

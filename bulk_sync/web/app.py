@@ -15,8 +15,7 @@ from aiohttp import web
 
 from bulk_sync.errors import StopRun, UsageProblem
 from bulk_sync.web import old_files, security
-from bulk_sync.web.app_keys import LASTING, PAGE, RIGHT
-from bulk_sync.web.page import Page
+from bulk_sync.web.page import LASTING, PAGE, RIGHT, Page
 from bulk_sync.web.routes import ROUTES
 from bulk_sync.web.settings import PageSettings
 

@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from bulk_sync.errors import StopRun
+from bulk_sync.web import rendering
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page, page_of
 
@@ -31,9 +32,8 @@ async def stream(request: web.Request, job: Job | None) -> web.StreamResponse:
     with suppress(ConnectionError, asyncio.CancelledError):
         if job is not None:
             async for progress in page.jobs.follow(job):
-                await _send(
-                    response, "progress", page.fragment("progress.html.j2", progress=progress)
-                )
+                shown = rendering.render("progress.html.j2", {"progress": progress})
+                await _send(response, "progress", shown)
                 if time.monotonic() >= status_at:
                     status_at = time.monotonic() + _STATUS_EVERY_S
                     await _send(response, "status", progress.sentence)

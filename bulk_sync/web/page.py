@@ -14,18 +14,15 @@ from aiohttp import hdrs, web
 
 from bulk_sync.errors import StopRun
 from bulk_sync.ledger import Act, Deed
-from bulk_sync.web import reverse_proxy
+from bulk_sync.web import rendering, reverse_proxy
 from bulk_sync.web.accounts import Accounts
-from bulk_sync.web.app_keys import PAGE, PERSON
 from bulk_sync.web.attempts import Attempts
 from bulk_sync.web.database import open_database
-from bulk_sync.web.forms import Form
-from bulk_sync.web.identity import Person
+from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import Jobs
 from bulk_sync.web.ledger_view import LedgerView
 from bulk_sync.web.overdue import Overdue
 from bulk_sync.web.paperwork import Paperwork
-from bulk_sync.web.rendering import Renderer
 from bulk_sync.web.sessions import LONGEST_S, Sessions
 from bulk_sync.web.settings import PageSettings
 
@@ -42,8 +39,6 @@ SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 _SCREEN: Final = re.compile(r"/(?:uploads|plans|runs)/[^/]+|/people$|/ledger$")
 """What is shown before a button of it is pressed."""
-
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Page:
@@ -72,7 +67,6 @@ class Page:
         self.ledger = LedgerView(settings.state)
         self.overdue = Overdue(settings.state)
         self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
-        self._renderer = Renderer()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._turns = WeakValueDictionary[str, asyncio.Lock]()
 
@@ -80,11 +74,6 @@ class Page:
     async def blocking(function: Callable[P, T], *args: P.args, **words: P.kwargs) -> T:
         """Call a function that blocks, in a thread, and return its result."""
         return await asyncio.to_thread(partial(function, *args, **words))
-
-    @staticmethod
-    async def form(request: web.Request) -> Form:
-        """Read the fields of a form; raise 400 or 413 if they cannot be read."""
-        return await Form.read(request)
 
     def turn(self, about: str) -> asyncio.Lock:
         """Return the lock to hold while something is decided about an upload, plan or run."""
@@ -114,12 +103,8 @@ class Page:
             values: what the template needs.
         """
         shared = {"person": request.get(PERSON), "note": request.query.get("note", "")}
-        text = self._renderer.render(template, {**shared, **values})
+        text = rendering.render(template, {**shared, **values})
         return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
-
-    def fragment(self, template: str, **values: Any) -> str:
-        """Return a part of a screen, for events."""
-        return self._renderer.render(template, values)
 
     def go(self, path: str, note: str = "") -> NoReturn:
         """Show another path, after a POST.
@@ -131,7 +116,11 @@ class Page:
         raise web.HTTPSeeOther(path + (f"?note={quote(note)}" if note else ""))
 
     def problem(
-        self, request: web.Request, status: int, text: str, headers: Mapping[str, str] = _NONE
+        self,
+        request: web.Request,
+        status: int,
+        text: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> web.Response:
         """Return a page with what went wrong, and what to do."""
         way_back = {"above": screen_of(request), "sign_in": sign_in_path(request)}
@@ -209,6 +198,24 @@ def _log_failure(task: asyncio.Task[Any]) -> None:
         log.warning("What went on behind its answer has failed: %s", error)
     elif error is not None and not isinstance(error, web.HTTPException):
         log.error("What went on behind its answer has failed: a bug", exc_info=error)
+
+
+PAGE: Final = web.AppKey("page", Page)
+RIGHT: Final[web.AppKey[dict[Any, Right]]] = web.AppKey("right")
+LASTING: Final[web.AppKey[frozenset[Any]]] = web.AppKey("lasting")
+PERSON: Final = web.RequestKey("person", Person)
+
+
+def attachment(name: str) -> Mapping[str, str]:
+    """Return the header with which a browser saves an answer as a file.
+
+    Args:
+        name: of the file; characters that are none of ASCII are kept where the browser knows them.
+    """
+    plain = "".join(char if char.isascii() and char.isprintable() else "_" for char in name)
+    plain = plain.translate(str.maketrans('"\\/', "___"))
+    named = quote(name, safe="", errors="replace")
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{named}"}
 
 
 def screen_of(request: web.Request) -> str:

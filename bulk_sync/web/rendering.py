@@ -11,14 +11,11 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from jinja2 import Environment
+from markupsafe import Markup
 
-from bulk_sync import __version__
-from bulk_sync.amounts import count
 from bulk_sync.ledger import local
-from bulk_sync.report import charts, wording
-from bulk_sync.report.facts import PAST_RUNS, STATES
+from bulk_sync.report import html_file
 from bulk_sync.web import choices
 from bulk_sync.web.identity import Right
 
@@ -61,42 +58,23 @@ _WHOM_TO_ASK: Final = (
 )
 
 
-class Renderer:
-    """Renders templates of the page; those of reports are at hand too, such as the charts."""
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Return a page, or a part of one, as HTML."""
+    return _environment().get_template(template).render(values)
 
-    def __init__(self) -> None:
-        own, reports = PackageLoader("bulk_sync.web"), PackageLoader("bulk_sync.report")
-        self._environment = Environment(
-            loader=ChoiceLoader([own, reports]),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=StrictUndefined,
-        )
-        self._environment.filters |= {
-            "time": time,
-            "code": code,
-            "message": message,
-            "number": "{:,}".format,
-            "spoken": wording.spoken,
-        }
-        self._environment.globals |= {
-            "Right": Right,
-            "NOTES": NOTES,
-            "PROBLEMS": PROBLEMS,
-            "charts": charts,
-            "wording": wording,
-            "count": count,
-            "states": STATES,
-            "past_runs": PAST_RUNS,
-            "version": __version__,
-            "style": _tagged("style.css"),
-            "script": _tagged("page.js"),
-        }
 
-    def render(self, template: str, values: Mapping[str, Any]) -> str:
-        """Return a page as HTML."""
-        return self._environment.get_template(template).render(values)
+@cache
+def _environment() -> Environment:
+    found = html_file.environment("bulk_sync.web", "bulk_sync.report")
+    found.filters |= {"time": time, "code": code, "message": message}
+    found.globals |= {
+        "Right": Right,
+        "NOTES": NOTES,
+        "PROBLEMS": PROBLEMS,
+        "style": _tagged("style.css"),
+        "script": _tagged("page.js"),
+    }
+    return found
 
 
 def time(at_ms: int) -> Markup:
@@ -107,11 +85,7 @@ def time(at_ms: int) -> Markup:
 
 def code(text: object) -> Markup:
     """Return a message in words of the page, with what stands between backquotes as code."""
-    parts = re.split(r"`([^`]*)`", choices.in_words(str(text)))
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if at % 2 else escape(part)
-        for at, part in enumerate(parts)
-    )
+    return html_file.with_code(choices.in_words(str(text)))
 
 
 def message(text: object) -> Markup:

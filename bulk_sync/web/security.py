@@ -20,9 +20,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bulk_sync.errors import LedgerAway, StopRun
-from bulk_sync.web.app_keys import LASTING, PAGE, PERSON, RIGHT
 from bulk_sync.web.identity import Person, Right
-from bulk_sync.web.page import SAFE, sign_in_path
+from bulk_sync.web.page import LASTING, PAGE, PERSON, RIGHT, SAFE, sign_in_path
 from bulk_sync.web.settings import PageSettings
 
 log = logging.getLogger(__name__)

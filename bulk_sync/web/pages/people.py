@@ -12,6 +12,7 @@ from bulk_sync.report.wording import OUTCOMES, Tone
 from bulk_sync.rows import check
 from bulk_sync.runs import Event, Story, known, story_of, story_text
 from bulk_sync.web.database import now_ms
+from bulk_sync.web.forms import Form
 from bulk_sync.web.page import Page, page_of, person_of
 
 _LONGEST_KEY: Final = 1_000
@@ -26,7 +27,7 @@ async def form(request: web.Request) -> web.StreamResponse:
 async def search(request: web.Request) -> web.StreamResponse:
     """Show the story of one person; the key stands in no address, and so in no log."""
     page = page_of(request)
-    fields = await page.form(request)
+    fields = await Form.read(request)
     typed = fields.text("key")
     if not typed or len(typed) > _LONGEST_KEY:
         error = "Type the PKey or the e-mail address of one person."

@@ -51,7 +51,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
 
 async def plan_again(request: web.Request) -> web.StreamResponse:
     """Make it again, or a new one in its place."""
-    page, form = page_of(request), await page_of(request).form(request)
+    page, form = page_of(request), await Form.read(request)
     async with page.turn(request.match_info["id"]):
         state = await _free(request)
         if state.stage in {Stage.MAKING, Stage.REPLACED}:
@@ -64,7 +64,7 @@ async def plan_again(request: web.Request) -> web.StreamResponse:
 
 async def raise_limit(request: web.Request) -> web.StreamResponse:
     """Let a plan pass the limits against it, with a reason."""
-    page, form = page_of(request), await page_of(request).form(request)
+    page, form = page_of(request), await Form.read(request)
     reason = form.text("reason")[:_LONGEST_COMMENT]
     async with page.turn(request.match_info["id"]):
         state = await _state(request)
@@ -83,7 +83,7 @@ async def raise_limit(request: web.Request) -> web.StreamResponse:
 
 async def ask(request: web.Request) -> web.StreamResponse:
     """Ask others for approval."""
-    page, form = page_of(request), await page_of(request).form(request)
+    page, form = page_of(request), await Form.read(request)
     comment = form.text("comment")[:_LONGEST_COMMENT]
     async with page.turn(request.match_info["id"]):
         state = await _free(request)
@@ -99,7 +99,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
 
 async def seen(request: web.Request) -> web.StreamResponse:
     """Keep that the person has seen a page of opt-ins, and show the next one."""
-    page, form = page_of(request), await page_of(request).form(request)
+    page, form = page_of(request), await Form.read(request)
     person, state = person_of(request), await _state(request)
     pages = await page.blocking(plan_view.opt_in_pages, state)
     found = [
@@ -118,7 +118,7 @@ async def seen(request: web.Request) -> web.StreamResponse:
 
 async def send_back(request: web.Request) -> web.StreamResponse:
     """Send a plan back to the person who prepared it, with a comment."""
-    page, form = page_of(request), await page_of(request).form(request)
+    page, form = page_of(request), await Form.read(request)
     comment = form.text("comment")[:_LONGEST_COMMENT]
     async with page.turn(request.match_info["id"]):
         state = await _free(request)
@@ -133,7 +133,7 @@ async def send_back(request: web.Request) -> web.StreamResponse:
 
 async def approve(request: web.Request) -> web.StreamResponse:
     """Approve a plan; the last approval that it needs applies it."""
-    page, form = page_of(request), await page_of(request).form(request)
+    page, form = page_of(request), await Form.read(request)
     comment, person = form.text("comment")[:_LONGEST_COMMENT], person_of(request)
     async with page.turn(request.match_info["id"]):
         state = await _free(request)
@@ -254,7 +254,7 @@ async def _shown(
     async with page.turn(f"rows of {state.paper.id}"):
         values = await page.blocking(plan_view.values, page, state, person, request.query)
     status = 400 if problems else 200
-    form = Form({}) if request.method == "GET" else await page.form(request)
+    form = Form({}) if request.method == "GET" else await Form.read(request)
     return page.show(
         request,
         "plan.html.j2",

@@ -7,9 +7,8 @@ from aiohttp import web
 
 from bulk_sync.ledger import Deed, Kind
 from bulk_sync.web import live, planning, report_files, run_view
-from bulk_sync.web.downloads import attachment
 from bulk_sync.web.jobs import Job
-from bulk_sync.web.page import page_of, person_of
+from bulk_sync.web.page import attachment, page_of, person_of
 from bulk_sync.web.run_view import RunState
 
 _BEGINS_WITHIN_S: Final = 10.0

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from bulk_sync.storage import lock
 from bulk_sync.web.attempts import TooManyAttempts
+from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
 from bulk_sync.web.page import page_of, person_of
 
@@ -34,7 +35,7 @@ async def form(request: web.Request) -> web.StreamResponse:
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """Sign in by name and password, and begin a new session whatever there was."""
     page = page_of(request)
-    fields = await page.form(request)
+    fields = await Form.read(request)
     name, password = fields.text("name"), fields.secret("password")
     way = _local(fields.text("next"))
     try:

@@ -19,10 +19,10 @@ from bulk_sync.web import (
     upload_view,
 )
 from bulk_sync.web.database import now_ms
-from bulk_sync.web.downloads import attachment
+from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
 from bulk_sync.web.jobs import Job
-from bulk_sync.web.page import Page, page_of, person_of
+from bulk_sync.web.page import Page, attachment, page_of, person_of
 from bulk_sync.web.paperwork import Upload, new_id
 from bulk_sync.web.upload_file import NotReceived, Received
 from bulk_sync.web.upload_state import Stage, UploadState
@@ -87,7 +87,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 async def check(request: web.Request) -> web.StreamResponse:
     """Check the file again, with the choices of the form."""
     page, state = page_of(request), await _state(request)
-    form = await page.form(request)
+    form = await Form.read(request)
     if state.stage is Stage.DELETED:
         raise _gone()
     if state.check is not None and state.stage is Stage.CHECKING:
@@ -100,7 +100,7 @@ async def check(request: web.Request) -> web.StreamResponse:
 async def compare(request: web.Request) -> web.StreamResponse:
     """Begin a plan with the choices whose verdict the person has seen, once."""
     page, person = page_of(request), person_of(request)
-    form = await page.form(request)
+    form = await Form.read(request)
     async with page.turn(request.match_info["id"]):
         state = await _state(request)
         upload, path = state.upload, await page.blocking(upload_state.path_of, page, state.upload)
