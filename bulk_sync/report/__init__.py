@@ -1,9 +1,6 @@
 """Results as files: every input row once, in input order, in the format of the suffix.
 
-    results --table--> batches --csv_file, xlsx_file, ...--> bytes --destination--> a file
-
-Each format is a module with a function ``write``, and a line in ``_WRITERS``. Where a report goes
-is decided in ``destination.py``.
+results --table--> batches --csv_file, xlsx_file, ...--> bytes --destination--> a file
 """
 
 import gzip
@@ -15,8 +12,11 @@ from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final, cast
 
+import orjson
+import pyarrow.parquet as pq
+
 from bulk_sync.errors import UsageProblem
-from bulk_sync.report import csv_file, former_files, json_file, parquet_file, table
+from bulk_sync.report import csv_file, former_files, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.table import Results
@@ -24,6 +24,26 @@ from bulk_sync.rows import columns
 from bulk_sync.rows.slices import Tell
 
 log = logging.getLogger(__name__)
+
+
+def _write_json(rows: Results, file: BinaryIO, _: Facts) -> None:
+    """Write one array of objects, each on a line of its own for tools that read lines."""
+    separator = b"[\n"
+    for batch in rows.values():
+        values = (column.to_pylist() for column in batch.values())
+        for row in zip(*values, strict=True):
+            file.write(separator)
+            file.write(orjson.dumps(dict(zip(batch, row, strict=True))))
+            separator = b",\n"
+    file.write(b"\n]\n" if rows.count else b"[]\n")
+
+
+def _write_parquet(rows: Results, file: BinaryIO, _: Facts) -> None:
+    """Write a row group for each batch, compressed by zstd."""
+    # Without Arrow's schema beside Parquet's, every reader sees text as plain strings.
+    with pq.ParquetWriter(file, rows.schema, compression="zstd", store_schema=False) as writer:
+        for batch in rows.read():
+            writer.write_batch(batch)
 
 
 def _write_xlsx(rows: Results, file: BinaryIO, facts: Facts) -> None:
@@ -42,8 +62,8 @@ def _write_html(rows: Results, file: BinaryIO, facts: Facts) -> None:
 
 _WRITERS: Final[Mapping[str, Callable[[Results, BinaryIO, Facts], None]]] = {
     ".csv": lambda rows, file, _: csv_file.write(rows, file),
-    ".parquet": lambda rows, file, _: parquet_file.write(rows, file),
-    ".json": lambda rows, file, _: json_file.write(rows, file),
+    ".parquet": _write_parquet,
+    ".json": _write_json,
     ".xlsx": _write_xlsx,
     ".html": _write_html,
 }

@@ -3,77 +3,28 @@
     --report TEXT --of_run--> Destination --check-------------> before the run
                                           '-writing, publish--> after it
 
-A local path, or a URL of a bucket: see ``remote_file.py``. Another kind is a class with the same
-methods in a module of its own, and a line in ``parse``.
+A file of this machine, or of a bucket: that one is written here first.
 """
 
+import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from hashlib import file_digest
 from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryFile
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final
 
-from bulk_sync.errors import StoppedEarly, UsageProblem, unwritable
+from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem, unwritable
+from bulk_sync.remote import upload
 from bulk_sync.remote.url import Url, is_url
 from bulk_sync.storage import atomic
 
+log = logging.getLogger(__name__)
+
 RUN_ID: Final = "{run_id}"
 """The place of the run's id in the name of a destination."""
-
-
-class Destination(Protocol):
-    """A file for people; ``str`` names it in full."""
-
-    @property
-    def name(self) -> str:
-        """Return its last part; the suffix decides the format."""
-
-    def beside(self, name: str) -> "Destination":
-        """Return the destination of another name in the same place."""
-
-    def check(self) -> None:
-        """Raise UsageProblem, before a run, if nothing can be written there."""
-
-    def is_file(self, path: Path) -> bool:
-        """Return whether it is the same local file."""
-
-    def writing(self) -> AbstractContextManager[BinaryIO]:
-        """Open a file, to appear when the block ends well; raise StoppedEarly if that fails."""
-
-    def publish(self) -> "Destination":
-        """Bring a written file to its place; return where it is, which is here if that fails."""
-
-    def remove(self) -> None:
-        """Remove an older file, if any; raise StoppedEarly if that fails."""
-
-    def sha256(self) -> str:
-        """Return the SHA-256 of the content."""
-
-
-def of_run(text: str, run_id: str, state_dir: Path) -> Destination:
-    """Return the destination in an option, with the run's id in the place of ``{run_id}``.
-
-    Args:
-        text: the option.
-        run_id: the run.
-        state_dir: where a report lies until it is uploaded.
-
-    Raises:
-        UsageProblem: it names no file.
-    """
-    if is_url(text):
-        # Late: few reports need it.
-        from bulk_sync.report.remote_file import RemoteFile  # noqa: PLC0415
-
-        url = Url.parse(text.replace(RUN_ID, run_id))
-        return RemoteFile(url, run_id, state_dir.absolute() / "reports")
-    path = Path(text)
-    if not path.name:
-        raise UsageProblem("--report names no file. Write it like --report results.csv.")
-    return LocalFile(path.absolute().with_name(path.name.replace(RUN_ID, run_id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +104,105 @@ class LocalFile:
                 "another path.",
                 StoppedEarly,
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file in a bucket.
+
+    Attributes:
+        url: where it goes.
+        run_id: the run that it is about.
+        folder: where it lies until then.
+        digest: its SHA-256, once it is there.
+    """
+
+    url: Url
+    run_id: str
+    folder: Path
+    digest: str = ""
+
+    def __str__(self) -> str:
+        return str(self.url)
+
+    @property
+    def name(self) -> str:
+        """Return the last part of the URL."""
+        return self.url.name
+
+    def beside(self, name: str) -> "RemoteFile":
+        """Return the file of another name in the same folder."""
+        folder, slash, _ = self.url.key.rpartition("/")
+        return replace(self, url=self.url.at(f"{folder}{slash}{name}"))
+
+    def check(self) -> None:
+        """Raise UsageProblem if it cannot be uploaded for a reason that is known already."""
+        upload.check(self.url)
+        self._here.check()
+
+    def is_file(self, path: Path) -> bool:  # noqa: ARG002
+        """Return False: it is no file of this machine."""
+        return False
+
+    @contextmanager
+    def writing(self) -> Iterator[BinaryIO]:
+        """Open the file here; ``publish`` uploads it."""
+        with self._here.writing() as file:
+            yield file
+
+    def publish(self) -> "Destination":
+        """Upload the file; return where it is now, which is here if that fails."""
+        here = self._here
+        digest = here.sha256()
+        try:
+            place = upload.publish(self.url, here.path, self.run_id, digest)
+        except StopRun as problem:
+            log.warning(
+                "%s The file stays on this machine: %s. Copy it there by hand, or make the report "
+                "again: bulk-sync report %s --report URL",
+                problem,
+                here,
+                self.run_id,
+            )
+            return replace(here, instead_of=str(self.url))
+        here.path.unlink(missing_ok=True)
+        return replace(self, url=place, digest=digest)
+
+    def remove(self) -> None:
+        """Do nothing: nothing there is removed."""
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was uploaded."""
+        return self.digest
+
+    @property
+    def _here(self) -> LocalFile:
+        atomic.make_folder(self.folder / self.run_id)
+        return LocalFile(self.folder / self.run_id / self.name)
+
+
+Destination = LocalFile | RemoteFile
+"""A file for people; ``str`` names it in full, its suffix decides the format."""
+
+
+def of_run(text: str, run_id: str, state_dir: Path) -> Destination:
+    """Return the destination in an option, with the run's id in the place of ``{run_id}``.
+
+    Args:
+        text: the option.
+        run_id: the run.
+        state_dir: where a report lies until it is uploaded.
+
+    Raises:
+        UsageProblem: it names no file.
+    """
+    if is_url(text):
+        url = Url.parse(text.replace(RUN_ID, run_id))
+        return RemoteFile(url, run_id, state_dir.absolute() / "reports")
+    path = Path(text)
+    if not path.name:
+        raise UsageProblem("--report names no file. Write it like --report results.csv.")
+    return LocalFile(path.absolute().with_name(path.name.replace(RUN_ID, run_id)))
 
 
 def is_unpublished(destination: Destination | None) -> bool:

@@ -82,7 +82,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _columns(head: bytes) -> Sequence[str]:
-    """Return the columns of a JSON file as ``json_file`` writes it, or of a CSV file."""
+    """Return the columns of a JSON file as a report is, or of a CSV file."""
     if head.startswith(b"[\n"):
         row = orjson.loads(head[2:].partition(b"\n")[0].rstrip(b","))
         return list(row) if isinstance(row, dict) else []
