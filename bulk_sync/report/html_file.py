@@ -115,7 +115,7 @@ def environment(*packages: str) -> Environment:
 
 def with_code(text: object) -> Markup:
     """Return a text with what is between backticks as code."""
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def _sections(results: Results) -> Iterator[_Section]:

@@ -4,7 +4,7 @@ Nothing else goes in, so a report that is made again says the same.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import takewhile
 from typing import Final
@@ -172,7 +172,7 @@ def facts_from(
             matrix=tally.matrix(),
             days_left=dict(tally.days_left),
         ),
-        past=_past_runs(run, [*before, run]),
+        past=tuple(past_runs(_of_same_job(run, [*before, run])))[-PAST_RUNS:],
     )
 
 
@@ -240,20 +240,22 @@ def _all_rows(run: Run, reports: Sequence[Destination], subject: Subject) -> str
     return "the same command with --report all.csv"
 
 
-def _past_runs(run: Run, runs: Sequence[Run]) -> tuple[PastRun, ...]:
+def past_runs(runs: Iterable[Run]) -> Iterator[PastRun]:
+    """Yield what pictures show of those runs that have ended."""
+    for run in runs:
+        if run.ended is not None and run.ended_ms is not None:
+            yield PastRun(
+                run_id=run.run_id,
+                at=datetime.fromtimestamp(run.ended_ms / 1000, UTC).astimezone(),
+                rows=run.begun.rows,
+                changes=sum(run.ended.outcomes.get(name, 0) for name in comparison.CHANGED),
+                failures=run.ended.outcomes.get(Outcome.FAILED, 0),
+            )
+
+
+def _of_same_job(run: Run, runs: Iterable[Run]) -> Iterator[Run]:
     begun = run.begun
-    return tuple(
-        PastRun(
-            run_id=each.run_id,
-            at=datetime.fromtimestamp(each.ended_ms / 1000, UTC).astimezone(),
-            rows=each.begun.rows,
-            changes=sum(each.ended.outcomes.get(name, 0) for name in comparison.CHANGED),
-            failures=each.ended.outcomes.get(Outcome.FAILED, 0),
-        )
-        for each in runs
-        if each.ended is not None
-        and each.ended_ms is not None
-        and each.begun.kind in {Kind.RUN, Kind.APPLY}
-        and job_names.is_same(each.begun.job, begun.job)
-        and same_place(each.begun, begun)
-    )[-PAST_RUNS:]
+    for each in runs:
+        is_alike = each.begun.kind in {Kind.RUN, Kind.APPLY} and same_place(each.begun, begun)
+        if is_alike and job_names.is_same(each.begun.job, begun.job):
+            yield each

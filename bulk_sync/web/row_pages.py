@@ -193,7 +193,7 @@ class _Writer:
         self._rows += batch.num_rows
         size = PAGE_ROWS * _PAGES_TOGETHER
         if self._rows >= size:
-            whole = self._joined()
+            whole = pa.concat_batches(self._held)
             full = whole.num_rows - whole.num_rows % size
             for at in range(0, full, size):
                 self._writer.write_batch(whole.slice(at, size))
@@ -203,13 +203,9 @@ class _Writer:
     def close(self) -> None:
         """Write the rest."""
         if self._rows:
-            self._writer.write_batch(self._joined())
+            self._writer.write_batch(pa.concat_batches(self._held))
         self._writer.close()
         self._file.close()
-
-    def _joined(self) -> pa.RecordBatch:
-        (batch,) = pa.Table.from_batches(self._held, self._schema).combine_chunks().to_batches()
-        return batch
 
 
 def _move(fresh: Path, folder: Path) -> None:

@@ -1,15 +1,16 @@
 """How a run stands, and what its screen shows: from the ledger, kept rows, and processes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.ledger import Kind, Run
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report.facts import Facts
+from bulk_sync.report.wording import Tone, lacks_upload_alone
 from bulk_sync.runs import has_checkpoint, kept_rows, lineage, report_facts, without_checkpoint
 from bulk_sync.runs.tally import Tally
 from bulk_sync.web import plan_state, report_files
@@ -21,7 +22,6 @@ from bulk_sync.web.plan_state import Stage
 from bulk_sync.web.plan_view import TITLES, without_advice
 from bulk_sync.web.progress import Progress
 from bulk_sync.web.row_pages import RowPages, Section, number_of
-from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
 
 _QUIET: Final = (Exit.DONE, Exit.ROWS_LEFT)
 _NOTES: Final = ("resumed", "stopping")
@@ -30,6 +30,23 @@ _OPEN: Final = (
     Stage.MAKING, Stage.MADE, Stage.ASKED, Stage.LIMITED, Stage.APPROVED, Stage.APPLYING,
 )  # fmt: skip
 """Stages of a plan from which something may follow."""
+
+
+class Standing(NamedTuple):
+    """How a run stands, in a colour, a sign and a word."""
+
+    tone: Tone
+    sign: str
+    word: str
+
+
+_ENDED: Final[Mapping[int, Standing]] = {
+    Exit.DONE: Standing(Tone.DONE, "✓", "done"),
+    Exit.ROWS_LEFT: Standing(Tone.PERSON, "?", "rows left"),
+    Exit.REFUSED: Standing(Tone.PERSON, "✗", "refused"),
+}
+_NOT_UPLOADED: Final = Standing(Tone.PERSON, "?", "report not uploaded")
+_FAILED: Final = Standing(Tone.FAILED, "!", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +141,38 @@ def read(page: Page, run_id: str) -> RunState | None:
 
 def _retries(run: Run, parent: str) -> bool:
     return run.begun.kind is Kind.RETRY and run.begun.parent == parent and run.is_done
+
+
+def standing_of(run: Run, at_work: Collection[str]) -> Standing:
+    """Return how a run stands.
+
+    Args:
+        run: as the ledger has it.
+        at_work: the ids of the runs that are at work now.
+    """
+    if not run.has_begun:
+        return Standing(Tone.FAILED, "!", "could not start")
+    if run.run_id in at_work:
+        return Standing(Tone.PLANNED, "→", "at work")
+    if run.ended is None:
+        return Standing(Tone.FAILED, "!", "broke off")
+    if not run.ended.final:
+        return Standing(Tone.PERSON, "…", "stopped")
+    if run.ended.exit == Exit.DONE and run.begun.kind is Kind.PLAN:
+        return Standing(Tone.DONE, "✓", "planned")
+    is_upload = lacks_upload_alone(run.ended.exit, run.ended.outcomes)
+    return _NOT_UPLOADED if is_upload else _ENDED.get(run.ended.exit, _FAILED)
+
+
+def left_for_a_person(run: Run) -> int:
+    """Return how many rows of a run need a person."""
+    outcomes = {} if run.ended is None else run.ended.outcomes
+    return sum(outcomes.get(outcome, 0) for outcome in NEEDS_A_PERSON)
+
+
+def what(run: Run) -> str:
+    """Return the kind of a run in words, with the run that it undoes or retries."""
+    return run.begun.purpose or str(run.begun.kind)
 
 
 def open_undo(page: Page, run_id: str) -> str | None:

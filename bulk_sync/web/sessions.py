@@ -79,10 +79,6 @@ class Sessions:
         gone = delete(sessions).where(sessions.c.id_sha256 == _hashed(session_id))
         self._database.change(gone)
 
-    def end_all(self, person: Person) -> None:
-        """End all sessions of a person."""
-        self._accounts.end_sessions(person.name)
-
     def _begin(self, name: str, origin: str) -> str:
         session_id, now = secrets.token_urlsafe(32), now_ms()
         row = {"folded": folded(name), "name": name, "origin": origin}

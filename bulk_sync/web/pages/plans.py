@@ -15,13 +15,11 @@ from bulk_sync.web import live, plan_state, plan_view, planning, row_pages
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
-from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import page_of, person_of
 from bulk_sync.web.paperwork import Verdict
 from bulk_sync.web.plan_state import RAISED, PlanState, Stage
 
 _LONGEST_COMMENT: Final = 2_000
-_BEGINS_WITHIN_S: Final = 10.0
 
 Problems = Mapping[str, str]
 
@@ -155,7 +153,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
         if state.stage is not Stage.APPROVED:
             return page.go(_path(state), "approved")
         job = await page.blocking(planning.apply, page, state, _names(state, person))
-    return await _to_run(request, state, job)
+    return await page.go_to_run(job, _path(state))
 
 
 async def apply(request: web.Request) -> web.StreamResponse:
@@ -169,20 +167,12 @@ async def apply(request: web.Request) -> web.StreamResponse:
             raise _conflict(_why_not(state))
         names = _names(state, person_of(request))
         job = await page.blocking(planning.apply, page, state, names)
-    return await _to_run(request, state, job)
+    return await page.go_to_run(job, _path(state))
 
 
 def _names(state: PlanState, person: Person) -> list[str]:
     """Return who approved a plan; if it needs no approval, who applies it."""
     return [each.who for each in state.approvals] or [person.name]
-
-
-async def _to_run(request: web.Request, state: PlanState, job: Job | None) -> web.StreamResponse:
-    """Show the run of a process that applies a plan; the plan, if it has none yet."""
-    page = page_of(request)
-    run_id = None if job is None else await page.jobs.run_id_of(job, _BEGINS_WITHIN_S)
-    run = None if run_id is None else await page.blocking(page.ledger.run, run_id)
-    return page.go(_path(state) if run is None else f"/runs/{run_id}")
 
 
 async def _decide(

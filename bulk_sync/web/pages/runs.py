@@ -1,7 +1,6 @@
 """A run: its progress, then its result, what can follow from it, and its reports."""
 
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
@@ -10,8 +9,6 @@ from bulk_sync.web import live, planning, report_files, run_view
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import attachment, page_of, person_of
 from bulk_sync.web.run_view import RunState
-
-_BEGINS_WITHIN_S: Final = 10.0
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -78,13 +75,13 @@ async def retry(request: web.Request) -> web.StreamResponse:
             raise web.HTTPConflict(text="No row of this run can be tried again.")
         for job in await page.blocking(page.jobs.list_about, state.run.run_id, "retry"):
             if job.is_alive:
-                return await _to_run(request, state, job)
+                return await page.go_to_run(job, _path(state))
         name = person_of(request).name
         folder = await page.blocking(report_files.make_folder, page, state.run)
         path = folder / "{run_id}.results.csv"
         words = ["--yes", f"--prepared-by={name}", f"--report={path}"]
         job = await _start(request, state, "retry", words)
-    return await _to_run(request, state, job)
+    return await page.go_to_run(job, _path(state))
 
 
 async def undo(request: web.Request) -> web.StreamResponse:
@@ -124,14 +121,6 @@ async def _start(request: web.Request, state: RunState, command: str, words: lis
     return await page.blocking(
         page.jobs.start, command, typed, about=run_id, who=who, variables=named
     )
-
-
-async def _to_run(request: web.Request, state: RunState, job: Job) -> web.StreamResponse:
-    """Show the run of a process; the one before it, if it has none yet."""
-    page = page_of(request)
-    run_id = await page.jobs.run_id_of(job, _BEGINS_WITHIN_S)
-    run = None if run_id is None else await page.blocking(page.ledger.run, run_id)
-    return page.go(_path(state) if run is None else f"/runs/{run_id}")
 
 
 async def _state(request: web.Request) -> RunState:

@@ -65,7 +65,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
 async def sign_out_everywhere(request: web.Request) -> web.StreamResponse:
     """End all sessions of this person."""
     page = page_of(request)
-    await page.blocking(page.sessions.end_all, person_of(request))
+    await page.blocking(page.accounts.end_sessions, person_of(request).name)
     page.go("/sign-in", "all-ended")
 
 

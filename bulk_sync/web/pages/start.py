@@ -1,7 +1,6 @@
 """The start: what waits for the person, then all runs, the newest first."""
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -10,14 +9,15 @@ from aiohttp import web
 from bulk_sync.amounts import count
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run
-from bulk_sync.outcomes import CONFIRMED, Outcome
-from bulk_sync.report.facts import PAST_RUNS, PastRun
+from bulk_sync.outcomes import Outcome
+from bulk_sync.report.facts import PAST_RUNS
+from bulk_sync.runs import report_facts
 from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.paperwork import Paper
 from bulk_sync.web.plan_state import Stage
-from bulk_sync.web.standing import Standing, left_for_a_person, standing_of, what
+from bulk_sync.web.run_view import Standing, left_for_a_person, standing_of, what
 
 _SHOWN: Final = 50
 _LOOKED_AT: Final = 30
@@ -58,12 +58,13 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
     requested, at_work = page.ledger.requested_and_at_work()
     every = [run for run in requested if run.has_begun]
     runs = [run for run in requested if not before or run.run_id < before]
+    past = report_facts.past_runs(run for run in every if run.begun.kind is not Kind.PLAN)
     older = runs[_SHOWN - 1].run_id if len(runs) > _SHOWN else ""
     return {
         "tasks": list(_tasks(page, person, every, at_work)),
         "others": list(_with_others(page, person, every)),
         "deadlines": page.overdue.sentences(every),
-        "past": _past(every),
+        "past": list(islice(past, PAST_RUNS))[::-1],
         "lines": [_line(run, at_work) for run in runs[:_SHOWN]],
         "older": older,
     }
@@ -152,22 +153,6 @@ def _to_correct(page: Page, person: Person) -> Iterator[Task]:
             elif summary.get("exit") == Exit.USAGE:
                 path, title = f"/uploads/{upload.id}", "An upload that cannot be used as it is"
                 yield Task(path, title, upload.file_name, upload.at_ms)
-
-
-def _past(runs: Sequence[Run]) -> list[PastRun]:
-    """Return the last runs that changed Campaign, the oldest first."""
-    past = (
-        PastRun(
-            run_id=run.run_id,
-            at=datetime.fromtimestamp(run.ended_ms / 1000, UTC).astimezone(),
-            rows=run.begun.rows,
-            changes=sum(run.ended.outcomes.get(name, 0) for name in CONFIRMED),
-            failures=run.ended.outcomes.get(Outcome.FAILED, 0),
-        )
-        for run in runs
-        if run.ended is not None and run.ended_ms is not None and run.begun.kind is not Kind.PLAN
-    )
-    return list(islice(past, PAST_RUNS))[::-1]
 
 
 def _line(run: Run, at_work: Collection[str]) -> Line:
