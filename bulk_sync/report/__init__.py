@@ -1,13 +1,13 @@
 """Results as files: every input row once, in input order, in the format of the suffix.
 
-results --table--> batches --csv_file, xlsx_file, ...--> bytes --destination--> a file
+    results --table--> batches --csv_file, xlsx_file, ...--> bytes --destination--> a file
+
+Each format has a function in ``_WRITERS``.
 """
 
 import gzip
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final, cast
@@ -168,14 +168,16 @@ def write(
     write_rows = _WRITERS[_format(destination)]
     if not shows_facts([destination]):
         results = results.explained(facts.result.refusal)
-    watched = results.watched(partial(_tell, tell, destination, results.count))
-    with destination.writing() as whole, _packing(whole, destination.name) as file:
-        write_rows(watched, file, facts)
+    name, total = destination.name, results.count
+    watched = results.watched(lambda done: tell(f"Writing {name}", done, total))
+    with destination.writing() as file:
+        if name.lower().endswith(_PACKED):
+            # No name and no time inside: equal reports are equal files.
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+                write_rows(watched, cast("BinaryIO", packed), facts)
+        else:
+            write_rows(watched, file, facts)
     return destination.publish()
-
-
-def _tell(tell: Tell, destination: Destination, total: int, done: int) -> None:
-    tell(f"Writing {destination.name}", done, total)
 
 
 def _format(destination: Destination) -> str:
@@ -188,14 +190,3 @@ def _format(destination: Destination) -> str:
             f"{', '.join(SUFFIXES)}."
         )
     return suffix
-
-
-@contextmanager
-def _packing(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """Pack a report if its suffix ends in ``.gz``."""
-    if not name.lower().endswith(_PACKED):
-        yield file
-        return
-    # No name and no time inside: equal reports are equal files.
-    with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-        yield cast("BinaryIO", packed)

@@ -188,10 +188,7 @@ Destination = LocalFile | RemoteFile
 def of_run(text: str, run_id: str, state_dir: Path) -> Destination:
     """Return the destination in an option, with the run's id in the place of ``{run_id}``.
 
-    Args:
-        text: the option.
-        run_id: the run.
-        state_dir: where a report lies until it is uploaded.
+    A report for a bucket lies in ``state_dir`` until it is uploaded.
 
     Raises:
         UsageProblem: it names no file.

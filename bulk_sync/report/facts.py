@@ -34,16 +34,7 @@ STATES: Final = ("true", "false", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who wanted a run, and why; "" where that is not known.
-
-    Attributes:
-        prepared_by: who started it.
-        approved_by: who approved it.
-        ticket: of the request.
-        comment: what they wrote about it.
-        purpose: which run it undoes or retries.
-        plan_sha256: of the plan that it applied.
-    """
+    """Who wanted a run, and why; "" where that is not known. ``purpose`` names an earlier run."""
 
     prepared_by: str = ""
     approved_by: tuple[str, ...] = ()
@@ -125,15 +116,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run of the same job.
-
-    Attributes:
-        run_id: its name.
-        at: when it ended.
-        rows: of its input.
-        changes: rows changed or created.
-        failures: rows that failed.
-    """
+    """A run of the same job: rows of its input, those it changed or created, and failed ones."""
 
     run_id: str
     at: datetime

@@ -57,12 +57,7 @@ def check(stem: Destination) -> None:
 
 
 def spare(stem: Destination, sha256: str) -> Destination:
-    """Return where a run writes its todo file again: beside one that was changed meanwhile.
-
-    Args:
-        stem: the beginning of the file's name.
-        sha256: of the file as the run wrote it last.
-    """
+    """Return where a run writes its todo file again: beside one whose SHA-256 is another by now."""
     stems = chain([stem], (stem.beside(f"{stem.name}-{number}") for number in count(2)))
     for each in stems:
         changed = _other_than(each, sha256)
@@ -86,16 +81,8 @@ def _other_than(stem: Destination, sha256: str) -> Destination | None:
 def write(results: Slices, source: Source, stem: Destination) -> Destination | None:
     """Write the rows that need a person: as a workbook if they were in one, else as CSV.
 
-    Without such rows no file is left there, not even an older one. Memory: a slice of a CSV file,
-    the rows of a workbook.
-
-    Args:
-        results: of a run, or of a check.
-        source: its input.
-        stem: the beginning of the file's name.
-
-    Returns:
-        The file; None if there are no such rows.
+    Return None without such rows, and leave no file, not even an older one. Memory: a slice of a
+    CSV file, the rows of a workbook.
 
     Raises:
         StoppedEarly: it cannot be written.

@@ -174,14 +174,7 @@ def exit_status(
     outcomes: Mapping[str, int] = MappingProxyType({}),
     is_resumable: bool = True,
 ) -> str:
-    """Return an exit status with its meaning for what was done.
-
-    Args:
-        status: the exit status.
-        subject: what was done.
-        outcomes: rows by outcome; empty if unknown.
-        is_resumable: whether ``resume`` can go on with it.
-    """
+    """Return an exit status with its meaning for what was done; empty ``outcomes`` are unknown."""
     meaning = EXITS[status] if is_resumable else EXITS[status].partition(";")[0]
     if status is Exit.DONE:
         meaning = _DONE.get(subject, meaning)
@@ -196,12 +189,7 @@ def in_short(status: Exit, outcomes: Mapping[str, int]) -> str:
 
 
 def lacks_upload_alone(status: int, outcomes: Mapping[str, int]) -> bool:
-    """Return whether no row needs a person, so that exit status 3 is about the upload of a report.
-
-    Args:
-        status: the exit status.
-        outcomes: rows by outcome; empty if unknown.
-    """
+    """Return whether no row needs a person, so that exit status 3 is about an upload alone."""
     return status == Exit.ROWS_LEFT and bool(outcomes) and not set(outcomes) & set(NEEDS_A_PERSON)
 
 

@@ -69,19 +69,8 @@ def write(
     rows: Iterable[Sequence[Any]],
     styles: Styles,
     first: int = 0,
-) -> int:
-    """Write a header that is frozen, filtered and printed on every page, and rows below it.
-
-    Args:
-        sheet: where to; nothing is below its first rows yet.
-        head: the looks of the columns, by heading.
-        rows: their values.
-        styles: of the workbook.
-        first: the row of the header.
-
-    Returns:
-        How many rows were written.
-    """
+) -> None:
+    """Write a header, frozen, filtered and printed on every page, and rows below it."""
     _write_head(sheet, head, styles, first)
     formats = [look.style for look in head.values()]
     worded = [(at, look.words) for at, look in enumerate(head.values()) if look.words]
@@ -109,7 +98,6 @@ def write(
     sheet.repeat_rows(first)
     sheet.autofilter(first, 0, row, len(head) - 1)
     sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{row + 1}"})
-    return row - first
 
 
 def _values(name: str, column: pa.Array) -> list[Any]:
@@ -136,14 +124,9 @@ def _write_head(sheet: Worksheet, head: Mapping[str, Look], styles: Styles, row:
 
 
 def look(name: str, values: Sequence[Any], styles: Styles, widest: int, *, wraps: bool) -> Look:
-    """Return how a column looks.
+    """Return how a column looks, by its heading and first values.
 
-    Args:
-        name: of the column in the results.
-        values: its heading, and the first ones.
-        styles: of the workbook.
-        widest: characters in a line of a key or of the input's own text.
-        wraps: longer text goes on in the next line.
+    A line of a key or of the input's own text has at most ``widest`` characters.
     """
     longest = max(len(value) if isinstance(value, str) else 0 for value in values) + 2
     if name in _LOOKS:

@@ -69,11 +69,7 @@ async def _delete_old_files(page: Page) -> None:
 
 
 async def serve(settings: PageSettings, announce: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C or SIGTERM.
-
-    Args:
-        settings: how.
-        announce: takes the URL to open, once the page listens.
+    """Serve the page until Ctrl-C or SIGTERM; announce the URL once it listens.
 
     Raises:
         UsageProblem: it cannot listen, or its files cannot be used.

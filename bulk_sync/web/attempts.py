@@ -18,11 +18,7 @@ WITHIN_S: Final = 15 * 60
 
 
 class TooManyAttempts(Exception):
-    """A name or an address failed to sign in too often.
-
-    Args:
-        wait_s: seconds until it may try again.
-    """
+    """A name or an address failed to sign in too often, and has to wait for some seconds."""
 
     def __init__(self, wait_s: int) -> None:
         super().__init__(wait_s)
@@ -38,11 +34,7 @@ class Attempts:
     def begin(self, name: str, address: str) -> str:
         """Count an attempt as failed before it is judged, so that several at once all count.
 
-        Returns:
-            Its id, for ``succeeded``.
-
-        Raises:
-            TooManyAttempts: it must not be judged.
+        Return its id, for ``succeeded``; raise TooManyAttempts if it must not be judged.
         """
         now, attempt = now_ms(), secrets.token_hex(16)
         who = folded(name)[:200]

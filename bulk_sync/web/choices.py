@@ -97,12 +97,7 @@ def from_form(form: Form, before: Choices, shown: Mapping[str, str]) -> dict[str
 
 
 def values(choices: Choices, found: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the values of the fields: what was read as what, else what was chosen.
-
-    Args:
-        choices: with which the file was checked.
-        found: ``read`` of the outline.
-    """
+    """Return the values of the fields: what was read as what, else what was chosen."""
     told = {name: str(value) for name, value in (found or {}).items() if value is not None}
     merged = {**_DEFAULTS, **choices, **told}
     if _STATE in merged:

@@ -103,11 +103,7 @@ class Job(NamedTuple):
         return Progress.read(self.folder / _LOG, self.folder / _SUMMARY, is_alive=is_alive)
 
     def stop(self) -> bool:
-        """Ask the process to finish what is in flight and end, as Ctrl-C does.
-
-        Returns:
-            False if it has ended already.
-        """
+        """Ask the process to end as Ctrl-C does; return False if it has ended already."""
         if not self.is_alive:
             return False
         try:
@@ -118,12 +114,7 @@ class Job(NamedTuple):
 
 
 class Jobs:
-    """All processes that the page has ever started; every method but ``follow`` blocks.
-
-    Args:
-        database: of the page.
-        settings: where the files are, and what the processes are given.
-    """
+    """All processes that the page has ever started; every method but ``follow`` blocks."""
 
     def __init__(self, database: Database, settings: PageSettings) -> None:
         self._database, self._settings = database, settings
@@ -181,12 +172,7 @@ class Jobs:
         return next(iter(self._read(select(jobs).where(jobs.c.id == job_id))), None)
 
     def list_about(self, about: str, *commands: str) -> list[Job]:
-        """Return the processes about an upload, plan or run, the newest first.
-
-        Args:
-            about: its id.
-            commands: only those; all, if there are none.
-        """
+        """Return the processes about one thing, the newest first; of some commands, or of all."""
         query = select(jobs).where(jobs.c.about == about)
         return self._read(query.where(jobs.c.command.in_(commands)) if commands else query)
 
@@ -209,11 +195,7 @@ class Jobs:
             pause_s = min(pause_s * 1.2, longest_s)
 
     async def run_id_of(self, job: Job, within_s: float = 10.0) -> str | None:
-        """Wait for a process to begin its run, and return the id of the run.
-
-        Returns:
-            None if it ended without one, or needs longer.
-        """
+        """Return the id of the run that a process begins; None if it begins none, or not soon."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 async for progress in self.follow(job):

@@ -21,12 +21,7 @@ _STATUS_EVERY_S: Final = 5.0
 
 
 async def stream(request: web.Request, job: Job | None) -> web.StreamResponse:
-    """Send the progress of a process until it has ended, or the browser has gone.
-
-    Args:
-        request: of ``EventSource``.
-        job: the process; None sends the end at once.
-    """
+    """Send the progress of a process until it has ended; without a process, the end at once."""
     page, response = page_of(request), await _begun(request)
     status_at = 0.0
     with suppress(ConnectionError, asyncio.CancelledError):

@@ -26,14 +26,7 @@ EVERY_S: Final = 86_400.0
 
 
 def delete(folder: Path, keep_days: int, paperwork: Paperwork, jobs: Jobs) -> int:
-    """Delete what is older than so many days, and return how much went.
-
-    Args:
-        folder: of the page.
-        keep_days: how long its files are kept.
-        paperwork: where it is noted that the file of an upload or a plan is gone.
-        jobs: those at work keep their files.
-    """
+    """Delete what is older than so many days and not at work; return how much went."""
     before_s = time.time() - keep_days * EVERY_S
     gone = 0
     for old in _older(folder, before_s):

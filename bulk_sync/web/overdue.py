@@ -41,11 +41,7 @@ class Overdue:
         self._found: dict[tuple[str, date], Late | None] = {}
 
     def sentences(self, runs: Sequence[Run]) -> list[Sentence]:
-        """Return a sentence for each job with opt-outs that are late, or soon will be.
-
-        Args:
-            runs: all of them, the newest first.
-        """
+        """Return a sentence for each job with late opt-outs; ``runs`` are the newest first."""
         newest: dict[str, Run] = {}
         for run in runs[:_LOOKED_AT]:
             if run.begun.kind in _KINDS and run.is_finished:

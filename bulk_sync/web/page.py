@@ -94,25 +94,13 @@ class Page:
     def show(
         self, request: web.Request, template: str, *, status: int = 200, **values: Any
     ) -> web.Response:
-        """Return a screen.
-
-        Args:
-            request: the one that it answers.
-            template: its name in ``templates/``.
-            status: of HTTP.
-            values: what the template needs.
-        """
+        """Return a screen: a template of ``templates/``, with the values that it needs."""
         shared = {"person": request.get(PERSON), "note": request.query.get("note", "")}
         text = rendering.render(template, {**shared, **values})
         return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
 
     def go(self, path: str, note: str = "") -> NoReturn:
-        """Show another path, after a POST.
-
-        Args:
-            path: of this page, quoted where necessary.
-            note: which sentence of ``NOTES`` (``rendering.py``) is shown there.
-        """
+        """Show another path after a POST, with one of the ``NOTES`` of ``rendering.py``."""
         raise web.HTTPSeeOther(path + (f"?note={quote(note)}" if note else ""))
 
     async def go_to_run(self, job: Job | None, otherwise: str) -> NoReturn:
@@ -140,11 +128,7 @@ class Page:
     async def record(self, person: Person, deed: Deed, about: str = "", **facts: Any) -> None:
         """Record in the ledger what a person did, before anything follows from it.
 
-        Args:
-            person: who did it.
-            deed: what it is.
-            about: the id of the upload, plan or run.
-            facts: ``comment``, ``key``, or further facts of the deed.
+        ``about`` is the id of the upload, plan or run; ``facts`` may have ``comment`` and ``key``.
         """
         comment, key = str(facts.pop("comment", "")), facts.pop("key", None)
         act = Act(deed, person.name, about, comment, facts, key)
@@ -213,11 +197,7 @@ PERSON: Final = web.RequestKey("person", Person)
 
 
 def attachment(name: str) -> Mapping[str, str]:
-    """Return the header with which a browser saves an answer as a file.
-
-    Args:
-        name: of the file; characters that are none of ASCII are kept where the browser knows them.
-    """
+    """Return the header with which a browser saves an answer as a file of some name."""
     plain = "".join(char if char.isascii() and char.isprintable() else "_" for char in name)
     plain = plain.translate(str.maketrans('"\\/', "___"))
     named = quote(name, safe="", errors="replace")

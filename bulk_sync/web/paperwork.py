@@ -96,16 +96,7 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a person decided about a plan.
-
-    Attributes:
-        plan: its id.
-        sha256: of the plan that they saw.
-        at_ms: when.
-        who: decided.
-        is_approval: it was approved; else it was sent back.
-        comment: what they wrote about it.
-    """
+    """A person's decision about the plan with a SHA-256: an approval, or it was sent back."""
 
     plan: str
     sha256: str
@@ -116,12 +107,7 @@ class Verdict:
 
 
 class Paperwork:
-    """The uploads, plans and verdicts in the database of the page; every method blocks.
-
-    Args:
-        database: of the page.
-        approval_valid_s: how long an approval counts.
-    """
+    """The uploads, plans and verdicts in the database of the page; every method blocks."""
 
     def __init__(self, database: Database, approval_valid_s: float) -> None:
         self._database = database
@@ -202,13 +188,7 @@ class Paperwork:
         return [name for name in names if name]
 
     def set_job(self, plan_id: str, job: str, instead_of: str | None = None) -> bool:
-        """Keep which process makes a plan; return False if another one does by now.
-
-        Args:
-            plan_id: the plan.
-            job: the process.
-            instead_of: an earlier one that has ended without a plan.
-        """
+        """Keep which process makes a plan now; return False if yet another one does."""
         is_same = plans.c.job.is_(None) if instead_of is None else plans.c.job == instead_of
         return self._changed(plan_id, is_same, job=job)
 
@@ -219,8 +199,7 @@ class Paperwork:
     def set_options(self, plan_id: str, options: Mapping[str, Any]) -> bool:
         """Keep further options of a plan, and end the request for approval: it was without them.
 
-        Returns:
-            False if the plan is applied by now.
+        Return False if the plan is applied by now.
         """
         is_open = plans.c.applied_by.is_(None)
         return self._changed(plan_id, is_open, options=dict(options), asked_ms=None)
@@ -236,10 +215,9 @@ class Paperwork:
         return self._changed(plan_id, is_open, asked_ms=now_ms(), asked_by=who, comment=comment)
 
     def decide(self, verdict: Verdict) -> bool:
-        """Keep a verdict; one that sends back ends the request for approval.
+        """Keep a verdict; one to send back ends the request for approval.
 
-        Returns:
-            False if the plan is applied by now, or, to send it back, if it was sent back.
+        Return False if the plan is applied by now, or, to send it back, if it was sent back.
         """
         with self._database.transaction() as connection:
             asked = plans.c.id == verdict.plan, plans.c.applied_by.is_(None)
@@ -271,15 +249,9 @@ class Paperwork:
         return list(found.values()) if paper.asked_ms is not None else []
 
     def begin_to_apply(self, paper: Paper, job: str, instead_of: str | None = None) -> bool:
-        """Keep which process applies a plan.
+        """Keep which process applies a plan, in place of one that could not begin.
 
-        Args:
-            paper: the plan, as its approvals were counted.
-            job: the process.
-            instead_of: an earlier one that could not begin.
-
-        Returns:
-            False if another process does or did, or if the plan was sent back meanwhile.
+        Return False if another process does or did, or if the plan was sent back since it was read.
         """
         is_first = instead_of is None
         free = plans.c.applied_by.is_(None) if is_first else plans.c.applied_by == instead_of

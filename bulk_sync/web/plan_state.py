@@ -147,10 +147,7 @@ def subject(page: Page, paper: Paper) -> str:
 def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanState | None:
     """Find out how a plan stands; None if there is none. Blocks.
 
-    Args:
-        page: what screens share.
-        plan_id: the plan.
-        runs: all runs, the newest first, if they were read just now.
+    ``runs`` are all of them, the newest first, if they were read just now.
     """
     paper = page.paperwork.plan(plan_id)
     if paper is None:

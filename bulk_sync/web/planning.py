@@ -29,14 +29,8 @@ def begin(
 ) -> str:
     """Begin to make a plan, and return its id. Blocks.
 
-    Args:
-        page: what screens share.
-        who: prepares it.
-        words: of the command: the file and the options about it, or the run to undo.
-        upload: of which it is a plan.
-        undoes: the run that it would undo.
-        texts: ticket and comment; others on the machine must not read them.
-        options: further ones, by name.
+    ``words`` are the file and the options about it, or the run to undo; ``texts`` are a ticket and
+    a comment, which others on the machine must not read.
     """
     kept = {**(options or {}), _WORDS: list(words), _TEXTS: dict(texts or {})}
     plan_id, job_id = new_id(), new_id()
@@ -50,12 +44,6 @@ def make_again(page: Page, state: PlanState, person: Person, *, hold: bool) -> s
     """Make a plan that was not made, or a new one in place of another; return its id. Blocks.
 
     The new one has the limits of any plan: what an admin let pass were the opt-ins of the other.
-
-    Args:
-        page: what screens share.
-        state: of the plan.
-        person: who presses the button.
-        hold: hold the opt-ins back if they pass their limit.
     """
     paper = state.paper
     options = {name: value for name, value in paper.options.items() if name != RAISED}
@@ -81,13 +69,7 @@ def make_again(page: Page, state: PlanState, person: Person, *, hold: bool) -> s
 
 
 def apply(page: Page, state: PlanState, names: Sequence[str]) -> Job | None:
-    """Apply a plan; return the process, or None if another one does. Blocks.
-
-    Args:
-        page: what screens share.
-        state: of the plan.
-        names: who approved it.
-    """
+    """Apply a plan with some approvals; return None if another process does so. Blocks."""
     paper, settings, job_id = state.paper, page.settings, new_id()
     if not page.paperwork.begin_to_apply(paper, job_id, instead_of=paper.applied_by):
         return None

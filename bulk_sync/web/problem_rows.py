@@ -76,11 +76,7 @@ class Shown(NamedTuple):
 
 @lru_cache(_CACHED)
 def kinds(path: Path) -> Sequence[Kind]:
-    """Return the problems of a checked file: rows to correct, then others, by their number.
-
-    Args:
-        path: the report as Parquet, which does not change.
-    """
+    """Return the problems of a checked file: rows to correct, then others, by their number."""
     found: dict[tuple[str, str], list[npt.NDArray[np.int64]]] = {}
     names, begin = [columns.OUTCOME, columns.REASON, columns.DETAIL], 0
     with pq.ParquetFile(path, memory_map=True) as file:
@@ -102,14 +98,7 @@ def kinds(path: Path) -> Sequence[Kind]:
 
 
 def page(path: Path, kind: Kind, number: int, found: Mapping[str, Any]) -> Shown:
-    """Return a page of rows with one problem.
-
-    Args:
-        path: the report as Parquet.
-        kind: the problem.
-        number: of the page, from 0; the nearest if there is none.
-        found: what was read as what, as the outline has it.
-    """
+    """Return a page of rows with one problem, counted from 0; the nearest if there is none."""
     pages = -(-len(kind.at) // PAGE_ROWS)
     number = min(max(number, 0), pages - 1)
     at = kind.at[number * PAGE_ROWS : (number + 1) * PAGE_ROWS]

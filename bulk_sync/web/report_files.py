@@ -41,15 +41,7 @@ def make_folder(page: Page, run: Run) -> Path:
 
 
 async def made(page: Page, run: Run, kind: str) -> Path | None:
-    """Return a report; make it if it is not there.
-
-    Args:
-        page: what screens share.
-        run: that has ended.
-        kind: one of ``KINDS``.
-
-    Returns:
-        The file; None if no row needs a person.
+    """Return a report of a run that has ended, made if it is not there; None without a row in it.
 
     Raises:
         UsageProblem: it cannot be made; the message names the reason.

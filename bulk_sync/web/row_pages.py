@@ -86,13 +86,7 @@ class RowPages:
 
     @classmethod
     def open(cls, source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> Self:
-        """Return the pages of rows; make them if they are not there.
-
-        Args:
-            source: the rows, as Parquet.
-            folder: of the pages.
-            ended_on: the day on which the rows became so.
-            is_plan: they are of a plan.
+        """Return the pages of the rows of a plan, or of a run; make them if they are not there.
 
         Raises:
             OSError, pa.ArrowException: the rows cannot be read, or the pages not be written.

@@ -144,12 +144,7 @@ def _retries(run: Run, parent: str) -> bool:
 
 
 def standing_of(run: Run, at_work: Collection[str]) -> Standing:
-    """Return how a run stands.
-
-    Args:
-        run: as the ledger has it.
-        at_work: the ids of the runs that are at work now.
-    """
+    """Return how a run stands."""
     if not run.has_begun:
         return Standing(Tone.FAILED, "!", "could not start")
     if run.run_id in at_work:

@@ -22,13 +22,7 @@ _TOKEN: Final = "token"  # noqa: S105 - an origin
 
 
 class Sessions:
-    """The sessions in the database of the page.
-
-    Args:
-        database: of the page.
-        accounts: whose roles count; a removed account has no session.
-        allows_token: there is no account, so that the URL with a token signs in.
-    """
+    """The sessions in the database of the page; if there is no account, a token signs in."""
 
     def __init__(self, database: Database, accounts: Accounts, *, allows_token: bool) -> None:
         self._database, self._accounts = database, accounts
@@ -42,12 +36,7 @@ class Sessions:
         return self._begin(person.name, _PASSWORD)
 
     def redeem(self, token: str, name: str) -> str | None:
-        """Begin the session of the token; return None if it is not that token, or was used.
-
-        Args:
-            token: as the URL has it.
-            name: the person of that session.
-        """
+        """Begin the session of the token; return None if it is not that token, or was used."""
         expected = self._token_sha256
         if expected is None or not secrets.compare_digest(_hashed(token), expected):
             return None

@@ -80,11 +80,6 @@ class Received:
 async def received(page: Page, request: web.Request, folder: Path) -> AsyncIterator[Received]:
     """Read a form with a file into a new folder; if the block raises, the folder goes.
 
-    Args:
-        page: what screens share.
-        request: the form.
-        folder: of the file.
-
     Raises:
         HTTPBadRequest: it is no such form.
         UsageProblem: the file cannot be kept.

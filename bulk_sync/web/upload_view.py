@@ -17,13 +17,7 @@ Options = list[tuple[str, str]]
 
 
 def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the template needs. Blocks.
-
-    Args:
-        page: what screens share.
-        state: of the upload.
-        query: of the address: ``reason`` and ``page`` choose rows.
-    """
+    """Return what the template needs; ``reason`` and ``page`` in the address choose rows."""
     verdict = state.verdict
     outcomes = {Outcome.USABLE: usable(state), **(verdict.get("outcomes") or {})}
     counted = {Outcome(name): number for name, number in outcomes.items() if number}

@@ -43,13 +43,7 @@ class Unmarkable(Exception):
 
 
 def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
-    """Return a workbook with marks.
-
-    Args:
-        path: it is only read; of an .xls or .ods the list alone is copied.
-        rows: the results of its check.
-        layout: what of it was read as what.
-        facts: those of the check.
+    """Return a workbook with marks, by the results of its check; of an .xls or .ods the list alone.
 
     Raises:
         Unmarkable: it has too many rows, or openpyxl would change it.

@@ -75,23 +75,14 @@ class Problem(NamedTuple):
 def find(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> list[Problem]:
     """Return the problems of checked rows, in the order of the input.
 
-    Args:
-        rows: the results of a check.
-        found: the names of the columns of keys, states and dates.
-        positions: by name, where the columns are, from 0.
+    ``positions`` has by name where the columns are, from 0.
     """
     problems = [*_rejected(rows, found, positions), *_undated(rows, found, positions)]
     return sorted(problems, key=lambda problem: problem.places[0])
 
 
 def bad_cells(reason: str, *, has_state: bool, is_unread: bool) -> tuple[bool, bool]:
-    """Return whether the cell of the key is to be marked, and whether that of the state is.
-
-    Args:
-        reason: of the rejected row.
-        has_state: there is a column of states.
-        is_unread: the row's state could not be read.
-    """
+    """Return whether the cells of the key and of the state of a rejected row are to be marked."""
     is_state = has_state and reason in _OF_STATES
     return not is_state, is_state or (has_state and reason in _OF_KEYS and is_unread)
 
@@ -122,15 +113,7 @@ def head(
 def lines(
     problems: Sequence[Problem], sheet: str
 ) -> Iterator[tuple[Sequence[str | int], Sequence[str], str]]:
-    """Yield the rows of the first sheet below its sentences.
-
-    Args:
-        problems: from ``find``.
-        sheet: the name of the sheet with their cells.
-
-    Returns:
-        The contents of a row, their looks, and where the link in it leads; "" if there is none.
-    """
+    """Yield the rows of the first sheet below its sentences: contents, looks, target of a link."""
     kinds = Counter((not each.is_bad, *each.kind) for each in problems)
     if not kinds:
         return
