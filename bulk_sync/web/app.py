@@ -41,19 +41,17 @@ def make(settings: PageSettings) -> web.Application:
             app.router.add_route("HEAD", route.path, route.handler)
     app.on_response_prepare.append(security.add_headers)
 
-    async def close(_app: web.Application) -> None:
-        page.close()
-
-    async def tidy(_app: web.Application) -> AsyncIterator[None]:
+    async def running(_app: web.Application) -> AsyncIterator[None]:
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(_delete_old_files(page))]
         if not settings.is_local:
             tasks.append(asyncio.create_task(page.blocking(security.own_names)))
         yield
         for task in tasks:
             task.cancel()
+        page.close()
 
-    app.on_cleanup.append(close)
-    app.cleanup_ctx.append(tidy)
+
+    app.cleanup_ctx.append(running)
     return app
 
 

@@ -47,8 +47,6 @@ _SUMMARY: Final = "summary.json"
 _LOG: Final = "log.jsonl"
 _ALIVE: Final = "alive"
 
-_NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
-
 
 class Job(NamedTuple):
     """A process that the page has started.
@@ -128,7 +126,7 @@ class Jobs:
         *,
         about: str,
         who: str,
-        variables: Mapping[str, str] = _NO_VARIABLES,
+        variables: Mapping[str, str] = MappingProxyType({}),
         job_id: str | None = None,
     ) -> Job:
         """Start a command of the command line.

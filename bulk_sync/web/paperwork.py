@@ -9,7 +9,7 @@ and never for the person who prepared it. ``apply`` checks the names and the SHA
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, insert, select, update
@@ -119,13 +119,11 @@ class Paperwork:
 
     def upload(self, upload_id: str) -> Upload | None:
         """Return an upload; None if there is none."""
-        found = self._database.rows(select(uploads).where(uploads.c.id == upload_id))
-        return Upload(*found[0]) if found else None
+        return next(iter(self._uploads(uploads.c.id == upload_id)), None)
 
     def uploads(self, most: int = 100) -> list[Upload]:
         """Return the last uploads, the newest first."""
-        query = select(uploads).order_by(uploads.c.id.desc()).limit(most)
-        return [Upload(*row) for row in self._database.rows(query)]
+        return self._uploads(most=most)
 
     def choose(self, upload_id: str, choices: Mapping[str, Any]) -> None:
         """Keep the options about the columns of an upload."""
@@ -134,14 +132,12 @@ class Paperwork:
 
     def choices_of(self, job: str) -> Mapping[str, Any]:
         """Return the choices for the last upload of a job; empty if there is none."""
-        query = select(uploads.c.choices).where(uploads.c.job == job).order_by(uploads.c.id.desc())
-        found = self._database.rows(query.limit(1))
-        return dict(found[0].choices) if found else {}
+        found = self._uploads(uploads.c.job == job, most=1)
+        return found[0].choices if found else {}
 
     def corrections_of(self, upload_id: str) -> list[Upload]:
         """Return the uploads that correct one, the newest first."""
-        query = select(uploads).where(uploads.c.corrects == upload_id)
-        return [Upload(*row) for row in self._database.rows(query.order_by(uploads.c.id.desc()))]
+        return self._uploads(uploads.c.corrects == upload_id)
 
     def jobs(self, most: int = 50) -> list[str]:
         """Return the names of jobs of the last uploads."""
@@ -154,32 +150,26 @@ class Paperwork:
 
     def plan(self, plan_id: str) -> Paper | None:
         """Return a plan; None if there is none."""
-        found = self._database.rows(select(plans).where(plans.c.id == plan_id))
-        return Paper(*found[0]) if found else None
+        return next(iter(self._papers(plans.c.id == plan_id)), None)
 
     def plans(self, *, upload: str | None = None, most: int = 100) -> list[Paper]:
         """Return the last plans, or those of an upload, the newest first."""
-        query = select(plans).order_by(plans.c.id.desc()).limit(most)
-        if upload is not None:
-            query = query.where(plans.c.upload == upload)
-        return [Paper(*row) for row in self._database.rows(query)]
+        of_upload = [] if upload is None else [plans.c.upload == upload]
+        return self._papers(*of_upload, most=most)
 
     def open_plans(self, most: int = 100) -> list[Paper]:
         """Return the last plans that wait for a person: to be asked for, decided on or mended."""
         is_open = plans.c.applied_by.is_(None) & plans.c.replaced_by.is_(None)
-        query = select(plans).where(is_open, ~plans.c.is_deleted).order_by(plans.c.id.desc())
-        return [Paper(*row) for row in self._database.rows(query.limit(most))]
+        return self._papers(is_open, ~plans.c.is_deleted, most=most)
 
     def plan_of(self, sha256: str) -> Paper | None:
         """Return the plan with a SHA-256; None if the page has made no such plan."""
-        query = select(plans).where(plans.c.sha256 == sha256).order_by(plans.c.id.desc())
-        found = self._database.rows(query.limit(1)) if sha256 else []
-        return Paper(*found[0]) if found else None
+        found = self._papers(plans.c.sha256 == sha256, most=1) if sha256 else []
+        return found[0] if found else None
 
     def undos_of(self, run_id: str) -> list[Paper]:
         """Return the plans that would undo a run, the newest first."""
-        query = select(plans).where(plans.c.undoes == run_id).order_by(plans.c.id.desc())
-        return [Paper(*row) for row in self._database.rows(query)]
+        return self._papers(plans.c.undoes == run_id)
 
     def preparers(self, paper: Paper) -> list[str]:
         """Return whose approval of a plan does not count: who uploaded, prepared or asked."""
@@ -227,7 +217,7 @@ class Paperwork:
                 back = update(plans).where(*asked, plans.c.asked_ms.is_not(None))
                 is_open = connection.execute(back.values(asked_ms=None)).rowcount == 1
             if is_open:
-                connection.execute(insert(verdicts).values(id=new_id(), **_row(verdict)))
+                connection.execute(insert(verdicts).values(id=new_id(), **asdict(verdict)))
             return is_open
 
     def verdicts(self, plan_id: str) -> list[Verdict]:
@@ -292,9 +282,15 @@ class Paperwork:
         chosen = update(plans).where(plans.c.id == plan_id, condition)
         return self._database.change(chosen.values(**values)) == 1
 
+    def _uploads(self, *which: ColumnElement[bool], most: int | None = None) -> list[Upload]:
+        """Return some uploads, the newest first."""
+        query = select(uploads).where(*which).order_by(uploads.c.id.desc()).limit(most)
+        return [Upload(*row) for row in self._database.rows(query)]
+
+    def _papers(self, *which: ColumnElement[bool], most: int | None = None) -> list[Paper]:
+        """Return some plans, the newest first."""
+        query = select(plans).where(*which).order_by(plans.c.id.desc()).limit(most)
+        return [Paper(*row) for row in self._database.rows(query)]
+
     def _insert(self, table: Table, record: Upload | Paper) -> None:
-        self._database.change(insert(table).values(**_row(record)))
-
-
-def _row(record: Upload | Paper | Verdict) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__slots__}
+        self._database.change(insert(table).values(**asdict(record)))

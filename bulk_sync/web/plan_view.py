@@ -14,11 +14,11 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.report.html_file import SECTIONS
 from bulk_sync.runs import report_facts
 from bulk_sync.web import plan_state, planning
-from bulk_sync.web.identity import Person, Right
+from bulk_sync.web.identity import Person
 from bulk_sync.web.page import Page
 from bulk_sync.web.plan_state import HOLD, PlanState, Stage
 from bulk_sync.web.progress import Progress
-from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, Shown, number_of
+from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, number_of
 
 _ADVICE: Final = re.compile(r" If that is right, let (?:it|them) pass with [^.]*\.")
 """What a limit says to people at a terminal."""
@@ -114,13 +114,10 @@ def values(
         "note": note if holds and (note != "asked" or state.is_preparer(person)) else "",
         "name": plan_state.subject(page, state.paper),
         "facts": facts,
-        "opt_ins": _page_of(rows, Section.OPT_INS, first),
-        "changes": _page_of(rows, Section.CHANGES, number_of(query.get("changes", ""))),
-        "left": _page_of(rows, Section.PERSON, number_of(query.get("left", ""))),
-        "is_preparer": state.is_preparer(person),
-        "has_approved": state.has_approved(person),
+        "opt_ins": rows and rows.page(Section.OPT_INS, first),
+        "changes": rows and rows.page(Section.CHANGES, number_of(query.get("changes", ""))),
+        "left": rows and rows.page(Section.PERSON, number_of(query.get("left", ""))),
         "may_approve": may_approve,
-        "may_prepare": person.may(Right.PREPARE),
         "missing": missing,
         "unseen": _in_words(rows, missing),
         "needed": needed,
@@ -128,7 +125,6 @@ def values(
         "why_not_applied": _message(state, state.applying),
         "limit": without_advice(str(state.limit.get("message") or "")),
         "holds": bool(state.paper.options.get(HOLD)),
-        "raised": state.raised,
         "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
         "titles": TITLES,
     }
@@ -140,10 +136,6 @@ def _message(state: PlanState, progress: Progress | None) -> str:
     if state.upload is None or not text:
         return text
     return text.replace(planning.file_of(state.paper), state.upload.file_name)
-
-
-def _page_of(rows: RowPages | None, section: Section, number: int) -> Shown | None:
-    return None if rows is None else rows.page(section, number)
 
 
 def without_advice(text: str) -> str:

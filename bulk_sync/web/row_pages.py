@@ -147,8 +147,8 @@ def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None
     for writer in writers.values():
         writer.close()
     facts = {"sections": {str(each): number for each, number in counts.items()}}
-    atomic.make_private(folder / "counts.json")
-    (folder / "counts.json").write_bytes(orjson.dumps({**facts, "tally": tally.dumps()}))
+    with atomic.replacing(folder / "counts.json") as file:
+        file.write(orjson.dumps({**facts, "tally": tally.dumps()}))
 
 
 def _plain(batch: pa.RecordBatch, *, is_plan: bool) -> pa.RecordBatch:
@@ -175,8 +175,7 @@ class _Writer:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         options = ipc.IpcWriteOptions(compression="zstd")
         self._schema = schema
-        atomic.make_private(path)
-        self._file = path.open("wb")
+        self._file = open(path, "xb", opener=atomic.private)  # noqa: SIM115 - until close
         self._writer = ipc.new_file(self._file, schema, options=options)
         self._held: list[pa.RecordBatch] = []
         self._rows = 0

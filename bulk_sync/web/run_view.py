@@ -14,7 +14,6 @@ from bulk_sync.report.wording import Tone, lacks_upload_alone
 from bulk_sync.runs import has_checkpoint, kept_rows, lineage, report_facts, without_checkpoint
 from bulk_sync.runs.tally import Tally
 from bulk_sync.web import plan_state, report_files
-from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
 from bulk_sync.web.paperwork import Paper
@@ -179,24 +178,14 @@ def open_undo(page: Page, run_id: str) -> str | None:
     return None
 
 
-def values(page: Page, state: RunState, person: Person, query: Mapping[str, str]) -> dict[str, Any]:
+def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, Any]:
     """Return what the template needs. Blocks."""
     rows, run = _pages(page, state), state.run
     progress = None if state.job is None else state.job.progress()
-    shown = {
-        name: None if rows is None else rows.page(section, number_of(query.get(name, "")))
-        for name, section in (
-            ("left", Section.PERSON),
-            ("opt_ins", Section.OPT_INS),
-            ("changes", Section.CHANGES),
-        )
-    }
     note = query.get("note", "")
     return {
         "state": state,
         "note": note if state.is_at_work or note not in _NOTES else "",
-        "run": run,
-        "input": run.begun.input_name,
         "what": what(run),
         "needy": left_for_a_person(run),
         "progress": progress if progress is not None and progress.is_alive else None,
@@ -206,8 +195,9 @@ def values(page: Page, state: RunState, person: Person, query: Mapping[str, str]
         "problem": _problem(state),
         "undo": open_undo(page, run.run_id) if state.may_undo else None,
         "audit": _audit(state),
-        "may_prepare": person.may(Right.PREPARE),
-        **shown,
+        "left": rows and rows.page(Section.PERSON, number_of(query.get("left", ""))),
+        "opt_ins": rows and rows.page(Section.OPT_INS, number_of(query.get("opt_ins", ""))),
+        "changes": rows and rows.page(Section.CHANGES, number_of(query.get("changes", ""))),
     }
 
 

@@ -186,9 +186,14 @@ async def _check_person(request: web.Request) -> None:
         return
     page = request.app[PAGE]
     person: Person | None = await page.blocking(page.person_of, request)
-    if person is None:
-        raise _to_sign_in(request)
-    request[PERSON] = person
+    if person is not None:
+        request[PERSON] = person
+    elif request.method in SAFE:
+        raise web.HTTPSeeOther(sign_in_path(request))
+    else:
+        raise web.HTTPUnauthorized(
+            text="You are not signed in, or your session has ended, so nothing was done."
+        )
 
 
 def _check_right(request: web.Request) -> None:
@@ -205,15 +210,6 @@ def _check_right(request: web.Request) -> None:
 def _right(request: web.Request) -> Right | None:
     """Return the right that the path needs; None if there is no such path."""
     return request.app[RIGHT].get(request.match_info.route.handler)
-
-
-def _to_sign_in(request: web.Request) -> web.HTTPException:
-    """Return the way to the sign-in, and back to the path if it was only to be shown."""
-    if request.method not in SAFE:
-        return web.HTTPUnauthorized(
-            text="You are not signed in, or your session has ended, so nothing was done."
-        )
-    return web.HTTPSeeOther(sign_in_path(request))
 
 
 def _pattern(request: web.Request) -> str:

@@ -196,8 +196,7 @@ def _suffix(file_name: str) -> str:
 
 def _open(path: Path) -> IO[bytes]:
     atomic.make_folder(path.parent)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    return os.fdopen(descriptor, "wb")
+    return open(path, "xb", opener=atomic.private)
 
 
 def _write(sink: IO[bytes], update: Callable[[bytes], object], chunk: bytes) -> None:

@@ -100,6 +100,11 @@ class UploadState:
         return int(self.verdict.get("outcomes", {}).get(Outcome.REJECTED, 0))
 
     @property
+    def usable(self) -> int:
+        """Return how many rows can be used."""
+        return int(self.verdict.get("usable") or 0)
+
+    @property
     def to_correct(self) -> Path | None:
         """Return the file with the rows to correct, if there are any."""
         named = [*(self.verdict.get("marked") or ()), self.verdict.get("todo")]

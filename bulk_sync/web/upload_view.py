@@ -19,18 +19,16 @@ Options = list[tuple[str, str]]
 def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str, Any]:
     """Return what the template needs; ``reason`` and ``page`` in the address choose rows."""
     verdict = state.verdict
-    outcomes = {Outcome.USABLE: usable(state), **(verdict.get("outcomes") or {})}
+    outcomes = {Outcome.USABLE: state.usable, **(verdict.get("outcomes") or {})}
     counted = {Outcome(name): number for name, number in outcomes.items() if number}
     corrected = page.paperwork.corrections_of(state.upload.id)
     before = state.upload.corrects
     return {
         "state": state,
-        "upload": state.upload,
         "Stage": Stage,
         "fields": _fields(state),
         "labels": choices.LABELS,
         "counts": Counts(rows=int(verdict.get("rows") or 0), outcomes=counted),
-        "usable": usable(state),
         "problems": _problems(state, query) if state.found else [],
         "is_one": bool(query.get("reason")),
         "message": state.in_words(state.progress.message),
@@ -105,8 +103,3 @@ def _problems(state: UploadState, query: Mapping[str, str]) -> list[problem_rows
     wanted = [kind for kind in found if reason in {kind.name, str(kind.reason)}] or found
     number = number_of(query.get("page", "")) if reason else 0
     return [problem_rows.page(path, kind, number, state.found) for kind in wanted]
-
-
-def usable(state: UploadState) -> int:
-    """Return how many rows can be used."""
-    return int(state.verdict.get("usable") or 0)

@@ -1,25 +1,16 @@
 """The ledger: where it ends, and whether it is as it was written."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiohttp import web
 
 from bulk_sync import ledger
-from bulk_sync.ledger import Act
 from bulk_sync.web import plan_state
 from bulk_sync.web.page import Page, page_of
 from bulk_sync.web.row_pages import number_of
 
 _SHOWN: Final = 50
-
-
-class _Line(NamedTuple):
-    """What a person did, with the path of what it is about, and its name."""
-
-    act: Act
-    path: str
-    name: str
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -48,7 +39,7 @@ def _read(page: Page, before: int) -> Mapping[str, Any]:
     acts = [act for act in page.ledger.acts()[::-1] if before < 0 or act.position <= before]
     return {
         "head": page.ledger.head(),
-        "lines": [_Line(act, *_about(page, act.about)) for act in acts[:_SHOWN]],
+        "lines": [(act, *_about(page, act.about)) for act in acts[:_SHOWN]],
         "older": acts[_SHOWN - 1].position if len(acts) > _SHOWN else 0,
         "is_first": before < 0,
         "place": ledger.anchor_of(page.settings.state).ledger,

@@ -15,9 +15,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """Show a run."""
     page, state = page_of(request), await _state(request)
     async with page.turn(f"rows of {state.run.run_id}"):
-        values = await page.blocking(
-            run_view.values, page, state, person_of(request), request.query
-        )
+        values = await page.blocking(run_view.values, page, state, request.query)
     return page.show(request, "run.html.j2", **values)
 
 

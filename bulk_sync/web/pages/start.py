@@ -17,7 +17,7 @@ from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.paperwork import Paper
 from bulk_sync.web.plan_state import Stage
-from bulk_sync.web.run_view import Standing, left_for_a_person, standing_of, what
+from bulk_sync.web.run_view import left_for_a_person, standing_of, what
 
 _SHOWN: Final = 50
 _LOOKED_AT: Final = 30
@@ -30,21 +30,6 @@ class Task(NamedTuple):
     title: str
     detail: str
     at_ms: int
-
-
-class Line(NamedTuple):
-    """A run in the list."""
-
-    run: Run
-    standing: Standing
-    what: str
-    input: str
-    why_not: str
-    rows: str
-    opt_ins: str
-    opt_outs: str
-    left: str
-    prepared_by: str
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -65,7 +50,10 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
         "others": list(_with_others(page, person, every)),
         "deadlines": page.overdue.sentences(every),
         "past": list(islice(past, PAST_RUNS))[::-1],
-        "lines": [_line(run, at_work) for run in runs[:_SHOWN]],
+        "lines": [
+            (run, standing_of(run, at_work), what(run), left_for_a_person(run))
+            for run in runs[:_SHOWN]
+        ],
         "older": older,
     }
 
@@ -153,20 +141,3 @@ def _to_correct(page: Page, person: Person) -> Iterator[Task]:
             elif summary.get("exit") == Exit.USAGE:
                 path, title = f"/uploads/{upload.id}", "An upload that cannot be used as it is"
                 yield Task(path, title, upload.file_name, upload.at_ms)
-
-
-def _line(run: Run, at_work: Collection[str]) -> Line:
-    ended = run.ended if run.has_begun else None
-    why_not = "" if run.has_begun or run.ended is None else run.ended.message
-    return Line(
-        run=run,
-        standing=standing_of(run, at_work),
-        what=what(run),
-        input=run.begun.input_name,
-        why_not=why_not,
-        rows=f"{run.begun.rows:,}" if run.has_begun else "",
-        opt_ins="" if ended is None else f"{ended.opt_ins:,}",
-        opt_outs="" if ended is None else f"{ended.opt_outs:,}",
-        left="" if ended is None else f"{left_for_a_person(run):,}",
-        prepared_by=str(run.begun.settings.get("prepared_by") or run.begun.operator),
-    )

@@ -106,7 +106,7 @@ async def compare(request: web.Request) -> web.StreamResponse:
         upload, path = state.upload, await page.blocking(upload_state.path_of, page, state.upload)
         if path is None:
             raise _gone()
-        if state.check is None or state.stage is not Stage.CHECKED or not upload_view.usable(state):
+        if state.check is None or state.stage is not Stage.CHECKED or not state.usable:
             raise web.HTTPConflict(
                 text="This file cannot be compared as it stands. Check it again."
             )
