@@ -50,12 +50,10 @@ class Source:
 
     Attributes:
         input: as it was given.
-        sha256: of its content.
         read_as: how it was read, as a sentence.
         organization: in Campaign; "" if it was not contacted.
         endpoint: base URL of Campaign.
         attribute: the attribute of a profile.
-        job: the job of the rows.
         name: what the input is called, if that is not its own name.
         dates: the column of request dates and how it was read; None if there is none.
     """
@@ -130,13 +128,8 @@ class Facts:
     """What a report shows beside the rows.
 
     Attributes:
-        subject: what it is.
         run_id: the run; "" if there is none.
         at: when it ended, in local time.
-        request: who wanted it.
-        source: what was read.
-        result: how it ended.
-        counts: of the rows.
         past: the last runs of the job, the oldest first, this one included.
     """
 

@@ -7,9 +7,8 @@ the others. It runs no script and loads nothing; a Content-Security-Policy enfor
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,19 +48,8 @@ _UNBROKEN_HYPHEN: Final = "\u2011"
 _Rows = dict[str, pa.Array]
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """A table of the page.
-
-    Attributes:
-        name: of its place in the page.
-        title: its heading.
-        note: what a person is to know of it.
-        total: how many rows it would have.
-        shown: how many it has.
-        head: groups of columns, and their names.
-        body: its rows.
-    """
+class _Section(NamedTuple):
+    """A table of the page; it would have ``total`` rows, and has the first ``shown`` of them."""
 
     name: str
     title: str

@@ -5,7 +5,6 @@ No text becomes a number, a date, a link or a formula, so nothing needs an apost
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -40,68 +39,36 @@ _NUMBER: Final = {"align": "right", "indent": 1}
 """Without the indent a number touches the text to its right; LibreOffice heeds none of a share."""
 
 
-@dataclass(frozen=True, slots=True)
 class Styles:
-    """The formats of a workbook.
+    """The formats of a workbook; ``key`` keeps text as text when a person types it again."""
 
-    Attributes:
-        key: of text that stays text when a person types it again.
-        lifted: of an opt-in.
-        outcomes: of each outcome.
-    """
-
-    title: Format
-    heading: Format
-    head: Format
-    head_number: Format
-    bold: Format
-    plain: Format
-    wrapped: Format
-    key: Format
-    wrapped_key: Format
-    number: Format
-    count: Format
-    share: Format
-    state: Format
-    date: Format
-    time: Format
-    lifted: Format
-    signature: Format
-    outcomes: Mapping[str, Format]
-
-    @classmethod
-    def add_to(cls, book: Workbook) -> "Styles":
-        """Add them to a workbook."""
-
+    def __init__(self, book: Workbook) -> None:
         def add(**how: Any) -> Format:
             return book.add_format({"valign": "top", **how})
 
-        return cls(
-            title=add(bold=True, font_size=16),
-            heading=add(bold=True, font_size=13, bottom=1),
-            head=add(bold=True, bg_color="#D9D9D9", bottom=1),
-            head_number=add(bold=True, bg_color="#D9D9D9", bottom=1, **_NUMBER),
-            bold=add(bold=True),
-            plain=add(),
-            wrapped=add(text_wrap=True),
-            key=add(num_format="@"),
-            wrapped_key=add(num_format="@", text_wrap=True),
-            number=add(num_format="0", **_NUMBER),
-            count=add(num_format="#,##0", **_NUMBER),
-            share=add(num_format="0.0%_W", **_NUMBER),
-            # Excel shows a state by itself, LibreOffice at times as a number without this.
-            state=add(num_format='"TRUE";"TRUE";"FALSE"', align="left"),
-            date=add(num_format="yyyy-mm-dd", align="left"),
-            time=add(num_format='yyyy-mm-dd hh:mm:ss "UTC"', align="left"),
-            lifted=_colored(add, Tone.PERSON),
-            signature=add(top=1, font_color="#595959"),
-            outcomes={str(each): _colored(add, word.tone) for each, word in OUTCOMES.items()},
-        )
+        def colored(tone: Tone) -> Format:
+            background, text = _COLORS[tone]
+            return add(bg_color=background, font_color=text)
 
-
-def _colored(add: Any, tone: Tone) -> Format:
-    background, text = _COLORS[tone]
-    return add(bg_color=background, font_color=text)
+        self.title = add(bold=True, font_size=16)
+        self.heading = add(bold=True, font_size=13, bottom=1)
+        self.head = add(bold=True, bg_color="#D9D9D9", bottom=1)
+        self.head_number = add(bold=True, bg_color="#D9D9D9", bottom=1, **_NUMBER)
+        self.bold = add(bold=True)
+        self.plain = add()
+        self.wrapped = add(text_wrap=True)
+        self.key = add(num_format="@")
+        self.wrapped_key = add(num_format="@", text_wrap=True)
+        self.number = add(num_format="0", **_NUMBER)
+        self.count = add(num_format="#,##0", **_NUMBER)
+        self.share = add(num_format="0.0%_W", **_NUMBER)
+        # Excel shows a state by itself, LibreOffice at times as a number without this.
+        self.state = add(num_format='"TRUE";"TRUE";"FALSE"', align="left")
+        self.date = add(num_format="yyyy-mm-dd", align="left")
+        self.time = add(num_format='yyyy-mm-dd hh:mm:ss "UTC"', align="left")
+        self.opt_in = colored(Tone.PERSON)
+        self.signature = add(top=1, font_color="#595959")
+        self.outcomes = {str(each): colored(word.tone) for each, word in OUTCOMES.items()}
 
 
 def strong_color(outcome: Outcome) -> str:

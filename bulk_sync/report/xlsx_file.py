@@ -82,7 +82,7 @@ def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = S
 
 
 def _fill(book: Workbook, results: Results, facts: Facts, sheet_rows: int) -> None:
-    styles = Styles.add_to(book)
+    styles = Styles(book)
     book.set_properties({"title": f"bulk-sync: {facts.subject}", "comments": facts.run_id})
 
     def add(name: str) -> Worksheet:

@@ -135,7 +135,7 @@ def look(name: str, values: Sequence[Any], styles: Styles, widest: int, *, wraps
     if name == columns.OUTCOME:
         return Look(styles.plain, 15, styles.outcomes)
     if name == DIRECTION:
-        return Look(styles.plain, longest, {OPT_IN: styles.lifted})
+        return Look(styles.plain, longest, {OPT_IN: styles.opt_in})
     if name == columns.DETAIL:
         return Look(styles.wrapped if wraps else styles.plain, 60)
     is_wrapped = wraps and longest > widest

@@ -37,17 +37,14 @@ run, and a restarted page finds its runs again.
 
 To add a screen:
 
-1. A module in ``pages/`` with a coroutine for each path. It takes the request, reads what it needs
-   through ``page_of(request)``, and returns ``page.show(request, "NAME.html.j2", ...)`` or, after a
-   POST, ``page.go("/path")``. Work that blocks (files, ledger, pandas) goes through ``await
-   page.blocking(function, ...)``.
-2. A line for each path in ``ROUTES`` of ``routes.py``, with the right that it needs. The middleware
-   checks it; a template asks ``person.may(Right.X)`` only to hide a button.
-3. A template that extends ``base.html.j2``. No ``style=`` and no script in it: the
-   Content-Security-Policy forbids both. Fields come from ``form.html.j2``: an error names its
-   field, takes the focus and keeps the input.
-4. Upload, approval, sending back, undo and lookups are recorded in the ledger, by
-   ``await page.record(person_of(request), Deed.X, ...)``, before anything follows from them.
-5. A test in ``tests/web`` against the real application, and the path in the list of screens that
-   axe checks there.
+1. A module in ``pages/`` with a coroutine for each path: it returns ``page.show(request,
+   "NAME.html.j2", ...)`` or, after a POST, ``page.go("/path")``. Work on files, the ledger or
+   frames goes through ``await page.blocking(function, ...)``.
+2. A line for each path in ``ROUTES``, with the right that it needs; the middleware checks it. A
+   template asks ``person.may(Right.X)`` only to hide a button.
+3. A template without ``style=`` and scripts: the Content-Security-Policy forbids both. Fields come
+   from ``form.html.j2``: an error names its field, takes the focus and keeps the input.
+4. What a person decides is recorded in the ledger before anything follows from it: ``await
+   page.record(person_of(request), Deed.X, ...)``.
+5. A test in ``tests/web``, and the path in the list of screens for axe in ``tests/browser``.
 """

@@ -32,13 +32,8 @@ class Upload:
 
     Attributes:
         id: names its folder too.
-        at_ms: when it was uploaded.
-        who: uploaded it.
         file_name: as the person's machine calls it: to be shown, never a path.
-        size: in bytes.
-        sha256: of its content.
         job: "" for the one that the file's name gives.
-        ticket: of the request.
         choices: options about the columns, as they are typed, by name: ``{"key_column": "Mail"}``.
         corrects: the upload whose rows it corrects; None for a new one.
         is_deleted: its file is no longer kept.
@@ -63,15 +58,12 @@ class Paper:
 
     Attributes:
         id: names its folder too.
-        at_ms: when it was begun.
         who: prepared it, so that their approval does not count.
         upload: of which it is a plan; None for an undo.
         undoes: the run that it would undo; None for a plan of an upload.
         job: the process that makes it; None if it did not start.
         sha256: of the plan file; "" until it is made.
         asked_ms: when approval was asked for; None if it was not, or was sent back since.
-        asked_by: who asked.
-        comment: what they wrote about it.
         options: further options of ``plan`` and ``apply``, such as a raised limit.
         applied_by: the process that applies it; None if none does.
         replaced_by: the plan in its place, so that this one is not approved; None without one.

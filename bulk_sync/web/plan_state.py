@@ -51,13 +51,8 @@ class PlanState:
     """How a plan stands.
 
     Attributes:
-        paper: the plan.
-        stage: how far it is.
-        upload: of which it is a plan, if it is of one.
-        path: of its file.
         making: the process that makes it, or made it.
         applying: the process that applies it, or tried to.
-        run: that applied it.
         planned: the run that made it, as the ledger has it.
         made_ms: when it was complete; 0 if it is not.
         facts: counts of the plan, as ``event: plan`` has them.

@@ -53,9 +53,7 @@ class Shown(NamedTuple):
 
     Attributes:
         number: of the page, from 0.
-        pages: how many there are.
         first: the number of its first row, from 1.
-        last: that of its last row.
         rows: how many there are on all pages.
         head: groups of columns, and their names.
         body: the rows as HTML.

@@ -53,8 +53,6 @@ class RunState:
     """How a run stands.
 
     Attributes:
-        run: as the ledger has it.
-        standing: in a sign and a word.
         job: the process of the page that works on it, or worked on it last; None without one.
         worker: the process that works on it, of the page or another one; "" if none does.
         paper: the plan that it applies, or made; None if the page has none.

@@ -58,8 +58,6 @@ class Received:
         fields: the other fields, by name.
         file_name: as the person's machine calls it.
         path: where the file is; None without one.
-        size: in bytes.
-        sha256: of its content.
         problem: why it is not kept; None if it is.
     """
 

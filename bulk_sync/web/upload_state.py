@@ -51,8 +51,6 @@ class UploadState:
     """How an upload stands.
 
     Attributes:
-        upload: the file.
-        stage: how far it is.
         check: the newest check; None if it could not be started.
         progress: of that check.
         choices: with which the file was checked; empty if they name columns that it has not.
