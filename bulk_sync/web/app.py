@@ -50,7 +50,6 @@ def make(settings: PageSettings) -> web.Application:
             task.cancel()
         page.close()
 
-
     app.cleanup_ctx.append(running)
     return app
 
