@@ -7,7 +7,7 @@ from typing import Final
 import platformdirs
 
 from bulk_sync.cli.option import Group, Option, Recorded
-from bulk_sync.cli.value_types import FilledPath, duration, filled, time_of_day, web_address
+from bulk_sync.cli.value_types import FILE, FilledPath, duration, filled, time_of_day, web_address
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE
@@ -106,7 +106,7 @@ STATE: Final = (
 METRICS_FILE: Final = _monitoring(
     "--metrics-file PATH",
     "Write gauges for Prometheus, at the end of every run. Jobs can share the file.",
-    type=FilledPath(path_type=Path, dir_okay=False),
+    type=FILE,
 )
 PING: Final = _monitoring(
     "--ping URL",

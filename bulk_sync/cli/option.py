@@ -62,7 +62,6 @@ class Option(click.Option):
         group: the heading of the help.
         recorded: what later commands on the same run do with it.
         secret: its value is shown nowhere.
-        only_typed: a variable, or the configuration, is refused: a person means it each time.
         attributes: what ``click.Option`` takes.
     """
 
@@ -74,7 +73,6 @@ class Option(click.Option):
         *,
         recorded: Recorded = Recorded.REPEATED,
         secret: bool = False,
-        only_typed: bool = False,
         **attributes: Any,
     ) -> None:
         flags = [word for word in usage.split() if word.startswith("-")]
@@ -82,7 +80,6 @@ class Option(click.Option):
         multiple = usage.endswith(" ...")
         self.flag = flags[-1].partition("/")[0]
         self.group, self.recorded, self.is_secret = group, recorded, secret
-        self.is_only_typed = only_typed
         super().__init__(
             flags,
             help=f"{text} Can be repeated." if multiple else text,
@@ -90,11 +87,7 @@ class Option(click.Option):
             metavar=value[0] if value else None,
             is_flag=True if not value and "type" not in attributes else None,
             multiple=multiple,
-            **{
-                "show_default": "default" in attributes,
-                "callback": _refuse_untyped if only_typed else None,
-                **attributes,
-            },
+            **{"show_default": "default" in attributes, **attributes},
         )
         DECLARED.append(self)
 
@@ -151,7 +144,7 @@ def without_password(word: str) -> str:
     return re.sub(r"(?i)(?<=[?&])(\w*(?:password|secret|token)\w*)=[^&#\s]*", r"\1=***", word)
 
 
-def _refuse_untyped(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+def refuse_untyped(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Return a typed value, or none; raise UsageProblem if it came from anywhere else."""
     option, source = cast("Option", param), ctx.get_parameter_source(str(param.name))
     if source in {ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP}:

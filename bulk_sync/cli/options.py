@@ -6,14 +6,13 @@ options; the groups below save repetition. ``simulate`` has options of its own.
 """
 
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import click
 
 from bulk_sync.cli import config, deployment_options, input_options, page_options
-from bulk_sync.cli.option import Group, Option, Recorded
-from bulk_sync.cli.value_types import Choice, FilledPath, ReportName, duration, filled, person
+from bulk_sync.cli.option import Group, Option, Recorded, refuse_untyped
+from bulk_sync.cli.value_types import FILE, Choice, ReportName, duration, filled, person
 from bulk_sync.remote import url
 from bulk_sync.settings import Fetch, Oddity
 from bulk_sync.storage import lock
@@ -25,7 +24,6 @@ _approval = partial(Option, group=Group.APPROVAL)
 _pace = partial(Option, group=Group.PACE)
 _output = partial(Option, group=Group.OUTPUT, recorded=Recorded.NEVER)
 
-_FILE: Final = FilledPath(path_type=Path, dir_okay=False)
 _ABOVE_0: Final = click.FloatRange(0, min_open=True)
 _FROM_0: Final = click.IntRange(0)
 _FROM_1: Final = click.IntRange(1)
@@ -58,7 +56,7 @@ PROTECT: Final = _safety(
     "People that no run may change, by PKey or e-mail address: a CSV with one column. Their rows "
     "are rejected.",
     recorded=Recorded.ADDED,
-    type=_FILE,
+    type=FILE,
 )
 LIMITS: Final = (
     *BOUNDS,
@@ -123,7 +121,7 @@ APPROVED_BY: Final = _approval(
     "Who approves the plan: each person types it, so neither a variable nor the configuration may.",
     recorded=Recorded.OWN,
     type=person,
-    only_typed=True,
+    callback=refuse_untyped,
 )
 PLAN_VALID: Final = _approval(
     "--plan-valid DURATION",
@@ -211,15 +209,15 @@ OUTLINE: Final = _output(
     "--outline FILE",
     "Also write what the file holds, as JSON: sheets, first rows, columns with samples, and what "
     "was read as what. For programs that let a person choose; also if it cannot be read as it is.",
-    type=_FILE,
+    type=FILE,
 )
 PLAN_OUT: Final = _output(
-    "--out PLAN", "Save the plan, as Parquet, for `bulk-sync apply PLAN`.", type=_FILE
+    "--out PLAN", "Save the plan, as Parquet, for `bulk-sync apply PLAN`.", type=FILE
 )
 MAPPED_OUT: Final = _output(
     "--out FILE",
     "Where the rows with new PKeys go. The suffix decides the format: .csv .parquet .xlsx.",
-    type=_FILE,
+    type=FILE,
     show_default="INPUT's name and .mapped.csv",
 )
 KEEP_ROWS: Final = _output(
@@ -252,7 +250,7 @@ CONFIG: Final = config.Config(
     "TOML file with the same names as these options. A table [job.NAME] is for one job.",
     Group.OUTPUT,
     recorded=Recorded.NEVER,
-    type=_FILE,
+    type=FILE,
     is_eager=True,
     expose_value=False,
     callback=config.load,

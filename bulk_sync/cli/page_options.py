@@ -1,18 +1,15 @@
 """The options of ``serve`` and ``users``: who reaches the page, and how people sign in."""
 
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import click
 
 from bulk_sync.cli.option import Group, Option, Recorded
-from bulk_sync.cli.value_types import Choice, FilledPath, duration, network, size
+from bulk_sync.cli.value_types import FILE, Choice, duration, network, size
 from bulk_sync.web.identity import Role
 
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
-
-_FILE: Final = FilledPath(path_type=Path, dir_okay=False)
 
 PAGE: Final = (
     _page("--host ADDRESS", "Address to listen on.", default="127.0.0.1"),
@@ -33,9 +30,9 @@ PAGE: Final = (
         "--tls-cert FILE",
         "Certificates of the page, PEM. Another address than this machine's own needs them, or "
         "--behind-proxy.",
-        type=_FILE,
+        type=FILE,
     ),
-    _page("--tls-key FILE", "The key of --tls-cert, PEM.", type=_FILE),
+    _page("--tls-key FILE", "The key of --tls-cert, PEM.", type=FILE),
     _page("--behind-proxy", "A reverse proxy in front of the page speaks TLS with the browsers."),
     _page(
         "--public-host NAME ...",

@@ -18,18 +18,7 @@ from bulk_sync.cli.machine import Machine
 from bulk_sync.cli.output import say
 from bulk_sync.errors import UsageProblem
 
-RECIPES: Final = (
-    "cron",
-    "systemd",
-    "kubernetes",
-    "container",
-    "oauth2-proxy",
-    "alerts",
-    "dashboard",
-)
-"""The recipes, in the order of the list. Each is ``recipes/NAME.j2``; its first line is a title."""
-
-_HINTS: Final = {
+RECIPES: Final = {
     "cron": "Read it, then add it to the crontab of the user of the job: crontab -e",
     "systemd": "Write each part into the file that is its first line, then enable the timers:\n"
     "  bulk-sync recipe systemd ... | sudo awk '/^# [/]/ {file = $2} {print >file}'\n"
@@ -40,6 +29,10 @@ _HINTS: Final = {
     "alerts": "Check it with `promtool check rules FILE`, and name it in rule_files of Prometheus.",
     "dashboard": "Import it into Grafana: Dashboards, New, Import.",
 }
+"""The recipes, in the order of the list, each with what to do with it.
+
+Each is ``recipes/NAME.j2``; its first line is a title.
+"""
 
 _EPILOG = """\b
 Examples:
@@ -84,7 +77,7 @@ def command(**values: Any) -> None:
     facts = recipe_facts.collect(machine, name)
     say(rendered(name, facts).rstrip("\n"))
     sys.stdout.flush()
-    for hint in (*facts["missing"], _HINTS[name].replace("UNIT", facts["unit"])):
+    for hint in (*facts["missing"], RECIPES[name].replace("UNIT", facts["unit"])):
         say(hint, err=True)
 
 

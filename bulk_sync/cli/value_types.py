@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import time
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -37,6 +38,10 @@ class FilledPath(click.Path):
         if value == "":
             self.fail(_EMPTY, param, ctx)
         return super().convert(value, param, ctx)
+
+
+FILE: Final = FilledPath(path_type=Path, dir_okay=False)
+"""A file of this machine."""
 
 
 class ReportName(click.Path):
