@@ -10,6 +10,7 @@ from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.output import say_json
 from bulk_sync.errors import AnotherRun, Exit, StopRun, UsageProblem
+from bulk_sync.outcomes import Kind
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Run
@@ -57,27 +58,20 @@ def command(**values: Any) -> Exit:
     if values["all"]:
         return _all(values, runs.interrupted(state))
     run = runs.recorded(state, run_id) if run_id else _newest(values, runs.interrupted(state))
-    return _give_up(values, run) if values["give_up"] else _finish(values, run)
+    return _finish(values, run)
 
 
 def _finish(values: arguments.Values, run: "Run") -> Exit:
+    """Finish a run, or give it up."""
     from bulk_sync import runs
     from bulk_sync.cli.screen import Screen
-    from bulk_sync.ledger import Kind
 
     job = arguments.follow_up(values, run, values["report"])
     out = run.begun.settings.get("out")
     is_plan = run.begun.kind is Kind.PLAN
     screen = Screen(run.begun.input, values, preview=is_plan, out=Path(out) if out else None)
-    return screen.finish(runs.resume(job, run.run_id, screen))
-
-
-def _give_up(values: arguments.Values, run: "Run") -> Exit:
-    from bulk_sync import runs
-    from bulk_sync.cli.screen import Screen
-
-    job = arguments.follow_up(values, run, values["report"])
-    screen = Screen(run.begun.input, values)
+    if not values["give_up"]:
+        return screen.finish(runs.resume(job, run.run_id, screen))
     left = runs.abandon(job, run.run_id, screen)
     screen.end_pass()
     raise runs.NothingLeft(f"Run {run.run_id} is given up. {left}")
@@ -120,7 +114,7 @@ def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
     if not runs.has_checkpoint(arguments.state(values), run):
         _warn_of_elsewhere(values, run)
         return Exit.DONE
-    is_plan = run.begun.kind == "plan"  # other runs can be resumed while a process works on it
+    is_plan = run.begun.kind is Kind.PLAN  # other runs can be resumed while a process works on it
     try:
         return _finish({**values, "lock_wait": 0.0} if is_plan else values, run)
     except AnotherRun:

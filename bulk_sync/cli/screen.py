@@ -164,12 +164,9 @@ class Screen:
                 "Nothing was written: standard input is the file, so there is no place to ask. If "
                 "the plan is right, add --yes."
             )
-        changes = reviewed.writes
-        noun = "change" if changes == 1 else "changes"
+        question = f"Apply {count(reviewed.writes, 'change')}?"
         try:
-            agreed = click.confirm(
-                f"Apply {changes:,} {noun}?", default=False, err=sys.stderr.isatty()
-            )
+            agreed = click.confirm(question, default=False, err=sys.stderr.isatty())
         except click.Abort:
             agreed = False  # Ctrl-D; Ctrl-C is a signal
         if not agreed:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from bulk_sync.amounts import count
 from bulk_sync.cli import arguments, deployment_options, input_options, options
 from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.next_command import Typed
@@ -94,11 +95,10 @@ def lines(validated: "Validated", source: str) -> list[str]:
     from bulk_sync.cli.row_lines import needing_a_person, outcome_lines
 
     verdict = validated.verdict
-    totals, forbid, allow = verdict.totals, verdict.tally.forbid, verdict.tally.allow
-    directions = (
-        f"of these {forbid:,} {'forbids' if forbid == 1 else 'forbid'} the sale (opt-outs), "
-        f"{allow:,} {'allows' if allow == 1 else 'allow'} it"
-    )
+    totals, tally = verdict.totals, verdict.tally
+    forbids = count(tally.forbid, "forbids", "forbid")
+    allows = count(tally.allow, "allows", "allow")
+    directions = f"of these {forbids} the sale (opt-outs), {allows} it"
     return [
         f"{source}\n{validated.layout}.\n",
         *outcome_lines(verdict.reasons, totals, totals.outcomes, {Outcome.USABLE: directions}),
