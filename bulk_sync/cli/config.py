@@ -7,10 +7,8 @@
 The order: command line, variable, ``[job.NAME]``, top of the file, default.
 """
 
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
@@ -184,6 +182,8 @@ def secret(name: str) -> str | None:
 
 def _content(path: Path) -> dict[str, Any]:
     """Read a configuration file; raise UsageProblem if it cannot be read, or is no TOML."""
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -306,6 +306,8 @@ def _dashed(name: str) -> str:
 
 
 def _hint(name: str, shown: Callable[[str], str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, _known(), 1)
     return f" Did you mean {shown(close[0])}?" if close else ""
 

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,11 +12,11 @@ import click
 from bulk_sync.cli.config import GIVEN, secret
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.monitoring.run_end import RunEnd, Standing
-from bulk_sync.monitoring.time_budget import TimeBudget
 from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
     from bulk_sync.monitoring.ping import Pings
+    from bulk_sync.monitoring.time_budget import TimeBudget
 
 _STANDING_S: Final = 2.0
 """Seconds for the ledger, which may be on a server that hangs, to say how the job stands."""
@@ -40,7 +41,6 @@ class Hooks:
     notified: Sequence[str] = ()
     state_dir: Path | None = None
     _pings: "Pings | None" = None
-    _time: TimeBudget = field(default_factory=TimeBudget)
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> "Hooks":
@@ -110,6 +110,13 @@ class Hooks:
         from bulk_sync.monitoring.ping import Pings
 
         return Pings(url, self._time)
+
+    @cached_property
+    def _time(self) -> "TimeBudget":
+        """Return the time of all hooks of this run."""
+        from bulk_sync.monitoring.time_budget import TimeBudget
+
+        return TimeBudget()
 
 
 def _urls(option: Option, given: Any) -> list[str]:
