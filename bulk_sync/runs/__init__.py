@@ -2,12 +2,13 @@
 
 One command, one module:
 
-    sync.py, validation.py   run, plan, validate     reread.py           audit
-    reviewed_plan.py         apply                   person_history.py   history
-    resumption.py            resume                  key_mapping.py      map
-    second_try.py            retry                   checkup.py          check
-    reversal.py              undo                    past_reports.py     report
-    housekeeping.py          tidy                    ledger_copy.py      ledger copy
+    sync.py            run, plan     reread.py           audit
+    reviewed_plan.py   apply         person_history.py   history
+    resumption.py      resume        key_mapping.py      map
+    second_try.py      retry         checkup.py          check
+    reversal.py        undo          past_reports.py     report
+    judging.py         validate      ledger_copy.py      ledger copy
+    housekeeping.py    tidy
 
 A run passes through these:
 
@@ -28,7 +29,7 @@ from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.exclusion import at_work
 from bulk_sync.runs.housekeeping import Tidied, tidy
 from bulk_sync.runs.job import Input, Job, JobRecord, Matching
-from bulk_sync.runs.judging import judge
+from bulk_sync.runs.judging import Validated, judge
 from bulk_sync.runs.key_mapping import Mapped, map_keys
 from bulk_sync.runs.ledger_copy import copy_ledger
 from bulk_sync.runs.leftovers import Rules
@@ -54,7 +55,6 @@ from bulk_sync.runs.reviewed_plan import apply
 from bulk_sync.runs.second_try import retry
 from bulk_sync.runs.sync import preview, sync
 from bulk_sync.runs.validation import Judged
-from bulk_sync.runs.verdict import Validated
 
 __all__ = [
     "RUN_ID", "CannotResume", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input",

@@ -1,25 +1,110 @@
 """``validate``: checks a file without contacting Campaign, and reports the verdict on every row."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Self
 
-from bulk_sync import report
+import pandas as pd
+
+from bulk_sync import __version__, report
+from bulk_sync.engines.journal import now_ms
+from bulk_sync.errors import Exit
+from bulk_sync.ledger import Begun, Ended, Kind, Run
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
-from bulk_sync.report.facts import Facts
+from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import Results
-from bulk_sync.rows import comparison, doubtful_dates
-from bulk_sync.rows.slices import Tell
+from bulk_sync.rows import comparison, doubtful_dates, hints
+from bulk_sync.rows.layout import Layout
+from bulk_sync.rows.left_rows import LeftRows
+from bulk_sync.rows.slices import Slices, Tell
+from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import finish, report_facts, validation
 from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, JobRecord
 from bulk_sync.runs.protection import Protection
+from bulk_sync.runs.tally import Counts, Tally
 from bulk_sync.runs.validation import Judged
-from bulk_sync.runs.verdict import Validated, Verdict
 from bulk_sync.settings import new_run_id
+from bulk_sync.storage import lock
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found in an input.
+
+    Attributes:
+        at_ms: when it was counted.
+        totals: rows by outcome.
+        reasons: rows by outcome and reason.
+        tally: further counts; without deadlines if no report shows them.
+        rejected: the rows that cannot be used.
+        hints: sentences that name options for columns and cells that were not used.
+    """
+
+    at_ms: int
+    totals: Totals
+    reasons: Counter[tuple[str, str]]
+    tally: Tally
+    rejected: LeftRows
+    hints: Sequence[str] = ()
+
+    @classmethod
+    def count(cls, rows: Slices, layout: Layout, *, has_deadlines: bool) -> Self:
+        """Count the results of a check.
+
+        Args:
+            rows: from ``comparison.without_states``.
+            layout: their columns.
+            has_deadlines: count opt-outs by their last day; the tables of holidays take longer
+                than a small file.
+        """
+        at_ms, cells = now_ms(), hints.Cells(layout)
+        today = datetime.fromtimestamp(at_ms / 1000, UTC).date() if has_deadlines else None
+
+        def counted(each: pd.DataFrame) -> Counts:
+            cells.add(each)
+            return Counts.from_rows(each, [Outcome.REJECTED], today)
+
+        counts = reduce(Counts.plus, map(counted, rows.read()))
+        return cls(at_ms, *counts, hints.sentences(cells, rows))
+
+    @property
+    def is_usable(self) -> bool:
+        """Return whether no row is rejected."""
+        return not self.rejected.count
+
+    @property
+    def may_stay(self) -> bool:
+        """Return whether the rejected rows are no requests, such as a total, below usable rows."""
+        no_requests = self.reasons[Outcome.REJECTED, Reason.NOT_DATA]
+        return no_requests == self.rejected.count and Outcome.USABLE in self.totals.outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """An input that was checked without contacting Campaign, and what was written about it.
+
+    Attributes:
+        layout: what was read as what.
+        verdict: what was found.
+        reports: all reports.
+        marked: those that are copies of the input with marks in it.
+        todo: the file with the rows that cannot be used, if it is wanted and there are any.
+    """
+
+    layout: Layout
+    verdict: Verdict
+    reports: Sequence[Destination] = ()
+    marked: Sequence[Destination] = ()
+    todo: Destination | None = None
 
 
 def judge(
@@ -60,7 +145,7 @@ def judge(
         verdict = Verdict.count(counted, judged.layout, has_deadlines=bool(paths))
         if not paths:
             return Validated(judged.layout, verdict)
-        facts = report_facts.of_check(given.source, checked, verdict, paths, job)
+        facts = facts_of(given.source, checked, verdict, paths, job)
         results = Results.from_slices(
             rows.map(lambda each: finish.report_rows(doubtful_dates.with_details(each, date)))
         )
@@ -101,3 +186,40 @@ def _report(
             return path.publish(), True
     report.check_fits(results.names, [path])
     return report.write(results, path, facts, tell), False
+
+
+def facts_of(
+    source: str,
+    judged: Judged,
+    verdict: Verdict,
+    reports: Sequence[Destination] = (),
+    job: str = "",
+) -> Facts:
+    """Return the facts of a check of a file, which is no run.
+
+    Args:
+        source: the file, as it was given.
+        judged: what was read.
+        verdict: what was found in it.
+        reports: where its reports go.
+        job: the job of the file.
+    """
+    status = Exit.DONE if verdict.is_usable else Exit.ROWS_LEFT
+    outcomes = verdict.totals.outcomes
+    ended = Ended(exit=int(status), message="", final=True, outcomes=outcomes)
+    begun = Begun(
+        kind=Kind.PLAN,
+        job=job,
+        endpoint="",
+        organization="",
+        attribute="",
+        input=source,
+        input_sha256=judged.sha256,
+        rows=verdict.totals.rows,
+        parent=None,
+        settings={**judged.layout.facts, "prepared_by": lock.user()},
+        version=__version__,
+        operator=lock.operator(),
+    )
+    run = Run("", 0, verdict.at_ms, begun, verdict.at_ms, ended)
+    return report_facts.facts_from(run, verdict.tally, reports=reports, subject=Subject.VERDICT)

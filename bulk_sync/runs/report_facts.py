@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from bulk_sync import __version__, job_names
+from bulk_sync import job_names
 from bulk_sync.amounts import count
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Begun, Ended, Kind, Run
@@ -35,9 +35,6 @@ from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import SUBJECTS, exit_status
 from bulk_sync.runs.review import exit_of
 from bulk_sync.runs.tally import Tally
-from bulk_sync.runs.validation import Judged
-from bulk_sync.runs.verdict import Verdict
-from bulk_sync.storage import lock
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -60,63 +57,6 @@ def ended_with(totals: Totals, cause: StopRun | None, warning: str = "") -> Ende
     )
 
 
-def of_check(
-    source: str,
-    judged: Judged,
-    verdict: Verdict,
-    reports: Sequence[Destination] = (),
-    job: str = "",
-) -> Facts:
-    """Return the facts of a check of a file, which is no run.
-
-    Args:
-        source: the file, as it was given.
-        judged: what was read.
-        verdict: what was found in it.
-        reports: where its reports go.
-        job: the job of the file.
-    """
-    status = Exit.DONE if verdict.is_usable else Exit.ROWS_LEFT
-    outcomes = verdict.totals.outcomes
-    ended = Ended(exit=int(status), message="", final=True, outcomes=outcomes)
-    begun = Begun(
-        kind=Kind.PLAN,
-        job=job,
-        endpoint="",
-        organization="",
-        attribute="",
-        input=source,
-        input_sha256=judged.sha256,
-        rows=verdict.totals.rows,
-        parent=None,
-        settings={**judged.layout.facts, "prepared_by": lock.user()},
-        version=__version__,
-        operator=lock.operator(),
-    )
-    run = Run("", 0, verdict.at_ms, begun, verdict.at_ms, ended)
-    return facts_from(run, verdict.tally, reports=reports, subject=Subject.VERDICT)
-
-
-def facts_of(
-    run: Run,
-    rows: pd.DataFrame,
-    past: Sequence[Run] = (),
-    *,
-    reports: Sequence[Destination] = (),
-    subject: Subject | None = None,
-) -> Facts:
-    """Return the facts of a run that has ended.
-
-    Args:
-        run: the run, with its end.
-        rows: its results, a row per row of the input.
-        past: the runs of the ledger, the oldest first; those before it are taken.
-        reports: where its reports go, one of which may hold every row for the others.
-        subject: what the report is about; None goes by the command.
-    """
-    return facts_from(run, tally_of(run, rows), past, reports=reports, subject=subject)
-
-
 def tally_of(run: Run, rows: pd.DataFrame) -> Tally:
     """Return the counts of results of a run that has ended."""
     rows = rows.assign(**{columns.AFTER: comparison.foreseen(rows)})
@@ -136,7 +76,15 @@ def facts_from(
     reports: Sequence[Destination] = (),
     subject: Subject | None = None,
 ) -> Facts:
-    """Return the facts of a run from the counts of its rows; else as ``facts_of``."""
+    """Return the facts of a run.
+
+    Args:
+        run: the run, with its end if it has ended.
+        tally: the counts of its results; see ``tally_of``.
+        past: the runs of the ledger, the oldest first; those before it are taken.
+        reports: where its reports go, one of which may hold every row for the others.
+        subject: what the report is about; None goes by the command.
+    """
     begun, ended = run.begun, run.ended or Ended(exit=int(Exit.BUG), message="", final=False)
     subject = subject or SUBJECTS.get(begun.kind, Subject.RESULT)
     before = takewhile(lambda each: each.run_id != run.run_id, past)

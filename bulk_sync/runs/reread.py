@@ -66,7 +66,9 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         totals = Totals.count(found)
         ended = replace(report_facts.ended_with(totals, cause), final=True)
         audited = replace(run, ended_ms=now_ms(), ended=ended)
-        facts = report_facts.facts_of(audited, found, reports=reports, subject=Subject.AUDIT)
+        facts = report_facts.facts_from(
+            audited, report_facts.tally_of(audited, found), reports=reports, subject=Subject.AUDIT
+        )
         rows, name = Slices.of(found), f"audit-{run_id}"
         files, failure = finish.write_reports(rows, reports, name, facts, screen.tell, rows)
     return Finished(

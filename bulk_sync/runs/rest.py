@@ -13,8 +13,7 @@ from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.rows.left_rows import LeftRows
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import NO_ROWS, Totals
-from bulk_sync.runs.counts import Counts
-from bulk_sync.runs.tally import Tally
+from bulk_sync.runs.tally import Counts, Tally
 
 
 @dataclass(frozen=True, slots=True)

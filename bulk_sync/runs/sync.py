@@ -140,7 +140,9 @@ def _passing_preview(
     ended = replace(report_facts.ended_with(totals, cause), final=True)
     ending = Run(run_id, 0, now, begun, now, ended)
     paths = job.record.reports_of(run_id)
-    facts = report_facts.facts_of(ending, joined, runs, reports=paths)
+    facts = report_facts.facts_from(
+        ending, report_facts.tally_of(ending, joined), runs, reports=paths
+    )
     results, name = Slices.of(joined), f"{given.stem}.{run_id}"
     files, failure = finish.write_reports(results, paths, name, facts, screen.tell, results)
     return Finished(

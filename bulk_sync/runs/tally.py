@@ -1,10 +1,11 @@
-"""Counts of results for the facts of a report: made of parts, so that no one needs all rows."""
+"""Counts of results, made of parts: nothing needs all rows at once."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final, Self
+from operator import add
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.facts import STATES
 from bulk_sync.rows import columns, due_dates
 from bulk_sync.rows.due_dates import Late
+from bulk_sync.rows.left_rows import LeftRows
+from bulk_sync.rows.totals import Totals, by_reason
 
 _SIZE: Final = len(STATES)
 
@@ -110,6 +113,39 @@ class Tally:
         if self.states.sum() == self.states[-1, -1]:
             return ()
         return tuple(map(tuple, self.states.tolist()))
+
+
+class Counts(NamedTuple):
+    """Counts of some rows.
+
+    Attributes:
+        totals: rows by outcome.
+        reasons: rows by outcome and reason.
+        tally: further counts.
+        left: the rows that are left to a person.
+    """
+
+    totals: Totals
+    reasons: Counter[tuple[str, str]]
+    tally: Tally
+    left: LeftRows
+
+    @classmethod
+    def from_rows(cls, rows: pd.DataFrame, left: Collection[Outcome], today: date | None) -> Self:
+        """Count rows of results.
+
+        Args:
+            rows: the results.
+            left: the outcomes of rows that are left to a person.
+            today: the day on which they ended; None counts no days.
+        """
+        return cls(
+            Totals.count(rows), by_reason(rows), Tally.count(rows, today), LeftRows.find(rows, left)
+        )
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Return the counts of the rows of both, in this order."""
+        return Counts(*map(add, self, other))
 
 
 def _states(rows: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -1,9 +1,11 @@
 """The facts of reports, made of runs as the ledger has them and of rows."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,15 +16,15 @@ from bulk_sync.errors import Exit
 from bulk_sync.ledger import Begun, Ended, Kind, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.destination import LocalFile
-from bulk_sync.report.facts import PastRun, Request, Subject
+from bulk_sync.report.facts import Facts, PastRun, Request, Subject
 from bulk_sync.rows import columns
 from bulk_sync.rows.check import Found, Rules
 from bulk_sync.rows.layout import Layout, Place
 from bulk_sync.rows.results import UNREAD
 from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import report_facts
+from bulk_sync.runs import judging, report_facts
+from bulk_sync.runs.judging import Verdict
 from bulk_sync.runs.validation import Judged
-from bulk_sync.runs.verdict import Verdict
 from bulk_sync.settings import Keys
 
 AT_MS = 1795490270123
@@ -69,8 +71,12 @@ def five_rows() -> pd.DataFrame:
     )
 
 
+def facts_of(run: Run, rows: pd.DataFrame, past: Sequence[Run] = (), **more: Any) -> Facts:
+    return report_facts.facts_from(run, report_facts.tally_of(run, rows), past, **more)
+
+
 def test_a_report_names_who_when_what_and_how_it_ended() -> None:
-    facts = report_facts.facts_of(ended_run(five_rows()), five_rows())
+    facts = facts_of(ended_run(five_rows()), five_rows())
     assert facts.subject is Subject.RESULT
     assert facts.request == Request("Ada", ("Grace", "Edsger"), "PRIV-7", "November")
     assert dict(facts.lines())["Approved by"] == "Grace, Edsger"
@@ -96,17 +102,17 @@ def test_a_report_names_who_when_what_and_how_it_ended() -> None:
 )
 def test_the_result_is_one_sentence(subject: Subject, outcomes: list[str], said: str) -> None:
     rows = results(2, ours={columns.OUTCOME: outcomes})
-    facts = report_facts.facts_of(ended_run(rows), rows, subject=subject)
+    facts = facts_of(ended_run(rows), rows, subject=subject)
     assert facts.result.sentences[0].startswith(said)
 
 
 def test_without_a_name_the_user_of_the_system_prepared_it() -> None:
     run = ended_run(five_rows(), replace(BEGUN, settings={}))
-    assert report_facts.facts_of(run, five_rows()).request == Request("cron on host")
+    assert facts_of(run, five_rows()).request == Request("cron on host")
 
 
 def test_every_row_is_counted_once_by_outcome_and_in_the_matrix() -> None:
-    counts = report_facts.facts_of(ended_run(five_rows()), five_rows()).counts
+    counts = facts_of(ended_run(five_rows()), five_rows()).counts
     assert counts.outcomes == {Outcome.UNCHANGED: 1, Outcome.UPDATED: 3, Outcome.FAILED: 1}
     assert counts.reasons == {Reason.HTTP_403: 1}
     assert counts.matrix == ((1, 1, 0), (2, 0, 0), (0, 0, 1))
@@ -124,7 +130,7 @@ def test_after_a_plan_is_what_it_would_leave_also_in_a_row_that_repeats_another(
     )
     rows[columns.COUNTS_AS] = [0, 1, 0, 3]
     run = ended_run(rows, replace(BEGUN, kind=Kind.PLAN), Exit.DONE)
-    facts = report_facts.facts_of(run, rows)
+    facts = facts_of(run, rows)
     assert facts.subject is Subject.PLAN
     assert facts.counts.matrix == ((1, 0, 0), (2, 1, 0), (0, 0, 0))
     assert facts.result.sentences[0].startswith("1 of 4 rows would be changed in Campaign")
@@ -139,7 +145,7 @@ def test_the_last_thirty_runs_of_the_job_end_with_this_one() -> None:
     killed = replace(run, run_id="killed", ended=None, ended_ms=None)
     later = replace(run, run_id="later")
     known = [*before, other, elsewhere, plan, killed, replace(run, ended=None), later]
-    past = report_facts.facts_of(run, five_rows(), known).past
+    past = facts_of(run, five_rows(), known).past
     assert [each.run_id for each in past] == [
         *(f"before-{at}" for at in range(11, 40)),
         run.run_id,
@@ -162,7 +168,7 @@ def test_a_report_that_leaves_rows_out_names_where_all_are(
 ) -> None:
     files = [LocalFile(Path(name)) for name in reports]
     run = ended_run(five_rows())
-    facts = report_facts.facts_of(run, five_rows(), reports=files, subject=subject)
+    facts = facts_of(run, five_rows(), reports=files, subject=subject)
     assert facts.result.all_rows == named
 
 
@@ -179,7 +185,7 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
     layout = Layout([Place("in.csv", header_row=1)], Found(Keys(), "PKey", "Opt out?"), Rules())
     found = Judged(Slices.of(rows), "ab", layout)
     verdict = Verdict.count(found.rows, layout, has_deadlines=True)
-    facts = report_facts.of_check("in.csv", found, verdict)
+    facts = judging.facts_of("in.csv", found, verdict)
     assert facts.source.read_as == str(layout)
     assert facts.subject is Subject.VERDICT
     assert facts.result.sentences == (
@@ -194,18 +200,18 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
 def test_opt_outs_that_are_left_have_days_left_as_of_the_end_of_the_run() -> None:
     rows = results(2, ours={columns.OUTCOME: ["failed", "updated"]})
     rows[columns.RECEIVED] = np.array(2 * [(date(2026, 11, 2) - date(1970, 1, 1)).days])
-    facts = report_facts.facts_of(ended_run(rows), rows)
+    facts = facts_of(ended_run(rows), rows)
     assert facts.counts.days_left["0 to 3 days"] == 1
     assert facts.result.deadlines[1].startswith("Still to be carried out: 0 past their last day, 1")
 
 
 def test_the_name_of_a_file_may_be_no_text() -> None:
     run = ended_run(five_rows(), replace(BEGUN, input=os.fsdecode(b"in\xff.csv")))
-    assert report_facts.facts_of(run, five_rows()).source.input == "in?.csv"
+    assert facts_of(run, five_rows()).source.input == "in?.csv"
 
 
 def test_a_comment_with_control_characters_is_text() -> None:
     begun = replace(BEGUN, settings={**BEGUN.settings, "comment": "a\x1b[31mb\nc"})
-    assert report_facts.facts_of(ended_run(five_rows(), begun), five_rows()).request.comment == (
+    assert facts_of(ended_run(five_rows(), begun), five_rows()).request.comment == (
         "a\ufffd[31mb\nc"
     )

@@ -27,9 +27,9 @@ from bulk_sync.rows.check import Rules
 from bulk_sync.rows.layout import Layout, Place
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import report_facts
+from bulk_sync.runs import judging
+from bulk_sync.runs.judging import Validated, Verdict
 from bulk_sync.runs.validation import Judged
-from bulk_sync.runs.verdict import Validated, Verdict
 from bulk_sync.settings import KeyKind, Keys
 
 PROTECTED = ProtectedKeys({"@c": "row 1 of vip.csv"}, {"vip@example.com": "row 2 of vip.csv"})
@@ -115,7 +115,7 @@ def counted(case: Case, rows: Slices) -> Verdict:
 
 
 def facts_of(case: Case, rows: Slices, verdict: Verdict) -> Facts:
-    return report_facts.of_check(case.source, Judged(rows, "ab", case.layout), verdict)
+    return judging.facts_of(case.source, Judged(rows, "ab", case.layout), verdict)
 
 
 def content(path: Path) -> object:
